@@ -1,0 +1,35 @@
+package config
+
+import "net"
+
+const defaultPort = 8080
+
+func parsePort(c *Config, value string) *refusal {
+	port, ok := portNumber(value)
+	if !ok {
+		return &refusal{"a port from 0 to 65535", "write the number alone, as in 8080; 0 lets the system pick a free one"}
+	}
+	c.Addr = hostPort("", port)
+	return nil
+}
+
+// parseAddr comes after parsePort, which has set c.Addr if there was a PORT.
+func parseAddr(c *Config, value string) *refusal {
+	host, portText, err := net.SplitHostPort(value)
+	port, ok := portNumber(portText)
+	if err != nil || !ok || host != "" && !validHost(host) {
+		return &refusal{"HOST:PORT or :PORT", "write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"}
+	}
+	if c.Addr != "" && c.Addr != hostPort("", port) {
+		return &refusal{"the port that PORT names", "set only one of PORT and ADDR"}
+	}
+	c.Addr = hostPort(host, port)
+	return nil
+}
+
+func defaultAddr(c *Config) string {
+	if c.Addr != "" {
+		return c.Addr // from PORT
+	}
+	return hostPort("", defaultPort)
+}

@@ -1,0 +1,49 @@
+package config
+
+var portSamples = samples{
+	of: func(c *Config) any { return c.Addr + " " + c.PublicURL.String() },
+	rows: []sample{
+		{name: "a port", value: "9000", want: ":9000 http://localhost:9000"},
+		{name: "white space around it", value: " 9000\n", want: ":9000 http://localhost:9000"},
+		{name: "the highest port", value: "65535", want: ":65535 http://localhost:65535"},
+		{name: "any free port", value: "0", want: ":0 http://localhost:8080"},
+		{name: "the same port as in ADDR", value: "9000", with: env{"ADDR": "127.0.0.1:9000"}, want: "127.0.0.1:9000 http://localhost:9000"},
+		{name: "beside a PUBLIC_URL of another port", value: "9000", with: env{"PUBLIC_URL": "http://localhost:3000"}, want: ":9000 http://localhost:3000"},
+		{name: "one too high", value: "65536", err: badPort(`"65536"`)},
+		{name: "below zero", value: "-1", err: badPort(`"-1"`)},
+		{name: "a sign", value: "+80", err: badPort(`"+80"`)},
+		{name: "a service's name", value: "http", err: badPort(`"http"`)},
+		{name: "an address", value: ":9000", err: badPort(`":9000"`)},
+	},
+}
+
+func badPort(value string) string {
+	return "PORT: " + value + " is not usable: expected a port from 0 to 65535. Hint: write the number alone, as in 8080; 0 lets the system pick a free one"
+}
+
+var addrSamples = samples{
+	of: func(c *Config) any { return c.Addr + " " + c.PublicURL.String() },
+	rows: []sample{
+		{name: "a port on every address", value: ":9000", want: ":9000 http://localhost:9000"},
+		{name: "an IPv4 address", value: "127.0.0.1:9000", want: "127.0.0.1:9000 http://localhost:9000"},
+		{name: "an IPv6 address", value: "[::1]:9000", want: "[::1]:9000 http://localhost:9000"},
+		{name: "a name", value: "localhost:9000", want: "localhost:9000 http://localhost:9000"},
+		{name: "any free port", value: "127.0.0.1:0", want: "127.0.0.1:0 http://localhost:8080"},
+		{name: "nothing, beside a PORT", value: "", with: env{"PORT": "9000"}, want: ":9000 http://localhost:9000"},
+		{name: "a port alone", value: "9000", err: badAddr(`"9000"`)},
+		{name: "a host alone", value: "localhost", err: badAddr(`"localhost"`)},
+		{name: "a host without its port", value: "localhost:", err: badAddr(`"localhost:"`)},
+		{name: "a port that is too high", value: ":65536", err: badAddr(`":65536"`)},
+		{name: "an IPv6 address without brackets", value: "::1:9000", err: badAddr(`"::1:9000"`)},
+		{name: "a URL", value: "http://localhost:9000", err: badAddr(`"http://localhost:9000"`)},
+		{name: "a host that is no name", value: "local host:9000", err: badAddr(`"local host:9000"`)},
+		{
+			name: "another port than PORT", value: "127.0.0.1:9001", with: env{"PORT": "9000"},
+			err: `ADDR: "127.0.0.1:9001" is not usable: expected the port that PORT names. Hint: set only one of PORT and ADDR`,
+		},
+	},
+}
+
+func badAddr(value string) string {
+	return "ADDR: " + value + " is not usable: expected HOST:PORT or :PORT. Hint: write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"
+}

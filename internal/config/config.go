@@ -1,0 +1,62 @@
+// Package config reads the server's configuration from the environment and from a .env file.
+//
+//	lookup, err := config.DotEnv(".env", os.LookupEnv)
+//	…
+//	cfg, err := config.Load(lookup)
+//
+// The table in variables.go is the whole of it: one row a variable, with its default, what it means and how it is
+// read. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
+// space around a value is dropped, except around a secret, where it is an error: dropping it silently would make
+// another key of it.
+//
+// Values are checked by their shape alone: nothing is opened, resolved or connected to. Two things are left to the
+// caller: where there are neither JWTSecrets nor JWTPrivateKeyFiles, which only development can have, the server makes a
+// key itself; and a Config holds secrets in clear, so it must not be logged.
+package config
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Config is a configuration that has passed every check.
+type Config struct {
+	Production bool // ENV=production
+
+	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; port 0 lets the system pick
+	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it
+
+	DatabaseURL      string // sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME
+	DatabaseExplicit bool   // DatabaseURL was set, not defaulted
+
+	JWTPrivateKeyFiles []string // names of PEM files; the first key signs, all verify
+	JWTSecrets         []string // the first signs, unless there are key files, and all verify; empty in development if none was set
+	JWTIssuer          string
+	JWTAudience        string
+
+	AccessTokenTTL  time.Duration // from a second to an hour; at most RefreshTokenTTL
+	RefreshTokenTTL time.Duration // how long a session may lie idle; at most RememberMeTTL
+	RememberMeTTL   time.Duration // the same for "remember me"; at most SessionMaxAge
+	SessionMaxAge   time.Duration // how long a session lasts at most, counted from its login
+	SessionRecheck  time.Duration // how long a session that was looked up is trusted; 0: not at all
+
+	BcryptCost        int
+	PasswordPepper    string // empty if there is none
+	PasswordMinLength int    // in characters
+
+	CookieSameSite http.SameSite
+	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them
+
+	Introspection bool
+	Playground    bool
+
+	LogFormat string // text or json
+	LogLevel  slog.Level
+}
+
+// CookieSecure reports whether cookies carry the Secure attribute: whenever clients come by https.
+func (c *Config) CookieSecure() bool {
+	return c.PublicURL != nil && c.PublicURL.Scheme == "https"
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// hostPattern is a DNS name. An underscore is not one of DNS's characters, but container networks use it in names.
+var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*$`)
+
+// longestName is DNS's own limit, in bytes.
+const longestName = 253
+
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return len(host) <= longestName && hostPattern.MatchString(host)
+}
+
+// validURLHost reports whether the URL has a host and, if it has a port, one from 1 to 65535. url.Parse lets any
+// number through, and a colon with nothing after it.
+func validURLHost(u *url.URL) bool {
+	if !validHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	port, ok := portNumber(u.Port())
+	return u.Port() == "" || ok && port != 0
+}
+
+func portNumber(s string) (port uint16, ok bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err == nil
+}
+
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"testing"
+	"time"
+)
+
+const withUnit = ". Hint: a duration has a unit, h, m or s: write 15m, or 168h for a week"
+
+var accessTokenSamples = samples{
+	of: func(c *Config) any { return c.AccessTokenTTL },
+	rows: []sample{
+		{name: "minutes", value: "5m", want: 5 * time.Minute},
+		{name: "a mixture", value: "1m30s", want: 90 * time.Second},
+		{name: "the shortest", value: "1s", want: time.Second},
+		{name: "the longest", value: "1h", want: time.Hour},
+		{name: "as long as a session may lie idle", value: "1m", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
+		{name: "nothing, where sessions are shorter", value: "", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
+		{name: "nothing, where sessions end sooner", value: "", with: env{"SESSION_MAX_AGE": "5s"}, want: 5 * time.Second},
+		{name: "below a second", value: "999ms", err: badAccessTTL(`"999ms"`)},
+		{name: "above an hour", value: "1h1ns", err: badAccessTTL(`"1h1ns"`)},
+		{name: "nothing at all", value: "0", err: badAccessTTL(`"0"`)},
+		{name: "below zero", value: "-15m", err: badAccessTTL(`"-15m"`)},
+		{name: "a bare number", value: "900", err: badAccessTTL(`"900"`)},
+		{name: "quotes", value: `"15m"`, err: badAccessTTL(`"\"15m\""`)},
+		{
+			name: "longer than a session may lie idle by default", value: "30m", with: env{"REMEMBER_ME_TTL": "10m"},
+			err: `ACCESS_TOKEN_TTL: "30m" is not usable: expected at most REFRESH_TOKEN_TTL, which is 10m. Hint: a session would lapse while its access token still counts`,
+		},
+	},
+}
+
+func badAccessTTL(value string) string {
+	return "ACCESS_TOKEN_TTL: " + value + " is not usable: expected a duration from 1s to 1h" + withUnit
+}
+
+var refreshTokenSamples = samples{
+	of: func(c *Config) any { return c.RefreshTokenTTL },
+	rows: []sample{
+		{name: "hours", value: "24h", want: 24 * time.Hour},
+		{name: "the shortest", value: "1s", want: time.Second},
+		{name: "as long as remember me", value: "720h", want: 720 * time.Hour},
+		{name: "nothing, where remember me is shorter", value: "", with: env{"REMEMBER_ME_TTL": "1h"}, want: time.Hour},
+		{name: "a bare number", value: "168", err: `REFRESH_TOKEN_TTL: "168" is not usable: expected a duration of at least 1s` + withUnit},
+		{name: "days", value: "7d", err: `REFRESH_TOKEN_TTL: "7d" is not usable: expected a duration of at least 1s` + withUnit},
+		{name: "below a second", value: "999ms", err: `REFRESH_TOKEN_TTL: "999ms" is not usable: expected a duration of at least 1s` + withUnit},
+		{
+			name: "shorter than an access token", value: "5m", with: env{"ACCESS_TOKEN_TTL": "10m"},
+			err: `REFRESH_TOKEN_TTL: "5m" is not usable: expected at least ACCESS_TOKEN_TTL, which is 10m. Hint: a session would lapse while its access token still counts`,
+		},
+		{
+			name: "longer than remember me by default", value: "720h1s",
+			err: `REFRESH_TOKEN_TTL: "720h1s" is not usable: expected at most REMEMBER_ME_TTL, which is 720h. Hint: remember me would shorten a session`,
+		},
+	},
+}
+
+var rememberMeSamples = samples{
+	of: func(c *Config) any { return c.RememberMeTTL },
+	rows: []sample{
+		{name: "hours", value: "1000h", want: 1000 * time.Hour},
+		{name: "as long as an ordinary session", value: "24h", with: env{"REFRESH_TOKEN_TTL": "24h"}, want: 24 * time.Hour},
+		{name: "as long as a session lasts", value: "2160h", want: 2160 * time.Hour},
+		{name: "nothing, where sessions end sooner", value: "", with: env{"SESSION_MAX_AGE": "24h"}, want: 24 * time.Hour},
+		{name: "a bare number", value: "30", err: `REMEMBER_ME_TTL: "30" is not usable: expected a duration of at least 1s` + withUnit},
+		{
+			name: "shorter than an ordinary session", value: "23h59m59s", with: env{"REFRESH_TOKEN_TTL": "24h"},
+			err: `REMEMBER_ME_TTL: "23h59m59s" is not usable: expected at least REFRESH_TOKEN_TTL, which is 24h. Hint: remember me would shorten a session`,
+		},
+		{
+			name: "longer than a session lasts", value: "2161h",
+			err: `REMEMBER_ME_TTL: "2161h" is not usable: expected at most SESSION_MAX_AGE, which is 2160h. Hint: an idle limit beyond the absolute one would never be reached`,
+		},
+	},
+}
+
+var maxAgeSamples = samples{
+	of: func(c *Config) any { return c.SessionMaxAge },
+	rows: []sample{
+		{name: "a year", value: "8760h", want: 8760 * time.Hour},
+		{name: "the shortest", value: "1s", want: time.Second},
+		{name: "zero, which is not forever", value: "0s", err: `SESSION_MAX_AGE: "0s" is not usable: expected a duration of at least 1s` + withUnit},
+		{name: "too many hours to count", value: "9999999h", err: `SESSION_MAX_AGE: "9999999h" is not usable: expected a duration of at least 1s` + withUnit},
+		{
+			name: "shorter than remember me", value: "24h", with: env{"REMEMBER_ME_TTL": "48h"},
+			err: `SESSION_MAX_AGE: "24h" is not usable: expected at least REMEMBER_ME_TTL, which is 48h. Hint: an idle limit beyond the absolute one would never be reached`,
+		},
+	},
+}
+
+var recheckSamples = samples{
+	of: func(c *Config) any { return c.SessionRecheck },
+	rows: []sample{
+		{name: "seconds", value: "5s", want: 5 * time.Second},
+		{name: "less than a second", value: "250ms", want: 250 * time.Millisecond},
+		{name: "the longest", value: "1m", want: time.Minute},
+		{name: "not at all", value: "0s", want: time.Duration(0)},
+		{name: "not at all, without a unit", value: "0", want: time.Duration(0)},
+		{name: "longer than a logout may take", value: "61s", err: badRecheck(`"61s"`)},
+		{name: "below zero", value: "-1s", err: badRecheck(`"-1s"`)},
+		{name: "a bare number", value: "5", err: badRecheck(`"5"`)},
+	},
+}
+
+func badRecheck(value string) string {
+	return "SESSION_RECHECK: " + value + " is not usable: expected a duration from 0s to 1m. " +
+		"Hint: 0s asks the database in every request; 5s spares it most of the work"
+}
+
+func TestContradictingLifetimesAreAllNamed(t *testing.T) {
+	_, err := Load(env{"ACCESS_TOKEN_TTL": "40m", "REFRESH_TOKEN_TTL": "30m", "REMEMBER_ME_TTL": "20m", "SESSION_MAX_AGE": "10m"}.lookup)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) != 3 {
+		t.Errorf("error %v, want three", err)
+	}
+}
+
+func TestShortDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Hour: "1h", 10 * time.Hour: "10h", time.Hour + 10*time.Minute: "1h10m", 10 * time.Minute: "10m",
+		10 * time.Second: "10s", 0: "0s", time.Hour + 10*time.Second: "1h0m10s", 90 * time.Second: "1m30s",
+	} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+)
+
+// parseOrigins keeps each origin as a browser writes it into the Origin header, because that is compared byte by
+// byte (RFC 6454, section 6.2).
+func parseOrigins(c *Config, value string) *refusal {
+	origins, bad := commaList(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
+		func(part string) (string, *refusal) {
+			part = strings.TrimSpace(part)
+			u, err := url.Parse(part)
+			if err != nil || !isOrigin(u, part) {
+				return "", &refusal{
+					"exact http or https origins, SCHEME://HOST or SCHEME://HOST:PORT, without path, and neither * nor null",
+					"name each origin whose pages may use the API, as in https://app.example.com,http://localhost:3000",
+				}
+			}
+			return u.Scheme + "://" + originHost(u), nil
+		})
+	c.CORSOrigins = origins
+	return bad
+}

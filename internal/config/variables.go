@@ -1,0 +1,242 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// variable is one row of the table: everything there is to say about a variable.
+type variable struct {
+	name     string
+	standard string               // the value if it is not set; empty: none, or the next
+	follows  func(*Config) string // the value if it is not set, made of what the rows above have read
+	inWords  string               // the default as Table shows it, in Markdown; empty: standard
+	meaning  string               // in Markdown, for Table
+
+	secret bool                // no error shows the value, and white space around it is refused
+	show   func(string) string // what an error shows of the value; nil: all
+
+	parse        parser
+	inProduction *refusal // what production asks for if it is not set; nil: nothing
+	instead      string   // a variable of a row above that production takes in its place; empty: none
+}
+
+// parser checks a value, which is never empty, and puts it into the Config, in which it finds what the rows above
+// have read. If one of those was refused, its field is zero. It returns nil or why it refuses the value.
+type parser func(c *Config, value string) *refusal
+
+// variables are all that the server reads, in this order.
+var variables = []variable{
+	{
+		name:     "ENV",
+		standard: "development",
+		meaning:  "`development` or `production`, which does not start without a strong key, an https `PUBLIC_URL` and a `DATABASE_URL`",
+		parse: word(func(c *Config) *bool { return &c.Production }, "everything that is not production is development",
+			[]string{"development", "production"}, false, true),
+	},
+	{
+		name:    "PORT",
+		inWords: "`8080`",
+		meaning: "the port to listen on, on every address; `0`: any free one",
+		parse:   parsePort,
+	},
+	{
+		name:    "ADDR",
+		follows: defaultAddr,
+		inWords: "`:PORT`",
+		meaning: "`HOST:PORT` to listen on one address only",
+		parse:   parseAddr,
+	},
+	{
+		name:         "PUBLIC_URL",
+		follows:      defaultPublicURL,
+		inWords:      "`http://localhost:PORT`",
+		meaning:      "the origin that clients use; https makes the cookie `Secure`; never taken from a request",
+		show:         showPublicURL,
+		parse:        parsePublicURL,
+		inProduction: &refusal{"an https URL in production", "write the address that clients use, as in https://api.example.com"},
+	},
+	{
+		name:         "DATABASE_URL",
+		standard:     "sqlite://fieldgate.db",
+		meaning:      "`sqlite://FILE` or `mysql://USER:PASSWORD@HOST:PORT/NAME?tls=…`, where `tls` is `true`, `false` (the default), `skip-verify` or `preferred`",
+		show:         showDatabaseURL,
+		parse:        parseDatabaseURL,
+		inProduction: &refusal{databaseURLs + " in production", "SQLite is fine on one machine, but has to be asked for: sqlite:///var/lib/fieldgate.db"},
+	},
+	{
+		name:    "JWT_PRIVATE_KEY_FILES",
+		inWords: "none",
+		meaning: "PEM files with the private keys of access tokens, in a comma list: Ed25519, ECDSA P-256, or RSA of 2048 bits or more. The first signs, all verify; " +
+			"a `JWT_SECRET` beside them only verifies, so that one can move from one to the other",
+		show:  showKeyFiles,
+		parse: parseKeyFiles,
+	},
+	{
+		name:         "JWT_SECRET",
+		inWords:      "in development made once and kept beside the SQLite file",
+		meaning:      "the key that signs access tokens (HS256): at least 32 bytes, random in production. A comma list rotates: the first signs, all verify",
+		secret:       true,
+		parse:        parseJWTSecrets,
+		inProduction: &refusal{"a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES", secretHint},
+		instead:      "JWT_PRIVATE_KEY_FILES",
+	},
+	{
+		name:    "JWT_ISSUER",
+		follows: publicURLText,
+		inWords: "`PUBLIC_URL`",
+		meaning: "the `iss` of access tokens",
+		parse:   claim(func(c *Config) *string { return &c.JWTIssuer }),
+	},
+	{
+		name:    "JWT_AUDIENCE",
+		follows: publicURLText,
+		inWords: "`PUBLIC_URL`",
+		meaning: "the `aud` of access tokens",
+		parse:   claim(func(c *Config) *string { return &c.JWTAudience }),
+	},
+	{
+		name:     "ACCESS_TOKEN_TTL",
+		standard: "15m",
+		inWords:  "`15m`, or a shorter `REFRESH_TOKEN_TTL`",
+		meaning:  "how long an access token counts: `1s` to `1h`, no longer than `REFRESH_TOKEN_TTL`",
+		parse:    lifetime(accessTokenTTL, time.Hour),
+	},
+	{
+		name:     "REFRESH_TOKEN_TTL",
+		standard: "168h",
+		inWords:  "`168h`, or a shorter `REMEMBER_ME_TTL`",
+		meaning:  "how long a session may lie idle; no longer than `REMEMBER_ME_TTL`",
+		parse:    lifetime(refreshTokenTTL, 0),
+	},
+	{
+		name:     "REMEMBER_ME_TTL",
+		standard: "720h",
+		inWords:  "`720h`, or a shorter `SESSION_MAX_AGE`",
+		meaning:  "the same for a login with `rememberMe`; no longer than `SESSION_MAX_AGE`",
+		parse:    lifetime(rememberMeTTL, 0),
+	},
+	{
+		name:     "SESSION_MAX_AGE",
+		standard: "2160h",
+		meaning:  "how long a session lasts at most; refreshing never extends it",
+		parse:    lifetime(sessionMaxAge, 0),
+	},
+	{
+		name:     "SESSION_RECHECK",
+		standard: "0s",
+		meaning: "how long a replica may trust a session that it has looked up, up to `1m`. What another replica does meanwhile, " +
+			"a logout or a new role, counts here only after that; `0s`: on the next request",
+		parse: duration(func(c *Config) *time.Duration { return &c.SessionRecheck }, 0, time.Minute,
+			"0s asks the database in every request; 5s spares it most of the work"),
+	},
+	{
+		name:     "BCRYPT_COST",
+		standard: "12",
+		meaning:  "10 to 15; each step doubles the work; a login re-hashes what was stored at another cost",
+		parse:    number(func(c *Config) *int { return &c.BcryptCost }, 10, 15, "each step doubles the work of a login; 12 is a good choice"),
+	},
+	{
+		name:    "PASSWORD_PEPPER",
+		inWords: "none",
+		meaning: "a key for password hashes that is kept outside the database: at least 16 bytes, random in production. Without it no password that was stored with it verifies",
+		secret:  true,
+		parse:   parsePepper,
+	},
+	{
+		name:     "PASSWORD_MIN_LENGTH",
+		standard: "8",
+		meaning:  "in characters, 8 to 64; 15 is NIST's advice for a password on its own",
+		parse:    number(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "8 is the least that NIST allows, 15 its advice for a password on its own"),
+	},
+	{
+		name:     "COOKIE_SAMESITE",
+		standard: "strict",
+		meaning:  "`strict`, `lax` or `none`, which needs an https `PUBLIC_URL`",
+		parse:    parseSameSite,
+	},
+	{
+		name:    "CORS_ORIGINS",
+		inWords: "none",
+		meaning: "other origins whose pages may use the API, in a comma list and exact, as in `https://app.example.com`; never `*`",
+		show:    showPublicURL,
+		parse:   parseOrigins,
+	},
+	{
+		name:    "INTROSPECTION",
+		follows: trueInDevelopment,
+		inWords: "`true` in development",
+		meaning: "whether the schema can be asked for",
+		parse:   flag(func(c *Config) *bool { return &c.Introspection }),
+	},
+	{
+		name:    "PLAYGROUND",
+		follows: trueInDevelopment,
+		inWords: "`true` in development",
+		meaning: "whether `GET /` serves the playground",
+		parse:   flag(func(c *Config) *bool { return &c.Playground }),
+	},
+	{
+		name:    "LOG_FORMAT",
+		follows: defaultLogFormat,
+		inWords: "`text` in development, else `json`",
+		meaning: "`text` or `json`",
+		parse: word(func(c *Config) *string { return &c.LogFormat }, "json is for machines, text for people",
+			[]string{"text", "json"}, "text", "json"),
+	},
+	{
+		name:     "LOG_LEVEL",
+		standard: "info",
+		meaning:  "`debug`, `info`, `warn` or `error`",
+		parse: word(func(c *Config) *slog.Level { return &c.LogLevel }, "info is a line a request, warn only what needs attention",
+			[]string{"debug", "info", "warn", "error"}, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
+	},
+}
+
+// fallback returns the value of a variable that is not set; empty: none.
+func (v variable) fallback(c *Config) string {
+	if v.follows != nil {
+		return v.follows(c)
+	}
+	return v.standard
+}
+
+// shown returns what an error may show of a value.
+func (v variable) shown(value string) string {
+	switch {
+	case v.secret:
+		return notShown
+	case v.show != nil:
+		return v.show(value)
+	}
+	return value
+}
+
+func trueInDevelopment(c *Config) string {
+	if c.Production {
+		return "false"
+	}
+	return "true"
+}
+
+func defaultLogFormat(c *Config) string {
+	if c.Production {
+		return "json"
+	}
+	return "text"
+}
+
+// Table returns the variables as a Markdown table, for the README.
+func Table() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | what it means |\n|---|---|---|\n")
+	for _, v := range variables {
+		standard := v.inWords
+		if standard == "" {
+			standard = "`" + v.standard + "`"
+		}
+		b.WriteString("| `" + v.name + "` | " + standard + " | " + v.meaning + " |\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sample is one value of a variable and what becomes of it.
+type sample struct {
+	name  string // as a sentence
+	value string
+	with  env    // the other variables
+	want  any    // what the Config then holds
+	err   string // or the whole of the error
+}
+
+// samples are what is known of one variable. There are some of each variable in the table: TestVariables insists.
+type samples struct {
+	of   func(*Config) any
+	rows []sample
+}
+
+var samplesOf = map[string]samples{
+	"ENV":                   envSamples,
+	"PORT":                  portSamples,
+	"ADDR":                  addrSamples,
+	"PUBLIC_URL":            publicURLSamples,
+	"DATABASE_URL":          databaseURLSamples,
+	"JWT_PRIVATE_KEY_FILES": keyFileSamples,
+	"JWT_SECRET":            jwtSecretSamples,
+	"JWT_ISSUER":            issuerSamples,
+	"JWT_AUDIENCE":          audienceSamples,
+	"ACCESS_TOKEN_TTL":      accessTokenSamples,
+	"REFRESH_TOKEN_TTL":     refreshTokenSamples,
+	"REMEMBER_ME_TTL":       rememberMeSamples,
+	"SESSION_MAX_AGE":       maxAgeSamples,
+	"SESSION_RECHECK":       recheckSamples,
+	"BCRYPT_COST":           bcryptCostSamples,
+	"PASSWORD_PEPPER":       pepperSamples,
+	"PASSWORD_MIN_LENGTH":   minLengthSamples,
+	"COOKIE_SAMESITE":       sameSiteSamples,
+	"CORS_ORIGINS":          originSamples,
+	"INTROSPECTION":         introspectionSamples,
+	"PLAYGROUND":            playgroundSamples,
+	"LOG_FORMAT":            logFormatSamples,
+	"LOG_LEVEL":             logLevelSamples,
+}
+
+func TestVariables(t *testing.T) {
+	for _, v := range variables {
+		s := samplesOf[v.name]
+		t.Run(v.name, func(t *testing.T) {
+			good, wrong := 0, 0
+			for _, row := range s.rows {
+				if row.err == "" {
+					good++
+				} else {
+					wrong++
+				}
+				t.Run(row.name, func(t *testing.T) { row.check(t, v, s.of) })
+			}
+			if good == 0 || wrong == 0 {
+				t.Errorf("%d good and %d wrong samples, want some of each", good, wrong)
+			}
+		})
+	}
+	if len(samplesOf) != len(variables) {
+		t.Errorf("samples of %d variables, want %d", len(samplesOf), len(variables))
+	}
+}
+
+func (row sample) check(t *testing.T, v variable, of func(*Config) any) {
+	e := env{}
+	maps.Copy(e, row.with)
+	e[v.name] = row.value
+	c, err := Load(e.lookup)
+	switch {
+	case row.err != "" && (err == nil || err.Error() != row.err):
+		t.Errorf("error\n\t%v\nwant\n\t%s", err, row.err)
+	case row.err != "" && c != nil:
+		t.Error("a Config comes with the error")
+	case row.err != "" && strings.Contains(row.err, "\n"):
+		t.Error("the error has more than one line")
+	case row.err == "" && err != nil:
+		t.Errorf("error %v", err)
+	case row.err == "" && of(c) != row.want:
+		t.Errorf("got %#v, want %#v", of(c), row.want)
+	}
+}
+
+func TestTable(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(Table(), "\n"), "\n")
+	if want := len(variables) + 2; len(lines) != want {
+		t.Fatalf("%d lines, want %d", len(lines), want)
+	}
+	for i, line := range lines {
+		if strings.Count(line, "|") != 4 {
+			t.Errorf("line %d has not three cells: %s", i+1, line)
+		}
+	}
+	for _, want := range []string{
+		"| `DATABASE_URL` | `sqlite://fieldgate.db` | ",
+		"| `ADDR` | `:PORT` | ",
+		"| `BCRYPT_COST` | `12` | 10 to 15; ",
+	} {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, want) }) {
+			t.Errorf("no line begins with %s", want)
+		}
+	}
+}
+
+func TestRowsAreComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range variables {
+		if v.instead != "" && !seen[v.instead] {
+			t.Errorf("%s: %s is no variable of a row above", v.name, v.instead)
+		}
+		if seen[v.name] {
+			t.Errorf("%s has two rows", v.name)
+		}
+		seen[v.name] = true
+		if v.parse == nil || v.meaning == "" || v.standard+v.inWords == "" {
+			t.Errorf("%s: a row has a parser, a meaning and a default to show", v.name)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// word reads one of a few words, in any case, each of which stands for a value.
+func word[T any](field func(*Config) *T, hint string, words []string, values ...T) parser {
+	return func(c *Config, value string) *refusal {
+		value = strings.ToLower(value)
+		i := slices.Index(words, value)
+		if i < 0 {
+			if near := nearest(value, words); near != "" {
+				return &refusal{either(words), "did you mean " + near + "?"}
+			}
+			return &refusal{either(words), hint}
+		}
+		*field(c) = values[i]
+		return nil
+	}
+}
+
+func flag(field func(*Config) *bool) parser {
+	return word(field, "write true or false, not 1, 0, yes or on", []string{"true", "false"}, true, false)
+}
+
+// parseSameSite comes after parsePublicURL, on which it depends.
+func parseSameSite(c *Config, value string) *refusal {
+	read := word(
+		func(c *Config) *http.SameSite { return &c.CookieSameSite }, "strict is the safest, none is for a frontend on another site",
+		[]string{"strict", "lax", "none"}, http.SameSiteStrictMode, http.SameSiteLaxMode, http.SameSiteNoneMode,
+	)
+	if bad := read(c, value); bad != nil {
+		return bad
+	}
+	if c.CookieSameSite == http.SameSiteNoneMode && c.PublicURL != nil && !c.CookieSecure() {
+		return &refusal{
+			"strict or lax while PUBLIC_URL is not https",
+			"browsers drop a cookie with SameSite=None that is not Secure",
+		}
+	}
+	return nil
+}
+
+// nearest returns the word that begins as the value does: production for prod or prodution.
+func nearest(value string, words []string) string {
+	const enough = 3
+	if len(value) < enough {
+		return ""
+	}
+	for _, w := range words {
+		if strings.HasPrefix(w, value[:enough]) {
+			return w
+		}
+	}
+	return ""
+}
+
+// either returns the words as a sentence has them: a, b or c.
+func either(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

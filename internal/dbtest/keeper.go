@@ -1,0 +1,154 @@
+package dbtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// The keeper is a second process of the test program that runs MariaDB for the
+// first one. It is there for the ends that no code of the first sees: a panic in
+// a test, a test timeout, os.Exit, a kill. Its standard input is a pipe that
+// nobody writes to; however the tests end, the pipe ends with them, and the
+// keeper stops MariaDB and removes its directory.
+//
+// It shares the tests' standard error, so whoever started them and reads that to
+// its end, as "go test" does, goes on when the keeper is done as well.
+
+// keeperEnv turns a start of the test program into a keeper.
+const keeperEnv = "FIELDGATE_DBTEST_KEEPER"
+
+// startTimeout is for a machine whose cores are all busy with compiling; an
+// idle one takes a second.
+const startTimeout = 90 * time.Second
+
+// keeper is the tests' side of it.
+type keeper struct {
+	addr  string // where its MariaDB listens
+	cmd   *exec.Cmd
+	alive io.Closer // the pipe
+}
+
+// greeting is what a keeper says, once.
+type greeting struct {
+	Addr string
+	Err  string
+}
+
+func startKeeper() (*keeper, error) {
+	if _, err := findMariaDB(); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), keeperEnv+"=1",
+		"GORACE=atexit_sleep_ms=0") // or the race detector makes its end last a second
+	cmd.Stderr = os.Stderr
+	ownGroup(cmd) // Ctrl-C is for the tests; the keeper then cleans up after them
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	k := &keeper{cmd: cmd, alive: alive}
+	var hello greeting
+	if err := json.NewDecoder(stdout).Decode(&hello); err != nil {
+		return nil, errors.Join(fmt.Errorf("the keeper of MariaDB said nothing: %w", err), k.stop())
+	}
+	if hello.Err != "" {
+		return nil, errors.Join(errors.New(hello.Err), k.stop())
+	}
+	k.addr = hello.Addr
+	return k, nil
+}
+
+// stop returns when MariaDB has stopped and its directory is gone.
+func (k *keeper) stop() error {
+	if err := k.alive.Close(); err != nil {
+		return err
+	}
+	if err := k.cmd.Wait(); err != nil {
+		return fmt.Errorf("the keeper of MariaDB: %w", err)
+	}
+	return nil
+}
+
+// keep is the keeper's main function; it returns the exit status.
+func keep() int {
+	// A write to a reader that has died must be an error here and not the end
+	// of the keeper. Notify and not Ignore: Ignore is inherited by children.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+
+	if err := keepMariaDB(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "dbtest:", err)
+		return 1
+	}
+	return 0
+}
+
+// keepMariaDB runs a server until ctx ends. That it could not be started is
+// told to the tests, and no error here.
+func keepMariaDB(ctx context.Context) (err error) {
+	hello := json.NewEncoder(os.Stdout)
+	dir, err := shortTempDir()
+	if err != nil {
+		return hello.Encode(greeting{Err: err.Error()})
+	}
+	defer func() { err = errors.Join(err, removeAll(dir)) }()
+
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	db, err := startMariaDB(starting, dir, freePort)
+	if err != nil {
+		return hello.Encode(greeting{Err: err.Error()})
+	}
+	defer db.kill()
+	if err := hello.Encode(greeting{Addr: db.addr}); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-db.exited:
+		// The tests see refused connections; this is the reason.
+		return fmt.Errorf("mariadbd ended in the middle of the tests:\n%s", db.logTail())
+	}
+}
+
+// removeAll is os.RemoveAll for a directory whose last writer has been killed a
+// moment ago: until the system has taken it down, a file can still be made in
+// the directory, and on Windows an open one cannot be removed.
+func removeAll(dir string) error {
+	retry := time.NewTicker(50 * time.Millisecond)
+	defer retry.Stop()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := os.RemoveAll(dir)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		<-retry.C
+	}
+}

@@ -1,0 +1,178 @@
+package dbtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The ends of a test process are looked at from outside: this program starts
+// itself once more, to run TestScenario alone, in the way that the environment
+// names.
+const scenarioEnv = "FIELDGATE_DBTEST_SCENARIO"
+
+var scenarios = map[string]func(t *testing.T){
+	"passes": func(*testing.T) {},
+	"fails":  func(t *testing.T) { t.Error("as it should") },
+	"panics": func(*testing.T) { panic("as it should") },
+	"panics beside itself": func(*testing.T) { // as a test timeout does
+		go panic("as it should")
+		select {}
+	},
+	"exits": func(*testing.T) { os.Exit(3) },
+	"is shot": func(t *testing.T) {
+		shoot(t, os.Getpid())
+		select {}
+	},
+}
+
+func TestScenario(t *testing.T) {
+	scenario, ok := os.LookupEnv(scenarioEnv)
+	if !ok {
+		t.Skip("runs in a process of its own, for the tests below")
+	}
+	if scenario == "needs something" {
+		LeftOut(t, "unicorn", "look in the forest")
+	}
+	fmt.Println("url", MySQL(t))
+	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) == 0 {
+		t.Fatalf("in the temporary directory: %v, %v; want the server", files, err)
+	}
+	scenarios[scenario](t)
+}
+
+func TestNothingIsLeftBehindWhenATest(t *testing.T) {
+	needMariaDB(t)
+	for _, row := range []struct {
+		scenario string
+		status   int // of the process
+	}{
+		{"passes", 0},
+		{"fails", 1},
+		{"panics", 2},
+		{"panics beside itself", 2},
+		{"exits", 3},
+		{"is shot", -1},
+	} {
+		t.Run(row.scenario, func(t *testing.T) {
+			t.Parallel()
+			tmp := tempDir(t)
+			if err := os.Chmod(tmp, 0o755); err != nil { // the server may run as another user
+				t.Fatal(err)
+			}
+			status, output := runScenario(t, row.scenario, "TMPDIR="+tmp, "TEMP="+tmp)
+			if status != row.status && row.status >= 0 {
+				// A failure would be told by Main, which is the one that is wrong.
+				panic(fmt.Sprintf("exit status %d, want %d\n%s", status, row.status, output))
+			}
+			// runScenario has read the output to its end, which its keeper holds
+			// open too: whatever is there now stays.
+			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+				t.Errorf("in the temporary directory: %v, %v", left, err)
+			}
+			databaseURL := regexp.MustCompile(`(?m)^url (.*)$`).FindStringSubmatch(output)
+			if databaseURL == nil {
+				t.Fatalf("it had no database:\n%s", output)
+			}
+			if answers(t, databaseURL[1]) {
+				t.Error("MariaDB still runs")
+			}
+			if t.Failed() {
+				t.Log(output)
+			}
+		})
+	}
+}
+
+func TestWhatIsMissing(t *testing.T) {
+	for _, row := range []struct {
+		name, scenario, env string
+		status              int
+		want                string
+	}{
+		{"is skipped, and named", "needs something", "REQUIRE_ALL=", 0, "left out, there is no unicorn: look in the forest"},
+		{"is skipped with REQUIRE_ALL=0", "needs something", "REQUIRE_ALL=0", 0, "--- SKIP"},
+		{"fails with REQUIRE_ALL=1", "needs something", "REQUIRE_ALL=1", 1, "REQUIRE_ALL is set, but there is no unicorn: look in the forest"},
+		{"fails with REQUIRE_ALL=yes", "needs something", "REQUIRE_ALL=yes", 1, "--- FAIL"},
+		{"fails if the server of TEST_MYSQL_URL does not answer", "passes", "TEST_MYSQL_URL=mysql://root:hunter2@127.0.0.1:1/", 1, "refused"},
+		{"fails if TEST_MYSQL_URL is something else", "passes", "TEST_MYSQL_URL=root:hunter2@tcp(127.0.0.1)/", 1, "TEST_MYSQL_URL is not of the form"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, output := runScenario(t, row.scenario, row.env)
+			if status != row.status {
+				t.Errorf("exit status %d, want %d", status, row.status)
+			}
+			if !strings.Contains(output, row.want) {
+				t.Errorf("it does not say %q", row.want)
+			}
+			if strings.Contains(output, "hunter2") {
+				t.Error("it says the password")
+			}
+			if t.Failed() {
+				t.Log(output)
+			}
+		})
+	}
+}
+
+// runScenario gives the exit status (−1: a signal) and the output.
+func runScenario(t *testing.T, scenario string, env ...string) (status int, output string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^TestScenario$", "-test.v")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TEST_MYSQL_URL=") })
+	cmd.Env = append(cmd.Env, scenarioEnv+"="+scenario, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(cmd.Env, env...)
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), b.String()
+}
+
+// needMariaDB is for a test of our own server, whichever one the suite uses.
+func needMariaDB(t *testing.T) {
+	t.Helper()
+	if _, err := findMariaDB(); err != nil {
+		LeftOut(t, "MariaDB", err.Error())
+	}
+}
+
+func answers(t *testing.T, databaseURL string) bool {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+func shoot(t *testing.T, pid int) {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,253 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+var (
+	errNotInstalled = errors.New("not installed")
+	errPortTaken    = errors.New("port taken")
+)
+
+// programs are the two of MariaDB's that are needed.
+type programs struct {
+	server  string // mariadbd
+	install string // mariadb-install-db
+}
+
+// findMariaDB looks on the PATH and in /usr/sbin, which is often not on it. It
+// wants mariadbd by that name: an Oracle mysqld takes other options.
+func findMariaDB() (programs, error) {
+	var p programs
+	var err error
+	if p.server, err = lookPath("mariadbd", "/usr/sbin"); err != nil {
+		return p, fmt.Errorf("mariadbd is %w", errNotInstalled)
+	}
+	if p.install, err = lookPath("mariadb-install-db", "/usr/bin", filepath.Dir(p.server)); err != nil {
+		return p, fmt.Errorf("mariadb-install-db is %w", errNotInstalled)
+	}
+	return p, nil
+}
+
+func lookPath(name string, more ...string) (string, error) {
+	path, err := exec.LookPath(name)
+	for _, dir := range more {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(filepath.Join(dir, name))
+	}
+	return path, err
+}
+
+// mariaDB is a running server in a directory of its own.
+type mariaDB struct {
+	addr    string
+	dir     string
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed when the process is gone
+	waitErr error         // readable then
+}
+
+// startMariaDB makes the system tables in dir and starts a server on a port
+// that nextPort gives. It returns when the server answers, or with the reason
+// why it does not; then nothing of it runs any more.
+func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error)) (*mariaDB, error) {
+	bin, err := findMariaDB()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := handOver(dir, filepath.Join(dir, "tmp")); err != nil {
+		return nil, err
+	}
+	if err := installTables(ctx, bin.install, dir); err != nil {
+		return nil, err
+	}
+	// Between finding a free port and using it another process can be faster.
+	for range 10 {
+		port, err := nextPort()
+		if err != nil {
+			return nil, err
+		}
+		db, err := launch(ctx, bin.server, dir, port)
+		if !errors.Is(err, errPortTaken) {
+			return db, err
+		}
+	}
+	return nil, errors.New("mariadbd: ten ports in a row were taken")
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+func installTables(ctx context.Context, install, dir string) error {
+	cmd, closeLog, err := command(ctx, dir, install, installOptions(dir)...)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", install, err, logTail(dir))
+	}
+	return nil
+}
+
+// launch starts a server and waits for its first answer. The data is worth
+// nothing, so nothing is spent on keeping it.
+func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	cmd, closeLog, err := command(context.Background(), dir, bin, // it outlives ctx, which is for its start
+		"--no-defaults", // a my.cnf of the machine is for its own server
+		"--datadir="+filepath.Join(dir, "data"),
+		"--tmpdir="+filepath.Join(dir, "tmp"),
+		"--socket="+socket(dir),
+		"--pid-file="+filepath.Join(dir, "pid"),
+		"--bind-address=127.0.0.1",
+		"--port="+strconv.Itoa(port),
+		"--skip-name-resolve",
+		"--max-connections=2000", // many tests at once, each with a pool
+		"--character-set-server=utf8mb4",
+		"--collation-server=utf8mb4_unicode_ci",
+		"--default-time-zone=+00:00", // the same answers on a laptop as in CI
+		"--performance-schema=OFF",
+		"--skip-log-bin",
+		"--innodb-log-file-size=8M",
+		"--innodb-buffer-pool-size=64M",
+		"--innodb-flush-log-at-trx-commit=2",
+		"--innodb-doublewrite=0",
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer closeLog()
+	db := &mariaDB{addr: addr, dir: dir, cmd: cmd, exited: make(chan struct{})}
+	if err := db.run(); err != nil {
+		return nil, err
+	}
+	if err := db.ready(ctx); err != nil {
+		db.kill()
+		return nil, err
+	}
+	return db, nil
+}
+
+// run starts the process and watches it.
+func (db *mariaDB) run() error {
+	started := make(chan error)
+	go func() {
+		// On Linux a child that is to die with its parent dies with the parent's
+		// *thread*, and Go ends a thread now and then. So this one stays locked
+		// to a goroutine that lives as long as the child.
+		runtime.LockOSThread()
+		err := db.cmd.Start()
+		started <- err
+		if err == nil {
+			db.waitErr = db.cmd.Wait()
+			close(db.exited)
+		}
+	}()
+	return <-started
+}
+
+// ready waits for the server's first answer. An answer alone proves little: the
+// MariaDB of another test process may have got the port first, and would answer
+// until that process ends. So the one that answers has to know our socket.
+func (db *mariaDB) ready(ctx context.Context) error {
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", db.addr
+	cfg.Timeout, cfg.ReadTimeout = time.Second, time.Second // what listens there may not even speak
+	cfg.Logger = &mysql.NopLogger{}                         // refused connections are what we expect
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	pool := sql.OpenDB(connector)
+	defer func() { _ = pool.Close() }()
+
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var answers string
+		err := pool.QueryRowContext(ctx, "SELECT @@socket").Scan(&answers)
+		if err == nil && answers == socket(db.dir) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-db.exited:
+			if log := db.logTail(); !strings.Contains(log, "Bind on TCP/IP port") {
+				return fmt.Errorf("mariadbd did not start: %v\n%s", db.waitErr, log)
+			}
+			return errPortTaken
+		case <-ctx.Done():
+			return fmt.Errorf("mariadbd does not answer: %w (%v)\n%s", ctx.Err(), err, db.logTail())
+		}
+	}
+}
+
+// kill returns when the process is gone. There is no need to be gentle with a
+// server whose data is thrown away next.
+func (db *mariaDB) kill() {
+	select {
+	case <-db.exited: // and its process id may be another process by now
+	default:
+		_ = killGroup(db.cmd)
+		<-db.exited
+	}
+}
+
+func (db *mariaDB) logTail() string { return logTail(db.dir) }
+
+// command prepares a program of MariaDB's: as a user that may run it, in a
+// process group of its own, dying with us, and with its output in a file. A
+// file, since a pipe would be held open by any child that outlives its parent.
+func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.Cmd, closeLog func(), err error) {
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, nil, err
+	}
+	closeLog = func() { _ = log.Close() }
+	cmd = exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir // the other user may not be allowed into ours
+	cmd.Stdout, cmd.Stderr = log, log
+	ownGroup(cmd)
+	dieWithParent(cmd)
+	if err := otherUser(cmd); err != nil {
+		closeLog()
+		return nil, nil, err
+	}
+	cmd.Cancel = func() error { return killGroup(cmd) }
+	return cmd, closeLog, nil
+}
+
+// logTail is the end of what MariaDB wrote, where the reason stands.
+func logTail(dir string) string {
+	log, err := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[max(0, len(log)-4<<10):])
+}
+
+func socket(dir string) string { return filepath.Join(dir, "s") }

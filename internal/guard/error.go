@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+const (
+	codeBadUserInput = "BAD_USER_INPUT"
+	codeUnavailable  = "UNAVAILABLE"
+)
+
+// FieldError says which part of the input breaks a rule, and which rule.
+type FieldError struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+// Error makes an error as the contract has them: a code from its table, and the
+// fields at fault, all of them at once, when there are any.
+func Error(code, message string, fields ...FieldError) *gqlerror.Error {
+	extensions := map[string]any{"code": code}
+	if len(fields) > 0 {
+		extensions["fields"] = fields
+	}
+	return &gqlerror.Error{Message: message, Extensions: extensions}
+}
+
+// refusal answers a request that is none, before gqlgen sees anything of it.
+type refusal struct {
+	status int
+	header http.Header // what the status requires besides; may be nil
+	err    *gqlerror.Error
+}
+
+// refuse blames one part of the request: a header, or "body".
+func refuse(status int, part, message string) *refusal {
+	return &refusal{
+		status: status,
+		err:    Error(codeBadUserInput, part+" "+message, FieldError{part, message}),
+	}
+}
+
+func (r *refusal) with(name, value string) *refusal {
+	r.header = http.Header{name: {value}}
+	return r
+}
+
+// Refused answers every request alike: with the status, and an error that blames one part of it. It is for
+// what stands in front of the transport.
+func Refused(status int, part, message string) http.Handler {
+	no := refuse(status, part, message)
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")
+		write(w, no.status, &graphql.Response{Errors: gqlerror.List{no.err}})
+	})
+}

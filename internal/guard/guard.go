@@ -1,0 +1,20 @@
+// Package guard decides what reaches gqlgen at all.
+//
+// [POST] is the one way in: a transport that takes JSON over POST and nothing
+// else, reads it strictly, and answers as "GraphQL over HTTP" says
+// (https://graphql.github.io/graphql-over-http/draft/). [DocumentCache] keeps
+// parsed documents without keeping anybody's password.
+//
+//	srv := handler.New(es)
+//	srv.AddTransport(guard.POST{})
+//	srv.SetQueryCache(guard.NewDocumentCache())
+//
+// Two promises hold for everything here. No answer and no error repeats a value
+// that a client sent: a malformed body may be a login with a typing mistake. And
+// every error goes through the server's error presenter, in the form that
+// [Error] makes, so that one table shapes them all. The presenter must not
+// expect an operation in its context: a request that was refused has none.
+//
+// The package knows GraphQL and HTTP and nothing of the schema. It imports
+// nothing of this module.
+package guard

@@ -1,0 +1,333 @@
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep objects and arrays may nest, the body itself being the
+// first level. Real inputs stay below ten; encoding/json would follow 10,000.
+const maxDepth = 32
+
+// decodeJSON reads body as exactly one JSON text (RFC 8259), in one pass, into
+// the types that gqlgen expects of variables: map[string]any, []any, string,
+// [json.Number], bool and nil.
+//
+// It is stricter than encoding/json, which takes the last of two equal keys,
+// matches keys in any case and turns broken text into U+FFFD. Each of these
+// lets two readers of one body (a gateway and this server, say) see two
+// different requests, so all are refused, as I-JSON (RFC 7493, sections 2.1
+// and 2.3) asks, at every level: the check is one look into a map that is
+// written to anyway. encoding/json/v2 has this strictness but is still an
+// experiment; the fuzz test holds this reader to encoding/json's verdicts
+// and values.
+//
+// The result shares no memory with body. That is on purpose: the query is kept
+// as a cache key, and must not keep alive a body that holds a password.
+//
+// An error is always a *jsonError.
+func decodeJSON(body []byte) (any, error) {
+	d := decoder{text: body}
+	if !utf8.Valid(body) {
+		return nil, d.fail("the text is not UTF-8")
+	}
+	v, err := d.value(maxDepth)
+	if err != nil {
+		return nil, err
+	}
+	if d.space(); d.pos < len(d.text) {
+		return nil, d.fail("expected nothing after the value")
+	}
+	return v, nil
+}
+
+// jsonError says what is wrong and where, without a byte of the text: bodies
+// hold passwords, and this goes into answers and logs.
+type jsonError struct {
+	offset  int
+	problem string
+}
+
+func (e *jsonError) Error() string {
+	return fmt.Sprintf("%s, at byte %d", e.problem, e.offset)
+}
+
+type decoder struct {
+	text []byte
+	pos  int
+}
+
+func (d *decoder) fail(problem string) error {
+	return &jsonError{offset: d.pos, problem: problem}
+}
+
+// peek is the byte to be read next; 0, which is never valid outside a string,
+// stands for the end.
+func (d *decoder) peek() byte {
+	if d.pos < len(d.text) {
+		return d.text[d.pos]
+	}
+	return 0
+}
+
+func (d *decoder) space() {
+	for d.pos < len(d.text) {
+		switch d.text[d.pos] {
+		case ' ', '\t', '\n', '\r':
+			d.pos++
+		default:
+			return
+		}
+	}
+}
+
+// take moves past c and the space before it, if c comes next.
+func (d *decoder) take(c byte) bool {
+	d.space()
+	if d.peek() != c {
+		return false
+	}
+	d.pos++
+	return true
+}
+
+func (d *decoder) value(depth int) (any, error) {
+	d.space()
+	switch c := d.peek(); {
+	case c == '"':
+		return d.string()
+	case c == '{', c == '[':
+		if depth == 0 {
+			return nil, d.fail(fmt.Sprintf("nested deeper than %d levels", maxDepth))
+		}
+		d.pos++
+		if c == '{' {
+			return d.object(depth - 1)
+		}
+		return d.array(depth - 1)
+	case c == '-', '0' <= c && c <= '9':
+		return d.number()
+	case c == 't':
+		return true, d.literal("true")
+	case c == 'f':
+		return false, d.literal("false")
+	case c == 'n':
+		return nil, d.literal("null")
+	default:
+		return nil, d.fail("expected a value")
+	}
+}
+
+func (d *decoder) object(depth int) (any, error) {
+	object := make(map[string]any)
+	if d.take('}') {
+		return object, nil
+	}
+	for {
+		if d.space(); d.peek() != '"' {
+			return nil, d.fail("expected a key")
+		}
+		start := d.pos
+		key, err := d.string()
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := object[key]; twice {
+			d.pos = start
+			return nil, d.fail("a key stands twice in one object")
+		}
+		if !d.take(':') {
+			return nil, d.fail("expected ':'")
+		}
+		if object[key], err = d.value(depth); err != nil {
+			return nil, err
+		}
+		if d.take('}') {
+			return object, nil
+		}
+		if !d.take(',') {
+			return nil, d.fail("expected ',' or '}'")
+		}
+	}
+}
+
+func (d *decoder) array(depth int) (any, error) {
+	array := []any{}
+	if d.take(']') {
+		return array, nil
+	}
+	for {
+		v, err := d.value(depth)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, v)
+		if d.take(']') {
+			return array, nil
+		}
+		if !d.take(',') {
+			return nil, d.fail("expected ',' or ']'")
+		}
+	}
+}
+
+func (d *decoder) literal(word string) error {
+	if end := d.pos + len(word); end <= len(d.text) && string(d.text[d.pos:end]) == word {
+		d.pos = end
+		return nil
+	}
+	return d.fail("expected a value")
+}
+
+// number keeps the digits as they came, so that no large integer is rounded on
+// its way to a scalar that knows better.
+func (d *decoder) number() (any, error) {
+	start := d.pos
+	if d.peek() == '-' {
+		d.pos++
+	}
+	if d.peek() == '0' {
+		d.pos++
+	} else if !d.digits() {
+		return nil, d.fail("expected a digit")
+	}
+	if d.peek() == '.' {
+		d.pos++
+		if !d.digits() {
+			return nil, d.fail("expected a digit")
+		}
+	}
+	if c := d.peek(); c == 'e' || c == 'E' {
+		d.pos++
+		if c := d.peek(); c == '+' || c == '-' {
+			d.pos++
+		}
+		if !d.digits() {
+			return nil, d.fail("expected a digit")
+		}
+	}
+	return json.Number(d.text[start:d.pos]), nil
+}
+
+func (d *decoder) digits() bool {
+	start := d.pos
+	for '0' <= d.peek() && d.peek() <= '9' {
+		d.pos++
+	}
+	return d.pos > start
+}
+
+// string reads a string that has no escapes, which is nearly all of them, with
+// a single copy, and leaves the others to unescape.
+func (d *decoder) string() (string, error) {
+	d.pos++ // the opening quote
+	start := d.pos
+	for d.pos < len(d.text) {
+		switch c := d.text[d.pos]; {
+		case c == '"':
+			d.pos++
+			return string(d.text[start : d.pos-1]), nil
+		case c == '\\':
+			return d.unescape(start)
+		case c < ' ':
+			return "", d.fail("a control character in a string")
+		}
+		d.pos++
+	}
+	return "", d.fail("a string does not end")
+}
+
+// unescape reads the rest of the string that began at start, from its first
+// escape on.
+func (d *decoder) unescape(start int) (string, error) {
+	text := append(make([]byte, 0, 2*(d.pos-start)+32), d.text[start:d.pos]...)
+	for d.pos < len(d.text) {
+		switch c := d.text[d.pos]; {
+		case c == '"':
+			d.pos++
+			return string(text), nil
+		case c == '\\':
+			r, err := d.escape()
+			if err != nil {
+				return "", err
+			}
+			text = utf8.AppendRune(text, r)
+		case c < ' ':
+			return "", d.fail("a control character in a string")
+		default:
+			text = append(text, c)
+			d.pos++
+		}
+	}
+	return "", d.fail("a string does not end")
+}
+
+func (d *decoder) escape() (rune, error) {
+	d.pos++ // the backslash
+	c := d.peek()
+	d.pos++
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		return d.unicode()
+	default:
+		d.pos--
+		return 0, d.fail("an unknown escape")
+	}
+}
+
+// unicode reads what follows \u. Beyond the first plane a character is written
+// as two surrogates (RFC 8259, section 7); one on its own is no character.
+func (d *decoder) unicode() (rune, error) {
+	r, ok := d.hex()
+	if !ok {
+		return 0, d.fail("expected four hexadecimal digits")
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, nil
+	}
+	if d.peek() == '\\' {
+		d.pos++
+		if d.peek() == 'u' {
+			d.pos++
+			low, ok := d.hex()
+			if pair := utf16.DecodeRune(r, low); ok && pair != utf8.RuneError {
+				return pair, nil
+			}
+		}
+	}
+	return 0, d.fail("half a surrogate pair")
+}
+
+func (d *decoder) hex() (rune, bool) {
+	var r rune
+	for range 4 {
+		c := d.peek()
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+		d.pos++
+	}
+	return r, true
+}

@@ -1,0 +1,61 @@
+package guard
+
+import (
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// decodeParams reads the parameters of a request from its body ("GraphQL over
+// HTTP", JSON Encoding). null stands for absent. Members of other names are
+// ignored, as servers MUST; that "Query" is another name than "query" follows.
+//
+// The draft's newest status for parameters of the wrong type is 422; 400 is
+// what clients and the graphql-http audit (1.23) expect.
+func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
+	value, err := decodeJSON(body)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "body", "is not well-formed JSON: "+err.Error())
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		if _, batch := value.([]any); batch {
+			return nil, refuse(http.StatusBadRequest, "body", "must be one JSON object: operations are not taken in batches")
+		}
+		return nil, refuse(http.StatusBadRequest, "body", "must be a JSON object")
+	}
+	m := members{object: object}
+	params := &graphql.RawParams{
+		Query:         member[string](&m, "query", "a string"),
+		OperationName: member[string](&m, "operationName", "a string or null"),
+		Variables:     member[map[string]any](&m, "variables", "an object or null"),
+		Extensions:    member[map[string]any](&m, "extensions", "an object or null"),
+	}
+	if params.Query == "" && len(m.wrong) == 0 {
+		m.wrong = []FieldError{{"query", "must be a string that is not empty"}}
+	}
+	if len(m.wrong) > 0 {
+		return nil, &refusal{
+			status: http.StatusBadRequest,
+			err:    Error(codeBadUserInput, "the request's parameters are not well-formed", m.wrong...),
+		}
+	}
+	return params, nil
+}
+
+// members collects what is wrong with the members of an object, so that a
+// client hears of everything at once.
+type members struct {
+	object map[string]any
+	wrong  []FieldError
+}
+
+func member[T any](m *members, name, want string) (value T) {
+	if v := m.object[name]; v != nil {
+		var ok bool
+		if value, ok = v.(T); !ok {
+			m.wrong = append(m.wrong, FieldError{name, "must be " + want})
+		}
+	}
+	return value
+}

@@ -1,0 +1,78 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// write sends a response as the GraphQL specification has it (section 7.1):
+// errors first, and data only if there was an execution. graphql.Response
+// itself encodes absent data as null, which says the opposite.
+func write(w http.ResponseWriter, status int, response *graphql.Response) {
+	if response == nil || len(response.Errors) == 0 && len(response.Data) == 0 {
+		// An extension swallowed it. An answer needs one or the other.
+		status = http.StatusInternalServerError
+		response = &graphql.Response{Errors: gqlerror.List{Error("INTERNAL", "internal error")}}
+	}
+	body := encode(response)
+	if seconds := retryAfter(response.Errors); seconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // nobody is left to tell
+}
+
+// encode copies data as it is: gqlgen has just written it, and encoding/json
+// would check and compact it once more, byte by byte.
+func encode(response *graphql.Response) []byte {
+	var b bytes.Buffer
+	b.Grow(len(response.Data) + 512)
+	member := func(name string) {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		} else {
+			b.WriteByte('{')
+		}
+		b.WriteString(`"` + name + `":`)
+	}
+	if len(response.Errors) > 0 {
+		member("errors")
+		encodeValue(&b, response.Errors)
+	}
+	if len(response.Data) > 0 {
+		member("data")
+		b.Write(response.Data)
+	}
+	if len(response.Extensions) > 0 {
+		member("extensions")
+		encodeValue(&b, response.Extensions)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+func encodeValue(b *bytes.Buffer, v any) {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false) // this is JSON, and is labelled so
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Errorf("guard: an extension of the response does not encode: %w", err))
+	}
+	b.Truncate(b.Len() - 1) // the newline that Encode adds
+}
+
+// retryAfter is the longest wait that any of the errors asks for, in seconds.
+func retryAfter(errs gqlerror.List) (seconds int) {
+	for _, err := range errs {
+		if s, ok := err.Extensions["retryAfter"].(int); ok {
+			seconds = max(seconds, s)
+		}
+	}
+	return seconds
+}

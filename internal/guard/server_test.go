@@ -1,0 +1,93 @@
+package guard_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/internal/guard"
+)
+
+var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
+	enum Role { USER ADMIN }
+	input Login { email: String!  password: String!  role: Role  friends: [Login!] }
+	type Query {
+		hello: String
+		echo(value: Any): Any
+		fail: String
+		broken: String!
+		limited: Boolean
+		panic: String
+		add(a: Int, on: Boolean, id: ID, x: Float, role: Role): Int
+	}
+	type Mutation { login(input: Login!): Boolean  plain(email: String, password: String): Boolean }
+	type Subscription { tick: Int }
+	scalar Any
+`})
+
+// answers plays the part of generated code: what each root field answers. It
+// looks at the first field only.
+func answers(ctx context.Context) *graphql.Response {
+	op := graphql.GetOperationContext(ctx)
+	switch op.Operation.SelectionSet[0].(*ast.Field).Name {
+	case "hello":
+		return &graphql.Response{Data: []byte(`{"hello":"<b>ß & co</b>"}`)}
+	case "echo":
+		value, err := json.Marshal(map[string]any{"echo": op.Variables["value"]})
+		if err != nil {
+			panic(err)
+		}
+		return &graphql.Response{Data: value}
+	case "fail":
+		graphql.AddError(ctx, errors.New("it <failed>"))
+		graphql.RegisterExtension(ctx, "cost", 3)
+		return &graphql.Response{Data: []byte(`{"fail":null}`)}
+	case "broken":
+		graphql.AddError(ctx, errors.New("it failed"))
+		return &graphql.Response{Data: []byte(`null`)}
+	case "limited":
+		for _, seconds := range []int{3, 40, 7} {
+			err := guard.Error("RATE_LIMITED", "too many")
+			err.Extensions["retryAfter"] = seconds
+			graphql.AddError(ctx, err)
+		}
+		return &graphql.Response{Data: []byte(`{"limited":null}`)}
+	case "panic":
+		panic("a secret in a panic")
+	default:
+		return &graphql.Response{Data: []byte(`{"login":true}`)}
+	}
+}
+
+func newHandler(post guard.POST) *handler.Server {
+	srv := handler.New(&graphql.ExecutableSchemaMock{
+		SchemaFunc: func() *ast.Schema { return testSchema },
+		ExecFunc:   func(context.Context) graphql.ResponseHandler { return answers },
+		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) {
+			return 0, false
+		},
+	})
+	srv.AddTransport(post)
+	srv.SetRecoverFunc(func(context.Context, any) error {
+		return guard.Error("INTERNAL", "internal error")
+	})
+	return srv
+}
+
+func newServer(t testing.TB, wrap ...func(http.Handler) http.Handler) string {
+	var h http.Handler = newHandler(guard.POST{})
+	for _, w := range wrap {
+		h = w(h)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+const (
+	roleArgument    = "role"
+	orOwnerArgument = "orOwner"
+)
+
+// rawValue returns an argument of a directive as it counts: as written, or else the default of the directive's
+// declaration. It is "" if there is neither, which gqlparser does not let pass; no role includes that.
+func (c *compiler) rawValue(d *ast.Directive, name string) string {
+	value := given(d, name)
+	if value == nil {
+		value = c.defaultOf(d.Name, name)
+	}
+	if value == nil {
+		return ""
+	}
+	return value.Raw
+}
+
+func given(d *ast.Directive, name string) *ast.Value {
+	if arg := d.Arguments.ForName(name); arg != nil {
+		return arg.Value
+	}
+	return nil
+}
+
+func (c *compiler) defaultOf(directive, name string) *ast.Value {
+	def := c.schema.Directives[directive]
+	if def == nil {
+		return nil
+	}
+	if arg := def.Arguments.ForName(name); arg != nil {
+		return arg.DefaultValue
+	}
+	return nil
+}
+
+// checkDefaults holds the declaration's defaults to the same terms as what is written on a field, once for all fields
+// that rely on them.
+func (c *compiler) checkDefaults() {
+	if def := c.schema.Directives[authDirective]; def != nil {
+		c.checkRole(def.Position, "@auth(role:)", c.defaultOf(authDirective, roleArgument))
+		c.checkOrOwner(def.Position, "@auth(orOwner:)", c.defaultOf(authDirective, orOwnerArgument))
+	}
+}
+
+// checkRole and checkOrOwner look at what gqlparser takes as it comes: it holds the values that a schema's directives are
+// given to neither their type nor the enum.
+func (c *compiler) checkRole(at *ast.Position, coordinate string, role *ast.Value) {
+	if role == nil || len(c.ladder.roles) == 0 { // without enum Role, which is reported already, no role is known
+		return
+	}
+	if role.Kind != ast.EnumValue || !c.ladder.reach[step{role.Raw, role.Raw}] {
+		c.refuse(at, coordinate, fmt.Sprintf("asks for %s, which is no role", role),
+			"write one of "+strings.Join(c.ladder.roles, ", "))
+	}
+}
+
+func (c *compiler) checkOrOwner(at *ast.Position, coordinate string, orOwner *ast.Value) {
+	if orOwner != nil && orOwner.Kind != ast.BooleanValue {
+		c.refuse(at, coordinate, fmt.Sprintf("says orOwner: %s", orOwner), "write true or false")
+	}
+}
+
+// written writes a directive as it stands in the schema, on one line.
+func written(d *ast.Directive) string {
+	if len(d.Arguments) == 0 {
+		return "@" + d.Name
+	}
+	args := make([]string, len(d.Arguments))
+	for i, arg := range d.Arguments {
+		args[i] = arg.Name + ": " + arg.Value.String()
+	}
+	return fmt.Sprintf("@%s(%s)", d.Name, strings.Join(args, ", "))
+}

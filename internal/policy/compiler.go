@@ -1,0 +1,63 @@
+package policy
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// The directives that carry rules, and the enum that names roles.
+const (
+	authDirective     = "auth"
+	publicDirective   = "public"
+	includesDirective = "includes"
+	roleEnum          = "Role"
+)
+
+// compiler is the state of one [Compile]: each check reads the schema, adds what it learned, and reports what it refuses.
+type compiler struct {
+	report
+	schema *ast.Schema
+	types  []*ast.Definition // in source order
+
+	ladder ladder
+	rules  []Rule
+}
+
+// roots returns the root types, whatever the schema calls them.
+func (c *compiler) roots() []*ast.Definition {
+	var roots []*ast.Definition
+	for _, def := range []*ast.Definition{c.schema.Query, c.schema.Mutation, c.schema.Subscription} {
+		if def != nil && !slices.Contains(roots, def) {
+			roots = append(roots, def)
+		}
+	}
+	return roots
+}
+
+// inSourceOrder gives the types back the order that the schema's map has lost, so that every run says the same. Files
+// come in the order of their names.
+func inSourceOrder(types map[string]*ast.Definition) []*ast.Definition {
+	return slices.SortedFunc(maps.Values(types), func(a, b *ast.Definition) int {
+		aFile, aLine, aStart := origin(a.Position)
+		bFile, bLine, bStart := origin(b.Position)
+		return cmp.Or(
+			strings.Compare(aFile, bFile), cmp.Compare(aLine, bLine), cmp.Compare(aStart, bStart),
+			strings.Compare(a.Name, b.Name),
+		)
+	})
+}
+
+// origin is locate for sorting: with the folder, and with the offset that orders two types on one line.
+func origin(at *ast.Position) (file string, line, start int) {
+	if at == nil {
+		return "", 0, 0
+	}
+	if at.Src != nil {
+		file = at.Src.Name
+	}
+	return file, at.Line, at.Start
+}

@@ -1,0 +1,91 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// declaration is how a directive must be declared, for its rules to mean what this package and the code that enforces
+// them take them to mean.
+type declaration struct {
+	name     string
+	args     []argument // their defaults are the schema's own choice
+	location ast.DirectiveLocation
+	text     string
+}
+
+type argument struct{ name, typeName string }
+
+var declarations = []declaration{
+	{
+		name:     authDirective,
+		args:     []argument{{roleArgument, "Role!"}, {orOwnerArgument, "Boolean!"}},
+		location: ast.LocationFieldDefinition,
+		text:     "directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION",
+	},
+	{
+		name:     publicDirective,
+		location: ast.LocationFieldDefinition,
+		text:     "directive @public on FIELD_DEFINITION",
+	},
+	{
+		name:     includesDirective,
+		args:     []argument{{rolesArgument, "[Role!]!"}},
+		location: ast.LocationEnumValue,
+		text:     "directive @includes(roles: [Role!]!) on ENUM_VALUE",
+	},
+}
+
+// checkDeclarations refuses a directive that is missing, or declared so that it may be written where nothing enforces it,
+// twice in one place, or with an argument that nobody reads.
+func (c *compiler) checkDeclarations() {
+	for _, want := range declarations {
+		have := c.schema.Directives[want.name]
+		if have == nil {
+			c.refuse(nil, "@"+want.name, "is not declared", "write "+want.text)
+			continue
+		}
+		for _, problem := range append(want.compareUse(have), want.compareArguments(have)...) {
+			c.refuse(have.Position, "@"+want.name, problem, "write "+want.text)
+		}
+	}
+}
+
+func (want declaration) compareUse(have *ast.DirectiveDefinition) (problems []string) {
+	if !slices.Equal(have.Locations, []ast.DirectiveLocation{want.location}) {
+		problems = append(problems, fmt.Sprintf("is declared on %s but counts on %s only", locations(have), want.location))
+	}
+	if have.IsRepeatable {
+		problems = append(problems, "is declared repeatable but counts once")
+	}
+	return problems
+}
+
+func (want declaration) compareArguments(have *ast.DirectiveDefinition) (problems []string) {
+	for _, arg := range want.args {
+		switch def := have.Arguments.ForName(arg.name); {
+		case def == nil:
+			problems = append(problems, fmt.Sprintf("lacks the argument %s: %s", arg.name, arg.typeName))
+		case def.Type.String() != arg.typeName:
+			problems = append(problems, fmt.Sprintf("has the argument %s: %s instead of %s", arg.name, def.Type, arg.typeName))
+		}
+	}
+	for _, def := range have.Arguments {
+		if !slices.ContainsFunc(want.args, func(arg argument) bool { return arg.name == def.Name }) {
+			problems = append(problems, fmt.Sprintf("has the argument %s, which nobody reads", def.Name))
+		}
+	}
+	return problems
+}
+
+// locations writes the places of a declaration as the schema does: "FIELD_DEFINITION | OBJECT".
+func locations(def *ast.DirectiveDefinition) string {
+	names := make([]string, len(def.Locations))
+	for i, location := range def.Locations {
+		names[i] = string(location)
+	}
+	return strings.Join(names, " | ")
+}

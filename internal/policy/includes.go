@@ -1,0 +1,104 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+const rolesArgument = "roles"
+
+// readLadder reads enum Role and its @includes.
+//
+// Every role has to include USER: a bare @auth means "signed in", and it would turn away somebody whose role does not.
+// That ADMIN includes every other role is not asked for: a schema may keep, say, an AUDITOR apart on purpose. It is no
+// wall, since an ADMIN can hand out any role, but then the audit log says so.
+func (c *compiler) readLadder() {
+	def := c.schema.Types[roleEnum]
+	if def == nil || def.Kind != ast.Enum {
+		c.refuse(nil, "enum "+roleEnum, "is not declared",
+			"write enum Role { USER STAFF @includes(roles: [USER]) ADMIN @includes(roles: [STAFF]) }, with the roles you need")
+		return
+	}
+	var roles []string
+	for _, value := range def.EnumValues {
+		roles = append(roles, value.Name)
+	}
+	sound := len(c.report)
+	direct := map[string][]string{}
+	for _, value := range def.EnumValues {
+		direct[value.Name] = c.readSteps(value, roles)
+	}
+	c.checkCircles(def, roles, direct)
+	c.checkServerRoles(def)
+	if len(c.report) == sound { // a broken step is one defect, not also a role that does not get down to USER
+		c.checkReachesUser(def, direct)
+	}
+	c.ladder = newLadder(roles, direct)
+}
+
+// readSteps returns the roles that a role names, and leaves out what it refuses.
+func (c *compiler) readSteps(from *ast.EnumValueDefinition, roles []string) (steps []string) {
+	for _, d := range from.Directives.ForNames(includesDirective) {
+		for _, to := range list(d.Arguments.ForName(rolesArgument)) {
+			coordinate := roleEnum + "." + from.Name
+			switch {
+			case to.Kind != ast.EnumValue || !slices.Contains(roles, to.Raw):
+				c.refuse(d.Position, coordinate, fmt.Sprintf("includes %s, which is no role", to), "write one of "+strings.Join(roles, ", "))
+			case to.Raw == from.Name:
+				c.refuse(d.Position, coordinate, "includes itself", "take it out, every role does")
+			case slices.Contains(steps, to.Raw):
+				c.refuse(d.Position, coordinate, fmt.Sprintf("includes %s more than once", to), "name it once")
+			default:
+				steps = append(steps, to.Raw)
+			}
+		}
+	}
+	return steps
+}
+
+// list reads [A, B], and a bare A as [A], as GraphQL does.
+func list(arg *ast.Argument) []*ast.Value {
+	if arg == nil || arg.Value == nil {
+		return nil
+	}
+	if arg.Value.Kind != ast.ListValue {
+		return []*ast.Value{arg.Value}
+	}
+	var values []*ast.Value
+	for _, child := range arg.Value.Children {
+		values = append(values, child.Value)
+	}
+	return values
+}
+
+func (c *compiler) checkCircles(def *ast.Definition, roles []string, direct map[string][]string) {
+	for _, circle := range circles(roles, direct) {
+		c.refuse(def.EnumValues.ForName(circle[0]).Position, roleEnum+"."+circle[0],
+			fmt.Sprintf("includes itself by %s", strings.Join(circle, " → ")),
+			"take out the step by which a weaker role includes a stronger one")
+	}
+}
+
+func (c *compiler) checkServerRoles(def *ast.Definition) {
+	if def.EnumValues.ForName(User) == nil {
+		c.refuse(def.Position, "enum "+roleEnum, "has no "+User, "add it, everybody who registers is given it")
+	}
+	if def.EnumValues.ForName(Admin) == nil {
+		c.refuse(def.Position, "enum "+roleEnum, "has no "+Admin, "add it, the operator is given it")
+	}
+}
+
+// checkReachesUser looks at the roles that include none: without circles every way down ends at one of them, and so at
+// USER if there is no other.
+func (c *compiler) checkReachesUser(def *ast.Definition, direct map[string][]string) {
+	for _, value := range def.EnumValues {
+		if value.Name != User && len(direct[value.Name]) == 0 {
+			c.refuse(value.Position, roleEnum+"."+value.Name,
+				"does not include USER, so a bare @auth would turn its people away",
+				"write @includes(roles: [USER]), or name a role that includes USER")
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package policy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/policy"
+)
+
+// sketch is a schema that can be spoilt one field at a time.
+type sketch []sketchField
+
+type sketchField struct{ owner, name, typeName, rule string }
+
+func (f sketchField) coordinate() string {
+	owner, _, _ := strings.Cut(f.owner, " ")
+	name, _, _ := strings.Cut(f.name, "(")
+	return owner + "." + name
+}
+
+func (f sketchField) ruled() bool { return f.rule != "" }
+func (f sketchField) gated() bool { return strings.HasPrefix(f.rule, "@auth") }
+func (f sketchField) root() bool  { return f.owner == "Query" || f.owner == "Mutation" }
+
+func (s sketch) String() string {
+	var text strings.Builder
+	fmt.Fprintln(&text, "interface Actor { id: ID!  email: String }")
+	for i, f := range s {
+		if i == 0 || s[i-1].owner != f.owner {
+			fmt.Fprintf(&text, "type %s {\n", f.owner)
+		}
+		fmt.Fprintf(&text, "  %s: %s %s\n", f.name, f.typeName, f.rule)
+		if i == len(s)-1 || s[i+1].owner != f.owner {
+			fmt.Fprintln(&text, "}")
+		}
+	}
+	return text.String()
+}
+
+var sound = sketch{
+	{"Query", "me", "User", "@auth"},
+	{"Query", "user(id: ID!)", "User", "@auth(role: STAFF)"},
+	{"Query", "hello", "String!", "@public"},
+	{"Mutation", "login(name: String!)", "User", "@public"},
+	{"Mutation", "disable(id: ID!)", "User", "@auth(role: ADMIN)"},
+	{"User implements Actor", "id", "ID!", ""},
+	{"User implements Actor", "email", "String", "@auth(role: STAFF, orOwner: true)"},
+	{"User implements Actor", "disabled", "Boolean", "@auth(role: STAFF)"},
+	{"Bot implements Actor", "id", "ID!", ""},
+	{"Bot implements Actor", "email", "String", "@auth(role: STAFF, orOwner: true)"},
+}
+
+// spoiling is one way to get a rule wrong.
+type spoiling struct {
+	name    string
+	applies func(sketchField) bool
+	spoil   func(*sketchField)
+	blames  func(sketchField) string // nil for the field's own coordinate
+}
+
+var spoilings = []spoiling{
+	{
+		name:    "left out",
+		applies: func(f sketchField) bool { return f.ruled() && (f.root() || f.name == "email") },
+		spoil:   func(f *sketchField) { f.rule = "" },
+	},
+	{
+		name:    "written twice",
+		applies: sketchField.ruled,
+		spoil:   func(f *sketchField) { f.rule += " " + f.rule },
+	},
+	{
+		name:    "joined by @public",
+		applies: sketchField.gated,
+		spoil:   func(f *sketchField) { f.rule += " @public" },
+	},
+	{
+		name:    "joined by @auth",
+		applies: func(f sketchField) bool { return f.rule == "@public" },
+		spoil:   func(f *sketchField) { f.rule += " @auth" },
+	},
+	{
+		name:    "replaced by @public below the root",
+		applies: func(f sketchField) bool { return f.gated() && !f.root() },
+		spoil:   func(f *sketchField) { f.rule = "@public" },
+	},
+	{
+		name:    "given by mistake to an open field",
+		applies: func(f sketchField) bool { return !f.ruled() },
+		spoil:   func(f *sketchField) { f.rule = "@public" },
+	},
+	{
+		name:    "moved to the argument",
+		applies: func(f sketchField) bool { return strings.Contains(f.name, "(") },
+		spoil:   func(f *sketchField) { f.name, f.rule = strings.Replace(f.name, ")", " "+f.rule+")", 1), "" },
+		blames: func(f sketchField) string {
+			_, argument, _ := strings.Cut(f.name, "(")
+			name, _, _ := strings.Cut(argument, ":")
+			return f.coordinate() + "(" + name + ":)"
+		},
+	},
+	{
+		name:    "asking for a role that is not there",
+		applies: sketchField.gated,
+		spoil:   func(f *sketchField) { f.rule = "@auth(role: WIZARD)" },
+	},
+	{
+		name:    "on a field that is never null",
+		applies: func(f sketchField) bool { return f.gated() && f.name != "email" },
+		spoil:   func(f *sketchField) { f.typeName += "!" },
+	},
+	{
+		name:    "letting the owner of a root field through",
+		applies: func(f sketchField) bool { return f.gated() && f.root() },
+		spoil:   func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
+	},
+	{
+		name:    "weaker than the other implementor's",
+		applies: func(f sketchField) bool { return f.name == "email" },
+		spoil:   func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
+		blames:  func(sketchField) string { return "Bot.email" }, // the first in the schema is the model, spoilt or not
+	},
+}
+
+func TestTheSketchIsSound(t *testing.T) {
+	compile(t, declarations, sound.String())
+}
+
+// Every rule of a sound schema, spoilt in every way: the schema is refused, and the message names the place.
+func TestEverySpoiltRuleIsRefused(t *testing.T) {
+	for _, way := range spoilings {
+		tried := false
+		for i, field := range sound {
+			if !way.applies(field) {
+				continue
+			}
+			tried = true
+			t.Run(field.coordinate()+" "+way.name, func(t *testing.T) {
+				spoilt := slices.Clone(sound)
+				way.spoil(&spoilt[i])
+				blamed := field.coordinate()
+				if way.blames != nil {
+					blamed = way.blames(field)
+				}
+				wantBlamed(t, spoilt.String(), blamed)
+			})
+		}
+		if !tried {
+			t.Errorf("no field to spoil: %s", way.name)
+		}
+	}
+}
+
+// A rule on the type guards none of its fields.
+func TestEveryRuleMovedToItsTypeIsRefused(t *testing.T) {
+	for i, field := range sound {
+		if !field.ruled() {
+			continue
+		}
+		t.Run(field.coordinate(), func(t *testing.T) {
+			spoilt := slices.Clone(sound)
+			for j := range spoilt {
+				if spoilt[j].owner == field.owner {
+					spoilt[j].owner += " " + field.rule
+				}
+			}
+			spoilt[i].rule = ""
+			owner, _, _ := strings.Cut(field.owner, " ")
+			wantBlamed(t, spoilt.String(), "type "+owner)
+			if field.root() {
+				wantBlamed(t, spoilt.String(), field.coordinate())
+			}
+		})
+	}
+}
+
+// wantBlamed compiles with the wide declarations: with the usual ones gqlparser would refuse half of the schemas itself.
+func wantBlamed(t *testing.T, schema, coordinate string) {
+	t.Helper()
+	_, err := policy.Compile(load(t, wide, schema))
+	for _, v := range violations(t, err) {
+		if v.Coordinate == coordinate && v.File == "schema.graphqls" {
+			return
+		}
+	}
+	t.Errorf("%s is not blamed in\n%s\nbut\n%v", coordinate, schema, err)
+}
+
+func TestEveryBrokenStepOfTheLadderIsRefused(t *testing.T) {
+	for _, test := range []struct{ name, from, to, blamed string }{
+		{"STAFF without its step", "STAFF @includes(roles: [USER])", "STAFF", "Role.STAFF"},
+		{"ADMIN without its step", "ADMIN @includes(roles: [STAFF])", "ADMIN", "Role.ADMIN"},
+		{"STAFF's step turned round", "  USER\n  STAFF @includes(roles: [USER])", "  USER @includes(roles: [STAFF])\n  STAFF", "Role.STAFF"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := policy.Compile(load(t, change(declarations, test.from, test.to), hello))
+			if got := violations(t, err); len(got) != 1 || got[0].Coordinate != test.blamed {
+				t.Errorf("got %v, want %s blamed alone", err, test.blamed)
+			}
+		})
+	}
+}

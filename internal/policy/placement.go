@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// checkPlacement refuses a rule that stands where nothing enforces it, and one that stands twice where it counts. gqlgen
+// enforces a directive on the fields of object types only: on a type it guards the fields that *return* the type, on an
+// interface's field it does not reach the implementors, and on an argument it is skipped when the argument is left out.
+func (c *compiler) checkPlacement() {
+	for _, at := range c.sites() {
+		seen := map[string]bool{}
+		for _, d := range at.directives {
+			switch {
+			case !isRule(d.Name):
+			case !slices.Contains(at.takes, d.Name):
+				c.refuseMisplaced(at, d)
+			case seen[d.Name]:
+				c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries @%s more than once", d.Name), "keep one")
+			default:
+				c.checkArgumentsOnce(at, d)
+			}
+			seen[d.Name] = true
+		}
+	}
+}
+
+func isRule(directive string) bool {
+	return directive == authDirective || directive == publicDirective || directive == includesDirective
+}
+
+func (c *compiler) refuseMisplaced(at site, d *ast.Directive) {
+	if d.Name == includesDirective {
+		c.refuse(d.Position, at.coordinate, "carries @includes, which counts on the values of enum Role only", "remove it")
+		return
+	}
+	c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries @%s, which is not enforced there", d.Name), at.remedy)
+}
+
+// checkArgumentsOnce refuses @auth(role: USER, role: ADMIN), which gqlparser lets pass and of which the weaker might win.
+func (c *compiler) checkArgumentsOnce(at site, d *ast.Directive) {
+	seen := map[string]bool{}
+	for _, arg := range d.Arguments {
+		if seen[arg.Name] {
+			c.refuse(d.Position, at.coordinate, fmt.Sprintf("gives @%s the argument %s more than once", d.Name, arg.Name), "keep one")
+		}
+		seen[arg.Name] = true
+	}
+}

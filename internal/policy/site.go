@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// site is a place of the schema where a directive can be written.
+type site struct {
+	coordinate string
+	directives ast.DirectiveList
+	takes      []string // the rules that count here
+	remedy     string   // where to write a rule that does not
+}
+
+const onTheField = "write it on the field that takes or returns it"
+
+// kinds are the words that a type is declared with.
+var kinds = map[ast.DefinitionKind]string{
+	ast.Scalar:      "scalar",
+	ast.Object:      "type",
+	ast.Interface:   "interface",
+	ast.Union:       "union",
+	ast.Enum:        "enum",
+	ast.InputObject: "input",
+}
+
+// sites returns every place there is, not only those where the directives are declared to stand: gqlparser refuses the
+// others itself, but only as long as nobody widens the declarations.
+func (c *compiler) sites() []site {
+	sites := []site{{coordinate: "schema", directives: c.schema.SchemaDirectives, remedy: "write it on each root field"}}
+	for _, def := range c.types {
+		sites = append(sites, siteOfType(def))
+		sites = append(sites, sitesOfFields(def)...)
+		sites = append(sites, sitesOfValues(def)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.schema.Directives)) {
+		sites = append(sites, sitesOfArguments("@"+name, c.schema.Directives[name].Arguments)...)
+	}
+	return sites
+}
+
+func siteOfType(def *ast.Definition) site {
+	at := site{coordinate: kinds[def.Kind] + " " + def.Name, directives: def.Directives, remedy: onTheField}
+	switch def.Kind {
+	case ast.Object:
+		at.remedy = "write it on each field of the type that needs it"
+	case ast.Interface:
+		at.remedy = "write it on the fields of every type that implements " + def.Name
+	}
+	return at
+}
+
+func sitesOfFields(def *ast.Definition) (sites []site) {
+	for _, field := range def.Fields {
+		at := site{coordinate: def.Name + "." + field.Name, directives: field.Directives, remedy: onTheField}
+		switch def.Kind {
+		case ast.Object:
+			at.takes = []string{authDirective, publicDirective}
+		case ast.Interface:
+			at.remedy = fmt.Sprintf("write it on %s of every type that implements %s", field.Name, def.Name)
+		}
+		sites = append(sites, at)
+		sites = append(sites, sitesOfArguments(at.coordinate, field.Arguments)...)
+	}
+	return sites
+}
+
+func sitesOfValues(def *ast.Definition) (sites []site) {
+	for _, value := range def.EnumValues {
+		at := site{coordinate: def.Name + "." + value.Name, directives: value.Directives, remedy: onTheField}
+		if def.Name == roleEnum {
+			at.takes = []string{includesDirective}
+		}
+		sites = append(sites, at)
+	}
+	return sites
+}
+
+func sitesOfArguments(owner string, args ast.ArgumentDefinitionList) (sites []site) {
+	for _, arg := range args {
+		sites = append(sites, site{
+			coordinate: fmt.Sprintf("%s(%s:)", owner, arg.Name),
+			directives: arg.Directives,
+			remedy:     onTheField,
+		})
+	}
+	return sites
+}

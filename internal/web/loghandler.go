@@ -1,0 +1,72 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+)
+
+// LogHandler adds request_id to every record that is logged with the context of
+// a request, so that no caller has to think of it. It stands at the top level
+// of the record, also below a WithGroup: a search for an id has to find every
+// line.
+func LogHandler(next slog.Handler) slog.Handler {
+	return &logHandler{root: next, next: next}
+}
+
+type logHandler struct {
+	root slog.Handler // before the first group, where request_id belongs
+	next slog.Handler // with everything that was added
+	// redo adds to root what next has more than root: groups and what is in
+	// them. It is empty for a logger without groups, which nearly all are.
+	redo []func(slog.Handler) slog.Handler
+}
+
+func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
+	id := RequestIDFrom(ctx)
+	if id == "" {
+		return h.next.Handle(ctx, record)
+	}
+	attr := slog.String("request_id", id)
+	if len(h.redo) == 0 {
+		record = record.Clone()
+		record.AddAttrs(attr)
+		return h.next.Handle(ctx, record)
+	}
+	// An attribute of the record would land inside the group. So the handler
+	// is built again, this once, with the id before the group.
+	next := h.root.WithAttrs([]slog.Attr{attr})
+	for _, again := range h.redo {
+		next = again(next)
+	}
+	return next.Handle(ctx, record)
+}
+
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	if len(h.redo) == 0 {
+		return LogHandler(h.next.WithAttrs(attrs))
+	}
+	return h.with(func(next slog.Handler) slog.Handler { return next.WithAttrs(attrs) })
+}
+
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return h.with(func(next slog.Handler) slog.Handler { return next.WithGroup(name) })
+}
+
+func (h *logHandler) with(add func(slog.Handler) slog.Handler) slog.Handler {
+	return &logHandler{
+		root: h.root,
+		next: add(h.next),
+		redo: append(slices.Clip(h.redo), add), // siblings must not share a backing array
+	}
+}

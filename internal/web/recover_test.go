@@ -1,0 +1,90 @@
+package web_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/web"
+)
+
+func TestRecoverAnswersAndLogsOnce(t *testing.T) {
+	logger, log := logTo(slog.LevelError)
+	w := get(web.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "3")
+		panic(errors.New("a secret\nlevel=ERROR"))
+	}), web.RequestID, web.Log(logger), web.Recover(logger)), "/graphql")
+
+	id := w.Header().Get("X-Request-Id")
+	want := fmt.Sprintf(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"%s"}}]}`, id)
+	if w.Code != 500 || w.Body.String() != want {
+		t.Errorf("%d %s, want 500 %s", w.Code, w.Body, want)
+	}
+	if typ := w.Header().Get("Content-Type"); typ != "application/json; charset=utf-8" {
+		t.Errorf("Content-Type %q", typ)
+	}
+	if w.Header().Get("Content-Length") != "" {
+		t.Error("the handler's Content-Length is still there")
+	}
+	got := lines(t, log)
+	if len(got) != 1 || got[0]["msg"] != "panic" || got[0]["request_id"] != id || got[0]["panic"] != "a secret\nlevel=ERROR" {
+		t.Fatalf("log: %s", log)
+	}
+	if stack, _ := got[0]["stack"].(string); !strings.Contains(stack, "recover_test.go") {
+		t.Errorf("the stack does not lead here: %s", stack)
+	}
+}
+
+func TestRecoverOutsideOfARequestIDNamesNone(t *testing.T) {
+	logger, _ := logTo(slog.LevelError)
+	w := get(web.Recover(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(1) })), "/")
+	if want := `{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}`; w.Body.String() != want {
+		t.Errorf("%s, want %s", w.Body, want)
+	}
+}
+
+func TestRecoverIsSeenByLogAsA500(t *testing.T) {
+	logger, log := logTo(slog.LevelInfo)
+	get(web.Chain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") }), web.Log(logger), web.Recover(logger)), "/")
+	if got := lines(t, log); len(got) != 2 || got[0]["msg"] != "panic" || got[1]["status"] != 500.0 {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// TestRecoverCutsAHalfWrittenAnswer: a client must not take half for the whole.
+func TestRecoverCutsAHalfWrittenAnswer(t *testing.T) {
+	logger, log := logTo(slog.LevelError)
+	srv := httptest.NewServer(web.Recover(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic("too late")
+	})))
+	resp, err := http.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err == nil || string(body) != "half" {
+		t.Errorf("%q, %v: the cut is not seen", body, err)
+	}
+	srv.Close() // waits for the handler, and so for its line
+	if got := lines(t, log); len(got) != 1 || got[0]["panic"] != "too late" {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestRecoverLetsAnAbortPass(t *testing.T) {
+	logger, log := logTo(slog.LevelDebug)
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler || log.Len() > 0 {
+			t.Errorf("recovered %v, log: %s", v, log)
+		}
+	}()
+	get(web.Recover(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), "/")
+}

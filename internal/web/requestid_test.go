@@ -1,0 +1,36 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"fieldgate/internal/web"
+)
+
+func TestRequestID(t *testing.T) {
+	var inside string
+	h := web.RequestID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		inside = web.RequestIDFrom(r.Context())
+	}))
+	seen := map[string]bool{}
+	for range 100 {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Header.Set("X-Request-Id", "theirs")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Header().Get("X-Request-Id") != inside {
+			t.Fatalf("header %q, context %q", w.Header().Get("X-Request-Id"), inside)
+		}
+		if len(inside) < 26 || inside == "theirs" || seen[inside] {
+			t.Fatalf("id %q is short, the client's or used before", inside)
+		}
+		seen[inside] = true
+	}
+}
+
+func TestRequestIDOutsideOfARequestIsEmpty(t *testing.T) {
+	if id := web.RequestIDFrom(t.Context()); id != "" {
+		t.Errorf("id %q", id)
+	}
+}
