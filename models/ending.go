@@ -1,0 +1,98 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Sessions returns a user's sessions that have not ended at now, the one used last first.
+func (s *Store) Sessions(ctx context.Context, u *User, now time.Time) ([]*Session, error) {
+	var list []*Session
+	err := s.conn(ctx).Where("user_id = ? AND epoch = ? AND expires_at > ?", u.ID, u.SessionEpoch, now).
+		Order("last_used_at DESC, id DESC").Find(&list).Error
+	return list, s.translate(ctx, err)
+}
+
+// EndSession ends one session, at once. It returns ErrNotFound if the user has no such session.
+func (s *Store) EndSession(ctx context.Context, id, userID string) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		r := tx.conn(ctx).Where("id = ? AND user_id = ?", id, userID).Delete(&Session{})
+		if r.Error == nil && r.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return tx.translate(ctx, r.Error)
+	})
+}
+
+// EndSessions ends all sessions of a user, those that somebody is just about to open included, and returns
+// how many had not ended at now. It returns ErrNotFound if nobody has the id.
+func (s *Store) EndSessions(ctx context.Context, userID string, now time.Time) (ended int, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.updateUser(ctx, nextEpoch(), "id = ?", userID); err != nil {
+			return err
+		}
+		ended, err = tx.deleteSessions(ctx, userID, "", now)
+		return err
+	})
+	return ended, err
+}
+
+// ChangePassword stores a new hash in place of the one that was verified, and ends all sessions of the user but
+// the kept one. It returns ErrNotFound if the password was changed, or the kept session ended, meanwhile.
+func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, keep *Session, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		values := nextEpoch()
+		values["password_hash"] = newHash
+		err := tx.updateUser(ctx, values, "id = ? AND password_hash = ? AND session_epoch = ?", u.ID, u.PasswordHash, u.SessionEpoch)
+		if err != nil {
+			return err
+		}
+		err = tx.updateSession(ctx, map[string]any{"epoch": u.SessionEpoch + 1}, "id = ? AND epoch = ?", keep.ID, u.SessionEpoch)
+		if err != nil {
+			return err
+		}
+		_, err = tx.deleteSessions(ctx, u.ID, keep.ID, now)
+		return err
+	})
+}
+
+// Disable shuts an account and ends its sessions; one that is shut already stays shut since then. It returns
+// ErrNotFound if nobody has the id.
+func (s *Store) Disable(ctx context.Context, id string, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		values := nextEpoch()
+		values["disabled_at"] = gorm.Expr("COALESCE(disabled_at, ?)", now)
+		if err := tx.updateUser(ctx, values, "id = ?", id); err != nil {
+			return err
+		}
+		_, err := tx.deleteSessions(ctx, id, "", now)
+		return err
+	})
+}
+
+// Enable opens an account again. It returns ErrNotFound if nobody has the id.
+func (s *Store) Enable(ctx context.Context, id string) error {
+	return s.updateUser(ctx, map[string]any{"disabled_at": nil}, "id = ?", id)
+}
+
+// nextEpoch ends every session of a user by one write, whoever opens one at the same moment.
+func nextEpoch() map[string]any {
+	return map[string]any{"session_epoch": gorm.Expr("session_epoch + 1")}
+}
+
+// deleteSessions deletes a user's rows, but the kept one, and returns how many of them had not ended at now.
+func (s *Store) deleteSessions(ctx context.Context, userID, keep string, now time.Time) (living int, err error) {
+	living64, err := s.deleteWhere(ctx, &Session{}, "user_id = ? AND id <> ? AND expires_at > ?", userID, keep, now)
+	if err != nil {
+		return 0, err
+	}
+	_, err = s.deleteWhere(ctx, &Session{}, "user_id = ? AND id <> ?", userID, keep)
+	return int(living64), err
+}
+
+func (s *Store) deleteWhere(ctx context.Context, row any, condition string, args ...any) (rows int64, err error) {
+	r := s.conn(ctx).Where(condition, args...).Delete(row)
+	return r.RowsAffected, s.translate(ctx, r.Error)
+}

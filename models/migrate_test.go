@@ -1,0 +1,312 @@
+package models
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{})
+		ctx := testContext(t)
+
+		before, err := s.Migrations(ctx)
+		noError(t, err)
+		if len(before) == 0 || slices.ContainsFunc(before, func(m Migration) bool { return !m.AppliedAt.IsZero() }) {
+			t.Errorf("in an empty database: %v", before)
+		}
+		if err := s.CreateUser(ctx, newUser("early@example.com")); err == nil || errors.Is(err, ErrUnavailable) {
+			t.Errorf("without tables: %v", err)
+		}
+
+		applied, err := s.Migrate(ctx)
+		noError(t, err)
+		if len(applied) != len(before) {
+			t.Errorf("applied %v, want all of %v", applied, before)
+		}
+		for i, m := range applied {
+			if m.Number != int64(i+1) || m.Name != before[i].Name || m.AppliedAt.IsZero() {
+				t.Errorf("step %d is %+v", i+1, m)
+			}
+		}
+
+		if again, err := s.Migrate(ctx); err != nil || len(again) > 0 {
+			t.Errorf("the second time it applies %v, %v", again, err)
+		}
+		after, err := s.Migrations(ctx)
+		noError(t, err)
+		for _, m := range after {
+			if age := time.Since(m.AppliedAt).Abs(); age > time.Hour {
+				t.Errorf("%s was applied at %s, by whatever clock", m.Name, m.AppliedAt)
+			}
+		}
+		wantStepsOnce(t, s)
+	})
+}
+
+func TestMigrateByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 8
+	for _, row := range []struct {
+		name    string
+		migrate func(t *testing.T, databaseURL string) error
+	}{
+		{"stores of one process", func(t *testing.T, databaseURL string) error {
+			s, err := Open(databaseURL, Options{})
+			if err != nil {
+				return err
+			}
+			_, err = s.Migrate(testContext(t))
+			return errors.Join(err, s.Ping(testContext(t)), s.Close())
+		}},
+		{"processes", func(t *testing.T, databaseURL string) error {
+			out, err := child(t, "migrates", databaseURL).CombinedOutput()
+			if err != nil {
+				return errors.New(string(out))
+			}
+			return nil
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				var all sync.WaitGroup
+				start := make(chan struct{})
+				for range many {
+					all.Go(func() {
+						<-start
+						if err := row.migrate(t, databaseURL); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				close(start)
+				all.Wait()
+				wantStepsOnce(t, openStore(t, databaseURL, Options{}))
+			})
+		})
+	}
+}
+
+// A process that is killed while it migrates leaves its lock behind, if anything does.
+func TestMigrateAfterAKilledProcess(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		cmd := child(t, "locks", databaseURL)
+		out, err := cmd.StdoutPipe()
+		noError(t, err)
+		noError(t, cmd.Start())
+		said := bufio.NewScanner(out)
+		for said.Scan() && said.Text() != "locked" { // the test runner may say something too
+		}
+
+		s := openStore(t, databaseURL, Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := s.Migrate(ctx); err == nil {
+			t.Error("migrated while another process has the lock")
+		}
+		noError(t, cmd.Process.Kill())
+		if err := cmd.Wait(); err == nil {
+			t.Error("it ended by itself")
+		}
+		if s.dialect.name() == "mysql" {
+			left := queryAll[float64](t, s, "SELECT TIMESTAMPDIFF(MICROSECOND, NOW(6), lease_expires_at) / 1e6 FROM goose_lock")
+			if len(left) != 1 || left[0] > migrationLease.Seconds() {
+				t.Fatalf("the lock holds for %v more seconds, want %s at most", left, migrationLease)
+			}
+			execute(t, s, "UPDATE goose_lock SET lease_expires_at = NOW(6)") // time passes
+		}
+		begin := time.Now()
+		migrate(t, s)
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestMigrateGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		context func(context.Context) (context.Context, context.CancelFunc)
+		want    error
+	}{
+		{"at once if that has ended already", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx, cancel
+		}, context.Canceled},
+		{"while another has the lock", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 300*time.Millisecond)
+		}, context.DeadlineExceeded},
+		{"while another has the lock, by a signal", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(300*time.Millisecond, cancel)
+			return ctx, cancel
+		}, context.Canceled},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				defer lockMigrations(t, databaseURL)()
+				ctx, cancel := row.context(t.Context())
+				defer cancel()
+				begin := time.Now()
+				_, err := openStore(t, databaseURL, Options{}).Migrate(ctx)
+				wantError(t, err, row.want)
+				if took := time.Since(begin); took > 5*time.Second {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestMigrateSaysWhatItHasDoneBesideAnError(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, dbtest.SQLite(t), Options{})
+	execute(t, s, "CREATE TABLE sessions (in_the_way TEXT)")
+	applied, err := s.Migrate(testContext(t))
+	if err == nil || len(applied) != 1 || applied[0].Number != 1 {
+		t.Errorf("applied %v, error %v", applied, err)
+	}
+	execute(t, s, "DROP TABLE sessions")
+	migrate(t, s)
+	wantStepsOnce(t, s)
+}
+
+// MySQL commits after each CREATE TABLE: whoever dies there has made the table and not said so.
+func TestMigrateGoesOnInAHalfDoneStep(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	execute(t, s, "DELETE FROM goose_db_version WHERE version_id > 0")
+	migrate(t, s)
+	wantStepsOnce(t, s)
+}
+
+func TestMigrateWaitsForTheLockWhen(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"another has the lock", errors.New("acquire lock 4097083626: already held by another instance"), true},
+		{"two ask at once", mysqlError(1213), true},
+		{"a missing privilege", mysqlError(1142), false},
+		{"a read-only server", mysqlError(1290), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if got := worthWaiting(row.err); got != row.want {
+				t.Errorf("worthWaiting is %t", got)
+			}
+		})
+	}
+}
+
+func TestOneConnectionIsEnough(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{MaxConnections: 1})
+		migrate(t, s)
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				ctx := testContext(t)
+				u := newUser(newID())
+				err := s.Transaction(ctx, func(tx *Store) error {
+					if err := tx.CreateUser(ctx, u); err != nil {
+						return err
+					}
+					if _, err := tx.UserByID(ctx, u.ID); err != nil {
+						return err
+					}
+					return tx.CreateSession(ctx, newSession(u))
+				})
+				_, readErr := s.UserByID(ctx, u.ID)
+				if err := errors.Join(err, readErr, s.SetRole(ctx, u.ID, "ADMIN"), s.Ping(ctx)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := s.pool.Stats().MaxOpenConnections; n != 1 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}
+
+// The test program starts itself once more for what only a process of its own can show.
+const childEnv = "FIELDGATE_MODELS_CHILD"
+
+func child(t *testing.T, does, databaseURL string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	noError(t, err)
+	cmd := exec.CommandContext(testContext(t), self, "-test.run=^TestChild$", "-test.v")
+	cmd.Env = append(os.Environ(), childEnv+"="+does+" "+databaseURL)
+	return cmd
+}
+
+func TestChild(t *testing.T) {
+	t.Parallel()
+	does, databaseURL, ok := strings.Cut(os.Getenv(childEnv), " ")
+	if !ok {
+		t.Skip("runs in a process of its own, for the other tests")
+	}
+	switch does {
+	case "migrates":
+		migrate(t, openStore(t, databaseURL, Options{}))
+	case "locks":
+		lockMigrations(t, databaseURL)
+		os.Stdout.WriteString("\nlocked\n")
+		select {}
+	}
+}
+
+// lockMigrations has the lock as Migrate has it, until unlock is called.
+func lockMigrations(t *testing.T, databaseURL string) (unlock func()) {
+	t.Helper()
+	d, err := dialectOf(databaseURL)
+	noError(t, err)
+	pool, err := d.open()
+	noError(t, err)
+	lock, err := newMigrationLock()
+	noError(t, err)
+	if d, ok := d.(sqliteDialect); ok {
+		lock = &fileLock{path: d.path}
+	}
+	noError(t, lock.Lock(t.Context(), pool))
+	return func() {
+		if err := errors.Join(lock.Unlock(context.Background(), pool), pool.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func wantStepsOnce(t *testing.T, s *Store) {
+	t.Helper()
+	list, err := s.Migrations(testContext(t))
+	noError(t, err)
+	var want []int64
+	for _, m := range list {
+		want = append(want, m.Number)
+	}
+	got := queryAll[int64](t, s, "SELECT version_id FROM goose_db_version WHERE version_id > 0 ORDER BY version_id")
+	if !slices.Equal(got, want) {
+		t.Errorf("recorded %v, want each of %v once", got, want)
+	}
+}

@@ -1,0 +1,11 @@
+-- +goose Up
+-- What must be decided by one at a time, on any node of a cluster: whoever decides writes the row first.
+CREATE TABLE IF NOT EXISTS turns (
+  name   VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  number BIGINT      NOT NULL,
+  PRIMARY KEY (name)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO turns (name, number) VALUES ('admins', 0);
+
+-- +goose Down
+DROP TABLE turns;

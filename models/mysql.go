@@ -1,0 +1,170 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+)
+
+// mysqlDialect is a server that speaks the MySQL protocol: MySQL, MariaDB, Galera, Vitess, TiDB, Aurora.
+type mysqlDialect struct{ config *mysqldriver.Config }
+
+func parseMySQL(databaseURL string) (dialect, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return nil, errors.New("the mysql:// address cannot be read; special characters in the password are written %XX")
+	}
+	c := mysqldriver.NewConfig()
+	c.Net, c.Addr = "tcp", u.Host
+	if u.Port() == "" {
+		c.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.DBName = strings.TrimPrefix(u.Path, "/")
+	c.TLSConfig = u.Query().Get("tls")
+	c.ParseTime, c.Loc = true, time.UTC
+	c.InterpolateParams = true // one round trip a statement instead of two
+	c.ClientFoundRows = true   // an UPDATE that changes nothing has still found its row
+	c.Collation = "utf8mb4_bin"
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 30*time.Second, 30*time.Second
+	c.RejectReadOnly = true // after a failover, leave the node that is no longer the writer
+	c.Params = map[string]string{
+		"time_zone": "'+00:00'",
+		// What MySQL 8 has of itself, on every server: what does not fit a column is an error and never cut off.
+		"sql_mode": "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+	}
+	c.Logger = mysqldriver.Logger(&mysqldriver.NopLogger{})
+	if u.Hostname() == "" || c.User == "" || c.DBName == "" {
+		return nil, errors.New("a MySQL address is mysql://USER:PASSWORD@HOST:PORT/NAME")
+	}
+	return mysqlDialect{c}, nil
+}
+
+func (mysqlDialect) name() string { return "mysql" }
+
+func (d mysqlDialect) open() (*sql.DB, error) {
+	c, err := mysqldriver.NewConnector(d.config)
+	if err != nil {
+		return nil, err
+	}
+	pool := sql.OpenDB(c)
+	// Shorter than any server's or proxy's own limit, so that a connection is never closed under a query,
+	// and that the connections spread again over a cluster whose node has come back.
+	pool.SetConnMaxLifetime(3 * time.Minute)
+	pool.SetConnMaxIdleTime(time.Minute)
+	return pool, nil
+}
+
+// gorm does not ask the server for its version, so that the same statements go to every server.
+func (mysqlDialect) gorm(pool *sql.DB) gorm.Dialector {
+	return gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true, DontSupportForShareClause: true})
+}
+
+func (mysqlDialect) ping(ctx context.Context, pool *sql.DB) error { return pingTable(ctx, pool) }
+
+// maxConnections is a share of the 151 that a server allows unless told otherwise.
+func (mysqlDialect) maxConnections() int { return 32 }
+
+// The server's error numbers that say: nothing was done, the same again may succeed.
+var retryableNumbers = []uint16{
+	1020, // MariaDB: the row was changed since the transaction has read it
+	1205, // lock wait timeout
+	1213, // deadlock; in Galera, also a conflict with another node, at COMMIT too
+	1047, // Galera: this node is not ready
+	1180, // Galera: COMMIT refused
+	3101, // Group Replication: the transaction lost to another node's
+	9007, // TiDB: write conflict
+}
+
+func (mysqlDialect) retryable(err error) bool {
+	var e *mysqldriver.MySQLError
+	return errors.As(err, &e) && slices.Contains(retryableNumbers, e.Number)
+}
+
+// The server's error numbers that say: not now.
+var unavailableNumbers = []uint16{
+	1040, 1203, 1226, // too many connections: the server's, the account's
+	1053,             // server shutdown in progress
+	1129,             // host is blocked
+	1927, 3169, 4031, // the server has ended this connection
+	1290, 1792, 1836, // read only
+	1969, 3024, // query ran too long: MariaDB, MySQL
+}
+
+func (mysqlDialect) unavailable(err error) bool {
+	if e := (*mysqldriver.MySQLError)(nil); errors.As(err, &e) {
+		return slices.Contains(unavailableNumbers, e.Number)
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, sql.ErrConnDone)
+}
+
+// uncertain: the server has not answered, and the COMMIT may have reached it. With ErrBadConn it has not, and
+// the other two come from database/sql, which did not send it.
+func (mysqlDialect) uncertain(err error) bool {
+	e := (*mysqldriver.MySQLError)(nil)
+	return !errors.As(err, &e) && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrTxDone) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// migrationLease is how long a process that was killed while it migrated keeps the next one waiting. It is
+// renewed five times in that time.
+const migrationLease = 10 * time.Second
+
+func (d mysqlDialect) migrator() (migrator, *sql.DB, error) {
+	patient := d.config.Clone()
+	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
+	pool, err := mysqlDialect{patient}.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := newMySQLMigrator(pool, migrationsOf(d))
+	if err != nil {
+		return nil, nil, errors.Join(err, pool.Close())
+	}
+	return m, pool, nil
+}
+
+func newMySQLMigrator(pool *sql.DB, steps fs.FS) (migrator, error) {
+	locker, err := newMigrationLock()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectMySQL, pool, steps, goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()), goose.WithLocker(locker))
+}
+
+// newMigrationLock is a row with a lease, not GET_LOCK: that one does not cross the nodes of a cluster.
+func newMigrationLock() (lock.Locker, error) {
+	return lock.NewMySQLTableLocker(
+		lock.WithTableLeaseDuration(migrationLease),
+		lock.WithTableHeartbeatInterval(migrationLease/5),
+		lock.WithTableLockTimeout(200*time.Millisecond, 1500), // 5 minutes
+		lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
+		lock.WithTableRetryPolicy(worthWaiting),
+		lock.WithTableLogger(slog.New(slog.DiscardHandler)),
+	)
+}
+
+// worthWaiting: another process has the lock (goose has no name for that error) or a conflict with one that
+// asks too. What else the server answers, a missing privilege for one, it would answer for five minutes.
+func worthWaiting(err error) bool {
+	var e *mysqldriver.MySQLError
+	return !errors.As(err, &e) || slices.Contains(retryableNumbers, e.Number)
+}

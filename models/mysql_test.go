@@ -1,0 +1,111 @@
+package models
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"fieldgate/internal/dbtest"
+)
+
+func TestMySQLAddress(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, url, user, password, addr, database, tls string }{
+		{"in full", "mysql://ada:secret@db.example.com:3307/fieldgate?tls=true", "ada", "secret", "db.example.com:3307", "fieldgate", "true"},
+		{"without a port", "mysql://ada:secret@localhost/fieldgate", "ada", "secret", "localhost:3306", "fieldgate", ""},
+		{"with an empty port", "mysql://ada:secret@localhost:/fieldgate", "ada", "secret", "localhost:3306", "fieldgate", ""},
+		{"with an IPv6 host", "mysql://ada:secret@[2001:db8::1]:3307/fieldgate", "ada", "secret", "[2001:db8::1]:3307", "fieldgate", ""},
+		{"with an IPv6 host and no port", "mysql://ada:secret@[::1]/fieldgate", "ada", "secret", "[::1]:3306", "fieldgate", ""},
+		{"without a password", "mysql://ada@localhost/fieldgate", "ada", "", "localhost:3306", "fieldgate", ""},
+		{
+			"with every special character", "mysql://a%40b%3Ac:%40%3A%2F%3F%23%5B%5D%25%26%3D%2B%20%C3%A9'%22%5C%00@localhost/my%2Fdata%20base",
+			"a@b:c", "@:/?#[]%&=+ é'\"\\\x00", "localhost:3306", "my/data base", "",
+		},
+		{"with a plus, which is no space", "mysql://a+b:c+d@localhost/e+f", "a+b", "c+d", "localhost:3306", "e+f", ""},
+		{"with TLS unverified", "mysql://ada:secret@localhost/fieldgate?tls=skip-verify", "ada", "secret", "localhost:3306", "fieldgate", "skip-verify"},
+		{"with TLS if there is any", "mysql://ada:secret@localhost/fieldgate?tls=preferred", "ada", "secret", "localhost:3306", "fieldgate", "preferred"},
+		{"with TLS refused", "mysql://ada:secret@localhost/fieldgate?tls=false", "ada", "secret", "localhost:3306", "fieldgate", "false"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d, err := dialectOf(row.url)
+			noError(t, err)
+			c := d.(mysqlDialect).config
+			got := [...]string{c.User, c.Passwd, c.Addr, c.DBName, c.TLSConfig}
+			if want := [...]string{row.user, row.password, row.addr, row.database, row.tls}; got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+			// The driver has its own idea of what is well-formed.
+			_, err = mysqldriver.NewConnector(c)
+			noError(t, err)
+		})
+	}
+}
+
+func TestDatabaseAddressIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, url, want string }{
+		{"when it is empty", "", "starts with sqlite:// or mysql://"},
+		{"of another kind", "postgres://ada@localhost/x", "starts with sqlite:// or mysql://"},
+		{"in the driver's own form", "ada:secret@tcp(localhost)/x", "starts with sqlite:// or mysql://"},
+		{"without a user", "mysql://localhost/x", "mysql://USER:PASSWORD@HOST:PORT/NAME"},
+		{"without a host", "mysql://ada:secret@/x", "mysql://USER:PASSWORD@HOST:PORT/NAME"},
+		{"without a name", "mysql://ada:secret@localhost/", "mysql://USER:PASSWORD@HOST:PORT/NAME"},
+		{"with a special character as it is", "mysql://ada:100%@localhost/x", "%XX"},
+		{"with an unknown kind of TLS", "mysql://ada:secret@localhost/x?tls=maybe", "maybe"},
+		{"without a file", "sqlite://", "names a file"},
+		{"in memory", "sqlite://:memory:", "names a file"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(row.url, Options{})
+			if err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("error %v, want %q", err, row.want)
+			}
+			if s != nil {
+				t.Error("and yet there is a store")
+			}
+		})
+	}
+}
+
+func TestMySQLSession(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	for _, row := range []struct{ name, query, want string }{
+		{"speaks UTF-8", "SELECT CONCAT(@@character_set_client, ' ', @@character_set_connection, ' ', @@character_set_results)", "utf8mb4 utf8mb4 utf8mb4"},
+		{"compares as it is", "SELECT @@collation_connection", "utf8mb4_bin"},
+		{"lives in UTC", "SELECT @@time_zone", "+00:00"},
+		{"is strict", "SELECT @@sql_mode", "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"},
+		{"knows emoji for what they are", "SELECT CHAR_LENGTH('👩‍👧')", "3"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if got := queryAll[string](t, s, row.query); len(got) != 1 || got[0] != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestMySQLCountsRowsThatAreFound(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	createUser(t, s, newUser("ada@example.com"))
+	r := s.conn(testContext(t)).Exec("UPDATE users SET role = role")
+	if r.Error != nil || r.RowsAffected != 1 {
+		t.Errorf("%d rows, %v", r.RowsAffected, r.Error)
+	}
+}
+
+func TestMySQLRefusesATimeThatIsNone(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	session := newSession(createUser(t, s, newUser("ada@example.com")))
+	session.LastUsedAt = time.Time{}
+	if err := s.CreateSession(testContext(t), session); err == nil {
+		t.Error("it was taken")
+	}
+}

@@ -1,0 +1,142 @@
+package models
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSessionReadsBackWithItsUser(t *testing.T) {
+	t.Parallel()
+	text := func(s string) *string { return &s }
+	disabled := moment.Add(time.Millisecond)
+	for _, row := range []struct {
+		name string
+		edit func(*Session, *User)
+	}{
+		{"with nothing that may be missing", func(*Session, *User) {}},
+		{"with everything", func(s *Session, u *User) {
+			s.RememberMe, s.IP = true, text("2001:db8:ffff:ffff:ffff:ffff:255.255.255.255")
+			s.UserAgent = text(strings.Repeat("𝔘", 255))
+			u.EmailVerifiedAt, u.DisabledAt = &disabled, &disabled
+		}},
+		{"with an empty address", func(s *Session, _ *User) { s.IP, s.UserAgent = text(""), text("") }},
+		{"with a hash that is no text", func(s *Session, _ *User) {
+			s.RefreshHash = []byte("\x00\xff'\"\\\x1a" + strings.Repeat("\x80", 25) + "\x00")
+		}},
+		{"of another epoch", func(s *Session, u *User) { s.Epoch, u.SessionEpoch = 1, 1<<62 }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			eachStore(t, func(t *testing.T, s *Store) {
+				ctx := testContext(t)
+				user, other := newUser("ada@example.com"), createUser(t, s, newUser("bob@example.com"))
+				want := newSession(user)
+				row.edit(want, user)
+				createUser(t, s, user)
+				noError(t, s.CreateSession(ctx, want))
+				noError(t, s.CreateSession(ctx, newSession(other)))
+				got, err := s.SessionWithUser(ctx, want.ID)
+				noError(t, err)
+				wantSame(t, got.User, user)
+				g, w := *got, *want
+				g.User, w.User = nil, nil
+				if !reflect.DeepEqual(g, w) {
+					t.Errorf("got  %+v\nwant %+v", g, w)
+				}
+			})
+		})
+	}
+}
+
+func TestCreateSessionLeavesTheUserAlone(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		u := createUser(t, s, newUser("ada@example.com"))
+		changed := *u
+		changed.Role = "ADMIN"
+		noError(t, s.CreateSession(ctx, newSession(&changed)))
+		noError(t, s.CreateSession(ctx, newSession(newUser("nobody@example.com"))))
+		got, err := s.UserByID(ctx, u.ID)
+		noError(t, err)
+		wantSame(t, got, u)
+		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users"); n[0] != 1 {
+			t.Errorf("%d users", n[0])
+		}
+	})
+}
+
+func TestSessionWithUserIsOneQuery(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		session := newSession(createUser(t, s, newUser("ada@example.com")))
+		noError(t, s.CreateSession(ctx, session))
+		for range 2 {
+			before := s.Queries()
+			_, err := s.SessionWithUser(ctx, session.ID)
+			noError(t, err)
+			if n := s.Queries() - before; n != 1 {
+				t.Errorf("%d queries", n)
+			}
+		}
+	})
+}
+
+func TestSessionOfADeletedAccountIsErrNotFound(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		session := newSession(createUser(t, s, newUser("ada@example.com")))
+		noError(t, s.CreateSession(ctx, session))
+		execute(t, s, "DELETE FROM users")
+		_, err := s.SessionWithUser(ctx, session.ID)
+		wantError(t, err, ErrNotFound)
+	})
+}
+
+func TestASecondSessionOfOneTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		one := newSession(createUser(t, s, newUser("ada@example.com")))
+		two := newSession(one.User)
+		two.RefreshHash = one.RefreshHash
+		noError(t, s.CreateSession(ctx, one))
+		if err := s.CreateSession(ctx, two); err == nil {
+			t.Error("it was taken")
+		}
+	})
+}
+
+func TestSessionEnded(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		edit func(*Session)
+		now  time.Time
+		want bool
+	}{
+		{"not before its time", func(*Session) {}, moment, false},
+		{"not a nanosecond before its time", func(*Session) {}, moment.Add(time.Hour - 1), false},
+		{"at its time", func(*Session) {}, moment.Add(time.Hour), true},
+		{"at its time, by a clock elsewhere", func(*Session) {}, moment.Add(time.Hour).In(time.FixedZone("", 3600)), true},
+		{"after its time", func(*Session) {}, moment.Add(time.Hour + 1), true},
+		{"when all sessions were ended", func(s *Session) { s.User.SessionEpoch++ }, moment, true},
+		{"when it is of an epoch to come", func(s *Session) { s.Epoch++ }, moment, true},
+		{"not in a later epoch of its own", func(s *Session) { s.Epoch, s.User.SessionEpoch = 7, 7 }, moment, false},
+		{"when the account is disabled", func(s *Session) { s.User.DisabledAt = new(moment) }, moment, true},
+		{"when the account will be disabled", func(s *Session) { s.User.DisabledAt = new(moment.Add(time.Hour)) }, moment, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(newUser("ada@example.com"))
+			row.edit(s)
+			if got := s.Ended(row.now); got != row.want {
+				t.Errorf("Ended is %t", got)
+			}
+		})
+	}
+}

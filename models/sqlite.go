@@ -1,0 +1,239 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/gormlite"
+	"github.com/pressly/goose/v3"
+	"gorm.io/gorm"
+)
+
+// sqliteDialect is a database in one file. The driver is chosen here and nowhere else.
+type sqliteDialect struct{ path string }
+
+func parseSQLite(databaseURL string) (dialect, error) {
+	path := strings.TrimPrefix(databaseURL, "sqlite://")
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("a SQLite address names a file: sqlite://fieldgate.db")
+	}
+	return sqliteDialect{localPath(path)}, nil
+}
+
+// SQLitePath returns the file of a sqlite:// address; ok is false for any other database.
+func SQLitePath(databaseURL string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(databaseURL, "sqlite://")
+	return localPath(path), ok
+}
+
+// localPath is the path as the operating system has it: on Windows, sqlite:///C:/x.db is C:/x.db.
+func localPath(path string) string {
+	if without := strings.TrimPrefix(path, "/"); filepath.VolumeName(without) != "" {
+		return without
+	}
+	return path
+}
+
+func (sqliteDialect) name() string { return "sqlite" }
+
+// sqliteTime is how times stand in the file: all of one length, so that they sort as text.
+const sqliteTime = string(sqlite3.TimeFormat4) // 2006-01-02 15:04:05.000
+
+// busyTimeout is how long one who writes waits for the others.
+const busyTimeout = 10 * time.Second
+
+var busyPragma = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
+
+func (d sqliteDialect) dsn() string {
+	return sqliteURI(d.path, url.Values{
+		// A transaction that reads and then writes takes the write lock at its start; otherwise it may find,
+		// at the write, that somebody else was quicker, and fail at once without waiting.
+		"_txlock":  {"immediate"},
+		"_timefmt": {sqliteTime},
+		"_pragma": {
+			busyPragma,
+			"journal_mode(WAL)",
+			"synchronous(NORMAL)",
+			"foreign_keys(ON)",
+		},
+	})
+}
+
+// sqliteURI names a file that is there already: one that was deleted must be an error, not an empty database.
+// What SQLite writes beside it, which holds the same rows, gets its mode and owner.
+func sqliteURI(path string, q url.Values) string {
+	q.Set("mode", "rw")
+	q.Set("modeof", path)
+	clean := filepath.ToSlash(filepath.Clean(path))     // two slashes at the start would begin a host
+	query := strings.ReplaceAll(q.Encode(), "+", "%20") // SQLite has no other way to write a space
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: clean}).EscapedPath(), RawQuery: query}).String()
+}
+
+func (d sqliteDialect) open() (*sql.DB, error) {
+	if err := touch(d.path); err != nil {
+		return nil, err
+	}
+	c, err := (&driver.SQLite{}).OpenConnector(d.dsn())
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(&sqliteConnector{c, d.path}), nil
+}
+
+// touch makes the file if it is not there, for its owner only: SQLite would let everybody on the machine read
+// it.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// touchBeside makes path+suffix if it is not there, with the mode of path.
+func touchBeside(path, suffix string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	f, err := os.OpenFile(path+suffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(info.Mode().Perm()), f.Close())
+}
+
+// sqliteConnector makes the one file that "modeof" forgets before SQLite does, and has each connection hold on
+// to it from the start: the last one to close deletes it.
+type sqliteConnector struct {
+	sqldriver.Connector
+	path string
+}
+
+// Connect waits for its turn like every statement does. The change to WAL, which the first ones on a new file
+// all want to make, does not do so by itself.
+func (c *sqliteConnector) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	if err := touchBeside(c.path, "-shm"); err != nil {
+		return nil, err
+	}
+	for begin := time.Now(); ; {
+		conn, err := c.connect(ctx)
+		if !errors.Is(err, sqlite3.BUSY) || time.Since(begin) > busyTimeout {
+			return conn, err
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *sqliteConnector) connect(ctx context.Context) (sqldriver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	const read = "SELECT 1 FROM sqlite_schema LIMIT 1"
+	if _, err := conn.(sqldriver.ExecerContext).ExecContext(ctx, read, nil); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (sqliteDialect) gorm(pool *sql.DB) gorm.Dialector {
+	return gormlite.OpenDB(&preparedPool{DB: pool})
+}
+
+// ping also looks whether the file is still in its place: SQLite itself goes on with a deleted one until the
+// last connection is closed.
+func (d sqliteDialect) ping(ctx context.Context, pool *sql.DB) error {
+	if _, err := os.Stat(d.path); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return pingTable(ctx, pool)
+}
+
+// maxConnections lets as many read as there are processors; writers take turns whatever it is.
+func (sqliteDialect) maxConnections() int { return max(4, 2*runtime.NumCPU()) }
+
+// retryable: writers wait for each other in busy_timeout; trying again would only wait longer.
+func (sqliteDialect) retryable(error) bool { return false }
+
+func (sqliteDialect) unavailable(err error) bool {
+	return errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.CANTOPEN) || errors.Is(err, sqlite3.FULL) ||
+		errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.PROTOCOL) || errors.Is(err, sqlite3.READONLY) ||
+		errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sql.ErrConnDone)
+}
+
+// uncertain: a COMMIT that SQLite says has failed was rolled back.
+func (sqliteDialect) uncertain(error) bool { return false }
+
+func (d sqliteDialect) migrator() (migrator, *sql.DB, error) {
+	pool, err := d.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := newSQLiteMigrator(pool, migrationsOf(d), d.path)
+	if err != nil {
+		return nil, nil, errors.Join(err, pool.Close())
+	}
+	return m, pool, nil
+}
+
+func newSQLiteMigrator(pool *sql.DB, steps fs.FS, path string) (migrator, error) {
+	return goose.NewProvider(goose.DialectSQLite3, pool, steps, goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()), goose.WithLocker(&fileLock{path: path}))
+}
+
+// fileLock lets one process at a time migrate the SQLite file at path, by an exclusive transaction on a file
+// beside it. The operating system ends the lock with the process, so that one which was killed leaves none behind.
+type fileLock struct {
+	path string
+	pool *sql.DB
+	conn *sql.Conn
+}
+
+// Lock waits until no other process migrates, as long as ctx allows.
+func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) (err error) {
+	if err := touchBeside(l.path, ".lock"); err != nil {
+		return err
+	}
+	if l.pool, err = driver.Open(sqliteURI(l.path+".lock", url.Values{"_pragma": {busyPragma}})); err != nil {
+		return err
+	}
+	if l.conn, err = l.pool.Conn(ctx); err != nil {
+		return errors.Join(err, l.pool.Close())
+	}
+	for {
+		_, err = l.conn.ExecContext(ctx, "BEGIN EXCLUSIVE")
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			err = ctx.Err() // SQLite says "locked" or "interrupted"
+		}
+		if !errors.Is(err, sqlite3.BUSY) {
+			return errors.Join(err, l.conn.Close(), l.pool.Close())
+		}
+	}
+}
+
+// Unlock lets the next one in.
+func (l *fileLock) Unlock(ctx context.Context, _ *sql.DB) error {
+	_, err := l.conn.ExecContext(ctx, "ROLLBACK")
+	return errors.Join(err, l.conn.Close(), l.pool.Close())
+}

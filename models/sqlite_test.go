@@ -1,0 +1,203 @@
+package models
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"fieldgate/internal/dbtest"
+)
+
+func TestSQLiteFilesAreForTheirOwnerOnly(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	dir := t.TempDir()
+	s := newStore(t, "sqlite://"+filepath.Join(dir, "x.db"))
+	createUser(t, s, newUser("ada@example.com"))
+	wantModes(t, dir, 0o600, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
+}
+
+func TestSQLiteFilesHaveTheModeThatTheOwnerChose(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.db")
+	noError(t, os.WriteFile(path, nil, 0o600))
+	noError(t, os.Chmod(path, 0o660)) // whatever the umask
+	s := newStore(t, "sqlite://"+path)
+	createUser(t, s, newUser("ada@example.com"))
+	wantModes(t, dir, 0o660, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
+}
+
+func TestSQLiteLeavesOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open("sqlite://"+filepath.Join(dir, "x.db"), Options{})
+	noError(t, err)
+	migrate(t, s)
+	noError(t, s.Close())
+	for _, name := range []string{"x.db-wal", "x.db-shm"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s is left behind", name)
+		}
+	}
+}
+
+func TestSQLitePathIsTakenAsItStands(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"plain.db", "with space.db", "100%.db", "%41.db", "%00.db", "what?.db", "what?mode=memory&cache=shared", "sharp#1.db",
+		"a&b=c+d;e.db", "zoë 👍.db", "quote's \"x\".db", "file:x.db", ":memory:.db", "~", "semi;colon", "[x]", "-x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, name)
+			s := newStore(t, "sqlite://"+path)
+			createUser(t, s, newUser("ada@example.com"))
+			wantModes(t, dir, 0o600, name, name+"-shm", name+"-wal", name+".lock")
+			if got, ok := SQLitePath("sqlite://" + path); got != path || !ok {
+				t.Errorf("SQLitePath is %q, %t", got, ok)
+			}
+			again := openStore(t, "sqlite://"+path, Options{})
+			_, err := again.UserByEmailKey(testContext(t), "ada@example.com")
+			noError(t, err)
+		})
+	}
+}
+
+func TestSQLitePathWithManySlashes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	newStore(t, "sqlite:////"+dir+"//x.db")
+	wantModes(t, dir, 0o600, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
+}
+
+func TestSQLitePathOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	if _, ok := SQLitePath("mysql://ada@localhost/x"); ok {
+		t.Error("it has one")
+	}
+}
+
+func TestSQLiteSettings(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "1", "foreign_keys": "1", "busy_timeout": "10000",
+	} {
+		if got := queryAll[string](t, s, "PRAGMA "+pragma); len(got) != 1 || got[0] != want {
+			t.Errorf("%s is %q, want %q", pragma, got, want)
+		}
+	}
+}
+
+func TestTimesInSQLiteSortAsText(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	createUser(t, s, newUser("ada@example.com"))
+	if got := queryAll[string](t, s, "SELECT CAST(created_at AS TEXT) FROM users"); got[0] != "2026-02-28 23:59:59.999" {
+		t.Errorf("stored as %q", got[0])
+	}
+}
+
+// What is prepared is kept, but not without end.
+func TestPreparedStatementsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	pool := s.db.ConnPool.(*preparedPool)
+	text := "SELECT 1"
+	for range 2 * maxPrepared {
+		text += " "
+		if got := queryAll[int](t, s, text); len(got) != 1 || got[0] != 1 {
+			t.Fatalf("got %v", got)
+		}
+	}
+	kept := 0
+	pool.statements.Range(func(any, any) bool { kept++; return true })
+	if kept != maxPrepared {
+		t.Errorf("%d are kept, want %d", kept, maxPrepared)
+	}
+}
+
+func wantModes(t *testing.T, dir string, mode fs.FileMode, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		switch {
+		case err != nil:
+			t.Error(err)
+		case runtime.GOOS != "windows" && info.Mode().Perm() != mode:
+			t.Errorf("%s has mode %s, want %s", name, info.Mode().Perm(), mode)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	noError(t, err)
+	if len(entries) != len(names) {
+		t.Errorf("%d files, want %q", len(entries), names)
+	}
+}
+
+// Without the write lock from the start, whoever has read fails at the write when somebody else was quicker.
+func TestSQLiteTransactionsThatReadBeforeTheyWriteTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	u := newUser("ada@example.com")
+	u.Name = ""
+	createUser(t, s, u)
+	const many = 20
+	var all sync.WaitGroup
+	for range many {
+		all.Go(func() {
+			ctx := testContext(t)
+			err := s.Transaction(ctx, func(tx *Store) error {
+				now, err := tx.UserByID(ctx, u.ID)
+				if err != nil {
+					return err
+				}
+				return tx.SetName(ctx, u.ID, now.Name+"x", "")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	got, err := s.UserByID(testContext(t), u.ID)
+	noError(t, err)
+	if len(got.Name) != many {
+		t.Errorf("%d of %d changes are left", len(got.Name), many)
+	}
+}
+
+func TestSQLiteWaitsForOthersOnANewFile(t *testing.T) {
+	t.Parallel()
+	for _, lock := range []string{"IMMEDIATE", "EXCLUSIVE"} {
+		t.Run(lock, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "x.db")
+			s := openStore(t, "sqlite://"+path, Options{})
+			other, err := driver.Open("file:" + path)
+			noError(t, err)
+			conn, err := other.Conn(testContext(t))
+			noError(t, err)
+			_, err = conn.ExecContext(testContext(t), "BEGIN "+lock)
+			noError(t, err)
+			released := make(chan error, 1)
+			time.AfterFunc(100*time.Millisecond, func() { released <- errors.Join(conn.Close(), other.Close()) })
+			migrate(t, s)
+			noError(t, <-released)
+		})
+	}
+}

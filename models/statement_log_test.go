@@ -1,0 +1,153 @@
+package models
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// marker stands in every value that is given to the store.
+const marker = "hunter2"
+
+func TestStatementLogShowsNoValues(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var out syncBuffer
+		// Level debug and everything below it.
+		s := openStore(t, databaseURL, Options{Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.Level(-100)}))})
+		migrate(t, s)
+		ctx := testContext(t)
+		u := newUser(marker + "@example.com")
+		u.Name, u.NameKey, u.PasswordHash, u.Role = marker, marker, marker, marker
+		session := newSession(u)
+		text := marker
+		session.RefreshHash, session.IP, session.UserAgent = []byte(marker+strings.Repeat("x", 25)), &text, &text
+		for name, err := range map[string]error{
+			"CreateUser":          s.CreateUser(ctx, u),
+			"CreateSession":       s.CreateSession(ctx, session),
+			"UserByID":            second(s.UserByID(ctx, u.ID)),
+			"UserByEmailKey":      second(s.UserByEmailKey(ctx, u.EmailKey)),
+			"SetName":             s.SetName(ctx, u.ID, marker, marker),
+			"SetRole":             s.SetRole(ctx, u.ID, marker),
+			"ReplacePasswordHash": s.ReplacePasswordHash(ctx, u.ID, marker, marker+marker),
+			"Users":               second(s.Users(ctx, UserFilter{Prefix: marker, Role: marker, After: marker, Limit: 1})),
+			"SessionWithUser":     second(s.SessionWithUser(ctx, session.ID)),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// What goes wrong must say no more.
+		refused := []error{
+			s.CreateUser(ctx, u), s.CreateSession(ctx, session), s.SetName(ctx, marker, marker, marker),
+			second(s.UserByID(ctx, marker)), second(s.UserByEmailKey(ctx, marker)), second(s.SessionWithUser(ctx, marker)),
+		}
+		if s.dialect.name() == "mysql" {
+			refused = append(refused, s.SetRole(ctx, u.ID, strings.Repeat(marker, 10)), s.Transaction(ctx, func(*Store) error {
+				return errors.Join(mysqlError(9007), errors.New("key={"+marker+"}"))
+			}))
+		}
+		for i, err := range refused {
+			if err == nil {
+				t.Errorf("%d of those that go wrong has not", i)
+			}
+		}
+		for _, secret := range []string{marker, hex.EncodeToString([]byte(marker)), fmt.Sprint([]byte(marker)), u.ID, session.ID} {
+			if strings.Contains(strings.ToLower(out.String()), secret) {
+				t.Errorf("the log says %q", secret)
+			}
+		}
+		for _, want := range []string{"INSERT INTO `users`", "INSERT INTO `sessions`", "UPDATE `users`", "INNER JOIN", "failed=true", "rows=1"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the log does not say %q", want)
+			}
+		}
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+}
+
+func TestStatementLogIsForLevelDebug(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var out syncBuffer
+		s := openStore(t, databaseURL, Options{Log: slog.New(slog.NewTextHandler(&out, nil))})
+		migrate(t, s)
+		createUser(t, s, newUser("ada@example.com"))
+		wantError(t, s.CreateUser(testContext(t), newUser("ada@example.com")), ErrEmailTaken)
+		if out.String() != "" {
+			t.Errorf("the log says %s", out.String())
+		}
+	})
+}
+
+func TestQueriesCountsThoseOfTransactionsToo(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		before := s.Queries()
+		u := newUser("ada@example.com")
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			if err := tx.CreateUser(ctx, u); err != nil {
+				return err
+			}
+			return tx.CreateSession(ctx, newSession(u))
+		}))
+		if n := s.Queries() - before; n != 2 {
+			t.Errorf("%d queries, want 2", n)
+		}
+	})
+}
+
+func TestOpenSaysNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, databaseURL := range []string{
+		"hunter2", "://hunter2", "postgres://root:hunter2@localhost/x", "mysql:root:hunter2@localhost/x",
+		"mysql://root:hunter2@localhost", "mysql://root:hunter2@localhost/", "mysql://:hunter2@localhost/x",
+		"mysql://root:hunter2@/x", "mysql://root:hunter2@localhost:port/x", "mysql://root:hunter2%zz@localhost/x",
+		"mysql://root:hunter2\x00@localhost/x", "mysql://root:hunter2[@localhost/x", "mysql://root:hun/ter2@localhost/x",
+		"mysql://root:hunter2?@localhost/x", "mysql://root:hunter2#@localhost/x", "mysql://root:hunter2@localhost/x?tls=strict",
+		"mysql://root:hunter2@local host/x", "mysql://root:hunter2 @localhost/x",
+	} {
+		t.Run(strings.ReplaceAll(databaseURL, "/", "|"), func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(databaseURL, Options{})
+			if err == nil {
+				_, err = s.Migrate(testContext(t))
+				noError(t, s.Close())
+			}
+			if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ter2") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// syncBuffer is a buffer for many writers.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+var _ io.Writer = (*syncBuffer)(nil)
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

@@ -1,0 +1,52 @@
+package models
+
+import (
+	"context"
+	"time"
+)
+
+// sweepBatch is how many rows a statement of Sweep deletes at most: it holds the write lock of a SQLite file,
+// and row locks elsewhere, for a few milliseconds.
+const sweepBatch = 200
+
+// Sweep deletes sessions whose time was up and spent tokens that say nothing any more, in small batches with
+// others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens} {
+		for {
+			n, err := sweep(ctx, now)
+			rows += n
+			if err != nil {
+				return rows, err
+			}
+			if n < sweepBatch {
+				break
+			}
+		}
+	}
+	return rows, nil
+}
+
+func (s *Store) sweepSessions(ctx context.Context, now time.Time) (int, error) {
+	var ids []string
+	err := s.conn(ctx).Model(&Session{}).Where("expires_at <= ?", now).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Session{}, "id", ids, now, err)
+}
+
+func (s *Store) sweepSpentTokens(ctx context.Context, now time.Time) (int, error) {
+	var hashes [][]byte
+	err := s.conn(ctx).Model(&SpentToken{}).Where("expires_at <= ?", now).Limit(sweepBatch).Pluck("hash", &hashes).Error
+	return sweepBatchOf(ctx, s, &SpentToken{}, "hash", hashes, now, err)
+}
+
+// sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked
+// again, since a session may have been refreshed meanwhile.
+func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, now time.Time, err error) (int, error) {
+	if err != nil || len(keys) == 0 {
+		return 0, s.translate(ctx, err)
+	}
+	err = s.Transaction(ctx, func(tx *Store) error {
+		return tx.translate(ctx, tx.conn(ctx).Where(key+" IN ? AND expires_at <= ?", keys, now).Delete(row).Error)
+	})
+	return len(keys), err
+}

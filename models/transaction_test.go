@@ -1,0 +1,301 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"fieldgate/internal/dbtest"
+)
+
+var errMine = errors.New("an error of the caller")
+
+func TestTransactionLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		call func(ctx context.Context, s *Store, u *User) error
+		want error
+	}{
+		{"on an error", func(ctx context.Context, s *Store, u *User) error {
+			return s.Transaction(ctx, func(tx *Store) error {
+				return errors.Join(tx.CreateUser(ctx, u), tx.CreateSession(ctx, newSession(u)), errMine)
+			})
+		}, errMine},
+		{"on an error after a part that was a transaction", func(ctx context.Context, s *Store, u *User) error {
+			return s.Transaction(ctx, func(tx *Store) error {
+				err := tx.Transaction(ctx, func(tx *Store) error { return tx.CreateUser(ctx, u) })
+				return errors.Join(err, errMine)
+			})
+		}, errMine},
+		{"on an error of its second statement", func(ctx context.Context, s *Store, u *User) error {
+			return s.Transaction(ctx, func(tx *Store) error {
+				if err := tx.CreateUser(ctx, u); err != nil {
+					return err
+				}
+				return tx.CreateUser(ctx, newUser(u.EmailKey))
+			})
+		}, ErrEmailTaken},
+		{"on a panic", func(ctx context.Context, s *Store, u *User) (err error) {
+			defer func() { err = recover().(error) }()
+			return s.Transaction(ctx, func(tx *Store) error {
+				if err := tx.CreateUser(ctx, u); err != nil {
+					return err
+				}
+				panic(errMine)
+			})
+		}, errMine},
+		{"when its context ends", func(ctx context.Context, s *Store, u *User) error {
+			ctx, cancel := context.WithCancel(ctx)
+			return s.Transaction(ctx, func(tx *Store) error {
+				defer cancel()
+				return tx.CreateUser(ctx, u)
+			})
+		}, context.Canceled},
+		{"when its context ends between two statements", func(ctx context.Context, s *Store, u *User) error {
+			ctx, cancel := context.WithCancel(ctx)
+			return s.Transaction(ctx, func(tx *Store) error {
+				err := tx.CreateUser(ctx, u)
+				cancel()
+				return errors.Join(err, tx.CreateSession(ctx, newSession(u)))
+			})
+		}, context.Canceled},
+		{"when its context has ended before", func(ctx context.Context, s *Store, u *User) error {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return s.CreateUser(ctx, u)
+		}, context.Canceled},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				s := openStore(t, databaseURL, Options{MaxConnections: 1}) // a connection that is not given back shows
+				migrate(t, s)
+				u := newUser("ada@example.com")
+				err := row.call(testContext(t), s, u)
+				wantError(t, err, row.want)
+				if errors.Is(err, ErrUnavailable) {
+					t.Errorf("the database is there, and yet: %v", err)
+				}
+				for _, table := range []string{"users", "sessions"} {
+					if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table); n[0] != 0 {
+						t.Errorf("%d rows in table %s", n[0], table)
+					}
+				}
+				createUser(t, s, u)
+			})
+		})
+	}
+}
+
+func TestTransactionKeepsAllOfIt(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		u := newUser("ada@example.com")
+		session := newSession(u)
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			if err := tx.CreateUser(ctx, u); err != nil {
+				return err
+			}
+			if _, err := tx.UserByID(ctx, u.ID); err != nil {
+				t.Errorf("it does not see its own row: %v", err)
+			}
+			return tx.CreateSession(ctx, session)
+		}))
+		_, err := s.SessionWithUser(ctx, session.ID)
+		noError(t, err)
+	})
+}
+
+func TestTransactionIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		err   error
+		tries int
+		want  error
+	}{
+		{"after a deadlock", mysqlError(1213), transactionTries, ErrUnavailable},
+		{"after a lock wait timeout", mysqlError(1205), transactionTries, ErrUnavailable},
+		{"after a conflict in Galera", mysqlError(1180), transactionTries, ErrUnavailable},
+		{"on a node of Galera that is not ready", mysqlError(1047), transactionTries, ErrUnavailable},
+		{"after a conflict in Group Replication", mysqlError(3101), transactionTries, ErrUnavailable},
+		{"after a conflict in TiDB", mysqlError(9007), transactionTries, ErrUnavailable},
+		{"after a conflict of MariaDB's snapshots", mysqlError(1020), transactionTries, ErrUnavailable},
+		{"but not after an unknown error", mysqlError(1105), 1, nil},
+		{"but not with too many connections", mysqlError(1040), 1, ErrUnavailable},
+		{"but not without a connection", mysqldriver.ErrInvalidConn, 1, ErrUnavailable},
+		{"but not after an error of the caller", errMine, 1, errMine},
+		{"but not for a missing row", ErrNotFound, 1, ErrNotFound},
+		{"but not for an address that is taken", ErrEmailTaken, 1, ErrEmailTaken},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t, dbtest.MySQL(t))
+			tries := 0
+			err := s.Transaction(testContext(t), func(*Store) error {
+				tries++
+				return row.err
+			})
+			if tries != row.tries {
+				t.Errorf("%d tries, want %d", tries, row.tries)
+			}
+			wantError(t, err, row.err)
+			if row.want != nil {
+				wantError(t, err, row.want)
+			} else if errors.Is(err, ErrUnavailable) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestTransactionGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	ctx, cancel := context.WithCancel(testContext(t))
+	tries := 0
+	err := s.Transaction(ctx, func(*Store) error {
+		tries++
+		cancel()
+		return mysqlError(1213)
+	})
+	wantError(t, err, context.Canceled)
+	if tries != 1 {
+		t.Errorf("%d tries", tries)
+	}
+}
+
+// Two transactions that each have a row and want the other's.
+func TestBothOfADeadlockSucceed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		// rename is one write of the transaction.
+		rename func(ctx context.Context, tx *Store, id, name string) error
+	}{
+		{"whose writes are plain", func(ctx context.Context, tx *Store, id, name string) error {
+			return tx.SetName(ctx, id, name, name)
+		}},
+		{"whose writes are transactions within", func(ctx context.Context, tx *Store, id, name string) error {
+			return tx.Transaction(ctx, func(tx *Store) error { return tx.SetName(ctx, id, name, name) })
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t, dbtest.MySQL(t))
+			ctx := testContext(t)
+			ada, bob := createUser(t, s, newUser("ada@example.com")), createUser(t, s, newUser("bob@example.com"))
+			var both, all sync.WaitGroup
+			both.Add(2)
+			var mu sync.Mutex
+			tries := 0
+			for name, order := range map[string][2]string{"one": {ada.ID, bob.ID}, "two": {bob.ID, ada.ID}} {
+				all.Go(func() {
+					first := sync.OnceFunc(func() { both.Done(); both.Wait() })
+					err := s.Transaction(ctx, func(tx *Store) error {
+						mu.Lock()
+						tries++
+						mu.Unlock()
+						if err := row.rename(ctx, tx, order[0], name); err != nil {
+							return err
+						}
+						first()
+						return row.rename(ctx, tx, order[1], name)
+					})
+					if err != nil {
+						t.Errorf("transaction %s: %v", name, err)
+					}
+				})
+			}
+			all.Wait()
+			if tries != 3 {
+				t.Errorf("%d tries, want 3: one of the two again", tries)
+			}
+			if names := queryAll[string](t, s, "SELECT DISTINCT name FROM users"); len(names) != 1 {
+				t.Errorf("the names are %q: a transaction was done by half", names)
+			}
+		})
+	}
+}
+
+// MariaDB from 11.6 on refuses to write a row that somebody else has changed since the transaction's snapshot.
+func TestAStaleSnapshotIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	ctx := testContext(t)
+	u := createUser(t, s, newUser("ada@example.com"))
+	if len(queryAll[struct{ VariableName, Value string }](t, s, "SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")) == 0 {
+		t.Skip("this server has no innodb_snapshot_isolation")
+	}
+	tries := 0
+	noError(t, s.Transaction(ctx, func(tx *Store) error {
+		tries++
+		execute(t, tx, "SET SESSION innodb_snapshot_isolation = ON")
+		if _, err := tx.UserByID(ctx, u.ID); err != nil {
+			return err
+		}
+		if tries == 1 {
+			noError(t, s.SetName(ctx, u.ID, "Somebody", "else"))
+		}
+		return tx.SetRole(ctx, u.ID, "ADMIN")
+	}))
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+}
+
+// A statement that is being prepared for others waits for a connection; a transaction that has the connection
+// must not wait for the statement.
+func TestATransactionDoesNotWaitForThoseWhoWaitForIt(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{MaxConnections: 1})
+		migrate(t, s)
+		ctx := testContext(t)
+		u := createUser(t, s, newUser("ada@example.com"))
+		outside := make(chan error, 1)
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			before := s.pool.Stats().WaitCount
+			go func() { _, err := s.UserByID(ctx, u.ID); outside <- err }()
+			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
+				runtime.Gosched() // until the other one is at the door
+			}
+			_, err := tx.UserByID(ctx, u.ID)
+			return err
+		}))
+		noError(t, <-outside)
+	})
+}
+
+func TestOneClientsEndIsNotAnothers(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		u := createUser(t, s, newUser("ada@example.com"))
+		var all sync.WaitGroup
+		for i := range 64 {
+			all.Go(func() {
+				ctx, cancel := context.WithCancel(testContext(t))
+				if i%2 == 0 {
+					defer cancel()
+				} else {
+					go cancel()
+				}
+				_, err := s.UserByID(ctx, u.ID)
+				if i%2 == 0 && err != nil {
+					t.Errorf("whose client waits: %v", err)
+				}
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Errorf("whose client hung up: %v", err)
+				}
+				cancel()
+			})
+		}
+		all.Wait()
+	})
+}

@@ -1,0 +1,401 @@
+package models
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// calls is every method that asks the database.
+var calls = map[string]func(context.Context, *Store) error{
+	"Ping":                func(ctx context.Context, s *Store) error { return s.Ping(ctx) },
+	"Migrate":             func(ctx context.Context, s *Store) error { return second(s.Migrate(ctx)) },
+	"Migrations":          func(ctx context.Context, s *Store) error { return second(s.Migrations(ctx)) },
+	"CreateUser":          func(ctx context.Context, s *Store) error { return s.CreateUser(ctx, newUser(newID())) },
+	"UserByID":            func(ctx context.Context, s *Store) error { return second(s.UserByID(ctx, "1")) },
+	"UserByEmailKey":      func(ctx context.Context, s *Store) error { return second(s.UserByEmailKey(ctx, "1")) },
+	"SetName":             func(ctx context.Context, s *Store) error { return s.SetName(ctx, "1", "a", "a") },
+	"SetRole":             func(ctx context.Context, s *Store) error { return s.SetRole(ctx, "1", "USER") },
+	"ReplacePasswordHash": func(ctx context.Context, s *Store) error { return s.ReplacePasswordHash(ctx, "1", "a", "b") },
+	"Users":               func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{})) },
+	"CreateSession":       func(ctx context.Context, s *Store) error { return s.CreateSession(ctx, newSession(newUser("1"))) },
+	"SessionWithUser":     func(ctx context.Context, s *Store) error { return second(s.SessionWithUser(ctx, "1")) },
+	"Transaction": func(ctx context.Context, s *Store) error {
+		return s.Transaction(ctx, func(*Store) error { return nil })
+	},
+}
+
+func TestWithoutADatabaseEveryCallIsErrUnavailable(t *testing.T) {
+	t.Parallel()
+	for name, databaseURL := range map[string]func(t *testing.T) string{
+		"nothing listens": func(t *testing.T) string { return "mysql://root:hunter2@" + closedPort(t) + "/fieldgate" },
+		"no such host":    func(*testing.T) string { return "mysql://root:hunter2@nowhere.invalid/fieldgate" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openStore(t, databaseURL(t), Options{})
+			for call, f := range calls {
+				begin := time.Now()
+				err := f(testContext(t), s)
+				wantError(t, err, ErrUnavailable)
+				if took := time.Since(begin); took > 10*time.Second {
+					t.Errorf("%s took %s", call, took)
+				}
+				if err != nil && strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("%s says the password: %v", call, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAServerThatNeverAnswersIsGivenUpWithTheContext(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	s := openStore(t, "mysql://root@"+l.Addr().String()+"/fieldgate", Options{})
+	for name, f := range calls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			begin := time.Now()
+			wantError(t, f(ctx, s), ErrUnavailable)
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+func TestAWrongPasswordIsNotTheDatabasesAbsence(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(dbtest.MySQL(t))
+	noError(t, err)
+	u.User = url.UserPassword("eve", "hunter2")
+	s := openStore(t, u.String(), Options{})
+	_, err = s.Migrate(testContext(t))
+	if err == nil || errors.Is(err, ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheDatabaseGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, dbtest.MySQL(t))
+	s := newStore(t, p.url)
+	u := createUser(t, s, newUser("ada@example.com"))
+	for range 3 {
+		p.stop()
+		for _, call := range []string{"Ping", "UserByID", "CreateUser", "Transaction"} {
+			wantError(t, calls[call](testContext(t), s), ErrUnavailable)
+		}
+		p.start()
+		noError(t, s.Ping(testContext(t)))
+		noError(t, s.SetRole(testContext(t), u.ID, "ADMIN"))
+	}
+}
+
+// ErrUnavailable tells clients that nothing was done. That has to be so.
+func TestTheConnectionIsLost(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name        string
+		at          string // the statement
+		arrives     bool   // before the connection is lost
+		unavailable bool
+		done        bool
+	}{
+		{"before a write, which is then undone", "INSERT INTO `users`", false, true, false},
+		{"after a write, which is then undone", "INSERT INTO `users`", true, true, false},
+		{"before the COMMIT, and who could tell", "COMMIT", false, false, false},
+		{"after the COMMIT, and who could tell", "COMMIT", true, false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, dbtest.MySQL(t))
+			s := newStore(t, p.url)
+			u := newUser("ada@example.com")
+			p.cutAt(row.at, row.arrives)
+			err := s.CreateUser(testContext(t), u)
+			if err == nil || errors.Is(err, ErrUnavailable) != row.unavailable || errors.Is(err, ErrEmailTaken) {
+				t.Errorf("error %v", err)
+			}
+			p.cutAt("", false)
+			// The server notices the end of the connection in its own time: ask it in a way that waits for that.
+			err = s.CreateUser(testContext(t), u)
+			if row.done {
+				wantError(t, err, ErrEmailTaken)
+			} else if err != nil {
+				t.Errorf("it was not done, and yet: %v", err)
+			}
+		})
+	}
+}
+
+func TestSQLiteFileThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, want string
+		path       func(dir string) string
+	}{
+		{"a folder", "is a directory", func(dir string) string { return dir }},
+		{"in a folder that is not there", "no such file or directory", func(dir string) string { return filepath.Join(dir, "no", "x.db") }},
+		{"below a file", "not a directory", func(dir string) string {
+			_ = os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
+			return filepath.Join(dir, "file", "x.db")
+		}},
+		{"a name that no file can have", "invalid argument", func(dir string) string { return filepath.Join(dir, "a\x00b") }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Open("sqlite://"+row.path(t.TempDir()), Options{})
+			if err == nil || !strings.HasPrefix(err.Error(), "open sqlite: ") || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("error %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+func TestSQLiteFileThatIsNoDatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "letter.txt")
+	letter := strings.Repeat("Dear Ada, this is not a database. ", 100)
+	noError(t, os.WriteFile(path, []byte(letter), 0o600))
+	s := openStore(t, "sqlite://"+path, Options{})
+	_, err := s.Migrate(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "file is not a database") {
+		t.Errorf("error %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != letter {
+		t.Errorf("the file was changed, or %v", err)
+	}
+}
+
+func TestSQLiteFileIsDeletedUnderTheServer(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	s := newStore(t, databaseURL)
+	path, _ := SQLitePath(databaseURL)
+	noError(t, s.Ping(testContext(t)))
+	noError(t, os.Rename(path, path+".old"))
+	wantError(t, s.Ping(testContext(t)), ErrUnavailable)
+	s.pool.SetMaxIdleConns(0) // those that come now open the file anew
+	wantError(t, calls["UserByID"](testContext(t), s), ErrUnavailable)
+	if _, err := os.Stat(path); err == nil {
+		t.Error("an empty database stands in its place")
+	}
+	noError(t, os.Rename(path+".old", path))
+	noError(t, s.Ping(testContext(t)))
+	wantError(t, calls["UserByID"](testContext(t), s), ErrNotFound)
+}
+
+func TestSQLiteIsBusyForTooLong(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	s, other := newStore(t, databaseURL), openStore(t, databaseURL, Options{})
+	noError(t, other.Transaction(testContext(t), func(tx *Store) error {
+		for name, want := range map[string]error{"deadline": ErrUnavailable, "cancel": context.Canceled} {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			if name == "cancel" {
+				ctx, cancel = context.WithCancel(t.Context())
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			begin := time.Now()
+			err := s.CreateUser(ctx, newUser("ada@example.com"))
+			cancel()
+			wantError(t, err, want)
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("%s: took %s", name, took)
+			}
+			// Who only reads is not held up.
+			noError(t, s.Ping(testContext(t)))
+		}
+		return nil
+	}))
+}
+
+func TestAQueryEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		endless := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+		if s.dialect.name() == "mysql" {
+			endless = "SELECT SLEEP(600)"
+		}
+		for _, row := range []struct {
+			name    string
+			context func() (context.Context, context.CancelFunc)
+			want    error
+		}{
+			{"by a deadline", func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(t.Context(), 100*time.Millisecond)
+			}, ErrUnavailable},
+			{"by a client that hangs up", func() (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(100*time.Millisecond, cancel)
+				return ctx, cancel
+			}, context.Canceled},
+		} {
+			ctx, cancel := row.context()
+			err := s.Transaction(ctx, func(tx *Store) error {
+				var n int64
+				return tx.conn(ctx).Raw(endless).Scan(&n).Error
+			})
+			cancel()
+			if !errors.Is(err, row.want) {
+				t.Errorf("%s: %v, want %v", row.name, err, row.want)
+			}
+		}
+		noError(t, s.Ping(testContext(t)))
+	})
+}
+
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	noError(t, l.Close())
+	return l.Addr().String()
+}
+
+// proxy stands before a server and loses connections when it is told to.
+type proxy struct {
+	t      *testing.T
+	url    string // of the database, through here
+	server string
+	addr   string
+	work   sync.WaitGroup
+
+	mu       sync.Mutex
+	listener net.Listener
+	open     map[net.Conn]bool
+	stopped  bool
+	cut      string
+	arrives  bool
+}
+
+func newProxy(t *testing.T, databaseURL string) *proxy {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	noError(t, err)
+	p := &proxy{t: t, server: u.Host, addr: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	p.start()
+	u.Host = p.addr
+	p.url = u.String()
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *proxy) start() {
+	l, err := net.Listen("tcp", p.addr)
+	noError(p.t, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener, p.addr, p.stopped = l, l.Addr().String(), false
+	p.work.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.work.Go(func() { p.serve(client) })
+		}
+	})
+}
+
+func (p *proxy) stop() {
+	p.mu.Lock()
+	p.stopped = true
+	_ = p.listener.Close()
+	for c := range p.open {
+		_ = c.Close()
+	}
+	p.mu.Unlock()
+	p.work.Wait()
+}
+
+// cutAt loses the connection that a statement comes by, before or after it has reached the server.
+func (p *proxy) cutAt(statement string, arrives bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut, p.arrives = statement, arrives
+}
+
+func (p *proxy) serve(client net.Conn) {
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	p.mu.Lock()
+	p.open[client], p.open[server] = true, true
+	if p.stopped {
+		_, _ = client.Close(), server.Close()
+	}
+	p.mu.Unlock()
+	defer func() {
+		_, _ = client.Close(), server.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.open, client)
+		delete(p.open, server)
+	}()
+	lost := make(chan struct{}) // closed when answers must not reach the client any more
+	answered := make(chan struct{})
+	p.work.Go(func() {
+		defer close(answered)
+		defer func() { _ = client.Close() }()
+		b := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(b)
+			select {
+			case <-lost:
+				return
+			default:
+			}
+			if err != nil {
+				return
+			}
+			if _, err := client.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	})
+	p.forward(client, server, lost, answered)
+}
+
+func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}, answered <-chan struct{}) {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(b)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		cut, arrives := p.cut != "" && bytes.Contains(b[:n], []byte(p.cut)), p.arrives
+		p.mu.Unlock()
+		if cut {
+			close(lost)
+			if arrives {
+				_, _ = server.Write(b[:n])
+				<-answered
+			}
+			return
+		}
+		if _, err := server.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
