@@ -1,0 +1,176 @@
+package account
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxPasswordBytes bounds the work before hashing, as it came, before normalization.
+const maxPasswordBytes = 1024
+
+// The kinds of hashes in a row. What follows the mark is a bcrypt hash. One without a mark is plain bcrypt,
+// brought along from elsewhere.
+const (
+	markPlain    = ""
+	markKeyed    = "v1$"  // over the HMAC whose key is domainLabel
+	markPeppered = "v1p$" // over the HMAC whose key is the pepper
+)
+
+// storedForm is a mark and a hash that bcrypt can read to its end. bcrypt itself would take longer hashes and
+// other versions, and give up at once on a damaged one, which a client could measure.
+var storedForm = regexp.MustCompile(`^(v1p?\$|)(\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53})$`)
+
+// maxPlainBytes is how much of a password bcrypt reads.
+const maxPlainBytes = 72
+
+// domainLabel keeps a hash of ours from being one that another program makes of the same password.
+const domainLabel = "fieldgate password v1"
+
+// Passwords hashes passwords and compares them.
+//
+// bcrypt reads 72 bytes and stops at the first NUL, so the password goes through HMAC-SHA-384 first: every
+// byte counts, and the 64 characters of base64 fit. The key of the HMAC is the pepper, which is kept outside
+// the database, or else a fixed label: without a key, hashes stolen elsewhere could be tried against ours.
+//
+// The work is done in a Queue, so that however many sign in, the rest of the server goes on.
+type Passwords struct {
+	cost   int
+	pepper string
+	queue  *Queue
+	dummy  string // a hash that no password has, of the same cost
+}
+
+// NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost; pepper may be
+// empty.
+func NewPasswords(cost int, pepper string, q *Queue) (*Passwords, error) {
+	if cost < bcrypt.MinCost {
+		return nil, bcrypt.InvalidCostError(cost) // GenerateFromPassword would take its default instead
+	}
+	p := &Passwords{cost: cost, pepper: pepper, queue: q}
+	// A hash whose salt is its own secret: no password gives it, and comparing costs what it always costs.
+	hash, err := bcrypt.GenerateFromPassword([]byte(randomToken()), cost)
+	if err != nil {
+		return nil, fmt.Errorf("bcrypt at cost %d: %w", cost, err)
+	}
+	p.dummy = p.mark() + string(hash)
+	return p, nil
+}
+
+func (p *Passwords) mark() string {
+	if p.pepper != "" {
+		return markPeppered
+	}
+	return markKeyed
+}
+
+// Hash returns what to store of a password. The error is *Overloaded or the context's.
+func (p *Passwords) Hash(ctx context.Context, password string) (stored string, err error) {
+	var hash []byte
+	err = p.queue.Do(ctx, func() (err error) {
+		hash, err = bcrypt.GenerateFromPassword(p.keyed(p.mark(), password), p.cost)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return p.mark() + string(hash), nil
+}
+
+// Verify reports whether a stored hash is the password's, and whether a better hash should take its place.
+// With an empty stored hash, or one that nobody can read, it does the same work and says no. The error is
+// *Overloaded or the context's.
+func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, outdated bool, err error) {
+	mark, hash, known := split(stored)
+	if !known {
+		mark, hash, _ = split(p.dummy)
+	}
+	known = known && !strings.ContainsRune(password, 0) // where bcrypt stops reading
+	err = p.queue.Do(ctx, func() error {
+		ok = bcrypt.CompareHashAndPassword([]byte(hash), p.keyed(mark, password)) == nil && known
+		return p.evenOut(cost(hash))
+	})
+	return ok, ok && p.outdated(mark, hash, password), err
+}
+
+// evenOut does what a hash of a lower cost has spared, or else the time of an answer would tell that there is
+// an account, and that it is an old one: 2ⁿ + 2ⁿ + 2ⁿ⁺¹ + … + 2ᵐ⁻¹ = 2ᵐ.
+func (p *Passwords) evenOut(spent int) error {
+	for ; spent < p.cost; spent++ {
+		if _, err := bcrypt.GenerateFromPassword([]byte(domainLabel), spent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outdated: a hash of another kind or cost than a new one would be. A plain one stays as it is if bcrypt has not
+// read all of the password, because what it did not read may be mistyped, and would count from then on.
+func (p *Passwords) outdated(mark, hash, password string) bool {
+	if mark == markPlain {
+		return len(password) <= maxPlainBytes
+	}
+	return mark != p.mark() || cost(hash) != p.cost
+}
+
+// cost is the one of a hash that split has taken apart, and so never fails.
+func cost(hash string) int {
+	n, _ := bcrypt.Cost([]byte(hash))
+	return n
+}
+
+// split takes a stored hash apart; known is false for one that is not ours to read.
+func split(stored string) (mark, hash string, known bool) {
+	parts := storedForm.FindStringSubmatch(stored)
+	if parts == nil {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
+}
+
+// keyed is what bcrypt gets to read of a password.
+func (p *Passwords) keyed(mark, password string) []byte {
+	key := domainLabel
+	switch mark {
+	case markPlain:
+		// As whoever made the row did it: the bytes, of which bcrypt read the first 72.
+		return []byte(password)
+	case markPeppered:
+		key = p.pepper
+	}
+	mac := hmac.New(sha512.New384, []byte(key))
+	mac.Write([]byte(norm.NFC.String(password)))
+	return base64.RawStdEncoding.AppendEncode(nil, mac.Sum(nil))
+}
+
+const longPassword = "must have at most 1,024 bytes"
+
+// checkPassword returns what is wrong with a new password, or "". others are what it must not be: the
+// person's address.
+func checkPassword(password string, minLength int, others ...string) string {
+	if len(password) > maxPasswordBytes {
+		return longPassword
+	}
+	normal := norm.NFC.String(password)
+	switch {
+	case utf8.RuneCountInString(normal) < minLength:
+		return fmt.Sprintf("must have at least %d characters", minLength)
+	case strings.ContainsFunc(normal, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
+		return "must not have control characters in it"
+	}
+	key := searchKey(normal)
+	if key == "fieldgate" || slices.ContainsFunc(others, func(other string) bool { return key == searchKey(other) }) {
+		return "must not be your e-mail address or the name of this service"
+	}
+	return ""
+}

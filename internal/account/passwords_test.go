@@ -1,0 +1,266 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+const testCost = bcrypt.MinCost
+
+func newTestQueue(t testing.TB) *Queue {
+	t.Helper()
+	q := newQueue(2, 100, time.Minute)
+	t.Cleanup(q.Close)
+	return q
+}
+
+func newTestPasswords(t testing.TB, cost int, pepper string) *Passwords {
+	t.Helper()
+	p, err := NewPasswords(cost, pepper, newTestQueue(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func hashOf(t testing.TB, p *Passwords, password string) string {
+	t.Helper()
+	stored, err := p.Hash(t.Context(), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
+}
+
+// plain is a hash that another program made, of bcrypt's given variant.
+func plain(t testing.TB, variant, password string, cost int) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return variant + strings.TrimPrefix(string(hash), "$2a$")
+}
+
+func TestPasswordsThatAreThemselves(t *testing.T) {
+	t.Parallel()
+	p := newTestPasswords(t, testCost, "")
+	peppered := newTestPasswords(t, testCost, "a pepper kept elsewhere")
+	for _, tt := range []struct {
+		name, stored, given string
+		same                bool
+	}{
+		{"the same", "correct horse", "correct horse", true},
+		{"another", "correct horse", "correct house", false},
+		{"another case", "correct horse", "Correct horse", false},
+		{"one more character", "correct horse", "correct horse!", false},
+		{"one less", "correct horse", "correct hors", false},
+		{"a space behind", "correct horse", "correct horse ", false},
+		{"nothing", "correct horse", "", false},
+		{"72 bytes", strings.Repeat("a", 72), strings.Repeat("a", 72), true},
+		{"a 73rd byte", strings.Repeat("a", 72), strings.Repeat("a", 73), false},
+		{"73 bytes", strings.Repeat("a", 73), strings.Repeat("a", 73), true},
+		{"73 bytes, the last one another", strings.Repeat("a", 73), strings.Repeat("a", 72) + "b", false},
+		{"1,024 bytes", strings.Repeat("a", 1024), strings.Repeat("a", 1024), true},
+		{"1,024 bytes, the last one another", strings.Repeat("a", 1024), strings.Repeat("a", 1023) + "b", false},
+		{"64 emoji", strings.Repeat("\U0001f4a9", 64), strings.Repeat("\U0001f4a9", 64), true},
+		{"64 emoji, the last one another", strings.Repeat("\U0001f4a9", 64), strings.Repeat("\U0001f4a9", 63) + "\U0001f4aa", false},
+		{"accents apart", "jos\u00e9 jos\u00e9", "jose\u0301 jose\u0301", true},
+		{"accents together", "jose\u0301 jose\u0301", "jos\u00e9 jos\u00e9", true},
+		{"without the accents", "jos\u00e9 jos\u00e9", "jose jose", false},
+		{"a fullwidth letter", "passwords", "\uff50asswords", false},
+		{"what bcrypt alone takes for the same", "pw", "pw\x00pw", false},
+		{"a NUL behind", "password", "password\x00", false},
+		{"other bytes that are no UTF-8", "password\xff", "password\xfe", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, p := range []*Passwords{p, peppered} {
+				ok, outdated, err := p.Verify(t.Context(), hashOf(t, p, tt.stored), tt.given)
+				if ok != tt.same || outdated || err != nil {
+					t.Errorf("%v, outdated %v, %v, want %v", ok, outdated, err, tt.same)
+				}
+			}
+		})
+	}
+}
+
+func TestPasswordsStored(t *testing.T) {
+	t.Parallel()
+	const password = "correct horse"
+	var (
+		ours     = newTestPasswords(t, testCost, "")
+		dearer   = newTestPasswords(t, testCost+1, "")
+		peppered = newTestPasswords(t, testCost, "a pepper kept elsewhere")
+		other    = newTestPasswords(t, testCost, "another pepper, kept elsewhere")
+		hash     = hashOf(t, ours, password)
+		bare     = strings.TrimPrefix(hash, "v1$")
+		of2a     = plain(t, "$2a$", password, testCost)
+		long     = plain(t, "$2a$", strings.Repeat("a", 72), testCost)
+	)
+	for _, tt := range []struct {
+		name         string
+		reader       *Passwords
+		stored       string
+		given        string
+		ok, outdated bool
+	}{
+		{"ours", ours, hash, password, true, false},
+		{"ours, the wrong password", ours, hash, "wrong", false, false},
+		{"at a lower cost", dearer, hash, password, true, true},
+		{"at a lower cost, the wrong password", dearer, hash, "wrong", false, false},
+		{"at a higher cost", ours, hashOf(t, dearer, password), password, true, true},
+		{"with a pepper", peppered, hashOf(t, peppered, password), password, true, false},
+		{"before there was a pepper", peppered, hash, password, true, true},
+		{"before there was a pepper, the wrong password", peppered, hash, "wrong", false, false},
+		{"with another pepper", other, hashOf(t, peppered, password), password, false, false},
+		{"with a pepper that has been taken away", ours, hashOf(t, peppered, password), password, false, false},
+		{"with a pepper, marked as without", ours, "v1$" + strings.TrimPrefix(hashOf(t, peppered, password), "v1p$"), password, false, false},
+
+		{"brought along, $2a$", ours, of2a, password, true, true},
+		{"brought along, $2b$", ours, plain(t, "$2b$", password, testCost), password, true, true},
+		{"brought along, $2y$", ours, plain(t, "$2y$", password, testCost), password, true, true},
+		{"brought along, $2a$, by another implementation", ours, "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i", "abc", true, true},
+		{"brought along, and there is a pepper", peppered, of2a, password, true, true},
+		{"brought along at a higher cost", ours, plain(t, "$2b$", password, testCost+1), password, true, true},
+		{"brought along, the wrong password", ours, of2a, "wrong", false, false},
+		{"brought along, a NUL where bcrypt stops", ours, of2a, password + "\x00" + password, false, false},
+		{"brought along, all that bcrypt reads", ours, long, strings.Repeat("a", 72), true, true},
+		{"brought along, more than bcrypt reads, which may be mistyped", ours, long, strings.Repeat("a", 80), true, false},
+		{"brought along, an accent as it was typed", ours, plain(t, "$2a$", "jose\u0301 jose\u0301", testCost), "jose\u0301 jose\u0301", true, true},
+
+		{"nothing", ours, "", password, false, false},
+		{"nothing, and no password", ours, "", "", false, false},
+		{"the dummy's own secret is not known", ours, ours.dummy, "", false, false},
+		{"ours without its mark", ours, bare, password, false, false},
+		{"a plain one with our mark", ours, "v1$" + of2a, password, false, false},
+		{"a mark that is not known", ours, "v2$" + bare, password, false, false},
+		{"two marks", ours, "v1$v1$" + bare, password, false, false},
+		{"a mark alone", ours, "v1$", password, false, false},
+		{"$2x$, which was a mistake", ours, "$2x$" + of2a[4:], password, false, false},
+		{"$2$", ours, "$2$" + of2a[4:], password, false, false},
+		{"$1a$, which bcrypt would take", ours, "$1a$" + of2a[4:], password, false, false},
+		{"cut off", ours, hash[:len(hash)-1], password, false, false},
+		{"with something behind it", ours, hash + "x", password, false, false},
+		{"with a newline behind it", ours, hash + "\n", password, false, false},
+		{"with a space in front", ours, " " + hash, password, false, false},
+		{"with a cost that bcrypt does not know", ours, "$2a$03$" + of2a[7:], password, false, false},
+		{"with a cost above all", ours, "$2a$32$" + of2a[7:], password, false, false},
+		{"with a sign that is not base64", ours, of2a[:20] + "!" + of2a[21:], password, false, false},
+		{"MD5", ours, "5f4dcc3b5aa765d61d8327deb882cf99", "password", false, false},
+		{"in clear", ours, password, password, false, false},
+		{"argon2", ours, "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", password, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ok, outdated, err := tt.reader.Verify(t.Context(), tt.stored, tt.given)
+			if ok != tt.ok || outdated != tt.outdated || err != nil {
+				t.Errorf("%v, outdated %v, %v, want %v, %v", ok, outdated, err, tt.ok, tt.outdated)
+			}
+		})
+	}
+}
+
+func TestHashForms(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		cost   int
+		pepper string
+		begin  string
+	}{
+		{"without a pepper", 4, "", "v1$$2a$04$"},
+		{"with one", 4, "a pepper kept elsewhere", "v1p$$2a$04$"},
+		{"at another cost", 5, "", "v1$$2a$05$"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newTestPasswords(t, tt.cost, tt.pepper)
+			first, second := hashOf(t, p, "correct horse"), hashOf(t, p, "correct horse")
+			if !strings.HasPrefix(first, tt.begin) {
+				t.Errorf("%s does not begin with %s", first, tt.begin)
+			}
+			if first == second {
+				t.Error("two hashes have one salt")
+			}
+			// Whoever has no account costs as much as somebody who has.
+			if !strings.HasPrefix(p.dummy, tt.begin) {
+				t.Errorf("the dummy %s does not begin with %s", p.dummy, tt.begin)
+			}
+		})
+	}
+}
+
+func TestNewPasswordsRefusesACost(t *testing.T) {
+	t.Parallel()
+	for _, cost := range []int{-1, 0, bcrypt.MinCost - 1, bcrypt.MaxCost + 1} {
+		if _, err := NewPasswords(cost, "", newTestQueue(t)); err == nil {
+			t.Errorf("cost %d is taken", cost)
+		}
+	}
+}
+
+func TestPasswordsWhenTheQueueIsFull(t *testing.T) {
+	t.Parallel()
+	p, err := NewPasswords(testCost, "", newQueue(0, 0, time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full *Overloaded
+	if stored, err := p.Hash(t.Context(), "correct horse"); stored != "" || !errors.As(err, &full) {
+		t.Errorf("hash %q, %v", stored, err)
+	}
+	if ok, outdated, err := p.Verify(t.Context(), p.dummy, "correct horse"); ok || outdated || !errors.As(err, &full) {
+		t.Errorf("verify %v, %v, %v", ok, outdated, err)
+	}
+}
+
+// What the race detector watches: a caller that has gone away must not read what a thread still writes.
+func TestPasswordsWhileCallersGoAway(t *testing.T) {
+	t.Parallel()
+	p := newTestPasswords(t, testCost, "")
+	stored := hashOf(t, p, "correct horse")
+	var wg sync.WaitGroup
+	for range 40 {
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() {
+			if stored, err := p.Hash(ctx, "correct horse"); (stored == "") != (err != nil) {
+				t.Errorf("hash %q, %v", stored, err)
+			}
+		})
+		wg.Go(func() {
+			if ok, _, err := p.Verify(ctx, stored, "correct horse"); ok == (err != nil) {
+				t.Errorf("verify %v, %v", ok, err)
+			}
+		})
+		wg.Go(cancel)
+	}
+	wg.Wait()
+}
+
+// The work of an answer that is no: all the same, whatever is stored.
+func BenchmarkVerifyNo(b *testing.B) {
+	const cost = 10
+	p := newTestPasswords(b, cost, "")
+	for _, tt := range []struct{ name, stored string }{
+		{"ours", hashOf(b, p, "correct horse")},
+		{"nobody's", ""},
+		{"damaged", "v1$x"},
+		{"at a lower cost", hashOf(b, newTestPasswords(b, cost-3, ""), "correct horse")},
+		{"plain", plain(b, "$2b$", "correct horse", cost)},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			for b.Loop() {
+				if ok, _, err := p.Verify(b.Context(), tt.stored, "wrong"); ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package account
+
+const canLowerPriority = false
+
+func lowerPriority() {}

@@ -1,0 +1,157 @@
+package account
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"time"
+
+	"fieldgate/internal/auth"
+	"fieldgate/models"
+)
+
+// reuseGrace is how long after a refresh the token that was replaced may be brought once more, and gets the
+// same successor: two tabs refresh at once, or an answer is lost on its way. It is counted from the refresh
+// and nothing prolongs it.
+const reuseGrace = 10 * time.Second
+
+// refreshLooks: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
+// whose nodes lag behind each other at the third.
+const refreshLooks = 3
+
+// Refresh replaces a refresh token by its successor and makes a new access token. It returns ErrInvalidToken for
+// a token that is good for nothing. A token that was replaced before ends the session: one of the two who had
+// it has stolen it, and nothing says which.
+func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
+	hash := refreshHash(token)
+	for range refreshLooks {
+		session, err := s.Store.SessionByRefreshHash(ctx, hash)
+		if errors.Is(err, models.ErrNotFound) {
+			return s.refreshAgain(ctx, token, hash)
+		}
+		if err != nil {
+			return nil, err
+		}
+		signIn, err := s.rotate(ctx, session, token)
+		if !errors.Is(err, models.ErrNotFound) {
+			return signIn, err
+		}
+	}
+	return nil, ErrInvalidToken
+}
+
+// rotate returns models.ErrNotFound if somebody else was quicker.
+func (s *Service) rotate(ctx context.Context, session *models.Session, token string) (*SignIn, error) {
+	now := s.Store.Now()
+	if session.Ended(now) {
+		return nil, ErrInvalidToken
+	}
+	nonce := make([]byte, 32)
+	rand.Read(nonce) // never fails: it ends the program instead
+	next := successor(token, nonce)
+	r := models.Rotation{
+		RefreshHash: refreshHash(next), Nonce: nonce, At: now,
+		ExpiresAt: s.sessionExpiry(session.CreatedAt, now, session.RememberMe),
+		// A thief may use a token while its owner's device sleeps, so a spent token is known for as long as the
+		// owner could bring it.
+		SpentExpiresAt: now.Add(s.idle(session.RememberMe)),
+	}
+	if err := s.Store.Rotate(ctx, session, r); err != nil {
+		return nil, err
+	}
+	rotated := *session
+	rotated.RefreshHash, rotated.ParentHash, rotated.Nonce = r.RefreshHash, session.RefreshHash, nonce
+	rotated.RotatedAt, rotated.LastUsedAt, rotated.ExpiresAt = &r.At, r.At, r.ExpiresAt
+	return s.signIn(&rotated, next)
+}
+
+// refreshAgain judges a token that is no session's living one.
+func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (*SignIn, error) {
+	session, err := s.Store.SessionByParentHash(ctx, hash)
+	if err == nil {
+		now := s.Store.Now()
+		if session.Ended(now) {
+			return nil, ErrInvalidToken
+		}
+		if now.Sub(*session.RotatedAt) <= reuseGrace {
+			return s.signIn(session, successor(token, session.Nonce))
+		}
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		session, err = s.Store.SessionBySpentHash(ctx, hash)
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return nil, ErrInvalidToken
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.reused(ctx, session)
+}
+
+// reused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
+func (s *Service) reused(ctx context.Context, session *models.Session) error {
+	ctx = context.WithoutCancel(ctx)
+	s.Log.WarnContext(ctx, "refresh token reused", "session_id", session.ID, "user_id", session.UserID)
+	if err := s.endSession(ctx, session.ID, session.UserID); err != nil && !errors.Is(err, models.ErrNotFound) {
+		return err
+	}
+	return ErrInvalidToken
+}
+
+// successor is the token that follows parent. Whoever has the parent can say it again with the nonce of the
+// row; the row alone does not give it away.
+func successor(parent string, nonce []byte) string {
+	mac := hmac.New(sha256.New, []byte(parent))
+	mac.Write(nonce)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Logout ends the session that a refresh token belongs to, and the one of an access token, which may have
+// expired; either may be missing. It reports whether there was one that had not ended.
+func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.Claims) (ended bool, err error) {
+	if refreshToken != "" {
+		session, err := s.sessionOf(ctx, refreshHash(refreshToken))
+		if ended, err = s.endFound(ctx, session, err); err != nil {
+			return ended, err
+		}
+	}
+	if access != nil {
+		session, err := s.Store.SessionWithUser(ctx, access.SessionID)
+		also, err := s.endFound(ctx, session, err)
+		return ended || also, err
+	}
+	return ended, nil
+}
+
+// endFound ends what a look-up has found, and reports whether it had not ended before.
+func (s *Service) endFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
+	if err == nil {
+		err = s.endSession(ctx, session.ID, session.UserID)
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !session.Ended(s.Store.Now()), err
+}
+
+// sessionOf finds the session of a refresh token, however old.
+func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.Session, err error) {
+	for _, find := range []func(context.Context, []byte) (*models.Session, error){
+		s.Store.SessionByRefreshHash, s.Store.SessionByParentHash, s.Store.SessionBySpentHash,
+	} {
+		if session, err = find(ctx, hash); !errors.Is(err, models.ErrNotFound) {
+			return session, err
+		}
+	}
+	return nil, err
+}
+
+func (s *Service) endSession(ctx context.Context, id, userID string) error {
+	err := s.Store.EndSession(ctx, id, userID)
+	s.Sessions.Forget(userID)
+	return err
+}

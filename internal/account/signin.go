@@ -1,0 +1,239 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/policy"
+	"fieldgate/models"
+)
+
+// SignIn is what somebody gets who has just proved who they are.
+type SignIn struct {
+	Session      *models.Session // with its User
+	AccessToken  string
+	ExpiresAt    time.Time // the access token's
+	RefreshToken string
+}
+
+// Registration is who wants an account.
+type Registration struct {
+	Name                 string
+	Email                string
+	Password             string
+	PasswordConfirmation *string
+	RememberMe           bool
+}
+
+// Register makes an account with the role USER and opens a session. It returns *InputError, *Overloaded, or
+// models.ErrEmailTaken.
+func (s *Service) Register(ctx context.Context, r Registration, client auth.Client) (*SignIn, error) {
+	user, err := s.newUser(ctx, r, policy.User)
+	if err != nil {
+		return nil, err
+	}
+	session, refresh := s.newSession(user, r.RememberMe, client)
+	err = s.Store.Transaction(ctx, func(tx *models.Store) error {
+		if err := tx.CreateUser(ctx, user); err != nil {
+			return err
+		}
+		return tx.CreateSession(ctx, session)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.signIn(session, refresh)
+}
+
+// CreateUser makes an account with any role and opens no session. It returns *InputError, *Overloaded, or
+// models.ErrEmailTaken.
+func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
+	if !s.Policy.Known(role) {
+		return nil, s.unknownRole()
+	}
+	user, err := s.newUser(ctx, r, role)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateUser(ctx, user) })
+	return user, err
+}
+
+// newUser checks all values at once and hashes the password; it stores nothing.
+func (s *Service) newUser(ctx context.Context, r Registration, role string) (*models.User, error) {
+	var check inputCheck
+	name, wrong := cleanName(r.Name)
+	check.field("name", wrong)
+	key, wrong := EmailKey(r.Email)
+	check.field("email", wrong)
+	check.field("password", checkPassword(r.Password, s.PasswordMinLength, r.Email))
+	if r.PasswordConfirmation != nil && *r.PasswordConfirmation != r.Password {
+		check.field("passwordConfirmation", "must be the same as the password")
+	}
+	if err := check.err(); err != nil {
+		return nil, err
+	}
+	hash, err := s.Passwords.Hash(ctx, r.Password)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Store.Now()
+	return &models.User{
+		ID: newID(), Email: r.Email, EmailKey: key, Name: name, NameKey: searchKey(name),
+		PasswordHash: hash, Role: role, CreatedAt: now, UpdatedAt: now,
+	}, nil
+}
+
+// Credentials are how somebody proves who they are.
+type Credentials struct {
+	Email      string
+	Password   string
+	RememberMe bool
+}
+
+// Login opens a session. It returns ErrInvalidCredentials after the same work whatever was wrong: an unknown
+// address, the password, or that the account is disabled; *InputError for a password too long to be one; and
+// *Overloaded.
+func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) (*SignIn, error) {
+	if len(c.Password) > maxPasswordBytes {
+		return nil, invalid("password", longPassword)
+	}
+	user, err := s.userByEmail(ctx, c.Email)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return nil, err
+	}
+	stored := ""
+	if user != nil {
+		stored = user.PasswordHash
+	}
+	ok, outdated, err := s.Passwords.Verify(ctx, stored, c.Password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || user.DisabledAt != nil {
+		return nil, ErrInvalidCredentials
+	}
+	if outdated {
+		if err := s.rehash(ctx, user, c.Password); err != nil {
+			return nil, err
+		}
+	}
+	session, refresh := s.newSession(user, c.RememberMe, client)
+	if err := s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateSession(ctx, session) }); err != nil {
+		return nil, err
+	}
+	return s.signIn(session, refresh)
+}
+
+// userByEmail asks the database for an address that nobody can have as for any other: the same work.
+func (s *Service) userByEmail(ctx context.Context, email string) (*models.User, error) {
+	key, wrong := EmailKey(email)
+	if wrong != "" {
+		key = ""
+	}
+	return s.Store.UserByEmailKey(ctx, key)
+}
+
+// rehash stores the password's hash as it would be made today. That it may have to wait for another day is
+// no reason to refuse a sign-in.
+func (s *Service) rehash(ctx context.Context, u *models.User, password string) error {
+	better, err := s.Passwords.Hash(ctx, password)
+	if full := (*Overloaded)(nil); errors.As(err, &full) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = s.Store.ReplacePasswordHash(ctx, u.ID, u.PasswordHash, better)
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) signIn(session *models.Session, refresh string) (*SignIn, error) {
+	token, expires, err := s.Tokens.Issue(session)
+	if err != nil {
+		return nil, err
+	}
+	return &SignIn{Session: session, AccessToken: token, ExpiresAt: expires, RefreshToken: refresh}, nil
+}
+
+// newSession is a session that begins now, of the epoch that was read together with the password's hash: if
+// every session of the user is ended meanwhile, this one is born ended.
+func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client) (session *models.Session, refresh string) {
+	refresh = randomToken()
+	now := s.Store.Now()
+	return &models.Session{
+		ID: newID(), UserID: u.ID, User: u, Epoch: u.SessionEpoch,
+		RefreshHash: refreshHash(refresh), RememberMe: rememberMe,
+		IP: optional(client.IP), UserAgent: optional(cleanUserAgent(client.UserAgent)),
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: s.sessionExpiry(now, now, rememberMe),
+	}, refresh
+}
+
+// sessionExpiry is when a session ends that began at created and is used now.
+func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Time {
+	expires, last := now.Add(s.idle(rememberMe)), created.Add(s.SessionMaxAge)
+	if last.Before(expires) {
+		return last
+	}
+	return expires
+}
+
+// idle is how long a session lives unless it is refreshed.
+func (s *Service) idle(rememberMe bool) time.Duration {
+	if rememberMe {
+		return s.RememberMeTTL
+	}
+	return s.RefreshTokenTTL
+}
+
+// refreshHash is what is stored of a refresh token. The token is 256 random bits, so nothing slower than one
+// round of SHA-256 would make it harder to guess.
+func refreshHash(token string) []byte {
+	sum := sha256.Sum256([]byte("fieldgate refresh token\x00" + token))
+	return sum[:]
+}
+
+// randomToken is 256 random bits in base64url.
+func randomToken() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails: it ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// newID is a UUIDv7 (RFC 9562 section 5.7).
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+const maxUserAgentLength = 255 // characters
+
+// cleanUserAgent makes what a client says of itself fit for a table and a page.
+func cleanUserAgent(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if utf8.RuneCountInString(s) > maxUserAgentLength {
+		s = string([]rune(s)[:maxUserAgentLength])
+	}
+	return s
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,94 @@
+package auth
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		token  string
+		reason Reason
+	}{
+		{"a token", http.Header{"Authorization": {"Bearer abc.def.ghi"}}, "abc.def.ghi", ""},
+		{"the scheme in small letters", http.Header{"Authorization": {"bearer abc"}}, "abc", ""},
+		{"the scheme in capitals", http.Header{"Authorization": {"BEARER abc"}}, "abc", ""},
+		{"no header", http.Header{}, "", Missing},
+		{"no headers at all", nil, "", Missing},
+		{"a cookie", http.Header{"Cookie": {"access_token=abc; Authorization=Bearer abc"}}, "", Missing},
+		{"another header", http.Header{"X-Authorization": {"Bearer abc"}}, "", Missing},
+		{"a proxy's header", http.Header{"Proxy-Authorization": {"Bearer abc"}}, "", Missing},
+		{"two headers", http.Header{"Authorization": {"Bearer abc", "Bearer def"}}, "", Invalid},
+		{"two headers, the same", http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", Invalid},
+		{"an empty one in front", http.Header{"Authorization": {"", "Bearer abc"}}, "", Invalid},
+		{"an empty header", http.Header{"Authorization": {""}}, "", Invalid},
+		{"the scheme alone", http.Header{"Authorization": {"Bearer"}}, "", Invalid},
+		{"the scheme and a space", http.Header{"Authorization": {"Bearer "}}, "", Invalid},
+		{"a token alone", http.Header{"Authorization": {"abc.def.ghi"}}, "", Invalid},
+		{"no space", http.Header{"Authorization": {"Bearerabc"}}, "", Invalid},
+		{"a tab for a space", http.Header{"Authorization": {"Bearer\tabc"}}, "", Invalid},
+		{"a space in front", http.Header{"Authorization": {" Bearer abc"}}, "", Invalid},
+		{"a colon", http.Header{"Authorization": {"Bearer: abc"}}, "", Invalid},
+		{"Basic", http.Header{"Authorization": {"Basic YTpi"}}, "", Invalid},
+		{"Token", http.Header{"Authorization": {"Token abc"}}, "", Invalid},
+		{"DPoP", http.Header{"Authorization": {"DPoP abc"}}, "", Invalid},
+		{"a scheme that only looks alike", http.Header{"Authorization": {"Ьearer abc"}}, "", Invalid},
+		// Verify knows which bytes a token has.
+		{"two spaces", http.Header{"Authorization": {"Bearer  abc"}}, " abc", ""},
+		{"two tokens in one header", http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "abc, Bearer def", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if token, reason := bearer(tt.header); token != tt.token || reason != tt.reason {
+				t.Errorf("%q, %q, want %q, %q", token, reason, tt.token, tt.reason)
+			}
+		})
+	}
+}
+
+func TestOddBearersAreInvalid(t *testing.T) {
+	t.Parallel()
+	tokens := newTestTokens(t)
+	good := issue(t, tokens)
+	for _, tt := range []struct {
+		name, value string
+		ok          bool
+	}{
+		{"a token", "Bearer " + good, true},
+		{"two spaces", "Bearer  " + good, false},
+		{"two tokens", "Bearer " + good + ", Bearer " + good, false},
+		{"quotes", `Bearer "` + good + `"`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := tokens.fromHeader(http.Header{"Authorization": {tt.value}}); (err == nil) != tt.ok {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// A token comes from one header of the right scheme, and is never empty.
+func FuzzBearer(f *testing.F) {
+	f.Add("Bearer abc", "", false)
+	f.Add("bearer ", "Bearer abc", true)
+	f.Add("\xffearer abc", "", true)
+	f.Add("Bearer\u00a0abc", "", false)
+	f.Fuzz(func(t *testing.T, first, second string, both bool) {
+		h := http.Header{"Authorization": {first}}
+		if both {
+			h["Authorization"] = append(h["Authorization"], second)
+		}
+		token, reason := bearer(h)
+		if (token == "") == (reason == "") {
+			t.Fatalf("%q and the reason %q", token, reason)
+		}
+		if token != "" && (both || !strings.EqualFold(first, "bearer "+token)) {
+			t.Fatalf("%q of %q", token, h)
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func getJWKS(t testing.TB, tokens *Tokens, method, ifNoneMatch string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, "/.well-known/jwks.json", nil)
+	if ifNoneMatch != "" {
+		r.Header.Set("If-None-Match", ifNoneMatch)
+	}
+	w := httptest.NewRecorder()
+	tokens.JWKS().ServeHTTP(w, r)
+	return w.Result()
+}
+
+// readSet reads a JWK Set as somebody would who knows nothing of how it was made.
+func readSet(t testing.TB, response *http.Response) (keys []object) {
+	t.Helper()
+	var set map[string][]object
+	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
+		t.Fatal(err)
+	}
+	if len(set) != 1 || set["keys"] == nil {
+		t.Fatalf("%v, want a list of keys", set)
+	}
+	return set["keys"]
+}
+
+// The set is the public keys, in the order of the files, and of each exactly what is public.
+func TestJWKS(t *testing.T) {
+	t.Parallel()
+	private := parsed(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
+	got := readSet(t, getJWKS(t, withKeys(t, private, secret), http.MethodGet, ""))
+	point := need(p256Key().PublicKey.Bytes())
+	want := []object{
+		{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": segment(string(ed25519Key().Public().(ed25519.PublicKey)))},
+		{"kty": "EC", "crv": "P-256", "alg": "ES256", "x": segment(string(point[1:33])), "y": segment(string(point[33:]))},
+		{"kty": "RSA", "alg": "RS256", "n": segment(string(rsaKey().N.Bytes())), "e": "AQAB"},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d keys, want %d", len(got), len(want))
+	}
+	for i := range want {
+		want[i]["use"], want[i]["kid"] = "sig", private[i].key.id
+		if got[i].json() != want[i].json() {
+			t.Errorf("got\n\t%s\nwant\n\t%s", got[i].json(), want[i].json())
+		}
+	}
+}
+
+// A coordinate that begins with a zero byte keeps it (RFC 7518 section 6.2.1.2).
+func TestJWKSPadsCoordinates(t *testing.T) {
+	t.Parallel()
+	k := need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	for need(k.PublicKey.Bytes())[1] != 0 {
+		k = need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	}
+	got := readSet(t, getJWKS(t, withKeys(t, parsed(t, pkcs8(k))), http.MethodGet, ""))
+	x := need(base64.RawURLEncoding.DecodeString(got[0]["x"].(string)))
+	if len(x) != 32 || new(big.Int).SetBytes(x).BitLen() > 248 {
+		t.Errorf("x has %d bytes", len(x))
+	}
+}
+
+func TestJWKSOfSecretsIsEmpty(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	withKeys(t, nil, secret, older).JWKS().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Body.String() != `{"keys":[]}` {
+		t.Error(w.Body)
+	}
+}
+
+func TestJWKSIsCached(t *testing.T) {
+	t.Parallel()
+	ed, p256 := parsed(t, pkcs8(ed25519Key())), parsed(t, pkcs8(p256Key()))
+	tokens := withKeys(t, ed)
+	first := getJWKS(t, tokens, http.MethodGet, "")
+	etag := first.Header.Get("ETag")
+	if len(etag) < 12 || !strings.HasPrefix(etag, `"`) || !strings.HasSuffix(etag, `"`) {
+		t.Fatalf("ETag %s", etag)
+	}
+	for _, row := range []struct {
+		name, method, ifNoneMatch string
+		tokens                    *Tokens
+		status                    int
+		empty                     bool
+	}{
+		{"asked for the first time", http.MethodGet, "", tokens, http.StatusOK, false},
+		{"asked for its headers", http.MethodHead, "", tokens, http.StatusOK, true},
+		{"known already", http.MethodGet, etag, tokens, http.StatusNotModified, true},
+		{"known among others", http.MethodGet, `"x", W/` + etag, tokens, http.StatusNotModified, true},
+		{"known from another replica", http.MethodGet, etag, withKeys(t, ed), http.StatusNotModified, true},
+		{"known as it was", http.MethodGet, `"x"`, tokens, http.StatusOK, false},
+		{"known before a key came", http.MethodGet, etag, withKeys(t, append(ed[:1:1], p256...)), http.StatusOK, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			response := getJWKS(t, row.tokens, row.method, row.ifNoneMatch)
+			content, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != row.status || (len(content) == 0) != row.empty {
+				t.Errorf("%d %q %v", response.StatusCode, content, err)
+			}
+			if cache := response.Header.Get("Cache-Control"); cache != "public, max-age=300" || response.Header.Get("ETag") == "" {
+				t.Errorf("Cache-Control %q, ETag %q", cache, response.Header.Get("ETag"))
+			}
+			if kind := response.Header.Get("Content-Type"); row.status == http.StatusOK && kind != "application/jwk-set+json" {
+				t.Errorf("Content-Type %q", kind)
+			}
+		})
+	}
+}

@@ -1,0 +1,194 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func withKeys(t testing.TB, private []PrivateKey, secrets ...string) *Tokens {
+	t.Helper()
+	return newTestTokens(t, func(c *TokenConfig) { c.PrivateKeys, c.Secrets = private, secrets })
+}
+
+func TestNoKeyAtAll(t *testing.T) {
+	t.Parallel()
+	_, err := NewTokens(TokenConfig{Issuer: issuer, Audience: audience, TTL: MaxTTL, KnownRole: func(string) bool { return true }, Now: newTestTokens(t).Now})
+	if err == nil {
+		t.Error("tokens are signed with nothing")
+	}
+}
+
+// What a deployment's keys are changed to, and whether tokens of before still count.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	ed, p256, rsa := parsed(t, pkcs8(ed25519Key())), parsed(t, pkcs8(p256Key())), parsed(t, pkcs8(rsaKey()))
+	list := func(lists ...[]PrivateKey) (all []PrivateKey) {
+		for _, l := range lists {
+			all = append(all, l...)
+		}
+		return all
+	}
+	for _, row := range []struct {
+		name          string
+		before, after *Tokens
+		good          bool
+		alg           string // of new tokens
+	}{
+		{"a new key announced", withKeys(t, ed), withKeys(t, list(ed, p256)), true, "EdDSA"},
+		{"a new key put in front", withKeys(t, list(ed, p256)), withKeys(t, list(p256, ed)), true, "ES256"},
+		{"and back again", withKeys(t, list(p256, ed)), withKeys(t, list(ed, p256)), true, "EdDSA"},
+		{"three keys", withKeys(t, rsa), withKeys(t, list(ed, p256, rsa)), true, "EdDSA"},
+		{"the old key removed", withKeys(t, ed), withKeys(t, p256), false, "ES256"},
+		{"another key of the same kind", withKeys(t, ed), withKeys(t, parsed(t, string(NewPrivateKey()))), false, "EdDSA"},
+		{"from a secret to a key, the secret kept", withKeys(t, nil, secret), withKeys(t, rsa, secret), true, "RS256"},
+		{"from two secrets to a key, both kept", withKeys(t, nil, older), withKeys(t, rsa, secret, older), true, "RS256"},
+		{"from a secret to a key, the secret removed", withKeys(t, nil, secret), withKeys(t, rsa), false, "RS256"},
+		{"from a key to a secret", withKeys(t, rsa), withKeys(t, nil, secret), false, "HS256"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := row.after.Verify(issue(t, row.before)); (err == nil) != row.good {
+				t.Errorf("verified: %v", err)
+			}
+			made := issue(t, row.after)
+			if _, err := row.after.Verify(made); err != nil {
+				t.Errorf("what it makes is not good: %v", err)
+			}
+			if alg := decode(t, strings.Split(made, ".")[0])["alg"]; alg != row.alg {
+				t.Errorf("signed with %s, want %s", alg, row.alg)
+			}
+		})
+	}
+}
+
+// Each key is used with its own algorithm, whatever a token says, and a public key is no secret.
+func TestKeysAreNotConfused(t *testing.T) {
+	t.Parallel()
+	keys := parsed(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
+	tokens := withKeys(t, keys, secret)
+	claims := goodClaims().json()
+	header := func(alg, kid string) string {
+		return object{"alg": alg, "kid": kid, "typ": "at+jwt"}.json()
+	}
+	refused := func(name, token string) {
+		t.Helper()
+		var why *Unauthenticated
+		if _, err := tokens.Verify(token); !errors.As(err, &why) || why.Reason != Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	for _, signer := range keys {
+		alg := signer.key.method.Alg()
+		good := issue(t, withKeys(t, []PrivateKey{signer}))
+		if _, err := tokens.Verify(good); err != nil {
+			t.Fatal(err)
+		}
+		head, rest, _ := strings.Cut(good, ".")
+		body, signature, _ := strings.Cut(rest, ".")
+		refused(alg+" cut off", head+"."+body+"."+signature[:len(signature)-2])
+		refused(alg+" without a signature", head+"."+body+".")
+		refused(alg+" over other claims", head+"."+segment(claims)+"."+signature)
+		refused(alg+" all zeros", head+"."+body+"."+strings.Repeat("A", len(signature)))
+		for _, none := range []string{"none", "None", "NONE", ""} {
+			refused(alg+" become "+none, segment(header(none, signer.key.id))+"."+body+".")
+		}
+		for _, other := range keys {
+			if other.key.id == signer.key.id {
+				continue
+			}
+			// Signed by one key, in the name of another, with the algorithm of either.
+			for _, alg := range []string{alg, other.key.method.Alg()} {
+				signed := segment(header(alg, other.key.id)) + "." + segment(claims)
+				made := need(signer.key.method.Sign(signed, signer.key.sign))
+				refused(alg+" by another key", signed+"."+base64.RawURLEncoding.EncodeToString(made))
+			}
+		}
+		for form, public := range publicForms(t, signer) {
+			for _, kid := range []string{signer.key.id, hmacKeyID(secret), hmacKeyID(public), ""} {
+				for _, alg := range []string{"HS256", alg} {
+					signed := segment(header(alg, kid)) + "." + segment(claims)
+					refused(alg+" with a public key as the secret: "+form, signed+"."+hmacSign(sha256.New, public, signed))
+				}
+			}
+		}
+	}
+
+	// A secret's own token in the name of a private key.
+	signed := segment(header("HS256", keys[2].key.id)) + "." + segment(claims)
+	refused("HS256 with our secret under the id of a private key", signed+"."+hmacSign(sha256.New, secret, signed))
+}
+
+// publicForms are what somebody might take a public key's bytes to be.
+func publicForms(t testing.TB, p PrivateKey) map[string]string {
+	t.Helper()
+	spki := need(x509.MarshalPKIXPublicKey(p.key.verify))
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+	set := string(withKeys(t, []PrivateKey{p}).keys.public)
+	forms := map[string]string{
+		"DER": string(spki), "PEM": text, "PEM without its last line end": strings.TrimSpace(text),
+		"the JWK Set": set, "the JWK": strings.TrimSuffix(strings.TrimPrefix(set, `{"keys":[`), `]}`), "the key's id": p.key.id,
+	}
+	switch public := p.key.verify.(type) {
+	case ed25519.PublicKey:
+		forms["its bytes"] = string(public)
+	case *ecdsa.PublicKey:
+		forms["its point"] = string(need(public.Bytes()))
+	default:
+		forms["PKCS #1"] = string(x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey))
+		forms["its modulus"] = string(rsaKey().N.Bytes())
+	}
+	return forms
+}
+
+// A key has one algorithm, although its kind could do others: a signature that is good by another one is refused.
+func TestOtherAlgorithmsOfTheSameKind(t *testing.T) {
+	t.Parallel()
+	keys := parsed(t, pkcs8(p256Key()), pkcs8(rsaKey()), pkcs8(ed25519Key()))
+	tokens := withKeys(t, keys)
+	p384 := need(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	for _, row := range []struct {
+		alg    string
+		key    key
+		method jwt.SigningMethod // what it is really signed by
+	}{
+		{"RS384", keys[1].key, jwt.SigningMethodRS384},
+		{"RS512", keys[1].key, jwt.SigningMethodRS512},
+		{"PS256", keys[1].key, jwt.SigningMethodPS256},
+		{"PS384", keys[1].key, jwt.SigningMethodPS384},
+		{"PS512", keys[1].key, jwt.SigningMethodPS512},
+		{"RS256", keys[1].key, jwt.SigningMethodPS256},
+		{"rs256", keys[1].key, jwt.SigningMethodRS256},
+		{"ES384", keys[0].key, jwt.SigningMethodES256},
+		{"ES256K", keys[0].key, jwt.SigningMethodES256},
+		{"Ed25519", keys[2].key, jwt.SigningMethodEdDSA}, // RFC 9864; ours say EdDSA, which all libraries know
+		{"eddsa", keys[2].key, jwt.SigningMethodEdDSA},
+	} {
+		signed := segment(object{"alg": row.alg, "kid": row.key.id, "typ": "at+jwt"}.json()) + "." + segment(goodClaims().json())
+		signature := need(row.method.Sign(signed, row.key.sign))
+		if _, err := tokens.Verify(signed + "." + base64.RawURLEncoding.EncodeToString(signature)); err == nil {
+			t.Errorf("%s by %s is taken for %s", row.alg, row.method.Alg(), row.key.method.Alg())
+		}
+	}
+	signed := segment(object{"alg": "ES256", "kid": keys[0].key.id, "typ": "at+jwt"}.json()) + "." + segment(goodClaims().json())
+	sum := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, p384, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
+	if _, err := tokens.Verify(signed + "." + base64.RawURLEncoding.EncodeToString(signature)); err == nil {
+		t.Error("a signature of P-384 is taken for one of P-256")
+	}
+}

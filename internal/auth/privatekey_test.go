@@ -1,0 +1,234 @@
+package auth
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// need takes the result of what does not fail in these tests.
+func need[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// The keys of these tests, each made once: an RSA key takes a while.
+var (
+	ed25519Key = sync.OnceValue(func() ed25519.PrivateKey {
+		return need(x509.ParsePKCS8PrivateKey(der(NewPrivateKey()))).(ed25519.PrivateKey)
+	})
+	p256Key = sync.OnceValue(func() *ecdsa.PrivateKey { return need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
+	rsaKey  = sync.OnceValue(func() *rsa.PrivateKey { return need(rsa.GenerateKey(rand.Reader, 2048)) })
+)
+
+func der(file []byte) []byte {
+	block, _ := pem.Decode(file)
+	return block.Bytes
+}
+
+func inPEM(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func pkcs8(key any) string { return inPEM("PRIVATE KEY", need(x509.MarshalPKCS8PrivateKey(key))) }
+func sec1(key *ecdsa.PrivateKey) string {
+	return inPEM("EC PRIVATE KEY", need(x509.MarshalECPrivateKey(key)))
+}
+
+func pkcs1(key *rsa.PrivateKey) string {
+	return inPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+}
+func spki(key any) string { return inPEM("PUBLIC KEY", need(x509.MarshalPKIXPublicKey(key))) }
+
+func parsed(t testing.TB, files ...string) []PrivateKey {
+	t.Helper()
+	named := make([]KeyFile, len(files))
+	for i, content := range files {
+		named[i] = KeyFile{Name: string(rune('a'+i)) + ".pem", PEM: []byte(content)}
+	}
+	keys, err := ParsePrivateKeys(named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestPrivateKeyFiles(t *testing.T) {
+	t.Parallel()
+	// As openssl ecparam -name prime256v1 -genkey writes it in front of the key.
+	parameters := inPEM("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})
+	for _, row := range []struct {
+		name, content, alg string
+	}{
+		{"Ed25519 of our own making", string(NewPrivateKey()), "EdDSA"},
+		{"Ed25519 in PKCS #8", pkcs8(ed25519Key()), "EdDSA"},
+		{"P-256 in PKCS #8", pkcs8(p256Key()), "ES256"},
+		{"P-256 in SEC 1", sec1(p256Key()), "ES256"},
+		{"P-256 in SEC 1 behind its parameters", parameters + sec1(p256Key()), "ES256"},
+		{"RSA in PKCS #8", pkcs8(rsaKey()), "RS256"},
+		{"RSA in PKCS #1", pkcs1(rsaKey()), "RS256"},
+		{"with the line ends of Windows", strings.ReplaceAll(pkcs8(ed25519Key()), "\n", "\r\n"), "EdDSA"},
+		{"without a last line end", strings.TrimSpace(pkcs8(ed25519Key())), "EdDSA"},
+		{"with a word in front, as RFC 7468 allows", "\n subject: Fieldgate\n" + pkcs8(ed25519Key()) + "\n\n", "EdDSA"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			k := parsed(t, row.content)[0].key
+			if k.method.Alg() != row.alg {
+				t.Errorf("%s, want %s", k.method.Alg(), row.alg)
+			}
+			if n := len(need(base64.RawURLEncoding.Strict().DecodeString(k.id))); n != 32 {
+				t.Errorf("an id of %d bytes, want those of SHA-256", n)
+			}
+			tokens := newTestTokens(t, func(c *TokenConfig) { c.PrivateKeys, c.Secrets = []PrivateKey{{k}}, nil })
+			made := issue(t, tokens)
+			header := decode(t, strings.Split(made, ".")[0])
+			if want := (object{"alg": row.alg, "kid": k.id, "typ": "at+jwt"}); header.json() != want.json() {
+				t.Errorf("header %v, want %v", header, want)
+			}
+			if _, err := tokens.Verify(made); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The wrong files, and what is said of them.
+func TestWrongKeyFiles(t *testing.T) {
+	t.Parallel()
+	good := pkcs8(ed25519Key())
+	p384 := need(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	short := shortRSAKey()
+	x25519 := need(ecdh.X25519().GenerateKey(rand.Reader))
+	legacy := string(pem.EncodeToMemory(&pem.Block{
+		Type: "RSA PRIVATE KEY", Bytes: []byte("encrypted"),
+		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00112233445566778899AABBCCDDEEFF"},
+	}))
+	for _, row := range []struct {
+		name, content, holds string
+	}{
+		{"an empty file", "", "nothing in PEM"},
+		{"a secret", "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s\n", "nothing in PEM"},
+		{"DER", string(der([]byte(good))), "nothing in PEM"},
+		{"a JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`, "nothing in PEM"},
+		{"a key cut off", good[:len(good)-20], "nothing in PEM"},
+		{"parameters without a key", inPEM("EC PARAMETERS", []byte{6, 0}), "nothing in PEM"},
+		{"P-224", pkcs8(need(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))), "a key of the curve P-224"},
+		{"P-384", pkcs8(p384), "a key of the curve P-384"},
+		{"P-384 in SEC 1", sec1(p384), "a key of the curve P-384"},
+		{"P-521", pkcs8(need(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), "a key of the curve P-521"},
+		{"RSA of 1024 bits", pkcs8(short), "an RSA key of 1024 bits"},
+		{"RSA of 1024 bits in PKCS #1", pkcs1(short), "an RSA key of 1024 bits"},
+		{"X25519, which cannot sign", pkcs8(x25519), "a key that cannot sign"},
+		{"an encrypted key", inPEM("ENCRYPTED PRIVATE KEY", []byte("encrypted")), "a private key that is encrypted"},
+		{"a key encrypted in the old way", legacy, "a private key that is encrypted"},
+		{"a public key", spki(ed25519Key().Public()), `a "PUBLIC KEY"`},
+		{"an RSA public key", inPEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), `a "RSA PUBLIC KEY"`},
+		{"a certificate", certificate(), `a "CERTIFICATE"`},
+		{"a key of OpenSSH", inPEM("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), `a "OPENSSH PRIVATE KEY"`},
+		{"a kind with a long name", inPEM(strings.Repeat("X", 60), nil), `a "` + strings.Repeat("X", 40) + `"`},
+		{"a key and a certificate", good + certificate(), "more than one thing in PEM"},
+		{"a certificate and a key", certificate() + good, "more than one thing in PEM"},
+		{"two keys", good + sec1(p256Key()), "more than one thing in PEM"},
+		{"a damaged key and a good one", strings.Replace(good, "MC4C", "M*4C", 1) + good, "more than one thing in PEM"},
+		{"a good key and a damaged one", good + strings.Replace(good, "MC4C", "M*4C", 1), "more than one thing in PEM"},
+		{"something behind the key", good + "pxbDlPvYGly", "something behind the key"},
+		{"a key that is not base64", strings.Replace(good, "MC4C", "M*4C", 1), "nothing in PEM"},
+		{"zeros", inPEM("PRIVATE KEY", make([]byte, 48)), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"SEC 1 called PKCS #8", inPEM("PRIVATE KEY", der([]byte(sec1(p256Key())))), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"PKCS #8 called PKCS #1", inPEM("RSA PRIVATE KEY", der([]byte(good))), `a "RSA PRIVATE KEY" that is damaged or of an unknown kind`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := ParsePrivateKeys([]KeyFile{{"good.pem", pemOf(rsaKey())}, {"wrong.pem", []byte(row.content)}})
+			want := `"wrong.pem" holds ` + row.holds + ", expected one private key in PEM: Ed25519, ECDSA P-256 or RSA of 2048 to 8192 bits. " +
+				"Hint: make one with: fieldgate keys ed25519"
+			if err == nil || err.Error() != want {
+				t.Errorf("got\n\t%v\nwant\n\t%s", err, want)
+			}
+		})
+	}
+}
+
+func pemOf(key any) []byte { return []byte(pkcs8(key)) }
+
+// shortRSAKey is one that Go makes no more, but reads.
+func shortRSAKey() *rsa.PrivateKey {
+	prime := func() *big.Int {
+		for {
+			p := need(rand.Prime(rand.Reader, 512))
+			if new(big.Int).Mod(p, big.NewInt(65537)).Cmp(big.NewInt(1)) != 0 {
+				return p
+			}
+		}
+	}
+	p, q, one := prime(), prime(), big.NewInt(1)
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537},
+		D:         new(big.Int).ModInverse(big.NewInt(65537), phi), Primes: []*big.Int{p, q},
+	}
+	key.Precompute()
+	return key
+}
+
+// A larger key would make tokens slow and, at some size, longer than Verify reads.
+func TestLargestRSAKey(t *testing.T) {
+	t.Parallel()
+	sized := func(bits uint) *rsa.PrivateKey {
+		n := new(big.Int).SetBit(big.NewInt(1), int(bits-1), 1)
+		return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: 65537}}
+	}
+	if _, err := signingKey(sized(8192)); err != nil {
+		t.Error(err)
+	}
+	if _, err := signingKey(sized(8193)); err == nil || !strings.HasPrefix(err.Error(), "an RSA key of 8193 bits, ") {
+		t.Error(err)
+	}
+}
+
+func certificate() string {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fieldgate"}}
+	return inPEM("CERTIFICATE", need(x509.CreateCertificate(rand.Reader, template, template, p256Key().Public(), crypto.Signer(p256Key()))))
+}
+
+func TestTheSameKeyTwice(t *testing.T) {
+	t.Parallel()
+	_, err := ParsePrivateKeys([]KeyFile{{"a.pem", pemOf(p256Key())}, {"b.pem", pemOf(ed25519Key())}, {"c.pem", []byte(sec1(p256Key()))}})
+	want := `"c.pem" holds the same key as "a.pem": expected another in each file. Hint: make one with: fieldgate keys ed25519`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n\t%v\nwant\n\t%s", err, want)
+	}
+}
+
+func TestNewPrivateKeyIsAnotherEachTime(t *testing.T) {
+	t.Parallel()
+	if bytes.Equal(NewPrivateKey(), NewPrivateKey()) {
+		t.Error("twice the same")
+	}
+}
+
+// The key of RFC 8037, appendix A, with the thumbprint that the RFC gives it.
+func TestKeyIDIsTheThumbprint(t *testing.T) {
+	t.Parallel()
+	seed := need(base64.RawURLEncoding.DecodeString("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
+	k := parsed(t, pkcs8(ed25519.NewKeyFromSeed(seed)))[0].key
+	if want := "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"; k.id != want {
+		t.Errorf("%s, want %s", k.id, want)
+	}
+}

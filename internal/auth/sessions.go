@@ -1,0 +1,90 @@
+package auth
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"fieldgate/models"
+)
+
+// maxTrusted bounds the memory that trusted sessions take: about a kilobyte each.
+const maxTrusted = 10_000
+
+// Sessions looks sessions up, and may trust what it has seen for a while. It is safe for use by many
+// goroutines.
+type Sessions struct {
+	find    func(ctx context.Context, id string) (*models.Session, error)
+	now     func() time.Time
+	recheck time.Duration
+
+	mu        sync.Mutex
+	trusted   *simplelru.LRU[string, trusted]
+	forgotten uint64 // how often Forget was called
+}
+
+type trusted struct {
+	session *models.Session
+	until   time.Time
+}
+
+// NewSessions trusts a session that it has looked up for the time of recheck before it asks the database
+// again; with 0 it always asks. What ends or changes a session on this replica must call Forget; what another
+// replica does counts here after recheck at the latest.
+func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
+	cache, err := simplelru.NewLRU[string, trusted](maxTrusted, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, trusted: cache}
+}
+
+// Forget has the user's sessions looked up anew. It is called after the change was committed.
+func (s *Sessions) Forget(userID string) {
+	if s.recheck == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgotten++
+	for _, id := range s.trusted.Keys() {
+		if t, ok := s.trusted.Peek(id); ok && t.session.UserID == userID {
+			s.trusted.Remove(id)
+		}
+	}
+}
+
+func (s *Sessions) load(ctx context.Context, id string) (*models.Session, error) {
+	if s.recheck == 0 {
+		return s.find(ctx, id)
+	}
+	session, forgotten := s.known(id)
+	if session != nil {
+		return session, nil
+	}
+	session, err := s.find(ctx, id)
+	if err == nil {
+		s.trust(session, forgotten)
+	}
+	return session, err
+}
+
+func (s *Sessions) known(id string) (session *models.Session, forgotten uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.trusted.Get(id); ok && s.now().Before(t.until) {
+		return t.session, s.forgotten
+	}
+	return nil, s.forgotten
+}
+
+// trust keeps a session, unless something was forgotten since it was asked for: the answer may be older.
+func (s *Sessions) trust(session *models.Session, forgotten uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forgotten == forgotten {
+		s.trusted.Add(session.ID, trusted{session, s.now().Add(s.recheck)})
+	}
+}

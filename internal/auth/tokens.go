@@ -1,0 +1,122 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"fieldgate/models"
+)
+
+// TokenType is what a response calls an access token (RFC 6750 section 4).
+const TokenType = "Bearer"
+
+// headerType marks an access token (RFC 9068 section 2.1), so that no other kind of token is taken for one.
+const headerType = "at+jwt"
+
+// maxTokenBytes is far above what Issue makes; more is not worth reading.
+const maxTokenBytes = 4 << 10
+
+// TokenConfig is what Tokens are made and judged by. Every field is needed, but of the first two only one.
+type TokenConfig struct {
+	PrivateKeys []PrivateKey // the first one signs, all verify
+	Secrets     []string     // HS256, at least 32 bytes each; the same, but beside private keys they only verify
+	Issuer      string
+	Audience    string
+	TTL         time.Duration // at most MaxTTL
+	KnownRole   func(string) bool
+	Now         func() time.Time
+}
+
+// Tokens makes access tokens and verifies them. It is safe for use by many goroutines.
+type Tokens struct {
+	TokenConfig
+	keys   *keyring
+	parser *jwt.Parser
+}
+
+// NewTokens fails if a field is missing or the TTL is one that no token may have.
+func NewTokens(c TokenConfig) (*Tokens, error) {
+	keys, err := newKeyring(c.PrivateKeys, c.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	if c.Issuer == "" || c.Audience == "" || c.KnownRole == nil || c.Now == nil {
+		return nil, errors.New("access tokens need an issuer, an audience, the roles and a clock")
+	}
+	if c.TTL < time.Second || c.TTL > MaxTTL {
+		return nil, fmt.Errorf("an access token lives from 1s to %v, not %v", MaxTTL, c.TTL)
+	}
+	return &Tokens{
+		TokenConfig: c,
+		keys:        keys,
+		// The claims are checked by Claims.check: golang-jwt's own checks do not know how long a token may live.
+		parser: jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
+	}, nil
+}
+
+// Issue makes an access token for a session, which must have its User, and says when it expires.
+func (t *Tokens) Issue(s *models.Session) (token string, expiresAt time.Time, err error) {
+	now := t.Now().UTC().Truncate(time.Second)
+	expiresAt = now.Add(t.TTL)
+	unsigned := jwt.NewWithClaims(t.keys.signer.method, &Claims{
+		Issuer:    t.Issuer,
+		Audience:  t.Audience,
+		Subject:   s.UserID,
+		SessionID: s.ID,
+		Role:      s.User.Role,
+		IssuedAt:  now.Unix(),
+		NotBefore: now.Unix(),
+		ExpiresAt: expiresAt.Unix(),
+		ID:        uuid.NewString(),
+	})
+	unsigned.Header["typ"] = headerType
+	unsigned.Header["kid"] = t.keys.signer.id
+	token, err = unsigned.SignedString(t.keys.signer.sign)
+	return token, expiresAt, err
+}
+
+// Verify returns what a token of ours says. The error is *Unauthenticated with the reason Expired or
+// Invalid; of a token that has only expired the claims are returned beside it. It asks no database: the session
+// may have ended.
+func (t *Tokens) Verify(token string) (*Claims, error) {
+	if len(token) > maxTokenBytes || !onlyTokenBytes(token) {
+		return nil, &Unauthenticated{Invalid}
+	}
+	var c Claims
+	if _, err := t.parser.ParseWithClaims(token, &c, t.keyFor); err != nil {
+		return nil, &Unauthenticated{Invalid}
+	}
+	switch err := c.check(t.Issuer, t.Audience, t.KnownRole, t.Now()); {
+	case errors.Is(err, errExpired):
+		return &c, &Unauthenticated{Expired}
+	case err != nil:
+		return nil, &Unauthenticated{Invalid}
+	}
+	return &c, nil
+}
+
+var errHeader = errors.New("the token's header is not ours")
+
+// keyFor chooses the key by its id, and refuses a header that differs in anything from what Issue writes:
+// another algorithm than the key's own, another kind of token, or any parameter that could change how the
+// rest is to be read (crit, jwk, jku, x5c, zip, b64 …; RFC 7515 section 4.1, RFC 8725 section 3).
+func (t *Tokens) keyFor(token *jwt.Token) (any, error) {
+	id, _ := token.Header["kid"].(string)
+	k, known := t.keys.byID[id]
+	if !known || len(token.Header) != 3 || token.Header["typ"] != headerType || token.Header["alg"] != k.method.Alg() {
+		return nil, errHeader
+	}
+	return k.verify, nil
+}
+
+// onlyTokenBytes: base64url and dots, so no padding, no white space, nothing that a lenient decoder skips.
+func onlyTokenBytes(token string) bool {
+	return strings.IndexFunc(token, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	}) < 0
+}

@@ -1,0 +1,119 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"fieldgate/models"
+)
+
+// Client is the program at the other end of a request.
+type Client struct {
+	IP        string // "" if it is not known
+	UserAgent string // what it calls itself, as it came
+}
+
+// Viewer is who is asking in one request. What the request does changes it: after a sign-in it is the
+// person who signed in. It is safe for use by many goroutines.
+type Viewer struct {
+	client   Client
+	token    *Claims // of the request's access token, also if it has expired; nil without a good one
+	brought  string  // the refresh token in the request's cookie
+	cookie   RefreshCookie
+	header   http.Header // of the response
+	sessions *Sessions
+
+	mu      sync.Mutex
+	pending *identity       // to be looked up still
+	session *models.Session // with its User, once looked up
+	err     error           // why there is no session
+}
+
+// identity is who a token or a sign-in says that somebody is.
+type identity struct{ sessionID, userID string }
+
+type viewerKey struct{}
+
+// ViewerFrom returns the request's viewer; outside a request it is nobody.
+func ViewerFrom(ctx context.Context) *Viewer {
+	if v, ok := ctx.Value(viewerKey{}).(*Viewer); ok {
+		return v
+	}
+	return &Viewer{err: &Unauthenticated{Missing}, header: http.Header{}}
+}
+
+// Client is the program that the viewer asks with.
+func (v *Viewer) Client() Client { return v.client }
+
+// Token is what the request's access token says, and nil if it brought none or one that is not ours. The token
+// may have expired, and its session may have ended.
+func (v *Viewer) Token() *Claims { return v.token }
+
+// RefreshCookie is the refresh token in the request's cookie, or "".
+func (v *Viewer) RefreshCookie() string { return v.brought }
+
+// Session returns the viewer's session with its User. The first call asks the database, all later ones of
+// the request get the same answer. The error is *Unauthenticated, or the database's own.
+//
+// What it returns is shared with other requests: nobody changes it.
+func (v *Viewer) Session(ctx context.Context) (*models.Session, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.pending != nil {
+		v.session, v.err = v.lookUp(ctx, *v.pending)
+		v.pending = nil
+	}
+	return v.session, v.err
+}
+
+func (v *Viewer) lookUp(ctx context.Context, who identity) (*models.Session, error) {
+	s, err := v.sessions.load(ctx, who.sessionID)
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		return nil, &Unauthenticated{Revoked}
+	case err != nil:
+		return nil, err
+	case s.UserID != who.userID, s.Ended(v.sessions.now()):
+		return nil, &Unauthenticated{Revoked}
+	}
+	return s, nil
+}
+
+// SignedIn makes the rest of the request that person's. The session must have its User.
+func (v *Viewer) SignedIn(s *models.Session) { v.become(nil, s, nil) }
+
+// SignedOut makes the rest of the request nobody's.
+func (v *Viewer) SignedOut() { v.become(nil, nil, &Unauthenticated{Revoked}) }
+
+// Changed has the viewer looked up anew, if it is the user with this id: something about them has changed.
+func (v *Viewer) Changed(userID string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.session != nil && v.session.UserID == userID {
+		v.pending = &identity{v.session.ID, v.session.UserID}
+	}
+}
+
+func (v *Viewer) become(pending *identity, s *models.Session, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pending, v.session, v.err = pending, s, err
+}
+
+// SetRefreshCookie has the response deliver a refresh token in the cookie, to be kept for the given time. A
+// later call in the same request replaces it.
+func (v *Viewer) SetRefreshCookie(token string, age time.Duration) {
+	v.setCookie(v.cookie.with(token, age))
+}
+
+// ClearRefreshCookie has the browser forget its refresh token.
+func (v *Viewer) ClearRefreshCookie() { v.setCookie(v.cookie.gone()) }
+
+func (v *Viewer) setCookie(c *http.Cookie) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.header.Set("Set-Cookie", c.String())
+}

@@ -1,0 +1,235 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/models"
+)
+
+// liveSession is one that has a week to go.
+func liveSession() *models.Session {
+	s := testSession()
+	s.ExpiresAt = now.Add(7 * 24 * time.Hour)
+	return s
+}
+
+func newViewer(load func(context.Context, string) (*models.Session, error)) *Viewer {
+	return &Viewer{
+		pending: &identity{"session-1", "user-1"}, header: http.Header{},
+		sessions: &Sessions{find: load, now: func() time.Time { return now }},
+	}
+}
+
+func TestViewerSession(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the database is away")
+	for _, tt := range []struct {
+		name   string
+		change func(*models.Session)
+		err    error
+		want   error
+	}{
+		{name: "alive"},
+		{name: "in its last second", change: func(s *models.Session) { s.ExpiresAt = now.Add(time.Second) }},
+		{name: "its row is gone", err: models.ErrNotFound, want: &Unauthenticated{Revoked}},
+		{name: "the database is away", err: broken, want: broken},
+		{name: "its time is up", change: func(s *models.Session) { s.ExpiresAt = now }, want: &Unauthenticated{Revoked}},
+		{name: "the account is disabled", change: func(s *models.Session) { s.User.DisabledAt = &now }, want: &Unauthenticated{Revoked}},
+		{name: "all sessions were ended", change: func(s *models.Session) { s.User.SessionEpoch++ }, want: &Unauthenticated{Revoked}},
+		{name: "another person's", change: func(s *models.Session) { s.UserID = "user-2" }, want: &Unauthenticated{Revoked}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			row := liveSession()
+			if tt.change != nil {
+				tt.change(row)
+			}
+			v := newViewer(func(_ context.Context, id string) (*models.Session, error) {
+				if id != "session-1" {
+					t.Errorf("asked for %q", id)
+				}
+				if tt.err != nil {
+					return nil, tt.err
+				}
+				return row, nil
+			})
+			got, err := v.Session(t.Context())
+			if tt.want == nil {
+				if got != row || err != nil {
+					t.Errorf("%v, %v, want the row", got, err)
+				}
+				return
+			}
+			if got != nil || err == nil || err.Error() != tt.want.Error() {
+				t.Errorf("%v, %v, want the error %v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestViewerAsksTheDatabaseOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		row  *models.Session
+		err  error
+	}{
+		{"which knows the session", liveSession(), nil},
+		{"which does not", nil, models.ErrNotFound},
+		{"which is away", nil, errors.New("the database is away")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var loads atomic.Int32
+			v := newViewer(func(context.Context, string) (*models.Session, error) {
+				loads.Add(1)
+				return tt.row, tt.err
+			})
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if got, err := v.Session(t.Context()); got != tt.row || (err == nil) != (tt.err == nil) {
+						t.Errorf("%v, %v", got, err)
+					}
+				})
+			}
+			wg.Wait()
+			if n := loads.Load(); n != 1 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
+func TestSignedInReplacesWhoWasAsking(t *testing.T) {
+	t.Parallel()
+	never := func(context.Context, string) (*models.Session, error) {
+		return nil, errors.New("the token of the request was looked up")
+	}
+	for _, tt := range []struct {
+		name   string
+		viewer *Viewer
+	}{
+		{"nobody", &Viewer{err: &Unauthenticated{Missing}}},
+		{"an expired token", &Viewer{err: &Unauthenticated{Expired}}},
+		{"a token not yet looked up", newViewer(never)},
+		{"another person", &Viewer{session: &models.Session{ID: "session-2"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := liveSession()
+			tt.viewer.SignedIn(s)
+			if got, err := tt.viewer.Session(t.Context()); got != s || err != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestSignedInWhileOthersAsk(t *testing.T) {
+	t.Parallel()
+	before, after := liveSession(), liveSession()
+	v := newViewer(func(context.Context, string) (*models.Session, error) { return before, nil })
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if got, err := v.Session(t.Context()); err != nil || got != before && got != after {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+		wg.Go(func() { v.SignedIn(after) })
+	}
+	wg.Wait()
+	if got, err := v.Session(t.Context()); got != after || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestViewerOutsideARequest(t *testing.T) {
+	t.Parallel()
+	v := ViewerFrom(t.Context())
+	var refused *Unauthenticated
+	if got, err := v.Session(t.Context()); got != nil || !errors.As(err, &refused) || refused.Reason != Missing {
+		t.Errorf("%v, %v", got, err)
+	}
+	if v.Client() != (Client{}) {
+		t.Errorf("client %+v", v.Client())
+	}
+	v.SetRefreshCookie("token", time.Hour)
+	v.SignedIn(liveSession())
+	if _, err := ViewerFrom(t.Context()).Session(t.Context()); err == nil {
+		t.Error("a sign-in outside a request is remembered")
+	}
+}
+
+func TestRefreshCookieOfAResponse(t *testing.T) {
+	t.Parallel()
+	v := newViewer(nil)
+	v.cookie = RefreshCookie{Secure: true, SameSite: http.SameSiteStrictMode}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() { v.SetRefreshCookie("first", time.Hour) })
+	}
+	wg.Wait()
+	v.SetRefreshCookie("second", time.Hour)
+	want := "__Host-refresh=second; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Strict"
+	if got := v.header.Values("Set-Cookie"); len(got) != 1 || got[0] != want {
+		t.Errorf("%q, want %q alone", got, want)
+	}
+}
+
+func TestMiddlewareGathersWhoIsAsking(t *testing.T) {
+	t.Parallel()
+	tokens := newTestTokens(t)
+	for _, tt := range []struct {
+		name          string
+		authorization string
+		want          Reason // "" is a session that is to be looked up
+	}{
+		{"a token", "Bearer " + issue(t, tokens), ""},
+		{"no token", "", Missing},
+		{"not a token", "Bearer x", Invalid},
+		{"an expired token", "Bearer " + withClaims(goodClaims().with("iat", now.Unix()-900).with("exp", now.Unix()-1)), Expired},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+			r.RemoteAddr = "[2001:db8::1]:1234"
+			r.Header.Set("X-Forwarded-For", "192.0.2.1")
+			r.Header.Set("User-Agent", "a test")
+			r.Header.Set("Cookie", "refresh=abc; __Host-refresh=other")
+			if tt.authorization != "" {
+				r.Header.Set("Authorization", tt.authorization)
+			}
+			reached := false
+			next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				reached = true
+				v := ViewerFrom(r.Context())
+				if want := (Client{IP: "2001:db8::1", UserAgent: "a test"}); v.Client() != want {
+					t.Errorf("client %+v, want %+v", v.Client(), want)
+				}
+				if tt.want == "" {
+					if v.pending == nil || v.pending.sessionID != "session-1" || v.Token() == nil || v.RefreshCookie() != "abc" {
+						t.Errorf("%+v", v)
+					}
+					return
+				}
+				var refused *Unauthenticated
+				if _, err := v.Session(r.Context()); !errors.As(err, &refused) || refused.Reason != tt.want {
+					t.Errorf("%v, want the reason %s", err, tt.want)
+				}
+			})
+			Middleware(tokens, NewSessions(&models.Store{}, 0), RefreshCookie{})(next).ServeHTTP(httptest.NewRecorder(), r)
+			if !reached {
+				t.Error("the request was not let through")
+			}
+		})
+	}
+}
