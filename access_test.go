@@ -1,0 +1,218 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+)
+
+// What a request costs in queries: the person is loaded with the session, once, by the first field that asks.
+func TestQueriesOfARequest(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		user, staff := b.newPerson("USER"), b.newPerson("STAFF")
+		const badLogin = `login(input: {email: "nobody@example.com", password: "wrong password"}) { tokenType }`
+		for _, row := range []struct {
+			name  string
+			as    *person
+			query string
+			want  uint64
+		}{
+			{"me", user, `{ me { id } }`, 1},
+			{"me with every gated field", user, `{ me { email emailVerified role disabledAt } }`, 1},
+			{"many gated fields at once", user, `{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1},
+			{"a public field, signed in", user, `mutation { ` + badLogin + ` }`, 1}, // the login's own
+			{"a public field of nobody's", nil, `{ __typename }`, 0},
+			{"a public field with a token", user, `{ __typename }`, 0},
+			{"a gated field of nobody's", nil, `{ me { id } users { edges { cursor } } }`, 0},
+			{"a gated field with a token that is none", &person{token: "x.y.z"}, `{ me { id } }`, 0},
+			{"somebody else's account", staff, `{ user(id: "` + user.id + `") { email role disabledAt } }`, 2},
+			{"a page of accounts with all their gated fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				before := b.store.Queries()
+				b.ask(row.as, row.query)
+				if got := b.store.Queries() - before; got != row.want {
+					t.Errorf("%d queries, want %d", got, row.want)
+				}
+			})
+		}
+	})
+}
+
+// What changes in the database counts on the next request of a token that was made before.
+func TestChangesCountOnTheNextRequest(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		t.Run("a role that was given and taken", func(t *testing.T) {
+			b := boot(t, databaseURL)
+			b.newPerson("ADMIN") // so that p is never the last one
+			p := b.newPerson("USER")
+			for _, step := range []struct {
+				role string
+				want []string
+			}{{"USER", []string{"users FORBIDDEN"}}, {"ADMIN", []string{}}, {"STAFF", []string{}}, {"USER", []string{"users FORBIDDEN"}}} {
+				if _, err := b.accounts.SetRoleOf(t.Context(), p.email, step.role); err != nil {
+					t.Fatal(err)
+				}
+				if got := b.ask(p, `{ users { edges { cursor } } }`).codes(); !slices.Equal(got, step.want) {
+					t.Errorf("as %s: %q, want %q", step.role, got, step.want)
+				}
+			}
+		})
+	})
+}
+
+func TestSessionWhoseTimeIsUp(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "ACCESS_TOKEN_TTL", "1h", "REFRESH_TOKEN_TTL", "1h", "REMEMBER_ME_TTL", "1h", "SESSION_MAX_AGE", "1h")
+	p := b.newPerson("USER")
+	b.clock.advance(59 * time.Minute)
+	b.ask(p, `{ me { id } }`).must()
+	b.clock.advance(time.Minute)
+	if got := b.ask(p, `{ me { id } }`).codes(); !slices.Equal(got, []string{"me UNAUTHENTICATED"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A refused field's resolver does not run: a mutation that is refused changes nothing.
+func TestRefusedMutationChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	p := b.newPerson("USER")
+	before := b.store.Queries()
+	b.ask(nil, `mutation { updateProfile(input: {name: "changed"}) { id } }`)
+	if b.store.Queries() != before {
+		t.Error("the resolver asked the database")
+	}
+	if got := b.ask(p, `{ me { name } }`).must().at("me.name"); got != "Somebody" {
+		t.Errorf("the name is %v", got)
+	}
+}
+
+// Wrong passwords, unknown addresses and disabled accounts: the same bytes but for the request's id.
+func TestFailedLoginsCannotBeToldApart(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p := b.newPerson("USER")
+		const login = `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { accessToken } }`
+		answers := map[string]*answer{
+			"a wrong password":       b.ask(nil, login, "e", p.email),
+			"an unknown address":     b.ask(nil, login, "e", "nobody@example.com"),
+			"what is no address":     b.ask(nil, login, "e", "nobody"),
+			"a very long address":    b.ask(nil, login, "e", strings.Repeat("x", 300)+"@example.com"),
+			"a NUL in the address":   b.ask(nil, login, "e", p.email+"\x00"),
+			"an address in capitals": b.ask(nil, login, "e", strings.ToUpper(p.email)),
+		}
+		want := answers["a wrong password"]
+		for name, got := range answers {
+			if got.body != want.body || got.status != want.status {
+				t.Errorf("%s: %s\nwant %s", name, got.body, want.body)
+			}
+			got.header.Del("X-Request-Id")
+			got.header.Del("Date")
+			for h := range want.header {
+				if h != "X-Request-Id" && h != "Date" && !slices.Equal(got.header[h], want.header[h]) {
+					t.Errorf("%s: %s is %q, want %q", name, h, got.header[h], want.header[h])
+				}
+			}
+		}
+	})
+}
+
+func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		const n = 50
+		results := make(chan []string, n)
+		for i := range n {
+			email := "ada@example.com"
+			if i%2 == 1 {
+				email = "ADA@Example.COM"
+			}
+			go func() {
+				results <- b.ask(nil, `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "`+goodPassword+`"}) { user { id } } }`, "e", email).codes()
+			}()
+		}
+		count := map[string]int{}
+		for range n {
+			count[strings.Join(<-results, ",")]++
+		}
+		if count[""] != 1 || count["register EMAIL_TAKEN"] != n-1 {
+			t.Errorf("got %v", count)
+		}
+		users, err := b.store.Users(t.Context(), models.UserFilter{})
+		if err != nil || len(users) != 1 {
+			t.Errorf("%d accounts, %v", len(users), err)
+		}
+	})
+}
+
+// A password that was stored by an older configuration, or by another program, works and is stored anew.
+func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		old := boot(t, databaseURL, "BCRYPT_COST", "11")
+		p := old.newPerson("USER")
+		for _, row := range []struct {
+			name string
+			env  []string
+			mark string
+		}{
+			{"another cost", []string{"BCRYPT_COST", "10"}, "v1$$2a$10$"},
+			{"before there was a pepper", []string{"BCRYPT_COST", "10", "PASSWORD_PEPPER", "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6"}, "v1p$$2a$10$"},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				b := boot(t, databaseURL, row.env...)
+				login := func() *answer {
+					return b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", p.password)
+				}
+				login().must()
+				user, err := b.store.UserByID(t.Context(), p.id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.HasPrefix(user.PasswordHash, row.mark) {
+					t.Errorf("stored %.12s…, want %s…", user.PasswordHash, row.mark)
+				}
+				login().must()
+			})
+		}
+	})
+}
+
+func TestLongPasswords(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	const register = `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p}) { user { id } } }`
+	const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
+	for _, row := range []struct{ name, email, password, other string }{
+		{"73 bytes, of which bcrypt alone would read 72", "a@example.com", strings.Repeat("x", 72) + "y", strings.Repeat("x", 72) + "z"},
+		{"one more character", "b@example.com", strings.Repeat("long ", 40), strings.Repeat("long ", 40) + "x"},
+		{"64 emoji", "c@example.com", strings.Repeat("🔑", 64), strings.Repeat("🔑", 63)},
+		{"1,024 bytes", "d@example.com", strings.Repeat("q", 1024), strings.Repeat("q", 1023)},
+		{"accents typed on another keyboard are the same", "e@example.com", "Zo\u00eb's passphrase", "Zoe's passphrase"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b.ask(nil, register, "e", row.email, "p", row.password).must()
+			b.ask(nil, login, "e", row.email, "p", row.password).must()
+			if got := b.ask(nil, login, "e", row.email, "p", row.other).codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
+				t.Errorf("another password: %q", got)
+			}
+		})
+	}
+	b.ask(nil, login, "e", "e@example.com", "p", "Zoe\u0308's passphrase").must()
+	tooLong := strings.Repeat("q", 1025)
+	for _, query := range []string{register, login} {
+		if got := b.ask(nil, query, "e", "f@example.com", "p", tooLong); got.errors[0].Extensions["code"] != "BAD_USER_INPUT" || strings.Contains(got.body, "qqqq") {
+			t.Error(got.body)
+		}
+	}
+}

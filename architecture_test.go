@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every import points down: a room may use what stands below it in its row, and nothing else of the house.
+var rooms = map[string][]string{
+	"fieldgate":                  {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/web"},
+	"fieldgate/graph":            {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/web"},
+	"fieldgate/graph/generated":  {"fieldgate/models"},
+	"fieldgate/internal/account": {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy"},
+	"fieldgate/internal/auth":    {"fieldgate/models"},
+	"fieldgate/models":           {},
+	"fieldgate/internal/policy":  {},
+	"fieldgate/internal/guard":   {},
+	"fieldgate/internal/config":  {},
+	"fieldgate/internal/web":     {},
+	"fieldgate/internal/dbtest":  {}, // only tests use it
+}
+
+// What only some rooms know. A room that is not named must not import the library.
+var libraries = map[string][]string{
+	"gorm.io/":                       {"fieldgate/models"},
+	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
+	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest"},
+	"github.com/pressly/goose":       {"fieldgate/models"},
+	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
+	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
+	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account"},
+	"github.com/99designs/gqlgen":    {"fieldgate", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard"},
+	"github.com/urfave/cli":          {"fieldgate"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		allowed, known := rooms[p.ImportPath]
+		if !known {
+			t.Errorf("%s is no room of the house: give it a row in rooms, and a sentence in the README", p.ImportPath)
+		}
+		for _, imported := range p.Imports {
+			if house(imported) && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+			for library, users := range libraries {
+				if strings.HasPrefix(imported, library) && !slices.Contains(users, p.ImportPath) {
+					t.Errorf("%s imports %s; only %q know it", p.ImportPath, imported, users)
+				}
+			}
+		}
+	}
+}
+
+func house(path string) bool { return path == "fieldgate" || strings.HasPrefix(path, "fieldgate/") }
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Doc        string
+}
+
+func packages(t *testing.T) (list []pkg) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Doc", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+// Every package says in its first sentence what it is.
+func TestEveryPackageIsOneSentence(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if p.Doc == "" && !strings.HasSuffix(p.ImportPath, "/generated") {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}

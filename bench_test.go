@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/dbtest"
+)
+
+// Each benchmark runs the server and its limit in turn, A B A B, and reports how much of the limit's speed the
+// server reaches: on a noisy machine only such a ratio means something.
+//
+//	go test -run '^$' -bench . -benchtime 5s .
+
+// limits compares ours with the least that could do the same work.
+func limits(b *testing.B, ours, limit func()) {
+	b.Helper()
+	ours()
+	limit()
+	var took, best time.Duration
+	for b.Loop() {
+		start := time.Now()
+		ours()
+		middle := time.Now()
+		limit()
+		took += middle.Sub(start)
+		best += time.Since(middle)
+	}
+	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+	b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/ours")
+	b.ReportMetric(float64(best.Microseconds())/float64(b.N), "µs/limit")
+	b.ReportMetric(best.Seconds()/took.Seconds(), "of-limit")
+}
+
+func onEach(b *testing.B, f func(b *testing.B, databaseURL string)) {
+	b.Run("sqlite", func(b *testing.B) { f(b, dbtest.SQLite(b)) })
+	b.Run("mysql", func(b *testing.B) { f(b, dbtest.MySQL(b)) })
+}
+
+// me, beside a handler that verifies the same token, asks the same query and writes the same answer.
+func BenchmarkMe(b *testing.B) {
+	onEach(b, func(b *testing.B, databaseURL string) {
+		s := boot(b, databaseURL, "LOG_LEVEL", "error")
+		user := s.newPerson("USER")
+		tokens, err := s.newTokens()
+		if err != nil {
+			b.Fatal(err)
+		}
+		byHand := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			claims, err := tokens.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+			if err != nil {
+				http.Error(w, "no", http.StatusUnauthorized)
+				return
+			}
+			session, err := s.store.SessionWithUser(r.Context(), claims.SessionID)
+			if err != nil || session.Ended(s.now()) {
+				http.Error(w, "no", http.StatusUnauthorized)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"me": map[string]string{
+				"id": session.User.ID, "name": session.User.Name, "email": session.User.Email, "role": session.User.Role,
+			}}})
+		}))
+		b.Cleanup(byHand.Close)
+		limits(b, post(b, s.url+"/graphql", user.token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.token, ""))
+	})
+}
+
+// A field that is refused for want of a token, beside a handler that only refuses: what GraphQL itself costs.
+func BenchmarkRefusedField(b *testing.B) {
+	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
+	byHand := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"errors":[{"message":"sign in first"}],"data":{"users":null}}`)
+	}))
+	b.Cleanup(byHand.Close)
+	body := `{"query":"{ users { edges { cursor } } }"}`
+	limits(b, post(b, s.url+"/graphql", "", body), post(b, byHand.URL, "", body))
+}
+
+// A gated field that is granted, beside the same one without a gate: what @auth costs once somebody has asked
+// for me.
+func BenchmarkGatedField(b *testing.B) {
+	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
+	user := s.newPerson("USER")
+	gated := post(b, s.url+"/graphql", user.token, `{"query":"{ me { email } }"}`)
+	open := post(b, s.url+"/graphql", user.token, `{"query":"{ me { name } }"}`)
+	limits(b, gated, open)
+}
+
+// login, beside bare bcrypt at the same cost.
+func BenchmarkLogin(b *testing.B) {
+	onEach(b, func(b *testing.B, databaseURL string) {
+		s := boot(b, databaseURL, "BCRYPT_COST", "12", "LOG_LEVEL", "error")
+		p := s.newPerson("USER")
+		body, err := json.Marshal(map[string]string{"query": `mutation { login(input: {email: "` + p.email + `", password: "` + p.password + `"}) { accessToken } }`})
+		if err != nil {
+			b.Fatal(err)
+		}
+		hash, err := bcrypt.GenerateFromPassword([]byte(p.password), 12)
+		if err != nil {
+			b.Fatal(err)
+		}
+		limits(b, post(b, s.url+"/graphql", "", string(body)), func() {
+			if err := bcrypt.CompareHashAndPassword(hash, []byte(p.password)); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+}
+
+func BenchmarkVerifyToken(b *testing.B) {
+	s := boot(b, dbtest.SQLite(b))
+	tokens, err := s.newTokens()
+	if err != nil {
+		b.Fatal(err)
+	}
+	token := s.newPerson("USER").token
+	var claims *auth.Claims
+	for b.Loop() {
+		if claims, err = tokens.Verify(token); err != nil {
+			b.Fatal(err)
+		}
+	}
+	_ = claims
+}
+
+// post sends one request over a connection that stays open, and checks that it was answered with data.
+func post(b *testing.B, url, token, body string) func() {
+	client := &http.Client{Transport: &http.Transport{}}
+	b.Cleanup(client.CloseIdleConnections)
+	var answer bytes.Buffer
+	return func() {
+		r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := client.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer.Reset()
+		_, err = answer.ReadFrom(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer.Bytes(), []byte(`"data":{`)) {
+			b.Fatalf("%d %v %s", response.StatusCode, err, answer.Bytes())
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"fieldgate/internal/config"
+	"fieldgate/internal/web"
+)
+
+// Every server of the tests hashes at bcrypt's lowest cost, which no configuration would allow. What depends on
+// the cost sets BCRYPT_COST.
+const testCost = 4
+
+// testSecret signs the tokens of every server of the tests that does not set its own.
+const testSecret = "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"
+
+// booted is a server that answers on a port of its own, with a database of its own.
+type booted struct {
+	*app
+	t     testing.TB
+	url   string
+	log   *buffer
+	clock *clock
+}
+
+// boot starts a server on an empty database. env adds to the configuration, name and value in turn.
+func boot(t testing.TB, databaseURL string, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, databaseURL, b.log, env...)
+	s.now = b.clock.now
+	a, err := newApp(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(a.handler)
+	t.Cleanup(func() {
+		server.Close()
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.app, b.url = a, server.URL
+	return b
+}
+
+func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string) settings {
+	t.Helper()
+	vars := map[string]string{
+		"DATABASE_URL": databaseURL,
+		"JWT_SECRET":   "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s", "LOG_LEVEL": "debug",
+	}
+	for i := 0; i < len(env); i += 2 {
+		vars[env[i]] = env[i+1]
+	}
+	cfg, err := config.Load(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vars["BCRYPT_COST"] == "" {
+		cfg.BcryptCost = testCost
+	}
+	handler := slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.LogLevel})
+	return settings{Config: cfg, log: slog.New(web.LogHandler(handler))}
+}
+
+// clock is real time plus what a test added.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// buffer is a log that many goroutines write.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// person is somebody with an account, signed in. The nil person is anonymous.
+type person struct {
+	id, email, password, token string
+}
+
+const goodPassword = "correct horse battery staple"
+
+var people atomic.Int64
+
+// newPerson registers somebody and gives them a role.
+func (b *booted) newPerson(role string) *person {
+	b.t.Helper()
+	p := &person{email: fmt.Sprintf("person%d@example.com", people.Add(1)), password: goodPassword}
+	got := b.ask(nil, `mutation($e: String!, $p: String!) { register(input: {name: "Somebody", email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`,
+		"e", p.email, "p", p.password).must()
+	p.id, p.token = got.text("register.user.id"), got.text("register.accessToken")
+	if role != "USER" {
+		if _, err := b.accounts.SetRoleOf(b.t.Context(), p.email, role); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// answer is what the server said.
+type answer struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   string
+	data   map[string]any
+	errors []struct {
+		Message    string
+		Path       []any
+		Extensions map[string]any
+	}
+}
+
+// ask asks one query, with variables as name and value in turn.
+func (b *booted) ask(as *person, query string, variables ...any) *answer {
+	b.t.Helper()
+	header := http.Header{}
+	if as != nil {
+		header.Set("Authorization", "Bearer "+as.token)
+	}
+	return b.askWith(header, query, variables...)
+}
+
+func (b *booted) askWith(header http.Header, query string, variables ...any) *answer {
+	b.t.Helper()
+	vars := map[string]any{}
+	for i := 0; i < len(variables); i += 2 {
+		vars[variables[i].(string)] = variables[i+1]
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": vars})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.post(header, string(body))
+}
+
+func (b *booted) post(header http.Header, body string) *answer {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url+"/graphql", strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	if r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return b.do(r)
+}
+
+func (b *booted) do(r *http.Request) *answer {
+	b.t.Helper()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	a := &answer{t: b.t, status: response.StatusCode, header: response.Header, body: string(content)}
+	var decoded struct {
+		Data   map[string]any
+		Errors any
+	}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(content, &decoded); err != nil {
+			b.t.Fatalf("not JSON: %v in %s", err, content)
+		}
+		a.data = decoded.Data
+		again, _ := json.Marshal(decoded.Errors)
+		if err := json.Unmarshal(again, &a.errors); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// must fails the test if there is an error in the answer.
+func (a *answer) must() *answer {
+	a.t.Helper()
+	if a.status != http.StatusOK || len(a.errors) > 0 {
+		a.t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	return a
+}
+
+// codes are the errors as "path CODE", in the order of their paths.
+func (a *answer) codes() []string {
+	list := make([]string, len(a.errors))
+	for i, e := range a.errors {
+		path := make([]string, len(e.Path))
+		for j, p := range e.Path {
+			path[j] = fmt.Sprint(p)
+		}
+		list[i] = strings.TrimSpace(strings.Join(path, ".") + " " + fmt.Sprint(e.Extensions["code"]))
+	}
+	return sorted(list)
+}
+
+// at is the value at a dotted path in the data: numbers are indices.
+func (a *answer) at(path string) any {
+	var v any = a.data
+	for name := range strings.SplitSeq(path, ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[name]
+		case []any:
+			i := 0
+			if _, err := fmt.Sscan(name, &i); err != nil || i >= len(node) {
+				return nil
+			}
+			v = node[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+// text is a string that must be there.
+func (a *answer) text(path string) string {
+	a.t.Helper()
+	s, ok := a.at(path).(string)
+	if !ok || s == "" {
+		a.t.Fatalf("no text at %s in %s", path, a.body)
+	}
+	return s
+}
+
+// json is the data in one form: for comparing.
+func (a *answer) json() string {
+	b, err := json.Marshal(a.data)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// newRowID is an id for a row that a test puts into the database itself.
+func newRowID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+func sorted(list []string) []string { slices.Sort(list); return list }
+
+// operation is a row of a table: somebody asks something and gets data and codes.
+type operation struct {
+	name  string
+	as    string // a key of cast; "" is nobody
+	query string
+	data  string   // JSON; $ID and $EMAIL are those of the USER
+	codes []string // "path CODE", sorted
+}
+
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		cast := map[string]*person{"": nil, "USER": b.newPerson("USER"), "STAFF": b.newPerson("STAFF"), "ADMIN": b.newPerson("ADMIN"), "another USER": b.newPerson("USER")}
+		user := cast["USER"]
+		fill := strings.NewReplacer("$ID", user.id, "$EMAIL", user.email).Replace
+		for _, row := range operations {
+			t.Run(row.name, func(t *testing.T) {
+				got := b.ask(cast[row.as], fill(row.query))
+				if got.status != http.StatusOK {
+					t.Errorf("status %d", got.status)
+				}
+				if want := canonical(t, fill(row.data)); got.json() != want {
+					t.Errorf("data\n got %s\nwant %s", got.json(), want)
+				}
+				if codes := got.codes(); !slices.Equal(codes, row.codes) {
+					t.Errorf("errors\n got %q\nwant %q\n in %s", codes, row.codes, got.body)
+				}
+			})
+		}
+	})
+}
+
+func canonical(t *testing.T, data string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(data), &v); err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+const everything = `{ id name email emailVerified role disabledAt }`
+
+var operations = []operation{
+	{"nobody asks me", "", `{ me { id } }`, `{"me": null}`, []string{"me UNAUTHENTICATED"}},
+	{
+		"a USER asks me and sees everything of their own but what only STAFF see", "USER", `{ me ` + everything + ` }`,
+		`{"me": {"id": "$ID", "name": "Somebody", "email": "$EMAIL", "emailVerified": false, "role": "USER", "disabledAt": null}}`,
+		[]string{"me.disabledAt FORBIDDEN"},
+	},
+	{"a STAFF asks me and sees everything", "STAFF", `{ me { role emailVerified disabledAt } }`, `{"me": {"role": "STAFF", "emailVerified": false, "disabledAt": null}}`, []string{}},
+	{"nobody asks for an account", "", `{ user(id: "$ID") { id } }`, `{"user": null}`, []string{"user UNAUTHENTICATED"}},
+	{"a USER asks for their own account by id: the field takes STAFF", "USER", `{ user(id: "$ID") { id } }`, `{"user": null}`, []string{"user FORBIDDEN"}},
+	{
+		"a STAFF asks for an account", "STAFF", `{ user(id: "$ID") ` + everything + ` }`,
+		`{"user": {"id": "$ID", "name": "Somebody", "email": "$EMAIL", "emailVerified": false, "role": "USER", "disabledAt": null}}`,
+		[]string{},
+	},
+	{"an ADMIN asks for an account: ADMIN includes STAFF", "ADMIN", `{ user(id: "$ID") { email } }`, `{"user": {"email": "$EMAIL"}}`, []string{}},
+	{"an id that nobody has", "STAFF", `{ user(id: "01a2027b-72e4-7b47-a427-0cc080f605d1") { id } }`, `{"user": null}`, []string{"user NOT_FOUND"}},
+	{"an id that is none", "STAFF", `{ user(id: "' OR 1=1 --") { id } }`, `{"user": null}`, []string{"user NOT_FOUND"}},
+	{"an id that is a number", "STAFF", `{ user(id: 7) { id } }`, `{"user": null}`, []string{"user NOT_FOUND"}},
+	{
+		"siblings of a refused field are answered", "USER", `{ a: me { id } users { edges { node { id } } } b: me { name } }`,
+		`{"a": {"id": "$ID"}, "users": null, "b": {"name": "Somebody"}}`,
+		[]string{"users FORBIDDEN"},
+	},
+	{
+		"each alias of a refused field is refused", "USER", `{ a: users { edges { cursor } } b: users(first: 1) { edges { cursor } } }`,
+		`{"a": null, "b": null}`,
+		[]string{"a FORBIDDEN", "b FORBIDDEN"},
+	},
+	{"a fragment is no way around", "USER", `{ ...F } fragment F on Query { users { edges { cursor } } }`, `{"users": null}`, []string{"users FORBIDDEN"}},
+	{"an inline fragment is no way around", "USER", `{ ... on Query { ... { users { edges { cursor } } } } }`, `{"users": null}`, []string{"users FORBIDDEN"}},
+	{"@include does not let it through", "USER", `{ users @include(if: true) { edges { cursor } } }`, `{"users": null}`, []string{"users FORBIDDEN"}},
+	{"a skipped field is not judged", "", `{ me @skip(if: true) { id } __typename }`, `{"__typename": "Query"}`, []string{}},
+	{"nobody lists accounts", "", `{ users { edges { cursor } } }`, `{"users": null}`, []string{"users UNAUTHENTICATED"}},
+	{"a STAFF lists accounts by what the address begins with, in any case", "STAFF", `{ users(search: "PERSON") { pageInfo { hasNextPage } } }`, `{"users": {"pageInfo": {"hasNextPage": false}}}`, []string{}},
+	{"a search takes no wildcards", "STAFF", `{ users(search: "%") { edges { cursor } pageInfo { hasNextPage endCursor } } }`, `{"users": {"edges": [], "pageInfo": {"hasNextPage": false, "endCursor": null}}}`, []string{}},
+	{"a page of none", "STAFF", `{ users(first: 0) { edges { cursor } } }`, `{"users": null}`, []string{"users BAD_USER_INPUT"}},
+	{"a page of too many", "STAFF", `{ users(first: 101) { edges { cursor } } }`, `{"users": null}`, []string{"users BAD_USER_INPUT"}},
+	{"a page of more than an Int holds", "STAFF", `{ users(first: 3000000000) { edges { cursor } } }`, `{"users": null}`, []string{"users BAD_USER_INPUT"}},
+	{"a cursor that is none", "STAFF", `{ users(after: "x") { edges { cursor } } }`, `{"users": null}`, []string{"users BAD_USER_INPUT"}},
+	{"nobody changes a profile", "", `mutation { updateProfile(input: {name: "X"}) { id } }`, `{"updateProfile": null}`, []string{"updateProfile UNAUTHENTICATED"}},
+	{"an empty name", "USER", `mutation { updateProfile(input: {name: " "}) { id } }`, `{"updateProfile": null}`, []string{"updateProfile BAD_USER_INPUT"}},
+	{
+		"somebody changes their own name, and sees their own address in the answer", "another USER", `mutation { updateProfile(input: {name: " Zoë 😀 "}) { name role } }`,
+		`{"updateProfile": {"name": "Zoë 😀", "role": "USER"}}`,
+		[]string{},
+	},
+	{"the new name is there afterwards", "another USER", `{ me { name } }`, `{"me": {"name": "Zoë 😀"}}`, []string{}},
+	{"a login with a wrong password", "", `mutation { login(input: {email: "$EMAIL", password: "wrong password"}) { accessToken } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
+	{"a login with an unknown address", "", `mutation { login(input: {email: "nobody@example.com", password: "wrong password"}) { accessToken } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
+	{"a login with what is no address", "", `mutation { login(input: {email: "' OR '1'='1", password: "wrong password"}) { accessToken } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
+	{"a login written in capitals sees what is the person's own, and no more", "", `mutation { login(input: {email: "PERSON@EXAMPLE.COM", password: "x"}) { user { id } } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
+	{"an address that is taken", "", `mutation { register(input: {name: "X", email: "$EMAIL", password: "` + goodPassword + `"}) { accessToken } }`, `null`, []string{"register EMAIL_TAKEN"}},
+	{"a registration in which everything is wrong", "", `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`, `null`, []string{"register BAD_USER_INPUT"}},
+	{"a registration that chooses its role", "", `mutation { register(input: {name: "X", email: "x@example.com", password: "` + goodPassword + `", role: ADMIN}) { accessToken } }`, `null`, []string{"GRAPHQL_VALIDATION_FAILED"}},
+	{"a document that is none", "", `{`, `null`, []string{"GRAPHQL_PARSE_FAILED"}},
+	{"a field that is not there", "", `{ nothing }`, `null`, []string{"GRAPHQL_VALIDATION_FAILED"}},
+	{"a document of too many tokens", "", `{` + strings.Repeat(` me { id }`, 600) + `}`, `null`, []string{"GRAPHQL_PARSE_FAILED"}},
+}
+
+func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	got := b.ask(nil, `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`)
+	fields, _ := got.errors[0].Extensions["fields"].([]any)
+	var names []string
+	for _, f := range fields {
+		f := f.(map[string]any)
+		if f["message"] == "" {
+			t.Errorf("no message: %v", f)
+		}
+		names = append(names, fmt.Sprint(f["name"]))
+	}
+	if want := []string{"name", "email", "password", "passwordConfirmation"}; !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
+	}
+}
+
+func TestValuesOfEnumsAreSpelledAsInTheSchema(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	staff := b.newPerson("STAFF")
+	for _, row := range []struct{ name, query, value, code string }{
+		{"a role in small letters", `query($v: Role) { users(role: $v) { edges { cursor } } }`, "admin", "users BAD_USER_INPUT"},
+		{"a role that there is not", `query($v: Role) { users(role: $v) { edges { cursor } } }`, "BOSS", "variable.v GRAPHQL_VALIDATION_FAILED"},
+		{"a delivery in small letters", `mutation($v: TokenDelivery!) { login(input: {email: "x", password: "x", delivery: $v}) { tokenType } }`, "body", "login BAD_USER_INPUT"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := b.ask(staff, row.query, "v", row.value); !slices.Equal(got.codes(), []string{row.code}) {
+				t.Error(got.body)
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhatClientsActOn(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	user := b.newPerson("USER")
+	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+	for _, row := range []struct {
+		name, extension, want string
+		header                http.Header
+		query                 string
+	}{
+		{"no token", "reason", "missing", http.Header{}, `{ me { id } }`},
+		{"a token that is none", "reason", "invalid", bearer("x.y.z"), `{ me { id } }`},
+		{"another scheme", "reason", "invalid", http.Header{"Authorization": {"Basic eDp5"}}, `{ me { id } }`},
+		{"two tokens", "reason", "invalid", http.Header{"Authorization": {"Bearer " + user.token, "Bearer " + user.token}}, `{ me { id } }`},
+		{"a role too low", "requires", "STAFF", bearer(user.token), `{ users { edges { cursor } } }`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := b.askWith(row.header, row.query)
+			if len(got.errors) != 1 || got.errors[0].Extensions[row.extension] != row.want {
+				t.Errorf("%s: want %s %q", got.body, row.extension, row.want)
+			}
+		})
+	}
+	t.Run("a token whose time is up", func(t *testing.T) {
+		b := boot(t, dbtest.SQLite(t))
+		user := b.newPerson("USER")
+		b.clock.advance(15 * time.Minute)
+		if got := b.ask(user, `{ me { id } }`); got.errors[0].Extensions["reason"] != "expired" {
+			t.Error(got.body)
+		}
+	})
+}
+
+func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		ada, bob := b.newPerson("USER"), b.newPerson("USER")
+		login := func(p *person) string {
+			return fmt.Sprintf(`login(input: {email: %q, password: %q}) { user { email } session { current } }`, p.email, p.password)
+		}
+		for _, row := range []struct {
+			name  string
+			as    *person
+			query string
+			data  string
+		}{
+			{
+				"a login by nobody", nil, `mutation { ` + login(ada) + ` }`,
+				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}}`,
+			},
+			{
+				"a login with somebody else's token", bob, `mutation { ` + login(ada) + ` }`,
+				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}}`,
+			},
+			{
+				"two logins one after the other", nil, `mutation { a: ` + login(ada) + ` b: ` + login(bob) + ` }`,
+				`{"a": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}, "b": {"user": {"email": "` + bob.email + `"}, "session": {"current": true}}}`,
+			},
+			{
+				"a gated mutation after a login", nil, `mutation { ` + login(ada) + ` updateProfile(input: {name: "Ada"}) { email name } }`,
+				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}, "updateProfile": {"email": "` + ada.email + `", "name": "Ada"}}`,
+			},
+			{
+				"a registration", nil, `mutation { register(input: {name: "Eve", email: "eve@example.com", password: "` + goodPassword + `"}) { user { email role } } }`,
+				`{"register": {"user": {"email": "eve@example.com", "role": "USER"}}}`,
+			},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				if got := b.ask(row.as, row.query).must(); got.json() != canonical(t, row.data) {
+					t.Errorf("got %s\nwant %s", got.json(), row.data)
+				}
+			})
+		}
+	})
+}
+
+func TestRefreshTokenIsDeliveredAsAsked(t *testing.T) {
+	t.Parallel()
+	const register = `mutation($d: TokenDelivery!, $r: Boolean!) { register(input: {name: "X", email: "x@example.com", password: "` + goodPassword + `", delivery: $d, rememberMe: $r}) { refreshToken tokenType } }`
+	for _, row := range []struct {
+		name, delivery string
+		remember       bool
+		publicURL      string
+		cookie         string // with the value cut out; "" is none
+	}{
+		{"in the body no cookie is set", "BODY", false, "http://localhost:8080", ""},
+		{"over plain http the cookie is not Secure", "COOKIE", false, "http://localhost:8080", "refresh=…; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict"},
+		{"a remembered person's cookie lives longer", "COOKIE", true, "http://localhost:8080", "refresh=…; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict"},
+		{"over https the cookie is this host's alone", "COOKIE", false, "https://api.example.com", "__Host-refresh=…; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=Strict"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", row.publicURL)
+			got := b.ask(nil, register, "d", row.delivery, "r", row.remember).must()
+			cookie := got.header.Get("Set-Cookie")
+			if inBody := got.at("register.refreshToken") != nil; inBody != (row.cookie == "") {
+				t.Errorf("the body: %s", got.body)
+			}
+			if name, rest, ok := strings.Cut(cookie, "="); ok {
+				_, attributes, _ := strings.Cut(rest, ";")
+				cookie = name + "=…;" + attributes
+			}
+			if cookie != row.cookie {
+				t.Errorf("got %q\nwant %q", cookie, row.cookie)
+			}
+			if got.at("register.tokenType") != "Bearer" {
+				t.Error(got.body)
+			}
+		})
+	}
+}

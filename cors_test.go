@@ -1,0 +1,105 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// What browsers say of where a request comes from, and what becomes of it. None of it must let another site use
+// the cookie of a person who looks at it.
+func TestCrossOrigin(t *testing.T) {
+	t.Parallel()
+	const app, other = "https://app.example.com", "https://evil.example"
+	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", app+",http://localhost:5173", "PUBLIC_URL", "https://api.example.com")
+	for _, row := range []struct {
+		name    string
+		header  http.Header
+		status  int
+		allowed string // Access-Control-Allow-Origin
+	}{
+		{"no browser", http.Header{}, 200, ""},
+		{"the same origin", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {b.url}}, 200, ""},
+		{"a listed origin", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app}}, 200, app},
+		{"a listed origin with a port", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://localhost:5173"}}, 200, "http://localhost:5173"},
+		{"our own public address, behind a proxy that rewrites Host", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com"}}, 200, "https://api.example.com"},
+		{"another site", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {other}}, 403, ""},
+		{"another subdomain that is not listed", http.Header{"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://blog.example.com"}}, 403, ""},
+		{"another scheme", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://app.example.com"}}, 403, ""},
+		{"another port", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app + ":8443"}}, 403, ""},
+		{"a listed origin as the beginning of another", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app + ".evil.example"}}, 403, ""},
+		{"an origin in capitals", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {strings.ToUpper(app)}}, 403, ""},
+		{"a sandboxed frame", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"null"}}, 403, ""},
+		{"an old browser on another site", http.Header{"Origin": {other}}, 403, ""},
+		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := b.askWith(row.header, `{ __typename }`)
+			if got.status != row.status || got.header.Get("Access-Control-Allow-Origin") != row.allowed {
+				t.Errorf("status %d, allowed %q, want %d %q", got.status, got.header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
+			}
+			if credentials := got.header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
+				t.Errorf("credentials %q", credentials)
+			}
+			if row.status == 403 && (got.data != nil || len(got.errors) != 1 || got.errors[0].Extensions["code"] != "BAD_USER_INPUT") {
+				t.Error(got.body)
+			}
+			if got.header.Get("Cache-Control") != "no-store" || row.allowed != "" && !strings.Contains(strings.Join(got.header.Values("Vary"), ","), "Origin") {
+				t.Errorf("%q", got.header)
+			}
+		})
+	}
+}
+
+// A page may only send what is no simple request, and so is asked about first.
+func TestPreflight(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com")
+	for _, row := range []struct{ name, origin, method, headers, allowed string }{
+		{"a listed origin", "https://app.example.com", "POST", "authorization,content-type", "https://app.example.com"},
+		{"another origin", "https://evil.example", "POST", "content-type", ""},
+		{"another method", "https://app.example.com", "PUT", "content-type", ""},
+		{"another header", "https://app.example.com", "POST", "x-secret", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, b.url+"/graphql", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Origin", row.origin)
+			r.Header.Set("Access-Control-Request-Method", row.method)
+			r.Header.Set("Access-Control-Request-Headers", row.headers)
+			got := b.do(r)
+			if got.header.Get("Access-Control-Allow-Origin") != row.allowed {
+				t.Errorf("%d %q", got.status, got.header)
+			}
+		})
+	}
+}
+
+// What a form on another site can send at all, with the cookie of whoever looks at it.
+func TestSimpleRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	d := b.newDevice(b.newPerson("USER"), false)
+	const logout = `{"query":"mutation { logout }"}`
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "text/plain; application/json"} {
+		got := b.post(http.Header{"Content-Type": {contentType}, "Cookie": {"refresh=" + d.refresh}}, logout)
+		if got.status != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: status %d", contentType, got.status)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/graphql?query=mutation{logout}", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Cookie", "refresh="+d.refresh)
+	if got := b.do(r); got.status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: status %d", got.status)
+	}
+	if !b.signedIn(d.person) {
+		t.Error("one of them signed the person out")
+	}
+}

@@ -1,0 +1,172 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"runtime/debug"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/guard"
+	"fieldgate/internal/web"
+	"fieldgate/models"
+)
+
+// The codes that clients act on, in errors[].extensions.code. There are no others than these and gqlgen's
+// GRAPHQL_PARSE_FAILED and GRAPHQL_VALIDATION_FAILED.
+const (
+	codeUnauthenticated    = "UNAUTHENTICATED"
+	codeForbidden          = "FORBIDDEN"
+	codeBadUserInput       = "BAD_USER_INPUT"
+	codeInvalidCredentials = "INVALID_CREDENTIALS"
+	codeEmailTaken         = "EMAIL_TAKEN"
+	codeInvalidToken       = "INVALID_TOKEN"
+	codeOverloaded         = "OVERLOADED"
+	codeUnavailable        = "UNAVAILABLE"
+	codeNotFound           = "NOT_FOUND"
+	codeConflict           = "CONFLICT"
+	codeInternal           = "INTERNAL"
+)
+
+// unavailableRetry is how many seconds a client waits for a database that does not answer.
+const unavailableRetry = 5
+
+// extensions is the one table: what an error is to a client. ok is false for an error that is not in it, and
+// so is none of the client's business.
+func extensions(err error) (e map[string]any, message string, ok bool) {
+	var (
+		unauthenticated *auth.Unauthenticated
+		forbidden       *Forbidden
+		input           *account.InputError
+		overloaded      *account.Overloaded
+	)
+	switch {
+	case errors.As(err, &unauthenticated):
+		return map[string]any{"code": codeUnauthenticated, "reason": unauthenticated.Reason}, unauthenticated.Error(), true
+	case errors.As(err, &forbidden):
+		return map[string]any{"code": codeForbidden, "requires": forbidden.Requires}, forbidden.Error(), true
+	case errors.As(err, &input):
+		return map[string]any{"code": codeBadUserInput, "fields": fields(input)}, input.Error(), true
+	case errors.As(err, &overloaded):
+		return map[string]any{"code": codeOverloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
+	case errors.Is(err, account.ErrInvalidCredentials):
+		return map[string]any{"code": codeInvalidCredentials}, account.ErrInvalidCredentials.Error(), true
+	case errors.Is(err, account.ErrInvalidToken):
+		return map[string]any{"code": codeInvalidToken}, account.ErrInvalidToken.Error(), true
+	case errors.Is(err, models.ErrLastOne):
+		return map[string]any{"code": codeConflict}, models.ErrLastOne.Error(), true
+	case errors.Is(err, models.ErrEmailTaken):
+		return map[string]any{"code": codeEmailTaken}, models.ErrEmailTaken.Error(), true
+	case errors.Is(err, models.ErrNotFound):
+		return map[string]any{"code": codeNotFound}, "there is nothing with this id", true
+	case errors.Is(err, models.ErrUnavailable):
+		return map[string]any{"code": codeUnavailable, "retryAfter": unavailableRetry}, "try again shortly", true
+	}
+	return nil, "", false
+}
+
+func fields(e *account.InputError) []guard.FieldError {
+	list := make([]guard.FieldError, len(e.Fields))
+	for i, f := range e.Fields {
+		list[i] = guard.FieldError{Name: f.Name, Message: f.Message}
+	}
+	return list
+}
+
+// seconds rounds up: a client that waits this long has waited long enough.
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+
+// presenter shapes every error that leaves the server. What the table does not know is logged here, once, with
+// the request's id, and masked.
+func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
+		if request := (*gqlerror.Error)(nil); errors.As(err, &request) {
+			if requestError(request) {
+				return request
+			}
+			if name := argument(ctx, request); name != "" {
+				return badArgument(shown.Path, name)
+			}
+		}
+		var known bool
+		shown.Extensions, shown.Message, known = extensions(err)
+		if known {
+			logKnown(ctx, log, err)
+			return shown
+		}
+		id := web.RequestIDFrom(ctx)
+		log.LogAttrs(ctx, unknownLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stack(err))
+		shown.Message = "internal error"
+		shown.Extensions = map[string]any{"code": codeInternal, "requestId": id}
+		return shown
+	}
+}
+
+// requestError is about the document or the request itself, and has the shape that it leaves with. Its code
+// was set by gqlgen or by package guard; nothing else sets one.
+func requestError(e *gqlerror.Error) bool {
+	switch e.Extensions["code"] {
+	case errcode.ParseFailed, errcode.ValidationFailed, codeBadUserInput, codeUnavailable:
+		return true
+	}
+	return false
+}
+
+// argument returns the name of the argument, or of the field of an input, whose value could not be read: a
+// number that has no room in its type. gqlgen adds its name to the path of the field that is being answered.
+func argument(ctx context.Context, e *gqlerror.Error) string {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || len(e.Path) <= len(field.Path()) {
+		return ""
+	}
+	name, _ := e.Path[len(e.Path)-1].(ast.PathName)
+	return string(name)
+}
+
+func badArgument(path ast.Path, name string) *gqlerror.Error {
+	e := guard.Error(codeBadUserInput, name+" is not a value of its type", guard.FieldError{Name: name, Message: "is not a value of its type"})
+	e.Path = path
+	return e
+}
+
+// logKnown: a database that does not answer is the operator's business too.
+func logKnown(ctx context.Context, log *slog.Logger, err error) {
+	if errors.Is(err, models.ErrUnavailable) {
+		log.ErrorContext(ctx, "database unavailable", "error", err)
+	}
+}
+
+// unknownLevel: that a client hung up is no fault of anybody's.
+func unknownLevel(err error) slog.Level {
+	if errors.Is(err, context.Canceled) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
+}
+
+// panicked is what a resolver's panic becomes.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return "panic in a resolver" }
+
+func recoverPanic(_ context.Context, v any) error { return &panicked{v, debug.Stack()} }
+
+func stack(err error) slog.Attr {
+	var p *panicked
+	if !errors.As(err, &p) {
+		return slog.Attr{}
+	}
+	return slog.Group("panic", slog.Any("value", p.value), slog.String("stack", string(p.stack)))
+}

@@ -1,0 +1,86 @@
+// Package graph is GraphQL in and GraphQL out, and nothing else: the handler, the rule behind @auth, the one
+// table of errors, and resolvers of a line each that translate between the schema and package account.
+//
+// Everything under generated is written by gqlgen from schema.graphqls.
+package graph
+
+import (
+	"context"
+
+	"fieldgate/graph/generated"
+	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
+	"fieldgate/models"
+)
+
+// Resolver answers the fields of Query and Mutation.
+type Resolver struct{ Accounts *account.Service }
+
+// viewer is the person who is asking. Behind @auth there is one.
+func viewer(ctx context.Context) (*models.User, error) {
+	session, err := auth.ViewerFrom(ctx).Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return session.User, nil
+}
+
+// signIn makes the rest of the request the person's who has just signed in, and delivers the refresh token
+// the way that was asked for and no other.
+func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) *generated.AuthPayload {
+	v := auth.ViewerFrom(ctx)
+	v.SignedIn(s.Session)
+	payload := &generated.AuthPayload{
+		AccessToken: s.AccessToken, TokenType: auth.TokenType, ExpiresAt: s.ExpiresAt,
+		User: s.Session.User, Session: s.Session,
+	}
+	if delivery == generated.TokenDeliveryBody {
+		payload.RefreshToken = &s.RefreshToken
+	} else {
+		v.SetRefreshCookie(s.RefreshToken, s.Session.ExpiresAt.Sub(s.Session.LastUsedAt))
+	}
+	return payload
+}
+
+// newSignIn also ends the session that the browser was signed in with until now: its cookie is about to be
+// replaced, and nobody could end it any more.
+func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) (*generated.AuthPayload, error) {
+	if old := auth.ViewerFrom(ctx).RefreshCookie(); old != "" && delivery == generated.TokenDeliveryCookie {
+		if _, err := r.Accounts.Logout(ctx, old, nil); err != nil {
+			return nil, err
+		}
+	}
+	return signIn(ctx, s, delivery), nil
+}
+
+// signOut makes the rest of the request nobody's, and the browser forget a refresh token that it brought.
+func signOut(ctx context.Context) {
+	v := auth.ViewerFrom(ctx)
+	v.SignedOut()
+	if v.RefreshCookie() != "" {
+		v.ClearRefreshCookie()
+	}
+}
+
+// userConnection is a page as Relay's specification of connections has it.
+func userConnection(p *account.UserPage) *generated.UserConnection {
+	c := &generated.UserConnection{
+		Edges:    make([]*generated.UserEdge, len(p.Users)),
+		PageInfo: &generated.PageInfo{HasNextPage: p.More},
+	}
+	for i, u := range p.Users {
+		c.Edges[i] = &generated.UserEdge{Cursor: account.Cursor(u), Node: u}
+	}
+	if n := len(c.Edges); n > 0 {
+		c.PageInfo.EndCursor = &c.Edges[n-1].Cursor
+	}
+	return c
+}
+
+// value is what a pointer points to, and else the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

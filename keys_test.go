@@ -1,0 +1,395 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// signingKey is a private key in a file, as an operator has it.
+type signingKey struct {
+	crypto.Signer
+	file, alg string
+}
+
+// newSigningKey makes a key of each kind in another one of the forms that a file may have.
+func newSigningKey(t *testing.T, alg string) signingKey {
+	t.Helper()
+	key := signingKey{file: filepath.Join(t.TempDir(), alg+".pem"), alg: alg}
+	var file []byte
+	switch alg {
+	case "EdDSA":
+		_, stdout, stderr := fieldgate(t, nil, "", "keys", "ed25519")
+		if stderr != "" {
+			t.Fatal(stderr)
+		}
+		file = []byte(stdout)
+		block, _ := pem.Decode(file)
+		private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key.Signer = private.(ed25519.PrivateKey)
+	case "ES256":
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalECPrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key.Signer, file = private, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
+	case "RS256":
+		private, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key.Signer, file = private, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	}
+	if err := os.WriteFile(key.file, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// jws signs a header and claims, whatever they say (RFC 7515 section 5.1, RFC 7518 section 3).
+func (k signingKey) jws(t *testing.T, header, claims map[string]any) string {
+	t.Helper()
+	signed := segment(t, header) + "." + segment(t, claims)
+	sum := sha256.Sum256([]byte(signed))
+	var signature []byte
+	var err error
+	switch private := k.Signer.(type) {
+	case ed25519.PrivateKey:
+		signature = ed25519.Sign(private, []byte(signed))
+	case *ecdsa.PrivateKey:
+		r, s, e := ecdsa.Sign(rand.Reader, private, sum[:])
+		signature, err = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), e
+	case *rsa.PrivateKey:
+		signature, err = rsa.SignPKCS1v15(nil, private, crypto.SHA256, sum[:])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// publicPEM is what an attacker can make of the JWK Set.
+func (k signingKey) publicPEM(t *testing.T) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(k.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+// withPublicKeyAsSecret is a token signed by HMAC with what everybody knows, in the name of a key.
+func withPublicKeyAsSecret(t *testing.T, public []byte, kid any, claims map[string]any) string {
+	t.Helper()
+	signed := segment(t, map[string]any{"alg": "HS256", "kid": kid, "typ": "at+jwt"}) + "." + segment(t, claims)
+	mac := hmac.New(sha256.New, public)
+	mac.Write([]byte(signed))
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func segment(t *testing.T, o map[string]any) string {
+	t.Helper()
+	b, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// unpack reads a token without judging it.
+func unpack(t *testing.T, token string) (header, claims map[string]any) {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	for i, o := range []*map[string]any{&header, &claims} {
+		b, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return header, claims
+}
+
+// jwks asks for the JWK Set.
+func (b *booted) jwks(ifNoneMatch string) (a *answer, keys []map[string]string) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+"/.well-known/jwks.json", nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("If-None-Match", ifNoneMatch)
+	a = b.do(r)
+	if a.status == http.StatusNotModified {
+		return a, nil
+	}
+	var set struct{ Keys []map[string]string }
+	if err := json.Unmarshal([]byte(a.body), &set); err != nil || a.status != http.StatusOK {
+		b.t.Fatalf("%d %s: %v", a.status, a.body, err)
+	}
+	return a, set.Keys
+}
+
+// wantMe asks who the token's person is.
+func (b *booted) wantMe(p *person, when string) {
+	b.t.Helper()
+	if got := b.ask(p, `{ me { id } }`); got.at("me.id") != p.id {
+		b.t.Errorf("%s: %s", when, got.body)
+	}
+}
+
+var algorithms = []string{"EdDSA", "ES256", "RS256"}
+
+func TestServerWithPrivateKeys(t *testing.T) {
+	t.Parallel()
+	members := map[string][]string{
+		"EdDSA": {"alg", "crv", "kid", "kty", "use", "x"},
+		"ES256": {"alg", "crv", "kid", "kty", "use", "x", "y"},
+		"RS256": {"alg", "e", "kid", "kty", "n", "use"},
+	}
+	for _, alg := range algorithms {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			key := newSigningKey(t, alg)
+			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
+			p := b.newPerson("USER")
+			b.wantMe(p, "with a token of its own")
+
+			_, keys := b.jwks("")
+			header, claims := unpack(t, p.token)
+			if len(keys) != 1 || keys[0]["kid"] != header["kid"] || keys[0]["alg"] != alg || header["alg"] != alg || keys[0]["use"] != "sig" {
+				t.Fatalf("keys %v, header %v", keys, header)
+			}
+			names := []string{}
+			for name := range keys[0] {
+				names = append(names, name)
+			}
+			if slices.Sort(names); !slices.Equal(names, members[alg]) {
+				t.Errorf("members %q, want %q", names, members[alg])
+			}
+
+			forged := withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims)
+			if got := b.ask(&person{token: forged}, `{ me { id } }`); got.at("me") != nil || got.errors[0].Extensions["reason"] != "invalid" {
+				t.Errorf("HMAC with the public key: %s", got.body)
+			}
+			if _, err := os.Stat(strings.TrimPrefix(b.DatabaseURL, "sqlite://") + ".key"); err == nil {
+				t.Error("a secret was made that nobody asked for")
+			}
+		})
+	}
+}
+
+func TestJWKSIsForEverybodyToKeep(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "JWT_PRIVATE_KEY_FILES", newSigningKey(t, "EdDSA").file)
+	got, keys := b.jwks("")
+	if len(keys) != 1 {
+		t.Errorf("%d keys: the secret is in the set, or the key is not", len(keys))
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff",
+	} {
+		if got.header.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.header.Get(name), want)
+		}
+	}
+	again, _ := b.jwks(got.header.Get("ETag"))
+	if again.status != http.StatusNotModified || again.body != "" || again.header.Get("Cache-Control") != "public, max-age=300" {
+		t.Errorf("%d %q %v", again.status, again.body, again.header)
+	}
+}
+
+func TestJWKSOfASecretIsEmpty(t *testing.T) {
+	t.Parallel()
+	if got, _ := boot(t, dbtest.SQLite(t)).jwks(""); got.body != `{"keys":[]}` {
+		t.Error(got.body)
+	}
+}
+
+// Each step of a rotation is a restart on the same database. Nobody notices, but for the holder of a token whose
+// key was removed: they refresh.
+func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	oldKey, newKey := newSigningKey(t, "RS256"), newSigningKey(t, "EdDSA")
+	restart := func(files ...string) *booted {
+		return boot(t, databaseURL, "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", strings.Join(files, ","))
+	}
+	wantSet := func(b *booted, algs ...string) {
+		t.Helper()
+		_, keys := b.jwks("")
+		got := make([]string, len(keys))
+		for i, k := range keys {
+			got[i] = k["alg"]
+		}
+		if !slices.Equal(got, algs) {
+			t.Errorf("keys %q, want %q", got, algs)
+		}
+	}
+	wantSigner := func(p *person, alg string) {
+		t.Helper()
+		if header, _ := unpack(t, p.token); header["alg"] != alg {
+			t.Errorf("signed with %v, want %s", header["alg"], alg)
+		}
+	}
+
+	b := restart(oldKey.file)
+	early := b.newPerson("USER")
+	wantSigner(early, "RS256")
+
+	b = restart(oldKey.file, newKey.file)
+	wantSet(b, "RS256", "EdDSA")
+	b.wantMe(early, "with the new key announced")
+	announced := b.newPerson("USER")
+	wantSigner(announced, "RS256")
+
+	b = restart(newKey.file, oldKey.file)
+	wantSet(b, "EdDSA", "RS256")
+	b.wantMe(early, "with the new key in front")
+	b.wantMe(announced, "with the new key in front")
+	late := b.newDevice(early, false)
+	wantSigner(late.person, "EdDSA")
+	restart(oldKey.file, newKey.file).wantMe(late.person, "at a replica that has not changed the order yet")
+
+	b = restart(newKey.file)
+	wantSet(b, "EdDSA")
+	b.wantMe(late.person, "with the old key removed")
+	if got := b.ask(early, `{ me { id } }`); got.at("me") != nil || got.errors[0].Extensions["reason"] != "invalid" {
+		t.Errorf("a token whose key was removed: %s", got.body)
+	}
+	b.refreshed(late.refresh)
+}
+
+func TestFromSecretToKeyNobodyIsLoggedOut(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	key := newSigningKey(t, "ES256")
+	before := boot(t, databaseURL)
+	device := before.newDevice(before.newPerson("USER"), false)
+
+	b := boot(t, databaseURL, "JWT_PRIVATE_KEY_FILES", key.file) // beside the secret, which boot sets
+	b.wantMe(device.person, "with a token of the secret")
+	after := b.newPerson("USER")
+	if header, _ := unpack(t, after.token); header["alg"] != "ES256" {
+		t.Errorf("signed with %v", header["alg"])
+	}
+
+	b = boot(t, databaseURL, "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
+	b.wantMe(after, "with the secret removed")
+	b.refreshed(device.refresh)
+}
+
+func TestWrongKeyFileStopsTheStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	public := filepath.Join(dir, "public.pem")
+	key := newSigningKey(t, "ES256")
+	if err := os.WriteFile(public, key.publicPEM(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ name, files, want string }{
+		{"a file that there is not", filepath.Join(dir, "nowhere.pem"), "nowhere.pem"},
+		{"a folder", dir, filepath.Base(dir)},
+		{"a public key", public, `public.pem" holds a "PUBLIC KEY", expected one private key in PEM`},
+		{"a public key behind a good one", key.file + "," + public, `public.pem" holds`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := testSettings(t, dbtest.SQLite(t), &buffer{}, "JWT_PRIVATE_KEY_FILES", row.files)
+			_, err := newApp(s)
+			if err == nil || !strings.HasPrefix(err.Error(), "JWT_PRIVATE_KEY_FILES: ") || !strings.Contains(err.Error(), row.want) ||
+				!strings.Contains(err.Error(), "Hint: ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want a line that says %s", err, row.want)
+			}
+		})
+	}
+}
+
+// Another service, in another language, with a JOSE library of other people, and nothing but the JWK Set.
+func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
+	t.Parallel()
+	verify := installVerifier(t)
+	for _, alg := range algorithms {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			key := newSigningKey(t, alg)
+			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file, "JWT_AUDIENCE", "orders")
+			p := b.newPerson("STAFF")
+			p = b.newDevice(p, false).person // whose token has the role
+			header, claims := unpack(t, p.token)
+			parts := strings.Split(p.token, ".")
+			changed := func(o map[string]any, name string, value any) map[string]any {
+				c := map[string]any{}
+				for n, v := range o {
+					c[n] = v
+				}
+				c[name] = value
+				return c
+			}
+			b.clock.advance(-time.Hour)
+			expired := b.newDevice(p, false).token
+
+			for _, row := range []struct {
+				name, issuer, audience, token string
+				refused                       string // contained in what it says; empty: it prints the claims
+			}{
+				{"good", b.JWTIssuer, "orders", p.token, ""},
+				{"good, made again by the test", b.JWTIssuer, "orders", key.jws(t, header, claims), ""},
+				{"with another role", b.JWTIssuer, "orders", parts[0] + "." + segment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
+				{"expired", b.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
+				{"for another audience", b.JWTIssuer, "invoices", p.token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of another issuer", "https://id.example.com", "orders", p.token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of another type", b.JWTIssuer, "orders", key.jws(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of a key that is not in the set", b.JWTIssuer, "orders", key.jws(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
+				{"HS256 with the public key", b.JWTIssuer, "orders", withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{"without a signature", b.JWTIssuer, "orders", segment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
+			} {
+				stdout, err := verify(b.url+"/.well-known/jwks.json", row.issuer, row.audience, row.token)
+				if row.refused != "" {
+					if err == nil || !strings.Contains(err.Error(), row.refused) {
+						t.Errorf("%s: %s%v, want %s", row.name, stdout, err, row.refused)
+					}
+					continue
+				}
+				var got map[string]any
+				if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || got["sub"] != p.id || got["role"] != "STAFF" {
+					t.Errorf("%s: %s%v", row.name, stdout, err)
+				}
+			}
+		})
+	}
+	t.Run("a secret's token is not for others", func(t *testing.T) {
+		t.Parallel()
+		b := boot(t, dbtest.SQLite(t))
+		_, err := verify(b.url+"/.well-known/jwks.json", b.JWTIssuer, b.JWTAudience, b.newPerson("USER").token)
+		if err == nil || !strings.Contains(err.Error(), "ERR_JOSE_ALG_NOT_ALLOWED") {
+			t.Error(err)
+		}
+	})
+}

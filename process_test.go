@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// asServer is set in the environment of a test binary that is to be the server itself.
+const asServer = "FIELDGATE_TEST_AS_SERVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		main()
+	}
+	dbtest.Main(m)
+}
+
+// startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can
+// only ask.
+func startProcess(t *testing.T, databaseURL string) (b *booted, p *os.Process) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Dir = t.TempDir() // where there is no .env
+	cmd.Env = append(os.Environ(), asServer+"=1", "ADDR=127.0.0.1:0", "LOG_FORMAT=json", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended already
+		_ = cmd.Wait()
+	})
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		var line struct{ Msg, Listen string }
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("%v in %s", err, lines.Text())
+		}
+		if line.Msg == "serving" {
+			go func() { // so that the pipe does not fill up
+				for lines.Scan() {
+				}
+			}()
+			return &booted{t: t, url: "http://" + line.Listen}, cmd.Process
+		}
+	}
+	t.Fatal("the server did not start")
+	return nil, nil
+}
+
+func kill(t *testing.T, p *os.Process) {
+	t.Helper()
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was answered is there after a kill -9 right behind the answer.
+func TestAnsweredChangesSurviveAKill(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		const register = `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "` + goodPassword + `", delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`
+		const login = `mutation($p: String!) { login(input: {email: "ada@example.com", password: $p}) { user { id } } }`
+		b, process := startProcess(t, databaseURL)
+		got := b.ask(nil, register).must()
+		ada := &person{id: got.text("register.user.id"), email: "ada@example.com", password: goodPassword, token: got.text("register.accessToken")}
+		kill(t, process)
+
+		b, process = startProcess(t, databaseURL)
+		if !b.signedIn(ada) {
+			t.Fatal("the registration is lost")
+		}
+		family := b.newDevice(ada, false)
+		newest := b.refreshed(b.refreshed(family.refresh))
+		wantCodes(t, b.ask(nil, refreshInBody, "t", family.refresh), "refresh INVALID_TOKEN")
+		kill(t, process)
+
+		b, process = startProcess(t, databaseURL)
+		if b.signedIn(family.person) {
+			t.Error("the family's end is lost")
+		}
+		wantCodes(t, b.ask(nil, refreshInBody, "t", newest), "refresh INVALID_TOKEN")
+		other := b.newDevice(ada, false)
+		b.ask(ada, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another good password"}) }`, "c", goodPassword).must()
+		kill(t, process)
+
+		b, _ = startProcess(t, databaseURL)
+		if b.signedIn(other.person) || !b.signedIn(ada) {
+			t.Error("the end of the other sessions is lost, or more than that has ended")
+		}
+		if codes := b.ask(nil, login, "p", goodPassword).codes(); !slices.Equal(codes, []string{"login INVALID_CREDENTIALS"}) {
+			t.Errorf("the old password: %q", codes)
+		}
+		b.ask(nil, login, "p", "another good password").must()
+	})
+}
+
+// A server that is told to stop ends with the status 0.
+func TestProcessEndsWhenToldTo(t *testing.T) {
+	t.Parallel()
+	_, p := startProcess(t, dbtest.SQLite(t))
+	if err := p.Signal(os.Interrupt); err != nil {
+		dbtest.LeftOut(t, "a signal to another process", "not on this system: "+err.Error())
+	}
+	state, err := p.Wait()
+	if err != nil || state.ExitCode() != 0 {
+		t.Errorf("%v, %v", state, err)
+	}
+}

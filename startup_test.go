@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/internal/dbtest"
+)
+
+// A schema whose rules have gaps stops the server, with the name of the field and what to write.
+func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
+	t.Parallel()
+	schema, err := os.ReadFile("schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ name, old, new, want string }{
+		{"a rule removed", "me: User @auth", "me: User", "Query.me"},
+		{"a rule doubled", "me: User @auth", "me: User @auth @auth", "auth"},
+		{"both rules", "me: User @auth", "me: User @auth @public", "Query.me"},
+		{"a gated field that cannot be null", "me: User @auth", "me: User! @auth", "Query.me"},
+		{"a rule on an interface", `"A person's account."`, `interface Named { name: String! @auth } "A person's account."`, "Named.name"},
+		{"a mutation without a rule", "): AuthPayload! @public\n\n  \"\"\"", "): AuthPayload!\n\n  \"\"\"", "Mutation.register"},
+		{"an owner where there is none", "me: User @auth", "me: User @auth(orOwner: true)", "Query.me"},
+		{"roles in a circle", "registers.\"\n  USER\n", "registers.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			changed := strings.Replace(string(schema), row.old, row.new, 1)
+			if changed == string(schema) {
+				t.Fatalf("the schema has no %q any more", row.old)
+			}
+			parsed, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: changed})
+			if err == nil {
+				s := testSettings(t, dbtest.SQLite(t), io.Discard)
+				s.schema = parsed
+				_, err = newApp(s)
+			}
+			if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "schema.graphqls:") {
+				t.Errorf("got %v, want an error that names %s and its line", err, row.want)
+			}
+		})
+	}
+}
+
+// fieldgate runs a command in a folder of its own, as a shell would.
+func fieldgate(t *testing.T, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return fieldgateContext(t.Context(), env, stdin, args...)
+}
+
+func fieldgateContext(ctx context.Context, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(ctx, console{
+		args:   append([]string{"fieldgate"}, args...),
+		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		stdin:  strings.NewReader(stdin), stdout: &out, stderr: &errs,
+	})
+	return status, out.String(), errs.String()
+}
+
+// A configuration that is wrong stops the start with a line that names the variable, and no stack trace.
+func TestWrongConfigurationNamesItsVariable(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, variable, value string
+		also                  map[string]string
+	}{
+		{"an environment that there is not", "ENV", "prod", nil},
+		{"a port that is none", "PORT", "http", nil},
+		{"an address that is none", "ADDR", "nowhere", nil},
+		{"another database", "DATABASE_URL", "postgres://localhost/x", nil},
+		{"a database without a name", "DATABASE_URL", "mysql://root@localhost", nil},
+		{"a short secret", "JWT_SECRET", "too short", nil},
+		{"a key file that there is not", "JWT_PRIVATE_KEY_FILES", "nowhere.pem", nil},
+		{"a key file without a key", "JWT_PRIVATE_KEY_FILES", "go.mod", nil},
+		{"longer than a logout may take", "SESSION_RECHECK", "1h", nil},
+		{"every origin", "CORS_ORIGINS", "*", nil},
+		{"a life without a unit", "ACCESS_TOKEN_TTL", "900", nil},
+		{"a life above an hour", "ACCESS_TOKEN_TTL", "2h", nil},
+		{"a negative life", "REFRESH_TOKEN_TTL", "-1h", nil},
+		{"a cost above what is bearable", "BCRYPT_COST", "31", nil},
+		{"a cost that protects nobody", "BCRYPT_COST", "4", nil},
+		{"a length that is none", "PASSWORD_MIN_LENGTH", "long", nil},
+		{"an address with a path", "PUBLIC_URL", "https://example.com/api", nil},
+		{"an unknown SameSite", "COOKIE_SAMESITE", "loose", nil},
+		{"neither true nor false", "INTROSPECTION", "maybe", nil},
+		{"neither true nor false", "PLAYGROUND", "maybe", nil},
+		{"a format that there is not", "LOG_FORMAT", "xml", nil},
+		{"a level that there is not", "LOG_LEVEL", "loud", nil},
+		{"production without a key", "JWT_SECRET", "", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
+		{"production with a placeholder", "JWT_SECRET", "changemechangemechangemechangeme", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
+		{"production over http", "PUBLIC_URL", "http://a.example", map[string]string{"ENV": "production", "JWT_SECRET": testSecret, "DATABASE_URL": "sqlite://x.db"}},
+		{"production with the default database", "DATABASE_URL", "", map[string]string{"ENV": "production", "JWT_SECRET": testSecret, "PUBLIC_URL": "https://a.example"}},
+	} {
+		t.Run(row.variable+" "+row.name, func(t *testing.T) {
+			t.Parallel()
+			env := map[string]string{row.variable: row.value}
+			for k, v := range row.also {
+				env[k] = v
+			}
+			status, stdout, stderr := fieldgate(t, env, "")
+			if status != 1 || stdout != "" {
+				t.Errorf("status %d, stdout %q", status, stdout)
+			}
+			if !strings.Contains(stderr, row.variable) || !strings.Contains(stderr, "int:") || strings.Contains(stderr, "goroutine") {
+				t.Errorf("no variable, no hint or a stack trace:\n%s", stderr)
+			}
+			if row.variable == "JWT_SECRET" && row.value != "" && strings.Contains(stderr, row.value) {
+				t.Errorf("the secret is shown:\n%s", stderr)
+			}
+		})
+	}
+}
+
+// Without a secret a development server makes a key, keeps it for its owner only, and is itself again after a
+// restart.
+func TestDevelopmentKeyIsKept(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	first := boot(t, databaseURL, "JWT_SECRET", "")
+	p := first.newPerson("USER")
+	second := boot(t, databaseURL, "JWT_SECRET", "")
+	if got := second.ask(p, `{ me { id } }`).must().at("me.id"); got != p.id {
+		t.Errorf("got %v", got)
+	}
+	info, err := os.Stat(strings.TrimPrefix(databaseURL, "sqlite://") + ".key")
+	if err != nil || info.Mode().Perm()&0o077 != 0 && filepath.Separator == '/' {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+func TestServeUntilToldToStop(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.serve(ctx, l) }()
+	b.url = "http://" + l.Addr().String()
+	if status, body := b.get("/readyz"); status != http.StatusOK {
+		t.Errorf("%d %s", status, body)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := b.ready(t.Context()); err == nil {
+		t.Error("ready although it has stopped")
+	}
+}
+
+// get asks for a page.
+func (b *booted) get(path string) (status int, body string) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	a := b.do(r)
+	return a.status, a.body
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	sqlite := func() string { return dbtest.SQLite(t) }
+	development := boot(t, sqlite())
+	production := boot(t, sqlite(), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	noDatabase := boot(t, sqlite())
+	if err := noDatabase.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name   string
+		b      *booted
+		path   string
+		status int
+		body   string
+	}{
+		{"it is alive", development, "/healthz", 200, "ok\n"},
+		{"it is ready", development, "/readyz", 200, "ready\n"},
+		{"it is alive without a database", noDatabase, "/healthz", 200, "ok\n"},
+		{"it is not ready without a database, and says no more", noDatabase, "/readyz", 503, "not ready\n"},
+		{"the playground in development", development, "/", 200, "<!DOCTYPE html>"},
+		{"no playground in production", production, "/", 404, ""},
+		{"nothing else", development, "/fieldgate.db", 404, ""},
+		{"the API takes no GET", development, "/graphql?query={__typename}", 405, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if status, body := row.b.get(row.path); status != row.status || !strings.Contains(body, row.body) {
+				t.Errorf("%d %q, want %d %q", status, body, row.status, row.body)
+			}
+		})
+	}
+}
+
+func TestIntrospectionIsOffInProduction(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	for _, query := range []string{
+		`{ __schema { types { name } } }`, `{ __type(name: "User") { name } }`, `{ ...F } fragment F on Query { x: __schema { queryType { name } } }`,
+		`{ mee { id } }`, `{ me { idd } }`, `mutation { login(inputt: 1) { tokenType } }`, `query($x: RegisterInputt) { __typename }`,
+		`mutation { login(input: {emaill: "x", password: "x"}) { tokenType } }`, `{ users(role: STAF) { edges { cursor } } }`, `{ me }`,
+	} {
+		got := b.ask(nil, query)
+		if len(got.errors) == 0 || got.data != nil || strings.Contains(got.body, "Did you mean") || strings.Contains(got.body, "queryType") {
+			t.Errorf("%s: %s", query, got.body)
+		}
+		for _, e := range got.errors {
+			if e.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" {
+				t.Errorf("%s: %s", query, got.body)
+			}
+		}
+	}
+	b.ask(nil, `{ __typename }`).must()
+}
