@@ -19,18 +19,36 @@ import (
 
 // calls is every method that asks the database.
 var calls = map[string]func(context.Context, *Store) error{
-	"Ping":                func(ctx context.Context, s *Store) error { return s.Ping(ctx) },
-	"Migrate":             func(ctx context.Context, s *Store) error { return second(s.Migrate(ctx)) },
-	"Migrations":          func(ctx context.Context, s *Store) error { return second(s.Migrations(ctx)) },
-	"CreateUser":          func(ctx context.Context, s *Store) error { return s.CreateUser(ctx, newUser(newID())) },
-	"UserByID":            func(ctx context.Context, s *Store) error { return second(s.UserByID(ctx, "1")) },
-	"UserByEmailKey":      func(ctx context.Context, s *Store) error { return second(s.UserByEmailKey(ctx, "1")) },
-	"SetName":             func(ctx context.Context, s *Store) error { return s.SetName(ctx, "1", "a", "a") },
-	"SetRole":             func(ctx context.Context, s *Store) error { return s.SetRole(ctx, "1", "USER") },
-	"ReplacePasswordHash": func(ctx context.Context, s *Store) error { return s.ReplacePasswordHash(ctx, "1", "a", "b") },
-	"Users":               func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{})) },
-	"CreateSession":       func(ctx context.Context, s *Store) error { return s.CreateSession(ctx, newSession(newUser("1"))) },
-	"SessionWithUser":     func(ctx context.Context, s *Store) error { return second(s.SessionWithUser(ctx, "1")) },
+	"Ping":                 func(ctx context.Context, s *Store) error { return s.Ping(ctx) },
+	"Migrate":              func(ctx context.Context, s *Store) error { return second(s.Migrate(ctx)) },
+	"Migrations":           func(ctx context.Context, s *Store) error { return second(s.Migrations(ctx)) },
+	"CreateUser":           func(ctx context.Context, s *Store) error { return s.CreateUser(ctx, newUser(newID())) },
+	"UserByID":             func(ctx context.Context, s *Store) error { return second(s.UserByID(ctx, "1")) },
+	"UserByEmailKey":       func(ctx context.Context, s *Store) error { return second(s.UserByEmailKey(ctx, "1")) },
+	"SetName":              func(ctx context.Context, s *Store) error { return s.SetName(ctx, "1", "a", "a") },
+	"SetRole":              func(ctx context.Context, s *Store) error { return s.SetRole(ctx, "1", "USER") },
+	"ReplacePasswordHash":  func(ctx context.Context, s *Store) error { return s.ReplacePasswordHash(ctx, "1", "a", "b") },
+	"Users":                func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{})) },
+	"CreateSession":        func(ctx context.Context, s *Store) error { return s.CreateSession(ctx, newSession(newUser("1"))) },
+	"SessionWithUser":      func(ctx context.Context, s *Store) error { return second(s.SessionWithUser(ctx, "1")) },
+	"SessionByRefreshHash": func(ctx context.Context, s *Store) error { return second(s.SessionByRefreshHash(ctx, []byte("1"))) },
+	"SessionByParentHash":  func(ctx context.Context, s *Store) error { return second(s.SessionByParentHash(ctx, []byte("1"))) },
+	"SessionBySpentHash":   func(ctx context.Context, s *Store) error { return second(s.SessionBySpentHash(ctx, []byte("1"))) },
+	"Rotate": func(ctx context.Context, s *Store) error {
+		return s.Rotate(ctx, newSession(newUser("1")), Rotation{RefreshHash: []byte("1"), At: s.Now(), ExpiresAt: s.Now()})
+	},
+	"Sessions":    func(ctx context.Context, s *Store) error { return second(s.Sessions(ctx, newUser("1"), s.Now())) },
+	"EndSession":  func(ctx context.Context, s *Store) error { return s.EndSession(ctx, "1", "1") },
+	"EndSessions": func(ctx context.Context, s *Store) error { return second(s.EndSessions(ctx, "1", s.Now())) },
+	"ChangePassword": func(ctx context.Context, s *Store) error {
+		return s.ChangePassword(ctx, newUser("1"), "a", newSession(newUser("1")), s.Now())
+	},
+	"Disable": func(ctx context.Context, s *Store) error { return s.Disable(ctx, "1", s.Now()) },
+	"Enable":  func(ctx context.Context, s *Store) error { return s.Enable(ctx, "1") },
+	"Keeping": func(ctx context.Context, s *Store) error {
+		return s.Keeping(ctx, []string{"ADMIN"}, func(*Store) error { return nil })
+	},
+	"Sweep": func(ctx context.Context, s *Store) error { return second(s.Sweep(ctx, s.Now())) },
 	"Transaction": func(ctx context.Context, s *Store) error {
 		return s.Transaction(ctx, func(*Store) error { return nil })
 	},
