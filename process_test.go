@@ -22,8 +22,8 @@ func TestMain(m *testing.M) {
 }
 
 // startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can
-// only ask.
-func startProcess(t *testing.T, databaseURL string) (b *booted, p *os.Process) {
+// only ask. env is NAME=VALUE.
+func startProcess(t testing.TB, databaseURL string, env ...string) (b *booted, p *os.Process) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -32,6 +32,7 @@ func startProcess(t *testing.T, databaseURL string) (b *booted, p *os.Process) {
 	cmd := exec.Command(exe)
 	cmd.Dir = t.TempDir() // where there is no .env
 	cmd.Env = append(os.Environ(), asServer+"=1", "ADDR=127.0.0.1:0", "LOG_FORMAT=json", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
+	cmd.Env = append(cmd.Env, env...) // of a variable that is there twice, the last counts
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

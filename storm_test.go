@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"fieldgate/internal/dbtest"
+)
+
+// me while 64 connections guess passwords, beside me while nothing else happens, in one run; and how many of
+// the guesses were answered that all processors together could hash.
+//
+//	go test -run '^$' -bench Storm -benchtime 1x .
+func BenchmarkStorm(b *testing.B) {
+	const (
+		connections = 64
+		lasts       = 10 * time.Second
+	)
+	server, _ := startProcess(b, dbtest.SQLite(b), "BCRYPT_COST=12", "LIMITS=off")
+	p := server.newPerson("USER")
+	for b.Loop() {
+		idle := latencies(b, server, p, lasts/2)
+		capacity := hashesPerSecond(b, lasts/2)
+
+		storm, stop := context.WithCancel(b.Context())
+		var guesses atomic.Int64
+		var wg sync.WaitGroup
+		for range connections {
+			wg.Go(func() {
+				for storm.Err() == nil {
+					got := server.ask(nil, `mutation($e: String!) { login(input: {email: $e, password: "a wrong guess"}) { tokenType } }`, "e", p.email)
+					if codes := got.codes(); len(codes) == 1 && codes[0] == "login INVALID_CREDENTIALS" {
+						guesses.Add(1)
+					}
+				}
+			})
+		}
+		latencies(b, server, p, time.Second) // until the queue is full
+		before := guesses.Load()
+		stormy := latencies(b, server, p, lasts)
+		answered := float64(guesses.Load()-before) / lasts.Seconds()
+		stop()
+		wg.Wait()
+
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(quantile(stormy, 0.5)/quantile(idle, 0.5), "p50-of-idle")
+		b.ReportMetric(quantile(stormy, 0.99)/quantile(idle, 0.99), "p99-of-idle")
+		b.ReportMetric(answered/capacity, "of-all-hashes")
+	}
+}
+
+// latencies are those of me over one connection, one after the other. Each must be answered.
+func latencies(b *testing.B, server *booted, p *person, lasts time.Duration) (list []time.Duration) {
+	b.Helper()
+	ask := post(b, server.url+"/graphql", p.token, `{"query":"{ me { id } }"}`)
+	for end := time.Now().Add(lasts); time.Now().Before(end); {
+		begin := time.Now()
+		ask()
+		list = append(list, time.Since(begin))
+	}
+	return list
+}
+
+func quantile(list []time.Duration, q float64) float64 {
+	slices.Sort(list)
+	return list[int(float64(len(list)-1)*q)].Seconds()
+}
+
+// hashesPerSecond is what all processors do if they do nothing else.
+func hashesPerSecond(b *testing.B, lasts time.Duration) float64 {
+	b.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(goodPassword), 12)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for time.Since(begin) < lasts {
+				_ = bcrypt.CompareHashAndPassword(hash, []byte("a wrong guess")) // it is wrong
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(begin).Seconds()
+}
