@@ -69,6 +69,9 @@ func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string
 	for i := 0; i < len(env); i += 2 {
 		vars[env[i]] = env[i+1]
 	}
+	if vars["LIMITS"] == "" && vars["ENV"] != "production" {
+		vars["LIMITS"] = "off" // the tests of limits turn them on
+	}
 	cfg, err := config.Load(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
@@ -80,11 +83,22 @@ func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string
 	return settings{Config: cfg, log: slog.New(web.LogHandler(handler))}
 }
 
-// clock is real time plus what a test added.
-type clock struct{ ahead atomic.Int64 }
+// clock is real time, until it is stopped, plus what a test added.
+type clock struct {
+	ahead   atomic.Int64
+	stopped atomic.Pointer[time.Time]
+}
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) now() time.Time {
+	now := c.stopped.Load()
+	if now == nil {
+		now = new(time.Now())
+	}
+	return now.Add(time.Duration(c.ahead.Load()))
+}
+
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+func (c *clock) stop()                   { c.stopped.Store(new(time.Now())) }
 
 // buffer is a log that many goroutines write.
 type buffer struct {
@@ -102,6 +116,19 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// logged are the records in the log; a line that is not one record fails the test.
+func (b *booted) logged() (records []map[string]any) {
+	b.t.Helper()
+	for line := range strings.Lines(b.log.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "\n") {
+			b.t.Fatalf("a line of the log is no record: %v in %q", err, line)
+		}
+		records = append(records, record)
+	}
+	return records
 }
 
 // person is somebody with an account, signed in. The nil person is anonymous.

@@ -21,7 +21,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/playground"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/graph"
@@ -154,8 +153,10 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
 	api := web.Chain(
-		graph.NewHandler(graph.Config{Accounts: a.accounts, Policy: a.policy, Log: a.log, Introspection: a.Introspection}),
-		web.NoStore,
+		graph.NewHandler(graph.Config{
+			Accounts: a.accounts, Policy: a.policy, Store: a.store, Log: a.log,
+			Introspection: a.Introspection, LimitsOff: a.LimitsOff,
+		}),
 		crossOrigin,
 		web.MaxBytes(maxBody),
 		auth.Middleware(tokens, sessions, auth.RefreshCookie{Secure: a.CookieSecure(), SameSite: a.CookieSameSite}),
@@ -166,9 +167,10 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(a.ready, a.log))
 	if a.Playground {
-		mux.Handle("GET /{$}", playground.Handler("Fieldgate", "/graphql"))
+		mux.Handle("GET /{$}", playgroundPage())
 	}
-	return web.Chain(mux, web.RequestID, web.Log(a.log), web.Recover(a.log), web.SecurityHeaders), nil
+	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
+		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
 }
 
 // maxBody is the largest request, in bytes.

@@ -30,7 +30,8 @@ func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
 		{"both rules", "me: User @auth", "me: User @auth @public", "Query.me"},
 		{"a gated field that cannot be null", "me: User @auth", "me: User! @auth", "Query.me"},
 		{"a rule on an interface", `"A person's account."`, `interface Named { name: String! @auth } "A person's account."`, "Named.name"},
-		{"a mutation without a rule", "): AuthPayload! @public\n\n  \"\"\"", "): AuthPayload!\n\n  \"\"\"", "Mutation.register"},
+		{"a mutation without a rule", "): AuthPayload! @public @credential", "): AuthPayload! @credential", "Mutation.register"},
+		{"a limit of nothing", `@limit(by: ADDRESS, count: 30, window: "15m")`, `@limit(by: ADDRESS, count: 0, window: "15m")`, "Mutation.login"},
 		{"an owner where there is none", "me: User @auth", "me: User @auth(orOwner: true)", "Query.me"},
 		{"roles in a circle", "registers.\"\n  USER\n", "registers.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
 	} {
@@ -85,6 +86,7 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 		{"a key file without a key", "JWT_PRIVATE_KEY_FILES", "go.mod", nil},
 		{"longer than a logout may take", "SESSION_RECHECK", "1h", nil},
 		{"every origin", "CORS_ORIGINS", "*", nil},
+		{"every address", "TRUSTED_PROXIES", "0.0.0.0/0", nil},
 		{"a life without a unit", "ACCESS_TOKEN_TTL", "900", nil},
 		{"a life above an hour", "ACCESS_TOKEN_TTL", "2h", nil},
 		{"a negative life", "REFRESH_TOKEN_TTL", "-1h", nil},

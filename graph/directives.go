@@ -18,15 +18,15 @@ type Forbidden struct{ Requires string }
 func (e *Forbidden) Error() string { return "this takes the role " + e.Requires }
 
 // authDirective judges a field under @auth before its resolver runs. The role is the one that the person has
-// in the database now, whatever the token says.
-func authDirective(p *policy.Policy) func(context.Context, any, graphql.Resolver, string, bool) (any, error) {
+// in the database now, whatever the token says. What it denies is not counted by the field's limits.
+func authDirective(p *policy.Policy, l *limits) func(context.Context, any, graphql.Resolver, string, bool) (any, error) {
 	return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool) (any, error) {
 		session, err := auth.ViewerFrom(ctx).Session(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if p.Includes(session.User.Role, role) || orOwner && owns(session.UserID, obj) {
-			return next(ctx)
+			return l.run(ctx, next)
 		}
 		return nil, &Forbidden{Requires: role}
 	}

@@ -33,6 +33,8 @@ const (
 	codeUnavailable        = "UNAVAILABLE"
 	codeNotFound           = "NOT_FOUND"
 	codeConflict           = "CONFLICT"
+	codeRateLimited        = "RATE_LIMITED"
+	codeTooComplex         = "QUERY_TOO_COMPLEX"
 	codeInternal           = "INTERNAL"
 )
 
@@ -47,6 +49,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		forbidden       *Forbidden
 		input           *account.InputError
 		overloaded      *account.Overloaded
+		limited         *models.LimitReached
 	)
 	switch {
 	case errors.As(err, &unauthenticated):
@@ -55,6 +58,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": codeForbidden, "requires": forbidden.Requires}, forbidden.Error(), true
 	case errors.As(err, &input):
 		return map[string]any{"code": codeBadUserInput, "fields": fields(input)}, input.Error(), true
+	case errors.As(err, &limited):
+		return map[string]any{"code": codeRateLimited, "retryAfter": seconds(limited.Wait)}, limited.Error(), true
 	case errors.As(err, &overloaded):
 		return map[string]any{"code": codeOverloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
 	case errors.Is(err, account.ErrInvalidCredentials):
@@ -115,7 +120,7 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 // was set by gqlgen or by package guard; nothing else sets one.
 func requestError(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
-	case errcode.ParseFailed, errcode.ValidationFailed, codeBadUserInput, codeUnavailable:
+	case errcode.ParseFailed, errcode.ValidationFailed, codeTooComplex, codeBadUserInput, codeUnavailable:
 		return true
 	}
 	return false
@@ -138,11 +143,30 @@ func badArgument(path ast.Path, name string) *gqlerror.Error {
 	return e
 }
 
-// logKnown: a database that does not answer is the operator's business too.
+// logKnown: a database that does not answer is the operator's business too, and so is who asks for what they may
+// not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
+// every client does every day.
 func logKnown(ctx context.Context, log *slog.Logger, err error) {
-	if errors.Is(err, models.ErrUnavailable) {
+	var (
+		unauthenticated *auth.Unauthenticated
+		forbidden       *Forbidden
+	)
+	switch {
+	case errors.Is(err, models.ErrUnavailable):
 		log.ErrorContext(ctx, "database unavailable", "error", err)
+	case errors.As(err, &forbidden):
+		denied(ctx, log, slog.LevelInfo, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
+	case errors.As(err, &unauthenticated):
+		denied(ctx, log, slog.LevelDebug, slog.String("reason", string(unauthenticated.Reason)))
 	}
+}
+
+// denied names the field as the schema does; the path would be what the client calls it.
+func denied(ctx context.Context, log *slog.Logger, level slog.Level, why ...slog.Attr) {
+	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Field != nil {
+		why = append(why, slog.String("field", field.Object+"."+field.Field.Name))
+	}
+	log.LogAttrs(ctx, level, account.EventDenied, append(why, slog.String("ip", auth.ViewerFrom(ctx).Client().IP))...)
 }
 
 // unknownLevel: that a client hung up is no fault of anybody's.

@@ -12,11 +12,8 @@ import (
 	"fieldgate/internal/account"
 	"fieldgate/internal/guard"
 	"fieldgate/internal/policy"
+	"fieldgate/models"
 )
-
-// maxTokens bounds a document before it is parsed: the parser goes as deep as the document does, and a stack
-// that overflows ends the program.
-const maxTokens = 2000
 
 // Schema is the schema that the server was generated from, with all its directives.
 func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
@@ -25,19 +22,24 @@ func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Confi
 type Config struct {
 	Accounts      *account.Service
 	Policy        *policy.Policy
+	Store         *models.Store // counts what is limited
 	Log           *slog.Logger
 	Introspection bool
+	LimitsOff     bool // nothing is limited
 }
 
 // NewHandler serves the API. It expects auth.Middleware in front of it.
 func NewHandler(c Config) http.Handler {
+	limits := &limits{policy: c.Policy, store: c.Store, log: c.Log, off: c.LimitsOff}
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
 		Resolvers:  &Resolver{Accounts: c.Accounts},
-		Directives: generated.DirectiveRoot{Auth: authDirective(c.Policy)},
+		Directives: generated.DirectiveRoot{Auth: authDirective(c.Policy, limits), Public: publicDirective(limits)},
 	}))
+	documents := guard.NewDocumentCache()
 	srv.AddTransport(guard.POST{})
-	srv.SetParserTokenLimit(maxTokens)
-	srv.SetQueryCache(guard.NewDocumentCache())
+	srv.Use(&guard.Documents{Cache: documents})
+	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
+	srv.SetQueryCache(documents)
 	srv.SetErrorPresenter(presenter(c.Log))
 	srv.SetRecoverFunc(recoverPanic)
 	srv.SetValidationRulesFn(guard.ValidationRules(c.Introspection))

@@ -17,10 +17,12 @@ import (
 )
 
 // rows are the types that have a table. A new one is entered here and in indexes.
-var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}}
+var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}, &Limit{}}
 
 // indexes are the ones that the queries need: table, columns, and whether they are unique.
 var indexes = []string{
+	"limits(id) unique",
+	"limits(until)",
 	"sessions(expires_at)",
 	"sessions(id) unique",
 	"sessions(parent_hash) unique",

@@ -9,10 +9,10 @@ import (
 // and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes sessions whose time was up and spent tokens that say nothing any more, in small batches with
-// others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
+// Sweep deletes sessions whose time was up, and spent tokens and limits that say nothing any more, in small batches
+// with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -27,26 +27,38 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) 
 	return rows, nil
 }
 
+// What is true of a row that says nothing any more.
+const (
+	isOver      = "expires_at <= ?"
+	limitIsOver = "until <= ?"
+)
+
 func (s *Store) sweepSessions(ctx context.Context, now time.Time) (int, error) {
 	var ids []string
-	err := s.conn(ctx).Model(&Session{}).Where("expires_at <= ?", now).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &Session{}, "id", ids, now, err)
+	err := s.conn(ctx).Model(&Session{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Session{}, "id", ids, isOver, now, err)
 }
 
 func (s *Store) sweepSpentTokens(ctx context.Context, now time.Time) (int, error) {
 	var hashes [][]byte
-	err := s.conn(ctx).Model(&SpentToken{}).Where("expires_at <= ?", now).Limit(sweepBatch).Pluck("hash", &hashes).Error
-	return sweepBatchOf(ctx, s, &SpentToken{}, "hash", hashes, now, err)
+	err := s.conn(ctx).Model(&SpentToken{}).Where(isOver, now).Limit(sweepBatch).Pluck("hash", &hashes).Error
+	return sweepBatchOf(ctx, s, &SpentToken{}, "hash", hashes, isOver, now, err)
+}
+
+func (s *Store) sweepLimits(ctx context.Context, now time.Time) (int, error) {
+	var ids [][]byte
+	err := s.conn(ctx).Model(&Limit{}).Where(limitIsOver, now.UnixMicro()).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Limit{}, "id", ids, limitIsOver, now.UnixMicro(), err)
 }
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked
 // again, since a session may have been refreshed meanwhile.
-func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, now time.Time, err error) (int, error) {
+func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error) {
 	if err != nil || len(keys) == 0 {
 		return 0, s.translate(ctx, err)
 	}
 	err = s.Transaction(ctx, func(tx *Store) error {
-		return tx.translate(ctx, tx.conn(ctx).Where(key+" IN ? AND expires_at <= ?", keys, now).Delete(row).Error)
+		return tx.translate(ctx, tx.conn(ctx).Where(key+" IN ? AND "+over, keys, now).Delete(row).Error)
 	})
 	return len(keys), err
 }

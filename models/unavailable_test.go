@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/limit"
 )
 
 // calls is every method that asks the database.
@@ -48,7 +49,10 @@ var calls = map[string]func(context.Context, *Store) error{
 	"Keeping": func(ctx context.Context, s *Store) error {
 		return s.Keeping(ctx, []string{"ADMIN"}, func(*Store) error { return nil })
 	},
-	"Sweep": func(ctx context.Context, s *Store) error { return second(s.Sweep(ctx, s.Now())) },
+	"Sweep":    func(ctx context.Context, s *Store) error { return second(s.Sweep(ctx, s.Now())) },
+	"Take":     func(ctx context.Context, s *Store) error { return second(s.Take(ctx, []Slot{fiveAMinute("a")})) },
+	"Give":     func(ctx context.Context, s *Store) error { return s.Give(ctx, []Slot{fiveAMinute("a")}) },
+	"Remember": func(ctx context.Context, s *Store) error { return s.Remember(ctx, limit.Key("a"), moment) },
 	"Transaction": func(ctx context.Context, s *Store) error {
 		return s.Transaction(ctx, func(*Store) error { return nil })
 	},

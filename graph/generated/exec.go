@@ -35,7 +35,8 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
-	Auth func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool) (res any, err error)
+	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool) (res any, err error)
+	Public func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
 type ComplexityRoot struct {
@@ -176,6 +177,8 @@ var sources = []*ast.Source{
 #   @auth(role: …)                 the person must be signed in and have this role, or one that includes it
 #   @auth(role: …, orOwner: true)  …or the object must be their own
 #   @public                        anybody may use it, signed in or not
+#   @credential                    besides: it takes a password or a token, so it can be used once an operation
+#   @limit(by: …, count: …, …)     besides: so many executions per window, each alias counted for itself
 #
 # Every field of Query and Mutation carries exactly one of them, or the server does not start. A field
 # under @auth is nullable: denied, it is null with one error, and its siblings are answered.
@@ -195,6 +198,46 @@ directive @auth(
 
 "Anybody may use this field of Query or Mutation, signed in or not."
 directive @public on FIELD_DEFINITION
+
+"""
+Takes a password or a token. An operation has one such field at most, wherever it stands and under whatever
+alias, so that nobody multiplies their guesses; a document with two is QUERY_TOO_COMPLEX.
+"""
+directive @credential on FIELD_DEFINITION
+
+"""
+Lets through so many executions of this field of Query or Mutation, and refuses more with RATE_LIMITED before
+anything of them is done. It counts executions, not requests, in the database, so that all servers count
+together. After ` + "`" + `count` + "`" + ` at once one more is let through each ` + "`" + `window / count` + "`" + `, until after a ` + "`" + `window` + "`" + ` without
+any there are ` + "`" + `count` + "`" + ` again. An execution that succeeds is not counted, unless ` + "`" + `successes` + "`" + ` says otherwise; nor is
+one that @auth denies, that ends in BAD_USER_INPUT, or that the server had no room for.
+"""
+directive @limit(
+  "Who shares the count."
+  by: LimitKey!
+  "How many."
+  count: Int!
+  "Per what time: ` + "`" + `1s` + "`" + ` to ` + "`" + `24h` + "`" + `, as in ` + "`" + `15m` + "`" + `."
+  window: String!
+  "Whether executions that succeed are counted too."
+  successes: Boolean! = false
+) repeatable on FIELD_DEFINITION
+
+"""
+Who shares the count of a limit. The account is the signed-in person's on a field under @auth, and else the one of
+the e-mail address that the field is given, whether there is such an account or not.
+"""
+enum LimitKey {
+  "Everybody at one address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
+  ADDRESS
+  "Everybody at one address who tries one account."
+  ACCOUNT_AND_ADDRESS
+  """
+  Everybody who tries one account, from wherever. Addresses from which its owner signed in before, within the
+  longest life of a session, are not counted and not refused: nobody can lock the owner out from elsewhere.
+  """
+  ACCOUNT
+}
 
 "A person with this role may do everything that a person with one of these roles may do."
 directive @includes(
@@ -253,33 +296,39 @@ type Mutation {
   """
   Makes an account with the role USER and signs the person in. The rest of the request is asked as that
   person. Wrong values are refused with BAD_USER_INPUT, all of them at once; an address that has an account
-  with EMAIL_TAKEN.
+  with EMAIL_TAKEN. Who has made many accounts has to wait: RATE_LIMITED.
   """
   register(
     "Who it is."
     input: RegisterInput!
-  ): AuthPayload! @public
+  ): AuthPayload! @public @credential
+    @limit(by: ADDRESS, count: 300, window: "1h", successes: true)
 
   """
   Signs a person in and opens a session. The rest of the request is asked as that person. An unknown address,
-  a wrong password and a disabled account get the same answer: INVALID_CREDENTIALS.
+  a wrong password and a disabled account get the same answer: INVALID_CREDENTIALS. Who has failed often has to
+  wait, with the right password too: RATE_LIMITED.
   """
   login(
     "Who it is."
     input: LoginInput!
-  ): AuthPayload! @public
+  ): AuthPayload! @public @credential
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
+    @limit(by: ADDRESS, count: 30, window: "15m")
+    @limit(by: ACCOUNT, count: 100, window: "1h")
 
   """
   Replaces a refresh token by its successor and makes a new access token. The rest of the request is asked as
   the session's person. Without an argument the token is taken from the cookie and its successor goes into
   the cookie; with one it comes back in the response. The token that was replaced may be brought once more
   within 10 seconds and gets the same successor; after that it ends the session. A token that is good for
-  nothing is INVALID_TOKEN.
+  nothing is INVALID_TOKEN; who brings many of those has to wait: RATE_LIMITED.
   """
   refresh(
     "The refresh token, from a client that keeps it itself."
     refreshToken: String
-  ): AuthPayload! @public
+  ): AuthPayload! @public @credential
+    @limit(by: ADDRESS, count: 600, window: "5m")
 
   """
   Ends this session: the one of the refresh token, of the cookie, or of the access token, which may have
@@ -301,12 +350,14 @@ type Mutation {
 
   """
   Changes the signed-in person's password and ends all their other sessions. A wrong current password is
-  INVALID_CREDENTIALS.
+  INVALID_CREDENTIALS; after several one has to wait: RATE_LIMITED.
   """
   changePassword(
     "The old password and the new one."
     input: ChangePasswordInput!
-  ): Boolean @auth
+  ): Boolean @auth @credential
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
+    @limit(by: ACCOUNT, count: 20, window: "1h")
 
   "Gives an account a role. Taking the last ADMIN's is a CONFLICT."
   setUserRole(
@@ -1148,7 +1199,20 @@ func (ec *executionContext) _Mutation_register(ctx context.Context, field graphq
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().Register(ctx, fc.Args["input"].(RegisterInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *AuthPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
 			return ec.marshalNAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx, selections, v)
 		},
@@ -1192,7 +1256,20 @@ func (ec *executionContext) _Mutation_login(ctx context.Context, field graphql.C
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().Login(ctx, fc.Args["input"].(LoginInput))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *AuthPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
 			return ec.marshalNAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx, selections, v)
 		},
@@ -1236,7 +1313,20 @@ func (ec *executionContext) _Mutation_refresh(ctx context.Context, field graphql
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().Refresh(ctx, fc.Args["refreshToken"].(*string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *AuthPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
 			return ec.marshalNAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx, selections, v)
 		},
@@ -1280,7 +1370,20 @@ func (ec *executionContext) _Mutation_logout(ctx context.Context, field graphql.
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.Mutation().Logout(ctx, fc.Args["refreshToken"].(*string))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal bool
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
 			return ec.marshalNBoolean2bool(ctx, selections, v)
 		},
@@ -5066,6 +5169,22 @@ func (ec *executionContext) unmarshalNInt2int32(ctx context.Context, v any) (int
 func (ec *executionContext) marshalNInt2int32(ctx context.Context, sel ast.SelectionSet, v int32) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalInt32(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNLimitKey2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLimitKey2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/google/uuid"
 
@@ -17,7 +18,7 @@ func (s *Service) SetRole(ctx context.Context, userID, role string) (*models.Use
 	if !s.Policy.Known(role) {
 		return nil, s.unknownRole()
 	}
-	return s.administer(ctx, userID, func(tx *models.Store) error { return tx.SetRole(ctx, userID, role) })
+	return s.administer(ctx, EventRoleChanged, userID, func(tx *models.Store) error { return tx.SetRole(ctx, userID, role) })
 }
 
 // SetRoleOf is SetRole for the account with an e-mail address.
@@ -32,16 +33,16 @@ func (s *Service) SetRoleOf(ctx context.Context, email, role string) (*models.Us
 // Disable shuts an account and ends its sessions.
 func (s *Service) Disable(ctx context.Context, userID string) (*models.User, error) {
 	now := s.Store.Now()
-	return s.administer(ctx, userID, func(tx *models.Store) error { return tx.Disable(ctx, userID, now) })
+	return s.administer(ctx, EventUserDisabled, userID, func(tx *models.Store) error { return tx.Disable(ctx, userID, now) })
 }
 
 // Enable opens an account again. Its sessions stay ended.
 func (s *Service) Enable(ctx context.Context, userID string) (*models.User, error) {
-	return s.administer(ctx, userID, func(tx *models.Store) error { return tx.Enable(ctx, userID) })
+	return s.administer(ctx, EventUserEnabled, userID, func(tx *models.Store) error { return tx.Enable(ctx, userID) })
 }
 
-// administer changes an account and returns it as it is then.
-func (s *Service) administer(ctx context.Context, userID string, change func(tx *models.Store) error) (user *models.User, err error) {
+// administer changes an account, says so in the log, and returns the account as it is then.
+func (s *Service) administer(ctx context.Context, event, userID string, change func(tx *models.Store) error) (user *models.User, err error) {
 	if uuid.Validate(userID) != nil {
 		return nil, models.ErrNotFound
 	}
@@ -56,6 +57,7 @@ func (s *Service) administer(ctx context.Context, userID string, change func(tx 
 	if err != nil {
 		return nil, err
 	}
+	s.event(ctx, slog.LevelInfo, event, ofUser(user.ID), slog.String("role", user.Role))
 	return user, nil
 }
 

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/google/uuid"
 
@@ -21,7 +22,11 @@ func (s *Service) EndDevice(ctx context.Context, userID, sessionID string) error
 	if uuid.Validate(sessionID) != nil {
 		return models.ErrNotFound
 	}
-	return s.endSession(ctx, sessionID, userID)
+	if err := s.endSession(ctx, sessionID, userID); err != nil {
+		return err
+	}
+	s.event(ctx, slog.LevelInfo, EventSignedOut, ofSession(sessionID), ofUser(userID))
+	return nil
 }
 
 // EndDevices ends all sessions of the user and returns how many there were. It returns models.ErrNotFound if
@@ -32,6 +37,9 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 	}
 	ended, err = s.Store.EndSessions(ctx, userID, s.Store.Now())
 	s.Sessions.Forget(userID)
+	if err == nil {
+		s.event(ctx, slog.LevelInfo, EventSessionsEnded, ofUser(userID), slog.Int("sessions", ended))
+	}
 	return ended, err
 }
 
@@ -43,7 +51,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if len(current) > maxPasswordBytes {
 		check.field("currentPassword", longPassword)
 	}
-	check.field("newPassword", checkPassword(replacement, s.PasswordMinLength, session.User.Email))
+	check.field("newPassword", checkPassword(replacement, s.PasswordMinLength, session.User.Name, session.User.Email))
 	if err := check.err(); err != nil {
 		return err
 	}
@@ -55,6 +63,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, current); err != nil {
 		return err
 	} else if !ok {
+		s.event(ctx, slog.LevelInfo, EventPasswordChangeFailed, ofUser(user.ID), slog.String("reason", reasonPassword))
 		return ErrInvalidCredentials
 	}
 	hash, err := s.Passwords.Hash(ctx, replacement)
@@ -63,6 +72,9 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	}
 	err = s.Store.ChangePassword(ctx, user, hash, session, s.Store.Now())
 	s.Sessions.Forget(user.ID)
+	if err == nil {
+		s.event(ctx, slog.LevelInfo, EventPasswordChanged, ofUser(user.ID), ofSession(session.ID))
+	}
 	return gone(err)
 }
 

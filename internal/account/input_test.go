@@ -122,19 +122,20 @@ func TestCheckPassword(t *testing.T) {
 	const (
 		short   = "must have at least 8 characters"
 		control = "must not have control characters in it"
-		known   = "must not be your e-mail address or the name of this service"
+		known   = "must not be your name, your e-mail address or the name of this service"
 	)
 	for _, tt := range []struct{ name, password, want string }{
-		{"8 characters", "abcdefgh", ""},
+		{"8 characters", "kq7vx2pm", ""},
 		{"7 characters", "abcdefg", short},
 		{"nothing", "", short},
 		{"8 emoji", strings.Repeat("\U0001f4a9", 8), ""},
 		{"7 emoji, 28 bytes", strings.Repeat("\U0001f4a9", 7), short},
 		{"7 letters, 7 accents apart", strings.Repeat("e\u0301", 7), short},
 		{"64 emoji", strings.Repeat("\U0001f4a9", 64), ""},
-		{"spaces", "        ", ""},
+		{"spaces", "        ", commonPassword},
+		{"what everybody has", "Password1", commonPassword},
 		{"a sentence", "correct horse battery staple", ""},
-		{"no digit and no capital", "abcdefghijkl", ""},
+		{"no digit and no capital", "quietriverundermoss", ""},
 		{"1,024 bytes", strings.Repeat("a", 1024), ""},
 		{"1,025 bytes", strings.Repeat("a", 1025), longPassword},
 		{"1,025 bytes, fewer when normalized", strings.Repeat("e\u0301", 341) + "aa", longPassword},
@@ -146,16 +147,20 @@ func TestCheckPassword(t *testing.T) {
 		{"a C1 control", "abcdefgh\u0085", control},
 		{"bytes that are no UTF-8", "abcdefgh\xff", control},
 		{"the replacement character", "abcdefgh\ufffd", control},
-		{"the address", "ada@example.com", known},
-		{"the address in capitals", "ADA@EXAMPLE.COM", known},
+		{"the address", "ada.lovelace@example.com", known},
+		{"the address in capitals", "ADA.LOVELACE@EXAMPLE.COM", known},
+		{"the name before the @", "ada.lovelace", known},
+		{"the name before the @ in capitals", "ADA.Lovelace", known},
+		{"the person's name", "ada lovelace-king", known},
+		{"a part of the person's name with more of it", "Ada Lovelace-King III", ""},
 		{"the service's name", "fieldgate", known},
 		{"the service's name in capitals", "FieldGate", known},
-		{"the address with something behind it", "ada@example.com!", ""},
+		{"the address with something behind it", "ada.lovelace@example.com!", ""},
 		{"a word with the service's name in it", "fieldgate-and-more", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := checkPassword(tt.password, 8, "Ada@example.com"); got != tt.want {
+			if got := checkPassword(tt.password, 8, "Ada Lovelace-King", "Ada.Lovelace@example.com"); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})

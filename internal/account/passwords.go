@@ -155,8 +155,11 @@ func (p *Passwords) keyed(mark, password string) []byte {
 
 const longPassword = "must have at most 1,024 bytes"
 
+// commonPassword is what people understand who are asked for another one.
+const commonPassword = "is too common: it is one of the first that somebody would try"
+
 // checkPassword returns what is wrong with a new password, or "". others are what it must not be: the
-// person's address.
+// person's name and address.
 func checkPassword(password string, minLength int, others ...string) string {
 	if len(password) > maxPasswordBytes {
 		return longPassword
@@ -169,8 +172,20 @@ func checkPassword(password string, minLength int, others ...string) string {
 		return "must not have control characters in it"
 	}
 	key := searchKey(normal)
-	if key == "fieldgate" || slices.ContainsFunc(others, func(other string) bool { return key == searchKey(other) }) {
-		return "must not be your e-mail address or the name of this service"
+	if key == product || slices.ContainsFunc(others, func(other string) bool { return isOrBeginsAddress(key, searchKey(other)) }) {
+		return "must not be your name, your e-mail address or the name of this service"
+	}
+	if common(normal) {
+		return commonPassword
 	}
 	return ""
+}
+
+// product is this service's name.
+const product = "fieldgate"
+
+// isOrBeginsAddress reports whether key is the same as other, or the local part of it if that is an address.
+func isOrBeginsAddress(key, other string) bool {
+	local, _, _ := strings.Cut(other, "@")
+	return key == other || key == local
 }

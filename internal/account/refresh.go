@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"time"
 
 	"fieldgate/internal/auth"
@@ -95,7 +96,7 @@ func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (
 // reused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
 func (s *Service) reused(ctx context.Context, session *models.Session) error {
 	ctx = context.WithoutCancel(ctx)
-	s.Log.WarnContext(ctx, "refresh token reused", "session_id", session.ID, "user_id", session.UserID)
+	s.event(ctx, slog.LevelWarn, EventTokenReused, ofSession(session.ID), ofUser(session.UserID))
 	if err := s.endSession(ctx, session.ID, session.UserID); err != nil && !errors.Is(err, models.ErrNotFound) {
 		return err
 	}
@@ -135,7 +136,11 @@ func (s *Service) endFound(ctx context.Context, session *models.Session, err err
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && !session.Ended(s.Store.Now()), err
+	ended = err == nil && !session.Ended(s.Store.Now())
+	if ended {
+		s.event(ctx, slog.LevelInfo, EventSignedOut, ofSession(session.ID), ofUser(session.UserID))
+	}
+	return ended, err
 }
 
 // sessionOf finds the session of a refresh token, however old.

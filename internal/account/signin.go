@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,11 +47,12 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 		if err := tx.CreateUser(ctx, user); err != nil {
 			return err
 		}
-		return tx.CreateSession(ctx, session)
+		return s.openSession(ctx, tx, session)
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role), ofSession(session.ID))
 	return s.signIn(session, refresh)
 }
 
@@ -64,8 +66,11 @@ func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (
 	if err != nil {
 		return nil, err
 	}
-	err = s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateUser(ctx, user) })
-	return user, err
+	if err = s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateUser(ctx, user) }); err != nil {
+		return nil, err
+	}
+	s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role))
+	return user, nil
 }
 
 // newUser checks all values at once and hashes the password; it stores nothing.
@@ -75,7 +80,7 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 	check.field("name", wrong)
 	key, wrong := EmailKey(r.Email)
 	check.field("email", wrong)
-	check.field("password", checkPassword(r.Password, s.PasswordMinLength, r.Email))
+	check.field("password", checkPassword(r.Password, s.PasswordMinLength, r.Name, r.Email))
 	if r.PasswordConfirmation != nil && *r.PasswordConfirmation != r.Password {
 		check.field("passwordConfirmation", "must be the same as the password")
 	}
@@ -120,6 +125,7 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		return nil, err
 	}
 	if !ok || user.DisabledAt != nil {
+		s.signInFailed(ctx, user, ok)
 		return nil, ErrInvalidCredentials
 	}
 	if outdated {
@@ -128,10 +134,23 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		}
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
-	if err := s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateSession(ctx, session) }); err != nil {
+	if err := s.Store.Transaction(ctx, func(tx *models.Store) error { return s.openSession(ctx, tx, session) }); err != nil {
 		return nil, err
 	}
+	s.event(ctx, slog.LevelInfo, EventSignIn, ofUser(user.ID), ofSession(session.ID))
 	return s.signIn(session, refresh)
+}
+
+// signInFailed is one line whatever was wrong, as the answer is one.
+func (s *Service) signInFailed(ctx context.Context, user *models.User, passwordRight bool) {
+	reason, id := reasonUnknown, ""
+	if user != nil {
+		reason, id = reasonPassword, user.ID
+	}
+	if passwordRight {
+		reason = reasonDisabled
+	}
+	s.event(ctx, slog.LevelInfo, EventSignInFailed, slog.String("reason", reason), ofUser(id))
 }
 
 // userByEmail asks the database for an address that nobody can have as for any other: the same work.

@@ -2,17 +2,18 @@ package auth
 
 import (
 	"context"
-	"net"
 	"net/http"
+
+	"fieldgate/internal/web"
 )
 
 // Middleware puts a Viewer into the context of each request. It verifies a token's signature, asks no
-// database, and lets every request through: the schema's rules judge.
+// database, and lets every request through: the schema's rules judge. It expects web.ClientIP in front of it.
 func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v := &Viewer{
-				client:   Client{IP: remoteIP(r), UserAgent: r.UserAgent()},
+				client:   Client{IP: web.ClientIPFrom(r.Context()), UserAgent: r.UserAgent()},
 				brought:  cookie.read(r),
 				cookie:   cookie,
 				header:   w.Header(),
@@ -32,13 +33,4 @@ func (t *Tokens) fromHeader(h http.Header) (*Claims, error) {
 		return nil, &Unauthenticated{reason}
 	}
 	return t.Verify(token)
-}
-
-// remoteIP is the address of whoever opened the connection; headers that a client can write are not asked.
-func remoteIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }

@@ -55,6 +55,17 @@ func (v *Viewer) Token() *Claims { return v.token }
 // RefreshCookie is the refresh token in the request's cookie, or "".
 func (v *Viewer) RefreshCookie() string { return v.brought }
 
+// UserID is the id of the person who is asking, as far as that was found out: it is "" if nobody is, and until
+// somebody has asked for the Session.
+func (v *Viewer) UserID() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.session == nil {
+		return ""
+	}
+	return v.session.UserID
+}
+
 // Session returns the viewer's session with its User. The first call asks the database, all later ones of
 // the request get the same answer. The error is *Unauthenticated, or the database's own.
 //

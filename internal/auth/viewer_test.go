@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/web"
 	"fieldgate/models"
 )
 
@@ -226,7 +227,7 @@ func TestMiddlewareGathersWhoIsAsking(t *testing.T) {
 					t.Errorf("%v, want the reason %s", err, tt.want)
 				}
 			})
-			Middleware(tokens, NewSessions(&models.Store{}, 0), RefreshCookie{})(next).ServeHTTP(httptest.NewRecorder(), r)
+			web.Chain(next, web.ClientIP(nil), Middleware(tokens, NewSessions(&models.Store{}, 0), RefreshCookie{})).ServeHTTP(httptest.NewRecorder(), r)
 			if !reached {
 				t.Error("the request was not let through")
 			}

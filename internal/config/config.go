@@ -17,6 +17,7 @@ package config
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 )
@@ -48,6 +49,10 @@ type Config struct {
 
 	CookieSameSite http.SameSite
 	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+
+	LimitsOff bool // nothing is rate limited; never in production
 
 	Introspection bool
 	Playground    bool

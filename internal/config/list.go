@@ -8,9 +8,9 @@ import (
 
 // commaList reads a list of which each part is read by itself, and is there once. An error says which part is
 // meant by its number, since a part may be a secret; noun is what the list is of.
-func commaList(value, noun, twice string, read func(part string) (string, *refusal)) ([]string, *refusal) {
+func commaList[T comparable](value, noun, twice string, read func(part string) (T, *refusal)) ([]T, *refusal) {
 	parts := strings.Split(value, ",")
-	list := make([]string, 0, len(parts))
+	list := make([]T, 0, len(parts))
 	for i, part := range parts {
 		item, bad := read(part)
 		switch {

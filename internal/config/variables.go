@@ -164,6 +164,19 @@ var variables = []variable{
 		parse:   parseOrigins,
 	},
 	{
+		name:    "TRUSTED_PROXIES",
+		inWords: "none",
+		meaning: "the addresses of proxies in front of the server, single ones or ranges as in `10.0.0.0/8`, in a comma list. What they write into " +
+			"`X-Forwarded-For` tells who the client is; without them, and from anybody else, that header is ignored",
+		parse: parseProxies,
+	},
+	{
+		name:     "LIMITS",
+		standard: "on",
+		meaning:  "the rate limits of the schema: `on`, or `off` for load tests, which production refuses",
+		parse:    parseLimits,
+	},
+	{
 		name:    "INTROSPECTION",
 		follows: trueInDevelopment,
 		inWords: "`true` in development",

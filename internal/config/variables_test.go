@@ -42,6 +42,8 @@ var samplesOf = map[string]samples{
 	"PASSWORD_MIN_LENGTH":   minLengthSamples,
 	"COOKIE_SAMESITE":       sameSiteSamples,
 	"CORS_ORIGINS":          originSamples,
+	"TRUSTED_PROXIES":       proxySamples,
+	"LIMITS":                limitSamples,
 	"INTROSPECTION":         introspectionSamples,
 	"PLAYGROUND":            playgroundSamples,
 	"LOG_FORMAT":            logFormatSamples,

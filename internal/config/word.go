@@ -44,6 +44,19 @@ func parseSameSite(c *Config, value string) *refusal {
 	return nil
 }
 
+// parseLimits comes after ENV, on which it depends.
+func parseLimits(c *Config, value string) *refusal {
+	read := word(func(c *Config) *bool { return &c.LimitsOff }, "they keep people from guessing passwords; off is for load tests",
+		[]string{"on", "off"}, false, true)
+	if bad := read(c, value); bad != nil {
+		return bad
+	}
+	if c.LimitsOff && c.Production {
+		return &refusal{"on in production", "off is for load tests: without limits anybody may guess passwords as fast as the server hashes"}
+	}
+	return nil
+}
+
 // nearest returns the word that begins as the value does: production for prod or prodution.
 func nearest(value string, words []string) string {
 	const enough = 3

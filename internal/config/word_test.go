@@ -30,6 +30,17 @@ var sameSiteSamples = samples{
 	},
 }
 
+var limitSamples = samples{
+	of: func(c *Config) any { return c.LimitsOff },
+	rows: []sample{
+		{name: "on", value: "ON", want: false},
+		{name: "on in production", value: "on", with: production(), want: false},
+		{name: "off", value: "off", want: true},
+		{name: "off in production", value: "off", with: production(), err: `LIMITS: "off" is not usable: expected on in production. Hint: off is for load tests: without limits anybody may guess passwords as fast as the server hashes`},
+		{name: "another word", value: "false", err: `LIMITS: "false" is not usable: expected on or off. Hint: they keep people from guessing passwords; off is for load tests`},
+	},
+}
+
 const trueOrFalse = " is not usable: expected true or false. Hint: "
 
 var introspectionSamples = samples{

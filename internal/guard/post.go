@@ -53,13 +53,16 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 
-	op, errs := exec.CreateOperationContext(ctx, params)
+	op, errs := prepare(ctx, exec, params)
 	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
 		errs = gqlerror.List{Error(errcode.ValidationFailed, "subscriptions are not offered over HTTP POST")}
 	}
 	if len(errs) > 0 {
 		redact(errs)
-		write(w, media.requestErrorStatus(), exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		if op != nil {
+			ctx = graphql.WithOperationContext(ctx, op)
+		}
+		write(w, media.requestErrorStatus(), exec.DispatchError(ctx, errs))
 		return
 	}
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -21,7 +22,24 @@ func redact(errs gqlerror.List) {
 		case errcode.ValidationFailed:
 			err.Message = redactValidation(err)
 		}
+		err.Message = shorten(err.Message, maxMessage)
+		for i, element := range err.Path { // which holds names of variables and of what is in them
+			if name, ok := element.(ast.PathName); ok {
+				err.Path[i] = ast.PathName(shorten(string(name), maxMessage))
+			}
+		}
 	}
+}
+
+// maxMessage is the most that is said of one mistake, in bytes. A message about
+// fields that conflict lists all that conflicts within them.
+const maxMessage = 1000
+
+func shorten(text string, length int) string {
+	if len(text) <= length {
+		return text
+	}
+	return strings.ToValidUTF8(text[:length], "") + "…"
 }
 
 // redactSyntax: the parser names tokens by kind ("Expected Name, found }") and,

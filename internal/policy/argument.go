@@ -12,17 +12,21 @@ const (
 	orOwnerArgument = "orOwner"
 )
 
-// rawValue returns an argument of a directive as it counts: as written, or else the default of the directive's
-// declaration. It is "" if there is neither, which gqlparser does not let pass; no role includes that.
+// rawValue returns an argument of a directive as it counts. It is "" if there is none; no role includes that.
 func (c *compiler) rawValue(d *ast.Directive, name string) string {
-	value := given(d, name)
-	if value == nil {
-		value = c.defaultOf(d.Name, name)
+	if value := c.value(d, name); value != nil {
+		return value.Raw
 	}
-	if value == nil {
-		return ""
+	return ""
+}
+
+// value is as written, or else the default of the directive's declaration. It is nil if there is neither, which
+// gqlparser does not let pass.
+func (c *compiler) value(d *ast.Directive, name string) *ast.Value {
+	if value := given(d, name); value != nil {
+		return value
 	}
-	return value.Raw
+	return c.defaultOf(d.Name, name)
 }
 
 func given(d *ast.Directive, name string) *ast.Value {

@@ -14,6 +14,7 @@ const (
 	authDirective     = "auth"
 	publicDirective   = "public"
 	includesDirective = "includes"
+	limitDirective    = "limit"
 	roleEnum          = "Role"
 )
 
@@ -25,6 +26,7 @@ type compiler struct {
 
 	ladder ladder
 	rules  []Rule
+	limits map[fieldKey][]Limit
 }
 
 // roots returns the root types, whatever the schema calls them.

@@ -15,6 +15,9 @@ type declaration struct {
 	args     []argument // their defaults are the schema's own choice
 	location ast.DirectiveLocation
 	text     string
+
+	optional   bool // a schema may do without
+	repeatable bool // may be written more than once in a place
 }
 
 type argument struct{ name, typeName string }
@@ -37,6 +40,15 @@ var declarations = []declaration{
 		location: ast.LocationEnumValue,
 		text:     "directive @includes(roles: [Role!]!) on ENUM_VALUE",
 	},
+	{
+		name:     limitDirective,
+		args:     []argument{{byArgument, "LimitKey!"}, {countArgument, "Int!"}, {windowArgument, "String!"}, {successesArgument, "Boolean!"}},
+		location: ast.LocationFieldDefinition,
+		text: "directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) " +
+			"repeatable on FIELD_DEFINITION",
+		optional:   true,
+		repeatable: true,
+	},
 }
 
 // checkDeclarations refuses a directive that is missing, or declared so that it may be written where nothing enforces it,
@@ -44,6 +56,9 @@ var declarations = []declaration{
 func (c *compiler) checkDeclarations() {
 	for _, want := range declarations {
 		have := c.schema.Directives[want.name]
+		if have == nil && want.optional {
+			continue
+		}
 		if have == nil {
 			c.refuse(nil, "@"+want.name, "is not declared", "write "+want.text)
 			continue
@@ -58,7 +73,7 @@ func (want declaration) compareUse(have *ast.DirectiveDefinition) (problems []st
 	if !slices.Equal(have.Locations, []ast.DirectiveLocation{want.location}) {
 		problems = append(problems, fmt.Sprintf("is declared on %s but counts on %s only", locations(have), want.location))
 	}
-	if have.IsRepeatable {
+	if have.IsRepeatable && !want.repeatable {
 		problems = append(problems, "is declared repeatable but counts once")
 	}
 	return problems

@@ -18,7 +18,7 @@ func (c *compiler) checkPlacement() {
 			case !isRule(d.Name):
 			case !slices.Contains(at.takes, d.Name):
 				c.refuseMisplaced(at, d)
-			case seen[d.Name]:
+			case seen[d.Name] && d.Name != limitDirective:
 				c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries @%s more than once", d.Name), "keep one")
 			default:
 				c.checkArgumentsOnce(at, d)
@@ -29,7 +29,7 @@ func (c *compiler) checkPlacement() {
 }
 
 func isRule(directive string) bool {
-	return directive == authDirective || directive == publicDirective || directive == includesDirective
+	return slices.ContainsFunc(declarations, func(d declaration) bool { return d.name == directive })
 }
 
 func (c *compiler) refuseMisplaced(at site, d *ast.Directive) {

@@ -1,14 +1,16 @@
 // Package policy reads the rules of a GraphQL schema: who may use which field.
 //
-// The schema is the only place where a rule is written. Three directives carry them:
+// The schema is the only place where a rule is written. Four directives carry them:
 //
 //	directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION
 //	directive @public on FIELD_DEFINITION
 //	directive @includes(roles: [Role!]!) on ENUM_VALUE
+//	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
 //
 // A root field (of Query, Mutation or Subscription) carries exactly one of @auth and @public. A field of any other type is
 // open to whoever reached the object, unless it carries @auth. The values of enum Role are a ladder: with
-// `ADMIN @includes(roles: [STAFF])`, whatever STAFF may use ADMIN may use too.
+// `ADMIN @includes(roles: [STAFF])`, whatever STAFF may use ADMIN may use too. A schema without limits need not declare
+// @limit.
 //
 // [Compile] reads the rules and refuses a schema in which one is missing, contradicts another, or stands where nothing
 // enforces it. It is meant to run once, at start, so that such a server never answers a request:
@@ -36,6 +38,7 @@ type Policy struct {
 	ladder  ladder
 	rules   []Rule
 	byField map[fieldKey]Rule
+	limits  map[fieldKey][]Limit
 }
 
 type fieldKey struct{ typeName, field string }
@@ -48,15 +51,16 @@ func Compile(schema *ast.Schema) (*Policy, error) {
 	c.checkPlacement()
 	c.readLadder()
 	c.readRules()
+	c.readLimits()
 	c.checkInterfaces()
 	if err := c.report.err(); err != nil {
 		return nil, err
 	}
-	return newPolicy(c.ladder, c.rules), nil
+	return newPolicy(c.ladder, c.rules, c.limits), nil
 }
 
-func newPolicy(l ladder, rules []Rule) *Policy {
-	p := &Policy{ladder: l, rules: rules, byField: make(map[fieldKey]Rule, len(rules))}
+func newPolicy(l ladder, rules []Rule, limits map[fieldKey][]Limit) *Policy {
+	p := &Policy{ladder: l, rules: rules, byField: make(map[fieldKey]Rule, len(rules)), limits: limits}
 	for _, rule := range rules {
 		p.byField[fieldKey{rule.Type, rule.Field}] = rule
 	}

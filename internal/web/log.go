@@ -7,7 +7,8 @@ import (
 )
 
 // Log writes one line a request, "http request", when it has been answered:
-// method, path, status, bytes of the body, duration and remote address. The
+// method, path, status, bytes of the body, duration and the client's address
+// (see [ClientIP], which has to stand before it). The
 // probes are logged at debug, all else at info; with that level off nothing is
 // measured at all.
 //
@@ -35,7 +36,7 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 					slog.Int("status", rec.status),
 					slog.Int64("bytes", rec.bytes),
 					slog.Duration("duration", time.Since(start)),
-					slog.String("remote", r.RemoteAddr))
+					slog.String("remote", ClientIPFrom(ctx)))
 			}()
 			next.ServeHTTP(rec, r)
 			if rec.status == 0 {

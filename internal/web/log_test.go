@@ -33,14 +33,14 @@ func TestLogWritesOneLineARequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			logger, log := logTo(slog.LevelInfo)
-			w := get(web.Chain(tt.h, web.RequestID, web.Log(logger)), "/graphql?token=hunter2")
+			w := get(web.Chain(tt.h, web.RequestID, web.ClientIP(nil), web.Log(logger)), "/graphql?token=hunter2")
 			got := lines(t, log)
 			if len(got) != 1 {
 				t.Fatalf("%d lines: %s", len(got), log)
 			}
 			for key, want := range map[string]any{
 				"msg": "http request", "level": "INFO", "method": "GET", "path": "/graphql", "status": tt.status, "bytes": tt.bytes,
-				"remote": "192.0.2.1:1234", "request_id": w.Header().Get("X-Request-Id"),
+				"remote": "192.0.2.1", "request_id": w.Header().Get("X-Request-Id"),
 			} {
 				if got[0][key] != want {
 					t.Errorf("%s: %v, want %v", key, got[0][key], want)

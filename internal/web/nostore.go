@@ -3,7 +3,8 @@ package web
 import "net/http"
 
 // NoStore keeps every answer out of every cache (RFC 9111, section 5.2.2.5).
-// Answers hold tokens and depend on who is asking.
+// Answers hold tokens and depend on who is asking. A handler whose answer is
+// the same for everybody replaces Cache-Control.
 func NoStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -5,10 +5,11 @@
 // A middleware is a func(http.Handler) http.Handler, one file each; [Chain]
 // puts them together. The order that works is
 //
-//	web.Chain(mux, web.RequestID, web.Log(logger), web.Recover(logger),
-//		web.SecurityHeaders, web.NoStore, web.MaxBytes(n))
+//	web.Chain(mux, web.RequestID, web.ClientIP(proxies), web.Log(logger),
+//		web.Recover(logger), web.SecurityHeaders(https), web.NoStore, web.MaxBytes(n))
 //
 // since [Log] and [Recover] name the request by the id that [RequestID] made,
+// [Log] the client by the address that [ClientIP] found,
 // and a panic must be turned into an answer before the line about the request
 // is written. The logger's handler should be a [LogHandler], which is what puts
 // that id on every line, theirs included.

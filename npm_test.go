@@ -15,9 +15,9 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// installVerifier installs docs/verify as its reader would. The function that it returns runs it: the error is
-// what it says on stderr.
-func installVerifier(t *testing.T) (verify func(args ...string) (stdout string, err error)) {
+// installScript installs a script of Node and what it imports, as the reader of its folder would. The function that
+// it returns runs it: the error is what it says on stderr.
+func installScript(t *testing.T, folder, script string) (run func(args ...string) (stdout string, err error)) {
 	t.Helper()
 	const how = "install Node 20.11 or newer, which brings npm"
 	node, err := exec.LookPath("node")
@@ -28,9 +28,9 @@ func installVerifier(t *testing.T) (verify func(args ...string) (stdout string, 
 	if err != nil {
 		dbtest.LeftOut(t, "npm", how)
 	}
-	dir := filepath.Join(t.TempDir(), "verify")
-	for _, name := range []string{".npmrc", "package.json", "package-lock.json", "verify.mjs"} {
-		copyFile(t, filepath.Join("docs", "verify", name), filepath.Join(dir, name))
+	dir := filepath.Join(t.TempDir(), filepath.Base(folder))
+	for _, name := range []string{".npmrc", "package.json", "package-lock.json", script} {
+		copyFile(t, filepath.Join(folder, name), filepath.Join(dir, name))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -40,7 +40,7 @@ func installVerifier(t *testing.T) (verify func(args ...string) (stdout string, 
 		dbtest.LeftOut(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.11 or newer and the npm registry:\n"+string(out))
 	}
 	return func(args ...string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(dir, "verify.mjs")}, args...)...)
+		cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(dir, script)}, args...)...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		stdout, err := cmd.Output()

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/dbtest"
+)
+
+// Each thing that an operator has to know of is one line, with the fields that docs/logs.md names.
+func TestEventsAreLogged(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, user, other := b.newPerson("ADMIN"), b.newPerson("USER"), b.newPerson("USER")
+		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken refreshToken session { id } } }`
+		phone := b.newDevice(user, false)
+		stolen := b.newDevice(user, false)
+		b.refreshed(b.refreshed(stolen.refresh))
+		changing := b.newDevice(other, false)
+		for _, row := range []struct {
+			name  string
+			as    *person
+			query string
+			vars  []any
+			msg   string
+			want  map[string]any // without ip, which all have
+		}{
+			{"a login", nil, login, []any{"e", user.email, "p", goodPassword}, account.EventSignIn, map[string]any{"user_id": user.id}},
+			{"an unknown address", nil, login, []any{"e", "nobody@example.com", "p", goodPassword}, account.EventSignInFailed, map[string]any{"reason": "unknown", "user_id": ""}},
+			{"a wrong password", nil, login, []any{"e", user.email, "p", "wrong password"}, account.EventSignInFailed, map[string]any{"reason": "password", "user_id": user.id}},
+			{"a logout", nil, `mutation($t: String!) { logout(refreshToken: $t) }`, []any{"t", phone.refresh}, account.EventSignedOut, map[string]any{"user_id": user.id, "session_id": phone.session}},
+			{"a reused token", nil, refreshInBody, []any{"t", stolen.refresh}, account.EventTokenReused, map[string]any{"level": "WARN", "user_id": user.id, "session_id": stolen.session}},
+			{
+				"a wrong current password", changing.person, `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`,
+				[]any{"c", "wrong password", "n", "another good password"},
+				account.EventPasswordChangeFailed,
+				map[string]any{"user_id": other.id, "by": other.id, "reason": "password"},
+			},
+			{
+				"a new password", changing.person, `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`,
+				[]any{"c", goodPassword, "n", "another good password"},
+				account.EventPasswordChanged,
+				map[string]any{"user_id": other.id, "by": other.id, "session_id": changing.session},
+			},
+			{
+				"a role", admin, `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`,
+				[]any{"u", user.id},
+				account.EventRoleChanged,
+				map[string]any{"user_id": user.id, "by": admin.id, "role": "STAFF"},
+			},
+			{"a field that takes more", user, `{ everyone: users { edges { cursor } } auditor: user(id: "x") { id } }`, nil, "", nil}, // STAFF may
+			{"what nobody may", nil, `{ users { edges { cursor } } }`, nil, account.EventDenied, map[string]any{"level": "DEBUG", "field": "Query.users", "reason": "missing"}},
+			{"what the role does not allow", changing.person, `{ everyone: users { edges { cursor } } }`, nil, account.EventDenied, map[string]any{"field": "Query.users", "requires": "STAFF", "user_id": other.id}},
+			{"a field of an account", changing.person, `{ me { disabledAt } }`, nil, account.EventDenied, map[string]any{"field": "User.disabledAt", "requires": "STAFF", "user_id": other.id}},
+			{"all sessions", admin, `mutation($u: ID!) { endUserSessions(userId: $u) }`, []any{"u", other.id}, account.EventSessionsEnded, map[string]any{"user_id": other.id, "by": admin.id, "sessions": 1.0}},
+			{"a shut account", admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, []any{"u", user.id}, account.EventUserDisabled, map[string]any{"user_id": user.id, "by": admin.id}},
+			{"a login to a shut account", nil, login, []any{"e", user.email, "p", goodPassword}, account.EventSignInFailed, map[string]any{"reason": "disabled", "user_id": user.id}},
+			{"a wrong password of a shut account", nil, login, []any{"e", user.email, "p", "wrong password"}, account.EventSignInFailed, map[string]any{"reason": "password", "user_id": user.id}},
+			{"an account opened again", admin, `mutation($u: ID!) { enableUser(userId: $u) { id } }`, []any{"u", user.id}, account.EventUserEnabled, map[string]any{"user_id": user.id, "by": admin.id}},
+			{
+				"an account", nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "` + goodPassword + `"}) { user { id } } }`, nil,
+				account.EventRegistered,
+				map[string]any{"role": "USER"},
+			},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				id := b.ask(row.as, row.query, row.vars...).header.Get("X-Request-Id")
+				var got []map[string]any
+				for _, line := range b.logged() {
+					if line["request_id"] == id && slices.Contains(events, line["msg"].(string)) {
+						got = append(got, line)
+					}
+				}
+				if row.msg == "" {
+					if len(got) != 0 {
+						t.Errorf("%v", got)
+					}
+					return
+				}
+				if len(got) != 1 {
+					t.Fatalf("%d lines: %v", len(got), got)
+				}
+				want := map[string]any{"msg": row.msg, "level": "INFO", "ip": "127.0.0.1"}
+				maps.Copy(want, row.want)
+				for key, value := range want {
+					if got[0][key] != value {
+						t.Errorf("%s: %v, want %v in %v", key, got[0][key], value, got[0])
+					}
+				}
+			})
+		}
+	})
+}
+
+var events = []string{
+	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
+	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
+	account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,
+}
+
+func TestEventsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("internal/account/events.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), "\tEvent"); n != len(events) {
+		t.Errorf("events.go has %d events, this test %d", n, len(events))
+	}
+	for _, event := range events {
+		if !strings.Contains(string(doc), fmt.Sprintf("| `%s` |", event)) {
+			t.Errorf("docs/logs.md has no row for %q", event)
+		}
+	}
+}
+
+// With the usual level, a client whose token has expired is no news.
+func TestDenialOfNobodyIsNoNews(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", slog.LevelInfo.String())
+	b.ask(nil, `{ me { id } }`)
+	if strings.Contains(b.log.String(), account.EventDenied) {
+		t.Error(b.log.String())
+	}
+}

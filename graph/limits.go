@@ -1,0 +1,149 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/limit"
+	"fieldgate/internal/policy"
+	"fieldgate/models"
+)
+
+// limits keeps the rates that the schema states with @limit. It runs behind @auth and @public, one of which every
+// root field carries: once an execution, after who is asking was judged, and before anything is done. gqlgen would
+// run each @limit of a field by itself, and a slot of the first be gone when the second refuses.
+type limits struct {
+	policy *policy.Policy
+	store  *models.Store
+	log    *slog.Logger
+	off    bool
+}
+
+// publicDirective lets everybody through whom the field's limits let through.
+func publicDirective(l *limits) func(context.Context, any, graphql.Resolver) (any, error) {
+	return func(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return l.run(ctx, next) }
+}
+
+// run executes a field within its limits; the error of one that is used up is *models.LimitReached.
+func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
+	field := graphql.GetFieldContext(ctx)
+	rules := l.policy.Limits(field.Object, field.Field.Name)
+	if l.off || len(rules) == 0 {
+		return next(ctx)
+	}
+	slots, err := l.slots(ctx, field, rules)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := l.store.Take(ctx, slots)
+	if err != nil {
+		l.logReached(ctx, field, err)
+		return nil, err
+	}
+	result, err := next(ctx)
+	l.giveBack(ctx, taken, rules, err)
+	return result, err
+}
+
+// slots are what one execution uses, a slot of each limit.
+func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit) ([]models.Slot, error) {
+	ip := auth.ViewerFrom(ctx).Client().IP
+	name := field.Object + "." + field.Field.Name
+	slots := make([]models.Slot, len(rules))
+	for i, rule := range rules {
+		slot := models.Slot{Name: rule.By, Rate: limit.Rate{Count: rule.Count, Window: rule.Window}}
+		who, err := "", error(nil)
+		if rule.By != policy.ByAddress {
+			if who, err = l.account(ctx, field); err != nil {
+				return nil, err
+			}
+		}
+		switch rule.By {
+		case policy.ByAddress:
+			slot.ID = limit.Key(name, rule.By, limit.Network(ip))
+		case policy.ByAccountAndAddress:
+			slot.ID = limit.Key(name, rule.By, who, limit.Network(ip))
+		case policy.ByAccount:
+			slot.ID, slot.Unless = limit.Key(name, rule.By, who), account.KnownAddress(who, ip)
+		default:
+			return nil, fmt.Errorf("%s is limited by %s, for which there is no code", name, rule.By)
+		}
+		slots[i] = slot
+	}
+	return slots, nil
+}
+
+// account is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
+// the e-mail address in the arguments.
+func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (string, error) {
+	if rule, _ := l.policy.Rule(field.Object, field.Field.Name); !rule.Public {
+		user, err := viewer(ctx)
+		if err != nil {
+			return "", err
+		}
+		return user.EmailKey, nil
+	}
+	email, ok := field.Args["email"].(string)
+	if !ok {
+		if email, ok = emailIn(field.Args["input"]); !ok {
+			return "", errors.New("a field is limited by account, and has no e-mail address in its arguments")
+		}
+	}
+	return account.NameOf(email), nil
+}
+
+// emailIn reads an input as its resolver gets it, not as the client wrote it. Package policy has seen that the
+// schema has the field.
+func emailIn(input any) (email string, ok bool) {
+	v := reflect.Indirect(reflect.ValueOf(input))
+	if v.Kind() != reflect.Struct {
+		return "", false
+	}
+	f := v.FieldByName("Email")
+	if f.Kind() != reflect.String {
+		return "", false
+	}
+	return f.String(), true
+}
+
+// giveBack gives slots back that were not used in the sense of their limit: by a success, or because nothing was
+// tried. It is done whether or not the client still waits, and a failure of it takes nothing from the answer: the
+// slot comes back with time.
+func (l *limits) giveBack(ctx context.Context, taken []models.Slot, rules []policy.Limit, err error) {
+	if err != nil && !untried(err) {
+		return
+	}
+	back := slices.DeleteFunc(taken, func(s models.Slot) bool {
+		return err == nil && slices.ContainsFunc(rules, func(r policy.Limit) bool { return r.By == s.Name && r.Successes })
+	})
+	ctx = context.WithoutCancel(ctx)
+	if err := l.store.Give(ctx, back); err != nil {
+		l.log.WarnContext(ctx, "a rate limit keeps what was to be given back", "error", err)
+	}
+}
+
+// untried: values that break a rule are refused before anything is done with them, and a server without room or
+// without its database finds nothing out.
+func untried(err error) bool {
+	var (
+		input      *account.InputError
+		overloaded *account.Overloaded
+	)
+	return errors.As(err, &input) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
+}
+
+// logReached never says whose account it was: what is typed into that field may be a password.
+func (l *limits) logReached(ctx context.Context, field *graphql.FieldContext, err error) {
+	if full := (*models.LimitReached)(nil); errors.As(err, &full) {
+		l.log.WarnContext(ctx, "rate limited", "field", field.Object+"."+field.Field.Name, "by", full.Name,
+			"ip", auth.ViewerFrom(ctx).Client().IP, "retry_after", seconds(full.Wait))
+	}
+}

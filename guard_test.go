@@ -1,0 +1,216 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/guard"
+)
+
+// attack is one request that is small to send and was, somewhere, dear to answer.
+type attack struct {
+	name  string
+	body  string
+	code  string
+	limit string // of QUERY_TOO_COMPLEX
+}
+
+func document(query string) string {
+	body, err := json.Marshal(map[string]string{"query": query})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+// numbered repeats text with # replaced by 0, 1, 2, …
+func numbered(n int, text string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.ReplaceAll(text, "#", fmt.Sprint(i)))
+	}
+	return b.String()
+}
+
+// doubling is 25 fragments, each of which spreads the next one twice.
+func doubling(on, body, end string) string {
+	var b strings.Builder
+	for i := range 25 {
+		fmt.Fprintf(&b, "fragment F%d on %s{%s}", i, on, strings.ReplaceAll(body, "NEXT", fmt.Sprintf("...F%d", i+1)))
+	}
+	return b.String() + "fragment F25 on " + on + "{" + end + "}"
+}
+
+var attacks = []attack{
+	{"100,000 brackets", document(strings.Repeat("[", 100_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested selection sets", document(strings.Repeat("{a", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested lists in an argument", document("{user(id:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested types", document("query($v:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"2,000 times me", document("{" + strings.Repeat("me{id}", 2000) + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+	{"as many times me as there may be tokens", document("{" + strings.Repeat("me{id}", 499) + "}"), "QUERY_TOO_COMPLEX", "rootFields"},
+	{"one field 1,900 times", document("{me{" + strings.Repeat("id ", 1900) + "}}"), "QUERY_TOO_COMPLEX", "fields"},
+	{"one field 900 times", document("{me{" + strings.Repeat("id ", 900) + "}}"), "QUERY_TOO_COMPLEX", "validation"},
+	{"one field 20 times in one field 45 times", document("{" + strings.Repeat("me{"+strings.Repeat("id ", 20)+"}", 45) + "}"), "QUERY_TOO_COMPLEX", "validation"},
+	{"5,000 aliases", document("{" + numbered(5000, "a#:__typename ") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+	{"600 aliases", document("{me{" + numbered(600, "a#:id ") + "}}"), "QUERY_TOO_COMPLEX", "aliases"},
+	{"2,000 directives", document("{me " + strings.Repeat("@skip(if:true)", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
+	{"2,000 directives of no name that is known", document("{me " + strings.Repeat("@a", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
+	{"fragments that spread one another twice", document("{me{...F0}}" + doubling("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "fields"},
+	{"fragments that spread one another twice, at the root", document("{...F0}" + doubling("Query", "NEXT NEXT", "me{id}")), "QUERY_TOO_COMPLEX", "rootFields"},
+	{"such fragments that nobody spreads", document("{me{id}}" + doubling("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "validation"},
+	{"such fragments around introspection", document("{__schema{types{...F0}}}" + doubling("__Type", "a:ofType{NEXT}b:ofType{NEXT}", "name")), "QUERY_TOO_COMPLEX", "depth"},
+	{"a circle that no comparison comes out of", document("{me{...F}}fragment F on User{a{a{...F}...F}a{...F}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a circle of 30 fragments, each of which spreads 20", document("{me{...F0}}" + numbered(30, "fragment F# on User{a{"+numbered(20, "...F# ")+"}}")), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"the schema 50 times", document("{" + numbered(50, "a#:__schema{types{fields{type{fields{name description}}}}}") + "}"), "QUERY_TOO_COMPLEX", "introspection"},
+	{"variables nested 9,000 deep", `{"query":"{me{id}}","variables":{"v":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, "BAD_USER_INPUT", ""},
+	{"50,000 values in the variables", `{"query":"query($v:[Int]){me{id}}","variables":{"v":[1` + strings.Repeat(",1", 50_000) + `]}}`, "QUERY_TOO_COMPLEX", "variableValues"},
+	{"400 variables", document("query(" + numbered(400, "$v#:Int ") + "){me{id}}"), "QUERY_TOO_COMPLEX", "variables"},
+	{"100 operations", document(numbered(100, "query Q#{me{id}}")), "QUERY_TOO_COMPLEX", "operations"},
+	{"200 fragments", document("{me{id}}" + numbered(200, "fragment F# on User{id}")), "QUERY_TOO_COMPLEX", "fragments"},
+	{"a name of 100,000 letters", document("{" + strings.Repeat("m", 100_000) + "}"), "QUERY_TOO_COMPLEX", "nameLength"},
+	{"900 mistakes", document("{me{" + numbered(900, "wrong#"+strings.Repeat("x", 100)+" ") + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a mistake whose value is 100,000 letters", document(`{user(id:[{x:"` + strings.Repeat("x", 100_000) + `"}]){id}}`), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a variable of 100,000 letters", `{"query":"mutation($v:LoginInput!){login(input:$v){tokenType}}","variables":{"v":{"` + strings.Repeat("x", 100_000) + `":1}}}`, "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a body of 10 MB", `{"query":"` + strings.Repeat(" ", 10<<20) + `{me{id}}"}`, "BAD_USER_INPUT", ""},
+	{"an array of 100 operations", "[" + strings.Repeat(document("{me{id}}")+",", 99) + document("{me{id}}") + "]", "BAD_USER_INPUT", ""},
+
+	// As dear as the limits allow.
+	{"50 times me", document("{" + strings.Repeat("me{id}", 50) + "}"), "UNAUTHENTICATED", ""},
+	{"conflicts all over", document("{me{" + strings.Repeat("a:id a:name ", 49) + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"ten operations of 17 times me, one missing", document(numbered(10, "query Q#{"+strings.Repeat("me{id}", 17)+"}")), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"inline fragments as deep as may be", document("{me" + strings.Repeat("{...", 28) + "{" + strings.Repeat("id ", 17) + "}" + strings.Repeat("}", 28) + "}"), "UNAUTHENTICATED", ""},
+	{"fragments compared with one another", document("{me{" + numbered(45, "...F# ") + "}}" + numbered(45, "fragment F# on User{id name}")), "UNAUTHENTICATED", ""},
+}
+
+// dearest is how many trivial requests ({__typename}, answered) any attack may cost in processor time, what the
+// test itself does to send it included. Measured: at most 25 within the limits, 40 where 100 KB of JSON are
+// read, 80 where 10 MB are sent for nothing, and on a busy machine half as much again. Without the guard the
+// worst of them cost 42,000.
+const dearest = 200
+
+// It runs on its own, not in parallel: what is measured is the processor time of the whole program.
+func TestGuardKeepsAttacksCheap(t *testing.T) {
+	for _, introspection := range []string{"true", "false"} {
+		t.Run("introspection "+introspection, func(t *testing.T) {
+			b := boot(t, dbtest.SQLite(t), "INTROSPECTION", introspection, "LOG_LEVEL", "error")
+			person := b.newPerson("USER")
+			trivial := cheapest(5, func() {
+				for range 50 {
+					b.ask(nil, `{ __typename }`).must()
+				}
+			}) / 50
+			for _, a := range attacks {
+				t.Run(a.name, func(t *testing.T) {
+					var got *answer
+					space := ""
+					times := float64(cheapest(3, func() {
+						space += " " // which makes another document of it, that is not in the cache
+						got = b.post(http.Header{}, strings.Replace(a.body, `"query":"`, `"query":"`+space, 1))
+					})) / float64(trivial)
+					t.Logf("%.1f trivial requests of %v", times, trivial)
+					if times > dearest {
+						t.Errorf("cost as much as %.0f trivial requests of %v", times, trivial)
+					}
+					got.refused(t, a)
+				})
+			}
+			if got := b.ask(person, `{ me { id } }`).must(); got.text("me.id") != person.id {
+				t.Error(got.body)
+			}
+		})
+	}
+}
+
+// cheapest is the processor time of the cheapest of some runs: the others were disturbed.
+func cheapest(runs int, work func()) time.Duration {
+	best := time.Duration(math.MaxInt64)
+	for range runs {
+		before := processorTime()
+		work()
+		best = min(best, processorTime()-before)
+	}
+	return best
+}
+
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func (got *answer) refused(t *testing.T, a attack) {
+	t.Helper()
+	if len(got.body) > 8<<10 {
+		t.Errorf("%d bytes: %.200s …", len(got.body), got.body)
+	}
+	if len(got.errors) == 0 || len(got.errors) > 20 || got.errors[0].Extensions["code"] != a.code {
+		t.Fatalf("%.300s: want %s", got.body, a.code)
+	}
+	if a.code != "UNAUTHENTICATED" && (got.data != nil || strings.Contains(got.body, `"data"`)) {
+		t.Errorf("it has data: %.300s", got.body)
+	}
+	if a.limit != "" && (got.errors[0].Extensions["limit"] != a.limit || !positive(got.errors[0].Extensions["max"])) {
+		t.Errorf("%.300s: want limit %s", got.body, a.limit)
+	}
+}
+
+func positive(v any) bool { n, ok := v.(float64); return ok && n > 0 }
+
+// The rows are ways to guess 100 passwords with one request.
+func TestGuardOfPasswords(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	victim := b.newPerson("USER")
+	login := fmt.Sprintf(`login(input:{email:%q,password:"guess #"}){accessToken}`, victim.email)
+	for _, row := range []struct{ name, body, code, limit string }{
+		{"aliases", document("mutation{" + numbered(100, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"two aliases", document("mutation{" + numbered(2, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"the right one last", document("mutation{" + numbered(2, "a#:"+login) + fmt.Sprintf(`b:login(input:{email:%q,password:%q}){accessToken}`, victim.email, victim.password) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"fragments", document("mutation{" + numbered(40, "...F# ") + "}" + numbered(40, "fragment F# on Mutation{a#:"+login+"}")), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"inline fragments", document("mutation{" + numbered(100, "...{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+		{"a few inline fragments", document("mutation{" + numbered(9, "... on Mutation{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"@include", document("mutation($yes:Boolean!=true){" + numbered(2, "a#:"+strings.Replace(login, "{accessToken}", "@include(if:$yes){accessToken}", 1)) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"other fields that take a password", document(`mutation{changePassword(input:{currentPassword:"x",newPassword:"y"}) ` + login + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"tokens", document(`mutation{` + numbered(10, `a#:refresh(refreshToken:"guess #"){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"registrations", document(`mutation{` + numbered(2, `a#:register(input:{name:"x",email:"x#@example.com",password:"correct horse"}){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"an array", "[" + document("mutation{"+login+"}") + "," + document("mutation{"+login+"}") + "]", "BAD_USER_INPUT", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := b.store.Queries()
+			got := b.post(http.Header{}, row.body)
+			got.refused(t, attack{code: row.code, limit: row.limit})
+			if n := b.store.Queries() - before; n != 0 {
+				t.Errorf("%d queries", n)
+			}
+			if strings.Contains(got.body+b.log.String(), "guess ") {
+				t.Errorf("a password was told: %s", got.body)
+			}
+		})
+	}
+	if got := b.ask(nil, "mutation{"+login+"}"); len(got.codes()) != 1 || got.codes()[0] != "login INVALID_CREDENTIALS" {
+		t.Error("one guess is answered:", got.body)
+	}
+}
+
+func TestGuardAnswersInTheMediaTypeThatWasAsked(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	for accept, status := range map[string]int{"application/json": 200, "application/graphql-response+json": 400} {
+		got := b.askWith(http.Header{"Accept": {accept}}, "{"+strings.Repeat("__typename ", 51)+"}")
+		want := fmt.Sprintf(`{"errors":[{"message":"too complex: more than 50 root fields in one operation","extensions":{"code":"QUERY_TOO_COMPLEX","limit":"rootFields","max":%d}}]}`, guard.DefaultLimits.QueryFields)
+		if got.status != status || strings.TrimSpace(got.body) != want {
+			t.Errorf("%s: status %d: %s", accept, got.status, got.body)
+		}
+	}
+}

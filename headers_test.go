@@ -1,0 +1,118 @@
+package main
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// What every answer says to a browser, whoever makes it.
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	t.Parallel()
+	development := boot(t, dbtest.SQLite(t))
+	production := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	const (
+		noStore  = "no-store"
+		jwks     = "public, max-age=300"
+		strict   = "default-src 'none'; frame-ancestors 'none'"
+		ownRules = "" // a page's own, see TestPlaygroundRunsItsOwnScriptsOnly
+	)
+	for _, row := range []struct {
+		name, method, path, body string
+		status                   int
+		cache, policy            string
+	}{
+		{"an answer", http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, 200, noStore, strict},
+		{"a sign-in", http.MethodPost, "/graphql", `{"query":"mutation { login(input: {email: \"x\", password: \"x\"}) { accessToken } }"}`, 200, noStore, strict},
+		{"a body that is none", http.MethodPost, "/graphql", `{`, 400, noStore, strict},
+		{"a body that is too large", http.MethodPost, "/graphql", strings.Repeat(" ", maxBody+1), 413, noStore, strict},
+		{"another method", http.MethodGet, "/graphql", "", 405, noStore, strict},
+		{"a question before the question", http.MethodOptions, "/graphql", "", 405, noStore, strict},
+		{"a path that is cleaned", http.MethodGet, "/x/../graphql", "", 307, noStore, strict},
+		{"a path below", http.MethodPost, "/graphql/", "{}", 404, noStore, strict},
+		{"nothing", http.MethodGet, "/nothing", "", 404, noStore, strict},
+		{"another method of a page", http.MethodPost, "/healthz", "", 405, noStore, strict},
+		{"alive", http.MethodGet, "/healthz", "", 200, noStore, strict},
+		{"ready", http.MethodGet, "/readyz", "", 200, noStore, strict},
+		{"the public keys", http.MethodGet, "/.well-known/jwks.json", "", 200, jwks, strict},
+		{"the playground", http.MethodGet, "/", "", 200, noStore, ownRules},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for _, b := range []*booted{development, production} {
+				r, err := http.NewRequestWithContext(t.Context(), row.method, b.url+row.path, strings.NewReader(row.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Content-Type", "application/json")
+				response, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
+				if err != nil {
+					t.Fatal(err)
+				}
+				response.Body.Close()
+				status, policy, hsts := row.status, row.policy, ""
+				if b == production {
+					hsts = "max-age=31536000"
+					if row.path == "/" {
+						status, policy = 404, strict
+					}
+				}
+				if response.StatusCode != status {
+					t.Errorf("status %d, want %d", response.StatusCode, status)
+				}
+				for name, want := range map[string]string{
+					"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+					"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+					"Cache-Control": row.cache, "Strict-Transport-Security": hsts,
+				} {
+					if got := response.Header.Values(name); strings.Join(got, "|") != want {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+				if got := response.Header.Get("Content-Security-Policy"); policy != ownRules && got != policy {
+					t.Errorf("Content-Security-Policy: %q, want %q", got, policy)
+				}
+			}
+		})
+	}
+}
+
+// The playground may run what it is made of and nothing else: no other script, inline or from anywhere.
+func TestPlaygroundRunsItsOwnScriptsOnly(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := b.do(r)
+	directives := map[string][]string{}
+	for part := range strings.SplitSeq(page.header.Get("Content-Security-Policy"), ";") {
+		words := strings.Fields(part)
+		directives[words[0]] = words[1:]
+	}
+	for name, want := range map[string]string{
+		"default-src": "'none'", "connect-src": "'self'", "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'",
+	} {
+		if got := strings.Join(directives[name], " "); got != want {
+			t.Errorf("%s %s, want %s", name, got, want)
+		}
+	}
+	scripts := directives["script-src"]
+	if len(scripts) != 4 || !strings.HasPrefix(scripts[3], "'sha256-") {
+		t.Fatalf("script-src %q, want React, its DOM, GraphiQL and a hash", scripts)
+	}
+	for _, script := range scripts[:3] {
+		if !regexp.MustCompile(`^https://cdn\.jsdelivr\.net/npm/[a-z-]+@\d+\.\d+\.\d+/[\w./-]+\.js$`).MatchString(script) {
+			t.Errorf("%s is not one file of one version", script)
+		}
+		if !regexp.MustCompile(`src="` + regexp.QuoteMeta(script) + `"\s+integrity="sha256-`).MatchString(page.body) {
+			t.Errorf("%s is not checked", script)
+		}
+	}
+	if n := strings.Count(page.body, "<script>"); n != 1 {
+		t.Errorf("%d inline scripts, and one hash", n)
+	}
+}

@@ -1,0 +1,41 @@
+package account
+
+import (
+	"context"
+
+	"fieldgate/internal/limit"
+	"fieldgate/models"
+)
+
+// NameOf is what the account with an e-mail address is counted under, whether or not there is one. What is no
+// address has a name of its own too, or else those who mistype theirs would share one count.
+func NameOf(email string) string {
+	if key, wrong := EmailKey(email); wrong == "" {
+		return key
+	}
+	return "no address: " + email
+}
+
+// KnownAddress is the row that says that the account's owner has signed in from an IP address, or from its
+// network; nil for an IP address that is not known.
+func KnownAddress(name, ip string) []byte {
+	network := limit.Network(ip)
+	if network == "" {
+		return nil
+	}
+	return limit.Key("known address", name, network)
+}
+
+// openSession stores a session of somebody who has just proved who they are, and that they did so at this
+// address. It is remembered for as long as the session may live, also when they sign out before: whoever
+// fills the account's limit from elsewhere does not lock them out here.
+func (s *Service) openSession(ctx context.Context, tx *models.Store, session *models.Session) error {
+	if err := tx.CreateSession(ctx, session); err != nil || session.IP == nil {
+		return err
+	}
+	known := KnownAddress(session.User.EmailKey, *session.IP)
+	if known == nil {
+		return nil
+	}
+	return tx.Remember(ctx, known, session.CreatedAt.Add(s.SessionMaxAge))
+}

@@ -1,0 +1,66 @@
+package guard
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// credentialDirective marks the fields of the schema that take a password or a
+// token to be guessed.
+const credentialDirective = "credential"
+
+// credentials knows the types of a schema, and which of their fields take a
+// credential.
+type credentials struct {
+	schema *ast.Schema
+	fields map[*ast.FieldDefinition]bool
+}
+
+// credentialsOf reads the schema. A field of an interface counts if that of any
+// type behind it does: it is the same guess.
+func credentialsOf(schema *ast.Schema) credentials {
+	c := credentials{schema: schema, fields: map[*ast.FieldDefinition]bool{}}
+	for _, definition := range schema.Types {
+		for _, field := range definition.Fields {
+			c.fields[field] = field.Directives.ForName(credentialDirective) != nil
+		}
+	}
+	for _, definition := range schema.Types {
+		for _, name := range definition.Interfaces {
+			c.inherit(schema.Types[name], definition)
+		}
+	}
+	return c
+}
+
+func (c credentials) inherit(from, to *ast.Definition) {
+	for _, field := range from.Fields {
+		if own := to.Fields.ForName(field.Name); own != nil && c.fields[own] {
+			c.fields[field] = true
+		}
+	}
+}
+
+// root is the type that an operation starts from; nil if the schema has none.
+func (c credentials) root(operation ast.Operation) *ast.Definition {
+	switch operation {
+	case ast.Mutation:
+		return c.schema.Mutation
+	case ast.Subscription:
+		return c.schema.Subscription
+	default:
+		return c.schema.Query
+	}
+}
+
+// follow looks a field up in a type: the type that it answers, nil if there is
+// no such field, and whether it takes a credential.
+func (c credentials) follow(parent *ast.Definition, name string) (answers *ast.Definition, takes bool) {
+	if parent == nil {
+		return nil, false
+	}
+	field := parent.Fields.ForName(name)
+	if field == nil {
+		return nil, false
+	}
+	return c.schema.Types[field.Type.Name()], c.fields[field]
+}

@@ -1,0 +1,162 @@
+package guard
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/lexer"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+)
+
+// FuzzDocuments holds the guard to a walk that remembers nothing: of documents
+// small enough for that, both must say the same. What the guard lets through
+// must be safe to validate, and it must not take more steps than there are
+// tokens.
+func FuzzDocuments(f *testing.F) {
+	for _, seed := range []string{
+		`{ me { id } }`, `query A($a: [Int!] = [1], $b: Filter = {and: [{id: "x"}]}) { me { name(in: [[1], [2]], of: {id: $b}) @skip(if: $a) } }`,
+		`mutation { a: login { id } ...F } fragment F on Mutation { logout account { login { id } } }`,
+		`{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }`,
+		`{ me { ...F0 } } ` + chain(6, "User", `...NEXT ... { a: friends { ...NEXT } }`, `id`),
+		`{ node { ... on User { unlock id } unlock } }`, "{ login(a: \"\\u00df\", b: \"\"\" \\\"\"\" \"\"\") # {\n }", "\ufeff{ me { id, } }",
+		`{ me { id } me { id name } me { friends { id } friends { name } } }`, `subscription { login } fragment F on Nothing { x }`,
+		strings.Repeat(`{ me `, 40), graphqlJS, `{ a(x: [[[[[[[[[[1]]]]]]]]]]) }`, `{ me @a @b @c @d @e @f @g @h @i @j @k { id } }`,
+	} {
+		f.Add(seed)
+	}
+	d := newDocuments(f, Limits{})
+	exact := newDocuments(f, Limits{Depth: 6, Fields: 40, Aliases: 4, QueryFields: 6, MutationFields: 3, Introspection: math.MaxInt32, ValidationSteps: math.MaxInt32})
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > DefaultMaxBytes {
+			t.Skip()
+		}
+		refused := d.check(text)
+		if scan(&ast.Source{Input: text}, d.Limits) != nil {
+			return // not safe to parse
+		}
+		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.Limits.Tokens)
+		if err != nil {
+			if refused != nil {
+				t.Errorf("refused, though it does not parse (%v): %v", err, refused)
+			}
+			return
+		}
+		w := newWeigher(document, d.credentials)
+		_ = w.check(document, d.Limits)
+		if n := tokens(text); w.steps > n {
+			t.Errorf("%d steps for %d tokens", w.steps, n)
+		}
+		if refused == nil {
+			validateSafely(document)
+		}
+		if checkDefinitions(document, exact.Limits) == nil && w.nodeDirectives <= exact.Limits.NodeDirectives {
+			compareNaively(t, exact, document, text)
+		}
+	})
+}
+
+func tokens(text string) (n int) {
+	for lex := lexer.New(&ast.Source{Input: text}); ; n++ {
+		if token, err := lex.ReadToken(); err != nil || token.Kind == lexer.EOF {
+			return n
+		}
+	}
+}
+
+// validateSafely panics, or does not come back, if the validation does not.
+func validateSafely(document *ast.QueryDocument) {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			if _, ok := thrown.(givenUp); !ok {
+				panic(thrown)
+			}
+		}
+	}()
+	_ = validator.ValidateWithRules(documentSchema, document, ValidationRules(true)())
+}
+
+// naive expands fragments again and again.
+type naive struct {
+	credentials
+	document *ast.QueryDocument
+	spread   []string
+	budget   int
+	circle   bool
+}
+
+func compareNaively(t *testing.T, d *Documents, document *ast.QueryDocument, text string) {
+	n := naive{credentials: d.credentials, document: document, budget: 50_000}
+	var all weight
+	within := true
+	for _, operation := range document.Operations {
+		own := n.set(n.root(operation.Operation), operation.SelectionSet)
+		roots := d.Limits.QueryFields
+		if operation.Operation == ast.Mutation {
+			roots = d.Limits.MutationFields
+		}
+		within = within && own.root <= roots && own.credentials <= d.Limits.CredentialFields
+		all.add(own)
+	}
+	for _, fragment := range document.Fragments {
+		n.set(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
+	}
+	within = within && all.depth <= d.Limits.Depth && all.fields <= d.Limits.Fields && all.aliases <= d.Limits.Aliases && !n.circle
+	if n.budget <= 0 {
+		return // too large to say
+	}
+	if err := d.check(text); (err == nil) != within {
+		t.Errorf("the guard says %v, the naive walk %+v (circle: %v)", err, all, n.circle)
+	}
+}
+
+func (n *naive) set(parent *ast.Definition, set ast.SelectionSet) (sum weight) {
+	for _, selection := range set {
+		if n.budget--; n.budget <= 0 {
+			return sum
+		}
+		switch s := selection.(type) {
+		case *ast.Field:
+			answers, takes := n.follow(parent, s.Name)
+			below := n.set(answers, s.SelectionSet)
+			sum.depth = max(sum.depth, below.depth+1)
+			sum.root++
+			sum.fields += below.fields + 1
+			sum.aliases += below.aliases
+			sum.credentials += below.credentials
+			if s.Alias != s.Name {
+				sum.aliases++
+			}
+			if takes {
+				sum.credentials++
+			}
+		case *ast.InlineFragment:
+			on := parent
+			if s.TypeCondition != "" {
+				on = n.schema.Types[s.TypeCondition]
+			}
+			sum.add(n.set(on, s.SelectionSet))
+		case *ast.FragmentSpread:
+			sum.add(n.follows(s))
+		}
+	}
+	return sum
+}
+
+func (n *naive) follows(s *ast.FragmentSpread) weight {
+	fragment := n.document.Fragments.ForName(s.Name)
+	for _, name := range n.spread {
+		if name == s.Name {
+			n.circle = true
+			return weight{}
+		}
+	}
+	if fragment == nil {
+		return weight{}
+	}
+	n.spread = append(n.spread, s.Name)
+	defer func() { n.spread = n.spread[:len(n.spread)-1] }()
+	return n.set(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
+}

@@ -1,0 +1,119 @@
+package policy_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"fieldgate/internal/policy"
+)
+
+// limited are the usual declarations and those of limits.
+const limited = declarations + `directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
+enum LimitKey { ADDRESS ACCOUNT_AND_ADDRESS ACCOUNT }
+`
+
+func TestLimits(t *testing.T) {
+	p := compile(t, limited, `
+		type Query { me: Int @auth @limit(by: ACCOUNT, count: 5, window: "90s")  open: Int @public }
+		type Mutation {
+			login(input: Login!): Int @public
+				@limit(by: ADDRESS, count: 30, window: "15m", successes: true)
+				@limit(by: ACCOUNT_AND_ADDRESS, count: 1, window: "24h")
+			reset(email: String!): Int @limit(by: ACCOUNT, count: 1000, window: "1s") @public
+		}
+		input Login { email: String! }`)
+	for _, row := range []struct {
+		typeName, field string
+		want            []policy.Limit
+	}{
+		{"Query", "me", []policy.Limit{{By: policy.ByAccount, Count: 5, Window: 90 * time.Second}}},
+		{"Query", "open", nil},
+		{"Query", "login", nil},
+		{"Mutation", "login", []policy.Limit{
+			{By: policy.ByAddress, Count: 30, Window: 15 * time.Minute, Successes: true},
+			{By: policy.ByAccountAndAddress, Count: 1, Window: 24 * time.Hour},
+		}},
+		{"Mutation", "reset", []policy.Limit{{By: policy.ByAccount, Count: 1000, Window: time.Second}}},
+	} {
+		if got := p.Limits(row.typeName, row.field); !slices.Equal(got, row.want) {
+			t.Errorf("%s.%s: got %+v, want %+v", row.typeName, row.field, got, row.want)
+		}
+	}
+	if got := (&policy.Policy{}).Limits("Query", "me"); got != nil {
+		t.Errorf("the zero policy has %v", got)
+	}
+}
+
+func TestWrongLimits(t *testing.T) {
+	at := func(directive string) string {
+		return "type Query { hello: Int @public }\ntype Mutation { open(email: String!): Int @public " + directive + " }"
+	}
+	const (
+		place     = "schema.graphqls:2: Mutation.open "
+		aWindow   = `: write "1s" to "24h", as in "15m"`
+		aCount    = ": write how many, 1 at least, and 1,000 a second at most"
+		noAccount = ", but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input"
+	)
+	runAll(t, []refusal{
+		{name: "a key that is none is refused", declarations: limited, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "is limited by PLANET, which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT"}},
+		{name: "a key in quotes is refused", declarations: limited, schema: at(`@limit(by: "ADDRESS", count: 1, window: "1s")`), want: []string{place + `is limited by "ADDRESS", which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT`}},
+		{name: "none at all is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 0, window: "1s")`), want: []string{place + "is limited to 0, which is no count" + aCount}},
+		{name: "less than none is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: -5, window: "1s")`), want: []string{place + "is limited to -5, which is no count" + aCount}},
+		{name: "a part of one is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1.5, window: "1s")`), want: []string{place + "is limited to 1.5, which is no count" + aCount}},
+		{name: "a count in quotes is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: "5", window: "1s")`), want: []string{place + `is limited to "5", which is no count` + aCount}},
+		{name: "more than can be counted is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1001, window: "1s")`), want: []string{place + "is limited to 1001, which is no count" + aCount}},
+		{name: "a count that is no number is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 99999999999999999999, window: "1s")`), want: []string{place + "is limited to 99999999999999999999, which is no count" + aCount}},
+		{name: "a window without a unit is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "15")`), want: []string{place + `is limited per "15", which is no window` + aWindow}},
+		{name: "a window without quotes is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: 15)`), want: []string{place + `is limited per 15, which is no window` + aWindow}},
+		{name: "a window too short is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "999ms")`), want: []string{place + `is limited per "999ms", which is no window` + aWindow}},
+		{name: "a window too long is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "24h1s")`), want: []string{place + `is limited per "24h1s", which is no window` + aWindow}},
+		{name: "successes that are neither are refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: "no")`), want: []string{place + `says successes: "no": write true or false`}},
+		{name: "one key twice is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s") @limit(by: ADDRESS, count: 9, window: "1m")`), want: []string{place + "is limited by ADDRESS more than once: keep one"}},
+		{name: "an argument twice is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "gives @limit the argument count more than once: keep one"}},
+		{
+			name: "a field that knows no account is not limited by one", declarations: limited,
+			schema: `type Query { hello: Int @public }
+				type Mutation {
+					a: Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
+					b(email: String): Int @public @limit(by: ACCOUNT_AND_ADDRESS, count: 1, window: "1s")
+					c(input: Both!): Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
+					d(input: Sure): Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
+					e(input: String!): Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
+					f(input: [Sure!]!): Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
+				}
+				input Both { email: String  emails: [String!]! }
+				input Sure { email: String! }`,
+			want: []string{
+				"schema.graphqls:3: Mutation.a is limited by ACCOUNT" + noAccount,
+				"schema.graphqls:4: Mutation.b is limited by ACCOUNT_AND_ADDRESS" + noAccount,
+				"schema.graphqls:5: Mutation.c is limited by ACCOUNT" + noAccount,
+				"schema.graphqls:6: Mutation.d is limited by ACCOUNT" + noAccount,
+				"schema.graphqls:7: Mutation.e is limited by ACCOUNT" + noAccount,
+				"schema.graphqls:8: Mutation.f is limited by ACCOUNT" + noAccount,
+			},
+		},
+		{
+			name: "a field of a type is not limited", declarations: limited,
+			schema: `type Query { me: User @auth }
+				type User { email: String @auth @limit(by: ADDRESS, count: 1, window: "1s") }`,
+			want: []string{"schema.graphqls:2: User.email carries @limit, which is enforced on root fields only: write it on the field of Query or Mutation that leads here"},
+		},
+		{
+			name: "an interface's field is not limited", declarations: limited,
+			schema: `type Query { hello: Int @public }
+				interface Actor { id: ID! @limit(by: ADDRESS, count: 1, window: "1s") }`,
+			want: []string{"schema.graphqls:2: Actor.id carries @limit, which is not enforced there: write it on id of every type that implements Actor"},
+		},
+		{
+			name: "a declaration that says something else is refused", declarations: change(change(limited, "window: String!", "window: Int!"), "repeatable on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION | OBJECT"),
+			schema: hello,
+			want: []string{
+				"rules.graphqls:9: @limit is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only: " + limitText,
+				"rules.graphqls:9: @limit has the argument window: Int! instead of String!: " + limitText,
+			},
+		},
+	})
+}
+
+const limitText = "write directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION"

@@ -1,0 +1,499 @@
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+)
+
+// bootLimited starts a server with limits, which takes the client's address from what the test says it is, and the
+// time from nobody else.
+func bootLimited(t *testing.T, databaseURL string) *booted {
+	t.Helper()
+	b := boot(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+	b.clock.stop() // no slot comes back while a slow machine thinks
+	return b
+}
+
+const (
+	home      = "192.0.2.1"
+	elsewhere = "198.51.100.1"
+)
+
+func from(ip string) http.Header { return http.Header{"X-Forwarded-For": {ip}} }
+
+const (
+	loginQuery    = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken } }`
+	registerQuery = `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`
+	wrongPassword = "not the password"
+)
+
+func (b *booted) login(ip, email, password string) *answer {
+	b.t.Helper()
+	return b.askWith(from(ip), loginQuery, "e", email, "p", password)
+}
+
+// registered is somebody who has made an account at an address, and has never signed in since.
+func (b *booted) registered(ip string) *person {
+	b.t.Helper()
+	p := &person{email: fmt.Sprintf("limited%d@example.com", people.Add(1)), password: goodPassword}
+	got := b.askWith(from(ip), registerQuery, "e", p.email, "p", p.password).must()
+	p.id, p.token = got.text("register.user.id"), got.text("register.accessToken")
+	return p
+}
+
+// fail tries wrong passwords, all of which must be tried.
+func (b *booted) fail(n int, ip, email string) {
+	b.t.Helper()
+	for i := range n {
+		if got := b.login(ip, email, wrongPassword).codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
+			b.t.Fatalf("attempt %d of %d: %q", i+1, n, got)
+		}
+	}
+}
+
+// failFromEverywhere uses the account's own limit up, a few attempts an address.
+func (b *booted) failFromEverywhere(email string) {
+	b.t.Helper()
+	for i := range 20 {
+		b.fail(5, fmt.Sprintf("203.0.113.%d", i), email)
+	}
+}
+
+// wantLimited wants one error, with how long to wait in both places, and no data.
+func wantLimited(t *testing.T, got *answer, field string) (retryAfter time.Duration) {
+	t.Helper()
+	if !slices.Equal(got.codes(), []string{field + " RATE_LIMITED"}) || got.status != http.StatusOK || got.at(field) != nil {
+		t.Fatalf("status %d: %s", got.status, got.body)
+	}
+	seconds, _ := got.errors[0].Extensions["retryAfter"].(float64)
+	if seconds < 1 || seconds != float64(int(seconds)) || got.header.Get("Retry-After") != strconv.Itoa(int(seconds)) {
+		t.Errorf("Retry-After %q: %s", got.header.Get("Retry-After"), got.body)
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func TestWrongPasswordsAreLimited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		b.fail(5, home, p.email)
+		before := b.store.Queries()
+		wantLimited(t, b.login(home, p.email, wrongPassword), "login")
+		if n := b.store.Queries() - before; n != 1 {
+			t.Errorf("%d queries for an attempt that is refused, want one that reads", n)
+		}
+		wait := wantLimited(t, b.login(home, strings.ToUpper(p.email), p.password), "login") // the right password in another spelling
+		if wait != 3*time.Minute {
+			t.Errorf("the wait is %s", wait)
+		}
+		other := b.registered(home)
+		b.login(home, other.email, other.password).must()
+		b.login(elsewhere, p.email, p.password).must()
+		var lines int
+		for _, record := range b.logged() {
+			if record["msg"] != "rate limited" {
+				continue
+			}
+			lines++
+			if record["field"] != "Mutation.login" || record["by"] != "ACCOUNT_AND_ADDRESS" || record["ip"] != home || record["retry_after"] != float64(180) {
+				t.Errorf("logged %v", record)
+			}
+		}
+		if lines != 2 || strings.Contains(b.log.String(), p.email) {
+			t.Errorf("%d lines in the log, or one with the address", lines)
+		}
+		b.clock.advance(wait - time.Millisecond)
+		wantLimited(t, b.login(home, p.email, p.password), "login")
+		b.clock.advance(time.Millisecond)
+		b.fail(1, home, p.email)
+		wantLimited(t, b.login(home, p.email, p.password), "login")
+		b.clock.advance(15 * time.Minute)
+		b.login(home, p.email, p.password).must()
+		b.fail(5, home, p.email)
+	})
+}
+
+func TestRightPasswordsAreNotCounted(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		b.fail(4, home, p.email)
+		for range 40 { // more than the address has
+			b.login(home, p.email, p.password).must()
+		}
+		b.fail(1, home, p.email)
+		wantLimited(t, b.login(home, p.email, p.password), "login")
+	})
+}
+
+// What the server had no room for, or refused for its form, guessed nothing.
+func TestOnlyAttemptsAreCounted(t *testing.T) {
+	t.Parallel()
+	b := bootLimited(t, dbtest.SQLite(t))
+	p := b.registered(home)
+	for range 10 {
+		if got := b.login(home, p.email, strings.Repeat("x", 1025)).codes(); !slices.Equal(got, []string{"login BAD_USER_INPUT"}) {
+			t.Fatalf("%q", got)
+		}
+	}
+	b.queue.Close()
+	for range 10 {
+		if got := b.login(home, p.email, p.password).codes(); !slices.Equal(got, []string{"login OVERLOADED"}) {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
+func TestLimitsByAddress(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(elsewhere)
+		for i := range 30 {
+			b.fail(1, home, fmt.Sprintf("nobody%d@example.com", i))
+			b.fail(1, fmt.Sprintf("2001:db8:1:2::%x", i), fmt.Sprintf("nobody%d@example.com", i))
+		}
+		wantLimited(t, b.login(home, p.email, p.password), "login")
+		wantLimited(t, b.login("2001:db8:1:2:ffff::1", p.email, p.password), "login")
+		b.login("2001:db8:1:3::1", p.email, p.password).must()
+		b.login(elsewhere, p.email, p.password).must()
+	})
+}
+
+// One customer has 2⁶⁴ addresses of IPv6, and two spellings of one of IPv4.
+func TestAddressesOfOneClientAreOne(t *testing.T) {
+	t.Parallel()
+	b := bootLimited(t, dbtest.SQLite(t))
+	for _, row := range []struct {
+		name    string
+		address func(i int) string
+		one     bool
+	}{
+		{"the last bits", func(i int) string { return fmt.Sprintf("2001:db8:1:2::%x", i) }, true},
+		{"all bits of a network", func(i int) string { return fmt.Sprintf("2001:db8:1:3:%x:%x:%x:%x", i, i*7, i*31, i*101) }, true},
+		{"spellings", func(i int) string {
+			return []string{"2001:db8:1:4::1", "2001:DB8:1:4::1", "2001:0db8:0001:0004:0000:0000:0000:0001", "[2001:db8:1:4::1]:443"}[i%4]
+		}, true},
+		{"an IPv4 address, also as an IPv6 one", func(i int) string {
+			return []string{"192.0.2.77", "::ffff:192.0.2.77", "::ffff:c000:024d", "192.0.2.77:1234"}[i%4]
+		}, true},
+		{"networks", func(i int) string { return fmt.Sprintf("2001:db8:2:%x::1", i) }, false},
+		{"IPv4 addresses", func(i int) string { return fmt.Sprintf("192.0.2.%d", 100+i) }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			email := fmt.Sprintf("victim%d@example.com", people.Add(1))
+			for i := range 5 {
+				b.fail(1, row.address(i), email)
+			}
+			for i := range 5 {
+				got := b.login(row.address(i+5), email, wrongPassword)
+				if limited := slices.Equal(got.codes(), []string{"login RATE_LIMITED"}); limited != row.one {
+					t.Errorf("from %s: %s", row.address(i+5), got.body)
+				}
+			}
+		})
+	}
+	t.Run("a header that a stranger wrote", func(t *testing.T) {
+		b := boot(t, dbtest.SQLite(t), "LIMITS", "on") // no proxy is trusted
+		for i := range 5 {
+			b.fail(1, fmt.Sprintf("192.0.2.%d", i), "victim@example.com")
+		}
+		wantLimited(t, b.login("192.0.2.200", "victim@example.com", wrongPassword), "login")
+	})
+}
+
+// Whoever fills an account's limit from elsewhere does not lock its owner out (CVE-2024-1722).
+func TestFillingAnAccountsLimitDoesNotLockItsOwnerOut(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		b.failFromEverywhere(p.email)
+		wantLimited(t, b.login(elsewhere, p.email, p.password), "login")
+		got := b.login(home, p.email, p.password).must() // where the account was made
+		owner := &person{token: got.text("login.accessToken")}
+		b.ask(owner, `mutation { logoutEverywhere }`).must()
+		b.login(home, p.email, p.password).must() // without any session
+		wantLimited(t, b.login("192.0.2.2", p.email, p.password), "login")
+		b.fail(5, home, p.email)
+		wantLimited(t, b.login(home, p.email, p.password), "login") // at home too, nobody guesses without end
+		b.clock.advance(15 * time.Minute)
+		b.login(elsewhere, p.email, p.password).must() // some have come back by now
+		b.failSome(t, p.email)
+		b.login(elsewhere, p.email, p.password).must()
+		b.clock.advance(2160*time.Hour - 20*time.Minute)
+		b.failFromEverywhere(p.email)
+		b.login(elsewhere, p.email, p.password).must()
+		b.clock.advance(40 * time.Minute)
+		b.failSome(t, p.email)
+		wantLimited(t, b.login("192.0.2.3", p.email, p.password), "login")
+	})
+}
+
+// failSome goes on from new addresses until the account's limit is used up.
+func (b *booted) failSome(t *testing.T, email string) {
+	t.Helper()
+	for i := range 400 {
+		if slices.Equal(b.login(fmt.Sprintf("203.0.%d.%d", 114+i/200, i%200), email, wrongPassword).codes(), []string{"login RATE_LIMITED"}) {
+			return
+		}
+	}
+	t.Fatal("there is no limit by account")
+}
+
+// A login that is rolled back was an attempt nevertheless (CVE-2026-35597).
+func TestAttemptsCountAlthoughTheLoginIsRolledBack(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		withoutSessions(t, databaseURL)
+		for range 5 {
+			if got := b.login(home, p.email, p.password).codes(); !slices.Equal(got, []string{"login INTERNAL"}) {
+				t.Fatalf("got %q", got)
+			}
+		}
+		wantLimited(t, b.login(home, p.email, p.password), "login")
+	})
+}
+
+// withoutSessions takes away the table that a login writes last.
+func withoutSessions(t *testing.T, databaseURL string) {
+	t.Helper()
+	driver, dsn := "sqlite3", ""
+	if path, ok := models.SQLitePath(databaseURL); ok {
+		dsn = "file:" + path
+	} else {
+		u, err := url.Parse(databaseURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		password, _ := u.User.Password()
+		driver, dsn = "mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path)
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE sessions RENAME TO gone"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Nobody finds out by the limit who has an account.
+func TestUnknownAddressesAreLimitedLikeKnownOnes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(elsewhere)
+		emails := []string{p.email, "nobody@example.com", "no address", "\x00", strings.Repeat("x", 300) + "@example.com"}
+		b.fail(5, home, "one that is no address")
+		b.fail(5, home, "another one")
+		var want []string
+		for i, email := range emails {
+			var got []string
+			for range 7 {
+				before := b.store.Queries()
+				a := b.login(fmt.Sprintf("192.0.2.%d", i), email, wrongPassword)
+				got = append(got, fmt.Sprintf("%s %s, %d queries", a.body, a.header.Get("Retry-After"), b.store.Queries()-before))
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q\n got %q\nwant %q", email, got, want)
+			}
+		}
+	})
+}
+
+func TestServersOfOneDatabaseCountTogether(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		one, two := bootLimited(t, databaseURL), bootLimited(t, databaseURL)
+		one.fail(3, home, "ada@example.com")
+		two.fail(2, home, "ada@example.com")
+		for _, b := range []*booted{one, two, bootLimited(t, databaseURL)} { // the third as after a restart
+			wantLimited(t, b.login(home, "ada@example.com", wrongPassword), "login")
+		}
+	})
+}
+
+func TestManyLoginsAtOnceAreLimited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		one, two := bootLimited(t, databaseURL), bootLimited(t, databaseURL)
+		const n = 50
+		answers := make(chan []string, n)
+		for i := range n {
+			go func() {
+				answers <- []*booted{one, two}[i%2].login(home, "ada@example.com", wrongPassword).codes()
+			}()
+		}
+		count := map[string]int{}
+		for range n {
+			count[strings.Join(<-answers, ", ")]++
+		}
+		if count["login INVALID_CREDENTIALS"] != 5 || count["login RATE_LIMITED"] != n-5 {
+			t.Errorf("got %v", count)
+		}
+	})
+}
+
+// Requests may be combined as one likes: each execution of a field counts.
+func TestEachExecutionCounts(t *testing.T) {
+	t.Parallel()
+	b := bootLimited(t, dbtest.SQLite(t))
+	const login = `login(input: {email: "ada@example.com", password: "not the password"}) { tokenType }`
+	for _, query := range []string{
+		`mutation { ` + login + ` }`,
+		`mutation { other: ` + login + ` }`,
+		`mutation { ...F } fragment F on Mutation { ` + login + ` }`,
+		`mutation { ... on Mutation { ... { ` + login + ` } } }`,
+		`mutation($i: Boolean = true) { x: ` + strings.Replace(login, ") {", ") @include(if: $i) {", 1) + ` }`,
+	} {
+		if got := b.askWith(from(home), query); !strings.HasSuffix(strings.Join(got.codes(), ""), " INVALID_CREDENTIALS") {
+			t.Errorf("%s: %s", query, got.body)
+		}
+	}
+	wantLimited(t, b.login(home, "ada@example.com", wrongPassword), "login")
+	b.askWith(from(home), `mutation { a: `+login+` b: `+login+` c: `+login+` }`)
+	skipped := b.askWith(from(elsewhere), `mutation { `+strings.Replace(login, ") {", ") @skip(if: true) {", 1)+` __typename }`)
+	skipped.must()
+	b.fail(5, elsewhere, "ada@example.com")
+}
+
+func TestRegistrationsAreLimited(t *testing.T) {
+	t.Parallel()
+	b := bootLimited(t, dbtest.SQLite(t))
+	taken := b.registered(home) // a success counts
+	for range 150 {
+		b.registered(home)
+	}
+	for range 149 { // and so does what says that an address is taken
+		if got := b.askWith(from(home), registerQuery, "e", taken.email, "p", goodPassword).codes(); !slices.Equal(got, []string{"register EMAIL_TAKEN"}) {
+			t.Fatalf("%q", got)
+		}
+		b.askWith(from(home), registerQuery, "e", "x", "p", "short") // but not this
+	}
+	wantLimited(t, b.askWith(from(home), registerQuery, "e", "one-more@example.com", "p", goodPassword), "register")
+	b.registered(elsewhere)
+	if _, err := b.store.UserByEmailKey(t.Context(), "one-more@example.com"); !errors.Is(err, models.ErrNotFound) {
+		t.Errorf("registered nevertheless: %v", err)
+	}
+}
+
+func TestRefreshesAreLimited(t *testing.T) {
+	t.Parallel()
+	b := bootLimited(t, dbtest.SQLite(t))
+	d := b.newDevice(b.registered(home), false)
+	bad := func() *answer { return b.askWith(from(home), refreshInBody, "t", "x") }
+	for range 599 {
+		wantCodes(t, bad(), "refresh INVALID_TOKEN")
+	}
+	for range 10 { // those that succeed take nothing away
+		d.refresh = b.askWith(from(home), refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
+	}
+	wantCodes(t, bad(), "refresh INVALID_TOKEN")
+	wantLimited(t, bad(), "refresh")
+	wait := wantLimited(t, b.askWith(from(home), refreshInBody, "t", d.refresh), "refresh")
+	b.clock.advance(wait)
+	b.askWith(from(home), refreshInBody, "t", d.refresh).must()
+}
+
+func TestPasswordChangesAreLimited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		const change = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
+		ask := func(ip, current, next string) *answer {
+			header := from(ip)
+			header.Set("Authorization", "Bearer "+p.token)
+			return b.askWith(header, change, "c", current, "n", next)
+		}
+		for range 10 { // denied, or wrong in form: not counted
+			wantCodes(t, b.askWith(from(elsewhere), change, "c", "x", "n", "x"), "changePassword UNAUTHENTICATED")
+			wantCodes(t, ask(elsewhere, p.password, "short"), "changePassword BAD_USER_INPUT")
+		}
+		for i := range 20 { // a thief with the token, wherever from
+			wantCodes(t, ask(fmt.Sprintf("203.0.113.%d", i/5), wrongPassword, goodPassword), "changePassword INVALID_CREDENTIALS")
+		}
+		wantLimited(t, ask(elsewhere, p.password, "another good password"), "changePassword")
+		if got := ask(home, p.password, "another good password").must(); got.at("changePassword") != true {
+			t.Error(got.body)
+		}
+	})
+}
+
+// Off is off, for those who measure.
+func TestLimitsOff(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
+	b.fail(40, home, "ada@example.com")
+}
+
+// What a sign-in costs with its limits: one query that reads them, one each that counts, one each that gives back,
+// and one that remembers the address; the first time also one that makes the rows.
+func TestQueriesOfALimitedLogin(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(elsewhere)
+		known := b.registered(home)
+		for _, row := range []struct {
+			name, email, password string
+			want                  uint64
+		}{
+			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 3 + 1},
+			{"wrong again", p.email, wrongPassword, 1 + 3 + 1},
+			{"right", p.email, p.password, 1 + 3 + 3 + 1 + 2},
+			{"right where it is known", p.email, p.password, 1 + 2 + 2 + 1 + 2},
+			{"wrong where it is known", known.email, wrongPassword, 1 + 1 + 2 + 1},
+		} {
+			before := b.store.Queries()
+			b.login(home, row.email, row.password)
+			if got := b.store.Queries() - before; got != row.want {
+				t.Errorf("%s: %d queries, want %d", row.name, got, row.want)
+			}
+		}
+	})
+}
+
+// The limits that the schema is to have; the numbers are promised to clients.
+func TestLimitsOfTheSchema(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	var got []string
+	for _, rule := range b.policy.Rules() {
+		for _, l := range b.policy.Limits(rule.Type, rule.Field) {
+			got = append(got, fmt.Sprintf("%s %s %d per %s, successes %v", rule.Field, l.By, l.Count, l.Window, l.Successes))
+		}
+	}
+	want := []string{
+		"register ADDRESS 300 per 1h0m0s, successes true",
+		"login ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
+		"login ADDRESS 30 per 15m0s, successes false",
+		"login ACCOUNT 100 per 1h0m0s, successes false",
+		"refresh ADDRESS 600 per 5m0s, successes false",
+		"changePassword ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
+		"changePassword ACCOUNT 20 per 1h0m0s, successes false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,171 @@
+package models
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gorm.io/gorm/clause"
+
+	"fieldgate/internal/limit"
+)
+
+// Limit is one key of a rate limit and until when it is used up, or something that a limit makes an exception of
+// and until when. After that the row says no more than one that is not there.
+type Limit struct {
+	ID    []byte `gorm:"primaryKey;size:32"`
+	Until int64  // microseconds since 1970: a limit is moved on by arithmetic in SQL, the same on every database
+}
+
+// Slot is one use of one key of a limit.
+type Slot struct {
+	Name   string // the limit's, for LimitReached
+	ID     []byte
+	Rate   limit.Rate
+	Unless []byte // the ID of a row: until its time is up, the slot is not needed; nil: it always is
+}
+
+// LimitReached is the error of a Slot that is not to be had.
+type LimitReached struct {
+	Name string        // the slot's; of several, the one that takes longest
+	Wait time.Duration // until it is to be had
+}
+
+func (e *LimitReached) Error() string { return "too many attempts, try again later" }
+
+// takeLooks is how often Take looks again when somebody has changed a row since it looked. A row that has no room
+// any more ends it at the next look, so there are more only while slots come back as fast as they go.
+const takeLooks = 5
+
+var (
+	errTakenMeanwhile = errors.New("a limit was used up, or its row swept away, since it was read")
+	errInTransaction  = errors.New("a limit is counted outside of any transaction: what is rolled back was tried nevertheless")
+)
+
+// Take takes all of the slots that are needed, and returns them for Give, or takes none and returns
+// *LimitReached, after one query that only reads. Of any number of calls at once, on any number of servers,
+// exactly as many succeed as there are slots.
+func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error) {
+	if s.inTransaction {
+		return nil, errInTransaction
+	}
+	for range takeLooks {
+		now := s.Now()
+		rows, err := s.limits(ctx, slots)
+		if err != nil {
+			return nil, err
+		}
+		taken := needed(slots, rows, now)
+		if full := longest(taken, rows, now); full != nil {
+			return nil, full
+		}
+		if err := s.take(ctx, taken, rows, now); !errors.Is(err, errTakenMeanwhile) {
+			return taken, err
+		}
+	}
+	return nil, &LimitReached{Name: slots[0].Name, Wait: time.Second}
+}
+
+// limits reads all rows of the slots in one query: until when, by ID.
+func (s *Store) limits(ctx context.Context, slots []Slot) (map[string]time.Time, error) {
+	var ids [][]byte
+	for _, slot := range slots {
+		ids = append(ids, slot.ID)
+		if slot.Unless != nil {
+			ids = append(ids, slot.Unless)
+		}
+	}
+	var list []Limit
+	if err := s.conn(ctx).Where("id IN ?", ids).Find(&list).Error; err != nil {
+		return nil, s.translate(ctx, err)
+	}
+	rows := make(map[string]time.Time, len(list))
+	for _, row := range list {
+		rows[string(row.ID)] = time.UnixMicro(row.Until)
+	}
+	return rows, nil
+}
+
+// needed is in the order of the IDs: two who take the same slots never wait for each other crosswise.
+func needed(slots []Slot, rows map[string]time.Time, now time.Time) (list []Slot) {
+	for _, slot := range slots {
+		if !rows[string(slot.Unless)].After(now) {
+			list = append(list, slot)
+		}
+	}
+	slices.SortFunc(list, func(a, b Slot) int { return bytes.Compare(a.ID, b.ID) })
+	return list
+}
+
+// longest returns an error, and not a typed nil, only if there is one.
+func longest(slots []Slot, rows map[string]time.Time, now time.Time) (full error) {
+	var wait time.Duration
+	for _, slot := range slots {
+		if w := slot.Rate.Wait(rows[string(slot.ID)], now); w > wait {
+			full, wait = &LimitReached{Name: slot.Name, Wait: w}, w
+		}
+	}
+	return full
+}
+
+// take moves every row on, if all of them still have room, or returns errTakenMeanwhile and has done nothing. Each
+// row is named alone: asked for several, MariaDB may lock all of the table.
+func (s *Store) take(ctx context.Context, slots []Slot, rows map[string]time.Time, now time.Time) error {
+	if len(slots) == 0 {
+		return nil
+	}
+	var fresh []Limit
+	for _, slot := range slots {
+		if _, there := rows[string(slot.ID)]; !there {
+			fresh = append(fresh, Limit{ID: slot.ID})
+		}
+	}
+	return s.Transaction(ctx, func(tx *Store) error {
+		if len(fresh) > 0 {
+			// Somebody else may insert the same row: then it is theirs, and on MySQL locked for the UPDATE already.
+			if err := tx.conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(fresh).Error; err != nil {
+				return tx.translate(ctx, err)
+			}
+		}
+		for _, slot := range slots {
+			r := tx.conn(ctx).Exec("UPDATE limits SET until = CASE WHEN until > ? THEN until ELSE ? END + ? WHERE id = ? AND until <= ?",
+				now.UnixMicro(), now.UnixMicro(), slot.Rate.Step().Microseconds(), slot.ID, slot.Rate.Latest(now).UnixMicro())
+			if r.Error == nil && r.RowsAffected != 1 {
+				return errTakenMeanwhile
+			}
+			if r.Error != nil {
+				return tx.translate(ctx, r.Error)
+			}
+		}
+		return nil
+	})
+}
+
+// Give gives slots back that Take has returned.
+func (s *Store) Give(ctx context.Context, slots []Slot) error {
+	if s.inTransaction {
+		return errInTransaction
+	}
+	if len(slots) == 0 {
+		return nil
+	}
+	return s.Transaction(ctx, func(tx *Store) error {
+		for _, slot := range slots {
+			r := tx.conn(ctx).Exec("UPDATE limits SET until = until - ? WHERE id = ?", slot.Rate.Step().Microseconds(), slot.ID)
+			if r.Error != nil {
+				return tx.translate(ctx, r.Error)
+			}
+		}
+		return nil
+	})
+}
+
+// Remember notes an exception that slots name as Unless.
+func (s *Store) Remember(ctx context.Context, id []byte, until time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		newer := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"until"})}
+		return tx.translate(ctx, tx.conn(ctx).Clauses(newer).Create(&Limit{ID: id, Until: until.UnixMicro()}).Error)
+	})
+}

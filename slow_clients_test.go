@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/web"
+)
+
+// Two hundred clients that begin a request and never end it are in nobody's way, and are put out.
+func TestSlowClients(t *testing.T) {
+	t.Parallel()
+	const clients, patience = 200, 2 * time.Second
+	b := boot(t, dbtest.SQLite(t))
+	p := b.newPerson("USER")
+	server := web.NewServer("", b.handler, b.app.log)
+	if server.ReadHeaderTimeout <= 0 || server.ReadTimeout <= 0 {
+		t.Fatal("the server waits for ever")
+	}
+	server.ReadHeaderTimeout, server.ReadTimeout = patience, patience // its own are too long for a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+
+	begun := []string{
+		"POST /graphql HTTP/1.1\r\nHost: x\r\n",
+		"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+	}
+	var slow []net.Conn
+	for i := range clients {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, begun[i%len(begun)]); err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, conn)
+	}
+	b.url = "http://" + l.Addr().String()
+	for range 20 {
+		if got := b.ask(p, `{ me { id } }`).must().at("me.id"); got != p.id {
+			t.Errorf("me is %v", got)
+		}
+	}
+	for i, conn := range slow {
+		if err := conn.SetReadDeadline(time.Now().Add(10 * patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("client %d is still there", i)
+		}
+	}
+	b.ask(p, `{ me { id } }`).must()
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// How long a sign-in takes to fail does not tell why it failed.
+//
+// On a machine with other work the bounds are wide: they find a hash that is left out, and not much less. On a
+// quiet one, STRICT_TIMING=1 takes more timings and wants the medians within 5 % of each other:
+//
+//	STRICT_TIMING=1 go test -count=1 -run TestFailedLoginsTakeTheSameTime -v .
+//
+// It is not parallel, so that no other test of this package runs beside it.
+func TestFailedLoginsTakeTheSameTime(t *testing.T) {
+	rounds, widest := 25, 0.15
+	if os.Getenv("STRICT_TIMING") != "" {
+		rounds, widest = 200, 0.05
+	}
+	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
+	person, shut := b.newPerson("USER"), b.newPerson("USER")
+	if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+		t.Fatal(err)
+	}
+	kinds := []struct{ name, email, password string }{
+		{"a wrong password", person.email, "wrong password"},
+		{"an unknown address", "nobody@example.com", "wrong password"},
+		{"what is no address", "nobody", "wrong password"},
+		{"the right password of a shut account", shut.email, goodPassword},
+	}
+	const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { tokenType } }`
+	timings := make([][]time.Duration, len(kinds))
+	for range rounds {
+		for i, kind := range kinds { // in turn, so that what else the machine does falls on all alike
+			begin := time.Now()
+			got := b.ask(nil, login, "e", kind.email, "p", kind.password)
+			timings[i] = append(timings[i], time.Since(begin))
+			wantCodes(t, got, "login INVALID_CREDENTIALS")
+		}
+	}
+	base := median(timings[0])
+	for i, kind := range kinds[1:] {
+		m, z := median(timings[i+1]), rankSum(timings[0], timings[i+1])
+		apart := math.Abs(float64(m-base)) / float64(base)
+		t.Logf("%s: median %v, a wrong password %v, %.1f %% apart, z = %.1f", kind.name, m, base, 100*apart, z)
+		if apart > widest && math.Abs(z) > 4 {
+			t.Errorf("%s can be told from a wrong password by its time", kind.name)
+		}
+	}
+}
+
+func median(list []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(list))[len(list)/2]
+}
+
+// rankSum is how many standard deviations two samples lie apart by the test of Mann and Whitney: beyond 4 they are
+// of two kinds, however wide they scatter.
+func rankSum(a, b []time.Duration) (z float64) {
+	type timing struct {
+		took time.Duration
+		ofA  bool
+	}
+	all := make([]timing, 0, len(a)+len(b))
+	for _, took := range a {
+		all = append(all, timing{took, true})
+	}
+	for _, took := range b {
+		all = append(all, timing{took, false})
+	}
+	slices.SortFunc(all, func(x, y timing) int { return cmp.Compare(x.took, y.took) })
+	var ranks float64
+	for i, x := range all {
+		if x.ofA {
+			ranks += float64(i + 1)
+		}
+	}
+	n, m := float64(len(a)), float64(len(b))
+	return (ranks - n*(n+m+1)/2) / math.Sqrt(n*m*(n+m+1)/12)
+}
