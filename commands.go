@@ -129,7 +129,7 @@ func (c console) settings() (settings, error) {
 	}
 	cfg, err := config.Load(lookup)
 	if err != nil {
-		return settings{}, fmt.Errorf("the configuration is not usable:\n%w", err)
+		return settings{}, err
 	}
 	return settings{Config: cfg, log: newLog(cfg, c.stderr)}, nil
 }
