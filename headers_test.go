@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/guard"
 )
 
 // What every answer says to a browser, whoever makes it.
@@ -28,7 +29,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"an answer", http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, 200, noStore, strict},
 		{"a sign-in", http.MethodPost, "/graphql", `{"query":"mutation { login(input: {email: \"x\", password: \"x\"}) { accessToken } }"}`, 200, noStore, strict},
 		{"a body that is none", http.MethodPost, "/graphql", `{`, 400, noStore, strict},
-		{"a body that is too large", http.MethodPost, "/graphql", strings.Repeat(" ", maxBody+1), 413, noStore, strict},
+		{"a body that is too large", http.MethodPost, "/graphql", strings.Repeat(" ", guard.DefaultMaxBytes+1), 413, noStore, strict},
 		{"another method", http.MethodGet, "/graphql", "", 405, noStore, strict},
 		{"a question before the question", http.MethodOptions, "/graphql", "", 405, noStore, strict},
 		{"a path that is cleaned", http.MethodGet, "/x/../graphql", "", 307, noStore, strict},

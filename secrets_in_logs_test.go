@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/guard"
 )
 
 // marker is in everything that a client of this test keeps secret, and forged in everything that is to begin a line
@@ -94,7 +95,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 			`{"query": "query($p: Int) { __typename @skip(if: $p) }", "variables": {"p": "` + marker + `"}}`,
 			`{"query": "{ __typename }", "operationName": "` + marker + `"}`,
 			`{"query": "{ __typename }", "variables": "` + marker + `"}`,
-			`[{"query": "` + marker + `"}]`, marker, `{"` + marker + `": 1}`, marker + strings.Repeat("x", maxBody),
+			`[{"query": "` + marker + `"}]`, marker, `{"` + marker + `": 1}`, marker + strings.Repeat("x", guard.DefaultMaxBytes),
 		} {
 			post(http.Header{}, body)
 			post(bearer(admin.token), body)

@@ -158,7 +158,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 			Introspection: a.Introspection, LimitsOff: a.LimitsOff,
 		}),
 		crossOrigin,
-		web.MaxBytes(maxBody),
+		web.MaxBytes(guard.DefaultMaxBytes),
 		auth.Middleware(tokens, sessions, auth.RefreshCookie{Secure: a.CookieSecure(), SameSite: a.CookieSameSite}),
 	)
 	mux := http.NewServeMux()
@@ -172,9 +172,6 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
 }
-
-// maxBody is the largest request, in bytes.
-const maxBody = 128 << 10
 
 // ready says whether requests should be sent here.
 func (a *app) ready(ctx context.Context) error {
