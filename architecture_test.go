@@ -21,6 +21,7 @@ var rooms = map[string][]string{
 	"fieldgate/internal/policy":  {},
 	"fieldgate/internal/guard":   {},
 	"fieldgate/internal/limit":   {},
+	"fieldgate/internal/mail":    {},
 	"fieldgate/internal/config":  {},
 	"fieldgate/internal/web":     {},
 	"fieldgate/internal/dbtest":  {}, // only tests use it
@@ -37,6 +38,7 @@ var libraries = map[string][]string{
 	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account"},
 	"github.com/99designs/gqlgen":    {"fieldgate", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard"},
 	"github.com/urfave/cli":          {"fieldgate"},
+	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 }
 
 func TestImportsPointDown(t *testing.T) {

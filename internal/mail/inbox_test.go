@@ -1,0 +1,122 @@
+package mail_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/mail"
+)
+
+func TestInboxKeepsTheLastMessages(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 3, func() time.Time { return at })
+	conn := connect(t, inbox)
+	for n := range 5 {
+		if err := conn.Send(t.Context(), message(t, fmt.Sprintf("ada%d@example.com", n+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, received := range inbox.Messages() {
+		got = append(got, fmt.Sprint(received.N, received.To, received.At.Equal(at)))
+	}
+	if want := "[5ada5@example.comtrue 4ada4@example.comtrue 3ada3@example.comtrue]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestInboxWritesTheLinkToTheLog(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	inbox := mail.NewInbox(slog.New(slog.NewTextHandler(&log, nil)), 10, time.Now)
+	if err := connect(t, inbox).Send(t.Context(), message(t, "ada@example.com")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"level=INFO", "msg=mail", "to=ada@example.com", `subject="Choose a new password for Fieldgate"`, link} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %s: %s", want, &log)
+		}
+	}
+}
+
+func TestInboxRefusesWhatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 10, time.Now)
+	for name, change := range unsendable {
+		m := message(t, "ada@example.com")
+		change(m)
+		if refused, ok := errors.AsType[*mail.Refused](connect(t, inbox).Send(t.Context(), m)); !ok || !refused.Permanent {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := connect(t, inbox).Send(ctx, message(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+	if got := inbox.Messages(); len(got) != 0 {
+		t.Errorf("the inbox has %+v", got)
+	}
+}
+
+func TestInboxIsForMany(t *testing.T) {
+	t.Parallel()
+	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 10, time.Now)
+	m := message(t, "ada@example.com")
+	var senders sync.WaitGroup
+	for range 20 {
+		senders.Go(func() {
+			conn := connect(t, inbox)
+			if err := conn.Send(t.Context(), m); err != nil {
+				t.Error(err)
+			}
+			inbox.Messages()
+		})
+	}
+	senders.Wait()
+	if got := inbox.Messages(); len(got) != 10 || got[0].N != 20 {
+		t.Errorf("got %d messages, the last one number %d", len(got), got[0].N)
+	}
+}
+
+// unsendable are changes of a message that no transport may let through, by what they put into it.
+var unsendable = map[string]func(*mail.Message){
+	"a line end in the subject":       func(m *mail.Message) { m.Subject = "x\r\nBcc: all@example.com" },
+	"a NUL in the subject":            func(m *mail.Message) { m.Subject = "x\x00" },
+	"no subject":                      func(m *mail.Message) { m.Subject = " " },
+	"an endless subject":              func(m *mail.Message) { m.Subject = strings.Repeat("x", 1000) },
+	"a NUL in the text":               func(m *mail.Message) { m.Text = "x\x00" },
+	"no text":                         func(m *mail.Message) { m.Text = "" },
+	"no HTML":                         func(m *mail.Message) { m.HTML = "" },
+	"no ID":                           func(m *mail.Message) { m.ID = "" },
+	"an ID with a line end":           func(m *mail.Message) { m.ID = "1\r\nBcc: all@example.com" },
+	"an ID that closes its brackets":  func(m *mail.Message) { m.ID = "1>" },
+	"no recipient":                    func(m *mail.Message) { m.To = "" },
+	"a line end in the recipient":     func(m *mail.Message) { m.To = "ada@example.com\r\nBcc: all@example.com" },
+	"a NUL in the recipient":          func(m *mail.Message) { m.To = "a\x00da@example.com" },
+	"two recipients":                  func(m *mail.Message) { m.To = "ada@example.com, bob@example.com" },
+	"a recipient with a name":         func(m *mail.Message) { m.To = "Ada <ada@example.com>" },
+	"a recipient with a comment":      func(m *mail.Message) { m.To = "ada@example.com (Ada)" },
+	"a recipient in quotes":           func(m *mail.Message) { m.To = `"ada bob"@example.com` },
+	"a recipient with SMTP behind it": func(m *mail.Message) { m.To = "ada@example.com> NOTIFY=NEVER" },
+	"a recipient that is not UTF-8":   func(m *mail.Message) { m.To = "ada\xff@example.com" },
+	"a domain that is none":           func(m *mail.Message) { m.To = "ada@exa_mple..com" },
+}
+
+func connect(t *testing.T, transport mail.Transport) mail.Conn {
+	t.Helper()
+	conn, err := transport.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}

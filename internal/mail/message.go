@@ -1,0 +1,63 @@
+package mail
+
+import (
+	"net/mail"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// maxSubjectBytes keeps the header's line below the 998 octets of RFC 5322
+// section 2.1.1, also when each of them has to be encoded.
+const maxSubjectBytes = 250
+
+// checkMessage returns the address that m goes to, as an SMTP server is told
+// it, or a *Refused: such a message cannot be sent, today or later. What would
+// start a header of its own, or a command, ends here.
+func checkMessage(m *Message) (to string, err error) {
+	switch {
+	case m.ID == "" || strings.ContainsFunc(m.ID, notInID):
+		return "", never("its ID cannot be a Message-ID")
+	case !plain(m.Subject) || len(m.Subject) > maxSubjectBytes:
+		return "", never("its subject is empty, too long or has a control character")
+	case strings.TrimSpace(m.Text) == "" || strings.TrimSpace(m.HTML) == "":
+		return "", never("it says nothing")
+	case strings.ContainsRune(m.Text, 0) || strings.ContainsRune(m.HTML, 0):
+		return "", never("it has a NUL in it")
+	}
+	if to, ok := mailbox(m.To); ok {
+		return to, nil
+	}
+	return "", never("its recipient is not an address")
+}
+
+func never(reason string) error { return &Refused{Permanent: true, Reason: reason} }
+
+// notInID leaves what needs no quoting in a Message-ID (RFC 5322 section 3.6.4).
+func notInID(r rune) bool {
+	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
+}
+
+// plain reports whether s can stand in one line of a message: it says something,
+// in UTF-8, and has no CR, LF, NUL or other control character.
+func plain(s string) bool {
+	return strings.TrimSpace(s) != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// mailbox writes the domain of an address with A-labels (RFC 5890 section
+// 2.3.2.1), which every server understands: only a local part beyond ASCII is
+// left for SMTPUTF8. It is not ok if address is more, or less, than an address.
+func mailbox(address string) (_ string, ok bool) {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Name != "" || parsed.Address != address || !plain(address) || strings.ContainsAny(address, ` "<>`) {
+		return "", false
+	}
+	at := strings.LastIndexByte(address, '@')
+	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	if err != nil || domain == "" {
+		return "", false
+	}
+	return address[:at+1] + domain, true
+}

@@ -1,0 +1,301 @@
+package mail_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/mail"
+)
+
+const link = "https://app.example.com/page#token=Zm9v-_bar"
+
+func TestEveryKindSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	templates := builtIn(t)
+	for _, kind := range mail.Kinds {
+		for _, hours := range []int{1, 2, 24, 48, 168} {
+			m := render(t, templates, kind, "en", data(kind, hours))
+			if m.Language != "en" || m.Link != data(kind, hours).Link || !strings.Contains(m.Subject, "Fieldgate") {
+				t.Errorf("%s: language %q, link %q, subject %q", kind, m.Language, m.Link, m.Subject)
+			}
+			if !strings.Contains(m.Text, "\nhttps://app.example.com\n") || !strings.Contains(m.HTML, `href="https://app.example.com"`) {
+				t.Errorf("%s does not lead home:\n%s\n%s", kind, m.Text, m.HTML)
+			}
+			if m.Link == "" {
+				continue
+			}
+			if !slices.Contains(strings.Split(m.Text, "\n"), link) || strings.Count(m.Text, link) != 1 {
+				t.Errorf("%s: the link does not stand once on a line of its own:\n%s", kind, m.Text)
+			}
+			if !strings.Contains(m.HTML, `href="`+link+`"`) {
+				t.Errorf("%s: the HTML has no link:\n%s", kind, m.HTML)
+			}
+			want := map[int]string{1: "1 hour,", 2: "2 hours,", 24: "24 hours,", 48: "48 hours,", 168: "7 days,"}[hours]
+			if !strings.Contains(m.Text, want) || !strings.Contains(m.HTML, want) {
+				t.Errorf("%s does not say that the link works for %s\n%s", kind, want, m.Text)
+			}
+		}
+	}
+}
+
+// Who cannot see it, has it dark or blocks what is remote still gets all of it.
+func TestHTMLIsAccessibleAndLoadsNothing(t *testing.T) {
+	t.Parallel()
+	for _, kind := range mail.Kinds {
+		html := render(t, builtIn(t), kind, "en", data(kind, 2)).HTML
+		for _, want := range []string{`<html lang="en">`, "<title>", `name="color-scheme" content="light dark"`} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%s has no %s", kind, want)
+			}
+		}
+		for _, never := range []string{"<img", "<script", "<link", "<style", "src=", "url(", "@import", "ZgotmplZ"} {
+			if strings.Contains(html, never) {
+				t.Errorf("%s has %s in it", kind, never)
+			}
+		}
+		if strings.Count(html, "<table") != strings.Count(html, `<table role="presentation"`) {
+			t.Errorf("%s reads a table aloud", kind)
+		}
+	}
+}
+
+func TestTheNewAddressIsShownWhateverItIs(t *testing.T) {
+	t.Parallel()
+	hostile := `"><script>alert(1)</script>&'@example.com`
+	for _, kind := range []mail.Kind{mail.EmailChanged, mail.EmailChangeRequested} {
+		d := data(kind, 1)
+		d.NewEmail = hostile
+		m := render(t, builtIn(t), kind, "en", d)
+		if !strings.Contains(m.Text, hostile) {
+			t.Errorf("%s does not say it as it is:\n%s", kind, m.Text)
+		}
+		if strings.Contains(m.HTML, "<script") || !strings.Contains(m.HTML, "&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#39;@example.com") {
+			t.Errorf("%s does not escape it:\n%s", kind, m.HTML)
+		}
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	t.Parallel()
+	good := data(mail.ResetPassword, 1)
+	tests := []struct {
+		name   string
+		kind   mail.Kind
+		change func(*mail.Data)
+	}{
+		{"a kind that there is not", "newsletter", func(*mail.Data) {}},
+		{"a link to nowhere", mail.ResetPassword, func(d *mail.Data) { d.Link = "" }},
+		{"a service with a header in its name", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\r\nBcc: all@example.com" }},
+		{"a service with a NUL in its name", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\x00" }},
+		{"a link with a line of its own", mail.ResetPassword, func(d *mail.Data) { d.Link = link + "\nhttps://evil.example.com" }},
+		{"an address with a line of its own", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "a\nb@example.com" }},
+		{"what is no UTF-8", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "\xff@example.com" }},
+		{"a subject that is too long", mail.ResetPassword, func(d *mail.Data) { d.Service = strings.Repeat("x", 250) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := good
+			test.change(&d)
+			if m, err := builtIn(t).Render(test.kind, "en", d); err == nil {
+				t.Errorf("rendered %+v", m)
+			}
+		})
+	}
+}
+
+func TestAFolderReplacesAndAdds(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{
+		"en/email-taken.txt":       "Subject: Taken\n\nTaken at {{.Service}}.\n",
+		"de/reset-password.txt":    "\ufeffSubject: Neues Passwort f\u00fcr {{.Service}}\r\n\r\nHier:\r\n\r\n{{.Link}}\r\n\r\nIn {{template \"lifetime\" .}}\r\n",
+		"de/lifetime.txt":          "{{if eq .Hours 1}}einer Stunde{{else}}{{.Hours}} Stunden{{end}}\n",
+		"de/password-changed.html": "<p>Ge\u00e4ndert</p>",
+		".git/config":              "passed over",
+		"de/.DS_Store":             "passed over",
+	})
+	templates, err := mail.LoadTemplates(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := templates.Languages(); !slices.Equal(got, []string{"en", "de"}) {
+		t.Errorf("languages %q", got)
+	}
+	if m := render(t, templates, mail.EmailTaken, "en", data(mail.EmailTaken, 0)); m.Subject != "Taken" || m.Text != "Taken at Fieldgate.\n" ||
+		!strings.Contains(m.HTML, "asked to use this e-mail address") {
+		t.Errorf("only the text was replaced: %+v", m)
+	}
+	m := render(t, templates, mail.ResetPassword, "de", data(mail.ResetPassword, 1))
+	if m.Subject != "Neues Passwort für Fieldgate" || m.Text != "Hier:\n\n"+link+"\n\nIn einer Stunde\n" || m.Language != "de" {
+		t.Errorf("German: %+v", m)
+	}
+	if !strings.Contains(m.HTML, `lang="en"`) || !strings.Contains(m.HTML, "Choose a new password") {
+		t.Errorf("what German lacks is English, and says so: %s", m.HTML)
+	}
+	if m := render(t, templates, mail.PasswordChanged, "de", data(mail.PasswordChanged, 0)); !strings.Contains(m.HTML, `lang="de"`) {
+		t.Errorf("German HTML: %s", m.HTML)
+	}
+	if m := render(t, templates, mail.ResetPassword, "tlh", data(mail.ResetPassword, 1)); m.Language != "en" {
+		t.Errorf("an unknown language is %s", m.Language)
+	}
+}
+
+func TestAMistakeInAFolderIsOneLineThatNamesTheFile(t *testing.T) {
+	t.Parallel()
+	text := "Subject: S\n\nPress:\n\n{{.Link}}\n"
+	tests := []struct{ name, path, content, want string }{
+		{"a template that does not parse", "en/reset-password.txt", "Subject: S\n\n{{.Link\n", "en/reset-password.txt:4: unclosed action"},
+		{"a field that there is not", "en/reset-password.txt", text + "\n{{.Name}}", "en/reset-password.txt:7:2: executing"},
+		{"a function that there is not", "de/reset-password.html", "<p>\n{{shout .Link}}", `de/reset-password.html:2: function "shout" not defined`},
+		{"a field that there is not, in HTML", "de/reset-password.html", "<p>\n{{.Nope}}", "de/reset-password.html:2:2: executing"},
+		{"HTML that is left open", "de/reset-password.html", "<p>\n<a href=\"{{.Link}}>", "de/reset-password.html"},
+		{"a layout with a mistake", "de/layout.html", `<html>{{template "content" .}}{{define "button"}}{{end}}{{.Nope}}`, "de/layout.html:1:58: executing"},
+		{"a layout around nothing", "de/layout.html", `<html>{{define "button"}}{{end}}`, `de/layout.html: it must say`},
+		{"a lifetime with a mistake", "de/lifetime.txt", "{{.Nope}}", "de/lifetime.txt:1:2: executing"},
+		{"a text without a subject", "de/reset-password.txt", "Hello\n\n{{.Link}}\n", `de/reset-password.txt:1: the first line must be "Subject:"`},
+		{"an empty subject", "de/reset-password.txt", "Subject: \n\n{{.Link}}\n", "de/reset-password.txt:1: the first line"},
+		{"a subject with a carriage return", "de/reset-password.txt", "Subject: a\rBcc: b\n\n{{.Link}}\n", "de/reset-password.txt:1: the first line"},
+		{"a subject of two lines", "de/reset-password.txt", "Subject: a\nb\n\n{{.Link}}\n", "de/reset-password.txt:2: the line after the subject must be empty"},
+		{"a text that says nothing", "de/email-taken.txt", "Subject: a\n\n  \n", "de/email-taken.txt:3: there is no text"},
+		{"a text that has lost its link", "de/reset-password.txt", "Subject: a\n\nHello\n", "de/reset-password.txt: {{.Link}} must stand in it once"},
+		{"a link within a line", "de/reset-password.txt", "Subject: a\n\nHere: {{.Link}}\n", "de/reset-password.txt: {{.Link}} must stand in it once"},
+		{"HTML that has lost its link", "de/reset-password.html", "<p>Hello</p>", "de/reset-password.html: nothing in it leads to the link"},
+		{"a layout that has lost its button", "de/layout.html", `<html>{{template "content" .}}`, `de/layout.html: it must say`},
+		{"a misspelled file", "de/reset-pasword.txt", text, "de/reset-pasword.txt is no template"},
+		{"a file beside the folders", "reset-password.txt", text, "reset-password.txt is a file"},
+		{"a language that there is not", "german/reset-password.txt", text, "german: the name of the folder must be the BCP 47 tag"},
+		{"a language written like a locale", "de_AT/reset-password.txt", text, "is it de-AT?"},
+		{"no language", "und/reset-password.txt", text, "und: the name of the folder"},
+		{"a file that is too large", "de/reset-password.txt", text + strings.Repeat("x", 64<<10), "de/reset-password.txt: more than 65536 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := folder(t, map[string]string{test.path: test.content})
+			_, err := mail.LoadTemplates(dir)
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			got := filepath.ToSlash(err.Error())
+			if !strings.Contains(got, test.want) || !strings.HasPrefix(got, filepath.ToSlash(dir)) || strings.Contains(got, "\n") {
+				t.Errorf("%q does not begin with the file and say %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAFolderThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	_, err := mail.LoadTemplates(filepath.Join(t.TempDir(), "nowhere"))
+	if err == nil || strings.Count(err.Error(), "nowhere") != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	t.Parallel()
+	const text = "Subject: S\n\n{{.Service}}\n"
+	templates, err := mail.LoadTemplates(folder(t, map[string]string{
+		"de/email-taken.txt": text, "pt-BR/email-taken.txt": text, "zh-Hant/email-taken.txt": text,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, header, want string }{
+		{"nothing is English", "", "en"},
+		{"German", "de", "de"},
+		{"German from Switzerland is German", "de-CH,de;q=0.9,en;q=0.8", "de"},
+		{"what is liked best wins", "en;q=0.5, de;q=0.7", "de"},
+		{"the first one of two", "en, de", "en"},
+		{"the second choice, when the first is not there", "fr, de;q=0.5", "de"},
+		{"Portuguese from Portugal reads Brazilian", "pt-PT", "pt-BR"},
+		{"Taiwan reads traditional characters", "zh-TW", "zh-Hant"},
+		{"anything is English", "*", "en"},
+		{"Klingon is English", "tlh", "en"},
+		{"refused English is English, for want of another", "en;q=0", "en"},
+		{"nonsense", "\x00;;q=q,,", "en"},
+		{"a header that is too long counts as far as it goes", "de," + strings.Repeat("fr,", 1<<20), "de"},
+		{"one long word", strings.Repeat("a", 1<<20), "en"},
+		{"a million dashes", strings.Repeat("-", 1<<20), "en"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := templates.Language(test.header); got != test.want {
+				t.Errorf("%.40q is read in %s, not in %s", test.header, test.want, got)
+			}
+		})
+	}
+}
+
+func FuzzLanguage(f *testing.F) {
+	templates, err := mail.LoadTemplates("")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"de-CH,de;q=0.9", "*", "x-y-z;q=1e400", "en-u-rg-dezzzz", "i-klingon,zh-min-nan"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		if got := templates.Language(header); !slices.Contains(templates.Languages(), got) {
+			t.Errorf("%q is no language of ours", got)
+		}
+	})
+}
+
+func data(kind mail.Kind, hours int) mail.Data {
+	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com"}
+	if kind != mail.EmailTaken && kind != mail.PasswordChanged {
+		d.Link, d.Hours = link, hours
+	}
+	if kind == mail.EmailChanged || kind == mail.EmailChangeRequested {
+		d.NewEmail = "new@example.com"
+	}
+	return d
+}
+
+func builtIn(t *testing.T) *mail.Templates {
+	t.Helper()
+	templates, err := mail.LoadTemplates("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return templates
+}
+
+func render(t *testing.T, templates *mail.Templates, kind mail.Kind, lang string, d mail.Data) *mail.Message {
+	t.Helper()
+	m, err := templates.Render(kind, lang, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// message is one that can be sent.
+func message(t *testing.T, to string) *mail.Message {
+	t.Helper()
+	m := render(t, builtIn(t), mail.ResetPassword, "en", data(mail.ResetPassword, 1))
+	m.ID, m.To = fmt.Sprint(time.Now().UnixNano()), to
+	return m
+}
