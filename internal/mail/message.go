@@ -61,3 +61,7 @@ func mailbox(address string) (_ string, ok bool) {
 	}
 	return address[:at+1] + domain, true
 }
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
+}

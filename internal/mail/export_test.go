@@ -1,0 +1,6 @@
+package mail
+
+import "time"
+
+// SetPatience shortens all that an SMTP waits for.
+func (s *SMTP) SetPatience(d time.Duration) { s.limits = limits{d, d, 10 * d, d} }

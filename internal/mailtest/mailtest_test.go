@@ -1,0 +1,123 @@
+package mailtest_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"fieldgate/internal/mailtest"
+
+	"github.com/emersion/go-smtp"
+)
+
+func TestAThousandMessagesAtOnce(t *testing.T) {
+	t.Parallel()
+	const senders, each = 20, 50
+	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+	var all sync.WaitGroup
+	for n := range senders {
+		all.Go(func() {
+			client := dial(t, server)
+			for m := range each {
+				if err := send(client, fmt.Sprintf("%d-%d@example.com", n, m)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	messages := server.WaitFor(t, senders*each)
+	all.Wait()
+	seen := map[string]bool{}
+	for _, m := range messages {
+		seen[m.To] = true
+	}
+	if len(messages) != senders*each || len(seen) != senders*each || server.Connections() != senders {
+		t.Errorf("%d messages to %d people on %d connections", len(messages), len(seen), server.Connections())
+	}
+	m := messages[0]
+	if m.From != "noreply@example.com" || m.Subject != "Grüße" || m.Text != "a\nb\n" || m.HTML != "<p>a=b</p>\n" || m.Header.Get("X-Test") != "1" {
+		t.Errorf("it came in as %+v", m)
+	}
+}
+
+func TestAServerThatGoesDownAndComesUp(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+	for n := range 3 {
+		before := dial(t, server)
+		if err := send(before, "ada@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		server.Stop()
+		if err := send(before, "ada@example.com"); err == nil {
+			t.Error("it took a message while it was down")
+		}
+		if err := hello(server); err == nil {
+			t.Error("it answered while it was down")
+		}
+		server.Start()
+		if got := len(server.Messages()); got != n+1 {
+			t.Errorf("it has %d messages, not %d", got, n+1)
+		}
+	}
+}
+
+// What is to say nothing must end with the test all the same.
+func TestSilentConnectionsEnd(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{TLS: "none", Mode: mailtest.Silent})
+	failed := make(chan error, 3)
+	for range cap(failed) {
+		go func() { failed <- hello(server) }()
+	}
+	server.WaitSilent(t, cap(failed))
+	server.Stop()
+	for range cap(failed) {
+		if err := <-failed; err == nil {
+			t.Error("a silent server has answered")
+		}
+	}
+}
+
+func dial(t *testing.T, server *mailtest.Server) *smtp.Client {
+	t.Helper()
+	client, err := smtp.Dial(server.Addr())
+	if err != nil {
+		t.Error(err)
+		return smtp.NewClient(nil)
+	}
+	context.AfterFunc(t.Context(), func() { client.Close() })
+	return client
+}
+
+func hello(server *mailtest.Server) error {
+	client, err := smtp.Dial(server.Addr())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Hello("test")
+}
+
+func send(client *smtp.Client, to string) error {
+	if err := client.Mail("noreply@example.com", nil); err != nil {
+		return err
+	}
+	if err := client.Rcpt(to, nil); err != nil {
+		return err
+	}
+	data, err := client.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := data.Write([]byte(content)); err != nil {
+		return err
+	}
+	return data.Close()
+}
+
+const content = "X-Test: 1\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\n" +
+	"Content-Type: multipart/alternative; boundary=b\r\n\r\n" +
+	"--b\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\na\r\nb\r\n\r\n" +
+	"--b\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>a=3Db</p>\r\n\r\n--b--\r\n"

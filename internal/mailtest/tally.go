@@ -1,0 +1,62 @@
+package mailtest
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// tally is a list that one can wait for.
+type tally[T any] struct {
+	mu      sync.Mutex
+	items   []T
+	changed chan struct{} // closed by the next change
+}
+
+func (t *tally[T]) add(item T) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.items = append(t.items, item)
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
+}
+
+func (t *tally[T]) list() []T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.items)
+}
+
+// patience is for a machine that does a lot at once; what takes so long will never come.
+const patience = 30 * time.Second
+
+// wait returns the list as soon as it has n items; not ok, if it does not get them.
+func (t *tally[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
+	tb.Helper()
+	timeout := time.After(patience)
+	for {
+		items, changed := t.watch()
+		if len(items) >= n {
+			return items, true
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return items, false
+		case <-tb.Context().Done():
+			return items, false
+		}
+	}
+}
+
+func (t *tally[T]) watch() (items []T, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	return slices.Clone(t.items), t.changed
+}
