@@ -12,16 +12,17 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/web"},
+	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web"},
 	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
-	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit"},
+	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail"},
 	"fieldgate/internal/auth":     {"fieldgate/models", "fieldgate/internal/web"},
 	"fieldgate/models":            {"fieldgate/internal/limit"},
 	"fieldgate/internal/policy":   {},
 	"fieldgate/internal/guard":    {},
 	"fieldgate/internal/limit":    {},
 	"fieldgate/internal/mail":     {},
+	"fieldgate/internal/pages":    {},
 	"fieldgate/internal/config":   {},
 	"fieldgate/internal/web":      {},
 	"fieldgate/internal/dbtest":   {}, // only tests use it

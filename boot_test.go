@@ -42,6 +42,13 @@ func boot(t testing.TB, databaseURL string, env ...string) *booted {
 	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
 	s := testSettings(t, databaseURL, b.log, env...)
 	s.now = b.clock.now
+	return b.start(s)
+}
+
+// start makes a server of its settings.
+func (b *booted) start(s settings) *booted {
+	t := b.t
+	t.Helper()
 	a, err := newApp(s)
 	if err != nil {
 		t.Fatal(err)

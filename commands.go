@@ -34,6 +34,7 @@ type console struct {
 	lookup         func(string) (string, bool)
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	adjust         func(*settings) // what no variable can say; nil: nothing
 }
 
 // run runs one command and returns the exit status: 0, or 1 after a line on stderr that says what was wrong.
@@ -70,6 +71,10 @@ func (c console) command() *cli.Command {
 				{
 					Name: "role", Usage: "give an account a role, in force on its next request", ArgsUsage: "EMAIL ROLE",
 					Description: "   fieldgate user role ada@example.com ADMIN", Action: c.userRole,
+				},
+				{
+					Name: "reset-password", Usage: "mail an account a link to choose a new password", ArgsUsage: "EMAIL",
+					Description: "   fieldgate user reset-password ada@example.com", Action: c.userResetPassword,
 				},
 			}},
 			{Name: "keys", Usage: "make keys", Commands: []*cli.Command{
@@ -131,7 +136,11 @@ func (c console) settings() (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	return settings{Config: cfg, log: newLog(cfg, c.stderr)}, nil
+	s := settings{Config: cfg, log: newLog(cfg, c.stderr)}
+	if c.adjust != nil {
+		c.adjust(&s)
+	}
+	return s, nil
 }
 
 func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
@@ -158,6 +167,12 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
 		if a.Playground {
 			a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
+		}
+		switch {
+		case a.mailer == nil:
+			a.log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
+		case a.inbox != nil:
+			a.log.Info("mails are shown instead of sent", "url", a.PublicURL.String()+inboxPath)
 		}
 		return a.serve(ctx, l)
 	})
@@ -323,6 +338,31 @@ func (c console) userRole(ctx context.Context, cmd *cli.Command) error {
 			return err
 		}
 		fmt.Fprintf(c.stdout, "%s has the role %s now\n", user.Email, user.Role)
+		return nil
+	})
+}
+
+func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error {
+	args, err := arguments(cmd, "EMAIL")
+	if err != nil {
+		return err
+	}
+	return c.withApp(ctx, func(a *app) error {
+		if a.mailer == nil {
+			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
+		}
+		user, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
+		if errors.Is(err, models.ErrNotFound) {
+			return fmt.Errorf("nobody has the address %q. Hint: fieldgate user list", args[0])
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := a.mailer.Deliver(ctx); err != nil {
+			fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", user.Email, err)
+			return nil
+		}
+		fmt.Fprintf(c.stdout, "a link was mailed to %s\n", user.Email)
 		return nil
 	})
 }

@@ -167,6 +167,14 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 // execute runs a statement behind the server's back.
 func execute(t *testing.T, databaseURL, statement string) {
 	t.Helper()
+	if _, err := openDatabase(t, databaseURL).ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openDatabase is a way to the rows behind the server's back.
+func openDatabase(t *testing.T, databaseURL string) *sql.DB {
+	t.Helper()
 	name, dsn := "sqlite3", "file:"+strings.TrimPrefix(databaseURL, "sqlite://")
 	if u, err := url.Parse(databaseURL); err == nil && u.Scheme == "mysql" {
 		name, dsn = "mysql", u.User.String()+"@tcp("+u.Host+")"+u.Path
@@ -175,8 +183,6 @@ func execute(t *testing.T, databaseURL, statement string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }

@@ -19,11 +19,14 @@ func TestEventsAreLogged(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		admin, user, other := b.newPerson("ADMIN"), b.newPerson("USER"), b.newPerson("USER")
-		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken refreshToken session { id } } }`
 		phone := b.newDevice(user, false)
 		stolen := b.newDevice(user, false)
 		b.refreshed(b.refreshed(stolen.refresh))
 		changing := b.newDevice(other, false)
+		moving, resetting, changed, leaving := b.newPerson("USER"), b.newPerson("USER"), b.newPerson("USER"), b.newPerson("USER")
+		address, verify, reset := newAddress(), b.tokenOf(moving.email, "/verify-email"), b.resetToken(resetting)
+		change := b.changeToken(changed, newAddress())
+		undo := b.tokenOf(changed.email, "/undo-email-change")
 		for _, row := range []struct {
 			name  string
 			as    *person
@@ -49,6 +52,14 @@ func TestEventsAreLogged(t *testing.T) {
 				account.EventPasswordChanged,
 				map[string]any{"user_id": other.id, "by": other.id, "session_id": changing.session},
 			},
+			{"a wrong password of who wants another address", moving, requestChange, []any{"e", address, "p", "wrong password"}, account.EventEmailChangeFailed, map[string]any{"user_id": moving.id, "by": moving.id, "reason": "password"}},
+			{"a request for another address", moving, requestChange, []any{"e", address, "p", goodPassword}, account.EventEmailChangeRequested, map[string]any{"user_id": moving.id, "by": moving.id}},
+			{"a verified address", nil, verifyEmail, []any{"t", verify}, account.EventEmailVerified, map[string]any{"user_id": moving.id}},
+			{"a reset", nil, resetPassword, []any{"t", reset, "p", anotherGood}, account.EventPasswordReset, map[string]any{"user_id": resetting.id}},
+			{"another address", nil, verifyEmail, []any{"t", change}, account.EventEmailChanged, map[string]any{"user_id": changed.id}},
+			{"the old address again", nil, verifyEmail, []any{"t", undo}, account.EventEmailRestored, map[string]any{"level": "WARN", "user_id": changed.id}},
+			{"a wrong password of who wants to leave", leaving, deleteAccount, []any{"p", "wrong password"}, account.EventDeletionFailed, map[string]any{"user_id": leaving.id, "by": leaving.id, "reason": "password"}},
+			{"somebody leaves", leaving, deleteAccount, []any{"p", goodPassword}, account.EventUserDeleted, map[string]any{"user_id": leaving.id, "by": leaving.id}},
 			{
 				"a role", admin, `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`,
 				[]any{"u", user.id},
@@ -102,7 +113,8 @@ func TestEventsAreLogged(t *testing.T) {
 var events = []string{
 	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
 	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
-	account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,
+	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
+	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted, account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,
 }
 
 func TestEventsAreDocumented(t *testing.T) {

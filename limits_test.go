@@ -492,6 +492,15 @@ func TestLimitsOfTheSchema(t *testing.T) {
 		"refresh ADDRESS 600 per 5m0s, successes false",
 		"changePassword ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
 		"changePassword ACCOUNT 20 per 1h0m0s, successes false",
+		"requestEmailVerification ACCOUNT_AND_ADDRESS 5 per 1h0m0s, successes true",
+		"verifyEmail ADDRESS 600 per 5m0s, successes false",
+		"requestEmailChange ACCOUNT_AND_ADDRESS 5 per 15m0s, successes true",
+		"requestEmailChange ACCOUNT 20 per 1h0m0s, successes false",
+		"requestPasswordReset ACCOUNT_AND_ADDRESS 5 per 15m0s, successes true",
+		"requestPasswordReset ADDRESS 300 per 1h0m0s, successes true",
+		"resetPassword ADDRESS 600 per 5m0s, successes false",
+		"deleteAccount ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
+		"deleteAccount ACCOUNT 20 per 1h0m0s, successes false",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"fieldgate/internal/dbtest"
 )
@@ -16,9 +20,19 @@ const asServer = "FIELDGATE_TEST_AS_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
-		main()
+		os.Exit(serveAsProcess())
 	}
 	dbtest.Main(m)
+}
+
+// serveAsProcess is main, but that a mail which was in flight at a kill is tried again after seconds.
+func serveAsProcess() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, console{
+		args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		adjust: func(s *settings) { s.mailLease = 2 * time.Second },
+	})
 }
 
 // startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can

@@ -6,13 +6,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	netmail "net/mail"
 	"os"
 	"os/signal"
 	"runtime"
@@ -28,6 +31,8 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/config"
 	"fieldgate/internal/guard"
+	"fieldgate/internal/mail"
+	"fieldgate/internal/pages"
 	"fieldgate/internal/policy"
 	"fieldgate/internal/web"
 	"fieldgate/models"
@@ -40,7 +45,7 @@ func main() {
 	tuneRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, console{os.Args, os.LookupEnv, os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, console{args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // tuneRuntime sets what fits a server of this kind, unless the environment says otherwise.
@@ -62,6 +67,9 @@ type app struct {
 	queue    *account.Queue
 	accounts *account.Service
 	policy   *policy.Policy
+	name     string          // what the server calls itself in mails and on pages
+	mailer   *account.Mailer // nil: no mail is sent
+	inbox    *mail.Inbox     // of a development server without a mail server; else nil
 	handler  http.Handler
 	draining atomic.Bool
 }
@@ -72,6 +80,9 @@ type settings struct {
 	log    *slog.Logger
 	now    func() time.Time // nil is time.Now
 	schema *ast.Schema      // nil is the schema that the server was generated from
+
+	smtpRoots *x509.CertPool // who vouches for the mail server; nil: those whom the system trusts
+	mailLease time.Duration  // account.MailerConfig.Lease
 }
 
 // newApp builds a server and opens its database, which it does not touch yet. Close ends it.
@@ -98,9 +109,14 @@ func newApp(s settings) (_ *app, err error) {
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
+	texts, err := a.newMailer()
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
 	sessions := auth.NewSessions(a.store, s.SessionRecheck)
 	a.accounts = account.New(account.Config{
 		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log,
+		Mail: texts, RequireVerifiedEmail: s.RequireVerifiedEmail,
 		PasswordMinLength: s.PasswordMinLength,
 		RefreshTokenTTL:   s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
 	})
@@ -145,6 +161,42 @@ func (a *app) privateKeys() ([]auth.PrivateKey, error) {
 	return auth.ParsePrivateKeys(files)
 }
 
+// Of a development server without a mail server.
+const (
+	inboxPath = "/dev/mail"
+	inboxSize = 200 // mails
+)
+
+// newMailer returns the texts of mails, or nil where none is sent.
+func (a *app) newMailer() (*mail.Templates, error) {
+	texts, err := mail.LoadTemplates(a.MailTemplates)
+	if err != nil {
+		return nil, fmt.Errorf("MAIL_TEMPLATES: %w", err)
+	}
+	from, err := netmail.ParseAddress(a.MailFrom)
+	if err != nil {
+		return nil, fmt.Errorf("MAIL_FROM: %w", err)
+	}
+	a.name = cmp.Or(from.Name, "Fieldgate")
+	var transport mail.Transport
+	switch {
+	case a.SMTPURL != "":
+		if transport, err = mail.NewSMTP(mail.SMTPConfig{URL: a.SMTPURL, From: a.MailFrom, RootCAs: a.smtpRoots}); err != nil {
+			return nil, fmt.Errorf("SMTP_URL: %w", err)
+		}
+	case a.Production:
+		return nil, nil
+	default:
+		a.inbox = mail.NewInbox(a.log, inboxSize, a.now)
+		transport = a.inbox
+	}
+	a.mailer = account.NewMailer(account.MailerConfig{
+		Store: a.store, Templates: texts, Transport: transport, Log: a.log,
+		AppURL: a.AppURL, Service: a.name, LimitsOff: a.LimitsOff, Lease: a.mailLease,
+	})
+	return texts, nil
+}
+
 func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Handler, error) {
 	// Our own origin is among them for the case that a proxy in front rewrites the Host header.
 	crossOrigin, err := web.CrossOrigin(append([]string{a.PublicURL.String()}, a.CORSOrigins...),
@@ -164,6 +216,10 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /.well-known/jwks.json", tokens.JWKS())
+	pages.New(a.name, a.AppURL.String()).Register(mux)
+	if a.inbox != nil {
+		mux.Handle("GET "+inboxPath, pages.Inbox(a.received))
+	}
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(a.ready, a.log))
 	if a.Playground {
@@ -171,6 +227,14 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	}
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
+}
+
+// received are the mails in the inbox, for its page.
+func (a *app) received() (list []pages.Mail) {
+	for _, m := range a.inbox.Messages() {
+		list = append(list, pages.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Link: m.Link, At: m.At})
+	}
+	return list
 }
 
 // ready says whether requests should be sent here.
@@ -190,6 +254,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	go a.sweepUntil(ctx)
+	mailed := a.mailUntil(ctx)
 	select {
 	case err := <-failed:
 		return err
@@ -199,10 +264,27 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	a.log.Info("stopping", "drain", drainTime)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	err := server.Shutdown(drain)
+	select {
+	case <-mailed:
+	case <-drain.Done(): // the mail that is being sent will be sent again
+	}
+	if err != nil {
 		return fmt.Errorf("some requests were cut off: %w", errors.Join(err, server.Close()))
 	}
 	return nil
+}
+
+// mailUntil sends mails until ctx ends, and closes its result when the last one is sent.
+func (a *app) mailUntil(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if a.mailer != nil {
+			a.mailer.Run(ctx)
+		}
+	}()
+	return done
 }
 
 // sweepPause is how long a replica waits after it has swept; at random up to twice as long, so that replicas

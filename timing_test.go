@@ -11,47 +11,79 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// How long a sign-in takes to fail does not tell why it failed.
+// How long an answer takes does not tell why it is the one it is.
 //
 // On a machine with other work the bounds are wide: they find a hash that is left out, and not much less. On a
 // quiet one, STRICT_TIMING=1 takes more timings and wants the medians within 5 % of each other:
 //
-//	STRICT_TIMING=1 go test -count=1 -run TestFailedLoginsTakeTheSameTime -v .
+//	STRICT_TIMING=1 go test -count=1 -run TakesTheSameTime -v .
 //
-// It is not parallel, so that no other test of this package runs beside it.
-func TestFailedLoginsTakeTheSameTime(t *testing.T) {
-	rounds, widest := 25, 0.15
-	if os.Getenv("STRICT_TIMING") != "" {
-		rounds, widest = 200, 0.05
-	}
+// These tests are not parallel, so that no other test of this package runs beside them.
+
+func TestAFailedLoginTakesTheSameTime(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
 	person, shut := b.newPerson("USER"), b.newPerson("USER")
 	if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
 		t.Fatal(err)
 	}
-	kinds := []struct{ name, email, password string }{
-		{"a wrong password", person.email, "wrong password"},
-		{"an unknown address", "nobody@example.com", "wrong password"},
-		{"what is no address", "nobody", "wrong password"},
-		{"the right password of a shut account", shut.email, goodPassword},
+	ask := func(email, password string) func() {
+		return func() { wantCodes(t, b.ask(nil, login, "e", email, "p", password), "login INVALID_CREDENTIALS") }
 	}
-	const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { tokenType } }`
+	takeTheSameTime(t, []timed{
+		{"a wrong password", ask(person.email, "wrong password")},
+		{"an unknown address", ask("nobody@example.com", "wrong password")},
+		{"what is no address", ask("nobody", "wrong password")},
+		{"the right password of a shut account", ask(shut.email, goodPassword)},
+	})
+}
+
+// While mails are being sent, too.
+func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
+	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", "error")
+	go b.mailer.Run(t.Context())
+	person := b.newPerson("USER")
+	ask := func(email string) func() { return func() { b.ask(nil, requestReset, "e", email).must() } }
+	takeTheSameTime(t, []timed{{"an account's address", ask(person.email)}, {"an unknown address", ask("nobodyat@example.com")}})
+}
+
+func TestARegistrationTakesTheSameTime(t *testing.T) {
+	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", "error", "BCRYPT_COST", "10", "REQUIRE_VERIFIED_EMAIL", "true")
+	go b.mailer.Run(t.Context())
+	register := func(email func() string) func() {
+		return func() { wantCodes(t, b.ask(nil, registerAs, "e", email()), "register EMAIL_NOT_VERIFIED") }
+	}
+	taken := newAddress()
+	register(func() string { return taken })()
+	takeTheSameTime(t, []timed{{"a new address", register(newAddress)}, {"a taken address", register(func() string { return taken })}})
+}
+
+// timed is a kind of request.
+type timed struct {
+	name string
+	ask  func()
+}
+
+func takeTheSameTime(t *testing.T, kinds []timed) {
+	t.Helper()
+	rounds, widest := 25, 0.15
+	if os.Getenv("STRICT_TIMING") != "" {
+		rounds, widest = 200, 0.05
+	}
 	timings := make([][]time.Duration, len(kinds))
 	for range rounds {
 		for i, kind := range kinds { // in turn, so that what else the machine does falls on all alike
 			begin := time.Now()
-			got := b.ask(nil, login, "e", kind.email, "p", kind.password)
+			kind.ask()
 			timings[i] = append(timings[i], time.Since(begin))
-			wantCodes(t, got, "login INVALID_CREDENTIALS")
 		}
 	}
 	base := median(timings[0])
 	for i, kind := range kinds[1:] {
 		m, z := median(timings[i+1]), rankSum(timings[0], timings[i+1])
 		apart := math.Abs(float64(m-base)) / float64(base)
-		t.Logf("%s: median %v, a wrong password %v, %.1f %% apart, z = %.1f", kind.name, m, base, 100*apart, z)
+		t.Logf("%s: median %v, %s %v, %.1f %% apart, z = %.1f", kind.name, m, kinds[0].name, base, 100*apart, z)
 		if apart > widest && math.Abs(z) > 4 {
-			t.Errorf("%s can be told from a wrong password by its time", kind.name)
+			t.Errorf("%s can be told from %s by its time", kind.name, kinds[0].name)
 		}
 	}
 }

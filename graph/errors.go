@@ -29,6 +29,7 @@ const (
 	codeInvalidCredentials = "INVALID_CREDENTIALS"
 	codeEmailTaken         = "EMAIL_TAKEN"
 	codeInvalidToken       = "INVALID_TOKEN"
+	codeEmailNotVerified   = "EMAIL_NOT_VERIFIED"
 	codeOverloaded         = "OVERLOADED"
 	codeUnavailable        = "UNAVAILABLE"
 	codeNotFound           = "NOT_FOUND"
@@ -66,6 +67,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": codeInvalidCredentials}, account.ErrInvalidCredentials.Error(), true
 	case errors.Is(err, account.ErrInvalidToken):
 		return map[string]any{"code": codeInvalidToken}, account.ErrInvalidToken.Error(), true
+	case errors.Is(err, account.ErrEmailNotVerified):
+		return map[string]any{"code": codeEmailNotVerified}, account.ErrEmailNotVerified.Error(), true
 	case errors.Is(err, models.ErrLastOne):
 		return map[string]any{"code": codeConflict}, models.ErrLastOne.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):

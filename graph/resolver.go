@@ -53,6 +53,14 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 	return signIn(ctx, s, delivery), nil
 }
 
+// done is the answer of a gated field that has nothing to say but that it is done.
+func done(err error) (*bool, error) {
+	if err != nil {
+		return nil, err
+	}
+	return new(true), nil
+}
+
 // signOut makes the rest of the request nobody's, and the browser forget a refresh token that it brought.
 func signOut(ctx context.Context) {
 	v := auth.ViewerFrom(ctx)

@@ -97,6 +97,51 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	return new(true), nil
 }
 
+func (r *mutationResolver) RequestEmailVerification(ctx context.Context) (*bool, error) {
+	user, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(r.Accounts.RequestEmailVerification(ctx, user))
+}
+
+func (r *mutationResolver) VerifyEmail(ctx context.Context, token string) (bool, error) {
+	userID, err := r.Accounts.VerifyEmail(ctx, token)
+	auth.ViewerFrom(ctx).Changed(userID)
+	return err == nil, err
+}
+
+func (r *mutationResolver) RequestEmailChange(ctx context.Context, input generated.ChangeEmailInput) (*bool, error) {
+	user, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(r.Accounts.RequestEmailChange(ctx, user.ID, input.NewEmail, input.Password))
+}
+
+func (r *mutationResolver) RequestPasswordReset(ctx context.Context, email string) (bool, error) {
+	err := r.Accounts.RequestPasswordReset(ctx, email)
+	return err == nil, err
+}
+
+func (r *mutationResolver) ResetPassword(ctx context.Context, input generated.ResetPasswordInput) (bool, error) {
+	userID, err := r.Accounts.ResetPassword(ctx, input.Token, input.NewPassword)
+	auth.ViewerFrom(ctx).Changed(userID)
+	return err == nil, err
+}
+
+func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (*bool, error) {
+	user, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Accounts.DeleteAccount(ctx, user.ID, password); err != nil {
+		return nil, err
+	}
+	signOut(ctx)
+	return new(true), nil
+}
+
 func (r *mutationResolver) SetUserRole(ctx context.Context, userID string, role string) (*models.User, error) {
 	defer auth.ViewerFrom(ctx).Changed(userID)
 	return r.Accounts.SetRole(ctx, userID, role)

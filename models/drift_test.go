@@ -17,12 +17,16 @@ import (
 )
 
 // rows are the types that have a table. A new one is entered here and in indexes.
-var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}, &Limit{}}
+var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}, &Limit{}, &Ticket{}, &Mail{}}
 
 // indexes are the ones that the queries need: table, columns, and whether they are unique.
 var indexes = []string{
 	"limits(id) unique",
 	"limits(until)",
+	"mails(due_at)",
+	"mails(email_key)",
+	"mails(id) unique",
+	"mails(user_id)",
 	"sessions(expires_at)",
 	"sessions(id) unique",
 	"sessions(parent_hash) unique",
@@ -30,6 +34,11 @@ var indexes = []string{
 	"sessions(user_id)",
 	"spent_tokens(expires_at)",
 	"spent_tokens(hash) unique",
+	"tickets(email_key)",
+	"tickets(expires_at)",
+	"tickets(hash) unique",
+	"tickets(id) unique",
+	"tickets(user_id,slot) unique",
 	"turns(name) unique",
 	"users(email_key) unique",
 	"users(id) unique",

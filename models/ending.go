@@ -39,9 +39,10 @@ func (s *Store) EndSessions(ctx context.Context, userID string, now time.Time) (
 	return ended, err
 }
 
-// ChangePassword stores a new hash in place of the one that was verified, and ends all sessions of the user but
-// the kept one. It returns ErrNotFound if the password was changed, or the kept session ended, meanwhile.
-func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, keep *Session, now time.Time) error {
+// ChangePassword stores a new hash in place of the one that was verified, ends all sessions of the user but the kept
+// one, and all tickets but those that undo, and writes a notice. It returns ErrNotFound if the password was changed,
+// or the kept session ended, meanwhile.
+func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, keep *Session, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		values := nextEpoch()
 		values["password_hash"] = newHash
@@ -53,8 +54,10 @@ func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, kee
 		if err != nil {
 			return err
 		}
-		_, err = tx.deleteSessions(ctx, u.ID, keep.ID, now)
-		return err
+		if _, err = tx.deleteSessions(ctx, u.ID, keep.ID, now); err != nil {
+			return err
+		}
+		return tx.passwordIsNew(ctx, u.ID, notice)
 	})
 }
 
@@ -67,8 +70,10 @@ func (s *Store) Disable(ctx context.Context, id string, now time.Time) error {
 		if err := tx.updateUser(ctx, values, "id = ?", id); err != nil {
 			return err
 		}
-		_, err := tx.deleteSessions(ctx, id, "", now)
-		return err
+		if _, err := tx.deleteSessions(ctx, id, "", now); err != nil {
+			return err
+		}
+		return tx.endTickets(ctx, id)
 	})
 }
 

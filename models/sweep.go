@@ -9,10 +9,10 @@ import (
 // and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes sessions whose time was up, and spent tokens and limits that say nothing any more, in small batches
+// Sweep deletes sessions whose time was up, and spent tokens, limits and tickets that say nothing any more, in small batches
 // with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -49,6 +49,12 @@ func (s *Store) sweepLimits(ctx context.Context, now time.Time) (int, error) {
 	var ids [][]byte
 	err := s.conn(ctx).Model(&Limit{}).Where(limitIsOver, now.UnixMicro()).Limit(sweepBatch).Pluck("id", &ids).Error
 	return sweepBatchOf(ctx, s, &Limit{}, "id", ids, limitIsOver, now.UnixMicro(), err)
+}
+
+func (s *Store) sweepTickets(ctx context.Context, now time.Time) (int, error) {
+	var ids []string
+	err := s.conn(ctx).Model(&Ticket{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Ticket{}, "id", ids, isOver, now, err)
 }
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked

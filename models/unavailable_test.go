@@ -42,7 +42,30 @@ var calls = map[string]func(context.Context, *Store) error{
 	"EndSession":  func(ctx context.Context, s *Store) error { return s.EndSession(ctx, "1", "1") },
 	"EndSessions": func(ctx context.Context, s *Store) error { return second(s.EndSessions(ctx, "1", s.Now())) },
 	"ChangePassword": func(ctx context.Context, s *Store) error {
-		return s.ChangePassword(ctx, newUser("1"), "a", newSession(newUser("1")), s.Now())
+		return s.ChangePassword(ctx, newUser("1"), "a", newSession(newUser("1")), nil, s.Now())
+	},
+	"TicketByHash": func(ctx context.Context, s *Store) error { return second(s.TicketByHash(ctx, []byte("1"))) },
+	"VerifyEmail":  func(ctx context.Context, s *Store) error { return s.VerifyEmail(ctx, &Ticket{ID: "1"}, moment) },
+	"ResetPassword": func(ctx context.Context, s *Store) error {
+		return s.ResetPassword(ctx, &Ticket{ID: "1"}, "a", nil, moment)
+	},
+	"ChangeEmail": func(ctx context.Context, s *Store) error {
+		return s.ChangeEmail(ctx, &Ticket{ID: "1"}, &Ticket{ID: "2"}, nil, moment)
+	},
+	"RestoreEmail": func(ctx context.Context, s *Store) error { return s.RestoreEmail(ctx, &Ticket{ID: "1"}, nil, moment) },
+	"Reserved":     func(ctx context.Context, s *Store) error { return s.Reserved(ctx, "1", "1", moment) },
+	"DeleteUser":   func(ctx context.Context, s *Store) error { return s.DeleteUser(ctx, newUser("1"), moment) },
+	"CreateMails":  func(ctx context.Context, s *Store) error { return s.CreateMails(ctx, []*Mail{{ID: "1"}}) },
+	"RequestEmailChange": func(ctx context.Context, s *Store) error {
+		return s.RequestEmailChange(ctx, "1", "change", []*Mail{{ID: "1"}})
+	},
+	"DueMails":    func(ctx context.Context, s *Store) error { return second(s.DueMails(ctx, moment, 1)) },
+	"ClaimMail":   func(ctx context.Context, s *Store) error { return s.ClaimMail(ctx, &Mail{ID: "1"}, "1", moment) },
+	"HoldMail":    func(ctx context.Context, s *Store) error { return s.HoldMail(ctx, &Mail{ID: "1"}, moment) },
+	"ReleaseMail": func(ctx context.Context, s *Store) error { return s.ReleaseMail(ctx, &Mail{ID: "1"}, moment, 0) },
+	"FinishMail":  func(ctx context.Context, s *Store) error { return s.FinishMail(ctx, &Mail{ID: "1"}) },
+	"IssueTicket": func(ctx context.Context, s *Store) error {
+		return s.IssueTicket(ctx, &Mail{ID: "1"}, &Ticket{ID: "1"}, moment)
 	},
 	"Disable": func(ctx context.Context, s *Store) error { return s.Disable(ctx, "1", s.Now()) },
 	"Enable":  func(ctx context.Context, s *Store) error { return s.Enable(ctx, "1") },

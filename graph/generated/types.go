@@ -27,6 +27,14 @@ type AuthPayload struct {
 	Session *models.Session `json:"session"`
 }
 
+// A new address, and the password to show who is asking.
+type ChangeEmailInput struct {
+	// An e-mail address. Capitals and small letters make no difference.
+	NewEmail string `json:"newEmail"`
+	// The account's password.
+	Password string `json:"password"`
+}
+
 // A new password, and the old one to show who is asking.
 type ChangePasswordInput struct {
 	// The password until now.
@@ -75,6 +83,14 @@ type RegisterInput struct {
 	RememberMe bool `json:"rememberMe"`
 	// How the refresh token is to be delivered.
 	Delivery TokenDelivery `json:"delivery"`
+}
+
+// A token from a mail, and a new password.
+type ResetPasswordInput struct {
+	// What the link in the mail has behind `token=`.
+	Token string `json:"token"`
+	// At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters.
+	NewPassword string `json:"newPassword"`
 }
 
 // What to change in a profile.

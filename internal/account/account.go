@@ -1,10 +1,11 @@
-// Package account is what a person may do: register, sign in, change a profile, look at accounts.
+// Package account is what a person may do: register, sign in, recover, change a profile, leave, look at accounts.
 //
 // It knows no HTTP, no GraphQL and no SQL. Whether somebody may do a thing is decided before it is called,
 // by the schema's rules; what it decides is whether the values are good and what then happens. It is the
 // only package that knows bcrypt.
 //
-// Errors that callers act on are those of this package (*InputError, ErrInvalidCredentials, ErrInvalidToken, *Overloaded) and
+// Errors that callers act on are those of this package (*InputError, *Overloaded, ErrInvalidCredentials,
+// ErrInvalidToken, ErrEmailNotVerified) and
 // those of models. Anything else is unexpected.
 package account
 
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
 )
@@ -22,11 +24,14 @@ var (
 	// ErrInvalidCredentials is the one answer to a sign-in that fails, whatever was wrong, and to a wrong
 	// password of somebody who is signed in.
 	ErrInvalidCredentials = errors.New("the e-mail address or the password is wrong")
-	// ErrInvalidToken is the one answer to a refresh token that is good for nothing, for whatever reason.
+	// ErrInvalidToken is the one answer to a token that is good for nothing, for whatever reason.
 	ErrInvalidToken = errors.New("the token is unknown, used or expired")
+	// ErrEmailNotVerified is the answer to somebody who would be signed in, had they shown that mail reaches them;
+	// and, where that is required, the one answer to a registration, whether or not there was an account.
+	ErrEmailNotVerified = errors.New("open the link in the mail that was sent to this address")
 )
 
-// Config is what a Service is made of. Every field is needed.
+// Config is what a Service is made of. Every field is needed but Mail.
 type Config struct {
 	Store     *models.Store
 	Sessions  *auth.Sessions
@@ -34,6 +39,9 @@ type Config struct {
 	Passwords *Passwords
 	Policy    *policy.Policy
 	Log       *slog.Logger
+	Mail      *mail.Templates // nil: no mail is sent
+
+	RequireVerifiedEmail bool // nobody signs in before they have shown that mail reaches them
 
 	PasswordMinLength int           // characters
 	RefreshTokenTTL   time.Duration // how long a session lives unless it is refreshed

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/mail"
 	"fieldgate/models"
 )
 
@@ -43,8 +44,8 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 	return ended, err
 }
 
-// ChangePassword replaces the password of the session's user and ends all other sessions of theirs, both or
-// neither. It returns *InputError, *Overloaded, ErrInvalidCredentials for a wrong current password, and
+// ChangePassword replaces the password of the session's user, ends all other sessions of theirs, and tells them by
+// mail, all or nothing. It returns *InputError, *Overloaded, ErrInvalidCredentials for a wrong current password, and
 // *auth.Unauthenticated if the session has ended meanwhile.
 func (s *Service) ChangePassword(ctx context.Context, session *models.Session, current, replacement string) error {
 	var check inputCheck
@@ -55,22 +56,16 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err := check.err(); err != nil {
 		return err
 	}
-	// Read anew: the session may be one that was trusted without asking, with the user as they were.
-	user, err := s.Store.UserByID(ctx, session.UserID)
+	user, err := s.prove(ctx, session.UserID, current, EventPasswordChangeFailed)
 	if err != nil {
-		return gone(err)
-	}
-	if ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, current); err != nil {
 		return err
-	} else if !ok {
-		s.event(ctx, slog.LevelInfo, EventPasswordChangeFailed, ofUser(user.ID), slog.String("reason", reasonPassword))
-		return ErrInvalidCredentials
 	}
 	hash, err := s.Passwords.Hash(ctx, replacement)
 	if err != nil {
 		return err
 	}
-	err = s.Store.ChangePassword(ctx, user, hash, session, s.Store.Now())
+	told := s.sent(s.mailTo(ctx, mail.PasswordChanged, user))
+	err = s.Store.ChangePassword(ctx, user, hash, session, told, s.Store.Now())
 	s.Sessions.Forget(user.ID)
 	if err == nil {
 		s.event(ctx, slog.LevelInfo, EventPasswordChanged, ofUser(user.ID), ofSession(session.ID))

@@ -19,6 +19,14 @@ const (
 	EventTokenReused          = "refresh token reused"   // somebody has stolen it, or had it stolen: the session was ended
 	EventPasswordChanged      = "password changed"       // and every other session of the person ended
 	EventPasswordChangeFailed = "password change failed" // the current password was wrong
+	EventPasswordReset        = "password reset"         // with a link in a mail; every session of the person ended
+	EventEmailVerified        = "email verified"         // with a link in a mail
+	EventEmailChangeRequested = "email change requested"
+	EventEmailChangeFailed    = "email change failed" // the password was wrong
+	EventEmailChanged         = "email changed"
+	EventEmailRestored        = "email restored"          // somebody took their address back, and locked out whoever had changed it
+	EventDeletionFailed       = "account deletion failed" // the password was wrong
+	EventUserDeleted          = "account deleted"         // by the person
 	EventRoleChanged          = "role changed"
 	EventUserDisabled         = "user disabled" // and every session of theirs ended
 	EventUserEnabled          = "user enabled"
@@ -27,9 +35,10 @@ const (
 
 // Why a sign-in failed.
 const (
-	reasonUnknown  = "unknown"  // nobody has the address
-	reasonPassword = "password" // the password is not the account's
-	reasonDisabled = "disabled" // the password is right, and the account shut
+	reasonUnknown    = "unknown"    // nobody has the address
+	reasonPassword   = "password"   // the password is not the account's
+	reasonDisabled   = "disabled"   // the password is right, and the account shut
+	reasonUnverified = "unverified" // the password is right, and nothing shows that mail reaches the person
 )
 
 // event writes one down, with the address that it came from and who did it, if that is somebody who is signed in.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
 )
@@ -35,16 +36,23 @@ type Registration struct {
 	RememberMe           bool
 }
 
-// Register makes an account with the role USER and opens a session. It returns *InputError, *Overloaded, or
-// models.ErrEmailTaken.
+// Register makes an account with the role USER, mails it a link by which the person shows that mail reaches them, and
+// opens a session. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
+//
+// Where a verified address is required it opens none, and returns ErrEmailNotVerified after the same work whether
+// or not the address has an account. Whoever has that is told by mail.
 func (s *Service) Register(ctx context.Context, r Registration, client auth.Client) (*SignIn, error) {
 	user, err := s.newUser(ctx, r, policy.User)
 	if err != nil {
 		return nil, err
 	}
+	if s.RequireVerifiedEmail {
+		return nil, s.registerUnseen(ctx, user)
+	}
 	session, refresh := s.newSession(user, r.RememberMe, client)
+	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
 	err = s.Store.Transaction(ctx, func(tx *models.Store) error {
-		if err := tx.CreateUser(ctx, user); err != nil {
+		if err := createUser(ctx, tx, user, verify); err != nil {
 			return err
 		}
 		return s.openSession(ctx, tx, session)
@@ -56,8 +64,35 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	return s.signIn(session, refresh)
 }
 
-// CreateUser makes an account with any role and opens no session. It returns *InputError, *Overloaded, or
-// models.ErrEmailTaken.
+// registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either.
+func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
+	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
+	err := s.Store.Transaction(ctx, func(tx *models.Store) error { return createUser(ctx, tx, user, verify) })
+	switch {
+	case errors.Is(err, models.ErrEmailTaken):
+		err = s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.AlreadyRegistered, nil, user.Email, user.EmailKey)))
+	case err == nil:
+		s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role))
+	}
+	if err != nil {
+		return err
+	}
+	return ErrEmailNotVerified
+}
+
+// createUser returns models.ErrEmailTaken also for an address that somebody may still take back.
+func createUser(ctx context.Context, tx *models.Store, user *models.User, mails []*models.Mail) error {
+	if err := tx.CreateUser(ctx, user); err != nil {
+		return err
+	}
+	if err := tx.Reserved(ctx, user.EmailKey, user.ID, user.CreatedAt); err != nil {
+		return err
+	}
+	return tx.CreateMails(ctx, mails)
+}
+
+// CreateUser makes an account with any role and opens no session. Whoever runs the server vouches for the address: it
+// counts as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
 func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
 	if !s.Policy.Known(role) {
 		return nil, s.unknownRole()
@@ -66,7 +101,9 @@ func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (
 	if err != nil {
 		return nil, err
 	}
-	if err = s.Store.Transaction(ctx, func(tx *models.Store) error { return tx.CreateUser(ctx, user) }); err != nil {
+	user.EmailVerifiedAt = &user.CreatedAt
+	err = s.Store.Transaction(ctx, func(tx *models.Store) error { return createUser(ctx, tx, user, nil) })
+	if err != nil {
 		return nil, err
 	}
 	s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role))
@@ -106,8 +143,8 @@ type Credentials struct {
 }
 
 // Login opens a session. It returns ErrInvalidCredentials after the same work whatever was wrong: an unknown
-// address, the password, or that the account is disabled; *InputError for a password too long to be one; and
-// *Overloaded.
+// address, the password, or that the account is disabled; ErrEmailNotVerified for the right password where a verified
+// address is required, and mails the link once more; *InputError for a password too long to be one; and *Overloaded.
 func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) (*SignIn, error) {
 	if len(c.Password) > maxPasswordBytes {
 		return nil, invalid("password", longPassword)
@@ -127,6 +164,13 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	if !ok || user.DisabledAt != nil {
 		s.signInFailed(ctx, user, ok)
 		return nil, ErrInvalidCredentials
+	}
+	if s.RequireVerifiedEmail && !user.EmailVerified() {
+		s.event(ctx, slog.LevelInfo, EventSignInFailed, slog.String("reason", reasonUnverified), ofUser(user.ID))
+		if err := s.RequestEmailVerification(ctx, user); err != nil {
+			return nil, err
+		}
+		return nil, ErrEmailNotVerified
 	}
 	if outdated {
 		if err := s.rehash(ctx, user, c.Password); err != nil {

@@ -14,6 +14,7 @@ import (
 type Client struct {
 	IP        string // "" if it is not known
 	UserAgent string // what it calls itself, as it came
+	Languages string // those that it prefers, as it came: RFC 9110 section 12.5.4
 }
 
 // Viewer is who is asking in one request. What the request does changes it: after a sign-in it is the

@@ -29,6 +29,8 @@ type Config struct {
 	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; port 0 lets the system pick
 	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it
 
+	AppURL *url.URL // where links in mails lead: no trailing slash
+
 	DatabaseURL      string // sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME
 	DatabaseExplicit bool   // DatabaseURL was set, not defaulted
 
@@ -46,6 +48,11 @@ type Config struct {
 	BcryptCost        int
 	PasswordPepper    string // empty if there is none
 	PasswordMinLength int    // in characters
+
+	SMTPURL              string // smtp://…; empty: there is no mail server
+	MailFrom             string // an address, perhaps with a name
+	MailTemplates        string // a folder; empty: none
+	RequireVerifiedEmail bool   // nobody signs in before they have shown that mail reaches them
 
 	CookieSameSite http.SameSite
 	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them

@@ -47,7 +47,9 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Addr:              ":8080",
 		PublicURL:         &url.URL{Scheme: "http", Host: "localhost:8080"},
+		AppURL:            &url.URL{Scheme: "http", Host: "localhost:8080"},
 		DatabaseURL:       "sqlite://fieldgate.db",
+		MailFrom:          "Fieldgate <no-reply@localhost>",
 		JWTIssuer:         "http://localhost:8080",
 		JWTAudience:       "http://localhost:8080",
 		AccessTokenTTL:    15 * time.Minute,
@@ -198,7 +200,7 @@ func TestEveryWrongValueAtOnce(t *testing.T) {
 	var want []string
 	for _, v := range variables {
 		switch v.name {
-		case "JWT_ISSUER", "JWT_AUDIENCE", "JWT_PRIVATE_KEY_FILES": // "?" is a claim, and a file's name, like any other
+		case "JWT_ISSUER", "JWT_AUDIENCE", "JWT_PRIVATE_KEY_FILES", "MAIL_TEMPLATES": // "?" is a claim, and a file's name, like any other
 		default:
 			want = append(want, v.name)
 		}

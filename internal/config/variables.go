@@ -58,6 +58,14 @@ var variables = []variable{
 		inProduction: &refusal{"an https URL in production", "write the address that clients use, as in https://api.example.com"},
 	},
 	{
+		name:    "APP_URL",
+		follows: publicURLText,
+		inWords: "`PUBLIC_URL`",
+		meaning: "where links in mails lead: the server itself has the pages, and an app of yours may have others; it may have a path; https in production; never taken from a request",
+		show:    showPublicURL,
+		parse:   parseAppURL,
+	},
+	{
 		name:         "DATABASE_URL",
 		standard:     "sqlite://fieldgate.db",
 		meaning:      "`sqlite://FILE` or `mysql://USER:PASSWORD@HOST:PORT/NAME?tls=…`, where `tls` is `true`, `false` (the default), `skip-verify` or `preferred`",
@@ -149,6 +157,33 @@ var variables = []variable{
 		standard: "8",
 		meaning:  "in characters, 8 to 64; 15 is NIST's advice for a password on its own",
 		parse:    number(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "8 is the least that NIST allows, 15 its advice for a password on its own"),
+	},
+	{
+		name:    "SMTP_URL",
+		inWords: "none: in development, mails are shown at `/dev/mail` and in the log; in production, none are sent",
+		meaning: "the server that takes mails: `smtp://USER:PASSWORD@HOST:587`, with `?tls=starttls` (the default, and never without), `implicit` (port 465) or `none`",
+		show:    showDatabaseURL,
+		parse:   parseSMTPURL,
+	},
+	{
+		name:    "MAIL_FROM",
+		follows: defaultMailFrom,
+		inWords: "`Fieldgate <no-reply@HOST>`, with the host of `PUBLIC_URL`",
+		meaning: "whom mails come from; the name before the address is what the server calls itself in them",
+		parse:   parseMailFrom,
+	},
+	{
+		name:    "MAIL_TEMPLATES",
+		inWords: "none",
+		meaning: "a folder with texts of mails that replace the built-in ones, or add a language ([how](docs/mail.md))",
+		parse:   parseMailTemplates,
+	},
+	{
+		name:     "REQUIRE_VERIFIED_EMAIL",
+		standard: "false",
+		meaning: "`true`: nobody signs in before they have opened the link in the mail that shows that their address is theirs, and a registration " +
+			"tells nobody whether the address had an account; production needs an `SMTP_URL` for it",
+		parse: parseRequireVerified,
 	},
 	{
 		name:     "COOKIE_SAMESITE",

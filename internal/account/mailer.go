@@ -1,0 +1,351 @@
+package account
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"fieldgate/internal/limit"
+	"fieldgate/internal/mail"
+	"fieldgate/models"
+)
+
+// How the outbox is emptied. docs/mail.md tells operators.
+const (
+	// mailPause is how long a mail may lie in the outbox before it is looked for. It is not sent at once, because
+	// then the next request would take longer, and tell whether the last one has led to a mail.
+	mailPause = time.Second
+	// mailLease is how long nobody else tries to send a mail that somebody tries to send, after they were last seen
+	// to be alive: if they were killed, it is tried again after that.
+	mailLease = 30 * time.Second
+	// mailTimeout bounds one try, from the connection's being there to the server's last answer.
+	mailTimeout = 5 * time.Minute
+	// longestRetry: the pause doubles from try to try. The first is half a lease.
+	longestRetry = 30 * time.Minute
+	// mailLife is how long a mail is tried, counted from the request for it.
+	mailLife = 48 * time.Hour
+	// longestServerPause: as long as the server does not answer, it is asked again at least this often.
+	longestServerPause = 30 * time.Second
+	// mailBatch is how many mails are read at a time.
+	mailBatch = 20
+)
+
+// mailRate is how many mails a person gets that others can cause.
+var mailRate = limit.Rate{Count: 10, Window: time.Hour}
+
+// MailerConfig is what a Mailer is made of. Every field but Lease is needed.
+type MailerConfig struct {
+	Store     *models.Store
+	Templates *mail.Templates
+	Transport mail.Transport
+	Log       *slog.Logger
+	AppURL    *url.URL // where links lead
+	Service   string   // what the server calls itself
+	LimitsOff bool     // mails to a person are not counted
+
+	// Lease is how long nobody else tries to send a mail after whoever tries was last seen alive; 0 is 30 seconds.
+	Lease time.Duration
+}
+
+// Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
+// handed to a mail server once, and by the next one again only if whoever did it was killed before they could write
+// down that it was taken.
+type Mailer struct{ MailerConfig }
+
+// NewMailer returns a mailer, which does nothing until Run or Deliver.
+func NewMailer(c MailerConfig) *Mailer {
+	c.Lease = cmp.Or(c.Lease, mailLease)
+	return &Mailer{c}
+}
+
+// Run sends mails until ctx ends, and then the one that it is sending.
+func (m *Mailer) Run(ctx context.Context) {
+	failures := 0
+	for pause(ctx, m.pauseAfter(failures)) {
+		_, err := m.Deliver(ctx)
+		switch {
+		case err == nil && failures > 0:
+			m.Log.InfoContext(ctx, "mail server answers again")
+		case err != nil && ctx.Err() == nil && failures == 0:
+			m.Log.WarnContext(ctx, "mail server does not answer", "error", err)
+		}
+		if failures++; err == nil {
+			failures = 0
+		}
+	}
+}
+
+// pauseAfter is at random, so that replicas do not all ask at once.
+func (m *Mailer) pauseAfter(failures int) time.Duration {
+	d := min(mailPause<<min(failures, 10), longestServerPause)
+	return d/2 + rand.N(d)
+}
+
+// pause reports whether ctx has not ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Deliver sends every mail that is due, and returns how many a mail server has taken. Its error says that the server,
+// or the database, does not answer; what could not be sent waits.
+func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
+	round := &mailRound{Mailer: m}
+	defer func() { round.hangUp() }()
+	for {
+		list, err := m.Store.DueMails(ctx, m.Store.Now(), mailBatch)
+		if err != nil || len(list) == 0 {
+			return round.sent, err
+		}
+		for _, row := range list {
+			if ctx.Err() != nil {
+				return round.sent, ctx.Err()
+			}
+			// One that was begun is ended, also when the server is told to stop.
+			if err := round.try(context.WithoutCancel(ctx), row); err != nil {
+				return round.sent, err
+			}
+		}
+	}
+}
+
+// mailRound is one run over the outbox, with one connection for all mails.
+type mailRound struct {
+	*Mailer
+	conn mail.Conn
+	sent int
+}
+
+func (r *mailRound) hangUp() {
+	if r.conn != nil {
+		_ = r.conn.Close() // what was taken was taken
+		r.conn = nil
+	}
+}
+
+// try sends one mail, if nobody else does.
+func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
+	err := r.Store.ClaimMail(ctx, row, newID(), r.until())
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.Store.Now().After(row.CreatedAt.Add(mailLife)) {
+		r.tell(ctx, slog.LevelWarn, "mail given up", row, slog.Int64("attempts", row.Attempts-1))
+		return r.Store.FinishMail(ctx, row)
+	}
+	letter, err := r.decide(ctx, row)
+	if err == nil && letter != nil && r.conn == nil {
+		if r.conn, err = r.Transport.Connect(ctx); err != nil {
+			r.conn = nil
+			return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
+		}
+	}
+	var message *mail.Message
+	if err == nil && letter != nil {
+		message, err = r.write(ctx, row, letter)
+	}
+	switch {
+	case errors.Is(err, models.ErrNotFound), err == nil && message == nil:
+		return r.Store.FinishMail(ctx, row)
+	case errors.Is(err, models.ErrUnavailable):
+		return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
+	case err != nil:
+		r.tell(ctx, slog.LevelError, "mail cannot be written", row, withoutAddress(err, row))
+		return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+	}
+	return r.judge(ctx, row, r.send(ctx, row, message))
+}
+
+// send keeps the claim for as long as the server takes.
+func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		for pause(ctx, r.Lease/3) {
+			_ = r.Store.HoldMail(ctx, row, r.until()) // the next one may succeed
+		}
+	})
+	defer keeping.Wait()
+	defer cancel()
+	return r.conn.Send(ctx, message)
+}
+
+func (r *mailRound) until() time.Time { return r.Store.Now().Add(r.Lease) }
+
+// judge is what becomes of a mail after the server's answer.
+func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) error {
+	if err == nil {
+		r.sent++
+		r.tell(ctx, slog.LevelInfo, "mail sent", row)
+		return r.finish(ctx, row)
+	}
+	refused := (*mail.Refused)(nil)
+	if !errors.As(err, &refused) {
+		r.hangUp()
+	} else if refused.Permanent {
+		r.tell(ctx, slog.LevelWarn, "mail refused", row, withoutAddress(err, row))
+		return r.Store.FinishMail(ctx, row)
+	}
+	r.tell(ctx, slog.LevelInfo, "mail waits", row, withoutAddress(err, row), slog.Int64("attempts", row.Attempts))
+	return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+}
+
+// finish writes down that a mail was sent, and tries hard to: else it would be sent again.
+func (r *mailRound) finish(ctx context.Context, row *models.Mail) (err error) {
+	for try := range 8 {
+		if err = r.Store.FinishMail(ctx, row); err == nil {
+			return nil
+		}
+		pause(ctx, r.Lease>>(10-try))
+	}
+	return err
+}
+
+// retryAfter is how long a mail waits that was tried so often.
+func (m *Mailer) retryAfter(attempts int64) time.Duration {
+	d := min(m.Lease/2<<min(attempts-1, 20), longestRetry)
+	return d*3/4 + rand.N(d/2)
+}
+
+func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row *models.Mail, attrs ...slog.Attr) {
+	attrs = append(attrs, slog.String("mail_id", row.ID), slog.String("kind", row.Kind))
+	if row.UserID != nil {
+		attrs = append(attrs, ofUser(*row.UserID))
+	}
+	m.Log.LogAttrs(ctx, level, message, attrs...)
+}
+
+// withoutAddress is what the server said, which likes to repeat whom the mail was for.
+func withoutAddress(err error, row *models.Mail) slog.Attr {
+	return slog.String("error", strings.ReplaceAll(err.Error(), row.Email, "…"))
+}
+
+// link is where a kind of mail leads, and what the link is good for.
+type link struct {
+	path    string
+	purpose string
+	life    time.Duration
+}
+
+var links = map[mail.Kind]link{
+	mail.VerifyEmail:          {"/verify-email", purposeVerify, verifyLife},
+	mail.ConfirmEmail:         {"/confirm-email", purposeChange, changeLife},
+	mail.EmailChangeRequested: {"/undo-email-change", purposeUndo, undoLife},
+	mail.EmailChanged:         {"/undo-email-change", purposeUndo, undoLife},
+	mail.EmailRestored:        {"/reset-password", purposeReset, undoLife},
+	mail.ResetPassword:        {"/reset-password", purposeReset, resetLife},
+	mail.AlreadyRegistered:    {"/reset-password", purposeReset, resetLife},
+}
+
+// letter is what a mail turned out to be when it is about to be sent.
+type letter struct {
+	kind mail.Kind
+	to   string
+	user *models.User
+}
+
+// decide says what is to be sent; nil if what the mail was to say is not so any more.
+func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
+	user, err := m.about(ctx, row)
+	if err != nil || user.DisabledAt != nil {
+		return nil, err
+	}
+	l := &letter{mail.Kind(row.Kind), row.Email, user}
+	switch l.kind {
+	case mail.VerifyEmail:
+		if user.EmailVerified() || user.EmailKey != row.EmailKey {
+			return nil, nil
+		}
+	case mail.ResetPassword, mail.AlreadyRegistered:
+		l.to = user.Email // as it is stored, and not as somebody else has typed it
+	case mail.ConfirmEmail:
+		owner, err := m.Store.UserByEmailKey(ctx, row.EmailKey)
+		if err == nil {
+			return &letter{mail.EmailTaken, owner.Email, owner}, nil
+		}
+		if !errors.Is(err, models.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// write is the text of a letter, nil if its reader has had too many. It stores the ticket whose token it brings.
+func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.Message, error) {
+	if full, err := m.full(ctx, row, l); full || err != nil {
+		return nil, err
+	}
+	row.UserID, row.Email = &l.user.ID, l.to
+	data := mail.Data{Service: m.Service, AppURL: m.AppURL.String()}
+	if row.NewEmail != nil {
+		data.NewEmail = *row.NewEmail
+	}
+	if to, ok := links[l.kind]; ok {
+		token := randomToken()
+		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), m.Store.Now().Add(m.Lease)); err != nil {
+			return nil, err
+		}
+		data.Link = m.AppURL.JoinPath(to.path).String() + "?token=" + token
+		data.Hours = int(to.life.Hours())
+	}
+	message, err := m.Templates.Render(l.kind, row.Language, data)
+	if err != nil {
+		return nil, err
+	}
+	message.ID, message.To = row.ID, l.to
+	return message, nil
+}
+
+// about is whom a mail is about.
+func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, error) {
+	if row.UserID != nil {
+		return m.Store.UserByID(ctx, *row.UserID)
+	}
+	return m.Store.UserByEmailKey(ctx, row.EmailKey)
+}
+
+// ticket is about the address that the mail goes to. Each try makes a new token, and the one before is good for
+// nothing: nobody knows whether it has arrived.
+func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
+	t := &models.Ticket{
+		ID: row.ID, Hash: ticketHash(token), UserID: *row.UserID, Purpose: l.purpose,
+		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.Store.Now().Add(l.life),
+	}
+	if l.purpose != purposeUndo {
+		t.Slot = &t.Purpose
+	}
+	return t
+}
+
+// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so is a mail
+// that was counted before.
+func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
+	switch l.kind {
+	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged:
+		return false, nil
+	}
+	if m.LimitsOff || row.Attempts > 1 {
+		return false, nil
+	}
+	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", row.EmailKey), Rate: mailRate}})
+	if reached := (*models.LimitReached)(nil); errors.As(err, &reached) {
+		m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
+		return true, nil
+	}
+	return false, err
+}

@@ -1,0 +1,60 @@
+package account
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/mail"
+	"fieldgate/models"
+)
+
+// What a ticket is good for. The token of one is good for nothing else.
+const (
+	purposeVerify = "verify" // to show that mail reaches the account's address
+	purposeChange = "change" // to take a new address into use
+	purposeUndo   = "undo"   // to take an old one back
+	purposeReset  = "reset"  // to choose a new password
+)
+
+// How long a link works after its mail was handed to a mail server.
+const (
+	verifyLife = 72 * time.Hour
+	changeLife = 24 * time.Hour
+	undoLife   = 72 * time.Hour
+	resetLife  = time.Hour
+)
+
+// newMail is a mail about a user, or about whoever has the address if user is nil, to be sent in the language that
+// the request prefers. What it says is decided when it is sent.
+func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User, email, key string) *models.Mail {
+	now := s.Store.Now()
+	m := &models.Mail{ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now}
+	if user != nil {
+		m.UserID = &user.ID
+	}
+	if s.Mail != nil {
+		m.Language = s.Mail.Language(auth.ViewerFrom(ctx).Client().Languages)
+	}
+	return m
+}
+
+// mailTo is a mail to a user's own address.
+func (s *Service) mailTo(ctx context.Context, kind mail.Kind, user *models.User) *models.Mail {
+	return s.newMail(ctx, kind, user, user.Email, user.EmailKey)
+}
+
+// sent are the mails that are to be written: none where no mail is sent.
+func (s *Service) sent(mails ...*models.Mail) []*models.Mail {
+	if s.Mail == nil {
+		return nil
+	}
+	return mails
+}
+
+// ticketHash is what is stored of a ticket's token: 256 random bits, so that one round of SHA-256 is enough.
+func ticketHash(token string) []byte {
+	sum := sha256.Sum256([]byte("fieldgate ticket\x00" + token))
+	return sum[:]
+}

@@ -1,0 +1,200 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"fieldgate/internal/mail"
+	"fieldgate/models"
+)
+
+// RequestEmailVerification mails the user a link by which they show that mail reaches them, unless they have
+// shown it.
+func (s *Service) RequestEmailVerification(ctx context.Context, user *models.User) error {
+	if user.EmailVerified() {
+		return nil
+	}
+	return s.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.VerifyEmail, user)))
+}
+
+// RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
+// stops it. That the new one is another account's is told to that address only. It returns *InputError,
+// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone.
+func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, password string) error {
+	var check inputCheck
+	key, wrong := EmailKey(newEmail)
+	check.field("newEmail", wrong)
+	if len(password) > maxPasswordBytes {
+		check.field("password", longPassword)
+	}
+	if err := check.err(); err != nil {
+		return err
+	}
+	user, err := s.prove(ctx, userID, password, EventEmailChangeFailed)
+	if err != nil {
+		return err
+	}
+	if key == user.EmailKey {
+		return invalid("newEmail", "is the account's address already")
+	}
+	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
+	told.NewEmail = &newEmail
+	err = s.Store.RequestEmailChange(ctx, user.ID, purposeChange, s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key)))
+	if err == nil {
+		s.event(ctx, slog.LevelInfo, EventEmailChangeRequested, ofUser(user.ID))
+	}
+	return err
+}
+
+// VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
+// use, or takes an old one back. It returns whose account that was, ErrInvalidToken for a token that is good for
+// none of these, and models.ErrEmailTaken if somebody else has come to have the address.
+func (s *Service) VerifyEmail(ctx context.Context, token string) (userID string, err error) {
+	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeChange, purposeUndo)
+	if err != nil {
+		return "", err
+	}
+	now, event, level := s.Store.Now(), EventEmailVerified, slog.LevelInfo
+	switch ticket.Purpose {
+	case purposeVerify:
+		err = s.Store.VerifyEmail(ctx, ticket, now)
+	case purposeChange:
+		event = EventEmailChanged
+		told := s.mailTo(ctx, mail.EmailChanged, user)
+		told.NewEmail = &ticket.Email
+		err = s.Store.ChangeEmail(ctx, ticket, s.reservation(user, told), s.sent(told), now)
+	case purposeUndo:
+		event, level = EventEmailRestored, slog.LevelWarn
+		told := s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey)
+		err = s.Store.RestoreEmail(ctx, ticket, s.sent(told), now)
+	}
+	s.Sessions.Forget(user.ID)
+	if err != nil {
+		return "", used(err)
+	}
+	s.event(ctx, level, event, ofUser(user.ID))
+	return user.ID, nil
+}
+
+// reservation is the ticket by which the user may take the address back that they have now, until the mail that
+// brings one with a token is sent: from the moment of the change nobody else can register with the address.
+func (s *Service) reservation(user *models.User, told *models.Mail) *models.Ticket {
+	nobodyKnows := make([]byte, 32)
+	rand.Read(nobodyKnows) // never fails: it ends the program instead
+	return &models.Ticket{
+		ID: told.ID, Hash: nobodyKnows, UserID: user.ID, Purpose: purposeUndo,
+		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.Store.Now().Add(undoLife),
+	}
+}
+
+// RequestPasswordReset mails whoever has an account with the address a link by which they choose a new password. Who
+// that is, is found out when the mail is sent, so that the call does the same for any address.
+func (s *Service) RequestPasswordReset(ctx context.Context, email string) error {
+	key, wrong := EmailKey(email)
+	if wrong != "" {
+		return nil // which nobody can have
+	}
+	return s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
+}
+
+// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells who that is: it returns
+// models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
+func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.User, error) {
+	user, err := s.userByEmail(ctx, email)
+	if err != nil {
+		return nil, err
+	}
+	if user.DisabledAt != nil {
+		return nil, invalid("email", "is a disabled account's; enable it first")
+	}
+	return user, s.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.ResetPassword, user)))
+}
+
+// ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
+// the account, whoever has used it until now. It returns whose account that was, *InputError, *Overloaded, and
+// ErrInvalidToken.
+func (s *Service) ResetPassword(ctx context.Context, token, password string) (userID string, err error) {
+	ticket, user, err := s.ticket(ctx, token, purposeReset)
+	if err != nil {
+		return "", err
+	}
+	if wrong := checkPassword(password, s.PasswordMinLength, user.Name, user.Email); wrong != "" {
+		return "", invalid("newPassword", wrong)
+	}
+	hash, err := s.Passwords.Hash(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	err = s.Store.ResetPassword(ctx, ticket, hash, s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now())
+	s.Sessions.Forget(user.ID)
+	if err != nil {
+		return "", used(err)
+	}
+	s.event(ctx, slog.LevelInfo, EventPasswordReset, ofUser(user.ID))
+	return user.ID, nil
+}
+
+// ticket finds a ticket that is good for one of the purposes, and its user.
+func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.Ticket, *models.User, error) {
+	ticket, err := s.Store.TicketByHash(ctx, ticketHash(token))
+	if err != nil {
+		return nil, nil, used(err)
+	}
+	if !slices.Contains(purposes, ticket.Purpose) || !s.Store.Now().Before(ticket.ExpiresAt) {
+		return nil, nil, ErrInvalidToken
+	}
+	user, err := s.Store.UserByID(ctx, ticket.UserID)
+	if err == nil && user.DisabledAt != nil {
+		err = ErrInvalidToken
+	}
+	return ticket, user, used(err)
+}
+
+// used: somebody was quicker, or what the token was about is not there any more.
+func used(err error) error {
+	if errors.Is(err, models.ErrNotFound) {
+		return ErrInvalidToken
+	}
+	return err
+}
+
+// DeleteAccount deletes the account of a user who knows its password, with all that is about them. It returns
+// *InputError, *Overloaded, ErrInvalidCredentials for a wrong password, models.ErrLastOne, and
+// *auth.Unauthenticated if the account is gone.
+func (s *Service) DeleteAccount(ctx context.Context, userID, password string) error {
+	if len(password) > maxPasswordBytes {
+		return invalid("password", longPassword)
+	}
+	user, err := s.prove(ctx, userID, password, EventDeletionFailed)
+	if err != nil {
+		return err
+	}
+	now := s.Store.Now()
+	err = s.Store.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.DeleteUser(ctx, user, now) })
+	s.Sessions.Forget(user.ID)
+	if err == nil {
+		s.event(ctx, slog.LevelInfo, EventUserDeleted, ofUser(user.ID))
+	}
+	return gone(err)
+}
+
+// prove returns the user as they are now, if the password is theirs, and else ErrInvalidCredentials and an event.
+// They are read anew: a session may be one that was trusted without asking, with the user as they were.
+func (s *Service) prove(ctx context.Context, userID, password, failed string) (*models.User, error) {
+	user, err := s.Store.UserByID(ctx, userID)
+	if err != nil {
+		return nil, gone(err)
+	}
+	ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		s.event(ctx, slog.LevelInfo, failed, ofUser(user.ID), slog.String("reason", reasonPassword))
+		return nil, ErrInvalidCredentials
+	}
+	return user, nil
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+const smtpURLs = "smtp://USER:PASSWORD@HOST:PORT, or smtp://HOST:PORT"
+
+// smtpModes are the values of the parameter tls.
+var smtpModes = []string{"starttls", "implicit", "none"}
+
+func parseSMTPURL(c *Config, value string) *refusal {
+	rest, ok := strings.CutPrefix(value, "smtp://")
+	u, err := url.Parse(value)
+	if !ok || err != nil || strayAt(rest) {
+		return &refusal{smtpURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
+	}
+	switch {
+	case !validURLHost(u):
+		return &refusal{smtpURLs + ", with a host", "the port is 587 if none is written, 465 with ?tls=implicit"}
+	case u.Path != "" && u.Path != "/" || u.Fragment != "":
+		return &refusal{smtpURLs + ", without a path", "in a user or password write / as %2F and # as %23"}
+	}
+	if _, password := u.User.Password(); u.User != nil && (!password || u.User.Username() == "") {
+		return &refusal{smtpURLs + ": a user and a password, or neither", "leave USER:PASSWORD@ out if the server asks for none"}
+	}
+	if bad := checkSMTPParameters(u.RawQuery); bad != nil {
+		return bad
+	}
+	c.SMTPURL = value
+	return nil
+}
+
+func checkSMTPParameters(query string) *refusal {
+	const hint = "starttls is the default and never falls back to plain text; implicit is for port 465"
+	parameters, err := url.ParseQuery(query)
+	if err != nil {
+		return &refusal{"parameters of the form ?tls=starttls", hint}
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(parameter, "="); name != "tls" && parameter != "" {
+			return &refusal{"no parameter but tls, not " + quote(name), hint}
+		}
+	}
+	if modes, ok := parameters["tls"]; ok && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])) {
+		return &refusal{"one tls parameter: " + either(smtpModes), hint}
+	}
+	return nil
+}
+
+// parseMailFrom takes an address, or a name and an address in angle brackets.
+func parseMailFrom(c *Config, value string) *refusal {
+	from, err := mail.ParseAddress(value)
+	if err != nil || strings.ContainsAny(value, "\r\n\x00") || !strings.Contains(from.Address, "@") {
+		return &refusal{"an e-mail address, or a name and one: Fieldgate <no-reply@example.com>", "it must be one from which the mail server lets you send"}
+	}
+	c.MailFrom = value
+	return nil
+}
+
+// defaultMailFrom is an address at the host that clients use.
+func defaultMailFrom(c *Config) string {
+	if c.PublicURL == nil {
+		return ""
+	}
+	return "Fieldgate <no-reply@" + mailHost(c.PublicURL.Hostname()) + ">"
+}
+
+// mailHost: there is no mail to a number, and no use in an address that nothing can be sent from.
+func mailHost(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return "localhost"
+	}
+	return host
+}
+
+// parseAppURL comes after parsePublicURL. Unlike that, it may have a path.
+func parseAppURL(c *Config, value string) *refusal {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !validURLHost(u) || u.User != nil || strings.ContainsAny(value, "?#") {
+		return &refusal{
+			"an absolute http or https URL without query, fragment or user",
+			"write where the pages are that links in mails lead to, as in https://app.example.com",
+		}
+	}
+	if c.Production && u.Scheme != "https" {
+		return &refusal{"an https URL in production", "links in mails carry a token"}
+	}
+	c.AppURL = &url.URL{Scheme: u.Scheme, Host: originHost(u), Path: strings.TrimRight(u.Path, "/")}
+	return nil
+}
+
+// parseMailTemplates checks the name alone: whether the folder has good templates is for those to say who read it.
+func parseMailTemplates(c *Config, value string) *refusal {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return &refusal{"the name of a folder", "leave it out to use the built-in texts"}
+	}
+	c.MailTemplates = filepath.Clean(value)
+	return nil
+}
+
+// parseRequireVerified comes after parseSMTPURL: where no mail is sent, nobody could ever sign in.
+func parseRequireVerified(c *Config, value string) *refusal {
+	if bad := flag(func(c *Config) *bool { return &c.RequireVerifiedEmail })(c, value); bad != nil {
+		return bad
+	}
+	if c.RequireVerifiedEmail && c.Production && c.SMTPURL == "" {
+		return &refusal{"an SMTP_URL beside it", "without mail nobody can verify an address, and nobody could sign in"}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+// What the pages do. Nothing is sent before somebody presses a button, so whatever merely opens a link, as the
+// scanners of mail servers do, uses up nothing.
+
+const mutations = {
+  verifyEmail: 'mutation($token: String!) { verifyEmail(token: $token) }',
+  resetPassword: 'mutation($token: String!, $newPassword: String!) { resetPassword(input: {token: $token, newPassword: $newPassword}) }',
+  requestPasswordReset: 'mutation($email: String!) { requestPasswordReset(email: $email) }',
+}
+
+const patience = 30_000 // milliseconds
+
+const main = document.querySelector('main')
+const given = new URLSearchParams(location.search).get('token')
+
+// The token leaves the address bar, and with it the list of visited pages, for the history entry of this tab. There
+// it outlives a reload, and a phone that drops the page while somebody looks up a password elsewhere.
+if (location.search) history.replaceState(given ? { token: given } : null, '', location.pathname)
+
+const { token, view } = history.state ?? {}
+show(view ?? (token ? 'ask' : has('forgot') ? 'forgot' : 'missing'))
+
+for (const form of document.forms) {
+  let busy = false
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    if (busy) return
+    busy = true
+    // Not disabled: that would take the focus away.
+    const button = event.submitter ?? form.querySelector('button:not([type])')
+    button.setAttribute('aria-disabled', 'true')
+    await submit(form)
+    button.removeAttribute('aria-disabled')
+    busy = false
+  })
+}
+
+for (const toggle of document.querySelectorAll('[data-shows]')) {
+  toggle.addEventListener('click', () => reveal(toggle, toggle.getAttribute('aria-pressed') !== 'true'))
+}
+
+async function submit(form) {
+  clear(form)
+  const inputs = [...form.querySelectorAll('input')]
+  for (const input of inputs) {
+    const { valueMissing, patternMismatch } = input.validity
+    if (valueMissing || patternMismatch) complain(input, input.dataset.missing)
+  }
+  if (focusOnError(form)) return
+  for (const toggle of form.querySelectorAll('[data-shows]')) reveal(toggle, false) // password managers look at the type
+  const status = form.querySelector('[role=status]')
+  status.textContent = 'One moment …'
+  const error = await ask(form.dataset.mutation, { token, ...Object.fromEntries(new FormData(form)) })
+  status.textContent = ''
+  if (!error) {
+    for (const input of inputs) {
+      for (const typed of document.querySelectorAll(`[data-typed=${input.name}]`)) typed.textContent = input.value
+      input.value = ''
+    }
+    conclude(form.dataset.done ?? 'done')
+  } else if (error.code === 'INVALID_TOKEN') {
+    conclude('dead')
+  } else {
+    explain(form, error)
+  }
+}
+
+// ask answers with what the server holds against it, if anything.
+async function ask(mutation, variables) {
+  try {
+    const response = await fetch('/graphql', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query: mutations[mutation], variables }),
+      credentials: 'omit', // the token says it all
+      signal: AbortSignal.timeout(patience),
+    })
+    const { data, errors } = await response.json()
+    if (errors?.length) return errors[0].extensions ?? {}
+    return data[mutation] === true ? undefined : {}
+  } catch (error) {
+    return { code: error instanceof SyntaxError ? 'INTERNAL' : 'UNREACHABLE' } // a proxy that answers in HTML, or nobody
+  }
+}
+
+function explain(form, error) {
+  const general = []
+  for (const { name, message } of error.fields ?? []) {
+    const input = form.querySelector(`input[name="${CSS.escape(name)}"]`)
+    if (input) complain(input, `It ${message}.`) // the server's messages are what a field must be
+    else general.push(`${name} ${message}.`)
+  }
+  if (focusOnError(form) && !general.length) return
+  const problem = form.querySelector('.problem')
+  problem.querySelector('p').textContent = general.join(' ') || message(error)
+  problem.hidden = false
+  problem.focus()
+}
+
+function message({ code, retryAfter, requestId }) {
+  switch (code) {
+    case 'RATE_LIMITED':
+      return `That was tried too often. Try again ${after(retryAfter)}.`
+    case 'OVERLOADED':
+    case 'UNAVAILABLE':
+      return `The server is busy, and nothing was done. Try again ${after(retryAfter)}.`
+    case 'EMAIL_TAKEN':
+    case 'CONFLICT':
+      return 'Another account uses this address by now, so nothing was changed.'
+    case 'UNREACHABLE':
+      return 'The server does not answer. Look whether you are online, and try again.'
+    default:
+      return 'Something went wrong on our side. Try again in a while.' + (requestId ? ` If you report it, name ${requestId}.` : '')
+  }
+}
+
+function after(seconds) {
+  if (!(seconds > 0)) return 'in a while'
+  if (seconds === 1) return 'in 1 second'
+  return seconds < 120 ? `in ${Math.ceil(seconds)} seconds` : `in ${Math.ceil(seconds / 60)} minutes`
+}
+
+function complain(input, text) {
+  const error = document.getElementById(`${input.id}-error`)
+  error.textContent = error.textContent ? `${error.textContent} ${text}` : text
+  input.setAttribute('aria-invalid', 'true')
+}
+
+function clear(form) {
+  form.querySelector('.problem').hidden = true
+  for (const error of form.querySelectorAll('.error')) error.textContent = ''
+  for (const input of form.querySelectorAll('input')) input.removeAttribute('aria-invalid')
+}
+
+function focusOnError(form) {
+  const first = form.querySelector('[aria-invalid]')
+  first?.focus()
+  return first !== null
+}
+
+function reveal(toggle, shown) {
+  toggle.setAttribute('aria-pressed', String(shown))
+  document.getElementById(toggle.dataset.shows).type = shown ? 'text' : 'password'
+}
+
+// conclude shows how it ended. The token is forgotten; what came of it stands after a reload too.
+function conclude(view) {
+  history.replaceState(token ? { view } : null, '')
+  show(view).focus()
+}
+
+function has(view) {
+  return main.querySelector(`[data-view=${view}]`) !== null
+}
+
+function show(view) {
+  for (const each of main.querySelectorAll('[data-view]')) each.hidden = each.dataset.view !== view
+  const heading = main.querySelector(`[data-view=${view}] h1`)
+  document.title = `${heading.textContent} · ${main.dataset.service}`
+  return heading
+}

@@ -1,0 +1,114 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Mail is one to be sent, as far as it was known when it was asked for. It has no token: whoever sends it makes one,
+// and stores the hash.
+type Mail struct {
+	ID        string  `gorm:"primaryKey"` // UUIDv7
+	Kind      string  // the template's name
+	UserID    *string // nil if who it is about is found out by the address
+	Email     string  // where it goes, or who it is about
+	EmailKey  string
+	NewEmail  *string // for one that tells an address of another one
+	Language  string
+	CreatedAt time.Time
+	DueAt     time.Time // when it is to be tried; while somebody tries, when somebody else may
+	Attempts  int64
+	Claim     *string // who tries
+}
+
+// MailConfirm is the Kind of mails that bring a ticket to change an address.
+const MailConfirm = "confirm-email"
+
+// CreateMails writes mails to be sent, if there are any, in the transaction of what caused them.
+func (s *Store) CreateMails(ctx context.Context, mails []*Mail) error {
+	if len(mails) == 0 {
+		return nil
+	}
+	return s.Transaction(ctx, func(tx *Store) error {
+		return tx.translate(ctx, tx.conn(ctx).Create(mails).Error)
+	})
+}
+
+// RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one.
+func (s *Store) RequestEmailChange(ctx context.Context, userID, slot string, mails []*Mail) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.endMails(ctx, userID); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", userID, slot); err != nil {
+			return err
+		}
+		return tx.CreateMails(ctx, mails)
+	})
+}
+
+// endMails deletes those that have not been sent and would bring a ticket to change the address. All others may go:
+// they tell somebody what happened, or were asked for by whoever has the mailbox.
+func (s *Store) endMails(ctx context.Context, userID string) error {
+	_, err := s.deleteWhere(ctx, &Mail{}, "user_id = ? AND kind = ?", userID, MailConfirm)
+	return err
+}
+
+// DueMails returns up to n mails that somebody should try to send at now, the one that waits longest first.
+func (s *Store) DueMails(ctx context.Context, now time.Time, n int) (list []*Mail, err error) {
+	err = s.conn(ctx).Where("due_at <= ?", now).Order("due_at, id").Limit(n).Find(&list).Error
+	return list, s.translate(ctx, err)
+}
+
+// ClaimMail notes that the caller tries to send a mail as it was read, and until when nobody else may. Of any number
+// of calls at once one does it; the others return ErrNotFound. It changes m too.
+func (s *Store) ClaimMail(ctx context.Context, m *Mail, claim string, until time.Time) error {
+	err := s.updateMail(ctx, map[string]any{"claim": claim, "due_at": until, "attempts": gorm.Expr("attempts + 1")},
+		"id = ? AND due_at = ? AND attempts = ?", m.ID, m.DueAt, m.Attempts)
+	if err == nil {
+		m.Claim, m.DueAt = &claim, until
+		m.Attempts++
+	}
+	return err
+}
+
+// HoldMail lets nobody else try until then. It returns ErrNotFound if the claim is not the caller's any more.
+func (s *Store) HoldMail(ctx context.Context, m *Mail, until time.Time) error {
+	return s.updateMail(ctx, map[string]any{"due_at": until}, "id = ? AND claim = ?", m.ID, m.Claim)
+}
+
+// ReleaseMail lets anybody try again at due. attempts is how many there were.
+func (s *Store) ReleaseMail(ctx context.Context, m *Mail, due time.Time, attempts int64) error {
+	return s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+}
+
+// FinishMail deletes a mail that was sent, or will never be.
+func (s *Store) FinishMail(ctx context.Context, m *Mail) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		_, err := tx.deleteWhere(ctx, &Mail{}, "id = ? AND claim = ?", m.ID, m.Claim)
+		return err
+	})
+}
+
+// IssueTicket stores the ticket that a claimed mail is about to bring. It returns ErrNotFound if the mail is not the
+// caller's any more: somebody has ended it meanwhile.
+func (s *Store) IssueTicket(ctx context.Context, m *Mail, t *Ticket, until time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.HoldMail(ctx, m, until); err != nil {
+			return err
+		}
+		return tx.putTicket(ctx, t)
+	})
+}
+
+func (s *Store) updateMail(ctx context.Context, values map[string]any, condition string, args ...any) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		r := tx.conn(ctx).Model(&Mail{}).Where(condition, args...).Updates(values)
+		if r.Error == nil && r.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return tx.translate(ctx, r.Error)
+	})
+}

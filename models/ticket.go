@@ -1,0 +1,220 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Ticket is what a link in a mail is good for, once. It ends when its row is deleted or its time is up.
+type Ticket struct {
+	ID        string `gorm:"primaryKey"` // of the Mail that brings it: tickets sort by what caused them
+	Hash      []byte // SHA-256 of the token in the link
+	UserID    string
+	Purpose   string  // what it is good for
+	Slot      *string // of those with a slot a person has one each, the newest; those without add up
+	Email     string  // the address that it is about, as typed
+	EmailKey  string
+	ExpiresAt time.Time
+}
+
+// TicketByHash returns the ticket whose token has this hash, or ErrNotFound. Whether its time is up, and what it is
+// good for, is for the caller to see.
+func (s *Store) TicketByHash(ctx context.Context, hash []byte) (*Ticket, error) {
+	var t Ticket
+	if err := s.conn(ctx).Where("hash = ?", hash).Take(&t).Error; err != nil {
+		return nil, s.translate(ctx, err)
+	}
+	return &t, nil
+}
+
+// putTicket stores a ticket in place of the one with its id, and of the one in its slot.
+func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
+	if _, err := s.deleteWhere(ctx, &Ticket{}, "id = ?", t.ID); err != nil {
+		return err
+	}
+	if t.Slot != nil {
+		if _, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", t.UserID, *t.Slot); err != nil {
+			return err
+		}
+	}
+	return s.translate(ctx, s.conn(ctx).Create(t).Error)
+}
+
+// useTicket deletes a ticket as it was read. Of any number of calls at once one does it; the others return
+// ErrNotFound.
+func (s *Store) useTicket(ctx context.Context, t *Ticket, now time.Time) error {
+	used, err := s.deleteWhere(ctx, &Ticket{}, "id = ? AND hash = ? AND expires_at > ?", t.ID, t.Hash, now)
+	if err == nil && used == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// endTickets deletes a user's tickets that have a slot. Those without are there to undo what somebody else may have
+// done with the password, and so outlive a new one.
+func (s *Store) endTickets(ctx context.Context, userID string) error {
+	_, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot IS NOT NULL", userID)
+	return err
+}
+
+// VerifyEmail uses a ticket to note that mail to its address reaches the user. It returns ErrNotFound if the
+// ticket was used, or the user's address is another one now.
+func (s *Store) VerifyEmail(ctx context.Context, t *Ticket, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		return tx.updateUserAt(ctx, t, verified(now))
+	})
+}
+
+// verified since now, or since before.
+func verified(now time.Time) map[string]any {
+	return map[string]any{"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now)}
+}
+
+// updateUserAt returns ErrNotFound unless the ticket's address is the user's.
+func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]any) error {
+	values["updated_at"] = s.Now()
+	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Updates(values)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return ErrNotFound
+	}
+	return s.translate(ctx, r.Error)
+}
+
+// ResetPassword uses a ticket to store a new hash, ends all sessions of the user and all other tickets but those
+// that undo, notes that mail to the address reaches the user, and writes a notice. It returns ErrNotFound if the
+// ticket was used, or the user's address is another one now.
+func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notice []*Mail, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		values := nextEpoch()
+		values["password_hash"] = hash
+		maps.Copy(values, verified(now))
+		if err := tx.updateUserAt(ctx, t, values); err != nil {
+			return err
+		}
+		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
+			return err
+		}
+		return tx.passwordIsNew(ctx, t.UserID, notice)
+	})
+}
+
+// passwordIsNew ends what was asked for with the old one.
+func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail) error {
+	return inOrder(
+		func() error { return s.endTickets(ctx, userID) },
+		func() error { return s.endMails(ctx, userID) },
+		func() error { return s.CreateMails(ctx, notice) },
+	)
+}
+
+// inOrder stops at the first error: a database that has given up a transaction would take what follows for
+// statements outside of any.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ChangeEmail uses a ticket to give the user its address, which is verified by that. The notice goes to the old
+// one; for as long as undo may be used, nobody else can register with that. It returns ErrNotFound if the ticket
+// was used or the old address is not the user's any more, and ErrEmailTaken if somebody else has the new one, or may
+// take it back.
+func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice []*Mail, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		return inOrder(
+			func() error { return tx.useTicket(ctx, t, now) },
+			func() error {
+				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ?", t.UserID, undo.EmailKey)
+			},
+			func() error { return tx.Reserved(ctx, t.EmailKey, t.UserID, now) },
+			func() error { return tx.endTickets(ctx, t.UserID) },
+			func() error { return tx.endMails(ctx, t.UserID) },
+			func() error { return tx.putTicket(ctx, undo) },
+			func() error { return tx.CreateMails(ctx, notice) },
+		)
+	})
+}
+
+// RestoreEmail uses a ticket to give the user its address back, whatever the address is now. Who changed it had a
+// session and the password, so all sessions end, and with an empty hash no password is right; so do all tickets
+// and mails by which it could be changed again. It returns ErrNotFound if the ticket was used.
+func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {
+	values := nextEpoch()
+	values["password_hash"] = ""
+	return s.Transaction(ctx, func(tx *Store) error {
+		return inOrder(
+			func() error { return tx.useTicket(ctx, t, now) },
+			func() error { return tx.setEmail(ctx, t, values, "id = ?", t.UserID) },
+			func() error { _, err := tx.deleteSessions(ctx, t.UserID, "", now); return err },
+			func() error {
+				// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
+				// the ticket of the one before.
+				_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID)
+				return err
+			},
+			func() error { return tx.endMails(ctx, t.UserID) },
+			func() error { return tx.CreateMails(ctx, notice) },
+		)
+	})
+}
+
+// setEmail gives a user the address of a ticket.
+func (s *Store) setEmail(ctx context.Context, t *Ticket, values map[string]any, condition string, args ...any) error {
+	now := s.Now()
+	values["email"], values["email_key"], values["email_verified_at"], values["updated_at"] = t.Email, t.EmailKey, now, now
+	r := s.conn(ctx).Model(&User{}).Where(condition, args...).Updates(values)
+	if errors.Is(r.Error, gorm.ErrDuplicatedKey) {
+		return ErrEmailTaken
+	}
+	if r.Error == nil && r.RowsAffected == 0 {
+		return ErrNotFound
+	}
+	return s.translate(ctx, r.Error)
+}
+
+// Reserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
+// takes the address into use, after that, it cannot miss a change that happens at the same time.
+func (s *Store) Reserved(ctx context.Context, key, userID string, now time.Time) error {
+	var ids []string
+	err := s.conn(ctx).Model(&Ticket{}).Where("email_key = ? AND slot IS NULL AND user_id <> ? AND expires_at > ?", key, userID, now).
+		Limit(1).Pluck("id", &ids).Error
+	if err == nil && len(ids) > 0 {
+		return ErrEmailTaken
+	}
+	return s.translate(ctx, err)
+}
+
+// DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent. It
+// returns ErrNotFound if the password was changed meanwhile, or nobody has the id.
+func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
+		if err == nil && deleted == 0 {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return inOrder(
+			func() error { _, err := tx.deleteSessions(ctx, u.ID, "", now); return err },
+			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
+			func() error {
+				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? OR email_key = ?", u.ID, u.EmailKey)
+				return err
+			},
+		)
+	})
+}

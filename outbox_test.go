@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/mailtest"
+	"fieldgate/models"
+)
+
+// bootWithMail starts a server that sends its mail to an SMTP server.
+func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, databaseURL, b.log, append([]string{"SMTP_URL", server.URL(), "MAIL_FROM", "Example Accounts <accounts@example.com>"}, env...)...)
+	s.now, s.smtpRoots = b.clock.now, server.RootCAs
+	return b.start(s)
+}
+
+func TestMailByAnSMTPServer(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "p@ss/word"})
+		b := bootWithMail(t, databaseURL, server, "APP_URL", "https://app.example.com")
+		p := b.newPerson("USER")
+		b.deliver()
+		m := server.WaitFor(t, 1)[0]
+		if !m.TLS || m.User != "ada" || m.From != "accounts@example.com" || m.To != p.email {
+			t.Errorf("from %s to %s, as %q, TLS %v", m.From, m.To, m.User, m.TLS)
+		}
+		if from := m.Header.Get("From"); from != `"Example Accounts" <accounts@example.com>` || m.Header.Get("Auto-Submitted") != "auto-generated" {
+			t.Errorf("headers %v", m.Header)
+		}
+		link := ""
+		for line := range strings.Lines(m.Text) {
+			if u, err := url.Parse(strings.TrimSpace(line)); err == nil && u.Host == "app.example.com" && u.Query().Has("token") {
+				link = u.Query().Get("token")
+			}
+		}
+		b.ask(nil, verifyEmail, "t", link).must()
+		if !strings.Contains(m.Text, "Example Accounts") || b.inbox != nil {
+			t.Errorf("the text does not say who writes: %s", m.Text)
+		}
+	})
+}
+
+// Nothing that a person types gets into a header, or into the mail of somebody else.
+func TestNobodyWritesAHeader(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{})
+		b := bootWithMail(t, databaseURL, server)
+		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + goodPassword + `"}) { tokenType } }`
+		for _, evil := range []string{"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rb", "a\x00b", "a\u2028b", "a\u0085b"} {
+			wantCodes(t, b.ask(nil, register, "n", evil, "e", newAddress()), "register BAD_USER_INPUT")
+			for _, email := range []string{evil + "@example.com", "ada@" + evil, "ada@example.com" + evil, `"` + evil + `"@example.com`} {
+				wantCodes(t, b.ask(nil, register, "n", "Ada", "e", email), "register BAD_USER_INPUT")
+				b.ask(nil, requestReset, "e", email).must()
+			}
+		}
+		const name = "Win a prize at http://evil.example"
+		for i, email := range []string{"ada=?utf-7?q?x?=@x.example", "ada+bcc:eve@x.example", "ada!eve%x@x.example", "jörg@exämple.com", "a'b`c{d}@x.example"} {
+			got := b.ask(nil, register, "n", name, "e", email)
+			if i > 1 {
+				got.must()
+			}
+		}
+		b.deliver()
+		messages := server.Messages()
+		if len(messages) != 3 {
+			t.Fatalf("%d mails", len(messages))
+		}
+		for _, m := range messages {
+			if len(m.Header["Bcc"])+len(m.Header["Cc"]) > 0 || len(m.Header["To"]) != 1 || len(m.Header["Subject"]) != 1 || strings.Contains(string(m.Raw), "evil") {
+				t.Errorf("%s", m.Raw)
+			}
+		}
+	})
+}
+
+// Whatever the mail server does, requests are answered, nothing is lost, and what is sent is sent once.
+func TestMailServersThatFail(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		for _, row := range []struct {
+			name string
+			mode mailtest.Mode
+			want int // how many mails come in the end
+		}{
+			{"hangs up at once", mailtest.DropAt(mailtest.AtGreeting), 1},
+			{"refuses the password", mailtest.RefuseLogins(535), 1},
+			{"refuses the recipient for now", mailtest.RefuseRecipients(450), 1},
+			{"refuses the recipient for good", mailtest.RefuseRecipients(550), 0},
+			{"refuses the message for now", mailtest.RefuseMessages(451), 1},
+			{"hangs up in the middle of the message", mailtest.DropInData, 1},
+			{"hangs up after the message, which it has", mailtest.DropAfterData, 2},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "secret", Mode: row.mode})
+				b := bootWithMail(t, databaseURL, server)
+				p := b.newPerson("USER")
+				for range 3 {
+					_, _ = b.mailer.Deliver(t.Context())
+				}
+				if !b.signedIn(p) {
+					t.Error("me")
+				}
+				server.SetMode(mailtest.Accept)
+				b.clock.advance(time.Minute)
+				b.deliver()
+				b.deliver()
+				got := server.Messages()
+				if len(got) != row.want {
+					t.Fatalf("%d mails, want %d", len(got), row.want)
+				}
+				if strings.Contains(b.log.String(), p.email) || strings.Contains(b.log.String(), "secret") {
+					t.Error("the log says the address, or the password")
+				}
+				if row.want > 0 { // the last one counts
+					last := got[len(got)-1]
+					_, token, _ := strings.Cut(last.Text, "token=")
+					b.ask(nil, verifyEmail, "t", strings.Fields(token)[0]).must()
+				}
+			})
+		}
+	})
+}
+
+func TestASilentMailServerIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAfterData})
+		b := bootWithMail(t, databaseURL, server)
+		var running sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		running.Go(func() { b.mailer.Run(ctx) })
+		p := b.newPerson("USER")
+		server.WaitSilent(t, 1) // and so is the one who waits for its answer
+		b.ask(p, `mutation { requestEmailVerification }`).must()
+		b.ask(nil, requestReset, "e", p.email).must()
+		if !b.signedIn(p) {
+			t.Error("me")
+		}
+		server.Stop()
+		cancel()
+		running.Wait()
+	})
+}
+
+// A mail that nobody takes is given up after two days, and the log says so.
+func TestMailIsGivenUp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.RefuseRecipients(450)})
+		b := bootWithMail(t, databaseURL, server)
+		b.newPerson("USER")
+		tries := 0
+		for range 48 * 4 {
+			b.deliver()
+			b.clock.advance(15 * time.Minute)
+		}
+		b.clock.advance(time.Hour)
+		b.deliver()
+		for _, line := range b.logged() {
+			if line["msg"] == "mail waits" {
+				tries++
+			}
+		}
+		if n := strings.Count(b.log.String(), `"mail given up"`); n != 1 || tries < 48 || tries > 200 {
+			t.Errorf("given up %d times after %d tries", n, tries)
+		}
+		server.SetMode(mailtest.Accept)
+		b.clock.advance(time.Hour)
+		b.deliver()
+		if len(server.Messages()) != 0 {
+			t.Error("sent after it was given up")
+		}
+	})
+}
+
+// In which language somebody is written to is decided by their request.
+func TestMailInTheLanguageOfTheRequest(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "MAIL_TEMPLATES", germanTexts(t))
+	p := b.newPerson("USER")
+	b.deliver()
+	for _, row := range []struct{ header, want string }{
+		{"", "en"}, {"de-AT, en;q=0.5", "de"}, {"fr, de;q=0.1", "de"}, {"en-GB, de;q=0.9", "en"}, {"xx", "en"}, {strings.Repeat("de;", 20_000), "en"},
+	} {
+		b.askWith(map[string][]string{"Accept-Language": {row.header}}, requestReset, "e", p.email)
+		if got := b.mails(p.email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
+			t.Errorf("%.30q: %s, %q", row.header, got.Language, got.Subject)
+		}
+	}
+}
+
+// germanTexts is a folder with one text of another language.
+func germanTexts(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range map[string]string{
+		"reset-password.txt":  "Subject: Neues Kennwort\n\nHier wählen Sie ein neues:\n\n{{.Link}}\n",
+		"reset-password.html": `<p><a href="{{.Link}}">Neues Kennwort wählen</a></p>`,
+	} {
+		err := errors.Join(os.MkdirAll(filepath.Join(dir, "de"), 0o755), os.WriteFile(filepath.Join(dir, "de", name), []byte(text), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Servers that share an outbox, and are killed, and a mail server that comes and goes: every mail arrives, none twice,
+// save the one in flight at a kill.
+func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		n := 100
+		if !testing.Short() && dbtest.RequireAll() {
+			n = 1000
+		}
+		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+		const kills = 2
+		env := []string{"SMTP_URL=" + server.URL(), "LIMITS=off"}
+		b, process := startProcess(t, databaseURL, env...)
+		emails := fillWithPeople(t, databaseURL, n)
+		for i, email := range emails {
+			b.ask(nil, requestReset, "e", email).must()
+			switch i {
+			case n / 5, 3 * n / 5:
+				server.Stop()
+			case 2 * n / 5, 4 * n / 5:
+				server.Start()
+				server.WaitFor(t, len(server.Messages())+1) // so that one may be in flight
+				kill(t, process)
+				b, process = startProcess(t, databaseURL, env...)
+			}
+		}
+		startProcess(t, databaseURL, env...) // another replica
+		arrived := map[string]int{}
+		for wanted := n; len(arrived) < n; wanted++ {
+			clear(arrived)
+			for _, m := range server.WaitFor(t, wanted) {
+				arrived[m.To]++
+			}
+		}
+		twice := 0
+		for _, email := range emails {
+			if arrived[email] > 1 {
+				twice += arrived[email] - 1
+			}
+			if arrived[email] == 0 {
+				t.Errorf("nothing has arrived for %s", email)
+			}
+		}
+		if twice > kills {
+			t.Errorf("%d arrived twice, and there were %d kills", twice, kills)
+		}
+		t.Logf("%d mails, %d twice after %d kills", n, twice, kills)
+	})
+}
+
+// fillWithPeople puts accounts into a database, and returns their addresses.
+func fillWithPeople(t *testing.T, databaseURL string, n int) (emails []string) {
+	t.Helper()
+	store, err := models.Open(databaseURL, models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.Transaction(t.Context(), func(tx *models.Store) error {
+		emails = nil
+		for i := range n {
+			email := fmt.Sprintf("somebody%d@example.com", i)
+			emails = append(emails, email)
+			u := &models.User{ID: newRowID(), Email: email, EmailKey: email, Name: "Somebody", NameKey: "somebody", Role: "USER", CreatedAt: store.Now(), UpdatedAt: store.Now()}
+			if err := tx.CreateUser(t.Context(), u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return emails
+}
