@@ -299,7 +299,13 @@ func (a *app) sweepUntil(ctx context.Context) {
 			return
 		case <-time.After(sweepPause + rand.N(sweepPause)):
 		}
-		switch rows, err := a.store.Sweep(ctx, a.store.Now()); {
+		rows, err := a.store.Sweep(ctx, a.store.Now())
+		if err == nil {
+			var old int
+			old, err = a.store.SweepAudit(ctx, a.store.Now().Add(-a.AuditRetention))
+			rows += old
+		}
+		switch {
 		case err != nil && ctx.Err() == nil:
 			a.log.WarnContext(ctx, "sweep failed", "error", err)
 		case rows > 0:

@@ -48,6 +48,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 	var (
 		unauthenticated *auth.Unauthenticated
 		forbidden       *Forbidden
+		above           *account.AboveError
 		input           *account.InputError
 		overloaded      *account.Overloaded
 		limited         *models.LimitReached
@@ -57,6 +58,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": codeUnauthenticated, "reason": unauthenticated.Reason}, unauthenticated.Error(), true
 	case errors.As(err, &forbidden):
 		return map[string]any{"code": codeForbidden, "requires": forbidden.Requires}, forbidden.Error(), true
+	case errors.As(err, &above):
+		return map[string]any{"code": codeForbidden, "requires": above.Role}, above.Error(), true
 	case errors.As(err, &input):
 		return map[string]any{"code": codeBadUserInput, "fields": fields(input)}, input.Error(), true
 	case errors.As(err, &limited):

@@ -85,6 +85,21 @@ func userConnection(p *account.UserPage) *generated.UserConnection {
 	return c
 }
 
+// auditConnection is the same for the audit log.
+func auditConnection(p *account.AuditPage) *generated.AuditConnection {
+	c := &generated.AuditConnection{
+		Edges:    make([]*generated.AuditEdge, len(p.Entries)),
+		PageInfo: &generated.PageInfo{HasNextPage: p.More},
+	}
+	for i, e := range p.Entries {
+		c.Edges[i] = &generated.AuditEdge{Cursor: account.AuditCursor(e), Node: e}
+	}
+	if n := len(c.Edges); n > 0 {
+		c.PageInfo.EndCursor = &c.Edges[n-1].Cursor
+	}
+	return c
+}
+
 // value is what a pointer points to, and else the zero value.
 func value[T any](p *T) (v T) {
 	if p != nil {

@@ -144,22 +144,38 @@ func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (
 
 func (r *mutationResolver) SetUserRole(ctx context.Context, userID string, role string) (*models.User, error) {
 	defer auth.ViewerFrom(ctx).Changed(userID)
-	return r.Accounts.SetRole(ctx, userID, role)
+	by, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.As(by).SetRole(ctx, userID, role)
 }
 
 func (r *mutationResolver) DisableUser(ctx context.Context, userID string) (*models.User, error) {
 	defer auth.ViewerFrom(ctx).Changed(userID)
-	return r.Accounts.Disable(ctx, userID)
+	by, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.As(by).Disable(ctx, userID)
 }
 
 func (r *mutationResolver) EnableUser(ctx context.Context, userID string) (*models.User, error) {
 	defer auth.ViewerFrom(ctx).Changed(userID)
-	return r.Accounts.Enable(ctx, userID)
+	by, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.As(by).Enable(ctx, userID)
 }
 
 func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (*int32, error) {
 	defer auth.ViewerFrom(ctx).Changed(userID)
-	ended, err := r.Accounts.EndDevices(ctx, userID)
+	by, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := r.Accounts.As(by).EndSessions(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +214,14 @@ func (r *queryResolver) Users(ctx context.Context, first int32, after *string, s
 		return nil, err
 	}
 	return userConnection(page), nil
+}
+
+func (r *queryResolver) AuditLog(ctx context.Context, first int32, after *string, userID *string) (*generated.AuditConnection, error) {
+	page, err := r.Accounts.AuditLog(ctx, account.AuditQuery{First: int(first), After: value(after), UserID: value(userID)})
+	if err != nil {
+		return nil, err
+	}
+	return auditConnection(page), nil
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *models.Session) (bool, error) {

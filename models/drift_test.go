@@ -17,10 +17,14 @@ import (
 )
 
 // rows are the types that have a table. A new one is entered here and in indexes.
-var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}, &Limit{}, &Ticket{}, &Mail{}}
+var rows = []any{&User{}, &Session{}, &SpentToken{}, &Turn{}, &Limit{}, &Ticket{}, &Mail{}, &AuditEntry{}}
 
 // indexes are the ones that the queries need: table, columns, and whether they are unique.
 var indexes = []string{
+	"audit(actor_id,id)",
+	"audit(created_at)",
+	"audit(id) unique",
+	"audit(user_id,id)",
 	"limits(id) unique",
 	"limits(until)",
 	"mails(due_at)",

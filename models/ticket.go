@@ -197,8 +197,8 @@ func (s *Store) Reserved(ctx context.Context, key, userID string, now time.Time)
 	return s.translate(ctx, err)
 }
 
-// DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent. It
-// returns ErrNotFound if the password was changed meanwhile, or nobody has the id.
+// DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent, and from
+// where they did what the audit log says. It returns ErrNotFound if the password was changed meanwhile, or nobody has the id.
 func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
@@ -215,6 +215,7 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? OR email_key = ?", u.ID, u.EmailKey)
 				return err
 			},
+			func() error { return tx.forgetWhere(ctx, u.ID) },
 		)
 	})
 }

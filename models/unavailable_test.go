@@ -59,6 +59,9 @@ var calls = map[string]func(context.Context, *Store) error{
 	"RequestEmailChange": func(ctx context.Context, s *Store) error {
 		return s.RequestEmailChange(ctx, "1", "change", []*Mail{{ID: "1"}})
 	},
+	"CreateAudit": func(ctx context.Context, s *Store) error { return s.CreateAudit(ctx, &AuditEntry{ID: "1"}) },
+	"AuditLog":    func(ctx context.Context, s *Store) error { return second(s.AuditLog(ctx, AuditFilter{})) },
+	"SweepAudit":  func(ctx context.Context, s *Store) error { return second(s.SweepAudit(ctx, moment)) },
 	"DueMails":    func(ctx context.Context, s *Store) error { return second(s.DueMails(ctx, moment, 1)) },
 	"ClaimMail":   func(ctx context.Context, s *Store) error { return s.ClaimMail(ctx, &Mail{ID: "1"}, "1", moment) },
 	"HoldMail":    func(ctx context.Context, s *Store) error { return s.HoldMail(ctx, &Mail{ID: "1"}, moment) },

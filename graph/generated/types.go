@@ -11,6 +11,22 @@ import (
 	"time"
 )
 
+// A page of the audit log.
+type AuditConnection struct {
+	// The entries on this page, in order.
+	Edges []*AuditEdge `json:"edges"`
+	// Whether there are more, and where to go on.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An entry on a page.
+type AuditEdge struct {
+	// Where it stands; opaque.
+	Cursor string `json:"cursor"`
+	// The entry.
+	Node *models.AuditEntry `json:"node"`
+}
+
 // What somebody who has just signed in gets.
 type AuthPayload struct {
 	// For the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; to its holder it is opaque.

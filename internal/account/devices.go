@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/google/uuid"
 
@@ -23,11 +22,7 @@ func (s *Service) EndDevice(ctx context.Context, userID, sessionID string) error
 	if uuid.Validate(sessionID) != nil {
 		return models.ErrNotFound
 	}
-	if err := s.endSession(ctx, sessionID, userID); err != nil {
-		return err
-	}
-	s.event(ctx, slog.LevelInfo, EventSignedOut, ofSession(sessionID), ofUser(userID))
-	return nil
+	return s.endSession(ctx, &event{name: EventSignedOut, user: userID, session: sessionID})
 }
 
 // EndDevices ends all sessions of the user and returns how many there were. It returns models.ErrNotFound if
@@ -36,12 +31,13 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 	if uuid.Validate(userID) != nil {
 		return 0, models.ErrNotFound
 	}
-	ended, err = s.Store.EndSessions(ctx, userID, s.Store.Now())
+	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, s.Store.Now()
+	err = s.do(ctx, e, func(tx *models.Store) (err error) {
+		e.sessions, err = tx.EndSessions(ctx, userID, now)
+		return err
+	})
 	s.Sessions.Forget(userID)
-	if err == nil {
-		s.event(ctx, slog.LevelInfo, EventSessionsEnded, ofUser(userID), slog.Int("sessions", ended))
-	}
-	return ended, err
+	return e.sessions, err
 }
 
 // ChangePassword replaces the password of the session's user, ends all other sessions of theirs, and tells them by
@@ -64,12 +60,11 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err != nil {
 		return err
 	}
-	told := s.sent(s.mailTo(ctx, mail.PasswordChanged, user))
-	err = s.Store.ChangePassword(ctx, user, hash, session, told, s.Store.Now())
+	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now()
+	err = s.do(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
+		return tx.ChangePassword(ctx, user, hash, session, told, now)
+	})
 	s.Sessions.Forget(user.ID)
-	if err == nil {
-		s.event(ctx, slog.LevelInfo, EventPasswordChanged, ofUser(user.ID), ofSession(session.ID))
-	}
 	return gone(err)
 }
 

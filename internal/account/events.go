@@ -1,10 +1,14 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"strconv"
+	"time"
 
 	"fieldgate/internal/auth"
+	"fieldgate/models"
 )
 
 // The events that matter to whoever watches over a server: each is the message of one line in the log, and stays
@@ -41,17 +45,84 @@ const (
 	reasonUnverified = "unverified" // the password is right, and nothing shows that mail reaches the person
 )
 
-// event writes one down, with the address that it came from and who did it, if that is somebody who is signed in.
-func (s *Service) event(ctx context.Context, level slog.Level, name string, attrs ...slog.Attr) {
-	viewer := auth.ViewerFrom(ctx)
-	if by := viewer.UserID(); by != "" {
-		attrs = append(attrs, slog.String("by", by))
-	}
-	if ip := viewer.Client().IP; ip != "" {
-		attrs = append(attrs, slog.String("ip", ip))
-	}
-	s.Log.LogAttrs(ctx, level, name, attrs...)
+// event is something that happened: a line in the log, and an entry of the audit log.
+type event struct {
+	name    string
+	level   slog.Level
+	user    string // whom it happened to; "" if nobody has the address that was tried
+	actor   string // who did it, if that is not who is signed in
+	session string
+
+	// What else there is to say of it, one of them at the most.
+	reason, role string
+	sessions     int
+	counts       bool // sessions says something, be it 0
+
+	nowhere bool // from where it was done is not to be kept
 }
 
-func ofUser(id string) slog.Attr    { return slog.String("user_id", id) }
-func ofSession(id string) slog.Attr { return slog.String("session_id", id) }
+// detail is what else there is to say, for the audit log.
+func (e *event) detail() string {
+	if e.counts {
+		return strconv.Itoa(e.sessions)
+	}
+	return e.reason + e.role
+}
+
+// do does something and writes down that it was done, both or neither. What change finds out it may add to e.
+func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store) error) error {
+	id, at := newID(), s.Store.Now()
+	err := s.Store.Transaction(ctx, func(tx *models.Store) error {
+		if err := change(tx); err != nil {
+			return err
+		}
+		return tx.CreateAudit(ctx, e.entry(ctx, id, at))
+	})
+	if err == nil {
+		s.tell(ctx, e)
+	}
+	return err
+}
+
+// note writes down what was tried, and returns err, unless it cannot be written down.
+func (s *Service) note(ctx context.Context, e *event, err error) error {
+	if failed := s.do(ctx, e, func(*models.Store) error { return nil }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// entry is the event as a row.
+func (e *event) entry(ctx context.Context, id string, at time.Time) *models.AuditEntry {
+	viewer := auth.ViewerFrom(ctx)
+	client := viewer.Client()
+	if e.nowhere {
+		client = auth.Client{}
+	}
+	return &models.AuditEntry{
+		ID: id, Event: e.name, Detail: optional(e.detail()), UserID: optional(e.user),
+		ActorID: optional(cmp.Or(e.actor, viewer.UserID())), SessionID: optional(e.session),
+		IP: optional(client.IP), UserAgent: optional(cleanUserAgent(client.UserAgent)), CreatedAt: at,
+	}
+}
+
+// tell writes the event into the log, with the address that it came from and who did it, if that is somebody who
+// is signed in.
+func (s *Service) tell(ctx context.Context, e *event) {
+	attrs := []slog.Attr{slog.String("user_id", e.user)}
+	add := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	viewer := auth.ViewerFrom(ctx)
+	add("session_id", e.session)
+	add("reason", e.reason)
+	add("role", e.role)
+	if e.counts {
+		attrs = append(attrs, slog.Int("sessions", e.sessions))
+	}
+	add("by", viewer.UserID())
+	add("ip", viewer.Client().IP)
+	s.Log.LogAttrs(ctx, e.level, e.name, attrs...)
+}

@@ -225,7 +225,7 @@ func (m *Mailer) retryAfter(attempts int64) time.Duration {
 func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row *models.Mail, attrs ...slog.Attr) {
 	attrs = append(attrs, slog.String("mail_id", row.ID), slog.String("kind", row.Kind))
 	if row.UserID != nil {
-		attrs = append(attrs, ofUser(*row.UserID))
+		attrs = append(attrs, slog.String("user_id", *row.UserID))
 	}
 	m.Log.LogAttrs(ctx, level, message, attrs...)
 }

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/base64"
 	"strings"
 
 	"github.com/google/uuid"
@@ -48,7 +47,7 @@ type UserPage struct {
 }
 
 // Cursor is where an account stands among all; it stays good whatever is inserted or deleted.
-func Cursor(u *models.User) string { return base64.RawURLEncoding.EncodeToString([]byte(u.ID)) }
+func Cursor(u *models.User) string { return cursor(u.ID) }
 
 const maxPage = 100
 
@@ -58,8 +57,8 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if q.First < 1 || q.First > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	after, err := base64.RawURLEncoding.DecodeString(q.After)
-	if err != nil || len(after) > 0 && uuid.Validate(string(after)) != nil {
+	after, ok := cursorID(q.After)
+	if !ok {
 		check.field("after", "must be the endCursor of an earlier page")
 	}
 	if len(q.Search) > maxEmailBytes {
@@ -72,7 +71,7 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 		return nil, err
 	}
 	users, err := s.Store.Users(ctx, models.UserFilter{
-		Prefix: searchKey(strings.TrimSpace(q.Search)), Role: q.Role, After: string(after), Limit: q.First + 1,
+		Prefix: searchKey(strings.TrimSpace(q.Search)), Role: q.Role, After: after, Limit: q.First + 1,
 	})
 	if err != nil {
 		return nil, err

@@ -42,11 +42,10 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	}
 	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
 	told.NewEmail = &newEmail
-	err = s.Store.RequestEmailChange(ctx, user.ID, purposeChange, s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key)))
-	if err == nil {
-		s.event(ctx, slog.LevelInfo, EventEmailChangeRequested, ofUser(user.ID))
-	}
-	return err
+	mails := s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
+	return s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
+		return tx.RequestEmailChange(ctx, user.ID, purposeChange, mails)
+	})
 }
 
 // VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
@@ -57,26 +56,33 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) (userID string,
 	if err != nil {
 		return "", err
 	}
-	now, event, level := s.Store.Now(), EventEmailVerified, slog.LevelInfo
-	switch ticket.Purpose {
-	case purposeVerify:
-		err = s.Store.VerifyEmail(ctx, ticket, now)
-	case purposeChange:
-		event = EventEmailChanged
-		told := s.mailTo(ctx, mail.EmailChanged, user)
-		told.NewEmail = &ticket.Email
-		err = s.Store.ChangeEmail(ctx, ticket, s.reservation(user, told), s.sent(told), now)
-	case purposeUndo:
-		event, level = EventEmailRestored, slog.LevelWarn
-		told := s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey)
-		err = s.Store.RestoreEmail(ctx, ticket, s.sent(told), now)
-	}
+	e, change := s.useOf(ctx, ticket, user)
+	err = s.do(ctx, e, change)
 	s.Sessions.Forget(user.ID)
 	if err != nil {
 		return "", used(err)
 	}
-	s.event(ctx, level, event, ofUser(user.ID))
 	return user.ID, nil
+}
+
+// useOf is what a ticket about an address does.
+func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models.User) (*event, func(tx *models.Store) error) {
+	e, now := &event{user: user.ID}, s.Store.Now()
+	switch ticket.Purpose {
+	case purposeChange:
+		e.name = EventEmailChanged
+		told := s.mailTo(ctx, mail.EmailChanged, user)
+		told.NewEmail = &ticket.Email
+		undo, mails := s.reservation(user, told), s.sent(told)
+		return e, func(tx *models.Store) error { return tx.ChangeEmail(ctx, ticket, undo, mails, now) }
+	case purposeUndo:
+		e.name, e.level = EventEmailRestored, slog.LevelWarn
+		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
+		return e, func(tx *models.Store) error { return tx.RestoreEmail(ctx, ticket, mails, now) }
+	default:
+		e.name = EventEmailVerified
+		return e, func(tx *models.Store) error { return tx.VerifyEmail(ctx, ticket, now) }
+	}
 }
 
 // reservation is the ticket by which the user may take the address back that they have now, until the mail that
@@ -128,12 +134,14 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) (us
 	if err != nil {
 		return "", err
 	}
-	err = s.Store.ResetPassword(ctx, ticket, hash, s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now())
+	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now()
+	err = s.do(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
+		return tx.ResetPassword(ctx, ticket, hash, told, now)
+	})
 	s.Sessions.Forget(user.ID)
 	if err != nil {
 		return "", used(err)
 	}
-	s.event(ctx, slog.LevelInfo, EventPasswordReset, ofUser(user.ID))
 	return user.ID, nil
 }
 
@@ -173,11 +181,10 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 		return err
 	}
 	now := s.Store.Now()
-	err = s.Store.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.DeleteUser(ctx, user, now) })
+	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
+		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.DeleteUser(ctx, user, now) })
+	})
 	s.Sessions.Forget(user.ID)
-	if err == nil {
-		s.event(ctx, slog.LevelInfo, EventUserDeleted, ofUser(user.ID))
-	}
 	return gone(err)
 }
 
@@ -193,8 +200,7 @@ func (s *Service) prove(ctx context.Context, userID, password, failed string) (*
 		return nil, err
 	}
 	if !ok {
-		s.event(ctx, slog.LevelInfo, failed, ofUser(user.ID), slog.String("reason", reasonPassword))
-		return nil, ErrInvalidCredentials
+		return nil, s.note(ctx, &event{name: failed, user: user.ID, reason: reasonPassword}, ErrInvalidCredentials)
 	}
 	return user, nil
 }

@@ -96,8 +96,8 @@ func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (
 // reused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
 func (s *Service) reused(ctx context.Context, session *models.Session) error {
 	ctx = context.WithoutCancel(ctx)
-	s.event(ctx, slog.LevelWarn, EventTokenReused, ofSession(session.ID), ofUser(session.UserID))
-	if err := s.endSession(ctx, session.ID, session.UserID); err != nil && !errors.Is(err, models.ErrNotFound) {
+	e := &event{name: EventTokenReused, level: slog.LevelWarn, user: session.UserID, session: session.ID}
+	if err := s.endSession(ctx, e); err != nil && !errors.Is(err, models.ErrNotFound) {
 		return err
 	}
 	return ErrInvalidToken
@@ -130,17 +130,16 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 
 // endFound ends what a look-up has found, and reports whether it had not ended before.
 func (s *Service) endFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
+	if err == nil && session.Ended(s.Store.Now()) {
+		err = models.ErrNotFound // its row is swept in time
+	}
 	if err == nil {
-		err = s.endSession(ctx, session.ID, session.UserID)
+		err = s.endSession(ctx, &event{name: EventSignedOut, user: session.UserID, actor: session.UserID, session: session.ID})
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
 	}
-	ended = err == nil && !session.Ended(s.Store.Now())
-	if ended {
-		s.event(ctx, slog.LevelInfo, EventSignedOut, ofSession(session.ID), ofUser(session.UserID))
-	}
-	return ended, err
+	return err == nil, err
 }
 
 // sessionOf finds the session of a refresh token, however old.
@@ -155,8 +154,9 @@ func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.S
 	return nil, err
 }
 
-func (s *Service) endSession(ctx context.Context, id, userID string) error {
-	err := s.Store.EndSession(ctx, id, userID)
-	s.Sessions.Forget(userID)
+// endSession ends the session of an event.
+func (s *Service) endSession(ctx context.Context, e *event) error {
+	err := s.do(ctx, e, func(tx *models.Store) error { return tx.EndSession(ctx, e.session, e.user) })
+	s.Sessions.Forget(e.user)
 	return err
 }

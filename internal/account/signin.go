@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,7 +50,8 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	}
 	session, refresh := s.newSession(user, r.RememberMe, client)
 	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
-	err = s.Store.Transaction(ctx, func(tx *models.Store) error {
+	e := &event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role, session: session.ID}
+	err = s.do(ctx, e, func(tx *models.Store) error {
 		if err := createUser(ctx, tx, user, verify); err != nil {
 			return err
 		}
@@ -60,19 +60,16 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	if err != nil {
 		return nil, err
 	}
-	s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role), ofSession(session.ID))
 	return s.signIn(session, refresh)
 }
 
 // registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either.
 func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
 	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
-	err := s.Store.Transaction(ctx, func(tx *models.Store) error { return createUser(ctx, tx, user, verify) })
-	switch {
-	case errors.Is(err, models.ErrEmailTaken):
+	e := &event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role}
+	err := s.do(ctx, e, func(tx *models.Store) error { return createUser(ctx, tx, user, verify) })
+	if errors.Is(err, models.ErrEmailTaken) {
 		err = s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.AlreadyRegistered, nil, user.Email, user.EmailKey)))
-	case err == nil:
-		s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role))
 	}
 	if err != nil {
 		return err
@@ -102,11 +99,10 @@ func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (
 		return nil, err
 	}
 	user.EmailVerifiedAt = &user.CreatedAt
-	err = s.Store.Transaction(ctx, func(tx *models.Store) error { return createUser(ctx, tx, user, nil) })
-	if err != nil {
+	e := &event{name: EventRegistered, user: user.ID, role: user.Role}
+	if err := s.do(ctx, e, func(tx *models.Store) error { return createUser(ctx, tx, user, nil) }); err != nil {
 		return nil, err
 	}
-	s.event(ctx, slog.LevelInfo, EventRegistered, ofUser(user.ID), slog.String("role", user.Role))
 	return user, nil
 }
 
@@ -162,15 +158,13 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		return nil, err
 	}
 	if !ok || user.DisabledAt != nil {
-		s.signInFailed(ctx, user, ok)
-		return nil, ErrInvalidCredentials
+		return nil, s.note(ctx, signInFailed(user, ok), ErrInvalidCredentials)
 	}
 	if s.RequireVerifiedEmail && !user.EmailVerified() {
-		s.event(ctx, slog.LevelInfo, EventSignInFailed, slog.String("reason", reasonUnverified), ofUser(user.ID))
 		if err := s.RequestEmailVerification(ctx, user); err != nil {
 			return nil, err
 		}
-		return nil, ErrEmailNotVerified
+		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
 	}
 	if outdated {
 		if err := s.rehash(ctx, user, c.Password); err != nil {
@@ -178,23 +172,23 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		}
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
-	if err := s.Store.Transaction(ctx, func(tx *models.Store) error { return s.openSession(ctx, tx, session) }); err != nil {
+	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
+	if err := s.do(ctx, e, func(tx *models.Store) error { return s.openSession(ctx, tx, session) }); err != nil {
 		return nil, err
 	}
-	s.event(ctx, slog.LevelInfo, EventSignIn, ofUser(user.ID), ofSession(session.ID))
 	return s.signIn(session, refresh)
 }
 
-// signInFailed is one line whatever was wrong, as the answer is one.
-func (s *Service) signInFailed(ctx context.Context, user *models.User, passwordRight bool) {
-	reason, id := reasonUnknown, ""
+// signInFailed is one event whatever was wrong, as the answer is one.
+func signInFailed(user *models.User, passwordRight bool) *event {
+	e := &event{name: EventSignInFailed, reason: reasonUnknown}
 	if user != nil {
-		reason, id = reasonPassword, user.ID
+		e.reason, e.user = reasonPassword, user.ID
 	}
 	if passwordRight {
-		reason = reasonDisabled
+		e.reason = reasonDisabled
 	}
-	s.event(ctx, slog.LevelInfo, EventSignInFailed, slog.String("reason", reason), ofUser(id))
+	return e
 }
 
 // userByEmail asks the database for an address that nobody can have as for any other: the same work.

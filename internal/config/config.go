@@ -61,6 +61,8 @@ type Config struct {
 
 	LimitsOff bool // nothing is rate limited; never in production
 
+	AuditRetention time.Duration // how long the audit log keeps an entry
+
 	Introspection bool
 	Playground    bool
 

@@ -102,6 +102,15 @@ var recheckSamples = samples{
 	},
 }
 
+var retentionSamples = samples{
+	of: func(c *Config) any { return c.AuditRetention },
+	rows: []sample{
+		{name: "a quarter", value: "2160h", want: 2160 * time.Hour},
+		{name: "nothing", value: "", want: 8760 * time.Hour},
+		{name: "a minute", value: "1m", err: `AUDIT_RETENTION: "1m" is not usable: expected a duration from 24h to 87600h. Hint: write hours: 8760h is a year`},
+	},
+}
+
 func badRecheck(value string) string {
 	return "SESSION_RECHECK: " + value + " is not usable: expected a duration from 0s to 1m. " +
 		"Hint: 0s asks the database in every request; 5s spares it most of the work"

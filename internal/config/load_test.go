@@ -58,6 +58,7 @@ func TestDefaults(t *testing.T) {
 		SessionMaxAge:     90 * 24 * time.Hour,
 		BcryptCost:        12,
 		PasswordMinLength: 8,
+		AuditRetention:    365 * 24 * time.Hour,
 		CookieSameSite:    http.SameSiteStrictMode,
 		Introspection:     true,
 		Playground:        true,

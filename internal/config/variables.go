@@ -212,6 +212,13 @@ var variables = []variable{
 		parse:    parseLimits,
 	},
 	{
+		name:     "AUDIT_RETENTION",
+		standard: "8760h",
+		meaning:  "how long the audit log keeps an entry, `24h` to `87600h`; `8760h` is a year",
+		parse: duration(func(c *Config) *time.Duration { return &c.AuditRetention }, 24*time.Hour, 10*365*24*time.Hour,
+			"write hours: 8760h is a year"),
+	},
+	{
 		name:    "INTROSPECTION",
 		follows: trueInDevelopment,
 		inWords: "`true` in development",

@@ -49,6 +49,7 @@ var samplesOf = map[string]samples{
 	"CORS_ORIGINS":           originSamples,
 	"TRUSTED_PROXIES":        proxySamples,
 	"LIMITS":                 limitSamples,
+	"AUDIT_RETENTION":        retentionSamples,
 	"INTROSPECTION":          introspectionSamples,
 	"PLAYGROUND":             playgroundSamples,
 	"LOG_FORMAT":             logFormatSamples,

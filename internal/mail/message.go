@@ -51,7 +51,7 @@ func plain(s string) bool {
 // left for SMTPUTF8. It is not ok if address is more, or less, than an address.
 func mailbox(address string) (_ string, ok bool) {
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Name != "" || parsed.Address != address || !plain(address) || strings.ContainsAny(address, ` "<>`) {
+	if err != nil || parsed.Address != address || !plain(address) {
 		return "", false
 	}
 	at := strings.LastIndexByte(address, '@')

@@ -36,8 +36,9 @@ func (e *SettingError) Error() string {
 
 const (
 	smtpURLs = "smtp://USER:PASSWORD@HOST:PORT"
-	urlHint  = "smtp://user:password@mail.example.com:587 encrypts with STARTTLS; in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
-	tlsHint  = "?tls=starttls is the default, ?tls=implicit encrypts from the first byte, ?tls=none never does"
+	urlHint  = "smtp://user:password@mail.example.com:587 encrypts with STARTTLS; " +
+		"in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
+	tlsHint = "?tls=starttls is the default, ?tls=implicit encrypts from the first byte, ?tls=none never does"
 )
 
 func badURL(expected, hint string) error { return &SettingError{"URL", expected, hint} }

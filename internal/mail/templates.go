@@ -50,10 +50,7 @@ func (t *Templates) Language(acceptLanguage string) string {
 	if err != nil {
 		return english
 	}
-	_, i, confidence := t.matcher.Match(tags...)
-	if confidence == language.No {
-		return english
-	}
+	_, i, _ := t.matcher.Match(tags...) // the first one, which is English, if there is no match
 	return t.languages[i]
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,6 +221,7 @@ func TestLanguage(t *testing.T) {
 		{"refused English is English, for want of another", "en;q=0", "en"},
 		{"nonsense", "\x00;;q=q,,", "en"},
 		{"a header that is too long counts as far as it goes", "de," + strings.Repeat("fr,", 1<<20), "de"},
+		{"what comes after that does not count", strings.Repeat("fr,", 200) + "de", "en"},
 		{"one long word", strings.Repeat("a", 1<<20), "en"},
 		{"a million dashes", strings.Repeat("-", 1<<20), "en"},
 	}
@@ -259,9 +261,11 @@ func data(kind mail.Kind, hours int) mail.Data {
 	return d
 }
 
+var loadBuiltIn = sync.OnceValues(func() (*mail.Templates, error) { return mail.LoadTemplates("") })
+
 func builtIn(t *testing.T) *mail.Templates {
 	t.Helper()
-	templates, err := mail.LoadTemplates("")
+	templates, err := loadBuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,4 +302,24 @@ func message(t *testing.T, to string) *mail.Message {
 	m := render(t, builtIn(t), mail.ResetPassword, "en", data(mail.ResetPassword, 1))
 	m.ID, m.To = fmt.Sprint(time.Now().UnixNano()), to
 	return m
+}
+
+func TestTheManualNamesEveryKindAndFile(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../../docs/mail.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range mail.Kinds {
+		if !strings.Contains(string(manual), fmt.Sprintf("\n| `%s` |", kind)) {
+			t.Errorf("docs/mail.md has no row for %s", kind)
+		}
+	}
+	files, err := os.ReadDir("templates/en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 2*len(mail.Kinds) + 2; len(files) != want {
+		t.Errorf("English has %d files, not %d", len(files), want)
+	}
 }

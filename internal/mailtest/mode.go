@@ -21,6 +21,7 @@ const (
 	AtData      Stage = "data"      // after DATA, before the message
 	InData      Stage = "in data"   // when the message begins to come in
 	AfterData   Stage = "after data"
+	AtGoodbye   Stage = "goodbye" // after a message was taken and the client went on, as with QUIT
 )
 
 // Accept takes every message.

@@ -89,8 +89,14 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	if s.options.User != "" && s.user == "" {
 		return smtp.ErrAuthRequired
 	}
+	if s.from != "" { // real servers refuse that too
+		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "nested MAIL command"}
+	}
+	if err := s.answer(AtSender); err != nil {
+		return err
+	}
 	s.from, s.utf8 = from, options.UTF8
-	return s.answer(AtSender)
+	return nil
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
@@ -118,8 +124,11 @@ func (s *session) Data(r io.Reader) error {
 		return mode.refusal()
 	}
 	s.keep(raw)
-	if mode.at == AfterData {
+	switch mode.at {
+	case AfterData:
 		return s.conn.misbehave(mode)
+	case AtGoodbye:
+		s.conn.writes, s.conn.then = 1, mode // as in Rcpt
 	}
 	return nil
 }

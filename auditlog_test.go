@@ -1,0 +1,259 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/dbtest"
+)
+
+const auditLog = `query($n: Int!, $a: String, $u: ID) { auditLog(first: $n, after: $a, userId: $u) {
+	edges { cursor node { id createdAt event detail userId user { email } actorId actor { email } sessionId ip userAgent } } pageInfo { hasNextPage endCursor } } }`
+
+// audited are the events of an account, the newest first, as "event detail".
+func (b *booted) audited(admin, of *person) (list []string) {
+	b.t.Helper()
+	got := b.ask(admin, auditLog, "n", 100, "u", of.id).must()
+	for _, edge := range got.at("auditLog.edges").([]any) {
+		node := edge.(map[string]any)["node"].(map[string]any)
+		list = append(list, strings.TrimSpace(fmt.Sprint(node["event"], " ", asText(node["detail"]))))
+	}
+	return list
+}
+
+func asText(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func TestAuditLogSaysWhoDidWhatToWhom(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		b.ask(nil, login, "e", p.email, "p", "wrong password")
+		phone := b.newDevice(p, false)
+		b.ask(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.id).must()
+		b.ask(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id).must()
+		b.ask(nil, login, "e", p.email, "p", p.password)
+		b.ask(admin, `mutation($u: ID!) { enableUser(userId: $u) { id } }`, "u", p.id).must()
+		b.ask(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).must()
+		got := b.audited(admin, p)
+		want := []string{
+			"password reset", "user enabled STAFF", "sign-in failed disabled", "user disabled STAFF", "role changed STAFF",
+			"sign-in", "sign-in failed password", "registered USER",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got\n%q\nwant\n%q", got, want)
+		}
+		page := b.ask(admin, auditLog, "n", 100, "u", p.id).must()
+		node := func(i int) string { return fmt.Sprintf("auditLog.edges.%d.node.", i) }
+		if page.at(node(3)+"actorId") != admin.id || page.at(node(3)+"actor.email") != admin.email || page.at(node(3)+"user.email") != p.email {
+			t.Errorf("an act of an administrator: %s", page.body)
+		}
+		if page.at(node(5)+"actorId") != p.id || page.at(node(5)+"sessionId") != phone.session || page.at(node(5)+"ip") != "127.0.0.1" {
+			t.Errorf("a sign-in: %s", page.body)
+		}
+		if page.at(node(6)+"actorId") != nil || !strings.HasPrefix(page.text(node(6)+"userAgent"), "Go-http-client") {
+			t.Errorf("a failed sign-in: %s", page.body)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, page.text(node(0)+"createdAt")); err != nil || time.Since(at) > time.Minute {
+			t.Errorf("when: %v, %v", at, err)
+		}
+	})
+}
+
+// An address that nobody has is tried all day; that is written down too, without the address.
+func TestAuditLogOfAnUnknownAddress(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin := b.newPerson("ADMIN")
+		b.ask(nil, login, "e", "nobody@example.com", "p", "hunter2hunter2")
+		got := b.ask(admin, auditLog, "n", 1).must()
+		if got.at("auditLog.edges.0.node.event") != account.EventSignInFailed || got.at("auditLog.edges.0.node.detail") != "unknown" || got.at("auditLog.edges.0.node.userId") != nil {
+			t.Error(got.body)
+		}
+		if strings.Contains(got.body, "nobody@") || strings.Contains(got.body, "hunter2") {
+			t.Error("the audit log has what was typed: " + got.body)
+		}
+	})
+}
+
+func TestAuditLogPageByPage(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		for range 7 {
+			b.newDevice(p, false)
+		}
+		var ids []string
+		for after := any(nil); ; {
+			got := b.ask(admin, auditLog, "n", 3, "u", p.id, "a", after).must()
+			for i := range got.at("auditLog.edges").([]any) {
+				ids = append(ids, got.text(fmt.Sprintf("auditLog.edges.%d.node.id", i)))
+			}
+			b.newDevice(p, false) // comes before what was seen, and so does not move it
+			if got.at("auditLog.pageInfo.hasNextPage") != true {
+				break
+			}
+			after = got.at("auditLog.pageInfo.endCursor")
+		}
+		if n := len(slices.Compact(slices.Sorted(slices.Values(ids)))); n != 8 || len(ids) != 8 || !slices.IsSortedFunc(ids, func(x, y string) int { return strings.Compare(y, x) }) {
+			t.Errorf("%d entries, %d of them different, want 8, the newest first", len(ids), n)
+		}
+		for name, variables := range map[string][]any{
+			"first 0": {"n", 0}, "first 101": {"n", 101}, "a cursor of nothing": {"n", 1, "a", "x"}, "an id of nothing": {"n", 1, "u", "x"},
+		} {
+			if got := b.ask(admin, auditLog, variables...); !slices.Equal(got.codes(), []string{"auditLog BAD_USER_INPUT"}) {
+				t.Errorf("%s: %s", name, got.body)
+			}
+		}
+		wantCodes(t, b.ask(p, auditLog, "n", 1), "auditLog FORBIDDEN")
+		wantCodes(t, b.ask(nil, auditLog, "n", 1), "auditLog UNAUTHENTICATED")
+	})
+}
+
+// What cannot be written down is not done.
+func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		token := b.resetToken(p)
+		execute(t, databaseURL, "DROP TABLE audit")
+		for name, ask := range map[string]func() *answer{
+			"register": func() *answer { return b.ask(nil, registerAs, "e", newAddress()) },
+			"login":    func() *answer { return b.ask(nil, login, "e", p.email, "p", p.password) },
+			"setUserRole": func() *answer {
+				return b.ask(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", p.id)
+			},
+			"disableUser":    func() *answer { return b.ask(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id) },
+			"resetPassword":  func() *answer { return b.ask(nil, resetPassword, "t", token, "p", anotherGood) },
+			"changePassword": func() *answer { return b.ask(p, changePassword, "c", p.password, "n", anotherGood) },
+			"deleteAccount":  func() *answer { return b.ask(p, deleteAccount, "p", p.password) },
+		} {
+			wantCodes(t, ask(), name+" INTERNAL")
+		}
+		got := b.ask(p, `{ me { role email } sessions { id } }`).must()
+		if got.at("me.role") != "USER" || len(got.at("sessions").([]any)) != 1 {
+			t.Error(got.body)
+		}
+	})
+}
+
+// Of somebody who has left, what happened stays, and where they were does not.
+func TestAuditLogForgetsWhereSomebodyWasWhoHasLeft(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p, other := b.newPerson("ADMIN"), b.newPerson("ADMIN"), b.newPerson("USER")
+		b.ask(p, `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", other.id).must()
+		b.ask(p, deleteAccount, "p", p.password).must()
+		if got := b.audited(admin, p); !slices.Equal(got, []string{"account deleted", "role changed ADMIN", "registered USER"}) {
+			t.Errorf("%q", got)
+		}
+		for _, of := range []*person{p, other} {
+			got := b.ask(admin, auditLog, "n", 100, "u", of.id).must()
+			for i := range got.at("auditLog.edges").([]any) {
+				node := fmt.Sprintf("auditLog.edges.%d.node.", i)
+				his := got.at(node+"userId") == p.id || got.at(node+"actorId") == p.id
+				if his && (got.at(node+"ip") != nil || got.at(node+"userAgent") != nil || got.at(node+"user") != nil && got.at(node+"userId") == p.id) {
+					t.Errorf("%s of somebody who has left: %s", got.at(node+"event"), got.body)
+				}
+				if !his && got.at(node+"ip") == nil {
+					t.Errorf("the address of somebody else is gone: %s", got.body)
+				}
+			}
+		}
+	})
+}
+
+func TestAuditLogIsKeptForItsTime(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		sweep := func() {
+			if _, err := b.store.SweepAudit(t.Context(), b.store.Now().Add(-b.AuditRetention)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.clock.advance(b.AuditRetention - time.Hour)
+		sweep()
+		admin = b.newDevice(admin, false).person
+		if got := b.audited(admin, p); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		b.clock.advance(2 * time.Hour)
+		sweep()
+		admin = b.newDevice(admin, false).person
+		if got := b.audited(admin, p); len(got) != 0 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// Nobody acts on somebody above them, or gives a role that they have not got themselves.
+func TestNobodyActsAboveThemselves(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+		s := testSettings(t, databaseURL, b.log)
+		s.now, s.schema = b.clock.now, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])")
+		b = b.start(s)
+		admin, owner := b.newPerson("ADMIN"), b.newPerson("OWNER")
+		for name, query := range map[string]string{
+			"setUserRole":     `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`,
+			"disableUser":     `mutation($u: ID!) { disableUser(userId: $u) { id } }`,
+			"enableUser":      `mutation($u: ID!) { enableUser(userId: $u) { id } }`,
+			"endUserSessions": `mutation($u: ID!) { endUserSessions(userId: $u) }`,
+		} {
+			got := b.ask(admin, query, "u", owner.id)
+			wantCodes(t, got, name+" FORBIDDEN")
+			if got.errors[0].Extensions["requires"] != "OWNER" {
+				t.Error(got.body)
+			}
+			if name != "setUserRole" {
+				b.ask(owner, query, "u", admin.id).must()
+				if _, err := b.accounts.Enable(t.Context(), admin.id); err != nil {
+					t.Fatal(err)
+				}
+				admin = b.newDevice(admin, false).person
+			}
+		}
+		if !b.signedIn(owner) {
+			t.Error("the owner was signed out")
+		}
+		user, err := b.accounts.User(t.Context(), admin.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.accounts.As(user).SetRole(t.Context(), admin.id, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
+			t.Errorf("an ADMIN makes themselves an OWNER: %v", err)
+		}
+	})
+}
+
+// schemaWith is the schema with something in place of something else.
+func schemaWith(t *testing.T, old, replacement string) *ast.Schema {
+	t.Helper()
+	source, err := os.ReadFile("schema.graphqls")
+	if err != nil || !strings.Contains(string(source), old) {
+		t.Fatalf("no %q in the schema, %v", old, err)
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: strings.Replace(string(source), old, replacement, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}

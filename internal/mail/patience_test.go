@@ -1,0 +1,54 @@
+package mail
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deadlineConn is a connection that always has something to read, and remembers its deadlines.
+type deadlineConn struct {
+	net.Conn
+	deadlines []time.Time
+}
+
+func (c *deadlineConn) SetDeadline(t time.Time) error {
+	c.deadlines = append(c.deadlines, t)
+	return nil
+}
+func (c *deadlineConn) Write(p []byte) (int, error) { return len(p), nil }
+func (c *deadlineConn) Read(p []byte) (n int, err error) {
+	return copy(p, strings.Repeat("x", len(p))), nil
+}
+
+// A server that sends a byte now and then must not get more time for each.
+func TestPatienceIsForAnAnswerNotForAByte(t *testing.T) {
+	t.Parallel()
+	raw := &deadlineConn{}
+	c := &patientConn{Conn: raw, patience: time.Hour, left: maxAnswerBytes}
+	for round := range 3 {
+		before := time.Now()
+		if _, err := c.Write([]byte("NOOP\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		read := 0
+		for buffer := make([]byte, 1000); ; {
+			n, err := c.Read(buffer)
+			read += n
+			if err != nil {
+				if !errors.Is(err, errTalkative) {
+					t.Error(err)
+				}
+				break
+			}
+		}
+		if read != maxAnswerBytes {
+			t.Errorf("read %d bytes of an endless answer, not %d", read, maxAnswerBytes)
+		}
+		if len(raw.deadlines) != round+1 || raw.deadlines[round].Before(before.Add(time.Hour)) {
+			t.Errorf("after %d commands the deadlines are %v", round+1, raw.deadlines)
+		}
+	}
+}

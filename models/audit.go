@@ -1,0 +1,120 @@
+package models
+
+import (
+	"context"
+	"time"
+)
+
+// AuditEntry is something that was done, and who did it to whom, from where. Nothing changes one, but that it
+// forgets where somebody was who has deleted their account, and nothing deletes one before its time.
+type AuditEntry struct {
+	ID        string `gorm:"primaryKey"` // UUIDv7: sorts by time
+	Event     string
+	Detail    *string
+	UserID    *string // whom; nil if nobody has the address that was tried
+	ActorID   *string // who; nil if nobody was signed in, or on the command line
+	SessionID *string
+	IP        *string
+	UserAgent *string
+	CreatedAt time.Time
+
+	User  *User `gorm:"-"` // with AuditLog; nil if there is none, or none any more
+	Actor *User `gorm:"-"` // the same
+}
+
+// TableName is read by GORM.
+func (AuditEntry) TableName() string { return "audit" }
+
+// CreateAudit writes an entry, in the transaction of what it says.
+func (s *Store) CreateAudit(ctx context.Context, e *AuditEntry) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		return tx.translate(ctx, tx.conn(ctx).Create(e).Error)
+	})
+}
+
+// AuditFilter narrows AuditLog down. The zero value is everything.
+type AuditFilter struct {
+	UserID string // only what was done to this user; "" is to anybody
+	Before string // only ids before this one; "" starts at the newest
+	Limit  int    // at most so many rows; 0 is no limit
+}
+
+// AuditLog returns entries, the newest first, with their users.
+func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
+	if !ascii(f.UserID) || !ascii(f.Before) {
+		return nil, nil // ids are
+	}
+	q := s.conn(ctx).Order("id DESC")
+	if f.UserID != "" {
+		q = q.Where("user_id = ?", f.UserID)
+	}
+	if f.Before != "" {
+		q = q.Where("id < ?", f.Before)
+	}
+	if f.Limit > 0 {
+		q = q.Limit(f.Limit)
+	}
+	var list []*AuditEntry
+	if err := q.Find(&list).Error; err != nil {
+		return nil, s.translate(ctx, err)
+	}
+	return list, s.withUsers(ctx, list)
+}
+
+// withUsers reads all users of a list in one query.
+func (s *Store) withUsers(ctx context.Context, list []*AuditEntry) error {
+	var ids []string
+	for _, e := range list {
+		for _, id := range []*string{e.UserID, e.ActorID} {
+			if id != nil {
+				ids = append(ids, *id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var users []*User
+	if err := s.conn(ctx).Where("id IN ?", ids).Find(&users).Error; err != nil {
+		return s.translate(ctx, err)
+	}
+	byID := make(map[string]*User, len(users))
+	for _, u := range users {
+		byID[u.ID] = u
+	}
+	for _, e := range list {
+		if e.UserID != nil {
+			e.User = byID[*e.UserID]
+		}
+		if e.ActorID != nil {
+			e.Actor = byID[*e.ActorID]
+		}
+	}
+	return nil
+}
+
+// forgetWhere keeps what a user did, and forgets from where.
+func (s *Store) forgetWhere(ctx context.Context, userID string) error {
+	nowhere := map[string]any{"ip": nil, "user_agent": nil}
+	for _, condition := range []string{"user_id = ?", "actor_id = ?"} {
+		if err := s.conn(ctx).Model(&AuditEntry{}).Where(condition, userID).Updates(nowhere).Error; err != nil {
+			return s.translate(ctx, err)
+		}
+	}
+	return nil
+}
+
+// SweepAudit deletes the entries from before a time, in small batches with others' writes between them, and returns
+// how many those were.
+func (s *Store) SweepAudit(ctx context.Context, before time.Time) (rows int, err error) {
+	for {
+		var ids []string
+		const old = "created_at < ?"
+		err := s.conn(ctx).Model(&AuditEntry{}).Where(old, before).Limit(sweepBatch).Pluck("id", &ids).Error
+		n, err := sweepBatchOf(ctx, s, &AuditEntry{}, "id", ids, old, before, err)
+		rows += n
+		if err != nil || n < sweepBatch {
+			return rows, err
+		}
+	}
+}
