@@ -210,7 +210,7 @@ func TestNobodyActsAboveThemselves(t *testing.T) {
 		b := &booted{t: t, log: &buffer{}, clock: &clock{}}
 		s := testSettings(t, databaseURL, b.log)
 		s.now, s.schema = b.clock.now, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])")
-		b = b.start(s)
+		b = b.start(s, listen(t))
 		admin, owner := b.newPerson("ADMIN"), b.newPerson("OWNER")
 		for name, query := range map[string]string{
 			"setUserRole":     `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,14 +40,20 @@ type booted struct {
 // boot starts a server on an empty database. env adds to the configuration, name and value in turn.
 func boot(t testing.TB, databaseURL string, env ...string) *booted {
 	t.Helper()
+	return bootAt(t, listen(t), databaseURL, env...)
+}
+
+// bootAt is boot on a port that is known before: for a server whose configuration names it.
+func bootAt(t testing.TB, l net.Listener, databaseURL string, env ...string) *booted {
+	t.Helper()
 	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
 	s := testSettings(t, databaseURL, b.log, env...)
 	s.now = b.clock.now
-	return b.start(s)
+	return b.start(s, l)
 }
 
 // start makes a server of its settings.
-func (b *booted) start(s settings) *booted {
+func (b *booted) start(s settings, l net.Listener) *booted {
 	t := b.t
 	t.Helper()
 	a, err := newApp(s)
@@ -56,15 +63,32 @@ func (b *booted) start(s settings) *booted {
 	if _, err := a.store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(a.handler)
 	t.Cleanup(func() {
-		server.Close()
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	b.app, b.url = a, server.URL
+	b.app, b.url = a, serveOn(t, l, a.handler).URL // which is closed first
 	return b
+}
+
+// listen opens a port.
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// serveOn serves h on l, and closes both after the test.
+func serveOn(t testing.TB, l net.Listener, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
 }
 
 func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string) settings {

@@ -40,6 +40,9 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"ready", http.MethodGet, "/readyz", "", 200, noStore, strict},
 		{"the public keys", http.MethodGet, "/.well-known/jwks.json", "", 200, jwks, strict},
 		{"the playground", http.MethodGet, "/", "", 200, noStore, ownRules},
+		{"the inbox", http.MethodGet, "/dev/mail", "", 200, noStore, ownRules},
+		{"a page", http.MethodGet, "/verify-email?token=x", "", 200, noStore, ownRules},
+		{"a page that takes no forms", http.MethodPost, "/reset-password", "", 405, noStore, strict},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, b := range []*booted{development, production} {
@@ -56,7 +59,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 				status, policy, hsts := row.status, row.policy, ""
 				if b == production {
 					hsts = "max-age=31536000"
-					if row.path == "/" {
+					if row.path == "/" || row.path == "/dev/mail" {
 						status, policy = 404, strict
 					}
 				}

@@ -19,6 +19,14 @@ import (
 // it returns runs it: the error is what it says on stderr.
 func installScript(t *testing.T, folder, script string) (run func(args ...string) (stdout string, err error)) {
 	t.Helper()
+	runOne := installScripts(t, folder, script)
+	return func(args ...string) (string, error) { return runOne(script, args...) }
+}
+
+// installScripts is installScript for scripts that import the same: it is installed once. A test that wants to share
+// it has its parts in subtests.
+func installScripts(t *testing.T, folder string, scripts ...string) (run func(script string, args ...string) (stdout string, err error)) {
+	t.Helper()
 	const how = "install Node 20.11 or newer, which brings npm"
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -29,7 +37,7 @@ func installScript(t *testing.T, folder, script string) (run func(args ...string
 		dbtest.LeftOut(t, "npm", how)
 	}
 	dir := filepath.Join(t.TempDir(), filepath.Base(folder))
-	for _, name := range []string{".npmrc", "package.json", "package-lock.json", script} {
+	for _, name := range append([]string{".npmrc", "package.json", "package-lock.json"}, scripts...) {
 		copyFile(t, filepath.Join(folder, name), filepath.Join(dir, name))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -39,7 +47,7 @@ func installScript(t *testing.T, folder, script string) (run func(args ...string
 	if out, err := install.CombinedOutput(); err != nil {
 		dbtest.LeftOut(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.11 or newer and the npm registry:\n"+string(out))
 	}
-	return func(args ...string) (string, error) {
+	return func(script string, args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(dir, script)}, args...)...)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr

@@ -23,7 +23,7 @@ func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env
 	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
 	s := testSettings(t, databaseURL, b.log, append([]string{"SMTP_URL", server.URL(), "MAIL_FROM", "Example Accounts <accounts@example.com>"}, env...)...)
 	s.now, s.smtpRoots = b.clock.now, server.RootCAs
-	return b.start(s)
+	return b.start(s, listen(t))
 }
 
 func TestMailByAnSMTPServer(t *testing.T) {

@@ -1,0 +1,322 @@
+// The pages that links in mails lead to, and the inbox.
+//
+//   node pages.mjs CHROMIUM ORIGIN
+//
+// ORIGIN serves the pages, at /app the application and at /dev/mail an inbox with two mails. The API's answers are played.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { accessible, inWindow, origin } from './browser.mjs'
+
+const token = 'a-token_of-somebody'
+
+const verifying = { query: 'mutation($token: String!) { verifyEmail(token: $token) }', variables: { token } }
+
+// What each page is for: what is typed into it, its button, what it sends then, and the heading when that is done.
+const pages = [
+  { path: '/verify-email', button: 'Confirm this address', sends: verifying, done: 'Your address is confirmed' },
+  { path: '/confirm-email', button: 'Use this address', sends: verifying, done: 'Your address is changed' },
+  { path: '/undo-email-change', button: 'Put the old address back', sends: verifying, done: 'The old address is back' },
+  {
+    path: '/reset-password',
+    button: 'Set the password',
+    label: 'New password',
+    types: 'correct horse ✓',
+    sends: {
+      query: 'mutation($token: String!, $newPassword: String!) { resetPassword(input: {token: $token, newPassword: $newPassword}) }',
+      variables: { token, newPassword: 'correct horse ✓' },
+    },
+    done: 'Your password is changed',
+  },
+  {
+    path: '/reset-password',
+    tokenless: true,
+    button: 'Send the link',
+    label: 'E-mail address',
+    types: 'ada@example.com',
+    sends: { query: 'mutation($email: String!) { requestPasswordReset(email: $email) }', variables: { email: 'ada@example.com' } },
+    done: 'Look into your mail',
+  },
+].map((it) => ({ ...it, name: it.path + (it.tokenless ? '' : '?token'), url: origin + it.path + (it.tokenless ? '' : `?token=${token}`) }))
+
+const [verify, confirm, , reset, forgot] = pages
+
+const yes = { data: { verifyEmail: true, resetPassword: true, requestPasswordReset: true } }
+const refusal = (code, more) => ({ data: null, errors: [{ message: 'no', path: [], extensions: { code, ...more } }] })
+const badInput = (...fields) => refusal('BAD_USER_INPUT', { fields })
+
+const button = (page, it) => page.getByRole('button', { name: it.button })
+const heading = (page) => page.getByRole('heading', { level: 1 })
+const field = (page, it) => page.getByLabel(it.label, { exact: true })
+const problem = (page) => page.locator('.problem:visible')
+
+async function fill(page, it) {
+  await page.goto(it.url)
+  if (it.types) await field(page, it).fill(it.types)
+}
+
+async function press(page, it) {
+  await button(page, it).click()
+}
+
+async function isDone(page, it) {
+  await page.getByRole('heading', { level: 1, name: it.done }).waitFor()
+}
+
+async function isDead(page) {
+  await page.getByRole('heading', { level: 1, name: 'This link does not work any more' }).waitFor()
+}
+
+const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
+
+// What the API may answer besides true, and what the page says then.
+const answers = [
+  [refusal('RATE_LIMITED', { retryAfter: 30 }), 'That was tried too often. Try again in 30 seconds.'],
+  [refusal('RATE_LIMITED', { retryAfter: 899 }), 'That was tried too often. Try again in 15 minutes.'],
+  [refusal('OVERLOADED', { retryAfter: 1 }), 'The server is busy, and nothing was done. Try again in 1 second.'],
+  [refusal('UNAVAILABLE', { retryAfter: 5 }), 'The server is busy, and nothing was done. Try again in 5 seconds.'],
+  [refusal('UNAVAILABLE'), 'The server is busy, and nothing was done. Try again in a while.'],
+  [refusal('EMAIL_TAKEN'), 'Another account uses this address by now, so nothing was changed.'],
+  [refusal('CONFLICT'), 'Another account uses this address by now, so nothing was changed.'],
+  [refusal('INTERNAL', { requestId: 'r-1' }), 'Something went wrong on our side. Try again in a while. If you report it, name r-1.'],
+  [badInput({ name: 'other', message: 'must not be <b>' }), 'other must not be <b>.'],
+  [{ data: { verifyEmail: false, resetPassword: false, requestPasswordReset: false } }, 'Something went wrong on our side. Try again in a while.'],
+  [(route) => route.abort(), 'The server does not answer. Look whether you are online, and try again.'],
+  [(route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }), 'Something went wrong on our side. Try again in a while.'],
+]
+
+for (const it of pages) {
+  test(`${it.name}: opening it sends nothing, however often, and takes the token out of sight`, () =>
+    inWindow({ played: true }, async (page, { sent }) => {
+      for (let i = 0; i < 3; i++) {
+        await page.goto(it.url)
+        assert.equal(page.url(), origin + it.path)
+        assert.ok(!(await page.content()).includes(token))
+      }
+      await page.reload()
+      await page.goto(`${origin}/app`)
+      await page.goBack()
+      await page.goForward()
+      await page.goBack()
+      await button(page, it).waitFor()
+      assert.equal(page.url(), origin + it.path)
+      assert.equal(sent.length, 0)
+    }))
+
+  test(`${it.name}: impatience sends one request, and how it ended is said where the focus is`, () =>
+    inWindow({ played: true }, async (page, { sent, answers }) => {
+      let release
+      const held = new Promise((resolve) => { release = resolve })
+      answers.push(async (route) => { await held; await route.fulfill({ json: yes }) })
+      await page.context().addCookies([{ name: 'refresh', value: 'x', url: origin }])
+      await fill(page, it)
+      await button(page, it).dblclick()
+      await page.getByRole('status').filter({ hasText: 'One moment' }).waitFor()
+      assert.ok(await isFocused(button(page, it)), 'the button keeps the focus')
+      await page.keyboard.press('Enter')
+      if (it.types) await field(page, it).press('Enter')
+      release()
+      await isDone(page, it)
+      assert.deepEqual(sent.map((r) => r.postDataJSON()), [it.sends])
+      const { cookie, referer } = await sent[0].allHeaders()
+      assert.deepEqual([cookie, referer], [undefined, undefined])
+      assert.ok(await isFocused(heading(page)))
+      assert.equal(await page.title(), `${it.done} · Fieldgate`)
+      assert.equal(await button(page, it).count(), 0)
+    }))
+
+  test(`${it.name}: the keyboard is enough, the focus can be seen, a reload before changes nothing and Back afterwards sends nothing`, () =>
+    inWindow({ played: true }, async (page, { sent, answers }) => {
+      answers.push(yes)
+      await page.goto(it.url)
+      await page.reload()
+      await heading(page).waitFor()
+      for (let i = 0; i < 5 && !(await isFocused(button(page, it))); i++) {
+        await page.keyboard.press('Tab')
+        assert.equal(await page.evaluate(() => getComputedStyle(document.activeElement).outline.replace(/.*\)/, '').trim()), 'solid 3px')
+        if (it.types && (await isFocused(field(page, it)))) await page.keyboard.insertText(it.types)
+      }
+      await page.keyboard.press('Enter')
+      await isDone(page, it)
+      assert.deepEqual(sent.map((r) => r.postDataJSON()), [it.sends])
+      if (it.tokenless) return // who asked may ask again
+      await page.reload()
+      await isDone(page, it)
+      await page.getByRole('link', { name: 'Go to Fieldgate' }).click()
+      await page.getByRole('heading', { name: 'The application' }).waitFor()
+      await page.goBack()
+      await isDone(page, it)
+      assert.deepEqual(await page.evaluate(() => history.state), { view: 'done' }, 'the token is forgotten')
+      assert.equal(sent.length, 1)
+    }))
+
+  test(`${it.name}: each refusal is explained, and the button works again`, () =>
+    inWindow({ played: true, noisy: true }, async (page, api) => {
+      await fill(page, it)
+      for (const [answer, says] of answers) {
+        api.answers.push(answer)
+        await press(page, it)
+        await problem(page).getByText(says, { exact: true }).waitFor()
+        assert.ok(await isFocused(problem(page)), says)
+      }
+      api.answers.push(yes)
+      await press(page, it)
+      await isDone(page, it)
+      assert.deepEqual(api.sent.map((r) => r.postDataJSON()), Array(answers.length + 1).fill(it.sends))
+    }))
+}
+
+for (const it of pages.filter((it) => !it.tokenless)) {
+  test(`${it.name}: a link that does not work any more is told from the rest, and where to get another`, () =>
+    inWindow({ played: true }, async (page, { answers }) => {
+      answers.push(refusal('INVALID_TOKEN'))
+      await fill(page, it)
+      await press(page, it)
+      for (const again of [() => {}, () => page.reload()]) {
+        await again()
+        await isDead(page)
+        await page.getByText('It was used, it is too old, or a newer one was sent.').filter({ visible: true }).waitFor()
+        assert.equal(await page.getByRole('button').count(), 0)
+        assert.ok((await page.getByRole('main').getByRole('link').count()) > 0)
+      }
+      assert.deepEqual(await page.evaluate(() => history.state), { view: 'dead' })
+    }))
+}
+
+test('a link for a new password that does not work any more leads to the form for another, and Back back', () =>
+  inWindow({ played: true }, async (page, { sent, answers }) => {
+    answers.push(refusal('INVALID_TOKEN'), yes)
+    await fill(page, reset)
+    await press(page, reset)
+    await page.getByRole('link', { name: 'Ask for another link' }).click()
+    await field(page, forgot).fill(forgot.types)
+    await press(page, forgot)
+    await isDone(page, forgot)
+    await page.getByText('an account with the address ada@example.com').waitFor()
+    assert.deepEqual(sent[1].postDataJSON(), forgot.sends)
+    await page.goBack()
+    await isDead(page)
+  }))
+
+for (const it of [reset, forgot]) {
+  test(`${it.name}: what the server says of a field stands at the field`, () =>
+    inWindow({ played: true }, async (page, { answers }) => {
+      const name = it.types === reset.types ? 'newPassword' : 'email'
+      answers.push(badInput({ name, message: 'must have at least 8 characters' }, { name, message: 'is too common' }), yes)
+      await fill(page, it)
+      await press(page, it)
+      await page.locator('[aria-invalid=true]').waitFor()
+      assert.equal(await field(page, it).evaluate((e) => document.getElementById(e.getAttribute('aria-describedby')).textContent),
+        'It must have at least 8 characters. It is too common.')
+      assert.ok(await isFocused(field(page, it)))
+      assert.equal(await field(page, it).inputValue(), it.types, 'what was typed stays')
+      assert.equal(await problem(page).count(), 0)
+      await press(page, it)
+      await isDone(page, it)
+    }))
+
+  test(`${it.name}: nothing typed is nothing sent`, () =>
+    inWindow({ played: true }, async (page, { sent }) => {
+      await page.goto(it.url)
+      await press(page, it)
+      assert.ok(await isFocused(field(page, it)))
+      assert.equal(await field(page, it).getAttribute('aria-invalid'), 'true')
+      assert.equal(sent.length, 0)
+    }))
+}
+
+test('an address without an @ is not sent', () =>
+  inWindow({ played: true }, async (page, { sent }) => {
+    await page.goto(forgot.url)
+    await field(page, forgot).fill('ada')
+    await press(page, forgot)
+    await page.getByText('Type an e-mail address, as in ada@example.com.').waitFor()
+    assert.equal(sent.length, 0)
+  }))
+
+test('a password is shown to who wants to see it, and hidden before it is sent', () =>
+  inWindow({ played: true }, async (page, { answers }) => {
+    answers.push(refusal('RATE_LIMITED'))
+    await fill(page, reset)
+    const password = field(page, reset)
+    const toggle = page.getByRole('button', { name: 'Show the password' })
+    const state = async () => [await password.getAttribute('type'), await toggle.getAttribute('aria-pressed')]
+    assert.deepEqual(await state(), ['password', 'false'])
+    await toggle.press('Space')
+    assert.deepEqual(await state(), ['text', 'true'])
+    await toggle.press('Space')
+    await toggle.press('Enter')
+    assert.deepEqual(await state(), ['text', 'true'])
+    await press(page, reset)
+    await problem(page).waitFor()
+    assert.deepEqual(await state(), ['password', 'false'])
+    assert.equal(await password.getAttribute('autocomplete'), 'new-password')
+  }))
+
+test('without JavaScript a page says that it needs it', () =>
+  inWindow({ javaScriptEnabled: false }, async (page) => {
+    for (const it of pages) {
+      await page.goto(it.url)
+      await page.locator('noscript p', { hasText: 'This page needs JavaScript.' }).waitFor()
+      assert.equal(await page.locator('form:visible, section:visible').count(), 0)
+    }
+  }))
+
+test('without a token a page says that it needs the link', () =>
+  inWindow({}, async (page) => {
+    for (const it of pages.filter((it) => it.path !== reset.path)) {
+      for (const query of ['', '?token=', '?tokne=x']) {
+        await page.goto(origin + it.path + query)
+        await page.getByRole('heading', { name: 'This page needs the link from the mail' }).waitFor()
+        assert.equal(await page.getByRole('button').count(), 0)
+      }
+    }
+  }))
+
+test('the inbox works by links alone', () =>
+  inWindow({ javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${origin}/dev/mail`)
+    assert.deepEqual(await page.getByRole('heading', { level: 2 }).allInnerTexts(), ['The newer one', 'The older one'])
+    await page.getByText('The text').first().click()
+    await page.getByText('Hello <Ada>').waitFor()
+    await page.getByRole('link', { name: 'Look again' }).click()
+    await page.getByText('Hello <Ada>').waitFor({ state: 'hidden' })
+    await page.getByRole('link', { name: `${origin}/verify-email` }).click()
+    await page.waitForURL('**/verify-email?*')
+  }))
+
+// Everything that can be seen: the page, what the API says, and how to get there.
+const nothing = async () => {}
+const states = [
+  ...pages.map((it) => [`${it.name}, opened`, it, null, nothing]),
+  ...pages.map((it) => [`${it.name}, done`, it, yes, async (page) => { await press(page, it); await isDone(page, it) }]),
+  ...pages.map((it) => [`${it.name}, refused`, it, refusal('RATE_LIMITED', { retryAfter: 30 }), async (page) => { await press(page, it); await problem(page).waitFor() }]),
+  ...pages.filter((it) => !it.tokenless).map((it) => [`${it.name}, dead`, it, refusal('INVALID_TOKEN'), async (page) => { await press(page, it); await isDead(page) }]),
+  ...[reset, forgot].map((it) => [`${it.name}, with a mistake`, { ...it, types: '' }, null, (page) => press(page, it)]),
+  ['the password is shown', reset, null, (page) => page.getByRole('button', { name: 'Show the password' }).click()],
+  ['without a token', { url: origin + confirm.path }, null, nothing],
+  ['the inbox', { url: `${origin}/dev/mail` }, null, (page) => page.getByText('The text').first().click()],
+  ['a request is under way', verify, nothing, async (page) => { await press(page, verify); await page.getByText('One moment').waitFor() }],
+]
+
+async function visitAll(options, look) {
+  await inWindow({ ...options, played: true }, async (page, { answers }) => {
+    for (const [name, it, answer, getThere] of states) {
+      await page.goto('about:blank') // or going from a page to the same page would be a reload
+      if (answer) answers.push(answer)
+      await fill(page, it)
+      await getThere(page)
+      await look(page, name)
+    }
+  })
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing wrong, ${colorScheme}`, () => visitAll({ colorScheme }, accessible))
+}
+
+test('on the smallest phone nothing sticks out', () =>
+  visitAll({ viewport: { width: 320, height: 560 }, isMobile: true, hasTouch: true }, async (page, name) => {
+    const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
+    assert.ok(wide <= room && room === 320, `${name} is ${wide} wide in a window of ${room}`)
+  }))

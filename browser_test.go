@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/pages"
+	"fieldgate/internal/web"
+)
+
+// What people do in a browser: Debian's Chromium, driven by the scripts in the folder browser.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		dbtest.LeftOut(t, "Chromium", "apt-get install chromium")
+	}
+	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs")
+	inBrowser := func(t *testing.T, script, origin string) {
+		t.Helper()
+		if out, err := run(script, chromium, origin); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	t.Run("the pages that mails link to", func(t *testing.T) {
+		t.Parallel()
+		inBrowser(t, "pages.mjs", pagesAlone(t))
+	})
+	t.Run("the life of an account", func(t *testing.T) {
+		t.Parallel()
+		l := listen(t)
+		b := bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
+		var mailing sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		mailing.Go(func() { b.mailer.Run(ctx) })
+		defer mailing.Wait()
+		defer stop()
+		inBrowser(t, "life.mjs", b.url)
+	})
+}
+
+// pagesAlone serves the pages with the headers of the whole server, but without one: the script plays the API.
+func pagesAlone(t *testing.T) (origin string) {
+	t.Helper()
+	l := listen(t)
+	origin = "http://" + l.Addr().String()
+	mux := http.NewServeMux()
+	pages.New("Fieldgate", origin+"/app").Register(mux)
+	mux.Handle("GET /dev/mail", pages.Inbox(func() []pages.Mail {
+		now := time.Now()
+		return []pages.Mail{
+			{To: "ada@example.com", Subject: "The older one", Text: "Hello", At: now.Add(-time.Minute)},
+			{To: "ada@example.com", Subject: "The newer one", Text: "Hello <Ada>", Link: origin + "/verify-email?token=some-token", At: now},
+		}
+	}))
+	mux.HandleFunc("GET /app", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><title>App</title><h1>The application</h1>`)
+	})
+	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false), web.NoStore))
+	return origin
+}
