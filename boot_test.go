@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/config"
 	"fieldgate/internal/web"
@@ -39,9 +40,15 @@ type booted struct {
 // boot starts a server on an empty database. env adds to the configuration, name and value in turn.
 func boot(t testing.TB, databaseURL string, env ...string) *booted {
 	t.Helper()
+	return bootWithRules(t, nil, databaseURL, env...)
+}
+
+// bootWithRules starts a server that enforces the rules of another schema; nil is its own.
+func bootWithRules(t testing.TB, schema *ast.Schema, databaseURL string, env ...string) *booted {
+	t.Helper()
 	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
 	s := testSettings(t, databaseURL, b.log, env...)
-	s.now = b.clock.now
+	s.now, s.schema = b.clock.now, schema
 	a, err := newApp(s)
 	if err != nil {
 		t.Fatal(err)

@@ -103,6 +103,7 @@ var events = []string{
 	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
 	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
 	account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,
+	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
 }
 
 func TestEventsAreDocumented(t *testing.T) {

@@ -62,6 +62,7 @@ type app struct {
 	queue    *account.Queue
 	accounts *account.Service
 	policy   *policy.Policy
+	reports  *graph.Reports
 	handler  http.Handler
 	draining atomic.Bool
 }
@@ -86,6 +87,7 @@ func newApp(s settings) (_ *app, err error) {
 	if a.policy, err = policy.Compile(s.schema); err != nil {
 		return nil, fmt.Errorf("the schema's rules have gaps:\n%w", err)
 	}
+	a.reports = graph.NewReports(a.policy, s.log)
 	tokens, err := a.newTokens()
 	if err != nil {
 		return nil, err
@@ -154,7 +156,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	}
 	api := web.Chain(
 		graph.NewHandler(graph.Config{
-			Accounts: a.accounts, Policy: a.policy, Store: a.store, Log: a.log,
+			Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
 			Introspection: a.Introspection, LimitsOff: a.LimitsOff,
 		}),
 		crossOrigin,
@@ -190,6 +192,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	go a.sweepUntil(ctx)
+	a.warnOfReportOnly()
 	select {
 	case err := <-failed:
 		return err
@@ -203,6 +206,18 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("some requests were cut off: %w", errors.Join(err, server.Close()))
 	}
 	return nil
+}
+
+// warnOfReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
+func (a *app) warnOfReportOnly() {
+	rules := a.policy.ReportOnly()
+	fields := make([]string, len(rules))
+	for i, rule := range rules {
+		fields[i] = rule.Coordinate()
+	}
+	if len(fields) > 0 {
+		a.log.Warn("rules that only report deny nobody", "fields", fields)
+	}
 }
 
 // sweepPause is how long a replica waits after it has swept; at random up to twice as long, so that replicas

@@ -35,7 +35,7 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
-	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool) (res any, err error)
+	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool) (res any, err error)
 	Public func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
@@ -177,10 +177,11 @@ var sources = []*ast.Source{
 #   @auth(role: …)                 the person must be signed in and have this role, or one that includes it
 #   @auth(role: …, orOwner: true)  …or the object must be their own
 #   @public                        anybody may use it, signed in or not
+#   @auth(…, reportOnly: true)     besides: not in force yet; whom it would deny is let through, logged and counted
 #   @credential                    besides: it takes a password or a token, so it can be used once an operation
 #   @limit(by: …, count: …, …)     besides: so many executions per window, each alias counted for itself
 #
-# Every field of Query and Mutation carries exactly one of them, or the server does not start. A field
+# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start. A field
 # under @auth is nullable: denied, it is null with one error, and its siblings are answered.
 #
 # After a change: go generate ./...
@@ -188,13 +189,18 @@ var sources = []*ast.Source{
 """
 Asks for a signed-in person whose role is ` + "`" + `role` + "`" + `, or includes it. With ` + "`" + `orOwner` + "`" + ` the rule also lets
 through the person whom the object belongs to.
+
+With ` + "`" + `reportOnly` + "`" + ` the rule is not in force: it denies nobody, and whom it would deny is logged and counted. Written beside
+the rule that is in force, it tries out a stricter one; by itself it leaves the field open to everybody meanwhile.
 """
 directive @auth(
   "The role it takes; by default any signed-in person has it."
   role: Role! = USER
   "Also let through the owner of the object this field belongs to. Not for fields of Query and Mutation: nobody owns them."
   orOwner: Boolean! = false
-) on FIELD_DEFINITION
+  "Let through everybody, and report whom this rule would deny."
+  reportOnly: Boolean! = false
+) repeatable on FIELD_DEFINITION
 
 "Anybody may use this field of Query or Mutation, signed in or not."
 directive @public on FIELD_DEFINITION
@@ -740,6 +746,14 @@ func (ec *executionContext) dir_auth_args(ctx context.Context, rawArgs map[strin
 		return nil, err
 	}
 	args["orOwner"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reportOnly",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reportOnly"] = arg2
 	return args, nil
 }
 
@@ -1440,11 +1454,16 @@ func (ec *executionContext) _Mutation_logoutEverywhere(ctx context.Context, fiel
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1487,11 +1506,16 @@ func (ec *executionContext) _Mutation_revokeSession(ctx context.Context, field g
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1554,11 +1578,16 @@ func (ec *executionContext) _Mutation_changePassword(ctx context.Context, field 
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1621,11 +1650,16 @@ func (ec *executionContext) _Mutation_setUserRole(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1688,11 +1722,16 @@ func (ec *executionContext) _Mutation_disableUser(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1755,11 +1794,16 @@ func (ec *executionContext) _Mutation_enableUser(ctx context.Context, field grap
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1822,11 +1866,16 @@ func (ec *executionContext) _Mutation_endUserSessions(ctx context.Context, field
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -1889,11 +1938,16 @@ func (ec *executionContext) _Mutation_updateProfile(ctx context.Context, field g
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2001,11 +2055,16 @@ func (ec *executionContext) _Query_me(ctx context.Context, field graphql.Collect
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2056,11 +2115,16 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 					var zeroVal []*models.Session
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*models.Session
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []*models.Session
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2112,11 +2176,16 @@ func (ec *executionContext) _Query_user(ctx context.Context, field graphql.Colle
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2179,11 +2248,16 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 					var zeroVal *UserConnection
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *UserConnection
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *UserConnection
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2551,11 +2625,16 @@ func (ec *executionContext) _User_email(ctx context.Context, field graphql.Colle
 					var zeroVal string
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2597,11 +2676,16 @@ func (ec *executionContext) _User_emailVerified(ctx context.Context, field graph
 					var zeroVal bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2643,11 +2727,16 @@ func (ec *executionContext) _User_role(ctx context.Context, field graphql.Collec
 					var zeroVal string
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2689,11 +2778,16 @@ func (ec *executionContext) _User_disabledAt(ctx context.Context, field graphql.
 					var zeroVal *time.Time
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *time.Time
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *time.Time
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
