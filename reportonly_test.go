@@ -146,6 +146,27 @@ func hasAll(line, want map[string]any) bool {
 	return true
 }
 
+// Permissions are what is in force, with the role that will be asked for.
+func TestPermissionsOfReportOnlyRules(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t))
+	got := map[string]string{}
+	for role, p := range map[string]*person{"USER": b.newPerson("USER"), "STAFF": b.newPerson("STAFF")} {
+		for _, permission := range b.permissionsOf(p) {
+			if permission.Role != nil {
+				got[role+" "+permission.Field] = *permission.Role + map[bool]string{true: " allowed"}[permission.Allowed]
+			}
+		}
+	}
+	for question, want := range map[string]string{
+		"USER Query.users": "ADMIN", "STAFF Query.users": "ADMIN allowed", "USER Query.user": "ADMIN allowed", "USER Query.me": "USER allowed",
+	} {
+		if got[question] != want {
+			t.Errorf("%s: got %q, want %q", question, got[question], want)
+		}
+	}
+}
+
 // A rule that only reports is no reason not to start, in production either, and is not forgotten.
 func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,7 @@ import (
 
 //go:generate go tool gqlgen generate
 //go:generate go tool gofumpt -w graph/schema.resolvers.go
+//go:generate go run . policy --format markdown --out PERMISSIONS.md
 
 func main() {
 	tuneRuntime()

@@ -36,7 +36,7 @@ func NewHandler(c Config) http.Handler {
 		limits: &limits{policy: c.Policy, store: c.Store, log: c.Log, off: c.LimitsOff},
 	}
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &Resolver{Accounts: c.Accounts},
+		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy},
 		Directives: generated.DirectiveRoot{Auth: gate.auth, Public: gate.public},
 	}))
 	documents := guard.NewDocumentCache()
