@@ -158,7 +158,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	api := web.Chain(
 		graph.NewHandler(graph.Config{
 			Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
-			Introspection: a.Introspection, LimitsOff: a.LimitsOff,
+			Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
 		}),
 		crossOrigin,
 		web.MaxBytes(guard.DefaultMaxBytes),

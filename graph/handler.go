@@ -27,6 +27,7 @@ type Config struct {
 	Log           *slog.Logger
 	Introspection bool
 	LimitsOff     bool // nothing is limited
+	Explain       bool // a denial says what to do about it: for development
 }
 
 // NewHandler serves the API. It expects auth.Middleware in front of it.
@@ -45,7 +46,7 @@ func NewHandler(c Config) http.Handler {
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
 	srv.SetQueryCache(documents)
 	srv.AroundOperations(c.Reports.remember)
-	srv.SetErrorPresenter(presenter(c.Log))
+	srv.SetErrorPresenter(presenter(c.Log, c.Explain))
 	srv.SetRecoverFunc(recoverPanic)
 	srv.SetValidationRulesFn(guard.ValidationRules(c.Introspection))
 	srv.SetDisableSuggestion(!c.Introspection)
