@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -207,10 +206,7 @@ func TestAuditLogIsKeptForItsTime(t *testing.T) {
 func TestNobodyActsAboveThemselves(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := &booted{t: t, log: &buffer{}, clock: &clock{}}
-		s := testSettings(t, databaseURL, b.log)
-		s.now, s.schema = b.clock.now, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])")
-		b = b.start(s, listen(t))
+		b := bootWithRules(t, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])"), databaseURL)
 		admin, owner := b.newPerson("ADMIN"), b.newPerson("OWNER")
 		for name, query := range map[string]string{
 			"setUserRole":     `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`,
@@ -247,11 +243,11 @@ func TestNobodyActsAboveThemselves(t *testing.T) {
 // schemaWith is the schema with something in place of something else.
 func schemaWith(t *testing.T, old, replacement string) *ast.Schema {
 	t.Helper()
-	source, err := os.ReadFile("schema.graphqls")
-	if err != nil || !strings.Contains(string(source), old) {
-		t.Fatalf("no %q in the schema, %v", old, err)
+	text := schemaText(t)
+	if !strings.Contains(text, old) {
+		t.Fatalf("no %q in the schema", old)
 	}
-	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: strings.Replace(string(source), old, replacement, 1)})
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: strings.Replace(text, old, replacement, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

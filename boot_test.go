@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/config"
 	"fieldgate/internal/web"
@@ -50,6 +51,15 @@ func bootAt(t testing.TB, l net.Listener, databaseURL string, env ...string) *bo
 	s := testSettings(t, databaseURL, b.log, env...)
 	s.now = b.clock.now
 	return b.start(s, l)
+}
+
+// bootWithRules starts a server that enforces the rules of another schema; nil is its own.
+func bootWithRules(t testing.TB, schema *ast.Schema, databaseURL string, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, databaseURL, b.log, env...)
+	s.now, s.schema = b.clock.now, schema
+	return b.start(s, listen(t))
 }
 
 // start makes a server of its settings.

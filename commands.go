@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,15 @@ func (c console) command() *cli.Command {
 					Description: "   (umask 077; fieldgate keys ed25519 > fieldgate.pem)", Action: c.keysEd25519,
 				},
 			}},
-			{Name: "policy", Usage: "show who may use which field, as the schema says", Action: c.policy},
+			{
+				Name: "policy", Usage: "show who may use which field, as the schema says",
+				Description: "   fieldgate policy --format json\n   fieldgate policy --format markdown --out PERMISSIONS.md",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "format", Usage: "table, markdown or json", Value: "table"},
+					&cli.StringFlag{Name: "out", Usage: "write it to this `FILE`", TakesFile: true},
+				},
+				Action: c.policy,
+			},
 			{Name: "version", Usage: "show what this program was built from", Action: c.version},
 		},
 		Reader: c.stdin, Writer: c.stdout, ErrWriter: c.stderr,
@@ -391,7 +400,15 @@ func (c console) policy(_ context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return fmt.Errorf("the schema's rules have gaps:\n%w", err)
 	}
-	return p.WriteTable(c.stdout)
+	write, ok := map[string]func(io.Writer) error{"table": p.WriteTable, "markdown": p.WriteMarkdown, "json": p.WriteJSON}[cmd.String("format")]
+	if !ok {
+		return fmt.Errorf("--format: %q is none of table, markdown and json", cmd.String("format"))
+	}
+	if out := cmd.String("out"); out != "" {
+		var text bytes.Buffer
+		return errors.Join(write(&text), os.WriteFile(out, text.Bytes(), 0o644))
+	}
+	return write(c.stdout)
 }
 
 func (c console) version(_ context.Context, cmd *cli.Command) error {

@@ -40,6 +40,7 @@ import (
 
 //go:generate go tool gqlgen generate
 //go:generate go tool gofumpt -w graph/schema.resolvers.go
+//go:generate go run . policy --format markdown --out PERMISSIONS.md
 
 func main() {
 	tuneRuntime()
@@ -70,6 +71,7 @@ type app struct {
 	name     string          // what the server calls itself in mails and on pages
 	mailer   *account.Mailer // nil: no mail is sent
 	inbox    *mail.Inbox     // of a development server without a mail server; else nil
+	reports  *graph.Reports
 	handler  http.Handler
 	draining atomic.Bool
 }
@@ -97,6 +99,7 @@ func newApp(s settings) (_ *app, err error) {
 	if a.policy, err = policy.Compile(s.schema); err != nil {
 		return nil, fmt.Errorf("the schema's rules have gaps:\n%w", err)
 	}
+	a.reports = graph.NewReports(a.policy, s.log)
 	tokens, err := a.newTokens()
 	if err != nil {
 		return nil, err
@@ -206,8 +209,8 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	}
 	api := web.Chain(
 		graph.NewHandler(graph.Config{
-			Accounts: a.accounts, Policy: a.policy, Store: a.store, Log: a.log,
-			Introspection: a.Introspection, LimitsOff: a.LimitsOff,
+			Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
+			Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
 		}),
 		crossOrigin,
 		web.MaxBytes(guard.DefaultMaxBytes),
@@ -255,6 +258,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	go func() { failed <- server.Serve(l) }()
 	go a.sweepUntil(ctx)
 	mailed := a.mailUntil(ctx)
+	a.warnOfReportOnly()
 	select {
 	case err := <-failed:
 		return err
@@ -285,6 +289,18 @@ func (a *app) mailUntil(ctx context.Context) <-chan struct{} {
 		}
 	}()
 	return done
+}
+
+// warnOfReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
+func (a *app) warnOfReportOnly() {
+	rules := a.policy.ReportOnly()
+	fields := make([]string, len(rules))
+	for i, rule := range rules {
+		fields[i] = rule.Coordinate()
+	}
+	if len(fields) > 0 {
+		a.log.Warn("rules that only report deny nobody", "fields", fields)
+	}
 }
 
 // sweepPause is how long a replica waits after it has swept; at random up to twice as long, so that replicas

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"runtime/debug"
 	"time"
@@ -96,8 +97,8 @@ func fields(e *account.InputError) []guard.FieldError {
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // presenter shapes every error that leaves the server. What the table does not know is logged here, once, with
-// the request's id, and masked.
-func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+// the request's id, and masked. In development denials are explained.
+func presenter(log *slog.Logger, explained bool) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
 		if request := (*gqlerror.Error)(nil); errors.As(err, &request) {
@@ -112,6 +113,9 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		shown.Extensions, shown.Message, known = extensions(err)
 		if known {
 			logKnown(ctx, log, err)
+			if explained {
+				maps.Copy(shown.Extensions, explain(err))
+			}
 			return shown
 		}
 		id := web.RequestIDFrom(ctx)

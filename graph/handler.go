@@ -23,24 +23,30 @@ type Config struct {
 	Accounts      *account.Service
 	Policy        *policy.Policy
 	Store         *models.Store // counts what is limited
+	Reports       *Reports      // counts what would be denied
 	Log           *slog.Logger
 	Introspection bool
 	LimitsOff     bool // nothing is limited
+	Explain       bool // a denial says what to do about it: for development
 }
 
 // NewHandler serves the API. It expects auth.Middleware in front of it.
 func NewHandler(c Config) http.Handler {
-	limits := &limits{policy: c.Policy, store: c.Store, log: c.Log, off: c.LimitsOff}
+	gate := &gate{
+		policy: c.Policy, reports: c.Reports,
+		limits: &limits{policy: c.Policy, store: c.Store, log: c.Log, off: c.LimitsOff},
+	}
 	srv := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &Resolver{Accounts: c.Accounts},
-		Directives: generated.DirectiveRoot{Auth: authDirective(c.Policy, limits), Public: publicDirective(limits)},
+		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy},
+		Directives: generated.DirectiveRoot{Auth: gate.auth, Public: gate.public},
 	}))
 	documents := guard.NewDocumentCache()
 	srv.AddTransport(guard.POST{})
 	srv.Use(&guard.Documents{Cache: documents})
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
 	srv.SetQueryCache(documents)
-	srv.SetErrorPresenter(presenter(c.Log))
+	srv.AroundOperations(c.Reports.remember)
+	srv.SetErrorPresenter(presenter(c.Log, c.Explain))
 	srv.SetRecoverFunc(recoverPanic)
 	srv.SetValidationRulesFn(guard.ValidationRules(c.Introspection))
 	srv.SetDisableSuggestion(!c.Introspection)

@@ -27,11 +27,6 @@ type limits struct {
 	off    bool
 }
 
-// publicDirective lets everybody through whom the field's limits let through.
-func publicDirective(l *limits) func(context.Context, any, graphql.Resolver) (any, error) {
-	return func(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return l.run(ctx, next) }
-}
-
 // run executes a field within its limits; the error of one that is used up is *models.LimitReached.
 func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)

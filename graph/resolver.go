@@ -10,11 +10,15 @@ import (
 	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
+	"fieldgate/internal/policy"
 	"fieldgate/models"
 )
 
 // Resolver answers the fields of Query and Mutation.
-type Resolver struct{ Accounts *account.Service }
+type Resolver struct {
+	Accounts *account.Service
+	Policy   *policy.Policy
+}
 
 // viewer is the person who is asking. Behind @auth there is one.
 func viewer(ctx context.Context) (*models.User, error) {

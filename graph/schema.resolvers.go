@@ -202,6 +202,14 @@ func (r *queryResolver) Sessions(ctx context.Context) ([]*models.Session, error)
 	return r.Accounts.Devices(ctx, user)
 }
 
+func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permission, error) {
+	user, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return permissions(r.Policy, user.Role), nil
+}
+
 func (r *queryResolver) User(ctx context.Context, id string) (*models.User, error) {
 	return r.Accounts.User(ctx, id)
 }

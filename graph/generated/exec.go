@@ -35,7 +35,7 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
-	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool) (res any, err error)
+	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool) (res any, err error)
 	Public func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
@@ -69,6 +69,7 @@ type MutationResolver interface {
 type QueryResolver interface {
 	Me(ctx context.Context) (*models.User, error)
 	Sessions(ctx context.Context) ([]*models.Session, error)
+	Permissions(ctx context.Context) ([]*Permission, error)
 	User(ctx context.Context, id string) (*models.User, error)
 	Users(ctx context.Context, first int32, after *string, search *string, role *string) (*UserConnection, error)
 	AuditLog(ctx context.Context, first int32, after *string, userID *string) (*AuditConnection, error)
@@ -186,24 +187,31 @@ var sources = []*ast.Source{
 #   @auth(role: …)                 the person must be signed in and have this role, or one that includes it
 #   @auth(role: …, orOwner: true)  …or the object must be their own
 #   @public                        anybody may use it, signed in or not
+#   @auth(…, reportOnly: true)     besides: not in force yet; whom it would deny is let through, logged and counted
 #   @credential                    besides: it takes a password or a token, so it can be used once an operation
 #   @limit(by: …, count: …, …)     besides: so many executions per window, each alias counted for itself
 #
-# Every field of Query and Mutation carries exactly one of them, or the server does not start. A field
-# under @auth is nullable: denied, it is null with one error, and its siblings are answered.
+# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start. A field
+# under @auth is nullable: denied, it is null with one error, and its siblings are answered. docs/policy.md says more,
+# and PERMISSIONS.md has it all in one table.
 #
 # After a change: go generate ./...
 
 """
 Asks for a signed-in person whose role is ` + "`" + `role` + "`" + `, or includes it. With ` + "`" + `orOwner` + "`" + ` the rule also lets
 through the person whom the object belongs to.
+
+With ` + "`" + `reportOnly` + "`" + ` the rule is not in force: it denies nobody, and whom it would deny is logged and counted. Written beside
+the rule that is in force, it tries out a stricter one; by itself it leaves the field open to everybody meanwhile.
 """
 directive @auth(
   "The role it takes; by default any signed-in person has it."
   role: Role! = USER
   "Also let through the owner of the object this field belongs to. Not for fields of Query and Mutation: nobody owns them."
   orOwner: Boolean! = false
-) on FIELD_DEFINITION
+  "Let through everybody, and report whom this rule would deny."
+  reportOnly: Boolean! = false
+) repeatable on FIELD_DEFINITION
 
 "Anybody may use this field of Query or Mutation, signed in or not."
 directive @public on FIELD_DEFINITION
@@ -281,6 +289,9 @@ type Query {
 
   "The signed-in person's sessions on all devices, the one used last first."
   sessions: [Session!] @auth
+
+  "Every field of Query and Mutation, in the schema's order, and whether the signed-in person may use it now."
+  permissions: [Permission!] @auth
 
   "One account."
   user(
@@ -599,6 +610,16 @@ type Session {
   current: Boolean!
 }
 
+"Whether the signed-in person may use one field of Query or Mutation."
+type Permission {
+  "The field, as in ` + "`" + `Mutation.setUserRole` + "`" + `."
+  field: String!
+  "Whether they may use it now. What they may do changes with their role: ask again after a sign-in."
+  allowed: Boolean!
+  "The role that it asks for, also where the rule only reports yet; null if anybody may use it."
+  role: Role
+}
+
 "Who wants an account."
 input RegisterInput {
   "What the person wants to be called, 1 to 100 characters."
@@ -738,6 +759,18 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Permission(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_Permission_field(ctx, field)
+	case "allowed":
+		return ec.fieldContext_Permission_allowed(ctx, field)
+	case "role":
+		return ec.fieldContext_Permission_role(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Permission", field.Name)
 }
 
 func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -935,6 +968,14 @@ func (ec *executionContext) dir_auth_args(ctx context.Context, rawArgs map[strin
 		return nil, err
 	}
 	args["orOwner"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "reportOnly",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reportOnly"] = arg2
 	return args, nil
 }
 
@@ -2125,11 +2166,16 @@ func (ec *executionContext) _Mutation_logoutEverywhere(ctx context.Context, fiel
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2172,11 +2218,16 @@ func (ec *executionContext) _Mutation_revokeSession(ctx context.Context, field g
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2239,11 +2290,16 @@ func (ec *executionContext) _Mutation_changePassword(ctx context.Context, field 
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2305,11 +2361,16 @@ func (ec *executionContext) _Mutation_requestEmailVerification(ctx context.Conte
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2409,11 +2470,16 @@ func (ec *executionContext) _Mutation_requestEmailChange(ctx context.Context, fi
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2590,11 +2656,16 @@ func (ec *executionContext) _Mutation_deleteAccount(ctx context.Context, field g
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2657,11 +2728,16 @@ func (ec *executionContext) _Mutation_setUserRole(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2724,11 +2800,16 @@ func (ec *executionContext) _Mutation_disableUser(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2791,11 +2872,16 @@ func (ec *executionContext) _Mutation_enableUser(ctx context.Context, field grap
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2858,11 +2944,16 @@ func (ec *executionContext) _Mutation_endUserSessions(ctx context.Context, field
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -2925,11 +3016,16 @@ func (ec *executionContext) _Mutation_updateProfile(ctx context.Context, field g
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3012,6 +3108,75 @@ func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Permission_field(ctx context.Context, field graphql.CollectedField, obj *Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_field(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Field, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_field(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Permission_allowed(ctx context.Context, field graphql.CollectedField, obj *Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_allowed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Allowed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_allowed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Permission_role(ctx context.Context, field graphql.CollectedField, obj *Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalORole2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type Role does not have child fields"))
+}
+
 func (ec *executionContext) _Query_me(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3037,11 +3202,16 @@ func (ec *executionContext) _Query_me(ctx context.Context, field graphql.Collect
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3092,11 +3262,16 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 					var zeroVal []*models.Session
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*models.Session
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []*models.Session
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3117,6 +3292,66 @@ func (ec *executionContext) fieldContext_Query_sessions(_ context.Context, field
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_permissions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_permissions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Permissions(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal []*Permission
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*Permission
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*Permission
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []*Permission
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*Permission) graphql.Marshaler {
+			return ec.marshalOPermission2ᚕᚖfieldgateᚋgraphᚋgeneratedᚐPermissionᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_permissions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Permission(ctx, field)
 		},
 	}
 	return fc, nil
@@ -3148,11 +3383,16 @@ func (ec *executionContext) _Query_user(ctx context.Context, field graphql.Colle
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3215,11 +3455,16 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 					var zeroVal *UserConnection
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *UserConnection
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *UserConnection
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3282,11 +3527,16 @@ func (ec *executionContext) _Query_auditLog(ctx context.Context, field graphql.C
 					var zeroVal *AuditConnection
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *AuditConnection
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *AuditConnection
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3654,11 +3904,16 @@ func (ec *executionContext) _User_email(ctx context.Context, field graphql.Colle
 					var zeroVal string
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3700,11 +3955,16 @@ func (ec *executionContext) _User_emailVerified(ctx context.Context, field graph
 					var zeroVal bool
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3746,11 +4006,16 @@ func (ec *executionContext) _User_role(ctx context.Context, field graphql.Collec
 					var zeroVal string
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -3792,11 +4057,16 @@ func (ec *executionContext) _User_disabledAt(ctx context.Context, field graphql.
 					var zeroVal *time.Time
 					return zeroVal, err
 				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *time.Time
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *time.Time
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
 			}
 
 			next = directive1
@@ -5717,6 +5987,54 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var permissionImplementors = []string{"Permission"}
+
+func (ec *executionContext) _Permission(ctx context.Context, sel ast.SelectionSet, obj *Permission) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, permissionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Permission")
+		case "field":
+			out.Values[i] = ec._Permission_field(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "allowed":
+			out.Values[i] = ec._Permission_allowed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "role":
+			out.Values[i] = ec._Permission_role(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var queryImplementors = []string{"Query"}
 
 func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -5769,6 +6087,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_sessions(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "permissions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_permissions(ctx, field)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -6664,6 +7004,16 @@ func (ec *executionContext) marshalNPageInfo2ᚖfieldgateᚋgraphᚋgeneratedᚐ
 	return ec._PageInfo(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPermission2ᚖfieldgateᚋgraphᚋgeneratedᚐPermission(ctx context.Context, sel ast.SelectionSet, v *Permission) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Permission(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRegisterInput2fieldgateᚋgraphᚋgeneratedᚐRegisterInput(ctx context.Context, v any) (RegisterInput, error) {
 	res, err := ec.unmarshalInputRegisterInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7024,6 +7374,25 @@ func (ec *executionContext) marshalOInt2ᚖint32(ctx context.Context, sel ast.Se
 	_ = ctx
 	res := graphql.MarshalInt32(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOPermission2ᚕᚖfieldgateᚋgraphᚋgeneratedᚐPermissionᚄ(ctx context.Context, sel ast.SelectionSet, v []*Permission) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPermission2ᚖfieldgateᚋgraphᚋgeneratedᚐPermission(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalORole2string(ctx context.Context, v any) (string, error) {

@@ -82,6 +82,16 @@ type PageInfo struct {
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
+// Whether the signed-in person may use one field of Query or Mutation.
+type Permission struct {
+	// The field, as in `Mutation.setUserRole`.
+	Field string `json:"field"`
+	// Whether they may use it now. What they may do changes with their role: ask again after a sign-in.
+	Allowed bool `json:"allowed"`
+	// The role that it asks for, also where the rule only reports yet; null if anybody may use it.
+	Role *string `json:"role,omitempty"`
+}
+
 type Query struct {
 }
 

@@ -48,7 +48,7 @@ func (c *compiler) members(iface *ast.Definition, field *ast.FieldDefinition) (m
 
 func (c *compiler) gate(typeName, field string) Rule {
 	for _, rule := range c.rules {
-		if rule.Type == typeName && rule.Field == field && !rule.Public {
+		if rule.Type == typeName && rule.Field == field && (!rule.Public || rule.Reports()) {
 			return rule
 		}
 	}
@@ -80,7 +80,7 @@ func (c *compiler) checkAgreement(iface *ast.Definition, members []member) {
 	}
 	model := members[first].gate
 	for _, m := range members {
-		if m.gate.Role == model.Role && m.gate.OrOwner == model.OrOwner { // an open field asks for no role
+		if m.gate.InForce() == model.InForce() && m.gate.Reported == model.Reported { // an open field asks for no role
 			continue
 		}
 		c.refuse(m.field.Position, m.gate.Coordinate(),

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	roleArgument    = "role"
-	orOwnerArgument = "orOwner"
+	roleArgument       = "role"
+	orOwnerArgument    = "orOwner"
+	reportOnlyArgument = "reportOnly"
 )
 
 // rawValue returns an argument of a directive as it counts. It is "" if there is none; no role includes that.
@@ -48,15 +49,23 @@ func (c *compiler) defaultOf(directive, name string) *ast.Value {
 }
 
 // checkDefaults holds the declaration's defaults to the same terms as what is written on a field, once for all fields
-// that rely on them.
+// that rely on them. That a rule is not enforced has to stand beside the rule.
 func (c *compiler) checkDefaults() {
-	if def := c.schema.Directives[authDirective]; def != nil {
-		c.checkRole(def.Position, "@auth(role:)", c.defaultOf(authDirective, roleArgument))
-		c.checkOrOwner(def.Position, "@auth(orOwner:)", c.defaultOf(authDirective, orOwnerArgument))
+	def := c.schema.Directives[authDirective]
+	if def == nil {
+		return
+	}
+	c.checkRole(def.Position, "@auth(role:)", c.defaultOf(authDirective, roleArgument))
+	c.checkBoolean(def.Position, "@auth(orOwner:)", orOwnerArgument, c.defaultOf(authDirective, orOwnerArgument))
+	reportOnly := c.defaultOf(authDirective, reportOnlyArgument)
+	c.checkBoolean(def.Position, "@auth(reportOnly:)", reportOnlyArgument, reportOnly)
+	if reportOnly != nil && reportOnly.Raw == "true" {
+		c.refuse(def.Position, "@auth(reportOnly:)", "is true by default, so a rule that does not mention it denies nobody",
+			"write reportOnly: Boolean! = false")
 	}
 }
 
-// checkRole and checkOrOwner look at what gqlparser takes as it comes: it holds the values that a schema's directives are
+// checkRole and checkBoolean look at what gqlparser takes as it comes: it holds the values that a schema's directives are
 // given to neither their type nor the enum.
 func (c *compiler) checkRole(at *ast.Position, coordinate string, role *ast.Value) {
 	if role == nil || len(c.ladder.roles) == 0 { // without enum Role, which is reported already, no role is known
@@ -68,9 +77,9 @@ func (c *compiler) checkRole(at *ast.Position, coordinate string, role *ast.Valu
 	}
 }
 
-func (c *compiler) checkOrOwner(at *ast.Position, coordinate string, orOwner *ast.Value) {
-	if orOwner != nil && orOwner.Kind != ast.BooleanValue {
-		c.refuse(at, coordinate, fmt.Sprintf("says orOwner: %s", orOwner), "write true or false")
+func (c *compiler) checkBoolean(at *ast.Position, coordinate, name string, value *ast.Value) {
+	if value != nil && value.Kind != ast.BooleanValue {
+		c.refuse(at, coordinate, fmt.Sprintf("says %s: %s", name, value), "write true or false")
 	}
 }
 

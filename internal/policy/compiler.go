@@ -15,7 +15,9 @@ const (
 	publicDirective   = "public"
 	includesDirective = "includes"
 	limitDirective    = "limit"
-	roleEnum          = "Role"
+
+	credentialDirective = "credential"
+	roleEnum            = "Role"
 )
 
 // compiler is the state of one [Compile]: each check reads the schema, adds what it learned, and reports what it refuses.
@@ -26,6 +28,7 @@ type compiler struct {
 
 	ladder ladder
 	rules  []Rule
+	open   []Rule // fields that have @credential and no rule
 	limits map[fieldKey][]Limit
 }
 

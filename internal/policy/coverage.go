@@ -27,51 +27,113 @@ func (c *compiler) readRulesOf(def *ast.Definition, root bool) {
 		if strings.HasPrefix(field.Name, "__") { // introspection, which gqlparser adds to Query
 			continue
 		}
-		auth, public := field.Directives.ForName(authDirective), field.Directives.ForName(publicDirective)
-		rule := Rule{Type: def.Name, Field: field.Name, Root: root}
+		rule := Rule{
+			Type: def.Name, Field: field.Name, Root: root,
+			Credential: field.Directives.ForName(credentialDirective) != nil,
+		}
 		_, rule.Line = locate(field.Position)
-		c.checkCoverage(rule, field.Position, auth, public)
+		on := c.rulesOn(field)
+		c.checkCoverage(rule, field.Position, on)
 		switch {
-		case auth != nil:
-			c.rules = append(c.rules, c.readAuth(rule, field, auth))
-		case public != nil:
-			rule.Public, rule.Written = true, written(public)
-			c.rules = append(c.rules, rule)
+		case on != fieldRules{}:
+			c.rules = append(c.rules, c.readRule(rule, field, on))
+		case rule.Credential:
+			rule.Public = true
+			c.open = append(c.open, rule)
 		}
 	}
 }
 
-// checkCoverage refuses a root field without a rule or with two, and @public where it says nothing.
-func (c *compiler) checkCoverage(rule Rule, at *ast.Position, auth, public *ast.Directive) {
+// fieldRules are the directives on one field that say who may use it. Any may be nil.
+type fieldRules struct{ auth, report, public *ast.Directive }
+
+func (c *compiler) rulesOn(field *ast.FieldDefinition) (on fieldRules) {
+	for _, d := range field.Directives {
+		switch { // of two of one kind, which checkPlacement refuses, the first
+		case d.Name == publicDirective && on.public == nil:
+			on.public = d
+		case c.onlyReports(d) && on.report == nil:
+			on.report = d
+		case d.Name == authDirective && !c.onlyReports(d) && on.auth == nil:
+			on.auth = d
+		}
+	}
+	return on
+}
+
+// checkCoverage refuses a root field without a rule or with two, and @public where it says nothing. A rule that only
+// reports is one: it says that the field is open for the time being.
+func (c *compiler) checkCoverage(rule Rule, at *ast.Position, on fieldRules) {
 	switch {
-	case rule.Root && auth == nil && public == nil:
+	case rule.Root && on == fieldRules{}:
 		c.refuse(at, rule.Coordinate(), "has neither @auth nor @public",
 			"write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it")
-	case rule.Root && auth != nil && public != nil:
+	case rule.Root && on.auth != nil && on.public != nil:
 		c.refuse(at, rule.Coordinate(), "has both @auth and @public",
 			"keep @auth if it needs a signed-in person, or @public if anybody may use it")
-	case !rule.Root && public != nil:
-		c.refuse(public.Position, rule.Coordinate(), "carries @public, which says nothing on a field of a type that is no root",
+	case !rule.Root && on.public != nil:
+		c.refuse(on.public.Position, rule.Coordinate(), "carries @public, which says nothing on a field of a type that is no root",
 			"remove it, such a field is open unless it carries @auth")
 	}
 }
 
-// readAuth completes the rule of a gated field, and refuses what could not be enforced on it.
-func (c *compiler) readAuth(rule Rule, field *ast.FieldDefinition, auth *ast.Directive) Rule {
-	rule.Written = written(auth)
-	rule.Role = c.rawValue(auth, roleArgument)
-	rule.OrOwner = c.rawValue(auth, orOwnerArgument) == "true"
+// readRule completes the rule of a field that has one, and refuses what could not be enforced on it.
+func (c *compiler) readRule(rule Rule, field *ast.FieldDefinition, on fieldRules) Rule {
+	if on.auth != nil || on.report != nil {
+		c.checkNull(rule, field)
+	}
+	if on.auth != nil {
+		inForce := c.readDemand(rule, on.auth)
+		rule.Role, rule.OrOwner = inForce.Role, inForce.OrOwner
+	}
+	rule.Public = on.auth == nil
+	if on.report != nil {
+		rule.Reported = c.readDemand(rule, on.report)
+		c.checkReport(rule, on.report)
+	}
+	rule.Written = writtenOn(field, on)
+	return rule
+}
+
+func (c *compiler) readDemand(rule Rule, auth *ast.Directive) Demand {
 	c.checkRole(auth.Position, rule.Coordinate(), given(auth, roleArgument))
-	c.checkOrOwner(auth.Position, rule.Coordinate(), given(auth, orOwnerArgument))
+	for _, name := range []string{orOwnerArgument, reportOnlyArgument} {
+		c.checkBoolean(auth.Position, rule.Coordinate(), name, given(auth, name))
+	}
+	demand := Demand{Role: c.rawValue(auth, roleArgument), OrOwner: c.rawValue(auth, orOwnerArgument) == "true"}
+	if rule.Root && demand.OrOwner {
+		c.refuse(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but says orOwner: true",
+			"write orOwner: false, and let the resolver look for what is the caller's own")
+	}
+	return demand
+}
+
+// checkNull holds for a rule that only reports as well: that a field may be null is what clients have to learn first.
+func (c *compiler) checkNull(rule Rule, field *ast.FieldDefinition) {
 	if field.Type.NonNull {
 		c.refuse(field.Position, rule.Coordinate(), fmt.Sprintf("is gated by @auth but never null (%s)", field.Type),
 			fmt.Sprintf("write %s, because a denied field is answered with null", nullable(field.Type)))
 	}
-	if rule.Root && rule.OrOwner {
-		c.refuse(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but says orOwner: true",
-			"write orOwner: false, and let the resolver look for what is the caller's own")
+}
+
+// checkReport refuses a report of what cannot happen, which would be taken for good news.
+func (c *compiler) checkReport(rule Rule, report *ast.Directive) {
+	stricter := !c.ladder.reach[step{rule.Role, rule.Reported.Role}] || rule.OrOwner && !rule.Reported.OrOwner
+	if !rule.Public && !stricter && len(c.ladder.roles) > 0 {
+		c.refuse(report.Position, rule.Coordinate(), "reports nothing: whom the other @auth lets through, this one would too",
+			"take it out, or let it ask for more")
 	}
-	return rule
+}
+
+// writtenOn writes a field's rules as they stand in the schema, in its order.
+func writtenOn(field *ast.FieldDefinition, on fieldRules) string {
+	var text []string
+	for _, d := range field.Directives {
+		if d == on.auth || d == on.report || d == on.public {
+			text = append(text, written(d))
+		}
+	}
+	return strings.Join(text, " ")
 }
 
 // nullable writes a type without its outermost "!".

@@ -25,9 +25,11 @@ type argument struct{ name, typeName string }
 var declarations = []declaration{
 	{
 		name:     authDirective,
-		args:     []argument{{roleArgument, "Role!"}, {orOwnerArgument, "Boolean!"}},
+		args:     []argument{{roleArgument, "Role!"}, {orOwnerArgument, "Boolean!"}, {reportOnlyArgument, "Boolean!"}},
 		location: ast.LocationFieldDefinition,
-		text:     "directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION",
+		text: "directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) " +
+			"repeatable on FIELD_DEFINITION",
+		repeatable: true,
 	},
 	{
 		name:     publicDirective,
@@ -48,6 +50,12 @@ var declarations = []declaration{
 			"repeatable on FIELD_DEFINITION",
 		optional:   true,
 		repeatable: true,
+	},
+	{
+		name:     credentialDirective,
+		location: ast.LocationFieldDefinition,
+		text:     "directive @credential on FIELD_DEFINITION",
+		optional: true,
 	},
 }
 

@@ -116,7 +116,7 @@ func count(v *ast.Value, window time.Duration) (n int, wrong string) {
 // namesAccount reports whether the code behind @limit can tell which account an execution is about: the signed-in
 // person's, or else the one with the address that the field is given.
 func (c *compiler) namesAccount(field *ast.FieldDefinition) bool {
-	if field.Directives.ForName(authDirective) != nil {
+	if c.rulesOn(field).auth != nil { // one that only reports lets those through who have no account
 		return true
 	}
 	if arg := field.Arguments.ForName("email"); arg != nil {

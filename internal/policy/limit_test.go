@@ -106,7 +106,7 @@ func TestWrongLimits(t *testing.T) {
 			want: []string{"schema.graphqls:2: Actor.id carries @limit, which is not enforced there: write it on id of every type that implements Actor"},
 		},
 		{
-			name: "a declaration that says something else is refused", declarations: change(change(limited, "window: String!", "window: Int!"), "repeatable on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION | OBJECT"),
+			name: "a declaration that says something else is refused", declarations: change(change(limited, "window: String!", "window: Int!"), "= false) repeatable on FIELD_DEFINITION\nenum", "= false) repeatable on FIELD_DEFINITION | OBJECT\nenum"),
 			schema: hello,
 			want: []string{
 				"rules.graphqls:9: @limit is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only: " + limitText,

@@ -14,18 +14,31 @@ func (c *compiler) checkPlacement() {
 	for _, at := range c.sites() {
 		seen := map[string]bool{}
 		for _, d := range at.directives {
+			kind := c.kind(d)
 			switch {
 			case !isRule(d.Name):
 			case !slices.Contains(at.takes, d.Name):
 				c.refuseMisplaced(at, d)
-			case seen[d.Name] && d.Name != limitDirective:
-				c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries @%s more than once", d.Name), "keep one")
+			case seen[kind] && d.Name != limitDirective:
+				c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries %s more than once", kind), "keep one")
 			default:
 				c.checkArgumentsOnce(at, d)
 			}
-			seen[d.Name] = true
+			seen[kind] = true
 		}
 	}
+}
+
+// kind is what there may be one of: beside the rule that is in force, one that only reports.
+func (c *compiler) kind(d *ast.Directive) string {
+	if c.onlyReports(d) {
+		return "@auth(reportOnly: true)"
+	}
+	return "@" + d.Name
+}
+
+func (c *compiler) onlyReports(d *ast.Directive) bool {
+	return d.Name == authDirective && c.rawValue(d, reportOnlyArgument) == "true"
 }
 
 func isRule(directive string) bool {

@@ -1,26 +1,32 @@
 // Package policy reads the rules of a GraphQL schema: who may use which field.
 //
-// The schema is the only place where a rule is written. Four directives carry them:
+// The schema is the only place where a rule is written. Five directives carry them:
 //
-//	directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION
+//	directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
 //	directive @public on FIELD_DEFINITION
 //	directive @includes(roles: [Role!]!) on ENUM_VALUE
 //	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
+//	directive @credential on FIELD_DEFINITION
 //
 // A root field (of Query, Mutation or Subscription) carries exactly one of @auth and @public. A field of any other type is
 // open to whoever reached the object, unless it carries @auth. The values of enum Role are a ladder: with
 // `ADMIN @includes(roles: [STAFF])`, whatever STAFF may use ADMIN may use too. A schema without limits need not declare
-// @limit.
+// @limit, and one without passwords not @credential.
+//
+// With reportOnly an @auth is not in force: whom it would deny is let through and reported. It stands beside the @auth or
+// @public that is in force, so that a rule can be tried out while the old one still holds. By itself it says that the field is
+// open meanwhile.
 //
 // [Compile] reads the rules and refuses a schema in which one is missing, contradicts another, or stands where nothing
 // enforces it. It is meant to run once, at start, so that such a server never answers a request:
 //
 //	rules, err := policy.Compile(schema)
 //	…
-//	if !rules.Includes(viewer.Role, role) { … }
+//	rule, ok := rules.Rule("User", "email")
+//	if !rules.Includes(viewer.Role, rule.Role) { … }
 //
 // The package decides nothing about a request. It knows no viewer and no owner: the implementation of @auth asks
-// [Policy.Includes], and finds out itself whose object it has in hand. It sees the schema only, so it cannot notice a
+// [Policy.Rule] and [Policy.Includes], and finds out itself whose object it has in hand. It sees the schema only, so it cannot notice a
 // gqlgen.yml that sets skip_runtime on @auth, or a resolver that hands out more than it should; tests over HTTP do that.
 // It expects a schema that gqlparser has loaded, and repeats only those of gqlparser's checks that a widened directive
 // declaration would switch off.
@@ -37,6 +43,7 @@ import (
 type Policy struct {
 	ladder  ladder
 	rules   []Rule
+	open    []Rule // of fields that have @credential and no rule
 	byField map[fieldKey]Rule
 	limits  map[fieldKey][]Limit
 }
@@ -56,12 +63,12 @@ func Compile(schema *ast.Schema) (*Policy, error) {
 	if err := c.report.err(); err != nil {
 		return nil, err
 	}
-	return newPolicy(c.ladder, c.rules, c.limits), nil
+	return c.policy(), nil
 }
 
-func newPolicy(l ladder, rules []Rule, limits map[fieldKey][]Limit) *Policy {
-	p := &Policy{ladder: l, rules: rules, byField: make(map[fieldKey]Rule, len(rules)), limits: limits}
-	for _, rule := range rules {
+func (c *compiler) policy() *Policy {
+	p := &Policy{ladder: c.ladder, rules: c.rules, open: c.open, byField: make(map[fieldKey]Rule, len(c.rules)), limits: c.limits}
+	for _, rule := range c.rules {
 		p.byField[fieldKey{rule.Type, rule.Field}] = rule
 	}
 	return p
@@ -88,6 +95,11 @@ func (p *Policy) Roles() []string {
 // other types in the order of the source.
 func (p *Policy) Rules() []Rule {
 	return slices.Clone(p.rules)
+}
+
+// ReportOnly returns every rule that has a demand which only reports, in the order of Rules.
+func (p *Policy) ReportOnly() []Rule {
+	return slices.DeleteFunc(p.Rules(), func(r Rule) bool { return !r.Reports() })
 }
 
 // Rule returns the rule of a field. False means that the schema states none: the field is open to whoever reached its

@@ -14,7 +14,7 @@ import (
 )
 
 // The declarations stand in a file of their own, so that a test's schema starts at its line 1.
-const declarations = `directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION
+const declarations = `directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
 directive @public on FIELD_DEFINITION
 directive @includes(roles: [Role!]!) on ENUM_VALUE
 enum Role {

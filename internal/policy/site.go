@@ -59,7 +59,7 @@ func sitesOfFields(def *ast.Definition) (sites []site) {
 		at := site{coordinate: def.Name + "." + field.Name, directives: field.Directives, remedy: onTheField}
 		switch def.Kind {
 		case ast.Object:
-			at.takes = []string{authDirective, publicDirective, limitDirective}
+			at.takes = []string{authDirective, publicDirective, limitDirective, credentialDirective}
 		case ast.Interface:
 			at.remedy = fmt.Sprintf("write it on %s of every type that implements %s", field.Name, def.Name)
 		}

@@ -1,50 +1,132 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
+
+// anonymous is what the column of those is called who are not signed in.
+const anonymous = "anonymous"
+
+// Access is what somebody may do with a field.
+type Access string
+
+// The kinds of access.
+const (
+	No  Access = "no"
+	Own Access = "own" // only on what is their own
+	Yes Access = "yes"
+)
+
+// access is what a demand grants a role, and "" is nobody's role.
+func (p *Policy) access(d Demand, role string) Access {
+	switch {
+	case p.Includes(role, d.Role):
+		return Yes
+	case d.OrOwner && role != "":
+		return Own
+	default:
+		return No
+	}
+}
+
+// Access returns what somebody with a role, and with "" who is not signed in, may do now under a rule of the policy, and
+// whether something of that is reported, because another demand would not allow it.
+func (p *Policy) Access(rule Rule, role string) (now Access, reported bool) {
+	now = Yes
+	if !rule.Public {
+		now = p.access(rule.InForce(), role)
+	}
+	if !rule.Reports() || now == No {
+		return now, false
+	}
+	later := p.access(rule.Reported, role)
+	return now, later != Yes && later != now
+}
 
 // WriteTable writes the whole policy as aligned text, a field a row: its coordinate, its rule as the schema writes it,
 // and for nobody in particular and then each role, the weakest first, whether they may use it: "yes", "-" for no, or
-// "own" for only what is one's own. The error is w's.
+// "own" for only what is one's own; with "!" if that is reported. Then follow @credential and the limits, if there
+// are any in the schema. The error is w's.
 func (p *Policy) WriteTable(w io.Writer) error {
-	var text bytes.Buffer
+	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(p.header(), "\t"))
-	for _, rule := range p.rules {
-		fmt.Fprintln(t, strings.Join(p.row(rule), "\t"))
+	for _, row := range p.table() {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	t.Flush() // neither this nor the lines above can fail: a bytes.Buffer takes everything
-	_, err := w.Write(text.Bytes())
+	t.Flush() // neither this nor the lines above can fail: a strings.Builder takes everything
+	_, err := io.WriteString(w, trailingSpace.ReplaceAllString(text.String(), ""))
 	return err
 }
 
-func (p *Policy) header() []string {
-	return append([]string{"field", "rule", "anonymous"}, p.ladder.roles...)
+var trailingSpace = regexp.MustCompile(`(?m) +$`)
+
+// table has a head, and a row for every field that the schema says something of.
+func (p *Policy) table() [][]string {
+	rows := [][]string{append([]string{"field", "rule", anonymous}, p.ladder.roles...)}
+	besides := []string{"besides"}
+	for _, rule := range p.fields() {
+		row := []string{rule.Coordinate(), rule.Written, p.cell(rule, "")}
+		for _, role := range p.ladder.roles {
+			row = append(row, p.cell(rule, role))
+		}
+		rows = append(rows, row)
+		besides = append(besides, p.besides(rule))
+	}
+	if strings.Join(besides[1:], "") == "" {
+		return rows
+	}
+	for i := range rows {
+		rows[i] = append(rows[i], besides[i])
+	}
+	return rows
 }
 
-func (p *Policy) row(rule Rule) []string {
-	row := []string{rule.Coordinate(), rule.Written, "-"}
-	if rule.Public {
-		row[2] = "yes"
-	}
-	for _, role := range p.ladder.roles {
-		row = append(row, p.cell(rule, role))
-	}
-	return row
+// fields are those that the schema says something of. A field without a rule is written as an open one.
+func (p *Policy) fields() []Rule {
+	return append(p.Rules(), p.open...)
 }
 
 func (p *Policy) cell(rule Rule, role string) string {
+	now, reported := p.Access(rule, role)
 	switch {
-	case rule.Public || p.Includes(role, rule.Role):
-		return "yes"
-	case rule.OrOwner:
-		return "own"
-	default:
+	case now == No:
 		return "-"
+	case reported:
+		return string(now) + "!"
+	default:
+		return string(now)
 	}
+}
+
+// besides is what else there is to a field: "@credential; 30 per 15m by ADDRESS".
+func (p *Policy) besides(rule Rule) string {
+	var list []string
+	if rule.Credential {
+		list = append(list, "@"+credentialDirective)
+	}
+	for _, l := range p.Limits(rule.Type, rule.Field) {
+		text := fmt.Sprintf("%d per %s by %s", l.Count, short(l.Window), l.By)
+		if l.Successes {
+			text += ", successes too"
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, "; ")
+}
+
+// short writes 15m0s as people do: 15m.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

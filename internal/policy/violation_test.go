@@ -13,9 +13,9 @@ import (
 const hello = "type Query { hello: String @public }"
 
 // wide lets the directives stand everywhere and twice, so that gqlparser has nothing against it.
-var wide = change(change(declarations,
-	"on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION|ARGUMENT_DEFINITION|INPUT_FIELD_DEFINITION|"+
-		"OBJECT|INTERFACE|UNION|ENUM|ENUM_VALUE|SCALAR|INPUT_OBJECT|SCHEMA"),
+var wide = change(change(change(declarations,
+	"repeatable ", ""), "on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION|ARGUMENT_DEFINITION|INPUT_FIELD_DEFINITION|"+
+	"OBJECT|INTERFACE|UNION|ENUM|ENUM_VALUE|SCALAR|INPUT_OBJECT|SCHEMA"),
 	"on ENUM_VALUE", "repeatable on ENUM_VALUE|FIELD_DEFINITION")
 
 type refusal struct {
@@ -394,9 +394,11 @@ func TestDoubledIncludes(t *testing.T) {
 
 func TestDeclarations(t *testing.T) {
 	const (
-		auth     = ": write directive @auth(role: Role! = USER, orOwner: Boolean! = false) on FIELD_DEFINITION"
+		auth     = ": write directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION"
 		public   = ": write directive @public on FIELD_DEFINITION"
 		includes = ": write directive @includes(roles: [Role!]!) on ENUM_VALUE"
+
+		credential = ": write directive @credential on FIELD_DEFINITION"
 	)
 	runAll(t, []refusal{
 		{
@@ -418,19 +420,19 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "repeatable", schema: hello,
-			declarations: change(change(declarations, "on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION"), "on ENUM_VALUE", "repeatable on ENUM_VALUE"),
+			declarations: change(change(declarations, "@public on", "@public repeatable on"), "on ENUM_VALUE", "repeatable on ENUM_VALUE"),
 			want: []string{
-				"rules.graphqls:1: @auth is declared repeatable but counts once" + auth,
 				"rules.graphqls:2: @public is declared repeatable but counts once" + public,
 				"rules.graphqls:3: @includes is declared repeatable but counts once" + includes,
 			},
 		},
 		{
 			name: "without their arguments", schema: hello,
-			declarations: change(declarations, "@auth(role: Role! = USER, orOwner: Boolean! = false)", "@auth"),
+			declarations: change(declarations, "@auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false)", "@auth"),
 			want: []string{
 				"rules.graphqls:1: @auth lacks the argument role: Role!" + auth,
 				"rules.graphqls:1: @auth lacks the argument orOwner: Boolean!" + auth,
+				"rules.graphqls:1: @auth lacks the argument reportOnly: Boolean!" + auth,
 			},
 		},
 		{
@@ -451,7 +453,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with arguments that nobody reads", schema: hello,
-			declarations: change(change(declarations, "= false)", "= false, scope: String)"), "@public", "@public(why: String)"),
+			declarations: change(change(declarations, "= false) repeatable", "= false, scope: String) repeatable"), "@public", "@public(why: String)"),
 			want: []string{
 				"rules.graphqls:1: @auth has the argument scope, which nobody reads" + auth,
 				"rules.graphqls:2: @public has the argument why, which nobody reads" + public,
@@ -463,6 +465,20 @@ func TestDeclarations(t *testing.T) {
 			want: []string{
 				"rules.graphqls:1: @auth(role:) asks for WIZARD, which is no role: write one of USER, STAFF, ADMIN",
 				"rules.graphqls:1: @auth(orOwner:) says orOwner: 0: write true or false",
+				"rules.graphqls:1: @auth(reportOnly:) says reportOnly: 0: write true or false",
+			},
+		},
+		{
+			name: "with a default that would switch off every rule", schema: "type Query { me: String @auth }",
+			declarations: change(declarations, "reportOnly: Boolean! = false", "reportOnly: Boolean! = true"),
+			want:         []string{"rules.graphqls:1: @auth(reportOnly:) is true by default, so a rule that does not mention it denies nobody: write reportOnly: Boolean! = false"},
+		},
+		{
+			name: "a @credential that may stand where nobody looks, or twice", schema: hello,
+			declarations: declarations + "directive @credential repeatable on FIELD_DEFINITION | ARGUMENT_DEFINITION",
+			want: []string{
+				"rules.graphqls:9: @credential is declared on FIELD_DEFINITION | ARGUMENT_DEFINITION but counts on FIELD_DEFINITION only" + credential,
+				"rules.graphqls:9: @credential is declared repeatable but counts once" + credential,
 			},
 		},
 	})

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// In development a denial says how to ask, in production the code and what is required, and the message is the same.
+func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		development := boot(t, databaseURL)
+		production := boot(t, databaseURL, "ENV", "production", "PUBLIC_URL", "https://a.example", "JWT_ISSUER", "http://localhost:8080", "JWT_AUDIENCE", "http://localhost:8080")
+		user, other := development.newPerson("USER"), development.newPerson("USER")
+		staff := development.newPerson("STAFF")
+		ended, late := development.newDevice(user, false), development.newDevice(user, false)
+		development.ask(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", ended.refresh).must()
+		bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+		const giveARole = "an ADMIN can give a role with setUserRole, or: fieldgate user role EMAIL "
+		for _, row := range []struct {
+			name   string
+			header http.Header
+			query  string
+			later  time.Duration
+			always string // in both
+			have   string
+			hint   string // how it begins
+		}{
+			{"a role too low", bearer(user.token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
+			{"a role that is not the highest", bearer(staff.token), `mutation { disableUser(userId: "` + other.id + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", giveARole + "ADMIN"},
+			{"a field of one's own that owners do not see", bearer(user.token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
+			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "send the header Authorization: Bearer ACCESS_TOKEN"},
+			{"what is no token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "send one header, Authorization: Bearer ACCESS_TOKEN"},
+			{"a session that has ended", bearer(ended.token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "the session was ended"},
+			{"a token whose time is up", bearer(late.token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "the mutation refresh"},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				development.clock.advance(row.later)
+				production.clock.advance(row.later)
+				explained, bare := development.askWith(row.header, row.query).errors[0], production.askWith(row.header, row.query).errors[0]
+				if explained.Message != bare.Message || bare.Message == "" {
+					t.Errorf("%q in development, %q in production", explained.Message, bare.Message)
+				}
+				if got := fmt.Sprint(bare.Extensions); got != "map["+row.always+"]" {
+					t.Errorf("in production: %s, want %s", got, row.always)
+				}
+				if hint, _ := explained.Extensions["hint"].(string); !strings.HasPrefix(hint, row.hint) {
+					t.Errorf("the hint is %q", hint)
+				}
+				if have := explained.Extensions["have"]; row.have != "" && have != row.have || row.have == "" && have != nil {
+					t.Errorf("have is %v", have)
+				}
+				delete(explained.Extensions, "hint")
+				delete(explained.Extensions, "have")
+				if got := fmt.Sprint(explained.Extensions); got != "map["+row.always+"]" {
+					t.Errorf("in development: %s, and a hint, and perhaps have", got)
+				}
+			})
+		}
+	})
+}
+
+// Where the owner would be let through, the hint says that too.
+func TestDenialOfAnothersFieldSaysSo(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t)) // in which a USER reaches others
+	user, other := b.newPerson("USER"), b.newPerson("USER")
+	got := b.ask(user, `{ user(id: "`+other.id+`") { name email } }`)
+	wantCodes(t, got, "user.email FORBIDDEN")
+	e := got.errors[0]
+	if hint, _ := e.Extensions["hint"].(string); !strings.Contains(hint, "whom this belongs to") || !strings.Contains(hint, "EMAIL STAFF") || e.Extensions["have"] != "USER" {
+		t.Error(got.body)
+	}
+}

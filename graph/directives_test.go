@@ -1,0 +1,53 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/internal/policy"
+)
+
+// gqlgen runs the code of each directive on a field, one within the other. The server's own schema has no field with
+// two, so this runs them as it does.
+func TestTwoRulesOfAFieldAreJudgedOnce(t *testing.T) {
+	t.Parallel()
+	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: `
+		directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
+		directive @public on FIELD_DEFINITION
+		directive @includes(roles: [Role!]!) on ENUM_VALUE
+		enum Role { USER ADMIN @includes(roles: [USER]) }
+		type Query { news: Int @public @auth(reportOnly: true)  closed: Int @auth @auth(role: ADMIN, reportOnly: true) }`})
+	rules, err := policy.Compile(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	reports := NewReports(rules, slog.New(slog.NewTextHandler(&log, nil)))
+	g := &gate{policy: rules, reports: reports, limits: &limits{policy: rules, off: true}}
+	ask := func(field string) (any, error) {
+		ctx := graphql.WithFieldContext(t.Context(), &graphql.FieldContext{
+			Object: "Query", Field: graphql.CollectedField{Field: &ast.Field{Name: field}},
+		})
+		resolver := func(context.Context) (any, error) { return 7, nil }
+		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, false) }
+		return g.public(ctx, nil, inner)
+	}
+	if got, err := ask("news"); got != 7 || err != nil {
+		t.Errorf("news: got %v, %v", got, err)
+	}
+	if got, err := ask("closed"); got != nil || err == nil {
+		t.Errorf("closed: got %v, %v", got, err)
+	}
+	if got, err := ask("forgotten"); got != nil || err == nil || !strings.Contains(err.Error(), "Query.forgotten") {
+		t.Errorf("a field without a rule: got %v, %v", got, err)
+	}
+	if n := reports.Counts(); n["Query.news"] != 1 || n["Query.closed"] != 0 || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("counted %v, logged\n%s", n, log.String())
+	}
+}

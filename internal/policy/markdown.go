@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	markdownHead = `# Permissions
+
+Who may use which field: the rules of [schema.graphqls](schema.graphqls) as the server enforces them. ` + "`go generate ./...`" + ` writes this
+file, so a change of the policy is a change of lines here. [docs/policy.md](docs/policy.md) says how to read it.
+
+`
+	markdownFoot = `
+` + "`own`" + `: only on what is one's own. ` + "`yes!`, `own!`" + `: so it is now, and a rule that only reports would take it away. Any other field is open
+to whoever may use the one that leads to it.
+`
+)
+
+// WriteMarkdown writes the whole policy as a page, a field a line, so that a diff of it names the fields. The columns are
+// those of WriteTable. The error is w's.
+func (p *Policy) WriteMarkdown(w io.Writer) error {
+	var text strings.Builder
+	text.WriteString(markdownHead)
+	for i, row := range p.table() {
+		if i > 0 {
+			row[0], row[1] = code(row[0]), code(row[1])
+		}
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			text.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+		}
+	}
+	text.WriteString("\nRoles, the weakest first: " + strings.Join(p.steps(), "; ") + ".\n" + markdownFoot)
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+// steps says of each role what it includes.
+func (p *Policy) steps() (list []string) {
+	for _, role := range p.ladder.roles {
+		text := code(role)
+		if included := p.included(role); len(included) > 0 {
+			text += " includes " + strings.Join(included, ", ")
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// included are the roles that a role includes besides itself, the weakest first.
+func (p *Policy) included(role string) []string {
+	list := []string{}
+	for _, other := range p.ladder.roles {
+		if other != role && p.Includes(role, other) {
+			list = append(list, other)
+		}
+	}
+	return list
+}

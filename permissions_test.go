@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/graph"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/policy"
+)
+
+// What permissions says is what happens: each root field is asked for by everybody, and denied to whom it said so.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		b.newPerson("ADMIN") // who stays one
+		for _, role := range []string{"USER", "STAFF", "ADMIN"} {
+			t.Run(role, func(t *testing.T) {
+				p := b.newPerson(role)
+				before := b.store.Queries()
+				list := b.permissionsOf(p)
+				if n := b.store.Queries() - before; n != 1 {
+					t.Errorf("%d queries", n)
+				}
+				var fields []string
+				for _, got := range list {
+					fields = append(fields, got.Field)
+					typeName, name, _ := strings.Cut(got.Field, ".")
+					rule, _ := b.policy.Rule(typeName, name)
+					if (got.Role == nil) != rule.Public || got.Role != nil && *got.Role != rule.Role {
+						t.Errorf("%s asks for %v", got.Field, got.Role)
+					}
+					answer := b.ask(p, question(typeName, name))
+					forbidden := strings.Join(answer.codes(), " ") == name+" FORBIDDEN"
+					if forbidden == got.Allowed {
+						t.Errorf("%s is said to be allowed: %v, but %s", got.Field, got.Allowed, answer.body)
+					}
+					p.token = b.newDevice(p, false).token // some of them sign out
+				}
+				if want := rootFields(); strings.Join(fields, " ") != want {
+					t.Errorf("got %s\nwant %s", strings.Join(fields, " "), want)
+				}
+			})
+		}
+		wantCodes(t, b.ask(nil, `{ permissions { field } }`), "permissions UNAUTHENTICATED")
+	})
+}
+
+// A role that is given or taken counts on the next request.
+func TestPermissionsFollowTheRole(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	p := b.newPerson("USER")
+	may := func() (list []string) {
+		for _, got := range b.permissionsOf(p) {
+			if got.Allowed && got.Role != nil && *got.Role == "STAFF" {
+				list = append(list, got.Field)
+			}
+		}
+		return list
+	}
+	if got := may(); len(got) != 0 {
+		t.Errorf("a USER may %q", got)
+	}
+	if _, err := b.accounts.SetRoleOf(t.Context(), p.email, "STAFF"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(may(), " "); !strings.Contains(got, "Query.users") {
+		t.Errorf("a STAFF may %q", got)
+	}
+}
+
+type permission struct {
+	Field   string
+	Allowed bool
+	Role    *string
+}
+
+func (b *booted) permissionsOf(p *person) (list []permission) {
+	b.t.Helper()
+	data, err := json.Marshal(b.ask(p, `{ permissions { field allowed role } }`).must().at("permissions"))
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
+// rootFields are those of the schema, as it names them and in its order, without introspection's.
+func rootFields() string {
+	var names []string
+	for _, def := range []*ast.Definition{graph.Schema().Query, graph.Schema().Mutation} {
+		for _, field := range def.Fields {
+			if !strings.HasPrefix(field.Name, "__") {
+				names = append(names, def.Name+"."+field.Name)
+			}
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// question asks for one root field, with values that are of the right type and of no use.
+func question(typeName, name string) string {
+	schema := graph.Schema()
+	field := schema.Types[typeName].Fields.ForName(name)
+	text := strings.ToLower(typeName) + " { " + name
+	var args []string
+	for _, arg := range field.Arguments {
+		if arg.Type.NonNull && arg.DefaultValue == nil {
+			args = append(args, arg.Name+": "+uselessValue(schema, arg.Type))
+		}
+	}
+	if len(args) > 0 {
+		text += "(" + strings.Join(args, ", ") + ")"
+	}
+	if def := schema.Types[field.Type.Name()]; def.Kind == ast.Object {
+		text += " { __typename }"
+	}
+	return text + " }"
+}
+
+func uselessValue(schema *ast.Schema, of *ast.Type) string {
+	switch def := schema.Types[of.Name()]; {
+	case def.Kind == ast.Enum:
+		return def.EnumValues[0].Name
+	case def.Kind == ast.InputObject:
+		var fields []string
+		for _, field := range def.Fields {
+			if field.Type.NonNull && field.DefaultValue == nil {
+				fields = append(fields, field.Name+": "+uselessValue(schema, field.Type))
+			}
+		}
+		return "{" + strings.Join(fields, ", ") + "}"
+	default:
+		return `"x"`
+	}
+}
+
+func TestPolicyCommand(t *testing.T) {
+	t.Parallel()
+	status, table, stderr := fieldgate(t, nil, "", "policy")
+	if status != 0 || !strings.Contains(table, "Mutation.setUserRole  ") || !strings.Contains(table, "5 per 15m by ACCOUNT_AND_ADDRESS") {
+		t.Errorf("%d\n%s%s", status, table, stderr)
+	}
+	_, text, _ := fieldgate(t, nil, "", "policy", "--format", "json")
+	var document policy.Document
+	if err := json.Unmarshal([]byte(text), &document); err != nil || len(document.Fields) == 0 || len(document.Roles) != 3 {
+		t.Errorf("%v in %s", err, text)
+	}
+	_, markdown, _ := fieldgate(t, nil, "", "policy", "--format=markdown")
+	file := filepath.Join(t.TempDir(), "P.md")
+	status, stdout, stderr := fieldgate(t, nil, "", "policy", "--format", "markdown", "--out", file)
+	written, err := os.ReadFile(file)
+	if status != 0 || stdout != "" || err != nil || string(written) != markdown || !strings.HasPrefix(markdown, "# Permissions\n") {
+		t.Errorf("%d %q %q, %v\n%s", status, stdout, stderr, err, written)
+	}
+	for _, row := range []struct {
+		name, stderr string
+		args         []string
+	}{
+		{"a format that there is not", `"xml" is none of table, markdown and json`, []string{"policy", "--format", "xml"}},
+		{"a folder that there is not", "nowhere", []string{"policy", "--out", filepath.Join(t.TempDir(), "nowhere", "P.md")}},
+	} {
+		if status, stdout, stderr := fieldgate(t, nil, "", row.args...); status != 1 || stdout != "" || !strings.Contains(stderr, row.stderr) {
+			t.Errorf("%s: %d %q %q", row.name, status, stdout, stderr)
+		}
+	}
+}

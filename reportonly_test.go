@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/dbtest"
+)
+
+func schemaText(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile("schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// triedSchema is our own with rules that are tried out: beside one that is in force, and alone.
+func triedSchema(t *testing.T) *ast.Schema {
+	t.Helper()
+	text := schemaText(t)
+	for was, is := range map[string]string{
+		"): UserConnection @auth(role: STAFF)":  "): UserConnection @auth(role: STAFF) @auth(role: ADMIN, reportOnly: true)",
+		"  ): User @auth(role: STAFF)":          "  ): User @auth(role: ADMIN, reportOnly: true)",
+		"  me: User @auth":                      "  me: User @auth(reportOnly: true)",
+		"  disabledAt: Time @auth(role: STAFF)": "  disabledAt: Time @auth(role: STAFF, orOwner: true, reportOnly: true)",
+	} {
+		if strings.Count(text, was) != 1 {
+			t.Fatalf("the schema has %q %d times", was, strings.Count(text, was))
+		}
+		text = strings.Replace(text, was, is, 1)
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func TestReportOnlyRules(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithRules(t, triedSchema(t), databaseURL)
+		user, staff, admin := b.newPerson("USER"), b.newPerson("STAFF"), b.newPerson("ADMIN")
+		theUser := `user(id: "` + user.id + `")`
+		for _, row := range []struct {
+			name  string
+			as    *person
+			query string
+			codes string            // of the answer
+			count map[string]uint64 // that it adds
+			line  map[string]any    // the one it logs; nil: it logs none
+		}{
+			{
+				"whom the tried rule would deny is let through and reported", staff, `{ users { edges { cursor } } }`, "",
+				map[string]uint64{"Query.users": 1},
+				map[string]any{"field": "Query.users", "requires": "ADMIN", "user_id": staff.id},
+			},
+			{"whom it would let through is not reported", admin, `{ users { edges { cursor } } }`, "", nil, nil},
+			{"whom the rule in force denies is denied, and not reported", user, `{ users { edges { cursor } } }`, "users FORBIDDEN", nil, nil},
+			{"nobody is denied by the rule in force, and not reported", nil, `{ users { edges { cursor } } }`, "users UNAUTHENTICATED", nil, nil},
+			{
+				"alone, it lets a role through that is too low", user, `{ ` + theUser + ` { name } }`, "",
+				map[string]uint64{"Query.user": 1},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": user.id},
+			},
+			{
+				"alone, it lets nobody through too", nil, `{ ` + theUser + ` { name } }`, "",
+				map[string]uint64{"Query.user": 1},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
+			},
+			{
+				"a token that is none is nobody", &person{token: "x.y.z"}, `{ ` + theUser + ` { name } }`, "",
+				map[string]uint64{"Query.user": 1},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
+			},
+			{
+				"each alias counts, and the log has one line", staff, `{ a: ` + theUser + ` { name } ...F } fragment F on Query { b: ` + theUser + ` { name } c: ` + theUser + ` { name } }`, "",
+				map[string]uint64{"Query.user": 3},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": staff.id},
+			},
+			{
+				"a resolver that needs a person still does", nil, `{ me { id } }`, "me UNAUTHENTICATED",
+				map[string]uint64{"Query.me": 1},
+				map[string]any{"field": "Query.me", "requires": "USER"},
+			},
+			{"on a field of a type, an owner is let through", user, `{ me { disabledAt } }`, "", nil, nil},
+			{
+				"on a field of a type, nobody would be, and the field's own rules are in force", nil, `{ ` + theUser + ` { disabledAt email } }`, "user.email UNAUTHENTICATED",
+				map[string]uint64{"Query.user": 1, "User.disabledAt": 1},
+				nil,
+			},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				want := b.reports.Counts()
+				for field, n := range row.count {
+					want[field] += n
+				}
+				got := b.ask(row.as, row.query)
+				if strings.Join(got.codes(), " ") != row.codes {
+					t.Errorf("got %s, want %q", got.body, row.codes)
+				}
+				if counts := b.reports.Counts(); !maps.Equal(counts, want) {
+					t.Errorf("counts %v, want %v", counts, want)
+				}
+				lines := b.linesOf(got, account.EventWouldBeDenied)
+				if len(row.count) == len(lines) && (len(row.count) != 1 || hasAll(lines[0], row.line) && hasAll(lines[0], map[string]any{"level": "INFO", "ip": "127.0.0.1"})) {
+					return
+				}
+				t.Errorf("it logs %v, want %v", lines, row.line)
+			})
+		}
+		if got := b.reports.Counts(); len(got) != 4 {
+			t.Errorf("the counter has %v", got)
+		}
+	})
+}
+
+// linesOf are the log's lines of one event about one request.
+func (b *booted) linesOf(a *answer, event string) (lines []map[string]any) {
+	b.t.Helper()
+	for _, line := range b.logged() {
+		if line["request_id"] == a.header.Get("X-Request-Id") && line["msg"] == event {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func hasAll(line, want map[string]any) bool {
+	for key, value := range want {
+		if line[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Permissions are what is in force, with the role that will be asked for.
+func TestPermissionsOfReportOnlyRules(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t))
+	got := map[string]string{}
+	for role, p := range map[string]*person{"USER": b.newPerson("USER"), "STAFF": b.newPerson("STAFF")} {
+		for _, permission := range b.permissionsOf(p) {
+			if permission.Role != nil {
+				got[role+" "+permission.Field] = *permission.Role + map[bool]string{true: " allowed"}[permission.Allowed]
+			}
+		}
+	}
+	for question, want := range map[string]string{
+		"USER Query.users": "ADMIN", "STAFF Query.users": "ADMIN allowed", "USER Query.user": "ADMIN allowed", "USER Query.me": "USER allowed",
+	} {
+		if got[question] != want {
+			t.Errorf("%s: got %q, want %q", question, got[question], want)
+		}
+	}
+}
+
+// A rule that only reports is no reason not to start, in production either, and is not forgotten.
+func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
+	t.Parallel()
+	const warning = "rules that only report deny nobody"
+	for _, row := range []struct {
+		name   string
+		schema *ast.Schema
+		fields []any
+	}{
+		{"rules that are tried out", triedSchema(t), []any{"Query.me", "Query.user", "Query.users", "User.disabledAt"}},
+		{"no such rules", nil, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := bootWithRules(t, row.schema, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- b.serve(ctx, l) }()
+			b.url = "http://" + l.Addr().String()
+			if status, body := b.get("/readyz"); status != http.StatusOK {
+				t.Errorf("%d %s", status, body)
+			}
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			var warned []map[string]any
+			for _, line := range b.logged() {
+				if line["msg"] == warning {
+					warned = append(warned, line)
+				}
+			}
+			if row.fields == nil {
+				if len(warned) != 0 {
+					t.Errorf("it warns of %v", warned)
+				}
+				return
+			}
+			if len(warned) != 1 || warned[0]["level"] != "WARN" || len(warned[0]["fields"].([]any)) != len(row.fields) {
+				t.Fatalf("it says %v", warned)
+			}
+			for i, field := range warned[0]["fields"].([]any) {
+				if field != row.fields[i] {
+					t.Errorf("got %v, want %v", field, row.fields[i])
+				}
+			}
+		})
+	}
+}
+
+// Who is asking could not be found out: that is not permission, although the field's own row is there.
+func TestReportOnlyRuleDoesNotTakeAFailureForPermission(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithRules(t, triedSchema(t), databaseURL)
+		p := b.newPerson("ADMIN")
+		execute(t, databaseURL, "DROP TABLE sessions")
+		query := `{ user(id: "` + p.id + `") { name } }`
+		got := b.ask(p, query)
+		wantCodes(t, got, "user INTERNAL")
+		if lines := b.linesOf(got, account.EventWouldBeDenied); got.at("user") != nil || len(lines) != 0 || b.reports.Counts()["Query.user"] != 0 {
+			t.Errorf("%s, %v, %v", got.body, lines, b.reports.Counts())
+		}
+		if got := b.ask(nil, query).must(); got.text("user.name") == "" { // of nobody nothing has to be found out
+			t.Error(got.body)
+		}
+	})
+}
