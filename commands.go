@@ -321,7 +321,7 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 			if !page.More {
 				return w.Flush()
 			}
-			q.After = account.Cursor(page.Users[len(page.Users)-1])
+			q.After = page.End
 		}
 	})
 }

@@ -81,10 +81,10 @@ func userConnection(p *account.UserPage) *generated.UserConnection {
 		PageInfo: &generated.PageInfo{HasNextPage: p.More},
 	}
 	for i, u := range p.Users {
-		c.Edges[i] = &generated.UserEdge{Cursor: account.Cursor(u), Node: u}
+		c.Edges[i] = &generated.UserEdge{Cursor: p.Cursors[i], Node: u}
 	}
-	if n := len(c.Edges); n > 0 {
-		c.PageInfo.EndCursor = &c.Edges[n-1].Cursor
+	if p.End != "" {
+		c.PageInfo.EndCursor = &p.End
 	}
 	return c
 }

@@ -45,9 +45,12 @@ var indexes = []string{
 	"tickets(user_id,slot) unique",
 	"turns(name) unique",
 	"users(email_key) unique",
+	"users(email_key,name_key)",
 	"users(id) unique",
-	"users(name_key)",
-	"users(role)",
+	"users(name_key,id)",
+	"users(role,email_key,name_key)",
+	"users(role,id)",
+	"users(role,name_key,id)",
 }
 
 // column is what matters of one, in words that the dialects have in common.

@@ -77,6 +77,8 @@ func (mysqlDialect) gorm(pool *sql.DB) gorm.Dialector {
 
 func (mysqlDialect) ping(ctx context.Context, pool *sql.DB) error { return pingTable(ctx, pool) }
 
+func (mysqlDialect) indexed(index string) string { return "FORCE INDEX (" + index + ")" }
+
 // maxConnections is a share of the 151 that a server allows unless told otherwise.
 func (mysqlDialect) maxConnections() int { return 32 }
 

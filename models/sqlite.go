@@ -167,6 +167,8 @@ func (d sqliteDialect) ping(ctx context.Context, pool *sql.DB) error {
 	return pingTable(ctx, pool)
 }
 
+func (sqliteDialect) indexed(index string) string { return "INDEXED BY " + index }
+
 // maxConnections lets as many read as there are processors; writers take turns whatever it is.
 func (sqliteDialect) maxConnections() int { return max(4, 2*runtime.NumCPU()) }
 

@@ -63,6 +63,8 @@ type dialect interface {
 	gorm(pool *sql.DB) gorm.Dialector
 	maxConnections() int
 	ping(ctx context.Context, pool *sql.DB) error
+	// indexed follows the name of a table, to have it read by one index and by no other.
+	indexed(index string) string
 	// migrator comes with the pool that it works on, for the caller to close.
 	migrator() (migrator, *sql.DB, error)
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is

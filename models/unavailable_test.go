@@ -29,7 +29,7 @@ var calls = map[string]func(context.Context, *Store) error{
 	"SetName":              func(ctx context.Context, s *Store) error { return s.SetName(ctx, "1", "a", "a") },
 	"SetRole":              func(ctx context.Context, s *Store) error { return s.SetRole(ctx, "1", "USER") },
 	"ReplacePasswordHash":  func(ctx context.Context, s *Store) error { return s.ReplacePasswordHash(ctx, "1", "a", "b") },
-	"Users":                func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{})) },
+	"Users":                func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{Limit: 1})) },
 	"CreateSession":        func(ctx context.Context, s *Store) error { return s.CreateSession(ctx, newSession(newUser("1"))) },
 	"SessionWithUser":      func(ctx context.Context, s *Store) error { return second(s.SessionWithUser(ctx, "1")) },
 	"SessionByRefreshHash": func(ctx context.Context, s *Store) error { return second(s.SessionByRefreshHash(ctx, []byte("1"))) },

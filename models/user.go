@@ -96,36 +96,3 @@ func (s *Store) updateUser(ctx context.Context, values map[string]any, condition
 		return tx.translate(ctx, r.Error)
 	})
 }
-
-// UserFilter narrows Users down. The zero value is everybody.
-type UserFilter struct {
-	Prefix string // of NameKey or EmailKey; "" is any
-	Role   string // exactly this role; "" is any
-	After  string // only ids after this one; "" starts at the first
-	Limit  int    // at most so many rows; 0 is no limit
-}
-
-// Users returns accounts in the order of their ids, which is the order of registration.
-func (s *Store) Users(ctx context.Context, f UserFilter) ([]*User, error) {
-	if !ascii(f.After) || !ascii(f.Role) {
-		return nil, nil // ids and roles are
-	}
-	q := s.conn(ctx).Order("id")
-	if f.After != "" {
-		q = q.Where("id > ?", f.After)
-	}
-	if f.Role != "" {
-		q = q.Where("role = ?", f.Role)
-	}
-	if f.Prefix != "" {
-		// A range instead of LIKE: no wildcard to escape, and every database uses the index for it. U+10FFFF is
-		// the last character there is.
-		end := f.Prefix + "\U0010FFFF"
-		q = q.Where("(name_key >= ? AND name_key < ?) OR (email_key >= ? AND email_key < ?)", f.Prefix, end, f.Prefix, end)
-	}
-	if f.Limit > 0 {
-		q = q.Limit(f.Limit)
-	}
-	var users []*User
-	return users, s.translate(ctx, q.Find(&users).Error)
-}

@@ -299,13 +299,18 @@ type Query {
     id: ID!
   ): User @auth(role: STAFF)
 
-  "All accounts, oldest first, page by page."
+  """
+  All accounts, page by page, oldest first. In a ` + "`" + `search` + "`" + ` those come first whose name starts with it, in the order
+  of their names, and then those of whom only the e-mail address does, in the order of the addresses. Whatever is
+  registered or deleted meanwhile, nobody comes twice and nobody is left out. A page of a search can have fewer
+  accounts than ` + "`" + `first` + "`" + ` asks for, or none, although there are more: ` + "`" + `hasNextPage` + "`" + ` says so.
+  """
   users(
-    "How many to answer, 1 to 100."
+    "How many to answer at most, 1 to 100."
     first: Int! = 20
-    "The ` + "`" + `endCursor` + "`" + ` of the page before; without it, the first page."
+    "The ` + "`" + `endCursor` + "`" + ` of the page before, of the same search; without it, the first page."
     after: String
-    "Only those whose name or e-mail address starts with this."
+    "Only those whose name or e-mail address starts with this. Capitals and small letters make no difference."
     search: String
     "Only those with exactly this role."
     role: Role
@@ -530,7 +535,7 @@ type UserEdge {
 type PageInfo {
   "Whether there is a page after this one."
   hasNextPage: Boolean!
-  "What to give as ` + "`" + `after` + "`" + ` for the page after this one; null on an empty page."
+  "What to give as ` + "`" + `after` + "`" + ` for the page after this one; null if this one is empty and the last."
   endCursor: String
 }
 

@@ -78,7 +78,7 @@ type Mutation struct {
 type PageInfo struct {
 	// Whether there is a page after this one.
 	HasNextPage bool `json:"hasNextPage"`
-	// What to give as `after` for the page after this one; null on an empty page.
+	// What to give as `after` for the page after this one; null if this one is empty and the last.
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 

@@ -2,9 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/base64"
-
-	"github.com/google/uuid"
 
 	"fieldgate/models"
 )
@@ -23,7 +20,7 @@ type AuditPage struct {
 }
 
 // AuditCursor is where an entry stands among all; it stays good whatever is added or deleted.
-func AuditCursor(e *models.AuditEntry) string { return cursor(e.ID) }
+func AuditCursor(e *models.AuditEntry) string { return cursor(models.Place{ID: e.ID}) }
 
 // AuditLog returns a page of what was done. It returns *InputError.
 func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error) {
@@ -31,17 +28,17 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	if q.First < 1 || q.First > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	before, ok := cursorID(q.After)
+	before, ok := parseCursor(q.After, "")
 	if !ok {
 		check.field("after", "must be the endCursor of an earlier page")
 	}
-	if q.UserID != "" && uuid.Validate(q.UserID) != nil {
+	if q.UserID != "" && !isID(q.UserID) {
 		check.field("userId", "must be the id of an account")
 	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.Store.AuditLog(ctx, models.AuditFilter{UserID: q.UserID, Before: before, Limit: q.First + 1})
+	list, err := s.Store.AuditLog(ctx, models.AuditFilter{UserID: q.UserID, Before: before.ID, Limit: q.First + 1})
 	if err != nil {
 		return nil, err
 	}
@@ -49,14 +46,4 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 		return &AuditPage{list[:q.First], true}, nil
 	}
 	return &AuditPage{list, false}, nil
-}
-
-// cursor is an id as clients get it where they go on.
-func cursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
-
-// cursorID reads one; "" is none.
-func cursorID(cursor string) (id string, ok bool) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	id = string(b)
-	return id, err == nil && (id == "" || len(id) == 36 && uuid.Validate(id) == nil)
 }

@@ -2,7 +2,9 @@ package account
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -26,7 +28,7 @@ func (s *Service) UpdateProfile(ctx context.Context, user *models.User, name str
 
 // User returns one account, or models.ErrNotFound.
 func (s *Service) User(ctx context.Context, id string) (*models.User, error) {
-	if uuid.Validate(id) != nil || len(id) != 36 {
+	if !isID(id) {
 		return nil, models.ErrNotFound
 	}
 	return s.Store.UserByID(ctx, id)
@@ -35,19 +37,18 @@ func (s *Service) User(ctx context.Context, id string) (*models.User, error) {
 // UserQuery asks for a page of accounts. The zero value of a field, but of First, is no restriction.
 type UserQuery struct {
 	First  int    // 1 to 100
-	After  string // a cursor of UserPage
+	After  string // the End of an earlier page, or one of its Cursors
 	Search string // what the name or the address begins with
 	Role   string // exactly this role
 }
 
-// UserPage is a page of accounts, oldest first.
+// UserPage is a page of accounts: oldest first, or in a search as models.Store.Users says.
 type UserPage struct {
-	Users []*models.User
-	More  bool
+	Users   []*models.User
+	Cursors []string // where each of them stands; good whatever is inserted or deleted
+	End     string   // where the next page goes on; "" on an empty last page
+	More    bool     // whether there may be a next page: in a search it can turn out to be empty, as any page can
 }
-
-// Cursor is where an account stands among all; it stays good whatever is inserted or deleted.
-func Cursor(u *models.User) string { return cursor(u.ID) }
 
 const maxPage = 100
 
@@ -57,30 +58,79 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if q.First < 1 || q.First > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	after, ok := cursorID(q.After)
-	if !ok {
-		check.field("after", "must be the endCursor of an earlier page")
-	}
 	if len(q.Search) > maxEmailBytes {
 		check.field("search", "must have at most 254 bytes")
 	}
 	if q.Role != "" && !s.Policy.Known(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
 		check.field("role", s.oneOfTheRoles())
 	}
+	prefix := searchKey(strings.TrimSpace(q.Search))
+	after, ok := parseCursor(q.After, prefix)
+	if !ok {
+		check.field("after", "must be the endCursor of an earlier page of the same search")
+	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	users, err := s.Store.Users(ctx, models.UserFilter{
-		Prefix: searchKey(strings.TrimSpace(q.Search)), Role: q.Role, After: after, Limit: q.First + 1,
-	})
+	found, err := s.Store.Users(ctx, models.UserFilter{Prefix: prefix, Role: q.Role, After: after, Limit: q.First})
 	if err != nil {
 		return nil, err
 	}
-	if len(users) > q.First {
-		return &UserPage{users[:q.First], true}, nil
+	page := &UserPage{Users: found.Users, Cursors: make([]string, len(found.Places)), End: cursor(found.End), More: found.More}
+	for i, place := range found.Places {
+		page.Cursors[i] = cursor(place)
 	}
-	return &UserPage{users, false}, nil
+	return page, nil
 }
+
+// What a cursor begins with says which part of a listing it is in: of everybody, or of a search those who are found
+// by their name or by their address only.
+const (
+	cursorID    = "i"
+	cursorName  = "n"
+	cursorEmail = "e"
+)
+
+// cursor writes a place down for clients. It has the row's own key, and not only its id: the row may be gone when
+// somebody comes back with it.
+func cursor(p models.Place) string {
+	text := cursorID + p.ID
+	switch {
+	case p == models.Place{}:
+		return ""
+	case p.ByEmail:
+		text = cursorEmail + p.Key
+	case p.Key != "":
+		text = cursorName + p.ID + p.Key
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+// parseCursor takes what cursor has written for a search for prefix, and nothing else. A forged one can begin a page
+// wherever it likes, within what is searched for.
+func parseCursor(c, prefix string) (p models.Place, ok bool) {
+	if c == "" {
+		return p, true
+	}
+	text, err := base64.RawURLEncoding.DecodeString(c)
+	if err != nil || len(text) == 0 {
+		return p, false
+	}
+	part, rest := string(text[:1]), string(text[1:])
+	switch {
+	case part == cursorEmail:
+		p = models.Place{Key: rest, ByEmail: true}
+	case len(rest) >= idLength:
+		p = models.Place{ID: rest[:idLength], Key: rest[idLength:]}
+	}
+	ok = cursor(p) == c && (p.Key == "") == (prefix == "") && utf8.ValidString(p.Key) && strings.HasPrefix(p.Key, prefix)
+	return p, ok && (p.ByEmail && p.Key != "" || isID(p.ID))
+}
+
+const idLength = 36 // of a UUID
+
+// isID reports whether s is a UUID in the form that ids have, of the several that there are.
+func isID(s string) bool { return len(s) == idLength && uuid.Validate(s) == nil }
 
 func (s *Service) unknownRole() error {
 	return invalid("role", s.oneOfTheRoles())

@@ -1,0 +1,71 @@
+package models
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// How long a page of 20 accounts takes out of many, beside the same page out of 1,000, in turn: "x" is the one by the
+// other, of the medians. Many are 20,000, or as many as BENCH_USERS says.
+//
+//	BENCH_USERS=1000000 go test -run '^$' -bench Users -benchtime 500x -timeout 30m ./models
+func BenchmarkUsers(b *testing.B) {
+	many := 20_000
+	if text := os.Getenv("BENCH_USERS"); text != "" {
+		var err error
+		if many, err = strconv.Atoi(text); err != nil || many < benchFew {
+			b.Fatalf("BENCH_USERS=%s: expected a number, at least %d", text, benchFew)
+		}
+	}
+	for _, database := range []struct {
+		name string
+		url  func(testing.TB) string
+	}{{"sqlite", dbtest.SQLite}, {"mysql", dbtest.MySQL}} {
+		b.Run(database.name, func(b *testing.B) {
+			benchmarkUsers(b, newCrowd(b, database.url(b), benchFew), newCrowd(b, database.url(b), many))
+		})
+	}
+}
+
+const benchFew = 1000
+
+func benchmarkUsers(b *testing.B, few, many *crowd) {
+	for _, page := range crowdPages {
+		b.Run(page.name, func(b *testing.B) {
+			page.filter.Limit = 20
+			fewPlaces, manyPlaces := few.places(b, page.after), many.places(b, page.after)
+			var fewTook, manyTook []time.Duration
+			for b.Loop() {
+				i := rand.N(len(fewPlaces))
+				fewTook = append(fewTook, few.read(b, page.filter, fewPlaces[i]))
+				manyTook = append(manyTook, many.read(b, page.filter, manyPlaces[i]))
+			}
+			f, m := median(fewTook), median(manyTook)
+			b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+			b.ReportMetric(float64(f.Microseconds()), "µs/few")
+			b.ReportMetric(float64(m.Microseconds()), "µs/many")
+			b.ReportMetric(m.Seconds()/f.Seconds(), "x")
+		})
+	}
+}
+
+func median(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+// read says how long a page takes.
+func (c *crowd) read(b *testing.B, f UserFilter, after Place) time.Duration {
+	b.Helper()
+	f.After = after
+	start := time.Now()
+	_, err := c.Users(b.Context(), f)
+	c.must(b, err)
+	return time.Since(start)
+}

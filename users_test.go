@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+)
+
+// A client that goes on after each endCursor, or after any other cursor, meets everybody it asks for once.
+func TestUsersPageByPage(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		staff := b.newPerson("STAFF")
+		// Oldest first. Of those found by "z", Zoe and the Zoras by their names, and zed and zoltan by their addresses.
+		for i, p := range []struct{ name, email, role string }{
+			{"Zora", "one@example.com", "USER"},
+			{"Eve", "zoltan@example.com", "USER"},
+			{"Zora", "z2@example.com", "ADMIN"},
+			{"Bob", "Zed@example.com", "ADMIN"},
+			{"ZOE", "zoe@example.com", "USER"},
+			{"Ann", "ann@example.com", "ADMIN"},
+		} {
+			u := &models.User{
+				ID: fmt.Sprintf("01a2027b-72e4-7b47-a427-%012d", i), Name: p.name, NameKey: strings.ToLower(p.name),
+				Email: p.email, EmailKey: strings.ToLower(p.email), Role: p.role, CreatedAt: b.store.Now(), UpdatedAt: b.store.Now(),
+			}
+			if err := b.store.CreateUser(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const query = `query($first: Int!, $after: String, $search: String, $role: Role) {
+			users(first: $first, after: $after, search: $search, role: $role) { edges { cursor node { email } } pageInfo { hasNextPage endCursor } } }`
+		for _, row := range []struct {
+			name         string
+			search, role any
+			want         []string
+		}{
+			{"a search", "z", nil, []string{"zoe@", "one@", "z2@", "Zed@", "zoltan@"}},
+			{"a search in capitals, with space around it", " Z ", nil, []string{"zoe@", "one@", "z2@", "Zed@", "zoltan@"}},
+			{"a search within a role", "z", "ADMIN", []string{"z2@", "Zed@"}},
+			{"a role", nil, "ADMIN", []string{"z2@", "Zed@", "ann@"}},
+			{"a search that finds nobody", "zz", nil, nil},
+		} {
+			for first := 1; first <= 6; first++ {
+				for _, by := range []string{"endCursor", "the last edge's cursor"} {
+					var got []string
+					for after, more := any(nil), true; more; {
+						page := b.ask(staff, query, "first", first, "after", after, "search", row.search, "role", row.role).must()
+						edges := page.at("users.edges").([]any)
+						for _, e := range edges {
+							edge := e.(map[string]any)
+							email := edge["node"].(map[string]any)["email"].(string)
+							got, after = append(got, email[:len(email)-len("example.com")]), edge["cursor"]
+						}
+						if by == "endCursor" {
+							after = page.at("users.pageInfo.endCursor")
+						}
+						more = page.at("users.pageInfo.hasNextPage").(bool)
+						if more && len(edges) != first {
+							t.Errorf("%s: a page of %d of %d, although there are more", row.name, len(edges), first)
+						}
+					}
+					if !slices.Equal(got, row.want) {
+						t.Errorf("%s, %d by %d after %s: read %q, want %q", row.name, first, first, by, got, row.want)
+					}
+				}
+			}
+		}
+		page := b.ask(staff, query, "first", 1, "search", "z").must()
+		wantCodes(t, b.ask(staff, query, "first", 1, "search", "o", "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
+		wantCodes(t, b.ask(staff, query, "first", 1, "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
+	})
+}
