@@ -27,6 +27,9 @@ var rooms = map[string][]string{
 	"fieldgate/internal/web":      {},
 	"fieldgate/internal/dbtest":   {}, // only tests use it
 	"fieldgate/internal/mailtest": {}, // the same
+
+	"fieldgate/internal/policytest":                 {"fieldgate/internal/policy"}, // the same
+	"fieldgate/internal/policytest/internal/sample": {},                            // only its tests use it
 }
 
 // What only some rooms know. A room that is not named must not import the library.
@@ -38,7 +41,7 @@ var libraries = map[string][]string{
 	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
 	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account"},
-	"github.com/99designs/gqlgen":    {"fieldgate", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard"},
+	"github.com/99designs/gqlgen":    {"fieldgate", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/internal/policytest/internal/sample"},
 	"github.com/urfave/cli":          {"fieldgate"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},

@@ -1,0 +1,70 @@
+package policytest
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// arguments are the values that a field is called with: the fixture's, and made up what is required besides.
+func (p *proof) arguments(c Case, coordinate string, field *ast.FieldDefinition) map[string]any {
+	values := map[string]any{}
+	given := p.fixture(c, coordinate).Arguments
+	for _, arg := range field.Arguments {
+		if value, ok := given[arg.Name]; ok {
+			values[arg.Name] = value
+		} else if required(arg.Type, arg.DefaultValue) {
+			values[arg.Name] = p.value(c, arg.Type)
+		}
+	}
+	return values
+}
+
+func (p *proof) fixture(c Case, coordinate string) Fixture {
+	if fixture := p.Fixtures[coordinate]; fixture != nil {
+		return fixture(c)
+	}
+	return Fixture{}
+}
+
+func required(t *ast.Type, defaultValue *ast.Value) bool { return t.NonNull && defaultValue == nil }
+
+// madeUp is for scalars of the schema's own, too: most are texts.
+const madeUp = "policytest"
+
+// value makes a value of a type up. The first value of enum Role is the weakest role, so that nobody is promoted by mistake.
+func (p *proof) value(c Case, t *ast.Type) any {
+	if t.Elem != nil {
+		return []any{p.value(c, t.Elem)}
+	}
+	def := p.Schema.Types[t.Name()]
+	switch {
+	case def == nil:
+		return nil
+	case def.Name == "Role":
+		return p.Policy.Roles()[0]
+	case def.Kind == ast.Enum:
+		return def.EnumValues[0].Name
+	case def.Kind == ast.InputObject:
+		return p.input(c, def)
+	}
+	switch def.Name {
+	case "ID":
+		return c.Subject.ID
+	case "Int", "Float":
+		return 1
+	case "Boolean":
+		return false
+	case "Time":
+		return "2026-01-31T09:30:00Z"
+	}
+	return madeUp
+}
+
+func (p *proof) input(c Case, def *ast.Definition) map[string]any {
+	values := map[string]any{}
+	for _, field := range def.Fields {
+		if required(field.Type, field.DefaultValue) {
+			values[field.Name] = p.value(c, field.Type)
+		}
+	}
+	return values
+}

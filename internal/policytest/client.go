@@ -1,0 +1,78 @@
+package policytest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// request is what is posted.
+type request struct {
+	Query         string         `json:"query"`
+	OperationName string         `json:"operationName,omitempty"`
+	Variables     map[string]any `json:"variables,omitempty"`
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	body   string
+	data   map[string]any
+	errors []answerError
+}
+
+type answerError struct {
+	Message    string
+	Path       []any
+	Extensions map[string]any
+}
+
+func (e answerError) code() string {
+	code, _ := e.Extensions["code"].(string)
+	return code
+}
+
+// path is one in a word: "users.edges.0.node".
+func (e answerError) path() (text string) {
+	for i, p := range e.Path {
+		if i > 0 {
+			text += "."
+		}
+		text += fmt.Sprint(p)
+	}
+	return text
+}
+
+func (p *proof) post(token string, q request) (*answer, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := p.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	var decoded struct {
+		Data   map[string]any
+		Errors []answerError
+	}
+	if err := json.Unmarshal(content, &decoded); err != nil {
+		return nil, fmt.Errorf("the answer is no JSON: %w", err)
+	}
+	return &answer{response.StatusCode, string(content), decoded.Data, decoded.Errors}, nil
+}

@@ -1,0 +1,222 @@
+package policytest_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/graph"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/policy"
+	"fieldgate/internal/policytest"
+	"fieldgate/internal/policytest/internal/sample"
+	"fieldgate/internal/web"
+	"fieldgate/models"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+// Interfaces, unions, lists within lists and objects of others, behind the server's own @auth: what the server's own schema has none of.
+func TestPolicyOfTheSampleIsProven(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		policytest.Run(t, start(t, databaseURL, nil).app())
+	})
+}
+
+// server is the sample behind what the real server has in front of its API, and with its directives.
+type server struct {
+	t      *testing.T
+	store  *models.Store
+	tokens *auth.Tokens
+	policy *policy.Policy
+	sample *sample.Sample
+	ahead  atomic.Int64 // of the real time, in nanoseconds
+	url    string
+}
+
+// way is a way to get the enforcement wrong.
+type way struct {
+	directives func(*server, sample.DirectiveRoot) sample.DirectiveRoot
+	around     func(http.Handler) http.Handler
+}
+
+func start(t *testing.T, databaseURL string, wrong *way) *server {
+	t.Helper()
+	s := &server{t: t, sample: sample.New()}
+	schema := sample.NewExecutableSchema(sample.Config{}).Schema()
+	s.policy = must(policy.Compile(schema))(t)
+	s.store = must(models.Open(databaseURL, models.Options{Now: s.now, Log: slog.New(slog.DiscardHandler)}))(t)
+	t.Cleanup(func() {
+		if err := s.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	must(s.store.Migrate(t.Context()))(t)
+	s.tokens = must(auth.NewTokens(auth.TokenConfig{
+		Secrets: []string{"pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"}, Issuer: "sample", Audience: "sample", TTL: 15 * time.Minute,
+		KnownRole: s.policy.Known, Now: s.now,
+	}))(t)
+	config := configOf(s, s.policy)
+	directives := sample.DirectiveRoot(graph.Directives(config))
+	handler := func(d sample.DirectiveRoot) http.Handler {
+		return graph.Serve(sample.NewExecutableSchema(sample.Config{Resolvers: s.sample, Directives: d}), config)
+	}
+	api := handler(directives)
+	if wrong != nil && wrong.directives != nil {
+		api = handler(wrong.directives(s, directives))
+	}
+	if wrong != nil && wrong.around != nil {
+		api = wrong.around(api)
+	}
+	server := httptest.NewServer(web.Chain(api, web.RequestID, auth.Middleware(s.tokens, auth.NewSessions(s.store, 0), auth.RefreshCookie{})))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func configOf(s *server, p *policy.Policy) graph.Config {
+	log := slog.New(slog.DiscardHandler)
+	return graph.Config{Policy: p, Reports: graph.NewReports(p, log), Store: s.store, Log: log, LimitsOff: true}
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (s *server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+func (s *server) app() policytest.App {
+	return policytest.App{
+		URL: s.url, Schema: sample.NewExecutableSchema(sample.Config{}).Schema(), Policy: s.policy,
+		Enrol: s.enrol, Disable: s.disable, SetRole: s.setRole,
+		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: s.enrolLongAgo}},
+		Owners: map[string]string{"Note": "author.id", "Task": "author.id"},
+		Runs:   s.sample.Runs, Statements: s.store.Queries,
+	}
+}
+
+// enrol writes the rows of a person and their session. How people really get them is no matter here.
+func (s *server) enrol(role string) policytest.Person {
+	s.t.Helper()
+	now, id := s.store.Now(), newID()
+	user := &models.User{ID: id, Email: id + "@example.com", EmailKey: id + "@example.com", Name: "Somebody", NameKey: "somebody", Role: role, CreatedAt: now, UpdatedAt: now}
+	session := &models.Session{
+		ID: newID(), UserID: id, User: user, RefreshHash: []byte(strings.ReplaceAll(newID(), "-", "")), CreatedAt: now, LastUsedAt: now,
+		ExpiresAt: now.Add(24 * time.Hour),
+	}
+	noError(s.t, s.store.CreateUser(s.t.Context(), user))
+	noError(s.t, s.store.CreateSession(s.t.Context(), session))
+	token, _, err := s.tokens.Issue(session)
+	noError(s.t, err)
+	return policytest.Person{ID: id, Role: role, Token: token}
+}
+
+func (s *server) enrolLongAgo() policytest.Person {
+	s.t.Helper()
+	s.ahead.Store(int64(-time.Hour))
+	p := s.enrol("USER")
+	s.ahead.Store(0)
+	p.Role, p.Reason = "", "expired"
+	return p
+}
+
+func (s *server) disable(p policytest.Person) {
+	s.t.Helper()
+	noError(s.t, s.store.Disable(s.t.Context(), p.ID, s.store.Now()))
+}
+
+func (s *server) setRole(p policytest.Person, role string) {
+	s.t.Helper()
+	noError(s.t, s.store.SetRole(s.t.Context(), p.ID, role))
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What keeps a field from being proven fails the proof, with the field's name and what to give.
+func TestWhatCannotBeProvenIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*testing.T, *server, *policytest.App)
+		want   []string
+	}{
+		{
+			"a type that nothing leads to",
+			func(t *testing.T, _ *server, a *policytest.App) { a.Schema, a.Policy = island(t) },
+			[]string{"Island.treasure cannot be proven: no field of Query or Mutation leads to Island"},
+		},
+		{
+			"a type that does not say whose it is",
+			func(_ *testing.T, _ *server, a *policytest.App) { delete(a.Owners, "Note") },
+			[]string{`Note.text cannot be proven: it says orOwner, and nothing tells whose a Note is. Give Owners["Note"]`},
+		},
+		{
+			"an owner in a gated field",
+			func(_ *testing.T, _ *server, a *policytest.App) { a.Owners["Note"] = "text" },
+			[]string{`Owners["Note"] = "text": Note.text is gated`},
+		},
+		{
+			"an owner in a field that is not there",
+			func(_ *testing.T, _ *server, a *policytest.App) { a.Owners["Note"] = "author.name" },
+			[]string{`Owners["Note"] = "author.name": Author has no field name`},
+		},
+		{
+			"an arguments' fixture for a field that is not there",
+			func(_ *testing.T, _ *server, a *policytest.App) {
+				a.Fixtures = map[string]func(policytest.Case) policytest.Fixture{"Query.notes": nil}
+			},
+			[]string{`Fixtures["Query.notes"]: there is no such field`},
+		},
+		{
+			"objects that never come",
+			func(_ *testing.T, s *server, _ *policytest.App) { s.sample.Empty = true },
+			[]string{`Tag.origin was never answered to anybody who may have it. Give Fixtures of the fields that lead there: "Query.findings"`},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, dbtest.SQLite(t), nil)
+			app := s.app()
+			tt.change(t, s, &app)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := &reports{ctx: ctx, end: cancel, want: tt.want}
+			if policytest.Run(r, app); !r.found {
+				t.Errorf("got %q, want %q", r.said, tt.want)
+			}
+		})
+	}
+}
+
+// island is the sample's schema with a type that stands alone.
+func island(t *testing.T) (*ast.Schema, *policy.Policy) {
+	t.Helper()
+	source := must(os.ReadFile("internal/sample/schema.graphqls"))(t)
+	schema := must(gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(source) + "type Island { treasure: String @auth }"}))(t)
+	return schema, must(policy.Compile(schema))(t)
+}

@@ -1,0 +1,134 @@
+package policytest
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// route is a way from a root type to the objects of a type. The empty route ends at the root type itself.
+type route struct {
+	root  ast.Operation
+	steps []step
+	end   *ast.Definition // the type that the last step leads to
+	// direct is the interface on which the fields at the end are selected, as in { entry { text } }. Else they are selected on
+	// the end itself, within a fragment if the last step returns an interface or a union.
+	direct *ast.Definition
+}
+
+// step is a field that leads on.
+type step struct {
+	parent *ast.Definition
+	field  *ast.FieldDefinition
+}
+
+func (r route) key() (name string) {
+	if len(r.steps) > 0 {
+		name = r.steps[0].field.Name
+	}
+	for _, s := range r.steps {
+		name += s.feature()
+	}
+	if r.direct != nil {
+		name += " as " + r.direct.Name
+	}
+	return name
+}
+
+// feature is what makes a step worth a route of its own. What comes back of an interface or a union is in the next step's parent.
+func (s step) feature() string {
+	if s.field.Type.Elem != nil {
+		return " []"
+	}
+	return " " + s.field.Type.Name()
+}
+
+// String is the route as a reader writes it: "users.edges.node".
+func (r route) String() (text string) {
+	for i, s := range r.steps {
+		if i > 0 {
+			text += "."
+		}
+		text += s.field.Name
+	}
+	if r.direct != nil {
+		text += " as " + r.direct.Name
+	}
+	return text
+}
+
+// maxSteps is more than anybody should have to go: the guard refuses what is deeper than twice as much.
+const maxSteps = 6
+
+// routesOf finds the routes to every object type: of those that begin with the same root field and pass the same kinds of
+// places, the shortest.
+func routesOf(schema *ast.Schema) map[string][]route {
+	f := &finder{schema: schema, found: map[string]map[string]route{}}
+	for _, root := range []struct {
+		operation ast.Operation
+		def       *ast.Definition
+	}{{ast.Query, schema.Query}, {ast.Mutation, schema.Mutation}} {
+		if root.def != nil {
+			f.visit(route{root: root.operation, end: root.def}, []string{root.def.Name})
+		}
+	}
+	routes := map[string][]route{}
+	for name, byKey := range f.found {
+		for _, key := range slices.Sorted(maps.Keys(byKey)) {
+			routes[name] = append(routes[name], byKey[key])
+		}
+	}
+	return routes
+}
+
+type finder struct {
+	schema *ast.Schema
+	found  map[string]map[string]route // by the type's name, by key
+}
+
+// visit keeps r and goes on from its end, to types that it has not passed.
+func (f *finder) visit(r route, passed []string) {
+	f.keep(r)
+	if len(r.steps) == maxSteps {
+		return
+	}
+	for _, field := range r.end.Fields {
+		def := f.schema.Types[field.Type.Name()]
+		if introspection(field.Name) || def == nil {
+			continue
+		}
+		next := route{root: r.root, steps: append(slices.Clone(r.steps), step{r.end, field})}
+		for _, member := range membersOf(f.schema, def) {
+			if slices.Contains(passed, member.Name) {
+				continue
+			}
+			next.end = member
+			f.visit(next, append(slices.Clone(passed), member.Name))
+			if def.Kind == ast.Interface {
+				f.keep(route{root: next.root, steps: next.steps, end: member, direct: def})
+			}
+		}
+	}
+}
+
+func (f *finder) keep(r route) {
+	byKey := f.found[r.end.Name]
+	if byKey == nil {
+		byKey = map[string]route{}
+		f.found[r.end.Name] = byKey
+	}
+	if known, ok := byKey[r.key()]; !ok || len(r.steps) < len(known.steps) {
+		byKey[r.key()] = r
+	}
+}
+
+// membersOf are the object types that a field of this type can answer.
+func membersOf(schema *ast.Schema, def *ast.Definition) []*ast.Definition {
+	if def.IsCompositeType() {
+		return schema.GetPossibleTypes(def)
+	}
+	return nil
+}
+
+func introspection(name string) bool { return len(name) > 1 && name[:2] == "__" }

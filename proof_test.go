@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"fieldgate/graph"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/policytest"
+)
+
+// Every gated field, as everybody who could ask, in every form and along every route: the answer is what the schema's rules
+// say. Fields that are added to the schema are proven without a line here, unless they need arguments that mean something.
+func TestPolicyIsProven(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		policytest.Run(t, proven(boot(t, databaseURL, "LOG_LEVEL", "error"), boot(t, databaseURL, "LOG_LEVEL", "error")))
+	})
+}
+
+// proven is a server as the proof wants it. The other one, of the same database, makes tokens that have expired.
+func proven(b, past *booted) policytest.App {
+	past.clock.advance(-time.Hour)
+	return policytest.App{
+		URL: b.url + "/graphql", Schema: graph.Schema(), Policy: b.policy, Statements: b.store.Queries,
+		Enrol: b.enrol, Disable: b.disable, SetRole: b.setRole,
+		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: func() policytest.Person {
+			p := past.enrol("USER")
+			p.Role, p.Reason = "", "expired"
+			return p
+		}}},
+		Owners: map[string]string{"User": "id"},
+		Fixtures: map[string]func(policytest.Case) policytest.Fixture{
+			"Mutation.register": func(policytest.Case) policytest.Fixture {
+				return policytest.Fixture{Arguments: map[string]any{"input": newcomer()}, Viewer: &policytest.Person{Role: "USER"}}
+			},
+			"Mutation.login": func(c policytest.Case) policytest.Fixture {
+				m := memberOf(c)
+				return m.signsIn("input", map[string]any{"email": m.email, "password": m.password})
+			},
+			"Mutation.refresh": func(c policytest.Case) policytest.Fixture {
+				m := memberOf(c)
+				return m.signsIn("refreshToken", m.refresh)
+			},
+			"Mutation.changePassword": func(c policytest.Case) policytest.Fixture {
+				return policytest.Fixture{Arguments: map[string]any{"input": map[string]any{
+					"currentPassword": memberOf(c).password, "newPassword": goodPassword + "!",
+				}}}
+			},
+			"Mutation.revokeSession": func(c policytest.Case) policytest.Fixture {
+				return policytest.Fixture{Arguments: map[string]any{"id": memberOf(c).session}, Viewer: nobodyAnyMore}
+			},
+			"Mutation.logoutEverywhere": func(policytest.Case) policytest.Fixture { return policytest.Fixture{Viewer: nobodyAnyMore} },
+		},
+	}
+}
+
+// nobodyAnyMore asks the rest of an operation in which somebody signed out.
+var nobodyAnyMore = &policytest.Person{Reason: "revoked"}
+
+// member is what the fixtures remember of a person.
+type member struct {
+	*device
+	role string // what the account has now, whoever the token says it is
+}
+
+// memberOf is who asks, and if nobody does, the person whom it is about.
+func memberOf(c policytest.Case) *member {
+	if m, ok := c.Asker.Data.(*member); ok {
+		return m
+	}
+	return c.Subject.Data.(*member)
+}
+
+// signsIn is a field that makes the rest of the operation the member's.
+func (m *member) signsIn(argument string, value any) policytest.Fixture {
+	return policytest.Fixture{Arguments: map[string]any{argument: value}, Viewer: &policytest.Person{ID: m.id, Role: m.role}}
+}
+
+// newcomer is somebody who has no account yet.
+func newcomer() map[string]any {
+	return map[string]any{
+		"name": "Somebody", "email": fmt.Sprintf("person%d@example.com", people.Add(1)), "password": goodPassword, "delivery": "BODY",
+	}
+}
+
+// enrol makes a person whose token says the role that they have.
+func (b *booted) enrol(role string) policytest.Person {
+	b.t.Helper()
+	m := &member{role: role}
+	if role == "USER" {
+		m.device = b.newcomer()
+	} else {
+		m.device = b.newDevice(b.newPerson(role), false)
+	}
+	return policytest.Person{ID: m.id, Role: role, Token: m.token, Data: m}
+}
+
+// newcomer registers somebody, and keeps all that they get.
+func (b *booted) newcomer() *device {
+	b.t.Helper()
+	input := newcomer()
+	got := b.ask(nil, `mutation($input: RegisterInput!) { register(input: $input) { accessToken refreshToken user { id } session { id } } }`,
+		"input", input).must()
+	return &device{
+		person: &person{
+			id: got.text("register.user.id"), email: input["email"].(string), password: goodPassword, token: got.text("register.accessToken"),
+		},
+		session: got.text("register.session.id"), refresh: got.text("register.refreshToken"),
+	}
+}
+
+func (b *booted) disable(p policytest.Person) {
+	b.t.Helper()
+	if _, err := b.accounts.Disable(b.t.Context(), p.ID); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *booted) setRole(p policytest.Person, role string) {
+	b.t.Helper()
+	if _, err := b.accounts.As(nil).SetRole(b.t.Context(), p.ID, role); err != nil {
+		b.t.Fatal(err)
+	}
+	p.Data.(*member).role = role
+}
