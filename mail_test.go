@@ -250,6 +250,47 @@ func TestOwnerTakesTheAddressBack(t *testing.T) {
 	})
 }
 
+// A mail that still waits for the thief's address, while the owner takes theirs back, brings no link to undo that.
+func TestMailsThatWaitDoNotGiveTheAddressToTheThiefAgain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		for _, row := range []struct {
+			name  string
+			thief func(b *booted, p *person, has, hasToo string)
+		}{
+			{"another change was asked for", func(b *booted, p *person, has, hasToo string) {
+				b.ask(p, requestChange, "e", hasToo, "p", p.password).must()
+			}},
+			{"another change was made", func(b *booted, p *person, has, hasToo string) {
+				b.ask(nil, verifyEmail, "t", b.changeToken(p, hasToo)).must()
+			}},
+			{"another change was undone", func(b *booted, p *person, has, hasToo string) {
+				b.changeToken(p, hasToo)
+				b.ask(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).must()
+			}},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				b := boot(t, databaseURL)
+				p := b.newPerson("USER")
+				has, hasToo := newAddress(), newAddress()
+				b.ask(nil, verifyEmail, "t", b.changeToken(p, has)).must()
+				undo := b.tokenOf(p.email, "/undo-email-change")
+				row.thief(b, p, has, hasToo)
+				before := len(b.inbox.Messages())
+				b.ask(nil, verifyEmail, "t", undo).must()
+				b.deliver()
+				got := b.inbox.Messages()
+				for _, m := range got[:len(got)-before] {
+					if m.To != p.email {
+						t.Errorf("%q goes to the thief", m.Subject)
+					}
+				}
+				b.ask(nil, resetPassword, "t", b.tokenOf(p.email, "/reset-password"), "p", anotherGood).must()
+			})
+		}
+	})
+}
+
 // That an address has an account is told to the address alone.
 func TestChangeToATakenAddress(t *testing.T) {
 	t.Parallel()
