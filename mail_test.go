@@ -291,6 +291,26 @@ func TestMailsThatWaitDoNotGiveTheAddressToTheThiefAgain(t *testing.T) {
 	})
 }
 
+// A password that is not the account's any more when a change of address is written down is none, although it was
+// when it was looked at.
+func TestChangeOfAddressIsNotAskedForWithAPasswordThatIsJustReplaced(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, "BCRYPT_COST", "10") // so that a look takes its time
+		for range 10 {
+			p, to := b.newPerson("USER"), newAddress()
+			token := b.resetToken(p)
+			asked := make(chan *answer)
+			go func() { asked <- b.ask(p, requestChange, "e", to, "p", p.password) }()
+			b.ask(nil, resetPassword, "t", token, "p", anotherGood).must()
+			<-asked
+			if got := b.mails(to); len(got) != 0 {
+				t.Fatalf("%q was sent after the reset", got[0].Subject)
+			}
+		}
+	})
+}
+
 // That an address has an account is told to the address alone.
 func TestChangeToATakenAddress(t *testing.T) {
 	t.Parallel()

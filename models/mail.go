@@ -36,13 +36,19 @@ func (s *Store) CreateMails(ctx context.Context, mails []*Mail) error {
 	})
 }
 
-// RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one.
-func (s *Store) RequestEmailChange(ctx context.Context, userID, slot string, mails []*Mail) error {
+// RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one. It returns
+// ErrNotFound if the password was changed, or all sessions were ended, since the user was read: whoever did that would
+// not see the change that they had to stop.
+func (s *Store) RequestEmailChange(ctx context.Context, u *User, slot string, mails []*Mail) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.endMails(ctx, userID); err != nil {
+		same := "id = ? AND password_hash = ? AND session_epoch = ?"
+		if err := tx.updateUser(ctx, map[string]any{}, same, u.ID, u.PasswordHash, u.SessionEpoch); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", userID, slot); err != nil {
+		if err := tx.endMails(ctx, u.ID); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", u.ID, slot); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, mails)

@@ -22,7 +22,8 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 
 // RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
 // stops it. That the new one is another account's is told to that address only. It returns *InputError,
-// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone.
+// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone, or its
+// password was changed meanwhile.
 func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, password string) error {
 	var check inputCheck
 	key, wrong := EmailKey(newEmail)
@@ -43,9 +44,9 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
 	told.NewEmail = &newEmail
 	mails := s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
-	return s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
-		return tx.RequestEmailChange(ctx, user.ID, purposeChange, mails)
-	})
+	return gone(s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
+		return tx.RequestEmailChange(ctx, user, purposeChange, mails)
+	}))
 }
 
 // VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
