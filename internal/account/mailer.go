@@ -36,7 +36,7 @@ const (
 	mailBatch = 20
 )
 
-// mailRate is how many mails a person gets that others can cause.
+// mailRate is how many mails for one purpose a person gets that others can cause.
 var mailRate = limit.Rate{Count: 10, Window: time.Hour}
 
 // MailerConfig is what a Mailer is made of. Every field but Lease is needed.
@@ -342,7 +342,10 @@ func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, e
 	if m.LimitsOff || row.Attempts > 1 {
 		return false, nil
 	}
-	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", row.EmailKey), Rate: mailRate}})
+	// By what the link is for: of those for the same thing the newest is good, so that who was sent ten lacks none. Were
+	// all counted together, notices would keep somebody from the link to a new password.
+	purpose := links[l.kind].purpose
+	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", purpose, row.EmailKey), Rate: mailRate}})
 	if reached := (*models.LimitReached)(nil); errors.As(err, &reached) {
 		m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
 		return true, nil
