@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/mail"
 	"fieldgate/internal/mailtest"
 	"fieldgate/models"
 )
@@ -293,4 +295,34 @@ func fillWithPeople(t *testing.T, databaseURL string, n int) (emails []string) {
 		t.Fatal(err)
 	}
 	return emails
+}
+
+// late is a way to a mail server on which something happens before there is a connection.
+type late struct {
+	mail.Transport
+	meanwhile func()
+}
+
+func (l late) Connect(ctx context.Context) (mail.Conn, error) {
+	l.meanwhile()
+	return l.Transport.Connect(ctx)
+}
+
+// A server that needs longer for a connection than nobody else may try does not send what another one has sent.
+func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p := b.newPerson("USER")
+		b.deliver()
+		b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
+		slow := b.mailer.MailerConfig
+		slow.Transport = late{b.inbox, func() { b.clock.advance(time.Minute); b.deliver() }}
+		if _, err := account.NewMailer(slow).Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.mails(p.email); len(got) != 2 { // the link to verify, and the notice
+			t.Errorf("%d mails: %v", len(got), got)
+		}
+	})
 }

@@ -295,9 +295,14 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	if row.NewEmail != nil {
 		data.NewEmail = *row.NewEmail
 	}
-	if to, ok := links[l.kind]; ok {
+	until := m.Store.Now().Add(m.Lease) // anew: the connection may have taken longer than the lease
+	if to, ok := links[l.kind]; !ok {
+		if err := m.Store.HoldMail(ctx, row, until); err != nil {
+			return nil, err
+		}
+	} else {
 		token := randomToken()
-		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), m.Store.Now().Add(m.Lease)); err != nil {
+		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
 			return nil, err
 		}
 		data.Link = m.AppURL.JoinPath(to.path).String() + "?token=" + token
