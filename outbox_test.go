@@ -326,3 +326,32 @@ func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
 		}
 	})
 }
+
+// hopeless is a way to a mail server that breaks down in the middle of every message, after something has happened.
+type hopeless struct{ meanwhile func() }
+
+func (h hopeless) Connect(context.Context) (mail.Conn, error) { return h, nil }
+func (h hopeless) Close() error                               { return nil }
+func (h hopeless) Send(context.Context, *mail.Message) error {
+	h.meanwhile()
+	return errors.New("the connection broke down")
+}
+
+// Whoever leaves while a mail to them is being sent is in nobody's way.
+func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p, _ := b.newPerson("USER"), b.newPerson("USER")
+		tries := 0
+		broken := b.mailer.MailerConfig
+		broken.Transport = hopeless{func() {
+			if tries++; tries == 1 {
+				b.ask(p, deleteAccount, "p", p.password).must()
+			}
+		}}
+		if _, err := account.NewMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
+			t.Errorf("%d mails were tried, want 2: %v", tries, err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -85,9 +86,14 @@ func (s *Store) HoldMail(ctx context.Context, m *Mail, until time.Time) error {
 	return s.updateMail(ctx, map[string]any{"due_at": until}, "id = ? AND claim = ?", m.ID, m.Claim)
 }
 
-// ReleaseMail lets anybody try again at due. attempts is how many there were.
+// ReleaseMail lets anybody try again at due. attempts is how many there were. A mail that is not the caller's any more,
+// or was deleted meanwhile, stays as it is.
 func (s *Store) ReleaseMail(ctx context.Context, m *Mail, due time.Time, attempts int64) error {
-	return s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+	err := s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // FinishMail deletes a mail that was sent, or will never be.
