@@ -355,3 +355,22 @@ func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// A link for an account that has another address by now, for which it is not good, goes to nobody.
+func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p, to := b.newPerson("USER"), newAddress()
+		token := b.changeToken(p, to)
+		if _, err := b.accounts.RequestPasswordResetOf(t.Context(), p.email); err != nil {
+			t.Fatal(err)
+		}
+		b.ask(nil, verifyEmail, "t", token).must()
+		for _, m := range b.mails(to) {
+			if strings.Contains(m.Link, "/reset-password") {
+				t.Errorf("%q", m.Subject)
+			}
+		}
+	})
+}

@@ -271,7 +271,10 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 		if user.EmailVerified() || user.EmailKey != row.EmailKey {
 			return nil, nil
 		}
-	case mail.ResetPassword, mail.AlreadyRegistered:
+	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored:
+		if user.EmailKey != row.EmailKey { // the link would be good for nothing, and end one that is good
+			return nil, nil
+		}
 		l.to = user.Email // as it is stored, and not as somebody else has typed it
 	case mail.ConfirmEmail:
 		owner, err := m.Store.UserByEmailKey(ctx, row.EmailKey)
