@@ -360,18 +360,23 @@ func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 		if a.mailer == nil {
 			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
 		}
-		user, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
+		link, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
 		if errors.Is(err, models.ErrNotFound) {
 			return fmt.Errorf("nobody has the address %q. Hint: fieldgate user list", args[0])
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := a.mailer.Deliver(ctx); err != nil {
-			fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", user.Email, err)
-			return nil
+		to := link.Email
+		sent, err := a.mailer.Send(ctx, link)
+		switch {
+		case err != nil:
+			fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", to, err)
+		case sent:
+			fmt.Fprintf(c.stdout, "a link was mailed to %s\n", to)
+		default:
+			fmt.Fprintf(c.stdout, "a link was not mailed yet to %s: the log says why, or a server is just sending it\n", to)
 		}
-		fmt.Fprintf(c.stdout, "a link was mailed to %s\n", user.Email)
 		return nil
 	})
 }

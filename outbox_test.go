@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -371,6 +372,50 @@ func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
 			if strings.Contains(m.Link, "/reset-password") {
 				t.Errorf("%q", m.Subject)
 			}
+		}
+	})
+}
+
+func TestResetPasswordCommand(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+		b := bootWithMail(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		p, shut := b.newPerson("USER"), b.newPerson("USER")
+		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver()
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
+		b.newPerson("USER") // whose mail waits, and is not this command's business
+		for _, row := range []struct {
+			name, email    string
+			mode           mailtest.Mode
+			status, mails  int
+			stdout, stderr string
+		}{
+			{"to nobody", "nobody@example.com", mailtest.Accept, 1, 0, "", "nobody has the address"},
+			{"to a shut account", shut.email, mailtest.Accept, 1, 0, "", "enable it first"},
+			{"refused for good", p.email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
+			{"refused for now", p.email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
+			{"without an answer", p.email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
+			{"taken", p.email, mailtest.Accept, 0, 1, "a link was mailed to " + p.email, ""},
+		} {
+			server.SetMode(row.mode)
+			before := len(server.Messages())
+			status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", row.email)
+			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) || len(server.Messages())-before != row.mails {
+				t.Errorf("%s: status %d, %d mails\n%s%s", row.name, status, len(server.Messages())-before, stdout, stderr)
+			}
+		}
+		// However many links others have had sent: this one was asked for by whoever runs the server.
+		for i := range 12 {
+			b.askWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.email).must()
+		}
+		b.deliver()
+		before := len(server.Messages())
+		if _, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); len(server.Messages()) != before+1 {
+			t.Errorf("%s%s", stdout, stderr)
 		}
 	})
 }

@@ -121,6 +121,15 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 	}
 }
 
+// Send sends one mail that has just been written, as Deliver does. It reports whether the mail server has taken it; if
+// not, and there is no error, the log says why, or somebody else is sending it.
+func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
+	round := &mailRound{Mailer: m}
+	defer func() { round.hangUp() }()
+	err = round.try(context.WithoutCancel(ctx), row)
+	return round.sent > 0, err
+}
+
 // mailRound is one run over the outbox, with one connection for all mails.
 type mailRound struct {
 	*Mailer
@@ -340,12 +349,16 @@ func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 	return t
 }
 
-// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so is a mail
-// that was counted before.
+// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so are a mail
+// that was counted before, and a link that the command line has asked for.
 func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
 	switch l.kind {
 	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged:
 		return false, nil
+	case mail.ResetPassword:
+		if row.UserID != nil { // whoever runs the server has asked for it
+			return false, nil
+		}
 	}
 	if m.LimitsOff || row.Attempts > 1 {
 		return false, nil

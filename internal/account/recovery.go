@@ -107,9 +107,9 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) error 
 	return s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
 }
 
-// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells who that is: it returns
-// models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
-func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.User, error) {
+// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
+// returns models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
+func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.Mail, error) {
 	user, err := s.userByEmail(ctx, email)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,8 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 	if user.DisabledAt != nil {
 		return nil, invalid("email", "is a disabled account's; enable it first")
 	}
-	return user, s.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.ResetPassword, user)))
+	link := s.mailTo(ctx, mail.ResetPassword, user)
+	return link, s.Store.CreateMails(ctx, s.sent(link))
 }
 
 // ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
