@@ -419,3 +419,25 @@ func TestResetPasswordCommand(t *testing.T) {
 		}
 	})
 }
+
+// A server that is told to stop does not wait for a mail server that says nothing: nothing was sent yet.
+func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.Silent})
+		b := bootWithMail(t, databaseURL, server)
+		b.newPerson("USER")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stopped := b.mailUntil(ctx)
+		server.WaitSilent(t, 1)
+		cancel()
+		select {
+		case <-stopped:
+		case <-time.After(drainTime):
+			t.Error("still waiting")
+		}
+		server.Stop()
+		<-stopped
+	})
+}

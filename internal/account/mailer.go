@@ -113,8 +113,7 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 			if ctx.Err() != nil {
 				return round.sent, ctx.Err()
 			}
-			// One that was begun is ended, also when the server is told to stop.
-			if err := round.try(context.WithoutCancel(ctx), row); err != nil {
+			if err := round.try(ctx, row); err != nil {
 				return round.sent, err
 			}
 		}
@@ -126,7 +125,7 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
 	round := &mailRound{Mailer: m}
 	defer func() { round.hangUp() }()
-	err = round.try(context.WithoutCancel(ctx), row)
+	err = round.try(ctx, row)
 	return round.sent > 0, err
 }
 
@@ -144,8 +143,10 @@ func (r *mailRound) hangUp() {
 	}
 }
 
-// try sends one mail, if nobody else does.
-func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
+// try sends one mail, if nobody else does. One that was begun is ended, also when the server is told to stop; for a
+// connection nobody waits then.
+func (r *mailRound) try(stop context.Context, row *models.Mail) error {
+	ctx := context.WithoutCancel(stop)
 	err := r.Store.ClaimMail(ctx, row, newID(), r.until())
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
@@ -159,7 +160,7 @@ func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
 	}
 	letter, err := r.decide(ctx, row)
 	if err == nil && letter != nil && r.conn == nil {
-		if r.conn, err = r.Transport.Connect(ctx); err != nil {
+		if r.conn, err = r.Transport.Connect(stop); err != nil {
 			r.conn = nil
 			return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
 		}
