@@ -441,3 +441,29 @@ func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
 		<-stopped
 	})
 }
+
+// refusing is a way to a mail server that says for whom it takes no mail.
+type refusing struct{ said string }
+
+func (r refusing) Connect(context.Context) (mail.Conn, error) { return r, nil }
+func (r refusing) Close() error                               { return nil }
+func (r refusing) Send(context.Context, *mail.Message) error {
+	return &mail.Refused{Permanent: true, Reason: r.said}
+}
+
+// A mail server repeats an address as it was told it, with the domain as DNS has it, or in letters of its own choice.
+func TestLogDoesNotRepeatAnAddressAsTheMailServerWritesIt(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		b.ask(nil, registerAs, "e", "Jo@bücher.example").must()
+		rude := b.mailer.MailerConfig
+		rude.Transport = refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
+		if _, err := account.NewMailer(rude).Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if log := strings.ToLower(b.log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
+			t.Error("the log has the address, or not the answer: " + log)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -240,9 +241,12 @@ func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row
 	m.Log.LogAttrs(ctx, level, message, attrs...)
 }
 
-// withoutAddress is what the server said, which likes to repeat whom the mail was for.
+// withoutAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
+// domain that the key has, or in capitals.
 func withoutAddress(err error, row *models.Mail) slog.Attr {
-	return slog.String("error", strings.ReplaceAll(err.Error(), row.Email, "…"))
+	said := strings.ReplaceAll(err.Error(), row.Email, "…")
+	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey)) // a key is UTF-8, so this compiles
+	return slog.String("error", key.ReplaceAllLiteralString(said, "…"))
 }
 
 // link is where a kind of mail leads, and what the link is good for.
