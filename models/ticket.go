@@ -150,7 +150,7 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice
 
 // RestoreEmail uses a ticket to give the user its address back, whatever the address is now. Who changed it had a
 // session and the password, so all sessions end, and with an empty hash no password is right; so do all tickets
-// and mails by which it could be changed again. It returns ErrNotFound if the ticket was used.
+// by which it could be changed again, and the mails that would bring one. It returns ErrNotFound if the ticket was used.
 func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
 	values["password_hash"] = ""
@@ -166,6 +166,11 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 				return err
 			},
 			func() error { return tx.endMails(ctx, t.UserID) },
+			func() error {
+				// Nor is anything that waits told to an address that the account has had since: it might bring a ticket too.
+				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? AND id > ? AND email_key <> ?", t.UserID, t.ID, t.EmailKey)
+				return err
+			},
 			func() error { return tx.CreateMails(ctx, notice) },
 		)
 	})

@@ -57,7 +57,7 @@ var calls = map[string]func(context.Context, *Store) error{
 	"DeleteUser":   func(ctx context.Context, s *Store) error { return s.DeleteUser(ctx, newUser("1"), moment) },
 	"CreateMails":  func(ctx context.Context, s *Store) error { return s.CreateMails(ctx, []*Mail{{ID: "1"}}) },
 	"RequestEmailChange": func(ctx context.Context, s *Store) error {
-		return s.RequestEmailChange(ctx, "1", "change", []*Mail{{ID: "1"}})
+		return s.RequestEmailChange(ctx, &User{ID: "1"}, "change", []*Mail{{ID: "1"}})
 	},
 	"CreateAudit": func(ctx context.Context, s *Store) error { return s.CreateAudit(ctx, &AuditEntry{ID: "1"}) },
 	"AuditLog":    func(ctx context.Context, s *Store) error { return second(s.AuditLog(ctx, AuditFilter{})) },
