@@ -422,6 +422,14 @@ func TestResetPasswordCommand(t *testing.T) {
 		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 1 || !strings.Contains(stderr, "SMTP_URL") {
 			t.Errorf("without a mail server: status %d, %s", status, stderr)
 		}
+		delete(env, "ENV")
+		before = len(server.Messages())
+		if status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
+			t.Errorf("in development: status %d, %s%s", status, stdout, stderr)
+		}
+		if b.deliver(); len(server.Messages()) != before+1 {
+			t.Error("no server would show the link")
+		}
 	})
 }
 
