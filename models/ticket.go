@@ -203,8 +203,9 @@ func (s *Store) Reserved(ctx context.Context, key, userID string, now time.Time)
 }
 
 // DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent, and from
-// where they did what the audit log says. It returns ErrNotFound if the password was changed meanwhile, or nobody has the id.
-func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
+// where they did what the audit log says. known are the rows of limits that say from where they signed in. It returns
+// ErrNotFound if the password was changed meanwhile, or nobody has the id.
+func (s *Store) DeleteUser(ctx context.Context, u *User, known [][]byte, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
 		if err == nil && deleted == 0 {
@@ -221,6 +222,14 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 				return err
 			},
 			func() error { return tx.forgetWhere(ctx, u.ID) },
+			func() error {
+				for _, id := range known { // each by itself: asked for several, MariaDB may lock all of the table
+					if _, err := tx.deleteWhere(ctx, &Limit{}, "id = ?", id); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
 		)
 	})
 }
