@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -114,7 +115,7 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 			if ctx.Err() != nil {
 				return round.sent, ctx.Err()
 			}
-			if err := round.try(ctx, row); err != nil {
+			if err := round.guarded(ctx, row); err != nil {
 				return round.sent, err
 			}
 		}
@@ -126,7 +127,7 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
 	round := &mailRound{Mailer: m}
 	defer func() { round.hangUp() }()
-	err = round.try(ctx, row)
+	err = round.guarded(ctx, row)
 	return round.sent > 0, err
 }
 
@@ -180,6 +181,18 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 		return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 	}
 	return r.judge(ctx, row, r.send(ctx, row, message))
+}
+
+// guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
+// end the process, with everybody's requests.
+func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.hangUp()
+			r.tell(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	return r.try(stop, row)
 }
 
 // send keeps the claim for as long as the server takes.

@@ -118,7 +118,9 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 		return nil, invalid("email", "is a disabled account's; enable it first")
 	}
 	link := s.mailTo(ctx, mail.ResetPassword, user)
-	return link, s.Store.CreateMails(ctx, s.sent(link))
+	return link, s.do(ctx, &event{name: EventPasswordResetSent, user: user.ID}, func(tx *models.Store) error {
+		return tx.CreateMails(ctx, s.sent(link))
+	})
 }
 
 // ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
