@@ -104,7 +104,12 @@ func (c console) command() *cli.Command {
 		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
 		Action:      c.serve,
 		Commands: []*cli.Command{
-			{Name: "serve", Usage: "run the server (what happens without a command)", Description: "   PORT=8081 fieldgate serve", Action: c.serve},
+			{
+				Name: "serve", Usage: "run the server (what happens without a command)",
+				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
+				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "with a USER, a STAFF and an ADMIN whom anybody can be: in development, on a database of its own"}},
+				Action:      c.serve,
+			},
 			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate", Action: c.migrate, Commands: []*cli.Command{
 				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Action: c.migrate},
 				{
@@ -209,7 +214,17 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
+	adjust := c.adjust
+	c.adjust = func(s *settings) {
+		s.demo = cmd.Bool("demo")
+		if adjust != nil {
+			adjust(s)
+		}
+	}
 	return c.withApp(ctx, func(a *app) error {
+		if err := a.checkDemo(ctx); err != nil {
+			return err
+		}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081", a.Addr)
@@ -220,6 +235,9 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
 		if a.Playground {
 			a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
+			if !a.page.Built() {
+				a.log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+			}
 		}
 		switch {
 		case a.mailer == nil:
