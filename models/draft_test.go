@@ -15,11 +15,11 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-var draft = flag.Bool("draft", false, "TestDraft writes a migration for each row type that has no table")
+var draft = flag.Bool("draft", false, "TestWriteDrafts writes a migration for each row type that has no table")
 
 // With -draft it writes the migrations of new tables, to be read and corrected by whoever adds the row type: it knows no
 // length that stands not in a tag, as in `gorm:"size:1000"`, and takes no text for ASCII but ids.
-func TestDraft(t *testing.T) {
+func TestWriteDrafts(t *testing.T) {
 	if !*draft {
 		t.Skip("writes the migrations of row types that have no table, with -draft")
 	}

@@ -47,7 +47,7 @@ func TestMigratedTablesAgreeWithTheRows(t *testing.T) {
 		for _, table := range tables {
 			name, want := table.name(t), table.columns(t)
 			if got[name] == nil {
-				t.Errorf("no migration makes the table %s. This drafts one: go test ./models -run TestDraft -draft -v", name)
+				t.Errorf("no migration makes the table %s. This drafts one: go test ./models -run TestWriteDrafts -draft -v", name)
 			} else if !maps.Equal(got[name], want) {
 				t.Errorf("table %s\nhas  %v\nwant %v", name, got[name], want)
 			}
