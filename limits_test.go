@@ -448,7 +448,7 @@ func TestLimitsOff(t *testing.T) {
 }
 
 // What a sign-in costs with its limits: one query that reads them, one each that counts, one each that gives back,
-// and one that remembers the address; the first time also one that makes the rows.
+// one that remembers the address, and one that writes down what happened; the first time also one that makes the rows.
 func TestQueriesOfALimitedLogin(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -459,11 +459,11 @@ func TestQueriesOfALimitedLogin(t *testing.T) {
 			name, email, password string
 			want                  uint64
 		}{
-			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 3 + 1},
-			{"wrong again", p.email, wrongPassword, 1 + 3 + 1},
-			{"right", p.email, p.password, 1 + 3 + 3 + 1 + 2},
-			{"right where it is known", p.email, p.password, 1 + 2 + 2 + 1 + 2},
-			{"wrong where it is known", known.email, wrongPassword, 1 + 1 + 2 + 1},
+			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 3 + 1 + 1},
+			{"wrong again", p.email, wrongPassword, 1 + 3 + 1 + 1},
+			{"right", p.email, p.password, 1 + 3 + 3 + 1 + 2 + 1},
+			{"right where it is known", p.email, p.password, 1 + 2 + 2 + 1 + 2 + 1},
+			{"wrong where it is known", known.email, wrongPassword, 1 + 1 + 2 + 1 + 1},
 		} {
 			before := b.store.Queries()
 			b.login(home, row.email, row.password)

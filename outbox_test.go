@@ -225,7 +225,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		n := 100
-		if !testing.Short() && dbtest.RequireAll() {
+		if dbtest.Thorough() {
 			n = 1000
 		}
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
