@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -49,24 +48,26 @@ func TestExtend(t *testing.T) {
 	t.Logf("%d lines written", r.lines)
 }
 
-// block is a fenced block of a page, with what the comment in front of it says of its place.
+// block is a fenced block of a page, with what the comment in front of it says of its place; or that comment alone.
 type block struct {
-	line     int
-	place    string
-	language string
-	text     string
+	line                  int
+	place, language, text string
 }
 
-var fenced = regexp.MustCompile("(?m)^(?:<!-- (.*) -->\n)?```(\\w+)\n((?s:.*?))^```$")
+var blockForm = regexp.MustCompile("(?m)^(?:<!-- (.*) -->\n)?(?:```(\\w+)\n((?s:.*?))^```$)?")
 
 func blocksOf(t *testing.T, page string) (blocks []block) {
 	t.Helper()
-	for _, at := range fenced.FindAllStringSubmatchIndex(page, -1) {
+	fences := 0
+	for _, at := range blockForm.FindAllStringSubmatchIndex(page, -1) {
 		part := func(i int) string { return page[max(0, at[i]):max(0, at[i+1])] }
-		blocks = append(blocks, block{1 + strings.Count(page[:at[0]], "\n"), part(2), part(4), part(6)})
+		if b := (block{1 + strings.Count(page[:at[0]], "\n"), part(2), part(4), part(6)}); b.place+b.language != "" {
+			blocks = append(blocks, b)
+			fences += min(len(b.language), 1)
+		}
 	}
-	if fences := strings.Count(page, "\n```"); fences != 2*len(blocks) {
-		t.Fatalf("%d fences make %d blocks: each begins with its language", fences, len(blocks))
+	if n := strings.Count(page, "\n```"); n != 2*fences || fences == 0 {
+		t.Fatalf("%d fences make %d blocks: each begins with its language", n, fences)
 	}
 	return blocks
 }
@@ -168,7 +169,7 @@ func (r *reader) insert(file, how, anchor, text string) {
 			after.WriteString(line + text)
 		case "before":
 			after.WriteString(text + line)
-		case "instead of":
+		case "instead of", "without":
 			after.WriteString(text)
 		default:
 			r.t.Fatalf("%q is no place", how)
@@ -197,7 +198,7 @@ func (r *reader) run(command string) (output string) {
 	r.t.Helper()
 	cmd := exec.CommandContext(r.t.Context(), "sh", "-ec", command)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "ENV=development", "DATABASE_URL="+defaultDatabase)
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "no tests to run") {
 		r.t.Fatalf("%s: %v\n%s", command, err, out)
@@ -205,11 +206,14 @@ func (r *reader) run(command string) (output string) {
 	return string(out)
 }
 
-// start runs the server as go run . does. No variable of the environment changes what it does but those that startServer sets.
+// defaultDatabase is the one that the reader has, whatever database the environment of the tests names.
+const defaultDatabase = "sqlite://fieldgate.db"
+
+// start runs the server as go run . does.
 func (r *reader) start() {
 	r.t.Helper()
 	r.run("go build .")
-	r.server, _ = startServer(r.t, &exec.Cmd{Path: filepath.Join(r.dir, "fieldgate"), Dir: r.dir, Env: []string{"HOME=" + r.dir}})
+	r.server, _ = startServer(r.t, &exec.Cmd{Path: filepath.Join(r.dir, "fieldgate"), Dir: r.dir, Env: []string{"DATABASE_URL=" + defaultDatabase}})
 }
 
 // ask is a command of curl, and lines like: NAME=…   # the answer's data.path.
@@ -242,6 +246,6 @@ func (r *reader) compare(text string) {
 		r.t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(r.answer.body), &got); err != nil || !reflect.DeepEqual(got, want) {
-		r.t.Error(fmt.Sprintf("the answer is\n%s\nand the page says\n%s", r.answer.body, text))
+		r.t.Errorf("the answer is\n%s\nand the page says\n%s", r.answer.body, text)
 	}
 }
