@@ -11,6 +11,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"fieldgate/graph"
 	"fieldgate/internal/dbtest"
@@ -205,7 +206,7 @@ func TestExamplesOfThePlayground(t *testing.T) {
 			t.Errorf("two examples are %q", e.title)
 		}
 		titles[e.title] = true
-		document, errs := gqlparser.LoadQuery(schema, e.query)
+		document, errs := gqlparser.LoadQueryWithRules(schema, e.query, rules.NewDefaultRules())
 		if errs != nil {
 			t.Errorf("%s: %v", e.title, errs)
 			continue

@@ -45,8 +45,15 @@ func startProcess(t testing.TB, databaseURL string, env ...string) (b *booted, p
 	}
 	cmd := exec.Command(exe)
 	cmd.Dir = t.TempDir() // where there is no .env
-	cmd.Env = append(os.Environ(), asServer+"=1", "ADDR=127.0.0.1:0", "LOG_FORMAT=json", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
+	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
 	cmd.Env = append(cmd.Env, env...) // of a variable that is there twice, the last counts
+	return startServer(t, cmd)
+}
+
+// startServer starts a command that serves, on a free port, and kills it after the test.
+func startServer(t testing.TB, cmd *exec.Cmd) (b *booted, p *os.Process) {
+	t.Helper()
+	cmd.Env = append(cmd.Env, "ADDR=127.0.0.1:0", "LOG_FORMAT=json")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

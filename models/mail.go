@@ -32,9 +32,7 @@ func (s *Store) CreateMails(ctx context.Context, mails []*Mail) error {
 	if len(mails) == 0 {
 		return nil
 	}
-	return s.Transaction(ctx, func(tx *Store) error {
-		return tx.translate(ctx, tx.conn(ctx).Create(mails).Error)
-	})
+	return s.insert(ctx, mails)
 }
 
 // RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one. It returns

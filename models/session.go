@@ -58,9 +58,7 @@ func (s *Session) Ended(now time.Time) bool {
 
 // CreateSession inserts the session as it is.
 func (s *Store) CreateSession(ctx context.Context, session *Session) error {
-	return s.Transaction(ctx, func(tx *Store) error {
-		return tx.translate(ctx, tx.conn(ctx).Omit("User").Create(session).Error)
-	})
+	return s.insert(ctx, session)
 }
 
 // SessionWithUser returns a session joined with its user, in one query. It returns ErrNotFound if the

@@ -22,6 +22,7 @@ import (
 	"unicode"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // What a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
@@ -206,6 +207,13 @@ func pause(ctx context.Context, d time.Duration) error {
 // conn is the database for one call. Each caller passes through here, so that no query runs without the
 // request's context.
 func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+
+// insert adds a row, or several, as they are; what they point to is there already.
+func (s *Store) insert(ctx context.Context, rows any) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		return tx.translate(ctx, tx.conn(ctx).Omit(clause.Associations).Create(rows).Error)
+	})
+}
 
 // ascii reports whether text can stand in a column of ASCII: an id, a role, a hash. What cannot is not asked
 // for, because MariaDB has an error for that question and not the answer that no row is equal to it.

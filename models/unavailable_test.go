@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -18,71 +19,55 @@ import (
 	"fieldgate/internal/limit"
 )
 
-// calls is every method that asks the database.
-var calls = map[string]func(context.Context, *Store) error{
-	"Ping":                 func(ctx context.Context, s *Store) error { return s.Ping(ctx) },
-	"Migrate":              func(ctx context.Context, s *Store) error { return second(s.Migrate(ctx)) },
-	"Migrations":           func(ctx context.Context, s *Store) error { return second(s.Migrations(ctx)) },
-	"CreateUser":           func(ctx context.Context, s *Store) error { return s.CreateUser(ctx, newUser(newID())) },
-	"UserByID":             func(ctx context.Context, s *Store) error { return second(s.UserByID(ctx, "1")) },
-	"UserByEmailKey":       func(ctx context.Context, s *Store) error { return second(s.UserByEmailKey(ctx, "1")) },
-	"SetName":              func(ctx context.Context, s *Store) error { return s.SetName(ctx, "1", "a", "a") },
-	"SetRole":              func(ctx context.Context, s *Store) error { return s.SetRole(ctx, "1", "USER") },
-	"ReplacePasswordHash":  func(ctx context.Context, s *Store) error { return s.ReplacePasswordHash(ctx, "1", "a", "b") },
-	"Users":                func(ctx context.Context, s *Store) error { return second(s.Users(ctx, UserFilter{Limit: 1})) },
-	"CreateSession":        func(ctx context.Context, s *Store) error { return s.CreateSession(ctx, newSession(newUser("1"))) },
-	"SessionWithUser":      func(ctx context.Context, s *Store) error { return second(s.SessionWithUser(ctx, "1")) },
-	"SessionByRefreshHash": func(ctx context.Context, s *Store) error { return second(s.SessionByRefreshHash(ctx, []byte("1"))) },
-	"SessionByParentHash":  func(ctx context.Context, s *Store) error { return second(s.SessionByParentHash(ctx, []byte("1"))) },
-	"SessionBySpentHash":   func(ctx context.Context, s *Store) error { return second(s.SessionBySpentHash(ctx, []byte("1"))) },
-	"Rotate": func(ctx context.Context, s *Store) error {
-		return s.Rotate(ctx, newSession(newUser("1")), Rotation{RefreshHash: []byte("1"), At: s.Now(), ExpiresAt: s.Now()})
-	},
-	"Sessions":    func(ctx context.Context, s *Store) error { return second(s.Sessions(ctx, newUser("1"), s.Now())) },
-	"EndSession":  func(ctx context.Context, s *Store) error { return s.EndSession(ctx, "1", "1") },
-	"EndSessions": func(ctx context.Context, s *Store) error { return second(s.EndSessions(ctx, "1", s.Now())) },
-	"ChangePassword": func(ctx context.Context, s *Store) error {
-		return s.ChangePassword(ctx, newUser("1"), "a", newSession(newUser("1")), nil, s.Now())
-	},
-	"TicketByHash": func(ctx context.Context, s *Store) error { return second(s.TicketByHash(ctx, []byte("1"))) },
-	"VerifyEmail":  func(ctx context.Context, s *Store) error { return s.VerifyEmail(ctx, &Ticket{ID: "1"}, moment) },
-	"ResetPassword": func(ctx context.Context, s *Store) error {
-		return s.ResetPassword(ctx, &Ticket{ID: "1"}, "a", nil, moment)
-	},
-	"ChangeEmail": func(ctx context.Context, s *Store) error {
-		return s.ChangeEmail(ctx, &Ticket{ID: "1"}, &Ticket{ID: "2"}, nil, moment)
-	},
-	"RestoreEmail": func(ctx context.Context, s *Store) error { return s.RestoreEmail(ctx, &Ticket{ID: "1"}, nil, moment) },
-	"Reserved":     func(ctx context.Context, s *Store) error { return s.Reserved(ctx, "1", "1", moment) },
-	"DeleteUser":   func(ctx context.Context, s *Store) error { return s.DeleteUser(ctx, newUser("1"), nil, moment) },
-	"Whereabouts":  func(ctx context.Context, s *Store) error { return second(s.Whereabouts(ctx, "1")) },
-	"CreateMails":  func(ctx context.Context, s *Store) error { return s.CreateMails(ctx, []*Mail{{ID: "1"}}) },
-	"RequestEmailChange": func(ctx context.Context, s *Store) error {
-		return s.RequestEmailChange(ctx, &User{ID: "1"}, "change", []*Mail{{ID: "1"}})
-	},
-	"CreateAudit": func(ctx context.Context, s *Store) error { return s.CreateAudit(ctx, &AuditEntry{ID: "1"}) },
-	"AuditLog":    func(ctx context.Context, s *Store) error { return second(s.AuditLog(ctx, AuditFilter{})) },
-	"SweepAudit":  func(ctx context.Context, s *Store) error { return second(s.SweepAudit(ctx, moment)) },
-	"DueMails":    func(ctx context.Context, s *Store) error { return second(s.DueMails(ctx, moment, 1)) },
-	"ClaimMail":   func(ctx context.Context, s *Store) error { return s.ClaimMail(ctx, &Mail{ID: "1"}, "1", moment) },
-	"HoldMail":    func(ctx context.Context, s *Store) error { return s.HoldMail(ctx, &Mail{ID: "1"}, moment) },
-	"ReleaseMail": func(ctx context.Context, s *Store) error { return s.ReleaseMail(ctx, &Mail{ID: "1"}, moment, 0) },
-	"FinishMail":  func(ctx context.Context, s *Store) error { return s.FinishMail(ctx, &Mail{ID: "1"}) },
-	"IssueTicket": func(ctx context.Context, s *Store) error {
-		return s.IssueTicket(ctx, &Mail{ID: "1"}, &Ticket{ID: "1"}, moment)
-	},
-	"Disable": func(ctx context.Context, s *Store) error { return s.Disable(ctx, "1", s.Now()) },
-	"Enable":  func(ctx context.Context, s *Store) error { return s.Enable(ctx, "1") },
-	"Keeping": func(ctx context.Context, s *Store) error {
-		return s.Keeping(ctx, []string{"ADMIN"}, func(*Store) error { return nil })
-	},
-	"Sweep":    func(ctx context.Context, s *Store) error { return second(s.Sweep(ctx, s.Now())) },
-	"Take":     func(ctx context.Context, s *Store) error { return second(s.Take(ctx, []Slot{fiveAMinute("a")})) },
-	"Give":     func(ctx context.Context, s *Store) error { return s.Give(ctx, []Slot{fiveAMinute("a")}) },
-	"Remember": func(ctx context.Context, s *Store) error { return s.Remember(ctx, limit.Key("a"), moment) },
-	"Transaction": func(ctx context.Context, s *Store) error {
-		return s.Transaction(ctx, func(*Store) error { return nil })
-	},
+// calls is every method that asks the database, with arguments that mean nothing. A method that is added is among them.
+var calls = func() map[string]func(context.Context, *Store) error {
+	list := map[string]func(context.Context, *Store) error{}
+	for m := range reflect.TypeFor[*Store]().Methods() {
+		if m.Type.NumIn() < 2 || m.Type.In(1) != reflect.TypeFor[context.Context]() {
+			continue
+		}
+		list[m.Name] = func(ctx context.Context, s *Store) error {
+			args := []reflect.Value{reflect.ValueOf(s), reflect.ValueOf(ctx)}
+			for i := 2; i < m.Type.NumIn(); i++ {
+				args = append(args, meaningless(m.Type.In(i), 0))
+			}
+			results := m.Func.Call(args)
+			err, _ := results[len(results)-1].Interface().(error)
+			return err
+		}
+	}
+	return list
+}()
+
+// meaningless is a value that is not zero, so that nothing is left out for being empty.
+func meaningless(of reflect.Type, depth int) reflect.Value {
+	v := reflect.New(of).Elem()
+	switch {
+	case of == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(moment))
+	case of == reflect.TypeFor[limit.Rate]():
+		v.Set(reflect.ValueOf(limit.Rate{Count: 5, Window: time.Minute}))
+	case of.Kind() == reflect.String:
+		v.SetString("1")
+	case v.CanInt():
+		v.SetInt(1)
+	case of.Kind() == reflect.Func:
+		v.Set(reflect.MakeFunc(of, func([]reflect.Value) []reflect.Value { return []reflect.Value{reflect.Zero(of.Out(0))} }))
+	case of.Kind() == reflect.Slice:
+		v.Set(reflect.Append(v, meaningless(of.Elem(), depth)))
+	case of.Kind() == reflect.Uint8:
+		v.SetUint('1')
+	case of.Kind() == reflect.Pointer && depth < 3: // rows may point in a circle
+		v.Set(reflect.New(of.Elem()))
+		v.Elem().Set(meaningless(of.Elem(), depth+1))
+	case of.Kind() == reflect.Struct:
+		for i := range of.NumField() {
+			if of.Field(i).IsExported() {
+				v.Field(i).Set(meaningless(of.Field(i).Type, depth))
+			}
+		}
+	}
+	return v
 }
 
 func TestWithoutADatabaseEveryCallIsErrUnavailable(t *testing.T) {

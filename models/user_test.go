@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -359,4 +360,35 @@ func wantSame(t *testing.T, got, want *User) {
 	if g != w {
 		t.Errorf("got  %+v\nwant %+v", g, w)
 	}
+}
+
+// There are no foreign keys, so nothing but DeleteUser deletes what belongs to somebody who leaves. A column whose name ends in _id
+// holds a user's id, unless it is a session's.
+func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		u := createUser(t, s, newUser("ada@example.com"))
+		columns := map[string][]string{}
+		for _, table := range tables {
+			row := meaningless(reflect.TypeOf(table.row), 0)
+			for _, f := range table.parse(t).Fields {
+				if strings.HasSuffix(f.DBName, "_id") && f.DBName != "session_id" {
+					noError(t, f.Set(testContext(t), row, u.ID))
+					columns[table.name(t)] = append(columns[table.name(t)], f.DBName)
+				}
+			}
+			if len(columns[table.name(t)]) > 0 {
+				noError(t, s.insert(testContext(t), row.Interface()))
+			}
+		}
+		delete(columns, "audit") // which says who did what, also of somebody who has left
+		noError(t, s.DeleteUser(testContext(t), u, nil, moment))
+		for table, names := range columns {
+			for _, name := range names {
+				if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table+" WHERE "+name+" = ?", u.ID); n[0] != 0 {
+					t.Errorf("%s.%s still names somebody who has left: have Store.DeleteUser delete such rows", table, name)
+				}
+			}
+		}
+	})
 }
