@@ -18,7 +18,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"fieldgate/internal/dbtest"
-	"fieldgate/internal/mailtest"
 	"fieldgate/models"
 )
 
@@ -406,35 +405,4 @@ func TestCompletion(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Whoever runs the server can send somebody a link; without a mail server, development shows it in the log.
-func TestUserResetPassword(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
-		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
-		if status, _, stderr := fieldgate(t, env, goodPassword, "user", "create", "ada@example.com", "--name", "Ada"); status != 0 {
-			t.Fatal(stderr)
-		}
-		status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", "ADA@example.com")
-		if status != 0 || !strings.Contains(stdout, "ada@example.com") {
-			t.Errorf("status %d, %s%s", status, stdout, stderr)
-		}
-		if m := server.WaitFor(t, 1)[0]; m.To != "ada@example.com" || !strings.Contains(m.Text, "/reset-password?token=") {
-			t.Errorf("to %s: %s", m.To, m.Text)
-		}
-		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", "nobody@example.com"); status != 3 || !strings.Contains(stderr, "nobody@example.com") {
-			t.Errorf("status %d, %s", status, stderr)
-		}
-		server.Stop()
-		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", "ada@example.com"); status != 0 || !strings.Contains(stderr, "waits") {
-			t.Errorf("status %d, %s", status, stderr)
-		}
-		env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
-		delete(env, "SMTP_URL")
-		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", "ada@example.com"); status != 1 || !strings.Contains(stderr, "SMTP_URL") {
-			t.Errorf("status %d, %s", status, stderr)
-		}
-	})
 }

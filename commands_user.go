@@ -58,7 +58,7 @@ func (c console) userCommands() *cli.Command {
 		{
 			Name: "reset-password", Usage: "mail an account a link to choose a new password", ArgsUsage: "EMAIL",
 			Description: "It is sent at once if the mail server answers, and else by a server that runs.\n\n   fieldgate user reset-password ada@example.com",
-			Flags:       []cli.Flag{jsonObject()}, Action: c.userResetPassword,
+			Action:      c.userResetPassword,
 		},
 	}}
 }
@@ -163,18 +163,36 @@ func (c console) userEnable(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL"}, "a link is on its way to %s, who has the role %s", func(a *app, _ string, args []string) (*models.User, error) {
+	args, err := arguments(cmd, "EMAIL")
+	if err != nil {
+		return err
+	}
+	return c.withApp(ctx, func(a *app) error {
 		if a.mailer == nil {
-			return nil, errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
+			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
 		}
-		user, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
+		link, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
+		if errors.Is(err, models.ErrNotFound) {
+			return nobody{args[0]}
+		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if _, err := a.mailer.Deliver(ctx); err != nil {
-			a.log.WarnContext(ctx, "the mail waits, and a server that runs will send it", "error", err)
+		to := shown(link.Email)
+		if a.inbox != nil { // this one ends with the command: the one to look into is the server's
+			_, err = fmt.Fprintf(c.stdout, "a link for %s is at %s as soon as a server runs; with SMTP_URL it is mailed\n", to, a.PublicURL.String()+inboxPath)
+			return err
 		}
-		return user, nil
+		sent, err := a.mailer.Send(ctx, link)
+		switch {
+		case err != nil:
+			_, err = fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", to, err)
+		case sent:
+			_, err = fmt.Fprintf(c.stdout, "a link was mailed to %s\n", to)
+		default:
+			_, err = fmt.Fprintf(c.stdout, "a link was not mailed yet to %s: the log says why, or a server is just sending it\n", to)
+		}
+		return err
 	})
 }
 

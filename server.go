@@ -219,7 +219,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /.well-known/jwks.json", tokens.JWKS())
-	pages.New(a.name, a.AppURL.String()).Register(mux)
+	pages.New(a.name, a.onward()).Register(mux)
 	if a.inbox != nil {
 		mux.Handle("GET "+inboxPath, pages.Inbox(a.received))
 	}
@@ -230,6 +230,14 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	}
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
+}
+
+// onward is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
+func (a *app) onward() string {
+	if app := a.AppURL.String(); a.Playground || app != a.PublicURL.String() {
+		return app
+	}
+	return ""
 }
 
 // received are the mails in the inbox, for its page.

@@ -382,7 +382,7 @@ func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
 			}
 		}
 		delete(columns, "audit") // which says who did what, also of somebody who has left
-		noError(t, s.DeleteUser(testContext(t), u, moment))
+		noError(t, s.DeleteUser(testContext(t), u, nil, moment))
 		for table, names := range columns {
 			for _, name := range names {
 				if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table+" WHERE "+name+" = ?", u.ID); n[0] != 0 {
