@@ -24,26 +24,29 @@ after(() => browser?.close())
  *   played: the API is not asked; what is done gets a {sent, answers} besides, the requests so far and what the next
  *     ones are answered with, in turn: JSON, or a function of Playwright's route
  *   noisy: the browser says in the console that requests failed, as they should
+ *   cors: it also says that CORS blocked some
+ *   also: other origins that requests may go to
+ * More pages of the window, as page.context().newPage() opens them, are watched too.
  */
-export async function inWindow({ played, noisy, ...options }, what) {
+export async function inWindow({ played, noisy, cors, also = [], ...options }, what) {
   const context = await browser.newContext({ viewport: { width: 800, height: 700 }, ...options })
   context.setDefaultTimeout(patience)
   const complaints = []
   const api = { sent: [], answers: [] }
   try {
-    await context.route(({ origin: to, protocol }) => to !== origin && protocol !== 'data:', async (route) => {
+    await context.route(({ origin: to, protocol }) => ![origin, ...also].includes(to) && protocol !== 'data:', async (route) => {
       if (await fromPackages(route)) return
       complaints.push(`a request to ${route.request().url()}`)
       await route.abort()
     })
     if (played) await context.route('**/graphql', (route) => answer(route, api, complaints))
-    const page = await context.newPage()
-    page.on('console', (m) => {
+    context.on('console', (m) => {
       if (!['error', 'warning'].includes(m.type()) || (noisy && m.text().startsWith('Failed to load resource'))) return
+      if (cors && m.text().includes('blocked by CORS policy')) return
       complaints.push(`${m.type()} in the console: ${m.text()}`)
     })
-    page.on('pageerror', (e) => complaints.push(`uncaught: ${e.stack}`))
-    await what(page, api)
+    context.on('weberror', (e) => complaints.push(`uncaught: ${e.error().stack}`))
+    await what(await context.newPage(), api)
     assert.deepEqual(complaints, [])
   } catch (error) {
     if (complaints.length) error.message += `\nbefore that: ${complaints.join('\n')}`
@@ -62,10 +65,10 @@ async function answer(route, api, complaints) {
   await route.abort()
 }
 
-/** Fails if axe finds anything on the page as it is. */
-export async function accessible(page, where) {
+/** Fails if axe finds anything on the page as it is. With rules it looks for these only. */
+export async function accessible(page, where, rules) {
   await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }))
+  const { violations } = await page.evaluate((runOnly) => window.axe.run({ resultTypes: ['violations'], ...(runOnly && { runOnly }) }), rules)
   assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html)}`), [], where)
 }
 
