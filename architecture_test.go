@@ -12,7 +12,7 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web"},
+	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
 	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
 	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail"},
@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	"fieldgate/internal/limit":    {},
 	"fieldgate/internal/mail":     {},
 	"fieldgate/internal/pages":    {},
+	"fieldgate/playground":        {},
 	"fieldgate/internal/config":   {},
 	"fieldgate/internal/web":      {},
 	"fieldgate/internal/dbtest":   {}, // only tests use it
@@ -41,7 +42,7 @@ var libraries = map[string][]string{
 	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
 	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account"},
-	"github.com/99designs/gqlgen":    {"fieldgate", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/internal/policytest/internal/sample"},
+	"github.com/99designs/gqlgen":    {"fieldgate/playground", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/internal/policytest/internal/sample"},
 	"github.com/urfave/cli":          {"fieldgate"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/config"
+	"fieldgate/internal/dbtest"
 	"fieldgate/internal/web"
 )
 
@@ -60,6 +62,28 @@ func bootWithRules(t testing.TB, schema *ast.Schema, databaseURL string, env ...
 	s := testSettings(t, databaseURL, b.log, env...)
 	s.now, s.schema = b.clock.now, schema
 	return b.start(s, listen(t))
+}
+
+// bootWithPlayground starts a server whose playground was built into these files.
+func bootWithPlayground(t testing.TB, l net.Listener, built fs.FS, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, dbtest.SQLite(t), b.log, env...)
+	s.now, s.playground = b.clock.now, built
+	return b.start(s, l)
+}
+
+// bootDemo is bootWithPlayground with the demo's people in the database and, if demo is set, in the page.
+func bootDemo(t testing.TB, l net.Listener, built fs.FS, demo bool, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, dbtest.SQLite(t), b.log, env...)
+	s.now, s.playground, s.demo = b.clock.now, built, demo
+	b.start(s, l)
+	if err := b.startDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // start makes a server of its settings.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -14,14 +13,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
-	"golang.org/x/term"
 
 	"fieldgate/graph"
-	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
 	"fieldgate/internal/config"
 	"fieldgate/internal/policy"
@@ -38,48 +34,92 @@ type console struct {
 	adjust         func(*settings) // what no variable can say; nil: nothing
 }
 
-// run runs one command and returns the exit status: 0, or 1 after a line on stderr that says what was wrong.
+// run runs one command and returns the exit status: 0, or another one after a line on stderr that says what was
+// wrong.
 func run(ctx context.Context, c console) int {
-	if err := c.command().Run(ctx, c.args); err != nil {
+	c.stdout = output{c.stdout}
+	err := c.command().Run(ctx, c.args)
+	status := exitStatus(err)
+	if status != 0 {
 		fmt.Fprintf(c.stderr, "fieldgate: %v\n", err)
-		return 1
 	}
-	return 0
+	return status
 }
+
+// errReadEnough is what happens to "user list" in "user list | head".
+var errReadEnough = errors.New("nobody reads the output any more")
+
+// output is stdout. A broken pipe gets a name of its own there: the connection to a database can be one too, and
+// that is a failure.
+type output struct{ io.Writer }
+
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errReadEnough
+	}
+	return n, err
+}
+
+// The exit statuses, but for 0.
+const (
+	statusFailed = 1 + iota
+	statusUsage
+	statusNotFound
+	statusConflict
+)
+
+const statuses = `Exit status: 0 done, 1 failed, 2 wrong usage, 3 nobody has the address,
+4 conflict (the address is taken; the account is the last ADMIN's).`
+
+func exitStatus(err error) int {
+	var (
+		usage   usageError
+		library cli.ExitCoder // from "help" with a command that there is not
+	)
+	switch {
+	case err == nil, errors.Is(err, errReadEnough):
+		return 0
+	case errors.As(err, &usage), errors.As(err, &library):
+		return statusUsage
+	case errors.Is(err, models.ErrNotFound):
+		return statusNotFound
+	case errors.Is(err, models.ErrEmailTaken), errors.Is(err, models.ErrLastOne):
+		return statusConflict
+	}
+	return statusFailed
+}
+
+// usageError is about the command line itself.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func (c console) command() *cli.Command {
 	root := &cli.Command{
-		Name:   "fieldgate",
-		Usage:  "a GraphQL API server that signs people in and gates every field by role",
-		Action: c.serve,
+		Name:        "fieldgate",
+		Usage:       "a GraphQL API server that signs people in and gates every field by role",
+		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
+		Action:      c.serve,
 		Commands: []*cli.Command{
-			{Name: "serve", Usage: "run the server (what happens without a command)", Action: c.serve},
-			{Name: "migrate", Usage: "bring the database's tables up to date", Action: c.migrate, Commands: []*cli.Command{
-				{Name: "up", Usage: "apply what is missing", Action: c.migrate},
-				{Name: "status", Usage: "show what has been applied", Action: c.migrationStatus},
-			}},
-			{Name: "user", Usage: "look after accounts", Commands: []*cli.Command{
+			{
+				Name: "serve", Usage: "run the server (what happens without a command)",
+				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
+				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "with a USER, a STAFF and an ADMIN whom anybody can be: in development, on a database of its own"}},
+				Action:      c.serve,
+			},
+			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate", Action: c.migrate, Commands: []*cli.Command{
+				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Action: c.migrate},
 				{
-					Name: "create", Usage: "make an account", ArgsUsage: "EMAIL",
-					Description: "The password is asked for, or read from standard input; it is never an argument,\nbecause arguments can be seen by every user of the machine.\n\n   fieldgate user create ada@example.com --name Ada --role ADMIN",
-					Flags: []cli.Flag{
-						&cli.StringFlag{Name: "name", Usage: "what the person wants to be called", Required: true},
-						&cli.StringFlag{Name: "role", Usage: "what the person may do", Value: policy.User},
-					},
-					Action: c.userCreate,
-				},
-				{Name: "list", Usage: "show every account, oldest first", Action: c.userList},
-				{
-					Name: "role", Usage: "give an account a role, in force on its next request", ArgsUsage: "EMAIL ROLE",
-					Description: "   fieldgate user role ada@example.com ADMIN", Action: c.userRole,
-				},
-				{
-					Name: "reset-password", Usage: "mail an account a link to choose a new password", ArgsUsage: "EMAIL",
-					Description: "   fieldgate user reset-password ada@example.com", Action: c.userResetPassword,
+					Name: "status", Usage: "show what has been applied", Description: "   fieldgate migrate status --json",
+					Flags: []cli.Flag{jsonLines()}, Action: c.migrationStatus,
 				},
 			}},
-			{Name: "keys", Usage: "make keys", Commands: []*cli.Command{
-				{Name: "secret", Usage: "print a new JWT_SECRET", Action: c.keysSecret},
+			c.userCommands(),
+			{Name: "keys", Usage: "make keys", Description: "   fieldgate keys ed25519 --help", Commands: []*cli.Command{
+				{Name: "secret", Usage: "print a new JWT_SECRET", Description: "   JWT_SECRET=$(fieldgate keys secret)", Action: c.keysSecret},
 				{
 					Name: "ed25519", Usage: "print a new private key for JWT_PRIVATE_KEY_FILES",
 					Description: "   (umask 077; fieldgate keys ed25519 > fieldgate.pem)", Action: c.keysEd25519,
@@ -94,9 +134,18 @@ func (c console) command() *cli.Command {
 				},
 				Action: c.policy,
 			},
-			{Name: "version", Usage: "show what this program was built from", Action: c.version},
+			{
+				Name: "version", Usage: "show what this program was built from", Description: "   fieldgate version --json",
+				Flags: []cli.Flag{jsonObject()}, Action: c.version,
+			},
 		},
 		Reader: c.stdin, Writer: c.stdout, ErrWriter: c.stderr,
+		EnableShellCompletion: true,
+		ConfigureShellCompletionCommand: func(cmd *cli.Command) {
+			cmd.Hidden = false
+			cmd.Usage = "print a script that completes commands and flags in a shell"
+			c.quiet(cmd)
+		},
 	}
 	c.quiet(root)
 	return root
@@ -107,12 +156,12 @@ func (c console) command() *cli.Command {
 func (c console) quiet(cmd *cli.Command) {
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {}
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-		return fmt.Errorf("%w. Hint: %s --help", err, cmd.FullName())
+		return usagef("%w. Hint: %s --help", err, cmd.FullName())
 	}
 	if cmd.Action == nil {
 		cmd.Action = func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Present() {
-				return fmt.Errorf("no command %q. Hint: %s --help", cmd.Args().First(), cmd.FullName())
+				return usagef("no command %q. Hint: %s --help", cmd.Args().First(), cmd.FullName())
 			}
 			return cli.ShowSubcommandHelp(cmd)
 		}
@@ -130,9 +179,9 @@ func arguments(cmd *cli.Command, names ...string) ([]string, error) {
 	}
 	usage := strings.Join(append([]string{cmd.FullName()}, names...), " ")
 	if len(names) == 0 {
-		return nil, fmt.Errorf("no command or argument %q here. Hint: %s --help", args[0], usage)
+		return nil, usagef("no command or argument %q here. Hint: %s --help", args[0], usage)
 	}
-	return nil, fmt.Errorf("expected: %s", usage)
+	return nil, usagef("expected: %s", usage)
 }
 
 // settings reads the environment and the .env file in the working directory.
@@ -165,7 +214,17 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
+	adjust := c.adjust
+	c.adjust = func(s *settings) {
+		s.demo = cmd.Bool("demo")
+		if adjust != nil {
+			adjust(s)
+		}
+	}
 	return c.withApp(ctx, func(a *app) error {
+		if err := a.checkDemo(ctx); err != nil {
+			return err
+		}
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081", a.Addr)
@@ -176,6 +235,9 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
 		if a.Playground {
 			a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
+			if !a.page.Built() {
+				a.log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+			}
 		}
 		switch {
 		case a.mailer == nil:
@@ -242,138 +304,36 @@ func (c console) migrationStatus(ctx context.Context, cmd *cli.Command) error {
 	}
 	return c.withStore(func(store *models.Store) error {
 		list, err := store.Migrations(ctx)
+		if err != nil {
+			return err
+		}
 		for _, m := range list {
-			state := "missing"
-			if !m.AppliedAt.IsZero() {
-				state = "applied " + m.AppliedAt.UTC().Format(time.RFC3339)
-			}
-			fmt.Fprintf(c.stdout, "%s\t%s\n", m.Name, state)
-		}
-		return err
-	})
-}
-
-func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
-	args, err := arguments(cmd, "EMAIL")
-	if err != nil {
-		return err
-	}
-	return c.withApp(ctx, func(a *app) error {
-		password, err := c.readPassword()
-		if err != nil {
-			return err
-		}
-		user, err := a.accounts.CreateUser(ctx, account.Registration{
-			Name: cmd.String("name"), Email: args[0], Password: password,
-		}, cmd.String("role"))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.stdout, "%s has an account with the role %s: %s\n", user.Email, user.Role, user.ID)
-		return nil
-	})
-}
-
-// readPassword asks twice on a terminal, and else reads one line.
-func (c console) readPassword() (string, error) {
-	if f, ok := c.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return c.askPassword(int(f.Fd()))
-	}
-	line, err := bufio.NewReader(io.LimitReader(c.stdin, 8<<10)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
-}
-
-func (c console) askPassword(fd int) (string, error) {
-	var typed [2]string
-	for i, prompt := range []string{"Password: ", "Again: "} {
-		fmt.Fprint(c.stderr, prompt)
-		b, err := term.ReadPassword(fd)
-		fmt.Fprintln(c.stderr)
-		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
-		}
-		typed[i] = string(b)
-	}
-	if typed[0] != typed[1] {
-		return "", errors.New("the two passwords differ; nothing was done")
-	}
-	return typed[0], nil
-}
-
-func (c console) userList(ctx context.Context, cmd *cli.Command) error {
-	if _, err := arguments(cmd); err != nil {
-		return err
-	}
-	return c.withApp(ctx, func(a *app) error {
-		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tEMAIL\tNAME\tROLE\tCREATED\tDISABLED")
-		for q := (account.UserQuery{First: 100}); ; {
-			page, err := a.accounts.Users(ctx, q)
-			if err != nil {
+			if err := c.writeMigration(m, cmd.Bool("json")); err != nil {
 				return err
 			}
-			for _, u := range page.Users {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Email, u.Name, u.Role, u.CreatedAt.Format(time.RFC3339), since(u.DisabledAt))
-			}
-			if !page.More {
-				return w.Flush()
-			}
-			q.After = page.End
 		}
-	})
-}
-
-func since(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return t.Format(time.RFC3339)
-}
-
-func (c console) userRole(ctx context.Context, cmd *cli.Command) error {
-	args, err := arguments(cmd, "EMAIL", "ROLE")
-	if err != nil {
-		return err
-	}
-	return c.withApp(ctx, func(a *app) error {
-		user, err := a.accounts.SetRoleOf(ctx, args[0], args[1])
-		if errors.Is(err, models.ErrNotFound) {
-			return fmt.Errorf("nobody has the address %q. Hint: fieldgate user list", args[0])
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.stdout, "%s has the role %s now\n", user.Email, user.Role)
 		return nil
 	})
 }
 
-func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error {
-	args, err := arguments(cmd, "EMAIL")
-	if err != nil {
-		return err
+func (c console) writeMigration(m models.Migration, asJSON bool) error {
+	var applied *time.Time
+	if !m.AppliedAt.IsZero() {
+		applied = new(m.AppliedAt.UTC())
 	}
-	return c.withApp(ctx, func(a *app) error {
-		if a.mailer == nil {
-			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
-		}
-		user, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
-		if errors.Is(err, models.ErrNotFound) {
-			return fmt.Errorf("nobody has the address %q. Hint: fieldgate user list", args[0])
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := a.mailer.Deliver(ctx); err != nil {
-			fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", user.Email, err)
-			return nil
-		}
-		fmt.Fprintf(c.stdout, "a link was mailed to %s\n", user.Email)
-		return nil
-	})
+	if asJSON {
+		return writeJSON(c.stdout, struct {
+			Number    int64      `json:"number"`
+			Name      string     `json:"name"`
+			AppliedAt *time.Time `json:"appliedAt"`
+		}{m.Number, m.Name, applied})
+	}
+	state := "missing"
+	if applied != nil {
+		state = "applied " + applied.Format(time.RFC3339)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s\t%s\n", m.Name, state)
+	return err
 }
 
 func (c console) keysSecret(_ context.Context, cmd *cli.Command) error {
@@ -415,17 +375,26 @@ func (c console) version(_ context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
-	version, revision := "devel", ""
+	v := struct {
+		Version  string `json:"version"`
+		Revision string `json:"revision,omitempty"`
+		Go       string `json:"go"`
+		OS       string `json:"os"`
+		Arch     string `json:"arch"`
+	}{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v := info.Main.Version; v != "" && v != "(devel)" {
-			version = v
+		if main := info.Main.Version; main != "" && main != "(devel)" {
+			v.Version = main
 		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				revision = " " + s.Value
+				v.Revision = s.Value
 			}
 		}
 	}
-	_, err := fmt.Fprintf(c.stdout, "fieldgate %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if cmd.Bool("json") {
+		return writeJSON(c.stdout, v)
+	}
+	_, err := fmt.Fprintln(c.stdout, strings.Join(strings.Fields("fieldgate "+v.Version+" "+v.Revision+" "+v.Go+" "+v.OS+"/"+v.Arch), " "))
 	return err
 }

@@ -1,11 +1,24 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/urfave/cli/v3"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/models"
 )
 
 func TestCommands(t *testing.T) {
@@ -27,25 +40,38 @@ func TestCommands(t *testing.T) {
 			{"the migrations after they were applied", "", []string{"migrate", "status"}, 0, "applied 2", ""},
 			{"an account with a role", goodPassword + "\n", []string{"user", "create", "Ada@Example.com", "--name", "Ada", "--role", "ADMIN"}, 0, "Ada@Example.com has an account with the role ADMIN", ""},
 			{"flags before the address", goodPassword, []string{"user", "create", "--name", "Bob", "bob@example.com"}, 0, "bob@example.com has an account with the role USER", ""},
-			{"an address that is taken", goodPassword, []string{"user", "create", "ADA@example.com", "--name", "Ada"}, 1, "", "another account has this e-mail address"},
+			{"an address that is taken", goodPassword, []string{"user", "create", "ADA@example.com", "--name", "Ada"}, 4, "", "another account has this e-mail address"},
 			{"a password that is too short", "short\n", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
 			{"no password", "", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
-			{"no name", goodPassword, []string{"user", "create", "eve@example.com"}, 1, "", `"name" not set`},
-			{"no address", goodPassword, []string{"user", "create", "--name", "Eve"}, 1, "", "expected: fieldgate user create EMAIL"},
+			{"no name", goodPassword, []string{"user", "create", "eve@example.com"}, 2, "", `"name" not set`},
+			{"no address", goodPassword, []string{"user", "create", "--name", "Eve"}, 2, "", "expected: fieldgate user create EMAIL"},
 			{"an address that is none", goodPassword, []string{"user", "create", "eve", "--name", "Eve"}, 1, "", "email must be an e-mail address"},
 			{"a role that there is not", goodPassword, []string{"user", "create", "eve@example.com", "--name", "Eve", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
 			{"a role that was given", "", []string{"user", "role", "bob@EXAMPLE.com", "STAFF"}, 0, "bob@example.com has the role STAFF now", ""},
 			{"a role that there is not, given", "", []string{"user", "role", "bob@example.com", "staff"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
-			{"a role given to nobody", "", []string{"user", "role", "nobody@example.com", "STAFF"}, 1, "", `nobody has the address "nobody@example.com". Hint: fieldgate user list`},
+			{"a role given to nobody", "", []string{"user", "role", "nobody@example.com", "STAFF"}, 3, "", `nobody has the address "nobody@example.com". Hint: fieldgate user list`},
 			{"everybody", "", []string{"user", "list"}, 0, "bob@example.com", ""},
+			{"a search by name, in capitals", "", []string{"user", "list", "--search", "BO"}, 0, "STAFF  bob@example.com", ""},
+			{"a role that there is not, listed", "", []string{"user", "list", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
+			{"a search that is too long", "", []string{"user", "list", "--search", strings.Repeat("a", 255)}, 1, "", "search must have at most 254 bytes"},
+			{"an account that is shut", "", []string{"user", "disable", "Bob@example.com"}, 0, "bob@example.com with the role STAFF is shut out now", ""},
+			{"an account that is shut already", "", []string{"user", "disable", "bob@example.com"}, 0, "bob@example.com with the role STAFF is shut out now", ""},
+			{"an account that is opened again", "", []string{"user", "enable", "bob@example.com"}, 0, "bob@example.com with the role STAFF may sign in again", ""},
+			{"nobody's account shut", "", []string{"user", "disable", "nobody@example.com"}, 3, "", `nobody has the address "nobody@example.com"`},
+			{"nobody's account opened", "", []string{"user", "enable", "not\x1b[2Jan address"}, 3, "", `nobody has the address "not\x1b[2Jan address"`},
+			{"the last ADMIN shut out", "", []string{"user", "disable", "ada@example.com"}, 4, "", "nobody else could do what this account can"},
+			{"the last ADMIN demoted", "", []string{"user", "role", "ada@example.com", "USER"}, 4, "", "nobody else could do what this account can"},
+			{"no address to shut", "", []string{"user", "disable"}, 2, "", "expected: fieldgate user disable EMAIL"},
+			{"help for a command that there is not", "", []string{"help", "serv"}, 2, "", "serv"},
+			{"a completion for a shell that there is not", "", []string{"completion", "cmd"}, 2, "", `no command "cmd"`},
 			{"a key", "", []string{"keys", "secret"}, 0, "", ""},
 			{"a private key", "", []string{"keys", "ed25519"}, 0, "-----BEGIN PRIVATE KEY-----\n", ""},
 			{"the policy", "", []string{"policy"}, 0, "Query.me", ""},
 			{"the version", "", []string{"version"}, 0, "fieldgate", ""},
-			{"a command that there is not", "", []string{"serv"}, 1, "", `"serv"`},
-			{"a command of a group that there is not", "", []string{"user", "delete"}, 1, "", `no command "delete"`},
-			{"an argument too many", "", []string{"user", "list", "all"}, 1, "", `"all"`},
-			{"a flag that there is not", "", []string{"user", "list", "--all"}, 1, "", "-all"},
+			{"a command that there is not", "", []string{"serv"}, 2, "", `"serv"`},
+			{"a command of a group that there is not", "", []string{"user", "delete"}, 2, "", `no command "delete"`},
+			{"an argument too many", "", []string{"user", "list", "all"}, 2, "", `"all"`},
+			{"a flag that there is not", "", []string{"user", "list", "--all"}, 2, "", "-all"},
 		} {
 			status, stdout, stderr := fieldgate(t, env, row.stdin, row.args...)
 			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) {
@@ -90,5 +116,293 @@ func TestAccountOfTheCommandLineSignsIn(t *testing.T) {
 	got := b.ask(nil, `mutation { login(input: {email: "ada@example.com", password: "`+goodPassword+`"}) { user { role disabledAt } } }`).must()
 	if got.json() != `{"login":{"user":{"disabledAt":null,"role":"ADMIN"}}}` {
 		t.Error(got.body)
+	}
+}
+
+func TestCommandsAnswerInJSON(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+		// In order: what one makes, the next one sees. Ids and times are checked by their form.
+		for _, row := range []struct {
+			name string
+			args []string
+			want []string
+		}{
+			{"the migrations before they are applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","appliedAt":null}`}},
+			{"an account", []string{"user", "create", "Ada@Example.com", "--name", "Ada <3", "--role", "ADMIN"}, []string{
+				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
+			}},
+			{"another account", []string{"user", "create", "bob@example.com", "--name", "Bob"}, []string{
+				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"USER","disabledAt":null}`,
+			}},
+			{"a role", []string{"user", "role", "bob@example.com", "STAFF"}, []string{
+				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
+			}},
+			{"an account that is shut", []string{"user", "disable", "bob@example.com"}, []string{
+				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":"TIME"}`,
+			}},
+			{"everybody", []string{"user", "list"}, []string{
+				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
+				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":"TIME"}`,
+			}},
+			{"those of one role", []string{"user", "list", "--role", "ADMIN"}, []string{
+				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
+			}},
+			{"nobody", []string{"user", "list", "--search", "zoe"}, nil},
+			{"an account that is opened again", []string{"user", "enable", "bob@example.com"}, []string{
+				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
+			}},
+			{"the migrations after they were applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","appliedAt":"TIME"}`}},
+			{"the version", []string{"version"}, []string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`}},
+		} {
+			status, stdout, stderr := fieldgate(t, env, goodPassword, append(row.args, "--json")...)
+			var got []string
+			for line := range strings.Lines(stdout) {
+				got = append(got, withoutIDsAndTimes(t, strings.TrimSuffix(line, "\n")))
+			}
+			if row.args[0] == "migrate" {
+				got = got[:min(1, len(got))]
+			}
+			if status != 0 || !slices.Equal(got, row.want) {
+				t.Errorf("%s: status %d\n%s%s\nwant %q", row.name, status, stdout, stderr, row.want)
+			}
+		}
+	})
+}
+
+// withoutIDsAndTimes replaces what is different each time, if it has the form that it should have.
+func withoutIDsAndTimes(t *testing.T, line string) string {
+	t.Helper()
+	var values map[string]any
+	if err := json.Unmarshal([]byte(line), &values); err != nil {
+		t.Errorf("%v in %s", err, line)
+	}
+	for name, value := range values {
+		text, _ := value.(string)
+		if _, err := uuid.Parse(text); name == "id" && err == nil {
+			line = strings.Replace(line, text, "ID", 1)
+		}
+		if at, err := time.Parse(time.RFC3339, text); strings.HasSuffix(name, "At") && err == nil && at.Location() == time.UTC {
+			line = strings.Replace(line, `"`+text+`"`, `"TIME"`, 1)
+		}
+		if name == "revision" {
+			line = strings.Replace(line, `"revision":"`+text+`",`, "", 1)
+		}
+	}
+	return line
+}
+
+// crowd makes accounts, more than go on a page of the list.
+func crowd(t *testing.T, databaseURL string, n int) {
+	t.Helper()
+	store, err := models.Open(databaseURL, models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = store.Transaction(t.Context(), func(tx *models.Store) error {
+		for i := range n {
+			email := fmt.Sprintf("person%d@example.com", i)
+			u := &models.User{ID: uuid.Must(uuid.NewV7()).String(), Name: "Somebody", NameKey: "somebody", Email: email, EmailKey: email, Role: "USER", CreatedAt: tx.Now(), UpdatedAt: tx.Now()}
+			if err := tx.CreateUser(t.Context(), u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writes counts what is written, and fails after so many times.
+type writes struct {
+	sizes []int
+	fail  int // 0 is never
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.sizes = append(w.sizes, len(p))
+	if len(w.sizes) == w.fail {
+		return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
+	}
+	return len(p), nil
+}
+
+func TestUserListWritesPageByPage(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		crowd(t, databaseURL, 350)
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+		_, stdout, _ := fieldgate(t, env, "", "user", "list", "--json")
+		if n := strings.Count(stdout, "\n"); n != 350 {
+			t.Errorf("%d lines of JSON, want 350", n)
+		}
+		for _, row := range []struct {
+			name        string
+			args        []string
+			fail, times int
+		}{
+			{"rows", []string{"fieldgate", "user", "list"}, 0, 4},
+			{"lines of JSON", []string{"fieldgate", "user", "list", "--json"}, 0, 4},
+			{"to a pipe that is closed in the middle", []string{"fieldgate", "user", "list"}, 2, 2},
+		} {
+			stdout, stderr := &writes{fail: row.fail}, &strings.Builder{}
+			status := run(t.Context(), console{
+				args: row.args, lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+				stdin: strings.NewReader(""), stdout: stdout, stderr: stderr,
+			})
+			if status != 0 || stderr.Len() > 0 || len(stdout.sizes) != row.times || slices.Max(stdout.sizes) > 100*250 {
+				t.Errorf("%s: status %d, written in parts of %v bytes, %s", row.name, status, stdout.sizes, stderr)
+			}
+		}
+	})
+}
+
+func TestABrokenPipeToTheDatabaseIsAFailure(t *testing.T) {
+	t.Parallel()
+	if status := exitStatus(fmt.Errorf("the database was lost at COMMIT: %w", syscall.EPIPE)); status != 1 {
+		t.Errorf("status %d", status)
+	}
+}
+
+// As a shell runs "fieldgate user list | head -1".
+func TestUserListIntoAPipeThatIsClosedSaysNothing(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	crowd(t, databaseURL, 2000) // more than fits into a pipe
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, "user", "list")
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+	stdout.Close()
+	_ = cmd.Wait() // by the signal that a shell expects
+	if stderr.Len() > 0 {
+		t.Errorf("it says %s", &stderr)
+	}
+}
+
+func TestImportedNamesDoNothingToTheTerminal(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	crowd(t, databaseURL, 0)
+	store, err := models.Open(databaseURL, models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rows := []struct{ name, shown, json string }{
+		{"Zoë O'Hara \"the\" <3 & co 👩\u200d🚀", "Zoë O'Hara \"the\" <3 & co 👩\u200d🚀", `"Zoë O'Hara \"the\" <3 & co 👩` + "\u200d" + `🚀"`},
+		{"\x1b]0;owned\x07Eve\x1b[2J", `"\x1b]0;owned\aEve\x1b[2J"`, `"\u001b]0;owned\u0007Eve\u001b[2J"`},
+		{"Eve\r\nADMIN", `"Eve\r\nADMIN"`, `"Eve\r\nADMIN"`},
+		{"\u009b2JEve\u007f", `"\u009b2JEve\x7f"`, `"\u009b2JEve\u007f"`},
+		{"\u202eevE\u2066", `"\u202eevE\u2066"`, `"\u202eevE\u2066"`},
+		{"\U000E0041\U0010FFFF", `"\U000e0041\U0010ffff"`, `"\udb40\udc41\udbff\udfff"`},
+	}
+	for i, row := range rows {
+		email := fmt.Sprintf("eve%d@example.com", i)
+		u := &models.User{ID: uuid.Must(uuid.NewV7()).String(), Name: row.name, NameKey: "eve", Email: email, EmailKey: email, Role: "USER", CreatedAt: store.Now()}
+		if err := store.CreateUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+	_, asText, _ := fieldgate(t, env, "", "user", "list")
+	_, asJSON, _ := fieldgate(t, env, "", "user", "list", "--json")
+	listed, objects := strings.Split(asText, "\n")[1:], strings.Split(asJSON, "\n")
+	if len(listed) != len(rows)+1 || len(objects) != len(rows)+1 {
+		t.Fatalf("not a line for each:\n%s%s", asText, asJSON)
+	}
+	for i, row := range rows {
+		if !strings.HasSuffix(listed[i], "  "+row.shown) {
+			t.Errorf("%q: the list says %q", row.name, listed[i])
+		}
+		var back struct{ Name string }
+		if err := json.Unmarshal([]byte(objects[i]), &back); err != nil || back.Name != row.name || !strings.Contains(objects[i], `"name":`+row.json+`,`) {
+			t.Errorf("%q: JSON says %q, %v", row.name, objects[i], err)
+		}
+	}
+	if got := shown("not \x9b UTF-8"); got != `"not \x9b UTF-8"` {
+		t.Errorf("what is no UTF-8 is shown as %s", got)
+	}
+}
+
+func TestHelpHasAnExampleOfEveryCommand(t *testing.T) {
+	t.Parallel()
+	var visit func(cmd *cli.Command, name string)
+	visit = func(cmd *cli.Command, name string) {
+		if !strings.Contains(cmd.Description, "   ") || !strings.Contains(cmd.Description, name) {
+			t.Errorf("%s --help has no example: %q", name, cmd.Description)
+		}
+		for _, sub := range cmd.Commands {
+			visit(sub, name+" "+sub.Name)
+		}
+	}
+	visit((console{}).command(), "fieldgate")
+	_, stdout, _ := fieldgate(t, nil, "", "--help")
+	for _, line := range strings.Split(statuses, "\n") {
+		if !strings.Contains(stdout, line) {
+			t.Errorf("--help does not say %q", line)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"DATABASE_URL": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/nowhere/fieldgate.db"} // it needs none
+	for _, row := range []struct {
+		name string
+		args []string
+		want []string // beginnings of lines
+	}{
+		{"commands of a group", []string{"user"}, []string{"create:", "disable:", "list:"}},
+		{"flags", []string{"user", "list", "-"}, []string{"--json:", "--role:", "--search:"}},
+		{"no command is run", []string{"user", "disable", "ada@example.com"}, nil},
+	} {
+		status, stdout, stderr := fieldgate(t, env, "", append(row.args, "--generate-shell-completion")...)
+		for _, want := range row.want {
+			if !strings.Contains("\n"+stdout, "\n"+want) {
+				t.Errorf("%s: %q is not there:\n%s", row.name, want, stdout)
+			}
+		}
+		if status != 0 || stderr != "" {
+			t.Errorf("%s: status %d, %s", row.name, status, stderr)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			status, script, stderr := fieldgate(t, env, "", "completion", shell)
+			if status != 0 || !strings.Contains(script, "fieldgate") || stderr != "" {
+				t.Fatalf("status %d, %s\n%s", status, stderr, script)
+			}
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Skipf("left out, there is no %s to read the script", shell)
+			}
+			read := exec.CommandContext(t.Context(), shell, "-n")
+			read.Stdin = strings.NewReader(script)
+			if out, err := read.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -113,6 +113,7 @@ func TestEventsAreLogged(t *testing.T) {
 var events = []string{
 	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
 	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
+	account.EventPasswordResetSent, // TestResetPasswordCommand has it
 	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
 	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted,
 	account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,

@@ -18,17 +18,14 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-var examples = []string{"apollo", "urql"}
+var exampleApps = []string{"apollo", "urql"}
 
 // The apps of the folder examples, built as their README says, with their own tests and in a browser.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		dbtest.LeftOut(t, "Chromium", "apt-get install chromium")
-	}
+	chromium := findChromium(t)
 	run := installScripts(t, "browser", "browser.mjs", "apps.mjs")
-	for _, name := range examples {
+	for _, name := range exampleApps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			npm := installExample(t, name)
@@ -194,7 +191,7 @@ func (s *stage) preview(dir string) (origin string) {
 	cmd := exec.Command("node", filepath.Join(dir, "node_modules", "vite", "bin", "vite.js"), "preview", "--port", "0", "--strictPort")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "FIELDGATE_URL="+s.url, "NO_COLOR=1")
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = t.Output() // what the proxy says while the server is down
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

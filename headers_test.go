@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/guard"
@@ -83,10 +84,10 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
-// The playground may run what it is made of and nothing else: no other script, inline or from anywhere.
+// A playground that was not built may run what it is made of and nothing else: no other script, inline or from anywhere.
 func TestPlaygroundRunsItsOwnScriptsOnly(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t))
+	b := bootWithPlayground(t, listen(t), fstest.MapFS{})
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -250,6 +250,67 @@ func TestOwnerTakesTheAddressBack(t *testing.T) {
 	})
 }
 
+// A mail that still waits for the thief's address, while the owner takes theirs back, brings no link to undo that.
+func TestMailsThatWaitDoNotGiveTheAddressToTheThiefAgain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		for _, row := range []struct {
+			name  string
+			thief func(b *booted, p *person, has, hasToo string)
+		}{
+			{"another change was asked for", func(b *booted, p *person, has, hasToo string) {
+				b.ask(p, requestChange, "e", hasToo, "p", p.password).must()
+			}},
+			{"another change was made", func(b *booted, p *person, has, hasToo string) {
+				b.ask(nil, verifyEmail, "t", b.changeToken(p, hasToo)).must()
+			}},
+			{"another change was undone", func(b *booted, p *person, has, hasToo string) {
+				b.changeToken(p, hasToo)
+				b.ask(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).must()
+			}},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				b := boot(t, databaseURL)
+				p := b.newPerson("USER")
+				has, hasToo := newAddress(), newAddress()
+				b.ask(nil, verifyEmail, "t", b.changeToken(p, has)).must()
+				undo := b.tokenOf(p.email, "/undo-email-change")
+				row.thief(b, p, has, hasToo)
+				before := len(b.inbox.Messages())
+				b.ask(nil, verifyEmail, "t", undo).must()
+				b.deliver()
+				got := b.inbox.Messages()
+				for _, m := range got[:len(got)-before] {
+					if m.To != p.email {
+						t.Errorf("%q goes to the thief", m.Subject)
+					}
+				}
+				b.ask(nil, resetPassword, "t", b.tokenOf(p.email, "/reset-password"), "p", anotherGood).must()
+			})
+		}
+	})
+}
+
+// A password that is not the account's any more when a change of address is written down is none, although it was
+// when it was looked at.
+func TestChangeOfAddressIsNotAskedForWithAPasswordThatIsJustReplaced(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, "BCRYPT_COST", "10") // so that a look takes its time
+		for range 10 {
+			p, to := b.newPerson("USER"), newAddress()
+			token := b.resetToken(p)
+			asked := make(chan *answer)
+			go func() { asked <- b.ask(p, requestChange, "e", to, "p", p.password) }()
+			b.ask(nil, resetPassword, "t", token, "p", anotherGood).must()
+			<-asked
+			if got := b.mails(to); len(got) != 0 {
+				t.Fatalf("%q was sent after the reset", got[0].Subject)
+			}
+		}
+	})
+}
+
 // That an address has an account is told to the address alone.
 func TestChangeToATakenAddress(t *testing.T) {
 	t.Parallel()
@@ -300,6 +361,11 @@ func TestDeleteAccount(t *testing.T) {
 			if rows := rowsAbout(t, databaseURL, table, p); rows != 0 {
 				t.Errorf("%d rows about the person in %s", rows, table)
 			}
+		}
+		known := 0
+		err := openDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM limits WHERE id = ?", account.KnownAddress(p.email, "127.0.0.1")).Scan(&known)
+		if err != nil || known != 0 {
+			t.Errorf("it is still known from where they signed in: %v", err)
 		}
 		// The address is free again.
 		b.ask(nil, registerAs, "e", p.email).must()
@@ -614,19 +680,36 @@ func TestMailsToOnePersonAreLimited(t *testing.T) {
 			b.askWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.email).must()
 		}
 		b.deliver()
-		if got := len(b.inbox.Messages()) - before; got != 9 { // of ten an hour, the registration took one
-			t.Errorf("%d mails, want 9", got)
+		if got := len(b.inbox.Messages()) - before; got != 10 {
+			t.Errorf("%d mails, want 10", got)
 		}
 		b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
 		b.deliver()
-		if got := len(b.inbox.Messages()) - before; got != 10 {
+		if got := len(b.inbox.Messages()) - before; got != 11 {
 			t.Errorf("%d mails, want the warning too", got)
 		}
 		b.clock.advance(time.Hour)
 		b.ask(nil, requestReset, "e", p.email).must()
 		b.deliver()
-		if got := len(b.inbox.Messages()) - before; got != 11 {
+		if got := len(b.inbox.Messages()) - before; got != 12 {
 			t.Errorf("%d mails, want another one after an hour", got)
 		}
+	})
+}
+
+// Others can have notices sent to a person, but not so many that there is none left of those that the person needs.
+func TestNoticesDoNotUseUpTheLinksToRecover(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		p, thief := b.newPerson("USER"), b.newPerson("USER")
+		b.clock.stop()
+		b.deliver()
+		for i := range 15 {
+			from := http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}, "Authorization": {"Bearer " + thief.token}}
+			b.askWith(from, requestChange, "e", p.email, "p", thief.password).must()
+			b.deliver()
+		}
+		b.ask(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).must()
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/mail"
 	"fieldgate/internal/mailtest"
 	"fieldgate/models"
 )
@@ -225,7 +228,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		n := 100
-		if !testing.Short() && dbtest.RequireAll() {
+		if dbtest.Thorough() {
 			n = 1000
 		}
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
@@ -293,4 +296,187 @@ func fillWithPeople(t *testing.T, databaseURL string, n int) (emails []string) {
 		t.Fatal(err)
 	}
 	return emails
+}
+
+// late is a way to a mail server on which something happens before there is a connection.
+type late struct {
+	mail.Transport
+	meanwhile func()
+}
+
+func (l late) Connect(ctx context.Context) (mail.Conn, error) {
+	l.meanwhile()
+	return l.Transport.Connect(ctx)
+}
+
+// A server that needs longer for a connection than nobody else may try does not send what another one has sent.
+func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p := b.newPerson("USER")
+		b.deliver()
+		b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
+		slow := b.mailer.MailerConfig
+		slow.Transport = late{b.inbox, func() { b.clock.advance(time.Minute); b.deliver() }}
+		if _, err := account.NewMailer(slow).Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.mails(p.email); len(got) != 2 { // the link to verify, and the notice
+			t.Errorf("%d mails: %v", len(got), got)
+		}
+	})
+}
+
+// hopeless is a way to a mail server that breaks down in the middle of every message, after something has happened.
+type hopeless struct{ meanwhile func() }
+
+func (h hopeless) Connect(context.Context) (mail.Conn, error) { return h, nil }
+func (h hopeless) Close() error                               { return nil }
+func (h hopeless) Send(context.Context, *mail.Message) error {
+	h.meanwhile()
+	return errors.New("the connection broke down")
+}
+
+// Whoever leaves while a mail to them is being sent is in nobody's way.
+func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p, _ := b.newPerson("USER"), b.newPerson("USER")
+		tries := 0
+		broken := b.mailer.MailerConfig
+		broken.Transport = hopeless{func() {
+			if tries++; tries == 1 {
+				b.ask(p, deleteAccount, "p", p.password).must()
+			}
+		}}
+		if _, err := account.NewMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
+			t.Errorf("%d mails were tried, want 2: %v", tries, err)
+		}
+	})
+}
+
+// A link for an account that has another address by now, for which it is not good, goes to nobody.
+func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		p, to := b.newPerson("USER"), newAddress()
+		token := b.changeToken(p, to)
+		if _, err := b.accounts.RequestPasswordResetOf(t.Context(), p.email); err != nil {
+			t.Fatal(err)
+		}
+		b.ask(nil, verifyEmail, "t", token).must()
+		for _, m := range b.mails(to) {
+			if strings.Contains(m.Link, "/reset-password") {
+				t.Errorf("%q", m.Subject)
+			}
+		}
+	})
+}
+
+func TestResetPasswordCommand(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+		b := bootWithMail(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		p, shut := b.newPerson("USER"), b.newPerson("USER")
+		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver()
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
+		b.newPerson("USER") // whose mail waits, and is not this command's business
+		for _, row := range []struct {
+			name, email    string
+			mode           mailtest.Mode
+			status, mails  int
+			stdout, stderr string
+		}{
+			{"to nobody", "nobody@example.com", mailtest.Accept, 3, 0, "", "nobody has the address"},
+			{"to a shut account", shut.email, mailtest.Accept, 1, 0, "", "enable it first"},
+			{"refused for good", p.email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
+			{"refused for now", p.email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
+			{"without an answer", p.email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
+			{"taken", p.email, mailtest.Accept, 0, 1, "a link was mailed to " + p.email, ""},
+		} {
+			server.SetMode(row.mode)
+			before := len(server.Messages())
+			status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", row.email)
+			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) || len(server.Messages())-before != row.mails {
+				t.Errorf("%s: status %d, %d mails\n%s%s", row.name, status, len(server.Messages())-before, stdout, stderr)
+			}
+		}
+		// However many links others have had sent: this one was asked for by whoever runs the server.
+		for i := range 12 {
+			b.askWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.email).must()
+		}
+		b.deliver()
+		before := len(server.Messages())
+		if _, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); len(server.Messages()) != before+1 {
+			t.Errorf("%s%s", stdout, stderr)
+		}
+		env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
+		delete(env, "SMTP_URL")
+		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 1 || !strings.Contains(stderr, "SMTP_URL") {
+			t.Errorf("without a mail server: status %d, %s", status, stderr)
+		}
+		delete(env, "ENV")
+		before = len(server.Messages())
+		if status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
+			t.Errorf("in development: status %d, %s%s", status, stdout, stderr)
+		}
+		if b.deliver(); len(server.Messages()) != before+1 {
+			t.Error("no server would show the link")
+		}
+	})
+}
+
+// A server that is told to stop does not wait for a mail server that says nothing: nothing was sent yet.
+func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.Silent})
+		b := bootWithMail(t, databaseURL, server)
+		b.newPerson("USER")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stopped := b.mailUntil(ctx)
+		server.WaitSilent(t, 1)
+		cancel()
+		select {
+		case <-stopped:
+		case <-time.After(drainTime):
+			t.Error("still waiting")
+		}
+		server.Stop()
+		<-stopped
+	})
+}
+
+// refusing is a way to a mail server that says for whom it takes no mail.
+type refusing struct{ said string }
+
+func (r refusing) Connect(context.Context) (mail.Conn, error) { return r, nil }
+func (r refusing) Close() error                               { return nil }
+func (r refusing) Send(context.Context, *mail.Message) error {
+	return &mail.Refused{Permanent: true, Reason: r.said}
+}
+
+// A mail server repeats an address as it was told it, with the domain as DNS has it, or in letters of its own choice.
+func TestLogDoesNotRepeatAnAddressAsTheMailServerWritesIt(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		b.ask(nil, registerAs, "e", "Jo@bücher.example").must()
+		rude := b.mailer.MailerConfig
+		rude.Transport = refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
+		if _, err := account.NewMailer(rude).Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if log := strings.ToLower(b.log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
+			t.Error("the log has the address, or not the answer: " + log)
+		}
+	})
 }

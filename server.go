@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -36,6 +37,7 @@ import (
 	"fieldgate/internal/policy"
 	"fieldgate/internal/web"
 	"fieldgate/models"
+	"fieldgate/playground"
 )
 
 //go:generate go tool gqlgen generate
@@ -68,9 +70,10 @@ type app struct {
 	queue    *account.Queue
 	accounts *account.Service
 	policy   *policy.Policy
-	name     string          // what the server calls itself in mails and on pages
-	mailer   *account.Mailer // nil: no mail is sent
-	inbox    *mail.Inbox     // of a development server without a mail server; else nil
+	name     string           // what the server calls itself in mails and on pages
+	mailer   *account.Mailer  // nil: no mail is sent
+	inbox    *mail.Inbox      // of a development server without a mail server; else nil
+	page     *playground.Page // nil: there is none
 	reports  *graph.Reports
 	handler  http.Handler
 	draining atomic.Bool
@@ -83,17 +86,26 @@ type settings struct {
 	now    func() time.Time // nil is time.Now
 	schema *ast.Schema      // nil is the schema that the server was generated from
 
+	demo       bool  // the playground offers to be one of the demo's people
+	playground fs.FS // what the playground was built into; nil: what this program was compiled with
+
 	smtpRoots *x509.CertPool // who vouches for the mail server; nil: those whom the system trusts
 	mailLease time.Duration  // account.MailerConfig.Lease
 }
 
 // newApp builds a server and opens its database, which it does not touch yet. Close ends it.
 func newApp(s settings) (_ *app, err error) {
+	if s.demo && s.Production {
+		return nil, errors.New("--demo: not with ENV=production: the demo's password is known to all")
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.schema == nil {
 		s.schema = graph.Schema()
+	}
+	if s.playground == nil {
+		s.playground = playground.Embedded()
 	}
 	a := &app{settings: s}
 	if a.policy, err = policy.Compile(s.schema); err != nil {
@@ -219,17 +231,36 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
 	mux.Handle("GET /.well-known/jwks.json", tokens.JWKS())
-	pages.New(a.name, a.AppURL.String()).Register(mux)
+	pages.New(a.name, a.onward()).Register(mux)
 	if a.inbox != nil {
 		mux.Handle("GET "+inboxPath, pages.Inbox(a.received))
 	}
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(a.ready, a.log))
 	if a.Playground {
-		mux.Handle("GET /{$}", playgroundPage())
+		if a.page, err = playground.New(a.playground, a.offered()); err != nil {
+			return nil, fmt.Errorf("the playground's page: %w", err)
+		}
+		a.page.Register(mux)
 	}
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
+}
+
+// onward is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
+func (a *app) onward() string {
+	if app := a.AppURL.String(); a.Playground || app != a.PublicURL.String() {
+		return app
+	}
+	return ""
+}
+
+// offered are the people whom a visitor of the playground can be without knowing their password.
+func (a *app) offered() []playground.Person {
+	if !a.demo {
+		return nil
+	}
+	return demoPeople
 }
 
 // received are the mails in the inbox, for its page.

@@ -60,21 +60,21 @@ async function signIn(page, email, typed = password) {
   await button(page, 'Sign in').click()
 }
 
-async function bothSchemes(page, where) {
-  await page.emulateMedia({ colorScheme: 'light' })
-  await accessible(page, where)
-  await page.emulateMedia({ colorScheme: 'dark' })
-  await accessible(page, `${where}, dark`, ['color-contrast']) // all else is the same
-}
+/** Opens the app anew, as somebody whom it has never seen. */
+const inApp = (options, what) => inWindow(options, async (page) => {
+  await page.goto('about:blank') // the app before had its session in memory
+  await what(page)
+  for (const tab of page.context().pages()) if (tab !== page) await tab.close()
+})
 
 test('the whole life of a session, and axe finds nothing on any page', options, () =>
-  inWindow({}, async (page) => {
+  inApp({}, async (page) => {
     await page.goto(origin)
     await heading(page, 'Sign in').waitFor()
-    await bothSchemes(page, 'sign in')
+    await accessible(page, 'sign in')
     await signIn(page, 'nobody@example.com')
     await says(page, 'The e-mail address or the password is wrong.')
-    await bothSchemes(page, 'sign in, refused')
+    await accessible(page, 'sign in, refused')
 
     await go(page, 'Make one', 'Make an account')
     await field(page, 'Name').fill('Ada')
@@ -82,7 +82,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await field(page, 'Password').fill('short')
     await button(page, 'Register').click()
     await says(page, 'It must have at least 8 characters.')
-    await bothSchemes(page, 'register, refused')
+    await accessible(page, 'register, refused')
     await field(page, 'Password').fill(password)
     await button(page, 'Register').click()
     await heading(page, 'Profile').waitFor()
@@ -91,11 +91,11 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await button(page, 'Save').click()
     await says(page, 'Saved.')
     await page.locator('dd', { hasText: 'Countess' }).waitFor()
-    await bothSchemes(page, 'profile')
+    await accessible(page, 'profile')
 
     await go(page, 'Devices')
     await says(page, 'This device')
-    await bothSchemes(page, 'devices')
+    await accessible(page, 'devices')
 
     await go(page, 'Password', 'Change password')
     await field(page, 'Current password').fill('not this one')
@@ -105,7 +105,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await field(page, 'Current password').fill(password)
     await button(page, 'Change password').click()
     await says(page, 'Your password is changed')
-    await bothSchemes(page, 'password')
+    await accessible(page, 'password')
     assert.equal(await link(page, 'Accounts').count(), 0)
 
     await page.reload()
@@ -124,7 +124,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
   }))
 
 test('ten requests at once, in five tabs, after the token has expired: one refresh', options, () =>
-  inWindow({}, async (page) => {
+  inApp({}, async (page) => {
     await register(page)
     const tabs = [page, ...(await Promise.all(Array.from({ length: 4 }, () => page.context().newPage())))]
     for (const tab of tabs) {
@@ -136,11 +136,12 @@ test('ten requests at once, in five tabs, after the token has expired: one refre
     const sent = []
     let go
     const together = new Promise((resolve) => { go = resolve })
-    await page.context().route('**/graphql', async (route) => {
+    const hold = async (route) => {
       if (sent.push(route.request()) === 10) go()
       await together // so that none of the ten has the new token
       await route.continue()
-    })
+    }
+    await page.context().route('**/graphql', hold)
     await Promise.all(tabs.map((tab) => button(tab, 'Look again').click()))
     for (const end = Date.now() + patience; sent.length < 21;) {
       assert.ok(Date.now() < end, `${sent.length} requests: ${sent.map((r) => r.postData())}`)
@@ -149,11 +150,12 @@ test('ten requests at once, in five tabs, after the token has expired: one refre
     const codes = await Promise.all(sent.map(async (r) => (await (await r.response()).json()).errors?.[0].extensions.code))
     assert.deepEqual([codes.slice(0, 10), await refreshes() - before], [Array(10).fill('UNAUTHENTICATED'), 1])
     assert.deepEqual(codes.slice(10), Array(11).fill(undefined), 'the refresh, and the ten again')
+    await page.context().unroute('**/graphql', hold)
     for (const tab of tabs) assert.equal(await tab.getByRole('alert').count(), 0)
   }))
 
 test('two tabs: what one does counts in the other', options, () =>
-  inWindow({}, async (page) => {
+  inApp({}, async (page) => {
     const ada = await register(page)
     const other = await page.context().newPage()
     await other.goto(origin)
@@ -166,10 +168,10 @@ test('two tabs: what one does counts in the other', options, () =>
   }))
 
 test('revoked from another device: out at the next request', options, () =>
-  inWindow({}, async (phone) => {
+  inApp({}, async (phone) => {
     const email = await register(phone)
     await go(phone, 'Devices')
-    await inWindow({}, async (laptop) => {
+    await inApp({ on: 'the laptop' }, async (laptop) => {
       await laptop.goto(`${origin}/#devices`)
       await signIn(laptop, email)
       await button(laptop, 'Sign this device out').click()
@@ -181,7 +183,7 @@ test('revoked from another device: out at the next request', options, () =>
   }))
 
 test('demoted while looking at the accounts: what is left is shown, and nothing is refreshed', options, () =>
-  inWindow({}, async (page) => {
+  inApp({}, async (page) => {
     const root = await register(page, 'Root') // who stays ADMIN, because somebody has to
     await tell('role', { email: root, role: 'ADMIN' })
     await button(page, 'Sign out').click()
@@ -191,7 +193,7 @@ test('demoted while looking at the accounts: what is left is shown, and nothing 
     await go(page, 'Accounts')
     await page.getByRole('cell', { name: email }).waitFor()
     await says(page, 'role changed')
-    await bothSchemes(page, 'accounts')
+    await accessible(page, 'accounts')
 
     const before = await refreshes()
     await tell('role', { email, role: 'STAFF' })
@@ -207,7 +209,7 @@ test('demoted while looking at the accounts: what is left is shown, and nothing 
   }))
 
 test('the server restarts: nobody is signed out, and a page that was opened meanwhile waits', options, () =>
-  inWindow({ noisy: true }, async (page) => {
+  inApp({ noisy: true }, async (page) => {
     const email = await register(page)
     await go(page, 'Devices')
     await tell('down')
@@ -223,7 +225,7 @@ test('the server restarts: nobody is signed out, and a page that was opened mean
   }))
 
 test('offline until the token has expired, and back', options, () =>
-  inWindow({ noisy: true }, async (page) => {
+  inApp({ noisy: true }, async (page) => {
     await register(page)
     await go(page, 'Devices')
     await says(page, 'This device')

@@ -17,43 +17,56 @@ let browser
 before(async () => { browser = await chromium.launch({ executablePath: chromiumPath, args: flags.split(' ') }) })
 after(() => browser?.close())
 
+const windows = new Map() // by their options: to open one costs the browser as much as six pages
+
 /**
- * Does something in a new window, as somebody whom the browser has never seen. It fails if a page wrote to the console,
- * as the browser does itself when a page breaks its Content-Security-Policy, or if a request left the origin.
+ * Does something in a window that others with the same options may have used before: without cookies, but on whatever
+ * page they left. It fails if a page wrote to the console, as the browser does itself when a page breaks its
+ * Content-Security-Policy, or if a request left the origin.
  * Options are Playwright's, and
  *   played: the API is not asked; what is done gets a {sent, answers} besides, the requests so far and what the next
  *     ones are answered with, in turn: JSON, or a function of Playwright's route
- *   noisy: the browser says in the console that requests failed, as they should
- *   cors: it also says that CORS blocked some
+ *   noisy: the browser says in the console that requests failed, or that CORS blocked them, as it should
  *   also: other origins that requests may go to
+ *   on: another device's name; by default it is the same one
  * More pages of the window, as page.context().newPage() opens them, are watched too.
  */
-export async function inWindow({ played, noisy, cors, also = [], ...options }, what) {
-  const context = await browser.newContext({ viewport: { width: 800, height: 700 }, ...options })
-  context.setDefaultTimeout(patience)
+export async function inWindow({ played, noisy, also = [], on, ...options }, what) {
+  const key = JSON.stringify([on, options])
+  if (!windows.has(key)) windows.set(key, await openWindow(options))
+  const window = windows.get(key)
+  const { page, context } = window
   const complaints = []
   const api = { sent: [], answers: [] }
+  Object.assign(window, { complaints, noisy, also, api: played ? api : null })
   try {
-    await context.route(({ origin: to, protocol }) => ![origin, ...also].includes(to) && protocol !== 'data:', async (route) => {
-      if (await fromPackages(route)) return
-      complaints.push(`a request to ${route.request().url()}`)
-      await route.abort()
-    })
-    if (played) await context.route('**/graphql', (route) => answer(route, api, complaints))
-    context.on('console', (m) => {
-      if (!['error', 'warning'].includes(m.type()) || (noisy && m.text().startsWith('Failed to load resource'))) return
-      if (cors && m.text().includes('blocked by CORS policy')) return
-      complaints.push(`${m.type()} in the console: ${m.text()}`)
-    })
-    context.on('weberror', (e) => complaints.push(`uncaught: ${e.error().stack}`))
-    await what(await context.newPage(), api)
+    await context.clearCookies()
+    await what(page, api)
     assert.deepEqual(complaints, [])
   } catch (error) {
     if (complaints.length) error.message += `\nbefore that: ${complaints.join('\n')}`
-    throw error
-  } finally {
+    windows.delete(key) // who knows what it is in the middle of
     await context.close()
+    throw error
   }
+}
+
+async function openWindow(options) {
+  const context = await browser.newContext({ viewport: { width: 800, height: 700 }, ...options })
+  context.setDefaultTimeout(patience)
+  const window = { context, page: await context.newPage() }
+  await context.route(({ origin: to, protocol }) => ![origin, ...window.also].includes(to) && protocol !== 'data:', async (route) => {
+    if (await fromPackages(route)) return
+    window.complaints.push(`a request to ${route.request().url()}`)
+    await route.abort()
+  })
+  await context.route('**/graphql', (route) => window.api ? answer(route, window.api, window.complaints) : route.fallback())
+  context.on('console', (m) => {
+    if (!['error', 'warning'].includes(m.type()) || (window.noisy && /^Failed to load resource|blocked by CORS policy/.test(m.text()))) return
+    window.complaints.push(`${m.type()} in the console: ${m.text()}`)
+  })
+  context.on('weberror', (e) => window.complaints.push(`uncaught: ${e.error().stack}`))
+  return window
 }
 
 async function answer(route, api, complaints) {
@@ -65,16 +78,23 @@ async function answer(route, api, complaints) {
   await route.abort()
 }
 
-/** Fails if axe finds anything on the page as it is. With rules it looks for these only. */
-export async function accessible(page, where, rules) {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate((runOnly) => window.axe.run({ resultTypes: ['violations'], ...(runOnly && { runOnly }) }), rules)
-  assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html)}`), [], where)
+// What axe finds in another colour scheme besides.
+const rulesOfColours = ['color-contrast', 'link-in-text-block']
+
+/** Fails if axe finds anything on the page as it is, in light colours or in dark ones. */
+export async function accessible(page, where) {
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe.source)
+  for (const [colorScheme, runOnly] of [['light', undefined], ['dark', rulesOfColours]]) {
+    await page.emulateMedia({ colorScheme })
+    const { violations } = await page.evaluate((only) => window.axe.run({ resultTypes: ['violations'], ...only }), runOnly && { runOnly })
+    assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html)}`), [], `${where}, ${colorScheme}`)
+  }
+  await page.emulateMedia({ colorScheme: null })
 }
 
-/** Asks in the playground, as a person does, and resolves to the answer's data. */
+/** Asks in the playground, as a person does, and resolves to the answer's data. It is opened where it is not open. */
 export async function askInPlayground(page, document) {
-  await page.goto(`${origin}/`)
+  if (page.url() !== `${origin}/`) await page.goto(`${origin}/`)
   await page.locator('.graphiql-query-editor .CodeMirror').click()
   await page.keyboard.press('ControlOrMeta+A')
   await page.keyboard.insertText(document)

@@ -46,7 +46,7 @@ test('a page of a listed origin of the same site signs in, and the cookie comes 
   }))
 
 test('a page of an origin that is not listed cannot ask, and cannot do anything with the cookie', () =>
-  inWindow({ also, noisy: true, cors: true }, async (page) => {
+  inWindow({ also, noisy: true }, async (page) => {
     await ask(page, listed, register('bob'))
     assert.deepEqual(await ask(page, unlisted, refresh), { refused: true })
     assert.deepEqual(await ask(page, unlisted, 'mutation { logout }'), { refused: true })

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -36,13 +37,19 @@ func (s *Store) CreateMails(ctx context.Context, mails []*Mail) error {
 	})
 }
 
-// RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one.
-func (s *Store) RequestEmailChange(ctx context.Context, userID, slot string, mails []*Mail) error {
+// RequestEmailChange ends what earlier requests of the user have led to, and writes the mails of a new one. It returns
+// ErrNotFound if the password was changed, or all sessions were ended, since the user was read: whoever did that would
+// not see the change that they had to stop.
+func (s *Store) RequestEmailChange(ctx context.Context, u *User, slot string, mails []*Mail) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.endMails(ctx, userID); err != nil {
+		same := "id = ? AND password_hash = ? AND session_epoch = ?"
+		if err := tx.updateUser(ctx, map[string]any{}, same, u.ID, u.PasswordHash, u.SessionEpoch); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", userID, slot); err != nil {
+		if err := tx.endMails(ctx, u.ID); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", u.ID, slot); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, mails)
@@ -79,9 +86,14 @@ func (s *Store) HoldMail(ctx context.Context, m *Mail, until time.Time) error {
 	return s.updateMail(ctx, map[string]any{"due_at": until}, "id = ? AND claim = ?", m.ID, m.Claim)
 }
 
-// ReleaseMail lets anybody try again at due. attempts is how many there were.
+// ReleaseMail lets anybody try again at due. attempts is how many there were. A mail that is not the caller's any more,
+// or was deleted meanwhile, stays as it is.
 func (s *Store) ReleaseMail(ctx context.Context, m *Mail, due time.Time, attempts int64) error {
-	return s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+	err := s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // FinishMail deletes a mail that was sent, or will never be.

@@ -9,10 +9,11 @@ import (
 // and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes sessions whose time was up, and spent tokens, limits and tickets that say nothing any more, in small batches
+// Sweep deletes sessions whose time was up, and spent tokens, limits and tickets that say nothing any more, and mails that
+// nobody sends, in small batches
 // with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets, s.sweepMails} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -55,6 +56,17 @@ func (s *Store) sweepTickets(ctx context.Context, now time.Time) (int, error) {
 	var ids []string
 	err := s.conn(ctx).Model(&Ticket{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
 	return sweepBatchOf(ctx, s, &Ticket{}, "id", ids, isOver, now, err)
+}
+
+// mailsAreOver is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given
+// the mail up.
+const mailsAreOver = 7 * 24 * time.Hour
+
+func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
+	var ids []string
+	const isOver, last = "due_at <= ?", -mailsAreOver
+	err := s.conn(ctx).Model(&Mail{}).Where(isOver, now.Add(last)).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Mail{}, "id", ids, isOver, now.Add(last), err)
 }
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked

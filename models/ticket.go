@@ -108,11 +108,13 @@ func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notic
 	})
 }
 
-// passwordIsNew ends what was asked for with the old one.
+// passwordIsNew ends what was asked for with the old one. Here and elsewhere mails come before tickets, as they do in
+// IssueTicket: whoever holds a mail still is waited for, and the ticket that they stored is seen. The other way round
+// it would be missed, where the database locks no gaps.
 func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail) error {
 	return inOrder(
-		func() error { return s.endTickets(ctx, userID) },
 		func() error { return s.endMails(ctx, userID) },
+		func() error { return s.endTickets(ctx, userID) },
 		func() error { return s.CreateMails(ctx, notice) },
 	)
 }
@@ -140,8 +142,8 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice
 				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ?", t.UserID, undo.EmailKey)
 			},
 			func() error { return tx.Reserved(ctx, t.EmailKey, t.UserID, now) },
-			func() error { return tx.endTickets(ctx, t.UserID) },
 			func() error { return tx.endMails(ctx, t.UserID) },
+			func() error { return tx.endTickets(ctx, t.UserID) },
 			func() error { return tx.putTicket(ctx, undo) },
 			func() error { return tx.CreateMails(ctx, notice) },
 		)
@@ -150,7 +152,7 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice
 
 // RestoreEmail uses a ticket to give the user its address back, whatever the address is now. Who changed it had a
 // session and the password, so all sessions end, and with an empty hash no password is right; so do all tickets
-// and mails by which it could be changed again. It returns ErrNotFound if the ticket was used.
+// by which it could be changed again, and the mails that would bring one. It returns ErrNotFound if the ticket was used.
 func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
 	values["password_hash"] = ""
@@ -159,13 +161,18 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 			func() error { return tx.useTicket(ctx, t, now) },
 			func() error { return tx.setEmail(ctx, t, values, "id = ?", t.UserID) },
 			func() error { _, err := tx.deleteSessions(ctx, t.UserID, "", now); return err },
+			func() error { return tx.endMails(ctx, t.UserID) },
+			func() error {
+				// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
+				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? AND id > ? AND email_key <> ?", t.UserID, t.ID, t.EmailKey)
+				return err
+			},
 			func() error {
 				// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
 				// the ticket of the one before.
 				_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID)
 				return err
 			},
-			func() error { return tx.endMails(ctx, t.UserID) },
 			func() error { return tx.CreateMails(ctx, notice) },
 		)
 	})
@@ -198,8 +205,9 @@ func (s *Store) Reserved(ctx context.Context, key, userID string, now time.Time)
 }
 
 // DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent, and from
-// where they did what the audit log says. It returns ErrNotFound if the password was changed meanwhile, or nobody has the id.
-func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
+// where they did what the audit log says. known are the rows of limits that say from where they signed in. It returns
+// ErrNotFound if the password was changed meanwhile, or nobody has the id.
+func (s *Store) DeleteUser(ctx context.Context, u *User, known [][]byte, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
 		if err == nil && deleted == 0 {
@@ -210,12 +218,20 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 		}
 		return inOrder(
 			func() error { _, err := tx.deleteSessions(ctx, u.ID, "", now); return err },
-			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
 			func() error {
 				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? OR email_key = ?", u.ID, u.EmailKey)
 				return err
 			},
+			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
 			func() error { return tx.forgetWhere(ctx, u.ID) },
+			func() error {
+				for _, id := range known { // each by itself: asked for several, MariaDB may lock all of the table
+					if _, err := tx.deleteWhere(ctx, &Limit{}, "id = ?", id); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
 		)
 	})
 }

@@ -54,10 +54,11 @@ var calls = map[string]func(context.Context, *Store) error{
 	},
 	"RestoreEmail": func(ctx context.Context, s *Store) error { return s.RestoreEmail(ctx, &Ticket{ID: "1"}, nil, moment) },
 	"Reserved":     func(ctx context.Context, s *Store) error { return s.Reserved(ctx, "1", "1", moment) },
-	"DeleteUser":   func(ctx context.Context, s *Store) error { return s.DeleteUser(ctx, newUser("1"), moment) },
+	"DeleteUser":   func(ctx context.Context, s *Store) error { return s.DeleteUser(ctx, newUser("1"), nil, moment) },
+	"Whereabouts":  func(ctx context.Context, s *Store) error { return second(s.Whereabouts(ctx, "1")) },
 	"CreateMails":  func(ctx context.Context, s *Store) error { return s.CreateMails(ctx, []*Mail{{ID: "1"}}) },
 	"RequestEmailChange": func(ctx context.Context, s *Store) error {
-		return s.RequestEmailChange(ctx, "1", "change", []*Mail{{ID: "1"}})
+		return s.RequestEmailChange(ctx, &User{ID: "1"}, "change", []*Mail{{ID: "1"}})
 	},
 	"CreateAudit": func(ctx context.Context, s *Store) error { return s.CreateAudit(ctx, &AuditEntry{ID: "1"}) },
 	"AuditLog":    func(ctx context.Context, s *Store) error { return second(s.AuditLog(ctx, AuditFilter{})) },

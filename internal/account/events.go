@@ -23,6 +23,7 @@ const (
 	EventTokenReused          = "refresh token reused"   // somebody has stolen it, or had it stolen: the session was ended
 	EventPasswordChanged      = "password changed"       // and every other session of the person ended
 	EventPasswordChangeFailed = "password change failed" // the current password was wrong
+	EventPasswordResetSent    = "password reset sent"    // whoever runs the server had a link mailed
 	EventPasswordReset        = "password reset"         // with a link in a mail; every session of the person ended
 	EventEmailVerified        = "email verified"         // with a link in a mail
 	EventEmailChangeRequested = "email change requested"

@@ -1,7 +1,9 @@
 package account
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"fieldgate/internal/limit"
 	"fieldgate/models"
@@ -24,6 +26,17 @@ func KnownAddress(name, ip string) []byte {
 		return nil
 	}
 	return limit.Key("known address", name, network)
+}
+
+// knownAddresses are the rows of several IP addresses, each once.
+func knownAddresses(name string, ips []string) (list [][]byte) {
+	for _, ip := range ips {
+		if row := KnownAddress(name, ip); row != nil {
+			list = append(list, row)
+		}
+	}
+	slices.SortFunc(list, bytes.Compare)
+	return slices.CompactFunc(list, bytes.Equal)
 }
 
 // openSession stores a session of somebody who has just proved who they are, and that they did so at this

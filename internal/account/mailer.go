@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +38,7 @@ const (
 	mailBatch = 20
 )
 
-// mailRate is how many mails a person gets that others can cause.
+// mailRate is how many mails for one purpose a person gets that others can cause.
 var mailRate = limit.Rate{Count: 10, Window: time.Hour}
 
 // MailerConfig is what a Mailer is made of. Every field but Lease is needed.
@@ -113,12 +115,20 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 			if ctx.Err() != nil {
 				return round.sent, ctx.Err()
 			}
-			// One that was begun is ended, also when the server is told to stop.
-			if err := round.try(context.WithoutCancel(ctx), row); err != nil {
+			if err := round.guarded(ctx, row); err != nil {
 				return round.sent, err
 			}
 		}
 	}
+}
+
+// Send sends one mail that has just been written, as Deliver does. It reports whether the mail server has taken it; if
+// not, and there is no error, the log says why, or somebody else is sending it.
+func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
+	round := &mailRound{Mailer: m}
+	defer func() { round.hangUp() }()
+	err = round.guarded(ctx, row)
+	return round.sent > 0, err
 }
 
 // mailRound is one run over the outbox, with one connection for all mails.
@@ -135,8 +145,10 @@ func (r *mailRound) hangUp() {
 	}
 }
 
-// try sends one mail, if nobody else does.
-func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
+// try sends one mail, if nobody else does. One that was begun is ended, also when the server is told to stop; for a
+// connection nobody waits then.
+func (r *mailRound) try(stop context.Context, row *models.Mail) error {
+	ctx := context.WithoutCancel(stop)
 	err := r.Store.ClaimMail(ctx, row, newID(), r.until())
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
@@ -150,7 +162,7 @@ func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
 	}
 	letter, err := r.decide(ctx, row)
 	if err == nil && letter != nil && r.conn == nil {
-		if r.conn, err = r.Transport.Connect(ctx); err != nil {
+		if r.conn, err = r.Transport.Connect(stop); err != nil {
 			r.conn = nil
 			return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
 		}
@@ -169,6 +181,18 @@ func (r *mailRound) try(ctx context.Context, row *models.Mail) error {
 		return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 	}
 	return r.judge(ctx, row, r.send(ctx, row, message))
+}
+
+// guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
+// end the process, with everybody's requests.
+func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.hangUp()
+			r.tell(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	return r.try(stop, row)
 }
 
 // send keeps the claim for as long as the server takes.
@@ -230,9 +254,12 @@ func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row
 	m.Log.LogAttrs(ctx, level, message, attrs...)
 }
 
-// withoutAddress is what the server said, which likes to repeat whom the mail was for.
+// withoutAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
+// domain that the key has, or in capitals.
 func withoutAddress(err error, row *models.Mail) slog.Attr {
-	return slog.String("error", strings.ReplaceAll(err.Error(), row.Email, "…"))
+	said := strings.ReplaceAll(err.Error(), row.Email, "…")
+	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey)) // a key is UTF-8, so this compiles
+	return slog.String("error", key.ReplaceAllLiteralString(said, "…"))
 }
 
 // link is where a kind of mail leads, and what the link is good for.
@@ -271,7 +298,10 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 		if user.EmailVerified() || user.EmailKey != row.EmailKey {
 			return nil, nil
 		}
-	case mail.ResetPassword, mail.AlreadyRegistered:
+	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored:
+		if user.EmailKey != row.EmailKey { // the link would be good for nothing, and end one that is good
+			return nil, nil
+		}
 		l.to = user.Email // as it is stored, and not as somebody else has typed it
 	case mail.ConfirmEmail:
 		owner, err := m.Store.UserByEmailKey(ctx, row.EmailKey)
@@ -295,9 +325,14 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	if row.NewEmail != nil {
 		data.NewEmail = *row.NewEmail
 	}
-	if to, ok := links[l.kind]; ok {
+	until := m.Store.Now().Add(m.Lease) // anew: the connection may have taken longer than the lease
+	if to, ok := links[l.kind]; !ok {
+		if err := m.Store.HoldMail(ctx, row, until); err != nil {
+			return nil, err
+		}
+	} else {
 		token := randomToken()
-		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), m.Store.Now().Add(m.Lease)); err != nil {
+		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
 			return nil, err
 		}
 		data.Link = m.AppURL.JoinPath(to.path).String() + "?token=" + token
@@ -332,17 +367,24 @@ func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 	return t
 }
 
-// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so is a mail
-// that was counted before.
+// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so are a mail
+// that was counted before, and a link that the command line has asked for.
 func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
 	switch l.kind {
 	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged:
 		return false, nil
+	case mail.ResetPassword:
+		if row.UserID != nil { // whoever runs the server has asked for it
+			return false, nil
+		}
 	}
 	if m.LimitsOff || row.Attempts > 1 {
 		return false, nil
 	}
-	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", row.EmailKey), Rate: mailRate}})
+	// By what the link is for: of those for the same thing the newest is good, so that who was sent ten lacks none. Were
+	// all counted together, notices would keep somebody from the link to a new password.
+	purpose := links[l.kind].purpose
+	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", purpose, row.EmailKey), Rate: mailRate}})
 	if reached := (*models.LimitReached)(nil); errors.As(err, &reached) {
 		m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
 		return true, nil

@@ -34,6 +34,11 @@ func (s *Service) User(ctx context.Context, id string) (*models.User, error) {
 	return s.Store.UserByID(ctx, id)
 }
 
+// UserByEmail returns the account with an e-mail address, however it is spelled, or models.ErrNotFound.
+func (s *Service) UserByEmail(ctx context.Context, email string) (*models.User, error) {
+	return s.userByEmail(ctx, email)
+}
+
 // UserQuery asks for a page of accounts. The zero value of a field, but of First, is no restriction.
 type UserQuery struct {
 	First  int    // 1 to 100

@@ -22,7 +22,8 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 
 // RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
 // stops it. That the new one is another account's is told to that address only. It returns *InputError,
-// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone.
+// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone, or its
+// password was changed meanwhile.
 func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, password string) error {
 	var check inputCheck
 	key, wrong := EmailKey(newEmail)
@@ -43,9 +44,9 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
 	told.NewEmail = &newEmail
 	mails := s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
-	return s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
-		return tx.RequestEmailChange(ctx, user.ID, purposeChange, mails)
-	})
+	return gone(s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
+		return tx.RequestEmailChange(ctx, user, purposeChange, mails)
+	}))
 }
 
 // VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
@@ -106,9 +107,9 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) error 
 	return s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
 }
 
-// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells who that is: it returns
-// models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
-func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.User, error) {
+// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
+// returns models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
+func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.Mail, error) {
 	user, err := s.userByEmail(ctx, email)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,10 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 	if user.DisabledAt != nil {
 		return nil, invalid("email", "is a disabled account's; enable it first")
 	}
-	return user, s.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.ResetPassword, user)))
+	link := s.mailTo(ctx, mail.ResetPassword, user)
+	return link, s.do(ctx, &event{name: EventPasswordResetSent, user: user.ID}, func(tx *models.Store) error {
+		return tx.CreateMails(ctx, s.sent(link))
+	})
 }
 
 // ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
@@ -182,7 +186,13 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	}
 	now := s.Store.Now()
 	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
-		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.DeleteUser(ctx, user, now) })
+		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error {
+			ips, err := tx.Whereabouts(ctx, user.ID)
+			if err != nil {
+				return err
+			}
+			return tx.DeleteUser(ctx, user, knownAddresses(user.EmailKey, ips), now)
+		})
 	})
 	s.Sessions.Forget(user.ID)
 	return gone(err)

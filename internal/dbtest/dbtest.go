@@ -98,6 +98,14 @@ func RequireAll() bool {
 	return true // REQUIRE_ALL=yes must not turn into a run that skips
 }
 
+// Thorough says whether what only repeats, or goes through all that can be combined, is to be done to the end: with
+// RequireAll, and without the race detector, which finds what it finds in a part of that, and makes it ten times
+// slower. .ci/run runs the tests that ask for it once more for this.
+func Thorough() bool { return RequireAll() && !raceDetector }
+
+// RaceDetector says whether the tests run under the race detector.
+func RaceDetector() bool { return raceDetector }
+
 // LeftOut ends a test that needs something this machine does not have: what it
 // is, and how to get it. The test is skipped, or fails if RequireAll.
 func LeftOut(tb testing.TB, what, how string) {

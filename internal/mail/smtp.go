@@ -244,7 +244,11 @@ func (c *smtpConn) transact(to string, content []byte) error {
 	}
 	c.client.SkipSMTPUTF8(ascii(to))
 	if err := c.client.Mail("<" + c.smtp.from.Address + ">"); err != nil {
-		return c.refusal(err)
+		err = c.refusal(err)
+		if refused, ok := errors.AsType[*Refused](err); ok {
+			refused.Permanent = false // it is about us, and no message: somebody will mend MAIL_FROM
+		}
+		return err
 	}
 	if err := c.client.Rcpt("<" + to + ">"); err != nil {
 		return c.refusal(err)

@@ -182,9 +182,9 @@ func TestTheServerRefuses(t *testing.T) {
 	}{
 		{"the recipient for good", mailtest.RefuseRecipients(550), true, "550 not now 5.7.1 (recipient)"},
 		{"the recipient for now", mailtest.RefuseRecipients(450), false, "450 not now 4.7.1 (recipient)"},
-		{"the sender for good", mailtest.RefuseSenders(553), true, "553 not now 5.7.1 (sender)"},
+		{"the sender for good, which is a setting and no message", mailtest.RefuseSenders(553), false, "553 not now 5.7.1 (sender)"},
 		{"the sender for now", mailtest.RefuseSenders(451), false, "451 not now 4.7.1 (sender)"},
-		{"the command for good", mailtest.RefuseSenders(500), true, "500 not now 5.7.1 (sender)"},
+		{"the command", mailtest.RefuseSenders(500), false, "500 not now 5.7.1 (sender)"},
 		{"the message for good", mailtest.RefuseMessages(554), true, "554 not now 5.7.1 (after data)"},
 		{"the message for now", mailtest.RefuseMessages(452), false, "452 not now 4.7.1 (after data)"},
 	}

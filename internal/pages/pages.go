@@ -28,7 +28,8 @@ type Pages struct {
 	html   map[string][]byte // by name
 }
 
-// New makes the pages. service is the server's name, appURL the address of the application, where its visitors go on.
+// New makes the pages. service is the server's name, appURL the address of the application, where its visitors go on;
+// without one, they are told that they may close the page.
 // They ask the API at /graphql of the origin that they come from.
 func New(service, appURL string) *Pages {
 	p := &Pages{policy: contentPolicy(true), html: map[string][]byte{}}

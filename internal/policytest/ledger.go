@@ -108,7 +108,7 @@ func (l *ledger) report(t Reporter, p *proof) {
 	for _, rule := range gated {
 		coordinate := rule.Coordinate()
 		for _, asker := range p.cast {
-			for _, form := range forms {
+			for _, form := range p.forms {
 				if !l.covered[cell{coordinate, asker.Name, form.name, ""}] {
 					t.Errorf("%s was not asked for as %s, %s", coordinate, asker.Name, form.name)
 				}
@@ -123,7 +123,7 @@ func (l *ledger) report(t Reporter, p *proof) {
 		}
 	}
 	t.Logf("%d gated fields × %d people × %d forms, each by 1 to %d routes: %d cells in %d requests",
-		len(gated), len(p.cast), len(forms), p.mostRoutes(), len(l.cells), l.requests)
+		len(gated), len(p.cast), len(p.forms), p.mostRoutes(), len(l.cells), l.requests)
 	if len(onTheWay) > 0 {
 		t.Logf("refused on the way there only, since whoever gets there may have them: %s", strings.Join(onTheWay, ", "))
 	}

@@ -20,6 +20,7 @@ type proof struct {
 	ledger  *ledger
 	secrets secrets
 	routes  map[string][]route
+	forms   []form
 
 	cast    []*role
 	subject Person // whom everybody but the owner asks about
@@ -162,7 +163,7 @@ func (p *proof) along(r route, fields []*ast.FieldDefinition) {
 		sets = slices.Collect(slices.Chunk(fields, 1))
 	}
 	for _, asker := range p.cast {
-		for _, form := range forms {
+		for _, form := range p.forms {
 			for _, set := range sets {
 				if set = selectable(r, set); len(set) == 0 || p.ended() {
 					continue

@@ -1,4 +1,4 @@
-package main
+package playground
 
 import (
 	"bytes"
@@ -18,25 +18,20 @@ var (
 	outerStyles   = regexp.MustCompile(`href="(https://[^"]+)"`)
 )
 
-// playgroundPage serves gqlgen's page: GraphiQL, which a browser loads from a CDN, with hashes of what it must be.
+// fromCDN is gqlgen's page: GraphiQL, which a browser loads from a CDN, with hashes of what it must be.
 //
 // The page may run those very scripts and the one that stands in it, by its hash, and talk to this server alone.
 // Styles are another matter: the editor writes them as it goes, so they may stand inline.
-func playgroundPage() http.Handler {
-	page := rendered(playground.Handler("Fieldgate", "/graphql"))
-	scripts, styles := matches(outerScripts, page), matches(outerStyles, page)
-	for _, script := range matches(inlineScripts, page) {
+func fromCDN() (html []byte, policy string) {
+	html = rendered(playground.Handler("Fieldgate", "/graphql"))
+	scripts, styles := matches(outerScripts, html), matches(outerStyles, html)
+	for _, script := range matches(inlineScripts, html) {
 		sum := sha256.Sum256([]byte(script))
 		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	}
-	policy := "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src data:; " +
+	return html, "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src data:; " +
 		"script-src " + strings.Join(scripts, " ") + "; style-src 'unsafe-inline' " + strings.Join(styles, " ") + "; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", policy)
-		_, _ = w.Write(page) // nobody is left to tell
-	})
 }
 
 func matches(pattern *regexp.Regexp, page []byte) (list []string) {

@@ -1,0 +1,66 @@
+package models
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// A ticket that is being issued when the password changes ends with the old one, also where the database locks no
+// gaps, as MySQL does not under READ COMMITTED.
+func TestTicketThatIsJustBeingIssuedEndsWithThePassword(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, dbtest.MySQL(t), Options{MaxConnections: 3})
+	migrate(t, s)
+	readCommitted(t, s, 3)
+	ctx := testContext(t)
+	u := createUser(t, s, newUser("ada@example.com"))
+	session := newSession(u)
+	noError(t, s.CreateSession(ctx, session))
+	m := &Mail{ID: newID(), Kind: MailConfirm, UserID: &u.ID, Email: "eve@example.com", EmailKey: "eve@example.com", CreatedAt: moment, DueAt: moment}
+	noError(t, s.CreateMails(ctx, []*Mail{m}))
+	noError(t, s.ClaimMail(ctx, m, newID(), moment))
+	changed := make(chan error, 1)
+	err := s.Transaction(ctx, func(tx *Store) error { // IssueTicket, slowly
+		if err := tx.HoldMail(ctx, m, moment); err != nil {
+			return err
+		}
+		go func() { changed <- s.ChangePassword(ctx, u, "new", session, nil, moment) }()
+		waitForStatement(ctx, t, s, "DELETE FROM `mails`%")
+		return tx.putTicket(ctx, &Ticket{
+			ID: m.ID, Hash: make([]byte, 32), UserID: u.ID, Purpose: "change", Slot: new("change"), Email: m.Email, EmailKey: m.EmailKey,
+			ExpiresAt: moment.Add(time.Hour),
+		})
+	})
+	noError(t, err)
+	noError(t, <-changed)
+	if got := queryAll[Ticket](t, s, "SELECT id FROM tickets"); len(got) != 0 {
+		t.Error("the ticket outlives the password")
+	}
+}
+
+// readCommitted sets that for all of n connections, by using them all at once.
+func readCommitted(t *testing.T, s *Store, n int) {
+	t.Helper()
+	if n == 0 {
+		return
+	}
+	noError(t, s.Transaction(testContext(t), func(tx *Store) error {
+		execute(t, tx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+		readCommitted(t, s, n-1)
+		return nil
+	}))
+}
+
+// waitForStatement returns when a statement like this one is being run, which in a test is one that waits for a lock.
+func waitForStatement(ctx context.Context, t *testing.T, s *Store, like string) {
+	t.Helper()
+	for ctx.Err() == nil {
+		if len(queryAll[string](t, s, "SELECT info FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE ?", like)) > 0 {
+			return
+		}
+	}
+	t.Error("no statement is " + like)
+}

@@ -1,0 +1,42 @@
+import { useEditorContext } from '@graphiql/react'
+import { useSession } from './useSession.js'
+import { examples } from './examples.js'
+
+// A plugin is GraphiQL's word for what stands beside the editor, behind a button of its own.
+export const examplesPlugin = { title: 'Examples', icon: Icon, content: Examples }
+
+function Icon(props) {
+  return (
+    <svg viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth="1.5" {...props}>
+      <path d="M6 5h11M6 10h11M6 15h11M2.5 5h.01M2.5 10h.01M2.5 15h.01" strokeLinecap="round" />
+    </svg>
+  )
+}
+
+function Examples() {
+  const { queryEditor, variableEditor } = useEditorContext({ nonNull: true })
+  const { user } = useSession()
+  function show({ query, variables }) {
+    queryEditor?.setValue(query)
+    variableEditor?.setValue(user ? variables.replaceAll('YOUR-ID', user.id) : variables)
+    queryEditor?.focus()
+  }
+  return (
+    <section className="fg-examples" aria-labelledby="fg-examples-title">
+      <h2 id="fg-examples-title">Examples</h2>
+      <p>Choose one, then press Ctrl+Enter to run it.</p>
+      {[['query', 'Queries'], ['mutation', 'Mutations']].map(([kind, title]) => (
+        <div key={kind}>
+          <h3>{title}</h3>
+          <ul>
+            {examples.filter((e) => e.kind === kind).map((example) => (
+              <li key={example.title}>
+                <button type="button" onClick={() => show(example)}>{example.title}</button>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </section>
+  )
+}

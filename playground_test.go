@@ -1,0 +1,236 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/graph"
+	"fieldgate/internal/dbtest"
+	"fieldgate/playground"
+)
+
+// builtPage stands for what the playground is built into.
+var builtPage = fstest.MapFS{
+	".keep":          {},
+	"index.html":     {Data: []byte(`<!DOCTYPE html><script type="application/json">{{.People}}</script><script src="/playground/main-X1.js"></script>`)},
+	"main-X1.js":     {Data: []byte("run()")},
+	"main-X2.css":    {Data: []byte("p{}")},
+	"main-X1.js.map": {Data: []byte("{}")},
+}
+
+// A built playground comes from the server alone, and only the page itself is asked for again.
+func TestBuiltPlayground(t *testing.T) {
+	t.Parallel()
+	b := bootWithPlayground(t, listen(t), builtPage)
+	const (
+		page = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; font-src data:; " +
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		strict        = "default-src 'none'; frame-ancestors 'none'"
+		noStore, ever = "no-store", "public, max-age=31536000, immutable"
+	)
+	for _, row := range []struct {
+		name, path          string
+		status              int
+		kind, cache, policy string
+		body                string
+	}{
+		{"the page", "/", 200, "text/html; charset=utf-8", noStore, page, `<script type="application/json"> null </script><script src="/playground/main-X1.js">`},
+		{"its script", "/playground/main-X1.js", 200, "text/javascript; charset=utf-8", ever, strict, "run()"},
+		{"its style", "/playground/main-X2.css", 200, "text/css; charset=utf-8", ever, strict, "p{}"},
+		{"a script of another build", "/playground/main-X0.js", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+		{"a file that is no part of it", "/playground/main-X1.js.map", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+		{"the page before it is filled in", "/playground/index.html", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+		{"the folder", "/playground/", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+row.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := b.do(r)
+			if got.status != row.status || !strings.Contains(got.body, row.body) {
+				t.Errorf("%d %q", got.status, got.body)
+			}
+			for name, want := range map[string]string{"Content-Type": row.kind, "Cache-Control": row.cache, "Content-Security-Policy": row.policy} {
+				if got := strings.Join(got.header.Values(name), "|"); got != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// Whoever the demo is for finds its people in the page, and nobody else does.
+func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		demo   bool
+		people int
+	}{
+		{"with --demo", true, 3},
+		{"without", false, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := bootDemo(t, listen(t), builtPage, row.demo)
+			_, page := b.get("/")
+			_, after, _ := strings.Cut(page, `<script type="application/json">`)
+			text, _, _ := strings.Cut(after, `</script>`)
+			var people []playground.Person
+			if err := json.Unmarshal([]byte(text), &people); err != nil {
+				t.Fatal(err)
+			}
+			if len(people) != row.people {
+				t.Errorf("%d people", len(people))
+			}
+			for _, p := range people {
+				got := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { name role emailVerified } } }`,
+					"e", p.Email, "p", p.Password).must()
+				if got.at("login.user.name") != p.Name || got.at("login.user.role") != p.Role || got.at("login.user.emailVerified") != true {
+					t.Errorf("%+v: %s", p, got.body)
+				}
+			}
+		})
+	}
+}
+
+// The demo's password is known to all, so its people live in a database of their own, and never in production.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		ctx := t.Context()
+		if err := b.refuseDemo(ctx); err != nil {
+			t.Errorf("an empty database is refused in production: %v", err)
+		}
+		for range 2 {
+			if err := b.startDemo(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.accounts.SetRoleOf(ctx, demoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
+				t.Fatal(err)
+			}
+		}
+		b.newPerson("USER")
+		if err := b.startDemo(ctx); err != nil {
+			t.Errorf("somebody registered in the demo, and it starts no more: %v", err)
+		}
+		ada := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { role } } }`,
+			"e", demoPeople[2].Email, "p", demoPassword).must()
+		if got := ada.at("login.user.role"); got != "USER" {
+			t.Errorf("Ada is %v", got)
+		}
+		if err := b.refuseDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
+			t.Errorf("a demo's database is taken in production: %v", err)
+		}
+	})
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		b.newPerson("USER")
+		if err := b.startDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+			t.Errorf("a demo among other people: %v", err)
+		}
+	})
+}
+
+func TestDemoIsRefusedOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	production := map[string]string{
+		"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": testSecret, "BCRYPT_COST": "10", "ADDR": "127.0.0.1:0",
+	}
+	if status, _, stderr := fieldgate(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not with ENV=production") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	create := []string{"user", "create", demoPeople[0].Email, "--name", demoPeople[0].Name, "--role", "ADMIN"}
+	if status, _, stderr := fieldgate(t, production, demoPassword, create...); status != 0 {
+		t.Fatal(stderr)
+	}
+	if status, _, stderr := fieldgate(t, production, "", "serve"); status != 1 || !strings.Contains(stderr, "the database is one of --demo") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// example is one of the playground's, read as the page reads it.
+type example struct {
+	title, query string
+	variables    map[string]any
+}
+
+func examples(t *testing.T) (list []example) {
+	t.Helper()
+	file, err := os.ReadFile("playground/examples.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(strings.TrimSpace(string(file)), "\n\n#") {
+		e := example{variables: map[string]any{}}
+		title, rest, _ := strings.Cut(strings.TrimPrefix(block, "#"), "\n")
+		e.title, e.query = strings.TrimSpace(title), rest
+		if vars, ok := strings.CutPrefix(rest, "# "); ok {
+			vars, e.query, _ = strings.Cut(vars, "\n")
+			if err := json.Unmarshal([]byte(vars), &e.variables); err != nil {
+				t.Fatalf("%s: %v", e.title, err)
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// Every field of Query and Mutation has an example, and each is answered: at worst because nothing has the id in it, or
+// because a password or a token in it is not the right one.
+func TestExamplesOfThePlayground(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	outcomes := []string{"NOT_FOUND", "INVALID_TOKEN", "INVALID_CREDENTIALS"}
+	var missing []string
+	schema := graph.Schema()
+	for _, f := range slices.Concat(schema.Query.Fields, schema.Mutation.Fields) {
+		if !strings.HasPrefix(f.Name, "__") {
+			missing = append(missing, f.Name)
+		}
+	}
+	titles := map[string]bool{}
+	for _, e := range examples(t) {
+		if titles[e.title] {
+			t.Errorf("two examples are %q", e.title)
+		}
+		titles[e.title] = true
+		document, errs := gqlparser.LoadQuery(schema, e.query)
+		if errs != nil {
+			t.Errorf("%s: %v", e.title, errs)
+			continue
+		}
+		if len(document.Operations) != 1 || len(document.Operations[0].SelectionSet) != 1 {
+			t.Fatalf("%s: not one field", e.title)
+		}
+		field := document.Operations[0].SelectionSet[0].(*ast.Field).Name
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == field })
+		as := b.newPerson("ADMIN")
+		var variables []any
+		for name, value := range e.variables {
+			if value == "YOUR-ID" {
+				value = as.id
+			}
+			variables = append(variables, name, value)
+		}
+		got := b.ask(as, e.query, variables...)
+		for _, failed := range got.errors {
+			if code := failed.Extensions["code"].(string); !slices.Contains(outcomes, code) {
+				t.Errorf("%s: %s", e.title, got.body)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("no example of %q", missing)
+	}
+}
