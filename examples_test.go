@@ -60,7 +60,11 @@ func installExample(t *testing.T, name string) (npm func(args ...string) (stdout
 		}
 		return strings.TrimSpace(string(out))
 	}
-	npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	ci := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	ci.Dir = dir
+	if out, err := ci.CombinedOutput(); err != nil {
+		dbtest.LeftOut(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.19 or newer and the npm registry:\n"+string(out))
+	}
 	return npm
 }
 
