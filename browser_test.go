@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"sync"
@@ -14,10 +16,9 @@ import (
 	"fieldgate/internal/web"
 )
 
-// What people do in a browser: Debian's Chromium, driven by the scripts in the folder browser. Its build without windows
-// is the same engine for two thirds of the work, so it goes first.
-func TestBrowser(t *testing.T) {
-	t.Parallel()
+// findChromium is Debian's Chromium. Its build without windows is the same engine for two thirds of the work, so it goes first.
+func findChromium(t *testing.T) (path string) {
+	t.Helper()
 	chromium, err := exec.LookPath("chromium-headless-shell")
 	if err != nil {
 		chromium, err = exec.LookPath("chromium")
@@ -25,10 +26,17 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		dbtest.LeftOut(t, "Chromium", "apt-get install chromium-headless-shell, or chromium")
 	}
-	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs")
-	inBrowser := func(t *testing.T, script, origin string) {
+	return chromium
+}
+
+// What people do in a browser, driven by the scripts in the folder browser.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	chromium := findChromium(t)
+	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs")
+	inBrowser := func(t *testing.T, script string, origins ...string) {
 		t.Helper()
-		if out, err := run(script, chromium, origin); err != nil {
+		if out, err := run(script, append([]string{chromium}, origins...)...); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
@@ -47,6 +55,30 @@ func TestBrowser(t *testing.T) {
 		defer stop()
 		inBrowser(t, "life.mjs", b.url)
 	})
+	t.Run("an app and the API at different origins", func(t *testing.T) {
+		t.Parallel()
+		listed, unlisted, otherSite := emptyPage(t, "localhost"), emptyPage(t, "localhost"), emptyPage(t, "127.0.0.1")
+		l := listen(t)
+		api := at("localhost", l)
+		bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite)
+		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
+	})
+}
+
+// emptyPage serves a page of a host, which is this machine.
+func emptyPage(t *testing.T, host string) (origin string) {
+	t.Helper()
+	l := listen(t)
+	serveOn(t, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><link rel="icon" href="data:,"><title>App</title>`)
+	}))
+	return at(host, l)
+}
+
+// at is the origin of what listens, under another name of this machine: browsers take ports for one site, names not.
+func at(host string, l net.Listener) (origin string) {
+	return fmt.Sprintf("http://%s:%d", host, l.Addr().(*net.TCPAddr).Port)
 }
 
 // pagesAlone serves the pages with the headers of the whole server, but without one: the script plays the API.

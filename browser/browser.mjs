@@ -26,16 +26,19 @@ const windows = new Map() // by their options: to open one costs the browser as 
  * Options are Playwright's, and
  *   played: the API is not asked; what is done gets a {sent, answers} besides, the requests so far and what the next
  *     ones are answered with, in turn: JSON, or a function of Playwright's route
- *   noisy: the browser says in the console that requests failed, as they should
+ *   noisy: the browser says in the console that requests failed, or that CORS blocked them, as it should
+ *   also: other origins that requests may go to
+ *   on: another device's name; by default it is the same one
+ * More pages of the window, as page.context().newPage() opens them, are watched too.
  */
-export async function inWindow({ played, noisy, ...options }, what) {
-  const key = JSON.stringify(options)
+export async function inWindow({ played, noisy, also = [], on, ...options }, what) {
+  const key = JSON.stringify([on, options])
   if (!windows.has(key)) windows.set(key, await openWindow(options))
   const window = windows.get(key)
   const { page, context } = window
   const complaints = []
   const api = { sent: [], answers: [] }
-  Object.assign(window, { complaints, noisy, api: played ? api : null })
+  Object.assign(window, { complaints, noisy, also, api: played ? api : null })
   try {
     await context.clearCookies()
     await what(page, api)
@@ -52,14 +55,14 @@ async function openWindow(options) {
   const context = await browser.newContext({ viewport: { width: 800, height: 700 }, ...options })
   context.setDefaultTimeout(patience)
   const window = { context, page: await context.newPage() }
-  await context.route(({ origin: to, protocol }) => to !== origin && protocol !== 'data:', async (route) => {
+  await context.route(({ origin: to, protocol }) => ![origin, ...window.also].includes(to) && protocol !== 'data:', async (route) => {
     if (await fromPackages(route)) return
     window.complaints.push(`a request to ${route.request().url()}`)
     await route.abort()
   })
   await context.route('**/graphql', (route) => window.api ? answer(route, window.api, window.complaints) : route.fallback())
   context.on('console', (m) => {
-    if (!['error', 'warning'].includes(m.type()) || (window.noisy && m.text().startsWith('Failed to load resource'))) return
+    if (!['error', 'warning'].includes(m.type()) || (window.noisy && /^Failed to load resource|blocked by CORS policy/.test(m.text()))) return
     window.complaints.push(`${m.type()} in the console: ${m.text()}`)
   })
   context.on('weberror', (e) => window.complaints.push(`uncaught: ${e.error().stack}`))

@@ -1,0 +1,71 @@
+// A page and the API at different origins: what CORS, cookies and the protection against other sites make of it.
+//
+//   node origins.mjs CHROMIUM LISTED API UNLISTED OTHERSITE
+//
+// LISTED and OTHERSITE, which is of another site than the API, are in CORS_ORIGINS; UNLISTED is not. All of them serve an empty page.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { inWindow, origin as listed } from './browser.mjs'
+
+const [api, unlisted, otherSite] = process.argv.slice(4)
+const also = [api, unlisted, otherSite]
+const password = 'correct horse battery staple'
+const payload = '{ accessToken refreshToken user { email } }'
+
+/** Asks from a page at an origin, as its scripts would. What the browser does not let them see is `{refused: true}`. */
+async function ask(page, from, query, { headers, ...init } = {}) {
+  if (new URL(page.url()).origin !== from) await page.goto(from)
+  return page.evaluate(async ([url, options]) => {
+    try {
+      const response = await fetch(url, options)
+      return { status: response.status, idIsExposed: response.headers.has('X-Request-Id'), ...(await response.json()) }
+    } catch {
+      return { refused: true }
+    }
+  }, [`${api}/graphql`, {
+    method: 'POST', credentials: 'include', body: JSON.stringify({ query }), headers: { 'Content-Type': 'application/json', ...headers }, ...init,
+  }])
+}
+
+const register = (name) => `mutation { register(input: {name: "${name}", email: "${name}@example.com", password: "${password}"}) ${payload} }`
+const refresh = `mutation { refresh ${payload} }`
+const codes = ({ errors }) => errors?.map((e) => e.extensions.code)
+
+test('a page of a listed origin of the same site signs in, and the cookie comes along', () =>
+  inWindow({ also }, async (page) => {
+    const registered = await ask(page, listed, register('ada'))
+    assert.equal(registered.data.register.refreshToken, null)
+    const { data } = await ask(page, listed, refresh)
+    assert.equal(data.refresh.user.email, 'ada@example.com')
+    const me = await ask(page, listed, '{ me { email } }', { headers: { Authorization: `Bearer ${data.refresh.accessToken}` } })
+    assert.equal(me.data.me.email, 'ada@example.com')
+    assert.ok(me.idIsExposed)
+    assert.equal(await page.evaluate(() => document.cookie), '')
+    assert.deepEqual(codes(await ask(page, listed, refresh, { credentials: 'same-origin' })), ['INVALID_TOKEN'], 'without credentials: include')
+  }))
+
+test('a page of an origin that is not listed cannot ask, and cannot do anything with the cookie', () =>
+  inWindow({ also, noisy: true }, async (page) => {
+    await ask(page, listed, register('bob'))
+    assert.deepEqual(await ask(page, unlisted, refresh), { refused: true })
+    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }'), { refused: true })
+    // What needs no preflight does reach the server, with the cookie, which is of the same site.
+    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }', { mode: 'no-cors', headers: { 'Content-Type': 'text/plain' } }), { refused: true })
+    await page.setContent(`<form method="post" enctype="text/plain" action="${api}/graphql"><input name='{"query":"mutation{logout}","x":"' value='"}'></form>`)
+    const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(() => document.forms[0].submit())])
+    assert.equal(answer.status(), 403)
+    const { data } = await ask(page, listed, refresh)
+    assert.equal(data.refresh.user.email, 'bob@example.com', 'still signed in')
+  }))
+
+test('a page of another site may ask if it is listed, but SameSite=Strict keeps the cookie from it', () =>
+  inWindow({ also }, async (page) => {
+    await ask(page, listed, register('eve'))
+    assert.deepEqual(codes(await ask(page, otherSite, refresh)), ['INVALID_TOKEN'])
+    const registered = await ask(page, otherSite, register('mallory'))
+    assert.ok(registered.data.register.accessToken)
+    assert.deepEqual(codes(await ask(page, otherSite, refresh)), ['INVALID_TOKEN'], 'nor does the browser keep the one that it gets there')
+    const { data } = await ask(page, listed, refresh)
+    assert.equal(data.refresh.user.email, 'eve@example.com')
+  }))

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+var exampleApps = []string{"apollo", "urql"}
+
+// The apps of the folder examples, built as their README says, with their own tests and in a browser.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	chromium := findChromium(t)
+	run := installScripts(t, "browser", "browser.mjs", "apps.mjs")
+	for _, name := range exampleApps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			npm := installExample(t, name)
+			npm("test")
+			npm("run", "build")
+			s := newStage(t)
+			if out, err := run("apps.mjs", chromium, s.preview(npm("prefix")), s.control); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// installExample copies an example and installs what it needs. The function that it returns runs npm there.
+func installExample(t *testing.T, name string) (npm func(args ...string) (stdout string)) {
+	t.Helper()
+	root := t.TempDir()
+	copyFile(t, "schema.graphqls", filepath.Join(root, "schema.graphqls"))
+	from, dir := filepath.Join("examples", name), filepath.Join(root, "examples", name)
+	for _, file := range filesOf(t, from) {
+		copyFile(t, filepath.Join(from, file), filepath.Join(dir, file))
+	}
+	npm = func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "npm", args...)
+		cmd.Dir = dir
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("npm %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	ci := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	ci.Dir = dir
+	if out, err := ci.CombinedOutput(); err != nil {
+		dbtest.LeftOut(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.19 or newer and the npm registry:\n"+string(out))
+	}
+	return npm
+}
+
+// filesOf are the files of an example as git has them: not what was installed or built.
+func filesOf(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist"):
+			return fs.SkipDir
+		case d.IsDir() || d.Name() == "operations.ts":
+			return nil
+		}
+		file, err := filepath.Rel(dir, path)
+		files = append(files, file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// stage is a server that a script can do things to while a browser uses it.
+type stage struct {
+	t         *testing.T
+	settings  settings
+	clock     *clock
+	app       *app
+	handler   atomic.Pointer[http.Handler] // nil while the server is down
+	refreshes atomic.Int64                 // how many were asked for
+	url       string                       // of the API
+	control   string                       // of what a script can do
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, clock: &clock{}}
+	s.settings = testSettings(t, dbtest.SQLite(t), io.Discard)
+	s.settings.now = s.clock.now
+	if err := s.up(""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.down() })
+	s.url = serveOn(t, listen(t), http.HandlerFunc(s.serve)).URL
+	s.control = serveOn(t, listen(t), s.controls()).URL
+	return s
+}
+
+// serve is the API, or a connection that is cut.
+func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
+	h := s.handler.Load()
+	if h == nil {
+		panic(http.ErrAbortHandler)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if bytes.Contains(body, []byte("{ refresh {")) {
+		s.refreshes.Add(1)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	(*h).ServeHTTP(w, r)
+}
+
+// up starts the server; access tokens live for ttl, or as long as they do by default.
+func (s *stage) up(ttl string) error {
+	env := []string{"LOG_LEVEL", "error"}
+	if ttl != "" {
+		env = append(env, "ACCESS_TOKEN_TTL", ttl)
+	}
+	again := testSettings(s.t, s.settings.DatabaseURL, io.Discard, env...)
+	again.now = s.clock.now
+	a, err := newApp(again)
+	if err != nil {
+		return err
+	}
+	if _, err := a.store.Migrate(s.t.Context()); err != nil {
+		return err
+	}
+	s.app = a
+	s.handler.Store(&a.handler)
+	return nil
+}
+
+func (s *stage) down() error {
+	if s.handler.Swap(nil) == nil {
+		return nil
+	}
+	return s.app.Close()
+}
+
+// controls are what a script can do, by POST.
+func (s *stage) controls() http.Handler {
+	mux := http.NewServeMux()
+	for name, do := range map[string]func(value func(string) string) error{
+		"down": func(func(string) string) error { return s.down() },
+		"up":   func(value func(string) string) error { return s.up(value("ttl")) },
+		"role": func(value func(string) string) error {
+			_, err := s.app.accounts.SetRoleOf(s.t.Context(), value("email"), value("role"))
+			return err
+		},
+		"advance": func(value func(string) string) error {
+			by, err := time.ParseDuration(value("by"))
+			s.clock.advance(by)
+			return err
+		},
+		"refreshes": func(func(string) string) error { return nil },
+	} {
+		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
+			if err := do(r.FormValue); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			fmt.Fprint(w, s.refreshes.Load())
+		})
+	}
+	return mux
+}
+
+// preview serves what was built in a folder, with Vite's proxy in front of the API, as `npm run dev` has it.
+func (s *stage) preview(dir string) (origin string) {
+	t := s.t
+	t.Helper()
+	cmd := exec.Command("node", filepath.Join(dir, "node_modules", "vite", "bin", "vite.js"), "preview", "--port", "0", "--strictPort")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FIELDGATE_URL="+s.url, "NO_COLOR=1")
+	cmd.Stderr = t.Output() // what the proxy says while the server is down
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if _, origin, found := strings.Cut(lines.Text(), "Local:"); found {
+			go func() { _, _ = io.Copy(io.Discard, out) }() // so that the pipe does not fill up
+			return strings.TrimSuffix(strings.TrimSpace(origin), "/")
+		}
+	}
+	t.Fatal("vite preview did not start")
+	return ""
+}
+
+// Each example stands alone, for whoever copies one; what is the same in both must stay the same.
+func TestExamplesShareTheirText(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{
+		".gitignore", ".npmrc", "generate.mjs", "index.html", "tsconfig.json", "vite.config.ts",
+		"src/fake-server.ts", "src/form.tsx", "src/main.tsx", "src/operations.graphql", "src/session.test.ts", "src/style.css",
+	} {
+		if a, b := exampleText(t, "apollo", file), exampleText(t, "urql", file); a != b {
+			t.Errorf("%s differs", file)
+		}
+	}
+	session := func(example string) string {
+		_, text, _ := strings.Cut(exampleText(t, example, "src/session.ts"), "// ==== The session.")
+		text, _, _ = strings.Cut(text, "// ==== The ")
+		return text
+	}
+	if a := session("apollo"); a == "" || a != session("urql") {
+		t.Error("the session in src/session.ts differs")
+	}
+}
+
+func exampleText(t *testing.T, example, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("examples", example, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
