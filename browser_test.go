@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"fieldgate/internal/dbtest"
@@ -21,10 +25,10 @@ func TestBrowser(t *testing.T) {
 	if err != nil {
 		dbtest.LeftOut(t, "Chromium", "apt-get install chromium")
 	}
-	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs")
-	inBrowser := func(t *testing.T, script, origin string) {
+	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "playground.mjs")
+	inBrowser := func(t *testing.T, script, origin string, more ...string) {
 		t.Helper()
-		if out, err := run(script, chromium, origin); err != nil {
+		if out, err := run(script, append([]string{chromium, origin}, more...)...); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
@@ -32,17 +36,56 @@ func TestBrowser(t *testing.T) {
 		t.Parallel()
 		inBrowser(t, "pages.mjs", pagesAlone(t))
 	})
-	t.Run("the life of an account", func(t *testing.T) {
-		t.Parallel()
+	life := func(t *testing.T, playground fs.FS) {
 		l := listen(t)
-		b := bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
+		b := bootWithPlayground(t, l, playground, "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
 		var mailing sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
 		mailing.Go(func() { b.mailer.Run(ctx) })
 		defer mailing.Wait()
 		defer stop()
 		inBrowser(t, "life.mjs", b.url)
+	}
+	t.Run("the life of an account, with the playground from the CDN", func(t *testing.T) {
+		t.Parallel()
+		life(t, fstest.MapFS{})
 	})
+	t.Run("the playground that is built", func(t *testing.T) {
+		t.Parallel()
+		built := buildPlayground(t)
+		t.Run("the life of an account", func(t *testing.T) {
+			t.Parallel()
+			life(t, built)
+		})
+		t.Run("its box and its examples", func(t *testing.T) {
+			t.Parallel()
+			b := bootDemo(t, listen(t), built, true, "ACCESS_TOKEN_TTL", "6s")
+			var more []string
+			if picture := os.Getenv("SCREENSHOT"); picture != "" {
+				path, err := filepath.Abs(picture)
+				if err != nil {
+					t.Fatal(err)
+				}
+				more = []string{path}
+			}
+			inBrowser(t, "playground.mjs", b.url, more...)
+		})
+	})
+}
+
+// buildPlayground builds the playground as it stands in the tree, into a folder of the test.
+func buildPlayground(t *testing.T) fs.FS {
+	t.Helper()
+	sources, err := fs.Glob(os.DirFS("playground"), "src/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	run := installScripts(t, "playground", append(sources, "build.mjs", "examples.graphql")...)
+	if _, err := run("build.mjs", out); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(out)
 }
 
 // pagesAlone serves the pages with the headers of the whole server, but without one: the script plays the API.

@@ -205,7 +205,7 @@ func TestExamplesOfThePlayground(t *testing.T) {
 			t.Errorf("two examples are %q", e.title)
 		}
 		titles[e.title] = true
-		document, errs := gqlparser.LoadQuery(schema, e.query)
+		document, errs := gqlparser.LoadQueryWithRules(schema, e.query, nil)
 		if errs != nil {
 			t.Errorf("%s: %v", e.title, errs)
 			continue
