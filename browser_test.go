@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"fieldgate/internal/dbtest"
@@ -33,7 +37,7 @@ func findChromium(t *testing.T) (path string) {
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
-	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs")
+	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs", "playground.mjs")
 	inBrowser := func(t *testing.T, script string, origins ...string) {
 		t.Helper()
 		if out, err := run(script, append([]string{chromium}, origins...)...); err != nil {
@@ -44,16 +48,40 @@ func TestBrowser(t *testing.T) {
 		t.Parallel()
 		inBrowser(t, "pages.mjs", pagesAlone(t))
 	})
-	t.Run("the life of an account", func(t *testing.T) {
-		t.Parallel()
+	life := func(t *testing.T, playground fs.FS) {
 		l := listen(t)
-		b := bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
+		b := bootWithPlayground(t, l, playground, "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
 		var mailing sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
 		mailing.Go(func() { b.mailer.Run(ctx) })
 		defer mailing.Wait()
 		defer stop()
 		inBrowser(t, "life.mjs", b.url)
+	}
+	t.Run("the life of an account, with the playground from the CDN", func(t *testing.T) {
+		t.Parallel()
+		life(t, fstest.MapFS{})
+	})
+	t.Run("the playground that is built", func(t *testing.T) {
+		t.Parallel()
+		built := buildPlayground(t)
+		t.Run("the life of an account", func(t *testing.T) {
+			t.Parallel()
+			life(t, built)
+		})
+		t.Run("its box and its examples", func(t *testing.T) {
+			t.Parallel()
+			b := bootDemo(t, listen(t), built, true, "ACCESS_TOKEN_TTL", "6s")
+			var more []string
+			if picture := os.Getenv("SCREENSHOT"); picture != "" {
+				path, err := filepath.Abs(picture)
+				if err != nil {
+					t.Fatal(err)
+				}
+				more = []string{path}
+			}
+			inBrowser(t, "playground.mjs", append([]string{b.url}, more...)...)
+		})
 	})
 	t.Run("an app and the API at different origins", func(t *testing.T) {
 		t.Parallel()
@@ -63,6 +91,21 @@ func TestBrowser(t *testing.T) {
 		bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite)
 		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
 	})
+}
+
+// buildPlayground builds the playground as it stands in the tree, into a folder of the test.
+func buildPlayground(t *testing.T) fs.FS {
+	t.Helper()
+	sources, err := fs.Glob(os.DirFS("playground"), "src/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	run := installScripts(t, "playground", append(sources, "build.mjs", "examples.graphql")...)
+	if _, err := run("build.mjs", out); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(out)
 }
 
 // emptyPage serves a page of a host, which is this machine.

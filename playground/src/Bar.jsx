@@ -8,11 +8,21 @@ export function Bar({ people }) {
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
   const opener = useRef(null)
+  const who = useRef(null)
+  const acted = useRef(false)
   const formId = useId()
 
   useEffect(() => { if (user) setForm(null) }, [user])
 
+  // What had the focus may be gone with what was done.
+  useEffect(() => {
+    if (acted.current && !busy && document.activeElement === document.body) who.current?.querySelector('button')?.focus()
+  }, [busy, user, form])
+
+  // Nothing is disabled meanwhile, since that would take the focus away.
   async function attempt(what) {
+    if (busy) return
+    acted.current = true
     setBusy(true)
     setProblem('')
     try {
@@ -44,7 +54,7 @@ export function Bar({ people }) {
             <span aria-hidden="true">Be</span>
             {people.map(({ name, email, role, password }) => (
               <button
-                key={email} type="button" aria-pressed={user?.email === email} disabled={busy}
+                key={email} type="button" aria-pressed={user?.email === email}
                 onClick={() => attempt(() => session.signIn('login', { email, password }))}
               >
                 {name} <small>{role}</small>
@@ -52,14 +62,14 @@ export function Bar({ people }) {
             ))}
           </div>
         )}
-        <div className="fg-who">
+        <div className="fg-who" ref={who}>
           {!settled && <span>One moment…</span>}
           {settled && user && (
             <>
               <span role="status">
                 <b>{user.name}</b> <span className="fg-email">{user.email}</span> <span className="fg-role" title="your role">{user.role}</span>
               </span>
-              <button type="button" disabled={busy} onClick={() => attempt(() => session.signOut())}>Sign out</button>
+              <button type="button" onClick={() => attempt(() => session.signOut())}>Sign out</button>
             </>
           )}
           {settled && !user && (
@@ -78,14 +88,14 @@ export function Bar({ people }) {
         </div>
       </div>
       <div id={formId}>
-        {form && <Form key={form} by={form} busy={busy} submit={(input) => attempt(() => session.signIn(form, input))} close={close} />}
+        {form && <Form key={form} by={form} submit={(input) => attempt(() => session.signIn(form, input))} close={close} />}
       </div>
       <p className="fg-problem" role="alert" hidden={!problem}>{problem}</p>
     </header>
   )
 }
 
-function Form({ by, busy, submit, close }) {
+function Form({ by, submit, close }) {
   const registers = by === 'register'
   const first = useRef(null)
   useEffect(() => first.current?.focus(), [])
@@ -102,7 +112,7 @@ function Form({ by, busy, submit, close }) {
       <label>E-mail <input ref={registers ? null : first} name="email" type="email" autoComplete="username" required /></label>
       <label>Password <input name="password" type="password" autoComplete={registers ? 'new-password' : 'current-password'} required /></label>
       <label className="fg-check"><input name="rememberMe" type="checkbox" /> Stay signed in</label>
-      <button type="submit" disabled={busy}>{registers ? 'Make the account' : 'Go'}</button>
+      <button type="submit">{registers ? 'Make the account' : 'Go'}</button>
       <button type="button" className="fg-quiet" onClick={close}>Cancel</button>
     </form>
   )

@@ -38,7 +38,7 @@ export function createSession() {
     become({ settled: true, user: null, token: null })
   }
 
-  /** Asks for a new access token, once for all who want one meanwhile, and one tab after the other. */
+  /** Asks for a new access token, once for all who want one meanwhile. */
   function refresh() {
     refreshing ??= inTurn(async () => {
       const { data, errors } = await post({ query: documents.refresh })
@@ -55,15 +55,14 @@ export function createSession() {
 
   /** Signs in by login or register. It throws an Error whose message is for people. */
   async function signIn(by, input) {
-    await refreshing
-    const { data, errors } = await post({ query: documents[by], variables: { input: { ...input, delivery: 'COOKIE' } } })
+    const body = { query: documents[by], variables: { input: { ...input, delivery: 'COOKIE' } } }
+    const { data, errors } = await inTurn(() => post(body))
     if (errors) throw new Error(errors.map(inWords).join(' '))
     enter(data[by])
   }
 
   async function signOut() {
-    await refreshing
-    const { errors } = await post({ query: documents.logout }, bearer(state.token))
+    const { errors } = await inTurn(() => post({ query: documents.logout }, bearer(state.token)))
     if (errors) throw new Error(errors.map(inWords).join(' '))
     leave()
   }
@@ -105,7 +104,7 @@ const hasCode = (errors, code) => Boolean(errors?.some((e) => e.extensions?.code
 
 const didNothing = ({ data }) => Object.values(data ?? {}).every((value) => value === null)
 
-// Tabs share the cookie, and so they refresh one after the other. Only pages of localhost and https have locks.
+// What changes the cookie, which all tabs share, is done one after the other. Only pages of localhost and https have locks.
 const inTurn = async (what) => (navigator.locks ? navigator.locks.request('fieldgate-refresh', what) : what())
 
 async function post(body, headers) {

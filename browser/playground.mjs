@@ -1,0 +1,244 @@
+// The playground as it is built: its sign-in box, its examples, and how they go together with the editor.
+//
+//   node playground.mjs CHROMIUM ORIGIN [PICTURE]
+//
+// ORIGIN is a server with the demo's people, whose access tokens live for some seconds. PICTURE is the file that the
+// README's picture is written to.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { accessible, answersTo, inWindow, origin, patience, runInPlayground } from './browser.mjs'
+
+const picture = process.argv[4]
+const password = 'correct horse battery'
+
+const bar = (page) => page.locator('.fg-bar')
+const button = (page, name) => bar(page).getByRole('button', { name })
+const isSomebody = (page, text) => bar(page).getByRole('status').filter({ hasText: text }).waitFor()
+const isNobody = (page) => isSomebody(page, 'Nobody is signed in')
+const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
+const refreshes = (page) => answersTo(page, (query) => query.includes('SilentRefresh'))
+
+async function open(page) {
+  await page.goto(origin)
+  await isNobody(page)
+}
+
+async function be(page, name) {
+  await button(page, name).click()
+  await isSomebody(page, name)
+}
+
+async function sendForm(page, opener, fields) {
+  await button(page, opener).click()
+  for (const [label, value] of Object.entries(fields)) await bar(page).getByLabel(label).fill(value)
+  await bar(page).locator('[type=submit]').click()
+}
+
+const codes = ({ errors }) => errors?.map((e) => e.extensions.code)
+
+test('register, be asked who one is, sign out, be nobody', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await sendForm(page, 'Register', { Name: 'Bob', 'E-mail': 'bob@example.com', Password: password })
+    await isSomebody(page, 'bob@example.com USER')
+    assert.deepEqual((await runInPlayground(page, '{ me { name role } }')).data, { me: { name: 'Bob', role: 'USER' } })
+    await button(page, 'Sign out').click()
+    await isNobody(page)
+    assert.deepEqual(codes(await runInPlayground(page, '{ me { name role } }')), ['UNAUTHENTICATED'])
+    await page.locator('.result-window', { hasText: 'UNAUTHENTICATED' }).waitFor()
+
+    await sendForm(page, 'Sign in', { 'E-mail': 'bob@example.com', Password: 'a wrong one' })
+    await page.getByRole('alert').filter({ hasText: 'The e-mail address or the password is wrong.' }).waitFor()
+    await bar(page).getByLabel('Password').fill(password)
+    await page.keyboard.press('Enter')
+    await isSomebody(page, 'bob@example.com USER')
+    assert.ok(await page.getByRole('alert').isHidden())
+  }))
+
+test('what is wrong with a registration is said, all of it', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await sendForm(page, 'Register', { Name: ' ', 'E-mail': 'bob@example', Password: 'short' })
+    await page.getByRole('alert').filter({ hasText: /name must .*password must have at least 8 characters\./ }).waitFor()
+  }))
+
+test('one click is one of the demo’s people, with what their role may see', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    for (const [name, role, users, log] of [
+      ['Margaret', 'ADMIN', true, true],
+      ['Grace', 'STAFF', true, false],
+      ['Ada', 'USER', false, false],
+    ]) {
+      await be(page, name)
+      await isSomebody(page, role)
+      assert.equal(await button(page, name).getAttribute('aria-pressed'), 'true')
+      assert.equal(await bar(page).locator('[aria-pressed=true]').count(), 1)
+      const answer = await runInPlayground(page, '{ users { edges { cursor } } auditLog { edges { cursor } } }')
+      assert.deepEqual([answer.data.users !== null, answer.data.auditLog !== null], [users, log], name)
+      assert.deepEqual(codes(answer) ?? [], [...(users ? [] : ['FORBIDDEN']), ...(log ? [] : ['FORBIDDEN'])], name)
+    }
+  }))
+
+test('a reload and another tab are the same person, and out means out in both', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await be(page, 'Grace')
+    await page.reload()
+    await isSomebody(page, 'grace@')
+    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    assert.ok(!/eyJ|refresh/.test(stored), `a token is where scripts find it: ${stored}`)
+    const other = await page.context().newPage()
+    await other.goto(origin)
+    await isSomebody(other, 'grace@')
+    await button(other, 'Sign out').click()
+    await isNobody(other)
+    assert.deepEqual(codes(await runInPlayground(page, '{ me { id } }')), ['UNAUTHENTICATED'])
+    await isNobody(page)
+  }))
+
+test('the token is replaced before it expires, again and again', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await be(page, 'Ada')
+    for (let i = 0; i < 2; i++) assert.ok((await refreshes(page)).data.refresh.accessToken)
+    assert.deepEqual((await runInPlayground(page, '{ me { name } }')).data, { me: { name: 'Ada' } })
+  }))
+
+test('a token that does not count any more is replaced, once, and the question asked again', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await be(page, 'Ada')
+    const sent = []
+    await page.route('**/graphql', async (route) => {
+      const query = route.request().postDataJSON().query
+      sent.push(/SilentRefresh/.test(query) ? 'refresh' : query)
+      const spoilt = query === '{ me { name } }' && !sent.slice(0, -1).includes(query)
+      await route.continue(spoilt ? { headers: { ...route.request().headers(), authorization: 'Bearer x' } } : {})
+    })
+    await runInPlayground(page, '{ me { name } }')
+    await page.locator('.result-window', { hasText: '"Ada"' }).waitFor()
+    const [first, second, ...more] = sent.flatMap((what, i) => (what === 'refresh' ? [] : [i]))
+    assert.ok(sent.slice(first, second).includes('refresh') && more.length === 0, sent.join(', '))
+  }))
+
+test('the box follows what is done in the editor', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await runInPlayground(page, `mutation { register(input: {name: "Eve", email: "eve@example.com", password: "${password}"}) { expiresAt } }`)
+    await isSomebody(page, 'eve@example.com USER')
+    await runInPlayground(page, 'mutation { updateProfile(input: {name: "Evelyn"}) { name } }')
+    await isSomebody(page, 'Evelyn')
+    await runInPlayground(page, 'mutation { logout }')
+    await isNobody(page)
+  }))
+
+test('an example brings its variables, with one’s own id, and the keyboard is enough to run it', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await be(page, 'Grace')
+    await page.getByRole('button', { name: 'One account (STAFF)' }).focus()
+    await page.keyboard.press('Enter')
+    const answer = answersTo(page, (query) => query.includes('query User('))
+    await page.keyboard.press('Control+Enter')
+    assert.equal((await answer).data.user.name, 'Grace')
+    await page.locator('.result-window', { hasText: 'grace@fieldgate.example' }).waitFor()
+  }))
+
+test('the keyboard is enough to sign in, and the focus is where one would look for it', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    const signIn = button(page, 'Sign in')
+    for (let i = 0; i < 10 && !(await isFocused(signIn)); i++) await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    assert.ok(await isFocused(bar(page).getByLabel('E-mail')))
+    assert.match(await page.evaluate(() => getComputedStyle(document.activeElement).outline), /solid 3px/)
+    await page.keyboard.press('Escape')
+    assert.ok(await isFocused(signIn))
+    await page.keyboard.press('Enter')
+    await page.keyboard.type('ada@fieldgate.example')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('fieldgate demo, known to all')
+    await page.keyboard.press('Enter')
+    await isSomebody(page, 'Ada')
+    assert.ok(await isFocused(button(page, 'Sign out')))
+    await page.keyboard.press('Enter')
+    await isNobody(page)
+    assert.ok(await isFocused(signIn))
+    await button(page, 'Grace').focus()
+    await page.keyboard.press('Enter')
+    await isSomebody(page, 'Grace')
+    assert.ok(await isFocused(button(page, 'Grace')))
+  }))
+
+test('a server that does not answer is said to, and nobody is signed out by it', () =>
+  inWindow({ noisy: true }, async (page) => {
+    await open(page)
+    await be(page, 'Ada')
+    await page.route('**/graphql', (route) => route.abort())
+    await button(page, 'Sign out').click()
+    await page.getByRole('alert').filter({ hasText: 'The server does not answer.' }).waitFor()
+    await isSomebody(page, 'Ada')
+  }))
+
+test('what GraphiQL opens stays within the page’s rules, and its colors are the bar’s', () =>
+  inWindow({ colorScheme: 'light' }, async (page) => {
+    await open(page)
+    const color = () => bar(page).evaluate((e) => getComputedStyle(e).backgroundColor)
+    assert.equal(await color(), 'rgb(255, 255, 255)')
+    await page.getByRole('button', { name: 'Open settings dialog' }).click()
+    await page.getByRole('button', { name: 'Dark' }).click()
+    assert.notEqual(await color(), 'rgb(255, 255, 255)')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Open short keys dialog' }).click()
+    await page.getByRole('dialog').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Show Documentation Explorer' }).click()
+    await page.getByRole('link', { name: 'Mutation' }).or(page.getByText('Mutation', { exact: true })).first().click()
+    await page.getByText('Makes an account with the role USER').waitFor()
+  }))
+
+// What axe finds in GraphiQL itself, and nobody but its makers can mend.
+const ofGraphiQL = {
+  'color-contrast': ['.CodeMirror'], // the colors of the syntax, in light
+  label: ['.CodeMirror'], // CodeMirror 5 types into a textarea without a name
+  'scrollable-region-focusable': ['.CodeMirror'], // that textarea is what has the focus and takes the keys
+  'nested-interactive': ['.graphiql-tab'], // a tab with its button to close it
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing in ${colorScheme} colors`, () =>
+    inWindow({ colorScheme, viewport: { width: 1280, height: 800 } }, async (page) => {
+      await open(page)
+      await accessible(page, 'nobody', ofGraphiQL)
+      await sendForm(page, 'Register', { Name: 'Bob', 'E-mail': 'bob@example.com', Password: 'short' })
+      await page.getByRole('alert').filter({ hasText: 'password' }).waitFor()
+      await accessible(page, 'a form with a problem', ofGraphiQL)
+      await be(page, 'Ada')
+      await runInPlayground(page, '{ me { name } users { edges { cursor } } }')
+      await accessible(page, 'Ada', ofGraphiQL)
+    }))
+}
+
+test('the README’s picture', { skip: !picture }, () =>
+  inWindow({ viewport: { width: 1280, height: 760 } }, async (page) => {
+    await open(page)
+    await be(page, 'Ada')
+    await runInPlayground(page, `query WhatAdaSees {
+  me {
+    name
+    role
+  }
+  users {
+    edges {
+      node {
+        name
+        email
+      }
+    }
+  }
+}`)
+    await page.locator('.result-window', { hasText: 'FORBIDDEN' }).waitFor()
+    await page.screenshot({ path: picture })
+  }))
