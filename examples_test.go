@@ -93,20 +93,17 @@ func filesOf(t *testing.T, dir string) (files []string) {
 // stage is a server that a script can do things to while a browser uses it.
 type stage struct {
 	t         *testing.T
-	settings  settings
+	database  string
 	clock     *clock
-	app       *app
-	handler   atomic.Pointer[http.Handler] // nil while the server is down
-	refreshes atomic.Int64                 // how many were asked for
-	url       string                       // of the API
-	control   string                       // of what a script can do
+	app       atomic.Pointer[app] // nil while the server is down
+	refreshes atomic.Int64        // how many were asked for
+	url       string              // of the API
+	control   string              // of what a script can do
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, clock: &clock{}}
-	s.settings = testSettings(t, dbtest.SQLite(t), io.Discard)
-	s.settings.now = s.clock.now
+	s := &stage{t: t, database: dbtest.SQLite(t), clock: &clock{}}
 	if err := s.up(""); err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +115,8 @@ func newStage(t *testing.T) *stage {
 
 // serve is the API, or a connection that is cut.
 func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
-	h := s.handler.Load()
-	if h == nil {
+	a := s.app.Load()
+	if a == nil {
 		panic(http.ErrAbortHandler)
 	}
 	body, err := io.ReadAll(r.Body)
@@ -130,34 +127,33 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		s.refreshes.Add(1)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	(*h).ServeHTTP(w, r)
+	a.handler.ServeHTTP(w, r)
 }
 
 // up starts the server; access tokens live for ttl, or as long as they do by default.
 func (s *stage) up(ttl string) error {
-	env := []string{"LOG_LEVEL", "error"}
+	var env []string
 	if ttl != "" {
-		env = append(env, "ACCESS_TOKEN_TTL", ttl)
+		env = []string{"ACCESS_TOKEN_TTL", ttl}
 	}
-	again := testSettings(s.t, s.settings.DatabaseURL, io.Discard, env...)
-	again.now = s.clock.now
-	a, err := newApp(again)
+	settings := testSettings(s.t, s.database, io.Discard, env...)
+	settings.now = s.clock.now
+	a, err := newApp(settings)
 	if err != nil {
 		return err
 	}
 	if _, err := a.store.Migrate(s.t.Context()); err != nil {
 		return err
 	}
-	s.app = a
-	s.handler.Store(&a.handler)
+	s.app.Store(a)
 	return nil
 }
 
 func (s *stage) down() error {
-	if s.handler.Swap(nil) == nil {
-		return nil
+	if a := s.app.Swap(nil); a != nil {
+		return a.Close()
 	}
-	return s.app.Close()
+	return nil
 }
 
 // controls are what a script can do, by POST.
@@ -167,7 +163,7 @@ func (s *stage) controls() http.Handler {
 		"down": func(func(string) string) error { return s.down() },
 		"up":   func(value func(string) string) error { return s.up(value("ttl")) },
 		"role": func(value func(string) string) error {
-			_, err := s.app.accounts.SetRoleOf(s.t.Context(), value("email"), value("role"))
+			_, err := s.app.Load().accounts.SetRoleOf(s.t.Context(), value("email"), value("role"))
 			return err
 		},
 		"advance": func(value func(string) string) error {

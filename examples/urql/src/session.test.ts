@@ -141,14 +141,35 @@ test('the end of another session is not the end of this one', async () => {
   expect(b.getState().status).toBe('signed-in')
 })
 
-test('who signs in while a refresh is under way is not signed out by it', async () => {
+test('who signs in while a refresh waits for its turn is not refreshed', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
-  server.instead.refresh = invalid
   const starting = session.start()
   session.accept(server.signIn('session-2'))
   await starting
+  expect(session.getState().sessionId).toBe('session-2')
+  expect(server.refreshes).toBe(0)
+})
+
+test('who signs in while a refresh is under way is not signed out by it', async () => {
+  const server = new FakeServer()
+  const session = tabOf(server)
+  server.instead.refresh = () => {
+    session.accept(server.signIn('session-2'))
+    return invalid()
+  }
+  await session.start()
   expect(session.getState()).toEqual({ status: 'signed-in', sessionId: 'session-2', unreachable: false })
+})
+
+test('a tab that waited while nobody answered does not ask, too', async () => {
+  const server = new FakeServer()
+  server.instead.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
+  const { tab } = browser(server)
+  const tabs = [tab(), tab()]
+  await Promise.all(tabs.map((t) => t.start()))
+  expect(tabs.map((t) => t.getState())).toEqual(Array(2).fill({ status: 'starting', unreachable: true }))
+  expect(server.refreshes).toBe(1)
 })
 
 for (const [name, instead] of Object.entries({
