@@ -107,6 +107,9 @@ func installTables(ctx context.Context, install, dir string) error {
 		return err
 	}
 	defer closeLog()
+	// As in run: else another server's goroutine may come to be locked to this thread, and end it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", install, err, logTail(dir))
 	}
