@@ -427,7 +427,7 @@ func TestResetPasswordCommand(t *testing.T) {
 		if status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
 			t.Errorf("in development: status %d, %s%s", status, stdout, stderr)
 		}
-		if b.deliver(); len(server.Messages()) != before+1 {
+		if b.deliver(); len(server.Messages()) == before { // what was refused for now may be due again, too
 			t.Error("no server would show the link")
 		}
 	})
