@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	gopackages "golang.org/x/tools/go/packages"
+
+	"fieldgate/internal/dbtest"
+)
+
+// All of it, tests included, is Go to a compiler for the systems that the tests do not run on. The types are checked
+// from the sources: to compile SQLite for each takes minutes, and would say nothing more.
+func TestOtherSystems(t *testing.T) {
+	if dbtest.RaceDetector() {
+		t.Skip("nothing here runs at once: .ci/run does it without the race detector")
+	}
+	for _, system := range []struct{ os, arch string }{{"windows", "amd64"}, {"darwin", "arm64"}} {
+		t.Run(system.os, func(t *testing.T) {
+			list, err := gopackages.Load(&gopackages.Config{
+				Mode: gopackages.LoadAllSyntax, Tests: true, Context: t.Context(),
+				Env: append(os.Environ(), "GOOS="+system.os, "GOARCH="+system.arch, "CGO_ENABLED=0"),
+			}, "./...")
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := 0
+			gopackages.Visit(list, nil, func(p *gopackages.Package) {
+				seen++
+				for _, e := range p.Errors {
+					t.Error(e)
+				}
+			})
+			if seen < 100 {
+				t.Errorf("only %d packages", seen)
+			}
+		})
+	}
+}
