@@ -72,9 +72,6 @@ func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error
 }
 
 func (s *Store) session(ctx context.Context, condition string, value any) (*Session, error) {
-	var session Session
-	if err := s.conn(ctx).InnerJoins("User").Where(condition, value).Take(&session).Error; err != nil {
-		return nil, s.translate(ctx, err)
-	}
-	return &session, nil
+	session, err := s.sessions.take(ctx, s.db, condition, value)
+	return session, s.translate(ctx, err)
 }

@@ -53,6 +53,7 @@ type Store struct {
 	now           func() time.Time
 	log           *slog.Logger
 	queries       *atomic.Uint64
+	sessions      *sessionQuery
 	inTransaction bool
 }
 
@@ -109,6 +110,9 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		DisableAutomaticPing:   true,
 		TranslateError:         true,
 	})
+	if err == nil {
+		s.sessions, err = newSessionQuery(s.db)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), errors.Join(err, pool.Close()))
 	}

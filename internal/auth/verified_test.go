@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What was verified once is verified by the clock each time, and only what is the same in every byte is the same.
+func TestVerifiedTokensAreStillJudged(t *testing.T) {
+	t.Parallel()
+	clock := now
+	tokens := newTestTokens(t, func(c *TokenConfig) { c.Now = func() time.Time { return clock } })
+	made := issue(t, tokens)
+	altered := []byte(made)
+	altered[len(altered)-2]++ // the last character may carry bits that nobody reads
+
+	for _, row := range []struct {
+		name  string
+		token string
+		after time.Duration
+		want  Reason // "" verifies
+	}{
+		{"the first time", made, 0, ""},
+		{"the second time", made, 0, ""},
+		{"altered by one character", string(altered), 0, Invalid},
+		{"cut short by one character", made[:len(made)-1], 0, Invalid},
+		{"longer by one character", made + "A", 0, Invalid},
+		{"in its last second", made, 15*time.Minute - time.Second, ""},
+		{"when it expires", made, 15 * time.Minute, Expired},
+		{"when it has expired", made, time.Hour, Expired},
+		{"when the clock was set back", made, time.Minute, ""},
+		{"before it was made", made, -time.Minute, Invalid},
+	} {
+		clock = now.Add(row.after)
+		claims, err := tokens.Verify(row.token)
+		if row.want == "" && (err != nil || claims.SessionID != "session-1" || claims.Subject != "user-1") {
+			t.Errorf("%s: %v, %v", row.name, claims, err)
+		}
+		if row.want != "" && reasonOf(err) != row.want {
+			t.Errorf("%s: %v, want %s", row.name, err, row.want)
+		}
+	}
+}
+
+func TestVerifiedTokensAreBounded(t *testing.T) {
+	t.Parallel()
+	const few = 5
+	tokens := newTestTokens(t)
+	tokens.verified = newVerified(few)
+	for range 2 * few {
+		if _, err := tokens.Verify(issue(t, tokens)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := tokens.verified.claims.Len(); n != few {
+		t.Errorf("%d tokens are kept, want %d", n, few)
+	}
+	refused := newTestTokens(t, func(c *TokenConfig) { c.Secrets = []string{foreign} })
+	if _, err := tokens.Verify(issue(t, refused)); reasonOf(err) != Invalid {
+		t.Errorf("another deployment's token: %v", err)
+	}
+	empty := newTestTokens(t)
+	if _, err := empty.Verify(issue(t, refused)); err == nil || empty.verified.claims.Len() != 0 {
+		t.Errorf("%d tokens that were refused are kept", empty.verified.claims.Len())
+	}
+}
+
+func TestVerifyByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	tokens := newTestTokens(t)
+	made := []string{issue(t, tokens), issue(t, tokens)}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 100 {
+				if _, err := tokens.Verify(made[i%2]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// reasonOf is why a token was refused, and "" if it was not, or for no such reason.
+func reasonOf(err error) Reason {
+	if refused := (*Unauthenticated)(nil); errors.As(err, &refused) {
+		return refused.Reason
+	}
+	return ""
+}
