@@ -72,15 +72,7 @@ func TestBrowser(t *testing.T) {
 		t.Run("its box and its examples", func(t *testing.T) {
 			t.Parallel()
 			b := bootDemo(t, listen(t), built, true, "ACCESS_TOKEN_TTL", "6s")
-			var more []string
-			if picture := os.Getenv("SCREENSHOT"); picture != "" {
-				path, err := filepath.Abs(picture)
-				if err != nil {
-					t.Fatal(err)
-				}
-				more = []string{path}
-			}
-			inBrowser(t, "playground.mjs", append([]string{b.url}, more...)...)
+			inBrowser(t, "playground.mjs", append([]string{b.url}, picture(t)...)...)
 		})
 	})
 	t.Run("an app and the API at different origins", func(t *testing.T) {
@@ -144,4 +136,21 @@ func pagesAlone(t *testing.T) (origin string) {
 	})
 	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false), web.NoStore))
 	return origin
+}
+
+// picture is where a script is to write what it sees, if somebody has asked for that:
+//
+//	SCREENSHOT=docs/playground.png go test -run TestBrowser .
+//	SCREENSHOT=docs/examples.png go test -run TestExamples/apollo .
+func picture(t *testing.T) []string {
+	t.Helper()
+	name := os.Getenv("SCREENSHOT")
+	if name == "" {
+		return nil
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
 }

@@ -32,7 +32,7 @@ func TestExamples(t *testing.T) {
 			npm("test")
 			npm("run", "build")
 			s := newStage(t)
-			if out, err := run("apps.mjs", chromium, s.preview(npm("prefix")), s.control); err != nil {
+			if out, err := run("apps.mjs", append([]string{chromium, s.preview(npm("prefix")), s.control}, picture(t)...)...); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

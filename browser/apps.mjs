@@ -1,14 +1,15 @@
 // What people do in the apps of the folder examples, which all look the same.
 //
-//   node apps.mjs CHROMIUM ORIGIN CONTROL
+//   node apps.mjs CHROMIUM ORIGIN CONTROL [PICTURE]
 //
 // ORIGIN serves the app and passes /graphql on to the API. CONTROL is what the test tells the API's side: see stage in examples_test.go.
+// PICTURE is where to write a picture of the page with the accounts.
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { accessible, inWindow, origin, patience } from './browser.mjs'
 
-const control = process.argv[4]
+const [control, picture] = process.argv.slice(4)
 const password = 'correct horse battery staple'
 const options = { timeout: 4 * patience }
 
@@ -194,6 +195,7 @@ test('demoted while looking at the accounts: what is left is shown, and nothing 
     await page.getByRole('cell', { name: email }).waitFor()
     await says(page, 'role changed')
     await accessible(page, 'accounts')
+    if (picture) await page.screenshot({ path: picture })
 
     const before = await refreshes()
     await tell('role', { email, role: 'STAFF' })
