@@ -108,6 +108,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		SkipDefaultTransaction: true, // who writes asks for Transaction
 		DisableAutomaticPing:   true,
 		TranslateError:         true,
+		QueryFields:            true, // what SELECT * stands for may change under a statement that is kept prepared
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), errors.Join(err, pool.Close()))
