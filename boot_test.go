@@ -259,27 +259,44 @@ func (b *booted) askWith(header http.Header, query string, variables ...any) *an
 
 func (b *booted) post(header http.Header, body string) *answer {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url+"/graphql", strings.NewReader(body))
+	r, err := b.newPost(header, body)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	return b.do(r)
+}
+
+func (b *booted) newPost(header http.Header, body string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.url+"/graphql", strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	r.Header = header.Clone()
 	if r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return b.do(r)
+	return r, nil
 }
 
 func (b *booted) do(r *http.Request) *answer {
 	b.t.Helper()
-	response, err := http.DefaultClient.Do(r)
+	a, err := b.try(r)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	return a
+}
+
+// try is do for where no answer is no reason to end the test.
+func (b *booted) try(r *http.Request) (*answer, error) {
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		b.t.Fatal(err)
+		return nil, err
 	}
 	a := &answer{t: b.t, status: response.StatusCode, header: response.Header, body: string(content)}
 	var decoded struct {
@@ -288,15 +305,15 @@ func (b *booted) do(r *http.Request) *answer {
 	}
 	if strings.Contains(response.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(content, &decoded); err != nil {
-			b.t.Fatalf("not JSON: %v in %s", err, content)
+			return nil, fmt.Errorf("not JSON: %w in %s", err, content)
 		}
 		a.data = decoded.Data
 		again, _ := json.Marshal(decoded.Errors)
 		if err := json.Unmarshal(again, &a.errors); err != nil {
-			b.t.Fatal(err)
+			return nil, err
 		}
 	}
-	return a
+	return a, nil
 }
 
 // must fails the test if there is an error in the answer.

@@ -110,8 +110,8 @@ func (c console) command() *cli.Command {
 				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "with a USER, a STAFF and an ADMIN whom anybody can be: in development, on a database of its own"}},
 				Action:      c.serve,
 			},
-			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate", Action: c.migrate, Commands: []*cli.Command{
-				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Action: c.migrate},
+			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contract()}, Action: c.migrate, Commands: []*cli.Command{
+				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Flags: []cli.Flag{contract()}, Action: c.migrate},
 				{
 					Name: "status", Usage: "show what has been applied", Description: "   fieldgate migrate status --json",
 					Flags: []cli.Flag{jsonLines()}, Action: c.migrationStatus,
@@ -221,10 +221,7 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 			adjust(s)
 		}
 	}
-	return c.withApp(ctx, func(a *app) error {
-		if err := a.checkDemo(ctx); err != nil {
-			return err
-		}
+	return c.withNewApp(func(a *app) error {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081", a.Addr)
@@ -232,25 +229,39 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		if err != nil {
 			return fmt.Errorf("ADDR: %w", err)
 		}
-		a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
-		if a.Playground {
-			a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
-			if !a.page.Built() {
-				a.log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
-			}
-		}
-		switch {
-		case a.mailer == nil:
-			a.log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
-		case a.inbox != nil:
-			a.log.Info("mails are shown instead of sent", "url", a.PublicURL.String()+inboxPath)
-		}
 		return a.serve(ctx, l)
 	})
 }
 
+// announce says where the server is.
+func (a *app) announce(l net.Listener) {
+	a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
+	if a.Playground {
+		a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
+		if !a.page.Built() {
+			a.log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+		}
+	}
+	switch {
+	case a.mailer == nil:
+		a.log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
+	case a.inbox != nil:
+		a.log.Info("mails are shown instead of sent", "url", a.PublicURL.String()+inboxPath)
+	}
+}
+
 // withApp runs f with a server whose database is up to date.
 func (c console) withApp(ctx context.Context, f func(*app) error) error {
+	return c.withNewApp(func(a *app) error {
+		if err := a.migrate(ctx); err != nil {
+			return err
+		}
+		return f(a)
+	})
+}
+
+// withNewApp runs f with a server that has not touched its database.
+func (c console) withNewApp(f func(*app) error) error {
 	s, err := c.settings()
 	if err != nil {
 		return err
@@ -259,14 +270,7 @@ func (c console) withApp(ctx context.Context, f func(*app) error) error {
 	if err != nil {
 		return err
 	}
-	applied, err := a.store.Migrate(ctx)
-	for _, m := range applied {
-		s.log.Info("migration applied", "number", m.Number, "name", m.Name)
-	}
-	if err == nil {
-		err = f(a)
-	}
-	return errors.Join(err, a.Close())
+	return errors.Join(f(a), a.Close())
 }
 
 // withStore runs f with the database as it is.
@@ -275,11 +279,15 @@ func (c console) withStore(f func(*models.Store) error) error {
 	if err != nil {
 		return err
 	}
-	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log})
+	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log, Migrations: s.migrations})
 	if err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	return errors.Join(f(store), store.Close())
+}
+
+func contract() cli.Flag {
+	return &cli.BoolFlag{Name: "contract", Usage: "also take away what no program reads any more, once none runs that did"}
 }
 
 func (c console) migrate(ctx context.Context, cmd *cli.Command) error {
@@ -287,12 +295,25 @@ func (c console) migrate(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	return c.withStore(func(store *models.Store) error {
-		applied, err := store.Migrate(ctx)
+		apply := store.Migrate
+		if cmd.Bool("contract") {
+			apply = store.Contract
+		}
+		applied, err := apply(ctx)
 		for _, m := range applied {
 			fmt.Fprintf(c.stdout, "applied %s\n", m.Name)
 		}
-		if err == nil && len(applied) == 0 {
+		if err != nil {
+			return err
+		}
+		if len(applied) == 0 {
 			fmt.Fprintln(c.stdout, "up to date")
+		}
+		list, err := store.Migrations(ctx)
+		for _, m := range list {
+			if m.Waiting() {
+				fmt.Fprintf(c.stdout, "%s waits: %s. Hint: fieldgate migrate --contract, once no older program runs\n", m.Name, m.Contract)
+			}
 		}
 		return err
 	})
@@ -325,15 +346,35 @@ func (c console) writeMigration(m models.Migration, asJSON bool) error {
 		return writeJSON(c.stdout, struct {
 			Number    int64      `json:"number"`
 			Name      string     `json:"name"`
+			State     string     `json:"state"`
 			AppliedAt *time.Time `json:"appliedAt"`
-		}{m.Number, m.Name, applied})
+			Contract  string     `json:"contract,omitempty"`
+		}{m.Number, m.Name, stateOf(m), applied, m.Contract})
 	}
-	state := "missing"
-	if applied != nil {
-		state = "applied " + applied.Format(time.RFC3339)
+	name, state := m.Name, stateOf(m)
+	switch {
+	case m.Unknown():
+		name = fmt.Sprintf("%05d", m.Number)
+		state = "applied " + applied.Format(time.RFC3339) + " by a newer program"
+	case m.Waiting():
+		state += " (" + m.Contract + ")"
+	case applied != nil:
+		state += " " + applied.Format(time.RFC3339)
 	}
-	_, err := fmt.Fprintf(c.stdout, "%s\t%s\n", m.Name, state)
+	_, err := fmt.Fprintf(c.stdout, "%s\t%s\n", name, state)
 	return err
+}
+
+func stateOf(m models.Migration) string {
+	switch {
+	case m.Unknown():
+		return "unknown"
+	case m.Waiting():
+		return "waiting"
+	case m.Pending():
+		return "pending"
+	}
+	return "applied"
 }
 
 func (c console) keysSecret(_ context.Context, cmd *cli.Command) error {

@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 			stdout string // contained; "" is empty
 			stderr string
 		}{
-			{"the migrations before they are applied", "", []string{"migrate", "status"}, 0, "missing", ""},
+			{"the migrations before they are applied", "", []string{"migrate", "status"}, 0, "pending", ""},
 			{"migrate", "", []string{"migrate"}, 0, "applied 00001_users.sql", ""},
 			{"migrate again", "", []string{"migrate", "up"}, 0, "up to date", ""},
 			{"the migrations after they were applied", "", []string{"migrate", "status"}, 0, "applied 2", ""},
@@ -129,7 +129,7 @@ func TestCommandsAnswerInJSON(t *testing.T) {
 			args []string
 			want []string
 		}{
-			{"the migrations before they are applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","appliedAt":null}`}},
+			{"the migrations before they are applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"pending","appliedAt":null}`}},
 			{"an account", []string{"user", "create", "Ada@Example.com", "--name", "Ada <3", "--role", "ADMIN"}, []string{
 				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
 			}},
@@ -153,7 +153,7 @@ func TestCommandsAnswerInJSON(t *testing.T) {
 			{"an account that is opened again", []string{"user", "enable", "bob@example.com"}, []string{
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
 			}},
-			{"the migrations after they were applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","appliedAt":"TIME"}`}},
+			{"the migrations after they were applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`}},
 			{"the version", []string{"version"}, []string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`}},
 		} {
 			status, stdout, stderr := fieldgate(t, env, goodPassword, append(row.args, "--json")...)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,8 +16,12 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// asServer is set in the environment of a test binary that is to be the server itself.
-const asServer = "FIELDGATE_TEST_AS_SERVER"
+// asServer is set in the environment of a test binary that is to be the server itself, and withMigrations to a folder
+// if it is to be one of another version.
+const (
+	asServer       = "FIELDGATE_TEST_AS_SERVER"
+	withMigrations = "FIELDGATE_TEST_MIGRATIONS"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
@@ -31,13 +36,24 @@ func serveAsProcess() int {
 	defer stop()
 	return run(ctx, console{
 		args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		adjust: func(s *settings) { s.mailLease = 2 * time.Second },
+		adjust: func(s *settings) {
+			s.mailLease = 2 * time.Second
+			if folder := os.Getenv(withMigrations); folder != "" {
+				s.migrations = os.DirFS(folder)
+			}
+		},
 	})
 }
 
 // startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can
 // only ask. env is NAME=VALUE.
 func startProcess(t testing.TB, databaseURL string, env ...string) (b *booted, p *os.Process) {
+	t.Helper()
+	return startServer(t, processOf(t, databaseURL, env...))
+}
+
+// processOf is the server as a command that has not been started.
+func processOf(t testing.TB, databaseURL string, env ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -47,11 +63,17 @@ func startProcess(t testing.TB, databaseURL string, env ...string) (b *booted, p
 	cmd.Dir = t.TempDir() // where there is no .env
 	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
 	cmd.Env = append(cmd.Env, env...) // of a variable that is there twice, the last counts
-	return startServer(t, cmd)
+	return cmd
 }
 
 // startServer starts a command that serves, on a free port, and kills it after the test.
 func startServer(t testing.TB, cmd *exec.Cmd) (b *booted, p *os.Process) {
+	t.Helper()
+	return startServerUntil(t, cmd, "serving")
+}
+
+// startServerUntil is startServer for one that need not serve yet: it is as far as it says with msg.
+func startServerUntil(t testing.TB, cmd *exec.Cmd, msg string) (b *booted, p *os.Process) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "ADDR=127.0.0.1:0", "LOG_FORMAT=json")
 	log, err := cmd.StderrPipe()
@@ -65,20 +87,22 @@ func startServer(t testing.TB, cmd *exec.Cmd) (b *booted, p *os.Process) {
 		_ = cmd.Process.Kill() // it may have ended already
 		_ = cmd.Wait()
 	})
-	for lines := bufio.NewScanner(log); lines.Scan(); {
+	b = &booted{t: t, log: &buffer{}}
+	for lines := bufio.NewScanner(io.TeeReader(log, b.log)); lines.Scan(); {
 		var line struct{ Msg, Listen string }
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			t.Fatalf("%v in %s", err, lines.Text())
 		}
-		if line.Msg == "serving" {
+		if line.Msg == msg {
 			go func() { // so that the pipe does not fill up
 				for lines.Scan() {
 				}
 			}()
-			return &booted{t: t, url: "http://" + line.Listen}, cmd.Process
+			b.url = "http://" + line.Listen
+			return b, cmd.Process
 		}
 	}
-	t.Fatal("the server did not start")
+	t.Fatalf("the server did not start:\n%s", b.log)
 	return nil, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -190,9 +189,7 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- b.serve(ctx, l) }()
 			b.url = "http://" + l.Addr().String()
-			if status, body := b.get("/readyz"); status != http.StatusOK {
-				t.Errorf("%d %s", status, body)
-			}
+			b.untilReady()
 			stop()
 			if err := <-done; err != nil {
 				t.Error(err)

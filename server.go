@@ -88,6 +88,7 @@ type settings struct {
 
 	demo       bool  // the playground offers to be one of the demo's people
 	playground fs.FS // what the playground was built into; nil: what this program was compiled with
+	migrations fs.FS // models.Options.Migrations
 
 	smtpRoots *x509.CertPool // who vouches for the mail server; nil: those whom the system trusts
 	mailLease time.Duration  // account.MailerConfig.Lease
@@ -116,7 +117,7 @@ func newApp(s settings) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log}); err != nil {
+	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log, Migrations: s.migrations}); err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	a.queue = account.NewQueue()
@@ -282,11 +283,24 @@ func (a *app) ready(ctx context.Context) error {
 // drainTime is how long the requests under way may take when the server is told to stop.
 const drainTime = 25 * time.Second
 
-// serve answers requests on l until ctx ends, and then those that are under way.
+// serve answers requests on l until ctx ends, and then those that are under way. Before the database is as this program
+// needs it, it answers that it is alive, and not ready: a step may take longer than whoever starts servers waits for one.
 func (a *app) serve(ctx context.Context, l net.Listener) error {
-	server := web.NewServer(l.Addr().String(), a.handler, a.log)
+	var handler atomic.Pointer[http.Handler]
+	handler.Store(new(a.starting()))
+	server := web.NewServer(l.Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}), a.log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
+	if err := a.prepare(ctx, l); err != nil {
+		if ctx.Err() != nil {
+			err = nil // told to stop, and nobody was served
+		}
+		return errors.Join(err, server.Close())
+	}
+	handler.Store(&a.handler)
+	a.announce(l)
 	go a.sweepUntil(ctx)
 	mailed := a.mailUntil(ctx)
 	a.warnOfReportOnly()

@@ -152,15 +152,21 @@ func TestServeUntilToldToStop(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.serve(ctx, l) }()
 	b.url = "http://" + l.Addr().String()
-	if status, body := b.get("/readyz"); status != http.StatusOK {
-		t.Errorf("%d %s", status, body)
-	}
+	b.untilReady()
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	if err := b.ready(t.Context()); err == nil {
 		t.Error("ready although it has stopped")
+	}
+}
+
+// untilReady returns when requests should be sent there.
+func (b *booted) untilReady() {
+	b.t.Helper()
+	for status := 0; status != http.StatusOK; {
+		status, _ = b.get("/readyz")
 	}
 }
 

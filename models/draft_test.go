@@ -74,8 +74,6 @@ func executeAll(t *testing.T, s *Store, statements string) {
 	}
 }
 
-const upMark, downMark = "-- +goose Up\n", "-- +goose Down\n"
-
 // migration is the file that makes a table, written as the others are.
 func (table table) migration(t *testing.T, d dialect) string {
 	t.Helper()

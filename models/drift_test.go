@@ -124,7 +124,7 @@ func TestMySQLTables(t *testing.T) {
 func TestEachDialectHasTheSameSteps(t *testing.T) {
 	t.Parallel()
 	names := func(d dialect) (list []string) {
-		entries, err := fs.ReadDir(migrationsOf(d), ".")
+		entries, err := fs.ReadDir(embedded(), d.name())
 		noError(t, err)
 		for _, e := range entries {
 			list = append(list, e.Name())

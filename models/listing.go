@@ -2,8 +2,11 @@ package models
 
 import (
 	"context"
+	"strings"
+	"sync"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 )
 
 // UserFilter narrows Users down. The zero value is everybody.
@@ -136,12 +139,22 @@ func (l *listing) add(ctx context.Context, place func(*User) Place, index, where
 		return nil
 	}
 	var users []*User
-	err := l.query(ctx, "*", index, where+" LIMIT ?", append(args, l.room())...).Find(&users).Error
+	err := l.query(ctx, userColumns, index, where+" LIMIT ?", append(args, l.room())...).Find(&users).Error
 	for _, u := range users {
 		l.page.Users, l.page.Places = append(l.page.Users, u), append(l.page.Places, place(u))
 	}
 	return err
 }
+
+// userColumns are named, as in the queries that GORM writes: what * stands for may change under a statement that is kept
+// prepared.
+var userColumns = func() string {
+	user, err := schema.Parse(&User{}, new(sync.Map), schema.NamingStrategy{})
+	if err != nil {
+		panic(err) // a type is as it is
+	}
+	return strings.Join(user.DBNames, ", ")
+}()
 
 // query names the index. MariaDB, left to itself, likes to look for the role in the one index and then to go
 // through everybody who has it, up to the place where the page begins.

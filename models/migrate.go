@@ -1,11 +1,13 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -16,10 +18,11 @@ import (
 //go:embed migrations/*/*.sql
 var migrations embed.FS
 
-func migrationsOf(d dialect) fs.FS {
-	sub, err := fs.Sub(migrations, "migrations/"+d.name())
+// embedded are the folders that this program was compiled with.
+func embedded() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		panic(err) // the name is one of two constants
+		panic(err) // the name is a constant
 	}
 	return sub
 }
@@ -27,58 +30,150 @@ func migrationsOf(d dialect) fs.FS {
 // migrator is the part of goose's Provider that is used here.
 type migrator interface {
 	Up(context.Context) ([]*goose.MigrationResult, error)
-	Status(context.Context) ([]*goose.MigrationStatus, error)
 }
 
 // Migration is one numbered step of the schema.
 type Migration struct {
 	Number    int64
-	Name      string
+	Name      string    // of its file; empty: this program does not know the step, a newer one has applied it
 	AppliedAt time.Time // zero if it has not been applied
+	Contract  string    // what it takes away, and since when nothing reads that; empty: it only adds
 }
+
+// Pending reports whether the database lacks something that this program needs. A step that takes something away is
+// nothing that a program needs.
+func (m Migration) Pending() bool { return m.AppliedAt.IsZero() && m.Contract == "" }
+
+// Waiting reports whether the step takes something away, and waits for Contract.
+func (m Migration) Waiting() bool { return m.AppliedAt.IsZero() && m.Contract != "" }
+
+// Unknown reports whether a newer program has applied the step.
+func (m Migration) Unknown() bool { return m.Name == "" }
 
 // Migrate applies the steps that the database lacks, in order, and returns those that it applied, also
 // beside an error. Any number of processes may call it at once: one works, the others wait for it, as long as
-// ctx allows.
+// ctx allows. Programs that are one version older may go on meanwhile: what takes something away from them is left
+// to Contract, unless the database is empty, which no older program can use.
 func (s *Store) Migrate(ctx context.Context) (applied []Migration, err error) {
-	err = s.withMigrator(ctx, func(m migrator) error {
-		done, err := m.Up(ctx)
-		if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
-			done = partial.Applied
-		}
-		for _, r := range done {
-			applied = append(applied, Migration{Number: r.Source.Version, Name: r.Source.Path, AppliedAt: s.Now()})
-		}
-		return err
-	})
-	return applied, err
+	return s.migrate(ctx, false)
 }
 
-// Migrations lists every step and when it was applied.
-func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
-	err = s.withMigrator(ctx, func(m migrator) error {
-		status, err := m.Status(ctx)
-		for _, st := range status {
-			list = append(list, Migration{Number: st.Source.Version, Name: st.Source.Path, AppliedAt: st.AppliedAt})
-		}
-		return err
-	})
-	return list, err
+// Contract is Migrate with the steps that take something away. No program may run that reads it still.
+func (s *Store) Contract(ctx context.Context) (applied []Migration, err error) {
+	return s.migrate(ctx, true)
 }
 
-// withMigrator works on a pool of its own: the lock and the steps need more than one connection, and the
-// store's pool may have just one. That one says first whether there is a database at all, since it waits less
-// long for an answer.
-func (s *Store) withMigrator(ctx context.Context, f func(migrator) error) error {
-	if err := s.pool.PingContext(ctx); err != nil {
-		return s.translate(ctx, err)
+// migrationPatience is how long a step is tried again that others kept from a lock, and how long those wait who find
+// that somebody else migrates.
+const migrationPatience = 5 * time.Minute
+
+// migrationPause is the longest pause between two tries, in which others get at the table that the step waits for.
+const migrationPause = 5 * time.Second
+
+func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migration, err error) {
+	list, err := s.Migrations(ctx)
+	if err != nil {
+		return nil, err
 	}
-	m, pool, err := s.dialect.migrator()
-	if err == nil {
-		err = errors.Join(f(m), pool.Close())
+	empty := !slices.ContainsFunc(list, func(m Migration) bool { return !m.AppliedAt.IsZero() })
+	for begin := time.Now(); ; {
+		done, err := s.up(ctx, contracts || empty)
+		for _, number := range done {
+			i := slices.IndexFunc(list, func(m Migration) bool { return m.Number == number })
+			list[i].AppliedAt = s.Now()
+			applied = append(applied, list[i])
+		}
+		// A step can be run twice: a test does so.
+		if err == nil || !s.dialect.retryable(err) || time.Since(begin) > migrationPatience || pause(ctx, migrationPause) != nil {
+			return applied, s.translate(ctx, err)
+		}
+	}
+}
+
+// up works on a pool of its own: the lock and the steps need more than one connection, and the
+// store's pool may have just one.
+func (s *Store) up(ctx context.Context, contracts bool) (done []int64, err error) {
+	steps, err := s.steps()
+	if err != nil {
+		return nil, err
+	}
+	m, pool, err := s.dialect.migrator(s.migrations, optionsFor(steps, contracts)...)
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	results, err := m.Up(ctx)
+	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
+		results = partial.Applied
+	}
+	for _, r := range results {
+		done = append(done, r.Source.Version)
 	}
 	if err != nil {
-		return s.translate(ctx, fmt.Errorf("migrations: %w", err))
+		err = fmt.Errorf("migrations: %w", err)
 	}
-	return nil
+	return done, err
+}
+
+// optionsFor says how goose is to apply the steps. One that takes something away has waited while later ones were
+// applied, so the order is not that of the numbers.
+func optionsFor(steps []step, contracts bool) []goose.ProviderOption {
+	options := []goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithAllowOutofOrder(true),
+	}
+	for _, st := range steps {
+		waits := st.contract != "" && !contracts
+		if waits || st.backfill != nil {
+			options = append(options, goose.WithExcludeNames([]string{st.name}))
+		}
+		if !waits && st.backfill != nil {
+			options = append(options, goose.WithGoMigrations(goose.NewGoMigration(st.number, &goose.GoFunc{RunDB: st.fill}, nil)))
+		}
+	}
+	return options
+}
+
+// Migrations lists every step by its number, those too that only a newer program knows, and when it was applied. It
+// waits for nobody who migrates, and changes nothing.
+func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
+	steps, err := s.steps()
+	if err != nil {
+		return nil, err
+	}
+	applied, err := s.applied(ctx)
+	if err != nil {
+		return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
+	}
+	for _, st := range steps {
+		list = append(list, Migration{Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
+		delete(applied, st.number)
+	}
+	for number, at := range applied {
+		list = append(list, Migration{Number: number, AppliedAt: at})
+	}
+	slices.SortFunc(list, func(a, b Migration) int { return cmp.Compare(a.Number, b.Number) })
+	return list, nil
+}
+
+// applied reads goose's table, whose first row stands for no step.
+func (s *Store) applied(ctx context.Context) (map[int64]time.Time, error) {
+	at := map[int64]time.Time{}
+	var there bool
+	if err := s.pool.QueryRowContext(ctx, s.dialect.hasVersions()).Scan(&there); err != nil || !there {
+		return at, err
+	}
+	rows, err := s.pool.QueryContext(ctx, "SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var number int64
+		var t time.Time
+		if err := rows.Scan(&number, &t); err != nil {
+			return nil, err
+		}
+		at[number] = t
+	}
+	return at, rows.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,27 +130,31 @@ func (mysqlDialect) uncertain(err error) bool {
 // renewed five times in that time.
 const migrationLease = 10 * time.Second
 
-func (d mysqlDialect) migrator() (migrator, *sql.DB, error) {
+func (mysqlDialect) hasVersions() string {
+	return "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'goose_db_version')"
+}
+
+// migrationLockWait is how long a step waits for those who use a table. Everybody else who comes to that table waits
+// behind it, so it gives up soon and is tried again; the server's own patience is a day.
+const migrationLockWait = time.Second
+
+func (d mysqlDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error) {
+	locker, err := newMigrationLock()
+	if err != nil {
+		return nil, nil, err
+	}
 	patient := d.config.Clone()
 	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
+	patient.Params["lock_wait_timeout"] = strconv.Itoa(int(migrationLockWait.Seconds()))
 	pool, err := mysqlDialect{patient}.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := newMySQLMigrator(pool, migrationsOf(d))
+	m, err := goose.NewProvider(goose.DialectMySQL, pool, steps, append(options, goose.WithLocker(locker))...)
 	if err != nil {
 		return nil, nil, errors.Join(err, pool.Close())
 	}
 	return m, pool, nil
-}
-
-func newMySQLMigrator(pool *sql.DB, steps fs.FS) (migrator, error) {
-	locker, err := newMigrationLock()
-	if err != nil {
-		return nil, err
-	}
-	return goose.NewProvider(goose.DialectMySQL, pool, steps, goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()), goose.WithLocker(locker))
 }
 
 // newMigrationLock is a row with a lease, not GET_LOCK: that one does not cross the nodes of a cluster.
@@ -157,7 +162,7 @@ func newMigrationLock() (lock.Locker, error) {
 	return lock.NewMySQLTableLocker(
 		lock.WithTableLeaseDuration(migrationLease),
 		lock.WithTableHeartbeatInterval(migrationLease/5),
-		lock.WithTableLockTimeout(200*time.Millisecond, 1500), // 5 minutes
+		lock.WithTableLockTimeout(200*time.Millisecond, uint64(migrationPatience/(200*time.Millisecond))),
 		lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
 		lock.WithTableRetryPolicy(worthWaiting),
 		lock.WithTableLogger(slog.New(slog.DiscardHandler)),

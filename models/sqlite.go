@@ -184,21 +184,20 @@ func (sqliteDialect) unavailable(err error) bool {
 // uncertain: a COMMIT that SQLite says has failed was rolled back.
 func (sqliteDialect) uncertain(error) bool { return false }
 
-func (d sqliteDialect) migrator() (migrator, *sql.DB, error) {
+func (sqliteDialect) hasVersions() string {
+	return "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version')"
+}
+
+func (d sqliteDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error) {
 	pool, err := d.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := newSQLiteMigrator(pool, migrationsOf(d), d.path)
+	m, err := goose.NewProvider(goose.DialectSQLite3, pool, steps, append(options, goose.WithLocker(&fileLock{path: d.path}))...)
 	if err != nil {
 		return nil, nil, errors.Join(err, pool.Close())
 	}
 	return m, pool, nil
-}
-
-func newSQLiteMigrator(pool *sql.DB, steps fs.FS, path string) (migrator, error) {
-	return goose.NewProvider(goose.DialectSQLite3, pool, steps, goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()), goose.WithLocker(&fileLock{path: path}))
 }
 
 // fileLock lets one process at a time migrate the SQLite file at path, by an exclusive transaction on a file

@@ -14,6 +14,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -43,6 +45,8 @@ type Options struct {
 	Log *slog.Logger
 	// MaxConnections bounds the pool; 0 is the dialect's own default.
 	MaxConnections int
+	// Migrations has a folder with the numbered steps for each dialect; nil is what this program was compiled with.
+	Migrations fs.FS
 }
 
 // Store is the database, or inside Transaction a transaction of it.
@@ -52,6 +56,7 @@ type Store struct {
 	dialect       dialect
 	now           func() time.Time
 	log           *slog.Logger
+	migrations    fs.FS // the dialect's folder
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
@@ -68,7 +73,9 @@ type dialect interface {
 	// indexed follows the name of a table, to have it read by one index and by no other.
 	indexed(index string) string
 	// migrator comes with the pool that it works on, for the caller to close.
-	migrator() (migrator, *sql.DB, error)
+	migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error)
+	// hasVersions asks whether there is a table goose_db_version.
+	hasVersions() string
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is
 	// simply run again.
 	retryable(err error) bool
@@ -92,6 +99,13 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Migrations == nil {
+		o.Migrations = embedded()
+	}
+	steps, err := fs.Sub(o.Migrations, d.name())
+	if err != nil {
+		return nil, err
+	}
 	pool, err := d.open()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), err)
@@ -102,13 +116,14 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
-	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, queries: new(atomic.Uint64)}
+	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, migrations: steps, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries},
 		NowFunc:                s.Now,
 		SkipDefaultTransaction: true, // who writes asks for Transaction
 		DisableAutomaticPing:   true,
 		TranslateError:         true,
+		QueryFields:            true, // what SELECT * stands for may change under a statement that is kept prepared
 	})
 	if err == nil {
 		s.sessions, err = newSessionQuery(s.db)
@@ -197,8 +212,10 @@ func (s *Store) tryTransaction(ctx context.Context, f func(tx *Store) error) (co
 }
 
 // pause waits up to d, at random so that those who collided do not collide again.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(rand.N(d))
+func pause(ctx context.Context, d time.Duration) error { return rest(ctx, rand.N(d)) }
+
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -33,6 +33,7 @@ type Config struct {
 
 	DatabaseURL      string // sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME
 	DatabaseExplicit bool   // DatabaseURL was set, not defaulted
+	AutoMigrate      bool   // a server that starts brings the database's tables up to date
 
 	JWTPrivateKeyFiles []string // names of PEM files; the first key signs, all verify
 	JWTSecrets         []string // the first signs, unless there are key files, and all verify; empty in development if none was set

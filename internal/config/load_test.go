@@ -60,6 +60,7 @@ func TestDefaults(t *testing.T) {
 		PasswordMinLength: 8,
 		AuditRetention:    365 * 24 * time.Hour,
 		CookieSameSite:    http.SameSiteStrictMode,
+		AutoMigrate:       true,
 		Introspection:     true,
 		Playground:        true,
 		LogFormat:         "text",

@@ -74,6 +74,13 @@ var variables = []variable{
 		inProduction: &refusal{databaseURLs + " in production", "SQLite is fine on one machine, but has to be asked for: sqlite:///var/lib/fieldgate.db"},
 	},
 	{
+		name:     "AUTO_MIGRATE",
+		standard: "true",
+		meaning: "whether a server that starts brings the database's tables up to date; `false`: it waits, alive and not ready, until `fieldgate migrate` has " +
+			"([how to upgrade](docs/upgrade.md))",
+		parse: flag(func(c *Config) *bool { return &c.AutoMigrate }),
+	},
+	{
 		name:    "JWT_PRIVATE_KEY_FILES",
 		inWords: "none",
 		meaning: "PEM files with the private keys of access tokens, in a comma list: Ed25519, ECDSA P-256, or RSA of 2048 bits or more. The first signs, all verify; " +

@@ -29,6 +29,7 @@ var samplesOf = map[string]samples{
 	"PUBLIC_URL":             publicURLSamples,
 	"APP_URL":                appURLSamples,
 	"DATABASE_URL":           databaseURLSamples,
+	"AUTO_MIGRATE":           autoMigrateSamples,
 	"JWT_PRIVATE_KEY_FILES":  keyFileSamples,
 	"JWT_SECRET":             jwtSecretSamples,
 	"JWT_ISSUER":             issuerSamples,

@@ -53,6 +53,15 @@ var introspectionSamples = samples{
 	},
 }
 
+var autoMigrateSamples = samples{
+	of: func(c *Config) any { return c.AutoMigrate },
+	rows: []sample{
+		{name: "on", value: "True", want: true},
+		{name: "off in production", value: "false", with: production(), want: false},
+		{name: "a word for it", value: "off", err: `AUTO_MIGRATE: "off"` + trueOrFalse + "write true or false, not 1, 0, yes or on"},
+	},
+}
+
 var playgroundSamples = samples{
 	of: func(c *Config) any { return c.Playground },
 	rows: []sample{

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -46,6 +47,17 @@ func refuse(status int, part, message string) *refusal {
 func (r *refusal) with(name, value string) *refusal {
 	r.header = http.Header{name: {value}}
 	return r
+}
+
+// Unavailable answers every request with 503 and the code UNAVAILABLE, to be asked again after so many seconds.
+func Unavailable(message string, retryAfter int) http.Handler {
+	err := Error(codeUnavailable, message)
+	err.Extensions["retryAfter"] = retryAfter
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		write(w, http.StatusServiceUnavailable, &graphql.Response{Errors: gqlerror.List{err}})
+	})
 }
 
 // Refused answers every request alike: with the status, and an error that blames one part of it. It is for

@@ -1,0 +1,226 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// A newer program changes the tables under one that has asked them before and keeps its statements prepared. What that
+// one asks next is answered as if nothing had happened, the first time too.
+func TestTablesChangeUnderARunningStore(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s, newer := openStore(t, databaseURL, Options{MaxConnections: 1}), openStore(t, databaseURL, Options{})
+		migrate(t, s)
+		calls := maps.Clone(calls)
+		calls["Users, without an end"] = func(ctx context.Context, s *Store) error {
+			_, err := s.Users(ctx, UserFilter{Limit: 1})
+			return err
+		}
+		names := slices.Sorted(maps.Keys(calls))
+		answers := func() (list []string) {
+			for _, name := range names {
+				for _, makes := range names {
+					if strings.HasPrefix(makes, "Create") {
+						_ = calls[makes](testContext(t), s) // or the row is there still
+					}
+				}
+				list = append(list, fmt.Sprint(calls[name](testContext(t), s)))
+			}
+			return list
+		}
+		answers() // what can be done once only is done
+		want := answers()
+		for _, statements := range [][]string{
+			{"ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NULL", "ALTER TABLE users ADD COLUMN points BIGINT NOT NULL DEFAULT 7"},
+			{
+				"ALTER TABLE sessions ADD COLUMN place VARCHAR(100) NULL", "ALTER TABLE tickets ADD COLUMN place VARCHAR(100) NULL",
+				"ALTER TABLE mails ADD COLUMN place VARCHAR(100) NULL", "ALTER TABLE audit ADD COLUMN place VARCHAR(100) NULL",
+				"ALTER TABLE limits ADD COLUMN until_when BIGINT NULL", "CREATE INDEX users_points ON users (points)",
+			},
+			{"ALTER TABLE users DROP COLUMN nickname", "CREATE TABLE pets (id BIGINT PRIMARY KEY)"},
+		} {
+			for _, statement := range statements {
+				execute(t, newer, statement)
+			}
+			for i, got := range answers() {
+				if got != want[i] {
+					t.Errorf("after %q: %s says %s, before it said %s", statements, names[i], got, want[i])
+				}
+			}
+		}
+	})
+}
+
+// nextSteps are the steps of this program and those that a next version adds: their texts, from the next free number on.
+func nextSteps(t *testing.T, texts ...string) fs.FS {
+	t.Helper()
+	all := fstest.MapFS{}
+	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
+		files, err := fs.Glob(embedded(), d.name()+"/*.sql")
+		noError(t, err)
+		for _, file := range files {
+			text, err := fs.ReadFile(embedded(), file)
+			noError(t, err)
+			all[file] = &fstest.MapFile{Data: text}
+		}
+		for i, text := range texts {
+			header, statements, found := strings.Cut(text, "\n\n")
+			if !found {
+				header, statements = "", text
+			}
+			all[fmt.Sprintf("%s/%05d_next.sql", d.name(), len(files)+i+1)] = &fstest.MapFile{Data: []byte(header + "\n" + upMark + statements + ";\n")}
+		}
+	}
+	return all
+}
+
+// states says of each step that a next version adds whether it was applied.
+func states(t *testing.T, s *Store) (list []string) {
+	t.Helper()
+	all, err := s.Migrations(testContext(t))
+	noError(t, err)
+	for _, m := range all {
+		switch {
+		case m.Unknown():
+			list = append(list, "unknown")
+		case m.Waiting():
+			list = append(list, "waiting")
+		case m.Pending():
+			list = append(list, "pending")
+		default:
+			list = append(list, "applied")
+		}
+	}
+	return list[len(schemaSteps(t)):]
+}
+
+func schemaSteps(t *testing.T) []string {
+	t.Helper()
+	files, err := fs.Glob(embedded(), "sqlite/*.sql")
+	noError(t, err)
+	return files
+}
+
+const (
+	addNickname  = "ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NULL"
+	dropNickname = "-- contract: since 00010 nothing reads users.nickname\n\nALTER TABLE users DROP COLUMN nickname"
+	addPoints    = "ALTER TABLE users ADD COLUMN points BIGINT NOT NULL DEFAULT 7"
+)
+
+func TestWhatTakesAwayWaits(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		older, newer := newStore(t, databaseURL), openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname, addPoints)})
+		for _, row := range []struct {
+			name          string
+			do            func(context.Context) ([]Migration, error)
+			applied       int
+			states, older []string
+		}{
+			{"nothing is done yet", newer.Migrations, 0, []string{"pending", "waiting", "pending"}, nil},
+			{"what only adds is applied, in front of the contract and behind it", newer.Migrate, 2, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
+			{"an older program has nothing to do", older.Migrate, 0, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
+			{"the contract is applied when it is asked for", newer.Contract, 1, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
+			{"once", newer.Contract, 0, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
+		} {
+			applied, err := row.do(testContext(t))
+			if row.states[0] == "pending" {
+				applied = nil
+			}
+			if err != nil || len(applied) != row.applied {
+				t.Errorf("%s: %v, %v", row.name, applied, err)
+			}
+			if got := states(t, newer); !slices.Equal(got, row.states) {
+				t.Errorf("%s: %q, want %q", row.name, got, row.states)
+			}
+			if got := states(t, older); !slices.Equal(got, row.older) {
+				t.Errorf("%s: to the older program %q, want %q", row.name, got, row.older)
+			}
+		}
+		createUser(t, older, newUser("ada@example.com"))
+	})
+}
+
+// No older program can use an empty database.
+func TestAnEmptyDatabaseGetsContractsToo(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname)})
+		migrate(t, s)
+		if got, want := states(t, s), []string{"applied", "applied"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := newStore(t, databaseURL)
+		for range 10 {
+			createUser(t, s, newUser(newID()))
+		}
+		text := "-- backfill\n\n-- Two things, and four at a time.\nUPDATE users SET nickname = name WHERE nickname IS NULL LIMIT 4;\n" +
+			"UPDATE users SET points = 8\n  WHERE points = 7 LIMIT 4"
+		if s.dialect.name() == "sqlite" {
+			text = "-- backfill\n\n-- Two things, and four at a time.\nUPDATE users SET nickname = name WHERE id IN (SELECT id FROM users WHERE nickname IS NULL LIMIT 4);\n" +
+				"UPDATE users SET points = 8\n  WHERE id IN (SELECT id FROM users WHERE points = 7 LIMIT 4)"
+		}
+		newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, addPoints, text)})
+		applied, err := newer.Migrate(testContext(t))
+		if err != nil || len(applied) != 3 || applied[2].Name == "" || applied[2].AppliedAt.IsZero() {
+			t.Fatalf("%+v, %v", applied, err)
+		}
+		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users WHERE nickname = name AND points = 8"); n[0] != 10 {
+			t.Errorf("%d rows are filled", n[0])
+		}
+		if got, want := states(t, newer), []string{"applied", "applied", "applied"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait for both.
+func TestAStepThatWaitsForATableLetsOthersPass(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	s := newStore(t, databaseURL)
+	u := createUser(t, s, newUser("ada@example.com"))
+	newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname)})
+	migrated := make(chan error, 1)
+	noError(t, s.Transaction(testContext(t), func(long *Store) error {
+		_, err := long.UserByID(testContext(t), u.ID)
+		noError(t, err)
+		go func() {
+			_, err := newer.Migrate(context.WithoutCancel(testContext(t)))
+			migrated <- err
+		}()
+		const waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'"
+		for queryAll[int](t, s, waiting)[0] == 0 {
+			select {
+			case err := <-migrated:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+		}
+		begin := time.Now()
+		_, err = s.UserByID(testContext(t), u.ID)
+		noError(t, err)
+		t.Logf("waited for %s", time.Since(begin))
+		return nil
+	}))
+	noError(t, <-migrated)
+	if got, want := states(t, newer), []string{"applied"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

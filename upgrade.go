@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"fieldgate/internal/guard"
+	"fieldgate/internal/web"
+)
+
+// behindError says what the database lacks that this program needs.
+type behindError struct{ steps []string }
+
+func (e behindError) Error() string {
+	return fmt.Sprintf("the database lacks what this program needs: %s. Hint: fieldgate migrate", strings.Join(e.steps, ", "))
+}
+
+// migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a behindError
+// if that has not been done.
+func (a *app) migrate(ctx context.Context) error {
+	if a.AutoMigrate {
+		applied, err := a.store.Migrate(ctx)
+		for _, m := range applied {
+			a.log.Info("migration applied", "number", m.Number, "name", m.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	list, err := a.store.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	var behind behindError
+	for _, m := range list {
+		if m.Pending() {
+			behind.steps = append(behind.steps, m.Name)
+		}
+	}
+	if behind.steps != nil {
+		return behind
+	}
+	return nil
+}
+
+// noteMigrations says what whoever upgrades has to know, once, when the server starts.
+func (a *app) noteMigrations(ctx context.Context) error {
+	list, err := a.store.Migrations(ctx)
+	var ahead []int64
+	var waiting []string
+	for _, m := range list {
+		switch {
+		case m.Unknown():
+			ahead = append(ahead, m.Number)
+		case m.Waiting():
+			waiting = append(waiting, m.Name)
+		}
+	}
+	if ahead != nil {
+		a.log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", ahead)
+	}
+	if waiting != nil {
+		a.log.InfoContext(ctx, "migrations wait until no older program runs. Hint: fieldgate migrate --contract", "migrations", waiting)
+	}
+	return err
+}
+
+// behindPause is how often a server that must not migrate looks whether somebody has.
+const behindPause = time.Second
+
+// prepare returns when the database is as this program needs it.
+func (a *app) prepare(ctx context.Context, l net.Listener) error {
+	a.log.DebugContext(ctx, "starting", "listen", l.Addr().String())
+	for said := false; ; said = true {
+		err := a.migrate(ctx)
+		if err == nil {
+			return errors.Join(a.noteMigrations(ctx), a.checkDemo(ctx))
+		}
+		if !errors.As(err, new(behindError)) {
+			return err
+		}
+		if !said {
+			a.log.WarnContext(ctx, "waiting for migrations", "error", err, "listen", l.Addr().String())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(behindPause):
+		}
+	}
+}
+
+// starting answers so long as the database is not as this program needs it.
+func (a *app) starting() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", web.Live())
+	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
+		return errors.New("the database's tables are not up to date yet")
+	}, a.log))
+	mux.Handle("/", guard.Unavailable("the server is starting", int(behindPause.Seconds())))
+	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
+		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
+}

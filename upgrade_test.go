@@ -1,0 +1,584 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+)
+
+// migrationsFolder makes a folder with the steps up to one, and behind the last one those of a next version if next is set.
+func migrationsFolder(t *testing.T, upTo int, next bool) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	for _, dialect := range []string{"sqlite", "mysql"} {
+		if err := os.Mkdir(filepath.Join(folder, dialect), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		files := lastMigrations(t, dialect)
+		for _, file := range files[:upTo] {
+			copyFile(t, file, filepath.Join(folder, dialect, filepath.Base(file)))
+		}
+		for i, file := range glob(t, "models/testdata/next/"+dialect+"/*.sql") {
+			if next {
+				copyFile(t, file, filepath.Join(folder, dialect, fmt.Sprintf("%05d_next.sql", len(files)+i+1)))
+			}
+		}
+	}
+	return folder
+}
+
+func lastMigrations(t *testing.T, dialect string) []string {
+	t.Helper()
+	return glob(t, "models/migrations/"+dialect+"/*.sql")
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal(pattern, files, err)
+	}
+	return files
+}
+
+// nextVersion is what makes a process one of the next version, with steps that this one does not know.
+func nextVersion(t *testing.T) (env string, newest int) {
+	t.Helper()
+	known := len(lastMigrations(t, "sqlite"))
+	return withMigrations + "=" + migrationsFolder(t, known, true), known
+}
+
+// command runs a command in a process of its own.
+func command(t *testing.T, databaseURL, env string, args ...string) string {
+	t.Helper()
+	cmd := processOf(t, databaseURL, env)
+	cmd.Args = append(cmd.Args, args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func TestServersWithAnotherVersionsTables(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		next, known := nextVersion(t)
+		pending := fmt.Sprintf("%05d_next.sql", known+1)
+		old, _ := startProcess(t, databaseURL)
+		ada := old.newPerson("USER")
+
+		behind, _ := startServerUntil(t, processOf(t, databaseURL, next, "AUTO_MIGRATE=false"), "waiting for migrations")
+		if log := behind.log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: fieldgate migrate") {
+			t.Errorf("it does not say what it waits for: %s", log)
+		}
+		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+			if status, body := behind.get(path); status != want {
+				t.Errorf("behind: %s %d %s", path, status, body)
+			}
+		}
+		refused := behind.ask(ada, `{ me { id } }`)
+		wantCodes(t, refused, "UNAVAILABLE")
+		if refused.status != http.StatusServiceUnavailable || refused.header.Get("Retry-After") == "" {
+			t.Errorf("behind: %d %v", refused.status, refused.header)
+		}
+		if status := command(t, databaseURL, next, "migrate", "status"); !strings.Contains(status, pending+"\tpending") {
+			t.Error(status)
+		}
+
+		if out := command(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "waits: since") {
+			t.Error(out)
+		}
+		behind.untilReady()
+		behind.ask(ada, `{ me { id } }`).must()
+
+		old.untilReady()
+		old.ask(ada, `{ me { id } }`).must()
+		ahead, _ := startProcess(t, databaseURL)
+		ahead.untilReady()
+		ahead.ask(ada, `mutation { updateProfile(input: {name: "Ada"}) { id } }`).must()
+		if n := strings.Count(ahead.log.String(), "the database is ahead"); n != 1 {
+			t.Errorf("it says %d times that the database is ahead:\n%s", n, ahead.log)
+		}
+		if status := command(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
+			t.Error(status)
+		}
+		if status := command(t, databaseURL, "", "migrate", "status", "--json"); !strings.Contains(status, `"state":"unknown"`) || strings.Contains(status, `"waiting"`) {
+			t.Error(status)
+		}
+		if status := command(t, databaseURL, next, "migrate", "status", "--json"); !strings.Contains(status, `"state":"waiting","appliedAt":null,"contract":"since `) {
+			t.Error(status)
+		}
+	})
+}
+
+// Whoever starts servers waits for a sign of life, and a step may take longer.
+func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		next, _ := nextVersion(t)
+		command(t, databaseURL, "", "migrate")
+		someone, err := openDatabase(t, databaseURL).BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := someone.ExecContext(t.Context(), "UPDATE users SET name = 'x'"); err != nil {
+			t.Fatal(err)
+		}
+		b, _ := startServerUntil(t, processOf(t, databaseURL, next, "LOG_LEVEL=debug"), "starting")
+		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable} {
+			if status, body := b.get(path); status != want {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
+		}
+		if err := someone.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		b.untilReady()
+		b.newPerson("USER")
+	})
+}
+
+// Where servers must not migrate, commands neither do.
+func TestCommandsLeaveTheTablesToWhoeverMigrates(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": testSecret, "AUTO_MIGRATE": "false"}
+	if status, _, stderr := fieldgate(t, env, "", "user", "list"); status != statusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	if status, stdout, stderr := fieldgate(t, env, "", "migrate"); status != 0 || !strings.Contains(stdout, "applied 00001_users.sql") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	if status, _, stderr := fieldgate(t, env, "", "user", "list"); status != 0 {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
+
+// load is people who use what servers there are, as a balancer spreads them.
+type load struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	servers  []*replica
+	turn     int
+	phase    string
+	answered map[string]int           // requests, of a phase
+	longest  map[string]time.Duration // of a phase
+	failures []string
+	progress chan struct{} // one for each request
+	stopped  bool
+	wg       sync.WaitGroup
+}
+
+// replica is a server that gets requests.
+type replica struct {
+	*booted
+	process *os.Process
+	busy    sync.WaitGroup
+}
+
+func newLoad(t *testing.T) *load {
+	return &load{t: t, answered: map[string]int{}, longest: map[string]time.Duration{}, progress: make(chan struct{})}
+}
+
+func (l *load) add(b *booted, p *os.Process) *replica {
+	l.t.Helper()
+	b.untilReady()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &replica{booted: b, process: p}
+	l.servers = append(l.servers, r)
+	return r
+}
+
+// retire does what a balancer does, and tells the server to stop.
+func (l *load) retire(r *replica) {
+	l.t.Helper()
+	l.mu.Lock()
+	l.servers = slices.DeleteFunc(l.servers, func(other *replica) bool { return other == r })
+	l.mu.Unlock()
+	r.busy.Wait()
+	if err := r.process.Signal(syscall.SIGTERM); err != nil {
+		dbtest.LeftOut(l.t, "a signal to another process", "not on this system: "+err.Error())
+	}
+	if state, err := r.process.Wait(); err != nil || !state.Success() {
+		l.t.Errorf("a server that was told to stop: %v, %v", state, err)
+	}
+}
+
+// during names what happens from now on, and returns after so many requests.
+func (l *load) during(phase string, requests int) {
+	l.t.Helper()
+	l.mu.Lock()
+	l.phase = phase
+	l.mu.Unlock()
+	for range requests {
+		select {
+		case <-l.progress:
+		case <-time.After(time.Minute):
+			l.t.Fatalf("%s: nothing is answered any more", phase)
+		}
+	}
+}
+
+func (l *load) pick() *replica {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turn++
+	r := l.servers[l.turn%len(l.servers)]
+	r.busy.Add(1)
+	return r
+}
+
+// ask returns nil for what failed, which is noted.
+func (l *load) ask(token, query string, variables ...any) *answer {
+	vars := map[string]any{}
+	for i := 0; i < len(variables); i += 2 {
+		vars[variables[i].(string)] = variables[i+1]
+	}
+	body, _ := json.Marshal(map[string]any{"query": query, "variables": vars})
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	server := l.pick()
+	defer server.busy.Done()
+	begin := time.Now()
+	request, err := server.newPost(header, string(body))
+	var got *answer
+	if err == nil {
+		got, err = server.try(request)
+	}
+	if err == nil && (got.status != http.StatusOK || len(got.errors) > 0) {
+		err = errors.New(got.body)
+	}
+	took := time.Since(begin)
+	l.mu.Lock()
+	l.answered[l.phase]++
+	l.longest[l.phase] = max(l.longest[l.phase], took)
+	if err != nil {
+		l.failures = append(l.failures, fmt.Sprintf("%s, after %s: %.50s: %v", l.phase, took, query, err))
+	}
+	l.mu.Unlock()
+	select {
+	case l.progress <- struct{}{}:
+	default: // nobody counts
+	}
+	if err != nil {
+		return nil
+	}
+	return got
+}
+
+// customer is somebody with what the server has acknowledged of them.
+type customer struct{ email, name, token, refresh string }
+
+// uses has people register and use the service, one after the other, until the load is stopped.
+func (l *load) uses(worker int, admin string) (members []*customer) {
+	for n := 0; !l.isStopped(); n++ {
+		m := &customer{email: fmt.Sprintf("member%d-%d@example.com", worker, n), name: "New"}
+		got := l.ask("", `mutation($e: String!, $p: String!) { register(input: {name: "New", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`, "e", m.email, "p", goodPassword)
+		if got == nil {
+			continue
+		}
+		m.token, m.refresh = got.text("register.accessToken"), got.text("register.refreshToken")
+		members = append(members, m)
+		for i := range 5 {
+			name := fmt.Sprintf("Name %d", i)
+			if l.ask(m.token, `mutation($n: String!) { updateProfile(input: {name: $n}) { id } }`, "n", name) != nil {
+				m.name = name
+			}
+			if got := l.ask(m.token, `{ me { name email role } }`); got != nil && (got.at("me.name") != m.name || got.at("me.email") != m.email || got.at("me.role") != "USER") {
+				l.t.Errorf("%+v is answered %s", m, got.body)
+			}
+			if got := l.ask("", refreshInBody, "t", m.refresh); got != nil {
+				m.token, m.refresh = got.text("refresh.accessToken"), got.text("refresh.refreshToken")
+			}
+			if got := l.ask(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.at("users.edges.19") == nil {
+				l.t.Errorf("the list is %s", got.body)
+			}
+		}
+		l.ask("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", goodPassword)
+	}
+	return members
+}
+
+func (l *load) isStopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopped
+}
+
+// Servers of two versions share a database while the newer ones bring it forward, and back is a way as well: nothing
+// fails, nothing that was answered is lost. Last, what nobody uses is taken away.
+func TestServersOfTwoVersionsAtOnce(t *testing.T) {
+	t.Parallel()
+	rows, requests, workers := 10_000, 40, 3
+	switch {
+	case dbtest.RaceDetector():
+		rows, requests = 2_000, 15
+	case dbtest.Thorough():
+		rows, requests = 50_000, 150
+	}
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		next, known := nextVersion(t)
+		start := func(env ...string) (*booted, *os.Process) {
+			return startProcess(t, databaseURL, append(env, "LIMITS=off")...)
+		}
+		l := newLoad(t)
+		first := l.add(start())
+		l.add(start())
+		crowdOf(t, databaseURL, rows)
+		admin := first.newPerson("USER")
+		setRole(t, databaseURL, admin.id, "ADMIN")
+		all := make([][]*customer, workers)
+		for i := range all {
+			l.wg.Go(func() { all[i] = l.uses(i, admin.token) })
+		}
+		defer func() {
+			l.mu.Lock()
+			l.stopped = true
+			l.mu.Unlock()
+			l.wg.Wait()
+		}()
+
+		l.during("two old servers", requests)
+		l.during("a new server migrates", 0)
+		newer, process := start(next)
+		if want := known + 5; !strings.Contains(newer.log.String(), fmt.Sprintf(`"number":%d,`, want)) {
+			t.Errorf("it has not migrated:\n%s", newer.log)
+		}
+		l.during("a new server beside two old ones", 0)
+		second := l.add(newer, process)
+		l.during("a new server beside two old ones", requests)
+		l.during("an old one leaves", 0)
+		l.retire(first)
+		l.during("one of each", requests)
+		l.during("back: an old one starts again", 0)
+		back, process := start()
+		if !strings.Contains(back.log.String(), "the database is ahead") {
+			t.Errorf("it does not say so:\n%s", back.log)
+		}
+		l.add(back, process)
+		l.retire(second)
+		l.during("back: old ones only", requests)
+		l.during("forward again", 0)
+		l.add(start(next))
+		l.during("forward again", requests)
+		l.during("the contract", 0)
+		if out := command(t, databaseURL, next, "migrate", "--contract"); !strings.Contains(out, fmt.Sprintf("applied %05d_next.sql", known+6)) {
+			t.Errorf("no contract is applied: %s", out)
+		}
+		l.during("after the contract", requests)
+
+		l.mu.Lock()
+		l.stopped = true
+		l.mu.Unlock()
+		l.wg.Wait()
+		for _, f := range l.failures {
+			t.Error(f)
+		}
+		for phase, n := range l.answered {
+			t.Logf("%5d requests, the longest %6s: %s", n, l.longest[phase].Round(time.Millisecond), phase)
+		}
+		for _, m := range slices.Concat(all...) {
+			got := back.ask(nil, refreshInBody, "t", m.refresh).must()
+			if me := back.ask(&person{token: got.text("refresh.accessToken")}, `{ me { name email } }`).must(); me.at("me.name") != m.name || me.at("me.email") != m.email {
+				t.Errorf("of %+v is left %s", m, me.body)
+			}
+		}
+	})
+}
+
+func setRole(t *testing.T, databaseURL, id, role string) {
+	t.Helper()
+	store, err := models.Open(databaseURL, models.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.SetRole(t.Context(), id, role), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// crowdOf puts accounts into a database, up to 100,000 of them, in one statement.
+func crowdOf(t *testing.T, databaseURL string, n int) {
+	t.Helper()
+	digits := "(SELECT '0' AS d" + strings.Repeat(" UNION ALL SELECT '%d'", 9) + ")"
+	digits = fmt.Sprintf(digits, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	db := openDatabase(t, databaseURL)
+	_, err := db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO users (id, email, email_key, name, name_key, password_hash, role, session_epoch, created_at, updated_at)
+		SELECT CONCAT('00000000-0000-7000-8000-0000000', n), CONCAT('crowd', n, '@example.com'), CONCAT('crowd', n, '@example.com'), 'Crowd', 'crowd', '', 'USER', 0, '2026-01-01 00:00:00.000', '2026-01-01 00:00:00.000'
+		FROM (SELECT CONCAT(a.d, b.d, c.d, d.d, e.d) AS n FROM %[1]s a, %[1]s b, %[1]s c, %[1]s d, %[1]s e) numbers WHERE n < '%05[2]d'`, digits, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that starts brings a database of the step before to its own, while somebody goes on to use the tables as they
+// were: every row is as it was, and what is written meanwhile is there.
+func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
+	t.Parallel()
+	known := len(lastMigrations(t, "sqlite"))
+	first := max(2, known-1)
+	if dbtest.Thorough() {
+		first = 2
+	}
+	for number := first; number <= known; number++ {
+		t.Run(filepath.Base(lastMigrations(t, "sqlite")[number-1]), func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				before := migrationsFolder(t, number-1, false)
+				after := migrationsFolder(t, number, false)
+				command(t, databaseURL, withMigrations+"="+before, "migrate")
+				r := &rows{t: t, db: openDatabase(t, databaseURL)}
+				r.readTables(databaseURL)
+				for i := range 100 {
+					r.insert(i)
+				}
+				want := r.all()
+
+				stop, stopped := make(chan struct{}), make(chan int)
+				go func() {
+					n := 100
+					for ; ; n++ {
+						select {
+						case <-stop:
+							stopped <- n
+							return
+						default:
+							r.insert(n)
+						}
+					}
+				}()
+				b, _ := startProcess(t, databaseURL, withMigrations+"="+after)
+				close(stop)
+				n := <-stopped
+				if !strings.Contains(b.log.String(), fmt.Sprintf(`"number":%d,`, number)) {
+					t.Errorf("it has not migrated:\n%s", b.log)
+				}
+				got := r.all()
+				for table, rows := range want {
+					if len(got[table]) != len(rows)+n-100 {
+						t.Errorf("%s has %d rows, want the %d that were there and %d", table, len(got[table]), len(rows), n-100)
+					}
+					for key, row := range rows {
+						if got[table][key] != row {
+							t.Errorf("%s: %s, it was %s", table, got[table][key], row)
+						}
+					}
+				}
+				t.Logf("%d rows a table while it started", n-100)
+			})
+		})
+	}
+}
+
+// rows fills tables with something, whatever they are.
+type rows struct {
+	t      *testing.T
+	db     *sql.DB
+	tables map[string][]column
+}
+
+type column struct{ name, kind string }
+
+func (r *rows) readTables(databaseURL string) {
+	r.t.Helper()
+	query := `SELECT m.name, c.name, lower(c.type) FROM sqlite_schema m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.cid`
+	if strings.HasPrefix(databaseURL, "mysql") {
+		query = `SELECT table_name, column_name, column_type FROM information_schema.columns
+			WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' ORDER BY table_name, ordinal_position`
+	}
+	found, err := r.db.QueryContext(r.t.Context(), query)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer found.Close()
+	r.tables = map[string][]column{}
+	for found.Next() {
+		var table string
+		var c column
+		if err := found.Scan(&table, &c.name, &c.kind); err != nil {
+			r.t.Fatal(err)
+		}
+		r.tables[table] = append(r.tables[table], c)
+	}
+	if err := found.Err(); err != nil || len(r.tables) == 0 {
+		r.t.Fatal(r.tables, err)
+	}
+}
+
+// value is different for each row, but where there are only two. Times are to come: nothing is due.
+func (c column) value(n int) any {
+	switch {
+	case strings.Contains(c.kind, "time"):
+		return fmt.Sprintf("2126-01-01 00:00:%02d.000", n%60)
+	case strings.Contains(c.kind, "bool"), strings.Contains(c.kind, "tinyint"):
+		return n % 2
+	case strings.Contains(c.kind, "int"):
+		return n + 1<<40
+	case strings.Contains(c.kind, "binary"), strings.Contains(c.kind, "blob"):
+		return fmt.Appendf(nil, "%032d", n)
+	}
+	return fmt.Sprintf("text%d", n)
+}
+
+// insert adds a row to each table.
+func (r *rows) insert(n int) {
+	for table, columns := range r.tables {
+		names, values := make([]string, len(columns)), make([]any, len(columns))
+		for i, c := range columns {
+			names[i], values[i] = c.name, c.value(n)
+		}
+		statement := "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
+		if _, err := r.db.ExecContext(r.t.Context(), statement, values...); err != nil {
+			r.t.Errorf("%s: %v", table, err)
+		}
+	}
+}
+
+// all are the rows of each table, by what is in their first column, as the columns are that were there at first.
+func (r *rows) all() map[string]map[string]string {
+	r.t.Helper()
+	all := map[string]map[string]string{}
+	for table, columns := range r.tables {
+		all[table] = map[string]string{}
+		names := make([]string, len(columns))
+		for i, c := range columns {
+			names[i] = c.name
+		}
+		found, err := r.db.QueryContext(r.t.Context(), "SELECT "+strings.Join(names, ", ")+" FROM "+table)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for found.Next() {
+			values, pointers := make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				pointers[i] = &values[i]
+			}
+			if err := found.Scan(pointers...); err != nil {
+				r.t.Fatal(err)
+			}
+			all[table][fmt.Sprintf("%s", values[0])] = fmt.Sprintf("%q", values)
+		}
+		if err := errors.Join(found.Err(), found.Close()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return all
+}
