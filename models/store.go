@@ -66,6 +66,11 @@ type dialect interface {
 	ping(ctx context.Context, pool *sql.DB) error
 	// indexed follows the name of a table, to have it read by one index and by no other.
 	indexed(index string) string
+	// examine says what there is to know of the database itself. What stands in it is the same for all dialects, but
+	// for the way to ask.
+	examine(ctx context.Context, pool *sql.DB, e *Examination, deep bool) error
+	structure(ctx context.Context, pool *sql.DB) (structure, error)
+	backup(ctx context.Context, pool *sql.DB, path string) error
 	// migrator comes with the pool that it works on, for the caller to close.
 	migrator() (migrator, *sql.DB, error)
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is
