@@ -103,7 +103,7 @@ func (c console) command() *cli.Command {
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
 		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
 		Action:      c.serve,
-		Commands: []*cli.Command{
+		Commands: append([]*cli.Command{
 			{
 				Name: "serve", Usage: "run the server (what happens without a command)",
 				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
@@ -138,7 +138,7 @@ func (c console) command() *cli.Command {
 				Name: "version", Usage: "show what this program was built from", Description: "   fieldgate version --json",
 				Flags: []cli.Flag{jsonObject()}, Action: c.version,
 			},
-		},
+		}, c.operationCommands()...),
 		Reader: c.stdin, Writer: c.stdout, ErrWriter: c.stderr,
 		EnableShellCompletion: true,
 		ConfigureShellCompletionCommand: func(cmd *cli.Command) {
