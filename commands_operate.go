@@ -168,7 +168,7 @@ func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Databas
 		return d
 	}
 	if len(d.State.Pending) == 0 {
-		d.Admin, d.Err = anyAdmin(ctx, store)
+		d.Admin, d.AdminErr = anyAdmin(ctx, store)
 	}
 	return d
 }

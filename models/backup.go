@@ -15,8 +15,8 @@ var ErrNoBackup = errors.New("this kind of database is not backed up by the serv
 // only. Others may read and write meanwhile. It returns fs.ErrExist for a file that is there, and ErrNoBackup for a
 // database that is not SQLite.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	if err := s.Ping(ctx); err != nil {
-		return err
+	if err := s.pool.PingContext(ctx); err != nil {
+		return s.translate(ctx, err)
 	}
 	return s.translate(ctx, s.dialect.backup(ctx, s.pool, path))
 }

@@ -265,6 +265,8 @@ func administrators(r *report, f Facts) {
 	const id = "accounts.admin"
 	switch {
 	case f.Database.State == nil || len(f.Database.State.Pending) > 0:
+	case f.Database.AdminErr != nil:
+		r.add(id, Problem, "nobody knows whether somebody may administer: "+f.Database.AdminErr.Error(), "mend the table users first")
 	case f.Database.Admin:
 		r.ok(id, "somebody may administer")
 	default:

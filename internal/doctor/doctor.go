@@ -102,7 +102,11 @@ type Database struct {
 	Err   error               // it cannot be opened, or does not answer
 	New   bool                // there is no SQLite file yet: the first start makes it
 	State *models.Examination // nil with Err or New
-	Admin bool                // somebody has an open account that may do everything; judged with State
+
+	// Admin: somebody has an open account that may do everything. It is judged where there is a State without pending
+	// migrations.
+	Admin    bool
+	AdminErr error // nobody knows
 }
 
 // Machine is what the server runs on.

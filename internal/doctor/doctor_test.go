@@ -172,6 +172,7 @@ func TestExamine(t *testing.T) {
 		},
 		{"a node on the smaller side", func(w *world) { w.state.Cluster = &models.Cluster{Status: "non-Primary", Size: 1} }, "problem database.cluster", "non-Primary"},
 		{"nobody who may administer", func(w *world) { w.facts.Database.Admin = false }, "warning accounts.admin", "ADMIN"},
+		{"accounts that cannot be read", func(w *world) { w.facts.Database.AdminErr = errors.New("no such table") }, "problem accounts.admin", "no such table"},
 
 		{"SQLite", func(w *world) { w.onSQLite(goodFile) }, "note database.sqlite", "one machine"},
 		{"a file that everybody can read", func(w *world) { f := goodFile; f.Mode = 0o644; w.onSQLite(f) }, "problem database.file, note database.sqlite", "0644"},
