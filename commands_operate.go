@@ -192,7 +192,10 @@ func writable(folder string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// hashTime is the time of one password, as a sign-in takes it on a machine that does nothing else: the best of two.
+var programStart = time.Now()
+
+// hashTime is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
+// server at work, since passwords come last.
 func hashTime(ctx context.Context, s settings) time.Duration {
 	queue := account.NewQueue()
 	defer queue.Close()
@@ -202,11 +205,11 @@ func hashTime(ctx context.Context, s settings) time.Duration {
 	}
 	best := time.Duration(math.MaxInt64)
 	for range 2 {
-		begin := time.Now()
+		begin := processorUsed()
 		if _, err := passwords.Hash(ctx, "a password to measure with"); err != nil {
 			return 0
 		}
-		best = min(best, time.Since(begin))
+		best = min(best, processorUsed()-begin)
 	}
 	return best
 }

@@ -73,7 +73,7 @@ type Facts struct {
 
 	Database Database
 
-	Hash    time.Duration // that one password takes; 0: not measured
+	Hash    time.Duration // that one password takes of a processor; 0: not measured
 	Machine Machine
 }
 

@@ -98,8 +98,8 @@ func TestExamine(t *testing.T) {
 		{"a development key that lies about", func(w *world) { w.facts.DevelopmentKey = KeyUnused }, "note keys.development", "not used"},
 		{"a development key in production", func(w *world) { w.facts.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
 		{"no pepper", func(w *world) { w.set("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
-		{"a slow processor", func(w *world) { w.facts.Hash = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s at BCRYPT_COST=12"},
-		{"a cheap cost", func(w *world) { w.facts.Hash = 45 * time.Millisecond; w.set("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms at BCRYPT_COST=10"},
+		{"a slow processor", func(w *world) { w.facts.Hash = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of a processor at BCRYPT_COST=12"},
+		{"a cheap cost", func(w *world) { w.facts.Hash = 45 * time.Millisecond; w.set("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms of a processor at BCRYPT_COST=10"},
 		{"plain http on a network", func(w *world) {
 			w.set("ENV", "", "PUBLIC_URL", "http://api.example.com", "TRUSTED_PROXIES", "")
 		}, "note environment, warning url.public", "in clear"},

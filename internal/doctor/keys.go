@@ -98,10 +98,10 @@ func hashing(r *report, f Facts) {
 	if f.Hash == 0 {
 		return
 	}
-	seen := fmt.Sprintf("a password takes %s at BCRYPT_COST=%d", short(f.Hash), f.Config.BcryptCost)
+	seen := fmt.Sprintf("a password takes %s of a processor at BCRYPT_COST=%d", short(f.Hash), f.Config.BcryptCost)
 	switch {
 	case f.Hash > slowHash:
-		r.add(id, Warning, seen+": people wait, and a processor does not even one sign-in a second", "a lower BCRYPT_COST, or quicker processors; or the machine was busy just now")
+		r.add(id, Warning, seen+": people wait, and a processor does not even one sign-in a second", "a lower BCRYPT_COST, or quicker processors")
 	case f.Hash < quickHash:
 		r.add(id, Warning, seen+": so does each guess of whoever steals the hashes", "a higher BCRYPT_COST; each step doubles the time")
 	default:
