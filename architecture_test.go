@@ -12,7 +12,7 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
 	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
 	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail"},
@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"fieldgate/playground":        {},
 	"fieldgate/internal/config":   {},
 	"fieldgate/internal/web":      {},
+	"fieldgate/internal/doctor":   {"fieldgate/models", "fieldgate/internal/config"},
 	"fieldgate/internal/dbtest":   {}, // only tests use it
 	"fieldgate/internal/mailtest": {}, // the same
 

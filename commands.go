@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ const (
 	statusConflict
 )
 
-const statuses = `Exit status: 0 done, 1 failed, 2 wrong usage, 3 nobody has the address,
+const statuses = `Exit status: 0 done, 1 failed (or not ready, or something to mend), 2 wrong usage, 3 nobody has the address,
 4 conflict (the address is taken; the account is the last ADMIN's).`
 
 func exitStatus(err error) int {
@@ -103,7 +104,7 @@ func (c console) command() *cli.Command {
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
 		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
 		Action:      c.serve,
-		Commands: []*cli.Command{
+		Commands: append([]*cli.Command{
 			{
 				Name: "serve", Usage: "run the server (what happens without a command)",
 				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
@@ -138,7 +139,7 @@ func (c console) command() *cli.Command {
 				Name: "version", Usage: "show what this program was built from", Description: "   fieldgate version --json",
 				Flags: []cli.Flag{jsonObject()}, Action: c.version,
 			},
-		},
+		}, c.operationCommands()...),
 		Reader: c.stdin, Writer: c.stdout, ErrWriter: c.stderr,
 		EnableShellCompletion: true,
 		ConfigureShellCompletionCommand: func(cmd *cli.Command) {
@@ -412,6 +413,9 @@ func (c console) policy(_ context.Context, cmd *cli.Command) error {
 	return write(c.stdout)
 }
 
+// What a build without its repository beside it is told, by -ldflags "-X main.builtVersion=…": see the Dockerfile.
+var builtVersion, builtRevision string
+
 func (c console) version(_ context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
@@ -422,17 +426,18 @@ func (c console) version(_ context.Context, cmd *cli.Command) error {
 		Go       string `json:"go"`
 		OS       string `json:"os"`
 		Arch     string `json:"arch"`
-	}{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	}{Version: builtVersion, Revision: builtRevision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if main := info.Main.Version; main != "" && main != "(devel)" {
-			v.Version = main
+		if main := info.Main.Version; main != "(devel)" {
+			v.Version = cmp.Or(v.Version, main)
 		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				v.Revision = s.Value
+				v.Revision = cmp.Or(v.Revision, s.Value)
 			}
 		}
 	}
+	v.Version = cmp.Or(v.Version, "devel")
 	if cmd.Bool("json") {
 		return writeJSON(c.stdout, v)
 	}

@@ -143,7 +143,7 @@ func newApp(s settings) (_ *app, err error) {
 }
 
 func (a *app) newTokens() (*auth.Tokens, error) {
-	private, err := a.privateKeys()
+	private, err := privateKeys(a.JWTPrivateKeyFiles)
 	if err != nil {
 		return nil, fmt.Errorf("JWT_PRIVATE_KEY_FILES: %w", err)
 	}
@@ -165,9 +165,9 @@ func (a *app) newTokens() (*auth.Tokens, error) {
 	})
 }
 
-func (a *app) privateKeys() ([]auth.PrivateKey, error) {
-	files := make([]auth.KeyFile, len(a.JWTPrivateKeyFiles))
-	for i, name := range a.JWTPrivateKeyFiles {
+func privateKeys(names []string) ([]auth.PrivateKey, error) {
+	files := make([]auth.KeyFile, len(names))
+	for i, name := range names {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("%w. Hint: make a key with: fieldgate keys ed25519, in a file that the server can read", err)

@@ -27,13 +27,15 @@ var (
 	backfillForm = regexp.MustCompile(`(?m)^-- backfill\b`)
 )
 
-func (s *Store) steps() (list []step, err error) {
-	names, err := fs.Glob(s.migrations, "*.sql") // in order
+func (s *Store) steps() ([]step, error) { return stepsIn(s.migrations) }
+
+func stepsIn(folder fs.FS) (list []step, err error) {
+	names, err := fs.Glob(folder, "*.sql") // in order
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		text, err := fs.ReadFile(s.migrations, name)
+		text, err := fs.ReadFile(folder, name)
 		if err != nil {
 			return nil, err
 		}

@@ -57,6 +57,7 @@ type Store struct {
 	now           func() time.Time
 	log           *slog.Logger
 	migrations    fs.FS // the dialect's folder
+	folders       fs.FS // of all dialects
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
@@ -72,6 +73,11 @@ type dialect interface {
 	ping(ctx context.Context, pool *sql.DB) error
 	// indexed follows the name of a table, to have it read by one index and by no other.
 	indexed(index string) string
+	// examine says what there is to know of the database itself. What stands in it is the same for all dialects, but
+	// for the way to ask.
+	examine(ctx context.Context, pool *sql.DB, e *Examination, deep bool) error
+	structure(ctx context.Context, pool *sql.DB) (structure, error)
+	backup(ctx context.Context, pool *sql.DB, path string) error
 	// migrator comes with the pool that it works on, for the caller to close.
 	migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error)
 	// hasVersions asks whether there is a table goose_db_version.
@@ -116,7 +122,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
-	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, migrations: steps, queries: new(atomic.Uint64)}
+	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, migrations: steps, folders: o.Migrations, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries},
 		NowFunc:                s.Now,

@@ -39,7 +39,7 @@ func checkSecret(c *Config, secret string, minBytes int) *refusal {
 	if len(secret) < minBytes {
 		return &refusal{fmt.Sprintf("at least %d bytes", minBytes), secretHint}
 	}
-	if why := weakness(secret); why != "" && c.Production {
+	if why := Weakness(secret); why != "" && c.Production {
 		return &refusal{"a random secret in production, and this one " + why, secretHint}
 	}
 	return nil

@@ -79,7 +79,7 @@ func TestWeakness(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := weakness(tt.secret); got != tt.want {
+			if got := Weakness(tt.secret); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -90,7 +90,7 @@ func TestWeakness(t *testing.T) {
 func TestRandomSecretsAreNotWeak(t *testing.T) {
 	for range 500 {
 		for _, secret := range randomSecrets() {
-			if why := weakness(secret); why != "" {
+			if why := Weakness(secret); why != "" {
 				t.Errorf("%q %s", secret, why)
 			}
 		}

@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// weakness says why a secret is easy to guess; empty if no reason is found. It looks for what people type when they
+// Weakness says why a secret is easy to guess; empty if no reason is found. It looks for what people type when they
 // are asked for a secret. It cannot prove that a secret is random, and the limits are so wide that a random one, in hex
 // or base64, is refused less than once in 100,000 times.
-func weakness(secret string) string {
+func Weakness(secret string) string {
 	switch {
 	case hasCommonWord(secret):
 		return "holds a common word or a placeholder"

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"fieldgate/graph"
+	"fieldgate/internal/account"
+	"fieldgate/internal/doctor"
+	"fieldgate/internal/mail"
+	"fieldgate/internal/policy"
+	"fieldgate/models"
+)
+
+// operationCommands are for whoever looks after a server.
+func (c console) operationCommands() []*cli.Command {
+	return []*cli.Command{
+		{
+			Name: "doctor", Usage: "say what should be mended in the configuration and around it",
+			Description: "It looks at what the server would be started with, changes nothing, and shows no secret.\n\n   fieldgate doctor\n   fieldgate doctor --mail --deep --json",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "mail", Usage: "sign in to the mail server, without sending anything"},
+				&cli.BoolFlag{Name: "deep", Usage: "read all of a SQLite file to see whether it is whole: seconds a gigabyte"},
+				jsonLines(),
+			},
+			Action: c.doctor,
+		},
+		{
+			Name: "healthcheck", Usage: "ask the server on this machine whether it is ready",
+			Description: "It asks on the loopback interface, at the port of PORT or ADDR: for containers, which have no curl.\n\n   fieldgate healthcheck\n   fieldgate healthcheck --live",
+			Flags:       []cli.Flag{&cli.BoolFlag{Name: "live", Usage: "ask /healthz instead of /readyz: the database does not matter"}},
+			Action:      c.healthcheck,
+		},
+		{
+			Name: "backup", Usage: "copy the SQLite database into a new file, while the server runs", ArgsUsage: "FILE",
+			Description: "The copy is as the database was at one moment, for its owner only.\n\n   fieldgate backup /backups/fieldgate.db",
+			Action:      c.backup,
+		},
+	}
+}
+
+func (c console) doctor(ctx context.Context, cmd *cli.Command) error {
+	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	findings := doctor.Examine(c.facts(ctx, cmd.Bool("mail"), cmd.Bool("deep")))
+	var out bytes.Buffer
+	for _, f := range findings {
+		if cmd.Bool("json") {
+			if err := writeJSON(&out, f); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(&out, "%-7s  %-22s  %s\n", f.Level, f.ID, shown(f.Seen))
+		if f.Do != "" {
+			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", shown(f.Do))
+		}
+	}
+	if _, err := out.WriteTo(c.stdout); err != nil {
+		return err
+	}
+	switch n := doctor.Count(findings, doctor.Problem); n {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("one problem has to be mended")
+	default:
+		return fmt.Errorf("%d problems have to be mended", n)
+	}
+}
+
+// facts are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
+func (c console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
+	s, err := c.settings()
+	if err != nil {
+		f.ConfigErr = err
+		return f
+	}
+	s.log = slog.New(slog.DiscardHandler) // what is said is the findings
+	f.Config, f.Machine = s.Config, thisMachine()
+	f.KeyFiles = keyFileFacts(s.JWTPrivateKeyFiles)
+	f.DevelopmentKey = developmentKeyOf(s)
+	_, f.Templates = mail.LoadTemplates(s.MailTemplates)
+	if askMail && s.SMTPURL != "" {
+		f.Mail = &doctor.Tried{Err: tryMail(ctx, s)}
+	}
+	f.Database = databaseFacts(ctx, s, deep)
+	f.Hash = hashTime(ctx, s)
+	return f
+}
+
+func keyFileFacts(names []string) (files []doctor.KeyFile) {
+	for _, name := range names {
+		file := doctor.KeyFile{Name: name}
+		if info, err := os.Stat(name); err == nil {
+			file.Mode = info.Mode()
+		}
+		_, file.Err = privateKeys([]string{name})
+		files = append(files, file)
+	}
+	return files
+}
+
+func developmentKeyOf(s settings) doctor.KeptKey {
+	file, ok := models.SQLitePath(s.DatabaseURL)
+	if !ok {
+		return doctor.NoKey
+	}
+	kept, err := os.ReadFile(file + ".key")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return doctor.NoKey
+	case err == nil && slices.Contains(s.JWTSecrets, strings.TrimSpace(string(kept))):
+		return doctor.KeySigning
+	}
+	return doctor.KeyUnused
+}
+
+// mailPatience is for a mail server that does not answer.
+const mailPatience = 20 * time.Second
+
+func tryMail(ctx context.Context, s settings) error {
+	ctx, cancel := context.WithTimeout(ctx, mailPatience)
+	defer cancel()
+	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.SMTPURL, From: s.MailFrom, RootCAs: s.smtpRoots})
+	if err != nil {
+		return err
+	}
+	conn, err := transport.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Database) {
+	if file, ok := models.SQLitePath(s.DatabaseURL); ok {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			d.Err = writable(filepath.Dir(file))
+			d.New = d.Err == nil
+			return d
+		}
+	}
+	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log})
+	if err != nil {
+		d.Err = err
+		return d
+	}
+	defer store.Close()
+	if d.State, d.Err = store.Examine(ctx, deep); d.Err != nil {
+		return d
+	}
+	if len(d.State.Pending) == 0 {
+		d.Admin, d.AdminErr = anyAdmin(ctx, store)
+	}
+	return d
+}
+
+// anyAdmin reports whether somebody has an open account with a role that includes ADMIN.
+func anyAdmin(ctx context.Context, store *models.Store) (bool, error) {
+	p, err := policy.Compile(graph.Schema())
+	if err != nil {
+		return false, err
+	}
+	roles := slices.DeleteFunc(slices.Clone(p.Roles()), func(role string) bool { return !p.Includes(role, policy.Admin) })
+	return store.AnyOpen(ctx, roles)
+}
+
+// writable tries: rights are not all that decides.
+func writable(folder string) error {
+	f, err := os.CreateTemp(folder, ".fieldgate-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+var programStart = time.Now()
+
+// hashTime is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
+// server at work, since passwords come last.
+func hashTime(ctx context.Context, s settings) time.Duration {
+	queue := account.NewQueue()
+	defer queue.Close()
+	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, queue)
+	if err != nil {
+		return 0
+	}
+	best := time.Duration(math.MaxInt64)
+	for range 2 {
+		begin := processorUsed()
+		if _, err := passwords.Hash(ctx, "a password to measure with"); err != nil {
+			return 0
+		}
+		best = min(best, processorUsed()-begin)
+	}
+	return best
+}
+
+// thisMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
+func thisMachine() doctor.Machine {
+	m := doctor.Machine{Processors: runtime.NumCPU(), Limited: os.Getenv("GOMEMLIMIT") != ""}
+	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
+	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number
+	if p, err := strconv.ParseFloat(period, 64); err == nil && p > 0 {
+		m.Quota = q / p
+	}
+	m.Memory, _ = strconv.ParseInt(firstLine("/sys/fs/cgroup/memory.max"), 10, 64)
+	return m
+}
+
+// firstLine of a file; empty if there is none.
+func firstLine(file string) string {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(content), "\n")
+	return line
+}
+
+// healthPatience is a bit more than /readyz takes to find out.
+const healthPatience = 4 * time.Second
+
+func (c console) healthcheck(ctx context.Context, cmd *cli.Command) error {
+	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	page := "http://" + loopbackOf(s.Addr) + "/readyz"
+	if cmd.Bool("live") {
+		page = strings.TrimSuffix(page, "readyz") + "healthz"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // what HTTP_PROXY says is not about us
+	answer, err := client.Do(r)
+	if err != nil {
+		return fmt.Errorf("%w. Hint: ADDR and PORT have to be those of the server", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: the server's log says why", page, answer.Status)
+	}
+	return nil
+}
+
+// loopbackOf is where a server that listens at addr is reached from its own machine.
+func loopbackOf(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (c console) backup(ctx context.Context, cmd *cli.Command) error {
+	args, err := arguments(cmd, "FILE")
+	if err != nil {
+		return err
+	}
+	return c.withStore(func(store *models.Store) error {
+		err := store.Backup(ctx, args[0])
+		switch {
+		case errors.Is(err, models.ErrNoBackup):
+			return errors.New("DATABASE_URL: not SQLite. Hint: mysqldump --single-transaction (docs/operations.md)")
+		case errors.Is(err, fs.ErrExist):
+			return fmt.Errorf("%s: there is a file already, and it stays", shown(args[0]))
+		case err != nil:
+			return err
+		}
+		info, err := os.Stat(args[0])
+		if err == nil {
+			_, err = fmt.Fprintf(c.stdout, "%s has a copy of the database: %d bytes\n", shown(args[0]), info.Size())
+		}
+		return err
+	})
+}

@@ -1,0 +1,279 @@
+package doctor
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/config"
+	"fieldgate/models"
+)
+
+// A random secret, made for these tests.
+const strongSecret = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
+
+// world is what the doctor is shown: an environment, and what is found around it.
+type world struct {
+	env   map[string]string
+	facts Facts
+	state models.Examination // of a database that answers
+}
+
+// good is a production server with nothing to mend.
+func good() *world {
+	return &world{
+		env: map[string]string{
+			"ENV": "production", "PUBLIC_URL": "https://api.example.com", "JWT_SECRET": strongSecret,
+			"DATABASE_URL": "mysql://fieldgate:hunter2@db.example.com/fieldgate?tls=true", "PASSWORD_PEPPER": strongSecret[:20],
+			"SMTP_URL": "smtp://mail.example.com", "TRUSTED_PROXIES": "10.0.0.0/8",
+		},
+		facts: Facts{
+			Hash:     250 * time.Millisecond,
+			Machine:  Machine{Processors: 4},
+			Database: Database{Admin: true},
+			Mail:     &Tried{},
+		},
+		state: models.Examination{
+			Product: "MySQL", Version: "8.4.3", RoundTrip: time.Millisecond, Pool: 32, MaxConnections: 151, TimeZone: "+00:00", Strict: true,
+		},
+	}
+}
+
+func (w *world) set(env ...string) {
+	for i := 0; i < len(env); i += 2 {
+		w.env[env[i]] = env[i+1]
+	}
+}
+
+// onSQLite moves the server's data into a file.
+func (w *world) onSQLite(file models.DatabaseFile) {
+	w.set("DATABASE_URL", "sqlite:///var/lib/fieldgate.db")
+	file.Path = "/var/lib/fieldgate.db"
+	w.state = models.Examination{Product: "SQLite", Version: "3.53.0", Strict: true, Pool: 4, File: &file}
+}
+
+var goodFile = models.DatabaseFile{Mode: 0o600, Folder: 0o700, Journal: "wal", Size: megabyte, Free: 10 * gigabyte}
+
+func (w *world) examine(t *testing.T) []Finding {
+	t.Helper()
+	env := maps.Clone(w.env)
+	w.facts.Config, w.facts.ConfigErr = config.Load(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	if d := &w.facts.Database; d.Err == nil && !d.New {
+		d.State = &w.state
+	}
+	return Examine(w.facts)
+}
+
+func TestExamine(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		is   func(w *world)
+		want string // the findings that are not ok: level id, in their order
+		seen string // in what was seen
+	}{
+		{"a good server", func(*world) {}, "", ""},
+		{"development", func(w *world) { clear(w.env); w.onSQLite(goodFile) }, "note environment, note keys, note passwords.pepper", "development"},
+		{"two keys while they rotate", func(w *world) { w.set("JWT_SECRET", strongSecret+","+strings.ToUpper(strongSecret)) }, "note keys", "2 keys verify"},
+		{"keys that nobody has taken away", func(w *world) { w.set("JWT_PRIVATE_KEY_FILES", "a.pem,b.pem,c.pem") }, "warning keys", "4 keys verify"},
+		{
+			"a word for a secret in development", func(w *world) {
+				clear(w.env)
+				w.onSQLite(goodFile)
+				w.set("JWT_SECRET", "my secret is a secret is a secret")
+			}, "note environment, warning keys.weak, note passwords.pepper", "common word",
+		},
+		{"a key that everybody can read", func(w *world) {
+			w.set("JWT_PRIVATE_KEY_FILES", "a.pem", "JWT_SECRET", "")
+			w.facts.KeyFiles = []KeyFile{{Name: "a.pem", Mode: 0o644}}
+		}, "problem keys.files", "0644"},
+		{"a key that a group can read", func(w *world) {
+			w.set("JWT_PRIVATE_KEY_FILES", "a.pem", "JWT_SECRET", "")
+			w.facts.KeyFiles = []KeyFile{{Name: "a.pem", Mode: 0o440}}
+		}, "", ""},
+		{"a key that cannot be read", func(w *world) { w.facts.KeyFiles = []KeyFile{{Name: "a.pem", Err: fs.ErrPermission}} }, "problem keys.files", "permission denied"},
+		{"a development key that lies about", func(w *world) { w.facts.DevelopmentKey = KeyUnused }, "note keys.development", "not used"},
+		{"a development key in production", func(w *world) { w.facts.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
+		{"no pepper", func(w *world) { w.set("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
+		{"a slow processor", func(w *world) { w.facts.Hash = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of a processor at BCRYPT_COST=12"},
+		{"a cheap cost", func(w *world) { w.facts.Hash = 45 * time.Millisecond; w.set("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms of a processor at BCRYPT_COST=10"},
+		{"plain http on a network", func(w *world) {
+			w.set("ENV", "", "PUBLIC_URL", "http://api.example.com", "TRUSTED_PROXIES", "")
+		}, "note environment, warning url.public", "in clear"},
+		{"an app of the same site that may call", func(w *world) { w.set("APP_URL", "https://app.example.com", "CORS_ORIGINS", "https://app.example.com") }, "", ""},
+		{"an app that may not call", func(w *world) { w.set("APP_URL", "https://app.example.com") }, "warning url.app", "may not call"},
+		{
+			"an app of another site with a strict cookie", func(w *world) {
+				w.set("APP_URL", "https://shop.example.org", "CORS_ORIGINS", "https://shop.example.org")
+			},
+			"warning cookie.samesite", "https://shop.example.org is another site",
+		},
+		{
+			"two customers of one host", func(w *world) { w.set("PUBLIC_URL", "https://a.github.io", "CORS_ORIGINS", "https://b.github.io") },
+			"warning cookie.samesite", "another site",
+		},
+		{"an app of another site with a lax cookie", func(w *world) { w.set("CORS_ORIGINS", "https://example.org", "COOKIE_SAMESITE", "lax") }, "warning cookie.samesite", ""},
+		{"an app of another site with a cookie for it", func(w *world) { w.set("CORS_ORIGINS", "https://example.org", "COOKIE_SAMESITE", "none") }, "", ""},
+		{"a cookie for another site that there is not", func(w *world) { w.set("COOKIE_SAMESITE", "none") }, "warning cookie.samesite", "no page"},
+		{"an origin on the visitor's machine", func(w *world) { w.set("CORS_ORIGINS", "http://localhost:5173") }, "warning cors, warning cookie.samesite", "localhost"},
+		{"an origin without https", func(w *world) { w.set("CORS_ORIGINS", "http://app.example.com") }, "warning cors, warning cookie.samesite", "network"},
+		{"no proxies before https", func(w *world) { w.set("TRUSTED_PROXIES", "") }, "warning proxies", "share its rate limits"},
+		{"half the internet for a proxy", func(w *world) { w.set("TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1") }, "problem proxies, problem proxies", "0.0.0.0/1"},
+		{"a range that belongs to many", func(w *world) { w.set("TRUSTED_PROXIES", "52.0.0.0/8") }, "problem proxies", "52.0.0.0/8"},
+		{"all of IPv6 that is in use", func(w *world) { w.set("TRUSTED_PROXIES", "2000::/3") }, "problem proxies", "2000::/3"},
+		{"proxies in private ranges", func(w *world) { w.set("TRUSTED_PROXIES", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fd00::/8,127.0.0.1") }, "", ""},
+		{"no mail", func(w *world) { w.set("SMTP_URL", "") }, "warning mail", "reset a password"},
+		{"mail in clear", func(w *world) { w.set("SMTP_URL", "smtp://mail.example.com?tls=none") }, "warning mail", "in clear"},
+		{"mail in clear on the machine", func(w *world) { w.set("SMTP_URL", "smtp://127.0.0.1?tls=none") }, "", ""},
+		{"a mail server that refuses us", func(w *world) { w.facts.Mail = &Tried{errors.New("535 no")} }, "problem mail.server", "535 no"},
+		{"templates that are wrong", func(w *world) { w.facts.Templates = errors.New("verify-email.txt: no link") }, "problem mail.templates", "no link"},
+		{
+			"what is meant for development", func(w *world) { w.set("INTROSPECTION", "true", "PLAYGROUND", "true", "LOG_LEVEL", "debug") },
+			"note surface.introspection, note surface.playground, warning surface.log", "",
+		},
+		{"no limits", func(w *world) { w.set("ENV", "", "LIMITS", "off") }, "note environment, warning surface.limits", "guessed"},
+		{"a log that says nothing", func(w *world) { w.set("LOG_LEVEL", "error") }, "note surface.log", "stolen"},
+		{"sessions that are trusted", func(w *world) { w.set("SESSION_RECHECK", "5s") }, "note surface.recheck", "5s later"},
+
+		{"a database that is down", func(w *world) { w.facts.Database = Database{Err: models.ErrUnavailable} }, "problem database", "does not answer"},
+		{"a database that is not there yet", func(w *world) { w.facts.Database = Database{New: true} }, "note database", "no database yet"},
+		{"an old MySQL", func(w *world) { w.state.Version = "5.7.44-log" }, "warning database.version", "5.7.44"},
+		{"an old MariaDB", func(w *world) { w.state.Product, w.state.Version = "MariaDB", "10.5.29" }, "warning database.version", "10.5.29"},
+		{"a MariaDB", func(w *world) { w.state.Product, w.state.Version = "MariaDB", "10.11.6" }, "", ""},
+		{"a version that nobody can read", func(w *world) { w.state.Version = "cloud" }, "", ""},
+		{"a database in another town", func(w *world) { w.state.RoundTrip = 8 * time.Millisecond }, "note database.distance", "8ms"},
+		{"a database on another continent", func(w *world) { w.state.RoundTrip = 80 * time.Millisecond }, "warning database.distance", "80ms"},
+		{"a clock that is a bit off", func(w *world) { w.state.ClockAhead = -2 * time.Second }, "warning database.clock", "2s behind ours"},
+		{"a clock that is wrong", func(w *world) { w.state.ClockAhead = time.Hour }, "problem database.clock", "1h0m ahead of ours"},
+		{"a migration that is pending", func(w *world) { w.state.Pending = []string{"00009_audit.sql"} }, "warning database.migrations", "1 migration is pending, from 00009_audit.sql on"},
+		{"a migration that waits to be asked for", func(w *world) { w.state.Waiting = []string{"00012_no_nickname.sql"} }, "note database.migrations", "1 migration waits to take something away, from 00012_no_nickname.sql on"},
+		{"a database that is ahead", func(w *world) { w.state.Unknown = []int64{10, 11} }, "warning database.migrations", "2 migrations are applied that this program does not know, up to number 11"},
+		{"a column that is gone", func(w *world) { w.state.Flaws = []models.Flaw{{Kind: models.FlawMissing, What: "users.role"}} }, "problem database.tables", "users.role"},
+		{"tables of all kinds", func(w *world) {
+			w.state.Flaws = []models.Flaw{
+				{Kind: models.FlawEngine, What: "limits", Has: "MyISAM", Wanted: "InnoDB"},
+				{Kind: models.FlawKey, What: "turns", Has: "none", Wanted: "a primary key"},
+				{Kind: models.FlawCollation, What: "users.email_key", Has: "utf8mb4_general_ci", Wanted: "utf8mb4_bin"},
+			}
+		}, "problem database.engine, warning database.keys, problem database.collation", "users.email_key has utf8mb4_general_ci instead of utf8mb4_bin"},
+		{"a proxy that drops what a connection asks for", func(w *world) { w.state.TimeZone, w.state.Strict = "SYSTEM", false }, "problem database.session", `"SYSTEM"`},
+		{"a database in clear", func(w *world) { w.set("DATABASE_URL", "mysql://u:hunter2@db/x") }, "warning database.tls", "not encrypted"},
+		{"a database in clear on the machine", func(w *world) { w.set("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/x") }, "", ""},
+		{"a database that anybody could be", func(w *world) { w.set("DATABASE_URL", "mysql://u:hunter2@db/x?tls=skip-verify") }, "warning database.tls", "skip-verify"},
+		{"few connections", func(w *world) { w.state.MaxConnections = 40 }, "warning database.connections", "40"},
+		{"a cluster", func(w *world) {
+			w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 3, SyncWait: 1}
+		}, "", ""},
+		{
+			"a cluster of two that reads what is old", func(w *world) { w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 2} },
+			"warning database.cluster, note database.cluster.reads", "2 nodes",
+		},
+		{"a node on the smaller side", func(w *world) { w.state.Cluster = &models.Cluster{Status: "non-Primary", Size: 1} }, "problem database.cluster", "non-Primary"},
+		{"nobody who may administer", func(w *world) { w.facts.Database.Admin = false }, "warning accounts.admin", "ADMIN"},
+		{"accounts that cannot be read", func(w *world) { w.facts.Database.AdminErr = errors.New("no such table") }, "problem accounts.admin", "no such table"},
+
+		{"SQLite", func(w *world) { w.onSQLite(goodFile) }, "note database.sqlite", "one machine"},
+		{"a file that everybody can read", func(w *world) { f := goodFile; f.Mode = 0o644; w.onSQLite(f) }, "problem database.file, note database.sqlite", "0644"},
+		{"a folder that everybody can write", func(w *world) { f := goodFile; f.Folder = 0o777; w.onSQLite(f) }, "warning database.file, note database.sqlite", "0777"},
+		{"a file system of a network", func(w *world) { f := goodFile; f.Journal = "delete"; w.onSQLite(f) }, "warning database.journal, note database.sqlite", "delete"},
+		{"a disk that is full", func(w *world) { f := goodFile; f.Free = megabyte; w.onSQLite(f) }, "problem database.disk, note database.sqlite", "1 MB are free"},
+		{
+			"a disk that a backup would not fit on", func(w *world) { f := goodFile; f.Size, f.Free = 3*gigabyte, 2*gigabyte; w.onSQLite(f) },
+			"warning database.disk, note database.sqlite", "3072 MB",
+		},
+		{"a disk that nobody knows", func(w *world) { f := goodFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
+		{"a file that is damaged", func(w *world) { w.onSQLite(goodFile); w.state.Damage = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
+
+		{"a quota of processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Quota: 1.5} }, "warning machine.processors", "1.5 of 16"},
+		{"a limit of memory", func(w *world) { w.facts.Machine = Machine{Processors: 2, Memory: 512 * megabyte} }, "note machine.memory", "512 MB"},
+		{"a limit of memory that Go knows", func(w *world) { w.facts.Machine = Machine{Processors: 2, Memory: 512 * megabyte, Limited: true} }, "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := good()
+			row.is(w)
+			findings := w.examine(t)
+			if w.facts.ConfigErr != nil {
+				t.Fatal(w.facts.ConfigErr)
+			}
+			var got, seen []string
+			for _, f := range findings {
+				if f.Level != OK {
+					got = append(got, string(f.Level)+" "+f.ID)
+					seen = append(seen, f.Seen)
+				}
+				if f.Seen == "" || (f.Do == "") != (f.Level == OK) {
+					t.Errorf("%+v: says nothing, or not what to do", f)
+				}
+				if strings.Contains(f.Seen+f.Do, strongSecret[:20]) || strings.Contains(f.Seen+f.Do, "hunter2") {
+					t.Errorf("%s shows a secret: %s %s", f.ID, f.Seen, f.Do)
+				}
+			}
+			if strings.Join(got, ", ") != row.want {
+				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, ", "), row.want)
+			}
+			if !strings.Contains(strings.Join(seen, "\n"), row.seen) {
+				t.Errorf("seen\n%s\nwithout %q", strings.Join(seen, "\n"), row.seen)
+			}
+		})
+	}
+}
+
+// What is wrong with the configuration is said all at once, and without what is secret.
+func TestExamineAConfigurationThatIsWrong(t *testing.T) {
+	t.Parallel()
+	w := good()
+	w.set("JWT_SECRET", "changemechangemechangemechangeme", "BCRYPT_COST", "31", "DATABASE_URL", "")
+	findings := w.examine(t)
+	if len(findings) != 4 || Worst(findings) != Problem || Count(findings, Problem) != 3 {
+		t.Fatalf("found %+v", findings)
+	}
+	for i, want := range []string{"DATABASE_URL: ", "JWT_SECRET: (not shown) ", `BCRYPT_COST: "31" `} {
+		if f := findings[i]; !strings.HasPrefix(f.Seen, want) || strings.Contains(f.Seen, "changeme") || strings.Contains(f.Seen, "Hint") || f.Do == "" {
+			t.Errorf("%+v, want what begins with %s", f, want)
+		}
+	}
+}
+
+func TestExamineAConfigurationThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	findings := Examine(Facts{ConfigErr: errors.New(".env: line 3: expected NAME=value")})
+	if Worst(findings) != Problem || findings[0].Seen != ".env: line 3: expected NAME=value" {
+		t.Errorf("found %+v", findings)
+	}
+}
+
+func TestWorst(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		levels []Level
+		want   Level
+	}{
+		{nil, OK},
+		{[]Level{OK, Note}, Note},
+		{[]Level{Note, Warning, OK}, Warning},
+		{[]Level{Problem, Warning}, Problem},
+	} {
+		var findings []Finding
+		for _, l := range row.levels {
+			findings = append(findings, Finding{Level: l})
+		}
+		if got := Worst(findings); got != row.want {
+			t.Errorf("of %v: %s", row.levels, got)
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		15 * time.Minute: "15m", time.Hour: "1h0m", 90 * time.Second: "1m30s", 1449 * time.Millisecond: "1.4s", 234_560 * time.Microsecond: "234.6ms", 25_300: "25µs",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%d is %s, want %s", d, got, want)
+		}
+	}
+}

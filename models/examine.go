@@ -1,0 +1,240 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/pressly/goose/v3"
+)
+
+// Examination is what Examine has seen of a database: facts alone. What to think of them is for others to say.
+type Examination struct {
+	Product string // SQLite, MySQL or MariaDB
+	Version string // as it calls itself
+
+	RoundTrip  time.Duration // of a question that costs the database nothing: the median of several
+	ClockAhead time.Duration // of its clock before this machine's, to half a round trip; 0 in SQLite, which has no other
+
+	Pending []string // the migrations that are not applied, by name
+	Waiting []string // those that take something away, which somebody has to ask for, by name
+	Unknown []int64  // the numbers of those that are applied and that this program does not have: a newer one was here
+	Flaws   []Flaw   // in what migrations have made; looked for where none is pending
+	Damage  []string // what SQLite's quick_check says, if it was asked for
+
+	Pool           int    // connections that a Store opens at most
+	MaxConnections int    // that the server allows in all; 0 in SQLite
+	TimeZone       string // of our connections, which ask for +00:00; empty in SQLite
+	Strict         bool   // what does not fit a column is an error
+
+	File    *DatabaseFile // nil but in SQLite
+	Cluster *Cluster      // nil but on a node of Galera
+}
+
+// DatabaseFile is the file that a SQLite database is in.
+type DatabaseFile struct {
+	Path    string
+	Mode    fs.FileMode // of the file
+	Folder  fs.FileMode // of the folder that it is in
+	Journal string      // the journal mode: wal, where the file system can have that
+	Size    int64       // in bytes
+	Free    int64       // bytes that are left on the disk; -1: not known
+}
+
+// Cluster is what a node of Galera says of itself.
+type Cluster struct {
+	Ready    bool   // it takes statements
+	Status   string // Primary, or else the node is on the smaller side of a split
+	Size     int    // nodes
+	SyncWait int    // wsrep_sync_wait: 0, where what another node has done may not be read here yet
+}
+
+// Flaw is one thing in the database that is not as the migrations make it.
+type Flaw struct {
+	Kind   FlawKind
+	What   string // a table, TABLE.COLUMN, or TABLE(COLUMN,…) for an index
+	Has    string // as it is; empty where it is not there
+	Wanted string // as it should be; empty where it is simply missing
+}
+
+// FlawKind is what a Flaw is about.
+type FlawKind string
+
+// The kinds of flaws.
+const (
+	FlawMissing   FlawKind = "missing"   // a table, column or index is not there
+	FlawEngine    FlawKind = "engine"    // a table without transactions
+	FlawKey       FlawKind = "key"       // a table without a primary key, which clusters do not replicate
+	FlawCollation FlawKind = "collation" // text is compared otherwise than by its bytes
+)
+
+// roundTrips are measured; of an odd number the median is one of them.
+const roundTrips = 5
+
+// Examine looks at the database and changes nothing. With deep it also reads all of a SQLite file to see whether it
+// is whole, which takes seconds a gigabyte. It returns ErrUnavailable if there is no answer.
+func (s *Store) Examine(ctx context.Context, deep bool) (*Examination, error) {
+	e := &Examination{Pool: s.pool.Stats().MaxOpenConnections}
+	for _, look := range []func() error{
+		func() (err error) { e.RoundTrip, err = s.roundTrip(ctx); return err },
+		func() error { return s.dialect.examine(ctx, s.pool, e, deep) },
+		func() error { return s.examineMigrations(ctx, e) },
+		func() error { return s.examineTables(ctx, e) },
+	} {
+		if err := look(); err != nil {
+			return nil, s.translate(ctx, err)
+		}
+	}
+	return e, nil
+}
+
+func (s *Store) roundTrip(ctx context.Context) (time.Duration, error) {
+	if err := s.pool.PingContext(ctx); err != nil { // to connect takes several
+		return 0, err
+	}
+	took := make([]time.Duration, roundTrips)
+	for i := range took {
+		begin := time.Now()
+		var one int
+		if err := s.pool.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(begin)
+	}
+	slices.Sort(took)
+	return took[roundTrips/2], nil
+}
+
+func (s *Store) examineMigrations(ctx context.Context, e *Examination) error {
+	list, err := s.Migrations(ctx)
+	for _, m := range list {
+		switch {
+		case m.Unknown():
+			e.Unknown = append(e.Unknown, m.Number)
+		case m.Waiting():
+			e.Waiting = append(e.Waiting, m.Name)
+		case m.Pending():
+			e.Pending = append(e.Pending, m.Name)
+		}
+	}
+	return err
+}
+
+// examineTables compares with what the migrations make of an empty database: SQLite's, whatever the dialect, since
+// both make the same tables, columns and indexes (a test insists), and that one is at hand.
+func (s *Store) examineTables(ctx context.Context, e *Examination) error {
+	want, err := s.intended(ctx, e.Waiting)
+	if err != nil {
+		return err
+	}
+	e.Flaws = slices.DeleteFunc(e.Flaws, func(f Flaw) bool { // what else there is in the database is somebody else's
+		table, _, _ := strings.Cut(f.What, ".")
+		return !slices.Contains(want.tables, table) && !isGoose(table)
+	})
+	if len(e.Pending) > 0 {
+		return nil // what they would make is missing, and that is said already
+	}
+	has, err := s.dialect.structure(ctx, s.pool)
+	e.Flaws = append(want.missingFrom(has), e.Flaws...)
+	return err
+}
+
+// structure is what a database is made of: tables, columns as TABLE.COLUMN, and indexes as TABLE(COLUMN,…), with
+// " unique" behind them where they are.
+type structure struct{ tables, columns, indexes []string }
+
+// intended is the structure that all migrations together make, but those that wait.
+func (s *Store) intended(ctx context.Context, waiting []string) (_ structure, err error) {
+	folder, err := fs.Sub(s.folders, sqliteDialect{}.name())
+	if err != nil {
+		return structure{}, err
+	}
+	steps, err := stepsIn(folder)
+	if err != nil {
+		return structure{}, err
+	}
+	pool, err := driver.Open(":memory:")
+	if err != nil {
+		return structure{}, err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	pool.SetMaxOpenConns(1) // another one would have a memory of its own
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(optionsFor(steps, true), goose.WithExcludeNames(waiting))...)
+	if err != nil {
+		return structure{}, err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return structure{}, fmt.Errorf("the tables that there should be: %w", err)
+	}
+	return sqliteDialect{}.structure(ctx, pool)
+}
+
+// missingFrom are the parts of want that has lacks. Of a table that is missing, its parts are not named; an index that is
+// there may be unique without need.
+func (want structure) missingFrom(has structure) (flaws []Flaw) {
+	missing := func(what string) { flaws = append(flaws, Flaw{Kind: FlawMissing, What: what}) }
+	for _, table := range want.tables {
+		if !slices.Contains(has.tables, table) && !isGoose(table) {
+			missing(table)
+		}
+	}
+	for _, column := range want.columns {
+		if table, _, _ := strings.Cut(column, "."); slices.Contains(has.tables, table) && !slices.Contains(has.columns, column) && !isGoose(table) {
+			missing(column)
+		}
+	}
+	for _, index := range want.indexes {
+		table, _, _ := strings.Cut(index, "(")
+		if slices.Contains(has.tables, table) && !slices.Contains(has.indexes, index) && !slices.Contains(has.indexes, index+" unique") && !isGoose(table) {
+			missing(index)
+		}
+	}
+	return flaws
+}
+
+// isGoose: goose looks after its own tables.
+func isGoose(table string) bool { return strings.HasPrefix(table, "goose") }
+
+// firstColumn reads a query's only column.
+func firstColumn[T any](ctx context.Context, pool *sql.DB, query string) (list []T, err error) {
+	rows, err := pool.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var value T
+		if err := rows.Scan(&value); err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	return list, rows.Err()
+}
+
+// readStructure asks for the three parts by a query each.
+func readStructure(ctx context.Context, pool *sql.DB, tables, columns, indexes string) (s structure, err error) {
+	for _, part := range []struct {
+		list  *[]string
+		query string
+	}{{&s.tables, tables}, {&s.columns, columns}, {&s.indexes, indexes}} {
+		list, partErr := firstColumn[string](ctx, pool, part.query)
+		err = cmp.Or(err, partErr)
+		*part.list = list
+	}
+	return s, err
+}
+
+// AnyOpen reports whether there is an account that has one of the roles and is not shut.
+func (s *Store) AnyOpen(ctx context.Context, roles []string) (any bool, err error) {
+	var ids []string
+	err = s.conn(ctx).Model(&User{}).Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error
+	return len(ids) > 0, s.translate(ctx, err)
+}

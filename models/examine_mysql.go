@@ -1,0 +1,137 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (d mysqlDialect) examine(ctx context.Context, pool *sql.DB, e *Examination, _ bool) error {
+	if err := examineServer(ctx, pool, e); err != nil {
+		return err
+	}
+	cluster, err := examineCluster(ctx, pool)
+	if err != nil {
+		return err
+	}
+	e.Cluster = cluster
+	for _, look := range mysqlFlaws {
+		flaws, err := look.flaws(ctx, pool)
+		if err != nil {
+			return err
+		}
+		e.Flaws = append(e.Flaws, flaws...)
+	}
+	return nil
+}
+
+func examineServer(ctx context.Context, pool *sql.DB, e *Examination) error {
+	var now, modes string
+	begin := time.Now()
+	err := pool.QueryRowContext(ctx, "SELECT VERSION(), DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f'), @@session.time_zone, @@session.sql_mode, @@global.max_connections").
+		Scan(&e.Version, &now, &e.TimeZone, &modes, &e.MaxConnections)
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	theirs, err := time.Parse("2006-01-02 15:04:05.000000", now)
+	if err != nil {
+		return err
+	}
+	e.ClockAhead = theirs.Sub(begin.Add(took / 2))
+	e.Strict = strings.Contains(modes, "STRICT_TRANS_TABLES")
+	e.Product = "MySQL"
+	if version, ok := cutFold(e.Version, "-mariadb"); ok {
+		e.Product, e.Version = "MariaDB", strings.TrimPrefix(version, "5.5.5-") // which it says to clients of old
+	}
+	return nil
+}
+
+// cutFold returns what stands before a part of text, in whatever case it is written.
+func cutFold(text, part string) (before string, ok bool) {
+	i := strings.Index(strings.ToLower(text), part)
+	if i < 0 {
+		return text, false
+	}
+	return text[:i], true
+}
+
+// examineCluster returns nil where there is none.
+func examineCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
+	said := map[string]string{}
+	for _, query := range []string{"SHOW GLOBAL STATUS LIKE 'wsrep\\_%'", "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_%'"} {
+		if err := pairs(ctx, pool, query, said); err != nil {
+			return nil, err
+		}
+	}
+	if !strings.EqualFold(said["wsrep_on"], "ON") {
+		return nil, nil
+	}
+	size, _ := strconv.Atoi(said["wsrep_cluster_size"])
+	wait, _ := strconv.Atoi(said["wsrep_sync_wait"])
+	return &Cluster{Ready: strings.EqualFold(said["wsrep_ready"], "ON"), Status: said["wsrep_cluster_status"], Size: size, SyncWait: wait}, nil
+}
+
+// pairs reads a query's two columns, the names in small letters, into a map.
+func pairs(ctx context.Context, pool *sql.DB, query string, into map[string]string) (err error) {
+	rows, err := pool.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return err
+		}
+		into[strings.ToLower(name)] = value
+	}
+	return rows.Err()
+}
+
+// flawQuery finds flaws of a kind: what, and how it is.
+type flawQuery struct {
+	kind   FlawKind
+	wanted string
+	query  string
+}
+
+var mysqlFlaws = []flawQuery{
+	{FlawEngine, "InnoDB", `SELECT table_name, COALESCE(engine, 'none') FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB' ORDER BY table_name`},
+	{FlawKey, "a primary key", `SELECT t.table_name, 'none' FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE'
+		AND NOT EXISTS (SELECT 1 FROM information_schema.statistics i WHERE i.table_schema = t.table_schema
+			AND i.table_name = t.table_name AND i.index_name = 'PRIMARY') ORDER BY t.table_name`},
+	{FlawCollation, "utf8mb4_bin", `SELECT table_name, table_collation FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' AND table_collation <> 'utf8mb4_bin' ORDER BY table_name`},
+	{FlawCollation, "ascii_bin or utf8mb4_bin", `SELECT CONCAT(table_name, '.', column_name), collation_name FROM information_schema.columns
+		WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' AND collation_name NOT IN ('ascii_bin', 'utf8mb4_bin')
+		ORDER BY table_name, ordinal_position`},
+}
+
+func (q flawQuery) flaws(ctx context.Context, pool *sql.DB) (flaws []Flaw, err error) {
+	rows, err := pool.QueryContext(ctx, q.query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		f := Flaw{Kind: q.kind, Wanted: q.wanted}
+		if err := rows.Scan(&f.What, &f.Has); err != nil {
+			return nil, err
+		}
+		flaws = append(flaws, f)
+	}
+	return flaws, rows.Err()
+}
+
+func (mysqlDialect) structure(ctx context.Context, pool *sql.DB) (structure, error) {
+	return readStructure(ctx, pool,
+		`SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`,
+		`SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns WHERE table_schema = DATABASE()`,
+		`SELECT CONCAT(MIN(table_name), '(', GROUP_CONCAT(column_name ORDER BY seq_in_index), ')', IF(MIN(non_unique), '', ' unique'))
+			FROM information_schema.statistics WHERE table_schema = DATABASE() GROUP BY table_name, index_name`)
+}

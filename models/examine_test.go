@@ -1,0 +1,235 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+func examine(t *testing.T, s *Store, deep bool) *Examination {
+	t.Helper()
+	e, err := s.Examine(testContext(t), deep)
+	noError(t, err)
+	return e
+}
+
+func TestExamineFindsNothingInAGoodDatabase(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		e := examine(t, s, true)
+		if len(e.Pending) > 0 || len(e.Unknown) > 0 || len(e.Flaws) > 0 || len(e.Damage) > 0 || e.Cluster != nil {
+			t.Errorf("found %+v", e)
+		}
+		if e.Product == "" || e.Version == "" || e.RoundTrip <= 0 || e.Pool == 0 || !e.Strict {
+			t.Errorf("not seen: %+v", e)
+		}
+		if e.ClockAhead.Abs() > time.Second {
+			t.Errorf("the clock is %s ahead", e.ClockAhead)
+		}
+		if s.dialect.name() == "mysql" && (e.MaxConnections == 0 || e.TimeZone != "+00:00" || e.File != nil) {
+			t.Errorf("of the server: %+v", e)
+		}
+		if s.dialect.name() == "sqlite" && (e.File == nil || e.File.Mode != 0o600 || e.File.Journal != "wal" || e.File.Size == 0 || e.File.Folder&0o700 != 0o700) {
+			t.Errorf("of the file: %+v", e.File)
+		}
+	})
+}
+
+func TestExamineChangesNothing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{})
+		if e := examine(t, s, true); len(e.Pending) == 0 || len(e.Flaws) > 0 {
+			t.Errorf("of an empty database: %+v", e)
+		}
+		has, err := s.dialect.structure(testContext(t), s.pool)
+		if err != nil || len(has.tables) > 0 {
+			t.Errorf("it has made %q, %v", has.tables, err)
+		}
+	})
+}
+
+func TestExamineFinds(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		spoil   []string
+		pending int
+		unknown []int64
+		flaws   []string
+		only    string // a dialect
+	}{
+		{name: "a migration that is not applied", spoil: []string{"DELETE FROM goose_db_version WHERE version_id = 9"}, pending: 1},
+		{name: "a migration of a newer program", spoil: []string{"INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)"}, unknown: []int64{900}},
+		{name: "a table that is gone", spoil: []string{"DROP TABLE tickets"}, flaws: []string{"missing tickets"}},
+		{
+			name: "a column that is gone", spoil: []string{"ALTER TABLE users DROP COLUMN disabled_at"},
+			flaws: []string{"missing users.disabled_at"},
+		},
+		{
+			name: "an index that is gone", spoil: []string{"DROP INDEX users_by_role ON users"}, only: "mysql",
+			flaws: []string{"missing users(role,id)"},
+		},
+		{name: "an index that is gone", spoil: []string{"DROP INDEX users_by_role"}, only: "sqlite", flaws: []string{"missing users(role,id)"}},
+		{
+			name: "an index that is unique no more", spoil: []string{"DROP INDEX users_email_key", "CREATE INDEX users_email_key ON users (email_key)"}, only: "sqlite",
+			flaws: []string{"missing users(email_key) unique"},
+		},
+		{
+			name: "a table in latin1", spoil: []string{"ALTER TABLE tickets CONVERT TO CHARACTER SET latin1"}, only: "mysql",
+			flaws: []string{
+				"collation tickets latin1_swedish_ci", "collation tickets.id latin1_swedish_ci", "collation tickets.user_id latin1_swedish_ci",
+				"collation tickets.purpose latin1_swedish_ci", "collation tickets.slot latin1_swedish_ci",
+				"collation tickets.email latin1_swedish_ci", "collation tickets.email_key latin1_swedish_ci",
+			},
+		},
+		{name: "a table without transactions", spoil: []string{"ALTER TABLE limits ENGINE = Aria"}, only: "mysql", flaws: []string{"engine limits Aria"}},
+		{
+			name: "a table without a primary key", spoil: []string{"ALTER TABLE turns DROP PRIMARY KEY"}, only: "mysql",
+			flaws: []string{"missing turns(name) unique", "key turns none"},
+		},
+		{name: "nothing in a table of somebody else", spoil: []string{"CREATE TABLE theirs (name VARCHAR(10))"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			eachStore(t, func(t *testing.T, s *Store) {
+				if row.only != "" && row.only != s.dialect.name() {
+					t.Skip("said for the other database")
+				}
+				for _, statement := range row.spoil {
+					execute(t, s, statement)
+				}
+				e := examine(t, s, false)
+				var flaws []string
+				for _, f := range e.Flaws {
+					flaws = append(flaws, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Kind, f.What, f.Has)))
+				}
+				if len(e.Pending) != row.pending || !slices.Equal(e.Unknown, row.unknown) || !slices.Equal(flaws, row.flaws) {
+					t.Errorf("pending %q, unknown %d, flaws\n%s", e.Pending, e.Unknown, strings.Join(flaws, "\n"))
+				}
+			})
+		})
+	}
+}
+
+func TestExamineFindsDamageWhenAsked(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	path := s.dialect.(sqliteDialect).path
+	for range 50 {
+		createUser(t, s, newUser(newID()+"@example.com"))
+	}
+	execute(t, s, "PRAGMA wal_checkpoint(TRUNCATE)")
+	noError(t, s.Close())
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	noError(t, err)
+	info, err := f.Stat()
+	noError(t, err)
+	_, err = f.WriteAt([]byte(strings.Repeat("\xff", 4096)), info.Size()-4096)
+	noError(t, errors.Join(err, f.Close()))
+
+	again := openStore(t, "sqlite://"+path, Options{})
+	if e := examine(t, again, false); len(e.Damage) > 0 {
+		t.Errorf("without being asked: %q", e.Damage)
+	}
+	if e := examine(t, again, true); len(e.Damage) == 0 {
+		t.Error("it has found none")
+	}
+}
+
+func TestAnyOpen(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		u := newUser("ada@example.com")
+		u.Role = "ADMIN"
+		for _, row := range []struct {
+			name   string
+			before func()
+			want   bool
+		}{
+			{"nobody", func() {}, false},
+			{"an account", func() { createUser(t, s, u) }, true},
+			{"a shut account", func() { noError(t, s.Disable(testContext(t), u.ID, moment)) }, false},
+		} {
+			row.before()
+			if got, err := s.AnyOpen(testContext(t), []string{"STAFF", "ADMIN"}); err != nil || got != row.want {
+				t.Errorf("%s: %t, %v", row.name, got, err)
+			}
+		}
+	})
+}
+
+// A copy that is made while others write holds what was there, and opens like any other database.
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	before := createUser(t, s, newUser("before@example.com"))
+	path := filepath.Join(t.TempDir(), "it's a backup.db")
+	noError(t, s.Backup(testContext(t), path))
+	after := createUser(t, s, newUser("after@example.com"))
+
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	backup := openStore(t, "sqlite://"+path, Options{})
+	if applied, err := backup.Migrate(testContext(t)); err != nil || len(applied) > 0 {
+		t.Errorf("the copy lacks %v, %v", applied, err)
+	}
+	_, err = backup.UserByID(testContext(t), before.ID)
+	noError(t, err)
+	_, err = backup.UserByID(testContext(t), after.ID)
+	wantError(t, err, ErrNotFound)
+	wantError(t, s.Backup(testContext(t), path), fs.ErrExist)
+}
+
+func TestBackupThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.SQLite(t))
+	dir := t.TempDir()
+	if err := s.Backup(testContext(t), filepath.Join(dir, "no", "x.db")); err == nil {
+		t.Error("into a folder that there is not")
+	}
+	wantError(t, newStore(t, dbtest.MySQL(t)).Backup(testContext(t), filepath.Join(dir, "x.sql")), ErrNoBackup)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// In the middle of an upgrade and at its end: what a step is to take away is no flaw while it waits, nor when it is gone.
+func TestExamineDuringAnUpgrade(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		newStore(t, databaseURL)
+		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname, addPoints)})
+		for _, row := range []struct {
+			name             string
+			do               func(context.Context) ([]Migration, error)
+			pending, waiting int
+		}{
+			{"before", s.Migrations, 2, 1},
+			{"in between", s.Migrate, 0, 1},
+			{"at its end", s.Contract, 0, 0},
+			{"and then it is asked for again", s.Contract, 0, 0},
+		} {
+			_, err := row.do(testContext(t))
+			noError(t, err)
+			if e := examine(t, s, false); len(e.Pending) != row.pending || len(e.Waiting) != row.waiting || len(e.Flaws) > 0 {
+				t.Errorf("%s: pending %v, waiting %v, flaws %v", row.name, e.Pending, e.Waiting, e.Flaws)
+			}
+		}
+		execute(t, s, "ALTER TABLE users DROP COLUMN points")
+		if e := examine(t, s, false); len(e.Flaws) != 1 || e.Flaws[0].What != "users.points" {
+			t.Errorf("without a column that the next version has added: %v", e.Flaws)
+		}
+	})
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"encoding/json"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/doctor"
+	"fieldgate/internal/mailtest"
+)
+
+// examined are the doctor's findings, and its exit status.
+func examined(t *testing.T, env map[string]string, args ...string) (status int, findings []doctor.Finding) {
+	t.Helper()
+	status, stdout, stderr := fieldgate(t, env, "", append([]string{"doctor", "--json"}, args...)...)
+	for line := range strings.Lines(stdout) {
+		var f doctor.Finding
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		findings = append(findings, f)
+	}
+	if (status == 0) != (stderr == "") || len(findings) == 0 {
+		t.Errorf("status %d, %d findings, %s", status, len(findings), stderr)
+	}
+	return status, findings
+}
+
+// level is the worst that is said of one thing; empty if nothing is.
+func level(findings []doctor.Finding, id string) doctor.Level {
+	of := slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.ID != id })
+	if len(of) == 0 {
+		return ""
+	}
+	return doctor.Worst(of)
+}
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		before func(t *testing.T, env map[string]string)
+		id     string
+		level  doctor.Level
+		only   string // a kind of database
+	}{
+		{"a database that is as it should be", nil, "database.tables", doctor.OK, ""},
+		{"nobody who may administer", nil, "accounts.admin", doctor.Warning, ""},
+		{"somebody who may administer", func(t *testing.T, env map[string]string) {
+			if status, _, stderr := fieldgate(t, env, goodPassword, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
+				t.Fatal(stderr)
+			}
+		}, "accounts.admin", doctor.OK, ""},
+		{"a migration that is pending", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id = 9")
+		}, "database.migrations", doctor.Warning, ""},
+		{"a migration of a newer program", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)")
+		}, "database.migrations", doctor.Warning, ""},
+		{"a table that is gone", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "DROP TABLE mails")
+		}, "database.tables", doctor.Problem, ""},
+		{"a table without users", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "ALTER TABLE users RENAME TO gone")
+		}, "database.tables", doctor.Problem, ""},
+		{"a table in latin1", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "ALTER TABLE tickets CONVERT TO CHARACTER SET latin1")
+		}, "database.collation", doctor.Problem, "mysql"},
+		{"a table without transactions", func(t *testing.T, env map[string]string) {
+			execute(t, env["DATABASE_URL"], "ALTER TABLE limits ENGINE = Aria")
+		}, "database.engine", doctor.Problem, "mysql"},
+		{"a server that is down", func(_ *testing.T, env map[string]string) {
+			u, _ := url.Parse(env["DATABASE_URL"])
+			u.Host = "127.0.0.1:1"
+			env["DATABASE_URL"] = u.String()
+		}, "database", doctor.Problem, "mysql"},
+		{"a wrong password", func(_ *testing.T, env map[string]string) {
+			u, _ := url.Parse(env["DATABASE_URL"])
+			u.User = url.UserPassword("eve", "hunter2")
+			env["DATABASE_URL"] = u.String()
+		}, "database", doctor.Problem, "mysql"},
+		{"the clocks of one machine", nil, "database.clock", doctor.OK, "mysql"},
+		{"a file that everybody can read", func(t *testing.T, env map[string]string) {
+			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
+			withoutError(t, os.Chmod(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"), 0o644))
+		}, "database.file", doctor.Problem, "sqlite"},
+		{"no database yet", func(t *testing.T, env map[string]string) { env["DATABASE_URL"] = dbtest.SQLite(t) }, "database", doctor.Note, "sqlite"},
+		{"a folder that is not there", func(_ *testing.T, env map[string]string) { env["DATABASE_URL"] += "/x.db" }, "database", doctor.Problem, "sqlite"},
+		{"a file that is no database", func(t *testing.T, env map[string]string) {
+			copyFile(t, "go.mod", strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"))
+		}, "database", doctor.Problem, "sqlite"},
+		{"a key file that is not there", func(_ *testing.T, env map[string]string) { env["JWT_PRIVATE_KEY_FILES"] = "nowhere.pem" }, "keys.files", doctor.Problem, "sqlite"},
+		{"a key that everybody can read", func(t *testing.T, env map[string]string) {
+			env["JWT_PRIVATE_KEY_FILES"] = keyFile(t, 0o644)
+		}, "keys.files", doctor.Note, "sqlite"},
+		{"a key in production that everybody can read", func(t *testing.T, env map[string]string) {
+			env["ENV"], env["PUBLIC_URL"], env["JWT_PRIVATE_KEY_FILES"] = "production", "https://api.example.com", keyFile(t, 0o644)
+		}, "keys.files", doctor.Problem, "sqlite"},
+		{"the development key in production", func(t *testing.T, env map[string]string) {
+			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
+			withoutError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(testSecret+"\n"), 0o600))
+		}, "keys.development", doctor.Warning, "sqlite"},
+		{"templates that are not there", func(_ *testing.T, env map[string]string) { env["MAIL_TEMPLATES"] = "nowhere" }, "mail.templates", doctor.Problem, "sqlite"},
+		{"a configuration that is wrong", func(_ *testing.T, env map[string]string) { env["BCRYPT_COST"] = "4" }, "configuration", doctor.Problem, "sqlite"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				if kind, _, _ := strings.Cut(databaseURL, ":"); row.only != "" && row.only != kind {
+					t.Skip("said for the other database")
+				}
+				env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+				if status, _, stderr := fieldgate(t, env, "", "migrate"); status != 0 {
+					t.Fatal(stderr)
+				}
+				if row.before != nil {
+					row.before(t, env)
+				}
+				status, findings := examined(t, env)
+				if got := level(findings, row.id); got != row.level {
+					t.Errorf("%s is %q, want %q, in %+v", row.id, got, row.level, findings)
+				}
+				if (status == 1) != (doctor.Worst(findings) == doctor.Problem) {
+					t.Errorf("status %d", status)
+				}
+				for _, f := range findings {
+					if strings.Contains(f.Seen+f.Do, testSecret) || strings.Contains(f.Seen+f.Do, "hunter2") {
+						t.Errorf("a secret is shown: %+v", f)
+					}
+				}
+			})
+		})
+	}
+}
+
+// keyFile is a good private key in a file of a mode.
+func keyFile(t *testing.T, mode fs.FileMode) string {
+	t.Helper()
+	_, pem, _ := fieldgate(t, nil, "", "keys", "ed25519")
+	path := filepath.Join(t.TempDir(), "key.pem")
+	withoutError(t, os.WriteFile(path, []byte(pem), mode))
+	withoutError(t, os.Chmod(path, mode)) // whatever the umask
+	return path
+}
+
+// All that is wrong with the configuration is a finding, at once.
+func TestDoctorNamesEveryWrongVariable(t *testing.T) {
+	t.Parallel()
+	status, findings := examined(t, map[string]string{"ENV": "production", "BCRYPT_COST": "4", "JWT_SECRET": "hunter2", "LOG_LEVEL": "loud"})
+	var problems []string
+	for _, f := range findings {
+		if f.Level == doctor.Problem {
+			variable, _, _ := strings.Cut(f.Seen, ":")
+			problems = append(problems, variable)
+		}
+	}
+	want := []string{"PUBLIC_URL", "DATABASE_URL", "JWT_SECRET", "BCRYPT_COST", "LOG_LEVEL"}
+	if status != 1 || !slices.Equal(problems, want) {
+		t.Errorf("status %d, %q, want %q", status, problems, want)
+	}
+}
+
+// What a person reads: a line for each thing, and under it what to do.
+func TestDoctorForPeople(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SESSION_RECHECK": "5s"}
+	status, stdout, stderr := fieldgate(t, env, "", "doctor")
+	for _, want := range []string{
+		"ok       keys                    one key signs and verifies tokens: JWT_SECRET\n",
+		"note     surface.recheck         a logout, a new role or a shut account counts up to 5s later on another replica\n                                 → SESSION_RECHECK=0s",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("without\n%s\nin\n%s", want, stdout)
+		}
+	}
+	if status != 0 || stderr != "" {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if _, err := os.Stat(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")); err == nil {
+		t.Error("it has made a database")
+	}
+}
+
+func TestDoctorAsksTheMailServer(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{TLS: "none", User: "ada", Password: "hunter2"})
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
+	for _, row := range []struct {
+		name  string
+		args  []string
+		url   string
+		level doctor.Level
+	}{
+		{"not unless it is told to", nil, server.URL(), ""},
+		{"and is let in", []string{"--mail"}, server.URL(), doctor.OK},
+		{"and is not let in", []string{"--mail"}, strings.Replace(server.URL(), "ada", "eve", 1), doctor.Problem},
+		{"and nobody is there", []string{"--mail"}, "smtp://127.0.0.1:1?tls=none", doctor.Problem},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			env["SMTP_URL"] = row.url
+			_, findings := examined(t, env, row.args...)
+			if got := level(findings, "mail.server"); got != row.level {
+				t.Errorf("%q, want %q, in %+v", got, row.level, findings)
+			}
+			for _, f := range findings {
+				if strings.Contains(f.Seen+f.Do, "hunter2") {
+					t.Errorf("the password is shown: %+v", f)
+				}
+			}
+		})
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	t.Parallel()
+	up, down := boot(t, dbtest.SQLite(t)), boot(t, dbtest.SQLite(t))
+	withoutError(t, down.store.Close())
+	nobody := listen(t)
+	withoutError(t, nobody.Close())
+	silent := listen(t) // takes connections, and says nothing
+	t.Cleanup(func() { _ = silent.Close() })
+	port := func(b *booted) string { return portOf(t, strings.TrimPrefix(b.url, "http://")) }
+	for _, row := range []struct {
+		name   string
+		env    map[string]string
+		args   []string
+		status int
+		stderr string
+	}{
+		{"a server that is ready", map[string]string{"PORT": port(up)}, nil, 0, ""},
+		{"a server that listens on every address", map[string]string{"ADDR": "0.0.0.0:" + port(up)}, nil, 0, ""},
+		{"a server that listens on one", map[string]string{"ADDR": "127.0.0.1:" + port(up)}, nil, 0, ""},
+		{"a server without a database", map[string]string{"PORT": port(down)}, nil, 1, "503"},
+		{"a server without a database that is alive", map[string]string{"PORT": port(down)}, []string{"--live"}, 0, ""},
+		{"no server", map[string]string{"PORT": portOf(t, nobody.Addr().String())}, nil, 1, "Hint: ADDR and PORT"},
+		{"a server that says nothing", map[string]string{"PORT": portOf(t, silent.Addr().String())}, nil, 1, "deadline"},
+		{"a configuration that is wrong", map[string]string{"PORT": "http"}, nil, 1, "PORT"},
+		{"an argument too many", nil, []string{"now"}, 2, `"now"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := fieldgate(t, row.env, "", append([]string{"healthcheck"}, row.args...)...)
+			if status != row.status || stdout != "" || !strings.Contains(stderr, row.stderr) || (stderr == "") != (status == 0) {
+				t.Errorf("status %d, %q, %q", status, stdout, stderr)
+			}
+		})
+	}
+}
+
+func portOf(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	withoutError(t, err)
+	return port
+}
+
+func TestLoopbackOf(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]string{
+		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "localhost:80",
+	} {
+		if got := loopbackOf(addr); got != want {
+			t.Errorf("%s is at %s, want %s", addr, got, want)
+		}
+	}
+}
+
+// A copy of a server's database, made while it runs, is a database to start another one with.
+func TestBackupCommand(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	p := b.newPerson("USER")
+	file := filepath.Join(t.TempDir(), "copy.db")
+	env := map[string]string{"DATABASE_URL": b.DatabaseURL}
+	if status, stdout, stderr := fieldgate(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, file+" has a copy of the database: ") {
+		t.Fatalf("status %d, %s%s", status, stdout, stderr)
+	}
+	if !boot(t, "sqlite://"+filepath.ToSlash(file)).signedIn(p) {
+		t.Error("the copy does not know who is signed in")
+	}
+	for _, row := range []struct {
+		name   string
+		url    string
+		args   []string
+		status int
+		stderr string
+	}{
+		{"a file that is there", b.DatabaseURL, []string{file}, 1, "there is a file already"},
+		{"no file", b.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
+		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			status, _, stderr := fieldgate(t, map[string]string{"DATABASE_URL": row.url, "JWT_SECRET": testSecret}, "", append([]string{"backup"}, row.args...)...)
+			if status != row.status || !strings.Contains(stderr, row.stderr) {
+				t.Errorf("status %d, %s", status, stderr)
+			}
+		})
+	}
+}
+
+func withoutError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
