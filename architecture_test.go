@@ -12,7 +12,7 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
 	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
 	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail"},
@@ -22,6 +22,7 @@ var rooms = map[string][]string{
 	"fieldgate/internal/guard":    {},
 	"fieldgate/internal/limit":    {},
 	"fieldgate/internal/mail":     {},
+	"fieldgate/internal/metrics":  {},
 	"fieldgate/internal/pages":    {},
 	"fieldgate/playground":        {},
 	"fieldgate/internal/config":   {},
@@ -46,6 +47,8 @@ var libraries = map[string][]string{
 	"github.com/urfave/cli":          {"fieldgate"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},
+	"github.com/prometheus/":         {"fieldgate/internal/metrics"},
+	"net/http/pprof":                 {"fieldgate/internal/metrics"},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -232,6 +232,9 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		if err != nil {
 			return fmt.Errorf("ADDR: %w", err)
 		}
+		if a.metricsListener, err = a.listenForMetrics(ctx); err != nil {
+			return errors.Join(err, l.Close())
+		}
 		a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
 		if a.Playground {
 			a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
@@ -371,27 +374,37 @@ func (c console) policy(_ context.Context, cmd *cli.Command) error {
 	return write(c.stdout)
 }
 
+// program is what this program was built from.
+type program struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func versionOf() program {
+	v := program{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if main := info.Main.Version; main != "" && main != "(devel)" {
+		v.Version = main
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}
+
 func (c console) version(_ context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
-	v := struct {
-		Version  string `json:"version"`
-		Revision string `json:"revision,omitempty"`
-		Go       string `json:"go"`
-		OS       string `json:"os"`
-		Arch     string `json:"arch"`
-	}{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if main := info.Main.Version; main != "" && main != "(devel)" {
-			v.Version = main
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				v.Revision = s.Value
-			}
-		}
-	}
+	v := versionOf()
 	if cmd.Bool("json") {
 		return writeJSON(c.stdout, v)
 	}

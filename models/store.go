@@ -147,6 +147,9 @@ func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Millisecond
 // Queries counts the statements asked of the database since Open, those inside transactions included.
 func (s *Store) Queries() uint64 { return s.queries.Load() }
 
+// Pool returns what the connections to the database do.
+func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
+
 // How often a transaction is tried, and the longest first wait; each further wait may be twice as long.
 const (
 	transactionTries = 6

@@ -66,6 +66,8 @@ type Config struct {
 	Introspection bool
 	Playground    bool
 
+	MetricsAddr string // where metrics are to be had: HOST:PORT or :PORT; empty: nowhere
+
 	LogFormat string // text or json
 	LogLevel  slog.Level
 }

@@ -233,6 +233,13 @@ var variables = []variable{
 		parse:   flag(func(c *Config) *bool { return &c.Playground }),
 	},
 	{
+		name:    "METRICS_ADDR",
+		inWords: "none",
+		meaning: "`HOST:PORT` to listen on for whoever watches the server: `/metrics` and `/debug/pprof/` ([how](docs/metrics.md)). Everybody who reaches " +
+			"it may ask, so it is no address that the internet reaches: `127.0.0.1:9090`",
+		parse: parseMetricsAddr,
+	},
+	{
 		name:    "LOG_FORMAT",
 		follows: defaultLogFormat,
 		inWords: "`text` in development, else `json`",

@@ -52,6 +52,7 @@ var samplesOf = map[string]samples{
 	"AUDIT_RETENTION":        retentionSamples,
 	"INTROSPECTION":          introspectionSamples,
 	"PLAYGROUND":             playgroundSamples,
+	"METRICS_ADDR":           metricsAddrSamples,
 	"LOG_FORMAT":             logFormatSamples,
 	"LOG_LEVEL":              logLevelSamples,
 }
