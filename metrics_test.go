@@ -24,16 +24,11 @@ var metered = []string{"METRICS_ADDR", "127.0.0.1:0"}
 // scraped are the values of all series of ours, by name and labels as Prometheus writes them.
 type scraped map[string]float64
 
-// scrape reads the metrics as Prometheus does.
+// scrape reads the metrics of ours as Prometheus does.
 func (b *booted) scrape() scraped {
 	b.t.Helper()
-	answer := httptest.NewRecorder()
-	b.metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if answer.Code != http.StatusOK {
-		b.t.Fatalf("%d %s", answer.Code, answer.Body)
-	}
 	values := scraped{}
-	for line := range strings.Lines(answer.Body.String()) {
+	for line := range strings.Lines(b.exposition()) {
 		if !strings.HasPrefix(line, "fieldgate_") {
 			continue
 		}
@@ -47,15 +42,26 @@ func (b *booted) scrape() scraped {
 	return values
 }
 
-// names are the metrics that there are series of: a histogram has three kinds.
-func (s scraped) names() (list []string) {
-	for series := range s {
-		name, _, _ := strings.Cut(series, "{")
-		if !slices.Contains(list, name) {
-			list = append(list, name)
+// scrapeAll are all series, Go's and the process's too.
+func (b *booted) scrapeAll() (series []string) {
+	b.t.Helper()
+	for line := range strings.Lines(b.exposition()) {
+		if !strings.HasPrefix(line, "#") {
+			series = append(series, line[:strings.LastIndex(line, " ")])
 		}
 	}
-	return sorted(list)
+	return series
+}
+
+// exposition is what Prometheus gets to read.
+func (b *booted) exposition() string {
+	b.t.Helper()
+	answer := httptest.NewRecorder()
+	b.metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusOK {
+		b.t.Fatalf("%d %s", answer.Code, answer.Body)
+	}
+	return answer.Body.String()
 }
 
 // grown is what has become more, of the counters that the prefixes name.
@@ -213,7 +219,7 @@ func TestMetricsWithoutADatabase(t *testing.T) {
 	code, _ := b.ask(p, `{ me { id } }`).errors[0].Extensions["code"].(string)
 	got := b.scrape()
 	if _, there := got["fieldgate_mails_waiting"]; there || got[`fieldgate_graphql_requests_total{outcome="`+code+`",type="query"}`] != 1 {
-		t.Errorf("%s: %v", code, got.names())
+		t.Errorf("%s: %v", code, got)
 	}
 }
 
