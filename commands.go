@@ -21,6 +21,7 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/config"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/trace"
 	"fieldgate/internal/web"
 	"fieldgate/models"
 )
@@ -207,7 +208,7 @@ func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(web.LogHandler(h))
+	return slog.New(web.LogHandler(h, trace.LogAttrs))
 }
 
 func (c console) serve(ctx context.Context, cmd *cli.Command) error {

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
 	"fieldgate/graph"
 	"fieldgate/internal/account"
 	"fieldgate/internal/metrics"
+	"fieldgate/internal/trace/export"
+	"fieldgate/internal/web"
 )
 
 // sources say where the metrics come from. Its functions are called once the app is built.
@@ -45,6 +48,52 @@ func (a *app) backlog(ctx context.Context) (metrics.Backlog, error) {
 		b.Oldest = max(0, a.store.Now().Sub(oldest))
 	}
 	return b, err
+}
+
+// newTraces starts what sends traces, if they are asked for.
+func (a *app) newTraces() (err error) {
+	if a.Tracing.URL() == "" {
+		return nil
+	}
+	a.traces, err = export.New(export.Config{
+		URL: a.Tracing.URL(), Headers: a.Tracing.Headers, Service: a.Tracing.Service, Version: versionOf().Version,
+		Attributes: a.Tracing.Attributes, Sampler: a.Tracing.Sampler, Ratio: a.Tracing.Ratio, Log: a.log,
+	})
+	return err
+}
+
+// traced begins the span of each request, but of probes. What a request is called is the pattern that it matches: there are
+// few of those, whatever clients ask for.
+func (a *app) traced(mux *http.ServeMux) func(*http.Request) (context.Context, func(status int)) {
+	tracer := a.traces.Tracer()
+	return func(r *http.Request) (context.Context, func(status int)) {
+		if web.Probe(r.URL.Path) {
+			return r.Context(), func(int) {}
+		}
+		_, pattern := mux.Handler(r)
+		_, route, found := strings.Cut(pattern, " ")
+		if !found {
+			route = pattern // of every method
+		}
+		return tracer.Request(r, route, web.RequestIDFrom(r.Context()))
+	}
+}
+
+// flushTime is how long a server that stops waits at most for the collector of traces.
+const flushTime = 3 * time.Second
+
+// flushTraces sends the last traces, or gives up on them. A second call does nothing.
+func (a *app) flushTraces(drain context.Context) {
+	if a.traces == nil {
+		return
+	}
+	a.flush.Do(func() {
+		ctx, cancel := context.WithTimeout(drain, flushTime)
+		defer cancel()
+		if err := a.traces.Shutdown(ctx); err != nil {
+			a.log.Warn("the last traces are lost", "error", err)
+		}
+	})
 }
 
 // listenForMetrics opens the listener of METRICS_ADDR; nil if there is none.

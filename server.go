@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,6 +37,7 @@ import (
 	"fieldgate/internal/metrics"
 	"fieldgate/internal/pages"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/trace/export"
 	"fieldgate/internal/web"
 	"fieldgate/models"
 	"fieldgate/playground"
@@ -77,9 +79,11 @@ type app struct {
 	page     *playground.Page // nil: there is none
 	reports  *graph.Reports
 	metrics  *metrics.Metrics // nil: nobody may ask for them
+	traces   *export.Exporter // nil: there are none
 	handler  http.Handler
 	draining atomic.Bool
 
+	flush           sync.Once    // of traces
 	metricsListener net.Listener // to serve metrics on; nil: they are not
 }
 
@@ -118,6 +122,9 @@ func newApp(s settings) (_ *app, err error) {
 	a.reports = graph.NewReports(a.policy, s.log)
 	if s.MetricsAddr != "" {
 		a.metrics = metrics.New(a.sources())
+	}
+	if err = a.newTraces(); err != nil {
+		return nil, err
 	}
 	tokens, err := a.newTokens()
 	if err != nil {
@@ -227,6 +234,9 @@ func (a *app) newMailer() (*mail.Templates, error) {
 	if a.metrics != nil {
 		c.Counted = a.metrics.Mail
 	}
+	if a.traces != nil {
+		c.Tracer = a.traces.Tracer()
+	}
 	a.mailer = account.NewMailer(c)
 	return texts, nil
 }
@@ -241,6 +251,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	c := graph.Config{
 		Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
 		Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
+		Traced: a.traces != nil,
 	}
 	if a.metrics != nil {
 		c.Meter = a.metrics
@@ -270,6 +281,9 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
 	if a.metrics != nil {
 		h = web.Watch(a.metrics.Request)(h)
+	}
+	if a.traces != nil {
+		h = web.Watch(a.traced(mux))(h)
 	}
 	return web.RequestID(h), nil
 }
@@ -332,6 +346,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	case <-mailed:
 	case <-drain.Done(): // the mail that is being sent will be sent again
 	}
+	a.flushTraces(drain)
 	if err != nil {
 		return fmt.Errorf("some requests were cut off: %w", errors.Join(err, server.Close()))
 	}
@@ -394,5 +409,6 @@ func (a *app) Close() error {
 	if a.queue != nil {
 		a.queue.Close()
 	}
+	a.flushTraces(context.Background())
 	return a.store.Close()
 }

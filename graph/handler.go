@@ -19,13 +19,14 @@ import (
 // Schema is the schema that the server was generated from, with all its directives.
 func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
 
-// Config is what a handler is made of. Every field but Meter is needed.
+// Config is what a handler is made of. Every field but Meter and Traced is needed.
 type Config struct {
 	Accounts      *account.Service
 	Policy        *policy.Policy
 	Store         *models.Store // counts what is limited
 	Reports       *Reports      // counts what would be denied
 	Meter         Meter         // nil: nobody counts
+	Traced        bool          // the spans of requests are to be told what was asked for
 	Log           *slog.Logger
 	Introspection bool
 	LimitsOff     bool // nothing is limited
@@ -54,10 +55,10 @@ func Directives(c Config) generated.DirectiveRoot {
 func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 	srv := handler.New(schema)
 	documents := guard.NewDocumentCache()
-	if c.Meter == nil {
-		srv.AddTransport(guard.POST{})
+	if c.Meter != nil || c.Traced {
+		srv.AddTransport(watched{guard.POST{}, c.Meter})
 	} else {
-		srv.AddTransport(metered{guard.POST{}, c.Meter})
+		srv.AddTransport(guard.POST{})
 	}
 	srv.Use(&guard.Documents{Cache: documents})
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall

@@ -1,14 +1,9 @@
 package graph
 
 import (
-	"context"
-	"net/http"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"fieldgate/internal/auth"
 	"fieldgate/internal/policy"
@@ -51,58 +46,4 @@ func Deniable(p *policy.Policy) (fields []string) {
 		}
 	}
 	return fields
-}
-
-// metered is a transport whose requests are counted.
-type metered struct {
-	graphql.Transport
-	meter Meter
-}
-
-// Do is called by gqlgen.
-func (m metered) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	o := &observed{GraphExecutor: exec, kind: "none", code: codeInternal} // which stays so after a panic
-	start := time.Now()
-	defer func() { m.meter.Operation(o.kind, o.code, time.Since(start)) }()
-	m.Transport.Do(w, r, o)
-}
-
-// observed is an executor that remembers what became of its one request.
-type observed struct {
-	graphql.GraphExecutor
-	kind, code string
-}
-
-// DispatchError is called by the transport.
-func (o *observed) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
-	response := o.GraphExecutor.DispatchError(ctx, errs)
-	o.code = codeOf(response)
-	return response
-}
-
-// DispatchOperation is called by the transport.
-func (o *observed) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
-	o.kind = kindOf(op.Operation)
-	responses, ctx := o.GraphExecutor.DispatchOperation(ctx, op)
-	return func(ctx context.Context) *graphql.Response {
-		response := responses(ctx)
-		o.code = codeOf(response)
-		return response
-	}, ctx
-}
-
-func kindOf(op *ast.OperationDefinition) string {
-	if op.Operation == ast.Mutation {
-		return "mutation"
-	}
-	return "query"
-}
-
-// codeOf is the code of the first error.
-func codeOf(response *graphql.Response) string {
-	if response == nil || len(response.Errors) == 0 {
-		return ""
-	}
-	code, _ := response.Errors[0].Extensions["code"].(string)
-	return code
 }

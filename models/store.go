@@ -23,6 +23,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"fieldgate/internal/trace"
 )
 
 // What a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
@@ -54,6 +56,7 @@ type Store struct {
 	log           *slog.Logger
 	queries       *atomic.Uint64
 	inTransaction bool
+	span          trace.Span // the transaction's
 }
 
 // dialect is what differs between the databases.
@@ -103,7 +106,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
 	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
-		Logger:                 &statementLog{log: o.Log, queries: s.queries},
+		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
 		SkipDefaultTransaction: true, // who writes asks for Transaction
 		DisableAutomaticPing:   true,
@@ -185,9 +188,11 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 
 // tryTransaction also says whether the error, if there is one, is that of the COMMIT.
 func (s *Store) tryTransaction(ctx context.Context, f func(tx *Store) error) (committing bool, err error) {
+	ctx, span := trace.Start(ctx, "transaction")
+	defer func() { span.End(err != nil && (s.dialect.retryable(err) || s.dialect.unavailable(err))) }()
 	err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 		tx := *s
-		tx.db, tx.inTransaction = db, true
+		tx.db, tx.inTransaction, tx.span = db, true, span
 		err := f(&tx)
 		committing = err == nil
 		return err
@@ -209,7 +214,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // conn is the database for one call. Each caller passes through here, so that no query runs without the
 // request's context.
-func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(s.span.Within(ctx)) }
 
 // insert adds a row, or several, as they are; what they point to is there already.
 func (s *Store) insert(ctx context.Context, rows any) error {

@@ -15,6 +15,7 @@ import (
 
 	"fieldgate/internal/limit"
 	"fieldgate/internal/mail"
+	"fieldgate/internal/trace"
 	"fieldgate/models"
 )
 
@@ -41,7 +42,7 @@ const (
 // mailRate is how many mails for one purpose a person gets that others can cause.
 var mailRate = limit.Rate{Count: 10, Window: time.Hour}
 
-// MailerConfig is what a Mailer is made of. Every field but Lease and Counted is needed.
+// MailerConfig is what a Mailer is made of. Every field but Lease, Counted and Tracer is needed.
 type MailerConfig struct {
 	Store     *models.Store
 	Templates *mail.Templates
@@ -55,6 +56,7 @@ type MailerConfig struct {
 	Lease time.Duration
 
 	Counted func(outcome string) // is told what became of a mail, one of MailOutcomes; nil: nobody is
+	Tracer  *trace.Tracer        // makes a trace of each try to send a mail; nil: there are none
 }
 
 // Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
@@ -191,6 +193,9 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 // guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
 // end the process, with everybody's requests.
 func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
+	stop, span := r.Tracer.Start(stop, "mail")
+	span.Set(trace.String("fieldgate.mail.kind", row.Kind))
+	defer func() { span.End(err != nil) }()
 	defer func() {
 		if v := recover(); v != nil {
 			r.hangUp()
@@ -212,7 +217,10 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	})
 	defer keeping.Wait()
 	defer cancel()
-	return r.conn.Send(ctx, message)
+	_, span := trace.Start(ctx, "mail send")
+	err := r.conn.Send(ctx, message)
+	span.End(err != nil)
+	return err
 }
 
 func (r *mailRound) until() time.Time { return r.Store.Now().Add(r.Lease) }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fieldgate/internal/trace"
 )
 
 // What waits at most, per slot and in time. At bcrypt's cost 12 a core hashes about four passwords a second
@@ -89,6 +91,8 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 			}
 		}()
 		if err = ctx.Err(); err == nil { // it may have ended in the moment of the turn
+			_, span := trace.Start(ctx, "password hash")
+			defer span.End(false)
 			err = f()
 		}
 	}
@@ -103,11 +107,13 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 }
 
 // handOver waits until a thread has taken do. After an error no thread will.
-func (q *Queue) handOver(ctx context.Context, do func()) error {
+func (q *Queue) handOver(ctx context.Context, do func()) (err error) {
 	if !q.enter() {
 		return q.overloaded()
 	}
 	defer q.leave()
+	_, span := trace.Start(ctx, "password wait")
+	defer func() { span.End(err != nil) }()
 	start := time.Now()
 	select {
 	case q.work <- do:

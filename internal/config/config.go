@@ -68,6 +68,8 @@ type Config struct {
 
 	MetricsAddr string // where metrics are to be had: HOST:PORT or :PORT; empty: nowhere
 
+	Tracing Tracing // where traces go
+
 	LogFormat string // text or json
 	LogLevel  slog.Level
 }

@@ -62,6 +62,7 @@ func TestDefaults(t *testing.T) {
 		CookieSameSite:    http.SameSiteStrictMode,
 		Introspection:     true,
 		Playground:        true,
+		Tracing:           Tracing{Service: "fieldgate", Sampler: "parentbased_always_on", Ratio: 1},
 		LogFormat:         "text",
 		LogLevel:          slog.LevelInfo,
 	}
