@@ -302,7 +302,7 @@ func TestTracesAreInNobodysWay(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", row.url, "LOG_LEVEL", "info")
 			p := b.newPerson("USER")
-			for range 3000 { // more than the queue of spans has room for
+			for range 1200 { // more than the queue of spans has room for
 				b.ask(p, `{ me { id } }`).must()
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
