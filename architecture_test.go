@@ -12,23 +12,27 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/pages", "fieldgate/internal/web", "fieldgate/playground"},
-	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/web"},
+	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
-	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail"},
+	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail", "fieldgate/internal/trace"},
 	"fieldgate/internal/auth":     {"fieldgate/models", "fieldgate/internal/web"},
-	"fieldgate/models":            {"fieldgate/internal/limit"},
+	"fieldgate/models":            {"fieldgate/internal/limit", "fieldgate/internal/trace"},
 	"fieldgate/internal/policy":   {},
 	"fieldgate/internal/guard":    {},
 	"fieldgate/internal/limit":    {},
 	"fieldgate/internal/mail":     {},
+	"fieldgate/internal/metrics":  {},
 	"fieldgate/internal/pages":    {},
 	"fieldgate/playground":        {},
 	"fieldgate/internal/config":   {},
+	"fieldgate/internal/trace":    {},
 	"fieldgate/internal/web":      {},
 	"fieldgate/internal/doctor":   {"fieldgate/models", "fieldgate/internal/config"},
 	"fieldgate/internal/dbtest":   {}, // only tests use it
 	"fieldgate/internal/mailtest": {}, // the same
+
+	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
 
 	"fieldgate/internal/policytest":                 {"fieldgate/internal/policy"}, // the same
 	"fieldgate/internal/policytest/internal/sample": {},                            // only its tests use it
@@ -47,6 +51,9 @@ var libraries = map[string][]string{
 	"github.com/urfave/cli":          {"fieldgate"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},
+	"github.com/prometheus/":         {"fieldgate/internal/metrics"},
+	"go.opentelemetry.io/":           {"fieldgate/internal/trace", "fieldgate/internal/trace/export"},
+	"net/http/pprof":                 {"fieldgate/internal/metrics"},
 }
 
 func TestImportsPointDown(t *testing.T) {

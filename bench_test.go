@@ -76,6 +76,30 @@ func BenchmarkMe(b *testing.B) {
 	})
 }
 
+// me of a server that is watched, beside the same of one that is not: what METRICS_ADDR and traces cost. What is off has no
+// code in the way; TestTellingItAllocatesNothing and TestWithoutATraceNothingIsAllocated hold what there is.
+func BenchmarkWatchedMe(b *testing.B) {
+	taken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(taken.Close)
+	for _, row := range []struct {
+		name string
+		env  []string
+	}{
+		{"metrics", metered},
+		{"traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL}},
+		{"a tenth of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"}},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			databaseURL := dbtest.SQLite(b)
+			alone := boot(b, databaseURL, "LOG_LEVEL", "error")
+			watched := boot(b, databaseURL, append([]string{"LOG_LEVEL", "error"}, row.env...)...)
+			user := alone.newPerson("USER")
+			const me = `{"query":"{ me { id name email role } }"}`
+			limits(b, post(b, watched.url+"/graphql", user.token, me), post(b, alone.url+"/graphql", user.token, me))
+		})
+	}
+}
+
 // A field that is refused for want of a token, beside a handler that only refuses: what GraphQL itself costs.
 func BenchmarkRefusedField(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")

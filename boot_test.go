@@ -21,6 +21,7 @@ import (
 
 	"fieldgate/internal/config"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/trace"
 	"fieldgate/internal/web"
 )
 
@@ -145,7 +146,7 @@ func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string
 		cfg.BcryptCost = testCost
 	}
 	handler := slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.LogLevel})
-	return settings{Config: cfg, log: slog.New(web.LogHandler(handler))}
+	return settings{Config: cfg, log: slog.New(web.LogHandler(handler, trace.LogAttrs))}
 }
 
 // clock is real time, until it is stopped, plus what a test added.

@@ -22,6 +22,7 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/config"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/trace"
 	"fieldgate/internal/web"
 	"fieldgate/models"
 )
@@ -208,7 +209,7 @@ func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(web.LogHandler(h))
+	return slog.New(web.LogHandler(h, trace.LogAttrs))
 }
 
 func (c console) serve(ctx context.Context, cmd *cli.Command) error {
@@ -229,6 +230,9 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		}
 		if err != nil {
 			return fmt.Errorf("ADDR: %w", err)
+		}
+		if a.metricsListener, err = a.listenForMetrics(ctx); err != nil {
+			return errors.Join(err, l.Close())
 		}
 		return a.serve(ctx, l)
 	})
@@ -416,17 +420,17 @@ func (c console) policy(_ context.Context, cmd *cli.Command) error {
 // What a build without its repository beside it is told, by -ldflags "-X main.builtVersion=…": see the Dockerfile.
 var builtVersion, builtRevision string
 
-func (c console) version(_ context.Context, cmd *cli.Command) error {
-	if _, err := arguments(cmd); err != nil {
-		return err
-	}
-	v := struct {
-		Version  string `json:"version"`
-		Revision string `json:"revision,omitempty"`
-		Go       string `json:"go"`
-		OS       string `json:"os"`
-		Arch     string `json:"arch"`
-	}{Version: builtVersion, Revision: builtRevision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+// program is what this program was built from.
+type program struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func versionOf() program {
+	v := program{Version: builtVersion, Revision: builtRevision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if main := info.Main.Version; main != "(devel)" {
 			v.Version = cmp.Or(v.Version, main)
@@ -438,6 +442,14 @@ func (c console) version(_ context.Context, cmd *cli.Command) error {
 		}
 	}
 	v.Version = cmp.Or(v.Version, "devel")
+	return v
+}
+
+func (c console) version(_ context.Context, cmd *cli.Command) error {
+	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	v := versionOf()
 	if cmd.Bool("json") {
 		return writeJSON(c.stdout, v)
 	}

@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,8 +34,10 @@ import (
 	"fieldgate/internal/config"
 	"fieldgate/internal/guard"
 	"fieldgate/internal/mail"
+	"fieldgate/internal/metrics"
 	"fieldgate/internal/pages"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/trace/export"
 	"fieldgate/internal/web"
 	"fieldgate/models"
 	"fieldgate/playground"
@@ -75,8 +78,13 @@ type app struct {
 	inbox    *mail.Inbox      // of a development server without a mail server; else nil
 	page     *playground.Page // nil: there is none
 	reports  *graph.Reports
+	metrics  *metrics.Metrics // nil: nobody may ask for them
+	traces   *export.Exporter // nil: there are none
 	handler  http.Handler
 	draining atomic.Bool
+
+	flush           sync.Once    // of traces
+	metricsListener net.Listener // to serve metrics on; nil: they are not
 }
 
 // settings are what an app is built from.
@@ -113,6 +121,12 @@ func newApp(s settings) (_ *app, err error) {
 		return nil, fmt.Errorf("the schema's rules have gaps:\n%w", err)
 	}
 	a.reports = graph.NewReports(a.policy, s.log)
+	if s.MetricsAddr != "" {
+		a.metrics = metrics.New(a.sources())
+	}
+	if err = a.newTraces(); err != nil {
+		return nil, err
+	}
 	tokens, err := a.newTokens()
 	if err != nil {
 		return nil, err
@@ -121,6 +135,10 @@ func newApp(s settings) (_ *app, err error) {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	a.queue = account.NewQueue()
+	var counted func(event string)
+	if a.metrics != nil {
+		a.queue.Waited, counted = a.metrics.Waited, a.metrics.Event
+	}
 	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, a.queue)
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -132,7 +150,7 @@ func newApp(s settings) (_ *app, err error) {
 	sessions := auth.NewSessions(a.store, s.SessionRecheck)
 	a.accounts = account.New(account.Config{
 		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log,
-		Mail: texts, RequireVerifiedEmail: s.RequireVerifiedEmail,
+		Mail: texts, Counted: counted, RequireVerifiedEmail: s.RequireVerifiedEmail,
 		PasswordMinLength: s.PasswordMinLength,
 		RefreshTokenTTL:   s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
 	})
@@ -183,6 +201,9 @@ const (
 	inboxSize = 200 // mails
 )
 
+// sendsMail: in production only a mail server can be meant.
+func (a *app) sendsMail() bool { return a.SMTPURL != "" || !a.Production }
+
 // newMailer returns the texts of mails, or nil where none is sent.
 func (a *app) newMailer() (*mail.Templates, error) {
 	texts, err := mail.LoadTemplates(a.MailTemplates)
@@ -194,22 +215,30 @@ func (a *app) newMailer() (*mail.Templates, error) {
 		return nil, fmt.Errorf("MAIL_FROM: %w", err)
 	}
 	a.name = cmp.Or(from.Name, "Fieldgate")
+	if !a.sendsMail() {
+		return nil, nil
+	}
 	var transport mail.Transport
 	switch {
 	case a.SMTPURL != "":
 		if transport, err = mail.NewSMTP(mail.SMTPConfig{URL: a.SMTPURL, From: a.MailFrom, RootCAs: a.smtpRoots}); err != nil {
 			return nil, fmt.Errorf("SMTP_URL: %w", err)
 		}
-	case a.Production:
-		return nil, nil
 	default:
 		a.inbox = mail.NewInbox(a.log, inboxSize, a.now)
 		transport = a.inbox
 	}
-	a.mailer = account.NewMailer(account.MailerConfig{
+	c := account.MailerConfig{
 		Store: a.store, Templates: texts, Transport: transport, Log: a.log,
 		AppURL: a.AppURL, Service: a.name, LimitsOff: a.LimitsOff, Lease: a.mailLease,
-	})
+	}
+	if a.metrics != nil {
+		c.Counted = a.metrics.Mail
+	}
+	if a.traces != nil {
+		c.Tracer = a.traces.Tracer()
+	}
+	a.mailer = account.NewMailer(c)
 	return texts, nil
 }
 
@@ -220,11 +249,16 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
 	}
+	c := graph.Config{
+		Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
+		Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
+		Traced: a.traces != nil,
+	}
+	if a.metrics != nil {
+		c.Meter = a.metrics
+	}
 	api := web.Chain(
-		graph.NewHandler(graph.Config{
-			Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
-			Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
-		}),
+		graph.NewHandler(c),
 		crossOrigin,
 		web.MaxBytes(guard.DefaultMaxBytes),
 		auth.Middleware(tokens, sessions, auth.RefreshCookie{Secure: a.CookieSecure(), SameSite: a.CookieSameSite}),
@@ -244,8 +278,15 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 		}
 		a.page.Register(mux)
 	}
-	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure()), web.NoStore), nil
+	h := web.Chain(mux, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
+		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
+	if a.metrics != nil {
+		h = web.Watch(a.metrics.Request)(h)
+	}
+	if a.traces != nil {
+		h = web.Watch(a.traced(mux))(h)
+	}
+	return web.RequestID(h), nil
 }
 
 // onward is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
@@ -293,6 +334,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	}), a.log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
+	defer a.serveMetrics(a.metricsListener)()
 	if err := a.prepare(ctx, l); err != nil {
 		if ctx.Err() != nil {
 			err = nil // told to stop, and nobody was served
@@ -318,6 +360,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	case <-mailed:
 	case <-drain.Done(): // the mail that is being sent will be sent again
 	}
+	a.flushTraces(drain)
 	if err != nil {
 		return fmt.Errorf("some requests were cut off: %w", errors.Join(err, server.Close()))
 	}
@@ -380,5 +423,6 @@ func (a *app) Close() error {
 	if a.queue != nil {
 		a.queue.Close()
 	}
+	a.flushTraces(context.Background())
 	return a.store.Close()
 }

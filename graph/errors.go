@@ -98,7 +98,7 @@ func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // presenter shapes every error that leaves the server. What the table does not know is logged here, once, with
 // the request's id, and masked. In development denials are explained.
-func presenter(log *slog.Logger, explained bool) graphql.ErrorPresenterFunc {
+func presenter(c Config) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
 		if request := (*gqlerror.Error)(nil); errors.As(err, &request) {
@@ -112,14 +112,14 @@ func presenter(log *slog.Logger, explained bool) graphql.ErrorPresenterFunc {
 		var known bool
 		shown.Extensions, shown.Message, known = extensions(err)
 		if known {
-			logKnown(ctx, log, err)
-			if explained {
+			c.tellKnown(ctx, err)
+			if c.Explain {
 				maps.Copy(shown.Extensions, explain(err))
 			}
 			return shown
 		}
 		id := web.RequestIDFrom(ctx)
-		log.LogAttrs(ctx, unknownLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stack(err))
+		c.Log.LogAttrs(ctx, unknownLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stack(err))
 		shown.Message = "internal error"
 		shown.Extensions = map[string]any{"code": codeInternal, "requestId": id}
 		return shown
@@ -153,31 +153,37 @@ func badArgument(path ast.Path, name string) *gqlerror.Error {
 	return e
 }
 
-// logKnown: a database that does not answer is the operator's business too, and so is who asks for what they may
+// tellKnown: a database that does not answer is the operator's business too, and so is who asks for what they may
 // not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
 // every client does every day.
-func logKnown(ctx context.Context, log *slog.Logger, err error) {
+func (c Config) tellKnown(ctx context.Context, err error) {
 	var (
 		unauthenticated *auth.Unauthenticated
 		forbidden       *Forbidden
 	)
 	switch {
 	case errors.Is(err, models.ErrUnavailable):
-		log.ErrorContext(ctx, "database unavailable", "error", err)
+		c.Log.ErrorContext(ctx, "database unavailable", "error", err)
 	case errors.As(err, &forbidden):
-		denied(ctx, log, slog.LevelInfo, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
+		c.denied(ctx, slog.LevelInfo, reasonForbidden, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
 	case errors.As(err, &unauthenticated):
-		denied(ctx, log, slog.LevelDebug, slog.String("reason", string(unauthenticated.Reason)))
+		c.denied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))
 	}
 }
 
 // denied names the field as the schema does; the path would be what the client calls it.
-func denied(ctx context.Context, log *slog.Logger, level slog.Level, why ...slog.Attr) {
+func (c Config) denied(ctx context.Context, level slog.Level, reason string, why ...slog.Attr) {
 	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Field != nil {
-		why = append(why, slog.String("field", field.Object+"."+field.Field.Name))
+		name := coordinate(field)
+		why = append(why, slog.String("field", name))
+		if c.Meter != nil {
+			c.Meter.Denied(name, reason)
+		}
 	}
-	log.LogAttrs(ctx, level, account.EventDenied, append(why, slog.String("ip", auth.ViewerFrom(ctx).Client().IP))...)
+	c.Log.LogAttrs(ctx, level, account.EventDenied, append(why, slog.String("ip", auth.ViewerFrom(ctx).Client().IP))...)
 }
+
+func coordinate(field *graphql.FieldContext) string { return field.Object + "." + field.Field.Name }
 
 // unknownLevel: that a client hung up is no fault of anybody's.
 func unknownLevel(err error) slog.Level {

@@ -19,12 +19,14 @@ import (
 // Schema is the schema that the server was generated from, with all its directives.
 func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
 
-// Config is what a handler is made of. Every field is needed.
+// Config is what a handler is made of. Every field but Meter and Traced is needed.
 type Config struct {
 	Accounts      *account.Service
 	Policy        *policy.Policy
 	Store         *models.Store // counts what is limited
 	Reports       *Reports      // counts what would be denied
+	Meter         Meter         // nil: nobody counts
+	Traced        bool          // the spans of requests are to be told what was asked for
 	Log           *slog.Logger
 	Introspection bool
 	LimitsOff     bool // nothing is limited
@@ -43,7 +45,7 @@ func NewHandler(c Config) http.Handler {
 func Directives(c Config) generated.DirectiveRoot {
 	gate := &gate{
 		policy: c.Policy, reports: c.Reports,
-		limits: &limits{policy: c.Policy, store: c.Store, log: c.Log, off: c.LimitsOff},
+		limits: &limits{policy: c.Policy, store: c.Store, log: c.Log, meter: c.Meter, off: c.LimitsOff},
 	}
 	return generated.DirectiveRoot{Auth: gate.auth, Public: gate.public}
 }
@@ -53,12 +55,16 @@ func Directives(c Config) generated.DirectiveRoot {
 func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 	srv := handler.New(schema)
 	documents := guard.NewDocumentCache()
-	srv.AddTransport(guard.POST{})
+	if c.Meter != nil || c.Traced {
+		srv.AddTransport(watched{guard.POST{}, c.Meter})
+	} else {
+		srv.AddTransport(guard.POST{})
+	}
 	srv.Use(&guard.Documents{Cache: documents})
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
 	srv.SetQueryCache(documents)
 	srv.AroundOperations(c.Reports.remember)
-	srv.SetErrorPresenter(presenter(c.Log, c.Explain))
+	srv.SetErrorPresenter(presenter(c))
 	srv.SetRecoverFunc(recoverPanic)
 	srv.SetValidationRulesFn(guard.ValidationRules(c.Introspection))
 	srv.SetDisableSuggestion(!c.Introspection)

@@ -24,6 +24,7 @@ type limits struct {
 	policy *policy.Policy
 	store  *models.Store
 	log    *slog.Logger
+	meter  Meter // nil: nobody counts
 	off    bool
 }
 
@@ -40,7 +41,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	}
 	taken, err := l.store.Take(ctx, slots)
 	if err != nil {
-		l.logReached(ctx, field, err)
+		l.tellReached(ctx, field, err)
 		return nil, err
 	}
 	result, err := next(ctx)
@@ -51,7 +52,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 // slots are what one execution uses, a slot of each limit.
 func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit) ([]models.Slot, error) {
 	ip := auth.ViewerFrom(ctx).Client().IP
-	name := field.Object + "." + field.Field.Name
+	name := coordinate(field)
 	slots := make([]models.Slot, len(rules))
 	for i, rule := range rules {
 		slot := models.Slot{Name: rule.By, Rate: limit.Rate{Count: rule.Count, Window: rule.Window}}
@@ -135,10 +136,16 @@ func untried(err error) bool {
 	return errors.As(err, &input) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
 }
 
-// logReached never says whose account it was: what is typed into that field may be a password.
-func (l *limits) logReached(ctx context.Context, field *graphql.FieldContext, err error) {
-	if full := (*models.LimitReached)(nil); errors.As(err, &full) {
-		l.log.WarnContext(ctx, "rate limited", "field", field.Object+"."+field.Field.Name, "by", full.Name,
-			"ip", auth.ViewerFrom(ctx).Client().IP, "retry_after", seconds(full.Wait))
+// tellReached never says whose account it was: what is typed into that field may be a password.
+func (l *limits) tellReached(ctx context.Context, field *graphql.FieldContext, err error) {
+	full := (*models.LimitReached)(nil)
+	if !errors.As(err, &full) {
+		return
+	}
+	name := coordinate(field)
+	l.log.WarnContext(ctx, "rate limited", "field", name, "by", full.Name,
+		"ip", auth.ViewerFrom(ctx).Client().IP, "retry_after", seconds(full.Wait))
+	if l.meter != nil {
+		l.meter.Limited(name, full.Name)
 	}
 }

@@ -67,6 +67,19 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, n int) (list []*Mai
 	return list, s.translate(ctx, err)
 }
 
+// MailBacklog returns how many mails wait to be sent, and since when the oldest of them does; the zero time if there is
+// none.
+func (s *Store) MailBacklog(ctx context.Context) (waiting int64, oldest time.Time, err error) {
+	if err := s.conn(ctx).Model(&Mail{}).Count(&waiting).Error; err != nil || waiting == 0 {
+		return 0, time.Time{}, s.translate(ctx, err)
+	}
+	var first []*Mail // ids sort by time, and the primary key is at hand
+	if err := s.conn(ctx).Select("created_at").Order("id").Limit(1).Find(&first).Error; err != nil || len(first) == 0 {
+		return waiting, time.Time{}, s.translate(ctx, err)
+	}
+	return waiting, first[0].CreatedAt, nil
+}
+
 // ClaimMail notes that the caller tries to send a mail as it was read, and until when nobody else may. Of any number
 // of calls at once one does it; the others return ErrNotFound. It changes m too.
 func (s *Store) ClaimMail(ctx context.Context, m *Mail, claim string, until time.Time) error {

@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"fieldgate/internal/trace"
 )
 
-// statementLog is GORM's logger: it counts statements and shows them at level debug. It never shows a
+// statementLog is GORM's logger: it counts statements, shows them at level debug and traces them. It never shows a
 // value, because values are e-mail addresses, hashes and tokens.
 type statementLog struct {
 	log     *slog.Logger
 	queries *atomic.Uint64
+	system  string // the database's name, for traces
 }
 
 var (
@@ -31,12 +35,37 @@ func (l *statementLog) ParamsFilter(_ context.Context, sql string, _ ...any) (st
 // Trace is called once a statement. Errors are not logged here: whoever handles them decides.
 func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
 	l.queries.Add(1)
-	if !l.log.Enabled(ctx, slog.LevelDebug) {
+	logged, traced := l.log.Enabled(ctx, slog.LevelDebug), trace.From(ctx).Recording()
+	if !logged && !traced {
 		return
 	}
 	sql, rows := statement()
-	l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", time.Since(begin),
-		"failed", err != nil && !errors.Is(err, gorm.ErrRecordNotFound))
+	failed := err != nil && !errors.Is(err, gorm.ErrRecordNotFound)
+	if traced {
+		name := summary(sql)
+		trace.Call(ctx, begin, name, failed, trace.String("db.system.name", l.system), trace.String("db.query.summary", name), trace.String("db.query.text", sql))
+	}
+	if logged {
+		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", time.Since(begin), "failed", failed)
+	}
+}
+
+// summary is what a statement does to which table: "SELECT users".
+func summary(sql string) string {
+	words := strings.Fields(sql)
+	for i, word := range words {
+		switch word {
+		case "FROM", "INTO", "UPDATE":
+			if i+1 < len(words) {
+				table, _, _ := strings.Cut(strings.Trim(words[i+1], "`"), "`")
+				return words[0] + " " + table
+			}
+		}
+	}
+	if len(words) == 0 {
+		return "statement"
+	}
+	return words[0]
 }
 
 // LogMode keeps the level that the program's own logger has.

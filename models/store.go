@@ -25,6 +25,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"fieldgate/internal/trace"
 )
 
 // What a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
@@ -61,6 +63,7 @@ type Store struct {
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
+	span          trace.Span // the transaction's
 }
 
 // dialect is what differs between the databases.
@@ -124,7 +127,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
 	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, migrations: steps, folders: o.Migrations, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
-		Logger:                 &statementLog{log: o.Log, queries: s.queries},
+		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
 		SkipDefaultTransaction: true, // who writes asks for Transaction
 		DisableAutomaticPing:   true,
@@ -172,6 +175,9 @@ func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Millisecond
 // Queries counts the statements asked of the database since Open, those inside transactions included.
 func (s *Store) Queries() uint64 { return s.queries.Load() }
 
+// Pool returns what the connections to the database do.
+func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
+
 // How often a transaction is tried, and the longest first wait; each further wait may be twice as long.
 const (
 	transactionTries = 6
@@ -207,9 +213,11 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 
 // tryTransaction also says whether the error, if there is one, is that of the COMMIT.
 func (s *Store) tryTransaction(ctx context.Context, f func(tx *Store) error) (committing bool, err error) {
+	ctx, span := trace.Start(ctx, "transaction")
+	defer func() { span.End(err != nil && (s.dialect.retryable(err) || s.dialect.unavailable(err))) }()
 	err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 		tx := *s
-		tx.db, tx.inTransaction = db, true
+		tx.db, tx.inTransaction, tx.span = db, true, span
 		err := f(&tx)
 		committing = err == nil
 		return err
@@ -233,7 +241,7 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // conn is the database for one call. Each caller passes through here, so that no query runs without the
 // request's context.
-func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(s.span.Within(ctx)) }
 
 // insert adds a row, or several, as they are; what they point to is there already.
 func (s *Store) insert(ctx context.Context, rows any) error {

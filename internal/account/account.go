@@ -31,7 +31,7 @@ var (
 	ErrEmailNotVerified = errors.New("open the link in the mail that was sent to this address")
 )
 
-// Config is what a Service is made of. Every field is needed but Mail.
+// Config is what a Service is made of. Every field is needed but Mail and Counted.
 type Config struct {
 	Store     *models.Store
 	Sessions  *auth.Sessions
@@ -40,6 +40,8 @@ type Config struct {
 	Policy    *policy.Policy
 	Log       *slog.Logger
 	Mail      *mail.Templates // nil: no mail is sent
+
+	Counted func(event string) // is told of each of Events, once it is written down; nil: nobody is
 
 	RequireVerifiedEmail bool // nobody signs in before they have shown that mail reaches them
 

@@ -127,4 +127,7 @@ func (s *Service) tell(ctx context.Context, e *event) {
 	add("by", viewer.UserID())
 	add("ip", viewer.Client().IP)
 	s.Log.LogAttrs(ctx, e.level, e.name, attrs...)
+	if s.Counted != nil {
+		s.Counted(e.name)
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"fieldgate/internal/limit"
 	"fieldgate/internal/mail"
+	"fieldgate/internal/trace"
 	"fieldgate/models"
 )
 
@@ -41,7 +42,7 @@ const (
 // mailRate is how many mails for one purpose a person gets that others can cause.
 var mailRate = limit.Rate{Count: 10, Window: time.Hour}
 
-// MailerConfig is what a Mailer is made of. Every field but Lease is needed.
+// MailerConfig is what a Mailer is made of. Every field but Lease, Counted and Tracer is needed.
 type MailerConfig struct {
 	Store     *models.Store
 	Templates *mail.Templates
@@ -53,6 +54,9 @@ type MailerConfig struct {
 
 	// Lease is how long nobody else tries to send a mail after whoever tries was last seen alive; 0 is 30 seconds.
 	Lease time.Duration
+
+	Counted func(outcome string) // is told what became of a mail, one of MailOutcomes; nil: nobody is
+	Tracer  *trace.Tracer        // makes a trace of each try to send a mail; nil: there are none
 }
 
 // Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
@@ -158,12 +162,14 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 	}
 	if r.Store.Now().After(row.CreatedAt.Add(mailLife)) {
 		r.tell(ctx, slog.LevelWarn, "mail given up", row, slog.Int64("attempts", row.Attempts-1))
+		r.count(MailGivenUp)
 		return r.Store.FinishMail(ctx, row)
 	}
 	letter, err := r.decide(ctx, row)
 	if err == nil && letter != nil && r.conn == nil {
 		if r.conn, err = r.Transport.Connect(stop); err != nil {
 			r.conn = nil
+			r.count(MailUnreachable)
 			return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
 		}
 	}
@@ -178,6 +184,7 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 		return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
 	case err != nil:
 		r.tell(ctx, slog.LevelError, "mail cannot be written", row, withoutAddress(err, row))
+		r.count(MailUnwritten)
 		return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 	}
 	return r.judge(ctx, row, r.send(ctx, row, message))
@@ -186,10 +193,14 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 // guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
 // end the process, with everybody's requests.
 func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
+	stop, span := r.Tracer.Start(stop, "mail")
+	span.Set(trace.String("fieldgate.mail.kind", row.Kind))
+	defer func() { span.End(err != nil) }()
 	defer func() {
 		if v := recover(); v != nil {
 			r.hangUp()
 			r.tell(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			r.count(MailUnwritten)
 		}
 	}()
 	return r.try(stop, row)
@@ -206,7 +217,10 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	})
 	defer keeping.Wait()
 	defer cancel()
-	return r.conn.Send(ctx, message)
+	_, span := trace.Start(ctx, "mail send")
+	err := r.conn.Send(ctx, message)
+	span.End(err != nil)
+	return err
 }
 
 func (r *mailRound) until() time.Time { return r.Store.Now().Add(r.Lease) }
@@ -216,6 +230,7 @@ func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) erro
 	if err == nil {
 		r.sent++
 		r.tell(ctx, slog.LevelInfo, "mail sent", row)
+		r.count(MailSent)
 		return r.finish(ctx, row)
 	}
 	refused := (*mail.Refused)(nil)
@@ -223,9 +238,11 @@ func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) erro
 		r.hangUp()
 	} else if refused.Permanent {
 		r.tell(ctx, slog.LevelWarn, "mail refused", row, withoutAddress(err, row))
+		r.count(MailRefused)
 		return r.Store.FinishMail(ctx, row)
 	}
 	r.tell(ctx, slog.LevelInfo, "mail waits", row, withoutAddress(err, row), slog.Int64("attempts", row.Attempts))
+	r.count(MailWaits)
 	return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 }
 
@@ -252,6 +269,12 @@ func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row
 		attrs = append(attrs, slog.String("user_id", *row.UserID))
 	}
 	m.Log.LogAttrs(ctx, level, message, attrs...)
+}
+
+func (m *Mailer) count(outcome string) {
+	if m.Counted != nil {
+		m.Counted(outcome)
+	}
 }
 
 // withoutAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
@@ -387,6 +410,7 @@ func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, e
 	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", purpose, row.EmailKey), Rate: mailRate}})
 	if reached := (*models.LimitReached)(nil); errors.As(err, &reached) {
 		m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
+		m.count(MailDropped)
 		return true, nil
 	}
 	return false, err

@@ -7,7 +7,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"fieldgate/internal/trace"
 )
 
 // What waits at most, per slot and in time. At bcrypt's cost 12 a core hashes about four passwords a second
@@ -28,9 +31,16 @@ type Queue struct {
 	// Unbuffered: what waits is the callers of Do. Go serves them in their order, and one that gives up
 	// leaves nothing behind.
 	work    chan func()
+	slots   int           // how many threads there are
 	room    int           // how many may wait
 	longest time.Duration // that each may wait
 	threads sync.WaitGroup
+
+	// Waited, if it is set before the first Do, is told how long each waited whose turn came.
+	Waited func(time.Duration)
+
+	busy    atomic.Int64
+	refused atomic.Uint64
 
 	mu      sync.Mutex
 	waiting int
@@ -49,7 +59,7 @@ func NewQueue() *Queue {
 }
 
 func newQueue(slots, room int, longest time.Duration) *Queue {
-	q := &Queue{work: make(chan func()), room: room, longest: longest}
+	q := &Queue{work: make(chan func()), slots: slots, room: room, longest: longest}
 	for range slots {
 		q.threads.Go(q.run)
 	}
@@ -61,6 +71,7 @@ func (q *Queue) run() {
 	runtime.LockOSThread()
 	lowerPriority()
 	for do := range q.work {
+		q.busy.Add(1)
 		do()
 	}
 }
@@ -73,12 +84,15 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 	done := make(chan struct{})
 	do := func() {
 		defer close(done)
+		defer q.busy.Add(-1)
 		defer func() {
 			if v := recover(); v != nil {
 				panicked = fmt.Sprintf("%v\n\nin the queue:\n%s", v, debug.Stack())
 			}
 		}()
 		if err = ctx.Err(); err == nil { // it may have ended in the moment of the turn
+			_, span := trace.Start(ctx, "password hash")
+			defer span.End(false)
 			err = f()
 		}
 	}
@@ -93,18 +107,24 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 }
 
 // handOver waits until a thread has taken do. After an error no thread will.
-func (q *Queue) handOver(ctx context.Context, do func()) error {
+func (q *Queue) handOver(ctx context.Context, do func()) (err error) {
 	if !q.enter() {
-		return overloaded()
+		return q.overloaded()
 	}
 	defer q.leave()
+	_, span := trace.Start(ctx, "password wait")
+	defer func() { span.End(err != nil) }()
+	start := time.Now()
 	select {
 	case q.work <- do:
+		if q.Waited != nil {
+			q.Waited(time.Since(start))
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(q.longest):
-		return overloaded()
+		return q.overloaded()
 	}
 }
 
@@ -127,7 +147,8 @@ func (q *Queue) leave() {
 }
 
 // overloaded spreads the clients' next tries, so that they do not come back together.
-func overloaded() error {
+func (q *Queue) overloaded() error {
+	q.refused.Add(1)
 	return &Overloaded{time.Second + rand.N(4*time.Second)}
 }
 

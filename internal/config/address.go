@@ -27,6 +27,20 @@ func parseAddr(c *Config, value string) *refusal {
 	return nil
 }
 
+// parseMetricsAddr comes after parseAddr, on which it depends.
+func parseMetricsAddr(c *Config, value string) *refusal {
+	host, portText, err := net.SplitHostPort(value)
+	port, ok := portNumber(portText)
+	if err != nil || !ok || host != "" && !validHost(host) {
+		return &refusal{"HOST:PORT or :PORT", "write 127.0.0.1:9090 for this machine only; port 0 lets the system pick"}
+	}
+	if _, api, _ := net.SplitHostPort(c.Addr); port != 0 && api == portText {
+		return &refusal{"another port than the API's", "metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090"}
+	}
+	c.MetricsAddr = hostPort(host, port)
+	return nil
+}
+
 func defaultAddr(c *Config) string {
 	if c.Addr != "" {
 		return c.Addr // from PORT

@@ -47,3 +47,23 @@ var addrSamples = samples{
 func badAddr(value string) string {
 	return "ADDR: " + value + " is not usable: expected HOST:PORT or :PORT. Hint: write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"
 }
+
+var metricsAddrSamples = samples{
+	of: func(c *Config) any { return c.MetricsAddr },
+	rows: []sample{
+		{name: "a port on this machine", value: "127.0.0.1:9090", want: "127.0.0.1:9090"},
+		{name: "a port on every address", value: ":9090", want: ":9090"},
+		{name: "any free port", value: "127.0.0.1:0", want: "127.0.0.1:0"},
+		{name: "any free port beside any free port", value: "127.0.0.1:0", with: env{"PORT": "0"}, want: "127.0.0.1:0"},
+		{name: "a port alone", value: "9090", err: badMetricsAddr(`"9090"`)},
+		{name: "a URL", value: "http://localhost:9090", err: badMetricsAddr(`"http://localhost:9090"`)},
+		{
+			name: "the API's port", value: "127.0.0.1:8080",
+			err: `METRICS_ADDR: "127.0.0.1:8080" is not usable: expected another port than the API's. Hint: metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090`,
+		},
+	},
+}
+
+func badMetricsAddr(value string) string {
+	return "METRICS_ADDR: " + value + " is not usable: expected HOST:PORT or :PORT. Hint: write 127.0.0.1:9090 for this machine only; port 0 lets the system pick"
+}

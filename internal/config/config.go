@@ -67,6 +67,10 @@ type Config struct {
 	Introspection bool
 	Playground    bool
 
+	MetricsAddr string // where metrics are to be had: HOST:PORT or :PORT; empty: nowhere
+
+	Tracing Tracing // where traces go
+
 	LogFormat string // text or json
 	LogLevel  slog.Level
 }

@@ -63,6 +63,7 @@ func TestDefaults(t *testing.T) {
 		AutoMigrate:       true,
 		Introspection:     true,
 		Playground:        true,
+		Tracing:           Tracing{Service: "fieldgate", Sampler: "parentbased_always_on", Ratio: 1},
 		LogFormat:         "text",
 		LogLevel:          slog.LevelInfo,
 	}

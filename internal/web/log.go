@@ -46,10 +46,13 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 	}
 }
 
+// Probe reports whether a path is asked for by probes only.
+func Probe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
 // requestLevel keeps the probes, which come every few seconds for ever, out of
 // the usual log.
 func requestLevel(path string) slog.Level {
-	if path == "/healthz" || path == "/readyz" {
+	if Probe(path) {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

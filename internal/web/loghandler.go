@@ -7,16 +7,17 @@ import (
 )
 
 // LogHandler adds request_id to every record that is logged with the context of
-// a request, so that no caller has to think of it. It stands at the top level
-// of the record, also below a WithGroup: a search for an id has to find every
-// line.
-func LogHandler(next slog.Handler) slog.Handler {
-	return &logHandler{root: next, next: next}
+// a request, and what more finds in a context, so that no caller has to think of
+// it. It stands at the top level of the record, also below a WithGroup: a search
+// for an id has to find every line.
+func LogHandler(next slog.Handler, more ...func(context.Context) []slog.Attr) slog.Handler {
+	return &logHandler{root: next, next: next, more: more}
 }
 
 type logHandler struct {
 	root slog.Handler // before the first group, where request_id belongs
 	next slog.Handler // with everything that was added
+	more []func(context.Context) []slog.Attr
 	// redo adds to root what next has more than root: groups and what is in
 	// them. It is empty for a logger without groups, which nearly all are.
 	redo []func(slog.Handler) slog.Handler
@@ -27,23 +28,33 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
-	id := RequestIDFrom(ctx)
-	if id == "" {
+	attrs := h.names(ctx)
+	if len(attrs) == 0 {
 		return h.next.Handle(ctx, record)
 	}
-	attr := slog.String("request_id", id)
 	if len(h.redo) == 0 {
 		record = record.Clone()
-		record.AddAttrs(attr)
+		record.AddAttrs(attrs...)
 		return h.next.Handle(ctx, record)
 	}
 	// An attribute of the record would land inside the group. So the handler
 	// is built again, this once, with the id before the group.
-	next := h.root.WithAttrs([]slog.Attr{attr})
+	next := h.root.WithAttrs(attrs)
 	for _, again := range h.redo {
 		next = again(next)
 	}
 	return next.Handle(ctx, record)
+}
+
+// names are what a context says of where a record belongs.
+func (h *logHandler) names(ctx context.Context) (attrs []slog.Attr) {
+	if id := RequestIDFrom(ctx); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
+	for _, find := range h.more {
+		attrs = append(attrs, find(ctx)...)
+	}
+	return attrs
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -51,7 +62,7 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		return h
 	}
 	if len(h.redo) == 0 {
-		return LogHandler(h.next.WithAttrs(attrs))
+		return LogHandler(h.next.WithAttrs(attrs), h.more...)
 	}
 	return h.with(func(next slog.Handler) slog.Handler { return next.WithAttrs(attrs) })
 }
@@ -67,6 +78,7 @@ func (h *logHandler) with(add func(slog.Handler) slog.Handler) slog.Handler {
 	return &logHandler{
 		root: h.root,
 		next: add(h.next),
+		more: h.more,
 		redo: append(slices.Clip(h.redo), add), // siblings must not share a backing array
 	}
 }

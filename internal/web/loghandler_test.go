@@ -107,3 +107,25 @@ func TestLogHandlerDoesNotChangeTheRecord(t *testing.T) {
 		t.Errorf("%d attributes, want %d", record.NumAttrs(), copied.NumAttrs())
 	}
 }
+
+// What else finds something in a context stands beside the request's id, also below a group.
+func TestLogHandlerAsksOthersToo(t *testing.T) {
+	ctx, id := requestContext()
+	more := func(context.Context) []slog.Attr { return []slog.Attr{slog.String("trace_id", "t")} }
+	for _, ctx := range []context.Context{ctx, context.Background()} {
+		for _, with := range []func(*slog.Logger) *slog.Logger{
+			func(l *slog.Logger) *slog.Logger { return l },
+			func(l *slog.Logger) *slog.Logger { return l.With("a", 1).WithGroup("g").With("b", 2) },
+		} {
+			var out bytes.Buffer
+			with(slog.New(web.LogHandler(slog.NewJSONHandler(&out, nil), more))).InfoContext(ctx, "m", "k", "v")
+			var record map[string]any
+			if err := json.Unmarshal(out.Bytes(), &record); err != nil {
+				t.Fatal(err)
+			}
+			if named := record["request_id"] == id; record["trace_id"] != "t" || named != (web.RequestIDFrom(ctx) != "") {
+				t.Errorf("the line is %s", out.String())
+			}
+		}
+	}
+}

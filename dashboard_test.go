@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"fieldgate/internal/dbtest"
+)
+
+// promQL is an expression of the dashboard or of an alert.
+type promQL struct{ of, expr string }
+
+// dashboardQuestions are those of deploy/grafana/fieldgate.json, with what Grafana puts into them.
+func dashboardQuestions(t *testing.T) (list []promQL) {
+	t.Helper()
+	content, err := os.ReadFile("deploy/grafana/fieldgate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Title         string
+		SchemaVersion int
+		Panels        []struct {
+			ID      int
+			Title   string
+			Type    string
+			GridPos struct{ X, W int }
+			Targets []struct{ RefID, Expr string }
+		}
+	}
+	if err := json.Unmarshal(content, &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Title == "" || d.SchemaVersion < 41 {
+		t.Errorf("%q, of version %d", d.Title, d.SchemaVersion)
+	}
+	ids := map[int]bool{}
+	for _, p := range d.Panels {
+		if ids[p.ID] || p.Title == "" || p.GridPos.X+p.GridPos.W > 24 || (p.Type == "row") != (len(p.Targets) == 0) {
+			t.Errorf("panel %d %q is not alone with its id, has no title, no place or nothing to show", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, target := range p.Targets {
+			list = append(list, promQL{p.Title, strings.ReplaceAll(target.Expr, "$__rate_interval", "1m")})
+		}
+	}
+	return list
+}
+
+// alertQuestions are those of deploy/prometheus-alerts.yml.
+func alertQuestions(t *testing.T) (list []promQL) {
+	t.Helper()
+	content, err := os.ReadFile("deploy/prometheus-alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.UnmarshalWithOptions(content, &file, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range file.Groups {
+		for _, rule := range group.Rules {
+			if rule.Alert == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+				t.Errorf("%v is incomplete", rule)
+			}
+			list = append(list, promQL{rule.Alert, rule.Expr})
+		}
+	}
+	return list
+}
+
+var (
+	quotedText    = regexp.MustCompile(`"[^"]*"`)
+	anyMetric     = regexp.MustCompile(`\b(?:fieldgate|go|process)_\w+`)
+	labelMatching = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
+)
+
+// What the dashboard and the alerts ask for is there, down to the values of labels, and the dashboard shows all there is.
+func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t), metered...)
+	b.newPerson("USER")
+	series := b.scrapeAll()
+	onDashboard := ""
+	check := func(where string, list []promQL) {
+		if len(list) == 0 {
+			t.Errorf("%s asks for nothing", where)
+		}
+		for _, q := range list {
+			for _, name := range anyMetric.FindAllString(quotedText.ReplaceAllString(q.expr, ""), -1) {
+				if !slices.ContainsFunc(series, func(s string) bool { return s == name || strings.HasPrefix(s, name+"{") }) {
+					t.Errorf("%s: %s: there is no %s", where, q.of, name)
+				}
+			}
+			for _, match := range labelMatching.FindAllStringSubmatch(q.expr, -1) {
+				label, values := match[1], match[2]
+				if strings.HasPrefix(values, "$") { // job and instance, which Prometheus adds
+					continue
+				}
+				for value := range strings.SplitSeq(values, "|") {
+					if !slices.ContainsFunc(series, func(s string) bool { return strings.Contains(s, label+`="`+value+`"`) }) {
+						t.Errorf("%s: %s: nothing has %s=%q", where, q.of, label, value)
+					}
+				}
+			}
+			if strings.Count(q.expr, "(") != strings.Count(q.expr, ")") || strings.Count(q.expr, "{") != strings.Count(q.expr, "}") {
+				t.Errorf("%s: %s: brackets do not match in %s", where, q.of, q.expr)
+			}
+		}
+	}
+	dashboard := dashboardQuestions(t)
+	check("the dashboard", dashboard)
+	check("the alerts", alertQuestions(t))
+	for _, q := range dashboard {
+		onDashboard += q.expr + "\n"
+	}
+	for _, name := range b.metrics.Names() {
+		if !regexp.MustCompile(name + `(_bucket|_sum|_count)?\b`).MatchString(onDashboard) {
+			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+}

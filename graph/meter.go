@@ -1,0 +1,49 @@
+package graph
+
+import (
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/errcode"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/policy"
+)
+
+// Meter is told what happens, to count it. What it is told is from closed lists: types of operations, Codes, DenialReasons,
+// and the schema's fields and limits.
+type Meter interface {
+	// Operation is told of each request: its type, query, mutation or none if it was refused before it had one; the code of
+	// its first error, "" if there is none; and how long it took.
+	Operation(kind, code string, took time.Duration)
+	// Denied is told of each execution of a field ("Type.field") that was denied, and why.
+	Denied(field, reason string)
+	// Limited is told of each execution of a field that a limit has refused, and what the limit counts by.
+	Limited(field, by string)
+}
+
+// Codes are all codes that an error can have.
+func Codes() []string {
+	return []string{
+		codeUnauthenticated, codeForbidden, codeBadUserInput, codeInvalidCredentials, codeEmailTaken, codeInvalidToken,
+		codeEmailNotVerified, codeOverloaded, codeUnavailable, codeNotFound, codeConflict, codeRateLimited, codeTooComplex,
+		codeInternal, errcode.ParseFailed, errcode.ValidationFailed,
+	}
+}
+
+// reasonForbidden is why a field is denied to somebody who is signed in.
+const reasonForbidden = "forbidden"
+
+// DenialReasons are all reasons for which a field is denied.
+func DenialReasons() []string {
+	return []string{reasonForbidden, string(auth.Missing), string(auth.Expired), string(auth.Invalid), string(auth.Revoked)}
+}
+
+// Deniable are the fields of a policy that can be denied, by their coordinates.
+func Deniable(p *policy.Policy) (fields []string) {
+	for _, rule := range p.Rules() {
+		if !rule.Public || rule.Reports() { // behind one that reports, a resolver may miss the person
+			fields = append(fields, rule.Coordinate())
+		}
+	}
+	return fields
+}

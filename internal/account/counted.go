@@ -1,0 +1,42 @@
+package account
+
+// Events are all that Service tells Config.Counted of, by the names that they have in the log.
+func Events() []string {
+	return []string{
+		EventRegistered, EventSignIn, EventSignInFailed, EventSignedOut, EventSessionsEnded, EventTokenReused,
+		EventPasswordChanged, EventPasswordChangeFailed, EventPasswordResetSent, EventPasswordReset, EventEmailVerified,
+		EventEmailChangeRequested, EventEmailChangeFailed, EventEmailChanged, EventEmailRestored, EventDeletionFailed,
+		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled,
+	}
+}
+
+// What becomes of a mail each time that it is looked at.
+const (
+	MailSent        = "sent"
+	MailWaits       = "waits"       // the mail server did not take it yet
+	MailUnreachable = "unreachable" // there was no mail server to offer it to
+	MailUnwritten   = "unwritten"   // a template failed; it waits
+	MailRefused     = "refused"     // for good
+	MailGivenUp     = "given up"    // it was tried for as long as mails are
+	MailDropped     = "dropped"     // the address has had too many
+)
+
+// MailOutcomes are all that a Mailer tells MailerConfig.Counted of.
+func MailOutcomes() []string {
+	return []string{MailSent, MailWaits, MailUnreachable, MailUnwritten, MailRefused, MailGivenUp, MailDropped}
+}
+
+// QueueState is what a Queue does at one moment, and what it has refused since its start.
+type QueueState struct {
+	Waiting, Room int // callers, and how many may wait at most
+	Busy, Threads int
+	Refused       uint64 // callers who got *Overloaded
+}
+
+// State returns what the queue does now.
+func (q *Queue) State() QueueState {
+	q.mu.Lock()
+	waiting := q.waiting
+	q.mu.Unlock()
+	return QueueState{Waiting: waiting, Room: q.room, Busy: int(q.busy.Load()), Threads: q.slots, Refused: q.refused.Load()}
+}

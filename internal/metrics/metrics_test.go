@@ -1,0 +1,148 @@
+package metrics_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/internal/metrics"
+)
+
+func sources() metrics.Sources {
+	return metrics.Sources{
+		Version: "1.2.3", Codes: []string{"FORBIDDEN"}, Gated: []string{"Query.me"}, Reasons: []string{"forbidden"},
+		Limits: []metrics.Limit{{Field: "Mutation.login", By: "ADDRESS"}}, Events: []string{"sign-in"}, MailOutcomes: []string{"sent"},
+		WouldDeny: func() map[string]uint64 { return map[string]uint64{"Query.users": 3} },
+		Queue:     func() metrics.Queue { return metrics.Queue{Waiting: 1, Room: 2, Busy: 3, Threads: 4, Refused: 5} },
+		Pool: func() sql.DBStats {
+			return sql.DBStats{MaxOpenConnections: 6, InUse: 7, Idle: 8, WaitCount: 9, WaitDuration: 10 * time.Second}
+		},
+		Statements: func() uint64 { return 11 },
+		Backlog: func(context.Context) (metrics.Backlog, error) {
+			return metrics.Backlog{Waiting: 12, Oldest: 13 * time.Second}, nil
+		},
+	}
+}
+
+func read(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatal(w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestNumbersComeFromTheirSources(t *testing.T) {
+	t.Parallel()
+	got := read(t, metrics.New(sources()))
+	for _, want := range []string{
+		`build_info{go="go`, `field_would_deny_total{field="Query.users"} 3`, `password_queue_waiting 1`, `password_queue_room 2`,
+		`password_queue_busy_threads 3`, `password_queue_threads 4`, `password_queue_refusals_total 5`, `database_connections_max 6`,
+		`database_connections{state="in_use"} 7`, `database_connections{state="idle"} 8`, `database_connection_waits_total 9`,
+		`database_connection_wait_seconds_total 10`, `database_statements_total 11`, `mails_waiting 12`, `mails_oldest_age_seconds 13`,
+		`graphql_requests_total{outcome="FORBIDDEN",type="query"} 0`, `field_denials_total{field="Query.me",reason="forbidden"} 0`,
+		`limit_hits_total{by="ADDRESS",field="Mutation.login"} 0`, `account_events_total{event="sign-in"} 0`, `mails_total{outcome="sent"} 0`,
+	} {
+		if !strings.Contains(got, "\nfieldgate_"+want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// What is in no list makes no series: it is counted as other.
+func TestWhatIsInNoListIsOther(t *testing.T) {
+	t.Parallel()
+	m := metrics.New(sources())
+	series := strings.Count(read(t, m), "\nfieldgate_")
+	m.Operation("query", "NEW", time.Second)
+	m.Operation("subscription", "", time.Second)
+	m.Denied("Query.nothing", "forbidden")
+	m.Denied("Query.me", "bad luck")
+	m.Limited("Mutation.login", "MOOD")
+	m.Event("fire")
+	m.Mail("lost")
+	_, end := m.Request(httptest.NewRequest(http.MethodGet, "/", nil))
+	end(777)
+	got := read(t, m)
+	for _, want := range []string{
+		`graphql_requests_total{outcome="other",type="query"} 1`, `graphql_requests_total{outcome="ok",type="none"} 1`,
+		`field_denials_total{field="other",reason="other"} 2`, `limit_hits_total{by="other",field="other"} 1`,
+		`account_events_total{event="other"} 1`, `mails_total{outcome="other"} 1`, `http_responses_total{class="none"} 1`, `http_requests_in_flight 0`,
+	} {
+		if !strings.Contains(got, "\nfieldgate_"+want+"\n") {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if n := strings.Count(got, "\nfieldgate_"); n != series {
+		t.Errorf("%d series, and before %d", n, series)
+	}
+}
+
+// Each request tells it several things.
+func TestTellingItAllocatesNothing(t *testing.T) {
+	m := metrics.New(sources())
+	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+	for name, tell := range map[string]func(){
+		"a request":   func() { _, end := m.Request(r); end(200) },
+		"an answer":   func() { m.Operation("query", "", time.Millisecond) },
+		"an error":    func() { m.Operation("query", "FORBIDDEN", time.Millisecond) },
+		"a denial":    func() { m.Denied("Query.me", "forbidden") },
+		"a limit":     func() { m.Limited("Mutation.login", "ADDRESS") },
+		"an event":    func() { m.Event("sign-in") },
+		"a wait":      func() { m.Waited(time.Millisecond) },
+		"the unknown": func() { m.Event("unknown") },
+	} {
+		if n := testing.AllocsPerRun(1000, tell); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+// The database is asked once in a while, whoever reads, and what it does not say is not made up.
+func TestBacklogIsKeptForSomeSeconds(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		err   error
+		there bool
+	}{{"a database that answers", nil, true}, {"a database that does not", errors.New("no"), false}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int64
+			s := sources()
+			s.Backlog = func(ctx context.Context) (metrics.Backlog, error) {
+				asked.Add(1)
+				if _, bounded := ctx.Deadline(); !bounded {
+					t.Error("a scrape would wait for ever")
+				}
+				return metrics.Backlog{Waiting: 12}, row.err
+			}
+			m := metrics.New(s)
+			for range 3 {
+				if got := strings.Contains(read(t, m), "\nfieldgate_mails_waiting 12"); got != row.there {
+					t.Errorf("there is a number: %v", got)
+				}
+			}
+			if asked.Load() != 1 {
+				t.Errorf("the database was asked %d times", asked.Load())
+			}
+		})
+	}
+}
+
+func TestServerWithoutMailHasNoMetricsOfMails(t *testing.T) {
+	t.Parallel()
+	s := sources()
+	s.Backlog = nil
+	if got := read(t, metrics.New(s)); strings.Contains(got, "mail") {
+		t.Error(got)
+	}
+}

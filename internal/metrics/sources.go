@@ -1,0 +1,136 @@
+package metrics
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sources are the closed lists of what can happen, and where numbers come from that somebody else keeps. The functions are
+// called when somebody reads the metrics.
+type Sources struct {
+	Version string // of the server
+
+	Codes        []string // of errors
+	Gated        []string // fields that can be denied: "Type.field"
+	Reasons      []string // why they can
+	Limits       []Limit
+	Events       []string // of accounts
+	MailOutcomes []string
+
+	WouldDeny  func() map[string]uint64 // by field, what rules that only report would have denied; the fields never change
+	Queue      func() Queue
+	Pool       func() sql.DBStats
+	Statements func() uint64
+	Backlog    func(context.Context) (Backlog, error) // nil: no mail is sent
+}
+
+// Limit is a limit of a field.
+type Limit struct{ Field, By string }
+
+// Queue is the state of the queue of passwords.
+type Queue struct {
+	Waiting, Room int
+	Busy, Threads int
+	Refused       uint64
+}
+
+// Backlog is the mails that are not sent yet, of all servers together.
+type Backlog struct {
+	Waiting int64
+	Oldest  time.Duration // how old the oldest of them is; 0 if there is none
+}
+
+// read registers what is asked for when somebody reads.
+func (m *Metrics) read(s Sources) {
+	m.readQueue(s)
+	m.readDatabase(s)
+	if s.Backlog != nil {
+		m.readBacklog(s.Backlog)
+	}
+	would := m.desc("counter", "field_would_deny_total", "Executions of fields that rules which only report would have denied.", "field")
+	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
+		for field, n := range s.WouldDeny() {
+			yield(prometheus.MustNewConstMetric(would, prometheus.CounterValue, float64(n), field))
+		}
+	}))
+	m.buildInfo(s.Version)
+}
+
+func (m *Metrics) readQueue(s Sources) {
+	waiting := m.desc("gauge", "password_queue_waiting", "Passwords that wait for their turn to be hashed.")
+	room := m.desc("gauge", "password_queue_room", "How many may wait: beyond that, clients get OVERLOADED.")
+	busy := m.desc("gauge", "password_queue_busy_threads", "Threads that hash a password.")
+	threads := m.desc("gauge", "password_queue_threads", "Threads that there are to hash passwords.")
+	refused := m.desc("counter", "password_queue_refusals_total", "Passwords for which there was no room in the queue, or no turn in time.")
+	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
+		q := s.Queue()
+		yield(gauge(waiting, float64(q.Waiting)))
+		yield(gauge(room, float64(q.Room)))
+		yield(gauge(busy, float64(q.Busy)))
+		yield(gauge(threads, float64(q.Threads)))
+		yield(counter(refused, float64(q.Refused)))
+	}))
+}
+
+func (m *Metrics) readDatabase(s Sources) {
+	limit := m.desc("gauge", "database_connections_max", "How many connections to the database there may be.")
+	open := m.desc("gauge", "database_connections", "Connections to the database, by their state: in_use or idle.", "state")
+	waits := m.desc("counter", "database_connection_waits_total", "How often somebody waited for a connection because all were in use.")
+	waited := m.desc("counter", "database_connection_wait_seconds_total", "How long they waited, all together.")
+	statements := m.desc("counter", "database_statements_total", "Statements asked of the database, those inside transactions included.")
+	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
+		pool := s.Pool()
+		yield(gauge(limit, float64(pool.MaxOpenConnections)))
+		yield(gauge(open, float64(pool.InUse), "in_use"))
+		yield(gauge(open, float64(pool.Idle), "idle"))
+		yield(counter(waits, float64(pool.WaitCount)))
+		yield(counter(waited, pool.WaitDuration.Seconds()))
+		yield(counter(statements, float64(s.Statements())))
+	}))
+}
+
+func (m *Metrics) readBacklog(ask func(context.Context) (Backlog, error)) {
+	waiting := m.desc("gauge", "mails_waiting", "Mails that are not sent yet, of all servers of the database together. Absent while the database does not say.")
+	oldest := m.desc("gauge", "mails_oldest_age_seconds", "How long the oldest of them waits; 0 if there is none. Absent while the database does not say.")
+	kept := &keptBacklog{ask: ask}
+	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
+		if b, ok := kept.get(); ok {
+			yield(gauge(waiting, float64(b.Waiting)))
+			yield(gauge(oldest, b.Oldest.Seconds()))
+		}
+	}))
+}
+
+// The database is asked for the backlog this often at most, whoever reads, and given up on after that.
+const (
+	backlogKept    = 5 * time.Second
+	backlogTimeout = 2 * time.Second
+)
+
+// keptBacklog is the backlog as it was a few seconds ago.
+type keptBacklog struct {
+	ask func(context.Context) (Backlog, error)
+
+	mu    sync.Mutex
+	asked time.Time
+	last  Backlog
+	ok    bool
+}
+
+func (k *keptBacklog) get() (Backlog, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asked.IsZero() || time.Since(k.asked) > backlogKept {
+		ctx, cancel := context.WithTimeout(context.Background(), backlogTimeout)
+		defer cancel()
+		var err error
+		k.last, err = k.ask(ctx)
+		k.ok = err == nil
+		k.asked = time.Now()
+	}
+	return k.last, k.ok
+}

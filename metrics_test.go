@@ -1,0 +1,381 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/dbtest"
+)
+
+// metered is what a server is booted with that is watched.
+var metered = []string{"METRICS_ADDR", "127.0.0.1:0"}
+
+// scraped are the values of all series of ours, by name and labels as Prometheus writes them.
+type scraped map[string]float64
+
+// scrape reads the metrics of ours as Prometheus does.
+func (b *booted) scrape() scraped {
+	b.t.Helper()
+	values := scraped{}
+	for line := range strings.Lines(b.exposition()) {
+		if !strings.HasPrefix(line, "fieldgate_") {
+			continue
+		}
+		at := strings.LastIndex(line, " ")
+		value, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64)
+		if err != nil {
+			b.t.Fatalf("%v in %q", err, line)
+		}
+		values[line[:at]] = value
+	}
+	return values
+}
+
+// scrapeAll are all series, Go's and the process's too.
+func (b *booted) scrapeAll() (series []string) {
+	b.t.Helper()
+	for line := range strings.Lines(b.exposition()) {
+		if !strings.HasPrefix(line, "#") {
+			series = append(series, line[:strings.LastIndex(line, " ")])
+		}
+	}
+	return series
+}
+
+// exposition is what Prometheus gets to read.
+func (b *booted) exposition() string {
+	b.t.Helper()
+	answer := httptest.NewRecorder()
+	b.metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusOK {
+		b.t.Fatalf("%d %s", answer.Code, answer.Body)
+	}
+	return answer.Body.String()
+}
+
+// grown is what has become more, of the counters that the prefixes name.
+func (s scraped) grown(since scraped, prefixes ...string) scraped {
+	more := scraped{}
+	for series, value := range s {
+		counts := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(series, "fieldgate_"+p) })
+		if n := value - since[series]; counts && n != 0 {
+			more[strings.TrimPrefix(series, "fieldgate_")] = n
+		}
+	}
+	return more
+}
+
+func TestMetricsCountWhatHappens(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithRules(t, triedSchema(t), databaseURL, append(metered, "LIMITS", "on")...)
+		b.clock.stop()
+		user, staff, victim := b.newPerson("USER"), b.newPerson("STAFF"), b.newPerson("USER")
+		b.deliver()
+		failed := scraped{
+			`graphql_requests_total{outcome="INVALID_CREDENTIALS",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
+			`account_events_total{event="sign-in failed"}`: 1, `password_queue_wait_seconds_count`: 1, `http_responses_total{class="2xx"}`: 1,
+		}
+		query := func(outcome string, n float64) scraped {
+			return scraped{
+				`graphql_requests_total{outcome="` + outcome + `",type="query"}`: n, `graphql_request_duration_seconds_count{type="query"}`: n,
+				`http_responses_total{class="2xx"}`: n,
+			}
+		}
+		refused := func(outcome, class string) scraped {
+			return scraped{
+				`graphql_requests_total{outcome="` + outcome + `",type="none"}`: 1, `graphql_request_duration_seconds_count{type="none"}`: 1,
+				`http_responses_total{class="` + class + `"}`: 1,
+			}
+		}
+		for _, row := range []struct {
+			name string
+			do   func()
+			want []scraped
+		}{
+			{"a query", func() { b.ask(user, `{ me { id } }`) }, []scraped{query("ok", 1)}},
+			{
+				"a login", func() { b.ask(nil, login, "e", user.email, "p", goodPassword).must() },
+				[]scraped{{
+					`graphql_requests_total{outcome="ok",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
+					`account_events_total{event="sign-in"}`: 1, `password_queue_wait_seconds_count`: 1, `http_responses_total{class="2xx"}`: 1,
+				}},
+			},
+			{"a wrong password", func() { b.ask(nil, login, "e", victim.email, "p", wrongPassword) }, []scraped{failed}},
+			{
+				"a limit that is used up", func() {
+					for range 5 {
+						b.ask(nil, login, "e", victim.email, "p", wrongPassword)
+					}
+				},
+				[]scraped{failed, failed, failed, failed, {
+					`graphql_requests_total{outcome="RATE_LIMITED",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
+					`limit_hits_total{by="ACCOUNT_AND_ADDRESS",field="Mutation.login"}`: 1, `http_responses_total{class="2xx"}`: 1,
+				}},
+			},
+			{
+				"a field that takes another role, twice, counts by the executed field", func() { b.ask(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
+				[]scraped{query("FORBIDDEN", 1), {`field_denials_total{field="Query.users",reason="forbidden"}`: 2}},
+			},
+			{
+				"a field of nobody's", func() { b.ask(nil, `{ sessions { id } }`) },
+				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="missing"}`: 1}},
+			},
+			{
+				"a token that is none", func() { b.ask(&person{token: "x"}, `{ sessions { id } }`) },
+				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="invalid"}`: 1}},
+			},
+			{
+				"a rule that only reports", func() { b.ask(staff, `{ users { edges { cursor } } }`) },
+				[]scraped{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
+			},
+			{"a document that is none", func() { b.ask(nil, `{`) }, []scraped{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
+			{"a field that there is not", func() { b.ask(nil, `{ nothing }`) }, []scraped{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
+			{"a document that is too much", func() { b.ask(nil, `{`+strings.Repeat("a{", 40)) }, []scraped{refused("QUERY_TOO_COMPLEX", "2xx")}},
+			{"a method that there is not", func() { b.get("/graphql") }, []scraped{refused("BAD_USER_INPUT", "4xx")}},
+			{"a probe", func() { b.get("/healthz") }, []scraped{{`http_responses_total{class="2xx"}`: 1}}},
+			{
+				"a mail", func() {
+					b.ask(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", user.email).must()
+					b.deliver()
+				},
+				[]scraped{{
+					`graphql_requests_total{outcome="ok",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
+					`mails_total{outcome="sent"}`: 1, `http_responses_total{class="2xx"}`: 1,
+				}},
+			},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				want := scraped{}
+				for _, some := range row.want {
+					for series, n := range some {
+						want[series] += n
+					}
+				}
+				before := b.scrape()
+				row.do()
+				got := b.scrape().grown(before, "graphql_requests_total", "graphql_request_duration_seconds_count", "http_responses_total", "field_",
+					"limit_", "account_", "password_queue_wait_seconds_count", "password_queue_refusals", "mails_total")
+				if !maps.Equal(got, want) {
+					t.Errorf("got  %v\nwant %v", got, want)
+				}
+			})
+		}
+		if got := b.scrape(); got["fieldgate_http_requests_in_flight"] != 0 || got[`fieldgate_build_info{go="`+versionOf().Go+`",version="devel"}`] != 1 {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// What somebody else counts is what is shown.
+func TestMetricsShowTheQueueTheDatabaseAndTheOutbox(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, metered...)
+		b.clock.stop()
+		b.newPerson("USER")
+		b.clock.advance(90_000_000_000)
+		b.newPerson("USER")
+		statements := float64(b.store.Queries())
+		got, queue := b.scrape(), b.queue.State()
+		for series, want := range map[string]float64{
+			"mails_waiting": 2, "mails_oldest_age_seconds": 90, "database_connections_max": float64(b.store.Pool().MaxOpenConnections),
+			"password_queue_waiting": 0, "password_queue_busy_threads": 0, "password_queue_refusals_total": 0,
+			"password_queue_threads": float64(queue.Threads), "password_queue_room": float64(queue.Room),
+		} {
+			if value, there := got["fieldgate_"+series]; !there || value != want {
+				t.Errorf("%s is %v, want %v", series, value, want)
+			}
+		}
+		if n := got["fieldgate_database_statements_total"] - statements; n < 0 || n > 2 { // two are the scrape's own
+			t.Errorf("%v statements more", n)
+		}
+		b.deliver()
+		if again := b.scrape(); again["fieldgate_mails_waiting"] != 2 {
+			t.Error("the database is asked for the backlog at each scrape")
+		}
+	})
+}
+
+// A scrape answers without the database, at once, and without the numbers that it does not have.
+func TestMetricsWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), metered...)
+	p := b.newPerson("USER")
+	if err := b.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	code, _ := b.ask(p, `{ me { id } }`).errors[0].Extensions["code"].(string)
+	got := b.scrape()
+	if _, there := got["fieldgate_mails_waiting"]; there || got[`fieldgate_graphql_requests_total{outcome="`+code+`",type="query"}`] != 1 {
+		t.Errorf("%s: %v", code, got)
+	}
+}
+
+// Whatever clients write, there are no more series than before, and nothing of it is in a metric.
+func TestMetricsKeepNothingOfClients(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), metered...)
+	p := b.newPerson("USER")
+	before := b.scrape()
+	many := 10_000
+	if dbtest.RaceDetector() || testing.Short() {
+		many = 200
+	}
+	for i := range many {
+		switch i % 5 {
+		case 0:
+			b.ask(nil, fmt.Sprintf(`query Hostile%d { hostile%d: __typename }`, i, i))
+		case 1:
+			b.ask(nil, fmt.Sprintf(`{ hostile%d }`, i))
+		case 2:
+			b.ask(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", fmt.Sprintf("hostile%d@example.com", i))
+		case 3:
+			b.do(b.request(fmt.Sprintf("HOSTILE%d", i), fmt.Sprintf("/hostile%d", i)))
+		case 4:
+			b.askWith(http.Header{"Authorization": {fmt.Sprint("hostile", i)}, "User-Agent": {fmt.Sprint("hostile", i)}}, fmt.Sprintf(`query Hostile%d { hostile%d: me { hostile%d: id } }`, i, i, i))
+		}
+	}
+	after := b.scrape()
+	if was, is := slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)); !slices.Equal(was, is) {
+		t.Errorf("there were %d series, and now there are %d", len(was), len(is))
+	}
+	for series := range after {
+		for _, personal := range []string{"ostile", "HOSTILE", p.email, p.id, "127.0.0.1", "Somebody"} {
+			if strings.Contains(series, personal) {
+				t.Errorf("%q is in %s", personal, series)
+			}
+		}
+	}
+	if n := after[`fieldgate_http_responses_total{class="4xx"}`]; n < float64(many/5) {
+		t.Errorf("only %v of the requests were refused", n)
+	}
+	if len(after) > 1000 {
+		t.Errorf("%d series", len(after))
+	}
+}
+
+func (b *booted) request(method, path string) *http.Request {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func TestEveryEventIsCounted(t *testing.T) {
+	t.Parallel()
+	bySchema := []string{account.EventDenied, account.EventWouldBeDenied} // which are counted by field
+	if got, want := sorted(append(account.Events(), bySchema...)), sorted(slices.Clone(events)); !slices.Equal(got, want) {
+		t.Errorf("counted are %q, and logged %q", got, want)
+	}
+}
+
+// Metrics and profiles are to be had on their own address only, for as long as the server runs.
+func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), metered...)
+	var err error
+	if b.metricsListener, err = b.listenForMetrics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.serve(ctx, l) }()
+	inside, outside := "http://"+b.metricsListener.Addr().String(), "http://"+l.Addr().String()
+	for _, row := range []struct {
+		name, url string
+		status    int
+		body      string
+	}{
+		{"the metrics", inside + "/metrics", 200, "fieldgate_graphql_requests_total{"},
+		{"those of Go", inside + "/metrics", 200, "\ngo_goroutines "},
+		{"an overview of the profiles", inside + "/debug/pprof/", 200, "goroutine"},
+		{"a profile", inside + "/debug/pprof/goroutine?debug=1", 200, "goroutine profile:"},
+		{"no API", inside + "/graphql", 404, ""},
+		{"no probes", inside + "/healthz", 404, ""},
+		{"nothing else", inside + "/", 404, ""},
+		{"no metrics for the public", outside + "/metrics", 404, ""},
+		{"no profiles for the public", outside + "/debug/pprof/", 404, ""},
+		{"no heap for the public", outside + "/debug/pprof/heap", 404, ""},
+		{"the API for the public", outside + "/readyz", 200, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			response, err := http.Get(row.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != row.status || !strings.Contains(string(body), row.body) {
+				t.Errorf("%d %v %.200s", response.StatusCode, err, body)
+			}
+		})
+	}
+	if _, pattern := http.DefaultServeMux.Handler(httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", nil)); pattern != "" {
+		t.Errorf("http.DefaultServeMux has %s", pattern)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", b.metricsListener.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the server has stopped, and its metrics go on")
+	}
+}
+
+func TestMetricsPortInUseStopsTheStart(t *testing.T) {
+	t.Parallel()
+	taken := listen(t)
+	defer taken.Close()
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "PORT": "0", "METRICS_ADDR": taken.Addr().String(), "JWT_SECRET": testSecret, "LOG_LEVEL": "error"}
+	status, _, stderr := fieldgate(t, env, "")
+	if status != statusFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "METRICS_ADDR") || !strings.Contains(stderr, "in use") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
+
+// Without METRICS_ADDR there is nothing that counts.
+func TestMetricsAreOffUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	if l, err := b.listenForMetrics(t.Context()); b.metrics != nil || b.queue.Waited != nil || l != nil || err != nil {
+		t.Errorf("%v %v", l, err)
+	}
+}
+
+// docs/metrics.md has the metrics as they are. METRICS_TABLE=write go test -run MetricsAreDocumented . writes them.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	const file, begin, end = "docs/metrics.md", "<!-- metrics: made by metrics.Table -->\n", "<!-- /metrics -->"
+	doc, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(doc), begin)
+	table, after, _ := strings.Cut(rest, end)
+	want := boot(t, dbtest.SQLite(t), metered...).metrics.Table()
+	if table == want {
+		return
+	}
+	if os.Getenv("METRICS_TABLE") != "write" {
+		t.Fatalf("%s has\n%s\nbetween %q and %q; it should have\n%s", file, table, begin, end, want)
+	}
+	if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

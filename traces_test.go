@@ -1,0 +1,385 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"fieldgate/internal/dbtest"
+)
+
+// receiver is a collector of traces.
+type receiver struct {
+	*httptest.Server
+	mu       sync.Mutex
+	raw      bytes.Buffer // all that came, as it came
+	header   http.Header
+	resource map[string]string
+	spans    []*otlp.Span
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		var batch collector.ExportTraceServiceRequest
+		if err != nil || request.URL.Path != "/v1/traces" || proto.Unmarshal(body, &batch) != nil {
+			http.Error(w, "no traces", http.StatusBadRequest)
+			return
+		}
+		r.take(request.Header, body, &batch)
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) take(header http.Header, body []byte, batch *collector.ExportTraceServiceRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.raw.Write(body)
+	r.header = header
+	for _, resource := range batch.ResourceSpans {
+		r.resource = map[string]string{}
+		for _, a := range resource.Resource.Attributes {
+			r.resource[a.Key] = a.Value.GetStringValue()
+		}
+		for _, scope := range resource.ScopeSpans {
+			r.spans = append(r.spans, scope.Spans...)
+		}
+	}
+}
+
+// received are the spans so far.
+func (b *booted) received(r *receiver) []*otlp.Span {
+	b.t.Helper()
+	if err := b.traces.Flush(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.spans)
+}
+
+func attributesOf(s *otlp.Span) map[string]string {
+	list := map[string]string{}
+	for _, a := range s.Attributes {
+		list[a.Key] = a.Value.GetStringValue()
+		if n := a.Value.GetIntValue(); n != 0 {
+			list[a.Key] = fmt.Sprint(n)
+		}
+	}
+	return list
+}
+
+// tree is a trace as text: each span below its parent, in the order of their beginnings.
+func tree(spans []*otlp.Span, parent []byte, indent string) (text string) {
+	children := slices.DeleteFunc(slices.Clone(spans), func(s *otlp.Span) bool { return !bytes.Equal(s.ParentSpanId, parent) })
+	slices.SortStableFunc(children, func(a, b *otlp.Span) int { return int(int64(a.StartTimeUnixNano) - int64(b.StartTimeUnixNano)) })
+	for _, s := range children {
+		text += indent + s.Name + "\n" + tree(spans, s.SpanId, indent+"  ")
+	}
+	return text
+}
+
+const (
+	callersTrace  = "4bf92f3577b34da6a3ce929d0e0e4736"
+	callersSpan   = "00f067aa0ba902b7"
+	callersParent = "00-" + callersTrace + "-" + callersSpan + "-00" // who is not sampled itself
+)
+
+// traceOf are the spans of a trace.
+func traceOf(spans []*otlp.Span, id string) []*otlp.Span {
+	return slices.DeleteFunc(slices.Clone(spans), func(s *otlp.Span) bool { return fmt.Sprintf("%x", s.TraceId) != id })
+}
+
+func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		r := newReceiver(t)
+		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_EXPORTER_OTLP_HEADERS", "X-Key=a%20key", "OTEL_SERVICE_NAME", "accounts",
+			"OTEL_RESOURCE_ATTRIBUTES", "team=a")
+		p := b.newPerson("USER")
+		got := b.askWith(http.Header{"Traceparent": {callersParent}, "Tracestate": {"a=b"}}, login, "e", p.email, "p", goodPassword).must()
+		trace := traceOf(b.received(r), callersTrace)
+		want := `mutation login
+  SELECT users
+  password wait
+  password hash
+  transaction
+    INSERT sessions
+    INSERT limits
+    INSERT audit
+`
+		var caller []byte
+		_, _ = fmt.Sscanf(callersSpan, "%x", &caller)
+		if text := tree(trace, caller, ""); text != want {
+			t.Fatalf("got\n%swant\n%s", text, want)
+		}
+		request := trace[slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Name == "mutation login" })]
+		for key, value := range map[string]string{
+			"graphql.operation.type": "mutation", "http.request.method": "POST", "http.route": "/graphql", "http.response.status_code": "200",
+			"fieldgate.request_id": got.header.Get("X-Request-Id"),
+		} {
+			if attributesOf(request)[key] != value {
+				t.Errorf("%s is %q, want %q", key, attributesOf(request)[key], value)
+			}
+		}
+		if request.Kind != otlp.Span_SPAN_KIND_SERVER || request.TraceState != "" || len(request.Attributes) != 5 {
+			t.Errorf("%v", request)
+		}
+		statement := trace[slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Name == "SELECT users" })]
+		if a := attributesOf(statement); !strings.Contains(a["db.query.text"], "?") || a["db.system.name"] == "" || statement.Kind != otlp.Span_SPAN_KIND_CLIENT {
+			t.Errorf("%v", statement)
+		}
+		if r.resource["service.name"] != "accounts" || r.resource["team"] != "a" || r.resource["service.version"] != "devel" || r.header.Get("X-Key") != "a key" {
+			t.Errorf("%v %v", r.resource, r.header)
+		}
+		for _, message := range []string{"http request", "sign-in"} {
+			lines := b.linesOf(got, message)
+			if len(lines) != 1 || lines[0]["trace_id"] != callersTrace || lines[0]["span_id"] != fmt.Sprintf("%x", request.SpanId) {
+				t.Errorf("the log says %v", lines)
+			}
+		}
+	})
+}
+
+// What a span is called is from a closed list, and what went wrong a code.
+func TestSpansAreNamedByTheSchema(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+	user := b.newPerson("USER")
+	gone := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+	if err := gone.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range []struct {
+		title string
+		b     *booted
+		do    func(h http.Header)
+		name  string
+		code  string
+		fails bool
+	}{
+		{"a field by its own name", b, func(h http.Header) { b.askWith(h, `query Hostile { hostile: permissions { field } }`) }, "query permissions", "UNAUTHENTICATED", false},
+		{"the first of several", b, func(h http.Header) { b.askWith(h, `{ permissions { field } me { id } }`) }, "query permissions …", "UNAUTHENTICATED", false},
+		{"a field in fragments", b, func(h http.Header) { b.askWith(h, `{ ... { ...Hostile } } fragment Hostile on Query { me { id } }`) }, "query me", "UNAUTHENTICATED", false},
+		{"a document that is none", b, func(h http.Header) { b.askWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
+		{"a method that there is not", b, func(h http.Header) { b.hostile(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
+		{"a page", b, func(h http.Header) { b.hostile(h, "GET", "/verify-email?token=hostile") }, "GET /verify-email", "", false},
+		{"a page that there is not", b, func(h http.Header) { b.hostile(h, "PUT", "/hostile") }, "PUT", "", false},
+		{"a fault", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.token); gone.askWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
+	} {
+		t.Run(row.title, func(t *testing.T) {
+			id := fmt.Sprintf("%032x", i+1)
+			row.do(http.Header{"Traceparent": {"00-" + id + "-" + callersSpan + "-01"}})
+			row.b.received(r)
+			trace := traceOf(b.received(r), id)
+			i := slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Kind == otlp.Span_SPAN_KIND_SERVER })
+			if i < 0 {
+				t.Fatal("there is no span")
+			}
+			span := trace[i]
+			if span.Name != row.name || attributesOf(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
+				t.Errorf("%v", span)
+			}
+		})
+	}
+	if strings.Contains(strings.ToLower(r.raw.String()), "hostile") {
+		t.Error("what a client wrote is in a trace")
+	}
+}
+
+func (b *booted) hostile(h http.Header, method, path string) {
+	b.t.Helper()
+	r := b.request(method, path)
+	r.Header = h
+	b.do(r)
+}
+
+// A header that is no traceparent begins a new trace, as if there were none.
+func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+	for _, row := range []struct {
+		name      string
+		header    []string
+		continued bool
+	}{
+		{"one of a caller that is sampled", []string{"00-" + callersTrace + "-" + callersSpan + "-01"}, true},
+		{"one of a caller that is not", []string{callersParent}, true},
+		{"none", nil, false},
+		{"two", []string{callersParent, callersParent}, false},
+		{"zeros", []string{"00-" + strings.Repeat("0", 32) + "-" + callersSpan + "-01"}, false},
+		{"something else", []string{"hostile"}, false},
+		{"a long one", []string{strings.Repeat("0", 8000)}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := b.askWith(http.Header{"Traceparent": row.header}, `{ __typename }`).must()
+			line := b.linesOf(got, "http request")[0]
+			id, _ := line["trace_id"].(string)
+			if len(id) != 32 || (id == callersTrace) != row.continued {
+				t.Errorf("the trace is %q", id)
+			}
+			if len(traceOf(b.received(r), id)) == 0 {
+				t.Error("it was not sent")
+			}
+		})
+	}
+}
+
+// Nothing that is a person's is in a trace, whatever they do.
+func TestTracesHaveNothingPersonal(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		r := newReceiver(t)
+		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+		const name, agent, wrong = "Zaphod Beeblebrox", "Heart of Gold/42", "a wrong password of mine"
+		h := http.Header{"User-Agent": {agent}, "X-Forwarded-For": {"203.0.113.77"}}
+		as := func(p *person) http.Header {
+			h := h.Clone()
+			h.Set("Authorization", "Bearer "+p.token)
+			return h
+		}
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		d := b.newDevice(p, true)
+		b.askWith(as(p), `mutation($n: String!) { updateProfile(input: {name: $n}) { name email } }`, "n", name).must()
+		b.askWith(h, login, "e", p.email, "p", wrong)
+		b.askWith(h, login, "e", "stranger@example.com", "p", wrong)
+		b.askWith(h, `mutation { register(input: {name: "`+name+`", email: "`+p.email+`", password: "`+goodPassword+`"}) { accessToken } }`) // taken
+		b.askWith(as(p), `{ users { edges { node { email } } } }`)
+		b.askWith(as(admin), `{ users(search: "`+name+`") { edges { node { email name } } } user(id: "`+p.id+`") { email } auditLog { edges { node { event ip } } } }`).must()
+		b.askWith(as(p), requestChange, "e", "elsewhere@example.com", "p", goodPassword).must()
+		reset := b.resetToken(p) // which delivers
+		b.askWith(h, resetPassword, "t", reset, "p", anotherGood).must()
+		b.askWith(h, refreshInBody, "t", d.refresh)
+		b.deliver()
+		spans := b.received(r)
+		if i := slices.IndexFunc(spans, func(s *otlp.Span) bool { return s.Name == "mail send" }); i < 0 || len(spans[i].ParentSpanId) == 0 {
+			t.Error("there is no span of a mail, below another one")
+		}
+		if len(spans) < 50 {
+			t.Errorf("only %d spans", len(spans))
+		}
+		for what, secret := range map[string]string{
+			"an address": p.email, "another": "stranger@example.com", "a new one": "elsewhere@example.com", "any": "@example.com", "a name": name, "a part of it": "eeblebrox",
+			"a password": goodPassword, "a wrong one": wrong, "a new password": anotherGood, "an access token": p.token, "a refresh token": d.refresh, "a token of a mail": reset,
+			"an id": p.id, "a session's": d.session, "a program": agent, "a client": "203.0.113.77", "a client's address": "127.0.0.1", "a hash": "$2a$",
+		} {
+			if strings.Contains(r.raw.String(), secret) {
+				t.Errorf("%s is in the traces: %s", what, secret)
+			}
+		}
+	})
+}
+
+// A collector that is not there, or never answers, is in nobody's way: not in a request's, and not for long in the way of a
+// server that stops. The log says it once.
+func TestTracesAreInNobodysWay(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	silence := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-silence }))
+	t.Cleanup(func() { close(silence); silent.Close() })
+	for _, row := range []struct{ name, url string }{{"a collector that is gone", gone.URL}, {"one that is silent", silent.URL}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", row.url, "LOG_LEVEL", "info")
+			p := b.newPerson("USER")
+			for range 1200 { // more than the queue of spans has room for
+				b.ask(p, `{ me { id } }`).must()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			_ = b.traces.Flush(ctx) // begins to send at the latest
+			start := time.Now()
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took > 2*flushTime {
+				t.Errorf("to stop took %v", took)
+			}
+			warnings := 0
+			for _, line := range b.logged() {
+				if line["level"] == "WARN" {
+					warnings++
+				}
+			}
+			if warnings == 0 || warnings > 2 { // that they are lost, and that the last ones are
+				t.Errorf("%d warnings", warnings)
+			}
+		})
+	}
+}
+
+func TestTracesAreOffUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	for _, row := range []struct {
+		name string
+		env  []string
+		made bool
+		sent bool
+	}{
+		{"nothing is set", nil, false, false},
+		{"an endpoint", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL}, true, true},
+		{"an endpoint of traces", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", r.URL + "/v1/traces"}, true, true},
+		{"disabled", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_SDK_DISABLED", "true"}, false, false},
+		{"no exporter", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_EXPORTER", "none"}, false, false},
+		{"a sampler that takes none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_always_off"}, true, false},
+		{"a ratio of none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0"}, true, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := boot(t, dbtest.SQLite(t), row.env...)
+			before := len(r.spans)
+			got := b.askWith(http.Header{"Traceparent": {"00-" + callersTrace + "-" + callersSpan + "-01"}}, `{ __typename }`).must()
+			if (b.traces != nil) != row.made {
+				t.Fatal(b.traces)
+			}
+			if _, named := b.linesOf(got, "http request")[0]["trace_id"]; named != row.made {
+				t.Errorf("the log names a trace: %v", named)
+			}
+			if row.made && (len(b.received(r)) > before) != row.sent {
+				t.Errorf("%d spans were sent", len(r.spans)-before)
+			}
+		})
+	}
+}
+
+// A server that stops sends what it still has, also that of its last requests.
+func TestLastTracesAreSentWhenTheServerStops(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+	l := listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.serve(ctx, l) }()
+	b.url = "http://" + l.Addr().String()
+	b.askWith(http.Header{"Traceparent": {callersParent}}, `{ __typename }`).must()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(traceOf(r.spans, callersTrace)) != 1 {
+		t.Errorf("%v", r.spans)
+	}
+}
