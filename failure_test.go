@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,7 +20,7 @@ import (
 // The failure suite: go test -tags failure -run '^TestFailure' .
 //
 // What fails here are real processes: three nodes of Galera, HAProxy with deploy/haproxy-galera.cfg, a MariaDB, and the
-// program that is deployed, in several processes. What holds meanwhile is asked by a crowd of clients.
+// program that is deployed, in several processes. Clients that know what they were promised say what it was like.
 
 // fleet is servers of one database, each a process of its own.
 type fleet struct {
@@ -40,18 +41,57 @@ type server struct {
 	name    string
 }
 
+// newFleet builds the program that is deployed.
 func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: dbtest.Directory(t), env: append([]string{
-		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + testSecret, "BCRYPT_COST=10", "LIMITS=off", "LOG_FORMAT=json",
-		"PUBLIC_URL=http://localhost:8080", // whom tokens are from: the same for all
-	}, env...)}
-	f.program = filepath.Join(f.dir, "fieldgate")
+	f := emptyFleet(t, databaseURL, append([]string{"BCRYPT_COST=10"}, env...)...)
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", f.program, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return f
+}
+
+// newCheapFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
+func newCheapFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+	t.Helper()
+	f := emptyFleet(t, databaseURL, append([]string{asServer + "=1", cheapHashes + "=1"}, env...)...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.program, content, 0o755); err != nil { // where the other user may run it
+		t.Fatal(err)
+	}
+	return f
+}
+
+func emptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+	t.Helper()
+	dir := dbtest.Directory(t)
+	return &fleet{t: t, dir: dir, program: filepath.Join(dir, "fieldgate"), env: append([]string{
+		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + testSecret, "LIMITS=off", "LOG_FORMAT=json",
+		"PUBLIC_URL=http://localhost:8080", // whom tokens are from: the same for all
+	}, env...)}
+}
+
+// eachFailing is dbtest.Each, but that the file of SQLite is where another user's server can write it.
+func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		if strings.HasPrefix(databaseURL, "sqlite:") {
+			dir := filepath.Join(dbtest.Directory(t), "data")
+			if err := errors.Join(os.Mkdir(dir, 0o700), dbtest.HandOver(dir)); err != nil {
+				t.Fatal(err)
+			}
+			databaseURL = "sqlite://" + filepath.Join(dir, "fieldgate.db")
+		}
+		f(t, databaseURL)
+	})
 }
 
 // add starts several servers at once, and returns when all are ready.

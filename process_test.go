@@ -25,13 +25,23 @@ func TestMain(m *testing.M) {
 	dbtest.Main(m)
 }
 
-// serveAsProcess is main, but that a mail which was in flight at a kill is tried again after seconds.
+// cheapHashes is set in the environment of a server that is to hash at the lowest cost.
+const cheapHashes = "FIELDGATE_TEST_CHEAP_HASHES"
+
+// serveAsProcess is main, but that a mail which was in flight at a kill is tried again after seconds, and for what else
+// the tests need.
 func serveAsProcess() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, console{
 		args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		adjust: func(s *settings) { s.mailLease = 2 * time.Second },
+		adjust: func(s *settings) {
+			s.mailLease = 2 * time.Second
+			s.connections = testConnections()
+			if os.Getenv(cheapHashes) != "" {
+				s.BcryptCost = testCost
+			}
+		},
 	})
 }
 

@@ -97,7 +97,7 @@ func InstallMariaDB(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
-	if err := handOver(dir, tmp); err != nil {
+	if err := HandOver(dir, tmp); err != nil {
 		return err
 	}
 	return installTables(ctx, bin.install, dir)

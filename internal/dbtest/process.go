@@ -41,7 +41,7 @@ func StartProcess(dir string, env []string, name string, args ...string) (*Proce
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	if err := handOver(dir); err != nil {
+	if err := HandOver(dir); err != nil {
 		return nil, err
 	}
 	cmd, closeLog, err := command(context.Background(), dir, name, args...)
