@@ -22,9 +22,11 @@ const (
 	noAnswer = "no answer"   // the connection was refused, or ended
 )
 
-// maxWait is that of a cluster. It is no more than the ten seconds for which a refresh token may be brought once more:
-// otherwise people would be signed out.
-const maxWait = 10 * time.Second
+// maxWait is that of a cluster, on a machine that is busy with other things too.
+const maxWait = 20 * time.Second
+
+// grace is how long after it was replaced a refresh token may be brought once more.
+const grace = 10 * time.Second
 
 // endpoint is where a server is, which may change when it is started anew.
 type endpoint struct{ url atomic.Pointer[string] }
@@ -228,7 +230,18 @@ func (m *registered) take(a *answer) {
 }
 
 func (c *clients) refresh(here int, m *registered) {
-	a, code, _ := c.insist(here, "", failureRefresh, "t", m.refresh)
+	begin := time.Now()
+	a, code, sure := c.insist(here, "", failureRefresh, "t", m.refresh)
+	if code == "INVALID_TOKEN" && !sure && time.Since(begin) > grace {
+		c.count("refreshes that were repeated too late") // which is what the grace is not for
+		if a, code, _ = c.insist(here, "", failureLogin, "e", m.email, "p", goodPassword); code == "" {
+			m.take(a)
+			c.mu.Lock()
+			c.signIns[m.session]++
+			c.mu.Unlock()
+		}
+		return
+	}
 	if code != "" {
 		c.breaks("a refresh token that was the newest: %s", code)
 		return
@@ -454,8 +467,9 @@ func (c *clients) wantRows(databaseURL string) {
 			c.t.Errorf("the logout of session %s has %d entries in the audit log", session, signOuts[session])
 		}
 	}
-	if reused := count("SELECT event, COUNT(*) FROM audit WHERE event = 'refresh token reused' GROUP BY event"); len(reused) > 0 {
-		c.t.Errorf("somebody was taken for a thief: %v", reused)
+	reused := count("SELECT event, COUNT(*) FROM audit WHERE event = 'refresh token reused' GROUP BY event")
+	if n := reused["refresh token reused"]; n != c.counts["refreshes that were repeated too late"] {
+		c.t.Errorf("%d were taken for thieves", n)
 	}
 }
 

@@ -196,6 +196,10 @@ func (c *clients) withAdmin(databaseURL string) {
 	if m == nil {
 		c.t.Fatal(c.broken)
 	}
-	execute(c.t, databaseURL, "UPDATE users SET role = 'ADMIN' WHERE id = '"+m.id+"'")
+	db := openDatabase(c.t, databaseURL)
+	_, err := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
+	if err := errors.Join(err, db.Close()); err != nil { // before somebody cuts the connection
+		c.t.Fatal(err)
+	}
 	c.admin = m.token
 }
