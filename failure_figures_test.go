@@ -11,8 +11,10 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// The parts that are measured. FIGURES=docs/operations.md writes what was seen into that file.
+// The parts that are measured. FIGURES=docs/operations.md writes what was seen into that file; it is then better run
+// without the others, which are beside it because it mostly waits.
 func TestFailure(t *testing.T) {
+	t.Parallel()
 	var cluster, database []*clients
 	t.Run("of", func(t *testing.T) {
 		t.Run("a cluster", func(t *testing.T) {
