@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"fieldgate/internal/mailtest": {}, // the same
 
 	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
+	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"}, // the same
 
 	"fieldgate/internal/policytest":                 {"fieldgate/internal/policy"}, // the same
 	"fieldgate/internal/policytest/internal/sample": {},                            // only its tests use it
@@ -42,7 +43,7 @@ var rooms = map[string][]string{
 var libraries = map[string][]string{
 	"gorm.io/":                       {"fieldgate/models"},
 	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
-	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest"},
+	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest", "fieldgate/internal/clustertest"},
 	"github.com/pressly/goose":       {"fieldgate/models"},
 	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},

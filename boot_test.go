@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +33,15 @@ const testCost = 4
 
 // testSecret signs the tokens of every server of the tests that does not set its own.
 const testSecret = "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"
+
+// connectionsEnv has every server of the tests use that many connections to its database.
+const connectionsEnv = "FIELDGATE_TEST_CONNECTIONS"
+
+// testConnections is 0, the default, unless the environment says otherwise.
+func testConnections() int {
+	n, _ := strconv.Atoi(os.Getenv(connectionsEnv))
+	return n
+}
 
 // booted is a server that answers on a port of its own, with a database of its own.
 type booted struct {
@@ -146,7 +157,7 @@ func testSettings(t testing.TB, databaseURL string, log io.Writer, env ...string
 		cfg.BcryptCost = testCost
 	}
 	handler := slog.NewJSONHandler(log, &slog.HandlerOptions{Level: cfg.LogLevel})
-	return settings{Config: cfg, log: slog.New(web.LogHandler(handler, trace.LogAttrs))}
+	return settings{Config: cfg, log: slog.New(web.LogHandler(handler, trace.LogAttrs)), connections: testConnections()}
 }
 
 // clock is real time, until it is stopped, plus what a test added.

@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 	dbtest.Main(m)
 }
 
-// serveAsProcess is main, but that a mail which was in flight at a kill is tried again after seconds.
+// cheapHashes is set in the environment of a server that is to hash at the lowest cost.
+const cheapHashes = "FIELDGATE_TEST_CHEAP_HASHES"
+
+// serveAsProcess is main, but that a mail which was in flight at a kill is tried again after seconds, and for what else
+// the tests need.
 func serveAsProcess() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -40,6 +44,10 @@ func serveAsProcess() int {
 			s.mailLease = 2 * time.Second
 			if folder := os.Getenv(withMigrations); folder != "" {
 				s.migrations = os.DirFS(folder)
+			}
+			s.connections = testConnections()
+			if os.Getenv(cheapHashes) != "" {
+				s.BcryptCost = testCost
 			}
 		},
 	})

@@ -100,6 +100,8 @@ type settings struct {
 
 	smtpRoots *x509.CertPool // who vouches for the mail server; nil: those whom the system trusts
 	mailLease time.Duration  // account.MailerConfig.Lease
+
+	connections int // models.Options.MaxConnections
 }
 
 // newApp builds a server and opens its database, which it does not touch yet. Close ends it.
@@ -131,7 +133,7 @@ func newApp(s settings) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log, Migrations: s.migrations}); err != nil {
+	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log, Migrations: s.migrations, MaxConnections: s.connections}); err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	a.queue = account.NewQueue()

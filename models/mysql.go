@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -42,7 +43,9 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	c.InterpolateParams = true // one round trip a statement instead of two
 	c.ClientFoundRows = true   // an UPDATE that changes nothing has still found its row
 	c.Collation = "utf8mb4_bin"
-	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 30*time.Second, 30*time.Second
+	// Together well below what a client of ours waits for an answer (30 s): it has to learn that the database does not
+	// answer. Longer than a cluster takes to go on without a node that was lost.
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 10*time.Second, 10*time.Second
 	c.RejectReadOnly = true // after a failover, leave the node that is no longer the writer
 	c.Params = map[string]string{
 		"time_zone": "'+00:00'",
@@ -63,12 +66,51 @@ func (d mysqlDialect) open() (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := sql.OpenDB(c)
+	pool := sql.OpenDB(mysqlConnector{c, d.config.Timeout})
 	// Shorter than any server's or proxy's own limit, so that a connection is never closed under a query,
 	// and that the connections spread again over a cluster whose node has come back.
 	pool.SetConnMaxLifetime(3 * time.Minute)
 	pool.SetConnMaxIdleTime(time.Minute)
 	return pool, nil
+}
+
+// mysqlConnector prepares connections for a cluster.
+type mysqlConnector struct {
+	driver.Connector
+	timeout time.Duration // of all that belongs to a new connection: the driver's own is for TCP alone
+}
+
+func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := waitForCluster(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// waitForCluster has a node of Galera answer only when it has done all that the other nodes had acknowledged when it was
+// asked: by itself it may lag behind, and let somebody in who has just been signed out by way of another node. That is a
+// round trip between the nodes for each read or transaction. With a single writer it counts in the moment after a
+// failover, which nobody can see coming. Other servers do not have the variable.
+func waitForCluster(ctx context.Context, conn driver.Conn) error {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, "SHOW VARIABLES WHERE Variable_name = 'wsrep_on' AND Value = 'ON'", nil)
+	if err != nil {
+		return err
+	}
+	none := rows.Next(make([]driver.Value, 2))
+	if err := rows.Close(); err != nil || errors.Is(none, io.EOF) {
+		return err
+	}
+	if none != nil {
+		return none
+	}
+	_, err = conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT, SHOW and BEGIN
+	return err
 }
 
 // gorm does not ask the server for its version, so that the same statements go to every server.

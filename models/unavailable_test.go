@@ -114,6 +114,20 @@ func TestAServerThatNeverAnswersIsGivenUpWithTheContext(t *testing.T) {
 	}
 }
 
+// Whoever waits for an answer of ours for half a minute gets one.
+func TestAServerThatNeverAnswersIsGivenUpWithoutAContext(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	s := openStore(t, "mysql://root@"+l.Addr().String()+"/fieldgate", Options{})
+	begin := time.Now()
+	wantError(t, s.Ping(context.Background()), ErrUnavailable)
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
 func TestAWrongPasswordIsNotTheDatabasesAbsence(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(dbtest.MySQL(t))

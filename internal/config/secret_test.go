@@ -138,7 +138,7 @@ func randomSecrets() []string {
 func randomText(alphabet string) string {
 	var b strings.Builder
 	b.WriteByte('7') // not white space
-	for range 62 { // of 40 digits, one in 30,000 lacks three
+	for range 62 {   // of 40 digits, one in 30,000 lacks three
 		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet))))
 		b.WriteByte(alphabet[n.Int64()])
 	}

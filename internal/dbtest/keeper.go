@@ -22,8 +22,12 @@ import (
 // It shares the tests' standard error, so whoever started them and reads that to
 // its end, as "go test" does, goes on when the keeper is done as well.
 
-// keeperEnv turns a start of the test program into a keeper.
-const keeperEnv = "FIELDGATE_DBTEST_KEEPER"
+// keeperEnv turns a start of the test program into a keeper, of what its value names.
+const (
+	keeperEnv       = "FIELDGATE_DBTEST_KEEPER"
+	keepsMariaDB    = "MariaDB"
+	keepsADirectory = "a directory"
+)
 
 // startTimeout is for a machine whose cores are all busy with compiling; an
 // idle one takes a second.
@@ -31,7 +35,7 @@ const startTimeout = 90 * time.Second
 
 // keeper is the tests' side of it.
 type keeper struct {
-	addr  string // where its MariaDB listens
+	addr  string // where its MariaDB listens, or the directory
 	cmd   *exec.Cmd
 	alive io.Closer // the pipe
 }
@@ -46,12 +50,21 @@ func startKeeper() (*keeper, error) {
 	if _, err := findMariaDB(); err != nil {
 		return nil, err
 	}
+	return startKeeperOf(keepsMariaDB)
+}
+
+func startKeeperOf(what string) (*keeper, error) {
+	// The keeper is this program once more. Without Main at its start it would
+	// run the tests again instead, which would start a keeper, and so on.
+	if !shared.mainRuns.Load() {
+		return nil, errors.New("this package needs: func TestMain(m *testing.M) { dbtest.Main(m) }")
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), keeperEnv+"=1",
+	cmd.Env = append(os.Environ(), keeperEnv+"="+what,
 		"GORACE=atexit_sleep_ms=0") // or the race detector makes its end last a second
 	cmd.Stderr = os.Stderr
 	ownGroup(cmd) // Ctrl-C is for the tests; the keeper then cleans up after them
@@ -69,7 +82,7 @@ func startKeeper() (*keeper, error) {
 	k := &keeper{cmd: cmd, alive: alive}
 	var hello greeting
 	if err := json.NewDecoder(stdout).Decode(&hello); err != nil {
-		return nil, errors.Join(fmt.Errorf("the keeper of MariaDB said nothing: %w", err), k.stop())
+		return nil, errors.Join(fmt.Errorf("the keeper of %s said nothing: %w", what, err), k.stop())
 	}
 	if hello.Err != "" {
 		return nil, errors.Join(errors.New(hello.Err), k.stop())
@@ -84,7 +97,7 @@ func (k *keeper) stop() error {
 		return err
 	}
 	if err := k.cmd.Wait(); err != nil {
-		return fmt.Errorf("the keeper of MariaDB: %w", err)
+		return fmt.Errorf("the keeper: %w", err)
 	}
 	return nil
 }
@@ -101,7 +114,11 @@ func keep() int {
 		cancel()
 	}()
 
-	if err := keepMariaDB(ctx); err != nil {
+	keepIt := keepMariaDB
+	if os.Getenv(keeperEnv) == keepsADirectory {
+		keepIt = keepDirectory
+	}
+	if err := keepIt(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		return 1
 	}
@@ -124,7 +141,7 @@ func keepMariaDB(ctx context.Context) (err error) {
 	if err != nil {
 		return hello.Encode(greeting{Err: err.Error()})
 	}
-	defer db.kill()
+	defer db.Kill()
 	if err := hello.Encode(greeting{Addr: db.addr}); err != nil {
 		return err
 	}
@@ -133,8 +150,25 @@ func keepMariaDB(ctx context.Context) (err error) {
 		return nil
 	case <-db.exited:
 		// The tests see refused connections; this is the reason.
-		return fmt.Errorf("mariadbd ended in the middle of the tests:\n%s", db.logTail())
+		return fmt.Errorf("mariadbd ended in the middle of the tests:\n%s", db.LogTail())
 	}
+}
+
+// keepDirectory removes a directory when ctx ends.
+func keepDirectory(ctx context.Context) error {
+	hello := json.NewEncoder(os.Stdout)
+	dir, err := shortTempDir()
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // other users' servers live below it
+	}
+	if err != nil {
+		return hello.Encode(greeting{Err: err.Error()})
+	}
+	if err := hello.Encode(greeting{Addr: dir}); err != nil {
+		return errors.Join(err, removeAll(dir))
+	}
+	<-ctx.Done()
+	return removeAll(dir)
 }
 
 // removeAll is os.RemoveAll for a directory whose last writer has been killed a

@@ -33,16 +33,17 @@ type programs struct {
 func findMariaDB() (programs, error) {
 	var p programs
 	var err error
-	if p.server, err = lookPath("mariadbd", "/usr/sbin"); err != nil {
+	if p.server, err = LookPath("mariadbd", "/usr/sbin"); err != nil {
 		return p, fmt.Errorf("mariadbd is %w", errNotInstalled)
 	}
-	if p.install, err = lookPath("mariadb-install-db", "/usr/bin", filepath.Dir(p.server)); err != nil {
+	if p.install, err = LookPath("mariadb-install-db", "/usr/bin", filepath.Dir(p.server)); err != nil {
 		return p, fmt.Errorf("mariadb-install-db is %w", errNotInstalled)
 	}
 	return p, nil
 }
 
-func lookPath(name string, more ...string) (string, error) {
+// LookPath looks for a program on the PATH, and then in more directories.
+func LookPath(name string, more ...string) (string, error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range more {
 		if err == nil {
@@ -55,11 +56,9 @@ func lookPath(name string, more ...string) (string, error) {
 
 // mariaDB is a running server in a directory of its own.
 type mariaDB struct {
-	addr    string
-	dir     string
-	cmd     *exec.Cmd
-	exited  chan struct{} // closed when the process is gone
-	waitErr error         // readable then
+	*Process
+	addr string
+	dir  string
 }
 
 // startMariaDB makes the system tables in dir and starts a server on a port
@@ -70,13 +69,7 @@ func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error))
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
-		return nil, err
-	}
-	if err := handOver(dir, filepath.Join(dir, "tmp")); err != nil {
-		return nil, err
-	}
-	if err := installTables(ctx, bin.install, dir); err != nil {
+	if err := InstallMariaDB(ctx, dir); err != nil {
 		return nil, err
 	}
 	// Between finding a free port and using it another process can be faster.
@@ -91,6 +84,23 @@ func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error))
 		}
 	}
 	return nil, errors.New("mariadbd: ten ports in a row were taken")
+}
+
+// InstallMariaDB makes the system tables of a server in dir/data, for the user that servers run as; dir is made if it
+// is not there. root has no password.
+func InstallMariaDB(ctx context.Context, dir string) error {
+	bin, err := findMariaDB()
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		return err
+	}
+	if err := HandOver(dir, tmp); err != nil {
+		return err
+	}
+	return installTables(ctx, bin.install, dir)
 }
 
 func freePort() (int, error) {
@@ -144,33 +154,16 @@ func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 		return nil, err
 	}
 	defer closeLog()
-	db := &mariaDB{addr: addr, dir: dir, cmd: cmd, exited: make(chan struct{})}
-	if err := db.run(); err != nil {
+	process, err := run(cmd, dir)
+	if err != nil {
 		return nil, err
 	}
+	db := &mariaDB{Process: process, addr: addr, dir: dir}
 	if err := db.ready(ctx); err != nil {
-		db.kill()
+		db.Kill()
 		return nil, err
 	}
 	return db, nil
-}
-
-// run starts the process and watches it.
-func (db *mariaDB) run() error {
-	started := make(chan error)
-	go func() {
-		// On Linux a child that is to die with its parent dies with the parent's
-		// *thread*, and Go ends a thread now and then. So this one stays locked
-		// to a goroutine that lives as long as the child.
-		runtime.LockOSThread()
-		err := db.cmd.Start()
-		started <- err
-		if err == nil {
-			db.waitErr = db.cmd.Wait()
-			close(db.exited)
-		}
-	}()
-	return <-started
 }
 
 // ready waits for the server's first answer. An answer alone proves little: the
@@ -199,30 +192,17 @@ func (db *mariaDB) ready(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-db.exited:
-			if log := db.logTail(); !strings.Contains(log, "Bind on TCP/IP port") {
+			if log := db.LogTail(); !strings.Contains(log, "Bind on TCP/IP port") {
 				return fmt.Errorf("mariadbd did not start: %v\n%s", db.waitErr, log)
 			}
 			return errPortTaken
 		case <-ctx.Done():
-			return fmt.Errorf("mariadbd does not answer: %w (%v)\n%s", ctx.Err(), err, db.logTail())
+			return fmt.Errorf("mariadbd does not answer: %w (%v)\n%s", ctx.Err(), err, db.LogTail())
 		}
 	}
 }
 
-// kill returns when the process is gone. There is no need to be gentle with a
-// server whose data is thrown away next.
-func (db *mariaDB) kill() {
-	select {
-	case <-db.exited: // and its process id may be another process by now
-	default:
-		_ = killGroup(db.cmd)
-		<-db.exited
-	}
-}
-
-func (db *mariaDB) logTail() string { return logTail(db.dir) }
-
-// command prepares a program of MariaDB's: as a user that may run it, in a
+// command prepares a server, or a program of MariaDB's: as a user that may run it, in a
 // process group of its own, dying with us, and with its output in a file. A
 // file, since a pipe would be held open by any child that outlives its parent.
 func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.Cmd, closeLog func(), err error) {
@@ -232,6 +212,7 @@ func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.C
 	}
 	closeLog = func() { _ = log.Close() }
 	cmd = exec.CommandContext(ctx, name, args...)
+	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.Dir = dir // the other user may not be allowed into ours
 	cmd.Stdout, cmd.Stderr = log, log
 	ownGroup(cmd)
@@ -240,7 +221,6 @@ func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.C
 		closeLog()
 		return nil, nil, err
 	}
-	cmd.Cancel = func() error { return killGroup(cmd) }
 	return cmd, closeLog, nil
 }
 

@@ -68,7 +68,7 @@ func start(t *testing.T, nextPort func() (int, error)) *mariaDB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(db.kill)
+	t.Cleanup(db.Kill)
 	return db
 }
 

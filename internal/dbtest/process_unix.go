@@ -76,8 +76,8 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// handOver gives directories to the user that MariaDB runs as.
-func handOver(dirs ...string) error {
+// HandOver gives directories to the user that servers run as, if that is not us.
+func HandOver(dirs ...string) error {
 	u, err := serverUser()
 	if u == nil || err != nil {
 		return err

@@ -56,11 +56,6 @@ func stopShared() error {
 }
 
 func startServer() (*server, error) {
-	// The keeper is this program once more. Without Main at its start it would
-	// run the tests again instead, which would start a keeper, and so on.
-	if !shared.mainRuns.Load() {
-		return nil, errors.New("this package needs: func TestMain(m *testing.M) { dbtest.Main(m) }")
-	}
 	k, err := startKeeper()
 	if err != nil {
 		return nil, err

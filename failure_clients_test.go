@@ -1,0 +1,493 @@
+//go:build failure && unix
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What a client is told, or not, that has to ask again.
+const (
+	later    = "UNAVAILABLE" // nothing was done
+	busy     = "OVERLOADED"  // the same
+	unknown  = "INTERNAL"    // of a write whose answer was lost at COMMIT; nothing else may be
+	noAnswer = "no answer"   // the connection was refused, or ended
+)
+
+// maxWait is that of a cluster, on a machine that is busy with other things too.
+const maxWait = 20 * time.Second
+
+// grace is how long after it was replaced a refresh token may be brought once more.
+const grace = 10 * time.Second
+
+// endpoint is where a server is, which may change when it is started anew.
+type endpoint struct{ url atomic.Pointer[string] }
+
+func endpointAt(url string) *endpoint {
+	e := &endpoint{}
+	e.url.Store(&url)
+	return e
+}
+
+// clients are people who use several servers of one database at once: each registers, is asked for, refreshes, signs in
+// and out, and gets other roles, always by way of another server than before. They know what they were promised.
+type clients struct {
+	t       *testing.T
+	servers []*endpoint
+	client  *http.Client
+	prefix  string
+	admin   string // an access token
+	next    atomic.Int64
+	rounds  []atomic.Int64
+	stop    chan struct{}
+	working sync.WaitGroup
+	work    func()        // what one does until all is over; round, unless a test has another idea
+	maxWait time.Duration // how long a client may have to ask until it is answered
+
+	mu       sync.Mutex
+	members  []*registered
+	signIns  map[string]int // audit events that there must be, by session
+	signOuts map[string]int
+	unknowns []string // ids of requests whose outcome was said to be unknown
+	broken   []string // promises
+	counts   map[string]int
+	window   *window
+	windows  []*window
+}
+
+// registered is somebody who was registered, and what they hold.
+type registered struct{ id, email, token, refresh, session string }
+
+// window is what the clients saw while something happened.
+type window struct {
+	name    string
+	codes   map[string]int
+	longest time.Duration // from the first try to the answer
+}
+
+func newClients(t *testing.T, prefix string, servers ...*endpoint) *clients {
+	t.Helper()
+	c := &clients{
+		t: t, servers: servers, prefix: prefix, stop: make(chan struct{}),
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute},
+		signIns: map[string]int{}, signOuts: map[string]int{}, counts: map[string]int{},
+	}
+	c.work, c.maxWait = c.round, maxWait
+	c.open("")
+	t.Cleanup(c.client.CloseIdleConnections)
+	return c
+}
+
+// start has people come and go until end is called.
+func (c *clients) start(people int) {
+	c.rounds = make([]atomic.Int64, people)
+	for i := range people {
+		c.working.Go(func() {
+			for !c.ended() {
+				c.work()
+				c.rounds[i].Add(1)
+			}
+		})
+	}
+}
+
+func (c *clients) ended() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *clients) end() {
+	close(c.stop)
+	c.working.Wait()
+}
+
+// open begins a new window.
+func (c *clients) open(name string) *window {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window = &window{name: name, codes: map[string]int{}}
+	return c.window
+}
+
+// while notes what the clients see from the beginning of f until all of them have been served again.
+func (c *clients) while(name string, f func()) *window {
+	c.t.Helper()
+	w := c.open(name)
+	f()
+	c.settle()
+	c.open("")
+	c.windows = append(c.windows, w)
+	if w.longest > c.maxWait {
+		c.t.Errorf("%s: a client was answered after %s", name, w.longest)
+	}
+	c.t.Logf("%-60s longest wait %-8s %v", name, w.longest.Round(time.Millisecond), w.codes)
+	return w
+}
+
+// settle waits until everybody has done a round that began after the call.
+func (c *clients) settle() {
+	c.t.Helper()
+	before := make([]int64, len(c.rounds))
+	for i := range c.rounds {
+		before[i] = c.rounds[i].Load()
+	}
+	waitUntil(c.t, "everybody is served again", func() bool {
+		for i := range c.rounds {
+			if c.rounds[i].Load() < before[i]+2 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// waitUntil asks again and again.
+func waitUntil(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+const (
+	failureRegister = `mutation($e: String!, $p: String!) { result: register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`
+	failureLogin    = `mutation($e: String!, $p: String!) { result: login(input: {email: $e, password: $p, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`
+	failureRefresh  = `mutation($t: String!) { result: refresh(refreshToken: $t) { accessToken refreshToken user { id } session { id } } }`
+	failureMe       = `{ result: me { id role } }`
+	failureLogout   = `mutation { result: logout }`
+	failureRole     = `mutation($u: ID!, $r: Role!) { result: setUserRole(userId: $u, role: $r) { role } }`
+)
+
+// round is what one person does. Whatever is changed by way of one server is asked for at the other, at once.
+func (c *clients) round() {
+	here, there, m := c.arrive()
+	if m == nil {
+		return
+	}
+	for range 8 {
+		c.refresh(there, m)
+		c.wantMe(here, m.token, m.id, "USER", "a refresh")
+		here, there = there, here
+	}
+	if c.admin != "" {
+		if _, code, _ := c.insist(here, c.admin, failureRole, "u", m.id, "r", "STAFF"); code != "" {
+			c.breaks("a new role: %s", code)
+		}
+		c.wantMe(there, m.token, m.id, "STAFF", "a new role")
+	}
+	c.signOut(here, there, m)
+}
+
+// arrive registers somebody new; nobody if that has broken a promise.
+func (c *clients) arrive() (here, there int, m *registered) {
+	n := int(c.next.Add(1))
+	here, there = n, n+1
+	if m = c.register(here, fmt.Sprintf("%s%d@example.com", c.prefix, n)); m != nil {
+		c.wantMe(there, m.token, m.id, "USER", "a registration")
+	}
+	return here, there, m
+}
+
+func (c *clients) register(here int, email string) *registered {
+	a, code, sure := c.insist(here, "", failureRegister, "e", email, "p", goodPassword)
+	if code == "EMAIL_TAKEN" && !sure {
+		a, code, _ = c.insist(here, "", failureLogin, "e", email, "p", goodPassword) // it was done, and the answer lost
+		c.count("registrations whose answer was lost")
+	}
+	if code != "" {
+		c.breaks("the registration of %s: %s (that nothing was done before: %t)", email, code, sure)
+		return nil
+	}
+	m := &registered{email: email}
+	m.take(a)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members = append(c.members, m)
+	c.signIns[m.session]++
+	c.counts["registrations"]++
+	return m
+}
+
+func (m *registered) take(a *answer) {
+	m.id, m.session = a.text("result.user.id"), a.text("result.session.id")
+	m.token, m.refresh = a.text("result.accessToken"), a.text("result.refreshToken")
+}
+
+func (c *clients) refresh(here int, m *registered) {
+	begin := time.Now()
+	a, code, sure := c.insist(here, "", failureRefresh, "t", m.refresh)
+	if code == "INVALID_TOKEN" && !sure && time.Since(begin) > grace {
+		c.count("refreshes that were repeated too late") // which is what the grace is not for
+		if a, code, _ = c.insist(here, "", failureLogin, "e", m.email, "p", goodPassword); code == "" {
+			m.take(a)
+			c.mu.Lock()
+			c.signIns[m.session]++
+			c.mu.Unlock()
+		}
+		return
+	}
+	if code != "" {
+		c.breaks("a refresh token that was the newest: %s", code)
+		return
+	}
+	m.take(a)
+	c.count("refreshes")
+}
+
+// signOut signs a person in on a second device, and out there.
+func (c *clients) signOut(here, there int, m *registered) {
+	a, code, _ := c.insist(there, "", failureLogin, "e", m.email, "p", goodPassword)
+	if code != "" {
+		c.breaks("the login of %s: %s", m.email, code)
+		return
+	}
+	second := &registered{}
+	second.take(a)
+	c.mu.Lock()
+	c.signIns[second.session]++
+	c.signOuts[second.session]++
+	c.mu.Unlock()
+	c.count("logins")
+	c.wantMe(here, second.token, m.id, "", "a login")
+	if _, code, _ := c.insist(here, second.token, failureLogout); code != "" {
+		c.breaks("a logout: %s", code)
+	}
+	c.count("logouts")
+	if _, code, _ := c.insist(there, second.token, failureMe); code != "UNAUTHENTICATED" {
+		c.breaks("after a logout by way of another server: %q", code)
+	}
+	c.wantMe(there, m.token, m.id, "", "the logout of another device")
+}
+
+// wantMe asks who somebody is; "" is any role.
+func (c *clients) wantMe(here int, token, id, role, after string) {
+	a, code, _ := c.insist(here, token, failureMe)
+	if code != "" || a.at("result.id") != id || role != "" && a.at("result.role") != role {
+		c.breaks("me after %s by way of another server: %q %s", after, code, a.body)
+	}
+	c.count("reads")
+}
+
+// insist asks until there is an answer, at one server after the other, as a client should. sure: whatever was said
+// before has promised that nothing was done.
+func (c *clients) insist(here int, token, query string, variables ...any) (a *answer, code string, sure bool) {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	sure = true
+	for begin := time.Now(); ; <-again.C {
+		a, code = c.try(c.servers[here%len(c.servers)], token, query, variables...)
+		c.note(a, code, time.Since(begin))
+		switch code {
+		case later, busy:
+		case unknown, noAnswer:
+			sure = false
+		default:
+			return a, code, sure
+		}
+		if time.Since(begin) > time.Minute {
+			return a, code, sure
+		}
+		here++
+	}
+}
+
+// note counts what a client was told.
+func (c *clients) note(a *answer, code string, waited time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts["requests"]++
+	c.window.longest = max(c.window.longest, waited)
+	switch code {
+	case unknown:
+		id, _ := a.errors[0].Extensions["requestId"].(string)
+		c.unknowns = append(c.unknowns, id)
+		c.window.codes[code]++
+	case later, busy, noAnswer:
+		c.window.codes[code]++
+	}
+}
+
+func (c *clients) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[what]++
+}
+
+func (c *clients) breaks(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = append(c.broken, fmt.Sprintf(format, args...))
+}
+
+// try asks once. code is that of the first error, "" if there is none.
+func (c *clients) try(e *endpoint, token, query string, variables ...any) (a *answer, code string) {
+	vars := map[string]any{}
+	for i := 0; i < len(variables); i += 2 {
+		vars[variables[i].(string)] = variables[i+1]
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": vars})
+	if err != nil {
+		panic(err) // strings only
+	}
+	a = &answer{t: c.t}
+	r, err := http.NewRequest(http.MethodPost, *e.url.Load()+"/graphql", strings.NewReader(string(body)))
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := c.client.Do(r)
+	if err != nil {
+		return a, noAnswer
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return a, noAnswer
+	}
+	a.status, a.header, a.body = response.StatusCode, response.Header, string(content)
+	decoded := struct {
+		Data   *map[string]any
+		Errors any
+	}{Data: &a.data}
+	if err := json.Unmarshal(content, &decoded); err != nil {
+		return a, "not JSON"
+	}
+	again, _ := json.Marshal(decoded.Errors)
+	_ = json.Unmarshal(again, &a.errors)
+	if len(a.errors) > 0 {
+		code = fmt.Sprint(a.errors[0].Extensions["code"])
+	}
+	return a, code
+}
+
+// wantPromisesKept checks, when all is over, what everybody was told, against what the servers and the database say.
+func (c *clients) wantPromisesKept(databaseURL string) {
+	c.t.Helper()
+	c.wantNothingBroken()
+	var checking sync.WaitGroup
+	queue := make(chan *registered)
+	for i := range 8 {
+		checking.Go(func() {
+			for m := range queue {
+				c.refresh(i, m)
+				c.wantMe(i+1, m.token, m.id, "", "everything")
+				if a, code, _ := c.insist(i, "", failureLogin, "e", m.email, "p", goodPassword); code != "" {
+					c.breaks("%s cannot sign in any more: %s", m.email, code)
+				} else {
+					c.mu.Lock()
+					c.signIns[a.text("result.session.id")]++
+					c.mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, m := range c.members {
+		queue <- m
+	}
+	close(queue)
+	checking.Wait()
+	c.wantRows(databaseURL)
+	c.wantNothingBroken()
+	c.t.Logf("%v", c.counts)
+}
+
+func (c *clients) wantNothingBroken() {
+	c.t.Helper()
+	for _, what := range c.broken[:min(10, len(c.broken))] {
+		c.t.Error(what)
+	}
+	if len(c.broken) > 0 {
+		c.t.Fatalf("%d promises were broken", len(c.broken))
+	}
+}
+
+// wantRows looks for what is there too often, or was never answered for.
+func (c *clients) wantRows(databaseURL string) {
+	c.t.Helper()
+	db := openDatabase(c.t, databaseURL)
+	count := func(query string) map[string]int {
+		rows, err := db.QueryContext(c.t.Context(), query)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer rows.Close()
+		list := map[string]int{}
+		for rows.Next() {
+			var key string
+			var n int
+			if err := rows.Scan(&key, &n); err != nil {
+				c.t.Fatal(err)
+			}
+			list[key] = n
+		}
+		if err := rows.Err(); err != nil {
+			c.t.Fatal(err)
+		}
+		return list
+	}
+	users := count("SELECT email_key, COUNT(*) FROM users WHERE email_key LIKE '" + c.prefix + "%' GROUP BY email_key")
+	entries := count("SELECT u.email_key, COUNT(*) FROM audit a JOIN users u ON u.id = a.user_id WHERE a.event = 'registered' AND u.email_key LIKE '" + c.prefix + "%' GROUP BY u.email_key")
+	for _, m := range c.members {
+		if users[m.email] != 1 || entries[m.email] != 1 {
+			c.t.Errorf("%s was registered: there are %d rows and %d entries in the audit log", m.email, users[m.email], entries[m.email])
+		}
+	}
+	if len(users) != len(c.members) {
+		c.t.Errorf("%d accounts for %d registrations", len(users), len(c.members))
+	}
+	signIns := count("SELECT session_id, COUNT(*) FROM audit WHERE event IN ('registered', 'sign-in') AND session_id IS NOT NULL GROUP BY session_id")
+	for session, n := range c.signIns {
+		// A registration whose answer was lost has a sign-in of its own, and its first session is nobody's.
+		if signIns[session] != n {
+			c.t.Errorf("session %s has %d entries in the audit log", session, signIns[session])
+		}
+	}
+	signOuts := count("SELECT session_id, COUNT(*) FROM audit WHERE event = 'signed out' AND session_id IS NOT NULL GROUP BY session_id")
+	for session, n := range c.signOuts {
+		if signOuts[session] != n {
+			c.t.Errorf("the logout of session %s has %d entries in the audit log", session, signOuts[session])
+		}
+	}
+	reused := count("SELECT event, COUNT(*) FROM audit WHERE event = 'refresh token reused' GROUP BY event")
+	if n := reused["refresh token reused"]; n != c.counts["refreshes that were repeated too late"] {
+		c.t.Errorf("%d were taken for thieves", n)
+	}
+}
+
+// wantUnknownsExplained: INTERNAL is said only of a COMMIT whose answer was lost, by the servers' logs.
+func (c *clients) wantUnknownsExplained(logs string) {
+	c.t.Helper()
+	for _, id := range c.unknowns {
+		explained := false
+		for line := range strings.Lines(logs) {
+			if strings.Contains(line, id) && strings.Contains(line, `"internal error"`) {
+				explained = explained || strings.Contains(line, "lost at COMMIT")
+				if !strings.Contains(line, "lost at COMMIT") {
+					c.t.Errorf("an error that is none of those that can be: %s", line)
+				}
+			}
+		}
+		if !explained {
+			c.t.Errorf("request %s ended in INTERNAL, and the log does not say why", id)
+		}
+	}
+}

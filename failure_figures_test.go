@@ -1,0 +1,75 @@
+//go:build failure && unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/clustertest"
+)
+
+// The parts that are measured. FIGURES=docs/operations.md writes what was seen into that file; it is then better run
+// without the others, which are beside it because it mostly waits.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	var cluster, database []*clients
+	t.Run("of", func(t *testing.T) {
+		t.Run("a cluster", func(t *testing.T) {
+			t.Parallel()
+			c := clustertest.Start(t, "deploy/haproxy-galera.cfg")
+			cluster = append(cluster, testCluster(t, c), testAllWrite(t, c))
+		})
+		t.Run("the only database", func(t *testing.T) {
+			t.Parallel()
+			database = append(database, testOneDatabase(t, clustertest.Single(t)))
+		})
+	})
+	if t.Failed() || len(cluster) == 0 || len(database) == 0 {
+		return
+	}
+	figures := figuresOf(append(cluster, database...))
+	t.Log("\n" + figures)
+	if name := os.Getenv("FIGURES"); name != "" {
+		writeFigures(t, name, figures)
+	}
+}
+
+func figuresOf(all []*clients) string {
+	var b strings.Builder
+	b.WriteString("| while | longest wait of a client | told to ask again | not answered | outcome unknown |\n|---|--:|--:|--:|--:|\n")
+	sum := map[string]int{}
+	for _, c := range all {
+		for _, w := range c.windows {
+			fmt.Fprintf(&b, "| %s | %.1f s | %d | %d | %d |\n", w.name, w.longest.Seconds(), w.codes[later]+w.codes[busy], w.codes[noAnswer], w.codes[unknown])
+		}
+		for what, n := range c.counts {
+			sum[what] += n
+		}
+	}
+	fmt.Fprintf(&b, "\nThat was %d requests: %d registrations, %d refreshes, %d sign-ins, %d sign-outs. Lost: 0. Done twice: 0. "+
+		"Signed out: %d. Seen too late by way of another server: 0. Collisions of nodes that the servers resolved: %d.\n",
+		sum["requests"], sum["registrations"], sum["refreshes"], sum["logins"], sum["logouts"],
+		sum["refreshes that were repeated too late"], sum["conflicts"])
+	return b.String()
+}
+
+// writeFigures replaces what stands between two comments of a file.
+func writeFigures(t *testing.T, name, figures string) {
+	t.Helper()
+	const begin, end = "<!-- failures -->\n", "<!-- /failures -->"
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(content), begin)
+	_, after, also := strings.Cut(rest, end)
+	if !found || !also {
+		t.Fatalf("%s has no %s…%s", name, begin, end)
+	}
+	if err := os.WriteFile(name, []byte(before+begin+figures+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,93 @@
+//go:build failure && unix
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+)
+
+// Servers that start at once on an empty database make one schema, and all serve; one connection is enough for each.
+func TestFailureOfNoneThatStartTogether(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		env  []string
+	}{
+		{"three servers", nil},
+		{"three servers with one connection each", []string{connectionsEnv + "=1"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			eachFailing(t, func(t *testing.T, databaseURL string) {
+				f := newCheapFleet(t, databaseURL, row.env...)
+				f.add(3)
+				c := newClients(t, "together-", f.endpoints()...)
+				c.withAdmin(databaseURL)
+				c.start(9)
+				c.while("nothing happens", func() {})
+				c.end()
+				c.wantPromisesKept(databaseURL)
+				c.wantUnknownsExplained(f.logs())
+			})
+		})
+	}
+}
+
+// A thousand registrations, and a server that is killed in the middle of them again and again.
+func TestFailureLosesNoRegistration(t *testing.T) {
+	t.Parallel()
+	eachFailing(t, func(t *testing.T, databaseURL string) {
+		const registrations, kills = 1000, 8
+		f := newCheapFleet(t, databaseURL)
+		f.add(1)
+		c := newClients(t, "killed-", f.endpoints()...)
+		done := c.onlyRegister()
+		c.start(8)
+		for i := range int64(kills) {
+			moment := (i*2 + 1 + rand.Int64N(2)) * registrations / (2 * (kills + 1)) // somewhere
+			waitUntil(t, fmt.Sprintf("%d have registered", moment), func() bool { return done.Load() >= moment })
+			f.servers[0].process.Kill()
+			f.servers[0].restart()
+		}
+		waitUntil(t, "a thousand have registered", func() bool { return done.Load() >= registrations })
+		c.end()
+		c.wantPromisesKept(databaseURL)
+		c.wantUnknownsExplained(f.logs())
+	})
+}
+
+// A server that is told to stop answers what it has begun: whatever was not answered was not done.
+func TestFailureOfNothingInFlight(t *testing.T) {
+	t.Parallel()
+	eachFailing(t, func(t *testing.T, databaseURL string) {
+		f := newCheapFleet(t, databaseURL)
+		f.add(1)
+		c := newClients(t, "told-to-stop-", f.endpoints()...)
+		done := c.onlyRegister()
+		c.start(8)
+		for i := range int64(3) {
+			waitUntil(t, "more have registered", func() bool { return done.Load() >= 50*(i+1) })
+			f.servers[0].stop()
+			f.servers[0].restart()
+		}
+		c.end()
+		c.wantPromisesKept(databaseURL)
+		if n := c.counts["registrations whose answer was lost"]; n > 0 {
+			t.Errorf("%d registrations were done and not answered", n)
+		}
+	})
+}
+
+// onlyRegister has the clients do nothing else, and counts.
+func (c *clients) onlyRegister() *atomic.Int64 {
+	var done atomic.Int64
+	c.work = func() {
+		if _, _, m := c.arrive(); m != nil {
+			done.Add(1)
+		}
+	}
+	return &done
+}

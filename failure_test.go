@@ -1,0 +1,205 @@
+//go:build failure && unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"fieldgate/internal/clustertest"
+	"fieldgate/internal/dbtest"
+)
+
+// The failure suite: go test -tags failure -run '^TestFailure' .
+//
+// What fails here are real processes: three nodes of Galera, HAProxy with deploy/haproxy-galera.cfg, a MariaDB, and the
+// program that is deployed, in several processes. Clients that know what they were promised say what it was like.
+
+// fleet is servers of one database, each a process of its own.
+type fleet struct {
+	t       *testing.T
+	dir     string
+	program string
+	env     []string
+	servers []*server
+}
+
+// server is one process after the other at the same address.
+type server struct {
+	*endpoint
+	fleet   *fleet
+	addr    string
+	process *dbtest.Process
+	starts  int
+	name    string
+}
+
+// newFleet builds the program that is deployed.
+func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+	t.Helper()
+	f := emptyFleet(t, databaseURL, append([]string{"BCRYPT_COST=10"}, env...)...)
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", f.program, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return f
+}
+
+// newCheapFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
+func newCheapFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+	t.Helper()
+	f := emptyFleet(t, databaseURL, append([]string{asServer + "=1", cheapHashes + "=1"}, env...)...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.program, content, 0o755); err != nil { // where the other user may run it
+		t.Fatal(err)
+	}
+	return f
+}
+
+func emptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+	t.Helper()
+	dir := dbtest.Directory(t)
+	return &fleet{t: t, dir: dir, program: filepath.Join(dir, "fieldgate"), env: append([]string{
+		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + testSecret, "LIMITS=off", "LOG_FORMAT=json",
+		"PUBLIC_URL=http://localhost:8080", // whom tokens are from: the same for all
+	}, env...)}
+}
+
+// eachFailing is dbtest.Each, but that the file of SQLite is where another user's server can write it.
+func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		if strings.HasPrefix(databaseURL, "sqlite:") {
+			dir := filepath.Join(dbtest.Directory(t), "data")
+			if err := errors.Join(os.Mkdir(dir, 0o700), dbtest.HandOver(dir)); err != nil {
+				t.Fatal(err)
+			}
+			databaseURL = "sqlite://" + filepath.Join(dir, "fieldgate.db")
+		}
+		f(t, databaseURL)
+	})
+}
+
+// add starts several servers at once, and returns when all are ready.
+func (f *fleet) add(count int) {
+	f.t.Helper()
+	var fresh []*server
+	for range count {
+		addr := fmt.Sprintf("127.0.0.1:%d", clustertest.FreePorts(f.t, 1))
+		s := &server{endpoint: endpointAt("http://" + addr), fleet: f, addr: addr, name: fmt.Sprint(len(f.servers) + 1)}
+		f.servers, fresh = append(f.servers, s), append(fresh, s)
+		s.launch()
+	}
+	for _, s := range fresh {
+		s.ready()
+	}
+}
+
+func (f *fleet) endpoints() (list []*endpoint) {
+	for _, s := range f.servers {
+		list = append(list, s.endpoint)
+	}
+	return list
+}
+
+func (s *server) launch() {
+	t := s.fleet.t
+	t.Helper()
+	s.starts++
+	dir := filepath.Join(s.fleet.dir, fmt.Sprintf("%s.%d", s.name, s.starts)) // with a log of its own
+	process, err := dbtest.StartProcess(dir, append(s.fleet.env, "ADDR="+s.addr), s.fleet.program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.process = process
+	t.Cleanup(process.Kill)
+}
+
+// restart starts a server that was killed or stopped, and returns when it is ready.
+func (s *server) restart() {
+	s.fleet.t.Helper()
+	s.launch()
+	s.ready()
+}
+
+func (s *server) ready() {
+	t := s.fleet.t
+	t.Helper()
+	waitUntil(t, "server "+s.name+" is ready", func() bool {
+		select {
+		case <-s.process.Exited():
+			t.Fatalf("server %s has ended: %v\n%s", s.name, s.process.Err(), s.process.LogTail())
+		default:
+		}
+		return s.get("/readyz") == http.StatusOK
+	})
+}
+
+// get returns the status of a page, or 0.
+func (s *server) get(path string) int {
+	response, err := http.Get(*s.url.Load() + path)
+	if err != nil {
+		return 0
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+// stop tells a server to stop, which it must do with the status 0.
+func (s *server) stop() {
+	t := s.fleet.t
+	t.Helper()
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.process.Err(); err != nil {
+		t.Errorf("a server that was told to stop: %v\n%s", err, s.process.LogTail())
+	}
+}
+
+// logs are those of all processes.
+func (f *fleet) logs() string {
+	f.t.Helper()
+	names, err := filepath.Glob(filepath.Join(f.dir, "*", "log"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		b.Write(content)
+	}
+	return b.String()
+}
+
+// withAdmin gives the crowd somebody who may change roles.
+func (c *clients) withAdmin(databaseURL string) {
+	c.t.Helper()
+	m := c.register(0, c.prefix+"admin@example.com")
+	if m == nil {
+		c.t.Fatal(c.broken)
+	}
+	db := openDatabase(c.t, databaseURL)
+	_, err := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
+	if err := errors.Join(err, db.Close()); err != nil { // before somebody cuts the connection
+		c.t.Fatal(err)
+	}
+	c.admin = m.token
+}

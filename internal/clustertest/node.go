@@ -1,0 +1,197 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// Node is one MariaDB, of a cluster or alone.
+type Node struct {
+	dir     string
+	port    int
+	galera  int    // the first of three ports; 0: it is alone
+	cluster string // the address of all
+	process *dbtest.Process
+}
+
+// Single starts a MariaDB that is in no cluster.
+func Single(tb testing.TB) *Node {
+	tb.Helper()
+	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
+		dbtest.LeftOut(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
+	}
+	n := newNode(tb, filepath.Join(dbtest.Directory(tb), "1"))
+	n.install(tb)
+	n.start(tb)
+	n.exec(tb, "CREATE DATABASE "+database)
+	return n
+}
+
+func newNode(tb testing.TB, dir string) *Node {
+	tb.Helper()
+	n := &Node{dir: dir, port: FreePorts(tb, 1)}
+	tb.Cleanup(func() {
+		if n.process != nil {
+			n.process.Kill()
+		}
+	})
+	return n
+}
+
+// URL is the DATABASE_URL to this node alone.
+func (n *Node) URL() string { return databaseURL(n.port) }
+
+// Kill is kill -9.
+func (n *Node) Kill() { n.process.Kill() }
+
+// Stop has the node end by itself, and returns when it has.
+func (n *Node) Stop(tb testing.TB) {
+	tb.Helper()
+	noError(tb, n.process.Signal(syscall.SIGTERM))
+	<-n.process.Exited()
+}
+
+// Wipe takes the files of a node that does not run: its disk was replaced.
+func (n *Node) Wipe(tb testing.TB) {
+	tb.Helper()
+	noError(tb, os.RemoveAll(filepath.Join(n.dir, "data")))
+	n.install(tb)
+}
+
+// Rejoin starts a node that was killed or stopped, and returns when it is as good as the others.
+func (n *Node) Rejoin(tb testing.TB) {
+	tb.Helper()
+	if n.galera == 0 {
+		n.start(tb)
+		return
+	}
+	n.start(tb, "--wsrep-start-position="+n.position(tb))
+}
+
+// position is how far a node has come, by its own files.
+func (n *Node) position(tb testing.TB) string {
+	tb.Helper()
+	p, err := dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options("--wsrep-recover")...)
+	noError(tb, err)
+	noError(tb, p.Err())
+	log, err := os.ReadFile(p.Log())
+	noError(tb, err)
+	found := regexp.MustCompile(`Recovered position: *(\S+)`).FindSubmatch(log)
+	if found == nil {
+		tb.Fatalf("clustertest: a node does not know its position:\n%s", log)
+	}
+	return string(found[1])
+}
+
+func (n *Node) name() string { return "galera-" + filepath.Base(n.dir) }
+
+func (n *Node) install(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	noError(tb, os.MkdirAll(n.dir, 0o755))
+	noError(tb, dbtest.InstallMariaDB(ctx, n.dir))
+}
+
+// copyOf takes over the files of a node that does not run.
+func (n *Node) copyOf(tb testing.TB, other *Node) {
+	tb.Helper()
+	p, err := dbtest.StartProcess(n.dir, nil, "cp", "-r", filepath.Join(other.dir, "data"), filepath.Join(other.dir, "tmp"), n.dir)
+	noError(tb, err)
+	noError(tb, p.Err())
+}
+
+func (n *Node) start(tb testing.TB, more ...string) {
+	tb.Helper()
+	var err error
+	n.process, err = dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options(more...)...)
+	noError(tb, err)
+	n.Synced(tb)
+}
+
+// Synced waits until the node is one of the cluster's again; one that is alone has to answer.
+func (n *Node) Synced(tb testing.TB) {
+	tb.Helper()
+	until(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
+		if n.galera == 0 {
+			return ask(ctx, n.port, "SELECT 1", new(int))
+		}
+		var name, state string
+		if err := ask(ctx, n.port, "SELECT @@wsrep_node_name", &name); err != nil || name != n.name() {
+			return errors.Join(err, fmt.Errorf("it is %q", name))
+		}
+		err := ask(ctx, n.port, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_local_state_comment'", &state)
+		if err == nil && state != "Synced" {
+			err = errors.New(state)
+		}
+		return err
+	})
+}
+
+func (n *Node) exec(tb testing.TB, statements ...string) {
+	tb.Helper()
+	for _, statement := range statements {
+		noError(tb, ask(tb.Context(), n.port, statement, nil))
+	}
+}
+
+func mariadbd(tb testing.TB) string {
+	tb.Helper()
+	name, err := dbtest.LookPath("mariadbd", "/usr/sbin")
+	if errors.Is(err, exec.ErrNotFound) {
+		dbtest.LeftOut(tb, "MariaDB", howToInstall)
+	}
+	noError(tb, err)
+	return name
+}
+
+// options are those of a small server. What concerns a cluster is as docs/operations.md recommends it, but for the
+// transfer of a whole database, which is rsync's here, and for what a test does not need to survive: the power.
+func (n *Node) options(more ...string) []string {
+	options := []string{
+		"--no-defaults",
+		"--datadir=" + filepath.Join(n.dir, "data"),
+		"--tmpdir=" + filepath.Join(n.dir, "tmp"),
+		"--socket=" + filepath.Join(n.dir, "s"),
+		"--pid-file=" + filepath.Join(n.dir, "pid"),
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--port=%d", n.port),
+		"--skip-name-resolve",
+		"--skip-log-bin",
+		"--performance-schema=OFF",
+		"--character-set-server=utf8mb4",
+		"--collation-server=utf8mb4_unicode_ci",
+		"--innodb-flush-log-at-trx-commit=2",
+		"--innodb-log-file-size=8M",
+		"--innodb-buffer-pool-size=64M",
+	}
+	if n.galera != 0 {
+		options = append(options,
+			"--binlog-format=ROW",
+			"--innodb-autoinc-lock-mode=2",
+			"--wsrep-on=ON",
+			"--wsrep-provider="+library,
+			"--wsrep-cluster-name=fieldgate",
+			"--wsrep-cluster-address="+n.cluster,
+			"--wsrep-node-name="+n.name(),
+			"--wsrep-node-address=127.0.0.1",
+			fmt.Sprintf("--wsrep-node-incoming-address=127.0.0.1:%d", n.port),
+			"--wsrep-sst-method=rsync",
+			fmt.Sprintf("--wsrep-sst-receive-address=127.0.0.1:%d", n.galera+2),
+			"--wsrep-slave-threads=2",
+			fmt.Sprintf("--wsrep-provider-options=base_host=127.0.0.1;base_port=%d;gmcast.listen_addr=tcp://127.0.0.1:%d;ist.recv_addr=127.0.0.1:%d;"+
+				"gcache.size=32M;gcache.page_size=32M;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;"+
+				"evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S", n.galera, n.galera, n.galera+1),
+		)
+	}
+	return append(options, more...)
+}
