@@ -329,7 +329,7 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 	rows, requests, workers := 10_000, 40, 3
 	switch {
 	case dbtest.RaceDetector():
-		rows, requests = 2_000, 15
+		rows, requests, workers = 2_000, 15, 2
 	case dbtest.Thorough():
 		rows, requests = 50_000, 150
 	}
