@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// load is what wrk saw.
+type load struct {
+	requests int
+	took     time.Duration
+	p50, p99 time.Duration
+}
+
+func (l load) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
+
+// ask is one who asks, and the answer that they have to get, to the byte.
+type ask struct{ token, want string }
+
+//go:embed load.lua
+var loadScript []byte
+
+// loadTool is wrk with its script.
+type loadTool struct {
+	wrk, script, dir string
+	connections      int
+}
+
+func newLoadTool(dir string, connections int) (*loadTool, error) {
+	wrk, err := exec.LookPath("wrk")
+	if err != nil {
+		return nil, fmt.Errorf("%w: apt-get install wrk, or brew install wrk", err)
+	}
+	t := &loadTool{wrk: wrk, script: filepath.Join(dir, "load.lua"), dir: dir, connections: connections}
+	return t, os.WriteFile(t.script, loadScript, 0o600)
+}
+
+// run posts body to url over all connections, each as the next one of asks in turn, as fast as it is answered. One
+// answer that is not what it has to be is an error.
+func (t *loadTool) run(ctx context.Context, url, body string, asks []ask, lasts time.Duration) (l load, err error) {
+	work := filepath.Join(t.dir, "work.lua")
+	if err := os.WriteFile(work, t.work(body, asks), 0o600); err != nil {
+		return l, err
+	}
+	n := fmt.Sprint(t.connections)
+	cmd := exec.CommandContext(ctx, t.wrk, "-t", n, "-c", n, "-d", fmt.Sprintf("%.0fs", math.Ceil(lasts.Seconds())), "--timeout", "30s",
+		"-s", t.script, url, "--", work)
+	// It counts in whole seconds, and stops early and in order when it is interrupted.
+	early := time.AfterFunc(lasts, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	defer early.Stop()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return l, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	_, result, _ := strings.Cut(string(out), "RESULT ")
+	var micros, p50, p99, wrong, broken int64
+	if _, err := fmt.Sscan(result, &l.requests, &micros, &p50, &p99, &wrong, &broken); err != nil {
+		return l, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	if wrong > 0 || broken > 0 || l.requests == 0 {
+		return l, fmt.Errorf("%s: of %d answers %d were wrong, and %d connections broke: %s", url, l.requests, wrong, broken, result)
+	}
+	l.took, l.p50, l.p99 = time.Duration(micros)*time.Microsecond, time.Duration(p50)*time.Microsecond, time.Duration(p99)*time.Microsecond
+	return l, nil
+}
+
+// work is the file that the script reads.
+func (t *loadTool) work(body string, asks []ask) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "return { connections = %d, body = %s, asks = {\n", t.connections, lua(body))
+	for _, a := range asks {
+		fmt.Fprintf(&b, "{ token = %s, want = %s },\n", lua(a.token), lua(a.want))
+	}
+	b.WriteString("} }\n")
+	return b.Bytes()
+}
+
+// lua writes a text as Lua reads it. The newline that it drops behind the bracket is one more than there was.
+func lua(text string) string { return "[===[\n" + text + "]===]" }
