@@ -40,7 +40,7 @@ type plan struct {
 
 var (
 	fullPlan = plan{
-		Starts: 5, Warm: 2 * time.Second, Rounds: 5, Round: 3 * time.Second, Logins: 20 * time.Second, PeerLogins: 6 * time.Second,
+		Starts: 5, Warm: 2 * time.Second, Rounds: 5, Round: 2 * time.Second, Logins: 20 * time.Second, PeerLogins: 6 * time.Second,
 		Storm: 8 * time.Second, Crowds: []int{1_000, 100_000, 2_000_000}, Askers: 1_000, Cost: 12, Connections: 16,
 	}
 	quickPlan = plan{
