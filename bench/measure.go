@@ -67,8 +67,9 @@ type bench struct {
 	tokens             *auth.Tokens
 	passwordHash       string
 	databases          []string // the URL of each crowd's
-	databasePID        int      // 0 if the database is not ours
-	running            servers  // ours and the peers
+	drops              []func() error
+	databasePID        int     // 0 if the database is not ours
+	running            servers // ours and the peers
 	logs               int
 	results            *results
 
@@ -77,9 +78,9 @@ type bench struct {
 }
 
 // run measures everything, in parts.
-func (b *bench) run(ctx context.Context) (*results, error) {
+func (b *bench) run(ctx context.Context) (_ *results, err error) {
 	b.results = &results{Plan: b.plan}
-	defer func() { b.running.stop() }()
+	defer func() { err = errors.Join(err, b.cleanUp()) }()
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
@@ -106,6 +107,15 @@ func (b *bench) run(ctx context.Context) (*results, error) {
 		fmt.Fprintf(b.say, "%s: %.1f s\n", part.name, took.Seconds())
 	}
 	return b.results, nil
+}
+
+// cleanUp stops what runs, and drops the databases: they may be on a server that is not ours.
+func (b *bench) cleanUp() (err error) {
+	b.running.stop()
+	for _, drop := range b.drops {
+		err = errors.Join(err, drop())
+	}
+	return err
 }
 
 // prepare makes what is measured.
@@ -168,17 +178,17 @@ func (b *bench) fillAll(ctx context.Context) error {
 }
 
 func (b *bench) fillOne(ctx context.Context, n int) error {
-	databaseURL, _, own, err := dbtest.NewMySQL()
+	databaseURL, drop, own, err := dbtest.NewMySQL()
 	if err != nil {
 		return err
 	}
-	b.databases = append(b.databases, databaseURL)
+	b.databases, b.drops = append(b.databases, databaseURL), append(b.drops, drop)
 	db, err := openDatabase(databaseURL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	if own && b.databasePID == 0 {
+	if b.results.Own = own; own && b.databasePID == 0 {
 		if b.databasePID, err = makeRoom(ctx, db, b.Quick); err != nil {
 			return err
 		}

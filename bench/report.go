@@ -23,6 +23,7 @@ type results struct {
 	Machine  machine
 	Versions []version
 	Database string // the server's version
+	Own      bool   // it is our own
 	Parts    []partResult
 	Size     sizes
 	Starts   []startResult

@@ -38,6 +38,7 @@ func openDatabase(databaseURL string) (*sql.DB, error) {
 	c := mysql.NewConfig()
 	c.Net, c.Addr, c.User, c.DBName = "tcp", u.Host, u.User.Username(), strings.TrimPrefix(u.Path, "/")
 	c.Passwd, _ = u.User.Password()
+	c.TLSConfig = u.Query().Get("tls")
 	c.InterpolateParams, c.Collation = true, "utf8mb4_bin"
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
