@@ -63,17 +63,25 @@ func (t *loadTool) runOnce(ctx context.Context, url, body string, asks []ask, la
 	n := fmt.Sprint(t.connections)
 	cmd := exec.CommandContext(ctx, t.wrk, "-t", n, "-c", n, "-d", fmt.Sprintf("%.0fs", math.Ceil(lasts.Seconds())), "--timeout", "30s",
 		"-s", t.script, url, "--", work)
-	// It counts in whole seconds, and stops early and in order when it is interrupted.
-	early := time.AfterFunc(lasts, func() { _ = cmd.Process.Signal(os.Interrupt) })
-	defer early.Stop()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return l, fmt.Errorf("wrk: %w\n%s", err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return l, fmt.Errorf("wrk: %w", err)
 	}
-	_, result, _ := strings.Cut(string(out), "RESULT ")
+	// It counts in whole seconds, and stops early and in order when it is interrupted, unless it has not begun by then.
+	early := time.AfterFunc(lasts, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	err = cmd.Wait()
+	inTime := early.Stop()
+	_, result, done := strings.Cut(out.String(), "RESULT ")
+	switch {
+	case !done && !inTime && ctx.Err() == nil:
+		return l, nil
+	case err != nil:
+		return l, fmt.Errorf("wrk: %w\n%s", err, out.String())
+	}
 	var micros, p50, p99, wrong, broken int64
 	if _, err := fmt.Sscan(result, &l.requests, &micros, &p50, &p99, &wrong, &broken); err != nil {
-		return l, fmt.Errorf("wrk: %w\n%s", err, out)
+		return l, fmt.Errorf("wrk: %w\n%s", err, out.String())
 	}
 	if wrong > 0 || broken > 0 {
 		return l, fmt.Errorf("%s: of %d answers %d were wrong, and %d connections broke: %s", url, l.requests, wrong, broken, result)
