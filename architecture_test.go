@@ -29,11 +29,12 @@ var rooms = map[string][]string{
 	"fieldgate/internal/trace":    {},
 	"fieldgate/internal/web":      {},
 	"fieldgate/internal/doctor":   {"fieldgate/models", "fieldgate/internal/config"},
-	"fieldgate/internal/dbtest":   {}, // only tests use it
+	"fieldgate/internal/dbtest":   {}, // only tests use it, and bench
 	"fieldgate/internal/mailtest": {}, // the same
 
 	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
-	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"}, // the same
+	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
+	"fieldgate/bench":                 {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"}, // a program of its own
 
 	"fieldgate/internal/policytest":                 {"fieldgate/internal/policy"}, // the same
 	"fieldgate/internal/policytest/internal/sample": {},                            // only its tests use it
@@ -43,11 +44,11 @@ var rooms = map[string][]string{
 var libraries = map[string][]string{
 	"gorm.io/":                       {"fieldgate/models"},
 	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
-	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest", "fieldgate/internal/clustertest"},
+	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest", "fieldgate/internal/clustertest", "fieldgate/bench"},
 	"github.com/pressly/goose":       {"fieldgate/models"},
 	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
-	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account"},
+	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account", "fieldgate/bench"},
 	"github.com/99designs/gqlgen":    {"fieldgate/playground", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/internal/policytest/internal/sample"},
 	"github.com/urfave/cli":          {"fieldgate"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},

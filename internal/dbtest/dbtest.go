@@ -36,17 +36,32 @@ import (
 
 // Main runs the tests, stops what they started and exits with their status.
 // It is all that a TestMain should do.
-func Main(m *testing.M) {
+func Main(m *testing.M) { Program(m.Run) }
+
+// Program is Main for a program that is no test, but needs the same server: it
+// is all that its main should do. It exits with the status that f returns.
+func Program(f func() (status int)) {
 	if os.Getenv(keeperEnv) != "" {
 		os.Exit(keep()) // this process is not here to test: see keeper.go
 	}
 	shared.mainRuns.Store(true)
-	code := m.Run()
+	code := f()
 	if err := stopShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		code = max(code, 1)
 	}
 	os.Exit(code)
+}
+
+// NewMySQL is MySQL for such a program: drop is its to call. own says whether
+// the server is the private one, which the program may then set as it likes.
+func NewMySQL() (databaseURL string, drop func() error, own bool, err error) {
+	s, err := sharedServer()
+	if err != nil {
+		return "", nil, false, err
+	}
+	databaseURL, drop, err = s.newDatabase()
+	return databaseURL, drop, s.keeper != nil, err
 }
 
 // Each runs f once a database, in parallel subtests named "sqlite" and

@@ -114,24 +114,38 @@ func (s *server) stop() error {
 	return err
 }
 
-// createDatabase makes a database for one test. The name is random because
-// several processes test at once, and on a server of yours have no other way to
-// keep apart.
+// createDatabase makes a database for one test.
 func (s *server) createDatabase(tb testing.TB) string {
 	tb.Helper()
+	databaseURL, drop, err := s.newDatabase()
+	if err != nil {
+		tb.Fatal("dbtest: ", err)
+	}
+	tb.Cleanup(func() {
+		if err := drop(); err != nil {
+			tb.Error("dbtest: ", err)
+		}
+	})
+	return databaseURL
+}
+
+// newDatabase makes a database whose name is random, because several processes
+// test at once, and on a server of yours have no other way to keep apart.
+func (s *server) newDatabase() (databaseURL string, drop func() error, err error) {
 	name := "fieldgate_test_" + strings.ToLower(rand.Text())
 	// Named, so that a server whose own default is latin1 tests the same thing.
 	if err := s.exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
-		tb.Fatal("dbtest: create a database: ", err)
+		return "", nil, fmt.Errorf("create a database: %w", err)
 	}
-	tb.Cleanup(func() {
+	drop = func() error {
 		if err := s.exec("DROP DATABASE " + name); err != nil {
-			tb.Error("dbtest: drop the test's database (is one of its transactions still open?): ", err)
+			return fmt.Errorf("drop the test's database (is one of its transactions still open?): %w", err)
 		}
-	})
+		return nil
+	}
 	u := s.url
 	u.Path = "/" + name
-	return u.String()
+	return u.String(), drop, nil
 }
 
 func (s *server) exec(statement string) error {

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+func TestMedianAndQuantiles(t *testing.T) {
+	t.Parallel()
+	hundred := make([]int, 100)
+	for i := range hundred {
+		hundred[i] = 99 - i
+	}
+	for _, row := range []struct {
+		name string
+		list []int
+		q    float64
+		want int
+	}{
+		{"the median of one is that one", []int{7}, 0.5, 7},
+		{"the median of three is the one in the middle", []int{9, 1, 5}, 0.5, 5},
+		{"the least", []int{9, 1, 5}, 0, 1},
+		{"the most", []int{9, 1, 5}, 1, 9},
+		{"of a hundred, p99 leaves one above none", hundred, 0.99, 99},
+	} {
+		if got := quantile(row.list, row.q); got != row.want {
+			t.Errorf("%s: %d, want %d", row.name, got, row.want)
+		}
+	}
+}
+
+// A round in which the machine was busy says nothing about who is faster.
+func TestRatioIsTakenWithinRounds(t *testing.T) {
+	t.Parallel()
+	fast := series{{perSecond: 200}, {perSecond: 20}, {perSecond: 400}}
+	slow := series{{perSecond: 100}, {perSecond: 10}, {perSecond: 200}}
+	if got := fast.ratio(slow, perSecond); got != 2 {
+		t.Errorf("%v, want 2", got)
+	}
+}
+
+func TestNumbersForReaders(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ got, want string }{
+		{count(7), "7"},
+		{count(1000), "1,000"},
+		{count(2_000_000), "2,000,000"},
+		{significant(0.847), "0.85"},
+		{significant(9.996), "10.00"},
+		{significant(12.34), "12.3"},
+		{significant(12345.6), "12,346"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s, want %s", row.got, row.want)
+		}
+	}
+}
+
+// Every connection asks as others do, and each answer must be the one to its own question.
+func TestEveryAnswerIsCompared(t *testing.T) {
+	t.Parallel()
+	const people = 40
+	for _, row := range []struct {
+		name   string
+		second func(w http.ResponseWriter, who string) (body string) // the second answer of all
+		want   string                                                // of the error
+	}{
+		{"all answers are right", func(_ http.ResponseWriter, who string) string { return body(who) }, ""},
+		{"one answer is another person's", func(http.ResponseWriter, string) string { return body("person0") }, " 1 were wrong, and 0 connections broke"},
+		{"one status is not 200", func(w http.ResponseWriter, who string) string {
+			w.WriteHeader(http.StatusAccepted)
+			return body(who)
+		}, " 1 were wrong, and 0 connections broke"},
+		{"one connection is cut", func(http.ResponseWriter, string) string { panic(http.ErrAbortHandler) }, " 0 were wrong, and 1 connections broke"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			tool, err := newLoadTool(t.TempDir(), 4)
+			if err != nil {
+				dbtest.LeftOut(t, "wrk", "apt-get install wrk")
+			}
+			var n atomic.Int64
+			var seen sync.Map
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if got, err := io.ReadAll(r.Body); err != nil || string(got) != "ask\n]]" || r.Header.Get("Content-Type") != "application/json" {
+					t.Errorf("%v, %q, %q", err, got, r.Header)
+				}
+				who := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+				seen.Store(who, true)
+				answer := body(who)
+				if n.Add(1) == 2 {
+					answer = row.second(w, who)
+				}
+				_, _ = io.WriteString(w, answer)
+			}))
+			t.Cleanup(server.Close)
+			asks := make([]ask, people)
+			for i := range asks {
+				who := fmt.Sprintf("person%d", i+1)
+				asks[i] = ask{who, body(who)}
+			}
+			l, err := tool.run(t.Context(), server.URL, "ask\n]]", asks, time.Second)
+			if row.want != "" {
+				if err == nil || !strings.Contains(err.Error(), row.want) {
+					t.Errorf("%v, want %q", err, row.want)
+				}
+				return
+			}
+			if err != nil || l.p50 <= 0 || l.p99 < l.p50 || l.took < 100*time.Millisecond {
+				t.Errorf("%+v, %v", l, err)
+			}
+			asked := 0
+			seen.Range(func(any, any) bool { asked++; return true })
+			if asked < min(people, l.requests/people) {
+				t.Errorf("%d people asked in %d requests", asked, l.requests)
+			}
+		})
+	}
+}
+
+func body(who string) string { return "\n{\"who\":\"" + who + "\"}\n" }
+
+func TestUsageIsThatOfTheChildrenToo(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		dbtest.LeftOut(t, "/proc", "not on this system")
+	}
+	// One child keeps a processor busy until the shell reads the end of its input.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "(while :; do :; done) & read end; kill $!")
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := launch(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = input.Close()
+		<-p.exited
+	})
+	for {
+		all, err := p.usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone, err := processorTime(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all.memory > 0 && all.processor >= alone+5*clockTick {
+			return
+		}
+		wait(t.Context(), time.Millisecond)
+	}
+}
+
+func TestAServerThatEndsSaysWhy(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "no-such-command")
+	_, err := launch(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return errors.New("not yet") })
+	if err == nil || !strings.Contains(err.Error(), "no-such-command: unknown command") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The server by hand and the peers look the session up in the same words.
+func TestPeersAskTheSameQuery(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("peers/people.js")
+	if err != nil || !bytes.Contains(script, []byte("`"+bySession+"`")) {
+		t.Errorf("%v: people.js does not say %s", err, bySession)
+	}
+}
+
+// sampleResults are ones that meet every goal, but for those that change says.
+func sampleResults(change func(*results)) *results {
+	race := func(list ...*contestant) (rows []raceResult) {
+		rates := map[*contestant]float64{byHand: 1100, apollo: 90, apolloTuned: 200, mercurius: 150, mercuriusTuned: 300}
+		for _, c := range list {
+			rate := 1000.0
+			if other, ok := rates[c]; ok {
+				rate = other
+			}
+			took := time.Duration(1e9 / rate)
+			rows = append(rows, raceResult{Name: c.name, series: series{{rate, took, 2 * took, took / 2, took / 4}}})
+			rows[len(rows)-1].ours = rows[0].series
+		}
+		return rows
+	}
+	servers := append([]*contestant{ours}, peers...)
+	r := &results{
+		Plan: quickPlan, Me: race(append([]*contestant{ours, byHand}, peers...)...), Refused: race(servers...), Trusting: race(oursTrusting, byHand),
+		Hashes: []float64{8}, Hash: []time.Duration{250 * time.Millisecond}, NodeHashes: 9,
+		Crowds: []crowdResult{{1000, race(ours)[0].series}, {2_000_000, race(ours)[0].series}},
+	}
+	for _, c := range servers {
+		r.Starts = append(r.Starts, startResult{Name: c.name, Took: time.Second, Idle: 20e6, Loaded: 30e6})
+		r.Logins = append(r.Logins, loginResult{c.name, []loginRound{{8, 0.96, time.Second / 4}, {8, 0.98, time.Second / 4}}})
+		r.Storms = append(r.Storms, stormResult{c.name, time.Millisecond, 2 * time.Millisecond, time.Millisecond, 5 * time.Millisecond, 8, 0.9})
+	}
+	change(r)
+	return r
+}
+
+func TestGoals(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		change func(*results)
+		missed string
+	}{
+		{"all are met", func(*results) {}, ""},
+		{"the login is slow", func(r *results) { r.Logins[0].rounds[1].ofHashes = 0.5 }, "logins a second"},
+		{"the storm is felt", func(r *results) { r.Storms[0].P99 = 7 * time.Millisecond }, "p99"},
+		{"the crowd costs", func(r *results) { r.Crowds[1].series[0].processor *= 2 }, "2,000,000 people"},
+		{"a peer is fast", func(r *results) { r.Me[3].series[0].perSecond = 251 }, "Apollo Server, tuned"},
+	} {
+		for _, g := range sampleResults(row.change).Goals() {
+			if missed := row.missed != "" && strings.Contains(g.What, row.missed); g.Met == missed {
+				t.Errorf("%s: %+v", row.name, g)
+			}
+		}
+	}
+}
+
+func TestPageIsWritten(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "docs")
+	r := sampleResults(func(r *results) { r.Me[5].Name = "Mercurius <tuned> & more" })
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "performance.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| at least 10 | 11.1 | met |", "| Apollo Server | 90.0", "| 2,000,000 | 1,000 |", "](performance.svg)"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page has no %s:\n%s", want, text)
+		}
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.Contains(line, "<no value>") || strings.Contains(line, "NaN") || strings.HasSuffix(line, " ") {
+			t.Errorf("line %d: %q", i+1, line)
+		}
+	}
+	picture, err := os.Open(filepath.Join(dir, "performance.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = picture.Close() })
+	bars := 0
+	for d := xml.NewDecoder(picture); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "rect" {
+			bars++
+		}
+	}
+	if want := 1 + len(r.Me) + len(r.Storms); bars != want {
+		t.Errorf("%d rectangles, want %d", bars, want)
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"fieldgate/internal/auth"
+)
+
+// The limits: the least that could do the same work, written by hand for this and nothing else.
+
+// asLimit is set in the environment of this program when it is to be the hand-written server: the address to listen on.
+const asLimit = "FIELDGATE_BENCH_LIMIT"
+
+// bySession is the lookup of a request, once for this server and, in the same words, once for the peers.
+const bySession = `SELECT u.id, u.name, u.email, u.role FROM sessions s JOIN users u ON u.id = s.user_id
+  WHERE s.id = ? AND s.epoch = u.session_epoch AND s.expires_at > UTC_TIMESTAMP(3) AND u.disabled_at IS NULL`
+
+// limit answers what Fieldgate would, without any GraphQL: it does not even look at what it is asked.
+type limit struct {
+	tokens *auth.Tokens
+	db     *sql.DB
+}
+
+type limitUser struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	Role  string `json:"role"`
+}
+
+// The paths of the limit.
+const (
+	pathMe      = "/me"      // verifies the token, looks the session up
+	pathRefused = "/refused" // the same, and says no
+	pathToken   = "/token"   // verifies the token
+)
+
+func (l *limit) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+pathMe, l.asSomebody(func(user *limitUser) any {
+		return map[string]any{"data": map[string]any{"me": user}}
+	}))
+	mux.HandleFunc("POST "+pathRefused, l.asSomebody(func(*limitUser) any {
+		return map[string]any{
+			"errors": []any{map[string]any{"message": "not with your role", "path": []any{"user"}, "extensions": map[string]any{"code": "FORBIDDEN"}}},
+			"data":   map[string]any{"user": nil},
+		}
+	}))
+	mux.HandleFunc("POST "+pathToken, l.withToken(func(w http.ResponseWriter, _ *http.Request, c *auth.Claims) {
+		answer(w, map[string]any{"data": map[string]any{"me": map[string]any{"id": c.Subject}}})
+	}))
+	return mux
+}
+
+func (l *limit) asSomebody(say func(*limitUser) any) http.HandlerFunc {
+	return l.withToken(func(w http.ResponseWriter, r *http.Request, c *auth.Claims) {
+		var u limitUser
+		if err := l.db.QueryRowContext(r.Context(), bySession, c.SessionID).Scan(&u.ID, &u.Name, &u.Email, &u.Role); err != nil {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		answer(w, say(&u))
+	})
+}
+
+func (l *limit) withToken(next func(http.ResponseWriter, *http.Request, *auth.Claims)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 128<<10)); err != nil {
+			http.Error(w, "no", http.StatusBadRequest)
+			return
+		}
+		claims, err := l.tokens.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		if err != nil {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		next(w, r, claims)
+	}
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+}
+
+// serveLimit is what this program does when it is the hand-written server.
+func serveLimit(addr string) error {
+	tokens, err := newTokens()
+	if err != nil {
+		return err
+	}
+	db, err := openDatabase(os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	db.SetMaxIdleConns(32)
+	server := &http.Server{Addr: addr, Handler: (&limit{tokens, db}).handler(), ReadHeaderTimeout: 5 * time.Second}
+	return server.ListenAndServe()
+}
+
+// bareHashes is how many comparisons a second all processors do with bcrypt if they do nothing else, and the processor
+// time of each.
+func bareHashes(ctx context.Context, hash string, lasts time.Duration) (perSecond float64, each time.Duration, err error) {
+	before, err := processorTime(os.Getpid())
+	if err != nil {
+		return 0, 0, err
+	}
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for ctx.Err() == nil && time.Since(begin) < lasts {
+				_ = bcrypt.CompareHashAndPassword([]byte(hash), []byte("a wrong guess")) // it is wrong
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(begin)
+	after, err := processorTime(os.Getpid())
+	n := max(done.Load(), 1)
+	return float64(n) / took.Seconds(), (after - before) / time.Duration(n), err
+}

@@ -1,0 +1,106 @@
+// Bench measures Fieldgate beside the least that could do the same work, and beside servers that do it in Node, on one
+// machine in one run, and writes docs/performance.md.
+//
+//	go run ./bench            about eight minutes on two processors
+//	go run ./bench -quick     less than half a minute: whether everybody answers right, and figures that mean nothing
+//
+// It needs Linux (processor time is read from /proc), wrk, Node with npm, and MariaDB's server or a TEST_MYSQL_URL as
+// the tests do (see internal/dbtest). What it starts it ends; nothing is left but the page, its picture, and
+// bench/peers/node_modules.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+func main() {
+	if addr := os.Getenv(asLimit); addr != "" {
+		fmt.Fprintln(os.Stderr, serveLimit(addr))
+		os.Exit(1)
+	}
+	dbtest.Program(func() int {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := run(ctx, os.Args[1:]); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return 0
+			}
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			return 1
+		}
+		return 0
+	})
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("go run ./bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "only see whether everybody answers right")
+	out := flags.String("out", "docs", "the `folder` that performance.md and performance.svg are written to")
+	p := fullPlan
+	flags.IntVar(&p.Rounds, "rounds", p.Rounds, "how often everybody has their turn")
+	flags.DurationVar(&p.Round, "round", p.Round, "how long a turn is")
+	flags.DurationVar(&p.Logins, "logins", p.Logins, "how long Fieldgate signs people in, in each of two rounds")
+	flags.DurationVar(&p.Storm, "storm", p.Storm, "how long a login storm lasts")
+	people := flags.Int("people", p.Crowds[len(p.Crowds)-1], "how many accounts the largest database has")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	p.Crowds[len(p.Crowds)-1] = *people
+	if *quick {
+		p = quickPlan
+	}
+	b, err := newBench(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	r, err := b.run(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range r.Goals() {
+		fmt.Printf("%-150s %s: %s\n", g.What, g.Wanted, significant(g.Got))
+	}
+	return r.write(*out)
+}
+
+func newBench(ctx context.Context, p plan) (*bench, error) {
+	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, fmt.Errorf("%w: install Node 20.11 or newer", err)
+	}
+	if node, err = filepath.EvalSymlinks(node); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	root := filepath.Dir(strings.TrimSpace(string(mod)))
+	return &bench{
+		plan: p, root: root, dir: dir, peers: filepath.Join(root, "bench", "peers"), self: self, node: node, say: os.Stdout,
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * stormConnections}, Timeout: time.Minute},
+		made:   map[person]string{},
+	}, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+)
+
+// bar is one bar of the picture. Its figure stands beside it, so nothing is told by colour alone.
+type bar struct {
+	name  string
+	value float64
+	text  string
+	ours  bool
+}
+
+const (
+	barHeight   = 22
+	barDistance = 30
+	barsBegin   = 210
+	barsWidth   = 390
+	pictureWide = 760
+)
+
+// picture is SVG: requests a second, and what a login storm does to the others' requests. It has a ground of its own, and
+// with it colours that everybody can tell apart (Okabe and Ito's), in a light and in a dark page.
+func (r *results) picture() []byte {
+	var b bytes.Buffer
+	var requests, storms []bar
+	for i, row := range r.Me {
+		requests = append(requests, bar{row.Name, row.PerSecond(), significant(row.PerSecond()) + " requests a second", i == 0})
+	}
+	for i, row := range r.Storms {
+		storms = append(storms, bar{row.Name, row.P99OfIdle(), significant(row.P99OfIdle()) + " times the calm p99", i == 0})
+	}
+	high := 120 + barDistance*(len(requests)+len(storms))
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-labelledby="title">
+<title id="title">Fieldgate beside a handler by hand, Apollo Server and Mercurius: requests a second, and p99 in a login storm</title>
+<style>
+  text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
+  .head { font-weight: 600; font-size: 15px }
+  .ground { fill: #ffffff; stroke: #d1d9e0 }
+  .ours { fill: #0072b2 }
+  .theirs { fill: #e69f00 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc }
+    .ground { fill: #0d1117; stroke: #3d444d }
+    .ours { fill: #56b4e9 }
+  }
+</style>
+<rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="6"/>
+`, pictureWide, high, pictureWide-1, high-1)
+	y := panel(&b, 34, "me: more is better", requests)
+	panel(&b, y+36, "me in a login storm: less is better", storms)
+	b.WriteString("</svg>\n")
+	return b.Bytes()
+}
+
+// panel draws bars below a heading, and returns where they end.
+func panel(b *bytes.Buffer, y int, head string, bars []bar) int {
+	longest := 0.0
+	for _, bar := range bars {
+		longest = max(longest, bar.value)
+	}
+	fmt.Fprintf(b, "<text class=\"head\" x=\"20\" y=\"%d\">%s</text>\n", y, escaped(head))
+	y += 14
+	for _, bar := range bars {
+		class := "theirs"
+		if bar.ours {
+			class = "ours"
+		}
+		width := max(2, int(bar.value/longest*(barsWidth-40)))
+		fmt.Fprintf(b, "<text x=\"20\" y=\"%d\">%s</text>\n", y+16, escaped(bar.name))
+		fmt.Fprintf(b, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\"/>\n", class, barsBegin, y, width, barHeight)
+		fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\">%s</text>\n", barsBegin+width+8, y+16, escaped(bar.text))
+		y += barDistance
+	}
+	return y
+}
+
+func escaped(text string) string {
+	var b bytes.Buffer
+	_ = xml.EscapeText(&b, []byte(text)) // a buffer takes everything
+	return b.String()
+}

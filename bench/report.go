@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// results are all that was measured, as the page shows it.
+type results struct {
+	Plan     plan
+	Machine  machine
+	Versions []version
+	Database string // the server's version
+	Own      bool   // it is our own
+	Parts    []partResult
+	Size     sizes
+	Starts   []startResult
+	Me       []raceResult
+	Refused  []raceResult
+	Trusting []raceResult
+
+	Hashes     []float64       // a second, by bare bcrypt on all processors, in each round
+	Hash       []time.Duration // of processor time
+	NodeHashes float64         // a second, by the peers' library
+	Logins     []loginResult
+	Storms     []stormResult
+	Crowds     []crowdResult
+}
+
+type machine struct {
+	Processor string
+	Cores     int
+	Memory    string
+	System    string
+	Date      string
+	Revision  string
+}
+
+type version struct{ Name, Version string }
+
+type partResult struct {
+	Name string
+	Took time.Duration
+}
+
+type sizes struct{ Binary, Node, Modules int64 }
+
+type startResult struct {
+	Name         string
+	Took         time.Duration
+	Idle, Loaded int64 // bytes
+}
+
+// raceResult is one contestant's rounds beside ours.
+type raceResult struct {
+	Name string
+	series
+	ours series
+}
+
+// Ahead is how many times their requests a second ours are, and Cheaper how many times our processor time theirs is.
+func (r raceResult) Ahead() float64     { return r.ours.ratio(r.series, perSecond) }
+func (r raceResult) Cheaper() float64   { return r.ratio(r.ours, processor) }
+func (r raceResult) P50OfOurs() float64 { return r.ratio(r.ours, p50) }
+func (r raceResult) P99OfOurs() float64 { return r.ratio(r.ours, p99) }
+func (r raceResult) Least() float64     { return r.spread(0) }
+func (r raceResult) Most() float64      { return r.spread(1) }
+func (r raceResult) spread(q float64) float64 {
+	list := make([]float64, len(r.series))
+	for i := range list {
+		list[i] = r.ours[i].perSecond / r.series[i].perSecond
+	}
+	return quantile(list, q)
+}
+
+type loginResult struct {
+	Name   string
+	rounds []loginRound
+}
+
+func (l loginResult) PerSecond() float64 {
+	return l.of(func(r loginRound) float64 { return r.perSecond })
+}
+
+func (l loginResult) OfHashes() float64 {
+	return l.of(func(r loginRound) float64 { return r.ofHashes })
+}
+
+func (l loginResult) Processor() float64 {
+	return l.of(func(r loginRound) float64 { return r.processor.Seconds() })
+}
+
+func (l loginResult) of(what func(loginRound) float64) float64 {
+	list := make([]float64, len(l.rounds))
+	for i, r := range l.rounds {
+		list[i] = what(r)
+	}
+	return mean(list)
+}
+
+type stormResult struct {
+	Name                       string
+	IdleP50, IdleP99, P50, P99 time.Duration
+	PerSecond, OfHashes        float64
+}
+
+func (s stormResult) P50OfIdle() float64 { return s.P50.Seconds() / s.IdleP50.Seconds() }
+func (s stormResult) P99OfIdle() float64 { return s.P99.Seconds() / s.IdleP99.Seconds() }
+
+type crowdResult struct {
+	People int
+	series
+}
+
+// OfFirst compares with the smallest crowd.
+func (r *results) OfFirst(c crowdResult) float64 { return c.ratio(r.Crowds[0].series, processor) }
+
+// DatabaseOfFirst is the same of what the database has to do.
+func (r *results) DatabaseOfFirst(c crowdResult) float64 {
+	return c.ratio(r.Crowds[0].series, database)
+}
+
+// BareHashes is the median of bare bcrypt.
+func (r *results) BareHashes() float64 { return median(r.Hashes) }
+
+// BareHash is the processor time of one comparison.
+func (r *results) BareHash() float64 { return median(r.Hash).Seconds() }
+
+// goal is what was to be reached, and whether it was.
+type goal struct {
+	What, Wanted string
+	Got          float64
+	Met          bool
+}
+
+func (r *results) Goals() []goal {
+	least := func(what string, wanted, got float64) goal {
+		return goal{what, fmt.Sprintf("at least %v", wanted), got, got >= wanted}
+	}
+	most := func(what string, wanted, got float64) goal {
+		return goal{what, fmt.Sprintf("at most %v", wanted), got, got <= wanted}
+	}
+	find := func(list []raceResult, c *contestant) raceResult {
+		return list[slices.IndexFunc(list, func(row raceResult) bool { return row.Name == c.name })]
+	}
+	storm, last := r.Storms[0], r.Crowds[len(r.Crowds)-1]
+	return []goal{
+		least("`me`: requests a second, of those of a handler by hand", 0.85, find(r.Me, byHand).Ahead()),
+		least("a gated field without a fresh lookup (`SESSION_RECHECK=5s`): requests a second, of those of a handler by hand that only verifies the token", 0.9, find(r.Trusting, byHand).Ahead()),
+		least("logins a second, of the hashes of bare bcrypt", 0.95, r.Logins[0].OfHashes()),
+		most("`me` during a login storm: p50, of the calm one", 1.5, storm.P50OfIdle()),
+		most("`me` during a login storm: p99, of the calm one", 3, storm.P99OfIdle()),
+		least("guesses answered during the storm, of the hashes of all processors", 0.85, storm.OfHashes),
+		most(fmt.Sprintf("`me` among %s people: processor time, of that among %s", count(last.People), count(r.Crowds[0].People)), 1.1, r.OfFirst(last)),
+		least("`me`: requests a second, times those of Apollo Server", 10, find(r.Me, apollo).Ahead()),
+		least("`me`: requests a second, times those of Apollo Server, tuned", 4, find(r.Me, apolloTuned).Ahead()),
+	}
+}
+
+// Contestants are those whose settings the page tells.
+func (r *results) Contestants() []contestant {
+	var list []contestant
+	for _, c := range append([]*contestant{ours, oursTrusting, oursUnlimited, byHand}, peers...) {
+		list = append(list, *c)
+	}
+	return list
+}
+
+// Name and Settings are for the page.
+func (c contestant) Name() string     { return c.name }
+func (c contestant) Settings() string { return c.settings }
+
+//go:embed performance.md.tmpl
+var pageText string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"count": count,
+	"x":     func(f float64) string { return significant(f) + " ×" },
+	"num":   significant,
+	"µs":    func(seconds float64) string { return fmt.Sprintf("%.0f µs", seconds*1e6) },
+	"ms":    func(seconds float64) string { return significant(seconds*1e3) + " ms" },
+	"took":  func(d time.Duration) string { return significant(d.Seconds()*1e3) + " ms" },
+	"s":     func(d time.Duration) string { return fmt.Sprintf("%v s", d.Seconds()) },
+	"whole": func(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) },
+	"MB":    func(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) },
+	"sum":   func(a, b int64) int64 { return a + b },
+}).Parse(pageText))
+
+// significant writes a number with the digits that mean something.
+func significant(f float64) string {
+	switch {
+	case f >= 100:
+		return count(int(f + 0.5))
+	case f >= 10:
+		return fmt.Sprintf("%.1f", f)
+	}
+	return fmt.Sprintf("%.2f", f)
+}
+
+// count writes 1,000,000 so that it can be read.
+func count(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// write makes the page and its picture in a folder.
+func (r *results) write(folder string) error {
+	var text bytes.Buffer
+	if err := page.Execute(&text, r); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.MkdirAll(folder, 0o755),
+		os.WriteFile(filepath.Join(folder, "performance.md"), text.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(folder, "performance.svg"), r.picture(), 0o644),
+	)
+}
+
+// describe finds out what the figures were taken on.
+func (b *bench) describe(ctx context.Context) error {
+	b.results.Machine = machine{
+		Processor: procField("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: memorySize(),
+		System: runtime.GOOS + "/" + runtime.GOARCH, Date: time.Now().UTC().Format(time.DateOnly), Revision: revision(ctx, b.root),
+	}
+	node, err := exec.CommandContext(ctx, b.node, "--version").Output()
+	if err != nil {
+		return err
+	}
+	said, _ := exec.CommandContext(ctx, b.load.wrk, "--version").CombinedOutput() // its exit status is 1
+	wrk, _, _ := strings.Cut(strings.TrimPrefix(string(said), "wrk "), " ")
+	b.results.Versions = []version{
+		{"Go", strings.TrimPrefix(runtime.Version(), "go")}, {"Node", strings.TrimSpace(strings.TrimPrefix(string(node), "v"))}, {"wrk", wrk},
+	}
+	text, err := os.ReadFile(filepath.Join(b.peers, "package.json"))
+	if err != nil {
+		return err
+	}
+	var pkg struct{ Dependencies map[string]string }
+	if err := json.Unmarshal(text, &pkg); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(func(yield func(string) bool) {
+		for name := range pkg.Dependencies {
+			if !yield(name) {
+				return
+			}
+		}
+	}) {
+		b.results.Versions = append(b.results.Versions, version{name, pkg.Dependencies[name]})
+	}
+	return nil
+}
+
+// procField is the first value of this name in a file of /proc.
+func procField(file, name string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// memorySize is that of the machine.
+func memorySize() string {
+	var kB float64
+	if _, err := fmt.Sscan(procField("/proc/meminfo", "MemTotal"), &kB); err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f GB", kB*1024/1e9)
+}
+
+// revision is the commit that was measured, if git knows.
+func revision(ctx context.Context, root string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", root, "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
