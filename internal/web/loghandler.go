@@ -28,7 +28,8 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
-	attrs := h.names(ctx)
+	var room [4]slog.Attr // which is not allocated: this runs for every line
+	attrs := h.names(ctx, room[:0])
 	if len(attrs) == 0 {
 		return h.next.Handle(ctx, record)
 	}
@@ -39,15 +40,15 @@ func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 	}
 	// An attribute of the record would land inside the group. So the handler
 	// is built again, this once, with the id before the group.
-	next := h.root.WithAttrs(attrs)
+	next := h.root.WithAttrs(slices.Clone(attrs))
 	for _, again := range h.redo {
 		next = again(next)
 	}
 	return next.Handle(ctx, record)
 }
 
-// names are what a context says of where a record belongs.
-func (h *logHandler) names(ctx context.Context) (attrs []slog.Attr) {
+// names adds what a context says of where a record belongs.
+func (h *logHandler) names(ctx context.Context, attrs []slog.Attr) []slog.Attr {
 	if id := RequestIDFrom(ctx); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))
 	}
