@@ -197,7 +197,7 @@ var programStart = time.Now()
 // hashTime is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
 // server at work, since passwords come last.
 func hashTime(ctx context.Context, s settings) time.Duration {
-	queue := account.NewQueue()
+	queue := account.NewQueue(1)
 	defer queue.Close()
 	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, queue)
 	if err != nil {
@@ -216,7 +216,7 @@ func hashTime(ctx context.Context, s settings) time.Duration {
 
 // thisMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
 func thisMachine() doctor.Machine {
-	m := doctor.Machine{Processors: runtime.NumCPU(), Limited: os.Getenv("GOMEMLIMIT") != ""}
+	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: processors, Limited: os.Getenv("GOMEMLIMIT") != ""}
 	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
 	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number
 	if p, err := strconv.ParseFloat(period, 64); err == nil && p > 0 {

@@ -54,6 +54,9 @@ func main() {
 	os.Exit(run(ctx, console{args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
+// processors is how many this process may use: Go counts those of the machine, or what a container's quota allows.
+var processors = runtime.GOMAXPROCS(0)
+
 // tuneRuntime sets what fits a server of this kind, unless the environment says otherwise.
 func tuneRuntime() {
 	if os.Getenv("GOGC") == "" {
@@ -62,7 +65,7 @@ func tuneRuntime() {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOOS == "linux" {
 		// Password hashing runs on threads of low priority, one a processor. Each holds one of Go's processors
 		// while it hashes; with twice as many, requests never wait in Go for what the kernel would give them.
-		runtime.GOMAXPROCS(2 * runtime.NumCPU())
+		runtime.GOMAXPROCS(2 * processors)
 	}
 }
 
@@ -136,7 +139,7 @@ func newApp(s settings) (_ *app, err error) {
 	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log, Migrations: s.migrations, MaxConnections: s.connections}); err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	a.queue = account.NewQueue()
+	a.queue = account.NewQueue(processors)
 	var counted func(event string)
 	if a.metrics != nil {
 		a.queue.Waited, counted = a.metrics.Waited, a.metrics.Event

@@ -48,10 +48,10 @@ type Queue struct {
 	callers sync.WaitGroup // those who wait
 }
 
-// NewQueue starts the threads; Close ends them. Where threads can be given a lower priority there is one a
-// processor, elsewhere one processor is left free.
-func NewQueue() *Queue {
-	slots := runtime.NumCPU()
+// NewQueue starts the threads; Close ends them. Where threads can be given a lower priority there is one for each
+// of the processors, elsewhere one processor is left free.
+func NewQueue(processors int) *Queue {
+	slots := processors
 	if !canLowerPriority {
 		slots = max(1, slots-1)
 	}

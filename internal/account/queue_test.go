@@ -325,7 +325,7 @@ func TestQueueClosedUnderRequests(t *testing.T) {
 
 func TestNewQueueWorks(t *testing.T) {
 	t.Parallel()
-	q := NewQueue()
+	q := NewQueue(1)
 	defer q.Close()
 	ran := false
 	if err := q.Do(t.Context(), func() error {

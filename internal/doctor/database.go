@@ -282,9 +282,9 @@ func machine(r *report, f Facts) {
 	m := f.Machine
 	const id = "machine"
 	good := true
-	if m.Quota > 0 && m.Quota < float64(m.Processors) {
-		r.add(id+".processors", Warning, fmt.Sprintf("the container may use %.3g of %d processors by a quota: passwords are hashed on %d threads, and when the quota is used up everything stands still",
-			m.Quota, m.Processors, m.Processors), "give it processors instead of a quota (docker: cpuset, systemd: AllowedCPUs)")
+	if m.Quota > 0 && m.Quota < float64(m.Threads) {
+		r.add(id+".processors", Warning, fmt.Sprintf("the container may use %.3g of %d processors by a quota, and passwords are hashed on %d threads: when the quota is used up everything stands still",
+			m.Quota, m.Processors, m.Threads), "let it be a whole number of at least 2, or give it processors instead of a quota (docker: cpuset, systemd: AllowedCPUs)")
 		good = false
 	}
 	if m.Memory > 0 && !m.Limited {

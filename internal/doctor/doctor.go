@@ -112,6 +112,7 @@ type Database struct {
 // Machine is what the server runs on.
 type Machine struct {
 	Processors int     // that the system has for us
+	Threads    int     // that hash passwords
 	Quota      float64 // processors that the container's cgroup allows; 0: all
 	Memory     int64   // bytes that the cgroup allows; 0: all
 	Limited    bool    // GOMEMLIMIT is set

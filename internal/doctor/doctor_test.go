@@ -187,7 +187,8 @@ func TestExamine(t *testing.T) {
 		{"a disk that nobody knows", func(w *world) { f := goodFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
 		{"a file that is damaged", func(w *world) { w.onSQLite(goodFile); w.state.Damage = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
 
-		{"a quota of processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Quota: 1.5} }, "warning machine.processors", "1.5 of 16"},
+		{"a quota of processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Threads: 2, Quota: 1.5} }, "warning machine.processors", "1.5 of 16"},
+		{"a quota of whole processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Threads: 2, Quota: 2} }, "", ""},
 		{"a limit of memory", func(w *world) { w.facts.Machine = Machine{Processors: 2, Memory: 512 * megabyte} }, "note machine.memory", "512 MB"},
 		{"a limit of memory that Go knows", func(w *world) { w.facts.Machine = Machine{Processors: 2, Memory: 512 * megabyte, Limited: true} }, "", ""},
 	} {
