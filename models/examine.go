@@ -50,10 +50,9 @@ type DatabaseFile struct {
 
 // Cluster is what a node of Galera says of itself.
 type Cluster struct {
-	Ready    bool   // it takes statements
-	Status   string // Primary, or else the node is on the smaller side of a split
-	Size     int    // nodes
-	SyncWait int    // wsrep_sync_wait: 0, where what another node has done may not be read here yet
+	Ready  bool   // it takes statements
+	Status string // Primary, or else the node is on the smaller side of a split
+	Size   int    // nodes
 }
 
 // Flaw is one thing in the database that is not as the migrations make it.

@@ -71,8 +71,7 @@ func examineCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
 		return nil, nil
 	}
 	size, _ := strconv.Atoi(said["wsrep_cluster_size"])
-	wait, _ := strconv.Atoi(said["wsrep_sync_wait"])
-	return &Cluster{Ready: strings.EqualFold(said["wsrep_ready"], "ON"), Status: said["wsrep_cluster_status"], Size: size, SyncWait: wait}, nil
+	return &Cluster{Ready: strings.EqualFold(said["wsrep_ready"], "ON"), Status: said["wsrep_cluster_status"], Size: size}, nil
 }
 
 // pairs reads a query's two columns, the names in small letters, into a map.

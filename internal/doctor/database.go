@@ -259,10 +259,6 @@ func cluster(r *report, c *models.Cluster) {
 	default:
 		r.ok(id, "%s", seen)
 	}
-	if c.SyncWait == 0 && c.Size > 1 {
-		r.add("database.cluster.reads", Note, "wsrep_sync_wait is 0: what a server has written through one node may be missing for a moment when it, or another one, reads from the next",
-			"let all servers talk to one node, or set wsrep_sync_wait=1, which makes each read wait")
-	}
 }
 
 func administrators(r *report, f Facts) {
