@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // ErrNoBackup is Backup's answer for a database that has its own way.
@@ -26,6 +27,10 @@ func (mysqlDialect) backup(context.Context, *sql.DB, string) error { return ErrN
 // backup lets SQLite write into an empty file, which it takes for a new one: of its own it would make one that everybody
 // may read. What is half written is taken away again.
 func (sqliteDialect) backup(ctx context.Context, pool *sql.DB, path string) (err error) {
+	path, err = filepath.Abs(path) // SQLite reads "file:x.db" and ":memory:" otherwise than we do
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

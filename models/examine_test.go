@@ -192,6 +192,21 @@ func TestBackup(t *testing.T) {
 	wantError(t, s.Backup(testContext(t), path), fs.ErrExist)
 }
 
+// Names that mean something else to SQLite: an address of its own, and a database in memory.
+func TestBackupIntoAFileWhoseNameMeansMoreToSQLite(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := newStore(t, dbtest.SQLite(t))
+	for _, name := range []string{"file:x.db", ":memory:"} {
+		noError(t, s.Backup(testContext(t), name))
+		if info, err := os.Stat(name); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) != 2 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestBackupThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
