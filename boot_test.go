@@ -34,12 +34,9 @@ const testCost = 4
 // testSecret signs the tokens of every server of the tests that does not set its own.
 const testSecret = "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"
 
-// connectionsEnv has every server of the tests use that many connections to its database.
-const connectionsEnv = "FIELDGATE_TEST_CONNECTIONS"
-
 // testConnections is 0, the default, unless the environment says otherwise.
 func testConnections() int {
-	n, _ := strconv.Atoi(os.Getenv(connectionsEnv))
+	n, _ := strconv.Atoi(os.Getenv(dbtest.Connections))
 	return n
 }
 

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+
+	"fieldgate/internal/dbtest"
 )
 
 // Servers that start at once on an empty database make one schema, and all serve; one connection is enough for each.
@@ -17,7 +19,7 @@ func TestFailureOfNoneThatStartTogether(t *testing.T) {
 		env  []string
 	}{
 		{"three servers", nil},
-		{"three servers with one connection each", []string{connectionsEnv + "=1"}},
+		{"three servers with one connection each", []string{dbtest.Connections + "=1"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -113,10 +113,14 @@ func RequireAll() bool {
 	return true // REQUIRE_ALL=yes must not turn into a run that skips
 }
 
+// Connections is the variable that says how many connections to its database each server of the tests may have; they
+// have as many as any server otherwise. It is for: does everything work with one?
+const Connections = "FIELDGATE_TEST_CONNECTIONS"
+
 // Thorough says whether what only repeats, or goes through all that can be combined, is to be done to the end: with
-// RequireAll, and without the race detector, which finds what it finds in a part of that, and makes it ten times
-// slower. .ci/run runs the tests that ask for it once more for this.
-func Thorough() bool { return RequireAll() && !raceDetector }
+// RequireAll, and not under the race detector, which finds what it finds in a part of that, and makes it ten times
+// slower, nor with fewer Connections. .ci/run runs the tests that ask for it once more for this.
+func Thorough() bool { return RequireAll() && !raceDetector && os.Getenv(Connections) == "" }
 
 // RaceDetector says whether the tests run under the race detector.
 func RaceDetector() bool { return raceDetector }
