@@ -286,6 +286,15 @@ func (c console) backup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if file, ok := models.SQLitePath(s.DatabaseURL); ok { // to open it would make it
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("DATABASE_URL: %w. Hint: run this where the server's .env is", err)
+		}
+	}
 	return c.withStore(func(store *models.Store) error {
 		err := store.Backup(ctx, args[0])
 		switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"net"
 	"net/url"
@@ -292,6 +293,7 @@ func TestBackupCommand(t *testing.T) {
 	if !boot(t, "sqlite://"+filepath.ToSlash(file)).signedIn(p) {
 		t.Error("the copy does not know who is signed in")
 	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere.db")
 	for _, row := range []struct {
 		name   string
 		url    string
@@ -299,6 +301,7 @@ func TestBackupCommand(t *testing.T) {
 		status int
 		stderr string
 	}{
+		{"a database that is not there", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
 		{"a file that is there", b.DatabaseURL, []string{file}, 1, "there is a file already"},
 		{"no file", b.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
 		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
@@ -309,6 +312,9 @@ func TestBackupCommand(t *testing.T) {
 				t.Errorf("status %d, %s", status, stderr)
 			}
 		})
+	}
+	if _, err := os.Stat(nowhere); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a database was made to be copied: %v", err)
 	}
 }
 
