@@ -277,7 +277,7 @@ func TestUnit(t *testing.T) {
 	settings := unitSettings(t)
 	for name, want := range map[string]string{
 		"User": "fieldgate", "StateDirectory": "fieldgate", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "CapabilityBoundingSet": "",
-		"SystemCallFilter": "@system-service", "MemoryDenyWriteExecute": "yes", "Restart": "on-failure", "EnvironmentFile": "/etc/fieldgate/.env",
+		"SystemCallFilter": "@system-service", "MemoryDenyWriteExecute": "yes", "Restart": "on-failure", "StartLimitIntervalSec": "0", "EnvironmentFile": "/etc/fieldgate/.env",
 	} {
 		if got := settings[name]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s is %q, want %q", name, got, want)
