@@ -30,7 +30,7 @@ type Examination struct {
 	Damage  []string // what SQLite's quick_check says, if it was asked for
 
 	Pool           int    // connections that a Store opens at most
-	MaxConnections int    // that the server allows in all; 0 in SQLite
+	MaxConnections int    // that the server allows in all; 0: it sets no limit, as SQLite and TiDB do not
 	TimeZone       string // of our connections, which ask for +00:00; empty in SQLite
 	Strict         bool   // what does not fit a column is an error
 

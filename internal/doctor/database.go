@@ -237,7 +237,9 @@ func encryption(r *report, f Facts) {
 
 func connections(r *report, e *models.Examination) {
 	const id, spare = "database.connections", 10 // for whoever looks after it
-	if fits := (e.MaxConnections - spare) / e.Pool; fits < 2 {
+	if e.MaxConnections == 0 {
+		r.ok(id, "the database sets no limit")
+	} else if fits := (e.MaxConnections - spare) / e.Pool; fits < 2 {
 		r.add(id, Warning, fmt.Sprintf("the database allows %d connections in all, and a server opens up to %d", e.MaxConnections, e.Pool),
 			fmt.Sprintf("max_connections of at least %d for each server, and %d more", e.Pool, spare))
 	} else {

@@ -164,6 +164,7 @@ func TestExamine(t *testing.T) {
 		{"a database in clear on the machine", func(w *world) { w.set("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/x") }, "", ""},
 		{"a database that anybody could be", func(w *world) { w.set("DATABASE_URL", "mysql://u:hunter2@db/x?tls=skip-verify") }, "warning database.tls", "skip-verify"},
 		{"few connections", func(w *world) { w.state.MaxConnections = 40 }, "warning database.connections", "40"},
+		{"a database without a limit", func(w *world) { w.state.MaxConnections = 0 }, "", ""},
 		{"a cluster", func(w *world) {
 			w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 3}
 		}, "", ""},
