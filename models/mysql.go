@@ -109,7 +109,7 @@ func waitForCluster(ctx context.Context, conn driver.Conn) error {
 	if none != nil {
 		return none
 	}
-	_, err = conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT, SHOW and BEGIN
+	_, err = conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT and BEGIN
 	return err
 }
 
