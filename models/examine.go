@@ -165,7 +165,13 @@ func (s *Store) intended(ctx context.Context, waiting []string) (_ structure, er
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	pool.SetMaxOpenConns(1) // another one would have a memory of its own
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(optionsFor(steps, true), goose.WithExcludeNames(waiting))...)
+	without := slices.Clone(waiting)
+	for _, st := range steps {
+		if st.backfill != nil && !slices.Contains(without, st.name) {
+			without = append(without, st.name) // there are no rows, and it would wait for another connection
+		}
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(optionsFor(nil, true), goose.WithExcludeNames(without))...)
 	if err != nil {
 		return structure{}, err
 	}

@@ -225,13 +225,14 @@ func TestExamineDuringAnUpgrade(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		newStore(t, databaseURL)
-		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname, addPoints)})
+		const fillNickname = "-- backfill\n\nUPDATE users SET nickname = name WHERE nickname IS NULL"
+		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, fillNickname, dropNickname, addPoints)})
 		for _, row := range []struct {
 			name             string
 			do               func(context.Context) ([]Migration, error)
 			pending, waiting int
 		}{
-			{"before", s.Migrations, 2, 1},
+			{"before", s.Migrations, 3, 1},
 			{"in between", s.Migrate, 0, 1},
 			{"at its end", s.Contract, 0, 0},
 			{"and then it is asked for again", s.Contract, 0, 0},
