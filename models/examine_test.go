@@ -97,6 +97,7 @@ func TestExamineFinds(t *testing.T) {
 			name: "a table without a primary key", spoil: []string{"ALTER TABLE turns DROP PRIMARY KEY"}, only: "mysql",
 			flaws: []string{"missing turns(name) unique", "key turns none"},
 		},
+		{name: "nothing in an index over more than columns", spoil: []string{"CREATE INDEX theirs ON users (lower(name))"}, only: "sqlite"},
 		{name: "nothing in a table of somebody else", spoil: []string{"CREATE TABLE theirs (name VARCHAR(10))"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
