@@ -39,6 +39,7 @@ USER 65532:65532
 WORKDIR /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 CMD ["/usr/local/bin/fieldgate", "healthcheck"]
+# Alive, not ready: there are those who kill what is unhealthy, and a server that waits for its database is to be left alone.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s --retries=3 CMD ["/usr/local/bin/fieldgate", "healthcheck", "--live"]
 ENTRYPOINT ["/usr/local/bin/fieldgate"]
 CMD ["serve"]

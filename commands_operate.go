@@ -247,10 +247,11 @@ func (c console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	page := "http://" + loopbackOf(s.Addr) + "/readyz"
+	path := "/readyz"
 	if cmd.Bool("live") {
-		page = strings.TrimSuffix(page, "readyz") + "healthz"
+		path = "/healthz"
 	}
+	page := "http://" + loopbackOf(s.Addr) + path
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)

@@ -138,7 +138,7 @@ func TestImage(t *testing.T) {
 	withoutError(t, json.Unmarshal([]byte(words), &check))
 	var entry []string
 	withoutError(t, json.Unmarshal([]byte(of(image, "ENTRYPOINT")), &entry))
-	if len(check) != 2 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
+	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
 		t.Fatalf("HEALTHCHECK %q, ENTRYPOINT %q", check, entry)
 	}
 	for _, row := range []struct {
@@ -149,6 +149,7 @@ func TestImage(t *testing.T) {
 		said   string
 	}{
 		{"it is healthy", "ADDR=" + strings.TrimPrefix(b.url, "http://"), check[1:], 0, ""},
+		{"it is ready", "ADDR=" + strings.TrimPrefix(b.url, "http://"), []string{"healthcheck"}, 0, ""},
 		{"there is no other server", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
 		{"the doctor finds nothing in the way", "", []string{"doctor", "--deep"}, 0, "database.file"},
 		{"the doctor finds a folder that cannot be written", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},

@@ -14,7 +14,7 @@ const newSession = `INSERT INTO sessions (id, user_id, epoch, refresh_hash, reme
 // Tuned, statements are prepared and kept, and the key is made once instead of in every verification.
 export function openPeople({ tuned }) {
   const { DATABASE_URL, JWT_SECRET, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = process.env;
-  const pool = mysql.createPool(DATABASE_URL);
+  const pool = mysql.createPool(tuned ? { uri: DATABASE_URL, connectionLimit: 16 } : DATABASE_URL); // 10, unless told otherwise
   const ask = async (sql, ...values) => (tuned ? await pool.execute(sql, values) : await pool.query(sql, values))[0];
   const key = tuned ? createSecretKey(Buffer.from(JWT_SECRET)) : JWT_SECRET;
 

@@ -127,7 +127,7 @@ func Examine(f Facts) []Finding {
 	r := &report{}
 	for _, check := range []func(*report, Facts){
 		environment, secrets, keyFiles, developmentKey, pepper, hashing,
-		addresses, origins, cookies, proxies, mail, surface,
+		addresses, origins, cookies, proxies, mail, surface, watching,
 		database, administrators, machine,
 	} {
 		check(r, f)

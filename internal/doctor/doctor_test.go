@@ -169,7 +169,7 @@ func TestExamine(t *testing.T) {
 			w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 3}
 		}, "", ""},
 		{
-			"a cluster of two that reads what is old", func(w *world) { w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 2} },
+			"a cluster of two", func(w *world) { w.state.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 2} },
 			"warning database.cluster", "2 nodes",
 		},
 		{"a node on the smaller side", func(w *world) { w.state.Cluster = &models.Cluster{Status: "non-Primary", Size: 1} }, "problem database.cluster", "non-Primary"},
@@ -188,6 +188,8 @@ func TestExamine(t *testing.T) {
 		{"a disk that nobody knows", func(w *world) { f := goodFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
 		{"a file that is damaged", func(w *world) { w.onSQLite(goodFile); w.state.Damage = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
 
+		{"metrics on every address", func(w *world) { w.set("METRICS_ADDR", ":9090") }, "note metrics", `":9090"`},
+		{"metrics on this machine", func(w *world) { w.set("METRICS_ADDR", "127.0.0.1:9090") }, "", ""},
 		{"a quota of processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Threads: 2, Quota: 1.5} }, "warning machine.processors", "1.5 of 16"},
 		{"a quota of whole processors", func(w *world) { w.facts.Machine = Machine{Processors: 16, Threads: 2, Quota: 2} }, "", ""},
 		{"a limit of memory", func(w *world) { w.facts.Machine = Machine{Processors: 2, Memory: 512 * megabyte} }, "note machine.memory", "512 MB"},

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -43,6 +44,21 @@ func appURL(r *report, c *config.Config) {
 }
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// watching looks at where metrics and profiles are to be had, by whoever asks.
+func watching(r *report, f Facts) {
+	const id = "metrics"
+	addr := f.Config.MetricsAddr
+	if addr == "" {
+		return
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	if loopback(host) {
+		r.ok(id, "%s, on this machine only", addr)
+		return
+	}
+	r.add(id, Note, fmt.Sprintf("%q: metrics and profiles are for everybody who reaches that address", addr), "METRICS_ADDR=127.0.0.1:9090, unless it is in a network of the scraper's own")
+}
 
 func origins(r *report, f Facts) {
 	const id = "cors"

@@ -94,15 +94,9 @@ func (m *Metrics) countRequests(s Sources) {
 func (m *Metrics) countRules(s Sources) {
 	denials := m.counters("field_denials_total", "Executions of fields that were denied, by the field and by why: forbidden (the person's role does not include "+
 		"the one that it takes), or what was wrong with the access token.", "field", "reason")
-	m.denials = map[[2]string]prometheus.Counter{}
-	for _, field := range append(slices.Clone(s.Gated), other) {
-		for _, reason := range append(slices.Clone(s.Reasons), other) {
-			if field == other && reason != other {
-				continue
-			}
-			if field != other && reason == other {
-				continue
-			}
+	m.denials = map[[2]string]prometheus.Counter{{other, other}: denials.WithLabelValues(other, other)}
+	for _, field := range s.Gated {
+		for _, reason := range s.Reasons {
 			m.denials[[2]string{field, reason}] = denials.WithLabelValues(field, reason)
 		}
 	}
