@@ -296,6 +296,8 @@ func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.serve(ctx, l) }()
 	inside, outside := "http://"+b.metricsListener.Addr().String(), "http://"+l.Addr().String()
+	b.url = outside
+	b.untilReady()
 	for _, row := range []struct {
 		name, url string
 		status    int

@@ -372,6 +372,7 @@ func TestLastTracesAreSentWhenTheServerStops(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.serve(ctx, l) }()
 	b.url = "http://" + l.Addr().String()
+	b.untilReady()
 	b.askWith(http.Header{"Traceparent": {callersParent}}, `{ __typename }`).must()
 	stop()
 	if err := <-done; err != nil {
