@@ -15,8 +15,10 @@ func TestOtherSystems(t *testing.T) {
 	if dbtest.RaceDetector() {
 		t.Skip("nothing here runs at once: .ci/run does it without the race detector")
 	}
+	t.Parallel()
 	for _, system := range []struct{ os, arch string }{{"windows", "amd64"}, {"darwin", "arm64"}} {
 		t.Run(system.os, func(t *testing.T) {
+			t.Parallel()
 			list, err := gopackages.Load(&gopackages.Config{
 				Mode: gopackages.LoadAllSyntax, Tests: true, Context: t.Context(),
 				Env: append(os.Environ(), "GOOS="+system.os, "GOARCH="+system.arch, "CGO_ENABLED=0"),
