@@ -91,6 +91,9 @@ func (p *Process) Kill() {
 	}
 }
 
+// ID is the process's.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Signal sends a signal to the process alone.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
