@@ -224,7 +224,7 @@ func surface(r *report, f Facts) {
 		}
 	}
 	if good {
-		r.ok("surface", "nothing is on that is meant for development")
+		r.ok("surface", "nothing is on that would have to be off")
 	}
 }
 
