@@ -72,6 +72,6 @@ func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error
 }
 
 func (s *Store) session(ctx context.Context, condition string, value any) (*Session, error) {
-	session, err := s.sessions.take(ctx, s.db, condition, value)
+	session, err := s.sessions.take(s.span.Within(ctx), s.db, condition, value)
 	return session, s.translate(ctx, err)
 }
