@@ -36,6 +36,13 @@ var calls = func() map[string]func(context.Context, *Store) error {
 			return err
 		}
 	}
+	list["Backup"] = func(ctx context.Context, s *Store) error { // not into a file "1" beside the tests
+		dir, err := os.MkdirTemp("", "backup")
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.Backup(ctx, filepath.Join(dir, "copy.db")), os.RemoveAll(dir))
+	}
 	return list
 }()
 
