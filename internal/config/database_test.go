@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
@@ -103,6 +104,7 @@ func TestDatabasePasswordIsNeverShown(t *testing.T) {
 		"u:%s@tcp(h:3306)/n", "u:%s", "mysql:u:%s@h/n", "mysql:/u:%s@h/n", "postgres://u:%s@h/n", "sqlite://u:%s@h/n",
 		"u:%s@mysql://h/n", "mysql://u@h/n?password=%s", "mysql://:%s@h/n", "MYSQL://u:%s@h/n", "mysql://u:\n%s@h/n?x=1",
 	}
+	random := rand.NewChaCha8([32]byte{})
 	withoutHost := regexp.MustCompile(`%s($|/)`)
 	for _, variable := range []string{"DATABASE_URL", "PUBLIC_URL"} {
 		for _, place := range places {
@@ -111,7 +113,7 @@ func TestDatabasePasswordIsNeverShown(t *testing.T) {
 			}
 			t.Run(variable+" "+place, func(t *testing.T) {
 				for range 40 {
-					for _, password := range randomSecrets() {
+					for _, password := range randomSecrets(random) {
 						if withoutHost.MatchString(place) {
 							// What follows an @ is a host to any reader, if it can be one.
 							password = strings.ReplaceAll(password, "@", "!")

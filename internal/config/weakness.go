@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Weakness says why a secret is easy to guess; empty if no reason is found. It looks for what people type when they
 // are asked for a secret. It cannot prove that a secret is random, and the limits are so wide that a random one, in hex
@@ -60,7 +63,7 @@ var (
 		"example", "default", "placeholder", "insecure", "development", "production", "fieldgate", "letmein", "qwerty",
 		"asdfgh", "iloveyou",
 	}
-	// commonStarts are not, so they count at the start only.
+	// commonStarts are not, so they count at the start only, and as people write them: test, Test and TEST, not tE5t.
 	commonStarts = []string{"test", "your", "demo", "admin"}
 
 	// plainLetters undoes what people do to a word that was refused: S3cr3t.
@@ -79,8 +82,10 @@ func hasCommonWord(secret string) bool {
 			return true
 		}
 	}
+	start := strings.TrimLeftFunc(secret, func(r rune) bool { return !unicode.IsLetter(r) })
 	for _, word := range commonStarts {
-		if strings.HasPrefix(letters, word) {
+		title := strings.ToUpper(word[:1]) + word[1:]
+		if strings.HasPrefix(start, word) || strings.HasPrefix(start, title) || strings.HasPrefix(start, strings.ToUpper(word)) {
 			return true
 		}
 	}
