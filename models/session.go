@@ -63,7 +63,8 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 
 // SessionWithUser returns a session joined with its user, in one query. It returns ErrNotFound if the
 // session has ended or the account is gone; whether its time is up or the account is disabled is for the
-// caller to see.
+// caller to see. The end of ctx ends the wait for a connection, but not a question that is being asked: on the MySQL
+// protocol that takes 15 s at most, if the server neither answers nor lets itself be reached.
 func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error) {
 	if !ascii(id) {
 		return nil, ErrNotFound
@@ -72,6 +73,6 @@ func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error
 }
 
 func (s *Store) session(ctx context.Context, condition string, value any) (*Session, error) {
-	session, err := s.sessions.take(s.span.Within(ctx), s.db, condition, value)
+	session, err := s.sessions.take(s.span.Within(ctx), s.db, s.inTransaction, condition, value)
 	return session, s.translate(ctx, err)
 }

@@ -1,10 +1,14 @@
 package models
 
 import (
+	"context"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"fieldgate/internal/dbtest"
 )
 
 func TestSessionReadsBackWithItsUser(t *testing.T) {
@@ -82,6 +86,37 @@ func TestSessionWithUserIsOneQuery(t *testing.T) {
 				t.Errorf("%d queries", n)
 			}
 		}
+	})
+}
+
+// A lookup cannot be interrupted once the database has been asked, so there are never more of these than connections:
+// whoever comes later waits where waiting can be given up.
+func TestWhoWaitsToLookASessionUpCanGiveUp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{MaxConnections: 1})
+		migrate(t, s)
+		ctx := testContext(t)
+		session := newSession(createUser(t, s, newUser("ada@example.com")))
+		noError(t, s.CreateSession(ctx, session))
+		first := make(chan error, 1)
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			before := s.pool.Stats().WaitCount
+			go func() { _, err := s.SessionWithUser(ctx, session.ID); first <- err }()
+			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
+				runtime.Gosched() // until the first is at the door of the only connection
+			}
+			hangsUp, cancel := context.WithCancel(ctx)
+			second := make(chan error, 1)
+			go func() { _, err := s.SessionWithUser(hangsUp, session.ID); second <- err }()
+			cancel()
+			wantError(t, <-second, context.Canceled)
+			_, err := tx.SessionWithUser(ctx, session.ID)
+			return err
+		}))
+		noError(t, <-first)
+		_, err := s.SessionWithUser(ctx, session.ID)
+		noError(t, err)
 	})
 }
 

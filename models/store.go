@@ -135,7 +135,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		QueryFields:            true, // what SELECT * stands for may change under a statement that is kept prepared
 	})
 	if err == nil {
-		s.sessions, err = newSessionQuery(s.db)
+		s.sessions, err = newSessionQuery(s.db, pool, connections)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), errors.Join(err, pool.Close()))
