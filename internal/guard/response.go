@@ -33,7 +33,11 @@ func write(w http.ResponseWriter, status int, response *graphql.Response) {
 // would check and compact it once more, byte by byte.
 func encode(response *graphql.Response) []byte {
 	var b bytes.Buffer
-	b.Grow(len(response.Data) + 512)
+	room := len(`{"data":}`) + len(response.Data)
+	if len(response.Errors) > 0 || len(response.Extensions) > 0 {
+		room += 512
+	}
+	b.Grow(room)
 	member := func(name string) {
 		if b.Len() > 0 {
 			b.WriteByte(',')

@@ -13,8 +13,6 @@ import (
 // other on as the client sent it.
 const forwardedFor = "X-Forwarded-For"
 
-type clientIPKey struct{}
-
 // ClientIP finds out which address a request comes from and puts it into the
 // context, for [ClientIPFrom]; r.RemoteAddr stays what it is, the other end of
 // the connection.
@@ -29,11 +27,12 @@ type clientIPKey struct{}
 func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ip := ""
+			r, a := withAbout(r)
+			a.ip = ""
 			if client := clientIP(r, trusted); client.IsValid() {
-				ip = client.String()
+				a.ip = client.String()
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientIPKey{}, ip)))
+			next.ServeHTTP(w, r)
 		})
 	}
 }
@@ -42,8 +41,10 @@ func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 // without a port or a zone, an IPv4 address in its own form. It is "" if the
 // address is not known, and outside of a request.
 func ClientIPFrom(ctx context.Context) string {
-	ip, _ := ctx.Value(clientIPKey{}).(string)
-	return ip
+	if a := aboutOf(ctx); a != nil {
+		return a.ip
+	}
+	return ""
 }
 
 func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {

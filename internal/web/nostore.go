@@ -6,8 +6,9 @@ import "net/http"
 // Answers hold tokens and depend on who is asking. A handler whose answer is
 // the same for everybody replaces Cache-Control.
 func NoStore(next http.Handler) http.Handler {
+	noStore := []string{"no-store"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header()["Cache-Control"] = noStore
 		next.ServeHTTP(w, r)
 	})
 }

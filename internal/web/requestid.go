@@ -9,8 +9,6 @@ import (
 // RequestIDHeader names the request in the answer, for a person to quote.
 const RequestIDHeader = "X-Request-Id"
 
-type requestIDKey struct{}
-
 // RequestID gives each request an id of its own: in the answer's X-Request-Id
 // header and, through [RequestIDFrom], in the context.
 //
@@ -20,15 +18,18 @@ type requestIDKey struct{}
 // traceparent, which claims nothing about this server's log.
 func RequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := rand.Text() // at least 128 bits, letters and digits only
-		w.Header().Set(RequestIDHeader, id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		r, a := withAbout(r)
+		a.id = rand.Text() // at least 128 bits, letters and digits only
+		w.Header().Set(RequestIDHeader, a.id)
+		next.ServeHTTP(w, r)
 	})
 }
 
 // RequestIDFrom is the id of the request that ctx belongs to, "" if it belongs
 // to none.
 func RequestIDFrom(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if a := aboutOf(ctx); a != nil {
+		return a.id
+	}
+	return ""
 }

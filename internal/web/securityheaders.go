@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+)
 
 // hstsMaxAge is a year: a browser that was here once comes by https for as long.
 const hstsMaxAge = "max-age=31536000"
@@ -19,18 +22,20 @@ const hstsMaxAge = "max-age=31536000"
 // A handler that serves a page replaces Content-Security-Policy with one that
 // fits the page; it must repeat frame-ancestors.
 func SecurityHeaders(https bool) func(http.Handler) http.Handler {
+	always := map[string][]string{
+		"X-Content-Type-Options":       {"nosniff"},
+		"Referrer-Policy":              {"no-referrer"},
+		"X-Frame-Options":              {"DENY"},
+		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+	}
+	if https {
+		always["Strict-Transport-Security"] = []string{hstsMaxAge}
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Set("X-Content-Type-Options", "nosniff")
-			h.Set("Referrer-Policy", "no-referrer")
-			h.Set("X-Frame-Options", "DENY")
-			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-			h.Set("Cross-Origin-Opener-Policy", "same-origin")
-			h.Set("Cross-Origin-Resource-Policy", "same-origin")
-			if https {
-				h.Set("Strict-Transport-Security", hstsMaxAge)
-			}
+			maps.Copy(w.Header(), always) // the same values for all answers: whoever wants others replaces them
 			next.ServeHTTP(w, r)
 		})
 	}
