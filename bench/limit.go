@@ -30,7 +30,7 @@ const bySession = `SELECT u.id, u.name, u.email, u.role FROM sessions s JOIN use
 // limit answers what Fieldgate would, without any GraphQL: it does not even look at what it is asked.
 type limit struct {
 	tokens *auth.Tokens
-	db     *sql.DB
+	lookup *sql.Stmt // bySession
 }
 
 type limitUser struct {
@@ -67,7 +67,7 @@ func (l *limit) handler() http.Handler {
 func (l *limit) asSomebody(say func(*limitUser) any) http.HandlerFunc {
 	return l.withToken(func(w http.ResponseWriter, r *http.Request, c *auth.Claims) {
 		var u limitUser
-		if err := l.db.QueryRowContext(r.Context(), bySession, c.SessionID).Scan(&u.ID, &u.Name, &u.Email, &u.Role); err != nil {
+		if err := l.lookup.QueryRowContext(r.Context(), c.SessionID).Scan(&u.ID, &u.Name, &u.Email, &u.Role); err != nil {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
@@ -106,7 +106,11 @@ func serveLimit(addr string) error {
 		return err
 	}
 	db.SetMaxIdleConns(32)
-	server := &http.Server{Addr: addr, Handler: (&limit{tokens, db}).handler(), ReadHeaderTimeout: 5 * time.Second}
+	lookup, err := db.Prepare(bySession)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Addr: addr, Handler: (&limit{tokens, lookup}).handler(), ReadHeaderTimeout: 5 * time.Second}
 	return server.ListenAndServe()
 }
 

@@ -76,7 +76,7 @@ var (
 	}
 	byHand = &contestant{
 		name: "net/http by hand", command: itself, env: []string{"GOGC=400"}, byHand: true,
-		settings: "a handler for this one operation, without GraphQL: `internal/auth` verifies the token, `database/sql` looks the session and its user up in one interpolated query, `encoding/json` writes the answer. `GOGC=400`, as Fieldgate sets it",
+		settings: "a handler for this one operation, without GraphQL: `internal/auth` verifies the token, `database/sql` looks the session and its user up with one prepared statement, `encoding/json` writes the answer. `GOGC=400`, as Fieldgate sets it",
 	}
 	apollo = &contestant{
 		name: "Apollo Server", command: peer("apollo", "tutorial"),
