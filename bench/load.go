@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -60,8 +61,11 @@ func (t *loadTool) runOnce(ctx context.Context, url, body string, asks []ask, la
 	if err := os.WriteFile(work, t.work(body, asks), 0o600); err != nil {
 		return l, err
 	}
-	n := fmt.Sprint(t.connections)
-	cmd := exec.CommandContext(ctx, t.wrk, "-t", n, "-c", n, "-d", fmt.Sprintf("%.0fs", math.Ceil(lasts.Seconds())), "--timeout", "30s",
+	threads := t.connections
+	if len(asks) == 1 { // any answer is the one to any request: no thread more than there are processors
+		threads = min(threads, runtime.NumCPU())
+	}
+	cmd := exec.CommandContext(ctx, t.wrk, "-t", fmt.Sprint(threads), "-c", fmt.Sprint(t.connections), "-d", fmt.Sprintf("%.0fs", math.Ceil(lasts.Seconds())), "--timeout", "30s",
 		"-s", t.script, url, "--", work)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

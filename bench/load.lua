@@ -1,7 +1,7 @@
 -- Asks what the file that is the first argument says, and compares every answer with the one it has to be.
 --
--- wrk is run with as many threads as connections: a thread has one connection then, and an answer is the one to the
--- request that its thread has sent last.
+-- If there are several who ask, wrk is run with as many threads as connections: a thread has one connection then, and an
+-- answer is the one to the request that its thread has sent last.
 local threads = {}
 
 function setup(thread)

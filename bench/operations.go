@@ -36,19 +36,19 @@ func (a *reply) only(code string) bool {
 
 var (
 	me = operation{
-		body: query("{ me { id email name role } }"), byHand: pathMe,
+		body: query("{ me { id email name role } }", nil), byHand: pathMe,
 		right: func(a *reply, p person) bool {
 			return len(a.Errors) == 0 && a.Data.Me != nil && *a.Data.Me == limitUser{ID: p.id(), Name: p.name(), Email: p.email(), Role: "USER"}
 		},
 	}
 	// A field for STAFF, asked for by a USER.
 	refused = operation{
-		body: query(`{ user(id: "` + person(0).id() + `") { name } }`), byHand: pathRefused,
+		body: query("query ($id: ID!) { user(id: $id) { name } }", map[string]string{"id": person(0).id()}), byHand: pathRefused,
 		right: func(a *reply, _ person) bool { return a.only("FORBIDDEN") && a.Data.User == nil },
 	}
 	// The least of a gated field.
 	meID = operation{
-		body: query("{ me { id } }"), byHand: pathToken,
+		body: query("{ me { id } }", nil), byHand: pathToken,
 		right: func(a *reply, p person) bool {
 			return len(a.Errors) == 0 && a.Data.Me != nil && *a.Data.Me == limitUser{ID: p.id()}
 		},
@@ -59,7 +59,7 @@ const password = "correct horse battery staple"
 
 func login(p person, password string) operation {
 	return operation{
-		body: query(fmt.Sprintf("mutation { login(input: {email: %q, password: %q}) { accessToken tokenType } }", p.email(), password)),
+		body: query(fmt.Sprintf("mutation { login(input: {email: %q, password: %q}) { accessToken tokenType } }", p.email(), password), nil),
 		right: func(a *reply, _ person) bool {
 			return len(a.Errors) == 0 && a.Data.Login != nil && a.Data.Login.TokenType == "Bearer" && strings.Count(a.Data.Login.AccessToken, ".") == 2
 		},
@@ -75,10 +75,14 @@ func guess(p person) operation {
 	return op
 }
 
-func query(text string) string {
-	body, err := json.Marshal(map[string]string{"query": text})
+// query is a request's body.
+func query(text string, variables map[string]string) string {
+	body, err := json.Marshal(struct {
+		Query     string            `json:"query"`
+		Variables map[string]string `json:"variables,omitempty"`
+	}{text, variables})
 	if err != nil {
-		panic(err) // a string is always JSON
+		panic(err) // strings are always JSON
 	}
 	return string(body)
 }

@@ -145,15 +145,31 @@ type goal struct {
 	Met          bool
 }
 
+func find(list []raceResult, c *contestant) raceResult {
+	return list[slices.IndexFunc(list, func(row raceResult) bool { return row.Name == c.name })]
+}
+
+// ceiling is how much better the handler by hand is at me than a peer: no GraphQL server of this shape gets further.
+type ceiling struct {
+	Name               string
+	PerSecond, Cheaper float64
+}
+
+func (r *results) Ceilings() (list []ceiling) {
+	hand := find(r.Me, byHand)
+	for _, c := range []*contestant{apollo, apolloTuned} {
+		p := find(r.Me, c)
+		list = append(list, ceiling{p.Name, hand.ratio(p.series, perSecond), p.ratio(hand.series, processor)})
+	}
+	return list
+}
+
 func (r *results) Goals() []goal {
 	least := func(what string, wanted, got float64) goal {
 		return goal{what, fmt.Sprintf("at least %v", wanted), got, got >= wanted}
 	}
 	most := func(what string, wanted, got float64) goal {
 		return goal{what, fmt.Sprintf("at most %v", wanted), got, got <= wanted}
-	}
-	find := func(list []raceResult, c *contestant) raceResult {
-		return list[slices.IndexFunc(list, func(row raceResult) bool { return row.Name == c.name })]
 	}
 	storm, last := r.Storms[0], r.Crowds[len(r.Crowds)-1]
 	return []goal{
