@@ -149,12 +149,13 @@ func find(list []raceResult, c *contestant) raceResult {
 	return list[slices.IndexFunc(list, func(row raceResult) bool { return row.Name == c.name })]
 }
 
-// ceiling is how much better the handler by hand is at me than a peer: no GraphQL server of this shape gets further.
+// ceiling is how far the handler by hand is ahead of a peer at me.
 type ceiling struct {
-	Name               string
-	PerSecond, Cheaper float64
+	Name              string
+	PerSecond, Dearer float64
 }
 
+// Ceilings bound what Fieldgate can reach beside the peers that it has goals for.
 func (r *results) Ceilings() (list []ceiling) {
 	hand := find(r.Me, byHand)
 	for _, c := range []*contestant{apollo, apolloTuned} {
