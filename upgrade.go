@@ -11,6 +11,7 @@ import (
 
 	"fieldgate/internal/guard"
 	"fieldgate/internal/web"
+	"fieldgate/models"
 )
 
 // behindError says what the database lacks that this program needs.
@@ -70,22 +71,33 @@ func (a *app) noteMigrations(ctx context.Context) error {
 	return err
 }
 
-// behindPause is how often a server that must not migrate looks whether somebody has.
+// behindPause is how often a server looks whether what it waits for has come.
 const behindPause = time.Second
 
-// prepare returns when the database is as this program needs it.
+// prepare returns when the database is as this program needs it. It waits for a server that does not answer, as it would
+// if that had happened a moment later; a file that cannot be opened is a mistake, and will not open by itself.
 func (a *app) prepare(ctx context.Context, l net.Listener) error {
 	a.log.DebugContext(ctx, "starting", "listen", l.Addr().String())
-	for said := false; ; said = true {
+	_, file := models.SQLitePath(a.DatabaseURL)
+	for said := ""; ; {
 		err := a.migrate(ctx)
 		if err == nil {
-			return errors.Join(a.noteMigrations(ctx), a.checkDemo(ctx))
+			err = errors.Join(a.noteMigrations(ctx), a.checkDemo(ctx))
 		}
-		if !errors.As(err, new(behindError)) {
+		var waiting string
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, models.ErrUnavailable) && !file:
+			waiting = "waiting for the database"
+		case errors.As(err, new(behindError)):
+			waiting = "waiting for migrations"
+		default:
 			return err
 		}
-		if !said {
-			a.log.WarnContext(ctx, "waiting for migrations", "error", err, "listen", l.Addr().String())
+		if waiting != said {
+			a.log.WarnContext(ctx, waiting, "error", err, "listen", l.Addr().String())
+			said = waiting
 		}
 		select {
 		case <-ctx.Done():
@@ -100,7 +112,7 @@ func (a *app) starting() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
-		return errors.New("the database's tables are not up to date yet")
+		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, a.log))
 	mux.Handle("/", guard.Unavailable("the server is starting", int(behindPause.Seconds())))
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),

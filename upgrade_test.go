@@ -152,6 +152,26 @@ func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
 	})
 }
 
+// A server that is started while the database is away waits, as it would have if it had been started before.
+func TestAServerWaitsForItsDatabase(t *testing.T) {
+	t.Parallel()
+	wire, databaseURL := throughWire(t, dbtest.MySQL(t))
+	wire.setCut(true)
+	b, _ := startServerUntil(t, processOf(t, databaseURL, ""), "waiting for the database")
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+		if status, body := b.get(path); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	wantCodes(t, b.ask(nil, `{ permissions { field } }`), "UNAVAILABLE")
+	wire.setCut(false)
+	b.untilReady()
+	b.newPerson("USER")
+	if n := strings.Count(b.log.String(), "waiting for the database"); n != 1 {
+		t.Errorf("it says so %d times:\n%s", n, b.log)
+	}
+}
+
 // Where servers must not migrate, commands neither do.
 func TestCommandsLeaveTheTablesToWhoeverMigrates(t *testing.T) {
 	t.Parallel()
