@@ -86,6 +86,8 @@ type app struct {
 	handler  http.Handler
 	draining atomic.Bool
 
+	crossOrigin func(http.Handler) http.Handler // which other origins may call
+
 	flush           sync.Once    // of traces
 	metricsListener net.Listener // to serve metrics on; nil: they are not
 }
@@ -247,9 +249,9 @@ func (a *app) newMailer() (*mail.Templates, error) {
 	return texts, nil
 }
 
-func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Handler, error) {
+func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.Handler, err error) {
 	// Our own origin is among them for the case that a proxy in front rewrites the Host header.
-	crossOrigin, err := web.CrossOrigin(append([]string{a.PublicURL.String()}, a.CORSOrigins...),
+	a.crossOrigin, err = web.CrossOrigin(append([]string{a.PublicURL.String()}, a.CORSOrigins...),
 		guard.Refused(http.StatusForbidden, "Origin", "is not one of those that may use this API"))
 	if err != nil {
 		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
@@ -264,7 +266,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (http.Han
 	}
 	api := web.Chain(
 		graph.NewHandler(c),
-		crossOrigin,
+		a.crossOrigin,
 		web.MaxBytes(guard.DefaultMaxBytes),
 		auth.Middleware(tokens, sessions, auth.RefreshCookie{Secure: a.CookieSecure(), SameSite: a.CookieSameSite}),
 	)

@@ -114,7 +114,7 @@ func (a *app) starting() http.Handler {
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, a.log))
-	mux.Handle("/", guard.Unavailable("the server is starting", int(behindPause.Seconds())))
+	mux.Handle("/", a.crossOrigin(guard.Unavailable("the server is starting", int(behindPause.Seconds()))))
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
 }

@@ -157,13 +157,18 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
 	wire, databaseURL := throughWire(t, dbtest.MySQL(t))
 	wire.setCut(true)
-	b, _ := startServerUntil(t, processOf(t, databaseURL, ""), "waiting for the database")
+	const app = "https://app.example.com"
+	b, _ := startServerUntil(t, processOf(t, databaseURL, "", "CORS_ORIGINS="+app), "waiting for the database")
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
 		if status, body := b.get(path); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	wantCodes(t, b.ask(nil, `{ permissions { field } }`), "UNAVAILABLE")
+	refused := b.post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
+	wantCodes(t, refused, "UNAVAILABLE")
+	if who := refused.header.Get("Access-Control-Allow-Origin"); who != app {
+		t.Errorf("the application must not read that: %q", who)
+	}
 	wire.setCut(false)
 	b.untilReady()
 	b.newPerson("USER")
