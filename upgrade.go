@@ -71,8 +71,8 @@ func (a *app) noteMigrations(ctx context.Context) error {
 	return err
 }
 
-// behindPause is how often a server looks whether what it waits for has come.
-const behindPause = time.Second
+// preparePause is how often a server looks whether what it waits for has come.
+const preparePause = time.Second
 
 // prepare returns when the database is as this program needs it. It waits for a server that does not answer, as it would
 // if that had happened a moment later; a file that cannot be opened is a mistake, and will not open by itself.
@@ -102,7 +102,7 @@ func (a *app) prepare(ctx context.Context, l net.Listener) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(behindPause):
+		case <-time.After(preparePause):
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (a *app) starting() http.Handler {
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, a.log))
-	mux.Handle("/", a.crossOrigin(guard.Unavailable("the server is starting", int(behindPause.Seconds()))))
+	mux.Handle("/", a.crossOrigin(guard.Unavailable("the server is starting", int(preparePause.Seconds()))))
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
 }

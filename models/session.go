@@ -63,8 +63,8 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 
 // SessionWithUser returns a session joined with its user, in one query. It returns ErrNotFound if the
 // session has ended or the account is gone; whether its time is up or the account is disabled is for the
-// caller to see. The end of ctx ends the wait for a connection, but not a question that is being asked: on the MySQL
-// protocol that takes 15 s at most, if the server neither answers nor lets itself be reached.
+// caller to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
+// connections, stays: until a connection is free, and then 15 s at most for a MySQL server that is silent.
 func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error) {
 	if !ascii(id) {
 		return nil, ErrNotFound

@@ -20,9 +20,10 @@ import (
 //
 // Outside of a transaction the statement is prepared, which spares the database reading it, and MariaDB describing the
 // columns each time. And there it is not interrupted when the client hangs up. Who can be interrupted is watched: by a
-// goroutine of database/sql and another of the driver, for each query, and waking them was a seventh of the processor time of a request. So
-// turns are taken, one for each connection: it is here that a request waits while all are busy, and can be given up.
-// Once it has its turn, the database answers within the driver's time limits or is taken for gone.
+// goroutine of database/sql and another of the driver, for each query, and waking them was a seventh of the processor
+// time of a request. So turns are taken, one for each connection, and waiting for one can be given up. Whoever has a turn
+// may still wait for those who have all connections; asked, the database answers within the driver's time limits or is
+// taken for gone.
 type sessionQuery struct {
 	text          string // up to WHERE
 	session, user []*schema.Field

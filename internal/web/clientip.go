@@ -28,7 +28,6 @@ func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r, a := withAbout(r)
-			a.ip = ""
 			if client := clientIP(r, trusted); client.IsValid() {
 				a.ip = client.String()
 			}

@@ -22,7 +22,7 @@ const hstsMaxAge = "max-age=31536000"
 // A handler that serves a page replaces Content-Security-Policy with one that
 // fits the page; it must repeat frame-ancestors.
 func SecurityHeaders(https bool) func(http.Handler) http.Handler {
-	always := map[string][]string{
+	always := map[string][]string{ // with the names in their canonical form, as Header.Set would write them
 		"X-Content-Type-Options":       {"nosniff"},
 		"Referrer-Policy":              {"no-referrer"},
 		"X-Frame-Options":              {"DENY"},
