@@ -131,7 +131,7 @@ var retryableNumbers = []uint16{
 	1205, // lock wait timeout
 	1213, // deadlock; in Galera, also a conflict with another node, at COMMIT too
 	1047, // Galera: this node is not ready
-	1180, // Galera: COMMIT refused
+	1180, // the COMMIT failed: only where it was not sent (Galera streams parts of a transaction ahead), or see uncertain
 	3101, // Group Replication: the transaction lost to another node's
 	9007, // TiDB: write conflict
 }
@@ -160,11 +160,25 @@ func (mysqlDialect) unavailable(err error) bool {
 		errors.Is(err, sql.ErrConnDone)
 }
 
+// The answer to a COMMIT that failed for a reason of its own, which stands only in the text: "Got error 149 during COMMIT",
+// with more words in some servers.
+const (
+	commitFailed   = 1180
+	commitDeadlock = "Got error 149 " // with another node's transaction, as Group Replication has it
+)
+
 // uncertain: the server has not answered, and the COMMIT may have reached it. With ErrBadConn it has not, and
-// the other two come from database/sql, which did not send it.
+// the other three come from database/sql, which did not send it.
+//
+// Or it has answered that it failed, and not how far it came. The transaction may stand in the binary log already when the
+// disk is full, and a node of Galera that loses the others may have sent it to them before. Done again it would be done
+// twice: an account that was just made would have its address taken by itself. A conflict with another node was not done;
+// Galera says 1213 for it.
 func (mysqlDialect) uncertain(err error) bool {
-	e := (*mysqldriver.MySQLError)(nil)
-	return !errors.As(err, &e) && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrTxDone) &&
+	if e := (*mysqldriver.MySQLError)(nil); errors.As(err, &e) {
+		return e.Number == commitFailed && !strings.HasPrefix(e.Message, commitDeadlock)
+	}
+	return !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrTxDone) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 

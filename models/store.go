@@ -198,7 +198,7 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 		committing, err := s.tryTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
-			return fmt.Errorf("the database was lost at COMMIT, and with it the answer whether it happened: %w", err)
+			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
 		}
 		if err == nil || try == transactionTries || !s.dialect.retryable(err) {
 			return s.translate(ctx, err)

@@ -122,7 +122,7 @@ func TestTransactionIsTriedAgain(t *testing.T) {
 	}{
 		{"after a deadlock", mysqlError(1213), transactionTries, ErrUnavailable},
 		{"after a lock wait timeout", mysqlError(1205), transactionTries, ErrUnavailable},
-		{"after a conflict in Galera", mysqlError(1180), transactionTries, ErrUnavailable},
+		{"after a part that Galera refused before the COMMIT", mysqlError(1180), transactionTries, ErrUnavailable},
 		{"on a node of Galera that is not ready", mysqlError(1047), transactionTries, ErrUnavailable},
 		{"after a conflict in Group Replication", mysqlError(3101), transactionTries, ErrUnavailable},
 		{"after a conflict in TiDB", mysqlError(9007), transactionTries, ErrUnavailable},

@@ -204,6 +204,47 @@ func TestTheConnectionIsLost(t *testing.T) {
 	}
 }
 
+// A server says that COMMIT has failed, and has done it, or has not. What is certain was not done is done again; of the
+// rest, nothing is promised.
+func TestTheCommitIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		number  uint16
+		message string
+		instead string // what the server does
+		again   bool
+		done    bool
+	}{
+		{"by a conflict in Galera", 1213, "Deadlock found when trying to get lock; try restarting transaction", "ROLLBACK", true, true},
+		{"by a conflict in Group Replication", 3101, "Plugin instructed the server to rollback the current transaction.", "ROLLBACK", true, true},
+		{"by one that is noticed earlier", 1180, "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", "ROLLBACK", true, true},
+		{"by one, in MariaDB's words", 1180, `Got error 149 "Lock deadlock; Retry transaction" during COMMIT`, "ROLLBACK", true, true},
+		{"by a disk, and it was done", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "COMMIT", false, true},
+		{"by a disk, and it was not done", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "ROLLBACK", false, false},
+		{"by a node of Galera that is alone, and the others have it", 1180, "Got error 6 during COMMIT", "COMMIT", false, true},
+		{"in other words", 1180, "Fehler 1490 beim COMMIT", "COMMIT", false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, dbtest.MySQL(t))
+			s := newStore(t, p.url)
+			u := newUser("ada@example.com")
+			p.refuseAt("COMMIT", row.instead, row.number, row.message)
+			err := s.CreateUser(testContext(t), u)
+			if row.again {
+				noError(t, err)
+			} else if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrEmailTaken) {
+				t.Errorf("error %v", err)
+			}
+			_, err = s.UserByID(testContext(t), u.ID)
+			if done := err == nil; done != row.done {
+				t.Errorf("done is %t, want %t: %v", done, row.done, err)
+			}
+		})
+	}
+}
+
 func TestSQLiteFileThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -343,6 +384,9 @@ type proxy struct {
 	stopped  bool
 	cut      string
 	arrives  bool
+	refused  string
+	instead  []byte // the packet
+	refusal  []byte // the packet
 }
 
 func newProxy(t *testing.T, databaseURL string) *proxy {
@@ -392,6 +436,16 @@ func (p *proxy) cutAt(statement string, arrives bool) {
 	p.cut, p.arrives = statement, arrives
 }
 
+// refuseAt has a statement answered with an error, once. The server does another one instead.
+func (p *proxy) refuseAt(statement, instead string, number uint16, message string) {
+	const query, answer, failed = 3, 1, 0xff // the command, and a packet's place and kind
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = statement
+	p.instead = append([]byte{byte(1 + len(instead)), 0, 0, 0, query}, instead...)
+	p.refusal = append([]byte{byte(9 + len(message)), 0, 0, answer, failed, byte(number), byte(number >> 8)}, "#HY000"+message...)
+}
+
 func (p *proxy) serve(client net.Conn) {
 	server, err := net.Dial("tcp", p.server)
 	if err != nil {
@@ -413,6 +467,7 @@ func (p *proxy) serve(client net.Conn) {
 	}()
 	lost := make(chan struct{}) // closed when answers must not reach the client any more
 	answered := make(chan struct{})
+	refusals := make(chan []byte, 1) // what the client gets instead of the next answer
 	p.work.Go(func() {
 		defer close(answered)
 		defer func() { _ = client.Close() }()
@@ -427,15 +482,20 @@ func (p *proxy) serve(client net.Conn) {
 			if err != nil {
 				return
 			}
-			if _, err := client.Write(b[:n]); err != nil {
+			answer := b[:n]
+			select {
+			case answer = <-refusals:
+			default:
+			}
+			if _, err := client.Write(answer); err != nil {
 				return
 			}
 		}
 	})
-	p.forward(client, server, lost, answered)
+	p.forward(client, server, lost, answered, refusals)
 }
 
-func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}, answered <-chan struct{}) {
+func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}, answered <-chan struct{}, refusals chan<- []byte) {
 	b := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(b)
@@ -444,6 +504,11 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 		}
 		p.mu.Lock()
 		cut, arrives := p.cut != "" && bytes.Contains(b[:n], []byte(p.cut)), p.arrives
+		query := b[:n]
+		if p.refused != "" && bytes.Contains(query, []byte(p.refused)) {
+			p.refused, query = "", p.instead
+			refusals <- p.refusal
+		}
 		p.mu.Unlock()
 		if cut {
 			close(lost)
@@ -453,7 +518,7 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 			}
 			return
 		}
-		if _, err := server.Write(b[:n]); err != nil {
+		if _, err := server.Write(query); err != nil {
 			return
 		}
 	}
