@@ -48,7 +48,9 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 10*time.Second, 10*time.Second
 	c.RejectReadOnly = true // after a failover, leave the node that is no longer the writer
 	c.Params = map[string]string{
-		"time_zone": "'+00:00'",
+		"innodb_lock_wait_timeout": seconds(lockWait),
+		"lock_wait_timeout":        seconds(lockWait),
+		"time_zone":                "'+00:00'",
 		// What MySQL 8 has of itself, on every server: what does not fit a column is an error and never cut off.
 		"sql_mode": "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
 	}
@@ -58,6 +60,14 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	}
 	return mysqlDialect{c}, nil
 }
+
+// lockWait is how long a statement waits for somebody else's lock, on a row or on a table, before it ends with error 1205.
+// It has to be shorter than the time limits of the connection: a server waits for a row for 50 seconds and for a table for a
+// day, and we would have closed the connection, which it does not notice while it waits. All that speak the protocol take
+// both variables, and ProxySQL keeps track of them; to TiDB and Vitess the one for tables means nothing.
+const lockWait = 5 * time.Second
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func (mysqlDialect) name() string { return "mysql" }
 
@@ -201,7 +211,7 @@ func (d mysqlDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (mi
 	}
 	patient := d.config.Clone()
 	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
-	patient.Params["lock_wait_timeout"] = strconv.Itoa(int(migrationLockWait.Seconds()))
+	patient.Params["lock_wait_timeout"] = seconds(migrationLockWait)
 	pool, err := mysqlDialect{patient}.open()
 	if err != nil {
 		return nil, nil, err

@@ -79,6 +79,8 @@ func TestMySQLSession(t *testing.T) {
 		{"compares as it is", "SELECT @@collation_connection", "utf8mb4_bin"},
 		{"lives in UTC", "SELECT @@time_zone", "+00:00"},
 		{"is strict", "SELECT @@sql_mode", "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"},
+		{"waits for a row for less than we wait for an answer", "SELECT @@innodb_lock_wait_timeout", "5"},
+		{"waits for a table for less than that too", "SELECT @@lock_wait_timeout", "5"},
 		{"knows emoji for what they are", "SELECT CHAR_LENGTH('👩‍👧')", "3"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

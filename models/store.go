@@ -178,10 +178,13 @@ func (s *Store) Queries() uint64 { return s.queries.Load() }
 // Pool returns what the connections to the database do.
 func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
 
-// How often a transaction is tried, and the longest first wait; each further wait may be twice as long.
+// How often a transaction is tried, and the longest first wait; each further wait may be twice as long. No try begins
+// after the patience is over: whoever waited for a lock all the while would otherwise be kept for longer than their
+// client waits for an answer.
 const (
-	transactionTries = 6
-	transactionPause = 5 * time.Millisecond
+	transactionTries    = 6
+	transactionPause    = 5 * time.Millisecond
+	transactionPatience = 10 * time.Second
 )
 
 // Transaction runs f in one transaction and commits it if f returns nil. When the database picks the
@@ -194,13 +197,15 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	if s.inTransaction {
 		return f(s)
 	}
+	begin := time.Now()
 	for try := 1; ; try++ {
 		committing, err := s.tryTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
 			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
 		}
-		if err == nil || try == transactionTries || !s.dialect.retryable(err) {
+		last := try == transactionTries || time.Since(begin) >= transactionPatience
+		if err == nil || last || !s.dialect.retryable(err) {
 			return s.translate(ctx, err)
 		}
 		// Without the error: some servers put the row's values into it.

@@ -327,6 +327,70 @@ func TestSQLiteIsBusyForTooLong(t *testing.T) {
 	}))
 }
 
+const lockUsers = "BEGIN;\nUPDATE users SET name = name"
+
+// Somebody holds a lock for longer than anybody would wait. Whoever wants it is told so, keeps their connection, and leaves
+// nothing in the server that would be done later.
+func TestALockIsHeldForTooLong(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, lock, unlock string
+	}{
+		{"of a row", lockUsers, "ROLLBACK"},
+		{"of a table", "LOCK TABLES users WRITE", "UNLOCK TABLES"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := dbtest.MySQL(t)
+			s := openStore(t, databaseURL, Options{MaxConnections: 1})
+			migrate(t, s)
+			u := createUser(t, s, newUser("ada@example.com"))
+			other := openStore(t, databaseURL, Options{MaxConnections: 1})
+			executeAll(t, other, row.lock)
+			const us, waiting = "SELECT CONNECTION_ID()", "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()"
+			before, begin := queryAll[int](t, s, us), time.Now()
+			wantError(t, s.SetRole(testContext(t), u.ID, "ADMIN"), ErrUnavailable)
+			if took := time.Since(begin); took > 20*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if after := queryAll[int](t, s, us); after[0] != before[0] {
+				t.Error("the connection is another one")
+			}
+			if n := queryAll[int](t, other, waiting); n[0] != 0 {
+				t.Errorf("%d statements wait still", n[0])
+			}
+			execute(t, other, row.unlock)
+			after, err := s.UserByID(testContext(t), u.ID)
+			noError(t, err)
+			if after.Role != u.Role {
+				t.Errorf("the role is %s, although nothing was done", after.Role)
+			}
+			noError(t, s.SetRole(testContext(t), u.ID, "ADMIN"))
+		})
+	}
+}
+
+func TestALockIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	s, other := newStore(t, databaseURL), openStore(t, databaseURL, Options{MaxConnections: 1})
+	ctx := testContext(t)
+	u := createUser(t, s, newUser("ada@example.com"))
+	executeAll(t, other, lockUsers)
+	tries := 0
+	noError(t, s.Transaction(ctx, func(tx *Store) error {
+		tries++
+		execute(t, tx, "SET SESSION innodb_lock_wait_timeout = 1")
+		if tries == 2 {
+			execute(t, other, "ROLLBACK")
+		}
+		return tx.SetRole(ctx, u.ID, "ADMIN")
+	}))
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+}
+
 func TestAQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
