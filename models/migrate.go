@@ -3,6 +3,7 @@ package models
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -25,11 +26,6 @@ func embedded() fs.FS {
 		panic(err) // the name is a constant
 	}
 	return sub
-}
-
-// migrator is the part of goose's Provider that is used here.
-type migrator interface {
-	Up(context.Context) ([]*goose.MigrationResult, error)
 }
 
 // Migration is one numbered step of the schema.
@@ -75,9 +71,8 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 	if err != nil {
 		return nil, err
 	}
-	empty := !slices.ContainsFunc(list, func(m Migration) bool { return !m.AppliedAt.IsZero() })
 	for begin := time.Now(); ; {
-		done, err := s.up(ctx, contracts || empty)
+		done, err := s.up(ctx, contracts)
 		for _, number := range done {
 			i := slices.IndexFunc(list, func(m Migration) bool { return m.Number == number })
 			list[i].AppliedAt = s.Now()
@@ -93,24 +88,44 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 // up works on a pool of its own: the lock and the steps need more than one connection, and the
 // store's pool may have just one.
 func (s *Store) up(ctx context.Context, contracts bool) (done []int64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrations: %w", err)
+		}
+	}()
+	pool, locker, err := s.dialect.migrationPool()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	if err := locker.Lock(ctx, pool); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, locker.Unlock(context.WithoutCancel(ctx), pool)) }()
+	return s.upLocked(ctx, pool, contracts)
+}
+
+// upLocked looks under the lock whether the database is empty: whoever had the lock before may be an older program, which
+// serves by now.
+func (s *Store) upLocked(ctx context.Context, pool *sql.DB, contracts bool) (done []int64, err error) {
 	steps, err := s.steps()
 	if err != nil {
 		return nil, err
 	}
-	m, pool, err := s.dialect.migrator(s.migrations, optionsFor(steps, contracts)...)
+	applied, err := s.applied(ctx, pool)
 	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
+	m, err := goose.NewProvider(s.dialect.goose(), pool, s.migrations, optionsFor(steps, contracts || len(applied) == 0)...)
+	if err != nil {
+		return nil, err
+	}
 	results, err := m.Up(ctx)
 	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
 		results = partial.Applied
 	}
 	for _, r := range results {
 		done = append(done, r.Source.Version)
-	}
-	if err != nil {
-		err = fmt.Errorf("migrations: %w", err)
 	}
 	return done, err
 }
@@ -140,7 +155,7 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	if err != nil {
 		return nil, err
 	}
-	applied, err := s.applied(ctx)
+	applied, err := s.applied(ctx, s.pool)
 	if err != nil {
 		return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
 	}
@@ -156,13 +171,13 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 }
 
 // applied reads goose's table, whose first row stands for no step.
-func (s *Store) applied(ctx context.Context) (map[int64]time.Time, error) {
+func (s *Store) applied(ctx context.Context, pool *sql.DB) (map[int64]time.Time, error) {
 	at := map[int64]time.Time{}
 	var there bool
-	if err := s.pool.QueryRowContext(ctx, s.dialect.hasVersions()).Scan(&there); err != nil || !there {
+	if err := pool.QueryRowContext(ctx, s.dialect.hasVersions()).Scan(&there); err != nil || !there {
 		return at, err
 	}
-	rows, err := s.pool.QueryContext(ctx, "SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0")
+	rows, err := pool.QueryContext(ctx, "SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0")
 	if err != nil {
 		return nil, err
 	}

@@ -282,13 +282,8 @@ func lockMigrations(t *testing.T, databaseURL string) (unlock func()) {
 	t.Helper()
 	d, err := dialectOf(databaseURL)
 	noError(t, err)
-	pool, err := d.open()
+	pool, lock, err := d.migrationPool()
 	noError(t, err)
-	lock, err := newMigrationLock()
-	noError(t, err)
-	if d, ok := d.(sqliteDialect); ok {
-		lock = &fileLock{path: d.path}
-	}
 	noError(t, lock.Lock(t.Context(), pool))
 	return func() {
 		if err := errors.Join(lock.Unlock(context.Background(), pool), pool.Close()); err != nil {

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -204,7 +203,9 @@ func (mysqlDialect) hasVersions() string {
 // behind it, so it gives up soon and is tried again; the server's own patience is a day.
 const migrationLockWait = time.Second
 
-func (d mysqlDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error) {
+func (mysqlDialect) goose() goose.Dialect { return goose.DialectMySQL }
+
+func (d mysqlDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	locker, err := newMigrationLock()
 	if err != nil {
 		return nil, nil, err
@@ -213,14 +214,7 @@ func (d mysqlDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (mi
 	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
 	patient.Params["lock_wait_timeout"] = seconds(migrationLockWait)
 	pool, err := mysqlDialect{patient}.open()
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := goose.NewProvider(goose.DialectMySQL, pool, steps, append(options, goose.WithLocker(locker))...)
-	if err != nil {
-		return nil, nil, errors.Join(err, pool.Close())
-	}
-	return m, pool, nil
+	return pool, locker, err
 }
 
 // newMigrationLock is a row with a lease, not GET_LOCK: that one does not cross the nodes of a cluster.

@@ -18,6 +18,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
 )
 
@@ -188,16 +189,11 @@ func (sqliteDialect) hasVersions() string {
 	return "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version')"
 }
 
-func (d sqliteDialect) migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error) {
+func (sqliteDialect) goose() goose.Dialect { return goose.DialectSQLite3 }
+
+func (d sqliteDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	pool, err := d.open()
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := goose.NewProvider(goose.DialectSQLite3, pool, steps, append(options, goose.WithLocker(&fileLock{path: d.path}))...)
-	if err != nil {
-		return nil, nil, errors.Join(err, pool.Close())
-	}
-	return m, pool, nil
+	return pool, &fileLock{path: d.path}, err
 }
 
 // fileLock lets one process at a time migrate the SQLite file at path, by an exclusive transaction on a file

@@ -23,6 +23,7 @@ import (
 	"unicode"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -81,8 +82,9 @@ type dialect interface {
 	examine(ctx context.Context, pool *sql.DB, e *Examination, deep bool) error
 	structure(ctx context.Context, pool *sql.DB) (structure, error)
 	backup(ctx context.Context, pool *sql.DB, path string) error
-	// migrator comes with the pool that it works on, for the caller to close.
-	migrator(steps fs.FS, options ...goose.ProviderOption) (migrator, *sql.DB, error)
+	// migrationPool is what steps are applied on, for the caller to close, and the lock under which that happens.
+	migrationPool() (*sql.DB, lock.Locker, error)
+	goose() goose.Dialect
 	// hasVersions asks whether there is a table goose_db_version.
 	hasVersions() string
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is

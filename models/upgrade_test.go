@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/pressly/goose/v3/lock"
 
 	"fieldgate/internal/dbtest"
 )
@@ -161,6 +164,30 @@ func TestAnEmptyDatabaseGetsContractsToo(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
+}
+
+// The database was empty when a newer program looked, and then it had to wait for the lock of an older one, which serves now.
+func TestADatabaseThatIsEmptyNoMoreGetsNoContracts(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		older, newer := openStore(t, databaseURL, Options{}), openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname)})
+		newer.dialect = preceded{newer.dialect, func() { migrate(t, older) }}
+		migrate(t, newer)
+		if got, want := states(t, newer), []string{"applied", "waiting"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// preceded is a dialect in which somebody else is a little quicker to get the lock.
+type preceded struct {
+	dialect
+	migrate func()
+}
+
+func (p preceded) migrationPool() (*sql.DB, lock.Locker, error) {
+	p.migrate()
+	return p.dialect.migrationPool()
 }
 
 func TestBackfill(t *testing.T) {
