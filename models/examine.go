@@ -171,7 +171,7 @@ func (s *Store) intended(ctx context.Context, waiting []string) (_ structure, er
 			without = append(without, st.name) // there are no rows, and it would wait for another connection
 		}
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(optionsFor(nil, true), goose.WithExcludeNames(without))...)
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(s.optionsFor(nil, true), goose.WithExcludeNames(without))...)
 	if err != nil {
 		return structure{}, err
 	}

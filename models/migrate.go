@@ -79,10 +79,15 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 			applied = append(applied, list[i])
 		}
 		// A step can be run twice: a test does so.
-		if err == nil || !s.dialect.retryable(err) || time.Since(begin) > migrationPatience || pause(ctx, migrationPause) != nil {
+		if err == nil || !s.again(ctx, err, begin) {
 			return applied, s.translate(ctx, err)
 		}
 	}
+}
+
+// again waits, and says whether what was begun first at begin, and ended with err, is to be tried once more.
+func (s *Store) again(ctx context.Context, err error, begin time.Time) bool {
+	return s.dialect.retryable(err) && time.Since(begin) <= migrationPatience && pause(ctx, migrationPause) == nil
 }
 
 // up works on a pool of its own: the lock and the steps need more than one connection, and the
@@ -116,7 +121,7 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, contracts bool) (don
 	if err != nil {
 		return nil, err
 	}
-	m, err := goose.NewProvider(s.dialect.goose(), pool, s.migrations, optionsFor(steps, contracts || len(applied) == 0)...)
+	m, err := goose.NewProvider(s.dialect.goose(), pool, s.migrations, s.optionsFor(steps, contracts || len(applied) == 0)...)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +137,7 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, contracts bool) (don
 
 // optionsFor says how goose is to apply the steps. One that takes something away has waited while later ones were
 // applied, so the order is not that of the numbers.
-func optionsFor(steps []step, contracts bool) []goose.ProviderOption {
+func (s *Store) optionsFor(steps []step, contracts bool) []goose.ProviderOption {
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithAllowOutofOrder(true),
 	}
@@ -142,7 +147,8 @@ func optionsFor(steps []step, contracts bool) []goose.ProviderOption {
 			options = append(options, goose.WithExcludeNames([]string{st.name}))
 		}
 		if !waits && st.backfill != nil {
-			options = append(options, goose.WithGoMigrations(goose.NewGoMigration(st.number, &goose.GoFunc{RunDB: st.fill}, nil)))
+			fill := &goose.GoFunc{RunDB: func(ctx context.Context, db *sql.DB) error { return s.fill(ctx, db, st) }}
+			options = append(options, goose.WithGoMigrations(goose.NewGoMigration(st.number, fill, nil)))
 		}
 	}
 	return options

@@ -67,21 +67,58 @@ func parseStep(name, text string) (st step, err error) {
 
 // fill runs each statement again until it changes nothing. Each time is a transaction of its own, and others get a turn
 // after it, for as long as it took: so nobody waits for longer than one of them.
-func (st step) fill(ctx context.Context, db *sql.DB) error {
+func (s *Store) fill(ctx context.Context, db *sql.DB, st step) error {
 	for _, statement := range st.backfill {
-		for changed := int64(-1); changed != 0; {
-			begin := time.Now()
-			result, err := db.ExecContext(ctx, statement)
-			if err == nil {
-				changed, err = result.RowsAffected()
-			}
-			if err == nil {
-				err = rest(ctx, time.Since(begin))
-			}
-			if err != nil {
-				return err
-			}
+		if err := s.fillBy(ctx, db, statement); err != nil {
+			return fmt.Errorf("%s: %w", st.name, err)
 		}
 	}
 	return nil
+}
+
+// updateForm finds the table, behind comments.
+var updateForm = regexp.MustCompile("(?i)^(?:\\s|--.*\n)*UPDATE\\s+([`\"\\w]+)")
+
+// backfillSlack is how many rows a statement may change beyond twice those of the table. Twice, because programs of the
+// version before add rows meanwhile, and others may go.
+const backfillSlack = 1000
+
+func (s *Store) fillBy(ctx context.Context, db *sql.DB, statement string) error {
+	update := updateForm.FindStringSubmatch(statement)
+	if update == nil {
+		return fmt.Errorf("a backfill has nothing but UPDATE, and not %q", statement)
+	}
+	for total, limit := int64(0), int64(backfillSlack); ; {
+		begin := time.Now()
+		changed, err := s.changed(ctx, db, statement)
+		if err != nil || changed == 0 {
+			return err
+		}
+		if total += changed; total > limit { // only then are the rows counted, which takes long where there are many
+			rows := int64(0)
+			if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+update[1]).Scan(&rows); err != nil {
+				return err
+			}
+			if limit = 2*rows + backfillSlack; total > limit {
+				return fmt.Errorf("its condition stays true of what it has changed: %d rows until now, and the table has %d: %q", total, rows, statement)
+			}
+		}
+		if err := rest(ctx, time.Since(begin)); err != nil {
+			return err
+		}
+	}
+}
+
+// changed runs a statement once, and says how many rows it changed. It has its own patience: a backfill may take hours,
+// and need not end because somebody held a lock once.
+func (s *Store) changed(ctx context.Context, db *sql.DB, statement string) (rows int64, err error) {
+	for begin := time.Now(); ; {
+		result, err := db.ExecContext(ctx, statement)
+		if err == nil {
+			return result.RowsAffected()
+		}
+		if !s.again(ctx, err, begin) {
+			return 0, err
+		}
+	}
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -215,6 +216,72 @@ func TestBackfill(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
+}
+
+func TestABackfillThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	const rows = 600 // changed twice, those are more than a backfill may change before its table's rows are counted
+	for _, row := range []struct{ name, statement, want string }{
+		{"because what it changes fulfils its condition again", "UPDATE users SET points = points + 1 WHERE points >= 7", "_next.sql: its condition stays true"},
+		{"because what it changes stays as it is", "-- None.\nUPDATE `users`\n  SET nickname = NULL WHERE nickname IS NULL", "_next.sql: its condition stays true"},
+		{"because it is no UPDATE", "DELETE FROM limits", "nothing but UPDATE"},
+		{"but does, when it has changed all rows twice", "UPDATE users SET points = points + 1 WHERE points < 9", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				s := newStore(t, databaseURL)
+				var users []*User
+				for range rows {
+					users = append(users, newUser(newID()))
+				}
+				noError(t, s.insert(testContext(t), users))
+				newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, addPoints, "-- backfill\n\n"+row.statement)})
+				last := "applied"
+				if _, err := newer.Migrate(testContext(t)); row.want == "" {
+					noError(t, err)
+				} else if last = "pending"; err == nil || !strings.Contains(err.Error(), row.want) || errors.Is(err, ErrUnavailable) {
+					t.Errorf("error %v, want %q", err, row.want)
+				}
+				if got, want := states(t, newer), []string{"applied", "applied", last}; !slices.Equal(got, want) {
+					t.Errorf("%q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// However long it has been at work already.
+func TestABackfillWaitsForALock(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	s := newStore(t, databaseURL)
+	createUser(t, s, newUser("ada@example.com"))
+	other := openStore(t, databaseURL, Options{MaxConnections: 1})
+	executeAll(t, other, lockUsers)
+	newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, "-- backfill\n\nUPDATE users SET role = 'ADMIN' WHERE role = 'USER'")})
+	newer.dialect.(mysqlDialect).config.Params["innodb_lock_wait_timeout"] = "1" // of the connections for migrations
+	conflicts := 0
+	newer.dialect = noticing{newer.dialect, func() {
+		conflicts++
+		execute(t, other, "ROLLBACK")
+	}}
+	_, err := newer.up(testContext(t), false)
+	noError(t, err)
+	if got, want := states(t, newer), []string{"applied"}; !slices.Equal(got, want) || conflicts != 1 {
+		t.Errorf("%q after %d conflicts, want %q after one", got, conflicts, want)
+	}
+}
+
+// noticing is a dialect that is there when a statement loses to others.
+type noticing struct {
+	dialect
+	conflict func()
+}
+
+func (n noticing) retryable(err error) bool {
+	n.conflict()
+	return n.dialect.retryable(err)
 }
 
 // Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait for both.
