@@ -124,6 +124,11 @@ func newApp(s settings) (_ *app, err error) {
 		s.playground = playground.Embedded()
 	}
 	a := &app{settings: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close()) // what was opened before
+		}
+	}()
 	if a.policy, err = policy.Compile(s.schema); err != nil {
 		return nil, fmt.Errorf("the schema's rules have gaps:\n%w", err)
 	}
@@ -148,11 +153,11 @@ func newApp(s settings) (_ *app, err error) {
 	}
 	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, a.queue)
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		return nil, err
 	}
 	texts, err := a.newMailer()
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		return nil, err
 	}
 	sessions := auth.NewSessions(a.store, s.SessionRecheck)
 	a.accounts = account.New(account.Config{
@@ -162,7 +167,7 @@ func newApp(s settings) (_ *app, err error) {
 		RefreshTokenTTL:   s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
 	})
 	if a.handler, err = a.newHandler(tokens, sessions); err != nil {
-		return nil, errors.Join(err, a.Close())
+		return nil, err
 	}
 	return a, nil
 }
@@ -425,11 +430,14 @@ func (a *app) sweepUntil(ctx context.Context) {
 	}
 }
 
-// Close ends the work in the background and the database's connections.
+// Close ends the work in the background and the database's connections, as far as there are any.
 func (a *app) Close() error {
 	if a.queue != nil {
 		a.queue.Close()
 	}
 	a.flushTraces(context.Background())
+	if a.store == nil {
+		return nil
+	}
 	return a.store.Close()
 }

@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -48,6 +51,40 @@ func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "schema.graphqls:") {
 				t.Errorf("got %v, want an error that names %s and its line", err, row.want)
+			}
+		})
+	}
+}
+
+// Whatever a server began before it found that it cannot start ends with that.
+func TestAServerThatDoesNotStartLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "there")
+	for _, row := range []struct{ name, variable, value string }{
+		{"without its key", "JWT_PRIVATE_KEY_FILES", nowhere},
+		{"without its database", "DATABASE_URL", "sqlite://" + nowhere},
+		{"without the texts of its mails", "MAIL_TEMPLATES", nowhere},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := testSettings(t, dbtest.SQLite(t), io.Discard, row.variable, row.value, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			label := rand.Text()
+			pprof.Do(t.Context(), pprof.Labels("start", label), func(context.Context) { // goroutines pass their labels on
+				if _, err := newApp(s); err == nil || !strings.HasPrefix(err.Error(), row.variable+": ") {
+					t.Errorf("error %v, want one of %s", err, row.variable)
+				}
+			})
+			for begin := time.Now(); ; {
+				var running strings.Builder
+				if err := pprof.Lookup("goroutine").WriteTo(&running, 1); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(running.String(), label) {
+					return
+				}
+				if time.Since(begin) > 10*time.Second {
+					t.Fatalf("runs still:\n%s", running.String())
+				}
 			}
 		})
 	}
