@@ -199,14 +199,14 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	if s.inTransaction {
 		return f(s)
 	}
-	begin := time.Now()
+	begin := s.now()
 	for try := 1; ; try++ {
 		committing, err := s.tryTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
 			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
 		}
-		last := try == transactionTries || time.Since(begin) >= transactionPatience
+		last := try == transactionTries || s.now().Sub(begin) >= transactionPatience
 		if err == nil || last || !s.dialect.retryable(err) {
 			return s.translate(ctx, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 
@@ -152,6 +153,22 @@ func TestTransactionIsTriedAgain(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// Whoever waits for a lock each time is told so while their client is there still.
+func TestTransactionIsTriedAgainWithinItsPatience(t *testing.T) {
+	t.Parallel()
+	now, tries := moment, 0
+	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
+	err := s.Transaction(testContext(t), func(*Store) error {
+		tries++
+		now = now.Add(lockWait)
+		return mysqlError(1205)
+	})
+	wantError(t, err, ErrUnavailable)
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
 	}
 }
 

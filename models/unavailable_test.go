@@ -208,6 +208,8 @@ func TestTheConnectionIsLost(t *testing.T) {
 // rest, nothing is promised.
 func TestTheCommitIsRefused(t *testing.T) {
 	t.Parallel()
+	p := newProxy(t, dbtest.MySQL(t))
+	s := newStore(t, p.url)
 	for _, row := range []struct {
 		name    string
 		number  uint16
@@ -226,10 +228,7 @@ func TestTheCommitIsRefused(t *testing.T) {
 		{"in other words", 1180, "Fehler 1490 beim COMMIT", "COMMIT", false, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			p := newProxy(t, dbtest.MySQL(t))
-			s := newStore(t, p.url)
-			u := newUser("ada@example.com")
+			u := newUser(newID())
 			p.refuseAt("COMMIT", row.instead, row.number, row.message)
 			err := s.CreateUser(testContext(t), u)
 			if row.again {
@@ -335,9 +334,15 @@ func TestALockIsHeldForTooLong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, lock, unlock string
+		call               func(ctx context.Context, s *Store, u *User) error
 	}{
-		{"of a row", lockUsers, "ROLLBACK"},
-		{"of a table", "LOCK TABLES users WRITE", "UNLOCK TABLES"},
+		{"of a row, by a write", lockUsers, "ROLLBACK", func(ctx context.Context, s *Store, u *User) error {
+			return s.SetRole(ctx, u.ID, "ADMIN")
+		}},
+		{"of a table, by a read", "LOCK TABLES users WRITE", "UNLOCK TABLES", func(ctx context.Context, s *Store, u *User) error {
+			_, err := s.UserByID(ctx, u.ID)
+			return err
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -345,11 +350,12 @@ func TestALockIsHeldForTooLong(t *testing.T) {
 			s := openStore(t, databaseURL, Options{MaxConnections: 1})
 			migrate(t, s)
 			u := createUser(t, s, newUser("ada@example.com"))
+			execute(t, s, "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1") // instead of lockWait
 			other := openStore(t, databaseURL, Options{MaxConnections: 1})
 			executeAll(t, other, row.lock)
 			const us, waiting = "SELECT CONNECTION_ID()", "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()"
 			before, begin := queryAll[int](t, s, us), time.Now()
-			wantError(t, s.SetRole(testContext(t), u.ID, "ADMIN"), ErrUnavailable)
+			wantError(t, row.call(testContext(t), s, u), ErrUnavailable)
 			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("took %s", took)
 			}
@@ -365,7 +371,7 @@ func TestALockIsHeldForTooLong(t *testing.T) {
 			if after.Role != u.Role {
 				t.Errorf("the role is %s, although nothing was done", after.Role)
 			}
-			noError(t, s.SetRole(testContext(t), u.ID, "ADMIN"))
+			noError(t, row.call(testContext(t), s, u))
 		})
 	}
 }
