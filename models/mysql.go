@@ -140,7 +140,7 @@ var retryableNumbers = []uint16{
 	1205, // lock wait timeout
 	1213, // deadlock; in Galera, also a conflict with another node, at COMMIT too
 	1047, // Galera: this node is not ready
-	1180, // the COMMIT failed: only where it was not sent (Galera streams parts of a transaction ahead), or see uncertain
+	1180, // COMMIT failed, for a conflict; for other reasons it is uncertain
 	3101, // Group Replication: the transaction lost to another node's
 	9007, // TiDB: write conflict
 }
