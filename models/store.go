@@ -276,8 +276,12 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded), s.dialect.unavailable(err), s.dialect.retryable(err),
 		errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil:
 		// Where the context ends a statement, not every driver says so: "interrupted" is one of the answers.
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return fmt.Errorf("%w: %w", context.Canceled, err)
+		ended := ctx.Err()
+		if ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		if errors.Is(ended, context.Canceled) {
+			return err
 		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

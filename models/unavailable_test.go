@@ -593,3 +593,34 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 		}
 	}
 }
+
+// A driver whose statement the context ends may say "interrupted", or that the connection is broken, and not why.
+func TestAStatementThatItsContextEndsSaysSo(t *testing.T) {
+	t.Parallel()
+	endless := map[string]string{
+		"sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n",
+		"mysql":  "SELECT SLEEP(60)",
+	}
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL, Options{})
+		ask := func(ctx context.Context, cancel context.CancelFunc) error {
+			defer cancel()
+			var n int64
+			return s.translate(ctx, s.pool.QueryRowContext(ctx, endless[s.dialect.name()]).Scan(&n))
+		}
+		t.Run("by a deadline", func(t *testing.T) {
+			err := ask(context.WithTimeout(t.Context(), 50*time.Millisecond))
+			wantError(t, err, context.DeadlineExceeded)
+			wantError(t, err, ErrUnavailable)
+		})
+		t.Run("by a client who hangs up", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			err := ask(ctx, cancel)
+			wantError(t, err, context.Canceled)
+			if errors.Is(err, ErrUnavailable) {
+				t.Errorf("it is the database's fault: %v", err)
+			}
+		})
+	})
+}
