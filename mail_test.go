@@ -654,6 +654,87 @@ func TestRegistrationWithVerifiedAddresses(t *testing.T) {
 	})
 }
 
+// Whoever registers with an address that is not free waits for a mail too, whyever it is not. The answer takes as many
+// statements as for a new one.
+func TestRegistrationWithAnAddressThatIsNotFree(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		admin := b.made("ADMIN")
+		work := func(email string) uint64 {
+			before := b.store.Queries()
+			wantCodes(t, b.ask(nil, registerAs, "e", email), "register EMAIL_NOT_VERIFIED")
+			return b.store.Queries() - before
+		}
+		proven, shut, moved := b.made("USER"), b.made("USER"), b.made("USER")
+		unproven := newAddress()
+		of := work(unproven)
+		b.ask(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", shut.id).must()
+		b.ask(nil, verifyEmail, "t", b.changeToken(moved, newAddress())).must()
+		for _, row := range []struct {
+			name, email, subject string
+		}{
+			{"of an account", proven.email, "You have an account at Fieldgate already"},
+			{"of one that was not verified", unproven, "You have an account at Fieldgate already"},
+			{"of a shut account", shut.email, "You cannot register at Fieldgate with this e-mail address"},
+			{"that was an account's until now", moved.email, "You cannot register at Fieldgate with this e-mail address"},
+		} {
+			if got := work(row.email); got != of && row.email != moved.email { // what was inserted there is taken out
+				t.Errorf("an address %s takes %d statements, a new one %d", row.name, got, of)
+			}
+			if got := b.mails(row.email); len(got) == 0 || got[0].Subject != row.subject {
+				t.Errorf("an address %s: none of %d mails says so", row.name, len(got))
+			}
+		}
+		if got := b.audited(admin, proven); !slices.Equal(got, []string{"already registered", "sign-in", "registered USER"}) {
+			t.Errorf("the audit log has %q", got)
+		}
+		if got := b.ask(admin, `query($e: String!) { users(search: $e) { edges { node { id } } } }`, "e", moved.email).must(); len(got.at("users.edges").([]any)) != 0 {
+			t.Error("an account was made: " + got.body)
+		}
+	})
+}
+
+// made is somebody whose account was made at the command line, and who has signed in.
+func (b *booted) made(role string) *person {
+	b.t.Helper()
+	p := &person{email: newAddress(), password: goodPassword}
+	u, err := b.accounts.CreateUser(b.t.Context(), account.Registration{Name: "Somebody", Email: p.email, Password: p.password}, role)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p.id = u.ID
+	p.token = b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken } }`,
+		"e", p.email, "p", p.password).must().text("login.accessToken")
+	return p
+}
+
+// Of many registrations at once one makes the account, and none says so.
+func TestManyRegistrationsAtOnceWithVerifiedAddresses(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		email := newAddress()
+		const n = 50
+		answers := make(chan *answer, n)
+		for range n {
+			go func() { answers <- b.ask(nil, registerAs, "e", email) }()
+		}
+		for range n {
+			wantCodes(t, <-answers, "register EMAIL_NOT_VERIFIED")
+		}
+		links := 0
+		for _, m := range b.mails(email) {
+			if strings.Contains(m.Link, "/verify-email") {
+				links++
+			}
+		}
+		if links != 1 {
+			t.Errorf("%d links to verify the address, want 1", links)
+		}
+	})
+}
+
 // Whoever runs the server vouches for those whom they make.
 func TestAccountsOfTheCommandLineAreVerified(t *testing.T) {
 	t.Parallel()
