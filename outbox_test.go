@@ -23,7 +23,7 @@ import (
 // bootWithMail starts a server that sends its mail to an SMTP server.
 func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *booted {
 	t.Helper()
-	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}, smtp: server}
 	s := testSettings(t, databaseURL, b.log, append([]string{"SMTP_URL", server.URL(), "MAIL_FROM", "Example Accounts <accounts@example.com>"}, env...)...)
 	s.now, s.smtpRoots = b.clock.now, server.RootCAs
 	return b.start(s, listen(t))
