@@ -23,6 +23,7 @@ import (
 
 	"fieldgate/internal/config"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/mailtest"
 	"fieldgate/internal/trace"
 	"fieldgate/internal/web"
 )
@@ -47,6 +48,7 @@ type booted struct {
 	url   string
 	log   *buffer
 	clock *clock
+	smtp  *mailtest.Server // takes its mail; nil: the inbox does, or nobody
 }
 
 // boot starts a server on an empty database. env adds to the configuration, name and value in turn.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
 )
@@ -240,6 +241,42 @@ func TestFillingAnAccountsLimitDoesNotLockItsOwnerOut(t *testing.T) {
 		b.clock.advance(40 * time.Minute)
 		b.failSome(t, p.email)
 		wantLimited(t, b.login("192.0.2.3", p.email, p.password), "login")
+	})
+}
+
+// Nor when the account has another address since: its owner is known where they were, under that one, and there is no trace
+// of either when they have left.
+func TestFillingTheLimitOfANewAddressDoesNotLockItsOwnerOut(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p, to := b.registered(home), newAddress()
+		b.ask(nil, verifyEmail, "t", b.changeToken(p, to)).must()
+		b.failFromEverywhere(to)
+		wantLimited(t, b.login(elsewhere, to, p.password), "login")
+		owner := &person{token: b.login(home, to, p.password).must().text("login.accessToken")}
+		known := func(email string) (rows int) {
+			t.Helper()
+			err := openDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM limits WHERE id = ?", account.KnownAddress(email, home)).Scan(&rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rows
+		}
+		if known(p.email) != 0 || known(to) != 1 {
+			t.Errorf("known %d times under the old address, %d under the new one", known(p.email), known(to))
+		}
+		b.ask(nil, verifyEmail, "t", b.tokenOf(p.email, "/undo-email-change")).must()
+		if known(p.email) != 1 || known(to) != 0 {
+			t.Errorf("known %d times under the address that was taken back, %d under the other", known(p.email), known(to))
+		}
+		wantCodes(t, b.ask(owner, `{ me { id } }`), "me UNAUTHENTICATED")
+		b.ask(nil, resetPassword, "t", b.tokenOf(p.email, "/reset-password"), "p", anotherGood).must()
+		owner.token = b.login(home, p.email, anotherGood).must().text("login.accessToken")
+		b.ask(owner, deleteAccount, "p", anotherGood).must()
+		if known(p.email) != 0 || known(to) != 0 {
+			t.Error("it is still known from where they signed in")
+		}
 	})
 }
 

@@ -220,7 +220,7 @@ func (a *app) sendsMail() bool { return a.SMTPURL != "" || !a.Production }
 func (a *app) newMailer() (*mail.Templates, error) {
 	texts, err := mail.LoadTemplates(a.MailTemplates)
 	if err != nil {
-		return nil, fmt.Errorf("MAIL_TEMPLATES: %w", err)
+		return nil, fmt.Errorf("MAIL_TEMPLATES: %w. Hint: docs/mail.md says what is in such a folder; leave it out to use the built-in texts", err)
 	}
 	from, err := netmail.ParseAddress(a.MailFrom)
 	if err != nil {

@@ -169,3 +169,17 @@ func (s *Store) Remember(ctx context.Context, id []byte, until time.Time) error 
 		return tx.translate(ctx, tx.conn(ctx).Clauses(newer).Create(&Limit{ID: id, Until: until.UnixMicro()}).Error)
 	})
 }
+
+// MoveException has an exception stand under another ID, for as long as it stands under the first, if it does.
+func (s *Store) MoveException(ctx context.Context, from, to []byte) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		var old []Limit
+		if err := tx.conn(ctx).Where("id = ?", from).Find(&old).Error; err != nil || len(old) == 0 {
+			return tx.translate(ctx, err)
+		}
+		if _, err := tx.deleteWhere(ctx, &Limit{}, "id = ?", from); err != nil {
+			return err
+		}
+		return tx.Remember(ctx, to, time.UnixMicro(old[0].Until))
+	})
+}

@@ -42,6 +42,23 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	})
 }
 
+// CreateUserUnlessReserved is CreateUser, but that an address which somebody may still take back is taken too. After
+// ErrEmailTaken a transaction may go on, in which nothing was inserted.
+func (s *Store) CreateUserUnlessReserved(ctx context.Context, u *User) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.CreateUser(ctx, u); err != nil {
+			return err
+		}
+		taken := tx.Reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
+		if errors.Is(taken, ErrEmailTaken) {
+			if _, err := tx.deleteWhere(ctx, &User{}, "id = ?", u.ID); err != nil {
+				return err
+			}
+		}
+		return taken
+	})
+}
+
 // UserByID returns ErrNotFound if there is none.
 func (s *Store) UserByID(ctx context.Context, id string) (*User, error) {
 	if !ascii(id) {

@@ -16,6 +16,7 @@ import (
 // somebody typed: those are what people type their password into by mistake.
 const (
 	EventRegistered           = "registered"             // an account was made
+	EventAlreadyRegistered    = "already registered"     // nobody was told but the address's owner, by mail
 	EventSignIn               = "sign-in"                // a session was opened with a password
 	EventSignInFailed         = "sign-in failed"         // with the reason that the client is not told
 	EventSignedOut            = "signed out"             // one session was ended

@@ -52,3 +52,27 @@ func (s *Service) openSession(ctx context.Context, tx *models.Store, session *mo
 	}
 	return tx.Remember(ctx, known, session.CreatedAt.Add(s.SessionMaxAge))
 }
+
+// moveKnown has the owner of an account known from where they were under another address of theirs. It comes after the change
+// of the address: what is read before that could hide what others do meanwhile.
+func moveKnown(ctx context.Context, tx *models.Store, user *models.User, key string) error {
+	if key == user.EmailKey {
+		return nil
+	}
+	ips, err := tx.Whereabouts(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	moved := map[string]bool{}
+	for _, ip := range ips {
+		from := KnownAddress(user.EmailKey, ip)
+		if from == nil || moved[string(from)] {
+			continue
+		}
+		if err := tx.MoveException(ctx, from, KnownAddress(key, ip)); err != nil {
+			return err
+		}
+		moved[string(from)] = true
+	}
+	return nil
+}

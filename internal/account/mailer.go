@@ -306,13 +306,17 @@ var links = map[mail.Kind]link{
 type letter struct {
 	kind mail.Kind
 	to   string
-	user *models.User
+	user *models.User // nil for an address that nobody has
 }
 
 // decide says what is to be sent; nil if what the mail was to say is not so any more.
 func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
 	user, err := m.about(ctx, row)
-	if err != nil || user.DisabledAt != nil {
+	shut := err == nil && user.DisabledAt != nil
+	if mail.Kind(row.Kind) == mail.AlreadyRegistered && (shut || errors.Is(err, models.ErrNotFound)) {
+		return &letter{mail.AddressNotFree, row.Email, user}, nil // somebody waits for a mail that says what happened
+	}
+	if err != nil || shut {
 		return nil, err
 	}
 	l := &letter{mail.Kind(row.Kind), row.Email, user}
@@ -343,7 +347,9 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	if full, err := m.full(ctx, row, l); full || err != nil {
 		return nil, err
 	}
-	row.UserID, row.Email = &l.user.ID, l.to
+	if row.Email = l.to; l.user != nil {
+		row.UserID = &l.user.ID
+	}
 	data := mail.Data{Service: m.Service, AppURL: m.AppURL.String()}
 	if row.NewEmail != nil {
 		data.NewEmail = *row.NewEmail

@@ -63,14 +63,27 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	return s.signIn(session, refresh)
 }
 
-// registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either.
+// registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either. Both are one
+// transaction, of a statement against a statement: a second one could be told by its time.
 func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
 	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
-	e := &event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role}
-	err := s.do(ctx, e, func(tx *models.Store) error { return createUser(ctx, tx, user, verify) })
-	if errors.Is(err, models.ErrEmailTaken) {
-		err = s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.AlreadyRegistered, nil, user.Email, user.EmailKey)))
-	}
+	already := s.sent(s.newMail(ctx, mail.AlreadyRegistered, nil, user.Email, user.EmailKey))
+	var e event
+	err := s.do(ctx, &e, func(tx *models.Store) error {
+		e = event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role}
+		err := createUser(ctx, tx, user, verify)
+		if !errors.Is(err, models.ErrEmailTaken) {
+			return err
+		}
+		e = event{name: EventAlreadyRegistered}
+		owner, err := tx.UserByEmailKey(ctx, user.EmailKey)
+		if err == nil {
+			e.user = owner.ID
+		} else if !errors.Is(err, models.ErrNotFound) { // nobody has it who may still take it back
+			return err
+		}
+		return tx.CreateMails(ctx, already)
+	})
 	if err != nil {
 		return err
 	}
@@ -79,10 +92,7 @@ func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
 
 // createUser returns models.ErrEmailTaken also for an address that somebody may still take back.
 func createUser(ctx context.Context, tx *models.Store, user *models.User, mails []*models.Mail) error {
-	if err := tx.CreateUser(ctx, user); err != nil {
-		return err
-	}
-	if err := tx.Reserved(ctx, user.EmailKey, user.ID, user.CreatedAt); err != nil {
+	if err := tx.CreateUserUnlessReserved(ctx, user); err != nil {
 		return err
 	}
 	return tx.CreateMails(ctx, mails)

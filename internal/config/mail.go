@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 const smtpURLs = "smtp://USER:PASSWORD@HOST:PORT, or smtp://HOST:PORT"
@@ -16,6 +18,9 @@ const smtpURLs = "smtp://USER:PASSWORD@HOST:PORT, or smtp://HOST:PORT"
 var smtpModes = []string{"starttls", "implicit", "none"}
 
 func parseSMTPURL(c *Config, value string) *refusal {
+	if strings.HasPrefix(value, "smtps://") {
+		return &refusal{smtpURLs, "what others call smtps:// is smtp://…?tls=implicit here"}
+	}
 	rest, ok := strings.CutPrefix(value, "smtp://")
 	u, err := url.Parse(value)
 	if !ok || err != nil || strayAt(rest) {
@@ -27,14 +32,22 @@ func parseSMTPURL(c *Config, value string) *refusal {
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
 		return &refusal{smtpURLs + ", without a path", "in a user or password write / as %2F and # as %23"}
 	}
-	if _, password := u.User.Password(); u.User != nil && (!password || u.User.Username() == "") {
+	if password, _ := u.User.Password(); u.User != nil && (password == "" || u.User.Username() == "") {
 		return &refusal{smtpURLs + ": a user and a password, or neither", "leave USER:PASSWORD@ out if the server asks for none"}
 	}
 	if bad := checkSMTPParameters(u.RawQuery); bad != nil {
 		return bad
 	}
+	if u.User != nil && u.Query().Get("tls") == "none" && !onThisMachine(u.Hostname()) {
+		return &refusal{"no password with ?tls=none, but for a server on this machine", "it would cross the network in clear: use starttls, the default, or ?tls=implicit"}
+	}
 	c.SMTPURL = value
 	return nil
+}
+
+func onThisMachine(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 func checkSMTPParameters(query string) *refusal {
@@ -60,8 +73,33 @@ func parseMailFrom(c *Config, value string) *refusal {
 	if err != nil || strings.ContainsAny(value, "\r\n\x00") || !strings.Contains(from.Address, "@") {
 		return &refusal{"an e-mail address, or a name and one: Fieldgate <no-reply@example.com>", "it must be one from which the mail server lets you send"}
 	}
+	if strings.ContainsFunc(from.Name, unicode.IsControl) {
+		return &refusal{"a name without control characters", "an encoded name counts as what it says"}
+	}
+	if !sendable(from.Address) {
+		return &refusal{
+			"an address that every mail server can send from",
+			"before the @ it has ASCII letters and nothing that must be quoted, and behind it a name of DNS: no-reply@example.com",
+		}
+	}
 	c.MailFrom = value
 	return nil
+}
+
+// sendable: whether the mail server of the day knows more is seen when mails are sent, which is too late.
+func sendable(address string) bool {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address { // it has to be quoted
+		return false
+	}
+	at := strings.LastIndexByte(address, '@')
+	return !strings.ContainsFunc(address[:at], func(r rune) bool { return r > unicode.MaxASCII }) && mailDomain(address[at+1:])
+}
+
+// mailDomain is stricter than validHost: DNS has no underscores for mail.
+func mailDomain(host string) bool {
+	name, err := idna.Lookup.ToASCII(host)
+	return err == nil && name != ""
 }
 
 // defaultMailFrom is an address at the host that clients use.
@@ -72,9 +110,10 @@ func defaultMailFrom(c *Config) string {
 	return "Fieldgate <no-reply@" + mailHost(c.PublicURL.Hostname()) + ">"
 }
 
-// mailHost: there is no mail to a number, and no use in an address that nothing can be sent from.
+// mailHost: there is no mail to a number, nor to a name with an underscore, and no use in an address that nothing can be
+// sent from.
 func mailHost(host string) string {
-	if _, err := netip.ParseAddr(host); err == nil {
+	if _, err := netip.ParseAddr(host); err == nil || !mailDomain(host) {
 		return "localhost"
 	}
 	return host
@@ -92,7 +131,10 @@ func parseAppURL(c *Config, value string) *refusal {
 	if c.Production && u.Scheme != "https" {
 		return &refusal{"an https URL in production", "links in mails carry a token"}
 	}
-	c.AppURL = &url.URL{Scheme: u.Scheme, Host: originHost(u), Path: strings.TrimRight(u.Path, "/")}
+	c.AppURL = &url.URL{
+		Scheme: u.Scheme, Host: originHost(u),
+		Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/"), // in which %2F is no slash
+	}
 	return nil
 }
 

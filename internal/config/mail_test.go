@@ -4,6 +4,8 @@ const (
 	badAppURL   = " is not usable: expected an absolute http or https URL without query, fragment or user. Hint: write where the pages are that links in mails lead to, as in https://app.example.com"
 	escapeHint  = ". Hint: in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
 	smtpHint    = ". Hint: starttls is the default and never falls back to plain text; implicit is for port 465"
+	inClear     = "expected no password with ?tls=none, but for a server on this machine. Hint: it would cross the network in clear: use starttls, the default, or ?tls=implicit"
+	unsendable  = " is not usable: expected an address that every mail server can send from. Hint: before the @ it has ASCII letters and nothing that must be quoted, and behind it a name of DNS: no-reply@example.com"
 	badMailFrom = " is not usable: expected an e-mail address, or a name and one: Fieldgate <no-reply@example.com>. Hint: it must be one from which the mail server lets you send"
 )
 
@@ -12,6 +14,7 @@ var appURLSamples = samples{
 	rows: []sample{
 		{name: "an origin", value: "https://APP.example.com/", want: "https://app.example.com"},
 		{name: "a path", value: "http://localhost:5173/accounts/", want: "http://localhost:5173/accounts"},
+		{name: "a path with an escaped slash", value: "https://app.example.com/a%2Fb/", want: "https://app.example.com/a%2Fb"},
 		{name: "nothing, beside a PUBLIC_URL", value: "", with: env{"PUBLIC_URL": "https://api.example.com"}, want: "https://api.example.com"},
 		{name: "a query", value: "https://app.example.com/?x=1", err: `APP_URL: "https://app.example.com/?x=1"` + badAppURL},
 		{name: "a host alone", value: "app.example.com", err: `APP_URL: "app.example.com"` + badAppURL},
@@ -31,7 +34,12 @@ var smtpURLSamples = samples{
 		{name: "without one", value: "smtp://localhost:25?tls=none", want: "smtp://localhost:25?tls=none"},
 		{name: "without a port", value: "smtp://mail.example.com?tls=implicit", want: "smtp://mail.example.com?tls=implicit"},
 		{name: "an unescaped @", value: "smtp://ada:p/x@y@mail.example.com", err: `SMTP_URL: "smtp://…" is not usable: expected ` + smtpURLs + escapeHint},
-		{name: "another scheme", value: "smtps://mail.example.com", err: `SMTP_URL: "smtps://mail.example.com" is not usable: expected ` + smtpURLs + escapeHint},
+		{name: "another scheme", value: "smtps://mail.example.com", err: `SMTP_URL: "smtps://mail.example.com" is not usable: expected ` + smtpURLs + ". Hint: what others call smtps:// is smtp://…?tls=implicit here"},
+		{name: "no scheme", value: "mail.example.com:587", err: `SMTP_URL: (not shown) is not usable: expected ` + smtpURLs + escapeHint},
+		{name: "a password in clear to another machine", value: "smtp://ada:pw@mail.example.com?tls=none", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com?…" is not usable: ` + inClear},
+		{name: "a password in clear to this machine", value: "smtp://ada:pw@LOCALHOST:25?tls=none", want: "smtp://ada:pw@LOCALHOST:25?tls=none"},
+		{name: "a password in clear to an address of this machine", value: "smtp://ada:pw@[::1]:25?tls=none", want: "smtp://ada:pw@[::1]:25?tls=none"},
+		{name: "an empty password", value: "smtp://ada:@mail.example.com", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: leave USER:PASSWORD@ out if the server asks for none"},
 		{name: "no host", value: "smtp://", err: `SMTP_URL: "smtp:" is not usable: expected ` + smtpURLs + ", with a host. Hint: the port is 587 if none is written, 465 with ?tls=implicit"},
 		{name: "a path", value: "smtp://mail.example.com/x", err: `SMTP_URL: "smtp://mail.example.com/x" is not usable: expected ` + smtpURLs + ", without a path. Hint: in a user or password write / as %2F and # as %23"},
 		{name: "a user alone", value: "smtp://ada@mail.example.com", err: `SMTP_URL: "smtp://ada@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: leave USER:PASSWORD@ out if the server asks for none"},
@@ -47,6 +55,13 @@ var mailFromSamples = samples{
 		{name: "a name and an address", value: "Example <accounts@example.com>", want: "Example <accounts@example.com>"},
 		{name: "nothing, beside a PUBLIC_URL", value: "", with: env{"PUBLIC_URL": "https://api.example.com"}, want: "Fieldgate <no-reply@api.example.com>"},
 		{name: "nothing, beside a PUBLIC_URL of numbers", value: "", with: env{"PUBLIC_URL": "http://[::1]:8080"}, want: "Fieldgate <no-reply@localhost>"},
+		{name: "nothing, beside a PUBLIC_URL that is a name in a network of containers", value: "", with: env{"PUBLIC_URL": "http://the_api:8080"}, want: "Fieldgate <no-reply@localhost>"},
+		{name: "an international domain", value: "Bücher <info@bücher.example>", want: "Bücher <info@bücher.example>"},
+		{name: "letters beyond ASCII before the @", value: "jörg@example.com", err: `MAIL_FROM: "jörg@example.com"` + unsendable},
+		{name: "quotes", value: `"a b"@example.com`, err: `MAIL_FROM: "\"a b\"@example.com"` + unsendable},
+		{name: "the number of a machine", value: "a@[127.0.0.1]", err: `MAIL_FROM: "a@[127.0.0.1]"` + unsendable},
+		{name: "an underscore in the domain", value: "a@the_api", err: `MAIL_FROM: "a@the_api"` + unsendable},
+		{name: "a line break in an encoded name", value: "=?utf-8?q?a=0Db?= <a@example.com>", err: `MAIL_FROM: "=?utf-8?q?a=0Db?= <a@example.com>" is not usable: expected a name without control characters. Hint: an encoded name counts as what it says`},
 		{name: "a name alone", value: "Example", err: `MAIL_FROM: "Example"` + badMailFrom},
 		{name: "two addresses", value: "a@example.com, b@example.com", err: `MAIL_FROM: "a@example.com, b@example.com"` + badMailFrom},
 		{name: "a line break", value: "a@example.com\r\nBcc: b@example.com", err: `MAIL_FROM: "a@example.com\r\nBcc: b@example.com"` + badMailFrom},

@@ -29,6 +29,7 @@ const (
 const (
 	maxTemplateBytes = 64 << 10
 	maxLanguages     = 100
+	maxTagBytes      = 35 // as RFC 5646 section 4.4.1 asks to have room for; the outbox has no more
 )
 
 // LoadTemplates reads the built-in templates and lays the files of dir over
@@ -90,6 +91,9 @@ func (f files) readLanguage(folder fs.FS, path, lang string) error {
 	}
 	if tag, err := language.Parse(lang); err != nil || tag.String() != lang || tag == language.Und {
 		return fmt.Errorf("%s: the name of the folder must be the BCP 47 tag of a language%s", path, hint(tag))
+	}
+	if len(lang) > maxTagBytes {
+		return fmt.Errorf("%s: the tag has more than %d bytes", path, maxTagBytes)
 	}
 	if f[lang] == nil {
 		f[lang] = map[string]file{}

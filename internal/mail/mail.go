@@ -40,6 +40,10 @@ const (
 	// AlreadyRegistered goes to an address that has an account, when somebody
 	// registered with it; the link chooses a new password. Link, Hours.
 	AlreadyRegistered Kind = "already-registered"
+	// AddressNotFree goes to an address that somebody registered with, when it has
+	// an account that is shut, or had one that may take it back still. It is a
+	// notice: there is no link.
+	AddressNotFree Kind = "address-not-free"
 	// PasswordChanged goes to the address of an account whose password was changed.
 	// It is a notice: there is no link.
 	PasswordChanged Kind = "password-changed"
@@ -48,11 +52,11 @@ const (
 // Kinds are all kinds.
 var Kinds = []Kind{
 	VerifyEmail, ConfirmEmail, EmailChangeRequested, EmailChanged, EmailRestored,
-	EmailTaken, ResetPassword, AlreadyRegistered, PasswordChanged,
+	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged,
 }
 
 // notice reports whether messages of the kind have no link.
-func (k Kind) notice() bool { return k == EmailTaken || k == PasswordChanged }
+func (k Kind) notice() bool { return k == EmailTaken || k == AddressNotFree || k == PasswordChanged }
 
 // Data is what a template may say. There is no name of a person in it: names
 // are typed by somebody who has proven nothing, and a message that repeats them

@@ -96,7 +96,7 @@ func tlsMode(query string) (string, error) {
 // loopback reports whether what is sent to a host stays on this machine.
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // parseFrom reads the sender: an address, which every server must be able to

@@ -171,6 +171,7 @@ func TestAMistakeInAFolderIsOneLineThatNamesTheFile(t *testing.T) {
 		{"a file beside the folders", "reset-password.txt", text, "reset-password.txt is a file"},
 		{"a language that there is not", "german/reset-password.txt", text, "german: the name of the folder must be the BCP 47 tag"},
 		{"a language written like a locale", "de_AT/reset-password.txt", text, "is it de-AT?"},
+		{"a language with a long name", "de-x-abcdefgh-abcdefgh-abcdefgh-abcde/reset-password.txt", text, "abcde: the tag has more than 35 bytes"},
 		{"no language", "und/reset-password.txt", text, "und: the name of the folder"},
 		{"a file that is too large", "de/reset-password.txt", text + strings.Repeat("x", 64<<10), "de/reset-password.txt: more than 65536 bytes"},
 	}
@@ -252,7 +253,7 @@ func FuzzLanguage(f *testing.F) {
 
 func data(kind mail.Kind, hours int) mail.Data {
 	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com"}
-	if kind != mail.EmailTaken && kind != mail.PasswordChanged {
+	if !slices.Contains([]mail.Kind{mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged}, kind) {
 		d.Link, d.Hours = link, hours
 	}
 	if kind == mail.EmailChanged || kind == mail.EmailChangeRequested {
