@@ -112,6 +112,7 @@ func TestAuditLogPageByPage(t *testing.T) {
 		}
 		for name, variables := range map[string][]any{
 			"first 0": {"n", 0}, "first 101": {"n", 101}, "a cursor of nothing": {"n", 1, "a", "x"}, "an id of nothing": {"n", 1, "u", "x"},
+			"no id at all": {"n", 1, "u", ""},
 		} {
 			if got := b.ask(admin, auditLog, variables...); !slices.Equal(got.codes(), []string{"auditLog BAD_USER_INPUT"}) {
 				t.Errorf("%s: %s", name, got.body)

@@ -8,9 +8,9 @@ import (
 
 // AuditQuery asks for a page of the audit log. The zero value of a field, but of First, is no restriction.
 type AuditQuery struct {
-	First  int    // 1 to 100
-	After  string // a cursor of AuditPage
-	UserID string // only what was done to this account
+	First  int     // 1 to 100
+	After  string  // a cursor of AuditPage
+	UserID *string // only what was done to this account
 }
 
 // AuditPage is a page of the audit log, the newest entry first.
@@ -28,17 +28,21 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	if q.First < 1 || q.First > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	before, ok := parseCursor(q.After, "")
+	before, ok := parseCursor(q.After, "", "")
 	if !ok {
 		check.field("after", "must be the endCursor of an earlier page")
 	}
-	if q.UserID != "" && !isID(q.UserID) {
-		check.field("userId", "must be the id of an account")
+	filter := models.AuditFilter{Before: before.ID, Limit: q.First + 1}
+	if q.UserID != nil {
+		filter.UserID = *q.UserID
+		if !isID(filter.UserID) { // "" too: who has no id at hand does not want everybody's entries
+			check.field("userId", "must be the id of an account")
+		}
 	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.Store.AuditLog(ctx, models.AuditFilter{UserID: q.UserID, Before: before.ID, Limit: q.First + 1})
+	list, err := s.Store.AuditLog(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
