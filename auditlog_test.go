@@ -110,7 +110,11 @@ func TestAuditLogPageByPage(t *testing.T) {
 		if n := len(slices.Compact(slices.Sorted(slices.Values(ids)))); n != 8 || len(ids) != 8 || !slices.IsSortedFunc(ids, func(x, y string) int { return strings.Compare(y, x) }) {
 			t.Errorf("%d entries, %d of them different, want 8, the newest first", len(ids), n)
 		}
+		everybody := b.ask(admin, `{ users(first: 1) { pageInfo { endCursor } } }`).must().at("users.pageInfo.endCursor")
+		anEntry := b.ask(admin, auditLog, "n", 1).must().text("auditLog.pageInfo.endCursor")
+		wantCodes(t, b.ask(admin, `query($a: String) { users(after: $a) { edges { cursor } } }`, "a", anEntry), "users BAD_USER_INPUT")
 		for name, variables := range map[string][]any{
+			"a cursor of another listing": {"n", 1, "a", everybody}, "a cursor with more behind it": {"n", 1, "a", anEntry + "AAAA"},
 			"first 0": {"n", 0}, "first 101": {"n", 101}, "a cursor of nothing": {"n", 1, "a", "x"}, "an id of nothing": {"n", 1, "u", "x"},
 			"no id at all": {"n", 1, "u", ""},
 		} {
