@@ -110,8 +110,13 @@ func TestAuditLogPageByPage(t *testing.T) {
 		if n := len(slices.Compact(slices.Sorted(slices.Values(ids)))); n != 8 || len(ids) != 8 || !slices.IsSortedFunc(ids, func(x, y string) int { return strings.Compare(y, x) }) {
 			t.Errorf("%d entries, %d of them different, want 8, the newest first", len(ids), n)
 		}
+		everybody := b.ask(admin, `{ users(first: 1) { pageInfo { endCursor } } }`).must().at("users.pageInfo.endCursor")
+		anEntry := b.ask(admin, auditLog, "n", 1).must().text("auditLog.pageInfo.endCursor")
+		wantCodes(t, b.ask(admin, `query($a: String) { users(after: $a) { edges { cursor } } }`, "a", anEntry), "users BAD_USER_INPUT")
 		for name, variables := range map[string][]any{
+			"a cursor of another listing": {"n", 1, "a", everybody}, "a cursor with more behind it": {"n", 1, "a", anEntry + "AAAA"},
 			"first 0": {"n", 0}, "first 101": {"n", 101}, "a cursor of nothing": {"n", 1, "a", "x"}, "an id of nothing": {"n", 1, "u", "x"},
+			"no id at all": {"n", 1, "u", ""},
 		} {
 			if got := b.ask(admin, auditLog, variables...); !slices.Equal(got.codes(), []string{"auditLog BAD_USER_INPUT"}) {
 				t.Errorf("%s: %s", name, got.body)
@@ -122,32 +127,86 @@ func TestAuditLogPageByPage(t *testing.T) {
 	})
 }
 
-// What cannot be written down is not done.
+// What cannot be written down is not done, by no command and by no mutation that signs somebody in or administers: those that take
+// a credential, or more than somebody who is signed in, are all here.
 func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
-		token := b.resetToken(p)
+		admin, p, shut := b.newPerson("ADMIN"), b.newPerson("USER"), b.newPerson("USER")
+		phone, stolen := b.newDevice(p, false), b.newDevice(p, false)
+		b.refreshed(b.refreshed(stolen.refresh))
+		administer := func(mutation string, of *person) *answer {
+			return b.ask(admin, `mutation($u: ID!) { `+mutation+` }`, "u", of.id)
+		}
+		administer("disableUser(userId: $u) { id }", shut).must()
+		reset, verify, newcomer := b.resetToken(p), b.tokenOf(p.email, "/verify-email"), newAddress()
 		execute(t, databaseURL, "DROP TABLE audit")
-		for name, ask := range map[string]func() *answer{
-			"register": func() *answer { return b.ask(nil, registerAs, "e", newAddress()) },
+		asked := map[string]func() *answer{
+			"register": func() *answer { return b.ask(nil, registerAs, "e", newcomer) },
 			"login":    func() *answer { return b.ask(nil, login, "e", p.email, "p", p.password) },
-			"setUserRole": func() *answer {
-				return b.ask(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", p.id)
+			"refresh":  func() *answer { return b.ask(nil, refreshInBody, "t", stolen.refresh) },
+			"logout": func() *answer {
+				return b.ask(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", phone.refresh)
 			},
-			"disableUser":    func() *answer { return b.ask(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id) },
-			"resetPassword":  func() *answer { return b.ask(nil, resetPassword, "t", token, "p", anotherGood) },
-			"changePassword": func() *answer { return b.ask(p, changePassword, "c", p.password, "n", anotherGood) },
-			"deleteAccount":  func() *answer { return b.ask(p, deleteAccount, "p", p.password) },
-		} {
+			"logoutEverywhere":   func() *answer { return b.ask(p, `mutation { logoutEverywhere }`) },
+			"revokeSession":      func() *answer { return b.ask(p, `mutation($i: ID!) { revokeSession(id: $i) }`, "i", phone.session) },
+			"changePassword":     func() *answer { return b.ask(p, changePassword, "c", p.password, "n", anotherGood) },
+			"verifyEmail":        func() *answer { return b.ask(nil, verifyEmail, "t", verify) },
+			"requestEmailChange": func() *answer { return b.ask(p, requestChange, "e", newcomer, "p", p.password) },
+			"resetPassword":      func() *answer { return b.ask(nil, resetPassword, "t", reset, "p", anotherGood) },
+			"deleteAccount":      func() *answer { return b.ask(p, deleteAccount, "p", p.password) },
+			"setUserRole":        func() *answer { return administer("setUserRole(userId: $u, role: ADMIN) { id }", p) },
+			"disableUser":        func() *answer { return administer("disableUser(userId: $u) { id }", p) },
+			"enableUser":         func() *answer { return administer("enableUser(userId: $u) { id }", shut) },
+			"endUserSessions":    func() *answer { return administer("endUserSessions(userId: $u)", p) },
+		}
+		for name, ask := range asked {
 			wantCodes(t, ask(), name+" INTERNAL")
 		}
-		got := b.ask(p, `{ me { role email } sessions { id } }`).must()
-		if got.at("me.role") != "USER" || len(got.at("sessions").([]any)) != 1 {
+		for _, rule := range b.policy.Rules() {
+			if rule.Type == "Mutation" && (rule.Credential || !rule.Public && rule.Role != "USER") && asked[rule.Field] == nil {
+				t.Errorf("%s: that it was done ought to be in the audit log, and asked for here", rule.Coordinate())
+			}
+		}
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.JWTSecrets[0], "BCRYPT_COST": "10"}
+		for _, command := range [][]string{
+			{"create", newcomer, "--name", "X"}, {"role", p.email, "ADMIN"}, {"disable", p.email}, {"enable", shut.email}, {"reset-password", p.email},
+		} {
+			if status, stdout, stderr := fieldgate(t, env, goodPassword, append([]string{"user"}, command...)...); status != 1 || stdout != "" {
+				t.Errorf("%q: status %d\n%s%s", command, status, stdout, stderr)
+			}
+		}
+		got := b.ask(p, `{ me { role email emailVerified } sessions { id } }`).must()
+		if got.at("me.role") != "USER" || got.at("me.email") != p.email || got.at("me.emailVerified") != false || len(got.at("sessions").([]any)) != 3 {
 			t.Error(got.body)
 		}
+		others := b.ask(admin, `query($u: ID!, $n: String) { user(id: $u) { disabledAt } users(search: $n) { edges { cursor } } }`, "u", shut.id, "n", newcomer).must()
+		if others.text("user.disabledAt") == "" || len(others.at("users.edges").([]any)) != 0 {
+			t.Error(others.body)
+		}
 	})
+}
+
+// wantAudited compares the newest entry of the audit log with a line of the log about the same event.
+func (b *booted) wantAudited(t *testing.T, admin *person, line map[string]any) {
+	t.Helper()
+	got := b.ask(admin, auditLog, "n", 1).must()
+	want := map[string]any{"event": line["msg"], "userId": line["user_id"], "ip": line["ip"]}
+	if by, ok := line["by"]; ok {
+		want["actorId"] = by
+	}
+	switch {
+	case want["userId"] == "":
+		want["userId"] = nil
+	case want["event"] == account.EventUserDeleted:
+		want["ip"] = nil
+	}
+	for name, value := range want {
+		if got.at("auditLog.edges.0.node."+name) != value {
+			t.Errorf("the audit log has not %s %v: %s", name, value, got.body)
+		}
+	}
 }
 
 // Of somebody who has left, what happened stays, and where they were does not.

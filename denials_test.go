@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
 )
 
@@ -75,5 +77,34 @@ func TestDenialOfAnothersFieldSaysSo(t *testing.T) {
 	e := got.errors[0]
 	if hint, _ := e.Extensions["hint"].(string); !strings.Contains(hint, "whom this belongs to") || !strings.Contains(hint, "EMAIL STAFF") || e.Extensions["have"] != "USER" {
 		t.Error(got.body)
+	}
+}
+
+// What is refused because of whom it is about is a denial as any other: explained in development, and logged.
+func TestDenialOfWhatIsAboveExplainsItself(t *testing.T) {
+	t.Parallel()
+	rules := schemaWith(t, "  ADMIN @includes(roles: [STAFF])",
+		"  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])\n  AUDITOR @includes(roles: [USER])")
+	development := bootWithRules(t, rules, dbtest.SQLite(t))
+	production := bootWithRules(t, rules, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	for _, row := range []struct{ above, hint string }{
+		{"OWNER", "somebody with the role OWNER can give a role with setUserRole, or: fieldgate user role EMAIL OWNER"},
+		{"AUDITOR", "nobody can give this role but whoever runs the server: fieldgate user role EMAIL AUDITOR"},
+	} {
+		t.Run(row.above, func(t *testing.T) {
+			for b, more := range map[*booted]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
+				admin, other := b.newPerson("ADMIN"), b.newPerson(row.above)
+				got := b.ask(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.id)
+				wantCodes(t, got, "shut FORBIDDEN")
+				more["code"], more["requires"] = "FORBIDDEN", row.above
+				if e := got.errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "this takes the role "+row.above {
+					t.Errorf("got %s, want %v", got.body, more)
+				}
+				lines := b.linesOf(got, account.EventDenied)
+				if len(lines) != 1 || !hasAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.id}) {
+					t.Errorf("it logs %v", lines)
+				}
+			}
+		})
 	}
 }

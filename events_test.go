@@ -13,7 +13,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Each thing that an operator has to know of is one line, with the fields that docs/logs.md names.
+// Each thing that an operator has to know of is one line, with the fields that docs/logs.md names, and an entry of the audit log.
 func TestEventsAreLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -104,6 +104,9 @@ func TestEventsAreLogged(t *testing.T) {
 					if got[0][key] != value {
 						t.Errorf("%s: %v, want %v in %v", key, got[0][key], value, got[0])
 					}
+				}
+				if row.msg != account.EventDenied {
+					b.wantAudited(t, admin, got[0])
 				}
 			})
 		}

@@ -42,11 +42,17 @@ func TestExtend(t *testing.T) {
 	if r.lines > maxTutorialLines {
 		t.Errorf("the page has the reader write %d lines; %d are enough", r.lines, maxTutorialLines)
 	}
+	r.run("REQUIRE_ALL= go test -short -run '" + ofTheWholeSchema + "' .")
 	if badly := r.run("go tool gofumpt -l ."); badly != "" {
 		t.Errorf("gofumpt would change %s", badly)
 	}
 	t.Logf("%d lines written", r.lines)
 }
+
+// ofTheWholeSchema are tests that look at every field there is, and would want something of one that is new. Nothing is left over for
+// the reader to find out with go test ./...
+const ofTheWholeSchema = "(TestPermissions|TestPermissionsFileIsCurrent|TestEveryMutationOfTheSchemaIsCaught|TestNothingIsDoneThatIsNotAudited|" +
+	"TestExamplesOfThePlayground)$/sqlite"
 
 // block is a fenced block of a page, with what the comment in front of it says of its place; or that comment alone.
 type block struct {

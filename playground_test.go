@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -230,7 +231,7 @@ func TestExamplesOfThePlayground(t *testing.T) {
 			}
 		}
 	}
-	if len(missing) > 0 {
-		t.Errorf("no example of %q", missing)
+	if len(missing) > 0 { // nobody who tries out a field of their own has to write one
+		dbtest.LeftOut(t, fmt.Sprintf("example of %q", missing), "write it into playground/examples.graphql")
 	}
 }

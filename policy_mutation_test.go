@@ -235,6 +235,32 @@ var schemaMutations = []schemaMutation{
 		s.field.Arguments[0].Directives = append(s.field.Arguments[0].Directives, s.rule())
 		s.remove(s.rule())
 	}},
+	{"moved to the input that it takes", func(s sitting) bool { return s.ruled() && s.takes() != nil }, func(s sitting) {
+		s.takes().Directives = append(s.takes().Directives, s.rule())
+		s.remove(s.rule())
+	}},
+	{"moved to a field of the input that it takes", func(s sitting) bool { return s.ruled() && s.takes() != nil }, func(s sitting) {
+		first := s.takes().Fields[0]
+		first.Directives = append(first.Directives, s.rule())
+		s.remove(s.rule())
+	}},
+	{"moved to an extension of the type", sitting.ruled, func(s sitting) {
+		s.document.Extensions = append(s.document.Extensions, &ast.Definition{
+			Kind: ast.Object, Name: s.def.Name, Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
+		})
+		s.remove(s.rule())
+	}},
+	{"moved to the schema", sitting.ruled, func(s sitting) {
+		s.document.SchemaExtension = append(s.document.SchemaExtension, &ast.SchemaDefinition{
+			Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
+		})
+		s.remove(s.rule())
+	}},
+	{"moved to the role that it asks for", sitting.gated, func(s sitting) {
+		role := s.document.Definitions.ForName("Role").EnumValues.ForName(s.role())
+		role.Directives = append(role.Directives, s.rule())
+		s.remove(s.rule())
+	}},
 	{"moved to the type that it answers", func(s sitting) bool { return s.ruled() && s.answers() != nil }, func(s sitting) {
 		s.answers().Directives = append(s.answers().Directives, s.rule())
 		s.remove(s.rule())
@@ -251,10 +277,21 @@ var schemaMutations = []schemaMutation{
 		above := *s.field
 		above.Directives = ast.DirectiveList{s.rule()}
 		s.remove(s.rule())
-		s.document.Definitions = append(s.document.Definitions, &ast.Definition{
-			Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Position: s.def.Position,
+		s.standBehind(&ast.Definition{Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Position: s.def.Position})
+	}},
+	{"moved to an interface as a whole", func(s sitting) bool { return s.ruled() && !s.root() }, func(s sitting) {
+		above, rule := *s.field, s.rule()
+		s.remove(rule)
+		above.Directives = nil
+		s.standBehind(&ast.Definition{
+			Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Directives: ast.DirectiveList{rule}, Position: s.def.Position,
 		})
-		s.def.Interfaces = append(s.def.Interfaces, "Above")
+	}},
+	{"moved to a union", func(s sitting) bool { return s.ruled() && !s.root() }, func(s sitting) {
+		s.document.Definitions = append(s.document.Definitions, &ast.Definition{
+			Kind: ast.Union, Name: "Any", Types: []string{s.def.Name}, Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
+		})
+		s.remove(s.rule())
 	}},
 	{"all directives removed", sitting.ruled, func(s sitting) { s.field.Directives = nil }},
 	{"@credential removed", func(s sitting) bool { return s.has("credential") }, func(s sitting) { s.remove(s.field.Directives.ForName("credential")) }},
@@ -297,6 +334,22 @@ var schemaMutations = []schemaMutation{
 }
 
 func (s sitting) limit() *ast.Directive { return s.field.Directives.ForName("limit") }
+
+// standBehind makes the type implement an interface.
+func (s sitting) standBehind(above *ast.Definition) {
+	s.document.Definitions = append(s.document.Definitions, above)
+	s.def.Interfaces = append(s.def.Interfaces, above.Name)
+}
+
+// takes is the input type of the field's first argument, if it has one.
+func (s sitting) takes() *ast.Definition {
+	if len(s.field.Arguments) > 0 {
+		if def := s.document.Definitions.ForName(s.field.Arguments[0].Type.Name()); def != nil && def.Kind == ast.InputObject {
+			return def
+		}
+	}
+	return nil
+}
 
 func (s sitting) answers() *ast.Definition {
 	if def := s.document.Definitions.ForName(s.field.Type.Name()); def != nil && def != s.def {
@@ -396,7 +449,7 @@ func validated(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	for _, d := range document.Directives {
 		if d.Name == "auth" || d.Name == "public" {
 			d.IsRepeatable = true
-			d.Locations = append(d.Locations, ast.LocationObject, ast.LocationScalar, ast.LocationEnum, ast.LocationArgumentDefinition)
+			d.Locations = everyPlace
 		}
 	}
 	schema, err = validator.ValidateSchemaDocument(document)
@@ -404,6 +457,12 @@ func validated(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 		t.Fatal(err)
 	}
 	return schema
+}
+
+// everyPlace of a schema where a directive can be written.
+var everyPlace = []ast.DirectiveLocation{
+	ast.LocationSchema, ast.LocationScalar, ast.LocationObject, ast.LocationFieldDefinition, ast.LocationArgumentDefinition, ast.LocationInterface,
+	ast.LocationUnion, ast.LocationEnum, ast.LocationEnumValue, ast.LocationInputObject, ast.LocationInputFieldDefinition,
 }
 
 func sit(t *testing.T, document *ast.SchemaDocument, coordinate string) sitting {

@@ -184,6 +184,9 @@ func (a *app) newTokens() (*auth.Tokens, error) {
 			return nil, errors.New("JWT_SECRET: not set. Every server of one database needs the same key. Hint: make one with: fieldgate keys secret")
 		}
 		secret, err := auth.SecretFile(file + ".key")
+		if errors.Is(err, fs.ErrNotExist) { // the database's folder: the file itself would have been made
+			return nil, fmt.Errorf("DATABASE_URL: there is no folder for %q. Hint: make it, or choose another file: sqlite:///FOLDER/FILE", file)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("JWT_SECRET is not set, and the development key cannot be kept: %w", err)
 		}

@@ -586,6 +586,65 @@ func TestLastAdminStays(t *testing.T) {
 	})
 }
 
+// Two ADMINs give up at once what they are, each in any way that there is, or the one takes it from the other on the command line:
+// one of them stays.
+func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		one, two := b.newPerson("ADMIN"), b.newPerson("ADMIN")
+		b.disable(b.enrol("ADMIN")) // who does not count
+		ways := []struct {
+			name string
+			give func(p *person) (done bool)
+		}{
+			{"demote", func(p *person) bool {
+				return b.gaveUp(b.ask(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.id))
+			}},
+			{"disable", func(p *person) bool {
+				return b.gaveUp(b.ask(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id))
+			}},
+			{"delete", func(p *person) bool { return b.gaveUp(b.ask(p, deleteAccount, "p", p.password)) }},
+			{"be demoted on the command line", func(p *person) bool {
+				_, err := b.accounts.SetRoleOf(t.Context(), p.email, "USER")
+				return err == nil
+			}},
+		}
+		for i, first := range ways {
+			for _, second := range ways[i:] {
+				done := make(chan bool, 1)
+				go func() { done <- first.give(one) }()
+				secondDone := second.give(two)
+				if firstDone := <-done; firstDone == secondDone {
+					t.Fatalf("%s and %s at once: %v and %v", first.name, second.name, firstDone, secondDone)
+				}
+				page, err := b.store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
+				if err != nil {
+					t.Fatal(err)
+				}
+				open := slices.DeleteFunc(page.Users, func(u *models.User) bool { return u.DisabledAt != nil })
+				if len(open) != 1 || open[0].ID != one.id && open[0].ID != two.id {
+					t.Fatalf("%s and %s at once: %d ADMINs are left", first.name, second.name, len(open))
+				}
+				if secondDone {
+					two = b.newPerson("ADMIN")
+				} else {
+					one = b.newPerson("ADMIN")
+				}
+			}
+		}
+	})
+}
+
+// gaveUp: it was done, or refused as the last ADMIN is.
+func (b *booted) gaveUp(got *answer) bool {
+	b.t.Helper()
+	if len(got.errors) > 0 && got.errors[0].Extensions["code"] != "CONFLICT" {
+		b.t.Errorf("neither done nor a CONFLICT: %s", got.body)
+	}
+	return len(got.errors) == 0
+}
+
 // A login that verified the old password just before it was changed opens a session that has ended.
 func TestLoginDuringAPasswordChange(t *testing.T) {
 	t.Parallel()

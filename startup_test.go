@@ -118,6 +118,7 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 		{"an address that is none", "ADDR", "nowhere", nil},
 		{"another database", "DATABASE_URL", "postgres://localhost/x", nil},
 		{"a database without a name", "DATABASE_URL", "mysql://root@localhost", nil},
+		{"a database in a folder that there is not", "DATABASE_URL", "sqlite://nowhere/fieldgate.db", nil},
 		{"a short secret", "JWT_SECRET", "too short", nil},
 		{"a key file that there is not", "JWT_PRIVATE_KEY_FILES", "nowhere.pem", nil},
 		{"a key file without a key", "JWT_PRIVATE_KEY_FILES", "go.mod", nil},

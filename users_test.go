@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -74,5 +76,40 @@ func TestUsersPageByPage(t *testing.T) {
 		page := b.ask(staff, query, "first", 1, "search", "z").must()
 		wantCodes(t, b.ask(staff, query, "first", 1, "search", "o", "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
 		wantCodes(t, b.ask(staff, query, "first", 1, "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
+	})
+}
+
+// Whoever is looked for with all that is known of them is found: by the address as it is shown, although its domain is compared in
+// another form, and by the longest name.
+func TestUsersAreFoundByTheWholeOfWhatIsShown(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		staff := b.newPerson("STAFF")
+		longest := strings.Repeat("\U00020BB7", 100)
+		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + goodPassword + `"}) { user { id } } }`
+		for _, p := range [][2]string{{"Ada", "ada@b\u00fccher.example"}, {"Ada@B\u00fccher.example", "eve@example.com"}, {longest, "long@example.com"}} {
+			b.ask(nil, register, "n", p[0], "e", p[1]).must()
+		}
+		const byAddress = `[{"node":{"email":"eve@example.com"}},{"node":{"email":"ada@b\u00fccher.example"}}]`
+		for _, row := range []struct{ name, search, want string }{
+			{"the address as it is shown, which is somebody's name too", "ada@b\u00fccher.example", byAddress},
+			{"in capitals", "ADA@B\u00dcCHER.EXAMPLE", byAddress},
+			{"decomposed", "ada@bu\u0308cher.example", byAddress},
+			{"in Punycode", "ada@xn--bcher-kva.example", `[{"node":{"email":"ada@b\u00fccher.example"}}]`},
+			{"the longest name", longest, `[{"node":{"email":"long@example.com"}}]`},
+		} {
+			var edges []any
+			for after, more := any(nil), true; more; {
+				got := b.ask(staff, `query($s: String!, $a: String) { users(first: 1, after: $a, search: $s) { edges { node { email } } pageInfo { hasNextPage endCursor } } }`,
+					"s", row.search, "a", after).must()
+				edges = append(edges, got.at("users.edges").([]any)...)
+				more, after = got.at("users.pageInfo.hasNextPage").(bool), got.at("users.pageInfo.endCursor")
+			}
+			var want []any
+			if err := json.Unmarshal([]byte(row.want), &want); err != nil || !reflect.DeepEqual(edges, want) {
+				t.Errorf("%s: found %v, want %v, %v", row.name, edges, want, err)
+			}
+		}
 	})
 }

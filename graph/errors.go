@@ -48,19 +48,16 @@ const unavailableRetry = 5
 func extensions(err error) (e map[string]any, message string, ok bool) {
 	var (
 		unauthenticated *auth.Unauthenticated
-		forbidden       *Forbidden
-		above           *account.AboveError
 		input           *account.InputError
 		overloaded      *account.Overloaded
 		limited         *models.LimitReached
 	)
+	forbidden := forbiddenBy(err)
 	switch {
 	case errors.As(err, &unauthenticated):
 		return map[string]any{"code": codeUnauthenticated, "reason": unauthenticated.Reason}, unauthenticated.Error(), true
-	case errors.As(err, &forbidden):
+	case forbidden != nil:
 		return map[string]any{"code": codeForbidden, "requires": forbidden.Requires}, forbidden.Error(), true
-	case errors.As(err, &above):
-		return map[string]any{"code": codeForbidden, "requires": above.Role}, above.Error(), true
 	case errors.As(err, &input):
 		return map[string]any{"code": codeBadUserInput, "fields": fields(input)}, input.Error(), true
 	case errors.As(err, &limited):
@@ -83,6 +80,22 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": codeUnavailable, "retryAfter": unavailableRetry}, "try again shortly", true
 	}
 	return nil, "", false
+}
+
+// forbiddenBy is the denial of somebody whose role is too low: for the field, or for the person or the role that the field
+// is about. nil is none.
+func forbiddenBy(err error) *Forbidden {
+	var (
+		forbidden *Forbidden
+		above     *account.AboveError
+	)
+	switch {
+	case errors.As(err, &forbidden):
+		return forbidden
+	case errors.As(err, &above):
+		return &Forbidden{Requires: above.Role, Have: above.Have}
+	}
+	return nil
 }
 
 func fields(e *account.InputError) []guard.FieldError {
@@ -114,7 +127,7 @@ func presenter(c Config) graphql.ErrorPresenterFunc {
 		if known {
 			c.tellKnown(ctx, err)
 			if c.Explain {
-				maps.Copy(shown.Extensions, explain(err))
+				maps.Copy(shown.Extensions, explain(c.Policy, err))
 			}
 			return shown
 		}
@@ -157,14 +170,11 @@ func badArgument(path ast.Path, name string) *gqlerror.Error {
 // not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
 // every client does every day.
 func (c Config) tellKnown(ctx context.Context, err error) {
-	var (
-		unauthenticated *auth.Unauthenticated
-		forbidden       *Forbidden
-	)
+	unauthenticated, forbidden := (*auth.Unauthenticated)(nil), forbiddenBy(err)
 	switch {
 	case errors.Is(err, models.ErrUnavailable):
 		c.Log.ErrorContext(ctx, "database unavailable", "error", err)
-	case errors.As(err, &forbidden):
+	case forbidden != nil:
 		c.denied(ctx, slog.LevelInfo, reasonForbidden, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
 	case errors.As(err, &unauthenticated):
 		c.denied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))

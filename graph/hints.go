@@ -4,20 +4,17 @@ import (
 	"errors"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/policy"
 )
 
 // explain says what only a developer should be told: who they are to the server, and how to ask for more. The
 // message stays as it is in production, so that nobody builds on what is not there.
-func explain(err error) map[string]any {
-	var (
-		unauthenticated *auth.Unauthenticated
-		forbidden       *Forbidden
-	)
-	switch {
-	case errors.As(err, &unauthenticated):
+func explain(p *policy.Policy, err error) map[string]any {
+	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
 		return map[string]any{"hint": tokenHint(unauthenticated.Reason)}
-	case errors.As(err, &forbidden):
-		return map[string]any{"have": forbidden.Have, "hint": roleHint(forbidden)}
+	}
+	if forbidden := forbiddenBy(err); forbidden != nil {
+		return map[string]any{"have": forbidden.Have, "hint": roleHint(p, forbidden)}
 	}
 	return nil
 }
@@ -35,10 +32,30 @@ func tokenHint(reason auth.Reason) string {
 		"one of another key, issuer or audience does not count here"
 }
 
-func roleHint(e *Forbidden) string {
-	hint := "an ADMIN can give a role with setUserRole, or: fieldgate user role EMAIL " + e.Requires
+// roleHint says who can give the role. Nobody gives one that is above them, so that may be more than an ADMIN, or whoever
+// runs the server alone.
+func roleHint(p *policy.Policy, e *Forbidden) string {
+	command := "fieldgate user role EMAIL " + e.Requires
+	hint := "nobody can give this role but whoever runs the server: " + command
+	switch giver := giverOf(p, e.Requires); giver {
+	case "":
+	case policy.Admin:
+		hint = "an ADMIN can give a role with setUserRole, or: " + command
+	default:
+		hint = "somebody with the role " + giver + " can give a role with setUserRole, or: " + command
+	}
 	if e.OrOwner {
 		return "the person whom this belongs to may see it too, and that is somebody else; else " + hint
 	}
 	return hint
+}
+
+// giverOf is the weakest role whose people may give a role; "" is none.
+func giverOf(p *policy.Policy, role string) string {
+	for _, giver := range p.Roles() {
+		if p.Includes(giver, policy.Admin) && p.Includes(giver, role) {
+			return giver
+		}
+	}
+	return ""
 }

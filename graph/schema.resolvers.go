@@ -225,7 +225,7 @@ func (r *queryResolver) Users(ctx context.Context, first int32, after *string, s
 }
 
 func (r *queryResolver) AuditLog(ctx context.Context, first int32, after *string, userID *string) (*generated.AuditConnection, error) {
-	page, err := r.Accounts.AuditLog(ctx, account.AuditQuery{First: int(first), After: value(after), UserID: value(userID)})
+	page, err := r.Accounts.AuditLog(ctx, account.AuditQuery{First: int(first), After: value(after), UserID: userID})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -11,10 +12,11 @@ import (
 
 // UserFilter narrows Users down. The zero value is everybody.
 type UserFilter struct {
-	Prefix string // of NameKey or EmailKey; "" is any
-	Role   string // exactly this role; "" is any
-	After  Place  // of an earlier page with the same Prefix and Role; the zero value starts at the first
-	Limit  int    // at most so many rows; at least 1
+	Prefix      string // of NameKey or EmailKey; "" is any
+	EmailPrefix string // of EmailKey, if that is not Prefix
+	Role        string // exactly this role; "" is any
+	After       Place  // of an earlier page with the same prefixes and Role; the zero value starts at the first
+	Limit       int    // at most so many rows; at least 1
 }
 
 // Place is where an account stands in the order of Users, or how far a page has looked. It stays good whatever is
@@ -49,6 +51,7 @@ func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
 	if !ascii(f.After.ID) || !ascii(f.Role) {
 		return &UserPage{}, nil // ids and roles are
 	}
+	f.EmailPrefix = cmp.Or(f.EmailPrefix, f.Prefix)
 	l := &listing{store: s, UserFilter: f}
 	var err error
 	switch {
@@ -99,16 +102,16 @@ func (l *listing) searchNames(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.add(ctx, byName, index, from+" AND name_key < ? ORDER BY name_key, id", key, l.end())
+	return l.add(ctx, byName, index, from+" AND name_key < ? ORDER BY name_key, id", key, behind(l.Prefix))
 }
 
 func (l *listing) searchEmails(ctx context.Context) error {
 	index := l.index("users_by_email", "users_by_role_and_email")
-	from, key := "email_key >= ?", l.Prefix
+	from, key := "email_key >= ?", l.EmailPrefix
 	if l.After.ByEmail {
 		from, key = "email_key > ?", l.After.Key
 	}
-	to, end := "email_key < ?", l.end()
+	to, end := "email_key < ?", behind(l.EmailPrefix)
 	var last []User // that this page looks at, if it does not come to the end
 	err := l.query(ctx, "email_key", index, from+" AND "+to+" ORDER BY email_key LIMIT 1 OFFSET ?", key, end, lookAhead-1).Find(&last).Error
 	if err != nil {
@@ -119,12 +122,12 @@ func (l *listing) searchEmails(ctx context.Context) error {
 		l.page.More, l.page.End = true, Place{Key: end, ByEmail: true}
 	}
 	return l.add(ctx, byEmail, index, from+" AND "+to+" AND NOT (name_key >= ? AND name_key < ?) ORDER BY email_key",
-		key, end, l.Prefix, l.end())
+		key, end, l.Prefix, behind(l.Prefix))
 }
 
-// end is behind all that begins with the prefix. A range instead of LIKE: no wildcard to escape, and every database
+// behind is a key behind all that begin with the prefix. A range instead of LIKE: no wildcard to escape, and every database
 // uses the index for it. U+10FFFF is the last character there is.
-func (l *listing) end() string { return l.Prefix + "\U0010FFFF" }
+func behind(prefix string) string { return prefix + "\U0010FFFF" }
 
 func (l *listing) index(anyRole, oneRole string) string {
 	if l.Role != "" {

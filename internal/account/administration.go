@@ -12,7 +12,10 @@ import (
 
 // AboveError is the error of somebody who would act on a person, or give a role, that is not among what their own
 // role includes.
-type AboveError struct{ Role string }
+type AboveError struct {
+	Role string // the role that it takes
+	Have string // the one of who tried
+}
 
 func (e *AboveError) Error() string { return "this takes the role " + e.Role }
 
@@ -109,7 +112,7 @@ func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role s
 	}
 	for _, needed := range []string{policy.Admin, user.Role, role} {
 		if needed != "" && !a.Policy.Includes(by.Role, needed) {
-			return &AboveError{needed}
+			return &AboveError{needed, by.Role}
 		}
 	}
 	return nil

@@ -57,27 +57,30 @@ type UserPage struct {
 
 const maxPage = 100
 
+// maxSearchBytes has room for the longest name there is, and so for the longest address.
+const maxSearchBytes = maxNameLength * utf8.UTFMax
+
 // Users returns a page of accounts. It returns *InputError.
 func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	var check inputCheck
 	if q.First < 1 || q.First > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	if len(q.Search) > maxEmailBytes {
-		check.field("search", "must have at most 254 bytes")
+	if len(q.Search) > maxSearchBytes {
+		check.field("search", "must have at most 400 bytes")
 	}
 	if q.Role != "" && !s.Policy.Known(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
 		check.field("role", s.oneOfTheRoles())
 	}
-	prefix := searchKey(strings.TrimSpace(q.Search))
-	after, ok := parseCursor(q.After, prefix)
+	name, email := searchPrefixes(q.Search)
+	after, ok := parseCursor(q.After, name, email)
 	if !ok {
 		check.field("after", "must be the endCursor of an earlier page of the same search")
 	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	found, err := s.Store.Users(ctx, models.UserFilter{Prefix: prefix, Role: q.Role, After: after, Limit: q.First})
+	found, err := s.Store.Users(ctx, models.UserFilter{Prefix: name, EmailPrefix: email, Role: q.Role, After: after, Limit: q.First})
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +89,18 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 		page.Cursors[i] = cursor(place)
 	}
 	return page, nil
+}
+
+// searchPrefixes are what the key of a name begins with, or of an address, that is searched for. A whole address is
+// searched for as it is compared, so that it is found however its domain is written; of half a domain nothing says how the
+// whole one will be.
+func searchPrefixes(search string) (name, email string) {
+	search = strings.TrimSpace(search)
+	name = searchKey(search)
+	if key, wrong := EmailKey(search); wrong == "" {
+		return name, key
+	}
+	return name, name
 }
 
 // What a cursor begins with says which part of a listing it is in: of everybody, or of a search those who are found
@@ -111,9 +126,9 @@ func cursor(p models.Place) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-// parseCursor takes what cursor has written for a search for prefix, and nothing else. A forged one can begin a page
-// wherever it likes, within what is searched for.
-func parseCursor(c, prefix string) (p models.Place, ok bool) {
+// parseCursor takes what cursor has written for a search for names and addresses that begin so, and nothing else. A forged
+// one can begin a page wherever it likes, within what is searched for.
+func parseCursor(c, name, email string) (p models.Place, ok bool) {
 	if c == "" {
 		return p, true
 	}
@@ -122,9 +137,10 @@ func parseCursor(c, prefix string) (p models.Place, ok bool) {
 		return p, false
 	}
 	part, rest := string(text[:1]), string(text[1:])
+	prefix := name
 	switch {
 	case part == cursorEmail:
-		p = models.Place{Key: rest, ByEmail: true}
+		p, prefix = models.Place{Key: rest, ByEmail: true}, email
 	case len(rest) >= idLength:
 		p = models.Place{ID: rest[:idLength], Key: rest[idLength:]}
 	}

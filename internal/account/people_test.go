@@ -24,7 +24,7 @@ func TestCursorComesBackAsThePlaceItWas(t *testing.T) {
 		{"found by address", "ad", models.Place{Key: "ada@example.com", ByEmail: true}},
 	} {
 		c := cursor(row.place)
-		if got, ok := parseCursor(c, row.prefix); !ok || got != row.place {
+		if got, ok := parseCursor(c, row.prefix, row.prefix); !ok || got != row.place {
 			t.Errorf("%s: %q is %+v, %t", row.name, c, got, ok)
 		}
 	}
@@ -57,7 +57,7 @@ func TestCursorThatIsForgedOrAnotherListings(t *testing.T) {
 		{"with what is no UTF-8", "a", write("ea\xff")},
 		{"with an id that is no ASCII", "a", write("n" + strings.Repeat("é", 18) + "ada")},
 	} {
-		if place, ok := parseCursor(row.cursor, row.prefix); ok {
+		if place, ok := parseCursor(row.cursor, row.prefix, row.prefix); ok {
 			t.Errorf("%s: %q is good for %+v", row.name, row.cursor, place)
 		}
 	}

@@ -13,8 +13,8 @@ const rolesArgument = "roles"
 // readLadder reads enum Role and its @includes.
 //
 // Every role has to include USER: a bare @auth means "signed in", and it would turn away somebody whose role does not.
-// That ADMIN includes every other role is not asked for: a schema may keep, say, an AUDITOR apart on purpose. It is no
-// wall, since an ADMIN can hand out any role, but then the audit log says so.
+// That ADMIN includes every other role is not asked for: a schema may keep, say, an AUDITOR apart on purpose. An ADMIN then
+// neither gives that role nor acts on those who have it, because nobody acts on what their own role does not include.
 func (c *compiler) readLadder() {
 	def := c.schema.Types[roleEnum]
 	if def == nil || def.Kind != ast.Enum {
