@@ -149,7 +149,7 @@ func (s *Server) Messages() []Message { return s.messages.list() }
 func (s *Server) Connections() int { return len(s.accepted.list()) }
 
 // WaitFor returns the messages as soon as there are n of them; without them, the
-// test fails after half a minute.
+// test fails after two minutes.
 func (s *Server) WaitFor(tb testing.TB, n int) []Message {
 	tb.Helper()
 	messages, ok := s.messages.wait(tb, n)

@@ -30,8 +30,9 @@ func (t *tally[T]) list() []T {
 	return slices.Clone(t.items)
 }
 
-// patience is for a machine that does a lot at once; what takes so long will never come.
-const patience = 30 * time.Second
+// patience is for a machine that does a lot at once, and longer than servers wait before they try again after they were
+// killed, or had lost the mail server: half a minute at first. What takes so long will never come.
+const patience = 2 * time.Minute
 
 // wait returns the list as soon as it has n items; not ok, if it does not get them.
 func (t *tally[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
