@@ -28,6 +28,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,8 +176,9 @@ func contains(list []*Node, n *Node) bool {
 	return false
 }
 
-// FreePorts returns the first of several ports in a row that nobody listens on. They are below the range that outgoing
-// connections take theirs from, so that a server which was killed finds its own again.
+// FreePorts returns the first of several ports in a row that nobody listens on, and that it has not returned before: some
+// of a node's are listened on only while it joins the others. They are below the range that outgoing connections take theirs
+// from, so that a server which was killed finds its own again.
 func FreePorts(tb testing.TB, count int) (first int) {
 	tb.Helper()
 	for range 100 {
@@ -189,8 +191,13 @@ func FreePorts(tb testing.TB, count int) (first int) {
 	return 0
 }
 
+var givenAway sync.Map // ports
+
 func free(first, count int) bool {
 	for port := first; port < first+count; port++ {
+		if _, taken := givenAway.LoadOrStore(port, true); taken {
+			return false
+		}
 		l, err := net.Listen("tcp", address(port))
 		if err != nil {
 			return false
