@@ -13,6 +13,7 @@ type conn struct {
 	greeted bool
 	writes  int  // that are still let through, -1: all
 	then    Mode // what comes after them
+	owes    bool // the answer to a message that was taken; the server's mu guards it
 }
 
 // Write is where the server speaks, so that it can be silent in between.
@@ -29,6 +30,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	case c.writes > 0:
 		c.writes--
 	}
+	defer c.server.quit(c)
 	return c.Conn.Write(p)
 }
 
@@ -51,6 +53,7 @@ func (c *conn) be(at Stage) error {
 
 // misbehave ends the connection. Silence lasts until the client hangs up, or the server stops.
 func (c *conn) misbehave(mode Mode) error {
+	c.server.quit(c)
 	if mode.silent {
 		c.server.silences.add(mode.at)
 		io.Copy(io.Discard, c.Conn)

@@ -115,14 +115,16 @@ func (s *Server) SetMode(mode Mode) {
 }
 
 // Stop takes the server down: it hangs up on everybody who is connected, and
-// from then on on everybody who connects. When Stop returns, no message comes in
-// any more. The port stays the server's own, so that nobody else can get it
-// before Start.
+// from then on on everybody who connects. What it has taken it answers for
+// before. When Stop returns, no message comes in any more. The port stays the
+// server's own, so that nobody else can get it before Start.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.down = true
 	for c := range s.conns {
-		c.Conn.Close()
+		if !c.owes {
+			c.Conn.Close()
+		}
 	}
 	s.mu.Unlock()
 	s.sessions.Wait()
@@ -208,6 +210,28 @@ func (s *Server) leave(c *conn) {
 		delete(s.conns, c)
 		s.sessions.Done()
 	}
+}
+
+// take adds a message, if the server is not down, and owes its sender the answer from then on.
+func (s *Server) take(c *conn, m Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errGone
+	}
+	c.owes = true
+	s.messages.add(m)
+	return nil
+}
+
+// quit is after the answer to a message, or instead of it.
+func (s *Server) quit(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.owes && s.down {
+		c.Conn.Close()
+	}
+	c.owes = false
 }
 
 func (s *Server) now() Mode {

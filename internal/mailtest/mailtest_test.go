@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"fieldgate/internal/mailtest"
@@ -60,6 +61,31 @@ func TestAServerThatGoesDownAndComesUp(t *testing.T) {
 		if got := len(server.Messages()); got != n+1 {
 			t.Errorf("it has %d messages, not %d", got, n+1)
 		}
+	}
+}
+
+// Else whoever sends would have to send a message again that has come in.
+func TestAServerThatGoesDownAnswersForWhatItHasTaken(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
+	var taken atomic.Int64
+	for range 50 {
+		var senders sync.WaitGroup
+		for range 10 {
+			client := dial(t, server)
+			senders.Go(func() {
+				for send(client, "ada@example.com") == nil {
+					taken.Add(1)
+				}
+			})
+		}
+		server.WaitFor(t, len(server.Messages())+20)
+		server.Stop()
+		senders.Wait()
+		if got := int64(len(server.Messages())); got != taken.Load() {
+			t.Fatalf("%d messages came in, and it has answered for %d", got, taken.Load())
+		}
+		server.Start()
 	}
 }
 

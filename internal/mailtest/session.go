@@ -123,7 +123,9 @@ func (s *session) Data(r io.Reader) error {
 	case mode.at == AfterData && mode.code != 0:
 		return mode.refusal()
 	}
-	s.keep(raw)
+	if err := s.keep(raw); err != nil {
+		return err
+	}
 	switch mode.at {
 	case AfterData:
 		return s.conn.misbehave(mode)
@@ -133,13 +135,13 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-func (s *session) keep(raw []byte) {
+func (s *session) keep(raw []byte) error {
 	m, err := parse(raw)
 	if err != nil {
 		s.conn.server.tb.Errorf("mailtest: a message is not what it should be: %v\n%s", err, raw)
 	}
 	m.From, m.To, m.TLS, m.UTF8, m.User, m.Mechanism = s.from, s.to, s.tls, s.utf8, s.user, s.mechanism
-	s.conn.server.messages.add(m)
+	return s.conn.server.take(s.conn, m)
 }
 
 func (s *session) Reset()        { s.from, s.to = "", "" }
