@@ -141,7 +141,7 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice
 			func() error {
 				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ?", t.UserID, undo.EmailKey)
 			},
-			func() error { return tx.Reserved(ctx, t.EmailKey, t.UserID, now) },
+			func() error { return tx.reserved(ctx, t.EmailKey, t.UserID, now) },
 			func() error { return tx.endMails(ctx, t.UserID) },
 			func() error { return tx.endTickets(ctx, t.UserID) },
 			func() error { return tx.putTicket(ctx, undo) },
@@ -192,9 +192,9 @@ func (s *Store) setEmail(ctx context.Context, t *Ticket, values map[string]any, 
 	return s.translate(ctx, r.Error)
 }
 
-// Reserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
+// reserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
 // takes the address into use, after that, it cannot miss a change that happens at the same time.
-func (s *Store) Reserved(ctx context.Context, key, userID string, now time.Time) error {
+func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time) error {
 	var ids []string
 	err := s.conn(ctx).Model(&Ticket{}).Where("email_key = ? AND slot IS NULL AND user_id <> ? AND expires_at > ?", key, userID, now).
 		Limit(1).Pluck("id", &ids).Error

@@ -49,7 +49,7 @@ func (s *Store) CreateUserUnlessReserved(ctx context.Context, u *User) error {
 		if err := tx.CreateUser(ctx, u); err != nil {
 			return err
 		}
-		taken := tx.Reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
+		taken := tx.reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
 		if errors.Is(taken, ErrEmailTaken) {
 			if _, err := tx.deleteWhere(ctx, &User{}, "id = ?", u.ID); err != nil {
 				return err
