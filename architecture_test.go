@@ -12,14 +12,14 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
-	"fieldgate/graph":             {"fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
+	"fieldgate":                   {"fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate/graph":             {"fieldgate/fgerr", "fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":   {"fieldgate/models"},
 	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail", "fieldgate/internal/trace"},
 	"fieldgate/internal/auth":     {"fieldgate/models", "fieldgate/internal/web"},
 	"fieldgate/models":            {"fieldgate/internal/limit", "fieldgate/internal/trace"},
 	"fieldgate/internal/policy":   {},
-	"fieldgate/internal/guard":    {},
+	"fieldgate/internal/guard":    {"fieldgate/fgerr"},
 	"fieldgate/internal/limit":    {},
 	"fieldgate/internal/mail":     {},
 	"fieldgate/internal/metrics":  {},
@@ -27,7 +27,8 @@ var rooms = map[string][]string{
 	"fieldgate/playground":        {},
 	"fieldgate/internal/config":   {},
 	"fieldgate/internal/trace":    {},
-	"fieldgate/internal/web":      {},
+	"fieldgate/internal/web":      {"fieldgate/fgerr"},
+	"fieldgate/fgerr":             {}, // what the resolvers of a product import
 	"fieldgate/internal/doctor":   {"fieldgate/models", "fieldgate/internal/config"},
 	"fieldgate/internal/dbtest":   {}, // only tests use it, and bench
 	"fieldgate/internal/mailtest": {}, // the same

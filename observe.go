@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"fieldgate/fgerr"
 	"fieldgate/graph"
 	"fieldgate/internal/account"
 	"fieldgate/internal/metrics"
@@ -22,7 +23,7 @@ import (
 func (a *app) sources() metrics.Sources {
 	s := metrics.Sources{
 		Version: versionOf().Version,
-		Codes:   graph.Codes(), Gated: graph.Deniable(a.policy), Reasons: graph.DenialReasons(),
+		Codes:   fgerr.Codes(), Gated: graph.Deniable(a.policy), Reasons: graph.DenialReasons(),
 		Events: account.Events(), MailOutcomes: account.MailOutcomes(),
 		WouldDeny:  a.reports.Counts,
 		Pool:       func() sql.DBStats { return a.store.Pool() },

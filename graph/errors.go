@@ -10,34 +10,15 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"fieldgate/fgerr"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
 	"fieldgate/internal/guard"
 	"fieldgate/internal/web"
 	"fieldgate/models"
-)
-
-// The codes that clients act on, in errors[].extensions.code. There are no others than these and gqlgen's
-// GRAPHQL_PARSE_FAILED and GRAPHQL_VALIDATION_FAILED.
-const (
-	codeUnauthenticated    = "UNAUTHENTICATED"
-	codeForbidden          = "FORBIDDEN"
-	codeBadUserInput       = "BAD_USER_INPUT"
-	codeInvalidCredentials = "INVALID_CREDENTIALS"
-	codeEmailTaken         = "EMAIL_TAKEN"
-	codeInvalidToken       = "INVALID_TOKEN"
-	codeEmailNotVerified   = "EMAIL_NOT_VERIFIED"
-	codeOverloaded         = "OVERLOADED"
-	codeUnavailable        = "UNAVAILABLE"
-	codeNotFound           = "NOT_FOUND"
-	codeConflict           = "CONFLICT"
-	codeRateLimited        = "RATE_LIMITED"
-	codeTooComplex         = "QUERY_TOO_COMPLEX"
-	codeInternal           = "INTERNAL"
 )
 
 // unavailableRetry is how many seconds a client waits for a database that does not answer.
@@ -47,6 +28,7 @@ const unavailableRetry = 5
 // so is none of the client's business.
 func extensions(err error) (e map[string]any, message string, ok bool) {
 	var (
+		product         *fgerr.Error
 		unauthenticated *auth.Unauthenticated
 		input           *account.InputError
 		overloaded      *account.Overloaded
@@ -54,30 +36,32 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 	)
 	forbidden := forbiddenBy(err)
 	switch {
+	case errors.As(err, &product):
+		return product.Extensions(), product.Error(), true
 	case errors.As(err, &unauthenticated):
-		return map[string]any{"code": codeUnauthenticated, "reason": unauthenticated.Reason}, unauthenticated.Error(), true
+		return map[string]any{"code": fgerr.Unauthenticated, "reason": unauthenticated.Reason}, unauthenticated.Error(), true
 	case forbidden != nil:
-		return map[string]any{"code": codeForbidden, "requires": forbidden.Requires}, forbidden.Error(), true
+		return map[string]any{"code": fgerr.Forbidden, "requires": forbidden.Requires}, forbidden.Error(), true
 	case errors.As(err, &input):
-		return map[string]any{"code": codeBadUserInput, "fields": fields(input)}, input.Error(), true
+		return map[string]any{"code": fgerr.BadUserInput, "fields": fields(input)}, input.Error(), true
 	case errors.As(err, &limited):
-		return map[string]any{"code": codeRateLimited, "retryAfter": seconds(limited.Wait)}, limited.Error(), true
+		return map[string]any{"code": fgerr.RateLimited, "retryAfter": seconds(limited.Wait)}, limited.Error(), true
 	case errors.As(err, &overloaded):
-		return map[string]any{"code": codeOverloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
+		return map[string]any{"code": fgerr.Overloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
 	case errors.Is(err, account.ErrInvalidCredentials):
-		return map[string]any{"code": codeInvalidCredentials}, account.ErrInvalidCredentials.Error(), true
+		return map[string]any{"code": fgerr.InvalidCredentials}, account.ErrInvalidCredentials.Error(), true
 	case errors.Is(err, account.ErrInvalidToken):
-		return map[string]any{"code": codeInvalidToken}, account.ErrInvalidToken.Error(), true
+		return map[string]any{"code": fgerr.InvalidToken}, account.ErrInvalidToken.Error(), true
 	case errors.Is(err, account.ErrEmailNotVerified):
-		return map[string]any{"code": codeEmailNotVerified}, account.ErrEmailNotVerified.Error(), true
+		return map[string]any{"code": fgerr.EmailNotVerified}, account.ErrEmailNotVerified.Error(), true
 	case errors.Is(err, models.ErrLastOne):
-		return map[string]any{"code": codeConflict}, models.ErrLastOne.Error(), true
+		return map[string]any{"code": fgerr.Conflict}, models.ErrLastOne.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):
-		return map[string]any{"code": codeEmailTaken}, models.ErrEmailTaken.Error(), true
+		return map[string]any{"code": fgerr.EmailTaken}, models.ErrEmailTaken.Error(), true
 	case errors.Is(err, models.ErrNotFound):
-		return map[string]any{"code": codeNotFound}, "there is nothing with this id", true
+		return map[string]any{"code": fgerr.NotFound}, "there is nothing with this id", true
 	case errors.Is(err, models.ErrUnavailable):
-		return map[string]any{"code": codeUnavailable, "retryAfter": unavailableRetry}, "try again shortly", true
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetry}, "try again shortly", true
 	}
 	return nil, "", false
 }
@@ -134,7 +118,7 @@ func presenter(c Config) graphql.ErrorPresenterFunc {
 		id := web.RequestIDFrom(ctx)
 		c.Log.LogAttrs(ctx, unknownLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stack(err))
 		shown.Message = "internal error"
-		shown.Extensions = map[string]any{"code": codeInternal, "requestId": id}
+		shown.Extensions = map[string]any{"code": fgerr.Internal, "requestId": id}
 		return shown
 	}
 }
@@ -143,7 +127,7 @@ func presenter(c Config) graphql.ErrorPresenterFunc {
 // was set by gqlgen or by package guard; nothing else sets one.
 func requestError(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
-	case errcode.ParseFailed, errcode.ValidationFailed, codeTooComplex, codeBadUserInput, codeUnavailable:
+	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex, fgerr.BadUserInput, fgerr.Unavailable:
 		return true
 	}
 	return false
@@ -161,7 +145,7 @@ func argument(ctx context.Context, e *gqlerror.Error) string {
 }
 
 func badArgument(path ast.Path, name string) *gqlerror.Error {
-	e := guard.Error(codeBadUserInput, name+" is not a value of its type", guard.FieldError{Name: name, Message: "is not a value of its type"})
+	e := guard.Error(fgerr.BadUserInput, name+" is not a value of its type", guard.FieldError{Name: name, Message: "is not a value of its type"})
 	e.Path = path
 	return e
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"fieldgate/fgerr"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
 	"fieldgate/internal/limit"
@@ -133,6 +134,10 @@ func untried(err error) bool {
 		input      *account.InputError
 		overloaded *account.Overloaded
 	)
+	switch fgerr.Code(err) {
+	case fgerr.BadUserInput, fgerr.Overloaded, fgerr.Unavailable:
+		return true
+	}
 	return errors.As(err, &input) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
 }
 

@@ -3,13 +3,11 @@ package graph
 import (
 	"time"
 
-	"github.com/99designs/gqlgen/graphql/errcode"
-
 	"fieldgate/internal/auth"
 	"fieldgate/internal/policy"
 )
 
-// Meter is told what happens, to count it. What it is told is from closed lists: types of operations, Codes, DenialReasons,
+// Meter is told what happens, to count it. What it is told is from closed lists: types of operations, fgerr.Codes, DenialReasons,
 // and the schema's fields and limits.
 type Meter interface {
 	// Operation is told of each request: its type, query, mutation or none if it was refused before it had one; the code of
@@ -19,15 +17,6 @@ type Meter interface {
 	Denied(field, reason string)
 	// Limited is told of each execution of a field that a limit has refused, and what the limit counts by.
 	Limited(field, by string)
-}
-
-// Codes are all codes that an error can have.
-func Codes() []string {
-	return []string{
-		codeUnauthenticated, codeForbidden, codeBadUserInput, codeInvalidCredentials, codeEmailTaken, codeInvalidToken,
-		codeEmailNotVerified, codeOverloaded, codeUnavailable, codeNotFound, codeConflict, codeRateLimited, codeTooComplex,
-		codeInternal, errcode.ParseFailed, errcode.ValidationFailed,
-	}
 }
 
 // reasonForbidden is why a field is denied to somebody who is signed in.

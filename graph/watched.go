@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"fieldgate/fgerr"
 	"fieldgate/internal/trace"
 )
 
@@ -20,7 +21,7 @@ type watched struct {
 
 // Do is called by gqlgen.
 func (m watched) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	o := &observed{GraphExecutor: exec, kind: "none", code: codeInternal} // which stays so after a panic
+	o := &observed{GraphExecutor: exec, kind: "none", code: fgerr.Internal} // which stays so after a panic
 	start := time.Now()
 	defer func() {
 		if m.meter != nil {
@@ -38,7 +39,7 @@ func (m watched) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 
 // fault: the code of an error for which the client can do nothing.
 func fault(code string) bool {
-	return code == codeInternal || code == codeUnavailable || code == codeOverloaded
+	return code == fgerr.Internal || code == fgerr.Unavailable || code == fgerr.Overloaded
 }
 
 // observed is an executor that remembers what became of its one request.

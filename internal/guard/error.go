@@ -6,11 +6,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-)
 
-const (
-	codeBadUserInput = "BAD_USER_INPUT"
-	codeUnavailable  = "UNAVAILABLE"
+	"fieldgate/fgerr"
 )
 
 // FieldError says which part of the input breaks a rule, and which rule.
@@ -40,7 +37,7 @@ type refusal struct {
 func refuse(status int, part, message string) *refusal {
 	return &refusal{
 		status: status,
-		err:    Error(codeBadUserInput, part+" "+message, FieldError{part, message}),
+		err:    Error(fgerr.BadUserInput, part+" "+message, FieldError{part, message}),
 	}
 }
 
@@ -51,7 +48,7 @@ func (r *refusal) with(name, value string) *refusal {
 
 // Unavailable answers every request with 503 and the code UNAVAILABLE, to be asked again after so many seconds.
 func Unavailable(message string, retryAfter int) http.Handler {
-	err := Error(codeUnavailable, message)
+	err := Error(fgerr.Unavailable, message)
 	err.Extensions["retryAfter"] = retryAfter
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")

@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
-)
 
-const codeTooComplex = "QUERY_TOO_COMPLEX"
+	"fieldgate/fgerr"
+)
 
 // Limits bound what a document may ask for, before anything of it is done. A
 // limit that is 0 is that of [DefaultLimits].
@@ -108,7 +108,7 @@ var limitNames = map[string]string{
 }
 
 func tooComplex(limit string, maximum int) *gqlerror.Error {
-	err := Error(codeTooComplex, fmt.Sprintf("too complex: more than %d %s", maximum, limitNames[limit]))
+	err := Error(fgerr.QueryTooComplex, fmt.Sprintf("too complex: more than %d %s", maximum, limitNames[limit]))
 	err.Extensions["limit"] = limit
 	err.Extensions["max"] = maximum
 	return err

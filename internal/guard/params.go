@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"fieldgate/fgerr"
 )
 
 // decodeParams reads the parameters of a request from its body ("GraphQL over
@@ -37,7 +39,7 @@ func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 	if len(m.wrong) > 0 {
 		return nil, &refusal{
 			status: http.StatusBadRequest,
-			err:    Error(codeBadUserInput, "the request's parameters are not well-formed", m.wrong...),
+			err:    Error(fgerr.BadUserInput, "the request's parameters are not well-formed", m.wrong...),
 		}
 	}
 	return params, nil

@@ -8,6 +8,8 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"fieldgate/fgerr"
 )
 
 // DefaultMaxBytes is room for any document within reason and its variables. The
@@ -69,7 +71,7 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	responses, ctx := exec.DispatchOperation(ctx, op)
 	switch response := responses(ctx); {
 	case response == nil: // cancelled before it ran
-		gone := Error(codeUnavailable, "the request was cancelled")
+		gone := Error(fgerr.Unavailable, "the request was cancelled")
 		gone.Extensions["retryAfter"] = 1
 		write(w, http.StatusServiceUnavailable, exec.DispatchError(ctx, gqlerror.List{gone}))
 	case len(response.Data) == 0: // stopped before it ran

@@ -9,6 +9,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"fieldgate/fgerr"
 )
 
 // write sends a response as the GraphQL specification has it (section 7.1):
@@ -18,7 +20,7 @@ func write(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil || len(response.Errors) == 0 && len(response.Data) == 0 {
 		// An extension swallowed it. An answer needs one or the other.
 		status = http.StatusInternalServerError
-		response = &graphql.Response{Errors: gqlerror.List{Error("INTERNAL", "internal error")}}
+		response = &graphql.Response{Errors: gqlerror.List{Error(fgerr.Internal, "internal error")}}
 	}
 	body := encode(response)
 	if seconds := retryAfter(response.Errors); seconds > 0 {

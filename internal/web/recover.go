@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+
+	"fieldgate/fgerr"
 )
 
 // Recover turns a panic into one log line, with its stack, and the answer 500
@@ -51,7 +53,7 @@ func writeInternal(w http.ResponseWriter, requestID string) {
 	}
 	body, err := json.Marshal(struct {
 		Errors []graphqlError `json:"errors"`
-	}{[]graphqlError{{"internal error", extensions{"INTERNAL", requestID}}}})
+	}{[]graphqlError{{"internal error", extensions{fgerr.Internal, requestID}}}})
 	if err != nil {
 		panic(err) // strings always encode
 	}

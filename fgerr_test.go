@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	"fieldgate/fgerr"
+	"fieldgate/graph"
+	"fieldgate/graph/generated"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/web"
+	"fieldgate/models"
+)
+
+// productResolver answers two fields as the code of a product would.
+type productResolver struct {
+	*graph.Resolver
+	err error
+}
+
+type productQuery struct {
+	generated.QueryResolver
+	err error
+}
+
+type productMutation struct {
+	generated.MutationResolver
+	err error
+}
+
+type productSession struct {
+	generated.SessionResolver
+	err error
+}
+
+func (r *productResolver) Query() generated.QueryResolver {
+	return productQuery{r.Resolver.Query(), r.err}
+}
+
+func (r *productResolver) Mutation() generated.MutationResolver {
+	return productMutation{r.Resolver.Mutation(), r.err}
+}
+
+func (r *productResolver) Session() generated.SessionResolver {
+	return productSession{r.Resolver.Session(), r.err}
+}
+
+func (q productQuery) Me(context.Context) (*models.User, error) { return nil, q.err }
+
+func (m productMutation) RequestPasswordReset(context.Context, string) (bool, error) {
+	return false, m.err
+}
+
+func (s productSession) Current(context.Context, *models.Session) (bool, error) { return false, s.err }
+
+// bootProduct starts a server whose resolvers Query.me, Session.current and Mutation.requestPasswordReset return err.
+func bootProduct(t *testing.T, err error, env ...string) *booted {
+	t.Helper()
+	b := boot(t, dbtest.SQLite(t), env...)
+	config := graph.Config{
+		Accounts: b.accounts, Policy: b.policy, Store: b.store, Reports: b.reports, Log: b.app.log, LimitsOff: b.LimitsOff,
+	}
+	if b.metrics != nil {
+		config.Meter = b.metrics
+	}
+	schema := generated.NewExecutableSchema(generated.Config{
+		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.accounts, Policy: b.policy}, err},
+		Directives: graph.Directives(config),
+	})
+	product := web.Chain(graph.Serve(schema, config), web.RequestID,
+		auth.Middleware(b.accounts.Tokens, b.accounts.Sessions, auth.RefreshCookie{}))
+	b.url = serveOn(t, listen(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Product") != "" {
+			product.ServeHTTP(w, r)
+			return
+		}
+		b.handler.ServeHTTP(w, r)
+	})).URL
+	return b
+}
+
+// askProduct asks the resolvers of the product.
+func (b *booted) askProduct(as *person, query string) *answer {
+	b.t.Helper()
+	return b.askWith(http.Header{"Authorization": {"Bearer " + as.token}, "Product": {"yes"}}, query)
+}
+
+func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
+	t.Parallel()
+	outOfStock := fgerr.New("OUT_OF_STOCK", "only 3 are left", map[string]any{"left": 3, "code": "X", "requestId": "forged"})
+	for name, row := range map[string]struct {
+		err        error
+		message    string
+		extensions map[string]any
+	}{
+		"a code of the product":     {outOfStock, "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
+		"wrapped":                   {fmt.Errorf("order 7: %w", outOfStock), "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
+		"joined with another error": {errors.Join(errors.New("secret"), outOfStock), "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
+		"a code of Fieldgate":       {fgerr.New(fgerr.Conflict, "shipped already", nil), "shipped already", map[string]any{"code": "CONFLICT"}},
+		"before what it wraps":      {fmt.Errorf("%w: %w", fgerr.New("GONE", "it is gone", nil), models.ErrNotFound), "it is gone", map[string]any{"code": "GONE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bootProduct(t, row.err)
+			got := b.askProduct(b.newPerson("USER"), `{ mine: me { id } __typename }`)
+			if len(got.errors) != 1 || got.errors[0].Message != row.message || !maps.Equal(got.errors[0].Extensions, row.extensions) {
+				t.Errorf("got %s", got.body)
+			}
+			wantCodes(t, got, "mine "+fgerr.Code(row.err))
+			if got.at("__typename") != "Query" {
+				t.Error("the field beside it is not answered")
+			}
+			if strings.Contains(b.log.String(), "internal error") {
+				t.Error("it is logged as an internal error")
+			}
+		})
+	}
+}
+
+func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		err    error
+		logged string
+	}{
+		"an error without a code":      {errors.New("the secret is 42"), "the secret is 42"},
+		"a reserved code":              {fgerr.New(fgerr.Unauthenticated, "shown", nil), "UNAUTHENTICATED is reserved"},
+		"a code of small letters":      {fgerr.New("outOfStock", "shown", nil), "outOfStock"},
+		"an extension that is no JSON": {fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": make(chan int)}), "does not encode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bootProduct(t, row.err)
+			got := b.askProduct(b.newPerson("USER"), `{ me { id } }`)
+			wantCodes(t, got, "me INTERNAL")
+			if got.errors[0].Message != "internal error" || got.errors[0].Extensions["requestId"] == "" {
+				t.Errorf("got %s", got.body)
+			}
+			lines := 0
+			for _, record := range b.logged() {
+				if record["msg"] == "internal error" && strings.Contains(fmt.Sprint(record["error"]), row.logged) {
+					lines++
+				}
+			}
+			if lines != 1 {
+				t.Errorf("logged %d times", lines)
+			}
+		})
+	}
+}
+
+func TestProductErrorsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
+	t.Parallel()
+	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil))
+	p := b.newPerson("USER")
+	b.ask(nil, login, "e", p.email, "p", p.password).must()
+	wantCodes(t, b.askProduct(p, `{ sessions { current } }`), "sessions.0.current OUT_OF_STOCK", "sessions.1.current OUT_OF_STOCK")
+}
+
+func TestDenialsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, schemaWith(t, "): UserConnection @auth(role: STAFF)", "): UserConnection @auth"), dbtest.SQLite(t))
+	asking := b.newPerson("USER")
+	b.newPerson("USER")
+	b.newPerson("USER")
+	wantCodes(t, b.ask(asking, `{ users { edges { node { email } } } }`),
+		"users.edges.1.node.email FORBIDDEN", "users.edges.2.node.email FORBIDDEN")
+}
+
+func TestProductCodesAddNoSeriesToTheMetrics(t *testing.T) {
+	t.Parallel()
+	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil), metered...)
+	p, before := b.newPerson("USER"), b.scrape()
+	b.askProduct(p, `{ me { id } }`)
+	after := b.scrape()
+	if n := after.grown(before, "graph")[`graphql_requests_total{outcome="other",type="query"}`]; n != 1 || strings.Contains(b.exposition(), "OUT_OF_STOCK") {
+		t.Errorf("other grew by %v", n)
+	}
+}
+
+func TestProductErrorSetsRetryAfterAndLeavesTheLimit(t *testing.T) {
+	t.Parallel()
+	b := bootProduct(t, fgerr.New(fgerr.Unavailable, "the warehouse is away", map[string]any{"retryAfter": 7}), "LIMITS", "on")
+	p := b.newPerson("USER")
+	for range 7 { // @limit allows 5
+		got := b.askProduct(p, `mutation { requestPasswordReset(email: "a@example.com") }`)
+		wantCodes(t, got, "requestPasswordReset UNAVAILABLE")
+		wantRetryAfter(t, got)
+	}
+}
