@@ -224,23 +224,27 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		}
 	}
 	return c.withNewApp(func(a *app) error {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081", a.Addr)
-		}
+		list, err := listeners(ctx, a.Addr)
 		if err != nil {
-			return fmt.Errorf("ADDR: %w", err)
+			return err
 		}
 		if a.metricsListener, err = a.listenForMetrics(ctx); err != nil {
-			return errors.Join(err, l.Close())
+			for _, l := range list {
+				err = errors.Join(err, l.Close())
+			}
+			return err
 		}
-		return a.serve(ctx, l)
+		return a.serve(ctx, list[0], list[1:]...)
 	})
 }
 
 // announce says where the server is.
-func (a *app) announce(l net.Listener) {
-	a.log.Info("serving", "api", a.PublicURL.String()+"/graphql", "listen", l.Addr().String())
+func (a *app) announce(l net.Listener, more ...net.Listener) {
+	attrs := []any{"api", a.PublicURL.String() + "/graphql", "listen", l.Addr().String()}
+	for _, m := range more {
+		attrs = append(attrs, "also", m.Addr().String())
+	}
+	a.log.Info("serving", attrs...)
 	if a.Playground {
 		a.log.Info("open the playground", "url", a.PublicURL.String()+"/")
 		if !a.page.Built() {

@@ -274,7 +274,7 @@ func (c console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 func loopbackOf(addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	switch host {
-	case "", "0.0.0.0":
+	case "", "0.0.0.0", "localhost": // the server may have no IPv6
 		host = "127.0.0.1"
 	case "::":
 		host = "::1"

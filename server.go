@@ -339,16 +339,18 @@ func (a *app) ready(ctx context.Context) error {
 // drainTime is how long the requests under way may take when the server is told to stop.
 const drainTime = 25 * time.Second
 
-// serve answers requests on l until ctx ends, and then those that are under way. Before the database is as this program
+// serve answers requests on l, and on more, until ctx ends, and then those that are under way. Before the database is as this program
 // needs it, it answers that it is alive, and not ready: a step may take longer than whoever starts servers waits for one.
-func (a *app) serve(ctx context.Context, l net.Listener) error {
+func (a *app) serve(ctx context.Context, l net.Listener, more ...net.Listener) error {
 	var handler atomic.Pointer[http.Handler]
 	handler.Store(new(a.starting()))
 	server := web.NewServer(l.Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), a.log)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	failed := make(chan error, 1+len(more))
+	for _, l := range append([]net.Listener{l}, more...) {
+		go func() { failed <- server.Serve(l) }()
+	}
 	defer a.serveMetrics(a.metricsListener)()
 	if err := a.prepare(ctx, l); err != nil {
 		if ctx.Err() != nil {
@@ -357,7 +359,7 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, server.Close())
 	}
 	handler.Store(&a.handler)
-	a.announce(l)
+	a.announce(l, more...)
 	go a.sweepUntil(ctx)
 	mailed := a.mailUntil(ctx)
 	a.warnOfReportOnly()

@@ -1,15 +1,45 @@
 package config
 
-import "net"
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
 
 const defaultPort = 8080
+
+// loopbackName is the host that stands for both loopback addresses, 127.0.0.1 and ::1.
+const loopbackName = "localhost"
+
+// defaultHost is where the server listens unless ADDR says otherwise. A development server shows
+// its mail and its schema to every client, so only its own machine reaches it.
+func defaultHost(c *Config) string {
+	if c.Production {
+		return ""
+	}
+	return loopbackName
+}
+
+// ListensOnLoopback reports whether only the server's own machine reaches it.
+func (c *Config) ListensOnLoopback() bool { return isLoopbackAddr(c.Addr) }
+
+// MetricsOnLoopback reports whether only the server's own machine reaches its metrics.
+func (c *Config) MetricsOnLoopback() bool { return isLoopbackAddr(c.MetricsAddr) }
+
+// isLoopbackAddr reports whether HOST:PORT is on the loopback interface. Of the names only localhost
+// is: the server resolves the others, and cannot know to what.
+func isLoopbackAddr(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == loopbackName || err == nil && ip.Unmap().IsLoopback()
+}
 
 func parsePort(c *Config, value string) *refusal {
 	port, ok := portNumber(value)
 	if !ok {
 		return &refusal{"a port from 0 to 65535", "write the number alone, as in 8080; 0 lets the system pick a free one"}
 	}
-	c.Addr = hostPort("", port)
+	c.Addr = hostPort(defaultHost(c), port)
 	return nil
 }
 
@@ -20,10 +50,10 @@ func parseAddr(c *Config, value string) *refusal {
 	if err != nil || !ok || host != "" && !validHost(host) {
 		return &refusal{"HOST:PORT or :PORT", "write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"}
 	}
-	if c.Addr != "" && c.Addr != hostPort("", port) {
+	if c.Addr != "" && c.Addr != hostPort(defaultHost(c), port) {
 		return &refusal{"the port that PORT names", "set only one of PORT and ADDR"}
 	}
-	c.Addr = hostPort(host, port)
+	c.Addr = hostPort(strings.ToLower(host), port)
 	return nil
 }
 
@@ -37,7 +67,7 @@ func parseMetricsAddr(c *Config, value string) *refusal {
 	if _, api, _ := net.SplitHostPort(c.Addr); port != 0 && api == portText {
 		return &refusal{"another port than the API's", "metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090"}
 	}
-	c.MetricsAddr = hostPort(host, port)
+	c.MetricsAddr = hostPort(strings.ToLower(host), port)
 	return nil
 }
 
@@ -45,5 +75,5 @@ func defaultAddr(c *Config) string {
 	if c.Addr != "" {
 		return c.Addr // from PORT
 	}
-	return hostPort("", defaultPort)
+	return hostPort(defaultHost(c), defaultPort)
 }

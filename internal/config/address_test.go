@@ -1,14 +1,48 @@
 package config
 
+import "testing"
+
+func TestListensOnLoopback(t *testing.T) {
+	inProduction := production()
+	for _, row := range []struct {
+		name string
+		env  env
+		want bool
+	}{
+		{"development, by default", env{}, true},
+		{"development, with a port alone", env{"PORT": "9000"}, true},
+		{"development, on every address", env{"ADDR": ":9000"}, false},
+		{"development, on every IPv4 address", env{"ADDR": "0.0.0.0:9000"}, false},
+		{"development, on every IPv6 address", env{"ADDR": "[::]:9000"}, false},
+		{"development, on an address of the network", env{"ADDR": "192.168.1.5:9000"}, false},
+		{"development, on a name that is resolved", env{"ADDR": "app.localhost:9000"}, false},
+		{"another loopback address", env{"ADDR": "127.1.2.3:9000"}, true},
+		{"IPv6's loopback address", env{"ADDR": "[::1]:9000"}, true},
+		{"IPv4's in IPv6's form", env{"ADDR": "[::ffff:127.0.0.1]:9000"}, true},
+		{"production, by default", inProduction, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, err := Load(row.env.lookup)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.ListensOnLoopback(); got != row.want {
+				t.Errorf("%s: got %v", c.Addr, got)
+			}
+		})
+	}
+}
+
 var portSamples = samples{
 	of: func(c *Config) any { return c.Addr + " " + c.PublicURL.String() },
 	rows: []sample{
-		{name: "a port", value: "9000", want: ":9000 http://localhost:9000"},
-		{name: "white space around it", value: " 9000\n", want: ":9000 http://localhost:9000"},
-		{name: "the highest port", value: "65535", want: ":65535 http://localhost:65535"},
-		{name: "any free port", value: "0", want: ":0 http://localhost:8080"},
+		{name: "a port", value: "9000", want: "localhost:9000 http://localhost:9000"},
+		{name: "white space around it", value: " 9000\n", want: "localhost:9000 http://localhost:9000"},
+		{name: "the highest port", value: "65535", want: "localhost:65535 http://localhost:65535"},
+		{name: "any free port", value: "0", want: "localhost:0 http://localhost:8080"},
 		{name: "the same port as in ADDR", value: "9000", with: env{"ADDR": "127.0.0.1:9000"}, want: "127.0.0.1:9000 http://localhost:9000"},
-		{name: "beside a PUBLIC_URL of another port", value: "9000", with: env{"PUBLIC_URL": "http://localhost:3000"}, want: ":9000 http://localhost:3000"},
+		{name: "beside a PUBLIC_URL of another port", value: "9000", with: env{"PUBLIC_URL": "http://localhost:3000"}, want: "localhost:9000 http://localhost:3000"},
+		{name: "a port of production", value: "9000", with: production(), want: ":9000 https://api.example.com"},
 		{name: "one too high", value: "65536", err: badPort(`"65536"`)},
 		{name: "below zero", value: "-1", err: badPort(`"-1"`)},
 		{name: "a sign", value: "+80", err: badPort(`"+80"`)},
@@ -28,8 +62,11 @@ var addrSamples = samples{
 		{name: "an IPv4 address", value: "127.0.0.1:9000", want: "127.0.0.1:9000 http://localhost:9000"},
 		{name: "an IPv6 address", value: "[::1]:9000", want: "[::1]:9000 http://localhost:9000"},
 		{name: "a name", value: "localhost:9000", want: "localhost:9000 http://localhost:9000"},
+		{name: "a name in capitals", value: "LOCALHOST:9000", want: "localhost:9000 http://localhost:9000"},
+		{name: "nothing in production", value: "", with: production(), want: ":8080 https://api.example.com"},
+		{name: "every address, beside its PORT", value: ":9000", with: env{"PORT": "9000"}, want: ":9000 http://localhost:9000"},
 		{name: "any free port", value: "127.0.0.1:0", want: "127.0.0.1:0 http://localhost:8080"},
-		{name: "nothing, beside a PORT", value: "", with: env{"PORT": "9000"}, want: ":9000 http://localhost:9000"},
+		{name: "nothing, beside a PORT", value: "", with: env{"PORT": "9000"}, want: "localhost:9000 http://localhost:9000"},
 		{name: "a port alone", value: "9000", err: badAddr(`"9000"`)},
 		{name: "a host alone", value: "localhost", err: badAddr(`"localhost"`)},
 		{name: "a host without its port", value: "localhost:", err: badAddr(`"localhost:"`)},

@@ -26,7 +26,7 @@ import (
 type Config struct {
 	Production bool // ENV=production
 
-	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; port 0 lets the system pick
+	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; localhost is both loopback addresses; port 0 lets the system pick
 	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it
 
 	AppURL *url.URL // where links in mails lead: no trailing slash

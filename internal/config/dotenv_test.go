@@ -107,7 +107,7 @@ func TestDotEnvThenLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Load(lookup)
-	if err != nil || c.Addr != ":9000" {
+	if err != nil || c.Addr != "localhost:9000" {
 		t.Errorf("%+v %v, want the file's port and the environment's level", c, err)
 	}
 }

@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		{"variables of white space", env{"ENV": " ", "ACCESS_TOKEN_TTL": "\t\n"}},
 	}
 	want := &Config{
-		Addr:              ":8080",
+		Addr:              "localhost:8080",
 		PublicURL:         &url.URL{Scheme: "http", Host: "localhost:8080"},
 		AppURL:            &url.URL{Scheme: "http", Host: "localhost:8080"},
 		DatabaseURL:       "sqlite://fieldgate.db",

@@ -38,15 +38,16 @@ var variables = []variable{
 	{
 		name:    "PORT",
 		inWords: "`8080`",
-		meaning: "the port to listen on, on every address; `0`: any free one",
+		meaning: "the port to listen on; `0`: any free one",
 		parse:   parsePort,
 	},
 	{
 		name:    "ADDR",
 		follows: defaultAddr,
-		inWords: "`:PORT`",
-		meaning: "`HOST:PORT` to listen on one address only",
-		parse:   parseAddr,
+		inWords: "`localhost:PORT` in development, `:PORT` in production",
+		meaning: "where to listen. `localhost:PORT`: both loopback addresses, so that only this machine reaches the server. `:PORT`: every address, " +
+			"which a development server in a container, or one for a phone, needs. `HOST:PORT`: that address only",
+		parse: parseAddr,
 	},
 	{
 		name:         "PUBLIC_URL",

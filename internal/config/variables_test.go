@@ -122,7 +122,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| `DATABASE_URL` | `sqlite://fieldgate.db` | ",
-		"| `ADDR` | `:PORT` | ",
+		"| `ADDR` | `localhost:PORT` in development, `:PORT` in production | ",
 		"| `BCRYPT_COST` | `12` | 10 to 15; ",
 	} {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, want) }) {
