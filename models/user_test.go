@@ -362,8 +362,7 @@ func wantSame(t *testing.T, got, want *User) {
 	}
 }
 
-// There are no foreign keys, so nothing but DeleteUser deletes what belongs to somebody who leaves. A column whose name ends in _id
-// holds a user's id, unless it is a session's.
+// There are no foreign keys, so only DeleteUser deletes the rows of a deleted account. refersToUser says which columns name one.
 func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -372,7 +371,7 @@ func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
 		for _, table := range tables {
 			row := meaningless(reflect.TypeOf(table.row), 0)
 			for _, f := range table.parse(t).Fields {
-				if strings.HasSuffix(f.DBName, "_id") && f.DBName != "session_id" {
+				if refersToUser(t, table, f) {
 					noError(t, f.Set(testContext(t), row, u.ID))
 					columns[table.name(t)] = append(columns[table.name(t)], f.DBName)
 				}
