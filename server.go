@@ -369,7 +369,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, more ...net.Listener) e
 	case <-ctx.Done():
 	}
 	a.draining.Store(true)
-	a.log.Info("stopping", "drain", drainTime)
+	a.log.Info("stopping", "drain", drainTime.String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err := server.Shutdown(drain)

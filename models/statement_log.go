@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,13 @@ func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement fun
 		trace.Call(ctx, begin, name, failed, trace.String("db.system.name", l.system), trace.String("db.query.summary", name), trace.String("db.query.text", sql))
 	}
 	if logged {
-		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", time.Since(begin), "failed", failed)
+		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", milliseconds(time.Since(begin)), "failed", failed)
 	}
+}
+
+// milliseconds writes a duration with its unit, as package web does.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) + "ms"
 }
 
 // summary is what a statement does to which table: "SELECT users".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -150,4 +151,17 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func TestStatementLogGivesDurationsTheirUnit(t *testing.T) {
+	t.Parallel()
+	var out syncBuffer
+	s := openStore(t, dbtest.SQLite(t), Options{Log: slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	migrate(t, s)
+	if _, err := s.UserByID(testContext(t), "nobody"); err == nil {
+		t.Fatal("there is somebody")
+	}
+	if line := out.String(); !regexp.MustCompile(`"duration":"\d+\.\d{3}ms"`).MatchString(line) {
+		t.Errorf("got %s", line)
+	}
 }

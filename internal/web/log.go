@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 					slog.String("path", path),
 					slog.Int("status", rec.status),
 					slog.Int64("bytes", rec.bytes),
-					slog.Duration("duration", time.Since(start)),
+					slog.String("duration", milliseconds(time.Since(start))),
 					slog.String("remote", ClientIPFrom(ctx)))
 			}()
 			next.ServeHTTP(rec, r)
@@ -44,6 +45,11 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 			}
 		})
 	}
+}
+
+// milliseconds writes a duration with its unit, as "1.234ms": in JSON, slog would write a number of nanoseconds.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) + "ms"
 }
 
 // Probe reports whether a path is asked for by probes only.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,8 +47,8 @@ func TestLogWritesOneLineARequest(t *testing.T) {
 					t.Errorf("%s: %v, want %v", key, got[0][key], want)
 				}
 			}
-			if _, ok := got[0]["duration"].(float64); !ok {
-				t.Errorf("no duration: %s", log)
+			if took, _ := got[0]["duration"].(string); !regexp.MustCompile(`^\d+\.\d{3}ms$`).MatchString(took) {
+				t.Errorf("no duration in milliseconds: %s", log)
 			}
 			if strings.Contains(log.String(), "hunter2") {
 				t.Errorf("the query string is in the log: %s", log)
