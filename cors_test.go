@@ -33,6 +33,10 @@ func TestCrossOrigin(t *testing.T) {
 		{"an origin in capitals", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {strings.ToUpper(app)}}, 403, ""},
 		{"a sandboxed frame", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"null"}}, 403, ""},
 		{"an old browser on another site", http.Header{"Origin": {other}}, 403, ""},
+		{"two origins, one of them listed", http.Header{"Origin": {app, other}}, 403, ""},
+		{"two origins, both listed", http.Header{"Origin": {app, app}}, 403, ""},
+		{"two origins from our own site", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com", other}}, 403, ""},
+		{"two sites", http.Header{"Sec-Fetch-Site": {"same-origin", "cross-site"}, "Origin": {other}}, 403, ""},
 		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -16,8 +17,15 @@ import (
 	"fieldgate/models"
 )
 
-// Schema is the schema that the server was generated from, with all its directives.
-func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
+// Schema returns the schema that the server was generated from, with all its directives. It has no @defer: gqlparser
+// declares it for every schema, but the transports do not stream, so that a deferred part would never arrive. A document
+// with it fails validation, and introspection does not list it.
+func Schema() *ast.Schema {
+	schema := *generated.NewExecutableSchema(generated.Config{}).Schema()
+	schema.Directives = maps.Clone(schema.Directives)
+	delete(schema.Directives, "defer")
+	return &schema
+}
 
 // Config is what a handler is made of. Every field but Meter and Traced is needed.
 type Config struct {
@@ -36,6 +44,7 @@ type Config struct {
 // NewHandler serves the API. It expects auth.Middleware in front of it.
 func NewHandler(c Config) http.Handler {
 	return Serve(generated.NewExecutableSchema(generated.Config{
+		Schema:     Schema(),
 		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy},
 		Directives: Directives(c),
 	}), c)

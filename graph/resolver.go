@@ -50,7 +50,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 // replaced, and nobody could end it any more.
 func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) (*generated.AuthPayload, error) {
 	if old := auth.ViewerFrom(ctx).RefreshCookie(); old != "" && delivery == generated.TokenDeliveryCookie {
-		if _, err := r.Accounts.Logout(ctx, old, nil); err != nil {
+		if _, err := r.Accounts.Logout(ctx, old, nil, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -65,13 +65,11 @@ func done(err error) (*bool, error) {
 	return new(true), nil
 }
 
-// signOut makes the rest of the request nobody's, and the browser forget a refresh token that it brought.
+// signOut makes the rest of the request anonymous and clears the refresh cookie.
 func signOut(ctx context.Context) {
 	v := auth.ViewerFrom(ctx)
 	v.SignedOut()
-	if v.RefreshCookie() != "" {
-		v.ClearRefreshCookie()
-	}
+	v.ClearRefreshCookie()
 }
 
 // userConnection is a page as Relay's specification of connections has it.

@@ -374,7 +374,7 @@ type Mutation {
 
   """
   Ends this session: the one of the refresh token, of the cookie, or of the access token, which may have
-  expired. True if there was one. The rest of the request is asked as nobody.
+  expired, and the one that the same request opened. True if there was one. The rest of the request is anonymous.
   """
   logout(
     "The refresh token, from a client that keeps it itself."

@@ -158,6 +158,17 @@ const commonPassword = "is too common: it is one of the first that somebody woul
 // checkPassword returns what is wrong with a new password, or "". others are what it must not be: the
 // person's name and address.
 func checkPassword(password string, minLength int, others ...string) string {
+	if wrong := checkPasswordForm(password, minLength, others...); wrong != "" {
+		return wrong
+	}
+	if common(norm.NFC.String(password)) {
+		return commonPassword
+	}
+	return ""
+}
+
+// checkPasswordForm is the part of checkPassword that is cheap: it estimates nothing.
+func checkPasswordForm(password string, minLength int, others ...string) string {
 	if len(password) > maxPasswordBytes {
 		return longPassword
 	}
@@ -171,9 +182,6 @@ func checkPassword(password string, minLength int, others ...string) string {
 	key := searchKey(normal)
 	if key == product || slices.ContainsFunc(others, func(other string) bool { return isOrBeginsAddress(key, searchKey(other)) }) {
 		return "must not be your name, your e-mail address or the name of this service"
-	}
-	if common(normal) {
-		return commonPassword
 	}
 	return ""
 }

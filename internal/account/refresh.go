@@ -111,19 +111,26 @@ func successor(parent string, nonce []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Logout ends the session that a refresh token belongs to, and the one of an access token, which may have
-// expired; either may be missing. It reports whether there was one that had not ended.
-func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.Claims) (ended bool, err error) {
+// Logout ends the session of a refresh token, that of an access token, which may have expired, and the one that the
+// same request opened; each may be missing. It reports whether one of them had not ended.
+func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.Claims, opened *models.Session) (ended bool, err error) {
+	var finds []func() (*models.Session, error)
 	if refreshToken != "" {
-		session, err := s.sessionOf(ctx, refreshHash(refreshToken))
-		if ended, err = s.endFound(ctx, session, err); err != nil {
-			return ended, err
-		}
+		finds = append(finds, func() (*models.Session, error) { return s.sessionOf(ctx, refreshHash(refreshToken)) })
 	}
 	if access != nil {
-		session, err := s.Store.SessionWithUser(ctx, access.SessionID)
+		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, access.SessionID) })
+	}
+	if opened != nil && (access == nil || access.SessionID != opened.ID) {
+		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, opened.ID) })
+	}
+	for _, find := range finds {
+		session, err := find()
 		also, err := s.endFound(ctx, session, err)
-		return ended || also, err
+		if err != nil {
+			return ended, err
+		}
+		ended = ended || also
 	}
 	return ended, nil
 }

@@ -31,6 +31,8 @@ type Viewer struct {
 	pending *identity       // to be looked up still
 	session *models.Session // with its User, once looked up
 	err     error           // why there is no session
+	opened  *models.Session // that the request signed in with or refreshed last
+	set     bool            // the response has a refresh cookie
 }
 
 // identity is who a token or a sign-in says that somebody is.
@@ -95,7 +97,19 @@ func (v *Viewer) lookUp(ctx context.Context, who identity) (*models.Session, err
 }
 
 // SignedIn makes the rest of the request that person's. The session must have its User.
-func (v *Viewer) SignedIn(s *models.Session) { v.become(nil, s, nil) }
+func (v *Viewer) SignedIn(s *models.Session) {
+	v.become(nil, s, nil)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.opened = s
+}
+
+// Opened returns the session that this request opened or refreshed last, or nil.
+func (v *Viewer) Opened() *models.Session {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.opened
+}
 
 // SignedOut makes the rest of the request nobody's.
 func (v *Viewer) SignedOut() { v.become(nil, nil, &Unauthenticated{Revoked}) }
@@ -121,11 +135,20 @@ func (v *Viewer) SetRefreshCookie(token string, age time.Duration) {
 	v.setCookie(v.cookie.with(token, age))
 }
 
-// ClearRefreshCookie has the browser forget its refresh token.
-func (v *Viewer) ClearRefreshCookie() { v.setCookie(v.cookie.gone()) }
+// ClearRefreshCookie has the browser forget its refresh token: the one that it sent, and the one that this response
+// would set. It does nothing if there is neither.
+func (v *Viewer) ClearRefreshCookie() {
+	v.mu.Lock()
+	none := v.brought == "" && !v.set
+	v.mu.Unlock()
+	if !none {
+		v.setCookie(v.cookie.gone())
+	}
+}
 
 func (v *Viewer) setCookie(c *http.Cookie) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.set = true
 	v.header.Set("Set-Cookie", c.String())
 }

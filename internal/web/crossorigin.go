@@ -32,5 +32,20 @@ func CrossOrigin(origins []string, refused http.Handler) (func(http.Handler) htt
 		ExposedHeaders:   []string{RequestIDHeader, "Retry-After"},
 		MaxAge:           corsMaxAge,
 	})
-	return func(next http.Handler) http.Handler { return sharing.Handler(protection.Handler(next)) }, nil
+	return func(next http.Handler) http.Handler {
+		checked := sharing.Handler(protection.Handler(next))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if repeated(r.Header) {
+				refused.ServeHTTP(w, r)
+				return
+			}
+			checked.ServeHTTP(w, r)
+		})
+	}, nil
+}
+
+// repeated reports whether a header that says where the request comes from has more than one value. Browsers send one;
+// of two, this server and a proxy may each read another one.
+func repeated(h http.Header) bool {
+	return len(h.Values("Origin")) > 1 || len(h.Values("Sec-Fetch-Site")) > 1
 }

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// inputFields are the fields that a BAD_USER_INPUT names.
+func (a *answer) inputFields() (names []string) {
+	for _, e := range a.errors {
+		fields, _ := e.Extensions["fields"].([]any)
+		for _, f := range fields {
+			names = append(names, fmt.Sprint(f.(map[string]any)["name"]))
+		}
+	}
+	return names
+}
+
+// Whether a password is common takes up to 20 ms of processor time to say, so a request that is refused anyway
+// does not find out.
+func TestMismatchingConfirmationCostsNoEstimate(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	const register = `mutation($p: String!, $c: String) { register(input: {name: "X", email: "x@example.com", password: $p, passwordConfirmation: $c}) { tokenType } }`
+	for _, row := range []struct {
+		name, password, confirmation string
+		want                         []string
+	}{
+		{"a common password that does not match", "password1", "password2", []string{"passwordConfirmation"}},
+		{"a common password that matches", "password1", "password1", []string{"password"}},
+		{"a short password that does not match", "x", "y", []string{"password", "passwordConfirmation"}},
+	} {
+		got := b.ask(nil, register, "p", row.password, "c", row.confirmation)
+		if names := got.inputFields(); fmt.Sprint(names) != fmt.Sprint(row.want) {
+			t.Errorf("%s: fields %q, want %q: %s", row.name, names, row.want, got.body)
+		}
+	}
+}
