@@ -139,3 +139,253 @@ func TestPortThatIsInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
 		})
 	}
 }
+
+// rawStatus sends bytes as a client wrote them, and returns the status of the answer.
+func rawStatus(t *testing.T, address, request string) int {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	withoutError(t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, request)
+	withoutError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	withoutError(t, err)
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+// hostRows are Host headers and whether a development server with PUBLIC_URL=http://public.example:3000 and
+// ALLOWED_HOSTS=listed.example answers them.
+var hostRows = []struct {
+	name, host string
+	allowed    bool
+}{
+	{"an IPv4 address", "127.0.0.1:8080", true},
+	{"an IPv4 address of the network", "192.168.1.5:8080", true},
+	{"an IPv4 address without a port", "10.0.0.1", true},
+	{"an IPv6 address", "[::1]:8080", true},
+	{"an IPv6 address without a port", "[fd00::1]", true},
+	{"localhost", "localhost:8080", true},
+	{"localhost at another port", "localhost:1", true},
+	{"localhost without a port", "localhost", true},
+	{"localhost in capitals", "LocalHost:8080", true},
+	{"localhost with a dot at the end", "localhost.:8080", true},
+	{"a name below localhost", "app.localhost:8080", true},
+	{"a deep name below localhost", "a.b-c.localhost", true},
+	{"the host of PUBLIC_URL", "public.example:3000", true},
+	{"the host of PUBLIC_URL at another port", "public.example", true},
+	{"the host of PUBLIC_URL in capitals", "PUBLIC.example", true},
+	{"a listed host", "listed.example:8080", true},
+	{"a listed host with a dot at the end", "listed.example.", true},
+
+	{"another name", "evil.com", false},
+	{"another name with the port", "evil.com:8080", false},
+	{"another name in capitals", "EVIL.COM", false},
+	{"another name with a dot at the end", "evil.com.", false},
+	{"localhost as the beginning of another", "localhost.evil.com", false},
+	{"an address as the beginning of another", "127.0.0.1.evil.com", false},
+	{"an address as the beginning of a label", "127.0.0.1evil.com", false},
+	{"localhost as the end of another", "evillocalhost", false},
+	{"an empty label below localhost", ".localhost", false},
+	{"two empty labels", "evil..localhost", false},
+	{"two dots at the end", "localhost..", false},
+	{"a name below a listed one", "evil.listed.example", false},
+	{"a listed one as the beginning of another", "listed.example.evil.com", false},
+	{"a user in front", "localhost@evil.com", false},
+	{"a name as a user", "evil.com@localhost", false},
+	{"a name as a user below localhost", "evil.com@a.localhost", false},
+	{"two hosts", "localhost,evil.com", false},
+	{"two hosts, the other order", "evil.com,localhost", false},
+	{"an address in one number", "2130706433", false},
+	{"an address in three parts", "127.0.1", false},
+	{"an address in hexadecimal", "0x7f.0.0.1", false},
+	{"an address with leading zeros", "127.0.0.01", false},
+	{"a name in brackets", "[evil.com]", false},
+	{"an address in brackets with a name behind it", "[::1]evil.com", false},
+	{"an IPv6 address without brackets", "::1", false},
+	{"a port that is a name", "localhost:evil.com", false},
+	{"two ports", "localhost:80:80", false},
+	{"nothing", "", false},
+}
+
+func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", "http://public.example:3000", "ALLOWED_HOSTS", "listed.example")
+	address := strings.TrimPrefix(b.url, "http://")
+	for _, row := range hostRows {
+		t.Run(row.name, func(t *testing.T) {
+			for path, good := range map[string]int{
+				inboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 405, "/nothing": 404,
+			} {
+				want := good
+				if !row.allowed {
+					want = http.StatusMisdirectedRequest
+				}
+				got := rawStatus(t, address, "GET "+path+" HTTP/1.1\r\nHost: "+row.host+"\r\nX-Forwarded-Host: localhost\r\nForwarded: host=localhost\r\nConnection: close\r\n\r\n")
+				if got != want && (row.allowed || got != http.StatusBadRequest) { // net/http refuses some itself
+					t.Errorf("%s: status %d, want %d", path, got, want)
+				}
+			}
+		})
+	}
+	for _, row := range []struct {
+		name, request string
+		status        int
+	}{
+		{"a request target with another host", "GET http://evil.com/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421},
+		{"a request target with a known host", "GET http://localhost/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200},
+		{"HTTP/1.0 without a Host", "GET /dev/mail HTTP/1.0\r\n\r\n", 421},
+		{"HTTP/1.0 with another Host", "GET /dev/mail HTTP/1.0\r\nHost: evil.com\r\n\r\n", 421},
+		{"HTTP/1.1 without a Host", "GET /dev/mail HTTP/1.1\r\nConnection: close\r\n\r\n", 400},
+		{"two Hosts", "GET /dev/mail HTTP/1.1\r\nHost: localhost\r\nHost: evil.com\r\nConnection: close\r\n\r\n", 400},
+		{"a preflight with another Host", "OPTIONS /graphql HTTP/1.1\r\nHost: evil.com\r\nOrigin: http://evil.com\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n", 421},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := rawStatus(t, address, row.request); got != row.status {
+				t.Errorf("status %d, want %d", got, row.status)
+			}
+		})
+	}
+}
+
+// The attack of the review: a page at evil.com, which resolves to this machine, reads a reset link of an ADMIN.
+func TestDNSRebindingDoesNotReadTheDevelopmentInbox(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	for _, path := range []string{inboxPath, "/graphql"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+path, strings.NewReader(`{"query":"{ __typename }"}`))
+		withoutError(t, err)
+		r.Host = "evil.com:8080"
+		r.Header = http.Header{"Origin": {"http://evil.com:8080"}, "Sec-Fetch-Site": {"same-origin"}, "Content-Type": {"application/json"}}
+		got := b.do(r)
+		if got.status != http.StatusMisdirectedRequest || got.data != nil || len(got.errors) != 1 || !strings.Contains(got.errors[0].Message, "ALLOWED_HOSTS") ||
+			got.header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(got.body, "evil") {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+func TestProductionServerChecksHostsIfTheyAreListed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, listed, host string
+		status             int
+	}{
+		{"any host, with no list", "", "fieldgate:8080", 200},
+		{"a listed host", "fieldgate", "fieldgate:8080", 200},
+		{"the host of PUBLIC_URL", "fieldgate", "api.example.com", 200},
+		{"a probe by address", "fieldgate", "10.0.0.7:8080", 200},
+		{"another host", "fieldgate", "evil.com", 421},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://api.example.com", "ALLOWED_HOSTS", row.listed)
+			got := rawStatus(t, strings.TrimPrefix(b.url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+row.host+"\r\nConnection: close\r\n\r\n")
+			if got != row.status {
+				t.Errorf("status %d, want %d", got, row.status)
+			}
+		})
+	}
+}
+
+// A page that rebinds its name to the loopback interface reads no profile. On an address of the network Prometheus may
+// use the name of a service.
+func TestMetricsRefuseUnknownHosts(t *testing.T) {
+	t.Parallel()
+	inProduction := []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com"}
+	for _, row := range []struct {
+		name    string
+		env     []string
+		refused bool
+	}{
+		{"in development", nil, true},
+		{"in development on every address", []string{"METRICS_ADDR", ":0"}, true},
+		{"in production on the loopback interface", inProduction, true},
+		{"in production on every address", append([]string{"METRICS_ADDR", ":0"}, inProduction...), false},
+		{"in production on every address with a list", append([]string{"METRICS_ADDR", ":0", "ALLOWED_HOSTS", "listed.example"}, inProduction...), true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := boot(t, dbtest.SQLite(t), append([]string{"METRICS_ADDR", "127.0.0.1:0"}, row.env...)...)
+			l, err := b.listenForMetrics(t.Context())
+			withoutError(t, err)
+			defer b.serveMetrics(l)()
+			address := net.JoinHostPort("127.0.0.1", portOf(t, l.Addr().String()))
+			for _, path := range []string{"/metrics", "/debug/pprof/cmdline"} {
+				for host, want := range map[string]int{"localhost": 200, "127.0.0.1:9090": 200, "fieldgate:9090": 421, "localhost.evil.com": 421} {
+					if !row.refused {
+						want = 200
+					}
+					if got := rawStatus(t, address, "GET "+path+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
+						t.Errorf("%s at %s: status %d, want %d", path, host, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A server that starts refuses unknown hosts before its database answers, too.
+func TestStartingDevelopmentServerRefusesUnknownHosts(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	url := serveOn(t, listen(t), b.starting()).URL
+	for host, want := range map[string]int{"localhost": 200, "evil.com": 421} {
+		if got := rawStatus(t, strings.TrimPrefix(url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
+			t.Errorf("%s: status %d, want %d", host, got, want)
+		}
+	}
+}
+
+func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name     string
+		env      []string
+		level    string
+		contains []string
+		not      []string
+	}{
+		{"on the loopback interface", nil, "WARN", []string{"ENV=production", "/dev/mail", "playground", "introspection", "JWT_SECRET"}, []string{"other machines", "rate limits"}},
+		{"on every address", []string{"PORT", "", "ADDR", ":0"}, "WARN", []string{"ENV=production", "other machines can reach it", "/dev/mail"}, nil},
+		{
+			"with what it exposes turned off",
+			[]string{"PLAYGROUND", "false", "INTROSPECTION", "false", "JWT_SECRET", testSecret, "SMTP_URL", "smtp://localhost"},
+			"WARN",
+			[]string{"ENV=production"},
+			[]string{"playground", "introspection", "JWT_SECRET", "/dev/mail"},
+		},
+		{"without limits", []string{"LIMITS", "off"}, "WARN", []string{"rate limits"}, nil},
+		{"in production", []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", testSecret}, "", nil, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			log, _ := startCommand(t, developmentEnv(t, row.env...))
+			line := ""
+			for l := range strings.Lines(log.String()) {
+				if strings.Contains(l, "development server") {
+					line += l
+				}
+			}
+			if row.level == "" {
+				if line != "" {
+					t.Errorf("it says %s", line)
+				}
+				return
+			}
+			if strings.Count(line, "\n") != 1 || !strings.Contains(line, `"level":"`+row.level+`"`) {
+				t.Fatalf("it says %q", line)
+			}
+			for _, want := range row.contains {
+				if !strings.Contains(line, want) {
+					t.Errorf("no %q in %s", want, line)
+				}
+			}
+			for _, not := range row.not {
+				if strings.Contains(line, not) {
+					t.Errorf("%q in %s", not, line)
+				}
+			}
+		})
+	}
+}

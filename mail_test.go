@@ -591,7 +591,7 @@ func TestProvingAMailboxTakesTheAccountFromWhoeverMadeIt(t *testing.T) {
 func TestLinksLeadToAppURL(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "APP_URL", "https://app.example.com/accounts/", "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootMailing(t, databaseURL, "APP_URL", "https://app.example.com/accounts/", "TRUSTED_PROXIES", "127.0.0.1", "ALLOWED_HOSTS", "evil.example")
 		p := b.newPerson("USER")
 		body := `{"query": "mutation { requestPasswordReset(email: \"` + p.email + `\") }"}`
 		for _, forged := range []http.Header{

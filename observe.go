@@ -123,6 +123,7 @@ func (a *app) serveMetrics(l net.Listener) (stop func()) {
 		return func() {}
 	}
 	server := a.metrics.Server(a.log)
+	server.Handler = a.onlyKnownHosts(a.ChecksMetricsHosts())(server.Handler)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

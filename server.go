@@ -294,7 +294,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.H
 		a.page.Register(mux)
 	}
 	h := web.Chain(mux, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
+		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
 	if a.metrics != nil {
 		h = web.Watch(a.metrics.Request)(h)
 	}
@@ -359,6 +359,7 @@ func (a *app) serve(ctx context.Context, l net.Listener, more ...net.Listener) e
 		return errors.Join(err, server.Close())
 	}
 	handler.Store(&a.handler)
+	a.warnOfDevelopment(append([]net.Listener{l}, more...))
 	a.announce(l, more...)
 	go a.sweepUntil(ctx)
 	mailed := a.mailUntil(ctx)

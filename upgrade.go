@@ -116,5 +116,5 @@ func (a *app) starting() http.Handler {
 	}, a.log))
 	mux.Handle("/", a.crossOrigin(guard.Unavailable("the server is starting", int(preparePause.Seconds()))))
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure()), web.NoStore)
+		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
 }

@@ -29,6 +29,8 @@ type Config struct {
 	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; localhost is both loopback addresses; port 0 lets the system pick
 	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it
 
+	AllowedHosts []string // other hosts that requests may name, in lower case
+
 	AppURL *url.URL // where links in mails lead: no trailing slash
 
 	DatabaseURL      string // sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME

@@ -63,3 +63,35 @@ func publicURLText(c *Config) string {
 	}
 	return c.PublicURL.String()
 }
+
+// parseAllowedHosts keeps each name as it is compared: in lower case, without a dot at the end.
+func parseAllowedHosts(c *Config, value string) *refusal {
+	hosts, bad := commaList(value, "host", "upper case and a dot at the end make no difference",
+		func(part string) (string, *refusal) {
+			host := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(part), "."))
+			if !validHost(host) {
+				return "", &refusal{
+					"exact host names, without scheme, port and *",
+					"name each host that clients use, as in host.docker.internal,my-laptop.local",
+				}
+			}
+			return host, nil
+		})
+	c.AllowedHosts = hosts
+	return bad
+}
+
+// ChecksHosts reports whether requests must name a known host. A production server sits behind a
+// proxy and has nothing to show to a page that reaches it by another name, so there it takes an
+// ALLOWED_HOSTS.
+func (c *Config) ChecksHosts() bool { return !c.Production || len(c.AllowedHosts) > 0 }
+
+// ChecksMetricsHosts is ChecksHosts of METRICS_ADDR, where nobody signs in: on the loopback interface
+// the check is always on, because browsers of that machine reach it. Elsewhere in production
+// Prometheus may use any name.
+func (c *Config) ChecksMetricsHosts() bool { return c.ChecksHosts() || c.MetricsOnLoopback() }
+
+// KnownHosts are the names that requests may use besides IP addresses and localhost.
+func (c *Config) KnownHosts() []string {
+	return append([]string{c.PublicURL.Hostname()}, c.AllowedHosts...)
+}

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 var publicURLSamples = samples{
 	of: func(c *Config) any { return c.PublicURL.String() },
 	rows: []sample{
@@ -38,4 +40,30 @@ var publicURLSamples = samples{
 func badPublicURL(value string) string {
 	return "PUBLIC_URL: " + value + " is not usable: expected an absolute http or https URL without path, query, fragment or user. " +
 		"Hint: write the address that clients use, as in https://api.example.com"
+}
+
+var allowedHostSamples = samples{
+	of: func(c *Config) any { return strings.Join(c.KnownHosts(), " and ") },
+	rows: []sample{
+		{name: "a name", value: "my-laptop.local", want: "localhost and my-laptop.local"},
+		{name: "a list", value: "host.docker.internal, fieldgate", want: "localhost and host.docker.internal and fieldgate"},
+		{name: "capitals and a dot at the end", value: "My-Laptop.Local.", want: "localhost and my-laptop.local"},
+		{name: "an address, which is allowed anyway", value: "192.168.1.5", want: "localhost and 192.168.1.5"},
+		{name: "beside a PUBLIC_URL with a port", value: "b.example", with: env{"PUBLIC_URL": "https://A.example:8443"}, want: "a.example and b.example"},
+		{name: "nothing", value: "", want: "localhost"},
+		{name: "every host", value: "*", err: badAllowedHost(`"*"`, "")},
+		{name: "every subdomain", value: "*.example.com", err: badAllowedHost(`"*.example.com"`, "")},
+		{name: "every subdomain, as in Django", value: ".example.com", err: badAllowedHost(`".example.com"`, "")},
+		{name: "a port", value: "my-laptop.local:8080", err: badAllowedHost(`"my-laptop.local:8080"`, "")},
+		{name: "a URL", value: "a.example,http://b.example", err: badAllowedHost(`"a.example,http://b.example"`, " (host 2 of 2)")},
+		{
+			name: "the same twice", value: "a.example,A.EXAMPLE.",
+			err: `ALLOWED_HOSTS: "a.example,A.EXAMPLE." is not usable: expected each host once (host 2 of 2). Hint: upper case and a dot at the end make no difference`,
+		},
+	},
+}
+
+func badAllowedHost(value, which string) string {
+	return "ALLOWED_HOSTS: " + value + " is not usable: expected exact host names, without scheme, port and *" + which +
+		". Hint: name each host that clients use, as in host.docker.internal,my-laptop.local"
 }

@@ -59,6 +59,13 @@ var variables = []variable{
 		inProduction: &refusal{"an https URL in production", "write the address that clients use, as in https://api.example.com"},
 	},
 	{
+		name:    "ALLOWED_HOSTS",
+		inWords: "none",
+		meaning: "other hosts that requests may name, in a comma list. In development the server answers to IP addresses, `localhost`, names below it and the host of " +
+			"`PUBLIC_URL`, against DNS rebinding. In production the list is enforced if it is set, and always on a `METRICS_ADDR` of the loopback interface",
+		parse: parseAllowedHosts,
+	},
+	{
 		name:    "APP_URL",
 		follows: publicURLText,
 		inWords: "`PUBLIC_URL`",

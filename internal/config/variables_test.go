@@ -27,6 +27,7 @@ var samplesOf = map[string]samples{
 	"PORT":                               portSamples,
 	"ADDR":                               addrSamples,
 	"PUBLIC_URL":                         publicURLSamples,
+	"ALLOWED_HOSTS":                      allowedHostSamples,
 	"APP_URL":                            appURLSamples,
 	"DATABASE_URL":                       databaseURLSamples,
 	"AUTO_MIGRATE":                       autoMigrateSamples,
