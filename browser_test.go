@@ -37,7 +37,7 @@ func findChromium(t *testing.T) (path string) {
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
-	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs", "playground.mjs")
+	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs", "playground.mjs", "offline.mjs")
 	inBrowser := func(t *testing.T, script string, origins ...string) {
 		t.Helper()
 		if out, err := run(script, append([]string{chromium}, origins...)...); err != nil {
@@ -61,6 +61,13 @@ func TestBrowser(t *testing.T) {
 	t.Run("the life of an account, with the playground from the CDN", func(t *testing.T) {
 		t.Parallel()
 		life(t, fstest.MapFS{})
+	})
+	t.Run("the playground without its CDN", func(t *testing.T) {
+		t.Parallel()
+		b := bootWithPlayground(t, listen(t), fstest.MapFS{})
+		ada := b.newPerson("USER")
+		b.ask(ada, `mutation { updateProfile(input: {name: "Ada"}) { name } }`).must()
+		inBrowser(t, "offline.mjs", append([]string{b.url, ada.token}, screenshots(t)...)...)
 	})
 	t.Run("the playground that is built", func(t *testing.T) {
 		t.Parallel()
@@ -136,6 +143,22 @@ func pagesAlone(t *testing.T) (origin string) {
 	})
 	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false), web.NoStore))
 	return origin
+}
+
+// screenshots is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
+//
+//	SCREENSHOTS=/tmp/shots go test -run TestBrowser .
+func screenshots(t *testing.T) []string {
+	t.Helper()
+	name := os.Getenv("SCREENSHOTS")
+	if name == "" {
+		return nil
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{path}
 }
 
 // picture is where a script is to write what it sees, if somebody has asked for that:

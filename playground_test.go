@@ -69,6 +69,17 @@ func TestBuiltPlayground(t *testing.T) {
 	}
 }
 
+// A browser shows the fallback before it asks the CDN for anything, and gqlgen's page has no other content.
+func TestPlaygroundFromTheCDNStartsWithItsFallback(t *testing.T) {
+	t.Parallel()
+	b := bootWithPlayground(t, listen(t), fstest.MapFS{})
+	status, page := b.get("/")
+	command, cdn := strings.Index(page, "npm --prefix playground run build"), strings.Index(page, "https://cdn.")
+	if status != http.StatusOK || command < 0 || cdn < command || strings.Contains(page, "Loading…") {
+		t.Errorf("%d: the command is at %d, the CDN at %d of\n%s", status, command, cdn, page)
+	}
+}
+
 // Whoever the demo is for finds its people in the page, and nobody else does.
 func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 	t.Parallel()

@@ -27,18 +27,19 @@ const windows = new Map() // by their options: to open one costs the browser as 
  *   played: the API is not asked; what is done gets a {sent, answers} besides, the requests so far and what the next
  *     ones are answered with, in turn: JSON, or a function of Playwright's route
  *   noisy: the browser says in the console that requests failed, or that CORS blocked them, as it should
+ *   throws: a pattern of uncaught errors that are expected
  *   also: other origins that requests may go to
  *   on: another device's name; by default it is the same one
  * More pages of the window, as page.context().newPage() opens them, are watched too.
  */
-export async function inWindow({ played, noisy, also = [], on, ...options }, what) {
+export async function inWindow({ played, noisy, throws, also = [], on, ...options }, what) {
   const key = JSON.stringify([on, options])
   if (!windows.has(key)) windows.set(key, await openWindow(options))
   const window = windows.get(key)
   const { page, context } = window
   const complaints = []
   const api = { sent: [], answers: [] }
-  Object.assign(window, { complaints, noisy, also, api: played ? api : null })
+  Object.assign(window, { complaints, noisy, throws, also, api: played ? api : null })
   try {
     await context.clearCookies()
     await what(page, api)
@@ -65,7 +66,9 @@ async function openWindow(options) {
     if (!['error', 'warning'].includes(m.type()) || (window.noisy && /^Failed to load resource|blocked by CORS policy/.test(m.text()))) return
     window.complaints.push(`${m.type()} in the console: ${m.text()}`)
   })
-  context.on('weberror', (e) => window.complaints.push(`uncaught: ${e.error().stack}`))
+  context.on('weberror', (e) => {
+    if (!window.throws?.test(e.error().message)) window.complaints.push(`uncaught: ${e.error().stack}`)
+  })
   return window
 }
 
@@ -90,7 +93,7 @@ export async function accessible(page, where, known = {}) {
   for (const [colorScheme, runOnly] of [['light', undefined], ['dark', rulesOfColours]]) {
     await page.emulateMedia({ colorScheme })
     const found = await page.evaluate(async ({ known, only }) => {
-      const { violations } = await window.axe.run({ resultTypes: ['violations'], ...only })
+      const { violations } = await window.axe.run({ resultTypes: ['violations'], preload: false, ...only })
       return violations.flatMap(({ id, help, nodes }) => nodes
         .filter(({ target }) => !(known[id] ?? []).some((within) => document.querySelector(target.at(-1))?.closest(within)))
         .map(({ html }) => `${id}: ${help}: ${html}`))

@@ -3,10 +3,12 @@ package playground
 import (
 	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql/playground"
@@ -16,14 +18,27 @@ var (
 	inlineScripts = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 	outerScripts  = regexp.MustCompile(`src="(https://[^"]+)"`)
 	outerStyles   = regexp.MustCompile(`href="(https://[^"]+)"`)
+	fromElsewhere = regexp.MustCompile(`(?s)<script\s+src=[^>]*></script>|<link\s[^>]*>`)
 )
 
-// fromCDN is gqlgen's page: GraphiQL, which a browser loads from a CDN, with hashes of what it must be.
+// offline is the content of the page until GraphiQL has loaded from the CDN: which command builds the playground, and a
+// form that sends a query. GraphiQL replaces it.
 //
-// The page may run those very scripts and the one that stands in it, by its hash, and talk to this server alone.
-// Styles are another matter: the editor writes them as it goes, so they may stand inline.
+//go:embed offline.html
+var offline []byte
+
+const viewport = `<meta name="viewport" content="width=device-width, initial-scale=1">`
+
+// loading is what gqlgen's page shows until GraphiQL has loaded.
+var loading = regexp.MustCompile(`(?s)<div class="loading">.*?</div>\s*</div>`)
+
+// fromCDN returns gqlgen's page, which loads GraphiQL from a CDN and checks it by hash, and the page's
+// Content-Security-Policy.
+//
+// The policy allows those scripts and the inline ones, each by its hash, and requests to this server only. Styles may be
+// inline: the editor writes them while it runs.
 func fromCDN() (html []byte, policy string) {
-	html = rendered(playground.Handler("Fieldgate", "/graphql"))
+	html = withFallback(rendered(playground.Handler("Fieldgate", "/graphql")))
 	scripts, styles := matches(outerScripts, html), matches(outerStyles, html)
 	for _, script := range matches(inlineScripts, html) {
 		sum := sha256.Sum256([]byte(script))
@@ -32,6 +47,18 @@ func fromCDN() (html []byte, policy string) {
 	return html, "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src data:; " +
 		"script-src " + strings.Join(scripts, " ") + "; style-src 'unsafe-inline' " + strings.Join(styles, " ") + "; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// withFallback puts offline into the page, in front of everything that the page loads: a script or style sheet in the
+// head would keep the page blank until the CDN responds.
+func withFallback(html []byte) []byte {
+	head, body, _ := bytes.Cut(html, []byte("</head>"))
+	loads := bytes.Join(fromElsewhere.FindAll(head, -1), []byte("\n"))
+	head = fromElsewhere.ReplaceAll(head, nil)
+	head = bytes.Replace(head, []byte("<html>"), []byte(`<html lang="en">`), 1)
+	content := slices.Concat(offline, []byte("</div>\n"), loads)
+	body = loading.ReplaceAllLiteral(body, content)
+	return slices.Concat(head, []byte(viewport+"</head>"), body)
 }
 
 func matches(pattern *regexp.Regexp, page []byte) (list []string) {
