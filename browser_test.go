@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -79,7 +80,7 @@ func TestBrowser(t *testing.T) {
 		t.Run("its box and its examples", func(t *testing.T) {
 			t.Parallel()
 			b := bootDemo(t, listen(t), built, true, "ACCESS_TOKEN_TTL", "6s")
-			inBrowser(t, "playground.mjs", append([]string{b.url}, picture(t)...)...)
+			inBrowser(t, "playground.mjs", append([]string{b.url, strings.Join(picture(t), "")}, screenshots(t)...)...)
 		})
 	})
 	t.Run("an app and the API at different origins", func(t *testing.T) {

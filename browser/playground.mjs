@@ -1,21 +1,24 @@
 // The playground as it is built: its sign-in box, its examples, and how they go together with the editor.
 //
-//   node playground.mjs CHROMIUM ORIGIN [PICTURE]
+//   node playground.mjs CHROMIUM ORIGIN [PICTURE] [FOLDER]
 //
 // ORIGIN is a server with the demo's people, whose access tokens live for some seconds. PICTURE is the file that the
-// README's picture is written to.
+// README's picture is written to, FOLDER is where screenshots for a reviewer are; "" is none.
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import test from 'node:test'
 import { accessible, answersTo, inWindow, origin, patience, runInPlayground } from './browser.mjs'
 
-const picture = process.argv[4]
+const [picture, folder] = process.argv.slice(4)
+const screens = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
 const password = 'correct horse battery'
 
 const bar = (page) => page.locator('.fg-bar')
 const button = (page, name) => bar(page).getByRole('button', { name })
 const isSomebody = (page, text) => bar(page).getByRole('status').filter({ hasText: text }).waitFor()
-const isNobody = (page) => isSomebody(page, 'Nobody is signed in')
+const isNobody = (page) => isSomebody(page, 'Signed out')
+const hint = (page) => bar(page).getByText('This operation needs an account: sign in above.')
 const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
 const refreshes = (page) => answersTo(page, (query) => query.includes('SilentRefresh'))
 
@@ -45,7 +48,10 @@ test('register, be asked who one is, sign out, be nobody', () =>
     assert.deepEqual((await runInPlayground(page, '{ me { name role } }')).data, { me: { name: 'Bob', role: 'USER' } })
     await button(page, 'Sign out').click()
     await isNobody(page)
+    assert.ok(await page.locator('.fg-examples').getByText('sign in above').isVisible(), 'beside the examples')
+    assert.ok(await hint(page).isHidden())
     assert.deepEqual(codes(await runInPlayground(page, '{ me { name role } }')), ['UNAUTHENTICATED'])
+    await hint(page).waitFor()
     await page.locator('.result-window', { hasText: 'UNAUTHENTICATED' }).waitFor()
 
     await sendForm(page, 'Sign in', { 'E-mail': 'bob@example.com', Password: 'a wrong one' })
@@ -54,6 +60,7 @@ test('register, be asked who one is, sign out, be nobody', () =>
     await page.keyboard.press('Enter')
     await isSomebody(page, 'bob@example.com USER')
     assert.ok(await page.getByRole('alert').isHidden())
+    assert.ok(await hint(page).isHidden())
   }))
 
 test('what is wrong with a registration is said, all of it', () =>
@@ -61,6 +68,60 @@ test('what is wrong with a registration is said, all of it', () =>
     await open(page)
     await sendForm(page, 'Register', { Name: ' ', 'E-mail': 'bob@example', Password: 'short' })
     await page.getByRole('alert').filter({ hasText: /name must .*password must have at least 8 characters\./ }).waitFor()
+  }))
+
+test('a refusal to be tried again later says when, in one sentence', () =>
+  inWindow({}, async (page) => {
+    await open(page)
+    await button(page, 'Sign in').click()
+    await bar(page).getByLabel('E-mail').fill('ada@fieldgate.example')
+    await bar(page).getByLabel('Password').fill('a wrong one')
+    for (const [code, retryAfter, says] of [
+      ['RATE_LIMITED', 121, 'Too many attempts. Try again in 3 minutes.'],
+      ['RATE_LIMITED', 60, 'Too many attempts. Try again in 1 minute.'],
+      ['RATE_LIMITED', 59, 'Too many attempts. Try again in 59 seconds.'],
+      ['OVERLOADED', 1, 'The server is busy. Try again in 1 second.'],
+      ['UNAVAILABLE', undefined, 'The server is busy. Try again later.'],
+    ]) {
+      await page.route('**/graphql', (route) => route.fulfill({ json: { data: null, errors: [{ message: 'no', extensions: { code, retryAfter } }] } }), { times: 1 })
+      await bar(page).locator('[type=submit]').click()
+      await page.getByRole('alert').getByText(says, { exact: true }).waitFor()
+    }
+  }))
+
+test('Tab indents in the editor, and leaves it after Esc', () =>
+  inWindow({ viewport: screens.desktop }, async (page) => {
+    await open(page)
+    const inEditor = () => page.evaluate(() => document.activeElement.closest('.graphiql-query-editor .CodeMirror') !== null)
+    const text = () => page.evaluate(() => document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.getValue())
+    const keys = page.getByText('Press Esc, then Tab to leave the editor.')
+    const editor = page.getByRole('textbox', { name: 'Query editor' })
+    assert.ok(await keys.isHidden())
+    await page.locator('.graphiql-query-editor .CodeMirror').click()
+    await keys.waitFor()
+    assert.match(await editor.evaluate((e) => document.getElementById(e.getAttribute('aria-describedby')).textContent), /^Press Esc/)
+    await page.keyboard.press('ControlOrMeta+A')
+    await page.keyboard.insertText('x')
+    await page.keyboard.press('Escape') // closes what the editor suggests
+    await page.keyboard.type(' ')
+    await page.keyboard.press('Tab')
+    assert.ok(await inEditor())
+    const before = await text()
+    assert.match(before, /^x\s\s+$/)
+    for (const back of ['Tab', 'Shift+Tab']) {
+      await page.keyboard.press('Escape')
+      await page.keyboard.press(back)
+      assert.ok(!(await inEditor()), `${back} leaves`)
+      await editor.focus()
+    }
+    assert.equal(await text(), before)
+    await page.keyboard.press('Tab')
+    assert.ok(await inEditor(), 'and indents again after that')
+
+    const answer = page.getByRole('textbox', { name: 'Answer' })
+    await answer.focus()
+    await page.keyboard.press('Tab')
+    assert.ok(!(await isFocused(answer)), 'there is nothing to indent in an answer')
   }))
 
 test('one click is one of the demo’s people, with what their role may see', () =>
@@ -202,7 +263,6 @@ test('what GraphiQL opens stays within the page’s rules, and its colors are th
 // What axe finds in GraphiQL itself, and nobody but its makers can mend.
 const ofGraphiQL = {
   'color-contrast': ['.CodeMirror'], // the colors of the syntax, in light
-  label: ['.CodeMirror'], // CodeMirror 5 types into a textarea without a name
   'scrollable-region-focusable': ['.CodeMirror'], // that textarea is what has the focus and takes the keys
   'nested-interactive': ['.graphiql-tab'], // a tab with its button to close it
 }
@@ -218,6 +278,39 @@ for (const colorScheme of ['light', 'dark']) {
       await be(page, 'Ada')
       await runInPlayground(page, '{ me { name } users { edges { cursor } } }')
       await accessible(page, 'Ada', ofGraphiQL)
+    }))
+}
+
+for (const [screen, viewport] of Object.entries(screens)) {
+  test(`a ${screen} shows everything that a sign-in and a query need`, () =>
+    inWindow({ viewport, on: screen }, async (page) => {
+      const shoot = async (name) => { if (folder) await page.screenshot({ path: join(folder, `${screen}-${name}.png`) }) }
+      const fits = async (what) => {
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: the page scrolls sideways`)
+        const cut = await page.evaluate(() => [...document.querySelectorAll('button, input, .graphiql-query-editor, .graphiql-response')]
+          .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+          .map((e) => [e.getAttribute('aria-label') || e.textContent || e.name || e.className, e.getBoundingClientRect()])
+          .filter(([, { left, right, width }]) => width > 1 && (left < 0 || right > innerWidth)).map(([name]) => name))
+        assert.deepEqual(cut, [], `${what}: cut off`)
+      }
+      await open(page)
+      await fits('signed out')
+      await shoot('signed-out')
+      await button(page, 'Register').click()
+      await fits('the form')
+      await shoot('form')
+      await page.keyboard.press('Escape')
+      await be(page, 'Ada')
+      await runInPlayground(page, '{ me { id name email role emailVerified createdAt } }')
+      await page.locator('.result-window', { hasText: 'ada@fieldgate.example' }).waitFor()
+      await fits('an answer')
+      const { y, height } = await page.locator('.graphiql-response').boundingBox()
+      assert.ok(y >= 0 && y + height <= viewport.height, `the answer is in view: from ${y}, ${height} high`)
+      await shoot('answer')
+      for (const part of ['.graphiql-query-editor .CodeMirror', '.graphiql-response .CodeMirror']) {
+        const { width, height } = await page.locator(part).boundingBox()
+        assert.ok(width >= Math.min(300, viewport.width * 0.65) && height >= 120, `${part} is ${width} x ${height}`)
+      }
     }))
 }
 

@@ -3,7 +3,7 @@ import { session, useSession } from './useSession.js'
 
 /** The bar above the editor: who you are, and how to become somebody else. people are those of a demo, if this is one. */
 export function Bar({ people }) {
-  const { settled, user } = useSession()
+  const { settled, user, asksToSignIn } = useSession()
   const [form, setForm] = useState(null) // 'login', 'register' or null: none is open
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
@@ -74,7 +74,7 @@ export function Bar({ people }) {
           )}
           {settled && !user && (
             <>
-              <span role="status">Nobody is signed in</span>
+              <span role="status">Signed out</span>
               {[['login', 'Sign in'], ['register', 'Register']].map(([which, title]) => (
                 <button
                   key={which} type="button" aria-expanded={form === which} aria-controls={formId}
@@ -90,6 +90,7 @@ export function Bar({ people }) {
       <div id={formId}>
         {form && <Form key={form} by={form} submit={(input) => attempt(() => session.signIn(form, input))} close={close} />}
       </div>
+      <p className="fg-hint" role="status" hidden={!(asksToSignIn && settled && !user)}>This operation needs an account: sign in above.</p>
       <p className="fg-problem" role="alert" hidden={!problem}>{problem}</p>
     </header>
   )

@@ -15,7 +15,7 @@ function Icon(props) {
 
 function Examples() {
   const { queryEditor, variableEditor } = useEditorContext({ nonNull: true })
-  const { user } = useSession()
+  const { settled, user } = useSession()
   function show({ query, variables }) {
     queryEditor?.setValue(query)
     variableEditor?.setValue(user ? variables.replaceAll('YOUR-ID', user.id) : variables)
@@ -24,7 +24,8 @@ function Examples() {
   return (
     <section className="fg-examples" aria-labelledby="fg-examples-title">
       <h2 id="fg-examples-title">Examples</h2>
-      <p>Choose one, then press Ctrl+Enter to run it.</p>
+      <p>Choose one, then press the run button or Ctrl+Enter.</p>
+      {settled && !user && <p className="fg-hint">You are signed out. Most examples need an account: sign in above.</p>}
       {[['query', 'Queries'], ['mutation', 'Mutations']].map(([kind, title]) => (
         <div key={kind}>
           <h3>{title}</h3>

@@ -5,6 +5,7 @@ import { GraphiQL } from 'graphiql'
 import 'graphiql/style.css'
 import './style.css'
 import { Bar } from './Bar.jsx'
+import { Editors } from './Editors.jsx'
 import { examplesPlugin } from './Examples.jsx'
 import { examples } from './examples.js'
 import { session } from './useSession.js'
@@ -29,7 +30,7 @@ function Editor() {
       defaultEditorToolsVisibility="variables"
       shouldPersistHeaders={false}
     >
-      <GraphiQL.Logo><></></GraphiQL.Logo>
+      <GraphiQL.Logo><Editors /></GraphiQL.Logo>
     </GraphiQL>
   )
 }

@@ -15,7 +15,7 @@ const early = 30_000 // milliseconds before a token expires at which the next on
 
 /** A session of nobody, until refresh() has asked whether the browser still has one. */
 export function createSession() {
-  let state = { settled: false, user: null, token: null }
+  let state = { settled: false, user: null, token: null, asksToSignIn: false }
   let refreshing = null
   let timer
   const listeners = new Set()
@@ -26,7 +26,7 @@ export function createSession() {
   }
 
   function enter({ accessToken, expiresAt, user }) {
-    become({ settled: true, user, token: accessToken })
+    become({ settled: true, user, token: accessToken, asksToSignIn: false })
     clearTimeout(timer)
     const left = Date.parse(expiresAt) - Date.now()
     // A clock that is far ahead sees every token as expired: then the API's word counts, not this.
@@ -81,6 +81,7 @@ export function createSession() {
       await refresh()
       if (state.token) answer = await post(params, { ...bearer(state.token), ...headers })
     }
+    become({ asksToSignIn: !own && hasCode(answer.errors, 'UNAUTHENTICATED') })
     if (kind === 'mutation') await refresh() // whatever it did to the cookie, to the name or to the role
     return answer
   }
@@ -134,9 +135,17 @@ function inWords({ message, extensions: { code, fields, retryAfter } = {} }) {
     case 'BAD_USER_INPUT':
       return fields.map((f) => `${f.name} ${f.message}.`).join(' ')
     case 'RATE_LIMITED':
+      return `Too many attempts. Try again ${after(retryAfter)}.`
     case 'OVERLOADED':
-      return `${message}: try again in ${retryAfter} seconds.`
+    case 'UNAVAILABLE':
+      return `The server is busy. Try again ${after(retryAfter)}.`
     default:
       return `${message[0].toUpperCase()}${message.slice(1)}.`
   }
+}
+
+function after(seconds) {
+  if (!(seconds > 0)) return 'later'
+  const [n, unit] = seconds < 60 ? [Math.ceil(seconds), 'second'] : [Math.ceil(seconds / 60), 'minute']
+  return `in ${n} ${unit}${n === 1 ? '' : 's'}`
 }
