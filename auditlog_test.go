@@ -160,6 +160,7 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 			"disableUser":        func() *answer { return administer("disableUser(userId: $u) { id }", p) },
 			"enableUser":         func() *answer { return administer("enableUser(userId: $u) { id }", shut) },
 			"endUserSessions":    func() *answer { return administer("endUserSessions(userId: $u)", p) },
+			"deleteUser":         func() *answer { return b.ask(admin, deleteUser, "u", p.id, "p", admin.password) },
 		}
 		for name, ask := range asked {
 			wantCodes(t, ask(), name+" INTERNAL")
@@ -171,7 +172,12 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 		}
 		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.JWTSecrets[0], "BCRYPT_COST": "10"}
 		for _, command := range [][]string{
-			{"create", newcomer, "--name", "X"}, {"role", p.email, "ADMIN"}, {"disable", p.email}, {"enable", shut.email}, {"reset-password", p.email},
+			{"create", newcomer, "--name", "X"},
+			{"role", p.email, "ADMIN"},
+			{"disable", p.email},
+			{"enable", shut.email},
+			{"reset-password", p.email},
+			{"delete", p.email, "--yes"},
 		} {
 			if status, stdout, stderr := fieldgate(t, env, goodPassword, append([]string{"user"}, command...)...); status != 1 || stdout != "" {
 				t.Errorf("%q: status %d\n%s%s", command, status, stdout, stderr)

@@ -69,7 +69,7 @@ func TestCommands(t *testing.T) {
 			{"the policy", "", []string{"policy"}, 0, "Query.me", ""},
 			{"the version", "", []string{"version"}, 0, "fieldgate", ""},
 			{"a command that there is not", "", []string{"serv"}, 2, "", `"serv"`},
-			{"a command of a group that there is not", "", []string{"user", "delete"}, 2, "", `no command "delete"`},
+			{"a command of a group that there is not", "", []string{"user", "forget"}, 2, "", `no command "forget"`},
 			{"an argument too many", "", []string{"user", "list", "all"}, 2, "", `"all"`},
 			{"a flag that there is not", "", []string{"user", "list", "--all"}, 2, "", "-all"},
 		} {

@@ -56,6 +56,12 @@ func (c console) userCommands() *cli.Command {
 			Description: "   fieldgate user enable ada@example.com", Flags: []cli.Flag{jsonObject()}, Action: c.userEnable,
 		},
 		{
+			Name: "delete", Usage: "delete an account with everything that belongs to it, for good", ArgsUsage: "EMAIL",
+			Description: "It asks for confirmation on a terminal; elsewhere it needs --yes.\nThe address gets a mail, which is sent by a server that runs.\n\n   fieldgate user delete ada@example.com\n   fieldgate user delete ada@example.com --yes",
+			Flags:       []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "delete without asking for confirmation"}, jsonObject()},
+			Action:      c.userDelete,
+		},
+		{
 			Name: "reset-password", Usage: "mail an account a link to choose a new password", ArgsUsage: "EMAIL",
 			Description: "It is sent at once if the mail server answers, and else by a server that runs.\n\n   fieldgate user reset-password ada@example.com",
 			Action:      c.userResetPassword,
@@ -85,7 +91,7 @@ func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
 
 // readPassword asks twice on a terminal, and else reads one line.
 func (c console) readPassword() (string, error) {
-	if f, ok := c.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := c.terminal(); ok {
 		return c.askPassword(int(f.Fd()))
 	}
 	line, err := bufio.NewReader(io.LimitReader(c.stdin, 8<<10)).ReadString('\n')
@@ -160,6 +166,43 @@ func (c console) userEnable(ctx context.Context, cmd *cli.Command) error {
 	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(a *app, id string, _ []string) (*models.User, error) {
 		return a.accounts.Enable(ctx, id)
 	})
+}
+
+func (c console) userDelete(ctx context.Context, cmd *cli.Command) error {
+	terminal, interactive := c.terminal()
+	if !cmd.Bool("yes") && !interactive {
+		if _, err := arguments(cmd, "EMAIL"); err != nil {
+			return err
+		}
+		return usagef("standard input is not a terminal, so nothing can be confirmed. Hint: --yes deletes the account without asking")
+	}
+	return c.change(ctx, cmd, []string{"EMAIL"}, "deleted %s (role %s)", func(a *app, id string, args []string) (*models.User, error) {
+		if !cmd.Bool("yes") {
+			if err := c.confirmDeletion(terminal, args[0]); err != nil {
+				return nil, err
+			}
+		}
+		return a.accounts.As(nil).Delete(ctx, id, nil)
+	})
+}
+
+// confirmDeletion has the address typed again.
+func (c console) confirmDeletion(terminal io.Reader, email string) error {
+	fmt.Fprintf(c.stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", shown(email))
+	line, err := bufio.NewReader(io.LimitReader(terminal, 8<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the confirmation: %w", err)
+	}
+	if strings.TrimSpace(line) != email {
+		return errors.New("the address was not confirmed; nothing was deleted")
+	}
+	return nil
+}
+
+// terminal is standard input, if it is a terminal.
+func (c console) terminal() (f *os.File, ok bool) {
+	f, ok = c.stdin.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error {

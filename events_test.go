@@ -75,6 +75,8 @@ func TestEventsAreLogged(t *testing.T) {
 			{"a login to a shut account", nil, login, []any{"e", user.email, "p", goodPassword}, account.EventSignInFailed, map[string]any{"reason": "disabled", "user_id": user.id}},
 			{"a wrong password of a shut account", nil, login, []any{"e", user.email, "p", "wrong password"}, account.EventSignInFailed, map[string]any{"reason": "password", "user_id": user.id}},
 			{"an account opened again", admin, `mutation($u: ID!) { enableUser(userId: $u) { id } }`, []any{"u", user.id}, account.EventUserEnabled, map[string]any{"user_id": user.id, "by": admin.id}},
+			{"a wrong password of an ADMIN", admin, deleteUser, []any{"u", user.id, "p", "wrong password"}, account.EventUserErasureFailed, map[string]any{"user_id": admin.id, "by": admin.id, "reason": "password"}},
+			{"an account deleted by an ADMIN", admin, deleteUser, []any{"u", user.id, "p", goodPassword}, account.EventUserErased, map[string]any{"user_id": user.id, "by": admin.id}},
 			{
 				"an account", nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "` + goodPassword + `"}) { user { id } } }`, nil,
 				account.EventRegistered,
@@ -120,7 +122,7 @@ var events = []string{
 	account.EventPasswordResetSent, // TestResetPasswordCommand has it
 	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
 	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted,
-	account.EventUserDisabled, account.EventUserEnabled, account.EventDenied,
+	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed, account.EventDenied,
 	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
 }
 

@@ -538,6 +538,8 @@ func TestLimitsOfTheSchema(t *testing.T) {
 		"resetPassword ADDRESS 600 per 5m0s, successes false",
 		"deleteAccount ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
 		"deleteAccount ACCOUNT 20 per 1h0m0s, successes false",
+		"deleteUser ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
+		"deleteUser ACCOUNT 20 per 1h0m0s, successes false",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -605,6 +605,10 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 				return b.gaveUp(b.ask(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id))
 			}},
 			{"delete", func(p *person) bool { return b.gaveUp(b.ask(p, deleteAccount, "p", p.password)) }},
+			{"be deleted on the command line", func(p *person) bool {
+				_, err := b.accounts.As(nil).Delete(t.Context(), p.id, nil)
+				return err == nil
+			}},
 			{"be demoted on the command line", func(p *person) bool {
 				_, err := b.accounts.SetRoleOf(t.Context(), p.email, "USER")
 				return err == nil

@@ -54,6 +54,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.InvalidToken}, account.ErrInvalidToken.Error(), true
 	case errors.Is(err, account.ErrEmailNotVerified):
 		return map[string]any{"code": fgerr.EmailNotVerified}, account.ErrEmailNotVerified.Error(), true
+	case errors.Is(err, account.ErrOwnAccount):
+		return map[string]any{"code": fgerr.Conflict}, account.ErrOwnAccount.Error(), true
 	case errors.Is(err, models.ErrLastOne):
 		return map[string]any{"code": fgerr.Conflict}, models.ErrLastOne.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):

@@ -182,6 +182,16 @@ func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (
 	return new(int32(ended)), nil
 }
 
+func (r *mutationResolver) DeleteUser(ctx context.Context, userID string, password *string) (*bool, error) {
+	defer auth.ViewerFrom(ctx).Changed(userID)
+	by, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.Accounts.As(by).Delete(ctx, userID, password)
+	return done(err)
+}
+
 func (r *mutationResolver) UpdateProfile(ctx context.Context, input generated.UpdateProfileInput) (*models.User, error) {
 	user, err := viewer(ctx)
 	if err != nil {

@@ -24,8 +24,11 @@ type Mail struct {
 	Claim     *string // who tries
 }
 
-// MailConfirm is the Kind of mails that bring a ticket to change an address.
-const MailConfirm = "confirm-email"
+// The Kinds of mails that the store treats differently from others.
+const (
+	MailConfirm = "confirm-email"   // brings a ticket to change an address
+	MailDeleted = "account-deleted" // tells an address that its account was deleted
+)
 
 // CreateMails writes mails to be sent, if there are any, in the transaction of what caused them.
 func (s *Store) CreateMails(ctx context.Context, mails []*Mail) error {

@@ -219,7 +219,7 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, known [][]byte, now tim
 		return inOrder(
 			func() error { _, err := tx.deleteSessions(ctx, u.ID, "", now); return err },
 			func() error {
-				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? OR email_key = ?", u.ID, u.EmailKey)
+				_, err := tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted)
 				return err
 			},
 			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },

@@ -36,8 +36,10 @@ const (
 	EventRoleChanged          = "role changed"
 	EventUserDisabled         = "user disabled" // and every session of theirs ended
 	EventUserEnabled          = "user enabled"
-	EventDenied               = "denied"          // a field was refused by the schema's rules; package graph says so
-	EventWouldBeDenied        = "would be denied" // a field will be, when a rule that only reports is in force; likewise
+	EventUserErased           = "user deleted"         // by an ADMIN or on the command line
+	EventUserErasureFailed    = "user deletion failed" // the ADMIN's password was wrong
+	EventDenied               = "denied"               // a field was refused by the schema's rules; package graph says so
+	EventWouldBeDenied        = "would be denied"      // a field will be, when a rule that only reports is in force; likewise
 )
 
 // Why a sign-in failed.

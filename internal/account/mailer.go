@@ -311,6 +311,9 @@ type letter struct {
 
 // decide says what is to be sent; nil if what the mail was to say is not so any more.
 func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
+	if mail.Kind(row.Kind) == mail.AccountDeleted { // whoever has the address by now
+		return &letter{mail.AccountDeleted, row.Email, nil}, nil
+	}
 	user, err := m.about(ctx, row)
 	shut := err == nil && user.DisabledAt != nil
 	if mail.Kind(row.Kind) == mail.AlreadyRegistered && (shut || errors.Is(err, models.ErrNotFound)) {
@@ -400,7 +403,7 @@ func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 // that was counted before, and a link that the command line has asked for.
 func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
 	switch l.kind {
-	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged:
+	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged, mail.AccountDeleted:
 		return false, nil
 	case mail.ResetPassword:
 		if row.UserID != nil { // whoever runs the server has asked for it

@@ -197,11 +197,7 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	now := s.Store.Now()
 	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error {
-			ips, err := tx.Whereabouts(ctx, user.ID)
-			if err != nil {
-				return err
-			}
-			return tx.DeleteUser(ctx, user, knownAddresses(user.EmailKey, ips), now)
+			return s.erase(ctx, tx, user, now)
 		})
 	})
 	s.Sessions.Forget(user.ID)

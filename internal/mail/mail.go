@@ -47,16 +47,21 @@ const (
 	// PasswordChanged goes to the address of an account whose password was changed.
 	// It is a notice: there is no link.
 	PasswordChanged Kind = "password-changed"
+	// AccountDeleted goes to the address that an account had, when it was deleted.
+	// It is a notice: there is no link.
+	AccountDeleted Kind = "account-deleted"
 )
 
 // Kinds are all kinds.
 var Kinds = []Kind{
 	VerifyEmail, ConfirmEmail, EmailChangeRequested, EmailChanged, EmailRestored,
-	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged,
+	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged, AccountDeleted,
 }
 
 // notice reports whether messages of the kind have no link.
-func (k Kind) notice() bool { return k == EmailTaken || k == AddressNotFree || k == PasswordChanged }
+func (k Kind) notice() bool {
+	return k == EmailTaken || k == AddressNotFree || k == PasswordChanged || k == AccountDeleted
+}
 
 // Data is what a template may say. There is no name of a person in it: names
 // are typed by somebody who has proven nothing, and a message that repeats them

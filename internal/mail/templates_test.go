@@ -253,7 +253,7 @@ func FuzzLanguage(f *testing.F) {
 
 func data(kind mail.Kind, hours int) mail.Data {
 	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com"}
-	if !slices.Contains([]mail.Kind{mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged}, kind) {
+	if !slices.Contains([]mail.Kind{mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged, mail.AccountDeleted}, kind) {
 		d.Link, d.Hours = link, hours
 	}
 	if kind == mail.EmailChanged || kind == mail.EmailChangeRequested {
