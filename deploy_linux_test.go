@@ -1,19 +1,11 @@
 package main
 
 import (
-	"debug/elf"
-	"encoding/json"
 	"io/fs"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
-
-	"fieldgate/internal/doctor"
 )
 
 // ignored reports what .dockerignore leaves out: the last pattern that matches a path, or a folder that it is in, decides.
@@ -76,149 +68,4 @@ func TestDockerignoreKeepsSecretsOut(t *testing.T) {
 			t.Errorf("%s is left out: %t, want %t", path, !want, want)
 		}
 	}
-}
-
-// imageProgram is what the Dockerfile's own command builds from what its context has.
-func imageProgram(t *testing.T) (path string) {
-	t.Helper()
-	command := ""
-	for _, i := range dockerfile(t)[1] {
-		if i.name == "RUN" && strings.Contains(i.rest, "go build") {
-			command = regexp.MustCompile(`--mount=\S+`).ReplaceAllString(i.rest, "")
-		}
-	}
-	path = filepath.Join(t.TempDir(), "fieldgate")
-	command = strings.Replace(command, "-o /out/fieldgate", "-o '"+path+"'", 1)
-	folder := buildContext(t)
-	// In the image the page of the playground comes from the stage before; a build without it works as well.
-	withoutError(t, os.MkdirAll(filepath.Join(folder, "playground", "dist"), 0o755))
-	withoutError(t, os.WriteFile(filepath.Join(folder, "playground", "dist", ".keep"), nil, 0o600))
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+goArch(t), "VERSION=v1.2.3", "REVISION=0123abc")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, out)
-	}
-	return path
-}
-
-func goArch(t *testing.T) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "env", "GOARCH").Output()
-	withoutError(t, err)
-	return strings.TrimSpace(string(out))
-}
-
-// The image is the program on a file system that only /data can be written on, run by a user without a name or rights. Its base
-// adds certificates and an empty /tmp, and has no shell and no library.
-func TestImage(t *testing.T) {
-	t.Parallel()
-	program := imageProgram(t)
-	wantStatic(t, program)
-
-	root := t.TempDir()
-	copyFile(t, program, filepath.Join(root, "usr/local/bin/fieldgate"))
-	withoutError(t, os.Chmod(filepath.Join(root, "usr/local/bin/fieldgate"), 0o755))
-	withoutError(t, os.MkdirAll(filepath.Join(root, "data"), 0o700))
-	in := container{t: t, root: root, env: []string{
-		"ENV=production", "PUBLIC_URL=https://api.example.com", "JWT_SECRET=" + testSecret, "BCRYPT_COST=10", "DATABASE_URL=sqlite:///data/fieldgate.db",
-	}}
-	in.shut()
-
-	if out, err := in.command("version", "--json").Output(); err != nil || !strings.HasPrefix(string(out), `{"version":"v1.2.3","revision":"0123abc",`) {
-		t.Errorf("version: %v, %s", err, out)
-	}
-	server := in.command("serve")
-	b, _ := startServer(t, server)
-	b.ask(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+goodPassword+`", delivery: BODY}) { user { id } } }`).must()
-
-	image := dockerfile(t)[2]
-	var check []string
-	_, words, _ := strings.Cut(of(image, "HEALTHCHECK"), " CMD ")
-	withoutError(t, json.Unmarshal([]byte(words), &check))
-	var entry []string
-	withoutError(t, json.Unmarshal([]byte(of(image, "ENTRYPOINT")), &entry))
-	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
-		t.Fatalf("HEALTHCHECK %q, ENTRYPOINT %q", check, entry)
-	}
-	for _, row := range []struct {
-		name   string
-		env    string
-		args   []string
-		status int
-		said   string
-	}{
-		{"it is healthy", "ADDR=" + strings.TrimPrefix(b.url, "http://"), check[1:], 0, ""},
-		{"it is ready", "ADDR=" + strings.TrimPrefix(b.url, "http://"), []string{"healthcheck"}, 0, ""},
-		{"there is no other server", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
-		{"the doctor finds nothing in the way", "", []string{"doctor", "--deep"}, 0, "database.file"},
-		{"the doctor finds a folder that cannot be written", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},
-		{"the database is copied beside it", "", []string{"backup", "/data/copy.db"}, 0, "/data/copy.db has a copy"},
-		{"nothing is written elsewhere", "", []string{"backup", "/copy.db"}, 1, "permission denied"},
-	} {
-		cmd := in.command(row.args...)
-		if row.env != "" {
-			cmd.Env = append(cmd.Env, row.env)
-		}
-		out, _ := cmd.CombinedOutput()
-		if status := cmd.ProcessState.ExitCode(); status != row.status || !strings.Contains(string(out), row.said) {
-			t.Errorf("%s: status %d, %s", row.name, status, out)
-		}
-		if strings.Contains(string(out), string(doctor.Problem)+"  ") && row.status == 0 {
-			t.Errorf("%s: %s", row.name, out)
-		}
-	}
-	withoutError(t, server.Process.Signal(syscall.SIGTERM)) // STOPSIGNAL
-	if err := server.Wait(); err != nil {
-		t.Errorf("it ends with %v", err)
-	}
-}
-
-func wantStatic(t *testing.T, program string) {
-	t.Helper()
-	f, err := elf.Open(program)
-	withoutError(t, err)
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			t.Error("it asks for a dynamic linker")
-		}
-	}
-	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
-		t.Errorf("it asks for %q, %v", libraries, err)
-	}
-	if f.Section(".symtab") != nil {
-		t.Error("it has symbols that nobody reads")
-	}
-}
-
-// container stands for one: a folder that is all the file system there is, and the image's user. Both take root; as
-// anybody else, the program runs where it is, and the folder cannot be written either.
-type container struct {
-	t    *testing.T
-	root string
-	env  []string
-}
-
-const imageUser = 65532
-
-func (c container) isRoot() bool { return os.Geteuid() == 0 }
-
-// shut gives /data to the user, and takes the right to write away from all else.
-func (c container) shut() {
-	if c.isRoot() {
-		withoutError(c.t, os.Chown(filepath.Join(c.root, "data"), imageUser, imageUser))
-		withoutError(c.t, os.Chmod(c.root, 0o555))
-		return
-	}
-	c.t.Skip("a file system of its own takes root; everything up to here was looked at")
-}
-
-func (c container) program() string { return "/usr/local/bin/fieldgate" }
-
-func (c container) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(c.t.Context(), c.program(), args...)
-	cmd.Dir, cmd.Env = "/data", slices.Clone(c.env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: &syscall.Credential{Uid: imageUser, Gid: imageUser}}
-	return cmd
 }

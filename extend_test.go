@@ -1,3 +1,5 @@
+//go:build exhaustive
+
 package main
 
 import (
@@ -21,9 +23,6 @@ const maxTutorialLines = 60
 // Whoever does what docs/extend.md says, word by word, gets what it says.
 func TestExtend(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it compiles the server anew")
-	}
 	page, err := os.ReadFile("docs/extend.md")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +41,7 @@ func TestExtend(t *testing.T) {
 	if r.lines > maxTutorialLines {
 		t.Errorf("the page has the reader write %d lines; %d are enough", r.lines, maxTutorialLines)
 	}
-	r.run("REQUIRE_ALL= go test -short -run '" + ofTheWholeSchema + "' .")
+	r.run("REQUIRE_ALL= go test -run '" + ofTheWholeSchema + "' .")
 	if badly := r.run("go tool gofumpt -l ."); badly != "" {
 		t.Errorf("gofumpt would change %s", badly)
 	}

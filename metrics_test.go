@@ -229,9 +229,9 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), metered...)
 	p := b.newPerson("USER")
 	before := b.scrape()
-	many := 10_000
-	if dbtest.RaceDetector() || testing.Short() {
-		many = 200
+	many := 200
+	if dbtest.Exhaustive() {
+		many = 10_000
 	}
 	for i := range many {
 		switch i % 5 {

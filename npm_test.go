@@ -1,14 +1,13 @@
+//go:build exhaustive
+
 package main
 
 import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -56,41 +55,5 @@ func installScripts(t *testing.T, folder string, scripts ...string) (run func(sc
 			err = errors.New(err.Error() + ": " + stderr.String())
 		}
 		return string(stdout), err
-	}
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	content, err := os.ReadFile(from)
-	if err == nil {
-		err = errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, 0o644))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// A lock that names a registry sends everybody there, whatever registry they have configured.
-func TestLocksNameNoRegistry(t *testing.T) {
-	t.Parallel()
-	locks := 0
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
-			return fs.SkipDir
-		case d.Name() != "package-lock.json":
-			return nil
-		}
-		locks++
-		content, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(content), `"resolved"`) {
-			t.Errorf("%s has resolved addresses; put omit-lockfile-registry-resolved=true into the .npmrc beside it", path)
-		}
-		return err
-	})
-	if err != nil || locks == 0 {
-		t.Errorf("%d locks: %v", locks, err)
 	}
 }

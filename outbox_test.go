@@ -227,8 +227,8 @@ func germanTexts(t *testing.T) (dir string) {
 func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		n := 100
-		if dbtest.Thorough() {
+		n := 50
+		if dbtest.Exhaustive() {
 			n = 1000
 		}
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})

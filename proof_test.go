@@ -23,7 +23,7 @@ func TestPolicyIsProven(t *testing.T) {
 func proven(b, past *booted) policytest.App {
 	past.clock.advance(-time.Hour)
 	return policytest.App{
-		URL: b.url + "/graphql", Schema: graph.Schema(), Policy: b.policy, Statements: b.store.Queries, Quick: dbtest.RaceDetector() || testing.Short(),
+		URL: b.url + "/graphql", Schema: graph.Schema(), Policy: b.policy, Statements: b.store.Queries, Quick: !dbtest.Exhaustive(),
 		Enrol: b.enrol, Disable: b.disable, SetRole: b.setRole,
 		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: func() policytest.Person {
 			p := past.enrol("USER")

@@ -177,7 +177,7 @@ func TestManyRefreshesOfOneTokenAtOnce(t *testing.T) {
 		d := b.newDevice(b.newPerson("USER"), false)
 		token := d.refresh
 		rounds, n := 10, 20
-		if dbtest.Thorough() {
+		if dbtest.Exhaustive() {
 			rounds, n = 100, 200
 		}
 		for range rounds {
@@ -560,7 +560,7 @@ func TestLastAdminStays(t *testing.T) {
 		t.Run("when two demote each other at once", func(t *testing.T) {
 			other := b.newPerson("ADMIN")
 			rounds := 10
-			if dbtest.Thorough() {
+			if dbtest.Exhaustive() {
 				rounds = 100
 			}
 			for range rounds {

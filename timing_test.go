@@ -1,9 +1,10 @@
+//go:build exhaustive
+
 package main
 
 import (
 	"cmp"
 	"math"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -13,10 +14,10 @@ import (
 
 // How long an answer takes does not tell why it is the one it is.
 //
-// On a machine with other work the bounds are wide: they find a hash that is left out, and not much less. On a
-// quiet one, STRICT_TIMING=1 takes more timings and wants the medians within 5 % of each other:
+// The bounds are wide, for machines with other work: they detect a missing hash, and not much less. On a quiet
+// machine, set rounds to 200 and widest to 0.05.
 //
-//	STRICT_TIMING=1 go test -count=1 -run TakesTheSameTime -v .
+//	go test -count=1 -tags exhaustive -run TakesTheSameTime -v .
 //
 // These tests are not parallel, so that no other test of this package runs beside them.
 
@@ -87,13 +88,7 @@ type timed struct {
 // takeTheSameTime times so many rounds, as a multiple of what is enough where a hash takes most of the time.
 func takeTheSameTime(t *testing.T, times int, kinds []timed) {
 	t.Helper()
-	if dbtest.RaceDetector() {
-		t.Skip("times say nothing under the race detector: .ci/run runs this without it")
-	}
-	rounds, widest := 25, 0.15
-	if os.Getenv("STRICT_TIMING") != "" {
-		rounds, widest = 200, 0.05
-	}
+	const rounds, widest = 25, 0.15
 	timings := make([][]time.Duration, len(kinds))
 	for range rounds * times {
 		for i, kind := range kinds { // in turn, so that what else the machine does falls on all alike

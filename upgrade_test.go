@@ -351,12 +351,9 @@ func (l *load) isStopped() bool {
 // fails, nothing that was answered is lost. Last, what nobody uses is taken away.
 func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 	t.Parallel()
-	rows, requests, workers := 10_000, 40, 3
-	switch {
-	case dbtest.RaceDetector():
-		rows, requests, workers = 2_000, 15, 2
-	case dbtest.Thorough():
-		rows, requests = 50_000, 150
+	rows, requests, workers := 2_000, 15, 2
+	if dbtest.Exhaustive() {
+		rows, requests, workers = 50_000, 150, 3
 	}
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, known := nextVersion(t)
@@ -459,7 +456,7 @@ func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
 	t.Parallel()
 	known := len(lastMigrations(t, "sqlite"))
 	first := max(2, known-1)
-	if dbtest.Thorough() {
+	if dbtest.Exhaustive() {
 		first = 2
 	}
 	for number := first; number <= known; number++ {

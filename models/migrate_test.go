@@ -261,6 +261,9 @@ func child(t *testing.T, does, databaseURL string) *exec.Cmd {
 	return cmd
 }
 
+// unlockChild keeps the lock reachable. SQLite's is a file, and the garbage collector closes a file that nothing refers to.
+var unlockChild func()
+
 func TestChild(t *testing.T) {
 	t.Parallel()
 	does, databaseURL, ok := strings.Cut(os.Getenv(childEnv), " ")
@@ -271,7 +274,7 @@ func TestChild(t *testing.T) {
 	case "migrates":
 		migrate(t, openStore(t, databaseURL, Options{}))
 	case "locks":
-		lockMigrations(t, databaseURL)
+		unlockChild = lockMigrations(t, databaseURL)
 		os.Stdout.WriteString("\nlocked\n")
 		select {}
 	}

@@ -27,16 +27,35 @@ package dbtest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 // Main runs the tests, stops what they started and exits with their status.
 // It is all that a TestMain should do.
-func Main(m *testing.M) { Program(m.Run) }
+func Main(m *testing.M) {
+	flag.Parse()
+	setParallel()
+	Program(m.Run)
+}
+
+// parallelTests is how many tests run at once unless -parallel says otherwise. It is more than most machines have
+// processors, since many tests wait for a database, a mail server or a process.
+const parallelTests = 6
+
+func setParallel() {
+	isSet := false
+	flag.Visit(func(f *flag.Flag) { isSet = isSet || f.Name == "test.parallel" })
+	if !isSet {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(parallelTests, runtime.GOMAXPROCS(0))))
+	}
+}
 
 // Program is Main for a program that is no test, but needs the same server: it
 // is all that its main should do. It exits with the status that f returns.
@@ -117,10 +136,10 @@ func RequireAll() bool {
 // have as many as any server otherwise. It is for: does everything work with one?
 const Connections = "FIELDGATE_TEST_CONNECTIONS"
 
-// Thorough says whether what only repeats, or goes through all that can be combined, is to be done to the end: with
-// RequireAll, and not under the race detector, which finds what it finds in a part of that, and makes it ten times
-// slower, nor with fewer Connections. .ci/run runs the tests that ask for it once more for this.
-func Thorough() bool { return RequireAll() && !raceDetector && os.Getenv(Connections) == "" }
+// Exhaustive reports whether a test runs all of its repetitions and combinations: with -tags exhaustive, as in a step of
+// .ci/run. Without the tag a test runs a sample, so that go test ./... stays quick. Under the race detector, which is ten
+// times slower, and with fewer Connections it is always a sample.
+func Exhaustive() bool { return exhaustive && !raceDetector && os.Getenv(Connections) == "" }
 
 // RaceDetector says whether the tests run under the race detector.
 func RaceDetector() bool { return raceDetector }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Each example stands alone, for whoever copies one; what is the same in both must stay the same.
+func TestExamplesShareTheirText(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{
+		".gitignore", ".npmrc", "generate.mjs", "index.html", "tsconfig.json", "vite.config.ts",
+		"src/fake-server.ts", "src/form.tsx", "src/main.tsx", "src/operations.graphql", "src/session.test.ts", "src/style.css",
+	} {
+		if a, b := exampleText(t, "apollo", file), exampleText(t, "urql", file); a != b {
+			t.Errorf("%s differs", file)
+		}
+	}
+	session := func(example string) string {
+		_, text, _ := strings.Cut(exampleText(t, example, "src/session.ts"), "// ==== The session.")
+		text, _, _ = strings.Cut(text, "// ==== The ")
+		return text
+	}
+	if a := session("apollo"); a == "" || a != session("urql") {
+		t.Error("the session in src/session.ts differs")
+	}
+}
+
+func exampleText(t *testing.T, example, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("examples", example, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}

@@ -1,0 +1,5 @@
+//go:build !exhaustive
+
+package dbtest
+
+const exhaustive = false
