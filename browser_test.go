@@ -166,8 +166,8 @@ func screenshots(t *testing.T) []string {
 
 // picture is where a script is to write what it sees, if somebody has asked for that:
 //
-//	SCREENSHOT=docs/playground.png go test -run TestBrowser .
-//	SCREENSHOT=docs/examples.png go test -run TestExamples/apollo .
+//	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser .
+//	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo .
 func picture(t *testing.T) []string {
 	t.Helper()
 	name := os.Getenv("SCREENSHOT")

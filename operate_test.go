@@ -272,7 +272,7 @@ func portOf(t *testing.T, address string) string {
 func TestLoopbackOf(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
-		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "localhost:80",
+		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "127.0.0.1:80",
 	} {
 		if got := loopbackOf(addr); got != want {
 			t.Errorf("%s is at %s, want %s", addr, got, want)
