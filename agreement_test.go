@@ -61,6 +61,7 @@ var validDocuments = []string{
 	// Variables.
 	`query($id: ID!) { user(id: $id) { id } }`,
 	`query($first: Int = null) { users(first: $first) { edges { cursor } } }`,
+	`{ users(first: null, last: 5, before: null) { edges { cursor } } }`,
 	`query($id: ID! = "x") { user(id: $id) { id } }`,
 	`query($first: Int = 3, $after: String, $role: Role = STAFF) { users(first: $first, after: $after, role: $role) { edges { cursor } } }`,
 	`query($yes: Boolean! = true, $no: Boolean = false) { me @include(if: $yes) { id name @skip(if: $no) } }`,
@@ -117,7 +118,7 @@ var invalidDocuments = []string{
 	`{ users(first: 5.0) { edges { cursor } } }`,
 	`{ users(first: 1e3) { edges { cursor } } }`,
 	`{ users(first: true) { edges { cursor } } }`,
-	`{ users(first: null) { edges { cursor } } }`,
+	`{ user(id: null) { id } }`,
 	`{ users(first: [1]) { edges { cursor } } }`,
 	`{ users(role: "ADMIN") { edges { cursor } } }`,
 	`{ users(role: 1) { edges { cursor } } }`,

@@ -132,7 +132,7 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 		if !cmd.Bool("json") {
 			fmt.Fprintf(&out, userRow, "ID", "CREATED", "DISABLED", "ROLE", "EMAIL", "NAME")
 		}
-		for q := (account.UserQuery{First: 100, Search: cmd.String("search"), Role: cmd.String("role")}); ; {
+		for q := (account.UserQuery{PageQuery: account.PageQuery{First: 100}, Search: cmd.String("search"), Role: cmd.String("role")}); ; {
 			page, err := a.accounts.Users(ctx, q)
 			if err != nil {
 				return err
@@ -142,7 +142,7 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 					return err
 				}
 			}
-			if _, err := out.WriteTo(c.stdout); err != nil || !page.More {
+			if _, err := out.WriteTo(c.stdout); err != nil || !page.HasNext {
 				return err
 			}
 			q.After = page.End

@@ -36,7 +36,7 @@ func (a *app) checkDemo(ctx context.Context) error {
 
 // startDemo makes the demo's people, or gives them their roles back. It refuses a database that is somebody else's.
 func (a *app) startDemo(ctx context.Context) error {
-	page, err := a.accounts.Users(ctx, account.UserQuery{First: 1})
+	page, err := a.accounts.Users(ctx, account.UserQuery{PageQuery: account.PageQuery{First: 1}})
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (a *app) startDemo(ctx context.Context) error {
 // refuseDemo returns an error if one of the demo's people has an account: anybody could sign in as them.
 func (a *app) refuseDemo(ctx context.Context) error {
 	for _, p := range demoPeople {
-		page, err := a.accounts.Users(ctx, account.UserQuery{First: 1, Search: p.Email})
+		page, err := a.accounts.Users(ctx, account.UserQuery{PageQuery: account.PageQuery{First: 1}, Search: p.Email})
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,11 @@
 package graph
 
 import (
+	"context"
+	"errors"
+
 	"fieldgate/graph/generated"
+	"fieldgate/internal/auth"
 	"fieldgate/internal/policy"
 )
 
@@ -23,4 +27,18 @@ func permissions(p *policy.Policy, role string) []*generated.Permission {
 		list = append(list, permission)
 	}
 	return list
+}
+
+// readsAll reports whether the caller may read a field of every object of its type, also of objects that the caller does not
+// own. Its error is the database's.
+func readsAll(ctx context.Context, p *policy.Policy, typeName, field string) (bool, error) {
+	rule, gated := p.Rule(typeName, field)
+	if !gated || rule.Public {
+		return true, nil
+	}
+	user, err := viewer(ctx)
+	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
+		return false, nil
+	}
+	return err == nil && p.Includes(user.Role, rule.Role), err
 }

@@ -72,36 +72,6 @@ func signOut(ctx context.Context) {
 	v.ClearRefreshCookie()
 }
 
-// userConnection is a page as Relay's specification of connections has it.
-func userConnection(p *account.UserPage) *generated.UserConnection {
-	c := &generated.UserConnection{
-		Edges:    make([]*generated.UserEdge, len(p.Users)),
-		PageInfo: &generated.PageInfo{HasNextPage: p.More},
-	}
-	for i, u := range p.Users {
-		c.Edges[i] = &generated.UserEdge{Cursor: p.Cursors[i], Node: u}
-	}
-	if p.End != "" {
-		c.PageInfo.EndCursor = &p.End
-	}
-	return c
-}
-
-// auditConnection is the same for the audit log.
-func auditConnection(p *account.AuditPage) *generated.AuditConnection {
-	c := &generated.AuditConnection{
-		Edges:    make([]*generated.AuditEdge, len(p.Entries)),
-		PageInfo: &generated.PageInfo{HasNextPage: p.More},
-	}
-	for i, e := range p.Entries {
-		c.Edges[i] = &generated.AuditEdge{Cursor: account.AuditCursor(e), Node: e}
-	}
-	if n := len(c.Edges); n > 0 {
-		c.PageInfo.EndCursor = &c.Edges[n-1].Cursor
-	}
-	return c
-}
-
 // value is what a pointer points to, and else the zero value.
 func value[T any](p *T) (v T) {
 	if p != nil {

@@ -224,9 +224,13 @@ func (r *queryResolver) User(ctx context.Context, id string) (*models.User, erro
 	return r.Accounts.User(ctx, id)
 }
 
-func (r *queryResolver) Users(ctx context.Context, first int32, after *string, search *string, role *string) (*generated.UserConnection, error) {
+func (r *queryResolver) Users(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, role *string) (*generated.UserConnection, error) {
+	all, err := readsAll(ctx, r.Policy, "User", "email")
+	if err != nil {
+		return nil, err
+	}
 	page, err := r.Accounts.Users(ctx, account.UserQuery{
-		First: int(first), After: value(after), Search: value(search), Role: value(role),
+		PageQuery: pageQuery(ctx, first, after, last, before), Search: value(search), NamesOnly: !all, Role: value(role),
 	})
 	if err != nil {
 		return nil, err
@@ -234,8 +238,8 @@ func (r *queryResolver) Users(ctx context.Context, first int32, after *string, s
 	return userConnection(page), nil
 }
 
-func (r *queryResolver) AuditLog(ctx context.Context, first int32, after *string, userID *string) (*generated.AuditConnection, error) {
-	page, err := r.Accounts.AuditLog(ctx, account.AuditQuery{First: int(first), After: value(after), UserID: userID})
+func (r *queryResolver) AuditLog(ctx context.Context, first *int32, after *string, last *int32, before *string, userID *string) (*generated.AuditConnection, error) {
+	page, err := r.Accounts.AuditLog(ctx, account.AuditQuery{PageQuery: pageQuery(ctx, first, after, last, before), UserID: userID})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,10 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // AuditEntry is something that was done, and who did it to whom, from where. Nothing changes one, but that it
@@ -30,24 +33,25 @@ func (s *Store) CreateAudit(ctx context.Context, e *AuditEntry) error {
 	return s.insert(ctx, e)
 }
 
-// AuditFilter narrows AuditLog down. The zero value is everything.
+// AuditFilter narrows AuditLog down. The zero value selects all entries.
 type AuditFilter struct {
-	UserID string // only what was done to this user; "" is to anybody
-	Before string // only ids before this one; "" starts at the newest
-	Limit  int    // at most so many rows; 0 is no limit
+	UserID  string // only what was done to this user; "" is to anybody
+	After   string // only entries behind the one with this id, which are older; "" is the beginning
+	Before  string // only entries in front of the one with this id, which are newer; "" is the end
+	Limit   int    // the maximum number of rows; 0 is no limit
+	FromEnd bool   // return the last Limit entries of the range, not the first
 }
 
 // AuditLog returns entries, the newest first, with their users.
 func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
-	if !ascii(f.UserID) || !ascii(f.Before) {
+	if !ascii(f.UserID) || !ascii(f.After) || !ascii(f.Before) {
 		return nil, nil // ids are
 	}
-	q := s.conn(ctx).Order("id DESC")
-	if f.UserID != "" {
-		q = q.Where("user_id = ?", f.UserID)
-	}
-	if f.Before != "" {
-		q = q.Where("id < ?", f.Before)
+	q := s.auditEntries(ctx, f)
+	if f.FromEnd {
+		q = q.Order("id")
+	} else {
+		q = q.Order("id DESC")
 	}
 	if f.Limit > 0 {
 		q = q.Limit(f.Limit)
@@ -56,7 +60,43 @@ func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, err
 	if err := q.Find(&list).Error; err != nil {
 		return nil, s.translate(ctx, err)
 	}
+	if f.FromEnd {
+		slices.Reverse(list)
+	}
 	return list, s.withUsers(ctx, list)
+}
+
+// HasAuditFrom reports whether there is an entry with this id or a newer one. userID is as in AuditFilter.
+func (s *Store) HasAuditFrom(ctx context.Context, userID, id string) (bool, error) {
+	return s.hasAudit(ctx, userID, "id >= ?", "id", id)
+}
+
+// HasAuditUpTo reports whether there is an entry with this id or an older one. userID is as in AuditFilter.
+func (s *Store) HasAuditUpTo(ctx context.Context, userID, id string) (bool, error) {
+	return s.hasAudit(ctx, userID, "id <= ?", "id DESC", id)
+}
+
+func (s *Store) hasAudit(ctx context.Context, userID, condition, order, id string) (bool, error) {
+	if !ascii(userID) || !ascii(id) {
+		return false, nil
+	}
+	var ids []string
+	err := s.auditEntries(ctx, AuditFilter{UserID: userID}).Where(condition, id).Order(order).Limit(1).Pluck("id", &ids).Error
+	return len(ids) > 0, s.translate(ctx, err)
+}
+
+func (s *Store) auditEntries(ctx context.Context, f AuditFilter) *gorm.DB {
+	q := s.conn(ctx).Model(&AuditEntry{})
+	if f.UserID != "" {
+		q = q.Where("user_id = ?", f.UserID)
+	}
+	if f.After != "" {
+		q = q.Where("id < ?", f.After)
+	}
+	if f.Before != "" {
+		q = q.Where("id > ?", f.Before)
+	}
+	return q
 }
 
 // withUsers reads all users of a list in one query.

@@ -39,7 +39,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 			"SetName":             s.SetName(ctx, u.ID, marker, marker),
 			"SetRole":             s.SetRole(ctx, u.ID, marker),
 			"ReplacePasswordHash": s.ReplacePasswordHash(ctx, u.ID, marker, marker+marker),
-			"Users":               second(s.Users(ctx, UserFilter{Prefix: marker, Role: marker, After: Place{ID: marker, Key: marker}, Limit: 1})),
+			"Users":               second(s.Users(ctx, UserFilter{Prefix: marker, Role: marker, After: Cursor{ID: marker, Key: marker}, Limit: 1})),
 			"SessionWithUser":     second(s.SessionWithUser(ctx, session.ID)),
 		} {
 			if err != nil {

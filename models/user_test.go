@@ -332,7 +332,7 @@ func TestHostileStringsFindNobody(t *testing.T) {
 					t.Errorf("Users' %s with %.40q: %+v, %v", name, text, page, err)
 				}
 			}
-			page, err := s.Users(ctx, UserFilter{After: Place{ID: text}, Limit: 1})
+			page, err := s.Users(ctx, UserFilter{After: Cursor{ID: text}, Limit: 1})
 			if err != nil || (len(page.Users) == 1) != (text < u.ID) {
 				t.Errorf("Users' after with %.40q: %+v, %v", text, page, err)
 			}

@@ -72,8 +72,8 @@ type QueryResolver interface {
 	Sessions(ctx context.Context) ([]*models.Session, error)
 	Permissions(ctx context.Context) ([]*Permission, error)
 	User(ctx context.Context, id string) (*models.User, error)
-	Users(ctx context.Context, first int32, after *string, search *string, role *string) (*UserConnection, error)
-	AuditLog(ctx context.Context, first int32, after *string, userID *string) (*AuditConnection, error)
+	Users(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, role *string) (*UserConnection, error)
+	AuditLog(ctx context.Context, first *int32, after *string, last *int32, before *string, userID *string) (*AuditConnection, error)
 }
 type SessionResolver interface {
 	Current(ctx context.Context, obj *models.Session) (bool, error)
@@ -301,17 +301,25 @@ type Query {
   ): User @auth(role: STAFF)
 
   """
-  All accounts, page by page, oldest first. In a ` + "`" + `search` + "`" + ` those come first whose name starts with it, in the order
-  of their names, and then those of whom only the e-mail address does, in the order of the addresses. Whatever is
-  registered or deleted meanwhile, nobody comes twice and nobody is left out. A page of a search can have fewer
-  accounts than ` + "`" + `first` + "`" + ` asks for, or none, although there are more: ` + "`" + `hasNextPage` + "`" + ` says so.
+  All accounts, page by page, oldest first. A ` + "`" + `search` + "`" + ` lists the accounts whose name starts with it, in the order of
+  their names, and then the accounts of which only the e-mail address does, in the order of the addresses. Accounts that
+  are registered or deleted meanwhile cause no repetition and no gap. A page of a search can have fewer accounts than it
+  asks for, or none, although there are more: ` + "`" + `hasNextPage` + "`" + ` and ` + "`" + `hasPreviousPage` + "`" + ` say so. A page is taken from the
+  beginning of the list with ` + "`" + `first` + "`" + ` or from its end with ` + "`" + `last` + "`" + `; both together are BAD_USER_INPUT.
   """
   users(
-    "How many to answer at most, 1 to 100."
-    first: Int! = 20
-    "The ` + "`" + `endCursor` + "`" + ` of the page before, of the same search; without it, the first page."
+    "The maximum number of accounts, 1 to 100, from the beginning of the list. Ignored if only ` + "`" + `last` + "`" + ` is given."
+    first: Int = 20
+    "Only accounts behind this cursor, of the same search: the ` + "`" + `endCursor` + "`" + ` of a page leads to the page after it."
     after: String
-    "Only those whose name or e-mail address starts with this. Capitals and small letters make no difference."
+    "The maximum number of accounts, 1 to 100, from the end of the list. The order of the accounts is the same."
+    last: Int
+    "Only accounts in front of this cursor, of the same search: the ` + "`" + `startCursor` + "`" + ` of a page leads to the page before it."
+    before: String
+    """
+    Only accounts whose name or e-mail address starts with this, ignoring case. Addresses are searched only for callers
+    who can read ` + "`" + `User.email` + "`" + ` of every account.
+    """
     search: String
     "Only those with exactly this role."
     role: Role
@@ -322,10 +330,14 @@ type Query {
   change of a password, an address, a role. An entry is written together with what it says, and never changed.
   """
   auditLog(
-    "How many to answer, 1 to 100."
-    first: Int! = 20
-    "The ` + "`" + `endCursor` + "`" + ` of the page before; without it, the first page."
+    "The maximum number of entries, 1 to 100, from the newest on. Ignored if only ` + "`" + `last` + "`" + ` is given."
+    first: Int = 20
+    "Only entries behind this cursor: the ` + "`" + `endCursor` + "`" + ` of a page leads to the page after it, of older entries."
     after: String
+    "The maximum number of entries, 1 to 100, from the oldest on. The order of the entries is the same."
+    last: Int
+    "Only entries in front of this cursor: the ` + "`" + `startCursor` + "`" + ` of a page leads to the page before it, of newer entries."
+    before: String
     "Only what was done to this account."
     userId: ID
   ): AuditConnection @auth(role: ADMIN)
@@ -534,7 +546,7 @@ type User {
 type UserConnection {
   "The accounts on this page, in order."
   edges: [UserEdge!]!
-  "Whether there are more, and where to go on."
+  "Whether there are more in either direction, and where to go on."
   pageInfo: PageInfo!
 }
 
@@ -546,11 +558,15 @@ type UserEdge {
   node: User!
 }
 
-"Where a page ends."
+"Where a page begins and ends."
 type PageInfo {
   "Whether there is a page after this one."
   hasNextPage: Boolean!
-  "What to give as ` + "`" + `after` + "`" + ` for the page after this one; null if this one is empty and the last."
+  "Whether there is a page before this one."
+  hasPreviousPage: Boolean!
+  "The value of ` + "`" + `before` + "`" + ` for the page before this one; null if this page is empty and there is nowhere to go on from."
+  startCursor: String
+  "The value of ` + "`" + `after` + "`" + ` for the page after this one; null if this page is empty and there is nowhere to go on from."
   endCursor: String
 }
 
@@ -558,7 +574,7 @@ type PageInfo {
 type AuditConnection {
   "The entries on this page, in order."
   edges: [AuditEdge!]!
-  "Whether there are more, and where to go on."
+  "Whether there are more in either direction, and where to go on."
   pageInfo: PageInfo!
 }
 
@@ -775,6 +791,10 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	switch field.Name {
 	case "hasNextPage":
 		return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+	case "hasPreviousPage":
+		return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+	case "startCursor":
+		return ec.fieldContext_PageInfo_startCursor(ctx, field)
 	case "endCursor":
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
@@ -1271,8 +1291,8 @@ func (ec *executionContext) field_Query_auditLog_args(ctx context.Context, rawAr
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (int32, error) {
-			return ec.unmarshalNInt2int32(ctx, v)
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1286,14 +1306,30 @@ func (ec *executionContext) field_Query_auditLog_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "userId",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "userId",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOID2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["userId"] = arg2
+	args["userId"] = arg4
 	return args, nil
 }
 
@@ -1315,8 +1351,8 @@ func (ec *executionContext) field_Query_users_args(ctx context.Context, rawArgs 
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (int32, error) {
-			return ec.unmarshalNInt2int32(ctx, v)
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1330,22 +1366,38 @@ func (ec *executionContext) field_Query_users_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["after"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["search"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "role",
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "role",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalORole2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["role"] = arg3
+	args["role"] = arg5
 	return args, nil
 }
 
@@ -3199,6 +3251,52 @@ func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasPreviousPage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_startCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartCursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3553,7 +3651,7 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(int32), fc.Args["after"].(*string), fc.Args["search"].(*string), fc.Args["role"].(*string))
+			return ec.Resolvers.Query().Users(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["search"].(*string), fc.Args["role"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3625,7 +3723,7 @@ func (ec *executionContext) _Query_auditLog(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().AuditLog(ctx, fc.Args["first"].(int32), fc.Args["after"].(*string), fc.Args["userId"].(*string))
+			return ec.Resolvers.Query().AuditLog(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["userId"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -6080,6 +6178,16 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "hasNextPage":
 			out.Values[i] = ec._PageInfo_hasNextPage(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasPreviousPage":
+			out.Values[i] = ec._PageInfo_hasPreviousPage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startCursor":
+			out.Values[i] = ec._PageInfo_startCursor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "endCursor":

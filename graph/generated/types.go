@@ -15,7 +15,7 @@ import (
 type AuditConnection struct {
 	// The entries on this page, in order.
 	Edges []*AuditEdge `json:"edges"`
-	// Whether there are more, and where to go on.
+	// Whether there are more in either direction, and where to go on.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
@@ -74,11 +74,15 @@ type LoginInput struct {
 type Mutation struct {
 }
 
-// Where a page ends.
+// Where a page begins and ends.
 type PageInfo struct {
 	// Whether there is a page after this one.
 	HasNextPage bool `json:"hasNextPage"`
-	// What to give as `after` for the page after this one; null if this one is empty and the last.
+	// Whether there is a page before this one.
+	HasPreviousPage bool `json:"hasPreviousPage"`
+	// The value of `before` for the page before this one; null if this page is empty and there is nowhere to go on from.
+	StartCursor *string `json:"startCursor,omitempty"`
+	// The value of `after` for the page after this one; null if this page is empty and there is nowhere to go on from.
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
@@ -129,7 +133,7 @@ type UpdateProfileInput struct {
 type UserConnection struct {
 	// The accounts on this page, in order.
 	Edges []*UserEdge `json:"edges"`
-	// Whether there are more, and where to go on.
+	// Whether there are more in either direction, and where to go on.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 

@@ -2,59 +2,34 @@ package account
 
 import (
 	"context"
-	"encoding/base64"
-	"strings"
 
 	"fieldgate/models"
 )
 
 // AuditQuery asks for a page of the audit log. The zero value of a field, but of First, is no restriction.
 type AuditQuery struct {
-	First  int     // 1 to 100
-	After  string  // a cursor of AuditPage
+	PageQuery
 	UserID *string // only what was done to this account
 }
 
 // AuditPage is a page of the audit log, the newest entry first.
 type AuditPage struct {
+	PageInfo
 	Entries []*models.AuditEntry
-	More    bool
-}
-
-// cursorAudit is what the cursors of the audit log begin with, as those of Users begin with others: one of another
-// listing is refused, and not taken for a place before everything or behind it.
-const cursorAudit = "a"
-
-// AuditCursor is where an entry stands among all; it stays good whatever is added or deleted.
-func AuditCursor(e *models.AuditEntry) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorAudit + e.ID))
-}
-
-// parseAuditCursor takes what AuditCursor has written, and nothing else. The id before which a page begins is "" for the
-// first one.
-func parseAuditCursor(c string) (before string, ok bool) {
-	if c == "" {
-		return "", true
-	}
-	text, err := base64.RawURLEncoding.DecodeString(c)
-	before, ok = strings.CutPrefix(string(text), cursorAudit)
-	return before, ok && err == nil && isID(before) && AuditCursor(&models.AuditEntry{ID: before}) == c
+	Cursors []string // the position of each of Entries; valid whatever is added or deleted
 }
 
 // AuditLog returns a page of what was done. It returns *InputError.
 func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error) {
 	var check inputCheck
-	if q.First < 1 || q.First > maxPage {
-		check.field("first", "must be 1 to 100")
+	limit, fromEnd := check.page(q.PageQuery)
+	cursors := auditCursors{s.Tokens}
+	filter := models.AuditFilter{
+		After: cursors.check(&check, "after", q.After), Before: cursors.check(&check, "before", q.Before), Limit: limit + 1, FromEnd: fromEnd,
 	}
-	before, ok := parseAuditCursor(q.After)
-	if !ok {
-		check.field("after", "must be the endCursor of an earlier page")
-	}
-	filter := models.AuditFilter{Before: before, Limit: q.First + 1}
 	if q.UserID != nil {
 		filter.UserID = *q.UserID
-		if !isID(filter.UserID) { // "" too: who has no id at hand does not want everybody's entries
+		if !isID(filter.UserID) { // "" too: an empty id must not select the entries of all accounts
 			check.field("userId", "must be the id of an account")
 		}
 	}
@@ -65,8 +40,36 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	if err != nil {
 		return nil, err
 	}
-	if len(list) > q.First {
-		return &AuditPage{list[:q.First], true}, nil
+	page := &AuditPage{Entries: list}
+	more := len(list) > limit
+	switch {
+	case more && fromEnd:
+		page.Entries = list[1:]
+	case more:
+		page.Entries = list[:limit]
 	}
-	return &AuditPage{list, false}, nil
+	if page.PageInfo, err = s.auditPageInfo(ctx, filter, more); err != nil {
+		return nil, err
+	}
+	for _, e := range page.Entries {
+		page.Cursors = append(page.Cursors, cursors.seal(e.ID))
+	}
+	if n := len(page.Cursors); n > 0 {
+		page.Start, page.End = page.Cursors[0], page.Cursors[n-1]
+	}
+	return page, nil
+}
+
+// auditPageInfo reports what is around a page; more is whether it did not reach the end of its range.
+func (s *Service) auditPageInfo(ctx context.Context, f models.AuditFilter, more bool) (info PageInfo, err error) {
+	info.HasPrevious, info.HasNext = more && f.FromEnd, more && !f.FromEnd
+	if !info.HasPrevious && f.After != "" {
+		if info.HasPrevious, err = s.Store.HasAuditFrom(ctx, f.UserID, f.After); err != nil {
+			return info, err
+		}
+	}
+	if !info.HasNext && f.Before != "" {
+		info.HasNext, err = s.Store.HasAuditUpTo(ctx, f.UserID, f.Before)
+	}
+	return info, err
 }

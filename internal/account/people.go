@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/base64"
 	"strings"
 	"unicode/utf8"
 
@@ -41,21 +40,18 @@ func (s *Service) UserByEmail(ctx context.Context, email string) (*models.User, 
 
 // UserQuery asks for a page of accounts. The zero value of a field, but of First, is no restriction.
 type UserQuery struct {
-	First  int    // 1 to 100
-	After  string // the End of an earlier page, or one of its Cursors
-	Search string // what the name or the address begins with
-	Role   string // exactly this role
+	PageQuery
+	Search    string // the beginning of a name or an address
+	NamesOnly bool   // Search applies to names only
+	Role      string // exactly this role
 }
 
 // UserPage is a page of accounts: oldest first, or in a search as models.Store.Users says.
 type UserPage struct {
+	PageInfo
 	Users   []*models.User
-	Cursors []string // where each of them stands; good whatever is inserted or deleted
-	End     string   // where the next page goes on; "" on an empty last page
-	More    bool     // whether there may be a next page: in a search it can turn out to be empty, as any page can
+	Cursors []string // the position of each of Users; valid whatever is inserted or deleted
 }
-
-const maxPage = 100
 
 // maxSearchBytes has room for the longest name there is, and so for the longest address.
 const maxSearchBytes = maxNameLength * utf8.UTFMax
@@ -63,9 +59,7 @@ const maxSearchBytes = maxNameLength * utf8.UTFMax
 // Users returns a page of accounts. It returns *InputError.
 func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	var check inputCheck
-	if q.First < 1 || q.First > maxPage {
-		check.field("first", "must be 1 to 100")
-	}
+	limit, fromEnd := check.page(q.PageQuery)
 	if len(q.Search) > maxSearchBytes {
 		check.field("search", "must have at most 400 bytes")
 	}
@@ -73,21 +67,22 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 		check.field("role", s.oneOfTheRoles())
 	}
 	name, email := searchPrefixes(q.Search)
-	after, ok := parseCursor(q.After, name, email)
-	if !ok {
-		check.field("after", "must be the endCursor of an earlier page of the same search")
-	}
+	cursors := userCursors{s.Tokens, name, email, q.NamesOnly}
+	after, before := cursors.check(&check, "after", q.After), cursors.check(&check, "before", q.Before)
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	found, err := s.Store.Users(ctx, models.UserFilter{Prefix: name, EmailPrefix: email, Role: q.Role, After: after, Limit: q.First})
+	found, err := s.Store.Users(ctx, models.UserFilter{
+		Prefix: name, EmailPrefix: email, NamesOnly: q.NamesOnly, Role: q.Role, After: after, Before: before, Limit: limit, FromEnd: fromEnd,
+	})
 	if err != nil {
 		return nil, err
 	}
-	page := &UserPage{Users: found.Users, Cursors: make([]string, len(found.Places)), End: cursor(found.End), More: found.More}
-	for i, place := range found.Places {
-		page.Cursors[i] = cursor(place)
+	page := &UserPage{Users: found.Users, Cursors: make([]string, len(found.Cursors))}
+	for i, c := range found.Cursors {
+		page.Cursors[i] = cursors.seal(c)
 	}
+	page.PageInfo = PageInfo{found.HasPrevious, found.HasNext, cursors.seal(found.Start), cursors.seal(found.End)}
 	return page, nil
 }
 
@@ -101,51 +96,6 @@ func searchPrefixes(search string) (name, email string) {
 		return name, key
 	}
 	return name, name
-}
-
-// What a cursor begins with says which part of a listing it is in: of everybody, or of a search those who are found
-// by their name or by their address only.
-const (
-	cursorID    = "i"
-	cursorName  = "n"
-	cursorEmail = "e"
-)
-
-// cursor writes a place down for clients. It has the row's own key, and not only its id: the row may be gone when
-// somebody comes back with it.
-func cursor(p models.Place) string {
-	text := cursorID + p.ID
-	switch {
-	case p == models.Place{}:
-		return ""
-	case p.ByEmail:
-		text = cursorEmail + p.Key
-	case p.Key != "":
-		text = cursorName + p.ID + p.Key
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte(text))
-}
-
-// parseCursor takes what cursor has written for a search for names and addresses that begin so, and nothing else. A forged
-// one can begin a page wherever it likes, within what is searched for.
-func parseCursor(c, name, email string) (p models.Place, ok bool) {
-	if c == "" {
-		return p, true
-	}
-	text, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil || len(text) == 0 {
-		return p, false
-	}
-	part, rest := string(text[:1]), string(text[1:])
-	prefix := name
-	switch {
-	case part == cursorEmail:
-		p, prefix = models.Place{Key: rest, ByEmail: true}, email
-	case len(rest) >= idLength:
-		p = models.Place{ID: rest[:idLength], Key: rest[idLength:]}
-	}
-	ok = cursor(p) == c && (p.Key == "") == (prefix == "") && utf8.ValidString(p.Key) && strings.HasPrefix(p.Key, prefix)
-	return p, ok && (p.ByEmail && p.Key != "" || isID(p.ID))
 }
 
 const idLength = 36 // of a UUID

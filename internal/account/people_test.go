@@ -1,64 +1,112 @@
 package account
 
 import (
-	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
+	"fieldgate/internal/auth"
 	"fieldgate/models"
 )
 
 const someID = "01a2027b-72e4-7b47-a427-0cc080f605d1"
 
-func TestCursorComesBackAsThePlaceItWas(t *testing.T) {
+// newTokens signs and seals with these secrets.
+func newTokens(t *testing.T, secrets ...string) *auth.Tokens {
+	t.Helper()
+	tokens, err := auth.NewTokens(auth.TokenConfig{
+		Secrets: secrets, Issuer: "issuer", Audience: "audience", TTL: time.Minute, KnownRole: func(string) bool { return true }, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
+}
+
+var secret = strings.Repeat("s", 32)
+
+func TestCursorComesBackAsThePositionItWas(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, prefix string
-		place        models.Place
+		cursor       models.Cursor
 	}{
-		{"before everybody", "", models.Place{}},
-		{"before everybody, in a search", "a", models.Place{}},
-		{"among everybody", "", models.Place{ID: someID}},
-		{"found by name", "ad", models.Place{ID: someID, Key: "ada 😀 lovelace"}},
-		{"found by the whole name", "ada", models.Place{ID: someID, Key: "ada"}},
-		{"found by address", "ad", models.Place{Key: "ada@example.com", ByEmail: true}},
+		{"the beginning", "", models.Cursor{}},
+		{"the beginning of a search", "a", models.Cursor{}},
+		{"among all", "", models.Cursor{ID: someID}},
+		{"found by name", "ad", models.Cursor{ID: someID, Key: "ada 😀 lovelace"}},
+		{"found by the whole name", "ada", models.Cursor{ID: someID, Key: "ada"}},
+		{"found by address", "ad", models.Cursor{Key: "ada@example.com", ByEmail: true}},
+		{"with the longest key", "a", models.Cursor{ID: someID, Key: strings.Repeat("\U00020BB7", 100)}},
+		{"with a key that ends as the padding does", "a", models.Cursor{Key: "a\x01\x00", ByEmail: true}},
 	} {
-		c := cursor(row.place)
-		if got, ok := parseCursor(c, row.prefix, row.prefix); !ok || got != row.place {
-			t.Errorf("%s: %q is %+v, %t", row.name, c, got, ok)
+		cursors := userCursors{tokens: newTokens(t, secret), name: row.prefix, email: row.prefix}
+		var check inputCheck
+		if got := cursors.check(&check, "after", cursors.seal(row.cursor)); check.err() != nil || got != row.cursor {
+			t.Errorf("%s: %+v, %v", row.name, got, check.err())
 		}
 	}
 }
 
-func TestCursorThatIsForgedOrAnotherListings(t *testing.T) {
+func TestCursorShowsNoKeyAndHardlyItsLength(t *testing.T) {
 	t.Parallel()
-	write := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-	for _, row := range []struct{ name, prefix, cursor string }{
-		{"no base64", "", "!"},
-		{"base64 of the other alphabet", "a", base64.RawStdEncoding.EncodeToString([]byte("ea???>>>"))},
-		{"padded", "a", base64.URLEncoding.EncodeToString([]byte("ea@bb.c"))},
-		{"with a line break in it", "", write("i" + someID)[:10] + "\n" + write("i" + someID)[10:]},
-		{"with bits left over", "ab", "ZWFiZR"},
-		{"of no part", "", write(someID)},
-		{"of a part that there is not", "", write("x" + someID)},
-		{"without an id", "", write("i")},
-		{"with half an id", "", write("i" + someID[:35])},
-		{"with another id behind it", "", write("i" + someID + someID)},
-		{"with an id in braces", "", write("i{" + strings.ReplaceAll(someID, "-", "") + "}")},
-		{"with an id that is none", "", write("i" + strings.Repeat("'", 36))},
-		{"with a name that is nobody's", "", write("n" + someID)},
-		{"with a name but for everybody", "", write("n" + someID + "ada")},
-		{"with an address but for everybody", "", write("eada@example.com")},
-		{"with no address", "", write("e")},
-		{"of everybody but for a search", "a", write("i" + someID)},
-		{"of another search, by name", "b", write("n" + someID + "ada")},
-		{"of another search, by address", "b", write("eada@example.com")},
-		{"of a longer search", "adam", write("n" + someID + "ada")},
-		{"with what is no UTF-8", "a", write("ea\xff")},
-		{"with an id that is no ASCII", "a", write("n" + strings.Repeat("é", 18) + "ada")},
+	cursors := userCursors{tokens: newTokens(t, secret), name: "a", email: "a"}
+	short := cursors.seal(models.Cursor{Key: "ada@example.com", ByEmail: true})
+	if again := cursors.seal(models.Cursor{Key: "ada@example.com", ByEmail: true}); again != short {
+		t.Errorf("the same position has two cursors: %q and %q", short, again)
+	}
+	if long := cursors.seal(models.Cursor{Key: "adam@example.com", ByEmail: true}); len(long) != len(short) {
+		t.Errorf("a letter more makes a longer cursor: %q and %q", short, long)
+	}
+}
+
+func TestCursorOpensOnlyForItsOwnSearch(t *testing.T) {
+	t.Parallel()
+	tokens := newTokens(t, secret)
+	made := userCursors{tokens: tokens, name: "ad", email: "ad"}
+	cursor := made.seal(models.Cursor{Key: "ada@example.com", ByEmail: true})
+	for name, other := range map[string]userCursors{
+		"another search":                         {tokens: tokens, name: "b", email: "b"},
+		"a longer search":                        {tokens: tokens, name: "ada", email: "ada"},
+		"the list of all accounts":               {tokens: tokens},
+		"a search for another form of addresses": {tokens: tokens, name: "ad", email: "xn--ad"},
+		"the same search for names only":         {tokens: tokens, name: "ad", email: "ad", namesOnly: true},
+		"a server with another key":              {tokens: newTokens(t, strings.Repeat("x", 32)), name: "ad", email: "ad"},
 	} {
-		if place, ok := parseCursor(row.cursor, row.prefix, row.prefix); ok {
-			t.Errorf("%s: %q is good for %+v", row.name, row.cursor, place)
+		if c, ok := other.open(cursor); ok {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	var check inputCheck
+	if (auditCursors{tokens}).check(&check, "after", cursor); check.err() == nil {
+		t.Error("the audit log takes a cursor of users")
+	}
+	rotated := userCursors{tokens: newTokens(t, strings.Repeat("x", 32), secret), name: "ad", email: "ad"}
+	if c, ok := rotated.open(cursor); !ok || c.Key != "ada@example.com" {
+		t.Errorf("after a rotation of the key: %+v, %t", c, ok)
+	}
+}
+
+func TestCursorThatIsAlteredDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	cursors := userCursors{tokens: newTokens(t, secret), name: "a", email: "a"}
+	good := cursors.seal(models.Cursor{ID: someID, Key: "ada"})
+	altered := []string{"x", "!", "=", good + "A", good + "AAAA", good + "=", good[:10] + "\n" + good[10:], " " + good, good + good, strings.Repeat("A", 10_000)}
+	for i := range good {
+		altered = append(altered, good[:i], good[:i]+good[i+1:])
+		for _, letter := range "Aa0-_.+/" {
+			if other := good[:i] + string(letter) + good[i+1:]; other != good {
+				altered = append(altered, other)
+			}
+		}
+	}
+	for _, cursor := range altered {
+		if cursor == "" {
+			continue
+		}
+		var check inputCheck
+		if c := cursors.check(&check, "before", cursor); check.err() == nil {
+			t.Errorf("%q is %+v", cursor, c)
 		}
 	}
 }

@@ -22,6 +22,8 @@ type keyring struct {
 	signer key
 	byID   map[string]key
 	public []byte // the public keys as a JWK Set
+
+	sealers []*sealer // one a key: the first seals, all open
 }
 
 // newKeyring puts the private keys in front of the secrets: the first of all signs, all verify.
@@ -43,6 +45,11 @@ func newKeyring(private []PrivateKey, secrets []string) (*keyring, error) {
 	ring := &keyring{signer: keys[0], byID: make(map[string]key, len(keys)), public: public}
 	for _, k := range keys {
 		ring.byID[k.id] = k
+		s, err := newSealer(k)
+		if err != nil {
+			return nil, err
+		}
+		ring.sealers = append(ring.sealers, s)
 	}
 	return ring, nil
 }

@@ -25,6 +25,7 @@ var crowdPages = []struct {
 	{"common-addresses", UserFilter{Prefix: "a"}, "SELECT email_key AS `key`, 1 AS by_email FROM users WHERE email_key < 'b' ORDER BY email_key LIMIT 1 OFFSET {/20}"},
 	{"common-last", UserFilter{Prefix: "a"}, "SELECT email_key AS `key`, 1 AS by_email FROM users WHERE email_key < 'b' ORDER BY email_key DESC LIMIT 1 OFFSET 40"},
 	{"common-in-vain", UserFilter{Prefix: "n"}, "SELECT 'n' AS `key`, 1 AS by_email"},
+	{"common-in-vain-middle", UserFilter{Prefix: "n"}, "SELECT email_key AS `key`, 1 AS by_email FROM users WHERE email_key >= 'n' ORDER BY email_key LIMIT 1 OFFSET {/20}"},
 	{"rare", UserFilter{Prefix: "zz"}, ""},
 	{"nobody", UserFilter{Prefix: "zzz"}, ""},
 	{"role-common", UserFilter{Role: "ADMIN", Prefix: "a"}, ""},
@@ -101,13 +102,13 @@ func (c *crowd) somebody(i int) (name, email, role string) {
 }
 
 // places are where the pages begin that query names, or before all.
-func (c *crowd) places(tb testing.TB, query string) (list []Place) {
+func (c *crowd) places(tb testing.TB, query string) (list []Cursor) {
 	tb.Helper()
 	if query == "" {
-		return []Place{{}}
+		return []Cursor{{}}
 	}
 	for i := range 8 {
-		var place Place
+		var place Cursor
 		query := strings.NewReplacer("{}", strconv.Itoa(c.size*i/8), "{/20}", strconv.Itoa(c.size*i/8/20)).Replace(query)
 		c.must(tb, c.conn(tb.Context()).Raw(query).Scan(&place).Error)
 		list = append(list, place)

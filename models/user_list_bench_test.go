@@ -61,7 +61,7 @@ func median(took []time.Duration) time.Duration {
 }
 
 // read says how long a page takes.
-func (c *crowd) read(b *testing.B, f UserFilter, after Place) time.Duration {
+func (c *crowd) read(b *testing.B, f UserFilter, after Cursor) time.Duration {
 	b.Helper()
 	f.After = after
 	start := time.Now()

@@ -1,0 +1,118 @@
+package account
+
+import (
+	"bytes"
+	"fmt"
+
+	"fieldgate/internal/auth"
+	"fieldgate/models"
+)
+
+const maxPage = 100
+
+// PageQuery asks for a page of a list, as Relay's specification of connections has it.
+type PageQuery struct {
+	First      int    // 1 to 100, from the beginning of the list; unused if there is Last
+	FirstGiven bool   // First is not a default: together with Last it is refused
+	Last       *int   // 1 to 100, from the end of the list
+	After      string // a cursor of an earlier page: only what is behind it
+	Before     string // a cursor of an earlier page: only what is in front of it
+}
+
+// PageInfo reports where a page begins and ends.
+type PageInfo struct {
+	HasPrevious, HasNext bool   // in a search the page before or after this one can turn out to be empty
+	Start, End           string // the cursors for the pages before and after this one; "" if there is nowhere to go on from
+}
+
+// page returns the size of a page, and whether it is taken from the end of the list.
+func (c *inputCheck) page(q PageQuery) (limit int, fromEnd bool) {
+	name := "first"
+	limit = q.First
+	if q.Last != nil {
+		name, limit, fromEnd = "last", *q.Last, true
+	}
+	if limit < 1 || limit > maxPage {
+		c.field(name, "must be 1 to 100")
+	}
+	if fromEnd && q.FirstGiven {
+		c.field("first", "must not be given together with last")
+	}
+	return limit, fromEnd
+}
+
+// userCursors seals and opens the cursors of one search, or of the list of all accounts.
+//
+// A cursor holds the keys of its account and not only the id, because the account may be gone when the cursor comes back.
+// It is sealed, so that it shows no address which User.email would deny, and opens only for the search that it was made for.
+type userCursors struct {
+	tokens      *auth.Tokens
+	name, email string // the prefixes
+	namesOnly   bool
+}
+
+func (u userCursors) purpose() string {
+	return fmt.Sprintf("cursor of users %q %q %t", u.name, u.email, u.namesOnly)
+}
+
+// A cursor begins with what follows: an id, with a name in a search, or an address.
+const (
+	cursorByID    = "i"
+	cursorByEmail = "e"
+)
+
+func (u userCursors) seal(c models.Cursor) string {
+	if c == (models.Cursor{}) {
+		return ""
+	}
+	if c.ByEmail {
+		return u.tokens.Seal(u.purpose(), []byte(cursorByEmail+c.Key))
+	}
+	return u.tokens.Seal(u.purpose(), []byte(cursorByID+c.ID+c.Key))
+}
+
+// open reports false for anything that seal has not made for the same search.
+func (u userCursors) open(cursor string) (c models.Cursor, ok bool) {
+	text, ok := u.tokens.Open(u.purpose(), cursor)
+	if key, byEmail := bytes.CutPrefix(text, []byte(cursorByEmail)); ok && byEmail {
+		return models.Cursor{Key: string(key), ByEmail: true}, true
+	}
+	rest, byID := bytes.CutPrefix(text, []byte(cursorByID))
+	if !ok || !byID || len(rest) < idLength {
+		return c, false
+	}
+	return models.Cursor{ID: string(rest[:idLength]), Key: string(rest[idLength:])}, true
+}
+
+// check opens the cursor of an argument; "" is none.
+func (u userCursors) check(check *inputCheck, name, cursor string) (c models.Cursor) {
+	if cursor == "" {
+		return c
+	}
+	c, ok := u.open(cursor)
+	if !ok {
+		check.field(name, "must be a cursor of an earlier page of the same search")
+	}
+	return c
+}
+
+// auditCursors seals and opens the cursors of the audit log.
+type auditCursors struct{ tokens *auth.Tokens }
+
+const auditPurpose = "cursor of the audit log"
+
+func (a auditCursors) seal(entryID string) string {
+	return a.tokens.Seal(auditPurpose, []byte(entryID))
+}
+
+// check opens the cursor of an argument; "" is none.
+func (a auditCursors) check(check *inputCheck, name, cursor string) (entryID string) {
+	if cursor == "" {
+		return ""
+	}
+	text, ok := a.tokens.Open(auditPurpose, cursor)
+	if !ok {
+		check.field(name, "must be a cursor of an earlier page")
+	}
+	return string(text)
+}

@@ -1,0 +1,99 @@
+package auth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+)
+
+// sealer encrypts what clients keep for the server and must not read, such as cursors. Its key is derived from a signing
+// key, so that servers which accept each other's tokens open each other's seals too.
+type sealer struct {
+	aead     cipher.AEAD
+	nonceKey []byte
+}
+
+const (
+	sealInfo  = "fieldgate seal"
+	sealBlock = 20      // the length of a text shows only in steps of so many bytes
+	maxSealed = 4 << 10 // more is not worth reading
+)
+
+// newSealer derives the keys from a key of the keyring, of which tokens tell nothing about them (RFC 5869).
+func newSealer(k key) (*sealer, error) {
+	secret, isSecret := k.sign.([]byte)
+	if !isSecret {
+		var err error
+		if secret, err = x509.MarshalPKCS8PrivateKey(k.sign); err != nil {
+			return nil, fmt.Errorf("a private key that cannot be encoded: %w", err)
+		}
+	}
+	keys, err := hkdf.Key(sha256.New, secret, nil, sealInfo, 2*sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(keys[:sha256.Size])
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return &sealer{aead, keys[sha256.Size:]}, err
+}
+
+// nonce depends on all that is sealed: the same text gets the same seal, which clients can compare, and no nonce is used for
+// two texts (as in RFC 5297).
+func (s *sealer) nonce(purpose string, text []byte) []byte {
+	mac := hmac.New(sha256.New, s.nonceKey)
+	fmt.Fprintf(mac, "%d:%s", len(purpose), purpose)
+	mac.Write(text)
+	return mac.Sum(nil)[:s.aead.NonceSize()]
+}
+
+func (s *sealer) open(purpose string, sealed []byte) ([]byte, bool) {
+	n := s.aead.NonceSize()
+	if len(sealed) < n {
+		return nil, false
+	}
+	text, err := s.aead.Open(nil, sealed[:n], sealed[n:], []byte(purpose))
+	return text, err == nil
+}
+
+// Seal encrypts and authenticates a text for clients to bring back. Only Open with the same purpose accepts it, and it shows
+// nothing of the text but roughly its length.
+func (t *Tokens) Seal(purpose string, text []byte) string {
+	s := t.keys.sealers[0]
+	padded := make([]byte, (len(text)/sealBlock+1)*sealBlock)
+	copy(padded, text)
+	padded[len(text)] = 1
+	nonce := s.nonce(purpose, padded)
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, padded, []byte(purpose)))
+}
+
+// Open returns the text of a seal. It reports false for anything that Seal has not returned for the same purpose under one of
+// the keys.
+func (t *Tokens) Open(purpose, sealed string) ([]byte, bool) {
+	if len(sealed) > maxSealed {
+		return nil, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
+	if err != nil || len(sealed) != base64.RawURLEncoding.EncodedLen(len(raw)) { // the decoder skips line breaks
+		return nil, false
+	}
+	for _, s := range t.keys.sealers {
+		padded, ok := s.open(purpose, raw)
+		if !ok {
+			continue
+		}
+		for i := len(padded) - 1; i >= 0; i-- {
+			if padded[i] == 1 {
+				return padded[:i], true
+			}
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+)
+
+const usersPage = `query($first: Int, $after: String, $last: Int, $before: String, $search: String, $role: Role) {
+	users(first: $first, after: $after, last: $last, before: $before, search: $search, role: $role) {
+		edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
+
+const auditPage = `query($first: Int, $after: String, $last: Int, $before: String, $user: ID) {
+	auditLog(first: $first, after: $after, last: $last, before: $before, userId: $user) {
+		edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
+
+// connection is a page of a field, as a client sees it.
+type connection struct {
+	ids, cursors      []string
+	hasNext, hasPrev  bool
+	startCursor, endC any
+}
+
+func (b *booted) connection(as *person, query, field string, variables ...any) connection {
+	b.t.Helper()
+	got := b.ask(as, query, variables...).must()
+	var c connection
+	for i := range got.at(field + ".edges").([]any) {
+		c.ids = append(c.ids, got.text(fmt.Sprintf("%s.edges.%d.node.id", field, i)))
+		c.cursors = append(c.cursors, got.text(fmt.Sprintf("%s.edges.%d.cursor", field, i)))
+	}
+	c.hasNext, c.hasPrev = got.at(field+".pageInfo.hasNextPage").(bool), got.at(field+".pageInfo.hasPreviousPage").(bool)
+	c.startCursor, c.endC = got.at(field+".pageInfo.startCursor"), got.at(field+".pageInfo.endCursor")
+	return c
+}
+
+// walk reads a whole list, forwards or backwards, and checks what each page says about itself.
+func (b *booted) walk(as *person, query, field string, size int, backwards bool, variables ...any) (ids []string) {
+	b.t.Helper()
+	for page, position := 0, any(nil); ; page++ {
+		if backwards {
+			c := b.connection(as, query, field, append(variables, "last", size, "before", position)...)
+			if c.hasNext != (page > 0) {
+				b.t.Errorf("%s, page %d from the end: hasNextPage %t", field, page, c.hasNext)
+			}
+			ids, position = append(slices.Clone(c.ids), ids...), c.startCursor
+			if !c.hasPrev {
+				return ids
+			}
+			continue
+		}
+		c := b.connection(as, query, field, append(variables, "first", size, "after", position)...)
+		if c.hasPrev != (page > 0) {
+			b.t.Errorf("%s, page %d: hasPreviousPage %t", field, page, c.hasPrev)
+		}
+		ids, position = append(ids, c.ids...), c.endC
+		if !c.hasNext {
+			return ids
+		}
+	}
+}
+
+// crowd makes accounts of which a search for "z" finds some by their names and some by their addresses.
+func (b *booted) crowd(n int) {
+	b.t.Helper()
+	for i := range n {
+		name, email := fmt.Sprintf("z%d", i/4), fmt.Sprintf("y%d@example.com", i)
+		if i%2 == 0 {
+			name, email = "other", fmt.Sprintf("z%d@example.com", i)
+		}
+		u := &models.User{
+			ID: newRowID(), Name: name, NameKey: name, Email: email, EmailKey: email,
+			Role: []string{"USER", "USER", "STAFF"}[i%3], CreatedAt: b.store.Now(), UpdatedAt: b.store.Now(),
+		}
+		if err := b.store.CreateUser(b.t.Context(), u); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func TestBackwardPagingListsTheSameAsForwardPaging(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		b.crowd(17)
+		for range 6 {
+			b.ask(nil, login, "e", p.email, "p", "wrong password")
+		}
+		for _, row := range []struct {
+			name, query, field string
+			variables          []any
+			count              int
+		}{
+			{"all accounts", usersPage, "users", nil, 19},
+			{"a role", usersPage, "users", []any{"role", "STAFF"}, 5},
+			{"a search", usersPage, "users", []any{"search", "z"}, 17},
+			{"a search in a role", usersPage, "users", []any{"search", "z", "role", "USER"}, 12},
+			{"the audit log", auditPage, "auditLog", nil, 9},
+			{"the audit log of an account", auditPage, "auditLog", []any{"user", p.id}, 7},
+		} {
+			all := b.connection(admin, row.query, row.field, append(row.variables, "first", 100)...).ids
+			if len(all) != row.count {
+				t.Errorf("%s: %d, want %d", row.name, len(all), row.count)
+			}
+			for _, size := range []int{1, 2, 5, 100} {
+				for _, backwards := range []bool{false, true} {
+					if got := b.walk(admin, row.query, row.field, size, backwards, row.variables...); !slices.Equal(got, all) {
+						t.Errorf("%s by %d, backwards %t:\n%q\nwant\n%q", row.name, size, backwards, got, all)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestPageBetweenTwoCursors(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		b.crowd(8)
+		for range 8 {
+			b.ask(nil, login, "e", p.email, "p", "wrong password")
+		}
+		for field, query := range map[string]string{"users": usersPage, "auditLog": auditPage} {
+			all := b.connection(admin, query, field, "first", 100)
+			n := len(all.ids)
+			for _, row := range []struct {
+				name             string
+				variables        []any
+				from, to         int
+				hasPrev, hasNext bool
+			}{
+				{"the first two between", []any{"first", 2, "after", all.cursors[1], "before", all.cursors[6]}, 2, 4, true, true},
+				{"the last two between", []any{"last", 2, "after", all.cursors[1], "before", all.cursors[6]}, 4, 6, true, true},
+				{"all between, which are fewer", []any{"first", 50, "after", all.cursors[1], "before", all.cursors[6]}, 2, 6, true, true},
+				{"before alone, with the default of first", []any{"before", all.cursors[3]}, 0, 3, false, true},
+				{"last with after", []any{"last", 50, "after", all.cursors[n-3]}, n - 2, n, true, false},
+				{"last alone", []any{"last", 3}, n - 3, n, true, false},
+				{"before the first", []any{"last", 3, "before", all.cursors[0]}, 0, 0, false, true},
+				{"after the last", []any{"first", 3, "after", all.cursors[n-1]}, n, n, true, false},
+				{"null is not given", []any{"first", nil, "last", 2, "after", nil, "before", nil}, n - 2, n, true, false},
+				{"null for both is the default", []any{"first", nil, "last", nil}, 0, n, false, false},
+			} {
+				got := b.connection(admin, query, field, row.variables...)
+				if !slices.Equal(got.ids, all.ids[row.from:row.to]) || got.hasPrev != row.hasPrev || got.hasNext != row.hasNext {
+					t.Errorf("%s, %s: %+v\nwant those from %d to %d of %q", field, row.name, got, row.from, row.to, all.ids)
+				}
+				if row.from < row.to && (got.startCursor != all.cursors[row.from] || got.endC != all.cursors[row.to-1]) {
+					t.Errorf("%s, %s: from %v to %v", field, row.name, got.startCursor, got.endC)
+				}
+			}
+		}
+	})
+}
+
+func TestPagingArgumentsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	admin := b.newPerson("ADMIN")
+	cursor := b.connection(admin, usersPage, "users").cursors[0]
+	entry := b.connection(admin, auditPage, "auditLog").cursors[0]
+	altered := cursor[:20] + string(cursor[20]^1) + cursor[21:]
+	for _, field := range []string{"users", "auditLog"} {
+		other := map[string]string{"users": entry, "auditLog": cursor}[field]
+		for _, row := range []struct{ name, arguments, fields string }{
+			{"first and last", `first: 5, last: 5`, "first"},
+			{"first and last, the default written out", `first: 20, last: 5`, "first"},
+			{"last 0", `last: 0`, "last"},
+			{"last -1", `last: -1`, "last"},
+			{"last 101", `last: 101`, "last"},
+			{"first -1", `first: -1`, "first"},
+			{"everything at once", `first: 0, last: 101, after: "x", before: "y"`, "last first after before"},
+			{"a before that is none", `last: 5, before: "x"`, "before"},
+			{"an altered cursor as before", `last: 5, before: "` + altered + `"`, "before"},
+			{"an altered cursor as after", `after: "` + altered + `"`, "after"},
+			{"a cursor of another list", `last: 5, before: "` + other + `"`, "before"},
+		} {
+			got := b.ask(admin, `{ `+field+`(`+row.arguments+`) { edges { cursor } } }`)
+			wantCodes(t, got, field+" BAD_USER_INPUT")
+			var names []string
+			for _, f := range got.errors[0].Extensions["fields"].([]any) {
+				names = append(names, f.(map[string]any)["name"].(string))
+			}
+			if strings.Join(names, " ") != row.fields {
+				t.Errorf("%s, %s: %s", field, row.name, got.body)
+			}
+		}
+		// As documents of before were written.
+		b.ask(admin, `query($n: Int!) { `+field+`(first: $n) { edges { cursor } } }`, "n", 5).must()
+		b.ask(admin, `query($n: Int! = 5) { `+field+`(first: $n) { edges { cursor } } }`).must()
+		b.ask(admin, `query($n: Int) { `+field+`(first: $n) { edges { cursor } } }`).must()
+		b.ask(admin, `query($n: Int, $m: Int) { `+field+`(first: $n, last: $m) { edges { cursor } } }`, "m", 5).must()
+		wantCodes(t, b.ask(admin, `query($n: Int = 7) { `+field+`(first: $n, last: 5) { edges { cursor } } }`), field+" BAD_USER_INPUT")
+	}
+}
+
+func TestUsersCursorsShowNoAddress(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	staff := b.newPerson("STAFF")
+	b.crowd(8)
+	for _, cursor := range b.connection(staff, usersPage, "users", "search", "z").cursors {
+		text, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil || strings.Contains(string(text), "@example.com") || strings.Contains(string(text), "other") {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+}
+
+// Who may list accounts but not read their addresses cannot find out an address letter by letter.
+func TestUsersSearchMatchesAddressesOnlyForCallersWhoMayReadThem(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithRules(t, schemaWith(t, "email: String @auth(role: STAFF, orOwner: true)", "email: String @auth(role: ADMIN, orOwner: true)"), databaseURL)
+		staff, admin := b.newPerson("STAFF"), b.newPerson("ADMIN")
+		b.crowd(8)
+		for _, search := range []string{"z", "z0@", "z0@example.com", "Z0@EXAMPLE.COM", staff.email} {
+			byName := 0
+			if search == "z" {
+				byName = 4
+			}
+			got := b.connection(staff, usersPage, "users", "search", search)
+			if len(got.ids) != byName || got.hasNext {
+				t.Errorf("a STAFF finds %d by %q, want %d", len(got.ids), search, byName)
+			}
+			if got := b.connection(admin, usersPage, "users", "search", search); len(got.ids) <= byName {
+				t.Errorf("an ADMIN finds %d by %q", len(got.ids), search)
+			}
+		}
+		byAddress := b.connection(admin, usersPage, "users", "search", "z").endC
+		wantCodes(t, b.ask(staff, usersPage, "search", "z", "after", byAddress), "users BAD_USER_INPUT")
+		if got := b.walk(staff, usersPage, "users", 1, true, "search", "z"); len(got) != 4 {
+			t.Errorf("backwards a STAFF finds %d", len(got))
+		}
+	})
+}
