@@ -40,7 +40,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken, err := l.store.Take(ctx, slots)
+	taken, err := l.take(ctx, field, rules, slots)
 	if err != nil {
 		l.tellReached(ctx, field, err)
 		return nil, err
@@ -48,6 +48,47 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	result, err := next(ctx)
 	l.giveBack(ctx, taken, rules, err)
 	return result, err
+}
+
+// take takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
+// trusts has slots of its own, so that they do not lock the owner out. The limit by account and address counts in any
+// case, so that guesses from there are bounded too.
+func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot) ([]models.Slot, error) {
+	taken, err := l.store.Take(ctx, slots)
+	full := (*models.LimitReached)(nil)
+	if !errors.As(err, &full) || full.Name == policy.ByAccountAndAddress || !slices.ContainsFunc(rules, byAccount) {
+		return taken, err
+	}
+	who, lookup := l.account(ctx, field)
+	if lookup != nil {
+		return nil, lookup
+	}
+	place, lookup := account.TrustedPlace(ctx, l.store, who, auth.ViewerFrom(ctx).Client())
+	if lookup != nil {
+		return nil, lookup
+	}
+	if place == nil {
+		return nil, err
+	}
+	return l.store.Take(ctx, trustedSlots(field, rules, slots, who, place))
+}
+
+func byAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
+
+// trustedSlots are the slots of an execution from a trusted place: the account's are counted for that place alone, and
+// the failures of others in its network are not counted.
+func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot, who string, place []byte) (list []models.Slot) {
+	for i, rule := range rules {
+		slot := slots[i]
+		switch {
+		case rule.By == policy.ByAddress && !rule.Successes:
+			continue
+		case rule.By == policy.ByAccount:
+			slot.ID = limit.Key(coordinate(field), rule.By, who, "trusted", string(place))
+		}
+		list = append(list, slot)
+	}
+	return list
 }
 
 // slots are what one execution uses, a slot of each limit.
@@ -69,7 +110,7 @@ func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, rules [
 		case policy.ByAccountAndAddress:
 			slot.ID = limit.Key(name, rule.By, who, limit.Network(ip))
 		case policy.ByAccount:
-			slot.ID, slot.Unless = limit.Key(name, rule.By, who), account.KnownAddress(who, ip)
+			slot.ID = limit.Key(name, rule.By, who)
 		default:
 			return nil, fmt.Errorf("%s is limited by %s, for which there is no code", name, rule.By)
 		}

@@ -54,7 +54,11 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 			return nil, err
 		}
 	}
-	return signIn(ctx, s, delivery), nil
+	payload := signIn(ctx, s, delivery)
+	if s.Device != "" {
+		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, r.Accounts.SessionMaxAge)
+	}
+	return payload, nil
 }
 
 // done is the answer of a gated field that has nothing to say but that it is done.

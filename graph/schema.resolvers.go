@@ -18,6 +18,7 @@ func (r *mutationResolver) Register(ctx context.Context, input generated.Registe
 	s, err := r.Accounts.Register(ctx, account.Registration{
 		Name: input.Name, Email: input.Email, Password: input.Password,
 		PasswordConfirmation: input.PasswordConfirmation, RememberMe: input.RememberMe,
+		KeepsCookies: input.Delivery == generated.TokenDeliveryCookie,
 	}, auth.ViewerFrom(ctx).Client())
 	if err != nil {
 		return nil, err
@@ -28,6 +29,7 @@ func (r *mutationResolver) Register(ctx context.Context, input generated.Registe
 func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput) (*generated.AuthPayload, error) {
 	s, err := r.Accounts.Login(ctx, account.Credentials{
 		Email: input.Email, Password: input.Password, RememberMe: input.RememberMe,
+		KeepsCookies: input.Delivery == generated.TokenDeliveryCookie,
 	}, auth.ViewerFrom(ctx).Client())
 	if err != nil {
 		return nil, err

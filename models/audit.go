@@ -131,12 +131,6 @@ func (s *Store) withUsers(ctx context.Context, list []*AuditEntry) error {
 	return nil
 }
 
-// Whereabouts returns the addresses from which a user did what the audit log says.
-func (s *Store) Whereabouts(ctx context.Context, userID string) (ips []string, err error) {
-	err = s.conn(ctx).Model(&AuditEntry{}).Where("actor_id = ? AND ip IS NOT NULL", userID).Distinct().Pluck("ip", &ips).Error
-	return ips, s.translate(ctx, err)
-}
-
 // forgetWhere keeps what a user did, and forgets from where.
 func (s *Store) forgetWhere(ctx context.Context, userID string) error {
 	nowhere := map[string]any{"ip": nil, "user_agent": nil}

@@ -31,6 +31,7 @@ var tables = []table{
 	{&Limit{}, []string{"until"}},
 	{&Ticket{}, []string{"hash unique", "user_id,slot unique", "email_key", "expires_at"}},
 	{&Mail{}, []string{"due_at", "user_id", "email_key"}},
+	{&TrustedPlace{}, []string{"user_id", "expires_at"}},
 	{&AuditEntry{}, []string{"user_id,id", "actor_id,id", "created_at"}},
 }
 

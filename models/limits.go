@@ -12,8 +12,8 @@ import (
 	"fieldgate/internal/limit"
 )
 
-// Limit is one key of a rate limit and until when it is used up, or something that a limit makes an exception of
-// and until when. After that the row says no more than one that is not there.
+// Limit is one key of a rate limit and until when it is used up. After that the row says no more than one that is not
+// there.
 type Limit struct {
 	ID    []byte `gorm:"primaryKey;size:32"`
 	Until int64  // microseconds since 1970: a limit is moved on by arithmetic in SQL, the same on every database
@@ -21,10 +21,9 @@ type Limit struct {
 
 // Slot is one use of one key of a limit.
 type Slot struct {
-	Name   string // the limit's, for LimitReached
-	ID     []byte
-	Rate   limit.Rate
-	Unless []byte // the ID of a row: until its time is up, the slot is not needed; nil: it always is
+	Name string // the limit's, for LimitReached
+	ID   []byte
+	Rate limit.Rate
 }
 
 // LimitReached is the error of a Slot that is not to be had.
@@ -44,7 +43,7 @@ var (
 	errInTransaction  = errors.New("a limit is counted outside of any transaction: what is rolled back was tried nevertheless")
 )
 
-// Take takes all of the slots that are needed, and returns them for Give, or takes none and returns
+// Take takes all of the slots, and returns them for Give, or takes none and returns
 // *LimitReached, after one query that only reads. Of any number of calls at once, on any number of servers,
 // exactly as many succeed as there are slots.
 func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error) {
@@ -57,7 +56,7 @@ func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error
 		if err != nil {
 			return nil, err
 		}
-		taken := needed(slots, rows, now)
+		taken := inOrderOfIDs(slots)
 		if full := longest(taken, rows, now); full != nil {
 			return nil, full
 		}
@@ -73,9 +72,6 @@ func (s *Store) limits(ctx context.Context, slots []Slot) (map[string]time.Time,
 	var ids [][]byte
 	for _, slot := range slots {
 		ids = append(ids, slot.ID)
-		if slot.Unless != nil {
-			ids = append(ids, slot.Unless)
-		}
 	}
 	var list []Limit
 	if err := s.conn(ctx).Where("id IN ?", ids).Find(&list).Error; err != nil {
@@ -88,15 +84,9 @@ func (s *Store) limits(ctx context.Context, slots []Slot) (map[string]time.Time,
 	return rows, nil
 }
 
-// needed is in the order of the IDs: two who take the same slots never wait for each other crosswise.
-func needed(slots []Slot, rows map[string]time.Time, now time.Time) (list []Slot) {
-	for _, slot := range slots {
-		if !rows[string(slot.Unless)].After(now) {
-			list = append(list, slot)
-		}
-	}
-	slices.SortFunc(list, func(a, b Slot) int { return bytes.Compare(a.ID, b.ID) })
-	return list
+// inOrderOfIDs sorts slots: two transactions that take the same ones never wait for each other crosswise.
+func inOrderOfIDs(slots []Slot) []Slot {
+	return slices.SortedFunc(slices.Values(slots), func(a, b Slot) int { return bytes.Compare(a.ID, b.ID) })
 }
 
 // longest returns an error, and not a typed nil, only if there is one.
@@ -159,27 +149,5 @@ func (s *Store) Give(ctx context.Context, slots []Slot) error {
 			}
 		}
 		return nil
-	})
-}
-
-// Remember notes an exception that slots name as Unless.
-func (s *Store) Remember(ctx context.Context, id []byte, until time.Time) error {
-	return s.Transaction(ctx, func(tx *Store) error {
-		newer := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"until"})}
-		return tx.translate(ctx, tx.conn(ctx).Clauses(newer).Create(&Limit{ID: id, Until: until.UnixMicro()}).Error)
-	})
-}
-
-// MoveException has an exception stand under another ID, for as long as it stands under the first, if it does.
-func (s *Store) MoveException(ctx context.Context, from, to []byte) error {
-	return s.Transaction(ctx, func(tx *Store) error {
-		var old []Limit
-		if err := tx.conn(ctx).Where("id = ?", from).Find(&old).Error; err != nil || len(old) == 0 {
-			return tx.translate(ctx, err)
-		}
-		if _, err := tx.deleteWhere(ctx, &Limit{}, "id = ?", from); err != nil {
-			return err
-		}
-		return tx.Remember(ctx, to, time.UnixMicro(old[0].Until))
 	})
 }

@@ -188,38 +188,6 @@ func TestGive(t *testing.T) {
 	})
 }
 
-func TestSlotThatIsNotNeeded(t *testing.T) {
-	t.Parallel()
-	clocked(t, func(t *testing.T, s *Store, advance func(time.Duration)) {
-		known, stranger := fiveAMinute("a"), fiveAMinute("a")
-		known.Unless, stranger.Unless = limit.Key("home"), limit.Key("elsewhere")
-		for range 5 {
-			wait(t, s, stranger)
-		}
-		if wait(t, s, known) == 0 {
-			t.Error("let through before it was remembered")
-		}
-		noError(t, s.Remember(testContext(t), known.Unless, s.Now().Add(30*time.Second)))
-		noError(t, s.Remember(testContext(t), known.Unless, s.Now().Add(5*time.Second))) // the later call counts
-		rows := limitRows(t, s)
-		for range 10 {
-			if w := wait(t, s, known); w != 0 {
-				t.Fatalf("waits %s although it is known", w)
-			}
-		}
-		if after := limitRows(t, s); len(after) != 2 || after[0].Until != rows[0].Until || after[1].Until != rows[1].Until {
-			t.Errorf("counted although it is known: %v, then %v", rows, after)
-		}
-		if wait(t, s, stranger) == 0 {
-			t.Error("the others are let through too")
-		}
-		advance(5 * time.Second)
-		if wait(t, s, known) == 0 {
-			t.Error("known for too long")
-		}
-	})
-}
-
 func TestManyTakeAtOnce(t *testing.T) {
 	t.Parallel()
 	clocked(t, func(t *testing.T, s *Store, _ func(time.Duration)) {
@@ -271,7 +239,7 @@ func TestSweepOfLimits(t *testing.T) {
 	t.Parallel()
 	clocked(t, func(t *testing.T, s *Store, advance func(time.Duration)) {
 		for i := range 250 { // more than a batch
-			noError(t, s.Remember(testContext(t), limit.Key("old", string(rune(i))), s.Now().Add(time.Second)))
+			wait(t, s, Slot{Name: "old", ID: limit.Key("old", string(rune(i))), Rate: limit.Rate{Count: 1, Window: time.Second}})
 		}
 		wait(t, s, fiveAMinute("a"))
 		sweep := func(want int) {

@@ -88,7 +88,7 @@ func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]a
 }
 
 // ResetPassword uses a ticket to store a new hash, ends all sessions of the user and all other tickets but those
-// that undo, notes that mail to the address reaches the user, and writes a notice. It returns ErrNotFound if the
+// that undo, forgets the places that the account trusted, notes that mail to the address reaches the user, and writes a notice. It returns ErrNotFound if the
 // ticket was used, or the user's address is another one now.
 func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
@@ -102,6 +102,9 @@ func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notic
 			return err
 		}
 		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
+			return err
+		}
+		if err := tx.distrustAll(ctx, t.UserID); err != nil {
 			return err
 		}
 		return tx.passwordIsNew(ctx, t.UserID, notice)
@@ -151,7 +154,8 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice
 }
 
 // RestoreEmail uses a ticket to give the user its address back, whatever the address is now. Who changed it had a
-// session and the password, so all sessions end, and with an empty hash no password is right; so do all tickets
+// session and the password, so all sessions end, no place is trusted, and with an empty hash no password is right; so do
+// all tickets
 // by which it could be changed again, and the mails that would bring one. It returns ErrNotFound if the ticket was used.
 func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
@@ -161,6 +165,7 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 			func() error { return tx.useTicket(ctx, t, now) },
 			func() error { return tx.setEmail(ctx, t, values, "id = ?", t.UserID) },
 			func() error { _, err := tx.deleteSessions(ctx, t.UserID, "", now); return err },
+			func() error { return tx.distrustAll(ctx, t.UserID) },
 			func() error { return tx.endMails(ctx, t.UserID) },
 			func() error {
 				// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
@@ -204,10 +209,10 @@ func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time)
 	return s.translate(ctx, err)
 }
 
-// DeleteUser deletes an account with everything that is about the person: sessions, tickets, mails to be sent, and from
-// where they did what the audit log says. known are the rows of limits that say from where they signed in. It returns
+// DeleteUser deletes an account with everything that is about the person: sessions, trusted places, tickets, mails to be
+// sent, and the addresses in the audit log. It returns
 // ErrNotFound if the password was changed meanwhile, or nobody has the id.
-func (s *Store) DeleteUser(ctx context.Context, u *User, known [][]byte, now time.Time) error {
+func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
 		if err == nil && deleted == 0 {
@@ -223,15 +228,8 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, known [][]byte, now tim
 				return err
 			},
 			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
+			func() error { return tx.distrustAll(ctx, u.ID) },
 			func() error { return tx.forgetWhere(ctx, u.ID) },
-			func() error {
-				for _, id := range known { // each by itself: asked for several, MariaDB may lock all of the table
-					if _, err := tx.deleteWhere(ctx, &Limit{}, "id = ?", id); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
 		)
 	})
 }

@@ -381,7 +381,7 @@ func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
 			}
 		}
 		delete(columns, "audit") // which says who did what, also of somebody who has left
-		noError(t, s.DeleteUser(testContext(t), u, nil, moment))
+		noError(t, s.DeleteUser(testContext(t), u, moment))
 		for table, names := range columns {
 			for _, name := range names {
 				if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table+" WHERE "+name+" = ?", u.ID); n[0] != 0 {

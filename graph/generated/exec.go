@@ -251,8 +251,9 @@ enum LimitKey {
   "Everybody at one address who tries one account."
   ACCOUNT_AND_ADDRESS
   """
-  Everybody who tries one account, from wherever. Addresses from which its owner signed in before, within the
-  longest life of a session, are not counted and not refused: nobody can lock the owner out from elsewhere.
+  All attempts on one account, from any address. A device with which its owner has signed in, within the longest life of
+  a session, has a count of its own, so that attempts from elsewhere do not lock the owner out. The same device is not
+  refused by a limit by ADDRESS that counts failures. A client without cookies counts by its network instead.
   """
   ACCOUNT
 }

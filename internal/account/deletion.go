@@ -71,9 +71,5 @@ func (a Administrator) proveDeletion(ctx context.Context, userID string, passwor
 // erase deletes an account in a transaction. It returns models.ErrNotFound if the password was changed since the user
 // was read.
 func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
-	ips, err := tx.Whereabouts(ctx, user.ID)
-	if err != nil {
-		return err
-	}
-	return tx.DeleteUser(ctx, user, knownAddresses(user.EmailKey, ips), now)
+	return tx.DeleteUser(ctx, user, now)
 }

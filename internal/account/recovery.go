@@ -76,19 +76,13 @@ func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models
 		told.NewEmail = &ticket.Email
 		undo, mails := s.reservation(user, told), s.sent(told)
 		return e, func(tx *models.Store) error {
-			if err := tx.ChangeEmail(ctx, ticket, undo, mails, now); err != nil {
-				return err
-			}
-			return moveKnown(ctx, tx, user, ticket.EmailKey)
+			return tx.ChangeEmail(ctx, ticket, undo, mails, now)
 		}
 	case purposeUndo:
 		e.name, e.level = EventEmailRestored, slog.LevelWarn
 		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
 		return e, func(tx *models.Store) error {
-			if err := tx.RestoreEmail(ctx, ticket, mails, now); err != nil {
-				return err
-			}
-			return moveKnown(ctx, tx, user, ticket.EmailKey)
+			return tx.RestoreEmail(ctx, ticket, mails, now)
 		}
 	default:
 		e.name = EventEmailVerified

@@ -60,7 +60,13 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 		// owner could bring it.
 		SpentExpiresAt: now.Add(s.idle(session.RememberMe)),
 	}
-	if err := s.Store.Rotate(ctx, session, r); err != nil {
+	err := s.Store.Transaction(ctx, func(tx *models.Store) error {
+		if err := tx.Rotate(ctx, session, r); err != nil {
+			return err
+		}
+		return s.returnedCookie(ctx, tx, session)
+	})
+	if err != nil {
 		return nil, err
 	}
 	rotated := *session

@@ -24,6 +24,7 @@ type SignIn struct {
 	AccessToken  string
 	ExpiresAt    time.Time // the access token's
 	RefreshToken string
+	Device       string // for the device cookie; "" for a client that keeps no cookies
 }
 
 // Registration is who wants an account.
@@ -33,6 +34,7 @@ type Registration struct {
 	Password             string
 	PasswordConfirmation *string
 	RememberMe           bool
+	KeepsCookies         bool // the client takes its refresh token in a cookie
 }
 
 // Register makes an account with the role USER, mails it a link by which the person shows that mail reaches them, and
@@ -49,18 +51,19 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 		return nil, s.registerUnseen(ctx, user)
 	}
 	session, refresh := s.newSession(user, r.RememberMe, client)
+	device := deviceOf(client, r.KeepsCookies)
 	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
 	e := &event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role, session: session.ID}
 	err = s.do(ctx, e, func(tx *models.Store) error {
 		if err := createUser(ctx, tx, user, verify); err != nil {
 			return err
 		}
-		return s.openSession(ctx, tx, session)
+		return s.openSession(ctx, tx, session, device, client)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.signIn(session, refresh)
+	return s.signInFrom(device, session, refresh)
 }
 
 // registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either. Both are one
@@ -145,9 +148,10 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 
 // Credentials are how somebody proves who they are.
 type Credentials struct {
-	Email      string
-	Password   string
-	RememberMe bool
+	Email        string
+	Password     string
+	RememberMe   bool
+	KeepsCookies bool // the client takes its refresh token in a cookie
 }
 
 // Login opens a session. It returns ErrInvalidCredentials after the same work whatever was wrong: an unknown
@@ -184,11 +188,13 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		}
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
+	device := deviceOf(client, c.KeepsCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
-	if err := s.do(ctx, e, func(tx *models.Store) error { return s.openSession(ctx, tx, session) }); err != nil {
+	err = s.do(ctx, e, func(tx *models.Store) error { return s.openSession(ctx, tx, session, device, client) })
+	if err != nil {
 		return nil, err
 	}
-	return s.signIn(session, refresh)
+	return s.signInFrom(device, session, refresh)
 }
 
 // signInFailed is one event whatever was wrong, as the answer is one.
@@ -227,6 +233,15 @@ func (s *Service) rehash(ctx context.Context, u *models.User, password string) e
 		return nil
 	}
 	return err
+}
+
+// signInFrom is signIn with a device cookie for the client.
+func (s *Service) signInFrom(device string, session *models.Session, refresh string) (*SignIn, error) {
+	signIn, err := s.signIn(session, refresh)
+	if err == nil {
+		signIn.Device = device
+	}
+	return signIn, err
 }
 
 func (s *Service) signIn(session *models.Session, refresh string) (*SignIn, error) {

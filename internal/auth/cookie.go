@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/base64"
 	"net/http"
 	"time"
 )
@@ -48,4 +49,35 @@ func (c RefreshCookie) read(r *http.Request) string {
 		return ""
 	}
 	return cookies[0].Value
+}
+
+// deviceBytes is how many random bytes a device cookie has.
+const deviceBytes = 32
+
+func (c RefreshCookie) deviceName() string {
+	if c.Secure {
+		return "__Host-device"
+	}
+	return "device"
+}
+
+// withDevice makes the cookie by which a browser is known to the accounts that have signed in with it. It names
+// nobody and opens nothing: it keeps limits from locking an owner out.
+func (c RefreshCookie) withDevice(device string, age time.Duration) *http.Cookie {
+	cookie := c.with(device, age)
+	cookie.Name = c.deviceName()
+	return cookie
+}
+
+// readDevice returns the device of a request, or "" for none, for several, and for a value that this server has not made.
+func (c RefreshCookie) readDevice(r *http.Request) string {
+	cookies := r.CookiesNamed(c.deviceName())
+	if len(cookies) != 1 {
+		return ""
+	}
+	value := cookies[0].Value
+	if b, err := base64.RawURLEncoding.Strict().DecodeString(value); err != nil || len(b) != deviceBytes || len(value) != base64.RawURLEncoding.EncodedLen(deviceBytes) {
+		return ""
+	}
+	return value
 }

@@ -13,7 +13,7 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			v := &Viewer{
-				client:   Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language")},
+				client:   Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language"), cookie.readDevice(r)},
 				brought:  cookie.read(r),
 				cookie:   cookie,
 				header:   w.Header(),

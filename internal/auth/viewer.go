@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ type Client struct {
 	IP        string // "" if it is not known
 	UserAgent string // what it calls itself, as it came
 	Languages string // those that it prefers, as it came: RFC 9110 section 12.5.4
+	Device    string // what its device cookie holds; "" if there is none
 }
 
 // Viewer is who is asking in one request. What the request does changes it: after a sign-in it is the
@@ -146,9 +149,16 @@ func (v *Viewer) ClearRefreshCookie() {
 	}
 }
 
+// SetDeviceCookie has the response deliver the device cookie, to be kept for the given time.
+func (v *Viewer) SetDeviceCookie(device string, age time.Duration) {
+	v.setCookie(v.cookie.withDevice(device, age))
+}
+
+// setCookie replaces an earlier cookie of the same name in the response.
 func (v *Viewer) setCookie(c *http.Cookie) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.set = true
-	v.header.Set("Set-Cookie", c.String())
+	v.set = v.set || c.Name == v.cookie.Name()
+	others := slices.DeleteFunc(v.header.Values("Set-Cookie"), func(other string) bool { return strings.HasPrefix(other, c.Name+"=") })
+	v.header["Set-Cookie"] = append(others, c.String())
 }

@@ -1,0 +1,109 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/limit"
+	"fieldgate/models"
+)
+
+// maxTrustedPlaces is how many places an account trusts. A sign-in from one more drops the place that expires first.
+const maxTrustedPlaces = 20
+
+// NameOf is what the account with an e-mail address is counted under, whether or not there is one. What is no
+// address has a name of its own too, or else those who mistype theirs would share one count.
+func NameOf(email string) string {
+	if key, wrong := EmailKey(email); wrong == "" {
+		return key
+	}
+	return "no address: " + email
+}
+
+// devicePlace is the place of a client that keeps cookies; nil for no cookie.
+func devicePlace(device string) []byte {
+	if device == "" {
+		return nil
+	}
+	return limit.Key("trusted device", device)
+}
+
+// networkPlace is the place of a client that keeps no cookies; nil for an unknown address.
+func networkPlace(ip string) []byte {
+	network := limit.Network(ip)
+	if network == "" {
+		return nil
+	}
+	return limit.Key("trusted network", network)
+}
+
+// TrustedPlace returns the place of a client if the owner of the account with this name has signed in from it, and
+// otherwise nil. Whether there is such an account does not change the work.
+func TrustedPlace(ctx context.Context, store *models.Store, name string, client auth.Client) ([]byte, error) {
+	var places [][]byte
+	for _, place := range [][]byte{devicePlace(client.Device), networkPlace(client.IP)} {
+		if place != nil {
+			places = append(places, place)
+		}
+	}
+	if len(places) == 0 {
+		return nil, nil
+	}
+	return store.Trusted(ctx, name, places, store.Now())
+}
+
+// deviceOf is the device that a sign-in makes trusted: the one in the client's cookie, or a new one. A client that
+// takes its refresh token in the body keeps no cookies, and has none.
+func deviceOf(client auth.Client, keepsCookies bool) string {
+	switch {
+	case !keepsCookies:
+		return ""
+	case client.Device != "":
+		return client.Device
+	}
+	return randomToken()
+}
+
+// openSession stores a session whose owner has just proved who they are, and trusts the place of the client for as
+// long as a session can live. Signing out does not end that: attempts from elsewhere that fill the account's
+// limit must not lock the owner out here.
+//
+// A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
+// its network.
+func (s *Service) openSession(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
+	if err := tx.CreateSession(ctx, session); err != nil {
+		return err
+	}
+	until := session.CreatedAt.Add(s.SessionMaxAge)
+	if place := devicePlace(device); place != nil {
+		if err := tx.Trust(ctx, trustedPlace(session.UserID, place, until), maxTrustedPlaces); err != nil {
+			return err
+		}
+	}
+	network := networkPlace(client.IP)
+	switch {
+	case network == nil:
+		return nil
+	case device != "" && device == client.Device:
+		return tx.Distrust(ctx, trustedPlaceID(session.UserID, network))
+	}
+	return tx.Trust(ctx, trustedPlace(session.UserID, network, until), maxTrustedPlaces)
+}
+
+func trustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
+	return &models.TrustedPlace{ID: trustedPlaceID(userID, place), UserID: userID, Place: place, ExpiresAt: until}
+}
+
+func trustedPlaceID(userID string, place []byte) []byte {
+	return limit.Key("trusted place", userID, string(place))
+}
+
+// returnedCookie drops the network of a sign-in whose client has turned out to keep cookies: from its first refresh on
+// it is known by its device alone.
+func (s *Service) returnedCookie(ctx context.Context, tx *models.Store, session *models.Session) error {
+	if session.RotatedAt != nil || session.IP == nil || auth.ViewerFrom(ctx).Client().Device == "" {
+		return nil
+	}
+	return tx.Distrust(ctx, trustedPlaceID(session.UserID, networkPlace(*session.IP)))
+}

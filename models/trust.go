@@ -1,0 +1,60 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm/clause"
+)
+
+// TrustedPlace is a device or a network from which the owner of an account has signed in.
+type TrustedPlace struct {
+	ID        []byte `gorm:"primaryKey;size:32"` // a hash of UserID and Place
+	UserID    string
+	Place     []byte // a hash of the device's cookie, or of the network
+	ExpiresAt time.Time
+}
+
+// Trust stores a place. Of a user's places it keeps the max that expire last.
+func (s *Store) Trust(ctx context.Context, p *TrustedPlace, max int) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		newer := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"expires_at"})}
+		if err := tx.conn(ctx).Clauses(newer).Create(p).Error; err != nil {
+			return tx.translate(ctx, err)
+		}
+		var surplus [][]byte
+		err := tx.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ?", p.UserID).
+			Order("expires_at DESC, id").Offset(max).Limit(sweepBatch).Pluck("id", &surplus).Error
+		if err != nil || len(surplus) == 0 {
+			return tx.translate(ctx, err)
+		}
+		_, err = tx.deleteWhere(ctx, &TrustedPlace{}, "id IN ?", surplus)
+		return err
+	})
+}
+
+// Distrust deletes one place, if it is there.
+func (s *Store) Distrust(ctx context.Context, id []byte) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		_, err := tx.deleteWhere(ctx, &TrustedPlace{}, "id = ?", id)
+		return err
+	})
+}
+
+// distrustAll deletes all places of a user.
+func (s *Store) distrustAll(ctx context.Context, userID string) error {
+	_, err := s.deleteWhere(ctx, &TrustedPlace{}, "user_id = ?", userID)
+	return err
+}
+
+// Trusted returns the first of the places that the account with an e-mail key trusts at now, or nil.
+func (s *Store) Trusted(ctx context.Context, emailKey string, places [][]byte, now time.Time) ([]byte, error) {
+	var found []*TrustedPlace
+	err := s.conn(ctx).Joins("JOIN users ON users.id = trusted_places.user_id").
+		Where("users.email_key = ? AND trusted_places.place IN ? AND trusted_places.expires_at > ?", emailKey, places, now).
+		Order("trusted_places.expires_at DESC, trusted_places.id").Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return nil, s.translate(ctx, err)
+	}
+	return found[0].Place, nil
+}
