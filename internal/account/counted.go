@@ -36,7 +36,7 @@ type QueueState struct {
 // State returns what the queue does now.
 func (q *Queue) State() QueueState {
 	q.mu.Lock()
-	waiting := q.waiting
+	waiting, room := q.waiting.count, q.waiting.room
 	q.mu.Unlock()
-	return QueueState{Waiting: waiting, Room: q.room, Busy: int(q.busy.Load()), Threads: q.slots, Refused: q.refused.Load()}
+	return QueueState{Waiting: waiting, Room: room, Busy: int(q.busy.Load()), Threads: q.slots, Refused: q.refused.Load()}
 }

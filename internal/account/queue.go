@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fieldgate/internal/auth"
+	"fieldgate/internal/limit"
 	"fieldgate/internal/trace"
 )
 
@@ -26,14 +28,11 @@ type Overloaded struct{ RetryAfter time.Duration }
 func (*Overloaded) Error() string { return "too many people are signing in; try again shortly" }
 
 // Queue does expensive work on a fixed number of threads of low priority, so that a storm of sign-ins uses
-// the processors that the rest of the server leaves idle, and no more.
+// the processors that the rest of the server leaves idle, and no more. The networks whose requests wait are served in
+// turn, as limit.Network tells them apart: one that floods the queue waits for itself.
 type Queue struct {
-	// Unbuffered: what waits is the callers of Do. Go serves them in their order, and one that gives up
-	// leaves nothing behind.
-	work    chan func()
 	slots   int           // how many threads there are
-	room    int           // how many may wait
-	longest time.Duration // that each may wait
+	longest time.Duration // that each caller may wait
 	threads sync.WaitGroup
 
 	// Waited, if it is set before the first Do, is told how long each waited whose turn came.
@@ -43,9 +42,9 @@ type Queue struct {
 	refused atomic.Uint64
 
 	mu      sync.Mutex
-	waiting int
+	work    sync.Cond // on mu: there is a waiter, or the queue is closed
+	waiting backlog
 	closed  bool
-	callers sync.WaitGroup // those who wait
 }
 
 // NewQueue starts the threads; Close ends them. Where threads can be given a lower priority there is one for each
@@ -59,7 +58,8 @@ func NewQueue(processors int) *Queue {
 }
 
 func newQueue(slots, room int, longest time.Duration) *Queue {
-	q := &Queue{work: make(chan func()), slots: slots, room: room, longest: longest}
+	q := &Queue{slots: slots, longest: longest, waiting: backlog{room: room}}
+	q.work.L = &q.mu
 	for range slots {
 		q.threads.Go(q.run)
 	}
@@ -70,16 +70,37 @@ func (q *Queue) run() {
 	// The thread keeps its low priority and so must run nothing else. It is never unlocked: it ends with the goroutine.
 	runtime.LockOSThread()
 	lowerPriority()
-	for do := range q.work {
+	for w := q.next(); w != nil; w = q.next() {
 		q.busy.Add(1)
-		do()
+		w.do()
+	}
+}
+
+// next waits for the caller whose turn it is. It returns nil when the queue is closed and nothing waits.
+func (q *Queue) next() *waiter {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if w := q.waiting.pop(); w != nil {
+			close(w.decided)
+			return w
+		}
+		if q.closed {
+			return nil
+		}
+		q.work.Wait()
 	}
 }
 
 // Do runs f when its turn comes and returns its error; f has ended, or never begins, once Do returns. It
-// returns *Overloaded at once if the queue is full or closed, or when the turn does not come in time; and
-// the context's error if the context ends first. A panic of f goes on in the caller.
-func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
+// returns *Overloaded at once if the queue is full or closed, or when the turn does not come in time or is given to
+// another network; and the context's error if the context ends first. The network is that of the request in ctx. A panic
+// of f goes on in the caller.
+func (q *Queue) Do(ctx context.Context, f func() error) error {
+	return q.doFor(ctx, limit.Network(auth.ViewerFrom(ctx).Client().IP), f)
+}
+
+func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err error) {
 	var panicked any
 	done := make(chan struct{})
 	do := func() {
@@ -96,7 +117,7 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 			err = f()
 		}
 	}
-	if err := q.handOver(ctx, do); err != nil {
+	if err := q.handOver(ctx, network, do); err != nil {
 		return err
 	}
 	<-done
@@ -107,43 +128,58 @@ func (q *Queue) Do(ctx context.Context, f func() error) (err error) {
 }
 
 // handOver waits until a thread has taken do. After an error no thread will.
-func (q *Queue) handOver(ctx context.Context, do func()) (err error) {
-	if !q.enter() {
+func (q *Queue) handOver(ctx context.Context, network string, do func()) (err error) {
+	w := &waiter{network: network, do: do, decided: make(chan struct{})}
+	if !q.enter(w) {
 		return q.overloaded()
 	}
-	defer q.leave()
 	_, span := trace.Start(ctx, "password wait")
 	defer func() { span.End(err != nil) }()
 	start := time.Now()
 	select {
-	case q.work <- do:
-		if q.Waited != nil {
-			q.Waited(time.Since(start))
-		}
-		return nil
+	case <-w.decided:
 	case <-ctx.Done():
-		return ctx.Err()
+		if q.leave(w) {
+			return ctx.Err()
+		}
 	case <-time.After(q.longest):
+		if q.leave(w) {
+			return q.overloaded()
+		}
+	}
+	if <-w.decided; w.dropped {
 		return q.overloaded()
 	}
+	if q.Waited != nil {
+		q.Waited(time.Since(start))
+	}
+	return nil
 }
 
-func (q *Queue) enter() bool {
+// enter reports whether w waits from now on. For its sake another one may be dropped.
+func (q *Queue) enter(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.waiting == q.room {
+	if q.closed {
 		return false
 	}
-	q.waiting++
-	q.callers.Add(1)
+	dropped := q.waiting.push(w)
+	if dropped == w {
+		return false
+	}
+	if dropped != nil {
+		dropped.dropped = true
+		close(dropped.decided)
+	}
+	q.work.Signal()
 	return true
 }
 
-func (q *Queue) leave() {
+// leave reports whether w has given up before it was decided about.
+func (q *Queue) leave(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting--
-	q.callers.Done()
+	return q.waiting.remove(w)
 }
 
 // overloaded spreads the clients' next tries, so that they do not come back together.
@@ -155,12 +191,8 @@ func (q *Queue) overloaded() error {
 // Close takes no more work, lets what waits be done and ends the threads. A second call does nothing more.
 func (q *Queue) Close() {
 	q.mu.Lock()
-	first := !q.closed
 	q.closed = true
+	q.work.Broadcast()
 	q.mu.Unlock()
-	q.callers.Wait()
-	if first {
-		close(q.work)
-	}
 	q.threads.Wait()
 }

@@ -34,12 +34,15 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	if err := check.err(); err != nil {
 		return err
 	}
-	user, err := s.prove(ctx, userID, password, EventEmailChangeFailed)
+	user, err := s.Store.UserByID(ctx, userID)
 	if err != nil {
-		return err
+		return gone(err)
 	}
-	if key == user.EmailKey {
+	if key == user.EmailKey { // said before the hash: the client knows the address
 		return invalid("newEmail", "is the account's address already")
+	}
+	if err := s.verify(ctx, user, password, EventEmailChangeFailed); err != nil {
+		return err
 	}
 	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
 	told.NewEmail = &newEmail
@@ -205,12 +208,17 @@ func (s *Service) prove(ctx context.Context, userID, password, failed string) (*
 	if err != nil {
 		return nil, gone(err)
 	}
+	return user, s.verify(ctx, user, password, failed)
+}
+
+// verify returns ErrInvalidCredentials, and writes down the event, unless the password is the user's.
+func (s *Service) verify(ctx context.Context, user *models.User, password, failed string) error {
 	ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !ok {
-		return nil, s.note(ctx, &event{name: failed, user: user.ID, reason: reasonPassword}, ErrInvalidCredentials)
+		return s.note(ctx, &event{name: failed, user: user.ID, reason: reasonPassword}, ErrInvalidCredentials)
 	}
-	return user, nil
+	return nil
 }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// occupyQueue has every thread of the password queue at work until free is called.
+func (b *booted) occupyQueue() (free func()) {
+	b.t.Helper()
+	release := make(chan struct{})
+	var working sync.WaitGroup
+	for range b.queue.State().Threads {
+		working.Go(func() {
+			_ = b.queue.Do(b.t.Context(), func() error {
+				<-release
+				return nil
+			})
+		})
+	}
+	b.await("the threads to be busy", func() bool { return b.queue.State().Busy == b.queue.State().Threads })
+	return func() {
+		close(release)
+		working.Wait()
+	}
+}
+
+// await returns when something holds.
+func (b *booted) await(what string, holds func() bool) {
+	b.t.Helper()
+	look, over := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-over:
+			b.t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+// 28 accounts of one network, each with 5 requests that verify a password, fill the queue. The owner of another account
+// signs in from another network all the same.
+func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
+	owner := b.newPerson("USER")
+	room := b.queue.State().Room
+	var accounts []*person
+	for range room/5 + 3 {
+		accounts = append(accounts, b.newPerson("USER"))
+	}
+	const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
+	for _, row := range []struct{ name, flood, owner string }{
+		{"IPv4", "203.0.113.9", "198.51.100.1"},
+		{"IPv6 of one subscriber", "2001:db8:1:2::%x", "2001:db8:1:3::1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			free := b.occupyQueue()
+			before := b.queue.State().Refused
+			var flood sync.WaitGroup
+			for i, p := range accounts {
+				for j := range 5 {
+					flood.Go(func() {
+						ip := row.flood
+						if ip == "2001:db8:1:2::%x" {
+							ip = fmt.Sprintf(ip, 5*i+j+1)
+						}
+						header := from(ip)
+						header.Set("Authorization", "Bearer "+p.token)
+						b.askWith(header, change, "e", newAddress(), "p", p.password)
+					})
+				}
+			}
+			surplus := uint64(5*len(accounts) - room)
+			b.await("the queue to be full", func() bool { return b.queue.State().Refused == before+surplus })
+			signIns := make(chan *answer)
+			const tries = 10
+			for range tries {
+				go func() { signIns <- b.login(row.owner, owner.email, owner.password) }()
+			}
+			b.await("the owner's requests to wait", func() bool { return b.queue.State().Refused == before+surplus+tries })
+			free()
+			signedIn := 0
+			for range tries {
+				if got := <-signIns; got.at("login.accessToken") != nil {
+					signedIn++
+				}
+			}
+			flood.Wait()
+			if signedIn < 9 {
+				t.Errorf("the owner signed in %d times of %d", signedIn, tries)
+			}
+		})
+	}
+}
+
+// The same attack as it was, with the own address: it is refused before any hash.
+func TestOwnAddressAsTheNewOneIsRefusedBeforeTheHash(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		header := http.Header{"Authorization": {"Bearer " + p.token}}
+		const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
+		b.queue.Close() // a hash would be OVERLOADED
+		for range 10 {
+			for _, password := range []string{p.password, wrongPassword} {
+				got := b.askWith(header, change, "e", p.email, "p", password)
+				wantCodes(t, got, "requestEmailChange BAD_USER_INPUT")
+				if names := got.inputFields(); fmt.Sprint(names) != "[newEmail]" {
+					t.Errorf("fields %q", names)
+				}
+			}
+		}
+		wantCodes(t, b.askWith(header, change, "e", newAddress(), "p", p.password), "requestEmailChange OVERLOADED")
+	})
+}

@@ -1,0 +1,193 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// push adds waiters of networks that are named by letters, and returns what was dropped.
+func (b *backlog) pushAll(networks string) (dropped string) {
+	for _, network := range strings.Split(networks, "") {
+		if w := b.push(&waiter{network: network}); w != nil {
+			dropped += w.network
+		}
+	}
+	return dropped
+}
+
+func (b *backlog) popAll() (served string) {
+	for w := b.pop(); w != nil; w = b.pop() {
+		served += w.network
+	}
+	return served
+}
+
+func TestBacklogServesNetworksInTurn(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		room    int
+		pushed  string
+		dropped string
+		served  string
+	}{
+		{"one network is served in order", 10, "aaa", "", "aaa"},
+		{"a network with one waiter is served after one of the flood", 10, "aaaaab", "", "abaaaa"},
+		{"three networks take turns", 10, "aaabbbc", "", "abcabab"},
+		{"a lone network uses the whole room, and no more", 3, "aaaaa", "aa", "aaa"},
+		{"a newcomer takes a place of the longest line", 4, "aaaab", "a", "abaa"},
+		{"until the lines are as long", 4, "aaaabbbb", "aabb", "abab"},
+		{"of two long lines, the longer one loses a place", 7, "aaaabbbc", "a", "abcabab"},
+		{"a newcomer is refused when every line is as short", 3, "abcd", "d", "abc"},
+		{"no room at all", 0, "ab", "ab", ""},
+	} {
+		b := &backlog{room: row.room}
+		if dropped := b.pushAll(row.pushed); dropped != row.dropped {
+			t.Errorf("%s: dropped %q, want %q", row.name, dropped, row.dropped)
+		}
+		if served := b.popAll(); served != row.served || b.count != 0 || len(b.lines) != 0 || len(b.ring) != 0 {
+			t.Errorf("%s: served %q, want %q; left %+v", row.name, served, row.served, b)
+		}
+	}
+}
+
+// The waiter that is dropped is the last one of its line: those before it have waited longer.
+func TestBacklogDropsTheNewestOfTheLongestLine(t *testing.T) {
+	t.Parallel()
+	b := &backlog{room: 3}
+	flood := []*waiter{{network: "a"}, {network: "a"}, {network: "a"}}
+	for _, w := range flood {
+		b.push(w)
+	}
+	if dropped := b.push(&waiter{network: "b"}); dropped != flood[2] {
+		t.Errorf("dropped %p, want %p", dropped, flood[2])
+	}
+	if b.remove(flood[2]) || !b.remove(flood[0]) || b.remove(flood[0]) || b.count != 2 {
+		t.Errorf("%+v", b)
+	}
+	if served := b.popAll(); served != "ab" {
+		t.Errorf("served %q", served)
+	}
+}
+
+// hashes counts what is done for each network while clients of several, each with so many connections, ask again as soon
+// as they are answered. A hash takes 250 ms of the bubble's time.
+func hashes(t *testing.T, slots int, connections map[string]int) (done map[string]int, refused map[string]int) {
+	t.Helper()
+	const hash, lasts = 250 * time.Millisecond, 100 * time.Second
+	q := newQueue(slots, slots*waitingPerSlot, longestWait)
+	defer q.Close()
+	ctx, stop := context.WithTimeout(t.Context(), lasts)
+	defer stop()
+	var clients sync.WaitGroup
+	counts := map[string]*[2]atomic.Int64{}
+	for network, n := range connections {
+		count := &[2]atomic.Int64{}
+		counts[network] = count
+		for range n {
+			clients.Go(func() {
+				for ctx.Err() == nil {
+					err := q.doFor(ctx, network, func() error {
+						<-time.After(hash)
+						return nil
+					})
+					switch {
+					case err == nil:
+						count[0].Add(1)
+					case isOverloaded(err):
+						count[1].Add(1)
+						<-time.After(time.Second) // as clients are told
+					}
+				}
+			})
+		}
+	}
+	clients.Wait()
+	done, refused = map[string]int{}, map[string]int{}
+	for network, count := range counts {
+		done[network], refused[network] = int(count[0].Load()), int(count[1].Load())
+	}
+	return done, refused
+}
+
+func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name        string
+		slots       int
+		connections map[string]int
+		atLeast     map[string]int // of 400 a thread in all
+	}{
+		{"two honest networks beside a flood", 2, map[string]int{"flood": 200, "one": 4, "two": 4}, map[string]int{"one": 250, "two": 250}},
+		{"with unequal numbers of connections", 2, map[string]int{"flood": 300, "one": 3, "two": 20}, map[string]int{"one": 250, "two": 250}},
+		{"on one thread", 1, map[string]int{"flood": 200, "one": 2, "two": 8}, map[string]int{"one": 125, "two": 125}},
+		{"on four threads", 4, map[string]int{"flood": 500, "one": 8, "two": 30}, map[string]int{"one": 500, "two": 500}},
+		{"a lone network uses every thread", 2, map[string]int{"one": 8}, map[string]int{"one": 796}},
+		{"what one network leaves, the other ones use", 2, map[string]int{"flood": 200, "one": 1}, map[string]int{"one": 190, "flood": 400}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				done, refused := hashes(t, row.slots, row.connections)
+				t.Logf("done %v, refused %v", done, refused)
+				sum := 0
+				for network, n := range done {
+					sum += n
+					if n < row.atLeast[network] {
+						t.Errorf("%s: %d, want at least %d", network, n, row.atLeast[network])
+					}
+					if network != "flood" && refused[network] > 0 {
+						t.Errorf("%s was refused %d times", network, refused[network])
+					}
+				}
+				if sum < 400*row.slots*99/100 {
+					t.Errorf("%d in all: a thread was idle while something waited", sum)
+				}
+				if one, two := done["one"], done["two"]; two > 0 && (one*10 < two*8 || two*10 < one*8) {
+					t.Errorf("the honest networks got %d and %d: more than 20 %% apart", one, two)
+				}
+			})
+		})
+	}
+}
+
+// A request that comes behind a flood waits for a hash or two, not for the flood.
+func TestQueueServesANewcomerBehindAFloodSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, free := occupied(1, waitingPerSlot, time.Minute)
+		var order []string
+		for i := range 140 {
+			go q.doFor(t.Context(), "flood", func() error {
+				order = append(order, fmt.Sprint(i))
+				return nil
+			})
+		}
+		synctest.Wait()
+		owner := make(chan error, 1)
+		go func() {
+			owner <- q.doFor(t.Context(), "owner", func() error {
+				order = append(order, "owner")
+				return nil
+			})
+		}()
+		synctest.Wait()
+		if q.State().Waiting != waitingPerSlot {
+			t.Errorf("%d wait", q.State().Waiting)
+		}
+		free()
+		if err := <-owner; err != nil {
+			t.Fatal(err)
+		}
+		if at := slices.Index(order, "owner"); at < 0 || at > 2 {
+			t.Errorf("served as number %d", at)
+		}
+	})
+}
