@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -104,7 +106,8 @@ func (c console) command() *cli.Command {
 		Name:        "fieldgate",
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
 		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
-		Action:      c.serve,
+		Flags:       []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true}},
+		Action:      c.serveOrVersion,
 		Commands: append([]*cli.Command{
 			{
 				Name: "serve", Usage: "run the server (what happens without a command)",
@@ -158,12 +161,12 @@ func (c console) command() *cli.Command {
 func (c console) quiet(cmd *cli.Command) {
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {}
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-		return usagef("%w. Hint: %s --help", err, cmd.FullName())
+		return usagef("%w.%s Hint: %s --help", err, suggestFlag(cmd, err), cmd.FullName())
 	}
 	if cmd.Action == nil {
 		cmd.Action = func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Present() {
-				return usagef("no command %q. Hint: %s --help", cmd.Args().First(), cmd.FullName())
+				return noCommand(cmd, cmd.Args().First())
 			}
 			return cli.ShowSubcommandHelp(cmd)
 		}
@@ -181,9 +184,17 @@ func arguments(cmd *cli.Command, names ...string) ([]string, error) {
 	}
 	usage := strings.Join(append([]string{cmd.FullName()}, names...), " ")
 	if len(names) == 0 {
-		return nil, usagef("no command or argument %q here. Hint: %s --help", args[0], usage)
+		return nil, noCommand(cmd, args[0])
 	}
 	return nil, usagef("expected: %s", usage)
+}
+
+// serveOrVersion is what happens without a command.
+func (c console) serveOrVersion(ctx context.Context, cmd *cli.Command) error {
+	if cmd.Bool("version") {
+		return c.version(ctx, cmd)
+	}
+	return c.serve(ctx, cmd)
 }
 
 // settings reads the environment and the .env file in the working directory.
@@ -259,8 +270,21 @@ func (a *app) announce(l net.Listener, more ...net.Listener) {
 	}
 }
 
-// withApp runs f with a server whose database is up to date.
+// withApp runs f with a server whose database is up to date. A SQLite file that is not there is an error, and is not
+// made.
 func (c console) withApp(ctx context.Context, f func(*app) error) error {
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if err := databaseExists(s); err != nil {
+		return err
+	}
+	return c.withNewDatabase(ctx, f)
+}
+
+// withNewDatabase is withApp, but that it makes a SQLite file that DATABASE_URL names.
+func (c console) withNewDatabase(ctx context.Context, f func(*app) error) error {
 	return c.withNewApp(func(a *app) error {
 		if err := a.migrate(ctx); err != nil {
 			return err
@@ -293,6 +317,30 @@ func (c console) withStore(f func(*models.Store) error) error {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	return errors.Join(f(store), store.Close())
+}
+
+// databaseExists returns an error if the database is a SQLite file that is not there.
+func databaseExists(s settings) error {
+	file, ok := models.SQLitePath(s.DatabaseURL)
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it, opening it says better
+	}
+	if path, err := filepath.Abs(file); err == nil {
+		file = path
+	}
+	return fmt.Errorf("there is no database: %s does not exist. Hint: run this in the server's folder, or set DATABASE_URL; "+
+		"fieldgate migrate makes a new database", file)
+}
+
+// databaseMeant returns an error if the default SQLite file is not there: this may be the wrong folder.
+func databaseMeant(s settings) error {
+	if s.DatabaseExplicit {
+		return nil
+	}
+	return databaseExists(s)
 }
 
 func contract() cli.Flag {
@@ -330,6 +378,13 @@ func (c console) migrate(ctx context.Context, cmd *cli.Command) error {
 
 func (c console) migrationStatus(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if err := databaseMeant(s); err != nil {
 		return err
 	}
 	return c.withStore(func(store *models.Store) error {

@@ -74,7 +74,14 @@ func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return c.withApp(ctx, func(a *app) error {
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if err := databaseMeant(s); err != nil {
+		return err
+	}
+	return c.withNewDatabase(ctx, func(a *app) error {
 		password, err := c.readPassword()
 		if err != nil {
 			return err

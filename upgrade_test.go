@@ -181,7 +181,7 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 func TestCommandsLeaveTheTablesToWhoeverMigrates(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": testSecret, "AUTO_MIGRATE": "false"}
-	if status, _, stderr := fieldgate(t, env, "", "user", "list"); status != statusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
+	if status, _, stderr := fieldgate(t, env, goodPassword, "user", "create", "ada@example.com", "--name", "Ada"); status != statusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
 		t.Errorf("%d %s", status, stderr)
 	}
 	if status, stdout, stderr := fieldgate(t, env, "", "migrate"); status != 0 || !strings.Contains(stdout, "applied 00001_users.sql") {

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+func TestMistypedCommandsAreSuggested(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		args []string
+		want string // "": no suggestion
+	}{
+		{[]string{"serv"}, "Did you mean fieldgate serve?"},
+		{[]string{"server"}, "Did you mean fieldgate serve?"},
+		{[]string{"migration"}, "Did you mean fieldgate migrate?"},
+		{[]string{"users", "list"}, "Did you mean fieldgate user?"},
+		{[]string{"user", "lsit"}, "Did you mean fieldgate user list?"},
+		{[]string{"user", "reset"}, ""},
+		{[]string{"list"}, "Did you mean fieldgate user list?"},
+		{[]string{"migrate", "stauts"}, "Did you mean fieldgate migrate status?"},
+		{[]string{"keys", "ed2551"}, "Did you mean fieldgate keys ed25519?"},
+		{[]string{"user", "list", "--jsn"}, "Did you mean --json?"},
+		{[]string{"--verson"}, "Did you mean --version?"},
+		{[]string{"serve", "--dmeo"}, "Did you mean --demo?"},
+		{[]string{"frobnicate"}, ""},
+		{[]string{"user", "frobnicate"}, ""},
+		{[]string{"user", "list", "--frobnicate"}, ""},
+		{[]string{"user", "list", "everybody"}, ""},
+	} {
+		status, stdout, stderr := fieldgate(t, nil, "", row.args...)
+		if status != statusUsage || stdout != "" || !strings.Contains(stderr, row.want) || strings.Contains(stderr, "Did you mean") != (row.want != "") {
+			t.Errorf("%q: status %d\n%s%s\nwant %q", row.args, status, stdout, stderr, row.want)
+		}
+	}
+}
+
+func TestVersionFlag(t *testing.T) {
+	t.Parallel()
+	_, want, _ := fieldgate(t, nil, "", "version")
+	if status, stdout, stderr := fieldgate(t, nil, "", "--version"); status != 0 || stdout != want || stderr != "" {
+		t.Errorf("status %d\n%s%s\nwant %s", status, stdout, stderr, want)
+	}
+	if status, _, _ := fieldgate(t, nil, "", "--version", "now"); status != statusUsage {
+		t.Errorf("with an argument: status %d", status)
+	}
+}
+
+func TestUserCommandsMakeNoDatabase(t *testing.T) {
+	folder := t.TempDir()
+	t.Chdir(folder)
+	named := map[string]string{"DATABASE_URL": "sqlite://named.db", "BCRYPT_COST": "10"}
+	for _, row := range []struct {
+		name string
+		env  map[string]string
+		args []string
+	}{
+		{"a list", nil, []string{"user", "list"}},
+		{"a list of the file that is named", named, []string{"user", "list"}},
+		{"a role", nil, []string{"user", "role", "ada@example.com", "ADMIN"}},
+		{"a deletion", nil, []string{"user", "delete", "ada@example.com", "--yes"}},
+		{"a disabled account", named, []string{"user", "disable", "ada@example.com"}},
+		{"an enabled account", nil, []string{"user", "enable", "ada@example.com"}},
+		{"a link", nil, []string{"user", "reset-password", "ada@example.com"}},
+		{"an account, where no database is named", nil, []string{"user", "create", "ada@example.com", "--name", "Ada"}},
+		{"the migrations, where no database is named", nil, []string{"migrate", "status"}},
+	} {
+		status, stdout, stderr := fieldgate(t, row.env, goodPassword, row.args...)
+		if status != statusFailed || stdout != "" || !strings.Contains(stderr, "there is no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
+			t.Errorf("%s: status %d\n%s%s", row.name, status, stdout, stderr)
+		}
+		if made, err := os.ReadDir(folder); err != nil || len(made) != 0 {
+			t.Fatalf("%s: made %v, %v", row.name, made, err)
+		}
+	}
+	// The first ADMIN of a database that is named, before the first start.
+	if status, _, stderr := fieldgate(t, named, goodPassword, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
+		t.Error(stderr)
+	}
+	// And of the default one, once it is made.
+	for _, args := range [][]string{{"migrate"}, {"user", "create", "ada@example.com", "--name", "Ada"}, {"user", "list"}} {
+		if status, _, stderr := fieldgate(t, map[string]string{"BCRYPT_COST": "10"}, goodPassword, args...); status != 0 {
+			t.Errorf("%q: %s", args, stderr)
+		}
+	}
+}
+
+func TestUserCommandsReachADatabaseOfAServer(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	if status, _, stderr := fieldgate(t, map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": testSecret}, "", "user", "list"); status != 0 {
+		t.Error(stderr)
+	}
+}
