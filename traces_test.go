@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -35,7 +34,7 @@ func newReceiver(t *testing.T) *receiver {
 	r := &receiver{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
-		var batch collector.ExportTraceServiceRequest
+		var batch otlp.TracesData // has the fields of an ExportTraceServiceRequest
 		if err != nil || request.URL.Path != "/v1/traces" || proto.Unmarshal(body, &batch) != nil {
 			http.Error(w, "no traces", http.StatusBadRequest)
 			return
@@ -47,7 +46,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-func (r *receiver) take(header http.Header, body []byte, batch *collector.ExportTraceServiceRequest) {
+func (r *receiver) take(header http.Header, body []byte, batch *otlp.TracesData) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.raw.Write(body)

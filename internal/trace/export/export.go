@@ -1,8 +1,9 @@
-// Package export sends spans to a collector, by OTLP over HTTP. Only whoever wires the server together imports it.
+// Package export sends spans to a collector, by OTLP over HTTP. Only the wiring of the server imports it.
 //
-// Spans are sent by a goroutine in the background, from a queue that is bounded: a collector that is slow, silent or not there
-// slows down nobody, and what has no room is lost. The rest of OpenTelemetry's variables (OTEL_BSP_…,
-// OTEL_EXPORTER_OTLP_CERTIFICATE, …) are read by its own library, from the environment of the process.
+// A goroutine sends spans in the background, from a bounded queue: a slow, silent or missing collector slows nothing down, and
+// spans that the queue has no room for are lost. Variables of OpenTelemetry that our configuration does not have are read from
+// the environment of the process: OTEL_BSP_… by its library, and OTEL_EXPORTER_OTLP_ followed by COMPRESSION, CERTIFICATE,
+// CLIENT_CERTIFICATE or CLIENT_KEY, each also with TRACES_ in front, by this package.
 package export
 
 import (
@@ -10,13 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelsdk "go.opentelemetry.io/otel/sdk"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -36,12 +36,6 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// How long is waited for a collector. Nobody but the exporter waits, and a server that stops.
-const (
-	answerTimeout = 10 * time.Second // for one answer
-	retryTime     = 20 * time.Second // for all tries of one batch
-)
-
 // longestAttribute cuts off what a span says, in bytes.
 const longestAttribute = 4096
 
@@ -57,15 +51,15 @@ func New(c Config) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := otlptracehttp.NewClient(
-		otlptracehttp.WithEndpointURL(c.URL), otlptracehttp.WithHeaders(c.Headers), otlptracehttp.WithTimeout(answerTimeout),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: retryTime}),
-	)
+	client, err := newCollector(c, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
 	exporter, err := otlptrace.New(context.Background(), client)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	// What the library has to say besides, of the process: parts of a batch that were refused, for one.
+	// The library reports its other failures here, for the whole process.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { c.Log.Debug("traces", "error", err) }))
 	limits := sdk.NewSpanLimits()
 	limits.AttributeValueLengthLimit = longestAttribute
