@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,9 +32,12 @@ func TestPermissions(t *testing.T) {
 				}
 				var fields []string
 				for _, got := range list {
-					fields = append(fields, got.Field)
 					typeName, name, _ := strings.Cut(got.Field, ".")
 					rule, _ := b.policy.Rule(typeName, name)
+					if !rule.Root {
+						continue // TestPermissionsCoverGatedFieldsOfTypes
+					}
+					fields = append(fields, got.Field)
 					if (got.Role == nil) != rule.Public || got.Role != nil && *got.Role != rule.Role {
 						t.Errorf("%s asks for %v", got.Field, got.Role)
 					}
@@ -76,15 +81,53 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 	}
 }
 
+// What permissions says of a type's field is what happens to somebody else's object, and OWNER what happens to one's own.
+func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
+	t.Parallel()
+	b := bootWithRules(t, schemaWith(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
+		"user(\n    id: ID!\n  ): User @auth"), dbtest.SQLite(t))
+	other := b.newPerson("USER")
+	want := map[string]string{
+		"User.email": "STAFF [OWNER]", "User.emailVerified": "STAFF [OWNER]", "User.role": "STAFF [OWNER]", "User.disabledAt": "STAFF []",
+	}
+	for _, role := range []string{"USER", "STAFF", "ADMIN"} {
+		p := b.newPerson(role)
+		seen := map[string]bool{}
+		for _, got := range b.permissionsOf(p) {
+			typeName, name, _ := strings.Cut(got.Field, ".")
+			if rule, _ := b.policy.Rule(typeName, name); rule.Root {
+				if got.Conditions != nil {
+					t.Errorf("%s has the conditions %q", got.Field, got.Conditions)
+				}
+				continue
+			}
+			seen[got.Field] = true
+			if said := fmt.Sprint(*got.Role, " ", got.Conditions); said != want[got.Field] || (got.Conditions == nil) != strings.HasSuffix(said, "[]") {
+				t.Errorf("%s: %s, want %s", got.Field, said, want[got.Field])
+			}
+			may := func(of *person) bool {
+				return len(b.ask(p, `query($id: ID!) { user(id: $id) { `+name+` } }`, "id", of.id).errors) == 0
+			}
+			if may(other) != got.Allowed || may(p) != (got.Allowed || slices.Contains(got.Conditions, "OWNER")) {
+				t.Errorf("%s as %s is said to be %t %q", got.Field, role, got.Allowed, got.Conditions)
+			}
+		}
+		if len(seen) != len(want) {
+			t.Errorf("%v, want %v", seen, want)
+		}
+	}
+}
+
 type permission struct {
-	Field   string
-	Allowed bool
-	Role    *string
+	Field      string
+	Allowed    bool
+	Role       *string
+	Conditions []string
 }
 
 func (b *booted) permissionsOf(p *person) (list []permission) {
 	b.t.Helper()
-	data, err := json.Marshal(b.ask(p, `{ permissions { field allowed role } }`).must().at("permissions"))
+	data, err := json.Marshal(b.ask(p, `{ permissions { field allowed role conditions } }`).must().at("permissions"))
 	if err == nil {
 		err = json.Unmarshal(data, &list)
 	}

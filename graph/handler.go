@@ -43,8 +43,12 @@ type Config struct {
 
 // NewHandler serves the API. It expects auth.Middleware in front of it.
 func NewHandler(c Config) http.Handler {
+	schema := Schema()
+	if c.Introspection { // nothing else reads the descriptions
+		schema = described(schema, c.Policy)
+	}
 	return Serve(generated.NewExecutableSchema(generated.Config{
-		Schema:     Schema(),
+		Schema:     schema,
 		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy},
 		Directives: Directives(c),
 	}), c)

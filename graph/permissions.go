@@ -9,20 +9,24 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// permissions are what somebody with this role may do, of all root fields, in the schema's order.
+// conditionOwner is the condition of a rule that also lets the owner of the object through.
+const conditionOwner = "OWNER"
+
+// permissions are what a role may do with each field that has a rule: the fields of Query and Mutation, then those of the
+// other types, in the schema's order.
 func permissions(p *policy.Policy, role string) []*generated.Permission {
 	list := []*generated.Permission{}
 	for _, rule := range p.Rules() {
-		if !rule.Root {
-			continue
-		}
+		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
 		asks := rule.Role
 		if rule.Reports() {
 			asks = rule.Reported.Role
 		}
-		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
 		if asks != "" {
 			permission.Role = &asks
+		}
+		if rule.OrOwner || rule.Reported.OrOwner {
+			permission.Conditions = []string{conditionOwner}
 		}
 		list = append(list, permission)
 	}

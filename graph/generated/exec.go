@@ -192,7 +192,8 @@ var sources = []*ast.Source{
 #   @credential                    besides: it takes a password or a token, so it can be used once an operation
 #   @limit(by: …, count: …, …)     besides: so many executions per window, each alias counted for itself
 #
-# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start. A field
+# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start. There is no
+# type Subscription: the server does not start with one. A field
 # under @auth is nullable: denied, it is null with one error, and its siblings are answered. docs/policy.md says more,
 # and PERMISSIONS.md has it all in one table.
 #
@@ -282,8 +283,8 @@ enum TokenDelivery {
   BODY
 }
 
-"A moment in UTC, as RFC 3339 writes it: ` + "`" + `2026-01-31T09:30:00.25Z` + "`" + `."
-scalar Time
+"A moment in UTC as an RFC 3339 string with up to nine digits of a second: ` + "`" + `2026-01-31T09:30:00.25Z` + "`" + `."
+scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 type Query {
   "The person who is signed in."
@@ -292,7 +293,10 @@ type Query {
   "The signed-in person's sessions on all devices, the one used last first."
   sessions: [Session!] @auth
 
-  "Every field of Query and Mutation, in the schema's order, and whether the signed-in person may use it now."
+  """
+  Every field that has a rule, and whether the signed-in user's role may use it now: the fields of Query and Mutation, then
+  the gated fields of other types, in the schema's order.
+  """
   permissions: [Permission!] @auth
 
   "One account."
@@ -647,14 +651,19 @@ type Session {
   current: Boolean!
 }
 
-"Whether the signed-in person may use one field of Query or Mutation."
+"Whether the signed-in user may use one field."
 type Permission {
-  "The field, as in ` + "`" + `Mutation.setUserRole` + "`" + `."
+  "The field, as in ` + "`" + `Mutation.setUserRole` + "`" + ` or ` + "`" + `User.email` + "`" + `."
   field: String!
-  "Whether they may use it now. What they may do changes with their role: ask again after a sign-in."
+  "Whether the user's role may use it now, whatever the ` + "`" + `conditions` + "`" + `. It changes with the role: query it again after a sign-in."
   allowed: Boolean!
-  "The role that it asks for, also where the rule only reports yet; null if anybody may use it."
+  "The role that the field requires, also where the rule only reports yet; null if the field is public."
   role: Role
+  """
+  What else than the role lets a user use the field: ` + "`" + `OWNER` + "`" + ` is the owner of the object. Null if nothing else does. More
+  values may be added.
+  """
+  conditions: [String!]
 }
 
 "Who wants an account."
@@ -810,6 +819,8 @@ func (ec *executionContext) childFields_Permission(ctx context.Context, field gr
 		return ec.fieldContext_Permission_allowed(ctx, field)
 	case "role":
 		return ec.fieldContext_Permission_role(ctx, field)
+	case "conditions":
+		return ec.fieldContext_Permission_conditions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Permission", field.Name)
 }
@@ -3388,6 +3399,29 @@ func (ec *executionContext) _Permission_role(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Permission_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type Role does not have child fields"))
+}
+
+func (ec *executionContext) _Permission_conditions(ctx context.Context, field graphql.CollectedField, obj *Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_conditions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Conditions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_conditions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Query_me(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -6244,6 +6278,11 @@ func (ec *executionContext) _Permission(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "conditions":
+			out.Values[i] = ec._Permission_conditions(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -7684,6 +7723,41 @@ func (ec *executionContext) marshalOString2string(ctx context.Context, sel ast.S
 	_ = ctx
 	res := graphql.MarshalString(v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {

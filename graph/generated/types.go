@@ -86,14 +86,17 @@ type PageInfo struct {
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
-// Whether the signed-in person may use one field of Query or Mutation.
+// Whether the signed-in user may use one field.
 type Permission struct {
-	// The field, as in `Mutation.setUserRole`.
+	// The field, as in `Mutation.setUserRole` or `User.email`.
 	Field string `json:"field"`
-	// Whether they may use it now. What they may do changes with their role: ask again after a sign-in.
+	// Whether the user's role may use it now, whatever the `conditions`. It changes with the role: query it again after a sign-in.
 	Allowed bool `json:"allowed"`
-	// The role that it asks for, also where the rule only reports yet; null if anybody may use it.
+	// The role that the field requires, also where the rule only reports yet; null if the field is public.
 	Role *string `json:"role,omitempty"`
+	// What else than the role lets a user use the field: `OWNER` is the owner of the object. Null if nothing else does. More
+	// values may be added.
+	Conditions []string `json:"conditions,omitempty"`
 }
 
 type Query struct {

@@ -22,6 +22,13 @@ func (c *compiler) readRules() {
 	}
 }
 
+// checkSubscription refuses what would be generated and never served.
+func (c *compiler) checkSubscription() {
+	if def := c.schema.Subscription; def != nil {
+		c.refuse(def.Position, "type "+def.Name, "is the subscription type, but the server has no subscriptions", "remove it, and let clients poll a field of Query")
+	}
+}
+
 func (c *compiler) readRulesOf(def *ast.Definition, root bool) {
 	for _, field := range def.Fields {
 		if strings.HasPrefix(field.Name, "__") { // introspection, which gqlparser adds to Query

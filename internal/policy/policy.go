@@ -8,7 +8,8 @@
 //	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
 //	directive @credential on FIELD_DEFINITION
 //
-// A root field (of Query, Mutation or Subscription) carries exactly one of @auth and @public. A field of any other type is
+// A root field (of Query or Mutation) carries exactly one of @auth and @public. A schema with a subscription type is refused,
+// because the server has no transport for subscriptions. A field of any other type is
 // open to whoever reached the object, unless it carries @auth. The values of enum Role are a ladder: with
 // `ADMIN @includes(roles: [STAFF])`, whatever STAFF may use ADMIN may use too. A schema without limits need not declare
 // @limit, and one without passwords not @credential.
@@ -56,6 +57,7 @@ func Compile(schema *ast.Schema) (*Policy, error) {
 	c := &compiler{schema: schema, types: inSourceOrder(schema.Types)}
 	c.checkDeclarations()
 	c.checkPlacement()
+	c.checkSubscription()
 	c.readLadder()
 	c.readRules()
 	c.readLimits()

@@ -144,9 +144,8 @@ func TestDefaultsAreTheDeclarations(t *testing.T) {
 
 func TestRootTypesGoByTheSchemasNames(t *testing.T) {
 	p := compile(t, declarations, `
-		schema { query: Read  mutation: Write  subscription: Watch }
+		schema { query: Read  mutation: Write }
 		type Query { open: Int }
-		type Watch { prices: Int @public }
 		type Write { buy: Int @auth }
 		type Read { items: Int @public }`)
 	var got []string
@@ -156,7 +155,7 @@ func TestRootTypesGoByTheSchemasNames(t *testing.T) {
 		}
 		got = append(got, rule.Coordinate())
 	}
-	if want := []string{"Read.items", "Write.buy", "Watch.prices"}; !slices.Equal(got, want) {
+	if want := []string{"Read.items", "Write.buy"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -73,14 +73,13 @@ func TestRootFieldsCarryOneRule(t *testing.T) {
 			want: []string{"schema.graphqls:5: Query.me has neither @auth nor @public: write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it"},
 		},
 		{
-			name: "mutations and subscriptions are no exception, whatever their names, and all are told at once",
-			schema: `schema { query: Query mutation: Write subscription: Watch }
-				type Watch { prices: Int }
+			name: "mutations are no exception, whatever their names, and all are told at once",
+			schema: `schema { query: Query mutation: Write }
+
 				type Write { buy: Int }
 				type Query { hello: String }
 				extend type Query { bye: String }`,
 			want: []string{
-				"schema.graphqls:2: Watch.prices has neither @auth nor @public: write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it",
 				"schema.graphqls:3: Write.buy has neither @auth nor @public: write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it",
 				"schema.graphqls:4: Query.hello has neither @auth nor @public: write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it",
 				"schema.graphqls:5: Query.bye has neither @auth nor @public: write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it",
@@ -480,6 +479,22 @@ func TestDeclarations(t *testing.T) {
 				"rules.graphqls:9: @credential is declared on FIELD_DEFINITION | ARGUMENT_DEFINITION but counts on FIELD_DEFINITION only" + credential,
 				"rules.graphqls:9: @credential is declared repeatable but counts once" + credential,
 			},
+		},
+	})
+}
+
+func TestSubscriptionsAreRefused(t *testing.T) {
+	const refused = " is the subscription type, but the server has no subscriptions: remove it, and let clients poll a field of Query"
+	runAll(t, []refusal{
+		{
+			name:   "with rules",
+			schema: hello + "\ntype Subscription { tick: Int @auth }",
+			want:   []string{"schema.graphqls:2: type Subscription" + refused},
+		},
+		{
+			name:   "under another name, by an extension",
+			schema: "schema { query: Query }\n" + hello + "\ntype Watch { tick: Int @public }\nextend schema { subscription: Watch }",
+			want:   []string{"schema.graphqls:3: type Watch" + refused},
 		},
 	})
 }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"fieldgate/graph"
+	"fieldgate/internal/dbtest"
+)
+
+const fieldsOf = `query($type: String!) { __type(name: $type) { fields { name description } specifiedByURL } }`
+
+// descriptionsOf are what introspection says of the fields of a type, by name.
+func (b *booted) descriptionsOf(typeName string) map[string]string {
+	b.t.Helper()
+	got := b.ask(nil, fieldsOf, "type", typeName).must()
+	descriptions := map[string]string{}
+	for i := range got.at("__type.fields").([]any) {
+		at := fmt.Sprintf("__type.fields.%d.", i)
+		descriptions[got.text(at+"name")] = asText(got.at(at + "description"))
+	}
+	return descriptions
+}
+
+// Every field that has a rule ends with it, and no other field says anything of the kind.
+func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	for name, def := range graph.Schema().Types {
+		if len(def.Fields) == 0 || !def.IsCompositeType() || def.BuiltIn {
+			continue
+		}
+		descriptions := b.descriptionsOf(name)
+		for _, field := range def.Fields {
+			if strings.HasPrefix(field.Name, "__") {
+				continue
+			}
+			want := field.Description
+			if rule, ok := b.policy.Rule(name, field.Name); ok {
+				want += "\n\n" + b.policy.Describe(rule)
+			}
+			if got := descriptions[field.Name]; got != want {
+				t.Errorf("%s.%s: %q, want %q", name, field.Name, got, want)
+			}
+		}
+	}
+	for field, want := range map[string]string{"email": "Requires role STAFF or ownership.", "disabledAt": "Requires role STAFF."} {
+		if got := b.descriptionsOf("User")[field]; !strings.HasSuffix(got, "\n\n"+want) {
+			t.Errorf("%s: %q", field, got)
+		}
+	}
+}
+
+// The text follows the rules that are enforced, and one server's does not reach another's.
+func TestIntrospectionDescribesTheRulesThatAreEnforced(t *testing.T) {
+	t.Parallel()
+	changed := bootWithRules(t, schemaWith(t, "disabledAt: Time @auth(role: STAFF)", "disabledAt: Time @auth(role: ADMIN)"), dbtest.SQLite(t))
+	usual := boot(t, dbtest.SQLite(t))
+	for _, row := range []struct {
+		b    *booted
+		want string
+	}{{changed, "Requires role ADMIN."}, {usual, "Requires role STAFF."}} {
+		if got := row.b.descriptionsOf("User")["disabledAt"]; !strings.HasSuffix(got, row.want) || strings.Count(got, "Requires") != 1 {
+			t.Errorf("%q, want %q", got, row.want)
+		}
+	}
+}
+
+func TestIntrospectionSaysWhatATimeIs(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	if got := b.ask(nil, fieldsOf, "type", "Time").must(); got.at("__type.specifiedByURL") != "https://www.rfc-editor.org/rfc/rfc3339#section-5.6" {
+		t.Error(got.body)
+	}
+}
