@@ -13,7 +13,7 @@ import (
 func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
 	const app, other = "https://app.example.com", "https://evil.example"
-	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", app+",http://localhost:5173", "PUBLIC_URL", "https://api.example.com")
+	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", app+",http://localhost:5173", "PUBLIC_URL", "https://api.example.com", "ADDR", ":8080")
 	for _, row := range []struct {
 		name    string
 		header  http.Header
@@ -40,18 +40,19 @@ func TestCrossOrigin(t *testing.T) {
 		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := b.askWith(row.header, `{ __typename }`)
-			if got.status != row.status || got.header.Get("Access-Control-Allow-Origin") != row.allowed {
-				t.Errorf("status %d, allowed %q, want %d %q", got.status, got.header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
-			}
-			if credentials := got.header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
-				t.Errorf("credentials %q", credentials)
-			}
-			if row.status == 403 && (got.data != nil || len(got.errors) != 1 || got.errors[0].Extensions["code"] != "BAD_USER_INPUT") {
-				t.Error(got.body)
-			}
-			if got.header.Get("Cache-Control") != "no-store" || row.allowed != "" && !strings.Contains(strings.Join(got.header.Values("Vary"), ","), "Origin") {
-				t.Errorf("%q", got.header)
+			for method, got := range map[string]*answer{"POST": b.askWith(row.header, `{ __typename }`), "GET": b.askByGET(row.header, `{ __typename }`)} {
+				if got.status != row.status || got.header.Get("Access-Control-Allow-Origin") != row.allowed {
+					t.Errorf("%s: status %d, allowed %q, want %d %q", method, got.status, got.header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
+				}
+				if credentials := got.header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
+					t.Errorf("%s: credentials %q", method, credentials)
+				}
+				if row.status == 403 && (got.data != nil || len(got.errors) != 1 || got.errors[0].Extensions["code"] != "BAD_USER_INPUT") {
+					t.Error(method, got.body)
+				}
+				if got.header.Get("Cache-Control") != "no-store" || strings.Join(got.header.Values("Vary"), "|") != "Accept, Authorization, Origin" {
+					t.Errorf("%s: %q", method, got.header)
+				}
 			}
 		})
 	}
@@ -64,6 +65,7 @@ func TestPreflight(t *testing.T) {
 	for _, row := range []struct{ name, origin, method, headers, allowed string }{
 		{"a listed origin", "https://app.example.com", "POST", "authorization,content-type", "https://app.example.com"},
 		{"another origin", "https://evil.example", "POST", "content-type", ""},
+		{"a query by GET", "https://app.example.com", "GET", "authorization", "https://app.example.com"},
 		{"another method", "https://app.example.com", "PUT", "content-type", ""},
 		{"another header", "https://app.example.com", "POST", "x-secret", ""},
 	} {
@@ -95,13 +97,11 @@ func TestSimpleRequestsAreRefused(t *testing.T) {
 			t.Errorf("%q: status %d", contentType, got.status)
 		}
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/graphql?query=mutation{logout}", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Cookie", "refresh="+d.refresh)
-	if got := b.do(r); got.status != http.StatusMethodNotAllowed {
-		t.Errorf("GET: status %d", got.status)
+	for accept, status := range map[string]int{"": 406, "text/html, */*;q=0.8": 406, "application/json": 405} {
+		got := b.askByGET(http.Header{"Accept": {accept}, "Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`)
+		if got.status != status {
+			t.Errorf("GET that accepts %q: status %d", accept, got.status)
+		}
 	}
 	if !b.signedIn(d.person) {
 		t.Error("one of them signed the person out")

@@ -215,7 +215,7 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	for _, row := range hostRows {
 		t.Run(row.name, func(t *testing.T) {
 			for path, good := range map[string]int{
-				inboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 405, "/nothing": 404,
+				inboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 406, "/nothing": 404,
 			} {
 				want := good
 				if !row.allowed {

@@ -31,7 +31,8 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"a sign-in", http.MethodPost, "/graphql", `{"query":"mutation { login(input: {email: \"x\", password: \"x\"}) { accessToken } }"}`, 200, noStore, strict},
 		{"a body that is none", http.MethodPost, "/graphql", `{`, 400, noStore, strict},
 		{"a body that is too large", http.MethodPost, "/graphql", strings.Repeat(" ", guard.DefaultMaxBytes+1), 413, noStore, strict},
-		{"another method", http.MethodGet, "/graphql", "", 405, noStore, strict},
+		{"another method", http.MethodPut, "/graphql", "", 405, noStore, strict},
+		{"a GET that names no media type", http.MethodGet, "/graphql?query={__typename}", "", 406, noStore, strict},
 		{"a question before the question", http.MethodOptions, "/graphql", "", 405, noStore, strict},
 		{"a path that is cleaned", http.MethodGet, "/x/../graphql", "", 307, noStore, strict},
 		{"a path below", http.MethodPost, "/graphql/", "{}", 404, noStore, strict},
@@ -60,7 +61,10 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 				status, policy, hsts := row.status, row.policy, ""
 				if b == production {
 					hsts = "max-age=31536000"
-					if row.path == "/" || row.path == "/dev/mail" {
+					switch row.path {
+					case "/":
+						policy = strict // what the server is, in JSON
+					case "/dev/mail":
 						status, policy = 404, strict
 					}
 				}

@@ -258,12 +258,15 @@ func (a *app) newMailer() (*mail.Templates, error) {
 }
 
 func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.Handler, err error) {
-	// Our own origin is among them for the case that a proxy in front rewrites the Host header.
-	a.crossOrigin, err = web.CrossOrigin(append([]string{a.PublicURL.String()}, a.CORSOrigins...),
-		guard.Refused(http.StatusForbidden, "Origin", "is not one of those that may use this API"))
-	if err != nil {
-		return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
-	}
+	a.crossOrigin = web.CrossOrigin(web.CrossOriginConfig{
+		// The server's own origin is listed for a proxy that rewrites the Host header.
+		Origins: append([]string{a.PublicURL.String()}, a.CORSOrigins...), Local: a.LocalPages(),
+		Refused: func(header, message string) http.Handler {
+			return guard.Refused(http.StatusForbidden, header, message)
+		},
+		Hint: func(origin string) string { return "Hint: CORS_ORIGINS=" + origin + " allows the pages of this origin" },
+		Log:  a.log, Now: a.now,
+	})
 	c := graph.Config{
 		Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
 		Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
@@ -292,6 +295,8 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.H
 			return nil, fmt.Errorf("the playground's page: %w", err)
 		}
 		a.page.Register(mux)
+	} else {
+		mux.Handle("GET /{$}", web.Index(a.name))
 	}
 	h := web.Chain(mux, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))

@@ -251,9 +251,9 @@ func TestPages(t *testing.T) {
 		{"it is alive without a database", noDatabase, "/healthz", 200, "ok\n"},
 		{"it is not ready without a database, and says no more", noDatabase, "/readyz", 503, "not ready\n"},
 		{"the playground in development", development, "/", 200, "<!DOCTYPE html>"},
-		{"no playground in production", production, "/", 404, ""},
+		{"what the server is, in production", production, "/", 200, `{"name":"Fieldgate","description":"GraphQL API with authentication, sessions and roles","api":"/graphql","keys":"/.well-known/jwks.json"}`},
 		{"nothing else", development, "/fieldgate.db", 404, ""},
-		{"the API takes no GET", development, "/graphql?query={__typename}", 405, ""},
+		{"the API refuses a GET that names no media type", development, "/graphql?query={__typename}", 406, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if status, body := row.b.get(row.path); status != row.status || !strings.Contains(body, row.body) {

@@ -114,7 +114,9 @@ func (a *app) starting() http.Handler {
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, a.log))
-	mux.Handle("/", a.crossOrigin(guard.Unavailable("the server is starting", int(preparePause.Seconds()))))
+	unavailable := guard.Unavailable("the server is starting", int(preparePause.Seconds()))
+	mux.Handle("/graphql", a.crossOrigin(unavailable))
+	mux.Handle("/", unavailable)
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
 		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
 }

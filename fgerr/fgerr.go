@@ -27,22 +27,23 @@ const (
 
 // The codes that only Fieldgate returns: clients act on them without asking the product.
 const (
-	Unauthenticated         = "UNAUTHENTICATED"
-	InvalidCredentials      = "INVALID_CREDENTIALS"
-	InvalidToken            = "INVALID_TOKEN"
-	EmailTaken              = "EMAIL_TAKEN"
-	EmailNotVerified        = "EMAIL_NOT_VERIFIED"
-	QueryTooComplex         = "QUERY_TOO_COMPLEX"
-	GraphQLParseFailed      = "GRAPHQL_PARSE_FAILED"
-	GraphQLValidationFailed = "GRAPHQL_VALIDATION_FAILED"
-	Internal                = "INTERNAL"
+	Unauthenticated            = "UNAUTHENTICATED"
+	InvalidCredentials         = "INVALID_CREDENTIALS"
+	InvalidToken               = "INVALID_TOKEN"
+	EmailTaken                 = "EMAIL_TAKEN"
+	EmailNotVerified           = "EMAIL_NOT_VERIFIED"
+	QueryTooComplex            = "QUERY_TOO_COMPLEX"
+	PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED"
+	GraphQLParseFailed         = "GRAPHQL_PARSE_FAILED"
+	GraphQLValidationFailed    = "GRAPHQL_VALIDATION_FAILED"
+	Internal                   = "INTERNAL"
 )
 
 var (
 	shared   = []string{Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Overloaded, Unavailable}
 	reserved = []string{
 		Unauthenticated, InvalidCredentials, InvalidToken, EmailTaken, EmailNotVerified,
-		QueryTooComplex, GraphQLParseFailed, GraphQLValidationFailed, Internal,
+		QueryTooComplex, PersistedQueryNotSupported, GraphQLParseFailed, GraphQLValidationFailed, Internal,
 	}
 )
 

@@ -129,7 +129,7 @@ func presenter(c Config) graphql.ErrorPresenterFunc {
 // was set by gqlgen or by package guard; nothing else sets one.
 func requestError(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
-	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex, fgerr.BadUserInput, fgerr.Unavailable:
+	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex, fgerr.BadUserInput, fgerr.Unavailable, fgerr.PersistedQueryNotSupported:
 		return true
 	}
 	return false

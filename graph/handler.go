@@ -67,15 +67,17 @@ func Directives(c Config) generated.DirectiveRoot {
 // API; the tests do it for a schema that has what the API's has not.
 func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 	srv := handler.New(schema)
-	documents := guard.NewDocumentCache()
-	if c.Meter != nil || c.Traced {
-		srv.AddTransport(watched{guard.POST{}, c.Meter})
-	} else {
-		srv.AddTransport(guard.POST{})
+	cache := guard.NewDocumentCache()
+	documents := &guard.Documents{Cache: cache}
+	for _, transport := range []graphql.Transport{guard.GET{Documents: documents}, guard.POST{}} {
+		if c.Meter != nil || c.Traced {
+			transport = watched{transport, c.Meter}
+		}
+		srv.AddTransport(transport)
 	}
-	srv.Use(&guard.Documents{Cache: documents})
+	srv.Use(documents)
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
-	srv.SetQueryCache(documents)
+	srv.SetQueryCache(cache)
 	srv.AroundOperations(c.Reports.remember)
 	srv.SetErrorPresenter(presenter(c))
 	srv.SetRecoverFunc(recoverPanic)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"fieldgate/internal/web"
@@ -9,14 +10,20 @@ import (
 
 // Middleware puts a Viewer into the context of each request. It verifies a token's signature, asks no
 // database, and lets every request through: the schema's rules judge. It expects web.ClientIP in front of it.
+//
+// A GET has no cookies: none is read, set or passed on. Only its access token identifies the caller.
 func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			header := w.Header()
+			if r.Method == http.MethodGet {
+				r, header = withoutCookies(r), http.Header{}
+			}
 			v := &Viewer{
 				client:   Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language"), cookie.readDevice(r)},
 				brought:  cookie.read(r),
 				cookie:   cookie,
-				header:   w.Header(),
+				header:   header,
 				sessions: sessions,
 			}
 			if v.token, v.err = t.fromHeader(r.Header); v.err == nil {
@@ -25,6 +32,17 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), viewerKey{}, v)))
 		})
 	}
+}
+
+// withoutCookies returns a copy of the request, if it has cookies.
+func withoutCookies(r *http.Request) *http.Request {
+	if r.Header["Cookie"] == nil {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	delete(r.Header, "Cookie")
+	return r
 }
 
 func (t *Tokens) fromHeader(h http.Header) (*Claims, error) {

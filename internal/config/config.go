@@ -81,3 +81,7 @@ type Config struct {
 func (c *Config) CookieSecure() bool {
 	return c.PublicURL != nil && c.PublicURL.Scheme == "https"
 }
+
+// LocalPages reports whether pages of this machine may use the API without being listed in CORSOrigins: in
+// development, where no other machine reaches the server.
+func (c *Config) LocalPages() bool { return !c.Production && c.ListensOnLoopback() }

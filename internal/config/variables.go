@@ -209,9 +209,10 @@ var variables = []variable{
 	{
 		name:    "CORS_ORIGINS",
 		inWords: "none",
-		meaning: "other origins whose pages may use the API, in a comma list and exact, as in `https://app.example.com`; never `*`",
-		show:    showPublicURL,
-		parse:   parseOrigins,
+		meaning: "other origins whose pages may use the API, in a comma list and exact, as in `https://app.example.com`; never `*`. " +
+			"In development on the loopback interface, pages of `http://localhost`, `http://127.0.0.1` and `http://[::1]` are allowed as well",
+		show:  showPublicURL,
+		parse: parseOrigins,
 	},
 	{
 		name:    "TRUSTED_PROXIES",

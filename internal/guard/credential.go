@@ -40,6 +40,39 @@ func (c credentials) inherit(from, to *ast.Definition) {
 	}
 }
 
+// taken reports whether a document has a field that takes a credential. The
+// validation has entered the definitions of its fields.
+func (c credentials) taken(document *ast.QueryDocument) bool {
+	for _, operation := range document.Operations {
+		if c.takenIn(operation.SelectionSet) {
+			return true
+		}
+	}
+	for _, fragment := range document.Fragments {
+		if c.takenIn(fragment.SelectionSet) {
+			return true
+		}
+	}
+	return false
+}
+
+// takenIn follows no spread: fragments are looked at where they are defined.
+func (c credentials) takenIn(set ast.SelectionSet) bool {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if c.fields[s.Definition] || c.takenIn(s.SelectionSet) {
+				return true
+			}
+		case *ast.InlineFragment:
+			if c.takenIn(s.SelectionSet) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // root is the type that an operation starts from; nil if the schema has none.
 func (c credentials) root(operation ast.Operation) *ast.Definition {
 	switch operation {

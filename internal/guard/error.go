@@ -1,6 +1,9 @@
 package guard
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"net/http"
 	"strconv"
 
@@ -28,9 +31,14 @@ func Error(code, message string, fields ...FieldError) *gqlerror.Error {
 
 // refusal answers a request that is none, before gqlgen sees anything of it.
 type refusal struct {
-	status int
+	status int         // 0: that of a request error in the media type of the answer
 	header http.Header // what the status requires besides; may be nil
 	err    *gqlerror.Error
+}
+
+func (r *refusal) answer(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType) {
+	maps.Copy(w.Header(), r.header)
+	write(w, cmp.Or(r.status, media.requestErrorStatus()), exec.DispatchError(ctx, gqlerror.List{r.err}))
 }
 
 // refuse blames one part of the request: a header, or "body".

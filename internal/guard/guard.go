@@ -1,7 +1,7 @@
 // Package guard decides what reaches gqlgen at all.
 //
-// [POST] is the one way in: a transport that takes JSON over POST and nothing
-// else, reads it strictly, and answers as "GraphQL over HTTP" says
+// [POST] and [GET] are the two transports: JSON by POST, and queries in a URL.
+// They read strictly and answer as "GraphQL over HTTP" says
 // (https://graphql.github.io/graphql-over-http/draft/). [DocumentCache] keeps
 // parsed documents without keeping anybody's password. [Documents] holds each
 // document to [Limits] before it is parsed, and [ValidationRules] give up on
@@ -9,8 +9,10 @@
 //
 //	cache := guard.NewDocumentCache()
 //	srv := handler.New(es)
+//	documents := &guard.Documents{Cache: cache}
+//	srv.AddTransport(guard.GET{Documents: documents})
 //	srv.AddTransport(guard.POST{})
-//	srv.Use(&guard.Documents{Cache: cache})
+//	srv.Use(documents)
 //	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens)
 //	srv.SetQueryCache(cache)
 //	srv.SetValidationRulesFn(guard.ValidationRules(introspection))

@@ -27,13 +27,13 @@ const maxDepth = 32
 // The result shares no memory with body. That is on purpose: the query is kept
 // as a cache key, and must not keep alive a body that holds a password.
 //
-// An error is always a *jsonError.
-func decodeJSON(body []byte) (any, error) {
+// Objects and arrays nest depth levels at most. An error is always a *jsonError.
+func decodeJSON(body []byte, depth int) (any, error) {
 	d := decoder{text: body}
 	if !utf8.Valid(body) {
 		return nil, d.fail("the text is not UTF-8")
 	}
-	v, err := d.value(maxDepth)
+	v, err := d.value(depth)
 	if err != nil {
 		return nil, err
 	}

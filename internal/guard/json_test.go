@@ -28,7 +28,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	}
 	added := []string{"the text is not UTF-8", "a key stands twice in one object", "half a surrogate pair", "nested deeper than 32 levels"}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeJSON(body)
+		got, err := decodeJSON(body, maxDepth)
 		want, wantErr := unmarshal(body)
 		if err == nil {
 			if wantErr != nil || !reflect.DeepEqual(got, want) {
@@ -57,7 +57,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err = decodeJSON(clean)
+		got, err = decodeJSON(clean, maxDepth)
 		switch detail, _ := errors.AsType[*jsonError](err); {
 		case err == nil && reflect.DeepEqual(got, want):
 		case err != nil && detail.problem == "nested deeper than 32 levels" && depth(want) > 32:

@@ -50,8 +50,40 @@ func negotiate(accept []string) (m mediaType, ok bool) {
 			return graphqlJSON, true
 		}
 	}
-	var legacy, graphql preference
-	empty := true
+	legacy, graphql, empty := preferences(accept)
+	switch {
+	case empty:
+		return legacyJSON, true
+	case legacy.q == 0 && graphql.q == 0:
+		return legacyJSON, false
+	case graphql.q != legacy.q:
+		return choose(graphql.q > legacy.q), true
+	default: // named, with the other or alone, or just let in
+		return choose(graphql.precision == exact), true
+	}
+}
+
+// negotiateNamed is negotiate for requests that must name a type: a wildcard
+// lets none in. A browser that follows a link or loads an image or a script
+// names neither type.
+func negotiateNamed(accept []string) (m mediaType, ok bool) {
+	if len(accept) == 1 {
+		switch accept[0] {
+		case string(legacyJSON):
+			return legacyJSON, true
+		case string(graphqlJSON):
+			return graphqlJSON, true
+		}
+	}
+	legacy, graphql, _ := preferences(accept)
+	newer, older := graphql.named(), legacy.named()
+	return choose(newer > 0 && newer >= older), newer > 0 || older > 0
+}
+
+// preferences reads the values of an Accept header; empty says that they hold
+// nothing.
+func preferences(accept []string) (legacy, graphql preference, empty bool) {
+	empty = true
 	for _, line := range accept {
 		for part := range strings.SplitSeq(line, ",") {
 			if part = strings.TrimSpace(part); part == "" {
@@ -64,16 +96,7 @@ func negotiate(accept []string) (m mediaType, ok bool) {
 			}
 		}
 	}
-	switch {
-	case empty:
-		return legacyJSON, true
-	case legacy.q == 0 && graphql.q == 0:
-		return legacyJSON, false
-	case graphql.q != legacy.q:
-		return choose(graphql.q > legacy.q), true
-	default: // named, with the other or alone, or just let in
-		return choose(graphql.precision == exact), true
-	}
+	return legacy, graphql, empty
 }
 
 func choose(newer bool) mediaType {
@@ -94,6 +117,14 @@ const (
 type preference struct {
 	precision int
 	q         float64
+}
+
+// named is the quality that was given to the type by its name.
+func (p preference) named() float64 {
+	if p.precision != exact {
+		return 0
+	}
+	return p.q
 }
 
 func (p *preference) consider(r mediaRange, m mediaType) {

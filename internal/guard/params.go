@@ -15,7 +15,7 @@ import (
 // The draft's newest status for parameters of the wrong type is 422; 400 is
 // what clients and the graphql-http audit (1.23) expect.
 func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
-	value, err := decodeJSON(body)
+	value, err := decodeJSON(body, maxDepth)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "body", "is not well-formed JSON: "+err.Error())
 	}
@@ -33,7 +33,17 @@ func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 		Variables:     member[map[string]any](&m, "variables", "an object or null"),
 		Extensions:    member[map[string]any](&m, "extensions", "an object or null"),
 	}
+	return m.finish(params)
+}
+
+// finish returns the parameters, or says what is wrong with them.
+func (m *members) finish(params *graphql.RawParams) (*graphql.RawParams, *refusal) {
 	if params.Query == "" && len(m.wrong) == 0 {
+		if _, hash := params.Extensions["persistedQuery"].(map[string]any); hash {
+			// The message is what Apollo's link and urql's exchange look for. Both
+			// then send the query.
+			return nil, &refusal{err: Error(fgerr.PersistedQueryNotSupported, "PersistedQueryNotSupported")}
+		}
 		m.wrong = []FieldError{{"query", "must be a string that is not empty"}}
 	}
 	if len(m.wrong) > 0 {

@@ -1,7 +1,7 @@
 package guard
 
 import (
-	"maps"
+	"context"
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,9 +17,10 @@ import (
 // that keep it from overflowing the stack.
 const DefaultMaxBytes = 128 << 10
 
-// POST is the only transport of the server: one operation a request, as JSON in
-// the body of a POST. gqlgen's own POST repeats a malformed body in its answer,
-// passwords included, and is lenient about everything that is refused here.
+// POST is the transport for every operation: one a request, as JSON in the body
+// of a POST. gqlgen's own POST repeats a malformed body in its answer, passwords
+// included, and is lenient about everything that is refused here. It stands last
+// in the list of transports and refuses the methods that no transport serves.
 //
 // A refused request is answered with the status that fits (405, 406, 408, 413,
 // 415, or 400), an operation that fails to parse or validate with the status
@@ -48,14 +49,25 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	start := graphql.Now()
 	params, no := p.read(w, r, acceptable)
 	if no != nil {
-		maps.Copy(w.Header(), no.header)
-		write(w, no.status, exec.DispatchError(ctx, gqlerror.List{no.err}))
+		no.answer(ctx, w, exec, media)
 		return
 	}
 	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	run(ctx, w, exec, media, params, nil)
+}
 
+// run answers the operation that params ask for. check, unless it is nil, may
+// refuse a document that was parsed.
+func run(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
 	op, errs := prepare(ctx, exec, params)
+	if check != nil && op != nil && op.Doc != nil {
+		// Before the errors: the method is wrong whatever else is.
+		if no := check(op.Doc); no != nil {
+			no.answer(ctx, w, exec, media)
+			return
+		}
+	}
 	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
 		errs = gqlerror.List{Error(errcode.ValidationFailed, "subscriptions are not offered over HTTP POST")}
 	}

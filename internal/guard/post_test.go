@@ -40,8 +40,9 @@ func invalid(message string) string {
 }
 
 const (
-	hello  = `{"query":"{ hello }"}`
-	helloA = `{"data":{"hello":"<b>ß & co</b>"}}`
+	hello        = `{"query":"{ hello }"}`
+	notSupported = `{"errors":[{"message":"PersistedQueryNotSupported","extensions":{"code":"PERSISTED_QUERY_NOT_SUPPORTED"}}]}`
+	helloA       = `{"data":{"hello":"<b>ß & co</b>"}}`
 )
 
 // Every row sends its body as application/json unless its headers say
@@ -86,13 +87,8 @@ var postTests = []struct {
 	},
 
 	// Method (GraphQL over HTTP, Status Codes; RFC 9110, section 15.5.6)
-	{name: "GET is not allowed", method: "GET", status: 405, want: blamed("method", "must be POST"), wantHead: map[string]string{"Allow": "POST"}},
-	{name: "OPTIONS is not allowed", method: "OPTIONS", status: 405, wantHead: map[string]string{"Allow": "POST"}},
-	{name: "PUT is not allowed", method: "PUT", body: hello, status: 405, wantHead: map[string]string{"Allow": "POST"}},
-	{
-		name: "a WebSocket handshake is a GET like any other", method: "GET",
-		header: map[string]string{"Connection": "Upgrade", "Upgrade": "websocket"}, status: 405,
-	},
+	{name: "OPTIONS is not allowed", method: "OPTIONS", status: 405, want: blamed("method", "must be POST, or GET for a query"), wantHead: map[string]string{"Allow": "GET, POST"}},
+	{name: "PUT is not allowed", method: "PUT", body: hello, status: 405, wantHead: map[string]string{"Allow": "GET, POST"}},
 
 	// What a browser sends across sites without asking first
 	{
@@ -144,6 +140,13 @@ var postTests = []struct {
 	{name: "a second key is refused where nobody reads it", body: `{"query":"{ hello }","x":{"a":1,"a":1}}`, status: 400},
 	{name: "Query is not query", body: `{"Query":"{ hello }"}`, status: 400, want: parameters(`{"name":"query","message":"must be a string that is not empty"}`)},
 	{name: "an empty query is none", body: `{"query":""}`, status: 400},
+	{name: "a hash without a query, old client", body: `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: notSupported},
+	{
+		name: "a hash without a query, new client", header: map[string]string{"Accept": "application/graphql-response+json"},
+		body: `{"query":null,"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 400, typ: graphqlType, want: notSupported,
+	},
+	{name: "a query with a hash runs", body: `{"query":"{ hello }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: helloA},
+	{name: "a hash that is no object is none", body: `{"extensions":{"persistedQuery":"hunter2"}}`, status: 400, want: parameters(`{"name":"query","message":"must be a string that is not empty"}`)},
 	{
 		name: "all wrong parameters are named at once", body: `{"query":["hunter2"],"operationName":7,"variables":"hunter2","extensions":[]}`, status: 400,
 		want: parameters(`{"name":"query","message":"must be a string"},{"name":"operationName","message":"must be a string or null"},` +

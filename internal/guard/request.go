@@ -16,9 +16,8 @@ import (
 // acceptable says whether there is a media type to answer it in.
 func (p POST) read(w http.ResponseWriter, r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 	if r.Method != http.MethodPost {
-		// No GET: what a link can do, another site can make a browser do.
-		return nil, refuse(http.StatusMethodNotAllowed, "method", "must be POST").
-			with("Allow", http.MethodPost)
+		return nil, refuse(http.StatusMethodNotAllowed, "method", "must be POST, or GET for a query").
+			with("Allow", "GET, POST")
 	}
 	if !acceptable {
 		return nil, refuse(http.StatusNotAcceptable, "Accept",

@@ -17,6 +17,7 @@ import (
 )
 
 var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
+	directive @credential on FIELD_DEFINITION
 	enum Role { USER ADMIN }
 	input Login { email: String!  password: String!  role: Role  friends: [Login!] }
 	type Query {
@@ -27,7 +28,12 @@ var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
 		limited: Boolean
 		panic: String
 		add(a: Int, on: Boolean, id: ID, x: Float, role: Role): Int
+		check(password: String): Boolean @credential
+		me: Account
+		node: Node
 	}
+	interface Node { proof(password: String): Boolean }
+	type Account implements Node { name: String  proof(password: String): Boolean @credential }
 	type Mutation { login(input: Login!): Boolean  plain(email: String, password: String): Boolean }
 	type Subscription { tick: Int }
 	scalar Any
@@ -68,13 +74,19 @@ func answers(ctx context.Context) *graphql.Response {
 }
 
 func newHandler(post guard.POST) *handler.Server {
-	srv := handler.New(&graphql.ExecutableSchemaMock{
+	schema := &graphql.ExecutableSchemaMock{
 		SchemaFunc: func() *ast.Schema { return testSchema },
 		ExecFunc:   func(context.Context) graphql.ResponseHandler { return answers },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) {
 			return 0, false
 		},
-	})
+	}
+	srv := handler.New(schema)
+	documents := &guard.Documents{} // which limits nothing here: it is not used as an extension
+	if err := documents.Validate(schema); err != nil {
+		panic(err)
+	}
+	srv.AddTransport(guard.GET{Documents: documents})
 	srv.AddTransport(post)
 	srv.SetRecoverFunc(func(context.Context, any) error {
 		return guard.Error("INTERNAL", "internal error")

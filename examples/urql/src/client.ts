@@ -9,7 +9,7 @@ export function newClient() {
   return new Client({
     url: '/graphql',
     exchanges: [cacheExchange, sessionExchange(session), fetchExchange],
-    preferGetMethod: false, // the server takes POST only
+    preferGetMethod: false, // keeps queries out of the logs of proxies
   })
 }
 

@@ -1,0 +1,358 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// askByGET is askWith by GET. It accepts JSON, unless the header says otherwise.
+func (b *booted) askByGET(header http.Header, query string, variables ...any) *answer {
+	b.t.Helper()
+	values := url.Values{"query": {query}}
+	if len(variables) > 0 {
+		vars := map[string]any{}
+		for i := 0; i < len(variables); i += 2 {
+			vars[variables[i].(string)] = variables[i+1]
+		}
+		encoded, err := json.Marshal(vars)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		values.Set("variables", string(encoded))
+	}
+	return b.getURL(header, values.Encode())
+}
+
+// getURL sends a GET with this query string.
+func (b *booted) getURL(header http.Header, query string) *answer {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+"/graphql?"+query, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	if r.Header.Values("Accept") == nil {
+		r.Header.Set("Accept", "application/json")
+	}
+	return b.do(r)
+}
+
+// GET and POST share everything behind the transport: denials, limits of documents, errors and statuses.
+func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := boot(t, databaseURL)
+		people := map[string]*person{"nobody": nil, "a USER": b.newPerson("USER"), "an ADMIN": b.newPerson("ADMIN")}
+		for _, query := range []string{
+			`{ me { id email role } }`,
+			`{ me { name disabledAt } }`,
+			`{ users(first: 2) { edges { node { id email } } pageInfo { hasNextPage } } }`,
+			`{ users(first: 0) { edges { node { id } } } }`,
+			`{ permissions { field allowed } nothing: users { edges { cursor } } }`,
+			`{ user(id: "no id") { id } }`,
+			`query($n: Int!) { users(first: $n) { edges { node { id } } } }`,
+			`{ nope }`,
+			`{ me `,
+			`{` + strings.Repeat("me{id}", 51) + `}`,
+			`{ __schema { queryType { name } } }`,
+			`query A { me { id } } query B { permissions { field } }`,
+		} {
+			for who, p := range people {
+				for _, accept := range []string{"application/json", "application/graphql-response+json"} {
+					header := http.Header{"Accept": {accept}}
+					if p != nil {
+						header.Set("Authorization", "Bearer "+p.token)
+					}
+					get, post := b.askByGET(header, query), b.askWith(header, query)
+					if get.status != post.status || requestIDs.ReplaceAllString(get.body, "") != requestIDs.ReplaceAllString(post.body, "") ||
+						get.header.Get("Content-Type") != post.header.Get("Content-Type") {
+						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, who, accept, get.status, get.body, post.status, post.body)
+					}
+					if get.header.Get("Cache-Control") != "no-store" || !slices.Equal(get.header.Values("Vary"), []string{"Accept, Authorization, Origin"}) {
+						t.Errorf("%s: %q", query, get.header)
+					}
+				}
+			}
+		}
+	})
+}
+
+var requestIDs = regexp.MustCompile(`"requestId":"[^"]*"`)
+
+// A limit counts the executions of a field, however they are asked for.
+func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
+	t.Parallel()
+	schema := schemaWith(t, "  permissions: [Permission!] @auth", "  permissions: [Permission!] @auth @limit(by: ADDRESS, count: 2, window: \"1h\", successes: true)")
+	b := bootWithRules(t, schema, dbtest.SQLite(t), "LIMITS", "on")
+	b.clock.stop()
+	p := b.newPerson("USER")
+	header := http.Header{"Authorization": {"Bearer " + p.token}}
+	const query = `{ permissions { field } }`
+	b.askByGET(header, query).must()
+	b.askWith(header, query).must()
+	got := b.askByGET(header, query)
+	wantCodes(t, got, "permissions RATE_LIMITED")
+	wantRetryAfter(t, got)
+}
+
+// Whatever a link can be made to hold, with everything that a browser or a client may send along, nothing is changed.
+func TestGETChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	d := b.newDevice(b.newPerson("ADMIN"), false)
+	header := http.Header{"Cookie": {"refresh=" + d.refresh}, "Authorization": {"Bearer " + d.person.token}}
+	for _, query := range []string{
+		inQuery("query", `mutation { logout }`),
+		inQuery("query", `mutation { logoutEverywhere }`),
+		inQuery("query", `mutation { __typename }`),
+		inQuery("query", `mutation { refresh { accessToken } }`),
+		inQuery("query", `query A { me { id } } mutation B { logout }`, "operationName", "A"),
+		inQuery("query", `query A { me { id } } mutation B { logout }`, "operationName", "B"),
+		inQuery("query", `mutation { ...F } fragment F on Mutation { logout }`),
+		inQuery("query", `mutation { logout @skip(if: false) }`, "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"00"}}`),
+		inQuery("query", "\ufeff# a comment\nmutation { logout }"),
+		inQuery("query", `mutation($p: String!) { deleteAccount(password: $p) }`, "variables", `{"p":"`+goodPassword+`"}`),
+	} {
+		got := b.getURL(header, query)
+		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST" || got.data != nil {
+			t.Errorf("%s: %d, Allow %q, %s", query, got.status, got.header.Get("Allow"), got.body)
+		}
+	}
+	for _, query := range []string{
+		inQuery("query", `{ ... on Mutation { logout } }`),
+		inQuery("query", `{ ...F } fragment F on Mutation { logout }`),
+		inQuery("query", `{ logout }`),
+		inQuery("query", `{ me { id } }`) + "&" + inQuery("query", `mutation { logout }`),
+		inQuery("query", `[{"query":"mutation { logout }"}]`),
+		"mutation=" + url.QueryEscape(`mutation { logout }`),
+	} {
+		if got := b.getURL(header, query); got.data != nil || len(got.errors) == 0 {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	for _, method := range []string{http.MethodHead, http.MethodPut, http.MethodDelete} {
+		r := b.request(method, "/graphql?"+inQuery("query", `mutation { logout }`))
+		maps.Copy(r.Header, header)
+		r.Header.Set("Accept", "application/json")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, POST" {
+			t.Errorf("%s: %d, Allow %q", method, response.StatusCode, response.Header.Get("Allow"))
+		}
+	}
+	if !b.signedIn(d.person) {
+		t.Error("one of them signed the person out")
+	}
+}
+
+// inQuery is a query string of names and values.
+func inQuery(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Set(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
+}
+
+// A browser sends cookies with every GET that another site causes. They count for nothing, and none is set.
+func TestGETIgnoresCookies(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	d, other := b.newDevice(b.newPerson("USER"), false), b.newPerson("USER")
+	cookie := http.Header{"Cookie": {"refresh=" + d.refresh + "; __Host-refresh=" + d.refresh}}
+	got := b.askByGET(cookie, `{ me { id } }`)
+	wantCodes(t, got, "me UNAUTHENTICATED")
+	cookie.Set("Authorization", "Bearer "+other.token)
+	if id := b.askByGET(cookie, `{ me { id } }`).must().text("me.id"); id != other.id {
+		t.Errorf("it is %s, want %s of the Authorization header", id, other.id)
+	}
+	for _, got := range []*answer{got, b.askByGET(cookie, `mutation { refresh { tokenType } }`), b.askByGET(cookie, `{ nope }`), b.getURL(cookie, "")} {
+		if got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%d %q", got.status, got.header)
+		}
+	}
+	if got := b.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { refresh { tokenType } }`); len(got.errors) != 0 {
+		t.Errorf("the refresh token was used up: %s", got.body)
+	}
+}
+
+// What a browser sends for a link, an image, a frame, a script element or a form, here and on another site.
+func TestGETOfMarkupIsRefused(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com", "ADDR", ":8080")
+	p := b.newPerson("USER")
+	for _, row := range []struct {
+		name                     string
+		site, mode, dest, origin string
+		accept                   string
+		status                   int
+	}{
+		{"the address bar", "none", "navigate", "document", "", "text/html,*/*;q=0.8", 403},
+		{"a link on another site", "cross-site", "navigate", "document", "", "text/html,*/*;q=0.8", 403},
+		{"a frame", "same-origin", "navigate", "iframe", "", "text/html,*/*;q=0.8", 403},
+		{"an image on another site", "cross-site", "no-cors", "image", "", "image/webp,*/*", 403},
+		{"an image of our own", "same-origin", "no-cors", "image", "", "image/webp,*/*", 403},
+		{"a script on another site", "cross-site", "no-cors", "script", "", "*/*", 403},
+		{"a script on a listed site, which sends no Origin", "cross-site", "no-cors", "script", "", "*/*", 403},
+		{"a module of JSON on another site", "cross-site", "cors", "json", "https://evil.example", "application/json,*/*;q=0.5", 403},
+		{"a module of JSON on a listed site", "cross-site", "cors", "json", "https://app.example.com", "application/json,*/*;q=0.5", 403},
+		{"fetch without CORS on another site", "cross-site", "no-cors", "empty", "", "application/json", 403},
+		{"fetch on another site", "cross-site", "cors", "empty", "https://evil.example", "application/json", 403},
+		{"fetch in a sandboxed frame", "cross-site", "cors", "empty", "null", "application/json", 403},
+		{"fetch on a neighbour", "same-site", "cors", "empty", "https://blog.example.com", "application/json", 403},
+		{"fetch on a listed site", "cross-site", "cors", "empty", "https://app.example.com", "application/json", 200},
+		{"fetch of our own", "same-origin", "cors", "empty", "", "application/json", 200},
+		{"fetch of our own that names no type", "same-origin", "cors", "empty", "", "*/*", 200},
+		{"an old browser's image", "", "", "", "", "image/webp,*/*", 406},
+		{"an old browser's link", "", "", "", "", "text/html,*/*;q=0.8", 406},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			header := http.Header{"Accept": {row.accept}, "Authorization": {"Bearer " + p.token}}
+			for name, value := range map[string]string{"Sec-Fetch-Site": row.site, "Sec-Fetch-Mode": row.mode, "Sec-Fetch-Dest": row.dest, "Origin": row.origin} {
+				if value != "" {
+					header.Set(name, value)
+				}
+			}
+			if got := b.askByGET(header, `{ me { id } }`); got.status != row.status || (got.at("me.id") == p.id) != (row.status == 200) {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+// The query string may hold what nobody else may know.
+func TestQueryStringIsWrittenNowhere(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "METRICS_ADDR", "127.0.0.1:0", "LOG_LEVEL", "debug")
+	admin := b.newPerson("ADMIN")
+	const secret = "mrkr7d1f"
+	statuses := map[int]bool{}
+	for _, header := range []http.Header{
+		{"Authorization": {"Bearer " + admin.token}}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}},
+	} {
+		for _, query := range []string{
+			inQuery("query", `query `+secret+`($s: String) { `+secret+`: users(search: $s) { edges { cursor } } }`, "variables", `{"s":"`+secret+`"}`, "operationName", secret),
+			inQuery("query", `mutation { `+secret+`: logout }`),
+			inQuery("query", `{ user(id: "`+secret+`") { id } }`),
+			inQuery("query", `{ `+secret+` }`),
+			inQuery("query", `{ "`+secret+`"`),
+			inQuery("query", `{ me { id } }`, "access_token", secret),
+			inQuery("query", `{ me { id } }`, "variables", secret),
+			secret + "=%zz", secret + ";" + secret,
+			inQuery("query", strings.Repeat(secret, 2000)),
+		} {
+			statuses[b.getURL(header, query).status] = true
+		}
+	}
+	redirected := b.request(http.MethodGet, "//graphql?"+secret)
+	if got := b.do(redirected); got.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("%q", got.header)
+	}
+	for _, status := range []int{200, 400, 403, 405, 406, 414} {
+		if !statuses[status] {
+			t.Errorf("nothing was answered with %d", status)
+		}
+	}
+	b.received(r)
+	w := httptest.NewRecorder()
+	b.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for where, text := range map[string]string{"the log": b.log.String(), "a trace": r.raw.String(), "the metrics": w.Body.String()} {
+		if i := strings.Index(text, secret); i >= 0 {
+			t.Errorf("%s has the query string: …%s…", where, text[max(0, i-200):min(len(text), i+50)])
+		}
+		if len(text) == 0 {
+			t.Errorf("%s is empty", where)
+		}
+	}
+}
+
+// A hash alone is answered with what Apollo's link and urql's exchange look for; both then send the query.
+func TestHashWithoutQueryIsAnsweredWithItsCode(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), metered...)
+	const hash = `{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
+	for _, accept := range []string{"application/json", "application/graphql-response+json"} {
+		header := http.Header{"Accept": {accept}}
+		for method, got := range map[string]*answer{
+			"POST": b.post(header, `{"operationName":"Me","variables":{},"extensions":`+hash+`}`),
+			"GET":  b.getURL(header, inQuery("operationName", "Me", "variables", "{}", "extensions", hash)),
+		} {
+			wantCodes(t, got, "PERSISTED_QUERY_NOT_SUPPORTED")
+			if status := map[string]int{"application/json": 200, "application/graphql-response+json": 400}[accept]; got.status != status || got.errors[0].Message != "PersistedQueryNotSupported" {
+				t.Errorf("%s, %s: %d %s", method, accept, got.status, got.body)
+			}
+		}
+		b.post(header, `{"query":"{ __typename }","extensions":`+hash+`}`).must()
+		b.getURL(header, inQuery("query", "{ __typename }", "extensions", hash)).must()
+	}
+}
+
+// The checks of graphql-cop, a scanner that many teams run, as it sends them: over Python's requests, which accept
+// anything.
+func TestProductionHasNoFindingOfGraphQLCop(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	header := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}, "User-Agent": {"graphql-cop/1.14"}}
+	for name, finds := range map[string]func() bool{
+		"alias overloading": func() bool {
+			return b.askWith(header, "query cop { "+numbered(101, "alias#:__typename \n")+" }").data != nil
+		},
+		"array-based batching": func() bool {
+			got := b.post(header, "["+strings.Repeat(`{"query":"query cop { __typename }","operationName":"cop"},`, 9)+`{"query":"query cop { __typename }"}]`)
+			return strings.HasPrefix(got.body, "[") || got.data != nil
+		},
+		"circular introspection": func() bool {
+			return b.askWith(header, `query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } } } } } } } } } } }`).data != nil
+		},
+		"directive overloading": func() bool {
+			return len(b.askWith(header, `query cop { __typename @aa@aa@aa@aa@aa@aa@aa@aa@aa@aa }`).errors) == 10 // exactly
+		},
+		"field duplication": func() bool {
+			return b.askWith(header, "query cop { "+strings.Repeat("__typename \n", 500)+"} ").data != nil
+		},
+		"field suggestions": func() bool {
+			return strings.Contains(b.askWith(header, `query cop { __schema { directive } }`).body, "Did you mean")
+		},
+		"queries by GET":   func() bool { return b.askByGET(header, `query cop {__typename}`).data != nil },
+		"mutations by GET": func() bool { return b.askByGET(header, `mutation cop {__typename}`).data != nil },
+		"introspection": func() bool {
+			return b.askWith(header, `query cop { __schema { types { name fields { name } } } }`).data != nil
+		},
+		"forms": func() bool {
+			form := header.Clone()
+			form.Set("Content-Type", "application/x-www-form-urlencoded")
+			return b.post(form, inQuery("query", `query cop { __typename }`)).data != nil
+		},
+		"an IDE": func() bool {
+			for _, path := range []string{"/", "/graphql", "/graphiql", "/playground", "/console"} {
+				r := b.request(http.MethodGet, path)
+				r.Header.Set("Accept", "text/html")
+				if body := b.do(r).body; strings.Contains(strings.ToLower(body), "graphiql") || strings.Contains(strings.ToLower(body), "playground") {
+					return true
+				}
+			}
+			return false
+		},
+		"tracing and exceptions": func() bool {
+			body := b.askWith(header, `qwerty cop { abc }`).body
+			return strings.Contains(body, "tracing") || strings.Contains(body, "exception")
+		},
+	} {
+		if finds() {
+			t.Errorf("it finds %s", name)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package guard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// maxURLBytes bounds the URL of a GET. Longer queries are sent by POST.
+const maxURLBytes = 8 << 10
+
+// GET is the transport for queries in a URL ("GraphQL over HTTP", GET). Clients
+// such as urql send short queries this way without being asked to.
+//
+// Another site can make a browser send a GET, so nothing can be changed by one:
+// a document with a mutation, a subscription or a field that takes a credential
+// is refused with 405, whichever of its operations was asked for. The Accept
+// header must name the media type of the answer, which no link, image or frame
+// does. A script's request that a browser marks as one, by Sec-Fetch-Mode: cors,
+// may leave that out.
+//
+// It stands in front of [POST] in the list of transports.
+type GET struct {
+	Documents *Documents // the server's: it knows which fields take a credential
+}
+
+var _ graphql.Transport = GET{}
+
+// Supports reports whether the request is a GET. HEAD is left to POST, which
+// refuses it.
+func (GET) Supports(r *http.Request) bool { return r.Method == http.MethodGet }
+
+// Do answers one request, as [POST.Do] does.
+func (g GET) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx := r.Context()
+	media, acceptable := negotiateURL(r.Header)
+	w.Header().Set("Content-Type", string(media)+"; charset=utf-8")
+
+	start := graphql.Now()
+	params, no := readURL(r, acceptable)
+	if no != nil {
+		no.answer(ctx, w, exec, media)
+		return
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	run(ctx, w, exec, media, params, g.check)
+}
+
+// negotiateURL picks the media type of the answer to a GET. Browsers, and Node as
+// they do, add Sec-Fetch-Mode themselves: no page can set it.
+func negotiateURL(h http.Header) (m mediaType, ok bool) {
+	accept := h.Values("Accept")
+	if m, ok = negotiateNamed(accept); !ok && h.Get("Sec-Fetch-Mode") == "cors" {
+		return negotiate(accept)
+	}
+	return m, ok
+}
+
+// check refuses what a GET must not do.
+func (g GET) check(document *ast.QueryDocument) *refusal {
+	for _, operation := range document.Operations {
+		if operation.Operation != ast.Query {
+			return needsPOST("a document with a mutation or a subscription")
+		}
+	}
+	if g.Documents.credentials.taken(document) {
+		return needsPOST("a field that takes a password or a token")
+	}
+	return nil
+}
+
+func needsPOST(what string) *refusal {
+	return refuse(http.StatusMethodNotAllowed, "method", "must be POST for "+what).
+		with("Allow", http.MethodPost)
+}
+
+// readURL makes a GraphQL request out of a GET, or says why it is none.
+func readURL(r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
+	switch {
+	case len(r.RequestURI) > maxURLBytes:
+		return nil, refuse(http.StatusRequestURITooLong, "URL", "is too long: send the query by POST")
+	case !acceptable:
+		return nil, refuse(http.StatusNotAcceptable, "Accept",
+			"must name application/graphql-response+json or application/json")
+	case r.ContentLength != 0: // -1: chunks
+		return nil, refuse(http.StatusBadRequest, "body", "must be absent: parameters of a GET are in its URL")
+	}
+	return decodeURLParams(r.URL.RawQuery)
+}
+
+// decodeURLParams reads the parameters of a GET. An unknown one is refused, and
+// so is one that stands twice: a proxy or a firewall in front may have read the
+// other. So a token in the URL is refused too.
+func decodeURLParams(rawQuery string) (*graphql.RawParams, *refusal) {
+	values := map[string]string{}
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, wellFormed := unescapePair(pair)
+		if !wellFormed {
+			return nil, refuse(http.StatusBadRequest, "URL", "must be well-formed: names and values in UTF-8, percent-encoded")
+		}
+		switch name {
+		case "query", "operationName", "variables", "extensions":
+		default:
+			return nil, refuse(http.StatusBadRequest, "URL", "must have no parameters but query, operationName, variables and extensions")
+		}
+		if _, twice := values[name]; twice {
+			return nil, refuse(http.StatusBadRequest, name, "must stand once in the URL")
+		}
+		values[name] = value
+	}
+	m := members{}
+	return m.finish(&graphql.RawParams{
+		Query:         values["query"],
+		OperationName: values["operationName"], // empty: absent, as the specification says
+		Variables:     m.objectIn(values, "variables"),
+		Extensions:    m.objectIn(values, "extensions"),
+	})
+}
+
+// unescapePair refuses semicolons, as url.ParseQuery does: some readers take
+// them for a separator.
+func unescapePair(pair string) (name, value string, ok bool) {
+	if strings.Contains(pair, ";") {
+		return "", "", false
+	}
+	name, value, _ = strings.Cut(pair, "=")
+	name, errName := url.QueryUnescape(name)
+	value, errValue := url.QueryUnescape(value)
+	return name, value, errName == nil && errValue == nil && utf8.ValidString(value)
+}
+
+// objectIn decodes a parameter that is a JSON object or null.
+func (m *members) objectIn(values map[string]string, name string) map[string]any {
+	text, given := values[name]
+	if !given {
+		return nil
+	}
+	value, err := decodeJSON([]byte(text), maxDepth-1) // as deep as in a body
+	if err != nil {
+		m.wrong = append(m.wrong, FieldError{name, "is not well-formed JSON: " + err.Error()})
+		return nil
+	}
+	object, ok := value.(map[string]any)
+	if value != nil && !ok {
+		m.wrong = append(m.wrong, FieldError{name, "must be an object or null"})
+	}
+	return object
+}

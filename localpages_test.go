@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// preflight asks, as a browser does, whether a page may send a JSON body with an access token.
+func (b *booted) preflight(origin string) *answer {
+	b.t.Helper()
+	r := b.request(http.MethodOptions, "/graphql")
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Access-Control-Request-Method", http.MethodPost)
+	r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+	return b.do(r)
+}
+
+var originRows = []struct {
+	name, origin string
+	local        bool
+}{
+	{"localhost", "http://localhost:5173", true},
+	{"localhost at the scheme's own port", "http://localhost", true},
+	{"the highest port", "http://localhost:65535", true},
+	{"IPv4", "http://127.0.0.1:3000", true},
+	{"IPv6", "http://[::1]:3000", true},
+	{"a name that begins with localhost", "http://localhost.evil.example:5173", false},
+	{"a name that begins with an address", "http://127.0.0.1.evil.example", false},
+	{"a name that ends with localhost", "http://evil-localhost:5173", false},
+	{"a name below localhost", "http://app.localhost:5173", false},
+	{"localhost with a dot", "http://localhost.:5173", false},
+	{"localhost as the user of another host", "http://localhost@evil.example", false},
+	{"localhost as user and password of another host", "http://localhost:5173@evil.example", false},
+	{"another host as the user of localhost", "http://evil.example@localhost", false},
+	{"a path", "http://localhost:5173/", false},
+	{"a query", "http://localhost?", false},
+	{"a fragment", "http://evil.example#localhost", false},
+	{"a backslash", `http://evil.example\@localhost`, false},
+	{"two origins in one header", "http://localhost:5173 http://evil.example", false},
+	{"a comma", "http://localhost:5173,http://evil.example", false},
+	{"https", "https://localhost:5173", false},
+	{"another scheme", "ftp://localhost:5173", false},
+	{"no scheme", "localhost:5173", false},
+	{"a sandboxed frame", "null", false},
+	{"capitals", "http://LOCALHOST:5173", false},
+	{"a capital scheme", "HTTP://localhost:5173", false},
+	{"a port that is none", "http://localhost:70000", false},
+	{"port zero", "http://localhost:0", false},
+	{"a port with a zero before it", "http://localhost:05173", false},
+	{"no port after the colon", "http://localhost:", false},
+	{"another loopback address", "http://127.0.0.2:5173", false},
+	{"the address in octal", "http://0177.0.0.1:5173", false},
+	{"the address as a number", "http://2130706433:5173", false},
+	{"a short address", "http://127.1:5173", false},
+	{"every address", "http://0.0.0.0:5173", false},
+	{"IPv6's long form", "http://[0:0:0:0:0:0:0:1]:5173", false},
+	{"IPv4 in IPv6", "http://[::ffff:127.0.0.1]:5173", false},
+	{"IPv6 with a zone", "http://[::1%25lo]:5173", false},
+	{"an address of the network", "http://192.168.1.5:5173", false},
+	{"percent-encoding", "http://%6cocalhost:5173", false},
+	{"an escaped dot", "http://localhost%2eevil.example", false},
+}
+
+// Pages of this machine may use a development server that only this machine reaches, and no other server.
+func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
+	t.Parallel()
+	for _, server := range []struct {
+		name  string
+		b     *booted
+		local bool
+	}{
+		{"development on the loopback interface, by default", boot(t, dbtest.SQLite(t)), true},
+		{"development on IPv6's loopback address", boot(t, dbtest.SQLite(t), "ADDR", "[::1]:8080"), true},
+		{"development on every address", boot(t, dbtest.SQLite(t), "ADDR", ":8080"), false},
+		{"development on an address of the network", boot(t, dbtest.SQLite(t), "ADDR", "192.0.2.1:8080"), false},
+		{"production on the loopback interface", boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example", "ADDR", "127.0.0.1:8080"), false},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			for _, row := range originRows {
+				allowed := ""
+				if server.local && row.local {
+					allowed = row.origin
+				}
+				header := http.Header{"Origin": {row.origin}, "Sec-Fetch-Site": {"cross-site"}}
+				for what, got := range map[string]*answer{
+					"preflight": server.b.preflight(row.origin), "GET": server.b.askByGET(header, `{ __typename }`), "POST": server.b.askWith(header, `{ __typename }`),
+				} {
+					if got.header.Get("Access-Control-Allow-Origin") != allowed || (got.status == http.StatusForbidden) != (allowed == "") {
+						t.Errorf("%s, %s: %d, allowed %q", row.name, what, got.status, got.header.Get("Access-Control-Allow-Origin"))
+					}
+				}
+			}
+		})
+	}
+}
+
+// Whoever puts a frontend before the server learns from the answer, and from the log, what to set.
+func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
+	t.Parallel()
+	const origin, hint = "https://app.example.com:8443", "CORS_ORIGINS=https://app.example.com:8443"
+	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	lines := func() (hints []string) {
+		for _, record := range b.logged() {
+			if record["msg"] == "cross-origin request refused" {
+				hints = append(hints, fmt.Sprint(record["level"], " ", record["origin"], " ", record["hint"]))
+			}
+		}
+		return hints
+	}
+	for _, got := range []*answer{b.preflight(origin), b.preflight(origin), b.askWith(http.Header{"Origin": {origin}}, `{ __typename }`), b.askByGET(http.Header{"Origin": {origin}}, `{ __typename }`)} {
+		if got.status != http.StatusForbidden || len(got.errors) != 1 || !strings.Contains(got.errors[0].Message, hint+" ") {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	if got := lines(); len(got) != 1 || !strings.HasPrefix(got[0], "INFO "+origin+" ") || !strings.Contains(got[0], hint+" ") {
+		t.Errorf("the log says %q, want one line", got)
+	}
+
+	// What no browser writes is repeated nowhere.
+	for _, hostile := range []string{"null", "https://hostile.example/path", "https://hostile.example\" CORS_ORIGINS=*", "https://user:hostile@x.example", "*", "https://hostile." + strings.Repeat("x", 300)} {
+		got := b.preflight(hostile)
+		if got.status != http.StatusForbidden || strings.Contains(got.body, "hostile") || strings.Contains(got.body, "CORS_ORIGINS") {
+			t.Errorf("%q: %d %s", hostile, got.status, got.body)
+		}
+	}
+	if strings.Contains(b.log.String(), "hostile") {
+		t.Error("the log repeats it")
+	}
+
+	// Origins that are made up do not fill the log, and those of the next hour are heard again.
+	for i := range 50 {
+		b.preflight(fmt.Sprintf("https://n%d.example", i))
+	}
+	if got := len(lines()); got != 20 {
+		t.Errorf("%d lines, want 20", got)
+	}
+	b.clock.advance(time.Hour)
+	b.preflight(origin)
+	if got := len(lines()); got != 21 {
+		t.Errorf("%d lines after an hour, want 21", got)
+	}
+}
