@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ import (
 type console struct {
 	args           []string
 	lookup         func(string) (string, bool)
+	environ        func() []string // NAME=value of everything that lookup finds; nil: nothing
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	adjust         func(*settings) // what no variable can say; nil: nothing
@@ -197,21 +199,49 @@ func (c console) serveOrVersion(ctx context.Context, cmd *cli.Command) error {
 	return c.serve(ctx, cmd)
 }
 
+// dotEnv is the file that is read besides the environment.
+const dotEnv = ".env"
+
 // settings reads the environment and the .env file in the working directory.
 func (c console) settings() (settings, error) {
-	lookup, err := config.DotEnv(".env", c.lookup)
+	lookup, err := config.DotEnv(dotEnv, c.lookup)
 	if err != nil {
 		return settings{}, err
 	}
+	unknown := config.UnknownVariables(append(config.DotEnvNames(dotEnv), c.names()...))
 	cfg, err := config.Load(lookup)
 	if err != nil {
-		return settings{}, err
+		return settings{}, withUnknown(err, unknown)
 	}
-	s := settings{Config: cfg, log: newLog(cfg, c.stderr)}
+	s := settings{Config: cfg, log: newLog(cfg, c.stderr), unknown: unknown}
 	if c.adjust != nil {
 		c.adjust(&s)
 	}
 	return s, nil
+}
+
+// names are those of all variables of the environment.
+func (c console) names() (names []string) {
+	if c.environ == nil {
+		return nil
+	}
+	for _, entry := range c.environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
+// withUnknown adds what may be the cause of a wrong configuration.
+func withUnknown(err error, unknown []config.UnknownVariable) error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = slices.Clone(joined.Unwrap())
+	}
+	for _, u := range unknown {
+		all = append(all, u)
+	}
+	return errors.Join(all...)
 }
 
 func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
@@ -233,6 +263,7 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 		if adjust != nil {
 			adjust(s)
 		}
+		s.warnOfUnknown()
 	}
 	return c.withNewApp(func(a *app) error {
 		list, err := listeners(ctx, a.Addr)

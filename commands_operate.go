@@ -94,7 +94,7 @@ func (c console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts)
 		return f
 	}
 	s.log = slog.New(slog.DiscardHandler) // what is said is the findings
-	f.Config, f.Machine = s.Config, thisMachine()
+	f.Config, f.Unknown, f.Machine = s.Config, s.unknown, thisMachine()
 	f.KeyFiles = keyFileFacts(s.JWTPrivateKeyFiles)
 	f.DevelopmentKey = developmentKeyOf(s)
 	_, f.Templates = mail.LoadTemplates(s.MailTemplates)

@@ -23,8 +23,8 @@ func examined(t *testing.T, env map[string]string, args ...string) (status int, 
 	var out, errs strings.Builder
 	status = run(t.Context(), console{
 		args:   append([]string{"fieldgate", "doctor", "--json"}, args...),
-		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
-		stdin:  strings.NewReader(""), stdout: &out, stderr: &errs,
+		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: environOf(env),
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
 		adjust: func(s *settings) { s.BcryptCost = testCost }, // that is not what these tests wait for
 	})
 	stdout, stderr := out.String(), errs.String()

@@ -39,7 +39,7 @@ func serveAsProcess() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, console{
-		args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		args: os.Args, lookup: os.LookupEnv, environ: os.Environ, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		adjust: func(s *settings) {
 			s.mailLease = 2 * time.Second
 			if folder := os.Getenv(withMigrations); folder != "" {

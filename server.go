@@ -51,7 +51,7 @@ func main() {
 	tuneRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, console{args: os.Args, lookup: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
+	os.Exit(run(ctx, console{args: os.Args, lookup: os.LookupEnv, environ: os.Environ, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // processors is how many this process may use: Go counts those of the machine, or what a container's quota allows.
@@ -95,9 +95,12 @@ type app struct {
 // settings are what an app is built from.
 type settings struct {
 	*config.Config
-	log    *slog.Logger
-	now    func() time.Time // nil is time.Now
-	schema *ast.Schema      // nil is the schema that the server was generated from
+	log *slog.Logger
+	now func() time.Time // nil is time.Now
+
+	unknown []config.UnknownVariable // names that are set, and were probably meant for a variable
+
+	schema *ast.Schema // nil is the schema that the server was generated from
 
 	demo       bool  // the playground offers to be one of the demo's people
 	playground fs.FS // what the playground was built into; nil: what this program was compiled with
@@ -400,6 +403,13 @@ func (a *app) mailUntil(ctx context.Context) <-chan struct{} {
 		}
 	}()
 	return done
+}
+
+// warnOfUnknown warns of variables that are probably misspelled.
+func (s *settings) warnOfUnknown() {
+	for _, u := range s.unknown {
+		s.log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Meant)
+	}
 }
 
 // warnOfReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.

@@ -100,8 +100,8 @@ func fieldgateContext(ctx context.Context, env map[string]string, stdin string, 
 	var out, errs bytes.Buffer
 	status = run(ctx, console{
 		args:   append([]string{"fieldgate"}, args...),
-		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
-		stdin:  strings.NewReader(stdin), stdout: &out, stderr: &errs,
+		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: environOf(env),
+		stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs,
 	})
 	return status, out.String(), errs.String()
 }

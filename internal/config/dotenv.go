@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -28,7 +30,7 @@ func DotEnv(path string, lookup func(name string) (string, bool)) (func(name str
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	text = bytes.TrimPrefix(text, []byte("\ufeff")) // written by some editors, and no part of the first name
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	file, err := parseDotEnv(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: line %d: %w", path, malformedLine(string(text)), err)
@@ -41,6 +43,19 @@ func DotEnv(path string, lookup func(name string) (string, bool)) (func(name str
 		return value, ok
 	}, nil
 }
+
+// DotEnvNames returns the names in the .env file at path: none if it cannot be read, which DotEnv says.
+func DotEnvNames(path string) []string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	file, _ := parseDotEnv(string(bytes.TrimPrefix(text, []byte(byteOrderMark))))
+	return slices.Collect(maps.Keys(file))
+}
+
+// byteOrderMark is written by some editors, and no part of the first name.
+const byteOrderMark = "\ufeff"
 
 var (
 	errMalformed = errors.New("expected NAME=value. Hint: put a value with spaces, quotes or # into single quotes")

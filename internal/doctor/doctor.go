@@ -63,6 +63,8 @@ type Facts struct {
 	Config    *config.Config // nil: it cannot be read, and ConfigErr says why; then nothing else is judged
 	ConfigErr error
 
+	Unknown []config.UnknownVariable // set, and probably misspelled
+
 	KeyFiles []KeyFile
 	// DevelopmentKey: beside the SQLite file lies the key that a development server has made there.
 	DevelopmentKey KeptKey
@@ -126,7 +128,7 @@ func Examine(f Facts) []Finding {
 	}
 	r := &report{}
 	for _, check := range []func(*report, Facts){
-		environment, secrets, keyFiles, developmentKey, pepper, hashing,
+		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing,
 		addresses, origins, cookies, proxies, mail, surface, watching,
 		database, administrators, machine,
 	} {
@@ -143,6 +145,10 @@ func configurationErrors(err error) []Finding {
 		list = joined.Unwrap()
 	}
 	for _, err := range list {
+		if u, ok := errors.AsType[config.UnknownVariable](err); ok {
+			r.unknown(u)
+			continue
+		}
 		one, ok := errors.AsType[*config.Error](err)
 		if !ok {
 			r.add("configuration", Problem, err.Error(), "see docs/operations.md")
@@ -172,6 +178,16 @@ func inProduction(f Facts, level Level) Level {
 		return level
 	}
 	return Note
+}
+
+func unknownVariables(r *report, f Facts) {
+	for _, u := range f.Unknown {
+		r.unknown(u)
+	}
+}
+
+func (r *report) unknown(u config.UnknownVariable) {
+	r.add("configuration.unknown", Warning, u.Name+" is set, and is not a variable of Fieldgate", "write "+u.Meant+", if that was meant")
 }
 
 func environment(r *report, f Facts) {

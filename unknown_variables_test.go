@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/doctor"
+)
+
+// environOf is the environment as os.Environ has it.
+func environOf(env map[string]string) func() []string {
+	return func() (entries []string) {
+		for name, value := range env {
+			entries = append(entries, name+"="+value)
+		}
+		return entries
+	}
+}
+
+const mistyped = "a secret under a mistyped name"
+
+func TestServerWarnsOfMistypedVariablesByNameAtStart(t *testing.T) {
+	t.Parallel()
+	cmd := processOf(t, dbtest.SQLite(t), "JTW_SECRET="+mistyped, "API_URL="+mistyped)
+	if err := os.WriteFile(cmd.Dir+"/.env", []byte("CORS_ORIGIN="+mistyped+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := startServer(t, cmd)
+	var warned []string
+	for _, line := range b.logged() {
+		if line["msg"] == "unknown environment variable" {
+			warned = append(warned, line["level"].(string)+" "+line["name"].(string)+" "+line["did_you_mean"].(string))
+		}
+	}
+	if !slices.Equal(warned, []string{"WARN CORS_ORIGIN CORS_ORIGINS", "WARN JTW_SECRET JWT_SECRET"}) {
+		t.Errorf("got %q", warned)
+	}
+	if strings.Contains(b.log.String(), mistyped) {
+		t.Error("the value is in the log")
+	}
+}
+
+func TestWrongConfigurationNamesMistypedVariables(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"ENV": "production", "PUBLIC_URL": "https://api.example.com", "DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistyped,
+	}
+	status, _, stderr := fieldgate(t, env, "", "serve")
+	if status != statusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a variable of Fieldgate") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+	status, findings := examined(t, env)
+	if status != 1 || !slices.ContainsFunc(findings, isMistyped) {
+		t.Errorf("status %d, %v", status, findings)
+	}
+	if strings.Contains(stderr, mistyped) {
+		t.Error("the value is shown")
+	}
+}
+
+func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistyped, "PATH": "/bin", "API_URL": "x"}
+	_, findings := examined(t, env)
+	n := 0
+	for _, f := range findings {
+		if isMistyped(f) {
+			n++
+		}
+		if strings.Contains(f.Seen+f.Do, mistyped) || strings.Contains(f.Seen, "API_URL") {
+			t.Errorf("%+v", f)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d findings: %v", n, findings)
+	}
+}
+
+func isMistyped(f doctor.Finding) bool {
+	return f.ID == "configuration.unknown" && f.Level == doctor.Warning && strings.Contains(f.Seen, "JTW_SECRET") && strings.Contains(f.Do, "JWT_SECRET")
+}
