@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -153,7 +152,7 @@ func tryMail(ctx context.Context, s settings) error {
 func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Database) {
 	if file, ok := models.SQLitePath(s.DatabaseURL); ok {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			d.Err = writable(filepath.Dir(file))
+			d.Err = models.CheckSQLiteFolder(file)
 			d.New = d.Err == nil
 			return d
 		}
@@ -181,15 +180,6 @@ func anyAdmin(ctx context.Context, store *models.Store) (bool, error) {
 	}
 	roles := slices.DeleteFunc(slices.Clone(p.Roles()), func(role string) bool { return !p.Includes(role, policy.Admin) })
 	return store.AnyOpen(ctx, roles)
-}
-
-// writable tries: rights are not all that decides.
-func writable(folder string) error {
-	f, err := os.CreateTemp(folder, ".fieldgate-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 var programStart = time.Now()

@@ -191,7 +191,7 @@ func (a *app) newTokens() (*auth.Tokens, error) {
 			return nil, fmt.Errorf("DATABASE_URL: there is no folder for %q. Hint: make it, or choose another file: sqlite:///FOLDER/FILE", file)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("JWT_SECRET is not set, and the development key cannot be kept: %w", err)
+			return nil, keyFileError(file, err)
 		}
 		secrets = []string{secret}
 	}
@@ -199,6 +199,19 @@ func (a *app) newTokens() (*auth.Tokens, error) {
 		PrivateKeys: private, Secrets: secrets, Issuer: a.JWTIssuer, Audience: a.JWTAudience, TTL: a.AccessTokenTTL,
 		KnownRole: a.policy.Known, Now: a.now,
 	})
+}
+
+// keyFileError says why the key beside a SQLite file cannot be had. A folder that cannot be written is the database's
+// own difficulty too.
+func keyFileError(file string, err error) error {
+	if folder := models.CheckSQLiteFolder(file); folder != nil {
+		return fmt.Errorf("DATABASE_URL: %w", folder)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be read by user id %d: %w. "+
+			"Hint: let the server's user own the file, or set JWT_SECRET", os.Getuid(), err)
+	}
+	return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be kept: %w", err)
 }
 
 func privateKeys(names []string) ([]auth.PrivateKey, error) {

@@ -84,6 +84,9 @@ func sqliteURI(path string, q url.Values) string {
 
 func (d sqliteDialect) open() (*sql.DB, error) {
 	if err := touch(d.path); err != nil {
+		return nil, notWritable(d.path, err)
+	}
+	if err := CheckSQLiteFolder(d.path); err != nil {
 		return nil, err
 	}
 	c, err := (&driver.SQLite{}).OpenConnector(d.dsn())

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -13,6 +14,10 @@ import (
 func database(r *report, f Facts) {
 	const id = "database"
 	d := f.Database
+	if e, ok := errors.AsType[*models.NotWritableError](d.Err); ok {
+		r.add(id, Problem, "DATABASE_URL: "+e.Cause(), e.Hint())
+		return
+	}
 	switch {
 	case d.Err != nil:
 		r.add(id, Problem, "DATABASE_URL: "+d.Err.Error(), "check the address, that the database runs, and that this machine and user may connect")

@@ -1,0 +1,149 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+const nobodysID = 65534
+
+// unprivileged is a folder, with a server in it that runs as a user whom rights bind: root's user does not count them.
+type unprivileged struct {
+	t           *testing.T
+	exe, folder string
+}
+
+func newUnprivileged(t *testing.T) *unprivileged {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &unprivileged{t: t, folder: t.TempDir(), exe: filepath.Join(t.TempDir(), "fieldgate.test")}
+	if os.Link(exe, u.exe) != nil { // on another file system
+		copyFile(t, exe, u.exe)
+	}
+	for _, path := range []string{u.exe, filepath.Dir(u.exe), u.folder, filepath.Dir(u.folder)} {
+		u.mode(path, 0o755)
+	}
+	t.Cleanup(func() { u.mode(u.folder, 0o755) }) // so that it can be deleted
+	return u
+}
+
+func (u *unprivileged) mode(path string, mode os.FileMode) {
+	u.t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// run runs a command in the folder and returns what it says on stderr.
+func (u *unprivileged) run(env []string, args ...string) (stderr string) {
+	u.t.Helper()
+	cmd := exec.CommandContext(u.t.Context(), u.exe, args...)
+	cmd.Dir = u.folder
+	cmd.Env = append(append(os.Environ(), asServer+"=1", "BCRYPT_COST=10", "ADDR=127.0.0.1:0"), env...)
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodysID, Gid: nobodysID}}
+	}
+	var out strings.Builder
+	cmd.Stderr = &out
+	if err := cmd.Run(); err == nil {
+		u.t.Errorf("%q succeeds", args)
+	}
+	return out.String()
+}
+
+func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		make []string // files that are there and can be written
+		env  []string
+		args []string
+	}{
+		{"an empty folder and no key", nil, nil, []string{"serve"}},
+		{"an empty folder and a key", nil, []string{"JWT_SECRET=" + testSecret}, []string{"serve"}},
+		{"a database and its key", []string{"fieldgate.db", "fieldgate.db.key"}, nil, []string{"serve"}},
+		{"a list of accounts", []string{"fieldgate.db"}, nil, []string{"user", "list"}},
+		{"a migration", nil, nil, []string{"migrate"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			u := newUnprivileged(t)
+			for _, name := range row.make {
+				content := ""
+				if strings.HasSuffix(name, ".key") {
+					content = strings.Repeat("A", 64) + "\n"
+				}
+				if err := os.WriteFile(filepath.Join(u.folder, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				u.mode(filepath.Join(u.folder, name), 0o666)
+			}
+			u.mode(u.folder, 0o555)
+			said := u.run(row.env, row.args...)
+			for _, want := range []string{"DATABASE_URL", "the folder " + u.folder + " (dr-xr-xr-x) cannot be written by user id ", "permission denied", "Hint: "} {
+				if !strings.Contains(said, want) {
+					t.Errorf("no %q in %s", want, said)
+				}
+			}
+		})
+	}
+}
+
+func TestFileThatCannotBeWrittenIsNamedAsTheCause(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]os.FileMode{"fieldgate.db": 0o444, "fieldgate.db.key": 0o000} {
+		u := newUnprivileged(t)
+		path := filepath.Join(u.folder, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		u.mode(path, mode)
+		u.mode(u.folder, 0o777)
+		if said := u.run(nil, "serve"); !strings.Contains(said, name) || !strings.Contains(said, "user id ") || strings.Contains(said, "the folder") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
+func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
+	t.Parallel()
+	u := newUnprivileged(t)
+	u.mode(u.folder, 0o555)
+	cmd := exec.CommandContext(t.Context(), u.exe, "doctor")
+	cmd.Dir, cmd.Env = u.folder, append(os.Environ(), asServer+"=1", "BCRYPT_COST=10")
+	user := strconv.Itoa(os.Getuid())
+	if os.Geteuid() == 0 {
+		user = strconv.Itoa(nobodysID)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodysID, Gid: nobodysID}}
+	}
+	if out, _ := cmd.Output(); !strings.Contains(string(out), "the folder "+u.folder+" (dr-xr-xr-x) cannot be written by user id "+user) {
+		t.Errorf("got %s", out)
+	}
+}
+
+// The check of a folder leaves nothing behind.
+func TestFolderOfADatabaseHasNothingElseInIt(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(b.DatabaseURL, "sqlite://")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), "fieldgate.db") {
+			t.Errorf("there is %s", f.Name())
+		}
+	}
+}
