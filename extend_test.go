@@ -198,12 +198,12 @@ func (r *reader) expect(pattern, text string) {
 	}
 }
 
-// run does a command of the shell in the copy, with nothing but what is on this machine.
+// run executes a shell command in the copy.
 func (r *reader) run(command string) (output string) {
 	r.t.Helper()
 	cmd := exec.CommandContext(r.t.Context(), "sh", "-ec", command)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "ENV=development", "DATABASE_URL="+defaultDatabase)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "ENV=development", "DATABASE_URL="+defaultDatabase)
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "no tests to run") {
 		r.t.Fatalf("%s: %v\n%s", command, err, out)
