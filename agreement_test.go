@@ -346,7 +346,7 @@ var tooComplex = []string{
 func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 	t.Parallel()
 	verdicts := graphQLJS(t, slices.Concat(validDocuments, invalidDocuments, slices.Sorted(maps.Keys(stricter)),
-		slices.Sorted(maps.Keys(laxer)), tooComplex, mistyped(validDocuments)))
+		slices.Sorted(maps.Keys(laxer)), tooComplex, withTypos(validDocuments)))
 	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", "error")
 	valid := 0
 	for _, js := range verdicts {
@@ -434,9 +434,9 @@ var (
 	word          = regexp.MustCompile(`^\w`)
 )
 
-// mistyped are all documents that come of one slip in one of these: a token left out, written twice, swapped with the
+// withTypos are all documents that come of one slip in one of these: a token left out, written twice, swapped with the
 // next one, or, if it is a name or a number, with a letter too many.
-func mistyped(documents []string) (list []string) {
+func withTypos(documents []string) (list []string) {
 	for _, document := range documents {
 		tokens := documentToken.FindAllStringIndex(document, -1)
 		for n, at := range tokens {

@@ -69,3 +69,26 @@ func TestDockerignoreKeepsSecretsOut(t *testing.T) {
 		}
 	}
 }
+
+func TestDockerignoreKeepsEveryPackageOfTheProgram(t *testing.T) {
+	t.Parallel()
+	imports := map[string][]string{}
+	for _, p := range packages(t) {
+		imports[p.ImportPath] = p.Imports
+	}
+	leftOut, seen := ignored(t), map[string]bool{}
+	var visit func(path string)
+	visit = func(path string) {
+		if !house(path) || seen[path] {
+			return
+		}
+		seen[path] = true
+		if file := strings.TrimPrefix(strings.TrimPrefix(path, "fieldgate"), "/") + "/x.go"; leftOut(strings.TrimPrefix(file, "/")) {
+			t.Errorf(".dockerignore leaves out the package %s", path)
+		}
+		for _, p := range imports[path] {
+			visit(p)
+		}
+	}
+	visit("fieldgate")
+}
