@@ -146,6 +146,9 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 			"register": func() *answer { return b.ask(nil, registerAs, "e", newcomer) },
 			"login":    func() *answer { return b.ask(nil, login, "e", p.email, "p", p.password) },
 			"refresh":  func() *answer { return b.ask(nil, refreshInBody, "t", stolen.refresh) },
+			"accessToken": func() *answer {
+				return b.askWith(visitor(phone.refresh), accessToken)
+			},
 			"logout": func() *answer {
 				return b.ask(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", phone.refresh)
 			},

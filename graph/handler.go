@@ -49,17 +49,14 @@ func NewHandler(c Config) http.Handler {
 	}
 	return Serve(generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
-		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy},
+		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy, limits: newLimits(c)},
 		Directives: Directives(c),
 	}), c)
 }
 
 // Directives are what runs behind @auth and @public. It takes no accounts.
 func Directives(c Config) generated.DirectiveRoot {
-	gate := &gate{
-		policy: c.Policy, reports: c.Reports,
-		limits: &limits{policy: c.Policy, store: c.Store, log: c.Log, meter: c.Meter, off: c.LimitsOff},
-	}
+	gate := &gate{policy: c.Policy, reports: c.Reports, limits: newLimits(c)}
 	return generated.DirectiveRoot{Auth: gate.auth, Public: gate.public}
 }
 

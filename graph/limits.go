@@ -29,6 +29,10 @@ type limits struct {
 	off    bool
 }
 
+func newLimits(c Config) *limits {
+	return &limits{policy: c.Policy, store: c.Store, log: c.Log, meter: c.Meter, off: c.LimitsOff}
+}
+
 // run executes a field within its limits; the error of one that is used up is *models.LimitReached.
 func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)

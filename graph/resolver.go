@@ -18,6 +18,7 @@ import (
 type Resolver struct {
 	Accounts *account.Service
 	Policy   *policy.Policy
+	limits   *limits
 }
 
 // viewer is the person who is asking. Behind @auth there is one.

@@ -49,6 +49,10 @@ func (r *mutationResolver) Refresh(ctx context.Context, refreshToken *string) (*
 	return signIn(ctx, s, delivery), nil
 }
 
+func (r *mutationResolver) AccessToken(ctx context.Context) (*generated.AccessToken, error) {
+	return r.accessToken(ctx)
+}
+
 func (r *mutationResolver) Logout(ctx context.Context, refreshToken *string) (bool, error) {
 	v := auth.ViewerFrom(ctx)
 	if refreshToken == nil {

@@ -11,6 +11,16 @@ import (
 	"time"
 )
 
+// A short-lived access token, without a refresh token.
+type AccessToken struct {
+	// The value of the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; to its holder it is opaque.
+	AccessToken string `json:"accessToken"`
+	// The time at which the access token stops working.
+	ExpiresAt time.Time `json:"expiresAt"`
+	// Always `Bearer` (RFC 6750).
+	TokenType string `json:"tokenType"`
+}
+
 // A page of the audit log.
 type AuditConnection struct {
 	// The entries on this page, in order.

@@ -21,6 +21,7 @@ const (
 	EventSignInFailed         = "sign-in failed"         // with the reason that the client is not told
 	EventSignedOut            = "signed out"             // one session was ended
 	EventSessionsEnded        = "sessions ended"         // all sessions of somebody were ended
+	EventAccessTokenIssued    = "access token issued"    // to a server that renders pages, for a visitor's cookie; once an hour and session
 	EventTokenReused          = "refresh token reused"   // somebody has stolen it, or had it stolen: the session was ended
 	EventPasswordChanged      = "password changed"       // and every other session of the person ended
 	EventPasswordChangeFailed = "password change failed" // the current password was wrong

@@ -75,8 +75,18 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	return s.signIn(&rotated, next)
 }
 
-// refreshAgain judges a token that is no session's living one.
+// refreshAgain refreshes with a token that is no session's living one.
 func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (*SignIn, error) {
+	session, err := s.replacedToken(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	return s.signIn(session, successor(token, session.Nonce))
+}
+
+// replacedToken returns the session of a token that is its immediate parent, within the grace. Otherwise the error is
+// ErrInvalidToken, and a token that any session had once ends it.
+func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Session, error) {
 	session, err := s.Store.SessionByParentHash(ctx, hash)
 	if err == nil {
 		now := s.Store.Now()
@@ -84,7 +94,7 @@ func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (
 			return nil, ErrInvalidToken
 		}
 		if now.Sub(*session.RotatedAt) <= reuseGrace {
-			return s.signIn(session, successor(token, session.Nonce))
+			return session, nil
 		}
 	}
 	if errors.Is(err, models.ErrNotFound) {

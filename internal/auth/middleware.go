@@ -25,6 +25,7 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 				cookie:   cookie,
 				header:   header,
 				sessions: sessions,
+				browser:  browserHeader(r.Header),
 			}
 			if v.token, v.err = t.fromHeader(r.Header); v.err == nil {
 				v.pending = &identity{v.token.SessionID, v.token.Subject}
@@ -32,6 +33,15 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), viewerKey{}, v)))
 		})
 	}
+}
+
+func browserHeader(h http.Header) string {
+	for _, name := range []string{"Origin", "Sec-Fetch-Site"} {
+		if _, sent := h[name]; sent {
+			return name
+		}
+	}
+	return ""
 }
 
 // withoutCookies returns a copy of the request, if it has cookies.

@@ -64,8 +64,13 @@ func NewTokens(c TokenConfig) (*Tokens, error) {
 
 // Issue makes an access token for a session, which must have its User, and says when it expires.
 func (t *Tokens) Issue(s *models.Session) (token string, expiresAt time.Time, err error) {
+	return t.IssueFor(s, t.TTL)
+}
+
+// IssueFor is Issue for a token that expires after ttl, if that is sooner.
+func (t *Tokens) IssueFor(s *models.Session, ttl time.Duration) (token string, expiresAt time.Time, err error) {
 	now := t.Now().UTC().Truncate(time.Second)
-	expiresAt = now.Add(t.TTL)
+	expiresAt = now.Add(min(ttl, t.TTL))
 	unsigned := jwt.NewWithClaims(t.keys.signer.method, &Claims{
 		Issuer:    t.Issuer,
 		Audience:  t.Audience,

@@ -29,6 +29,7 @@ type Viewer struct {
 	cookie   RefreshCookie
 	header   http.Header // of the response
 	sessions *Sessions
+	browser  string // the header that only a browser sends
 
 	mu      sync.Mutex
 	pending *identity       // to be looked up still
@@ -60,6 +61,10 @@ func (v *Viewer) Token() *Claims { return v.token }
 
 // RefreshCookie is the refresh token in the request's cookie, or "".
 func (v *Viewer) RefreshCookie() string { return v.brought }
+
+// BrowserHeader returns the name of a request header that browsers add and servers do not, or "". Every browser sends one
+// with a POST.
+func (v *Viewer) BrowserHeader() string { return v.browser }
 
 // UserID is the id of the person who is asking, as far as that was found out: it is "" if nobody is, and until
 // somebody has asked for the Session.
