@@ -123,6 +123,7 @@ func TestCheckPassword(t *testing.T) {
 		short   = "must have at least 8 characters"
 		control = "must not have control characters in it"
 		known   = "must not be your name, your e-mail address or the name of this service"
+		around  = known + " with a few characters added"
 	)
 	for _, tt := range []struct{ name, password, want string }{
 		{"8 characters", "kq7vx2pm", ""},
@@ -136,7 +137,8 @@ func TestCheckPassword(t *testing.T) {
 		{"what everybody has", "Password1", commonPassword},
 		{"a sentence", "correct horse battery staple", ""},
 		{"no digit and no capital", "quietriverundermoss", ""},
-		{"1,024 bytes", strings.Repeat("a", 1024), ""},
+		{"1,024 bytes", strings.Repeat("correct horse battery staple/", 36)[:1024], ""},
+		{"one letter 1,024 times", strings.Repeat("a", 1024), commonPassword},
 		{"1,025 bytes", strings.Repeat("a", 1025), longPassword},
 		{"1,025 bytes, fewer when normalized", strings.Repeat("e\u0301", 341) + "aa", longPassword},
 		{"1 MB", strings.Repeat("a", 1<<20), longPassword},
@@ -152,11 +154,12 @@ func TestCheckPassword(t *testing.T) {
 		{"the name before the @", "ada.lovelace", known},
 		{"the name before the @ in capitals", "ADA.Lovelace", known},
 		{"the person's name", "ada lovelace-king", known},
-		{"a part of the person's name with more of it", "Ada Lovelace-King III", ""},
+		{"a part of the person's name with more of it", "Ada Lovelace-King III", around},
 		{"the service's name", "fieldgate", known},
 		{"the service's name in capitals", "FieldGate", known},
-		{"the address with something behind it", "ada.lovelace@example.com!", ""},
-		{"a word with the service's name in it", "fieldgate-and-more", ""},
+		{"the address with something behind it", "ada.lovelace@example.com!", around},
+		{"the service's name with something behind it", "fieldgate2026", around},
+		{"a passphrase with the service's name in it", "fieldgate keeps my goats", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -152,23 +152,29 @@ func (p *Passwords) keyed(mark, password string) []byte {
 
 const longPassword = "must have at most 1,024 bytes"
 
-// commonPassword is what people understand who are asked for another one.
-const commonPassword = "is too common: it is one of the first that somebody would try"
+const (
+	commonPassword   = "is too common: it is one of the first that an attacker would try"
+	knownPassword    = "must not be your name, your e-mail address or the name of this service"
+	personalPassword = knownPassword + " with a few characters added"
+)
 
-// checkPassword returns what is wrong with a new password, or "". others are what it must not be: the
-// person's name and address.
-func checkPassword(password string, minLength int, others ...string) string {
-	if wrong := checkPasswordForm(password, minLength, others...); wrong != "" {
+// checkPassword returns what is wrong with a new password, or "". names are what it must not be made of: the
+// person's name and address, and the service's name.
+func checkPassword(password string, minLength int, names ...string) string {
+	if wrong := checkPasswordForm(password, minLength, names...); wrong != "" {
 		return wrong
 	}
-	if common(norm.NFC.String(password)) {
+	switch judge(norm.NFC.String(password), knownWords(names...)) {
+	case common:
 		return commonPassword
+	case personal:
+		return personalPassword
 	}
 	return ""
 }
 
 // checkPasswordForm is the part of checkPassword that is cheap: it estimates nothing.
-func checkPasswordForm(password string, minLength int, others ...string) string {
+func checkPasswordForm(password string, minLength int, names ...string) string {
 	if len(password) > maxPasswordBytes {
 		return longPassword
 	}
@@ -178,19 +184,11 @@ func checkPasswordForm(password string, minLength int, others ...string) string 
 		return fmt.Sprintf("must have at least %d characters", minLength)
 	case strings.ContainsFunc(normal, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
 		return "must not have control characters in it"
-	}
-	key := searchKey(normal)
-	if key == product || slices.ContainsFunc(others, func(other string) bool { return isOrBeginsAddress(key, searchKey(other)) }) {
-		return "must not be your name, your e-mail address or the name of this service"
+	case slices.Contains(knownWords(names...), searchKey(normal)):
+		return knownPassword
 	}
 	return ""
 }
 
 // product is this service's name.
 const product = "fieldgate"
-
-// isOrBeginsAddress reports whether key is the same as other, or the local part of it if that is an address.
-func isOrBeginsAddress(key, other string) bool {
-	local, _, _ := strings.Cut(other, "@")
-	return key == other || key == local
-}

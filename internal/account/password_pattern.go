@@ -1,0 +1,128 @@
+package account
+
+import "unicode"
+
+const (
+	maxReductions = 8  // how often reduce looks for patterns in what it has reduced
+	maxPeriod     = 32 // of a repetition, in characters
+	maxStepPeriod = 4  // of a pattern of steps: 1qaz2wsx3edc has 4
+)
+
+// reduce replaces each repetition, sequence and walk over the keyboard by the characters that it starts with:
+// aaaaaa is a, passwordpassword is password, abcdefgh is a, !@#$% is 12, 1q2w3e4r5t is 1q. It takes a time
+// in proportion to the length. The password must be in lower case.
+func reduce(s []rune) []rune {
+	for range maxReductions {
+		shorter := reduceOnce(s)
+		if len(shorter) == len(s) {
+			break
+		}
+		s = shorter
+	}
+	return s
+}
+
+func reduceOnce(s []rune) (out []rune) {
+	keys := make([]key, len(s))
+	for i, r := range s {
+		keys[i] = keyboard[r]
+	}
+	for i := 0; i < len(s); {
+		length, start := patternAt(s[i:], keys[i:])
+		if length == 0 {
+			length, start = 1, s[i:i+1]
+		}
+		out = append(out, start...)
+		i += length
+	}
+	return out
+}
+
+// patternAt returns the length of the longest pattern at the beginning of s, and what it starts with; 0 if there
+// is none.
+func patternAt(s []rune, keys []key) (length int, start []rune) {
+	take := func(n, atLeast int, what []rune) {
+		if n >= atLeast && n > length {
+			length, start = n, what
+		}
+	}
+	if len(s) > 1 && s[0] == s[1] && unicode.Is(unicode.So, s[0]) {
+		return 0, nil // an emoji, of which there are thousands
+	}
+	for period := 1; period <= maxPeriod && period < len(s); period++ {
+		n := period
+		for n < len(s) && s[n] == s[n-period] {
+			n++
+		}
+		take(n, max(2*period, 3), s[:startOf(n, period)])
+	}
+	for period := 1; period <= maxStepPeriod && period < len(s); period++ {
+		n := period + 1
+		for n < len(s) && s[n]-s[n-1] == s[n-period]-s[n-period-1] {
+			n++
+		}
+		take(n, 2*period+2, s[:startOf(n, period)])
+		n = keyRun(keys, period)
+		take(n, 2*period+2, plainKeys(keys[:startOf(n, period)]))
+	}
+	return length, start
+}
+
+// startOf returns how many characters stand for n that follow a pattern. Of a short one two are left, since it
+// may be there by chance.
+func startOf(n, period int) int {
+	const short = 5
+	if period == 1 && n <= short {
+		return 2
+	}
+	return period
+}
+
+// keyRun returns how many keys at the beginning are pressed in steps that repeat after period.
+func keyRun(keys []key, period int) int {
+	for n := range keys {
+		switch {
+		case keys[n].plain == 0:
+			return n
+		case n <= period:
+		case keys[n].minus(keys[n-1]) != keys[n-period].minus(keys[n-period-1]):
+			return n
+		}
+	}
+	return len(keys)
+}
+
+// key is one of a keyboard with the US layout: its place, and its character without Shift. The letters of other
+// layouts differ by a few keys, whose rows are found in parts.
+type key struct {
+	column, row int
+	plain       rune // 0: no such key
+}
+
+func (k key) minus(o key) [2]int { return [2]int{k.column - o.column, k.row - o.row} }
+
+func plainKeys(keys []key) []rune {
+	plain := make([]rune, len(keys))
+	for i, k := range keys {
+		plain[i] = k.plain
+	}
+	return plain
+}
+
+// keyboard has the keys by what they write, with and without Shift.
+var keyboard = func() map[rune]key {
+	keys := map[rune]key{}
+	for row, line := range [][2]string{
+		{"1234567890-=", "!@#$%^&*()_+"},
+		{`qwertyuiop[]\`, `qwertyuiop{}|`},
+		{"asdfghjkl;'", `asdfghjkl:"`},
+		{"zxcvbnm,./", "zxcvbnm<>?"},
+	} {
+		shifted := []rune(line[1])
+		for column, plain := range line[0] {
+			keys[plain] = key{column, row, plain}
+			keys[shifted[column]] = key{column, row, plain}
+		}
+	}
+	return keys
+}()
