@@ -132,6 +132,7 @@ func (c console) command() *cli.Command {
 					Description: "   (umask 077; fieldgate keys ed25519 > fieldgate.pem)", Action: c.keysEd25519,
 				},
 			}},
+			c.passwordsCommand(),
 			{
 				Name: "policy", Usage: "show who may use which field, as the schema says",
 				Description: "   fieldgate policy --format json\n   fieldgate policy --format markdown --out PERMISSIONS.md",

@@ -21,6 +21,7 @@ import (
 
 	"fieldgate/graph"
 	"fieldgate/internal/account"
+	"fieldgate/internal/breached"
 	"fieldgate/internal/doctor"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
@@ -96,6 +97,7 @@ func (c console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts)
 	f.Config, f.Unknown, f.Machine = s.Config, s.unknown, thisMachine()
 	f.KeyFiles = keyFileFacts(s.JWTPrivateKeyFiles)
 	f.DevelopmentKey = developmentKeyOf(s)
+	f.Breached = breachedFacts(s.BreachedPasswords)
 	_, f.Templates = mail.LoadTemplates(s.MailTemplates)
 	if askMail && s.SMTPURL != "" {
 		f.Mail = &doctor.Tried{Err: tryMail(ctx, s)}
@@ -115,6 +117,18 @@ func keyFileFacts(names []string) (files []doctor.KeyFile) {
 		files = append(files, file)
 	}
 	return files
+}
+
+// breachedFacts looks at the file of BREACHED_PASSWORDS; nil if there is none.
+func breachedFacts(name string) *doctor.BreachedFile {
+	if name == "" {
+		return nil
+	}
+	set, err := breached.Open(name)
+	if err != nil {
+		return &doctor.BreachedFile{Err: err}
+	}
+	return &doctor.BreachedFile{Passwords: set.Len(), Err: set.Close()}
 }
 
 func developmentKeyOf(s settings) doctor.KeptKey {

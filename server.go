@@ -31,6 +31,7 @@ import (
 	"fieldgate/graph"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
+	"fieldgate/internal/breached"
 	"fieldgate/internal/config"
 	"fieldgate/internal/guard"
 	"fieldgate/internal/mail"
@@ -78,6 +79,7 @@ type app struct {
 	policy   *policy.Policy
 	name     string           // what the server calls itself in mails and on pages
 	mailer   *account.Mailer  // nil: no mail is sent
+	breached *breached.Set    // nil: none
 	inbox    *mail.Inbox      // of a development server without a mail server; else nil
 	page     *playground.Page // nil: there is none
 	reports  *graph.Reports
@@ -154,6 +156,9 @@ func newApp(s settings) (_ *app, err error) {
 	if a.metrics != nil {
 		a.queue.Waited, counted = a.metrics.Waited, a.metrics.Event
 	}
+	if err = a.openBreached(); err != nil {
+		return nil, err
+	}
 	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, a.queue)
 	if err != nil {
 		return nil, err
@@ -166,13 +171,32 @@ func newApp(s settings) (_ *app, err error) {
 	a.accounts = account.New(account.Config{
 		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log,
 		Mail: texts, Counted: counted, RequireVerifiedEmail: s.RequireVerifiedEmail,
-		PasswordMinLength: s.PasswordMinLength,
-		RefreshTokenTTL:   s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
+		PasswordMinLength: s.PasswordMinLength, Breached: a.knownBreached(), Product: a.name,
+		RefreshTokenTTL: s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
 	})
 	if a.handler, err = a.newHandler(tokens, sessions); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// openBreached opens the file of BREACHED_PASSWORDS, if there is one.
+func (a *app) openBreached() (err error) {
+	if a.BreachedPasswords == "" {
+		return nil
+	}
+	if a.breached, err = breached.Open(a.BreachedPasswords); err != nil {
+		return fmt.Errorf("BREACHED_PASSWORDS: %w. Hint: make the file with: fieldgate passwords build --min-count 20 < hibp.txt > FILE", err)
+	}
+	return nil
+}
+
+// knownBreached is nil, and no interface with a nil in it, if there is none.
+func (a *app) knownBreached() account.Breached {
+	if a.breached == nil {
+		return nil
+	}
+	return a.breached
 }
 
 func (a *app) newTokens() (*auth.Tokens, error) {
@@ -470,8 +494,12 @@ func (a *app) Close() error {
 		a.queue.Close()
 	}
 	a.flushTraces(context.Background())
-	if a.store == nil {
-		return nil
+	var errs []error
+	if a.breached != nil {
+		errs = append(errs, a.breached.Close())
 	}
-	return a.store.Close()
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
 }

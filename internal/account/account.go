@@ -46,6 +46,8 @@ type Config struct {
 	RequireVerifiedEmail bool // nobody signs in before they have shown that mail reaches them
 
 	PasswordMinLength int           // characters
+	Breached          Breached      // nil: none is known
+	Product           string        // what the service calls itself, which is no password; empty: nothing else
 	RefreshTokenTTL   time.Duration // how long a session lives unless it is refreshed
 	RememberMeTTL     time.Duration // the same, for a person who asked to be remembered
 	SessionMaxAge     time.Duration // how long it lives at the most

@@ -48,7 +48,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if len(current) > maxPasswordBytes {
 		check.field("currentPassword", longPassword)
 	}
-	check.field("newPassword", checkPassword(replacement, s.PasswordMinLength, session.User.Name, session.User.Email))
+	check.field("newPassword", s.checkPassword(ctx, replacement, session.User.Name, session.User.Email))
 	if err := check.err(); err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func TestCheckPassword(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := checkPassword(tt.password, 8, "Ada Lovelace-King", "Ada.Lovelace@example.com"); got != tt.want {
+			if got := weakness(tt.password, 8, "Ada Lovelace-King", "Ada.Lovelace@example.com"); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
@@ -174,7 +174,7 @@ func TestCheckPasswordKeepsItsArguments(t *testing.T) {
 	t.Parallel()
 	others := make([]string, 1, 2)
 	others[0] = "ada@example.com"
-	checkPassword("abcdefgh", 8, others...)
+	weakness("abcdefgh", 8, others...)
 	if got := others[:2][1]; got != "" {
 		t.Errorf("%q was put behind the caller's slice", got)
 	}

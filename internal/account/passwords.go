@@ -158,9 +158,9 @@ const (
 	personalPassword = knownPassword + " with a few characters added"
 )
 
-// checkPassword returns what is wrong with a new password, or "". names are what it must not be made of: the
-// person's name and address, and the service's name.
-func checkPassword(password string, minLength int, names ...string) string {
+// weakness returns what is wrong with a new password, or "". names are what it must not be made of: the person's
+// name and address, and the service's name.
+func weakness(password string, minLength int, names ...string) string {
 	if wrong := checkPasswordForm(password, minLength, names...); wrong != "" {
 		return wrong
 	}
@@ -173,7 +173,7 @@ func checkPassword(password string, minLength int, names ...string) string {
 	return ""
 }
 
-// checkPasswordForm is the part of checkPassword that is cheap: it estimates nothing.
+// checkPasswordForm is the part of weakness that is cheap: it estimates nothing.
 func checkPasswordForm(password string, minLength int, names ...string) string {
 	if len(password) > maxPasswordBytes {
 		return longPassword

@@ -138,7 +138,7 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) (us
 	if err != nil {
 		return "", err
 	}
-	if wrong := checkPassword(password, s.PasswordMinLength, user.Name, user.Email); wrong != "" {
+	if wrong := s.checkPassword(ctx, password, user.Name, user.Email); wrong != "" {
 		return "", invalid("newPassword", wrong)
 	}
 	hash, err := s.Passwords.Hash(ctx, password)

@@ -127,7 +127,7 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 	key, wrong := EmailKey(r.Email)
 	check.field("email", wrong)
 	if r.PasswordConfirmation == nil || *r.PasswordConfirmation == r.Password {
-		check.field("password", checkPassword(r.Password, s.PasswordMinLength, r.Name, r.Email))
+		check.field("password", s.checkPassword(ctx, r.Password, r.Name, r.Email))
 	} else { // the estimate of how common a mistyped password is would be wasted
 		check.field("password", checkPasswordForm(r.Password, s.PasswordMinLength, r.Name, r.Email))
 		check.field("passwordConfirmation", "must be the same as the password")

@@ -51,6 +51,7 @@ type Config struct {
 	BcryptCost        int
 	PasswordPepper    string // empty if there is none
 	PasswordMinLength int    // in characters
+	BreachedPasswords string // a file; empty: none
 
 	SMTPURL              string // smtp://…; empty: there is no mail server
 	MailFrom             string // an address, perhaps with a name

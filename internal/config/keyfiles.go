@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // parseKeyFiles checks the names alone: whether there is a key in each file is for those to say who read it.
@@ -30,4 +31,13 @@ func showKeyFiles(value string) string {
 // holdsKey takes a line break for a sign of PEM too, whose first line may be missing.
 func holdsKey(value string) bool {
 	return strings.Contains(value, "-----") || strings.ContainsAny(value, "\r\n")
+}
+
+// parseBreachedPasswords checks the name alone: the file is checked where it is opened.
+func parseBreachedPasswords(c *Config, value string) *refusal {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return &refusal{"the name of a file", "fieldgate passwords build makes it"}
+	}
+	c.BreachedPasswords = filepath.Clean(value)
+	return nil
 }

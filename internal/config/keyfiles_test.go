@@ -40,3 +40,15 @@ func TestKeyFilesAreNotOpened(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+var breachedSamples = samples{
+	of: func(c *Config) any { return c.BreachedPasswords },
+	rows: []sample{
+		{name: "a file", value: "/var/lib/fieldgate//breached.bin", want: "/var/lib/fieldgate/breached.bin"},
+		{name: "nothing", value: "", want: ""},
+		{
+			name: "a line break", value: "breached.bin\nx",
+			err: `BREACHED_PASSWORDS: "breached.bin\nx" is not usable: expected the name of a file. Hint: fieldgate passwords build makes it`,
+		},
+	},
+}

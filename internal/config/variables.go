@@ -174,6 +174,12 @@ var variables = []variable{
 		parse:    number(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "8 is the least that NIST allows, 15 its advice for a password on its own"),
 	},
 	{
+		name:    "BREACHED_PASSWORDS",
+		inWords: "none",
+		meaning: "a file of passwords that are known from breaches, which nobody can choose: `fieldgate passwords build` makes it ([how](docs/operations.md#breached-passwords))",
+		parse:   parseBreachedPasswords,
+	},
+	{
 		name:    "SMTP_URL",
 		inWords: "none: in development, mails are shown at `/dev/mail` and in the log; in production, none are sent",
 		meaning: "the server that takes mails: `smtp://USER:PASSWORD@HOST:587`, with `?tls=starttls` (the default, and never without), `implicit` (port 465) or `none`",

@@ -43,6 +43,7 @@ var samplesOf = map[string]samples{
 	"BCRYPT_COST":                        bcryptCostSamples,
 	"PASSWORD_PEPPER":                    pepperSamples,
 	"PASSWORD_MIN_LENGTH":                minLengthSamples,
+	"BREACHED_PASSWORDS":                 breachedSamples,
 	"SMTP_URL":                           smtpURLSamples,
 	"MAIL_FROM":                          mailFromSamples,
 	"MAIL_TEMPLATES":                     mailTemplatesSamples,

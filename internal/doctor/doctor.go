@@ -69,6 +69,8 @@ type Facts struct {
 	// DevelopmentKey: beside the SQLite file lies the key that a development server has made there.
 	DevelopmentKey KeptKey
 
+	Breached *BreachedFile // nil: BREACHED_PASSWORDS is not set
+
 	Templates error // what is wrong with the texts of mails
 
 	Mail *Tried // whether the mail server lets us in; nil: it was not asked
@@ -84,6 +86,12 @@ type KeyFile struct {
 	Name string
 	Mode fs.FileMode
 	Err  error // why there is no key in it for us
+}
+
+// BreachedFile is the file of BREACHED_PASSWORDS.
+type BreachedFile struct {
+	Passwords int64
+	Err       error // why it cannot be used
 }
 
 // KeptKey says what is known of the key beside a SQLite file.
@@ -128,7 +136,7 @@ func Examine(f Facts) []Finding {
 	}
 	r := &report{}
 	for _, check := range []func(*report, Facts){
-		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing,
+		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing, breachedPasswords,
 		addresses, origins, cookies, proxies, mail, surface, watching,
 		database, administrators, machine,
 	} {

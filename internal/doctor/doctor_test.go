@@ -32,6 +32,7 @@ func good() *world {
 		},
 		facts: Facts{
 			Hash:     250 * time.Millisecond,
+			Breached: &BreachedFile{Passwords: 20_000_000},
 			Machine:  Machine{Processors: 4},
 			Database: Database{Admin: true},
 			Mail:     &Tried{},
@@ -98,6 +99,8 @@ func TestExamine(t *testing.T) {
 		{"a development key that lies about", func(w *world) { w.facts.DevelopmentKey = KeyUnused }, "note keys.development", "not used"},
 		{"a development key in production", func(w *world) { w.facts.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
 		{"no pepper", func(w *world) { w.set("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
+		{"no breached passwords", func(w *world) { w.facts.Breached = nil }, "warning passwords.breached", "BREACHED_PASSWORDS is not set"},
+		{"breached passwords that cannot be read", func(w *world) { w.facts.Breached = &BreachedFile{Err: fs.ErrPermission} }, "problem passwords.breached", "permission denied"},
 		{"a slow processor", func(w *world) { w.facts.Hash = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of a processor at BCRYPT_COST=12"},
 		{"a cheap cost", func(w *world) { w.facts.Hash = 45 * time.Millisecond; w.set("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms of a processor at BCRYPT_COST=10"},
 		{"plain http on a network", func(w *world) {

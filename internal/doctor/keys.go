@@ -86,6 +86,19 @@ func pepper(r *report, f Facts) {
 		"fieldgate keys secret makes one; it can be set at any time, counts for each password from its next sign-in, and must never be lost")
 }
 
+func breachedPasswords(r *report, f Facts) {
+	const id = "passwords.breached"
+	switch {
+	case f.Breached == nil:
+		r.add(id, inProduction(f, Warning), "BREACHED_PASSWORDS is not set: accounts can have passwords that are known from breaches, and are tried first",
+			"fieldgate passwords build makes the file (docs/operations.md#breached-passwords)")
+	case f.Breached.Err != nil:
+		r.add(id, Problem, "BREACHED_PASSWORDS: "+f.Breached.Err.Error(), "make the file again: fieldgate passwords build (docs/operations.md#breached-passwords)")
+	default:
+		r.ok(id, "%d breached passwords are refused", f.Breached.Passwords)
+	}
+}
+
 // How long a hash should take: below, guessing is cheap for a thief of the hashes; above, people wait and processors are
 // used up.
 const (

@@ -1,0 +1,164 @@
+package breached
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+)
+
+const (
+	// startKeys is how many keys Build keeps before it decides that its input is in order, and writes.
+	startKeys = 1 << 16
+	// maxUnordered is how many keys Build sorts in memory: 512 MB.
+	maxUnordered = 64 << 20
+)
+
+// Counts says what Build has done.
+type Counts struct {
+	Read int64 // lines with a password
+	Kept int64 // keys that were written
+}
+
+// Build reads lines of the form SHA1:COUNT, as the downloads of haveibeenpwned.com have them, and writes the file
+// of a Set with the passwords that were seen at least minCount times.
+//
+// Lines in the order of their hashes are written as they come, in little memory. Lines in another order are sorted
+// in memory, so there may be at most 64 million of them. The error for a line that is wrong names it by its number.
+func Build(w io.Writer, r io.Reader, minCount uint64) (Counts, error) {
+	b := &builder{out: bufio.NewWriterSize(w, 1<<16)}
+	err := b.readLines(bufio.NewReaderSize(r, 1<<16), minCount)
+	if err == nil {
+		err = b.finish()
+	}
+	if err == nil && b.counts.Kept == 0 {
+		err = fmt.Errorf("none of %d passwords was seen %d times", b.counts.Read, minCount)
+	}
+	return b.counts, err
+}
+
+type builder struct {
+	out       *bufio.Writer
+	counts    Counts
+	pending   []uint64 // what was not written yet
+	unordered bool     // pending has to be sorted
+	streaming bool     // keys are written as they come
+	last      uint64   // the last key that came, or was written
+}
+
+func (b *builder) readLines(r *bufio.Reader, minCount uint64) error {
+	for number := int64(1); ; number++ {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			if errors.Is(err, bufio.ErrBufferFull) {
+				err = errLine
+			}
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		key, count, err := parseLine(line)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		b.counts.Read++
+		if count < minCount {
+			continue
+		}
+		if err := b.add(key); err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+}
+
+const hexSHA1 = 40 // digits
+
+var (
+	errLine = errors.New("expected SHA1:COUNT, with 40 hexadecimal digits. Hint: the list of SHA-1 hashes from haveibeenpwned.com, in one file")
+	errNTLM = errors.New("expected 40 hexadecimal digits, and 32 are those of the NTLM list. Hint: download the list of SHA-1 hashes")
+)
+
+func parseLine(line []byte) (key, count uint64, err error) {
+	hash, times, ok := bytes.Cut(line, []byte(":"))
+	var sum [hexSHA1 / 2]byte
+	switch {
+	case len(hash) == 32 && ok:
+		return 0, 0, errNTLM
+	case len(hash) != hexSHA1 || !ok:
+		return 0, 0, errLine
+	}
+	if _, err := hex.Decode(sum[:], hash); err != nil {
+		return 0, 0, errLine
+	}
+	count, err = strconv.ParseUint(string(times), 10, 64)
+	if err != nil {
+		return 0, 0, errLine
+	}
+	return binary.BigEndian.Uint64(sum[:]), count, nil
+}
+
+func (b *builder) add(key uint64) error {
+	switch inOrder := key >= b.last; {
+	case b.streaming && !inOrder:
+		return errors.New("the hash is lower than the one before, in a list that was in order so far. Hint: LC_ALL=C sort hibp.txt | fieldgate passwords build …")
+	case b.streaming:
+		return b.write(key)
+	case !inOrder:
+		b.unordered = true
+	}
+	b.last = key
+	b.pending = append(b.pending, key)
+	switch {
+	case b.unordered && len(b.pending) > maxUnordered:
+		return fmt.Errorf("more than %d hashes that are not in order. Hint: LC_ALL=C sort hibp.txt | fieldgate passwords build …", maxUnordered)
+	case !b.unordered && len(b.pending) >= startKeys:
+		b.streaming = true
+		return b.writePending()
+	}
+	return nil
+}
+
+func (b *builder) writePending() error {
+	b.last = 0
+	for _, key := range b.pending {
+		if err := b.write(key); err != nil {
+			return err
+		}
+	}
+	b.pending = nil
+	return nil
+}
+
+// write writes a key, once: two passwords may have the same.
+func (b *builder) write(key uint64) error {
+	if b.counts.Kept > 0 && key == b.last {
+		return nil
+	}
+	b.last = key
+	b.counts.Kept++
+	_, err := b.out.Write(binary.BigEndian.AppendUint64(nil, key))
+	return err
+}
+
+func (b *builder) finish() error {
+	if b.unordered {
+		slices.Sort(b.pending)
+	}
+	if err := b.writePending(); err != nil {
+		return err
+	}
+	return b.out.Flush()
+}

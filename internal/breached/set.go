@@ -1,0 +1,181 @@
+// Package breached is a set of passwords that are known from data breaches, kept in a file.
+//
+// The file has the first 8 bytes of each password's SHA-1, in ascending order, and nothing else. [Build] makes one
+// of the list that haveibeenpwned.com publishes. A lookup reads two or three blocks of 4 KiB and keeps nothing in
+// memory; with 20 million passwords, another password is taken for one of them once in 10^12 times.
+package breached
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"os"
+	"slices"
+)
+
+const (
+	keySize   = 8
+	blockKeys = 512 // 4 KiB, a page of the operating system's cache
+)
+
+// Set is a set of passwords. It is safe for use by many goroutines.
+//
+// It reads the file instead of mapping it into memory: the pages come from the same cache, but a file that is
+// truncated under a running server is an error of one lookup, where a mapping would end the process (SIGBUS). It
+// also works the same on every system.
+type Set struct {
+	file io.ReaderAt
+	keys int64
+	end  io.Closer
+}
+
+// Open opens a file that Build has written. Its size and a sample of its content are checked: a text file, one that
+// is out of order and one that was cut off are refused. A file that takes its place later is read after the next
+// Open.
+func Open(name string) (*Set, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	var s *Set
+	if err == nil {
+		s, err = New(f, info.Size())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	s.end = f
+	return s, nil
+}
+
+// New returns the set that is in size bytes of file.
+func New(file io.ReaderAt, size int64) (*Set, error) {
+	switch {
+	case size == 0:
+		return nil, errors.New("the file is empty")
+	case size%keySize != 0:
+		return nil, fmt.Errorf("the file has %d bytes, which is no multiple of %d: it is of another kind, or cut off", size, keySize)
+	}
+	s := &Set{file: file, keys: size / keySize}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the file.
+func (s *Set) Close() error {
+	if s.end == nil {
+		return nil
+	}
+	return s.end.Close()
+}
+
+// Len returns how many passwords are in the set.
+func (s *Set) Len() int64 { return s.keys }
+
+// Contains reports whether a password is in the set.
+func (s *Set) Contains(password string) (bool, error) { return s.find(keyOf(password)) }
+
+func keyOf(password string) uint64 {
+	sum := sha1.Sum([]byte(password))
+	return binary.BigEndian.Uint64(sum[:keySize])
+}
+
+// samples is how many blocks check reads at most.
+const samples = 256
+
+// check reads blocks from all over the file. SHA-1's values are spread evenly, so the first key is near the lowest
+// possible one and the last near the highest.
+func (s *Set) check() error {
+	previous, step := uint64(0), max(blockKeys, s.keys/samples)
+	var first uint64
+	for at := int64(0); at < s.keys; at += step {
+		block, err := s.read(at)
+		if err != nil {
+			return err
+		}
+		if at == 0 {
+			first = block[0]
+		}
+		for i, key := range block {
+			if key <= previous && (at > 0 || i > 0) {
+				return fmt.Errorf("the file is out of order at byte %d: it is of another kind, or not made by fieldgate passwords build", (at+int64(i))*keySize)
+			}
+			previous = key
+		}
+	}
+	tail, err := s.read(max(0, s.keys-blockKeys))
+	if err != nil {
+		return err
+	}
+	last := tail[len(tail)-1]
+	// Of n keys the distance between two is 2^64/n on average; 64 times as much happens once in e^64 files.
+	if far := math.MaxUint64 / uint64(s.keys); s.keys > 64 && (first > 64*far || math.MaxUint64-last > 64*far) {
+		return errors.New("the file has only a part of the passwords: it was cut off, or is of another kind")
+	}
+	return nil
+}
+
+// guesses is how many reads find takes by interpolation before it halves.
+const guesses = 8
+
+// find looks for a key where it would be if the keys were spread evenly between those at both ends, and moves the
+// ends closer by a block at a time. It halves after some guesses, so that the number of reads is bounded whatever is
+// in the file.
+func (s *Set) find(key uint64) (bool, error) {
+	low, high := int64(0), s.keys // where the key can be
+	lowKey, highKey := uint64(0), uint64(math.MaxUint64)
+	for n := 0; low < high; n++ {
+		at := low + (high-low)/2
+		if n < guesses {
+			at = low + interpolate(key-lowKey, highKey-lowKey, high-low)
+		}
+		at = max(low, min(at-blockKeys/2, high-blockKeys))
+		block, err := s.read(at)
+		if err != nil {
+			return false, err
+		}
+		switch last := block[len(block)-1]; {
+		case key < block[0]:
+			high, highKey = at, block[0]
+		case key > last:
+			low, lowKey = at+int64(len(block)), last
+		default:
+			_, found := slices.BinarySearch(block, key)
+			return found, nil
+		}
+	}
+	return false, nil
+}
+
+// interpolate returns part/whole of n, rounded down and less than n.
+func interpolate(part, whole uint64, n int64) int64 {
+	if part >= whole {
+		return n - 1
+	}
+	hi, lo := bits.Mul64(part, uint64(n))
+	at, _ := bits.Div64(hi, lo, whole)
+	return min(int64(at), n-1)
+}
+
+// read returns the keys from at on, a block at most.
+func (s *Set) read(at int64) ([]uint64, error) {
+	raw := make([]byte, keySize*min(blockKeys, s.keys-at))
+	if n, err := s.file.ReadAt(raw, at*keySize); n < len(raw) {
+		return nil, fmt.Errorf("read breached passwords: %w", err)
+	}
+	keys := make([]uint64, len(raw)/keySize)
+	for i := range keys {
+		keys[i] = binary.BigEndian.Uint64(raw[i*keySize:])
+	}
+	return keys, nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+const registerWith = `mutation($n: String!, $e: String!, $p: String!) { register(input: {name: $n, email: $e, password: $p}) { user { id } } }`
+
+// fieldMessage is what an answer of BAD_USER_INPUT says of a field; empty if it says nothing of it.
+func (a *answer) fieldMessage(field string) string {
+	for _, e := range a.errors {
+		list, _ := e.Extensions["fields"].([]any)
+		for _, f := range list {
+			if f := f.(map[string]any); e.Extensions["code"] == "BAD_USER_INPUT" && f["name"] == field {
+				return f["message"].(string)
+			}
+		}
+	}
+	return ""
+}
+
+// The passwords of the review, wherever one is chosen.
+func TestCommonPasswordsAreRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	b := bootMailing(t, dbtest.SQLite(t))
+	p := b.newPerson("USER")
+	reset := b.resetToken(p)
+	for _, password := range []string{
+		"!@#$%^&*", "qwerty!@#$%", "Passw0rd!@#$%", "1q2w3e4r!@#$%", strings.Repeat("a", 25), strings.Repeat("1234567890", 3), strings.Repeat("password", 4),
+		"abcdefghijklmnopqrstuvwxyz", "fieldgate1", "Ada Lovelace1", strings.Repeat("qwertyuiop", 100),
+	} {
+		for field, got := range map[string]*answer{
+			"password": b.ask(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", password),
+		} {
+			if got.fieldMessage(field) == "" {
+				t.Errorf("register with %.40q: %s", password, got.body)
+			}
+		}
+		if password == "Ada Lovelace1" {
+			continue // not this person's name
+		}
+		if got := b.ask(p, `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`, "c", p.password, "p", password); got.fieldMessage("newPassword") == "" {
+			t.Errorf("changePassword to %.40q: %s", password, got.body)
+		}
+		if got := b.ask(nil, `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`, "t", reset, "p", password); got.fieldMessage("newPassword") == "" {
+			t.Errorf("resetPassword to %.40q: %s", password, got.body)
+		}
+	}
+	b.ask(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", "correct horse battery staple").must()
+}
+
+// The name that the service has in mails is no password.
+func TestServiceNameIsNoPassword(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "MAIL_FROM", "Analytical Engines <no-reply@example.com>")
+	if got := b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", "analyticalengines1"); got.fieldMessage("password") == "" {
+		t.Error(got.body)
+	}
+}
+
+// hibpLine is how haveibeenpwned.com says that a password was seen.
+func hibpLine(password string, count int) string {
+	sum := sha1.Sum([]byte(password))
+	return fmt.Sprintf("%s:%d", strings.ToUpper(hex.EncodeToString(sum[:])), count)
+}
+
+// breachedFile has passwords as fieldgate passwords build writes them.
+func breachedFile(t *testing.T, passwords ...string) (name string) {
+	t.Helper()
+	lines := make([]string, len(passwords))
+	for i, p := range passwords {
+		lines[i] = hibpLine(p, 50)
+	}
+	slices.Sort(lines)
+	status, stdout, stderr := fieldgate(t, nil, strings.Join(lines, "\r\n"), "passwords", "build", "--min-count", "50")
+	if status != 0 || !strings.Contains(stderr, fmt.Sprintf("kept %d of %d", len(passwords), len(passwords))) {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	name = filepath.Join(t.TempDir(), "breached.bin")
+	withoutError(t, os.WriteFile(name, []byte(stdout), 0o600))
+	return name
+}
+
+// Passwords that no estimate finds: they are known all the same.
+const (
+	breachedOne   = "vexing zephyrs jolt"
+	breachedTwo   = "Kq7!vx2pMtz-9"
+	breachedThree = "Zo\u00eb likes old clocks"
+)
+
+func TestBreachedPasswordsAreRefused(t *testing.T) {
+	t.Parallel()
+	file := breachedFile(t, breachedOne, breachedTwo, breachedThree)
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootMailing(t, databaseURL, "BREACHED_PASSWORDS", file)
+		p := b.newPerson("USER")
+		reset := b.resetToken(p)
+		const change = `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`
+		const resetPassword = `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`
+		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} { // the last one in another form of Unicode
+			for name, message := range map[string]string{
+				"register":       b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", password).fieldMessage("password"),
+				"changePassword": b.ask(p, change, "c", p.password, "p", password).fieldMessage("newPassword"),
+				"resetPassword":  b.ask(nil, resetPassword, "t", reset, "p", password).fieldMessage("newPassword"),
+			} {
+				if !strings.Contains(message, "data breach") {
+					t.Errorf("%s with %q: %q", name, password, message)
+				}
+			}
+		}
+		b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne+" s").must()
+		b.ask(nil, resetPassword, "t", reset, "p", "another good password").must() // the token was not used up
+		env := map[string]string{"DATABASE_URL": databaseURL, "BREACHED_PASSWORDS": file, "JWT_SECRET": testSecret}
+		if status, _, stderr := fieldgate(t, env, breachedTwo+"\n", "user", "create", newAddress(), "--name", "Ada"); status != statusFailed || !strings.Contains(stderr, "data breach") {
+			t.Errorf("user create: status %d, %s", status, stderr)
+		}
+	})
+}
+
+// An account whose password is known from a breach later keeps signing in: a login is not the place to lock people out.
+func TestBreachedPasswordStillSignsIn(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	p := boot(t, databaseURL).newPerson("USER")
+	b := boot(t, databaseURL, "BREACHED_PASSWORDS", breachedFile(t, p.password))
+	b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", p.password).must()
+}
+
+func TestWrongBreachedFileStopsTheStart(t *testing.T) {
+	t.Parallel()
+	write := func(content []byte) string {
+		name := filepath.Join(t.TempDir(), "breached.bin")
+		withoutError(t, os.WriteFile(name, content, 0o600))
+		return name
+	}
+	for _, row := range []struct{ name, file string }{
+		{"none", filepath.Join(t.TempDir(), "nowhere")},
+		{"an empty one", write(nil)},
+		{"a folder", t.TempDir()},
+		{"a list that was not built", write([]byte(hibpLine("a", 1) + "\n" + hibpLine("b", 1) + "\n"))},
+		{"one that was cut off", write(make([]byte, 15))},
+		{"one that is out of order", write(bytes.Repeat([]byte{9, 8, 7, 6, 5, 4, 3, 2}, 2))},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := fieldgate(t, developmentEnv(t, "BREACHED_PASSWORDS", row.file, "LOG_LEVEL", "error"), "")
+			if status != statusFailed || stdout != "" || !strings.Contains(stderr, "BREACHED_PASSWORDS: ") || !strings.Contains(stderr, "passwords build") || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("status %d, %q", status, stderr)
+			}
+		})
+	}
+}
+
+// A file that loses its content under a running server ends neither the server nor the ways to a new password.
+func TestBreachedFileThatIsTruncatedKeepsNoOneOut(t *testing.T) {
+	t.Parallel()
+	file := breachedFile(t, breachedOne, breachedTwo)
+	b := boot(t, dbtest.SQLite(t), "BREACHED_PASSWORDS", file)
+	withoutError(t, os.Truncate(file, 0))
+	b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne).must()
+	if !strings.Contains(b.log.String(), "breached passwords cannot be read") {
+		t.Error("the log does not say that they cannot be read")
+	}
+}
+
+func TestPasswordsBuildNamesTheWrongLine(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, stdin string
+		args        []string
+		status      int
+		want        string
+	}{
+		{"a line without a count", hibpLine("a", 1) + "\n" + hibpLine("b", 1)[:40] + "\n", nil, statusFailed, "line 2: expected SHA1:COUNT"},
+		{"nothing", "", nil, statusFailed, "none of 0 passwords"},
+		{"nothing that was seen often enough", hibpLine("a", 4), []string{"--min-count", "5"}, statusFailed, "none of 1 passwords was seen 5 times"},
+		{"a count that is none", hibpLine("a", 4), []string{"--min-count", "many"}, statusUsage, "many"},
+		{"a count below zero", hibpLine("a", 4), []string{"--min-count", "-1"}, statusUsage, "-1"},
+		{"an argument too many", hibpLine("a", 4), []string{"hibp.txt"}, statusUsage, "hibp.txt"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := fieldgate(t, nil, row.stdin, append([]string{"passwords", "build"}, row.args...)...)
+			if status != row.status || stdout != "" || !strings.Contains(stderr, row.want) {
+				t.Errorf("status %d, %d bytes, %s", status, len(stdout), stderr)
+			}
+		})
+	}
+}
