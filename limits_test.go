@@ -490,7 +490,8 @@ func TestLimitsOff(t *testing.T) {
 }
 
 // What a sign-in costs with its limits: one query that reads them, one each that counts, one each that gives back,
-// two that trust the place, and one that writes down what happened; the first time also one that makes the rows.
+// two that trust the place, and one that writes down what happened; the first time also one that makes the rows. The
+// limit of sign-ins that succeed is counted when the password has turned out right.
 func TestQueriesOfALimitedLogin(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -501,10 +502,11 @@ func TestQueriesOfALimitedLogin(t *testing.T) {
 			name, email, password string
 			want                  uint64
 		}{
-			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 3 + 1 + 1},
-			{"wrong again", p.email, wrongPassword, 1 + 3 + 1 + 1},
-			{"right", p.email, p.password, 1 + 3 + 3 + 1 + 1 + 2 + 1},
-			{"wrong from a trusted place", known.email, wrongPassword, 1 + 1 + 3 + 1 + 1},
+			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 4 + 1 + 1},
+			{"wrong again", p.email, wrongPassword, 1 + 4 + 1 + 1},
+			{"right for the first time", p.email, p.password, 1 + 4 + 3 + 3 + 1 + 1 + 2 + 1},
+			{"right again", p.email, p.password, 1 + 4 + 2 + 3 + 1 + 1 + 2 + 1},
+			{"wrong from a trusted place", known.email, wrongPassword, 1 + 1 + 4 + 1 + 1},
 		} {
 			before := b.store.Queries()
 			b.login(home, row.email, row.password)
@@ -522,28 +524,45 @@ func TestLimitsOfTheSchema(t *testing.T) {
 	var got []string
 	for _, rule := range b.policy.Rules() {
 		for _, l := range b.policy.Limits(rule.Type, rule.Field) {
-			got = append(got, fmt.Sprintf("%s %s %d per %s, successes %v", rule.Field, l.By, l.Count, l.Window, l.Successes))
+			text := fmt.Sprintf("%s %s %d per %s, successes %v", rule.Field, l.By, l.Count, l.Window, l.Successes)
+			if l.SuccessesOnly {
+				text += " only"
+			}
+			if l.Shared != "" {
+				text += ", shared as " + l.Shared
+			}
+			got = append(got, text)
 		}
 	}
 	want := []string{
 		"register ADDRESS 300 per 1h0m0s, successes true",
-		"login ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
+		"register ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"login ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
 		"login ADDRESS 30 per 15m0s, successes false",
+		"login ADDRESS 600 per 15m0s, successes true, shared as password hash",
 		"login ACCOUNT 100 per 1h0m0s, successes false",
+		"login ACCOUNT 60 per 1h0m0s, successes true only",
 		"refresh ADDRESS 600 per 5m0s, successes false",
-		"changePassword ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
-		"changePassword ACCOUNT 20 per 1h0m0s, successes false",
+		"refresh SESSION 300 per 5m0s, successes true",
+		"changePassword ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
+		"changePassword ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"changePassword ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
 		"requestEmailVerification ACCOUNT_AND_ADDRESS 5 per 1h0m0s, successes true",
 		"verifyEmail ADDRESS 600 per 5m0s, successes false",
 		"requestEmailChange ACCOUNT_AND_ADDRESS 5 per 15m0s, successes true",
-		"requestEmailChange ACCOUNT 20 per 1h0m0s, successes false",
+		"requestEmailChange ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
+		"requestEmailChange ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"requestEmailChange ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
 		"requestPasswordReset ACCOUNT_AND_ADDRESS 5 per 15m0s, successes true",
 		"requestPasswordReset ADDRESS 300 per 1h0m0s, successes true",
 		"resetPassword ADDRESS 600 per 5m0s, successes false",
-		"deleteAccount ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
-		"deleteAccount ACCOUNT 20 per 1h0m0s, successes false",
-		"deleteUser ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false",
-		"deleteUser ACCOUNT 20 per 1h0m0s, successes false",
+		"resetPassword ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"deleteAccount ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
+		"deleteAccount ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"deleteAccount ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
+		"deleteUser ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
+		"deleteUser ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"deleteUser ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -64,7 +64,7 @@ type Error struct {
 //
 // The extensions "code" and "requestId" are the server's and are ignored. The extension "retryAfter", an int of
 // seconds, also sets the header Retry-After. An @limit does not count executions that end in BAD_USER_INPUT,
-// OVERLOADED or UNAVAILABLE.
+// OVERLOADED or UNAVAILABLE, unless they have hashed a password.
 func New(code, message string, extensions map[string]any) error {
 	if err := check(code); err != nil {
 		return err

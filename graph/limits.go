@@ -40,7 +40,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	if l.off || len(rules) == 0 {
 		return next(ctx)
 	}
-	slots, err := l.slots(ctx, field, rules)
+	rules, slots, err := l.slots(ctx, field, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -49,9 +49,38 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 		l.tellReached(ctx, field, err)
 		return nil, err
 	}
-	result, err := next(ctx)
-	l.giveBack(ctx, taken, rules, err)
+	var won []models.Slot
+	execution := &limit.Execution{Succeeding: func(ctx context.Context) (err error) {
+		won, err = l.takeForSuccess(ctx, field, slots)
+		return err
+	}}
+	result, err := next(limit.With(ctx, execution))
+	if err == nil {
+		// Of a resolver that has not asked before. What is done is done, and counts as far as there is room.
+		_ = execution.Succeed(ctx)
+	}
+	l.giveBack(ctx, unused(taken, won, execution, err))
 	return result, err
+}
+
+// takeForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
+// an execution that may fail: whoever fails often would keep the owner's successes out meanwhile.
+func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Slot) ([]models.Slot, error) {
+	var own []models.Slot
+	for _, slot := range slots {
+		if slot.Check {
+			slot.Check = false
+			own = append(own, slot)
+		}
+	}
+	if len(own) == 0 {
+		return nil, nil
+	}
+	taken, err := l.store.Take(ctx, own)
+	if err != nil {
+		l.tellReached(ctx, field, err)
+	}
+	return taken, err
 }
 
 // take takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
@@ -87,40 +116,72 @@ func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []mod
 		switch {
 		case rule.By == policy.ByAddress && !rule.Successes:
 			continue
-		case rule.By == policy.ByAccount:
-			slot.ID = limit.Key(coordinate(field), rule.By, who, "trusted", string(place))
+		case rule.By == policy.ByAccount && !rule.SuccessesOnly:
+			slot.ID = limit.Key(append(rule.Scope(coordinate(field)), rule.By, who, "trusted", string(place))...)
 		}
 		list = append(list, slot)
 	}
 	return list
 }
 
-// slots are what one execution uses, a slot of each limit.
-func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit) ([]models.Slot, error) {
-	ip := auth.ViewerFrom(ctx).Client().IP
-	name := coordinate(field)
-	slots := make([]models.Slot, len(rules))
-	for i, rule := range rules {
-		slot := models.Slot{Name: rule.By, Rate: limit.Rate{Count: rule.Count, Window: rule.Window}}
-		who, err := "", error(nil)
-		if rule.By != policy.ByAddress {
-			if who, err = l.account(ctx, field); err != nil {
-				return nil, err
-			}
+// slots are what one execution uses: a slot of each limit that counts it, beside the limit.
+func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Slot, err error) {
+	for _, rule := range all {
+		who, err := l.counted(ctx, field, rule)
+		if err != nil {
+			return nil, nil, err
 		}
-		switch rule.By {
-		case policy.ByAddress:
-			slot.ID = limit.Key(name, rule.By, limit.Network(ip))
-		case policy.ByAccountAndAddress:
-			slot.ID = limit.Key(name, rule.By, who, limit.Network(ip))
-		case policy.ByAccount:
-			slot.ID = limit.Key(name, rule.By, who)
-		default:
-			return nil, fmt.Errorf("%s is limited by %s, for which there is no code", name, rule.By)
+		if who == nil {
+			continue
 		}
-		slots[i] = slot
+		rules = append(rules, rule)
+		slots = append(slots, models.Slot{
+			Name: rule.By, ID: limit.Key(append(append(rule.Scope(coordinate(field)), rule.By), who...)...),
+			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, Successes: rule.Successes, Check: rule.SuccessesOnly,
+		})
 	}
-	return slots, nil
+	return rules, slots, nil
+}
+
+// counted is what a limit counts an execution by; nil if it does not count it.
+func (l *limits) counted(ctx context.Context, field *graphql.FieldContext, rule policy.Limit) ([]string, error) {
+	network := limit.Network(auth.ViewerFrom(ctx).Client().IP)
+	switch rule.By {
+	case policy.ByAddress:
+		return []string{network}, nil
+	case policy.ByAccountAndAddress:
+		who, err := l.account(ctx, field)
+		return []string{who, network}, err
+	case policy.ByAccount:
+		who, err := l.account(ctx, field)
+		return []string{who}, err
+	case policy.BySession:
+		id, err := l.session(ctx, field)
+		if id == "" {
+			return nil, err
+		}
+		return []string{id}, err
+	default:
+		return nil, fmt.Errorf("%s is limited by %s, for which there is no code", coordinate(field), rule.By)
+	}
+}
+
+// session is the id of the session that an execution is about: the viewer's behind @auth, and else that of the refresh
+// token. "" is none.
+func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (string, error) {
+	v := auth.ViewerFrom(ctx)
+	if rule, _ := l.policy.Rule(field.Object, field.Field.Name); !rule.Public {
+		session, err := v.Session(ctx)
+		if err != nil {
+			return "", err
+		}
+		return session.ID, nil
+	}
+	token, _ := field.Args["refreshToken"].(*string)
+	if token == nil {
+		token = new(v.RefreshCookie())
+	}
+	return account.SessionOfToken(ctx, l.store, *token)
 }
 
 // account is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
@@ -156,24 +217,30 @@ func emailIn(input any) (email string, ok bool) {
 	return f.String(), true
 }
 
-// giveBack gives slots back that were not used in the sense of their limit: by a success, or because nothing was
-// tried. It is done whether or not the client still waits, and a failure of it takes nothing from the answer: the
-// slot comes back with time.
-func (l *limits) giveBack(ctx context.Context, taken []models.Slot, rules []policy.Limit, err error) {
-	if err != nil && !untried(err) {
-		return
+// unused are the slots that an execution with this outcome does not count for: those of limits on failures after a
+// success, those of limits on successes only after a failure, and all if nothing was tried.
+func unused(taken, won []models.Slot, execution *limit.Execution, err error) []models.Slot {
+	switch {
+	case err == nil:
+		return slices.DeleteFunc(taken, func(s models.Slot) bool { return s.Successes })
+	case execution.HasWorked() || !untried(err):
+		return won
+	default:
+		return append(taken, won...)
 	}
-	back := slices.DeleteFunc(taken, func(s models.Slot) bool {
-		return err == nil && slices.ContainsFunc(rules, func(r policy.Limit) bool { return r.By == s.Name && r.Successes })
-	})
+}
+
+// giveBack gives slots back. It is done whether or not the client still waits, and a failure of it takes nothing from the
+// answer: the slot comes back with time.
+func (l *limits) giveBack(ctx context.Context, unused []models.Slot) {
 	ctx = context.WithoutCancel(ctx)
-	if err := l.store.Give(ctx, back); err != nil {
+	if err := l.store.Give(ctx, unused); err != nil {
 		l.log.WarnContext(ctx, "a rate limit keeps what was to be given back", "error", err)
 	}
 }
 
 // untried: values that break a rule are refused before anything is done with them, and a server without room or
-// without its database finds nothing out.
+// without its database finds nothing out. It is asked of executions that have not worked yet.
 func untried(err error) bool {
 	var (
 		input      *account.InputError

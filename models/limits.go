@@ -21,9 +21,11 @@ type Limit struct {
 
 // Slot is one use of one key of a limit.
 type Slot struct {
-	Name string // the limit's, for LimitReached
-	ID   []byte
-	Rate limit.Rate
+	Name      string // the limit's, for LimitReached
+	ID        []byte
+	Rate      limit.Rate
+	Successes bool // not to be given back after a success; Take and Give do not read it
+	Check     bool // Take asks only whether there is room
 }
 
 // LimitReached is the error of a Slot that is not to be had.
@@ -43,7 +45,7 @@ var (
 	errInTransaction  = errors.New("a limit is counted outside of any transaction: what is rolled back was tried nevertheless")
 )
 
-// Take takes all of the slots, and returns them for Give, or takes none and returns
+// Take takes all of the slots but those to check, and returns them for Give, or takes none and returns
 // *LimitReached, after one query that only reads. Of any number of calls at once, on any number of servers,
 // exactly as many succeed as there are slots.
 func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error) {
@@ -56,10 +58,10 @@ func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error
 		if err != nil {
 			return nil, err
 		}
-		taken := inOrderOfIDs(slots)
-		if full := longest(taken, rows, now); full != nil {
+		if full := longest(slots, rows, now); full != nil {
 			return nil, full
 		}
+		taken := slices.DeleteFunc(inOrderOfIDs(slots), func(slot Slot) bool { return slot.Check })
 		if err := s.take(ctx, taken, rows, now); !errors.Is(err, errTakenMeanwhile) {
 			return taken, err
 		}

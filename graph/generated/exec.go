@@ -229,11 +229,12 @@ directive @credential on FIELD_DEFINITION
 Lets through so many executions of this field of Query or Mutation, and refuses more with RATE_LIMITED before
 anything of them is done. It counts executions, not requests, in the database, so that all servers count
 together. After ` + "`" + `count` + "`" + ` at once one more is let through each ` + "`" + `window / count` + "`" + `, until after a ` + "`" + `window` + "`" + ` without
-any there are ` + "`" + `count` + "`" + ` again. An execution that succeeds is not counted, unless ` + "`" + `successes` + "`" + ` says otherwise; nor is
-one that @auth denies, that ends in BAD_USER_INPUT, or that the server had no room for.
+any there are ` + "`" + `count` + "`" + ` again. An execution that succeeds is not counted, unless ` + "`" + `successes` + "`" + ` says otherwise; nor is one that
+@auth denies. One that ends in BAD_USER_INPUT, OVERLOADED or UNAVAILABLE is not counted either, unless a password was
+hashed before: that is the work that such limits bound.
 """
 directive @limit(
-  "Who shares the count."
+  "What the count is kept for."
   by: LimitKey!
   "How many."
   count: Int!
@@ -241,23 +242,33 @@ directive @limit(
   window: String!
   "Whether executions that succeed are counted too."
   successes: Boolean! = false
+  "Whether executions that fail are counted. Without them, failures neither use up the limit nor are refused by it after a success is certain."
+  failures: Boolean! = true
+  "The name of a count that fields share: an execution of one counts for all that have a limit of this name, with the same ` + "`" + `by` + "`" + `, ` + "`" + `count` + "`" + ` and ` + "`" + `window` + "`" + `."
+  shared: String
 ) repeatable on FIELD_DEFINITION
 
 """
-Who shares the count of a limit. The account is the signed-in person's on a field under @auth, and else the one of
+What a limit counts by. The account is the signed-in person's on a field under @auth, and else the one of
 the e-mail address that the field is given, whether there is such an account or not.
 """
 enum LimitKey {
-  "Everybody at one address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
+  "The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
   ADDRESS
-  "Everybody at one address who tries one account."
+  "Attempts on one account from one address."
   ACCOUNT_AND_ADDRESS
   """
   All attempts on one account, from any address. A device with which its owner has signed in, within the longest life of
   a session, has a count of its own, so that attempts from elsewhere do not lock the owner out. The same device is not
-  refused by a limit by ADDRESS that counts failures. A client without cookies counts by its network instead.
+  refused by a limit by ADDRESS that counts failures. A client without cookies counts by its network instead. Neither
+  changes a limit that counts successes only.
   """
   ACCOUNT
+  """
+  One session: the signed-in one on a field under @auth, and else that of the ` + "`" + `refreshToken` + "`" + ` the field is given, or of the
+  cookie. An execution without such a session is not counted.
+  """
+  SESSION
 }
 
 "A person with this role may do everything that a person with one of these roles may do."
@@ -363,6 +374,7 @@ type Mutation {
     input: RegisterInput!
   ): AuthPayload! @public @credential
     @limit(by: ADDRESS, count: 300, window: "1h", successes: true)
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
 
   """
   Signs a person in and opens a session. The rest of the request is asked as that person. An unknown address,
@@ -374,22 +386,26 @@ type Mutation {
     "Who it is."
     input: LoginInput!
   ): AuthPayload! @public @credential
-    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
     @limit(by: ADDRESS, count: 30, window: "15m")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
     @limit(by: ACCOUNT, count: 100, window: "1h")
+    @limit(by: ACCOUNT, count: 60, window: "1h", successes: true, failures: false)
 
   """
   Replaces a refresh token by its successor and makes a new access token. The rest of the request is asked as
   the session's person. Without an argument the token is taken from the cookie and its successor goes into
-  the cookie; with one it comes back in the response. The token that was replaced may be brought once more
-  within 10 seconds and gets the same successor; after that it ends the session. A token that is good for
-  nothing is INVALID_TOKEN; who brings many of those has to wait: RATE_LIMITED.
+  the cookie; with one it comes back in the response. A token that is not older than 5 seconds is not replaced: it comes
+  back itself. The token that was replaced may be brought once more within 10 seconds and gets the same successor; after
+  that it ends the session. A token that is good for nothing is INVALID_TOKEN. After many of those from one address, or many
+  refreshes of one session, the answer is RATE_LIMITED.
   """
   refresh(
     "The refresh token, from a client that keeps it itself."
     refreshToken: String
   ): AuthPayload! @public @credential
     @limit(by: ADDRESS, count: 600, window: "5m")
+    @limit(by: SESSION, count: 300, window: "5m", successes: true)
 
   """
   Makes an access token for the session of the refresh cookie and leaves the cookie as it is: for a server that renders a
@@ -428,8 +444,9 @@ type Mutation {
     "The old password and the new one."
     input: ChangePasswordInput!
   ): Boolean @auth @credential
-    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
-    @limit(by: ACCOUNT, count: 20, window: "1h")
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+    @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   """
   Mails the signed-in person a link to verify their address, unless it is verified. True in both cases.
@@ -458,7 +475,9 @@ type Mutation {
     input: ChangeEmailInput!
   ): Boolean @auth @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", successes: true)
-    @limit(by: ACCOUNT, count: 20, window: "1h")
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+    @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   """
   Mails whoever has an account with this address a link to choose a new password. True whether or not there is
@@ -481,6 +500,7 @@ type Mutation {
     input: ResetPasswordInput!
   ): Boolean! @public @credential
     @limit(by: ADDRESS, count: 600, window: "5m")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
 
   """
   Deletes the signed-in person's account, with its sessions and all that is about the person, at once and for good. A
@@ -491,8 +511,9 @@ type Mutation {
     "The password, to show who is asking."
     password: String!
   ): Boolean @auth @credential
-    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
-    @limit(by: ACCOUNT, count: 20, window: "1h")
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+    @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   "Gives an account a role. Taking the last ADMIN's is a CONFLICT."
   setUserRole(
@@ -531,8 +552,9 @@ type Mutation {
     "The caller's own password."
     password: String
   ): Boolean @auth(role: ADMIN) @credential
-    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
-    @limit(by: ACCOUNT, count: 20, window: "1h")
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+    @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   "Changes the signed-in person's profile."
   updateProfile(

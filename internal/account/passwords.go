@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/text/unicode/norm"
+
+	"fieldgate/internal/limit"
 )
 
 // maxPasswordBytes bounds the work before hashing, as it came, before normalization.
@@ -81,6 +83,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (stored string, e
 	if err != nil {
 		return "", err
 	}
+	limit.Worked(ctx)
 	return p.mark() + string(hash), nil
 }
 
@@ -97,6 +100,9 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, ou
 		ok = bcrypt.CompareHashAndPassword([]byte(hash), p.keyed(mark, password)) == nil && known
 		return p.evenOut(cost(hash))
 	})
+	if err == nil {
+		limit.Worked(ctx)
+	}
 	return ok, ok && p.outdated(mark, hash, password), err
 }
 

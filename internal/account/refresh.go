@@ -19,11 +19,15 @@ import (
 // and nothing prolongs it.
 const reuseGrace = 10 * time.Second
 
+// freshFor is how long after its making a refresh token stays the current one: a refresh with it returns it again, and
+// writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
+const freshFor = 5 * time.Second
+
 // refreshLooks: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
 // whose nodes lag behind each other at the third.
 const refreshLooks = 3
 
-// Refresh replaces a refresh token by its successor and makes a new access token. It returns ErrInvalidToken for
+// Refresh replaces a refresh token by its successor, unless it is fresh, and makes a new access token. It returns ErrInvalidToken for
 // a token that is good for nothing. A token that was replaced before ends the session: one of the two who had
 // it has stolen it, and nothing says which.
 func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
@@ -50,6 +54,12 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	if session.Ended(now) {
 		return nil, ErrInvalidToken
 	}
+	if now.Sub(madeAt(session)) < freshFor {
+		if err := s.returnedCookie(ctx, s.Store, session); err != nil {
+			return nil, err
+		}
+		return s.signIn(session, token)
+	}
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails: it ends the program instead
 	next := successor(token, nonce)
@@ -73,6 +83,33 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	rotated.RefreshHash, rotated.ParentHash, rotated.Nonce = r.RefreshHash, session.RefreshHash, nonce
 	rotated.RotatedAt, rotated.LastUsedAt, rotated.ExpiresAt = &r.At, r.At, r.ExpiresAt
 	return s.signIn(&rotated, next)
+}
+
+// madeAt is when the living refresh token of a session was made.
+func madeAt(session *models.Session) time.Time {
+	if session.RotatedAt != nil {
+		return *session.RotatedAt
+	}
+	return session.CreatedAt
+}
+
+// SessionOfToken returns the id of the session that a refresh token belongs to, as the current one or as its immediate
+// parent, and else "".
+func SessionOfToken(ctx context.Context, store *models.Store, token string) (id string, err error) {
+	if token == "" {
+		return "", nil
+	}
+	session, err := store.SessionByRefreshHash(ctx, refreshHash(token))
+	if errors.Is(err, models.ErrNotFound) {
+		session, err = store.SessionByParentHash(ctx, refreshHash(token))
+	}
+	if errors.Is(err, models.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return session.ID, nil
 }
 
 // refreshAgain refreshes with a token that is no session's living one.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/limit"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
@@ -186,6 +187,9 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		if err := s.rehash(ctx, user, c.Password); err != nil {
 			return nil, err
 		}
+	}
+	if err := limit.Succeed(ctx); err != nil {
+		return nil, err
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
 	device := deviceOf(client, c.KeepsCookies)

@@ -20,12 +20,15 @@ type declaration struct {
 	repeatable bool // may be written more than once in a place
 }
 
-type argument struct{ name, typeName string }
+type argument struct {
+	name, typeName string
+	optional       bool // a schema that was written before there was the argument may do without
+}
 
 var declarations = []declaration{
 	{
 		name:     authDirective,
-		args:     []argument{{roleArgument, "Role!"}, {orOwnerArgument, "Boolean!"}, {reportOnlyArgument, "Boolean!"}},
+		args:     []argument{{name: roleArgument, typeName: "Role!"}, {name: orOwnerArgument, typeName: "Boolean!"}, {name: reportOnlyArgument, typeName: "Boolean!"}},
 		location: ast.LocationFieldDefinition,
 		text: "directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) " +
 			"repeatable on FIELD_DEFINITION",
@@ -38,16 +41,23 @@ var declarations = []declaration{
 	},
 	{
 		name:     includesDirective,
-		args:     []argument{{rolesArgument, "[Role!]!"}},
+		args:     []argument{{name: rolesArgument, typeName: "[Role!]!"}},
 		location: ast.LocationEnumValue,
 		text:     "directive @includes(roles: [Role!]!) on ENUM_VALUE",
 	},
 	{
-		name:     limitDirective,
-		args:     []argument{{byArgument, "LimitKey!"}, {countArgument, "Int!"}, {windowArgument, "String!"}, {successesArgument, "Boolean!"}},
+		name: limitDirective,
+		args: []argument{
+			{name: byArgument, typeName: "LimitKey!"},
+			{name: countArgument, typeName: "Int!"},
+			{name: windowArgument, typeName: "String!"},
+			{name: successesArgument, typeName: "Boolean!"},
+			{name: failuresArgument, typeName: "Boolean!", optional: true},
+			{name: sharedArgument, typeName: "String", optional: true},
+		},
 		location: ast.LocationFieldDefinition,
-		text: "directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) " +
-			"repeatable on FIELD_DEFINITION",
+		text: "directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, failures: Boolean! = true, " +
+			"shared: String) repeatable on FIELD_DEFINITION",
 		optional:   true,
 		repeatable: true,
 	},
@@ -90,6 +100,7 @@ func (want declaration) compareUse(have *ast.DirectiveDefinition) (problems []st
 func (want declaration) compareArguments(have *ast.DirectiveDefinition) (problems []string) {
 	for _, arg := range want.args {
 		switch def := have.Arguments.ForName(arg.name); {
+		case def == nil && arg.optional:
 		case def == nil:
 			problems = append(problems, fmt.Sprintf("lacks the argument %s: %s", arg.name, arg.typeName))
 		case def.Type.String() != arg.typeName:

@@ -42,6 +42,8 @@ type LimitDocument struct {
 	Count         int     `json:"count"`
 	WindowSeconds float64 `json:"windowSeconds"`
 	Successes     bool    `json:"successes"`
+	Failures      bool    `json:"failures"`
+	Shared        string  `json:"shared"` // "" is the field's own count
 }
 
 // Document returns the whole policy, for programs.
@@ -72,7 +74,7 @@ func (p *Policy) fieldDocument(rule Rule) FieldDocument {
 		field.Access[role], _ = p.Access(rule, role)
 	}
 	for _, l := range p.Limits(rule.Type, rule.Field) {
-		field.Limits = append(field.Limits, LimitDocument{l.By, l.Count, l.Window.Seconds(), l.Successes})
+		field.Limits = append(field.Limits, LimitDocument{l.By, l.Count, l.Window.Seconds(), l.Successes, !l.SuccessesOnly, l.Shared})
 	}
 	return field
 }

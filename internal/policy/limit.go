@@ -15,23 +15,48 @@ const (
 	ByAddress           = "ADDRESS"
 	ByAccountAndAddress = "ACCOUNT_AND_ADDRESS"
 	ByAccount           = "ACCOUNT"
+	BySession           = "SESSION"
 )
 
-var limitKeys = []string{ByAddress, ByAccountAndAddress, ByAccount}
+var limitKeys = []string{ByAddress, ByAccountAndAddress, ByAccount, BySession}
 
 const (
 	byArgument        = "by"
 	countArgument     = "count"
 	windowArgument    = "window"
 	successesArgument = "successes"
+	failuresArgument  = "failures"
+	sharedArgument    = "shared"
 )
 
 // Limit is one @limit of a root field: how many executions, per what window, and what they are counted by.
 type Limit struct {
-	By        string // ByAddress, ByAccountAndAddress or ByAccount
-	Count     int
-	Window    time.Duration
-	Successes bool // executions that succeed are counted too
+	By            string // ByAddress, ByAccountAndAddress, ByAccount or BySession
+	Count         int
+	Window        time.Duration
+	Successes     bool   // executions that succeed are counted too
+	SuccessesOnly bool   // and those that fail are not
+	Shared        string // the name of a count that several fields share; "" is the field's own
+}
+
+// Scope is what an execution's key begins with, beside By: limits of one scope count together.
+func (l Limit) Scope(coordinate string) []string {
+	scope := []string{coordinate}
+	if l.Shared != "" {
+		scope = []string{"shared", l.Shared}
+	}
+	switch {
+	case l.SuccessesOnly:
+		scope = append(scope, "successes only")
+	case l.Successes:
+		scope = append(scope, "successes")
+	}
+	return scope
+}
+
+// sameCount reports whether two limits of one field would count the same twice.
+func (l Limit) sameCount(other Limit) bool {
+	return l.By == other.By && l.Shared == other.Shared && l.Successes == other.Successes && l.SuccessesOnly == other.SuccessesOnly
 }
 
 const (
@@ -69,20 +94,34 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 		refuse("carries @limit, which is enforced on root fields only", "write it on the field of Query or Mutation that leads here")
 		return
 	}
-	limit := Limit{By: c.rawValue(d, byArgument), Successes: c.rawValue(d, successesArgument) == "true"}
+	limit := Limit{
+		By: c.rawValue(d, byArgument), Successes: c.rawValue(d, successesArgument) == "true",
+		SuccessesOnly: c.rawValue(d, failuresArgument) == "false", Shared: c.rawValue(d, sharedArgument),
+	}
 	if by := c.value(d, byArgument); by == nil || by.Kind != ast.EnumValue || !slices.Contains(limitKeys, by.Raw) {
 		refuse(fmt.Sprintf("is limited by %s, which is no LimitKey", by), "write one of "+strings.Join(limitKeys, ", "))
 		return
 	}
-	if slices.ContainsFunc(c.limits[key], func(other Limit) bool { return other.By == limit.By }) {
+	if slices.ContainsFunc(c.limits[key], limit.sameCount) {
 		refuse(fmt.Sprintf("is limited by %s more than once", limit.By), "keep one")
 	}
-	if limit.By != ByAddress && !c.namesAccount(field) {
+	if limit.SuccessesOnly && !limit.Successes {
+		refuse("is limited, and counts neither successes nor failures", "write successes: true, or leave failures out")
+	}
+	if shared := c.value(d, sharedArgument); shared != nil && shared.Kind != ast.NullValue && (shared.Kind != ast.StringValue || shared.Raw == "") {
+		refuse(fmt.Sprintf("shares a count as %s, which is no name", shared), `write a name, as in shared: "password"`)
+	}
+	if limit.By == BySession && !c.namesSession(field) {
+		refuse("is limited by SESSION, but nothing says which session", "gate it by @auth, or let it take a refreshToken: String")
+	}
+	if (limit.By == ByAccount || limit.By == ByAccountAndAddress) && !c.namesAccount(field) {
 		refuse(fmt.Sprintf("is limited by %s, but nothing says which account", limit.By),
 			"gate it by @auth, or let it take an email: String!, itself or in its input")
 	}
-	if successes := c.value(d, successesArgument); successes != nil && successes.Kind != ast.BooleanValue {
-		refuse(fmt.Sprintf("says successes: %s", successes), "write true or false")
+	for _, name := range []string{successesArgument, failuresArgument} {
+		if value := c.value(d, name); value != nil && value.Kind != ast.BooleanValue {
+			refuse(fmt.Sprintf("says %s: %s", name, value), "write true or false")
+		}
 	}
 	var wrong string
 	if limit.Window, wrong = window(c.value(d, windowArgument)); wrong != "" {
@@ -90,7 +129,30 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 	} else if limit.Count, wrong = count(c.value(d, countArgument), limit.Window); wrong != "" {
 		refuse(wrong, "write how many, 1 at least, and 1,000 a second at most")
 	}
+	c.checkShared(limit, refuse)
 	c.limits[key] = append(c.limits[key], limit)
+}
+
+// checkShared refuses a shared limit of another rate than the ones before it: one count has one rate.
+func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
+	if limit.Shared == "" {
+		return
+	}
+	for _, others := range c.limits {
+		for _, other := range others {
+			if other.By == limit.By && slices.Equal(other.Scope(""), limit.Scope("")) && (other.Count != limit.Count || other.Window != limit.Window) {
+				refuse(fmt.Sprintf("shares the count %q by %s, which has another rate elsewhere", limit.Shared, limit.By), "write the same count and window on all fields that share it")
+				return
+			}
+		}
+	}
+}
+
+// namesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or
+// that of the refresh token.
+func (c *compiler) namesSession(field *ast.FieldDefinition) bool {
+	token := field.Arguments.ForName("refreshToken")
+	return c.rulesOn(field).auth != nil || token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
 }
 
 func window(v *ast.Value) (d time.Duration, wrong string) {

@@ -111,8 +111,14 @@ func (p *Policy) besides(rule Rule) string {
 	}
 	for _, l := range p.Limits(rule.Type, rule.Field) {
 		text := fmt.Sprintf("%d per %s by %s", l.Count, short(l.Window), l.By)
-		if l.Successes {
+		switch {
+		case l.SuccessesOnly:
+			text += ", successes only"
+		case l.Successes:
 			text += ", successes too"
+		}
+		if l.Shared != "" {
+			text += fmt.Sprintf(", shared as %q", l.Shared)
 		}
 		list = append(list, text)
 	}

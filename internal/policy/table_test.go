@@ -100,7 +100,7 @@ func TestWriteJSON(t *testing.T) {
       "field": "Mutation.login", "rule": "@public @auth(role: ADMIN, reportOnly: true)", "public": true, "requires": null,
       "reportOnly": {"role": "ADMIN", "orOwner": false},
       "access": {"ADMIN": "yes", "STAFF": "yes", "USER": "yes", "anonymous": "yes"}, "credential": true,
-      "limits": [{"by": "ADDRESS", "count": 30, "windowSeconds": 1.5, "successes": true}]
+      "limits": [{"by": "ADDRESS", "count": 30, "windowSeconds": 1.5, "successes": true, "failures": true, "shared": ""}]
     },
     {
       "field": "User.email", "rule": "@auth(role: STAFF, orOwner: true)", "public": false,

@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"fieldgate/internal/account"
+	"fieldgate/internal/limit"
+	"fieldgate/models"
+)
+
+func TestUnusedSlots(t *testing.T) {
+	t.Parallel()
+	badInput := &account.InputError{Fields: []account.FieldError{{Name: "newEmail", Message: "is wrong"}}}
+	for _, row := range []struct {
+		name   string
+		hashed bool
+		err    error
+		want   string // of the limits on failures (f), on all executions (a) and on successes (s)
+	}{
+		{"a success is not counted as a failure", true, nil, "f"},
+		{"a failure is not counted as a success", true, account.ErrInvalidCredentials, "s"},
+		{"nor is one before the hash", false, account.ErrInvalidCredentials, "s"},
+		{"bad input before the hash is not counted", false, badInput, "fas"},
+		{"bad input after the hash is counted", true, badInput, "s"},
+		{"no room for the hash is not counted", false, &account.Overloaded{}, "fas"},
+		{"no room for a second hash is counted", true, &account.Overloaded{}, "s"},
+		{"no database before the hash is not counted", false, models.ErrUnavailable, "fas"},
+		{"no database after the hash is counted", true, models.ErrUnavailable, "s"},
+		{"an error that is not known is counted", false, errors.New("unknown"), "s"},
+	} {
+		execution := &limit.Execution{}
+		if row.hashed {
+			limit.Worked(limit.With(t.Context(), execution))
+		}
+		taken := []models.Slot{{Name: "f"}, {Name: "a", Successes: true}}
+		got := ""
+		for _, slot := range unused(taken, []models.Slot{{Name: "s", Successes: true}}, execution, row.err) {
+			got += slot.Name
+		}
+		if got != row.want {
+			t.Errorf("%s: gives back %q, want %q", row.name, got, row.want)
+		}
+	}
+}
+
+func TestSuccessIsClaimedOnce(t *testing.T) {
+	t.Parallel()
+	var claims []error
+	full := &models.LimitReached{}
+	e := &limit.Execution{Succeeding: func(context.Context) error {
+		claims = append(claims, full)
+		return full
+	}}
+	ctx := limit.With(t.Context(), e)
+	if err := limit.Succeed(ctx); !errors.Is(err, full) {
+		t.Errorf("got %v", err)
+	}
+	if err := limit.Succeed(ctx); err != nil || !slices.Equal(claims, []error{full}) {
+		t.Errorf("got %v after %d claims", err, len(claims))
+	}
+	if err := limit.Succeed(t.Context()); err != nil {
+		t.Errorf("without limits: %v", err)
+	}
+}
