@@ -123,7 +123,9 @@ var events = []string{
 	account.EventPasswordResetSent, // TestResetPasswordCommand has it
 	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
 	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted,
-	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed, account.EventDenied,
+	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed,
+	account.EventUserReset, // TestDemoIsResetAtEveryStart has it
+	account.EventDenied,
 	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
 }
 

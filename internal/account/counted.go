@@ -6,7 +6,7 @@ func Events() []string {
 		EventRegistered, EventAlreadyRegistered, EventSignIn, EventSignInFailed, EventSignedOut, EventSessionsEnded, EventAccessTokenIssued, EventTokenReused,
 		EventPasswordChanged, EventPasswordChangeFailed, EventPasswordResetSent, EventPasswordReset, EventEmailVerified,
 		EventEmailChangeRequested, EventEmailChangeFailed, EventEmailChanged, EventEmailRestored, EventDeletionFailed,
-		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled, EventUserErased, EventUserErasureFailed,
+		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled, EventUserErased, EventUserErasureFailed, EventUserReset,
 	}
 }
 

@@ -39,6 +39,7 @@ const (
 	EventUserEnabled          = "user enabled"
 	EventUserErased           = "user deleted"         // by an ADMIN or on the command line
 	EventUserErasureFailed    = "user deletion failed" // the ADMIN's password was wrong
+	EventUserReset            = "user reset"           // serve --demo gave one of its people back what was changed
 	EventDenied               = "denied"               // a field was refused by the schema's rules; package graph says so
 	EventWouldBeDenied        = "would be denied"      // a field will be, when a rule that only reports is in force; likewise
 )

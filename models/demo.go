@@ -1,0 +1,70 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm/clause"
+)
+
+// demoMark is the name of a row that says that the database is a demo's. Nothing is decided by its number.
+const demoMark = "demo"
+
+// MarkDemo notes that the database is a demo's.
+func (s *Store) MarkDemo(ctx context.Context) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		mark := &Turn{Name: demoMark}
+		return tx.translate(ctx, tx.conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(mark).Error)
+	})
+}
+
+// IsDemo reports whether MarkDemo has been called on the database.
+func (s *Store) IsDemo(ctx context.Context) (bool, error) {
+	var n int64
+	err := s.conn(ctx).Model(&Turn{}).Where("name = ?", demoMark).Count(&n).Error
+	return n > 0, s.translate(ctx, err)
+}
+
+// ResetUser overwrites what a person can change about an account with u's values, opens the account, and deletes the
+// one-time tokens and mails that could change it again. With end it also ends the user's sessions and forgets the
+// trusted places. It returns ErrNotFound if nobody has the id.
+func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time) error {
+	values := map[string]any{}
+	if end {
+		values = nextEpoch()
+	}
+	values["email"], values["email_verified_at"], values["name"], values["name_key"] = u.Email, u.EmailVerifiedAt, u.Name, u.NameKey
+	values["password_hash"], values["role"], values["disabled_at"] = u.PasswordHash, u.Role, nil
+	return s.Transaction(ctx, func(tx *Store) error {
+		err := inOrder(
+			func() error { return tx.updateUser(ctx, values, "id = ?", u.ID) },
+			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
+			func() error { _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ?", u.ID); return err },
+		)
+		if err != nil || !end {
+			return err
+		}
+		if _, err := tx.deleteSessions(ctx, u.ID, "", now); err != nil {
+			return err
+		}
+		return tx.distrustAll(ctx, u.ID)
+	})
+}
+
+// FreeAddress deletes the tokens by which somebody could take an address back.
+func (s *Store) FreeAddress(ctx context.Context, emailKey string) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		_, err := tx.deleteWhere(ctx, &Ticket{}, "email_key = ?", emailKey)
+		return err
+	})
+}
+
+// ForgetLimits resets all rate limits, and returns how many there were.
+func (s *Store) ForgetLimits(ctx context.Context) (rows int, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
+		n, err := tx.deleteWhere(ctx, &Limit{}, "1 = 1")
+		rows = int(n)
+		return err
+	})
+	return rows, err
+}
