@@ -90,7 +90,7 @@ func TestBrowser(t *testing.T) {
 		listed, unlisted, otherSite := emptyPage(t, "localhost"), emptyPage(t, "localhost"), emptyPage(t, "127.0.0.1")
 		l := listen(t)
 		api := at("localhost", l)
-		bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite)
+		bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite, "ADDR", ":8080") // local pages are not allowed unlisted
 		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
 	})
 }
