@@ -126,6 +126,7 @@ var events = []string{
 	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed,
 	account.EventUserReset, // TestDemoIsResetAtEveryStart has it
 	account.EventDenied,
+	account.EventUnknownToken,  // TestUnknownTokensLeaveOneEntryPerNetworkAndHour has it
 	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
 }
 

@@ -510,7 +510,12 @@ func TestOlderLinksAreUseless(t *testing.T) {
 				b.deliver()
 			}},
 			{"a verification, by another address", verifyEmail, verify, func(b *booted, p *person) { b.ask(nil, verifyEmail, "t", change(b, p)).must() }},
-			{"a verification, after 72 hours", verifyEmail, verify, func(b *booted, _ *person) { b.clock.advance(72 * time.Hour) }},
+			{"a verification, after a day", verifyEmail, verify, func(b *booted, _ *person) { b.clock.advance(24 * time.Hour) }},
+			{"a reset after an undo, after an hour", resetPassword, func(b *booted, p *person) string {
+				b.changeToken(p, newAddress())
+				b.ask(nil, verifyEmail, "t", b.tokenOf(p.email, "/undo-email-change")).must()
+				return b.tokenOf(p.email, "/reset-password")
+			}, func(b *booted, _ *person) { b.clock.advance(time.Hour) }},
 			{"a reset, by a newer one", resetPassword, reset, func(b *booted, p *person) { b.resetToken(p) }},
 			{"a reset, by another reset", resetPassword, reset, func(b *booted, p *person) {
 				b.ask(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).must()

@@ -171,7 +171,8 @@ func newApp(s settings) (_ *app, err error) {
 	a.accounts = account.New(account.Config{
 		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log,
 		Mail: texts, Counted: counted, RequireVerifiedEmail: s.RequireVerifiedEmail,
-		PasswordMinLength: s.PasswordMinLength, Breached: a.knownBreached(), Product: a.name,
+		SecurityNoticesOff: s.SecurityNoticesOff,
+		PasswordMinLength:  s.PasswordMinLength, Breached: a.knownBreached(), Product: a.name,
 		RefreshTokenTTL: s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
 	})
 	if a.handler, err = a.newHandler(tokens, sessions); err != nil {
@@ -286,6 +287,7 @@ func (a *app) newMailer() (*mail.Templates, error) {
 	c := account.MailerConfig{
 		Store: a.store, Templates: texts, Transport: transport, Log: a.log,
 		AppURL: a.AppURL, Service: a.name, LimitsOff: a.LimitsOff, Lease: a.mailLease,
+		SecurityNoticesOff: a.SecurityNoticesOff,
 	}
 	if a.metrics != nil {
 		c.Counted = a.metrics.Mail

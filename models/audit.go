@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
-// AuditEntry is something that was done, and who did it to whom, from where. Nothing changes one, but that it
-// forgets where somebody was who has deleted their account, and nothing deletes one before its time.
+// AuditEntry is something that was done, and who did it to whom, from where. An entry is deleted only when it is old, and
+// changed only in two ways: the deletion of an account clears its addresses, and CountAudit counts on.
 type AuditEntry struct {
 	ID        string `gorm:"primaryKey"` // UUIDv7: sorts by time
 	Event     string
@@ -31,6 +32,23 @@ func (AuditEntry) TableName() string { return "audit" }
 // CreateAudit writes an entry, in the transaction of what it says.
 func (s *Store) CreateAudit(ctx context.Context, e *AuditEntry) error {
 	return s.insert(ctx, e)
+}
+
+// CountAudit adds one to the Detail of the entry with the ID of e, or writes e, whose Detail is the count so far. It reports
+// whether e was written.
+func (s *Store) CountAudit(ctx context.Context, e *AuditEntry) (written bool, err error) {
+	more := gorm.Expr("detail + 1") // of a number in a text, the same on both databases
+	err = s.Transaction(ctx, func(tx *Store) error {
+		r := tx.conn(ctx).Model(&AuditEntry{}).Where("id = ?", e.ID).Updates(map[string]any{"detail": more})
+		if r.Error != nil || r.RowsAffected > 0 {
+			written = false
+			return tx.translate(ctx, r.Error)
+		}
+		written = true
+		counts := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.Assignments(map[string]any{"detail": more})}
+		return tx.translate(ctx, tx.conn(ctx).Clauses(counts).Create(e).Error)
+	})
+	return written, err
 }
 
 // AuditFilter narrows AuditLog down. The zero value selects all entries.

@@ -30,7 +30,7 @@ var tables = []table{
 	{&Turn{}, nil},
 	{&Limit{}, []string{"until"}},
 	{&Ticket{}, []string{"hash unique", "user_id,slot unique", "email_key", "expires_at"}},
-	{&Mail{}, []string{"due_at", "user_id", "email_key"}},
+	{&Mail{}, []string{"due_at", "user_id", "email_key", "priority,due_at,id"}},
 	{&TrustedPlace{}, []string{"user_id", "expires_at"}},
 	{&AuditEntry{}, []string{"user_id,id", "actor_id,id", "created_at"}},
 }

@@ -22,7 +22,20 @@ type Mail struct {
 	DueAt     time.Time // when it is to be tried; while somebody tries, when somebody else may
 	Attempts  int64
 	Claim     *string // who tries
+
+	Priority int64     // one of the MailPriorities
+	Asker    *string   // a hash of the account or network that caused it; nil: the command line, or the server itself
+	Place    NullBytes // the TrustedPlace.Place of the device or network that caused it; nil: none
+	IP       *string   // the address that caused it; nil if the mail must not tell it
+	Detail   *string   // a role or a count that the text names
 }
+
+// The order in which mails are sent. A mail waits for all due mails of a lower number.
+const (
+	MailRecovery     = iota // a link to get back into an account
+	MailVerification        // a link that proves an address
+	MailNotice              // no link that the reader waits for
+)
 
 // The Kinds of mails that the store treats differently from others.
 const (
@@ -64,9 +77,15 @@ func (s *Store) endMails(ctx context.Context, userID string) error {
 	return err
 }
 
-// DueMails returns up to n mails that somebody should try to send at now, the one that waits longest first.
-func (s *Store) DueMails(ctx context.Context, now time.Time, n int) (list []*Mail, err error) {
-	err = s.conn(ctx).Where("due_at <= ?", now).Order("due_at, id").Limit(n).Find(&list).Error
+// DueMails returns up to n mails that are due at now: of the lowest priority number that has any, up to last, the one that
+// waits longest first. One priority at a time is read off an index, however many mails of another one wait.
+func (s *Store) DueMails(ctx context.Context, now time.Time, last int64, n int) (list []*Mail, err error) {
+	for priority := range last + 1 {
+		err = s.conn(ctx).Where("priority = ? AND due_at <= ?", priority, now).Order("due_at, id").Limit(n).Find(&list).Error
+		if err != nil || len(list) > 0 {
+			break
+		}
+	}
 	return list, s.translate(ctx, err)
 }
 

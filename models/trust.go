@@ -47,6 +47,13 @@ func (s *Store) distrustAll(ctx context.Context, userID string) error {
 	return err
 }
 
+// TrustsAny reports whether a user trusts a place at now.
+func (s *Store) TrustsAny(ctx context.Context, userID string, now time.Time) (bool, error) {
+	var ids [][]byte
+	err := s.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ? AND expires_at > ?", userID, now).Limit(1).Pluck("id", &ids).Error
+	return len(ids) > 0, s.translate(ctx, err)
+}
+
 // Trusted returns the first of the places that the account with an e-mail key trusts at now, or nil.
 func (s *Store) Trusted(ctx context.Context, emailKey string, places [][]byte, now time.Time) ([]byte, error) {
 	var found []*TrustedPlace

@@ -37,6 +37,9 @@ func (a Administrator) SetRole(ctx context.Context, userID, role string) (*model
 		return nil, a.unknownRole()
 	}
 	return a.administer(ctx, &event{name: EventRoleChanged, user: userID}, role, func(tx *models.Store) error {
+		if err := a.noticeRole(ctx, tx, userID, role); err != nil {
+			return err
+		}
 		return tx.SetRole(ctx, userID, role)
 	})
 }

@@ -25,7 +25,7 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 		return nil, err
 	}
 	now := a.Store.Now()
-	notice := a.sent(a.newMail(ctx, mail.AccountDeleted, nil, "", ""))
+	notice := a.notices(a.newMail(ctx, mail.AccountDeleted, nil, "", ""))
 	err = a.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, a.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, userID, ""); err != nil {

@@ -35,6 +35,7 @@ const (
 	EventDeletionFailed       = "account deletion failed" // the password was wrong
 	EventUserDeleted          = "account deleted"         // by the person
 	EventRoleChanged          = "role changed"
+	EventUnknownToken         = "unknown token" // of a link or a session; the audit log counts them by network and hour
 	EventUserDisabled         = "user disabled" // and every session of theirs ended
 	EventUserEnabled          = "user enabled"
 	EventUserErased           = "user deleted"         // by an ADMIN or on the command line

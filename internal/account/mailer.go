@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"fieldgate/internal/limit"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/trace"
 	"fieldgate/models"
@@ -39,9 +38,6 @@ const (
 	mailBatch = 20
 )
 
-// mailRate is how many mails for one purpose a person gets that others can cause.
-var mailRate = limit.Rate{Count: 10, Window: time.Hour}
-
 // MailerConfig is what a Mailer is made of. Every field but Lease, Counted and Tracer is needed.
 type MailerConfig struct {
 	Store     *models.Store
@@ -50,7 +46,9 @@ type MailerConfig struct {
 	Log       *slog.Logger
 	AppURL    *url.URL // where links lead
 	Service   string   // what the server calls itself
-	LimitsOff bool     // mails to a person are not counted
+	LimitsOff bool     // mails are not counted
+
+	SecurityNoticesOff bool // no mail tells the owner of an account of failed attempts
 
 	// Lease is how long nobody else tries to send a mail after whoever tries was last seen alive; 0 is 30 seconds.
 	Lease time.Duration
@@ -70,10 +68,17 @@ func NewMailer(c MailerConfig) *Mailer {
 	return &Mailer{c}
 }
 
-// Run sends mails until ctx ends, and then the one that it is sending.
+// Run sends mails until ctx ends, and then those that it is sending. Recovery links have a connection of their own beside
+// the one for all mails: one that the mail server takes minutes for does not delay them.
 func (m *Mailer) Run(ctx context.Context) {
+	var recovery sync.WaitGroup
+	recovery.Go(func() { m.runRecovery(ctx) })
+	defer recovery.Wait()
 	failures := 0
 	for pause(ctx, m.pauseAfter(failures)) {
+		if err := m.NoticeFailures(ctx); err != nil {
+			m.Log.WarnContext(ctx, "failed attempts cannot be counted", "error", err)
+		}
 		_, err := m.Deliver(ctx)
 		switch {
 		case err == nil && failures > 0:
@@ -82,6 +87,18 @@ func (m *Mailer) Run(ctx context.Context) {
 			m.Log.WarnContext(ctx, "mail server does not answer", "error", err)
 		}
 		if failures++; err == nil {
+			failures = 0
+		}
+	}
+}
+
+// runRecovery sends recovery links only. Run logs whether the mail server answers.
+func (m *Mailer) runRecovery(ctx context.Context) {
+	failures := 0
+	for pause(ctx, m.pauseAfter(failures)) {
+		if _, err := m.deliver(ctx, models.MailRecovery); err != nil {
+			failures++
+		} else {
 			failures = 0
 		}
 	}
@@ -105,13 +122,18 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Deliver sends every mail that is due, and returns how many a mail server has taken. Its error says that the server,
+// Deliver sends every mail that is due, the most urgent ones first, and returns how many a mail server has taken. Its error says that the server,
 // or the database, does not answer; what could not be sent waits.
 func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
+	return m.deliver(ctx, models.MailNotice)
+}
+
+// deliver is Deliver for mails of a priority up to last.
+func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) {
 	round := &mailRound{Mailer: m}
 	defer func() { round.hangUp() }()
 	for {
-		list, err := m.Store.DueMails(ctx, m.Store.Now(), mailBatch)
+		list, err := m.Store.DueMails(ctx, m.Store.Now(), last, mailBatch)
 		if err != nil || len(list) == 0 {
 			return round.sent, err
 		}
@@ -297,7 +319,7 @@ var links = map[mail.Kind]link{
 	mail.ConfirmEmail:         {"/confirm-email", purposeChange, changeLife},
 	mail.EmailChangeRequested: {"/undo-email-change", purposeUndo, undoLife},
 	mail.EmailChanged:         {"/undo-email-change", purposeUndo, undoLife},
-	mail.EmailRestored:        {"/reset-password", purposeReset, undoLife},
+	mail.EmailRestored:        {"/reset-password", purposeReset, resetLife},
 	mail.ResetPassword:        {"/reset-password", purposeReset, resetLife},
 	mail.AlreadyRegistered:    {"/reset-password", purposeReset, resetLife},
 }
@@ -353,10 +375,7 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	if row.Email = l.to; l.user != nil {
 		row.UserID = &l.user.ID
 	}
-	data := mail.Data{Service: m.Service, AppURL: m.AppURL.String()}
-	if row.NewEmail != nil {
-		data.NewEmail = *row.NewEmail
-	}
+	data := m.data(row, l)
 	until := m.Store.Now().Add(m.Lease) // anew: the connection may have taken longer than the lease
 	if to, ok := links[l.kind]; !ok {
 		if err := m.Store.HoldMail(ctx, row, until); err != nil {
@@ -378,6 +397,24 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	return message, nil
 }
 
+// data is what the text of a letter may name, but for the link. An administrator's network is not told.
+func (m *Mailer) data(row *models.Mail, l *letter) mail.Data {
+	data := mail.Data{Service: m.Service, AppURL: m.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime)}
+	if row.IP != nil && l.kind != mail.RoleChanged && l.kind != mail.AccountDeleted {
+		data.Network = toldNetwork(*row.IP)
+	}
+	if row.NewEmail != nil {
+		data.NewEmail = *row.NewEmail
+	}
+	if row.Detail != nil {
+		data.Detail = *row.Detail
+	}
+	return data
+}
+
+// mailTime is how mails write a time. It reads the same in every language.
+const mailTime = "2006-01-02 15:04 UTC"
+
 // about is whom a mail is about.
 func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, error) {
 	if row.UserID != nil {
@@ -397,30 +434,4 @@ func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 		t.Slot = &t.Purpose
 	}
 	return t
-}
-
-// full reports whether somebody has got as many mails as others may cause. A warning is always sent, and so are a mail
-// that was counted before, and a link that the command line has asked for.
-func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
-	switch l.kind {
-	case mail.EmailChangeRequested, mail.EmailChanged, mail.EmailRestored, mail.PasswordChanged, mail.AccountDeleted:
-		return false, nil
-	case mail.ResetPassword:
-		if row.UserID != nil { // whoever runs the server has asked for it
-			return false, nil
-		}
-	}
-	if m.LimitsOff || row.Attempts > 1 {
-		return false, nil
-	}
-	// By what the link is for: of those for the same thing the newest is good, so that who was sent ten lacks none. Were
-	// all counted together, notices would keep somebody from the link to a new password.
-	purpose := links[l.kind].purpose
-	_, err := m.Store.Take(ctx, []models.Slot{{Name: row.Kind, ID: limit.Key("mails to", purpose, row.EmailKey), Rate: mailRate}})
-	if reached := (*models.LimitReached)(nil); errors.As(err, &reached) {
-		m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
-		m.count(MailDropped)
-		return true, nil
-	}
-	return false, err
 }

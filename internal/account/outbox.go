@@ -20,7 +20,7 @@ const (
 
 // How long a link works after its mail was handed to a mail server.
 const (
-	verifyLife = 72 * time.Hour
+	verifyLife = 24 * time.Hour
 	changeLife = 24 * time.Hour
 	undoLife   = 72 * time.Hour
 	resetLife  = time.Hour
@@ -30,12 +30,33 @@ const (
 // the request prefers. What it says is decided when it is sent.
 func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User, email, key string) *models.Mail {
 	now := s.Store.Now()
-	m := &models.Mail{ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now}
+	m := &models.Mail{ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now, Priority: priorityOf(kind)}
+	setOrigin(ctx, m)
 	if user != nil {
 		m.UserID = &user.ID
 	}
 	if s.Mail != nil {
 		m.Language = s.Mail.Language(auth.ViewerFrom(ctx).Client().Languages)
+	}
+	return m
+}
+
+// priorityOf puts links that get their owner back into an account first, and notices last.
+func priorityOf(kind mail.Kind) int64 {
+	switch kind {
+	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored, mail.EmailChanged:
+		return models.MailRecovery
+	case mail.VerifyEmail, mail.ConfirmEmail, mail.EmailChangeRequested:
+		return models.MailVerification
+	}
+	return models.MailNotice
+}
+
+// told puts the new address into a notice to the old one, if mail has reached the user there: an address that was never
+// verified may be that of a stranger, who gets no text that the user chose.
+func told(m *models.Mail, user *models.User, newEmail string) *models.Mail {
+	if user.EmailVerified() {
+		m.NewEmail = &newEmail
 	}
 	return m
 }

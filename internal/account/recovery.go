@@ -44,9 +44,8 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	if err := s.verify(ctx, user, password, EventEmailChangeFailed); err != nil {
 		return err
 	}
-	told := s.mailTo(ctx, mail.EmailChangeRequested, user)
-	told.NewEmail = &newEmail
-	mails := s.sent(told, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
+	notice := told(s.mailTo(ctx, mail.EmailChangeRequested, user), user, newEmail)
+	mails := s.sent(notice, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
 	return gone(s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
 		return tx.RequestEmailChange(ctx, user, purposeChange, mails)
 	}))
@@ -75,9 +74,8 @@ func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models
 	switch ticket.Purpose {
 	case purposeChange:
 		e.name = EventEmailChanged
-		told := s.mailTo(ctx, mail.EmailChanged, user)
-		told.NewEmail = &ticket.Email
-		undo, mails := s.reservation(user, told), s.sent(told)
+		notice := told(s.mailTo(ctx, mail.EmailChanged, user), user, ticket.Email)
+		undo, mails := s.reservation(user, notice), s.sent(notice)
 		return e, func(tx *models.Store) error {
 			return tx.ChangeEmail(ctx, ticket, undo, mails, now)
 		}
@@ -159,8 +157,11 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) (us
 // ticket finds a ticket that is good for one of the purposes, and its user.
 func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.Ticket, *models.User, error) {
 	ticket, err := s.Store.TicketByHash(ctx, ticketHash(token))
+	if errors.Is(err, models.ErrNotFound) {
+		return nil, nil, s.noteUnknownToken(ctx, ErrInvalidToken)
+	}
 	if err != nil {
-		return nil, nil, used(err)
+		return nil, nil, err
 	}
 	if !slices.Contains(purposes, ticket.Purpose) || !s.Store.Now().Before(ticket.ExpiresAt) {
 		return nil, nil, ErrInvalidToken

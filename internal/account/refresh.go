@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -138,7 +139,10 @@ func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Sessi
 		session, err = s.Store.SessionBySpentHash(ctx, hash)
 	}
 	if errors.Is(err, models.ErrNotFound) {
-		return nil, ErrInvalidToken
+		if bytes.Equal(hash, refreshHash("")) { // a page that opens without a cookie
+			return nil, ErrInvalidToken
+		}
+		return nil, s.noteUnknownToken(ctx, ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, err

@@ -194,7 +194,12 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	session, refresh := s.newSession(user, c.RememberMe, client)
 	device := deviceOf(client, c.KeepsCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
-	err = s.do(ctx, e, func(tx *models.Store) error { return s.openSession(ctx, tx, session, device, client) })
+	err = s.do(ctx, e, func(tx *models.Store) error {
+		if err := s.noticeNewSignIn(ctx, tx, user, client); err != nil {
+			return err
+		}
+		return s.openSession(ctx, tx, session, device, client)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ type Config struct {
 	SMTPURL              string // smtp://…; empty: there is no mail server
 	MailFrom             string // an address, perhaps with a name
 	MailTemplates        string // a folder; empty: none
+	SecurityNoticesOff   bool   // no mail tells owners of new sign-ins, failed ones, roles and deletions
 	RequireVerifiedEmail bool   // nobody signs in before they have shown that mail reaches them
 
 	CookieSameSite http.SameSite

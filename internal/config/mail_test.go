@@ -89,3 +89,12 @@ var requireVerifiedSamples = samples{
 		},
 	},
 }
+
+var securityNoticesSamples = samples{
+	of: func(c *Config) any { return c.SecurityNoticesOff },
+	rows: []sample{
+		{name: "on", value: "ON", want: false},
+		{name: "off in production", value: "off", with: production(), want: true},
+		{name: "another word", value: "false", err: `SECURITY_NOTICES: "false" is not usable: expected on or off. Hint: off sends no such mail; mails with a link are sent either way`},
+	},
+}

@@ -207,6 +207,14 @@ var variables = []variable{
 		parse: parseRequireVerified,
 	},
 	{
+		name:     "SECURITY_NOTICES",
+		standard: "on",
+		meaning: "mails that tell the owner of an account of a sign-in from a new device or network, many failed sign-ins, a new role " +
+			"and its deletion: `on` or `off`",
+		parse: word(func(c *Config) *bool { return &c.SecurityNoticesOff }, "off sends no such mail; mails with a link are sent either way",
+			[]string{"on", "off"}, false, true),
+	},
+	{
 		name:     "COOKIE_SAMESITE",
 		standard: "strict",
 		meaning:  "`strict`, `lax` or `none`, which needs an https `PUBLIC_URL`",

@@ -48,6 +48,7 @@ var samplesOf = map[string]samples{
 	"MAIL_FROM":                          mailFromSamples,
 	"MAIL_TEMPLATES":                     mailTemplatesSamples,
 	"REQUIRE_VERIFIED_EMAIL":             requireVerifiedSamples,
+	"SECURITY_NOTICES":                   securityNoticesSamples,
 	"COOKIE_SAMESITE":                    sameSiteSamples,
 	"CORS_ORIGINS":                       originSamples,
 	"TRUSTED_PROXIES":                    proxySamples,

@@ -24,6 +24,7 @@ var embedded embed.FS
 const (
 	layoutFile   = "layout.html"  // the page around a KIND.html
 	lifetimeFile = "lifetime.txt" // how long a link works, in words
+	originFile   = "origin.txt"   // when and from where a message was caused, in words
 )
 
 const (
@@ -33,8 +34,8 @@ const (
 )
 
 // LoadTemplates reads the built-in templates and lays the files of dir over
-// them: LANGUAGE/KIND.txt, LANGUAGE/KIND.html, LANGUAGE/layout.html and
-// LANGUAGE/lifetime.txt, where LANGUAGE is a BCP 47 tag ("de", "pt-BR"). A new folder adds a
+// them: LANGUAGE/KIND.txt, LANGUAGE/KIND.html, LANGUAGE/layout.html,
+// LANGUAGE/lifetime.txt and LANGUAGE/origin.txt, where LANGUAGE is a BCP 47 tag ("de", "pt-BR"). A new folder adds a
 // language; a file that it lacks is taken from English. With "" there are only the
 // built-in ones.
 //
@@ -124,7 +125,7 @@ func hint(tag language.Tag) string {
 
 func readFile(folder fs.FS, name, path string) (file, error) {
 	if base := filepath.Base(path); !slices.Contains(fileNames(), base) {
-		return file{}, fmt.Errorf("%s is no template; the names are %s, %s, and .txt and .html of %v", path, layoutFile, lifetimeFile, Kinds)
+		return file{}, fmt.Errorf("%s is no template; the names are %s, %s, %s, and .txt and .html of %v", path, layoutFile, lifetimeFile, originFile, Kinds)
 	}
 	opened, err := folder.Open(name)
 	if err != nil {
@@ -143,7 +144,7 @@ func readFile(folder fs.FS, name, path string) (file, error) {
 }
 
 func fileNames() []string {
-	names := []string{layoutFile, lifetimeFile}
+	names := []string{layoutFile, lifetimeFile, originFile}
 	for _, kind := range Kinds {
 		names = append(names, string(kind)+".txt", string(kind)+".html")
 	}
@@ -211,11 +212,15 @@ func (f files) compileKind(lang string, kind Kind) (compiled texts, err error) {
 	content, htmlLanguage := f.lookup(lang, string(kind)+".html")
 	layout, _ := f.lookup(lang, layoutFile)
 	lifetime, _ := f.lookup(lang, lifetimeFile)
+	origin, _ := f.lookup(lang, originFile)
 
 	compiled = texts{textFile: text.path, htmlFile: content.path, htmlLanguage: htmlLanguage}
 	compiled.text, err = texttemplate.New(text.path).Parse(text.text)
 	if err == nil {
 		err = addText(compiled.text, "lifetime", lifetime)
+	}
+	if err == nil {
+		err = addText(compiled.text, "origin", origin)
 	}
 	if err == nil {
 		compiled.html, err = htmltemplate.New(layout.path).Parse(layout.text)
@@ -225,6 +230,9 @@ func (f files) compileKind(lang string, kind Kind) (compiled texts, err error) {
 	}
 	if err == nil {
 		err = addHTML(compiled.html, "lifetime", lifetime)
+	}
+	if err == nil {
+		err = addHTML(compiled.html, "origin", origin)
 	}
 	switch {
 	case err != nil:
@@ -257,7 +265,7 @@ func addHTML(to *htmltemplate.Template, name string, f file) error {
 // lose the link, and the first to notice would be somebody who needs it.
 func (t *Templates) try(lang string, kind Kind) error {
 	for _, hours := range []int{1, 24, 24 * 7} {
-		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com"}
+		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12"}
 		if !kind.notice() {
 			sample.Link, sample.Hours = "https://app.example.com/page#token=0-_a", hours
 		}

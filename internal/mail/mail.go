@@ -50,17 +50,31 @@ const (
 	// AccountDeleted goes to the address that an account had, when it was deleted.
 	// It is a notice: there is no link.
 	AccountDeleted Kind = "account-deleted"
+	// NewSignIn goes to the address of an account that was signed in to from a device or
+	// network that it does not trust. It is a notice: there is no link.
+	NewSignIn Kind = "new-sign-in"
+	// RoleChanged goes to the address of an account whose role was changed, which is
+	// Detail. It is a notice: there is no link.
+	RoleChanged Kind = "role-changed"
+	// FailedSignIns goes to the address of an account with many failed attempts, whose
+	// number is Detail. It is a notice: there is no link.
+	FailedSignIns Kind = "failed-sign-ins"
 )
 
 // Kinds are all kinds.
 var Kinds = []Kind{
 	VerifyEmail, ConfirmEmail, EmailChangeRequested, EmailChanged, EmailRestored,
 	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged, AccountDeleted,
+	NewSignIn, RoleChanged, FailedSignIns,
 }
 
 // notice reports whether messages of the kind have no link.
 func (k Kind) notice() bool {
-	return k == EmailTaken || k == AddressNotFree || k == PasswordChanged || k == AccountDeleted
+	switch k {
+	case EmailTaken, AddressNotFree, PasswordChanged, AccountDeleted, NewSignIn, RoleChanged, FailedSignIns:
+		return true
+	}
+	return false
 }
 
 // Data is what a template may say. There is no name of a person in it: names
@@ -71,7 +85,10 @@ type Data struct {
 	AppURL   string // where its pages are
 	Link     string // "" for a notice
 	Hours    int    // how long Link works
-	NewEmail string // for EmailChangeRequested and EmailChanged
+	At       string // when it was caused, in UTC
+	Network  string // from where, roughly, as in 203.0.113.0/24; "" if that is unknown or not told
+	NewEmail string // for EmailChangeRequested and EmailChanged; "" for an address that was never verified
+	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns
 }
 
 // Message is ready to be sent.

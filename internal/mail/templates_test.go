@@ -44,6 +44,35 @@ func TestEveryKindSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
+func TestEveryKindSaysWhenAndRoughlyFromWhere(t *testing.T) {
+	t.Parallel()
+	for _, kind := range mail.Kinds {
+		m := render(t, builtIn(t), kind, "en", data(kind, 1))
+		for name, text := range map[string]string{"text": m.Text, "HTML": m.HTML} {
+			if !strings.Contains(text, "Time: 2026-01-31 12:00 UTC. Network: 203.0.113.0/24.") {
+				t.Errorf("%s: the %s does not say so:\n%s", kind, name, text)
+			}
+		}
+		d := data(kind, 1)
+		d.Network = ""
+		if m := render(t, builtIn(t), kind, "en", d); strings.Contains(m.Text, "Network") || !strings.Contains(m.Text, "Time: 2026-01-31 12:00 UTC.") {
+			t.Errorf("%s from an unknown network:\n%s", kind, m.Text)
+		}
+	}
+}
+
+func TestTheNewAddressIsLeftOutWhereItIsNotTold(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []mail.Kind{mail.EmailChanged, mail.EmailChangeRequested} {
+		d := data(kind, 1)
+		d.NewEmail = ""
+		m := render(t, builtIn(t), kind, "en", d)
+		if strings.Contains(m.Text+m.HTML, "@") || strings.Contains(m.Text, " to .") || strings.Contains(m.Text, "  ") {
+			t.Errorf("%s:\n%s\n%s", kind, m.Text, m.HTML)
+		}
+	}
+}
+
 // Who cannot see it, has it dark or blocks what is remote still gets all of it.
 func TestHTMLIsAccessibleAndLoadsNothing(t *testing.T) {
 	t.Parallel()
@@ -252,8 +281,11 @@ func FuzzLanguage(f *testing.F) {
 }
 
 func data(kind mail.Kind, hours int) mail.Data {
-	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com"}
-	if !slices.Contains([]mail.Kind{mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged, mail.AccountDeleted}, kind) {
+	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "STAFF"}
+	notices := []mail.Kind{
+		mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged, mail.AccountDeleted, mail.NewSignIn, mail.RoleChanged, mail.FailedSignIns,
+	}
+	if !slices.Contains(notices, kind) {
 		d.Link, d.Hours = link, hours
 	}
 	if kind == mail.EmailChanged || kind == mail.EmailChangeRequested {
@@ -320,7 +352,7 @@ func TestTheManualNamesEveryKindAndFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 2*len(mail.Kinds) + 2; len(files) != want {
+	if want := 2*len(mail.Kinds) + 3; len(files) != want {
 		t.Errorf("English has %d files, not %d", len(files), want)
 	}
 }

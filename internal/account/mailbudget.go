@@ -1,0 +1,137 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"fieldgate/internal/limit"
+	"fieldgate/internal/mail"
+	"fieldgate/models"
+)
+
+// The budgets of mails, each for one mailbox: an address without its +tag. docs/mail.md tells operators.
+var (
+	// askerRate is for the mails of one purpose that one account or network causes.
+	askerRate = limit.Rate{Count: 5, Window: time.Hour}
+	// mailRate is for the mails of one purpose that all others cause together.
+	mailRate = limit.Rate{Count: 10, Window: time.Hour}
+	// The first mail that a signed-in account causes counts in a share of its own: accounts that use up mailRate do not
+	// keep the mail from another account.
+	firstRate     = limit.Rate{Count: 1, Window: time.Hour}
+	firstMailRate = limit.Rate{Count: 20, Window: time.Hour}
+
+	// noticeRate is for the notices of one kind to a verified address, noticesRate for those of all kinds. Notices with a
+	// link that undoes a change count by kind only.
+	noticeRate    = limit.Rate{Count: 10, Window: time.Hour}
+	noticesRate   = limit.Rate{Count: 20, Window: time.Hour}
+	newSignInRate = limit.Rate{Count: 5, Window: 24 * time.Hour}
+	deletedRate   = limit.Rate{Count: 3, Window: 24 * time.Hour}
+	// unverifiedRate is for all notices to an address that was never verified.
+	unverifiedRate = limit.Rate{Count: 1, Window: 24 * time.Hour}
+)
+
+// full reports whether the mailbox has got as many mails as its budgets allow. A mail that was counted before is not
+// counted again.
+func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
+	if m.LimitsOff || row.Attempts > 1 {
+		return false, nil
+	}
+	shares, err := m.shares(ctx, row, l)
+	if err != nil || len(shares) == 0 {
+		return false, err
+	}
+	for _, slots := range shares {
+		_, err := m.Store.Take(ctx, slots)
+		if reached := (*models.LimitReached)(nil); !errors.As(err, &reached) {
+			return false, err
+		}
+	}
+	m.tell(ctx, slog.LevelWarn, "mail dropped: too many to one address", row)
+	m.count(MailDropped)
+	return true, nil
+}
+
+// shares returns the budgets of a mail. It is sent if one of them has room; a mail without any is always sent.
+func (m *Mailer) shares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Slot, error) {
+	switch l.kind {
+	case mail.EmailRestored: // follows from a link that works once
+		return nil, nil
+	case mail.ResetPassword:
+		if row.UserID != nil { // an operator asked for it
+			return nil, nil
+		}
+		return m.askedShares(ctx, row, l)
+	case mail.VerifyEmail, mail.ConfirmEmail, mail.AlreadyRegistered, mail.AddressNotFree, mail.EmailTaken:
+		return m.askedShares(ctx, row, l)
+	}
+	return [][]models.Slot{noticeSlots(row, l)}, nil
+}
+
+// askedShares are those of mails that others can cause. They are counted by what the link is for: notices and links that
+// verify an address cannot use up those that choose a new password.
+func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Slot, error) {
+	purpose, box := links[l.kind].purpose, mailbox(row.EmailKey)
+	slot := func(rate limit.Rate, parts ...string) models.Slot {
+		return models.Slot{Name: row.Kind, ID: limit.Key(append([]string{"mails to", purpose, box}, parts...)...), Rate: rate}
+	}
+	var slots []models.Slot
+	if l.kind == mail.EmailTaken && !l.user.EmailVerified() {
+		slots = append(slots, unverifiedSlot(row, ""))
+	}
+	if row.Asker == nil {
+		return [][]models.Slot{append(slots, slot(mailRate))}, nil
+	}
+	slots = append(slots, slot(askerRate, "by", *row.Asker))
+	if reserved, err := m.recovers(ctx, row, l); reserved || err != nil {
+		return [][]models.Slot{slots}, err
+	}
+	common := append(slots[:len(slots):len(slots)], slot(mailRate))
+	if !strings.HasPrefix(*row.Asker, askerAccount) {
+		return [][]models.Slot{common}, nil
+	}
+	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), slot(firstMailRate, "first"))
+	return [][]models.Slot{first, common}, nil
+}
+
+// recovers reports whether a mail gets its owner back into a verified account and was asked for from a place that the account
+// trusts. Requests from elsewhere do not use up what is reserved for these.
+func (m *Mailer) recovers(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
+	if links[l.kind].purpose != purposeReset || row.Place == nil || l.user == nil || !l.user.EmailVerified() {
+		return false, nil
+	}
+	place, err := m.Store.Trusted(ctx, l.user.EmailKey, [][]byte{row.Place}, m.Store.Now())
+	return place != nil, err
+}
+
+// noticeSlots are those of a mail that tells the owner of an account what happened to it.
+func noticeSlots(row *models.Mail, l *letter) []models.Slot {
+	slot := func(rate limit.Rate, parts ...string) models.Slot {
+		return models.Slot{Name: row.Kind, ID: limit.Key(append([]string{"notices to", mailbox(row.EmailKey)}, parts...)...), Rate: rate}
+	}
+	switch l.kind {
+	case mail.EmailChanged:
+		if row.NewEmail == nil { // the old address was not verified, see told
+			return []models.Slot{unverifiedSlot(row, row.Kind)}
+		}
+		return []models.Slot{slot(noticeRate, row.Kind)}
+	case mail.AccountDeleted: // whether the address was verified is not known any more
+		return []models.Slot{slot(deletedRate, row.Kind)}
+	}
+	if l.user == nil || !l.user.EmailVerified() {
+		return []models.Slot{unverifiedSlot(row, "")}
+	}
+	switch l.kind {
+	case mail.EmailChangeRequested:
+		return []models.Slot{slot(noticeRate, row.Kind)}
+	case mail.NewSignIn:
+		return []models.Slot{slot(newSignInRate, row.Kind), slot(noticesRate)}
+	}
+	return []models.Slot{slot(noticeRate, row.Kind), slot(noticesRate)}
+}
+
+func unverifiedSlot(row *models.Mail, kind string) models.Slot {
+	return models.Slot{Name: row.Kind, ID: limit.Key("notices to unverified", mailbox(row.EmailKey), kind), Rate: unverifiedRate}
+}

@@ -1,0 +1,83 @@
+package account
+
+import (
+	"context"
+	"encoding/base64"
+	"net/netip"
+	"strings"
+
+	"fieldgate/internal/auth"
+	"fieldgate/internal/limit"
+	"fieldgate/models"
+)
+
+// The prefixes of Mail.Asker.
+const (
+	askerAccount = "account:"
+	askerNetwork = "network:"
+)
+
+// askerOf returns a hash of what a mail is counted under: the account that is signed in, or else the network of the
+// client. It returns nil outside of a request.
+func askerOf(viewer *auth.Viewer) *string {
+	if id := viewer.UserID(); id != "" {
+		return asker(askerAccount, id)
+	}
+	return asker(askerNetwork, limit.Network(viewer.Client().IP))
+}
+
+func asker(prefix, who string) *string {
+	if who == "" {
+		return nil
+	}
+	name := prefix + base64.RawURLEncoding.EncodeToString(limit.Key("asks for mails", prefix, who))
+	return &name
+}
+
+// setOrigin notes who caused a mail and from where. It does the same work for every account and address.
+func setOrigin(ctx context.Context, m *models.Mail) {
+	viewer := auth.ViewerFrom(ctx)
+	client := viewer.Client()
+	m.Asker, m.IP = askerOf(viewer), optional(client.IP)
+	if m.Place = devicePlace(client.Device); m.Place == nil {
+		m.Place = networkPlace(client.IP)
+	}
+}
+
+// What mails and aggregated audit entries tell of an address: the network of an organization or a neighbourhood.
+const (
+	toldBits4 = 24
+	toldBits6 = 48
+)
+
+// toldNetwork returns the network of an IP address as mails tell it, such as 203.0.113.0/24 or 2001:db8:7::/48, and "" for
+// what is no address.
+func toldNetwork(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := toldBits6
+	if addr.Is4() {
+		bits = toldBits4
+	}
+	network, err := addr.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return network.String()
+}
+
+// mailbox returns an e-mail key without the +tag of its local part: most mail servers deliver all tags to one mailbox.
+func mailbox(key string) string {
+	at := strings.LastIndexByte(key, '@')
+	if at < 0 {
+		return key
+	}
+	local, _, _ := strings.Cut(key[:at], "+")
+	if local == "" { // "+tag@example.com" is a mailbox of its own
+		return key
+	}
+	return local + key[at:]
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// unknownTokens are the entries of the audit log about unknown tokens, newest first: network and count.
+func (b *booted) unknownTokens(admin *person) (list []string) {
+	b.t.Helper()
+	got := b.ask(admin, `{ auditLog(first: 100) { edges { node { event detail ip userAgent user { id } actor { id } } } } }`).must()
+	for _, edge := range got.at("auditLog.edges").([]any) {
+		node := edge.(map[string]any)["node"].(map[string]any)
+		if node["event"] != "unknown token" {
+			continue
+		}
+		if node["user"] != nil || node["actor"] != nil || node["userAgent"] != nil {
+			b.t.Errorf("an entry says more than the network: %v", node)
+		}
+		list = append(list, fmt.Sprint(node["ip"], " ", node["detail"]))
+	}
+	return list
+}
+
+// Guesses of tokens leave one entry of the audit log for each network and hour, however many there are.
+func TestUnknownTokensLeaveOneEntryPerNetworkAndHour(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
+		b.clock.stop()
+		b.clock.advance(time.Hour - b.store.Now().Sub(b.store.Now().Truncate(time.Hour))) // to the beginning of an hour
+		admin := b.newPerson("ADMIN")
+		guess := func(ip string, i int) {
+			b.asks(nil, ip, verifyEmail, "t", fmt.Sprint("guess", i))
+			b.asks(nil, ip, resetPassword, "t", fmt.Sprint("guess", i), "p", anotherGood)
+			wantCodes(t, b.asks(nil, ip, refreshInBody, "t", fmt.Sprint("guess", i)), "refresh INVALID_TOKEN")
+		}
+		for i := range 20 {
+			guess(fmt.Sprintf("203.0.113.%d", i), i)
+		}
+		guess("2001:db8:7:1::1", 0)
+		guess("2001:db8:7:2::1", 1)
+		b.asks(nil, "192.0.2.1", `mutation { refresh { expiresAt } }`) // a page that opens without a cookie guesses nothing
+		if got := strings.Join(b.unknownTokens(admin), ", "); got != "2001:db8:7::/48 6, 203.0.113.0/24 60" && got != "203.0.113.0/24 60, 2001:db8:7::/48 6" {
+			t.Errorf("%s", got)
+		}
+		b.clock.advance(time.Hour)
+		admin.token = b.ask(nil, loginQuery, "e", admin.email, "p", admin.password).must().text("login.accessToken")
+		var guessing sync.WaitGroup
+		for i := range 10 {
+			guessing.Go(func() { b.asks(nil, "203.0.113.9", verifyEmail, "t", fmt.Sprint("guess", i)) })
+		}
+		guessing.Wait()
+		if got := b.unknownTokens(admin); len(got) != 3 || got[0] != "203.0.113.0/24 10" {
+			t.Errorf("an hour later: %q", got)
+		}
+	})
+}
