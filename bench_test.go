@@ -76,6 +76,46 @@ func BenchmarkMe(b *testing.B) {
 	})
 }
 
+// me by GET, beside the same by POST, in processor time of the handler alone.
+func BenchmarkMeByGET(b *testing.B) {
+	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
+	token := s.newPerson("USER").token
+	send := func(method, target, body string) func() {
+		return func() {
+			r := httptest.NewRequest(method, "http://localhost"+target, strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Accept", "application/graphql-response+json")
+			if method == http.MethodPost {
+				r.Header.Set("Content-Type", "application/json")
+			}
+			w := httptest.NewRecorder()
+			if s.handler.ServeHTTP(w, r); !strings.Contains(w.Body.String(), `"me":{"id"`) {
+				b.Fatalf("%d %s", w.Code, w.Body)
+			}
+		}
+	}
+	get := send(http.MethodGet, "/graphql?query=%7B+me+%7B+id+name+email+role+%7D+%7D", "")
+	post := send(http.MethodPost, "/graphql", `{"query":"{ me { id name email role } }"}`)
+	get()
+	post()
+	const rounds = 20 // the clock of processor time may be coarse
+	var byGET, byPOST time.Duration
+	for b.Loop() {
+		byGET += processorTimeOf(func() { repeat(rounds, get) })
+		byPOST += processorTimeOf(func() { repeat(rounds, post) })
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(byGET.Microseconds())/float64(b.N*rounds), "µs/GET")
+	b.ReportMetric(float64(byPOST.Microseconds())/float64(b.N*rounds), "µs/POST")
+	b.ReportMetric(byGET.Seconds()/byPOST.Seconds(), "of-POST")
+}
+
+func repeat(n int, f func()) {
+	for range n {
+		f()
+	}
+}
+
 // me of a server that is watched, beside the same of one that is not: what METRICS_ADDR and traces cost. What is off has no
 // code in the way; TestTellingItAllocatesNothing and TestWithoutATraceNothingIsAllocated hold what there is.
 func BenchmarkWatchedMe(b *testing.B) {
