@@ -54,9 +54,9 @@ func TestEventsAreLogged(t *testing.T) {
 			},
 			{"a wrong password of who wants another address", moving, requestChange, []any{"e", address, "p", "wrong password"}, account.EventEmailChangeFailed, map[string]any{"user_id": moving.id, "by": moving.id, "reason": "password"}},
 			{"a request for another address", moving, requestChange, []any{"e", address, "p", goodPassword}, account.EventEmailChangeRequested, map[string]any{"user_id": moving.id, "by": moving.id}},
-			{"a verified address", nil, verifyEmail, []any{"t", verify}, account.EventEmailVerified, map[string]any{"user_id": moving.id}},
+			{"a verified address", nil, verifyEmail, []any{"t", verify, "p", goodPassword}, account.EventEmailVerified, map[string]any{"user_id": moving.id}},
 			{"a reset", nil, resetPassword, []any{"t", reset, "p", anotherGood}, account.EventPasswordReset, map[string]any{"user_id": resetting.id}},
-			{"another address", nil, verifyEmail, []any{"t", change}, account.EventEmailChanged, map[string]any{"user_id": changed.id}},
+			{"another address", nil, verifyEmail, []any{"t", change, "p", goodPassword}, account.EventEmailChanged, map[string]any{"user_id": changed.id}},
 			{"the old address again", nil, verifyEmail, []any{"t", undo}, account.EventEmailRestored, map[string]any{"level": "WARN", "user_id": changed.id}},
 			{"a wrong password of who wants to leave", leaving, deleteAccount, []any{"p", "wrong password"}, account.EventDeletionFailed, map[string]any{"user_id": leaving.id, "by": leaving.id, "reason": "password"}},
 			{"somebody leaves", leaving, deleteAccount, []any{"p", goodPassword}, account.EventUserDeleted, map[string]any{"user_id": leaving.id, "by": leaving.id}},
@@ -128,6 +128,8 @@ var events = []string{
 	account.EventDenied,
 	account.EventUnknownToken,  // TestUnknownTokensLeaveOneEntryPerNetworkAndHour has it
 	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
+	account.EventRegisteredAgain, account.EventEmailVerificationFailed, account.EventEmailDisowned, account.EventEmailChangeDeclined,
+	account.EventUserExpired, // verification_test.go has these
 }
 
 func TestEventsAreDocumented(t *testing.T) {

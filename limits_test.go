@@ -249,7 +249,7 @@ func TestFillingTheLimitOfANewAddressDoesNotLockItsOwnerOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p, to := b.registered(home), newAddress()
-		b.ask(nil, verifyEmail, "t", b.changeToken(p, to)).must()
+		b.ask(nil, verifyEmail, "t", b.changeToken(p, to), "p", p.password).must()
 		b.failFromEverywhere(to)
 		wantLimited(t, b.login(elsewhere, to, p.password), "login")
 		owner := &person{token: b.login(home, to, p.password).must().text("login.accessToken")}
@@ -548,7 +548,11 @@ func TestLimitsOfTheSchema(t *testing.T) {
 		"changePassword ADDRESS 600 per 15m0s, successes true, shared as password hash",
 		"changePassword ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
 		"requestEmailVerification ACCOUNT_AND_ADDRESS 5 per 1h0m0s, successes true",
+		"verifyEmail ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
 		"verifyEmail ADDRESS 600 per 5m0s, successes false",
+		"verifyEmail ADDRESS 600 per 15m0s, successes true, shared as password hash",
+		"verifyEmail ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
+		"disownEmail ADDRESS 600 per 5m0s, successes false",
 		"requestEmailChange ACCOUNT_AND_ADDRESS 5 per 15m0s, successes true",
 		"requestEmailChange ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
 		"requestEmailChange ADDRESS 600 per 15m0s, successes true, shared as password hash",

@@ -49,7 +49,7 @@ func TestMailByAnSMTPServer(t *testing.T) {
 				link = u.Query().Get("token")
 			}
 		}
-		b.ask(nil, verifyEmail, "t", link).must()
+		b.ask(nil, verifyEmail, "t", link, "p", p.password).must()
 		if !strings.Contains(m.Text, "Example Accounts") || b.inbox != nil {
 			t.Errorf("the text does not say who writes: %s", m.Text)
 		}
@@ -131,7 +131,7 @@ func TestMailServersThatFail(t *testing.T) {
 				if row.want > 0 { // the last one counts
 					last := got[len(got)-1]
 					_, token, _ := strings.Cut(last.Text, "token=")
-					b.ask(nil, verifyEmail, "t", strings.Fields(token)[0]).must()
+					b.ask(nil, verifyEmail, "t", strings.Fields(token)[0], "p", p.password).must()
 				}
 			})
 		}
@@ -382,7 +382,7 @@ func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
 		if _, err := b.accounts.RequestPasswordResetOf(t.Context(), p.email); err != nil {
 			t.Fatal(err)
 		}
-		b.ask(nil, verifyEmail, "t", token).must()
+		b.ask(nil, verifyEmail, "t", token, "p", p.password).must()
 		for _, m := range b.mails(to) {
 			if strings.Contains(m.Link, "/reset-password") {
 				t.Errorf("%q", m.Subject)

@@ -174,6 +174,7 @@ func newApp(s settings) (_ *app, err error) {
 		SecurityNoticesOff: s.SecurityNoticesOff,
 		PasswordMinLength:  s.PasswordMinLength, Breached: a.knownBreached(), Product: a.name,
 		RefreshTokenTTL: s.RefreshTokenTTL, RememberMeTTL: s.RememberMeTTL, SessionMaxAge: s.SessionMaxAge,
+		UnverifiedTTL: s.UnverifiedAccountTTL,
 	})
 	if a.handler, err = a.newHandler(tokens, sessions); err != nil {
 		return nil, err
@@ -475,18 +476,28 @@ func (a *app) sweepUntil(ctx context.Context) {
 			return
 		case <-time.After(sweepPause + rand.N(sweepPause)):
 		}
-		rows, err := a.store.Sweep(ctx, a.store.Now())
+		a.sweep(ctx)
+	}
+}
+
+// sweep deletes what has expired until now.
+func (a *app) sweep(ctx context.Context) {
+	rows, err := a.store.Sweep(ctx, a.store.Now())
+	for _, sweep := range []func() (int, error){
+		func() (int, error) { return a.store.SweepAudit(ctx, a.store.Now().Add(-a.AuditRetention)) },
+		func() (int, error) { return a.accounts.SweepUnused(ctx) },
+	} {
 		if err == nil {
-			var old int
-			old, err = a.store.SweepAudit(ctx, a.store.Now().Add(-a.AuditRetention))
-			rows += old
+			var more int
+			more, err = sweep()
+			rows += more
 		}
-		switch {
-		case err != nil && ctx.Err() == nil:
-			a.log.WarnContext(ctx, "sweep failed", "error", err)
-		case rows > 0:
-			a.log.DebugContext(ctx, "swept", "rows", rows)
-		}
+	}
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.WarnContext(ctx, "sweep failed", "error", err)
+	case rows > 0:
+		a.log.DebugContext(ctx, "swept", "rows", rows)
 	}
 }
 

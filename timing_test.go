@@ -44,7 +44,7 @@ func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error")
 		go b.mailer.Run(t.Context())
 		proven, unproven, shut := b.newPerson("USER"), b.newPerson("USER"), b.newPerson("USER")
-		b.ask(nil, verifyEmail, "t", b.tokenOf(proven.email, "/verify-email")).must()
+		b.ask(nil, verifyEmail, "t", b.tokenOf(proven.email, "/verify-email"), "p", proven.password).must()
 		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestARegistrationTakesTheSameTime(t *testing.T) {
 		for _, taken := range []string{proven, unproven} {
 			register(func() string { return taken })()
 		}
-		b.ask(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email")).must()
+		b.ask(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email"), "p", goodPassword).must()
 		takeTheSameTime(t, 4, []timed{
 			{"a new address", register(newAddress)},
 			{"an account's address", register(func() string { return proven })},

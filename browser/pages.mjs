@@ -10,12 +10,14 @@ import { accessible, inWindow, origin } from './browser.mjs'
 
 const token = 'a-token_of-somebody'
 
-const verifying = { query: 'mutation($token: String!) { verifyEmail(token: $token) }', variables: { token } }
+const query = 'mutation($token: String!, $password: String) { verifyEmail(token: $token, password: $password) }'
+const verifying = { query, variables: { token } }
+const proving = { proves: true, label: 'Password of the account', types: 'correct horse ✓', sends: { query, variables: { token, password: 'correct horse ✓' } } }
 
 // What each page is for: what is typed into it, its button, what it sends then, and the heading when that is done.
 const pages = [
-  { path: '/verify-email', button: 'Confirm this address', sends: verifying, done: 'Your address is confirmed' },
-  { path: '/confirm-email', button: 'Use this address', sends: verifying, done: 'Your address is changed' },
+  { ...proving, path: '/verify-email', button: 'Confirm this address', disowned: 'The account is closed to whoever made it', done: 'Your address is confirmed' },
+  { ...proving, path: '/confirm-email', button: 'Use this address', disowned: 'The change is cancelled', done: 'Your address is changed' },
   { path: '/undo-email-change', button: 'Put the old address back', sends: verifying, done: 'The old address is back' },
   {
     path: '/reset-password',
@@ -41,7 +43,7 @@ const pages = [
 
 const [verify, confirm, , reset, forgot] = pages
 
-const yes = { data: { verifyEmail: true, resetPassword: true, requestPasswordReset: true } }
+const yes = { data: { verifyEmail: true, disownEmail: true, resetPassword: true, requestPasswordReset: true } }
 const refusal = (code, more) => ({ data: null, errors: [{ message: 'no', path: [], extensions: { code, ...more } }] })
 const badInput = (...fields) => refusal('BAD_USER_INPUT', { fields })
 
@@ -125,7 +127,7 @@ for (const it of pages) {
       await isDone(page, it)
       assert.deepEqual(sent.map((r) => r.postDataJSON()), [it.sends])
       const { cookie, referer } = await sent[0].allHeaders()
-      assert.deepEqual([cookie, referer], [undefined, undefined])
+      assert.deepEqual([cookie, referer], [it.proves ? 'refresh=x' : undefined, undefined])
       assert.ok(await isFocused(heading(page)))
       assert.equal(await page.title(), `${it.done} · Fieldgate`)
       assert.equal(await button(page, it).count(), 0)
@@ -234,6 +236,42 @@ for (const it of [reset, forgot]) {
     }))
 }
 
+for (const it of [verify, confirm]) {
+  test(`${it.name}: a link without proof asks for the password at its field, and says that one was wrong`, () =>
+    inWindow({ played: true, noisy: true }, async (page, { sent, answers }) => {
+      const says = async (text) => {
+        await page.locator('[aria-invalid=true]').waitFor()
+        await page.locator('#password-error', { hasText: text }).waitFor()
+        assert.ok(await isFocused(field(page, it)))
+      }
+      answers.push(refusal('PROOF_REQUIRED'), refusal('PROOF_REQUIRED'), yes)
+      await open(page, it.url)
+      await press(page, it)
+      await says('Type the password of the account.')
+      await field(page, it).fill(it.types)
+      await press(page, it)
+      await says('This is not the password of the account.')
+      await press(page, it)
+      await isDone(page, it)
+      assert.deepEqual(sent.map((r) => r.postDataJSON()), [verifying, it.sends, it.sends])
+    }))
+
+  test(`${it.name}: "This was not me" sends the token alone, without a cookie, and nothing that was typed`, () =>
+    inWindow({ played: true }, async (page, { sent, answers }) => {
+      answers.push(yes)
+      await page.context().addCookies([{ name: 'refresh', value: 'x', url: origin }])
+      await fill(page, it)
+      await page.getByRole('button', { name: 'This was not me' }).click()
+      await page.getByRole('heading', { level: 1, name: it.disowned }).waitFor()
+      assert.deepEqual(sent.map((r) => r.postDataJSON()), [{ query: 'mutation($token: String!) { disownEmail(token: $token) }', variables: { token } }])
+      assert.equal((await sent[0].allHeaders()).cookie, undefined)
+      assert.ok(await isFocused(heading(page)))
+      await page.reload()
+      await page.getByRole('heading', { level: 1, name: it.disowned }).waitFor()
+      assert.equal(await page.getByRole('button').count(), 0)
+    }))
+}
+
 test('an address without an @ is not sent', () =>
   inWindow({ played: true }, async (page, { sent }) => {
     await open(page, forgot.url)
@@ -305,7 +343,9 @@ test('axe finds nothing wrong in whatever can be seen, and nothing sticks out on
       await open(page, it.url)
       await look(`${it.name}, opened`)
       if (it.types) {
+        if (it.proves) answers.push(refusal('PROOF_REQUIRED'))
         await press(page, it)
+        await page.locator('[aria-invalid=true]').waitFor()
         await look(`${it.name}, with a mistake`)
         await field(page, it).fill(it.types)
       }

@@ -30,6 +30,7 @@ const (
 	Unauthenticated            = "UNAUTHENTICATED"
 	InvalidCredentials         = "INVALID_CREDENTIALS"
 	InvalidToken               = "INVALID_TOKEN"
+	ProofRequired              = "PROOF_REQUIRED"
 	EmailTaken                 = "EMAIL_TAKEN"
 	EmailNotVerified           = "EMAIL_NOT_VERIFIED"
 	QueryTooComplex            = "QUERY_TOO_COMPLEX"
@@ -42,7 +43,7 @@ const (
 var (
 	shared   = []string{Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Overloaded, Unavailable}
 	reserved = []string{
-		Unauthenticated, InvalidCredentials, InvalidToken, EmailTaken, EmailNotVerified,
+		Unauthenticated, InvalidCredentials, InvalidToken, ProofRequired, EmailTaken, EmailNotVerified,
 		QueryTooComplex, PersistedQueryNotSupported, GraphQLParseFailed, GraphQLValidationFailed, Internal,
 	}
 )

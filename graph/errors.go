@@ -33,6 +33,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		input           *account.InputError
 		overloaded      *account.Overloaded
 		limited         *models.LimitReached
+		proofRequired   *account.ProofRequiredError
 	)
 	forbidden := forbiddenBy(err)
 	switch {
@@ -50,6 +51,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.Overloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
 	case errors.Is(err, account.ErrInvalidCredentials):
 		return map[string]any{"code": fgerr.InvalidCredentials}, account.ErrInvalidCredentials.Error(), true
+	case errors.As(err, &proofRequired):
+		return map[string]any{"code": fgerr.ProofRequired}, proofRequired.Error(), true
 	case errors.Is(err, account.ErrInvalidToken):
 		return map[string]any{"code": fgerr.InvalidToken}, account.ErrInvalidToken.Error(), true
 	case errors.Is(err, account.ErrEmailNotVerified):

@@ -96,6 +96,9 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if lookup != nil {
 		return nil, lookup
 	}
+	if who == "" {
+		return nil, err
+	}
 	place, lookup := account.TrustedPlace(ctx, l.store, who, auth.ViewerFrom(ctx).Client())
 	if lookup != nil {
 		return nil, lookup
@@ -151,9 +154,15 @@ func (l *limits) counted(ctx context.Context, field *graphql.FieldContext, rule 
 		return []string{network}, nil
 	case policy.ByAccountAndAddress:
 		who, err := l.account(ctx, field)
+		if who == "" {
+			return nil, err
+		}
 		return []string{who, network}, err
 	case policy.ByAccount:
 		who, err := l.account(ctx, field)
+		if who == "" {
+			return nil, err
+		}
 		return []string{who}, err
 	case policy.BySession:
 		id, err := l.session(ctx, field)
@@ -185,7 +194,7 @@ func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (stri
 }
 
 // account is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
-// the e-mail address in the arguments.
+// the e-mail address in the arguments, or of the mail's token there. It is "" for a token of no account.
 func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	if rule, _ := l.policy.Rule(field.Object, field.Field.Name); !rule.Public {
 		user, err := viewer(ctx)
@@ -193,6 +202,9 @@ func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (stri
 			return "", err
 		}
 		return user.EmailKey, nil
+	}
+	if token, ok := field.Args["token"].(string); ok {
+		return account.TokenAccount(ctx, l.store, token)
 	}
 	email, ok := field.Args["email"].(string)
 	if !ok {
@@ -243,14 +255,15 @@ func (l *limits) giveBack(ctx context.Context, unused []models.Slot) {
 // without its database finds nothing out. It is asked of executions that have not worked yet.
 func untried(err error) bool {
 	var (
-		input      *account.InputError
-		overloaded *account.Overloaded
+		input         *account.InputError
+		overloaded    *account.Overloaded
+		proofRequired *account.ProofRequiredError
 	)
 	switch fgerr.Code(err) {
 	case fgerr.BadUserInput, fgerr.Overloaded, fgerr.Unavailable:
 		return true
 	}
-	return errors.As(err, &input) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
+	return errors.As(err, &input) || errors.As(err, &proofRequired) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
 }
 
 // tellReached never says whose account it was: what is typed into that field may be a password.

@@ -6,6 +6,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 
 	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
@@ -60,6 +61,20 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, r.Accounts.SessionMaxAge)
 	}
 	return payload, nil
+}
+
+// proof is what a request brings to show that it belongs to an account.
+func proof(ctx context.Context, password *string) (account.Proof, error) {
+	v := auth.ViewerFrom(ctx)
+	p := account.Proof{RefreshToken: v.RefreshCookie(), Password: password}
+	session, err := v.Session(ctx)
+	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
+		return p, nil
+	}
+	if err == nil {
+		p.SessionID = session.ID
+	}
+	return p, err
 }
 
 // done is the answer of a gated field that has nothing to say but that it is done.

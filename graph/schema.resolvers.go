@@ -111,8 +111,18 @@ func (r *mutationResolver) RequestEmailVerification(ctx context.Context) (*bool,
 	return done(r.Accounts.RequestEmailVerification(ctx, user))
 }
 
-func (r *mutationResolver) VerifyEmail(ctx context.Context, token string) (bool, error) {
-	userID, err := r.Accounts.VerifyEmail(ctx, token)
+func (r *mutationResolver) VerifyEmail(ctx context.Context, token string, password *string) (bool, error) {
+	p, err := proof(ctx, password)
+	if err != nil {
+		return false, err
+	}
+	userID, err := r.Accounts.VerifyEmail(ctx, token, p)
+	auth.ViewerFrom(ctx).Changed(userID)
+	return err == nil, err
+}
+
+func (r *mutationResolver) DisownEmail(ctx context.Context, token string) (bool, error) {
+	userID, err := r.Accounts.DisownEmail(ctx, token)
 	auth.ViewerFrom(ctx).Changed(userID)
 	return err == nil, err
 }

@@ -24,13 +24,14 @@ type table struct {
 
 // tables are all that there are. A new one is entered here; if its rows belong to people, Store.DeleteUser deletes them.
 var tables = []table{
-	{&User{}, []string{"email_key unique", "name_key,id", "email_key,name_key", "role,id", "role,name_key,id", "role,email_key,name_key"}},
+	{&User{}, []string{"email_key unique", "name_key,id", "email_key,name_key", "role,id", "role,name_key,id", "role,email_key,name_key", "unused_since"}},
 	{&Session{}, []string{"refresh_hash unique", "parent_hash unique", "user_id", "expires_at"}},
 	{&SpentToken{}, []string{"expires_at"}},
 	{&Turn{}, nil},
 	{&Limit{}, []string{"until"}},
 	{&Ticket{}, []string{"hash unique", "user_id,slot unique", "email_key", "expires_at"}},
 	{&Mail{}, []string{"due_at", "user_id", "email_key", "priority,due_at,id"}},
+	{&PendingRegistration{}, []string{"user_id", "expires_at"}},
 	{&TrustedPlace{}, []string{"user_id", "expires_at"}},
 	{&AuditEntry{}, []string{"user_id,id", "actor_id,id", "created_at"}},
 }

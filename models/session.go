@@ -56,9 +56,15 @@ func (s *Session) Ended(now time.Time) bool {
 	return s.Epoch != s.User.SessionEpoch || s.User.DisabledAt != nil || !now.Before(s.ExpiresAt)
 }
 
-// CreateSession inserts the session as it is.
+// CreateSession inserts the session as it is. If it is the first of an account that was registered without one, it notes
+// that too.
 func (s *Store) CreateSession(ctx context.Context, session *Session) error {
-	return s.insert(ctx, session)
+	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.insert(ctx, session); err != nil || session.User == nil || session.User.UnusedSince == nil {
+			return err
+		}
+		return tx.used(ctx, session.UserID)
+	})
 }
 
 // SessionWithUser returns a session joined with its user, in one query. It returns ErrNotFound if the

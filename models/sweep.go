@@ -9,11 +9,11 @@ import (
 // and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes sessions, spent tokens, limits, tickets and trusted places that have expired, and mails that no mailer
+// Sweep deletes sessions, spent tokens, limits, tickets, trusted places and pending registrations that have expired, and mails that no mailer
 // sends any more, in small batches
 // with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets, s.sweepMails, s.sweepTrustedPlaces} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets, s.sweepMails, s.sweepTrustedPlaces, s.sweepPending} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -62,6 +62,12 @@ func (s *Store) sweepTrustedPlaces(ctx context.Context, now time.Time) (int, err
 	var ids [][]byte
 	err := s.conn(ctx).Model(&TrustedPlace{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
 	return sweepBatchOf(ctx, s, &TrustedPlace{}, "id", ids, isOver, now, err)
+}
+
+func (s *Store) sweepPending(ctx context.Context, now time.Time) (int, error) {
+	var ids []string
+	err := s.conn(ctx).Model(&PendingRegistration{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &PendingRegistration{}, "id", ids, isOver, now, err)
 }
 
 // mailsAreOver is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given

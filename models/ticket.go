@@ -62,13 +62,13 @@ func (s *Store) endTickets(ctx context.Context, userID string) error {
 }
 
 // VerifyEmail uses a ticket to note that mail to its address reaches the user. It returns ErrNotFound if the
-// ticket was used, or the user's address is another one now.
-func (s *Store) VerifyEmail(ctx context.Context, t *Ticket, now time.Time) error {
+// ticket was used, the user's address is another one now, or all sessions were ended since the user was read.
+func (s *Store) VerifyEmail(ctx context.Context, t *Ticket, epoch int64, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.useTicket(ctx, t, now); err != nil {
 			return err
 		}
-		return tx.updateUserAt(ctx, t, verified(now))
+		return tx.updateUserAt(ctx, t, verified(now), "session_epoch = ?", epoch)
 	})
 }
 
@@ -77,10 +77,10 @@ func verified(now time.Time) map[string]any {
 	return map[string]any{"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now)}
 }
 
-// updateUserAt returns ErrNotFound unless the ticket's address is the user's.
-func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]any) error {
+// updateUserAt returns ErrNotFound unless the ticket's address is the user's, and the condition is true of the user.
+func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]any, condition string, args ...any) error {
 	values["updated_at"] = s.Now()
-	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Updates(values)
+	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Where(condition, args...).Updates(values)
 	if r.Error == nil && r.RowsAffected == 0 {
 		return ErrNotFound
 	}
@@ -98,7 +98,7 @@ func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notic
 		values := nextEpoch()
 		values["password_hash"] = hash
 		maps.Copy(values, verified(now))
-		if err := tx.updateUserAt(ctx, t, values); err != nil {
+		if err := tx.updateUserAt(ctx, t, values, "1 = 1"); err != nil {
 			return err
 		}
 		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
@@ -118,6 +118,7 @@ func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail
 	return inOrder(
 		func() error { return s.endMails(ctx, userID) },
 		func() error { return s.endTickets(ctx, userID) },
+		func() error { return s.deletePending(ctx, userID) },
 		func() error { return s.CreateMails(ctx, notice) },
 	)
 }
@@ -134,15 +135,15 @@ func inOrder(steps ...func() error) error {
 }
 
 // ChangeEmail uses a ticket to give the user its address, which is verified by that. The notice goes to the old
-// one; for as long as undo may be used, nobody else can register with that. It returns ErrNotFound if the ticket
-// was used or the old address is not the user's any more, and ErrEmailTaken if somebody else has the new one, or may
-// take it back.
-func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, undo *Ticket, notice []*Mail, now time.Time) error {
+// one; for as long as undo may be used, no other account can register with that. It returns ErrNotFound if the ticket
+// was used, the old address is not the user's any more, or all sessions were ended since the user was read. It returns
+// ErrEmailTaken if another account has the new address, or may take it back.
+func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, epoch int64, undo *Ticket, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		return inOrder(
 			func() error { return tx.useTicket(ctx, t, now) },
 			func() error {
-				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ?", t.UserID, undo.EmailKey)
+				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?", t.UserID, undo.EmailKey, epoch)
 			},
 			func() error { return tx.reserved(ctx, t.EmailKey, t.UserID, now) },
 			func() error { return tx.endMails(ctx, t.UserID) },
@@ -209,12 +210,17 @@ func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time)
 	return s.translate(ctx, err)
 }
 
-// DeleteUser deletes an account with everything that is about the person: sessions, trusted places, tickets, mails to be
-// sent, and the addresses in the audit log. It returns
+// DeleteUser deletes an account with everything that is about the person: sessions, trusted places, tickets, pending
+// registrations, mails to be sent, and the addresses in the audit log. It returns
 // ErrNotFound if the password was changed meanwhile, or nobody has the id.
 func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
+	return s.deleteUser(ctx, u, now, "password_hash = ?", u.PasswordHash)
+}
+
+// deleteUser returns ErrNotFound unless the condition is true of the user.
+func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, condition string, args ...any) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND password_hash = ?", u.ID, u.PasswordHash)
+		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND "+condition, append([]any{u.ID}, args...)...)
 		if err == nil && deleted == 0 {
 			return ErrNotFound
 		}
@@ -229,6 +235,7 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 			},
 			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
 			func() error { return tx.distrustAll(ctx, u.ID) },
+			func() error { return tx.deletePending(ctx, u.ID) },
 			func() error { return tx.forgetWhere(ctx, u.ID) },
 		)
 	})

@@ -31,7 +31,11 @@ var calls = func() map[string]func(context.Context, *Store) error {
 			for i := 2; i < m.Type.NumIn(); i++ {
 				args = append(args, meaningless(m.Type.In(i), 0))
 			}
-			results := m.Func.Call(args)
+			call := m.Func.Call
+			if m.Type.IsVariadic() {
+				call = m.Func.CallSlice
+			}
+			results := call(args)
 			err, _ := results[len(results)-1].Interface().(error)
 			return err
 		}

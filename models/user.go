@@ -22,6 +22,7 @@ type User struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	DisabledAt      *time.Time // nil while the account is open
+	UnusedSince     *time.Time // when it was registered without a session; nil from the first session on
 }
 
 // OwnerID is the id of the person whom the row belongs to: themselves.
@@ -87,7 +88,7 @@ func (s *Store) SetName(ctx context.Context, id, name, nameKey string) error {
 
 // SetRole returns ErrNotFound if nobody has the id.
 func (s *Store) SetRole(ctx context.Context, id, role string) error {
-	return s.updateUser(ctx, map[string]any{"role": role}, "id = ?", id)
+	return s.updateUser(ctx, map[string]any{"role": role, "unused_since": nil}, "id = ?", id)
 }
 
 // ReplacePasswordHash stores a better hash of the same password, unless the password was changed meanwhile:

@@ -56,7 +56,8 @@ type MutationResolver interface {
 	RevokeSession(ctx context.Context, id string) (*bool, error)
 	ChangePassword(ctx context.Context, input ChangePasswordInput) (*bool, error)
 	RequestEmailVerification(ctx context.Context) (*bool, error)
-	VerifyEmail(ctx context.Context, token string) (bool, error)
+	VerifyEmail(ctx context.Context, token string, password *string) (bool, error)
+	DisownEmail(ctx context.Context, token string) (bool, error)
 	RequestEmailChange(ctx context.Context, input ChangeEmailInput) (*bool, error)
 	RequestPasswordReset(ctx context.Context, email string) (bool, error)
 	ResetPassword(ctx context.Context, input ResetPasswordInput) (bool, error)
@@ -250,7 +251,8 @@ directive @limit(
 
 """
 What a limit counts by. The account is the signed-in person's on a field under @auth, and else the one of
-the e-mail address that the field is given, whether there is such an account or not.
+the e-mail address that the field is given, whether there is such an account or not, or the one of the mail's token
+that the field is given. A token of no account is counted by address only.
 """
 enum LimitKey {
   "The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
@@ -457,10 +459,34 @@ type Mutation {
   """
   Uses the token of a mail about an address: it verifies the account's address, takes a new address into use, or takes
   an old one back, which also signs everybody out and makes the password useless, because whoever changed the address
-  knew it. A token that is unknown, used or too old, or older than another one for the same, is INVALID_TOKEN; an
+  knew it.
+
+  The first two need proof that the reader of the mail belongs to the account: a request made with the account's access
+  token or refresh cookie, or its password. Without proof the answer is PROOF_REQUIRED, and the token stays good; a wrong
+  password counts as an attempt to sign in. Where the server requires verified addresses, the token of a registration
+  needs the password of that registration. Taking an address back needs the token alone.
+
+  A token that is unknown, used or too old, or older than another one for the same, is INVALID_TOKEN; an
   address that has another account by now is EMAIL_TAKEN.
   """
   verifyEmail(
+    "What the link in the mail has behind ` + "`" + `token=` + "`" + `."
+    token: String!
+    "The password of the account that the link is about. Not needed with a session of that account."
+    password: String
+  ): Boolean! @public @credential
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
+    @limit(by: ADDRESS, count: 600, window: "5m")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+    @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
+
+  """
+  Uses the token of a mail about an address to say that its reader did not make the account, or did not ask for the change.
+  An account whose address was never verified loses its sessions and its password, and a link to choose a new one is
+  mailed to the address. A change of address is cancelled, and the account that asked for it stays as it is. The tokens of
+  other mails, and one whose address was verified meanwhile, are INVALID_TOKEN.
+  """
+  disownEmail(
     "What the link in the mail has behind ` + "`" + `token=` + "`" + `."
     token: String!
   ): Boolean! @public @credential
@@ -1151,6 +1177,20 @@ func (ec *executionContext) field_Mutation_disableUser_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_disownEmail_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "token",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["token"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_enableUser_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1338,6 +1378,14 @@ func (ec *executionContext) field_Mutation_verifyEmail_args(ctx context.Context,
 		return nil, err
 	}
 	args["token"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "password",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["password"] = arg1
 	return args, nil
 }
 
@@ -2673,7 +2721,7 @@ func (ec *executionContext) _Mutation_verifyEmail(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().VerifyEmail(ctx, fc.Args["token"].(string))
+			return ec.Resolvers.Mutation().VerifyEmail(ctx, fc.Args["token"].(string), fc.Args["password"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2714,6 +2762,63 @@ func (ec *executionContext) fieldContext_Mutation_verifyEmail(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_verifyEmail_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_disownEmail(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_disownEmail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DisownEmail(ctx, fc.Args["token"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal bool
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_disownEmail(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_disownEmail_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -6328,6 +6433,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "verifyEmail":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_verifyEmail(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "disownEmail":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_disownEmail(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -4,7 +4,7 @@
 // by the schema's rules; what it decides is whether the values are good and what then happens. It is the
 // only package that knows bcrypt.
 //
-// Errors that callers act on are those of this package (*InputError, *Overloaded, ErrInvalidCredentials,
+// Errors that callers act on are those of this package (*InputError, *Overloaded, *ProofRequiredError, ErrInvalidCredentials,
 // ErrInvalidToken, ErrEmailNotVerified) and
 // those of models. Anything else is unexpected.
 package account
@@ -52,6 +52,7 @@ type Config struct {
 	RefreshTokenTTL   time.Duration // how long a session lives unless it is refreshed
 	RememberMeTTL     time.Duration // the same, for a person who asked to be remembered
 	SessionMaxAge     time.Duration // how long it lives at the most
+	UnverifiedTTL     time.Duration // how long an account is kept that was never verified and never opened a session
 }
 
 // Service does what people ask. It is safe for use by many goroutines.

@@ -8,6 +8,7 @@ func Events() []string {
 		EventEmailChangeRequested, EventEmailChangeFailed, EventEmailChanged, EventEmailRestored, EventDeletionFailed,
 		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled, EventUserErased, EventUserErasureFailed, EventUserReset,
 		EventUnknownToken,
+		EventRegisteredAgain, EventEmailVerificationFailed, EventEmailDisowned, EventEmailChangeDeclined, EventUserExpired,
 	}
 }
 

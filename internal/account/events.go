@@ -15,34 +15,39 @@ import (
 // as it is. docs/logs.md says which fields the lines have. No line has a password, a token, or an address that
 // somebody typed: those are what people type their password into by mistake.
 const (
-	EventRegistered           = "registered"             // an account was made
-	EventAlreadyRegistered    = "already registered"     // nobody was told but the address's owner, by mail
-	EventSignIn               = "sign-in"                // a session was opened with a password
-	EventSignInFailed         = "sign-in failed"         // with the reason that the client is not told
-	EventSignedOut            = "signed out"             // one session was ended
-	EventSessionsEnded        = "sessions ended"         // all sessions of somebody were ended
-	EventAccessTokenIssued    = "access token issued"    // to a server that renders pages, for a visitor's cookie; once an hour and session
-	EventTokenReused          = "refresh token reused"   // somebody has stolen it, or had it stolen: the session was ended
-	EventPasswordChanged      = "password changed"       // and every other session of the person ended
-	EventPasswordChangeFailed = "password change failed" // the current password was wrong
-	EventPasswordResetSent    = "password reset sent"    // whoever runs the server had a link mailed
-	EventPasswordReset        = "password reset"         // with a link in a mail; every session of the person ended
-	EventEmailVerified        = "email verified"         // with a link in a mail
-	EventEmailChangeRequested = "email change requested"
-	EventEmailChangeFailed    = "email change failed" // the password was wrong
-	EventEmailChanged         = "email changed"
-	EventEmailRestored        = "email restored"          // somebody took their address back, and locked out whoever had changed it
-	EventDeletionFailed       = "account deletion failed" // the password was wrong
-	EventUserDeleted          = "account deleted"         // by the person
-	EventRoleChanged          = "role changed"
-	EventUnknownToken         = "unknown token" // of a link or a session; the audit log counts them by network and hour
-	EventUserDisabled         = "user disabled" // and every session of theirs ended
-	EventUserEnabled          = "user enabled"
-	EventUserErased           = "user deleted"         // by an ADMIN or on the command line
-	EventUserErasureFailed    = "user deletion failed" // the ADMIN's password was wrong
-	EventUserReset            = "user reset"           // serve --demo gave one of its people back what was changed
-	EventDenied               = "denied"               // a field was refused by the schema's rules; package graph says so
-	EventWouldBeDenied        = "would be denied"      // a field will be, when a rule that only reports is in force; likewise
+	EventRegistered              = "registered"                // an account was made
+	EventAlreadyRegistered       = "already registered"        // nobody was told but the address's owner, by mail
+	EventRegisteredAgain         = "registered again"          // a registration waits to take the place of an account that was never used
+	EventSignIn                  = "sign-in"                   // a session was opened with a password
+	EventSignInFailed            = "sign-in failed"            // with the reason that the client is not told
+	EventSignedOut               = "signed out"                // one session was ended
+	EventSessionsEnded           = "sessions ended"            // all sessions of somebody were ended
+	EventAccessTokenIssued       = "access token issued"       // to a server that renders pages, for a visitor's cookie; once an hour and session
+	EventTokenReused             = "refresh token reused"      // somebody has stolen it, or had it stolen: the session was ended
+	EventPasswordChanged         = "password changed"          // and every other session of the person ended
+	EventPasswordChangeFailed    = "password change failed"    // the current password was wrong
+	EventPasswordResetSent       = "password reset sent"       // whoever runs the server had a link mailed
+	EventPasswordReset           = "password reset"            // with a link in a mail; every session of the person ended
+	EventEmailVerified           = "email verified"            // with a link in a mail
+	EventEmailVerificationFailed = "email verification failed" // the password was wrong
+	EventEmailDisowned           = "email disowned"            // the mailbox's owner did not make the account: sessions and password ended
+	EventEmailChangeDeclined     = "email change declined"     // the mailbox's owner did not ask for the change
+	EventEmailChangeRequested    = "email change requested"
+	EventEmailChangeFailed       = "email change failed" // the password was wrong
+	EventEmailChanged            = "email changed"
+	EventEmailRestored           = "email restored"          // somebody took their address back, and locked out whoever had changed it
+	EventDeletionFailed          = "account deletion failed" // the password was wrong
+	EventUserDeleted             = "account deleted"         // by the person
+	EventRoleChanged             = "role changed"
+	EventUnknownToken            = "unknown token" // of a link or a session; the audit log counts them by network and hour
+	EventUserDisabled            = "user disabled" // and every session of theirs ended
+	EventUserEnabled             = "user enabled"
+	EventUserErased              = "user deleted"         // by an ADMIN or on the command line
+	EventUserErasureFailed       = "user deletion failed" // the ADMIN's password was wrong
+	EventUserReset               = "user reset"           // serve --demo gave one of its people back what was changed
+	EventUserExpired             = "account expired"      // never verified or used, and swept
+	EventDenied                  = "denied"               // a field was refused by the schema's rules; package graph says so
+	EventWouldBeDenied           = "would be denied"      // a field will be, when a rule that only reports is in force; likewise
 )
 
 // Why a sign-in failed.

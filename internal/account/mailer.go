@@ -329,23 +329,28 @@ type letter struct {
 	kind mail.Kind
 	to   string
 	user *models.User // nil for an address that nobody has
+
+	registration bool // the link confirms a pending registration, and not the account as it is
 }
 
 // decide says what is to be sent; nil if what the mail was to say is not so any more.
 func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
 	if mail.Kind(row.Kind) == mail.AccountDeleted { // whoever has the address by now
-		return &letter{mail.AccountDeleted, row.Email, nil}, nil
+		return &letter{kind: mail.AccountDeleted, to: row.Email}, nil
 	}
 	user, err := m.about(ctx, row)
 	shut := err == nil && user.DisabledAt != nil
-	if mail.Kind(row.Kind) == mail.AlreadyRegistered && (shut || errors.Is(err, models.ErrNotFound)) {
-		return &letter{mail.AddressNotFree, row.Email, user}, nil // somebody waits for a mail that says what happened
+	kind := mail.Kind(row.Kind)
+	if (kind == mail.AlreadyRegistered || kind == kindRegistration) && (shut || errors.Is(err, models.ErrNotFound)) {
+		return &letter{kind: mail.AddressNotFree, to: row.Email, user: user}, nil // a registrant waits for a mail that says what happened
 	}
 	if err != nil || shut {
 		return nil, err
 	}
-	l := &letter{mail.Kind(row.Kind), row.Email, user}
+	l := &letter{kind: kind, to: row.Email, user: user}
 	switch l.kind {
+	case kindRegistration:
+		return m.registrationLetter(row, user), nil
 	case mail.VerifyEmail:
 		if user.EmailVerified() || user.EmailKey != row.EmailKey {
 			return nil, nil
@@ -358,7 +363,7 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 	case mail.ConfirmEmail:
 		owner, err := m.Store.UserByEmailKey(ctx, row.EmailKey)
 		if err == nil {
-			return &letter{mail.EmailTaken, owner.Email, owner}, nil
+			return &letter{kind: mail.EmailTaken, to: owner.Email, user: owner}, nil
 		}
 		if !errors.Is(err, models.ErrNotFound) {
 			return nil, err
@@ -382,6 +387,9 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 			return nil, err
 		}
 	} else {
+		if l.registration {
+			to.purpose = purposeRegister
+		}
 		token := randomToken()
 		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
 			return nil, err
@@ -405,6 +413,9 @@ func (m *Mailer) data(row *models.Mail, l *letter) mail.Data {
 	}
 	if row.NewEmail != nil {
 		data.NewEmail = *row.NewEmail
+	}
+	if l.kind == mail.ConfirmEmail {
+		data.Account = maskedAddress(l.user.Email)
 	}
 	if row.Detail != nil {
 		data.Detail = *row.Detail
@@ -430,7 +441,11 @@ func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 		ID: row.ID, Hash: ticketHash(token), UserID: *row.UserID, Purpose: l.purpose,
 		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.Store.Now().Add(l.life),
 	}
-	if l.purpose != purposeUndo {
+	switch l.purpose {
+	case purposeUndo:
+	case purposeRegister: // each registration has its own link; the newest does not end the others
+		t.Slot = new(strings.ReplaceAll(t.ID, "-", ""))
+	default:
 		t.Slot = &t.Purpose
 	}
 	return t

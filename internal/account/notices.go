@@ -74,7 +74,7 @@ var (
 )
 
 // failedWithPassword are the events that are an attempt with a wrong password.
-var failedWithPassword = []string{EventSignInFailed, EventPasswordChangeFailed, EventEmailChangeFailed, EventDeletionFailed, EventUserErasureFailed}
+var failedWithPassword = []string{EventSignInFailed, EventPasswordChangeFailed, EventEmailChangeFailed, EventDeletionFailed, EventUserErasureFailed, EventEmailVerificationFailed}
 
 // NoticeFailures writes a mail to the owners of accounts with many failed attempts in the last hour. It reads the audit log,
 // once a minute for all servers of a database: a sign-in that fails does the same work whether or not the account exists.

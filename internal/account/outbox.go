@@ -16,6 +16,8 @@ const (
 	purposeChange = "change" // to take a new address into use
 	purposeUndo   = "undo"   // to take an old one back
 	purposeReset  = "reset"  // to choose a new password
+
+	purposeRegister = "register" // to put a pending registration into the place of an account
 )
 
 // How long a link works after its mail was handed to a mail server.
@@ -46,7 +48,7 @@ func priorityOf(kind mail.Kind) int64 {
 	switch kind {
 	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored, mail.EmailChanged:
 		return models.MailRecovery
-	case mail.VerifyEmail, mail.ConfirmEmail, mail.EmailChangeRequested:
+	case kindRegistration, mail.VerifyEmail, mail.ConfirmEmail, mail.EmailChangeRequested:
 		return models.MailVerification
 	}
 	return models.MailNotice

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"fieldgate/internal/mail"
+	"fieldgate/internal/policy"
 	"fieldgate/models"
 )
 
@@ -52,14 +53,18 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 }
 
 // VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
-// use, or takes an old one back. It returns whose account that was, ErrInvalidToken for a token that is good for
-// none of these, and models.ErrEmailTaken if somebody else has come to have the address.
-func (s *Service) VerifyEmail(ctx context.Context, token string) (userID string, err error) {
-	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeChange, purposeUndo)
+// use, or takes an old one back. All but the last need proof that the mail's reader belongs to the account; a pending
+// registration needs its own password. It returns whose account that was, ErrInvalidToken for a token that is good for
+// none of these, *ProofRequiredError, *InputError, *Overloaded, and models.ErrEmailTaken if another account has the address by now.
+func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) (userID string, err error) {
+	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
 	if err != nil {
 		return "", err
 	}
-	e, change := s.useOf(ctx, ticket, user)
+	e, change, err := s.useOf(ctx, ticket, user, proof)
+	if err != nil {
+		return "", used(err)
+	}
 	err = s.do(ctx, e, change)
 	s.Sessions.Forget(user.ID)
 	if err != nil {
@@ -68,27 +73,38 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) (userID string,
 	return user.ID, nil
 }
 
-// useOf is what a ticket about an address does.
-func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models.User) (*event, func(tx *models.Store) error) {
-	e, now := &event{user: user.ID}, s.Store.Now()
+// useOf is what a ticket about an address does, for a client that has given the proof that it needs.
+func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
+	now := s.Store.Now()
 	switch ticket.Purpose {
-	case purposeChange:
-		e.name = EventEmailChanged
+	case purposeUndo:
+		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
+		return &event{name: EventEmailRestored, level: slog.LevelWarn, user: user.ID}, func(tx *models.Store) error {
+			return tx.RestoreEmail(ctx, ticket, mails, now)
+		}, nil
+	case purposeRegister:
+		pending, err := s.Store.PendingRegistration(ctx, ticket.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if user.UnusedSince == nil || user.Role != policy.User {
+			return nil, nil, ErrInvalidToken
+		}
+		return &event{name: EventEmailVerified, user: user.ID}, func(tx *models.Store) error {
+			return tx.ConfirmRegistration(ctx, ticket, pending, policy.User, now)
+		}, s.proveLink(ctx, user, pending.PasswordHash, false, proof)
+	}
+	err := s.proveLink(ctx, user, user.PasswordHash, true, proof)
+	if ticket.Purpose == purposeChange {
 		notice := told(s.mailTo(ctx, mail.EmailChanged, user), user, ticket.Email)
 		undo, mails := s.reservation(user, notice), s.sent(notice)
-		return e, func(tx *models.Store) error {
-			return tx.ChangeEmail(ctx, ticket, undo, mails, now)
-		}
-	case purposeUndo:
-		e.name, e.level = EventEmailRestored, slog.LevelWarn
-		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
-		return e, func(tx *models.Store) error {
-			return tx.RestoreEmail(ctx, ticket, mails, now)
-		}
-	default:
-		e.name = EventEmailVerified
-		return e, func(tx *models.Store) error { return tx.VerifyEmail(ctx, ticket, now) }
+		return &event{name: EventEmailChanged, user: user.ID}, func(tx *models.Store) error {
+			return tx.ChangeEmail(ctx, ticket, user.SessionEpoch, undo, mails, now)
+		}, err
 	}
+	return &event{name: EventEmailVerified, user: user.ID}, func(tx *models.Store) error {
+		return tx.VerifyEmail(ctx, ticket, user.SessionEpoch, now)
+	}, err
 }
 
 // reservation is the ticket by which the user may take the address back that they have now, until the mail that

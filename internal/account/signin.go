@@ -42,7 +42,8 @@ type Registration struct {
 // opens a session. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
 //
 // Where a verified address is required it opens none, and returns ErrEmailNotVerified after the same work whether
-// or not the address has an account. Whoever has that is told by mail.
+// or not the address has an account. The owner of an account is told by mail. An account that was never verified or used
+// does not block the address: the registration waits, and takes its place when the link in its own mail is confirmed.
 func (s *Service) Register(ctx context.Context, r Registration, client auth.Client) (*SignIn, error) {
 	user, err := s.newUser(ctx, r, policy.User)
 	if err != nil {
@@ -65,33 +66,6 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 		return nil, err
 	}
 	return s.signInFrom(device, session, refresh)
-}
-
-// registerUnseen makes an account, or has its owner told; its error is ErrEmailNotVerified if it did either. Both are one
-// transaction, of a statement against a statement: a second one could be told by its time.
-func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
-	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
-	already := s.sent(s.newMail(ctx, mail.AlreadyRegistered, nil, user.Email, user.EmailKey))
-	var e event
-	err := s.do(ctx, &e, func(tx *models.Store) error {
-		e = event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role}
-		err := createUser(ctx, tx, user, verify)
-		if !errors.Is(err, models.ErrEmailTaken) {
-			return err
-		}
-		e = event{name: EventAlreadyRegistered}
-		owner, err := tx.UserByEmailKey(ctx, user.EmailKey)
-		if err == nil {
-			e.user = owner.ID
-		} else if !errors.Is(err, models.ErrNotFound) { // nobody has it who may still take it back
-			return err
-		}
-		return tx.CreateMails(ctx, already)
-	})
-	if err != nil {
-		return err
-	}
-	return ErrEmailNotVerified
 }
 
 // createUser returns models.ErrEmailTaken also for an address that somebody may still take back.

@@ -59,6 +59,8 @@ type Config struct {
 	SecurityNoticesOff   bool   // no mail tells owners of new sign-ins, failed ones, roles and deletions
 	RequireVerifiedEmail bool   // nobody signs in before they have shown that mail reaches them
 
+	UnverifiedAccountTTL time.Duration // how long an account is kept that was never verified or signed in to
+
 	CookieSameSite http.SameSite
 	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them
 

@@ -111,6 +111,15 @@ var retentionSamples = samples{
 	},
 }
 
+var unverifiedSamples = samples{
+	of: func(c *Config) any { return c.UnverifiedAccountTTL },
+	rows: []sample{
+		{name: "a day", value: "24h", want: 24 * time.Hour},
+		{name: "nothing", value: "", want: 168 * time.Hour},
+		{name: "no unit", value: "7", err: `UNVERIFIED_ACCOUNT_TTL: "7" is not usable: expected a duration of at least 1s. Hint: write hours: 168h is a week`},
+	},
+}
+
 func badRecheck(value string) string {
 	return "SESSION_RECHECK: " + value + " is not usable: expected a duration from 0s to 1m. " +
 		"Hint: 0s asks the database in every request; 5s spares it most of the work"

@@ -215,6 +215,13 @@ var variables = []variable{
 			[]string{"on", "off"}, false, true),
 	},
 	{
+		name:     "UNVERIFIED_ACCOUNT_TTL",
+		standard: "168h",
+		meaning: "with `REQUIRE_VERIFIED_EMAIL=true`: how long an account is kept that was registered, and never verified or signed in to. " +
+			"Accounts from before this setting, and those with another role than `USER`, stay",
+		parse: duration(func(c *Config) *time.Duration { return &c.UnverifiedAccountTTL }, time.Second, 0, "write hours: 168h is a week"),
+	},
+	{
 		name:     "COOKIE_SAMESITE",
 		standard: "strict",
 		meaning:  "`strict`, `lax` or `none`, which needs an https `PUBLIC_URL`",

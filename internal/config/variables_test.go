@@ -54,6 +54,7 @@ var samplesOf = map[string]samples{
 	"TRUSTED_PROXIES":                    proxySamples,
 	"LIMITS":                             limitSamples,
 	"AUDIT_RETENTION":                    retentionSamples,
+	"UNVERIFIED_ACCOUNT_TTL":             unverifiedSamples,
 	"INTROSPECTION":                      introspectionSamples,
 	"PLAYGROUND":                         playgroundSamples,
 	"METRICS_ADDR":                       metricsAddrSamples,

@@ -265,7 +265,7 @@ func addHTML(to *htmltemplate.Template, name string, f file) error {
 // lose the link, and the first to notice would be somebody who needs it.
 func (t *Templates) try(lang string, kind Kind) error {
 	for _, hours := range []int{1, 24, 24 * 7} {
-		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12"}
+		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12", Account: "a•••@e•••.example"}
 		if !kind.notice() {
 			sample.Link, sample.Hours = "https://app.example.com/page#token=0-_a", hours
 		}

@@ -20,7 +20,7 @@ const (
 	// reaches its owner. Link, Hours.
 	VerifyEmail Kind = "verify-email"
 	// ConfirmEmail goes to the new address of a change, which the link puts into
-	// force. Link, Hours.
+	// force. Link, Hours, Account.
 	ConfirmEmail Kind = "confirm-email"
 	// EmailChangeRequested goes to the old address, when somebody who is signed in
 	// and knew the password asked for another; the link stops that. Link, Hours, NewEmail.
@@ -89,6 +89,7 @@ type Data struct {
 	Network  string // from where, roughly, as in 203.0.113.0/24; "" if that is unknown or not told
 	NewEmail string // for EmailChangeRequested and EmailChanged; "" for an address that was never verified
 	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns
+	Account  string // for ConfirmEmail: the account that asked, as m•••@e•••.example
 }
 
 // Message is ready to be sent.

@@ -84,7 +84,7 @@ func (d Data) check(kind Kind) error {
 	if !kind.notice() && d.Link == "" {
 		return fmt.Errorf("mail: %s without a link", kind)
 	}
-	for name, value := range map[string]string{"Service": d.Service, "AppURL": d.AppURL, "Link": d.Link, "NewEmail": d.NewEmail, "At": d.At, "Network": d.Network, "Detail": d.Detail} {
+	for name, value := range map[string]string{"Service": d.Service, "AppURL": d.AppURL, "Link": d.Link, "NewEmail": d.NewEmail, "At": d.At, "Network": d.Network, "Detail": d.Detail, "Account": d.Account} {
 		if value != "" && !plain(value) {
 			return fmt.Errorf("mail: %s has a control character in it", name)
 		}

@@ -116,7 +116,7 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 	}
 	if (limit.By == ByAccount || limit.By == ByAccountAndAddress) && !c.namesAccount(field) {
 		refuse(fmt.Sprintf("is limited by %s, but nothing says which account", limit.By),
-			"gate it by @auth, or let it take an email: String!, itself or in its input")
+			"gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail")
 	}
 	for _, name := range []string{successesArgument, failuresArgument} {
 		if value := c.value(d, name); value != nil && value.Kind != ast.BooleanValue {
@@ -176,13 +176,15 @@ func count(v *ast.Value, window time.Duration) (n int, wrong string) {
 }
 
 // namesAccount reports whether the code behind @limit can tell which account an execution is about: the signed-in
-// person's, or else the one with the address that the field is given.
+// person's, or else the one with the address that the field is given, or of the mail's token that it is given.
 func (c *compiler) namesAccount(field *ast.FieldDefinition) bool {
 	if c.rulesOn(field).auth != nil { // one that only reports lets those through who have no account
 		return true
 	}
-	if arg := field.Arguments.ForName("email"); arg != nil {
-		return arg.Type.String() == "String!"
+	for _, name := range []string{"email", "token"} {
+		if arg := field.Arguments.ForName(name); arg != nil {
+			return arg.Type.String() == "String!"
+		}
 	}
 	input := field.Arguments.ForName("input")
 	if input == nil || !input.Type.NonNull || input.Type.Elem != nil {

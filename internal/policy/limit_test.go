@@ -71,7 +71,7 @@ func TestWrongLimits(t *testing.T) {
 		place     = "schema.graphqls:2: Mutation.open "
 		aWindow   = `: write "1s" to "24h", as in "15m"`
 		aCount    = ": write how many, 1 at least, and 1,000 a second at most"
-		noAccount = ", but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input"
+		noAccount = ", but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"
 	)
 	runAll(t, []refusal{
 		{name: "a key that is none is refused", declarations: limited, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "is limited by PLANET, which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION"}},

@@ -124,7 +124,7 @@ func TestWrongReports(t *testing.T) {
 		{
 			name: "a limit by account has no account of those who are let through", declarations: limited,
 			schema: `type Query { a: Int @auth(reportOnly: true) @limit(by: ACCOUNT, count: 1, window: "1s") }`,
-			want:   []string{"schema.graphqls:1: Query.a is limited by ACCOUNT, but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input"},
+			want:   []string{"schema.graphqls:1: Query.a is limited by ACCOUNT, but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"},
 		},
 		{
 			name: "types behind an interface agree on it",

@@ -2,7 +2,8 @@
 // scanners of mail servers do, uses up nothing.
 
 const mutations = {
-  verifyEmail: 'mutation($token: String!) { verifyEmail(token: $token) }',
+  verifyEmail: 'mutation($token: String!, $password: String) { verifyEmail(token: $token, password: $password) }',
+  disownEmail: 'mutation($token: String!) { disownEmail(token: $token) }',
   resetPassword: 'mutation($token: String!, $newPassword: String!) { resetPassword(input: {token: $token, newPassword: $newPassword}) }',
   requestPasswordReset: 'mutation($email: String!) { requestPasswordReset(email: $email) }',
 }
@@ -49,7 +50,8 @@ async function submit(form) {
   for (const toggle of form.querySelectorAll('[data-shows]')) reveal(toggle, false) // password managers look at the type
   const status = form.querySelector('[role=status]')
   status.textContent = 'One moment …'
-  const error = await ask(form.dataset.mutation, { token, ...Object.fromEntries(new FormData(form)) })
+  const typed = [...new FormData(form)].filter(([, value]) => value !== '')
+  const error = await ask(form, { token, ...Object.fromEntries(typed) })
   status.textContent = ''
   if (!error) {
     for (const input of inputs) {
@@ -59,19 +61,23 @@ async function submit(form) {
     conclude(form.dataset.done ?? 'done')
   } else if (error.code === 'INVALID_TOKEN') {
     conclude('dead')
+  } else if (error.code === 'PROOF_REQUIRED' && form.elements.password) {
+    const password = form.elements.password
+    complain(password, password.value ? 'This is not the password of the account.' : 'Type the password of the account.')
+    focusOnError(form)
   } else {
     explain(form, error)
   }
 }
 
 // ask answers with what the server holds against it, if anything.
-async function ask(mutation, variables) {
+async function ask({ dataset: { mutation, proof } }, variables) {
   try {
     const response = await fetch('/graphql', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ query: mutations[mutation], variables }),
-      credentials: 'omit', // the token says it all
+      credentials: proof === undefined ? 'omit' : 'same-origin', // a session proves whose account it is; else the token says it all
       signal: AbortSignal.timeout(patience),
     })
     const { data, errors } = await response.json()
