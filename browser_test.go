@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -90,8 +91,18 @@ func TestBrowser(t *testing.T) {
 		listed, unlisted, otherSite := emptyPage(t, "localhost"), emptyPage(t, "localhost"), emptyPage(t, "127.0.0.1")
 		l := listen(t)
 		api := at("localhost", l)
-		bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite, "ADDR", ":8080") // local pages are not allowed unlisted
+		b := bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite, "ADDR", ":8080") // local pages are not allowed unlisted
 		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
+		answered := map[any]int{}
+		for _, record := range b.logged() {
+			if record["method"] == http.MethodGet && record["path"] == "/graphql" {
+				answered[record["status"]]++
+			}
+		}
+		// Two by scripts of listed pages; one by a script of another, five by markup of each of three pages, and a navigation.
+		if want := map[any]int{200.0: 2, 403.0: 1 + 5*3 + 1}; !maps.Equal(answered, want) {
+			t.Errorf("GETs by status: %v, want %v", answered, want)
+		}
 	})
 }
 

@@ -69,3 +69,37 @@ test('a page of another site may ask if it is listed, but SameSite=Strict keeps 
     const { data } = await ask(page, listed, refresh)
     assert.equal(data.refresh.user.email, 'eve@example.com')
   }))
+
+const load = ([url, name, attributes]) => new Promise((done) => {
+  const element = Object.assign(document.createElement(name), { [name === 'link' ? 'href' : 'src']: url, ...attributes })
+  element.onload = () => done('loaded')
+  element.onerror = () => done('failed')
+  document.head.append(element)
+})
+
+// TestBrowser counts in the server's log how these were answered: of what markup causes, the browser shows nothing.
+test('a GET is answered to the scripts of listed pages, and to no image, script element, style or link of any page', () =>
+  inWindow({ also, noisy: true }, async (page) => {
+    const registered = await ask(page, listed, register('carol'))
+    const url = `${api}/graphql?query=${encodeURIComponent('{ me { email } }')}`
+    const get = (headers) => page.evaluate(async ([url, headers]) => {
+      try {
+        return await (await fetch(url, { credentials: 'include', headers })).json()
+      } catch {
+        return { refused: true }
+      }
+    }, [url, headers])
+    assert.equal((await get({ Authorization: `Bearer ${registered.data.register.accessToken}` })).data.me.email, 'carol@example.com')
+    assert.deepEqual(codes(await get({ Accept: 'application/json' })), ['UNAUTHENTICATED'], 'with the cookie alone')
+    await page.goto(unlisted)
+    assert.deepEqual(await get({ Accept: 'application/json' }), { refused: true })
+    for (const from of [listed, unlisted, otherSite]) {
+      await page.goto(from)
+      for (const [name, attributes] of [
+        ['img', {}], ['img', { crossOrigin: 'use-credentials' }], ['script', {}], ['script', { type: 'module' }], ['link', { rel: 'stylesheet' }],
+      ]) {
+        assert.equal(await page.evaluate(load, [url, name, attributes]), 'failed')
+      }
+    }
+    assert.equal((await page.goto(url)).status(), 403)
+  }))
