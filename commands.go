@@ -37,6 +37,7 @@ type console struct {
 	environ        func() []string // NAME=value of everything that lookup finds; nil: nothing
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	envFile        *string         // the value of --env-file; made by command
 	adjust         func(*settings) // what no variable can say; nil: nothing
 }
 
@@ -104,12 +105,16 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func (c console) command() *cli.Command {
+	c.envFile = new(string)
 	root := &cli.Command{
 		Name:        "fieldgate",
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
-		Description: "It is configured by environment variables and a file .env: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
-		Flags:       []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true}},
-		Action:      c.serveOrVersion,
+		Description: "It is configured by environment variables, which can stand in a file: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true},
+			&cli.StringFlag{Name: "env-file", Usage: "read settings from this `FILE`, as ENV_FILE does", TakesFile: true, Destination: c.envFile},
+		},
+		Action: c.serveOrVersion,
 		Commands: append([]*cli.Command{
 			{
 				Name: "serve", Usage: "run the server (what happens without a command)",
@@ -200,21 +205,21 @@ func (c console) serveOrVersion(ctx context.Context, cmd *cli.Command) error {
 	return c.serve(ctx, cmd)
 }
 
-// dotEnv is the file that is read besides the environment.
-const dotEnv = ".env"
-
-// settings reads the environment and the .env file in the working directory.
+// settings reads the environment and the file of settings.
 func (c console) settings() (settings, error) {
-	lookup, err := config.DotEnv(dotEnv, c.lookup)
+	source, err := config.Find(*c.envFile, c.lookup)
 	if err != nil {
 		return settings{}, err
 	}
-	unknown := config.UnknownVariables(append(config.DotEnvNames(dotEnv), c.names()...))
-	cfg, err := config.Load(lookup)
+	unknown := config.UnknownVariables(append(source.Names, c.names()...))
+	cfg, err := config.Load(source.Lookup)
 	if err != nil {
+		if source.Ignored {
+			err = errors.Join(err, errors.New("there is a .env here, and production does not read it unless it is named. Hint: ENV_FILE=.env, or --env-file .env"))
+		}
 		return settings{}, withUnknown(err, unknown)
 	}
-	s := settings{Config: cfg, log: newLog(cfg, c.stderr), unknown: unknown}
+	s := settings{Config: cfg, log: newLog(cfg, c.stderr), unknown: unknown, ignoredDotEnv: source.Ignored}
 	if c.adjust != nil {
 		c.adjust(&s)
 	}
@@ -265,6 +270,7 @@ func (c console) serve(ctx context.Context, cmd *cli.Command) error {
 			adjust(s)
 		}
 		s.warnOfUnknown()
+		s.warnOfProduction()
 	}
 	return c.withNewApp(func(a *app) error {
 		list, err := listeners(ctx, a.Addr)

@@ -100,7 +100,8 @@ type settings struct {
 	log *slog.Logger
 	now func() time.Time // nil is time.Now
 
-	unknown []config.UnknownVariable // names that are set, and were probably meant for a variable
+	unknown       []config.UnknownVariable // names that are set, and were probably meant for a variable
+	ignoredDotEnv bool                     // there is a .env that production does not read
 
 	schema *ast.Schema // nil is the schema that the server was generated from
 
@@ -449,6 +450,16 @@ func (a *app) mailUntil(ctx context.Context) <-chan struct{} {
 func (s *settings) warnOfUnknown() {
 	for _, u := range s.unknown {
 		s.log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Meant)
+	}
+}
+
+// warnOfProduction warns of what is unsafe in production, and of settings that do not count there.
+func (s *settings) warnOfProduction() {
+	if s.ignoredDotEnv {
+		s.log.Warn("production does not read .env unless it is named. Hint: ENV_FILE=.env, or --env-file .env")
+	}
+	if s.Production && s.DatabaseInClear() {
+		s.log.Warn("the connection to MySQL is not encrypted. Hint: DATABASE_URL=mysql://…?tls=true")
 	}
 }
 

@@ -1,8 +1,8 @@
-// Package config reads the server's configuration from the environment and from a .env file.
+// Package config reads the server's configuration from the environment and from a file.
 //
-//	lookup, err := config.DotEnv(".env", os.LookupEnv)
+//	source, err := config.Find("", os.LookupEnv)
 //	…
-//	cfg, err := config.Load(lookup)
+//	cfg, err := config.Load(source.Lookup)
 //
 // The table in variables.go is the whole of it: one row a variable, with its default, what it means and how it is
 // read. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
@@ -24,7 +24,8 @@ import (
 
 // Config is a configuration that has passed every check.
 type Config struct {
-	Production bool // ENV=production
+	Production bool   // ENV=production
+	EnvFile    string // the file that ENV_FILE names
 
 	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; localhost is both loopback addresses; port 0 lets the system pick
 	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it

@@ -37,6 +37,17 @@ func checkSQLite(path string) *refusal {
 	return nil
 }
 
+// DatabaseInClear reports whether the database is one that is reached over the network without encryption, or with it
+// only if the server offers it.
+func (c *Config) DatabaseInClear() bool {
+	u, err := url.Parse(c.DatabaseURL)
+	if err != nil || u.Scheme != "mysql" {
+		return false
+	}
+	mode := u.Query().Get("tls")
+	return mode != "true" && mode != "skip-verify"
+}
+
 // tlsModes are the values of the parameter tls, as the MySQL driver knows them.
 var tlsModes = []string{"true", "false", "skip-verify", "preferred"}
 

@@ -36,6 +36,13 @@ var variables = []variable{
 			[]string{"development", "production"}, false, true),
 	},
 	{
+		name:    "ENV_FILE",
+		inWords: "none: `.env` in development",
+		meaning: "a file of settings, with lines of the form `NAME=value`; `--env-file` is the same for one command. What the environment has wins. Production reads no file that is not named, and a `.env` " +
+			"that is not named and says `ENV=production` stops the start",
+		parse: parseEnvFile,
+	},
+	{
 		name:    "PORT",
 		inWords: "`8080`",
 		meaning: "the port to listen on; `0`: any free one",

@@ -24,6 +24,7 @@ type samples struct {
 
 var samplesOf = map[string]samples{
 	"ENV":                                envSamples,
+	"ENV_FILE":                           envFileSamples,
 	"PORT":                               portSamples,
 	"ADDR":                               addrSamples,
 	"PUBLIC_URL":                         publicURLSamples,

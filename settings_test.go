@@ -1,0 +1,124 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// productionText are the settings of a production server, as they stand in a file.
+func productionText(databaseURL string) string {
+	return "ENV=production\nPUBLIC_URL=https://api.example.com\nDATABASE_URL=" + databaseURL + "\nJWT_SECRET=" + testSecret + "\n"
+}
+
+// ranIn runs a command in a process of its own, whose working directory has a .env with text, and which has no other
+// environment.
+func ranIn(t *testing.T, text string, env []string, args ...string) (status int, output string) {
+	t.Helper()
+	cmd := processOf(t, "")
+	cmd.Args = append(cmd.Args, args...)
+	cmd.Env = append([]string{asServer + "=1"}, env...)
+	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(text), 0o600))
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func TestUnnamedDotEnvOfProductionStopsTheStart(t *testing.T) {
+	t.Parallel()
+	text := productionText(dbtest.SQLite(t))
+	for _, row := range []struct {
+		name string
+		env  []string
+		args []string
+	}{
+		{"serve", nil, nil},
+		{"a command", nil, []string{"user", "list"}},
+		{"with ENV=development beside it", []string{"ENV=development"}, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, out := ranIn(t, text, row.env, row.args...)
+			if status != statusFailed || !strings.Contains(out, "ENV=production") || !strings.Contains(out, "ENV_FILE=.env") || strings.Contains(out, testSecret) || strings.Count(out, "\n") != 1 {
+				t.Errorf("status %d, %s", status, out)
+			}
+		})
+	}
+}
+
+func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
+	t.Parallel()
+	text := productionText(dbtest.SQLite(t))
+	for _, row := range []struct {
+		name   string
+		env    []string
+		args   []string
+		status int
+		want   string
+	}{
+		{"not named", []string{"ENV=production"}, nil, statusFailed, "there is a .env here, and production does not read it"},
+		{"named by the variable", []string{"ENV_FILE=.env"}, nil, 0, ""},
+		{"named by the flag", nil, []string{"--env-file", ".env"}, 0, ""},
+		{"named by the variable, beside ENV", []string{"ENV=production", "ENV_FILE=.env"}, nil, 0, ""},
+		{"another name", []string{"ENV_FILE=nowhere.env"}, nil, statusFailed, `ENV_FILE: "nowhere.env"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, out := ranIn(t, text, row.env, append(row.args, "migrate")...)
+			if status != row.status || !strings.Contains(out, row.want) {
+				t.Errorf("status %d, %s", status, out)
+			}
+		})
+	}
+	t.Run("the flag behind the command", func(t *testing.T) {
+		t.Parallel()
+		if status, out := ranIn(t, text, nil, "migrate", "--env-file", ".env"); status != 0 {
+			t.Errorf("status %d, %s", status, out)
+		}
+	})
+}
+
+// A server that has all it needs in its environment starts beside a .env that it does not read, and says so.
+func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
+	t.Parallel()
+	cmd := processOf(t, dbtest.SQLite(t), "ENV=production", "PUBLIC_URL=https://api.example.com")
+	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=nonsense\n"), 0o600))
+	b, _ := startServer(t, cmd)
+	if !strings.Contains(b.log.String(), "production does not read .env") {
+		t.Error(b.log)
+	}
+}
+
+func TestDevelopmentReadsDotEnv(t *testing.T) {
+	t.Parallel()
+	if status, out := ranIn(t, "DATABASE_URL="+dbtest.SQLite(t)+"\n", nil, "migrate"); status != 0 {
+		t.Errorf("status %d, %s", status, out)
+	}
+}
+
+func TestMySQLWithoutTLSWarnsInProduction(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		mysql := strings.HasPrefix(databaseURL, "mysql://")
+		for _, row := range []struct {
+			name string
+			env  []string
+			want bool
+		}{
+			{"production", []string{"ENV=production", "PUBLIC_URL=https://api.example.com"}, mysql},
+			{"development", nil, false},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				b, _ := startProcess(t, databaseURL, row.env...)
+				if got := strings.Contains(b.log.String(), `"level":"WARN","msg":"the connection to MySQL is not encrypted`); got != row.want {
+					t.Errorf("it warns: %v\n%s", got, b.log)
+				}
+			})
+		}
+	})
+}
