@@ -155,7 +155,7 @@ func pagesAlone(t *testing.T) (origin string) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><title>App</title><h1>The application</h1>`)
 	})
-	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false), web.NoStore))
+	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false, false), web.NoStore))
 	return origin
 }
 

@@ -80,9 +80,29 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 						t.Errorf("%s: %q, want %q", name, got, want)
 					}
 				}
+				if got := response.Header.Values("Permissions-Policy"); len(got) != 1 || !strings.Contains(got[0], "camera=()") || !strings.Contains(got[0], "geolocation=()") {
+					t.Errorf("Permissions-Policy: %q", got)
+				}
 				if got := response.Header.Get("Content-Security-Policy"); policy != ownRules && got != policy {
 					t.Errorf("Content-Security-Policy: %q, want %q", got, policy)
 				}
+			}
+		})
+	}
+}
+
+func TestHSTSIncludesSubdomainsByOption(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, url, option, want string }{
+		{"by default", "https://a.example", "", "max-age=31536000"},
+		{"with the option", "https://a.example", "true", "max-age=31536000; includeSubDomains"},
+		{"with the option and http", "http://a.example", "true", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", row.url, "HSTS_INCLUDE_SUBDOMAINS", row.option)
+			if got := b.ask(nil, `{ __typename }`).must().header.Get("Strict-Transport-Security"); got != row.want {
+				t.Errorf("%q, want %q", got, row.want)
 			}
 		})
 	}

@@ -343,7 +343,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.H
 		mux.Handle("GET /{$}", web.Index(a.name))
 	}
 	h := web.Chain(mux, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
+		web.SecurityHeaders(a.CookieSecure(), a.HSTSSubdomains), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
 	if a.metrics != nil {
 		h = web.Watch(a.metrics.Request)(h)
 	}

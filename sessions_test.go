@@ -257,8 +257,9 @@ func TestSessionLimits(t *testing.T) {
 		{"idle for a week", false, []time.Duration{168 * time.Hour}, true},
 		{"idle for less than a month, remembered", true, []time.Duration{719 * time.Hour}, false},
 		{"idle for a month, remembered", true, []time.Duration{720 * time.Hour}, true},
-		{"used all the time for 90 days", true, []time.Duration{719 * time.Hour, 719 * time.Hour, 719 * time.Hour, 2 * time.Hour}, false},
-		{"used all the time for more than 90 days", true, []time.Duration{719 * time.Hour, 719 * time.Hour, 719 * time.Hour, 3 * time.Hour}, true},
+		{"used all the time for less than 30 days", false, []time.Duration{160 * time.Hour, 160 * time.Hour, 160 * time.Hour, 160 * time.Hour, 79 * time.Hour}, false},
+		{"used all the time for 30 days", false, []time.Duration{160 * time.Hour, 160 * time.Hour, 160 * time.Hour, 160 * time.Hour, 80 * time.Hour}, true},
+		{"used all the time for 30 days, remembered", true, []time.Duration{700 * time.Hour, 20 * time.Hour}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

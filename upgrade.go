@@ -118,5 +118,5 @@ func (a *app) starting() http.Handler {
 	mux.Handle("/graphql", a.crossOrigin(unavailable))
 	mux.Handle("/", unavailable)
 	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure()), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
+		web.SecurityHeaders(a.CookieSecure(), a.HSTSSubdomains), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
 }

@@ -63,6 +63,7 @@ type Config struct {
 	UnverifiedAccountTTL time.Duration // how long an account is kept that was never verified or signed in to
 
 	CookieSameSite http.SameSite
+	HSTSSubdomains bool     // with an https PublicURL, browsers reach its subdomains by https only too
 	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed

@@ -26,6 +26,11 @@ func duration(field func(*Config) *time.Duration, low, high time.Duration, hint 
 	}
 }
 
+// defaultSessionMaxAge is 30 days, or what remember me takes.
+func defaultSessionMaxAge(c *Config) string {
+	return max(30*24*time.Hour, c.RememberMeTTL).String()
+}
+
 // The fields that lifetimes are compared in.
 func accessTokenTTL(c *Config) *time.Duration  { return &c.AccessTokenTTL }
 func refreshTokenTTL(c *Config) *time.Duration { return &c.RefreshTokenTTL }

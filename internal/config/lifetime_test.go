@@ -60,16 +60,12 @@ var rememberMeSamples = samples{
 	rows: []sample{
 		{name: "hours", value: "1000h", want: 1000 * time.Hour},
 		{name: "as long as an ordinary session", value: "24h", with: env{"REFRESH_TOKEN_TTL": "24h"}, want: 24 * time.Hour},
-		{name: "as long as a session lasts", value: "2160h", want: 2160 * time.Hour},
+		{name: "longer than a session lasts by default", value: "2160h", want: 2160 * time.Hour},
 		{name: "nothing, where sessions end sooner", value: "", with: env{"SESSION_MAX_AGE": "24h"}, want: 24 * time.Hour},
 		{name: "a bare number", value: "30", err: `REMEMBER_ME_TTL: "30" is not usable: expected a duration of at least 1s` + withUnit},
 		{
 			name: "shorter than an ordinary session", value: "23h59m59s", with: env{"REFRESH_TOKEN_TTL": "24h"},
 			err: `REMEMBER_ME_TTL: "23h59m59s" is not usable: expected at least REFRESH_TOKEN_TTL, which is 24h. Hint: remember me would shorten a session`,
-		},
-		{
-			name: "longer than a session lasts", value: "2161h",
-			err: `REMEMBER_ME_TTL: "2161h" is not usable: expected at most SESSION_MAX_AGE, which is 2160h. Hint: an idle limit beyond the absolute one would never be reached`,
 		},
 	},
 }
@@ -78,6 +74,9 @@ var maxAgeSamples = samples{
 	of: func(c *Config) any { return c.SessionMaxAge },
 	rows: []sample{
 		{name: "a year", value: "8760h", want: 8760 * time.Hour},
+		{name: "nothing", value: "", want: 720 * time.Hour},
+		{name: "nothing beside a longer remember me", value: "", with: env{"REMEMBER_ME_TTL": "1440h"}, want: 1440 * time.Hour},
+		{name: "nothing beside a shorter remember me", value: "", with: env{"REMEMBER_ME_TTL": "240h"}, want: 720 * time.Hour},
 		{name: "the shortest", value: "1s", want: time.Second},
 		{name: "zero, which is not forever", value: "0s", err: `SESSION_MAX_AGE: "0s" is not usable: expected a duration of at least 1s` + withUnit},
 		{name: "too many hours to count", value: "9999999h", err: `SESSION_MAX_AGE: "9999999h" is not usable: expected a duration of at least 1s` + withUnit},

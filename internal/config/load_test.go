@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 		AccessTokenTTL:       15 * time.Minute,
 		RefreshTokenTTL:      7 * 24 * time.Hour,
 		RememberMeTTL:        30 * 24 * time.Hour,
-		SessionMaxAge:        90 * 24 * time.Hour,
+		SessionMaxAge:        30 * 24 * time.Hour,
 		BcryptCost:           12,
 		PasswordMinLength:    8,
 		AuditRetention:       365 * 24 * time.Hour,

@@ -148,10 +148,11 @@ var variables = []variable{
 		parse:    lifetime(rememberMeTTL, 0),
 	},
 	{
-		name:     "SESSION_MAX_AGE",
-		standard: "2160h",
-		meaning:  "how long a session lasts at most; refreshing never extends it",
-		parse:    lifetime(sessionMaxAge, 0),
+		name:    "SESSION_MAX_AGE",
+		follows: defaultSessionMaxAge,
+		inWords: "`720h`, or a longer `REMEMBER_ME_TTL`",
+		meaning: "how long a session lasts at most; refreshing never extends it. 30 days are what NIST asks for (SP 800-63B, AAL1)",
+		parse:   lifetime(sessionMaxAge, 0),
 	},
 	{
 		name:     "SESSION_RECHECK",
@@ -233,6 +234,12 @@ var variables = []variable{
 		standard: "strict",
 		meaning:  "`strict`, `lax` or `none`, which needs an https `PUBLIC_URL`",
 		parse:    parseSameSite,
+	},
+	{
+		name:     "HSTS_INCLUDE_SUBDOMAINS",
+		standard: "false",
+		meaning:  "`true`: with an https `PUBLIC_URL`, browsers that were here once reach every subdomain of its host by https only, for a year. It is for hosts all of whose subdomains have https",
+		parse:    flag(func(c *Config) *bool { return &c.HSTSSubdomains }),
 	},
 	{
 		name:    "CORS_ORIGINS",

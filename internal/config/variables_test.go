@@ -51,6 +51,7 @@ var samplesOf = map[string]samples{
 	"REQUIRE_VERIFIED_EMAIL":             requireVerifiedSamples,
 	"SECURITY_NOTICES":                   securityNoticesSamples,
 	"COOKIE_SAMESITE":                    sameSiteSamples,
+	"HSTS_INCLUDE_SUBDOMAINS":            hstsSamples,
 	"CORS_ORIGINS":                       originSamples,
 	"TRUSTED_PROXIES":                    proxySamples,
 	"LIMITS":                             limitSamples,

@@ -92,3 +92,12 @@ var logLevelSamples = samples{
 		{name: "another level", value: "trace", err: `LOG_LEVEL: "trace" is not usable: expected debug, info, warn or error. Hint: info is a line a request, warn only what needs attention`},
 	},
 }
+
+var hstsSamples = samples{
+	of: func(c *Config) any { return c.HSTSSubdomains },
+	rows: []sample{
+		{name: "true", value: "true", want: true},
+		{name: "nothing", value: "", want: false},
+		{name: "another word", value: "1", err: `HSTS_INCLUDE_SUBDOMAINS: "1" is not usable: expected true or false. Hint: write true or false, not 1, 0, yes or on`},
+	},
+}

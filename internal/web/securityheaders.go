@@ -8,6 +8,11 @@ import (
 // hstsMaxAge is a year: a browser that was here once comes by https for as long.
 const hstsMaxAge = "max-age=31536000"
 
+// permissionsPolicy has names that all browsers with this header know: an
+// unknown one is a warning in their consoles.
+const permissionsPolicy = "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), geolocation=(), gyroscope=(), " +
+	"magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+
 // SecurityHeaders sets what every answer should say to a browser: take the
 // content type at its word, send no referrer, show this in no frame (twice,
 // since the older header is the one that older browsers know), load nothing
@@ -16,12 +21,15 @@ const hstsMaxAge = "max-age=31536000"
 // looked at for requests without CORS only, as those of an <img> or <script>
 // (Fetch, section 3.7).
 //
-// With https, browsers are also told to come by nothing else from then on. That
-// holds for this host, and not for its subdomains, which are not ours.
+// With https, browsers are also told to use nothing else from then on, for this
+// host and, if subdomains is set, for all hosts below it.
+//
+// Permissions-Policy turns off what no page of this server uses: if a script got
+// into one, it could not ask for the camera. Passkeys and the clipboard stay.
 //
 // A handler that serves a page replaces Content-Security-Policy with one that
 // fits the page; it must repeat frame-ancestors.
-func SecurityHeaders(https bool) func(http.Handler) http.Handler {
+func SecurityHeaders(https, subdomains bool) func(http.Handler) http.Handler {
 	always := map[string][]string{ // with the names in their canonical form, as Header.Set would write them
 		"X-Content-Type-Options":       {"nosniff"},
 		"Referrer-Policy":              {"no-referrer"},
@@ -29,8 +37,12 @@ func SecurityHeaders(https bool) func(http.Handler) http.Handler {
 		"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
 		"Cross-Origin-Opener-Policy":   {"same-origin"},
 		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {permissionsPolicy},
 	}
-	if https {
+	switch {
+	case https && subdomains:
+		always["Strict-Transport-Security"] = []string{hstsMaxAge + "; includeSubDomains"}
+	case https:
 		always["Strict-Transport-Security"] = []string{hstsMaxAge}
 	}
 	return func(next http.Handler) http.Handler {

@@ -8,8 +8,10 @@ import (
 )
 
 func TestSecurityHeaders(t *testing.T) {
-	for https, hsts := range map[bool]string{false: "", true: "max-age=31536000"} {
-		w := get(web.SecurityHeaders(https)(http.NotFoundHandler()), "/")
+	for with, hsts := range map[[2]bool]string{
+		{false, false}: "", {false, true}: "", {true, false}: "max-age=31536000", {true, true}: "max-age=31536000; includeSubDomains",
+	} {
+		w := get(web.SecurityHeaders(with[0], with[1])(http.NotFoundHandler()), "/")
 		for name, want := range map[string]string{
 			"X-Content-Type-Options":       "nosniff",
 			"Referrer-Policy":              "no-referrer",
@@ -20,14 +22,14 @@ func TestSecurityHeaders(t *testing.T) {
 			"Strict-Transport-Security":    hsts,
 		} {
 			if got := w.Header().Get(name); got != want {
-				t.Errorf("https %v: %s: %q, want %q", https, name, got, want)
+				t.Errorf("https and subdomains %v: %s: %q, want %q", with, name, got, want)
 			}
 		}
 	}
 }
 
 func TestAPageBringsItsOwnPolicy(t *testing.T) {
-	w := get(web.SecurityHeaders(false)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w := get(web.SecurityHeaders(false, false)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
 	})), "/")
 	if got := w.Header().Values("Content-Security-Policy"); len(got) != 1 || got[0] != "default-src 'self'; frame-ancestors 'none'" {
