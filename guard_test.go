@@ -1,16 +1,12 @@
-//go:build linux || darwin
-
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,23 +20,6 @@ type attack struct {
 	body  string
 	code  string
 	limit string // of QUERY_TOO_COMPLEX
-}
-
-func document(query string) string {
-	body, err := json.Marshal(map[string]string{"query": query})
-	if err != nil {
-		panic(err)
-	}
-	return string(body)
-}
-
-// numbered repeats text with # replaced by 0, 1, 2, …
-func numbered(n int, text string) string {
-	var b strings.Builder
-	for i := range n {
-		b.WriteString(strings.ReplaceAll(text, "#", fmt.Sprint(i)))
-	}
-	return b.String()
 }
 
 // doubling is 25 fragments, each of which spreads the next one twice.
@@ -165,20 +144,6 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.n += n
 	return n, err
-}
-
-func processorTimeOf(work func()) time.Duration {
-	before := processorTime()
-	work()
-	return processorTime() - before
-}
-
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		panic(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func (got *answer) refused(t *testing.T, a attack) {

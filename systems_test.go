@@ -23,7 +23,8 @@ func TestOtherSystems(t *testing.T) {
 			t.Parallel()
 			list, err := gopackages.Load(&gopackages.Config{
 				Mode: gopackages.LoadAllSyntax, Tests: true, Context: t.Context(),
-				Env: append(os.Environ(), "GOOS="+system.os, "GOARCH="+system.arch, "CGO_ENABLED=0"),
+				Env:        append(os.Environ(), "GOOS="+system.os, "GOARCH="+system.arch, "CGO_ENABLED=0"),
+				BuildFlags: []string{"-tags=exhaustive"},
 			}, "./...")
 			if err != nil {
 				t.Fatal(err)

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package main
+
+import "time"
+
+var processStart = time.Now()
+
+// processorTime returns the time that has passed, where the system does not count processor time alike.
+func processorTime() time.Duration { return time.Since(processStart) }
