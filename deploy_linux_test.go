@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,27 +31,6 @@ func ignored(t *testing.T) func(path string) bool {
 		}
 		return out
 	}
-}
-
-// buildContext copies what "docker build ." would send.
-func buildContext(t *testing.T) (folder string) {
-	t.Helper()
-	folder = t.TempDir()
-	leftOut := ignored(t)
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (path == ".git" || d.Name() == "node_modules"):
-			return fs.SkipDir
-		case d.IsDir() || !d.Type().IsRegular() || leftOut(filepath.ToSlash(path)):
-			return nil
-		}
-		copyFile(t, path, filepath.Join(folder, path))
-		return nil
-	})
-	withoutError(t, err)
-	return folder
 }
 
 func TestDockerignoreKeepsSecretsOut(t *testing.T) {

@@ -5,6 +5,7 @@ package main
 import (
 	"debug/elf"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,4 +161,25 @@ func (c container) command(args ...string) *exec.Cmd {
 	cmd.Dir, cmd.Env = "/data", slices.Clone(c.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: &syscall.Credential{Uid: imageUser, Gid: imageUser}}
 	return cmd
+}
+
+// buildContext copies what "docker build ." would send.
+func buildContext(t *testing.T) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	leftOut := ignored(t)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (path == ".git" || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case d.IsDir() || !d.Type().IsRegular() || leftOut(filepath.ToSlash(path)):
+			return nil
+		}
+		copyFile(t, path, filepath.Join(folder, path))
+		return nil
+	})
+	withoutError(t, err)
+	return folder
 }

@@ -70,28 +70,6 @@ func newSigningKey(t *testing.T, alg string) signingKey {
 	return key
 }
 
-// jws signs a header and claims, whatever they say (RFC 7515 section 5.1, RFC 7518 section 3).
-func (k signingKey) jws(t *testing.T, header, claims map[string]any) string {
-	t.Helper()
-	signed := segment(t, header) + "." + segment(t, claims)
-	sum := sha256.Sum256([]byte(signed))
-	var signature []byte
-	var err error
-	switch private := k.Signer.(type) {
-	case ed25519.PrivateKey:
-		signature = ed25519.Sign(private, []byte(signed))
-	case *ecdsa.PrivateKey:
-		r, s, e := ecdsa.Sign(rand.Reader, private, sum[:])
-		signature, err = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), e
-	case *rsa.PrivateKey:
-		signature, err = rsa.SignPKCS1v15(nil, private, crypto.SHA256, sum[:])
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
-}
-
 // publicPEM is what an attacker can make of the JWK Set.
 func (k signingKey) publicPEM(t *testing.T) []byte {
 	t.Helper()

@@ -54,7 +54,7 @@ func (l Limit) Scope(coordinate string) []string {
 	return scope
 }
 
-// sameCount reports whether two limits of one field would count the same twice.
+// sameCount reports whether two limits of one field, or two shared ones, count the same.
 func (l Limit) sameCount(other Limit) bool {
 	return l.By == other.By && l.Shared == other.Shared && l.Successes == other.Successes && l.SuccessesOnly == other.SuccessesOnly
 }
@@ -133,19 +133,27 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 	c.limits[key] = append(c.limits[key], limit)
 }
 
-// checkShared refuses a shared limit of another rate than the ones before it: one count has one rate.
+// checkShared refuses a shared limit of another rate than the ones before it: one count has one rate. It names the field that
+// has the other rate, which may be the one that was changed.
 func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
 	if limit.Shared == "" {
 		return
 	}
-	for _, others := range c.limits {
-		for _, other := range others {
-			if other.By == limit.By && slices.Equal(other.Scope(""), limit.Scope("")) && (other.Count != limit.Count || other.Window != limit.Window) {
-				refuse(fmt.Sprintf("shares the count %q by %s, which has another rate elsewhere", limit.Shared, limit.By), "write the same count and window on all fields that share it")
-				return
-			}
+	var others []string
+	for key, limits := range c.limits {
+		if slices.ContainsFunc(limits, limit.contradicts) {
+			others = append(others, key.typeName+"."+key.field)
 		}
 	}
+	if len(others) > 0 {
+		refuse(fmt.Sprintf("shares the count %q by %s with %s, which has another rate", limit.Shared, limit.By, slices.Min(others)),
+			"write the same count and window on all fields that share it")
+	}
+}
+
+// contradicts reports whether two limits share a count and give it different rates.
+func (l Limit) contradicts(other Limit) bool {
+	return l.sameCount(other) && (l.Count != other.Count || l.Window != other.Window)
 }
 
 // namesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or

@@ -95,7 +95,7 @@ func TestWrongLimits(t *testing.T) {
 		{
 			name: "one shared count of two rates is refused", declarations: limited,
 			schema: "type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: \"1s\", shared: \"x\")\n b: Int @public @limit(by: ADDRESS, count: 2, window: \"1s\", shared: \"x\") }",
-			want:   []string{`schema.graphqls:2: Query.b shares the count "x" by ADDRESS, which has another rate elsewhere: write the same count and window on all fields that share it`},
+			want:   []string{`schema.graphqls:2: Query.b shares the count "x" by ADDRESS with Query.a, which has another rate: write the same count and window on all fields that share it`},
 		},
 		{name: "an argument twice is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "gives @limit the argument count more than once: keep one"}},
 		{
