@@ -34,6 +34,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		overloaded      *account.Overloaded
 		limited         *models.LimitReached
 		proofRequired   *account.ProofRequiredError
+		undoPending     *account.UndoPendingError
 	)
 	forbidden := forbiddenBy(err)
 	switch {
@@ -59,6 +60,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.EmailNotVerified}, account.ErrEmailNotVerified.Error(), true
 	case errors.Is(err, account.ErrOwnAccount):
 		return map[string]any{"code": fgerr.Conflict}, account.ErrOwnAccount.Error(), true
+	case errors.As(err, &undoPending):
+		return map[string]any{"code": fgerr.Conflict, "until": undoPending.Until}, undoPending.Error(), true
 	case errors.Is(err, models.ErrLastOne):
 		return map[string]any{"code": fgerr.Conflict}, models.ErrLastOne.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):

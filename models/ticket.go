@@ -212,9 +212,15 @@ func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time)
 
 // DeleteUser deletes an account with everything that is about the person: sessions, trusted places, tickets, pending
 // registrations, mails to be sent, and the addresses in the audit log. It returns
-// ErrNotFound if the password was changed meanwhile, or nobody has the id.
+// ErrNotFound if the password or the address was changed meanwhile, or no user has the id.
 func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
-	return s.deleteUser(ctx, u, now, "password_hash = ?", u.PasswordHash)
+	return s.deleteUser(ctx, u, now, "password_hash = ? AND email_key = ?", u.PasswordHash, u.EmailKey)
+}
+
+// Undos returns the tickets that can still take an address of a user back, the one that expires last first.
+func (s *Store) Undos(ctx context.Context, userID string, now time.Time) (list []*Ticket, err error) {
+	err = s.conn(ctx).Where("user_id = ? AND slot IS NULL AND expires_at > ?", userID, now).Order("expires_at DESC, id").Find(&list).Error
+	return list, s.translate(ctx, err)
 }
 
 // deleteUser returns ErrNotFound unless the condition is true of the user.

@@ -48,7 +48,7 @@ func TestTablesChangeUnderARunningStore(t *testing.T) {
 			{"ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NULL", "ALTER TABLE users ADD COLUMN points BIGINT NOT NULL DEFAULT 7"},
 			{
 				"ALTER TABLE sessions ADD COLUMN place VARCHAR(100) NULL", "ALTER TABLE tickets ADD COLUMN place VARCHAR(100) NULL",
-				"ALTER TABLE mails ADD COLUMN place VARCHAR(100) NULL", "ALTER TABLE audit ADD COLUMN place VARCHAR(100) NULL",
+				"ALTER TABLE mails ADD COLUMN nickname VARCHAR(100) NULL", "ALTER TABLE audit ADD COLUMN place VARCHAR(100) NULL",
 				"ALTER TABLE limits ADD COLUMN until_when BIGINT NULL", "CREATE INDEX users_points ON users (points)",
 			},
 			{"ALTER TABLE users DROP COLUMN nickname", "CREATE TABLE pets (id BIGINT PRIMARY KEY)"},

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +16,8 @@ import (
 var ErrOwnAccount = errors.New("this is your own account: delete it with deleteAccount")
 
 // Delete deletes an account with everything that belongs to it, tells its address by mail, and returns the account as
-// it was. Whoever runs the server needs no password; an ADMIN gives their own. It also returns *InputError, *Overloaded,
+// it was. A change of its address can no longer be undone; every address that could undo one is told by mail too. Whoever
+// runs the server needs no password; an ADMIN gives their own. It also returns *InputError, *Overloaded,
 // ErrInvalidCredentials for a wrong password, and ErrOwnAccount.
 func (a Administrator) Delete(ctx context.Context, userID string, password *string) (user *models.User, err error) {
 	if uuid.Validate(userID) != nil {
@@ -25,7 +27,6 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 		return nil, err
 	}
 	now := a.Store.Now()
-	notice := a.notices(a.newMail(ctx, mail.AccountDeleted, nil, "", ""))
 	err = a.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, a.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, userID, ""); err != nil {
@@ -34,13 +35,7 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 			if user, err = tx.UserByID(ctx, userID); err != nil {
 				return err
 			}
-			if err := a.erase(ctx, tx, user, now); err != nil {
-				return err
-			}
-			for _, m := range notice {
-				m.Email, m.EmailKey = user.Email, user.EmailKey
-			}
-			return tx.CreateMails(ctx, notice)
+			return a.erase(ctx, tx, user, now, a.notices(a.deletionMail(ctx, user.Email, user.EmailKey)))
 		})
 	})
 	a.Sessions.Forget(userID)
@@ -68,8 +63,48 @@ func (a Administrator) proveDeletion(ctx context.Context, userID string, passwor
 	return err
 }
 
-// erase deletes an account in a transaction. It returns models.ErrNotFound if the password was changed since the user
-// was read.
-func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
-	return tx.DeleteUser(ctx, user, now)
+// UndoPendingError is the error of deleting an account whose change of address can still be undone: whoever changed it may
+// be a thief, and the deletion would take the account from its owner for good.
+type UndoPendingError struct{ Until time.Time }
+
+func (e *UndoPendingError) Error() string {
+	return "a change of the account's e-mail address can be undone until " + e.Until.Format(time.RFC3339) + "; delete the account after that"
+}
+
+// eraseOwn is erase for the account's own user. It returns *UndoPendingError while an undo of a change of address lives.
+func (s *Service) eraseOwn(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
+	undos, err := tx.Undos(ctx, user.ID, now)
+	if err != nil {
+		return err
+	}
+	if len(undos) > 0 {
+		return &UndoPendingError{Until: undos[0].ExpiresAt}
+	}
+	var notice []*models.Mail
+	if user.EmailVerified() {
+		notice = s.notices(s.deletionMail(ctx, user.Email, user.EmailKey))
+	}
+	return s.erase(ctx, tx, user, now, notice)
+}
+
+// erase deletes an account in a transaction, and writes the notice and a mail to every other address that could undo a
+// change of address. It returns models.ErrNotFound if the password or the address was changed since the user was read.
+func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail) error {
+	undos, err := tx.Undos(ctx, user.ID, now)
+	if err != nil {
+		return err
+	}
+	if err := tx.DeleteUser(ctx, user, now); err != nil {
+		return err
+	}
+	for _, undo := range undos {
+		if !slices.ContainsFunc(notice, func(m *models.Mail) bool { return m.EmailKey == undo.EmailKey }) {
+			notice = append(notice, s.sent(s.deletionMail(ctx, undo.Email, undo.EmailKey))...)
+		}
+	}
+	return tx.CreateMails(ctx, notice)
+}
+
+func (s *Service) deletionMail(ctx context.Context, email, key string) *models.Mail {
+	return s.newMail(ctx, mail.AccountDeleted, nil, email, key)
 }

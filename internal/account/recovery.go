@@ -211,7 +211,7 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	now := s.Store.Now()
 	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error {
-			return s.erase(ctx, tx, user, now)
+			return s.eraseOwn(ctx, tx, user, now)
 		})
 	})
 	s.Sessions.Forget(user.ID)
