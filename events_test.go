@@ -118,6 +118,7 @@ func TestEventsAreLogged(t *testing.T) {
 var events = []string{
 	account.EventAlreadyRegistered, // TestRegistrationWithAnAddressThatIsNotFree has it
 	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
+	account.EventSessionRevoked,    // TestAnAccountHasAHundredSessionsAtMost has it
 	account.EventAccessTokenIssued, // TestAccessTokenIsAuditedOncePerSessionAndHour has it
 	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
 	account.EventPasswordResetSent, // TestResetPasswordCommand has it

@@ -220,12 +220,12 @@ func (r *queryResolver) Me(ctx context.Context) (*models.User, error) {
 	return viewer(ctx)
 }
 
-func (r *queryResolver) Sessions(ctx context.Context) ([]*models.Session, error) {
+func (r *queryResolver) Sessions(ctx context.Context, first int32, after *string) ([]*models.Session, error) {
 	user, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.Devices(ctx, user)
+	return r.Accounts.Devices(ctx, user, int(first), value(after))
 }
 
 func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permission, error) {

@@ -5,14 +5,55 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
-// Sessions returns a user's sessions that have not ended at now, the one used last first.
-func (s *Store) Sessions(ctx context.Context, u *User, now time.Time) ([]*Session, error) {
+// SessionPage names a part of a user's sessions, the one used last first.
+type SessionPage struct {
+	After *Session // only those behind this one; nil starts with the first
+	Limit int
+}
+
+// Sessions returns a page of the sessions of a user that have not ended at now.
+func (s *Store) Sessions(ctx context.Context, u *User, page SessionPage, now time.Time) ([]*Session, error) {
+	q := s.livingSessions(ctx, u, now)
+	if a := page.After; a != nil {
+		q = q.Where("last_used_at < ? OR (last_used_at = ? AND id < ?)", a.LastUsedAt, a.LastUsedAt, a.ID)
+	}
 	var list []*Session
-	err := s.conn(ctx).Where("user_id = ? AND epoch = ? AND expires_at > ?", u.ID, u.SessionEpoch, now).
-		Order("last_used_at DESC, id DESC").Find(&list).Error
+	err := q.Limit(page.Limit).Find(&list).Error
 	return list, s.translate(ctx, err)
+}
+
+// livingSessions are those that have not ended at now, the one used last first.
+func (s *Store) livingSessions(ctx context.Context, u *User, now time.Time) *gorm.DB {
+	return s.conn(ctx).Where("user_id = ? AND epoch = ? AND expires_at > ?", u.ID, u.SessionEpoch, now).
+		Order("last_used_at DESC, id DESC")
+}
+
+// AddSession inserts a session as it is. A user has max of them: those that were used least recently are deleted, and their
+// ids returned. Sign-ins of one user wait for one another, so that none misses what the others insert.
+func (s *Store) AddSession(ctx context.Context, session *Session, max int) (deleted []string, err error) {
+	err = s.Transaction(ctx, func(tx *Store) error {
+		deleted = nil
+		var owner []string
+		err := tx.conn(ctx).Model(&User{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+			Where("id = ?", session.UserID).Pluck("id", &owner).Error
+		if err != nil {
+			return tx.translate(ctx, err)
+		}
+		if err := tx.CreateSession(ctx, session); err != nil {
+			return err
+		}
+		err = tx.livingSessions(ctx, session.User, session.CreatedAt).Model(&Session{}).Where("id <> ?", session.ID).
+			Offset(max-1).Limit(sweepBatch).Pluck("id", &deleted).Error
+		if err != nil || len(deleted) == 0 {
+			return tx.translate(ctx, err)
+		}
+		_, err = tx.deleteWhere(ctx, &Session{}, "id IN ?", deleted)
+		return err
+	})
+	return deleted, err
 }
 
 // EndSession ends one session, at once. It returns ErrNotFound if the user has no such session.

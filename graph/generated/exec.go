@@ -71,7 +71,7 @@ type MutationResolver interface {
 }
 type QueryResolver interface {
 	Me(ctx context.Context) (*models.User, error)
-	Sessions(ctx context.Context) ([]*models.Session, error)
+	Sessions(ctx context.Context, first int32, after *string) ([]*models.Session, error)
 	Permissions(ctx context.Context) ([]*Permission, error)
 	User(ctx context.Context, id string) (*models.User, error)
 	Users(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, role *string) (*UserConnection, error)
@@ -304,8 +304,16 @@ type Query {
   "The person who is signed in."
   me: User @auth
 
-  "The signed-in person's sessions on all devices, the one used last first."
-  sessions: [Session!] @auth
+  """
+  The signed-in person's sessions on all devices, the one used last first. An account has 100 at most: a sign-in beyond that
+  ends the one used least recently.
+  """
+  sessions(
+    "How many to answer at most, 1 to 100."
+    first: Int! = 50
+    "The ` + "`" + `id` + "`" + ` of the last session of the page before; without it, the first page."
+    after: String
+  ): [Session!] @auth
 
   """
   Every field that has a rule, and whether the signed-in user's role may use it now: the fields of Query and Mutation, then
@@ -1447,6 +1455,28 @@ func (ec *executionContext) field_Query_auditLog_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["userId"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_sessions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (int32, error) {
+			return ec.unmarshalNInt2int32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -3769,7 +3799,8 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 			return ec.fieldContext_Query_sessions(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Query().Sessions(ctx)
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Sessions(ctx, fc.Args["first"].(int32), fc.Args["after"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3807,7 +3838,7 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_Query_sessions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Query_sessions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Query",
 		Field:      field,
@@ -3816,6 +3847,17 @@ func (ec *executionContext) fieldContext_Query_sessions(_ context.Context, field
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Session(ctx, field)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_sessions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }

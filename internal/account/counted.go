@@ -3,7 +3,7 @@ package account
 // Events are all that Service tells Config.Counted of, by the names that they have in the log.
 func Events() []string {
 	return []string{
-		EventRegistered, EventAlreadyRegistered, EventSignIn, EventSignInFailed, EventSignedOut, EventSessionsEnded, EventAccessTokenIssued, EventTokenReused,
+		EventRegistered, EventAlreadyRegistered, EventSignIn, EventSignInFailed, EventSignedOut, EventSessionRevoked, EventSessionsEnded, EventAccessTokenIssued, EventTokenReused,
 		EventPasswordChanged, EventPasswordChangeFailed, EventPasswordResetSent, EventPasswordReset, EventEmailVerified,
 		EventEmailChangeRequested, EventEmailChangeFailed, EventEmailChanged, EventEmailRestored, EventDeletionFailed,
 		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled, EventUserErased, EventUserErasureFailed, EventUserReset,

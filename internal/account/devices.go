@@ -11,9 +11,29 @@ import (
 	"fieldgate/models"
 )
 
-// Devices returns a person's sessions that have not ended, the one used last first.
-func (s *Service) Devices(ctx context.Context, user *models.User) ([]*models.Session, error) {
-	return s.Store.Sessions(ctx, user, s.Store.Now())
+// Devices returns a page of a person's sessions that have not ended, the one used last first: those behind the session
+// with the id after, or the first ones if that is "". It returns *InputError.
+func (s *Service) Devices(ctx context.Context, user *models.User, first int, after string) ([]*models.Session, error) {
+	var check inputCheck
+	page := models.SessionPage{Limit: first}
+	if first < 1 || first > maxPage {
+		check.field("first", "must be 1 to 100")
+	}
+	now := s.Store.Now()
+	if after != "" {
+		last, err := s.Store.SessionWithUser(ctx, after)
+		if err != nil && !errors.Is(err, models.ErrNotFound) {
+			return nil, err
+		}
+		if err != nil || last.UserID != user.ID || last.Ended(now) {
+			check.field("after", "must be the id of one of your sessions")
+		}
+		page.After = last
+	}
+	if err := check.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Sessions(ctx, user, page, now)
 }
 
 // EndDevice ends one session of the user. It returns models.ErrNotFound for an id that is none, or somebody

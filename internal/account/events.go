@@ -21,6 +21,7 @@ const (
 	EventSignIn                  = "sign-in"                   // a session was opened with a password
 	EventSignInFailed            = "sign-in failed"            // with the reason that the client is not told
 	EventSignedOut               = "signed out"                // one session was ended
+	EventSessionRevoked          = "session revoked"           // the one used least recently: the account had too many
 	EventSessionsEnded           = "sessions ended"            // all sessions of somebody were ended
 	EventAccessTokenIssued       = "access token issued"       // to a server that renders pages, for a visitor's cookie; once an hour and session
 	EventTokenReused             = "refresh token reused"      // somebody has stolen it, or had it stolen: the session was ended
@@ -72,6 +73,8 @@ type event struct {
 	counts       bool // sessions says something, be it 0
 
 	nowhere bool // from where it was done is not to be kept
+
+	also []*event // what happened because of it
 }
 
 // detail is what else there is to say, for the audit log.
@@ -89,10 +92,22 @@ func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store
 		if err := change(tx); err != nil {
 			return err
 		}
-		return tx.CreateAudit(ctx, e.entry(ctx, id, at))
+		if err := tx.CreateAudit(ctx, e.entry(ctx, id, at)); err != nil {
+			return err
+		}
+		for _, other := range e.also {
+			if err := tx.CreateAudit(ctx, other.entry(ctx, newID(), at)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		s.tell(ctx, e)
+		for _, other := range e.also {
+			s.Sessions.Forget(other.user)
+			s.tell(ctx, other)
+		}
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 		if err := createUser(ctx, tx, user, verify); err != nil {
 			return err
 		}
-		return s.openSession(ctx, tx, session, device, client)
+		return s.openSession(ctx, tx, e, session, device, client)
 	})
 	if err != nil {
 		return nil, err
@@ -169,10 +169,13 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	device := deviceOf(client, c.KeepsCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
 	err = s.do(ctx, e, func(tx *models.Store) error {
+		if err := s.addSession(ctx, tx, e, session); err != nil { // first: it reads what others have inserted until now
+			return err
+		}
 		if err := s.noticeNewSignIn(ctx, tx, user, client); err != nil {
 			return err
 		}
-		return s.openSession(ctx, tx, session, device, client)
+		return s.trustPlaceOf(ctx, tx, session, device, client)
 	})
 	if err != nil {
 		return nil, err

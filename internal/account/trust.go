@@ -12,6 +12,9 @@ import (
 // maxTrustedPlaces is how many places an account trusts. A sign-in from one more drops the place that expires first.
 const maxTrustedPlaces = 20
 
+// maxSessions is how many sessions an account has at most. A sign-in beyond that ends the one used least recently.
+const maxSessions = 100
+
 // NameOf is what the account with an e-mail address is counted under, whether or not there is one. What is no
 // address has a name of its own too, or else those who mistype theirs would share one count.
 func NameOf(email string) string {
@@ -65,16 +68,33 @@ func deviceOf(client auth.Client, keepsCookies bool) string {
 	return randomToken()
 }
 
-// openSession stores a session whose owner has just proved who they are, and trusts the place of the client for as
-// long as a session can live. Signing out does not end that: attempts from elsewhere that fill the account's
-// limit must not lock the owner out here.
+// openSession stores a session whose owner has just proved who they are, and trusts the place of the client.
+func (s *Service) openSession(ctx context.Context, tx *models.Store, e *event, session *models.Session, device string, client auth.Client) error {
+	if err := s.addSession(ctx, tx, e, session); err != nil {
+		return err
+	}
+	return s.trustPlaceOf(ctx, tx, session, device, client)
+}
+
+// addSession stores a session, and adds to e the sessions that had to end for it.
+func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) error {
+	revoked, err := tx.AddSession(ctx, session, maxSessions)
+	if err != nil {
+		return err
+	}
+	e.also = nil // of another try
+	for _, id := range revoked {
+		e.also = append(e.also, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
+	}
+	return nil
+}
+
+// trustPlaceOf trusts the place of a client that opens a session for as long as a session can live. Signing out does not
+// end that: attempts from elsewhere that fill the account's limit must not lock the owner out here.
 //
 // A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
 // its network.
-func (s *Service) openSession(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
-	if err := tx.CreateSession(ctx, session); err != nil {
-		return err
-	}
+func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
 	until := session.CreatedAt.Add(s.SessionMaxAge)
 	if place := devicePlace(device); place != nil {
 		if err := tx.Trust(ctx, trustedPlace(session.UserID, place, until), maxTrustedPlaces); err != nil {
