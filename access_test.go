@@ -188,6 +188,44 @@ func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
 	})
 }
 
+// A pepper is rotated by a list: the first hashes, all verify, and a login stores the password with the first.
+func TestPepperRotatesByLogin(t *testing.T) {
+	t.Parallel()
+	const first, second = "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6", "Qm4Zp8Xw2Lc6Vr0Tb5Hd9Ks3Fn7Gy1Ja"
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		login := func(b *booted, p *person, password string) *answer {
+			return b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", password)
+		}
+		stored := func(b *booted, p *person) string {
+			user, err := b.store.UserByID(t.Context(), p.id)
+			withoutError(t, err)
+			return user.PasswordHash
+		}
+		before := boot(t, databaseURL, "PASSWORD_PEPPER", first)
+		seen, away := before.newPerson("USER"), before.newPerson("USER")
+		both := boot(t, databaseURL, "PASSWORD_PEPPER", second+","+first)
+		old := stored(both, seen)
+		login(both, seen, seen.password).must()
+		again := stored(both, seen)
+		if again == old {
+			t.Error("the login did not store the password with the first pepper")
+		}
+		login(both, seen, seen.password).must()
+		if stored(both, seen) != again {
+			t.Error("a second login stored it once more")
+		}
+		wantCodes(t, login(both, away, "wrong password"), "login INVALID_CREDENTIALS")
+		newcomer := both.newPerson("USER")
+
+		after := boot(t, databaseURL, "PASSWORD_PEPPER", second)
+		login(after, seen, seen.password).must()
+		login(after, newcomer, newcomer.password).must()
+		wantCodes(t, login(after, away, away.password), "login INVALID_CREDENTIALS")
+		login(boot(t, databaseURL, "PASSWORD_PEPPER", first+","+second), away, away.password).must()
+		wantCodes(t, login(before, seen, seen.password), "login INVALID_CREDENTIALS")
+	})
+}
+
 func TestLongPasswords(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("quiet rivers under old moss carry 7 stones; ", 24)

@@ -203,7 +203,7 @@ var programStart = time.Now()
 func hashTime(ctx context.Context, s settings) time.Duration {
 	queue := account.NewQueue(1)
 	defer queue.Close()
-	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, queue)
+	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPeppers, queue)
 	if err != nil {
 		return 0
 	}

@@ -160,7 +160,7 @@ func newApp(s settings) (_ *app, err error) {
 	if err = a.openBreached(); err != nil {
 		return nil, err
 	}
-	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPepper, a.queue)
+	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPeppers, a.queue)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ const maxPasswordBytes = 1024
 const (
 	markPlain    = ""
 	markKeyed    = "v1$"  // over the HMAC whose key is domainLabel
-	markPeppered = "v1p$" // over the HMAC whose key is the pepper
+	markPeppered = "v1p$" // over the HMAC whose key is a pepper
 )
 
 // storedForm is a mark and a hash that bcrypt can read to its end. bcrypt itself would take longer hashes and
@@ -42,24 +42,26 @@ const domainLabel = "fieldgate password v1"
 // Passwords hashes passwords and compares them.
 //
 // bcrypt reads 72 bytes and stops at the first NUL, so the password goes through HMAC-SHA-384 first: every
-// byte counts, and the 64 characters of base64 fit. The key of the HMAC is the pepper, which is kept outside
+// byte counts, and the 64 characters of base64 fit. The key of the HMAC is a pepper, which is kept outside
 // the database, or else a fixed label: without a key, hashes stolen elsewhere could be tried against ours.
 //
 // The work is done in a Queue, so that however many sign in, the rest of the server goes on.
 type Passwords struct {
-	cost   int
-	pepper string
-	queue  *Queue
-	dummy  string // a hash that is nobody's, of the same cost
+	cost    int
+	peppers []string
+	queue   *Queue
+	dummy   string // a hash of no password, of the same cost
+
+	compare func(hash, password []byte) error // bcrypt's, but in tests that count
 }
 
-// NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost; pepper may be
-// empty.
-func NewPasswords(cost int, pepper string, q *Queue) (*Passwords, error) {
+// NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost. The first of peppers
+// hashes, and all of them verify; there may be none.
+func NewPasswords(cost int, peppers []string, q *Queue) (*Passwords, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
 		return nil, bcrypt.InvalidCostError(cost) // below, GenerateFromPassword would take its default instead
 	}
-	p := &Passwords{cost: cost, pepper: pepper, queue: q}
+	p := &Passwords{cost: cost, peppers: peppers, queue: q, compare: bcrypt.CompareHashAndPassword}
 	// Written and not computed, which would be the longest part of every start. Comparing costs what it always
 	// costs, and Verify says no whatever comes of it.
 	p.dummy = p.mark() + fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53))
@@ -67,17 +69,25 @@ func NewPasswords(cost int, pepper string, q *Queue) (*Passwords, error) {
 }
 
 func (p *Passwords) mark() string {
-	if p.pepper != "" {
+	if len(p.peppers) > 0 {
 		return markPeppered
 	}
 	return markKeyed
+}
+
+// keys are those of the HMAC that a hash may have been made with: the first is the one of new hashes.
+func (p *Passwords) keys(mark string) []string {
+	if mark == markPeppered {
+		return p.peppers
+	}
+	return []string{domainLabel}
 }
 
 // Hash returns what to store of a password. The error is *Overloaded or the context's.
 func (p *Passwords) Hash(ctx context.Context, password string) (stored string, err error) {
 	var hash []byte
 	err = p.queue.Do(ctx, func() (err error) {
-		hash, err = bcrypt.GenerateFromPassword(p.keyed(p.mark(), password), p.cost)
+		hash, err = bcrypt.GenerateFromPassword(keyed(p.mark(), p.keys(p.mark())[0], password), p.cost)
 		return err
 	})
 	if err != nil {
@@ -88,22 +98,39 @@ func (p *Passwords) Hash(ctx context.Context, password string) (stored string, e
 }
 
 // Verify reports whether a stored hash is the password's, and whether a better hash should take its place.
-// With an empty stored hash, or one that nobody can read, it does the same work and says no. The error is
+// With an empty stored hash, or one of an unknown form, it does the same work and returns false. The error is
 // *Overloaded or the context's.
+//
+// A hash does not say which pepper it was made with, so that programs from before there could be several read it.
+// Each call compares as often as there are peppers, whatever the hash and the outcome: the time of an answer does
+// not tell which pepper was right, nor whether there is an account.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, outdated bool, err error) {
 	mark, hash, known := split(stored)
+	keys := p.keys(mark)
+	known = known && len(keys) > 0
 	if !known {
 		mark, hash, _ = split(p.dummy)
+		keys = p.keys(mark)
 	}
 	known = known && !strings.ContainsRune(password, 0) // where bcrypt stops reading
+	matched := -1
 	err = p.queue.Do(ctx, func() error {
-		ok = bcrypt.CompareHashAndPassword([]byte(hash), p.keyed(mark, password)) == nil && known
-		return p.evenOut(cost(hash))
+		for i := range max(1, len(p.peppers)) {
+			key := keys[min(i, len(keys)-1)]
+			if p.compare([]byte(hash), keyed(mark, key, password)) == nil && matched < 0 {
+				matched = i
+			}
+			if err := p.evenOut(cost(hash)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		limit.Worked(ctx)
 	}
-	return ok, ok && p.outdated(mark, hash, password), err
+	ok = known && matched >= 0
+	return ok, ok && (matched > 0 || p.outdated(mark, hash, password)), err
 }
 
 // evenOut does what a hash of a lower cost has spared, or else the time of an answer would tell that there is
@@ -141,15 +168,11 @@ func split(stored string) (mark, hash string, known bool) {
 	return parts[1], parts[2], true
 }
 
-// keyed is what bcrypt gets to read of a password.
-func (p *Passwords) keyed(mark, password string) []byte {
-	key := domainLabel
-	switch mark {
-	case markPlain:
-		// As whoever made the row did it: the bytes, of which bcrypt read the first 72.
+// keyed is what bcrypt gets to read of a password. A plain hash was made of the bytes themselves, of which bcrypt read
+// the first 72.
+func keyed(mark, key, password string) []byte {
+	if mark == markPlain {
 		return []byte(password)
-	case markPeppered:
-		key = p.pepper
 	}
 	mac := hmac.New(sha512.New384, []byte(key))
 	mac.Write([]byte(norm.NFC.String(password)))

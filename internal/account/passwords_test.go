@@ -22,7 +22,11 @@ func newTestQueue(t testing.TB) *Queue {
 
 func newTestPasswords(t testing.TB, cost int, pepper string) *Passwords {
 	t.Helper()
-	p, err := NewPasswords(cost, pepper, newTestQueue(t))
+	var peppers []string
+	if pepper != "" {
+		peppers = strings.Split(pepper, ",")
+	}
+	p, err := NewPasswords(cost, peppers, newTestQueue(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +102,7 @@ func TestPasswordsStored(t *testing.T) {
 		ours     = newTestPasswords(t, testCost, "")
 		dearer   = newTestPasswords(t, testCost+1, "")
 		peppered = newTestPasswords(t, testCost, "a pepper kept elsewhere")
-		other    = newTestPasswords(t, testCost, "another pepper, kept elsewhere")
+		other    = newTestPasswords(t, testCost, "another pepper kept elsewhere")
 		hash     = hashOf(t, ours, password)
 		bare     = strings.TrimPrefix(hash, "v1$")
 		of2a     = plain(t, "$2a$", password, testCost)
@@ -200,7 +204,7 @@ func TestHashForms(t *testing.T) {
 func TestNewPasswordsRefusesACost(t *testing.T) {
 	t.Parallel()
 	for _, cost := range []int{-1, 0, bcrypt.MinCost - 1, bcrypt.MaxCost + 1} {
-		if _, err := NewPasswords(cost, "", newTestQueue(t)); err == nil {
+		if _, err := NewPasswords(cost, nil, newTestQueue(t)); err == nil {
 			t.Errorf("cost %d is taken", cost)
 		}
 	}
@@ -208,7 +212,7 @@ func TestNewPasswordsRefusesACost(t *testing.T) {
 
 func TestPasswordsWhenTheQueueIsFull(t *testing.T) {
 	t.Parallel()
-	p, err := NewPasswords(testCost, "", newQueue(0, 0, time.Minute))
+	p, err := NewPasswords(testCost, nil, newQueue(0, 0, time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,5 +266,69 @@ func BenchmarkVerifyNo(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// PASSWORD_PEPPER while it rotates: what is stored, and with which peppers it is read.
+func TestPeppersRotate(t *testing.T) {
+	t.Parallel()
+	const password, one, two, three = "correct horse", "the first pepper of all", "the second pepper of all", "the third pepper of all"
+	of := func(peppers string) *Passwords { return newTestPasswords(t, testCost, peppers) }
+	for _, tt := range []struct {
+		name, storedWith, readWith string
+		ok, outdated               bool
+	}{
+		{"alone", one, one, true, false},
+		{"behind a new one", one, two + "," + one, true, true},
+		{"in front of a new one that only verifies", one, one + "," + two, true, false},
+		{"the last of three", one, three + "," + two + "," + one, true, true},
+		{"stored by two, read by the first alone", two + "," + one, two, true, false},
+		{"stored by two, read by the second alone", two + "," + one, one, false, false},
+		{"stored by two, read by them the other way round", two + "," + one, one + "," + two, true, true},
+		{"taken out", one, three + "," + two, false, false},
+		{"stored without one", "", two + "," + one, true, true},
+		{"stored with one, read without", one, "", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stored := hashOf(t, of(tt.storedWith), password)
+			reader := of(tt.readWith)
+			if ok, outdated, err := reader.Verify(t.Context(), stored, password); ok != tt.ok || outdated != tt.outdated || err != nil {
+				t.Errorf("%v, outdated %v, %v, want %v, %v", ok, outdated, err, tt.ok, tt.outdated)
+			}
+			if ok, _, err := reader.Verify(t.Context(), stored, "wrong"); ok || err != nil {
+				t.Errorf("another password: %v, %v", ok, err)
+			}
+			if tt.storedWith != "" && !strings.HasPrefix(stored, "v1p$$2a$") {
+				t.Errorf("%s: a program from before the list does not read it", stored)
+			}
+		})
+	}
+}
+
+// Whoever has no account, a wrong password, an old pepper or a new one costs the same number of hashes.
+func TestVerifyWorksTheSameWhateverThePepper(t *testing.T) {
+	t.Parallel()
+	const password, old, current = "correct horse", "the first pepper of all", "the second pepper of all"
+	for _, peppers := range []string{"", current, current + "," + old, current + "," + old + ",the third pepper of all"} {
+		p := newTestPasswords(t, testCost, peppers)
+		var n int
+		p.compare = func(hash, password []byte) error {
+			n++
+			return bcrypt.CompareHashAndPassword(hash, password)
+		}
+		want := max(1, len(p.peppers))
+		for name, stored := range map[string]string{
+			"no account": "", "an unknown form": "argon2", "without a pepper": hashOf(t, newTestPasswords(t, testCost, ""), password),
+			"with the old pepper": hashOf(t, newTestPasswords(t, testCost, old), password), "with the current one": hashOf(t, newTestPasswords(t, testCost, current), password),
+			"from elsewhere": plain(t, "$2a$", password, testCost),
+		} {
+			for _, given := range []string{password, "wrong", "a NUL\x00"} {
+				n = 0
+				if _, _, err := p.Verify(t.Context(), stored, given); err != nil || n != want {
+					t.Errorf("%d peppers, a hash %s, %q: %d comparisons, want %d (%v)", len(p.peppers), name, given, n, want, err)
+				}
+			}
+		}
 	}
 }

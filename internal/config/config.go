@@ -50,9 +50,9 @@ type Config struct {
 	SessionRecheck  time.Duration // how long a session that was looked up is trusted; 0: not at all
 
 	BcryptCost        int
-	PasswordPepper    string // empty if there is none
-	PasswordMinLength int    // in characters
-	BreachedPasswords string // a file; empty: none
+	PasswordPeppers   []string // the first hashes, and all verify; empty if there is none
+	PasswordMinLength int      // in characters
+	BreachedPasswords string   // a file; empty: none
 
 	SMTPURL              string // smtp://…; empty: there is no mail server
 	MailFrom             string // an address, perhaps with a name

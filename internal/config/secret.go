@@ -12,6 +12,11 @@ const (
 	// without the stored hashes.
 	minPepper = 16
 
+	// maxPeppers bounds the work of a sign-in.
+	maxPeppers = 3
+	// writtenComma stands for \, while a list is taken apart. No environment can hold it.
+	writtenComma = "\x00"
+
 	secretHint = "make one with: fieldgate keys secret"
 )
 
@@ -23,12 +28,22 @@ func parseJWTSecrets(c *Config, value string) *refusal {
 	return bad
 }
 
+// parsePepper reads the comma list by which peppers are rotated. A pepper from before there was a list may have a comma.
 func parsePepper(c *Config, value string) *refusal {
-	if bad := checkSecret(c, value, minPepper); bad != nil {
-		return bad
+	peppers, bad := commaList(strings.ReplaceAll(value, `\,`, writtenComma), "pepper", "to rotate, put a new pepper in front of the old one; "+secretHint,
+		func(part string) (string, *refusal) {
+			part = strings.ReplaceAll(part, writtenComma, ",")
+			bad := checkSecret(c, part, minPepper)
+			if bad != nil && strings.Contains(value, ",") {
+				bad.hint = `a comma that belongs to a pepper is written \,; ` + bad.hint
+			}
+			return part, bad
+		})
+	if bad == nil && len(peppers) > maxPeppers {
+		bad = &refusal{fmt.Sprintf("at most %d peppers", maxPeppers), "each sign-in takes as many hashes as there are peppers: take out the oldest"}
 	}
-	c.PasswordPepper = value
-	return nil
+	c.PasswordPeppers = peppers
+	return bad
 }
 
 // checkSecret says what is wrong with a secret, and never quotes it.

@@ -36,10 +36,26 @@ var jwtSecretSamples = samples{
 }
 
 var pepperSamples = samples{
-	of: func(c *Config) any { return c.PasswordPepper },
+	of: func(c *Config) any { return strings.Join(c.PasswordPeppers, " and ") },
 	rows: []sample{
 		{name: "16 bytes", value: anotherSecret[:16], want: anotherSecret[:16]},
-		{name: "a comma", value: "0123456789,12345", want: "0123456789,12345"},
+		{name: "a list", value: anotherSecret + "," + strongSecret, want: anotherSecret + " and " + strongSecret},
+		{name: "a comma of its own", value: `0123456789\,12345`, want: "0123456789,12345"},
+		{name: "a list with a comma of its own", value: strongSecret + `,0123456789\,12345`, want: strongSecret + " and 0123456789,12345"},
+		{
+			name: "a comma that is not written so", value: "0123456789,12345",
+			err: badPepper + `at least 16 bytes (pepper 1 of 2). Hint: a comma that belongs to a pepper is written \,; make one with: fieldgate keys secret`,
+		},
+		{
+			name: "a list with white space", value: strongSecret + ", " + anotherSecret,
+			err: badPepper + `a secret without white space around it (pepper 2 of 2). Hint: a comma that belongs to a pepper is written \,; look for a space or a line break at either end`,
+		},
+		{name: "the same twice", value: strongSecret + "," + strongSecret, err: badPepper + "each pepper once (pepper 2 of 2). Hint: to rotate, put a new pepper in front of the old one; make one with: fieldgate keys secret"},
+		{
+			name: "too many", value: strings.Join([]string{anotherSecret[:16], anotherSecret[:17], anotherSecret[:18], anotherSecret[:19]}, ","),
+			err: badPepper + "at most 3 peppers. Hint: each sign-in takes as many hashes as there are peppers: take out the oldest",
+		},
+		{name: "a weak one in a list of production", value: strongSecret + ",changemechangeme", with: production(), err: badPepper + `a random secret in production, and this one holds a common word or a placeholder (pepper 2 of 2). Hint: a comma that belongs to a pepper is written \,; make one with: fieldgate keys secret`},
 		{name: "nothing", value: "", want: ""},
 		{name: "15 bytes", value: anotherSecret[:15], err: badPepper + "at least 16 bytes" + makeOne},
 		{name: "white space around it", value: " " + anotherSecret, err: badPepper + whiteSpace + eitherEnd},

@@ -171,9 +171,10 @@ var variables = []variable{
 	{
 		name:    "PASSWORD_PEPPER",
 		inWords: "none",
-		meaning: "a key for password hashes that is kept outside the database: at least 16 bytes, random in production. Without it no password that was stored with it verifies",
-		secret:  true,
-		parse:   parsePepper,
+		meaning: "a key for password hashes that is kept outside the database: at least 16 bytes, random in production. Without it no password that was stored with it verifies. " +
+			"A comma list of at most 3 rotates: the first hashes, all verify, and a login re-hashes ([how](docs/operations.md#rotating-keys))",
+		secret: true,
+		parse:  parsePepper,
 	},
 	{
 		name:     "PASSWORD_MIN_LENGTH",

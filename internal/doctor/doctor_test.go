@@ -99,6 +99,7 @@ func TestExamine(t *testing.T) {
 		{"a development key that lies about", func(w *world) { w.facts.DevelopmentKey = KeyUnused }, "note keys.development", "not used"},
 		{"a development key in production", func(w *world) { w.facts.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
 		{"no pepper", func(w *world) { w.set("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
+		{"two peppers while they rotate", func(w *world) { w.set("PASSWORD_PEPPER", strongSecret[:20]+","+strongSecret[5:30]) }, "note passwords.pepper", "2 peppers verify"},
 		{"no breached passwords", func(w *world) { w.facts.Breached = nil }, "warning passwords.breached", "BREACHED_PASSWORDS is not set"},
 		{"breached passwords that cannot be read", func(w *world) { w.facts.Breached = &BreachedFile{Err: fs.ErrPermission} }, "problem passwords.breached", "permission denied"},
 		{"a slow processor", func(w *world) { w.facts.Hash = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of a processor at BCRYPT_COST=12"},

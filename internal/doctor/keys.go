@@ -78,7 +78,11 @@ func developmentKey(r *report, f Facts) {
 
 func pepper(r *report, f Facts) {
 	const id = "passwords.pepper"
-	if f.Config.PasswordPepper != "" {
+	switch n := len(f.Config.PasswordPeppers); {
+	case n > 1:
+		r.add(id, Note, fmt.Sprintf("%d peppers verify: each sign-in takes %d hashes", n, n), "take the old ones out when enough people have signed in (docs/operations.md#rotating-keys)")
+		return
+	case n == 1:
 		r.ok(id, "password hashes are useless without the pepper: keep a copy of it where no copy of the database is")
 		return
 	}
