@@ -24,7 +24,7 @@ func (s *Store) FailuresByUser(ctx context.Context, events []string, since time.
 
 // HasSignedIn reports whether the audit log has a session of a user that began with one of the events, from an IP address
 // unless that is "".
-func (s *Store) HasSignedIn(ctx context.Context, userID, ip string, events ...string) (bool, error) {
+func (s *Store) HasSignedIn(ctx context.Context, userID, ip string, events []string) (bool, error) {
 	q := s.conn(ctx).Model(&AuditEntry{}).Where("user_id = ? AND event IN ? AND session_id IS NOT NULL", userID, events)
 	if ip != "" {
 		q = q.Where("ip = ?", ip)

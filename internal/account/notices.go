@@ -31,6 +31,9 @@ func (s *Service) noticeNewSignIn(ctx context.Context, tx *models.Store, user *m
 	return tx.CreateMails(ctx, notice)
 }
 
+// opensSession are the events that open a session.
+var opensSession = []string{EventSignIn, EventRegistered}
+
 // isNewPlace reports whether an account was used before, and never from the place of a client. An account trusts no place after
 // a reset of its password; then the addresses of earlier sign-ins count.
 func (s *Service) isNewPlace(ctx context.Context, tx *models.Store, user *models.User, client auth.Client) (bool, error) {
@@ -42,11 +45,11 @@ func (s *Service) isNewPlace(ctx context.Context, tx *models.Store, user *models
 	if trusts || err != nil {
 		return trusts, err
 	}
-	before, err := tx.HasSignedIn(ctx, user.ID, "", EventSignIn, EventRegistered)
+	before, err := tx.HasSignedIn(ctx, user.ID, "", opensSession)
 	if !before || err != nil {
 		return false, err
 	}
-	here, err := tx.HasSignedIn(ctx, user.ID, client.IP, EventSignIn, EventRegistered)
+	here, err := tx.HasSignedIn(ctx, user.ID, client.IP, opensSession)
 	return !here, err
 }
 
