@@ -223,7 +223,7 @@ func germanTexts(t *testing.T) (dir string) {
 }
 
 // Servers that share an outbox, and are killed, and a mail server that comes and goes: every mail arrives, none twice,
-// save the one in flight at a kill.
+// save those in flight at a kill: one on each of a server's two connections.
 func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -280,7 +280,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 				t.Errorf("nothing has arrived for %s", email)
 			}
 		}
-		if twice > kills {
+		if twice > 2*kills {
 			t.Errorf("%d arrived twice, and there were %d kills", twice, kills)
 		}
 		t.Logf("%d mails, %d twice after %d kills", n, twice, kills)

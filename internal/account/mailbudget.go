@@ -16,12 +16,13 @@ import (
 var (
 	// askerRate is for the mails of one purpose that one account or network causes.
 	askerRate = limit.Rate{Count: 5, Window: time.Hour}
-	// mailRate is for the mails of one purpose that all others cause together.
-	mailRate = limit.Rate{Count: 10, Window: time.Hour}
-	// The first mail that a signed-in account causes counts in a share of its own: accounts that use up mailRate do not
-	// keep the mail from another account.
-	firstRate     = limit.Rate{Count: 1, Window: time.Hour}
-	firstMailRate = limit.Rate{Count: 20, Window: time.Hour}
+	// mailRate is for the mails of one purpose that all of them cause together, but for the first mail of each.
+	mailRate = limit.Rate{Count: 5, Window: time.Hour}
+	// The first mails count in shares of their own, so that an account or network that uses up mailRate does not keep the
+	// mail from another one. Accounts have the larger share: there are fewer of them than of networks.
+	firstRate        = limit.Rate{Count: 1, Window: time.Hour}
+	firstNetworkRate = limit.Rate{Count: 5, Window: time.Hour}
+	firstAccountRate = limit.Rate{Count: 20, Window: time.Hour}
 
 	// noticeRate is for the notices of one kind to a verified address, noticesRate for those of all kinds. Notices with a
 	// link that undoes a change count by kind only.
@@ -88,12 +89,12 @@ func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) (
 	if reserved, err := m.recovers(ctx, row, l); reserved || err != nil {
 		return [][]models.Slot{slots}, err
 	}
-	common := append(slots[:len(slots):len(slots)], slot(mailRate))
-	if !strings.HasPrefix(*row.Asker, askerAccount) {
-		return [][]models.Slot{common}, nil
+	share := slot(firstNetworkRate, "first", askerNetwork)
+	if strings.HasPrefix(*row.Asker, askerAccount) {
+		share = slot(firstAccountRate, "first", askerAccount)
 	}
-	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), slot(firstMailRate, "first"))
-	return [][]models.Slot{first, common}, nil
+	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), share)
+	return [][]models.Slot{first, append(slots, slot(mailRate))}, nil
 }
 
 // recovers reports whether a mail gets its owner back into a verified account and was asked for from a place that the account
