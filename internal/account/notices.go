@@ -68,7 +68,7 @@ func (s *Service) noticeRole(ctx context.Context, tx *models.Store, userID, role
 const (
 	failuresWindow = time.Hour
 	failuresTold   = 10 // failures within the window
-	failuresBatch  = 100
+	failuresBatch  = 1000
 )
 
 var (
