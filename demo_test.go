@@ -68,12 +68,12 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 				b.ask(admin, deleteUser, "u", b.signInAs(t, grace).id, "p", admin.password).must()
 			}, "created"},
 			{"another address", func() {
-				b.ask(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, grace), newAddress())).must()
+				b.ask(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, grace), newAddress()), "p", grace.Password).must()
 			}, "created"},
 			{"the oldest account under another address, and another ADMIN", func() {
 				admin := b.signInAs(t, margaret)
 				stranger := b.newPerson("ADMIN")
-				b.ask(nil, verifyEmail, "t", b.changeToken(admin, newAddress())).must()
+				b.ask(admin, verifyEmail, "t", b.changeToken(admin, newAddress())).must()
 				for _, p := range []playground.Person{grace, ada} {
 					b.ask(stranger, deleteUser, "u", b.signInAs(t, p).id, "p", stranger.password).must()
 				}
@@ -130,7 +130,8 @@ func TestProductionRefusesADemoWhosePeopleMovedAway(t *testing.T) {
 	t.Parallel()
 	b := bootMailing(t, dbtest.SQLite(t))
 	b.startDemoAgain(t)
-	b.ask(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, demoPeople[0]), newAddress())).must()
+	margaret := b.signInAs(t, demoPeople[0])
+	b.ask(margaret, verifyEmail, "t", b.changeToken(margaret, newAddress())).must()
 	if err := b.refuseDemo(t.Context()); err == nil {
 		t.Error("production starts")
 	}

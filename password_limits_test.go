@@ -161,7 +161,7 @@ func TestHashesOfANetworkAreLimited(t *testing.T) {
 func TestEveryFieldThatHashesIsLimitedByAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "resetPassword", "deleteAccount", "deleteUser"}
+	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "verifyEmail", "resetPassword", "deleteAccount", "deleteUser"}
 	for _, rule := range b.policy.Rules() {
 		has := slices.ContainsFunc(b.policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
 			return l.By == policy.ByAddress && l.Successes && l.Shared == "password hash"
