@@ -19,7 +19,8 @@ import (
 // What passes is parsed a second time by gqlgen, which offers no way to hand it
 // over. The check costs a tenth of what gqlgen does to a small document
 // afterwards, and about as much for an introspection query, but only the first
-// time: a document in the cache has passed before.
+// time: a document in the cache has passed before. Of that only the cost is
+// looked at again, if variables decide how long its lists are.
 type Documents struct {
 	Limits Limits         // each that is 0 is that of DefaultLimits
 	Cache  *DocumentCache // the server's; nil checks each document each time
@@ -49,14 +50,22 @@ func (d *Documents) MutateOperationParameters(ctx context.Context, params *graph
 		return err
 	}
 	if d.Cache != nil {
-		if _, passed := d.Cache.Get(ctx, params.Query); passed {
-			return nil
+		if document, passed := d.Cache.Get(ctx, params.Query); passed {
+			return d.checkAgain(document, params.Variables)
 		}
 	}
-	return d.check(params.Query)
+	return d.check(params.Query, params.Variables)
 }
 
-func (d *Documents) check(text string) *gqlerror.Error {
+// checkAgain looks at what can have changed since a document passed.
+func (d *Documents) checkAgain(document *ast.QueryDocument, variables map[string]any) *gqlerror.Error {
+	if !dependOnVariables(document) {
+		return nil
+	}
+	return newWeigher(document, d.credentials, variables).checkCost(document, d.Limits)
+}
+
+func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error {
 	source := &ast.Source{Input: text}
 	if err := scan(source, d.Limits); err != nil {
 		return err
@@ -68,7 +77,7 @@ func (d *Documents) check(text string) *gqlerror.Error {
 	if err := checkDefinitions(document, d.Limits); err != nil {
 		return err
 	}
-	w := newWeigher(document, d.credentials)
+	w := newWeigher(document, d.credentials, variables)
 	if err := w.check(document, d.Limits); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func BenchmarkDocuments(b *testing.B) {
 		b.Run(bb.name+"/guard", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := d.check(bb.text); err != nil {
+				if err := d.check(bb.text, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

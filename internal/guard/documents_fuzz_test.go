@@ -33,7 +33,7 @@ func FuzzDocuments(f *testing.F) {
 		if len(text) > DefaultMaxBytes {
 			t.Skip("a body is not as long")
 		}
-		refused := d.check(text)
+		refused := d.check(text, nil)
 		if scan(&ast.Source{Input: text}, d.Limits) != nil {
 			return // not safe to parse
 		}
@@ -44,7 +44,7 @@ func FuzzDocuments(f *testing.F) {
 			}
 			return
 		}
-		w := newWeigher(document, d.credentials)
+		w := newWeigher(document, d.credentials, nil)
 		_ = w.check(document, d.Limits)
 		if n := tokens(text); w.steps > n {
 			t.Errorf("%d steps for %d tokens", w.steps, n)
@@ -107,7 +107,7 @@ func compareNaively(t *testing.T, d *Documents, document *ast.QueryDocument, tex
 	if n.budget <= 0 {
 		return // too large to say
 	}
-	if err := d.check(text); (err == nil) != within {
+	if err := d.check(text, nil); (err == nil) != within {
 		t.Errorf("the guard says %v, the naive walk %+v (circle: %v)", err, all, n.circle)
 	}
 }

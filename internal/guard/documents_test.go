@@ -132,7 +132,7 @@ func TestDocumentsAtEachLimit(t *testing.T) {
 		{"a place shared by nobody", Limits{ValidationSteps: 4}, `{ me { id } a: me { id } }`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := limitOf(t, newDocuments(t, tt.limits).check(tt.text)); got != tt.want {
+			if got := limitOf(t, newDocuments(t, tt.limits).check(tt.text, nil)); got != tt.want {
 				t.Errorf("limit %q, want %q", got, tt.want)
 			}
 		})
@@ -158,10 +158,10 @@ func TestDocumentsOfFragmentBombs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := limitOf(t, d.check(tt.text)); got != tt.want {
+			if got := limitOf(t, d.check(tt.text, nil)); got != tt.want {
 				t.Errorf("limit %q, want %q", got, tt.want)
 			}
-			w := newWeigher(document, d.credentials)
+			w := newWeigher(document, d.credentials, nil)
 			_ = w.check(document, d.Limits)
 			if n := written(document); w.steps > n {
 				t.Errorf("%d steps through %d selections", w.steps, n)
@@ -219,7 +219,7 @@ func TestDocumentsRefuseCircles(t *testing.T) {
 		"that stops where it compares": `{ me { ...F } } fragment F on User { friends { friends { ...F } ...F } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newDocuments(t, Limits{}).check(text)
+			err := newDocuments(t, Limits{}).check(text, nil)
 			if err == nil || err.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || len(err.Locations) != 1 ||
 				!strings.HasPrefix(err.Message, `Cannot spread fragment "`) {
 				t.Errorf("%v", err)
@@ -242,7 +242,7 @@ func TestDocumentsLeaveMistakesToValidation(t *testing.T) {
 		"two fragments of one name":    `{ ...F } fragment F on Query { login } fragment F on Query { login }`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := newDocuments(t, Limits{}).check(text); err != nil {
+			if err := newDocuments(t, Limits{}).check(text, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -341,7 +341,7 @@ func TestDocumentsOfRealClientsPass(t *testing.T) {
 		{"30 fields that may be left out", `query($a: Boolean!) { me { ` + repeat(30, `f# @include(if: $a) `) + `} }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := newDocuments(t, Limits{}).check(tt.text); err != nil {
+			if err := newDocuments(t, Limits{}).check(tt.text, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -396,7 +396,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 		"tokens": d.Tokens, "nameLength": d.NameLength, "nesting": d.Nesting, "operations": d.Operations, "fragments": d.Fragments,
 		"variables": d.Variables, "variableValues": d.VariableValues, "directives": d.Directives, "nodeDirectives": d.NodeDirectives,
 		"depth": d.Depth, "fields": d.Fields, "aliases": d.Aliases, "introspection": d.Introspection, "credentialFields": d.CredentialFields,
-		"rootFields": fmt.Sprintf("%d, %d", d.QueryFields, d.MutationFields), "validation": d.ValidationSteps,
+		"rootFields": fmt.Sprintf("%d, %d", d.QueryFields, d.MutationFields), "cost": d.Cost, "validation": d.ValidationSteps,
 	} {
 		if row := fmt.Sprintf("| `%s` | %v | ", name, maximum); !strings.Contains(string(text), row) || limitNames[name] == "" {
 			t.Errorf("no row begins %s", row)

@@ -32,6 +32,7 @@ type Limits struct {
 	MutationFields   int // root fields of a mutation, expanded
 	Introspection    int // __schema and __type in all operations together, expanded
 	CredentialFields int // fields marked @credential in one operation, expanded
+	Cost             int // of one operation, expanded: fields, times the items of lists; see cost.go
 	ValidationSteps  int // what it takes to compare fields that share a place in the answer
 }
 
@@ -60,6 +61,7 @@ var DefaultLimits = Limits{
 	MutationFields:   10,
 	Introspection:    5,
 	CredentialFields: 1,
+	Cost:             10000,
 	ValidationSteps:  10000,
 }
 
@@ -82,6 +84,7 @@ func (l Limits) withDefaults() Limits {
 		MutationFields:   cmp.Or(l.MutationFields, d.MutationFields),
 		Introspection:    cmp.Or(l.Introspection, d.Introspection),
 		CredentialFields: cmp.Or(l.CredentialFields, d.CredentialFields),
+		Cost:             cmp.Or(l.Cost, d.Cost),
 		ValidationSteps:  cmp.Or(l.ValidationSteps, d.ValidationSteps),
 	}
 }
@@ -104,6 +107,7 @@ var limitNames = map[string]string{
 	"rootFields":       "root fields in one operation",
 	"introspection":    "fields __schema and __type, each of which answers the whole schema if asked",
 	"credentialFields": "field in one operation that takes a password or a token",
+	"cost":             "in cost: one for each field, and for each item of a list ten more than its fields cost",
 	"validation":       "steps to validate: many fields or fragments share one place in the answer",
 }
 

@@ -23,6 +23,7 @@ type weight struct {
 	root          int // fields of this set itself
 	introspection int
 	credentials   int
+	cost          int
 }
 
 func (w *weight) add(other weight) {
@@ -32,6 +33,7 @@ func (w *weight) add(other weight) {
 	w.root = add(w.root, other.root)
 	w.introspection = add(w.introspection, other.introspection)
 	w.credentials = add(w.credentials, other.credentials)
+	w.cost = add(w.cost, other.cost)
 }
 
 // weigher walks a document once. Each fragment is weighed when it is first
@@ -40,6 +42,7 @@ func (w *weight) add(other weight) {
 // one another in a circle have no weight; they end the walk.
 type weigher struct {
 	credentials
+	values    variables
 	fragments map[string]*ast.FragmentDefinition
 	weights   map[string]weight
 	open      map[string]bool // being weighed further up
@@ -49,8 +52,8 @@ type weigher struct {
 	nodeDirectives int                 // the most at one place
 }
 
-func newWeigher(document *ast.QueryDocument, c credentials) *weigher {
-	w := &weigher{credentials: c}
+func newWeigher(document *ast.QueryDocument, c credentials, values map[string]any) *weigher {
+	w := &weigher{credentials: c, values: variables{values, document}}
 	if len(document.Fragments) == 0 {
 		return w
 	}
@@ -67,6 +70,7 @@ func newWeigher(document *ast.QueryDocument, c credentials) *weigher {
 
 func (w *weigher) check(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	var all weight
+	cost := 0 // of the dearest operation
 	for _, operation := range document.Operations {
 		w.directives(operation.Directives)
 		own := w.set(w.root(operation.Operation), operation.SelectionSet)
@@ -74,6 +78,7 @@ func (w *weigher) check(document *ast.QueryDocument, limits Limits) *gqlerror.Er
 			return err
 		}
 		all.add(own)
+		cost = max(cost, own.cost)
 	}
 	for _, fragment := range document.Fragments { // also those that nobody spreads
 		w.fragment(fragment)
@@ -87,6 +92,7 @@ func (w *weigher) check(document *ast.QueryDocument, limits Limits) *gqlerror.Er
 		within("aliases", all.aliases, limits.Aliases),
 		within("introspection", all.introspection, limits.Introspection),
 		within("nodeDirectives", w.nodeDirectives, limits.NodeDirectives),
+		within("cost", cost, limits.Cost),
 	)
 }
 
@@ -99,6 +105,17 @@ func (w *weigher) checkOperation(operation ast.Operation, own weight, limits Lim
 		within("credentialFields", own.credentials, limits.CredentialFields),
 		within("rootFields", own.root, roots),
 	)
+}
+
+// checkCost is the part of check that depends on the values of variables.
+func (w *weigher) checkCost(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
+	for _, operation := range document.Operations {
+		own := w.set(w.root(operation.Operation), operation.SelectionSet)
+		if err := within("cost", own.cost, limits.Cost); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *weigher) set(parent *ast.Definition, set ast.SelectionSet) (sum weight) {
@@ -126,6 +143,7 @@ func (w *weigher) field(parent *ast.Definition, f *ast.Field) weight {
 	w.directives(f.Directives)
 	answers, takesCredential := w.follow(parent, f.Name)
 	sum := w.set(answers, f.SelectionSet)
+	sum.cost = w.cost(parent, f, sum.cost)
 	sum.root = 1
 	sum.depth++
 	sum.fields = add(sum.fields, 1)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// aliases is a document that asks for a field n times.
+func aliases(n int, field string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d: %s ", i, field)
+	}
+	return b.String()
+}
+
+// One document of a kilobyte with 50 aliases of sessions made 14.6 MB.
+func TestDocumentsThatAskForTooManyItemsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	p := b.newPerson("ADMIN")
+	const everything = `id createdAt lastUsedAt expiresAt ip userAgent current`
+	for _, row := range []struct {
+		name, query string
+		variables   []any
+		refused     bool
+	}{
+		{"50 aliases of sessions", `{ ` + aliases(50, `sessions { `+everything+` }`) + `}`, nil, true},
+		{"50 aliases with one field each", `{ ` + aliases(50, `sessions { id }`) + `}`, nil, true},
+		{"50 aliases with a fragment", `{ ` + aliases(50, `sessions { ...F }`) + `} fragment F on Session { ` + everything + ` }`, nil, true},
+		{"50 spread from fragments", `{ ...A ...B } fragment A on Query { ` + aliases(25, `sessions { id }`) + `} fragment B on Query { ` + strings.ReplaceAll(aliases(25, `sessions { id }`), "a", "b") + `}`, nil, true},
+		{"50 with a variable", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 100}, true},
+		{"50 with a variable's default", `query($n: Int! = 100) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, nil, true},
+		{"50 with a small variable", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 1}, false},
+		{"50 with the same document and a large one", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 50}, true},
+		{"50 of one item", `{ ` + aliases(50, `sessions(first: 1) { `+everything+` }`) + `}`, nil, false},
+		{"many pages of accounts", `{ ` + aliases(10, `users(first: 100) { edges { node { id name email } } }`) + `}`, nil, true},
+		{"the last ones", `{ ` + aliases(10, `users(last: 100) { edges { node { id name email } } }`) + `}`, nil, true},
+		{"a dashboard of three full pages", `{ sessions(first: 100) { ` + everything + ` }
+			users(first: 100) { edges { cursor node { id name createdAt email emailVerified role disabledAt } } pageInfo { hasNextPage endCursor } }
+			auditLog(first: 100) { edges { cursor node { id createdAt event detail userId user { id name } actorId actor { id name } sessionId ip userAgent } } pageInfo { hasNextPage endCursor } } }`, nil, false},
+		{"a page that is too large for its field", `{ sessions(first: 2147483647) { id } }`, nil, false},
+	} {
+		for range 2 { // the second time it may be in the cache
+			got := b.ask(p, row.query, row.variables...)
+			tooComplex := len(got.errors) == 1 && got.errors[0].Extensions["code"] == "QUERY_TOO_COMPLEX" && got.errors[0].Extensions["limit"] == "cost"
+			if tooComplex != row.refused || row.refused && (got.data != nil || len(got.body) > 300) {
+				t.Errorf("%s: %.300s", row.name, got.body)
+			}
+		}
+	}
+	wantCodes(t, b.ask(p, `{ sessions(first: 2147483647) { id } }`), "sessions BAD_USER_INPUT")
+	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/graphql?query="+strings.ReplaceAll("{"+aliases(50, "sessions{id}")+"}", " ", "+"), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get.Header.Set("Authorization", "Bearer "+p.token)
+	get.Header.Set("Accept", "application/graphql-response+json")
+	if got := b.do(get); !strings.Contains(got.body, `"QUERY_TOO_COMPLEX"`) {
+		t.Errorf("by GET: %.300s", got.body)
+	}
+}
