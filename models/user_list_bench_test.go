@@ -37,21 +37,23 @@ const benchFew = 1000
 
 func benchmarkUsers(b *testing.B, few, many *crowd) {
 	for _, page := range crowdPages {
-		b.Run(page.name, func(b *testing.B) {
-			page.filter.Limit = 20
-			fewPlaces, manyPlaces := few.places(b, page.after), many.places(b, page.after)
-			var fewTook, manyTook []time.Duration
-			for b.Loop() {
-				i := rand.N(len(fewPlaces))
-				fewTook = append(fewTook, few.read(b, page.filter, fewPlaces[i]))
-				manyTook = append(manyTook, many.read(b, page.filter, manyPlaces[i]))
-			}
-			f, m := median(fewTook), median(manyTook)
-			b.ReportMetric(0, "ns/op") // of both together: it would only mislead
-			b.ReportMetric(float64(f.Microseconds()), "µs/few")
-			b.ReportMetric(float64(m.Microseconds()), "µs/many")
-			b.ReportMetric(m.Seconds()/f.Seconds(), "x")
-		})
+		page.filter.Limit = 20
+		fewPlaces, manyPlaces := few.places(b, page.after), many.places(b, page.after)
+		for way, name := range []string{page.name, page.name + "-backwards"} {
+			b.Run(name, func(b *testing.B) {
+				var fewTook, manyTook []time.Duration
+				for b.Loop() {
+					i := rand.N(len(fewPlaces))
+					fewTook = append(fewTook, few.read(b, page.filter, fewPlaces[i], way))
+					manyTook = append(manyTook, many.read(b, page.filter, manyPlaces[i], way))
+				}
+				f, m := median(fewTook), median(manyTook)
+				b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+				b.ReportMetric(float64(f.Microseconds()), "µs/few")
+				b.ReportMetric(float64(m.Microseconds()), "µs/many")
+				b.ReportMetric(m.Seconds()/f.Seconds(), "x")
+			})
+		}
 	}
 }
 
@@ -60,10 +62,11 @@ func median(took []time.Duration) time.Duration {
 	return took[len(took)/2]
 }
 
-// read says how long a page takes.
-func (c *crowd) read(b *testing.B, f UserFilter, after Cursor) time.Duration {
+// read returns how long the page behind a cursor takes, or the one in front of it.
+func (c *crowd) read(b *testing.B, f UserFilter, at Cursor, way int) time.Duration {
 	b.Helper()
-	f.After = after
+	f.After = at
+	f = bothWays(f)[way]
 	start := time.Now()
 	_, err := c.Users(b.Context(), f)
 	c.must(b, err)

@@ -66,29 +66,34 @@ func TestUsersPageFlagsAreRightWhenTheCursorsAccountIsGone(t *testing.T) {
 		t.Run("prefix "+prefix, func(t *testing.T) {
 			t.Parallel()
 			eachStore(t, func(t *testing.T, s *Store) {
-				for i := range 4 {
+				for i := range 6 {
 					u := newUser(fmt.Sprintf("a%d@example.com", i))
-					u.NameKey = []string{"ab", "ac", "x", "y"}[i] // two by their names, two by their addresses
+					u.NameKey = []string{"ab", "ac", "ad", "x", "y", "z"}[i] // three by their names, three by their addresses
 					createUser(t, s, u)
 				}
 				all, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 10})
 				noError(t, err)
-				first, last := UserFilter{Prefix: prefix, Limit: 1, After: all.Cursors[0]}, UserFilter{Prefix: prefix, Limit: 1, Before: all.Cursors[3], FromEnd: true}
-				flags := func(want string) {
+				flags := func(after, before int, want string) {
 					t.Helper()
-					a, err := s.Users(testContext(t), first)
+					a, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 1, After: all.Cursors[after]})
 					noError(t, err)
-					b, err := s.Users(testContext(t), last)
+					b, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 1, Before: all.Cursors[before], FromEnd: true})
 					noError(t, err)
 					if got := fmt.Sprint(a.HasPrevious, a.HasNext, b.HasPrevious, b.HasNext); got != want {
-						t.Errorf("%s, want %s", got, want)
+						t.Errorf("after %d and before %d: %s, want %s", after, before, got, want)
 					}
 				}
-				flags("true true true true")
-				for _, u := range []*User{all.Users[0], all.Users[3]} {
-					noError(t, s.conn(testContext(t)).Delete(u).Error)
-				}
-				flags("false true true false")
+				remove := func(i int) { noError(t, s.conn(testContext(t)).Delete(all.Users[i]).Error) }
+				flags(0, 5, "true true true true")
+				remove(1)
+				remove(4)
+				flags(1, 4, "true true true true") // 0 and 5 are there
+				remove(0)
+				remove(5)
+				flags(1, 4, "false true true false")
+				flags(0, 5, "false true true false")
+				remove(3)
+				flags(3, 3, "true false false false") // only 2 is left
 			})
 		})
 	}
