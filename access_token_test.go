@@ -300,6 +300,11 @@ func TestAccessTokenIsCountedPerSession(t *testing.T) {
 			wantCodes(t, ask(elsewhere, fmt.Sprintf("%043d", i)), "accessToken INVALID_TOKEN")
 		}
 		wantLimited(t, ask(elsewhere, strings.Repeat("A", 43)), "accessToken")
+		before := b.store.Queries()
+		wantLimited(t, ask(elsewhere, strings.Repeat("A", 42)), "accessToken")
+		if n := b.store.Queries() - before; n != 1 {
+			t.Errorf("%d queries for a text without the form of a token, want the limit's one", n)
+		}
 		ask(elsewhere, other.refresh).must()
 		wantCodes(t, ask(home, strings.Repeat("A", 43)), "accessToken INVALID_TOKEN")
 		b.clock.advance(time.Second)

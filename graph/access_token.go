@@ -15,13 +15,10 @@ import (
 	"fieldgate/models"
 )
 
-// The rates of accessToken. They are not a @limit: the caller is a server that renders the pages of all visitors, so that one
-// of them must not use up what its address has. A session is counted by itself, and an address only for tokens that are good
-// for nothing, after they were looked up.
-var (
-	accessTokensOfSession    = limit.Rate{Count: 600, Window: 5 * time.Minute}
-	invalidTokensFromAddress = limit.Rate{Count: 600, Window: 5 * time.Minute}
-)
+// invalidTokens is the rate of invalid tokens from one address. It is not a @limit: the caller is a server that renders the
+// pages of all visitors, so that a visitor with invalid tokens must not keep the others out. It is counted after the token was
+// looked up, and for invalid ones only.
+var invalidTokens = limit.Rate{Count: 600, Window: 5 * time.Minute}
 
 // accessToken issues an access token for the session of the refresh cookie.
 func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, error) {
@@ -31,14 +28,11 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	}
 	session, err := r.Accounts.ReadRefreshToken(ctx, v.RefreshCookie())
 	if errors.Is(err, account.ErrInvalidToken) {
-		if err := r.limits.count(ctx, policy.ByAddress, limit.Network(v.Client().IP), invalidTokensFromAddress); err != nil {
+		if err := r.limits.countInvalidToken(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err := r.limits.count(ctx, "SESSION", session.ID, accessTokensOfSession); err != nil {
 		return nil, err
 	}
 	token, err := r.Accounts.IssueAccessToken(ctx, session)
@@ -49,13 +43,14 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	return &generated.AccessToken{AccessToken: token.Token, TokenType: auth.TokenType, ExpiresAt: token.ExpiresAt}, nil
 }
 
-// count takes a slot of a rate that the schema cannot state. The error of one that is used up is *models.LimitReached.
-func (l *limits) count(ctx context.Context, by, key string, rate limit.Rate) error {
+// countInvalidToken returns *models.LimitReached if the client's address has used up its invalid tokens.
+func (l *limits) countInvalidToken(ctx context.Context) error {
 	if l.off {
 		return nil
 	}
-	field := graphql.GetFieldContext(ctx)
-	_, err := l.store.Take(ctx, []models.Slot{{Name: by, ID: limit.Key(coordinate(field), by, key), Rate: rate}})
+	field, network := graphql.GetFieldContext(ctx), limit.Network(auth.ViewerFrom(ctx).Client().IP)
+	id := limit.Key(coordinate(field), "invalid tokens", network)
+	_, err := l.store.Take(ctx, []models.Slot{{Name: policy.ByAddress, ID: id, Rate: invalidTokens}})
 	if err != nil {
 		l.tellReached(ctx, field, err)
 	}

@@ -52,6 +52,9 @@ func (s *Store) Take(ctx context.Context, slots []Slot) (taken []Slot, err error
 	if s.inTransaction {
 		return nil, errInTransaction
 	}
+	if len(slots) == 0 {
+		return nil, nil
+	}
 	for range takeLooks {
 		now := s.Now()
 		rows, err := s.limits(ctx, slots)

@@ -427,6 +427,7 @@ type Mutation {
   minutes, whatever address they come from; more are RATE_LIMITED. So are invalid tokens beyond 600 per 5 minutes and address.
   """
   accessToken: AccessToken! @public @credential
+    @limit(by: SESSION, count: 600, window: "5m", successes: true)
 
   """
   Ends this session: the one of the refresh token, of the cookie, or of the access token, which may have

@@ -97,7 +97,7 @@ func madeAt(session *models.Session) time.Time {
 // SessionOfToken returns the id of the session that a refresh token belongs to, as the current one or as its immediate
 // parent, and else "".
 func SessionOfToken(ctx context.Context, store *models.Store, token string) (id string, err error) {
-	if token == "" {
+	if !isRefreshToken(token) {
 		return "", nil
 	}
 	session, err := store.SessionByRefreshHash(ctx, refreshHash(token))

@@ -157,10 +157,11 @@ func (l Limit) contradicts(other Limit) bool {
 }
 
 // namesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or
-// that of the refresh token.
+// that of the refresh token, which a credential field without arguments takes from the cookie.
 func (c *compiler) namesSession(field *ast.FieldDefinition) bool {
 	token := field.Arguments.ForName("refreshToken")
-	return c.rulesOn(field).auth != nil || token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
+	cookie := len(field.Arguments) == 0 && field.Directives.ForName(credentialDirective) != nil
+	return c.rulesOn(field).auth != nil || cookie || token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
 }
 
 func window(v *ast.Value) (d time.Duration, wrong string) {

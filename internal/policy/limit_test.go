@@ -14,7 +14,7 @@ enum LimitKey { ADDRESS ACCOUNT_AND_ADDRESS ACCOUNT SESSION }
 `
 
 func TestLimits(t *testing.T) {
-	p := compile(t, limited, `
+	p := compile(t, limited+"directive @credential on FIELD_DEFINITION\n", `
 		type Query { me: Int @auth @limit(by: ACCOUNT, count: 5, window: "90s")  open: Int @public }
 		type Mutation {
 			login(input: Login!): Int @public
@@ -22,6 +22,7 @@ func TestLimits(t *testing.T) {
 				@limit(by: ACCOUNT_AND_ADDRESS, count: 1, window: "24h")
 			reset(email: String!): Int @limit(by: ACCOUNT, count: 1000, window: "1s") @public
 			again(refreshToken: String): Int @public @limit(by: SESSION, count: 3, window: "1m", successes: true)
+			render: Int @public @credential @limit(by: SESSION, count: 3, window: "1m", successes: true)
 			guess: Int @auth
 				@limit(by: ADDRESS, count: 30, window: "15m", successes: true, shared: "hash")
 				@limit(by: ADDRESS, count: 7, window: "1m")
@@ -42,6 +43,7 @@ func TestLimits(t *testing.T) {
 		}},
 		{"Mutation", "reset", []policy.Limit{{By: policy.ByAccount, Count: 1000, Window: time.Second}}},
 		{"Mutation", "again", []policy.Limit{{By: policy.BySession, Count: 3, Window: time.Minute, Successes: true}}},
+		{"Mutation", "render", []policy.Limit{{By: policy.BySession, Count: 3, Window: time.Minute, Successes: true}}},
 		{"Mutation", "guess", []policy.Limit{
 			{By: policy.ByAddress, Count: 30, Window: 15 * time.Minute, Successes: true, Shared: "hash"},
 			{By: policy.ByAddress, Count: 7, Window: time.Minute},
