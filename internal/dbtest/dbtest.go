@@ -29,11 +29,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -65,6 +69,7 @@ func Program(f func() (status int)) {
 	}
 	shared.mainRuns.Store(true)
 	code := f()
+	leftOut.print(os.Stdout)
 	if err := stopShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		code = max(code, 1)
@@ -151,5 +156,33 @@ func LeftOut(tb testing.TB, what, how string) {
 	if RequireAll() {
 		tb.Fatalf("REQUIRE_ALL is set, but there is no %s: %s", what, how)
 	}
+	leftOut.add(what, how)
 	tb.Skipf("left out, there is no %s: %s", what, how)
+}
+
+// omissions counts the skipped tests by what is missing.
+type omissions struct {
+	mu    sync.Mutex
+	tests map[string]int
+}
+
+var leftOut omissions
+
+func (o *omissions) add(what, how string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.tests == nil {
+		o.tests = map[string]int{}
+	}
+	line, _, _ := strings.Cut(what+": "+how, "\n")
+	o.tests[line]++
+}
+
+// print writes one line for each thing that is missing. go test shows it for a single package, and with -v.
+func (o *omissions) print(w io.Writer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, what := range slices.Sorted(maps.Keys(o.tests)) {
+		fmt.Fprintf(w, "tests left out: %d, there is no %s\n", o.tests[what], what)
+	}
 }

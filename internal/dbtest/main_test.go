@@ -99,6 +99,7 @@ func TestWhatIsMissing(t *testing.T) {
 		want                string
 	}{
 		{"is skipped, and named", "needs something", "REQUIRE_ALL=", 0, "left out, there is no unicorn: look in the forest"},
+		{"is counted at the end", "needs something", "REQUIRE_ALL=", 0, "tests left out: 1, there is no unicorn: look in the forest"},
 		{"is skipped with REQUIRE_ALL=0", "needs something", "REQUIRE_ALL=0", 0, "--- SKIP"},
 		{"fails with REQUIRE_ALL=1", "needs something", "REQUIRE_ALL=1", 1, "REQUIRE_ALL is set, but there is no unicorn: look in the forest"},
 		{"fails with REQUIRE_ALL=yes", "needs something", "REQUIRE_ALL=yes", 1, "--- FAIL"},
