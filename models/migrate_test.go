@@ -107,8 +107,12 @@ func TestMigrateAfterAKilledProcess(t *testing.T) {
 		out, err := cmd.StdoutPipe()
 		noError(t, err)
 		noError(t, cmd.Start())
-		said := bufio.NewScanner(out)
-		for said.Scan() && said.Text() != "locked" { // the test runner may say something too
+		said, isLocked := "", false
+		for lines := bufio.NewScanner(out); !isLocked && lines.Scan(); said += lines.Text() + "\n" { // the test runner's lines come first
+			isLocked = lines.Text() == "locked"
+		}
+		if !isLocked {
+			t.Fatalf("the other process did not lock the migrations:\n%s", said)
 		}
 
 		s := openStore(t, databaseURL, Options{})
@@ -261,9 +265,6 @@ func child(t *testing.T, does, databaseURL string) *exec.Cmd {
 	return cmd
 }
 
-// unlockChild keeps the lock reachable. SQLite's is a file, and the garbage collector closes a file that nothing refers to.
-var unlockChild func()
-
 func TestChild(t *testing.T) {
 	t.Parallel()
 	does, databaseURL, ok := strings.Cut(os.Getenv(childEnv), " ")
@@ -274,9 +275,9 @@ func TestChild(t *testing.T) {
 	case "migrates":
 		migrate(t, openStore(t, databaseURL, Options{}))
 	case "locks":
-		unlockChild = lockMigrations(t, databaseURL)
+		defer lockMigrations(t, databaseURL)()
 		os.Stdout.WriteString("\nlocked\n")
-		select {}
+		<-time.After(time.Minute) // without a timer Go would take the wait for a deadlock, and end the process
 	}
 }
 
