@@ -166,6 +166,25 @@ func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
 	})
 }
 
+// Accounts of one mailbox under many tags are as good as one.
+func TestAccountsOfOneMailboxGetAFewLinksTogether(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootCounting(t, databaseURL)
+		name := fmt.Sprintf("victim%d", people.Add(1))
+		for i := range 30 {
+			p := &person{email: fmt.Sprintf("%s+%d@example.com", name, i), password: goodPassword}
+			ip := fmt.Sprintf("192.0.2.%d", i)
+			p.token = b.asks(nil, ip, registerQuery, "e", p.email, "p", p.password).must().text("register.accessToken")
+			b.asks(p, ip, `mutation { requestEmailVerification }`).must()
+		}
+		b.deliver()
+		if got := len(b.arrived()); got != 10 {
+			t.Errorf("%d links reach one mailbox, want 10", got)
+		}
+	})
+}
+
 // Others ask for mails to an address that they do not have, until there is no room for more. Its owner still gets one.
 func TestConfirmationMailsOfOthersDoNotBlockTheOwners(t *testing.T) {
 	t.Parallel()
@@ -435,6 +454,27 @@ func TestNewDeviceInAKnownNetworkIsTold(t *testing.T) {
 			t.Errorf("%d notices of a new device, want 1", got)
 		}
 	})
+}
+
+// A mailer that runs looks for failures by itself.
+func TestRunningMailerTellsOfFailures(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{})
+	b := bootWithMail(t, dbtest.SQLite(t), server)
+	p := b.newPerson("USER")
+	b.verifies(p)
+	before := len(server.Messages())
+	for range 10 {
+		b.ask(nil, loginQuery, "e", p.email, "p", wrongPassword)
+	}
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	running.Go(func() { b.mailer.Run(ctx) })
+	if got := server.WaitFor(t, before+1)[before]; !strings.Contains(got.Subject, "Failed sign-ins") {
+		t.Errorf("%q", got.Subject)
+	}
+	cancel()
+	running.Wait()
 }
 
 // Budgets are applied when a mail is sent: the request does the same for a mailbox that is full.

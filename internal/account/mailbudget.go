@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"fieldgate/internal/limit"
@@ -18,11 +17,11 @@ var (
 	askerRate = limit.Rate{Count: 5, Window: time.Hour}
 	// mailRate is for the mails of one purpose that all of them cause together, but for the first mail of each.
 	mailRate = limit.Rate{Count: 5, Window: time.Hour}
-	// The first mails count in shares of their own, so that an account or network that uses up mailRate does not keep the
-	// mail from another one. Accounts have the larger share: there are fewer of them than of networks.
-	firstRate        = limit.Rate{Count: 1, Window: time.Hour}
-	firstNetworkRate = limit.Rate{Count: 5, Window: time.Hour}
-	firstAccountRate = limit.Rate{Count: 20, Window: time.Hour}
+	// The first mails count in a share of their own, so that an account or network that uses up mailRate does not keep the
+	// mail from another one. It is larger for an address that an account wants to move to: only accounts cause those mails.
+	firstRate       = limit.Rate{Count: 1, Window: time.Hour}
+	firstsRate      = limit.Rate{Count: 5, Window: time.Hour}
+	firstsOfAChange = limit.Rate{Count: 20, Window: time.Hour}
 
 	// noticeRate is for the notices of one kind to a verified address, noticesRate for those of all kinds. Notices with a
 	// link that undoes a change count by kind only.
@@ -89,11 +88,11 @@ func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) (
 	if reserved, err := m.recovers(ctx, row, l); reserved || err != nil {
 		return [][]models.Slot{slots}, err
 	}
-	share := slot(firstNetworkRate, "first", askerNetwork)
-	if strings.HasPrefix(*row.Asker, askerAccount) {
-		share = slot(firstAccountRate, "first", askerAccount)
+	share := firstsRate
+	if l.kind == mail.ConfirmEmail {
+		share = firstsOfAChange
 	}
-	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), share)
+	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), slot(share, "first"))
 	return [][]models.Slot{first, append(slots, slot(mailRate))}, nil
 }
 

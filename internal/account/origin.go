@@ -11,26 +11,20 @@ import (
 	"fieldgate/models"
 )
 
-// The prefixes of Mail.Asker.
-const (
-	askerAccount = "account:"
-	askerNetwork = "network:"
-)
-
 // askerOf returns a hash of what a mail is counted under: the account that is signed in, or else the network of the
 // client. It returns nil outside of a request.
 func askerOf(viewer *auth.Viewer) *string {
 	if id := viewer.UserID(); id != "" {
-		return asker(askerAccount, id)
+		return asker("account", id)
 	}
-	return asker(askerNetwork, limit.Network(viewer.Client().IP))
+	return asker("network", limit.Network(viewer.Client().IP))
 }
 
-func asker(prefix, who string) *string {
+func asker(kind, who string) *string {
 	if who == "" {
 		return nil
 	}
-	name := prefix + base64.RawURLEncoding.EncodeToString(limit.Key("asks for mails", prefix, who))
+	name := base64.RawURLEncoding.EncodeToString(limit.Key("asks for mails", kind, who))
 	return &name
 }
 
