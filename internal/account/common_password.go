@@ -1,6 +1,8 @@
 package account
 
 import (
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -43,18 +45,46 @@ const (
 func judge(password string, known []string) verdict {
 	whole := lower(password)
 	letters, rest := splitLetters(whole)
-	v := max(
-		estimate(reduce([]rune(whole)), known),                                    // password1!, qwerty!@#$%, hunter2hunter2
-		estimate(append(reduce([]rune(letters)), reduce([]rune(rest))...), known)) // p1a2s3s4, password1password2password3
-	if v != strong {
-		return v
+	for _, form := range [][]rune{
+		reduce([]rune(whole)), // password1!, qwerty!@#$%, hunter2hunter2
+		append(reduce([]rune(letters)), reduce([]rune(rest))...), // p1a2s3s4, password1password2password3
+	} {
+		if v := estimate(form, known); v != strong {
+			return v
+		}
+	}
+	if isDecorated(whole) {
+		return common
 	}
 	for _, form := range []string{whole, letters + rest} {
-		if more := without(form, known); more != form && estimate(reduce([]rune(more)), nil) != strong {
+		if more := without(form, known); more != form && isFew(more) {
 			return personal
 		}
 	}
 	return strong
+}
+
+var year = regexp.MustCompile(`(?:19|20)[0-9]{2}`)
+
+// isDecorated reports whether a password is a common one with digits and punctuation around it: Summer2024!,
+// Admin123!@#. The estimate of the whole adds much for each part, since it does not know that this is how people
+// extend a word.
+func isDecorated(password string) bool {
+	core := strings.TrimFunc(password, func(r rune) bool { return !isLetter(r) })
+	before, after, _ := strings.Cut(password, core)
+	around := string(slices.Compact([]rune(year.ReplaceAllString(before+after, "2"))))
+	if core == "" || around == "" {
+		return false
+	}
+	return guesses(reduce([]rune(core)), nil).Guesses*guesses(reduce([]rune(around)), nil).Guesses < minGuesses
+}
+
+// isFew reports whether what a password has besides known words can be guessed: little that is not a letter, or as
+// little as a password that is common.
+func isFew(more string) bool {
+	const few = 8
+	form := reduce([]rune(more))
+	return len(form) <= few && !strings.ContainsFunc(more, isLetter) || estimate(form, nil) != strong
 }
 
 // without returns a password without the known words in it.
@@ -65,9 +95,10 @@ func without(password string, known []string) string {
 	return password
 }
 
+func isLetter(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
+
 // splitLetters returns the letters of a password and the rest of it.
 func splitLetters(password string) (letters, rest string) {
-	isLetter := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 	only := func(want bool) string {
 		return strings.Map(func(r rune) rune {
 			if isLetter(r) != want {
@@ -80,8 +111,22 @@ func splitLetters(password string) (letters, rest string) {
 }
 
 func estimate(form []rune, known []string) verdict {
-	if len(form) > maxEstimated {
+	result := guesses(form, known)
+	if result.Guesses >= minGuesses {
 		return strong
+	}
+	for _, m := range result.Sequence {
+		if m.DictionaryName == "user_inputs" {
+			return personal
+		}
+	}
+	return common
+}
+
+// guesses estimates how many guesses a password takes; of one that is too long to estimate, endlessly many.
+func guesses(form []rune, known []string) zxcvbn.Result {
+	if len(form) > maxEstimated {
+		return zxcvbn.Result{Guesses: math.Inf(1)}
 	}
 	password := string(form)
 	kinds := 0
@@ -93,16 +138,7 @@ func estimate(form []rune, known []string) verdict {
 	if kinds > maxSubstitutes {
 		password = plainLetters.Replace(password)
 	}
-	result := zxcvbn.PasswordStrength(password, known)
-	if result.Guesses >= minGuesses {
-		return strong
-	}
-	for _, m := range result.Sequence {
-		if m.DictionaryName == "user_inputs" {
-			return personal
-		}
-	}
-	return common
+	return zxcvbn.PasswordStrength(password, known)
 }
 
 // minKnown is how many letters a part of a name or address has to be searched for in passwords.
@@ -123,7 +159,8 @@ func knownWords(names ...string) (words []string) {
 		add(local)
 		label, _, _ := strings.Cut(domain, ".")
 		add(label)
-		parts := strings.FieldsFunc(local, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
+		add(domain)
+		parts := strings.FieldsFunc(local, func(r rune) bool { return !isLetter(r) })
 		reversed := slices.Clone(parts)
 		slices.Reverse(reversed)
 		for _, separator := range []string{"", " ", ".", "_", "-", ", "} {

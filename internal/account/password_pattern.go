@@ -63,7 +63,11 @@ func patternAt(s []rune, keys []key) (length int, start []rune) {
 		}
 		take(n, 2*period+2, s[:startOf(n, period)])
 		n = keyRun(keys, period)
-		take(n, 2*period+2, plainKeys(keys[:startOf(n, period)]))
+		atLeast := 2*period + 2
+		if period == 1 && keys[0].row == 0 && keys[0] != keys[1] {
+			atLeast = 3 // 123, !@#
+		}
+		take(n, atLeast, plainKeys(keys[:startOf(n, period)]))
 	}
 	return length, start
 }
