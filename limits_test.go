@@ -545,6 +545,7 @@ func TestLimitsOfTheSchema(t *testing.T) {
 		"login ACCOUNT 60 per 1h0m0s, successes true only",
 		"refresh ADDRESS 600 per 5m0s, successes false",
 		"refresh SESSION 300 per 5m0s, successes true",
+		"accessToken SESSION 600 per 5m0s, successes true",
 		"changePassword ACCOUNT_AND_ADDRESS 5 per 15m0s, successes false, shared as password",
 		"changePassword ADDRESS 600 per 15m0s, successes true, shared as password hash",
 		"changePassword ACCOUNT 20 per 1h0m0s, successes false, shared as password with a session",
