@@ -119,8 +119,12 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
   password wait
   password hash
   transaction
+    SELECT users
     INSERT sessions
-    INSERT limits
+    SELECT sessions
+    SELECT trusted_places
+    INSERT trusted_places
+    SELECT trusted_places
     INSERT audit
 `
 		var caller []byte

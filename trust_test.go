@@ -66,7 +66,7 @@ func TestDeviceCookieIsHttpOnlyAndOutlivesTheSession(t *testing.T) {
 		"http://localhost:8080":   "device=…; Path=/; Max-Age=7776000; HttpOnly; SameSite=Strict",
 		"https://api.example.com": "__Host-device=…; Path=/; Max-Age=7776000; HttpOnly; Secure; SameSite=Strict",
 	} {
-		b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", url, "SESSION_MAX_AGE", "2160h")
+		b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", url)
 		got := b.ask(nil, registerAs, "e", newAddress()).must().header.Values("Set-Cookie")
 		if len(got) != 2 {
 			t.Fatalf("cookies %q", got)

@@ -58,7 +58,7 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 	}
 	payload := signIn(ctx, s, delivery)
 	if s.Device != "" {
-		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, r.Accounts.SessionMaxAge)
+		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, account.TrustLife)
 	}
 	return payload, nil
 }

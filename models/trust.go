@@ -15,15 +15,18 @@ type TrustedPlace struct {
 	ExpiresAt time.Time
 }
 
-// Trust stores a place. Of a user's places it keeps the max that expire last.
-func (s *Store) Trust(ctx context.Context, p *TrustedPlace, max int) error {
+// Trust stores places of one user, of whose places it keeps the max that expire last.
+func (s *Store) Trust(ctx context.Context, places []*TrustedPlace, max int) error {
+	if len(places) == 0 {
+		return nil
+	}
 	return s.Transaction(ctx, func(tx *Store) error {
 		newer := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"expires_at"})}
-		if err := tx.conn(ctx).Clauses(newer).Create(p).Error; err != nil {
+		if err := tx.conn(ctx).Clauses(newer).Create(places).Error; err != nil {
 			return tx.translate(ctx, err)
 		}
 		var surplus [][]byte
-		err := tx.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ?", p.UserID).
+		err := tx.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ?", places[0].UserID).
 			Order("expires_at DESC, id").Offset(max).Limit(sweepBatch).Pluck("id", &surplus).Error
 		if err != nil || len(surplus) == 0 {
 			return tx.translate(ctx, err)

@@ -260,8 +260,8 @@ enum LimitKey {
   "Attempts on one account from one address."
   ACCOUNT_AND_ADDRESS
   """
-  All attempts on one account, from any address. A device with which its owner has signed in, within the longest life of
-  a session, has a count of its own, so that attempts from elsewhere do not lock the owner out. The same device is not
+  All attempts on one account, from any address. A device with which its owner has signed in within the last 90 days has a
+  count of its own, so that attempts from elsewhere do not lock the owner out. The same device is not
   refused by a limit by ADDRESS that counts failures. A client without cookies counts by its network instead. Neither
   changes a limit that counts successes only.
   """

@@ -15,6 +15,9 @@ const maxTrustedPlaces = 20
 // maxSessions is how many sessions an account has at most. A sign-in beyond that ends the one used least recently.
 const maxSessions = 100
 
+// TrustLife is how long an account trusts a place after a sign-in, and how long a browser keeps its device cookie.
+const TrustLife = 90 * 24 * time.Hour
+
 // NameOf is what the account with an e-mail address is counted under, whether or not there is one. What is no
 // address has a name of its own too, or else those who mistype theirs would share one count.
 func NameOf(email string) string {
@@ -89,26 +92,25 @@ func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, se
 	return nil
 }
 
-// trustPlaceOf trusts the place of a client that opens a session for as long as a session can live. Signing out does not
-// end that: attempts from elsewhere that fill the account's limit must not lock the owner out here.
+// trustPlaceOf trusts the place of a client that opens a session for TrustLife. Signing out does not end that: attempts from elsewhere that fill the account's limit must not lock the owner out here.
 //
 // A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
 // its network.
 func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
-	until := session.CreatedAt.Add(s.SessionMaxAge)
+	until := session.CreatedAt.Add(TrustLife)
+	var places []*models.TrustedPlace
 	if place := devicePlace(device); place != nil {
-		if err := tx.Trust(ctx, trustedPlace(session.UserID, place, until), maxTrustedPlaces); err != nil {
-			return err
-		}
+		places = append(places, trustedPlace(session.UserID, place, until))
 	}
 	network := networkPlace(client.IP)
-	switch {
-	case network == nil:
-		return nil
-	case device != "" && device == client.Device:
-		return tx.Distrust(ctx, trustedPlaceID(session.UserID, network))
+	returned := device != "" && device == client.Device
+	if network != nil && !returned {
+		places = append(places, trustedPlace(session.UserID, network, until))
 	}
-	return tx.Trust(ctx, trustedPlace(session.UserID, network, until), maxTrustedPlaces)
+	if err := tx.Trust(ctx, places, maxTrustedPlaces); err != nil || network == nil || !returned {
+		return err
+	}
+	return tx.Distrust(ctx, trustedPlaceID(session.UserID, network))
 }
 
 func trustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
