@@ -1,0 +1,46 @@
+//go:build exhaustive
+
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// The examples of docs/frontends.md render a page for a visitor, and the visitor stays signed in.
+func TestServerRenderingExamples(t *testing.T) {
+	t.Parallel()
+	render := installScript(t, "testdata/rendering", "rendering.mjs")
+	docs, err := filepath.Abs("docs/frontends.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := boot(t, dbtest.SQLite(t))
+	registered := b.ask(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+goodPassword+`"}) { tokenType } }`).must()
+	var cookies []string
+	for _, cookie := range registered.header.Values("Set-Cookie") {
+		pair, _, _ := strings.Cut(cookie, ";")
+		cookies = append(cookies, pair)
+	}
+	for _, row := range []struct{ name, cookie, want string }{
+		{"a visitor who is signed in", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
+		{"the same once more", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
+		{"a visitor without a cookie", "", "<p>Please sign in.</p>"},
+		{"a visitor with a token that is unknown", "refresh=" + strings.Repeat("A", 43), "<p>Please sign in.</p>"},
+	} {
+		out, err := render(docs, b.url+"/graphql", row.cookie)
+		if err != nil {
+			t.Fatalf("%s: %v", row.name, err)
+		}
+		var got map[string]string
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got["next"] != row.want || got["remix"] != row.want {
+			t.Errorf("%s: %q, %v, want %q", row.name, out, err, row.want)
+		}
+	}
+	b.askWith(http.Header{"Cookie": cookies[:1]}, `mutation { refresh { tokenType } }`).must()
+}
