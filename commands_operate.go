@@ -182,6 +182,7 @@ func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Databas
 	}
 	if len(d.State.Pending) == 0 {
 		d.Admin, d.AdminErr = anyAdmin(ctx, store)
+		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // an error is not judged
 	}
 	return d
 }

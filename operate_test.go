@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
@@ -66,6 +67,17 @@ func TestDoctor(t *testing.T) {
 				t.Fatal(stderr)
 			}
 		}, "accounts.admin", doctor.OK, ""},
+		{"most sign-ins come from one private address", func(t *testing.T, env map[string]string) {
+			var rows []string
+			for i := range 30 {
+				ip := "10.1.2.3"
+				if i%3 == 0 {
+					ip = fmt.Sprintf("198.51.100.%d", i)
+				}
+				rows = append(rows, fmt.Sprintf("('%s', 'sign-in', '%s', '2026-01-01 00:00:00.000')", newRowID(), ip))
+			}
+			execute(t, env["DATABASE_URL"], "INSERT INTO audit (id, event, ip, created_at) VALUES "+strings.Join(rows, ", "))
+		}, "proxies.signins", doctor.Warning, ""},
 		{"a migration that is pending", func(t *testing.T, env map[string]string) {
 			execute(t, env["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id = 9")
 		}, "database.migrations", doctor.Warning, ""},

@@ -174,3 +174,30 @@ func (s *Store) SweepAudit(ctx context.Context, before time.Time) (rows int, err
 		}
 	}
 }
+
+// recentAudit is how many of the newest entries RecentAddresses looks at.
+const recentAudit = 10_000
+
+// Addresses says from where something was done.
+type Addresses struct {
+	Total int    // how often, from known addresses
+	Top   string // the address from which it was done most often; "" without any
+	OfTop int    // how often from there
+}
+
+// RecentAddresses returns from where the events with these names came, among the newest entries of the audit log.
+func (s *Store) RecentAddresses(ctx context.Context, events ...string) (a Addresses, err error) {
+	var rows []struct {
+		IP    string
+		Times int
+	}
+	err = s.conn(ctx).Raw("SELECT ip, COUNT(*) AS times FROM (SELECT ip, event FROM audit ORDER BY id DESC LIMIT ?) AS recent "+
+		"WHERE event IN ? AND ip IS NOT NULL GROUP BY ip ORDER BY times DESC, ip", recentAudit, events).Scan(&rows).Error
+	for i, row := range rows {
+		if i == 0 {
+			a.Top, a.OfTop = row.IP, row.Times
+		}
+		a.Total += row.Times
+	}
+	return a, s.translate(ctx, err)
+}

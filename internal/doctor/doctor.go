@@ -117,6 +117,9 @@ type Database struct {
 	// migrations.
 	Admin    bool
 	AdminErr error // nobody knows
+
+	// SignIns says from where the newest sign-ins came, also those that failed. Without any it is not judged.
+	SignIns models.Addresses
 }
 
 // Machine is what the server runs on.
@@ -137,7 +140,7 @@ func Examine(f Facts) []Finding {
 	r := &report{}
 	for _, check := range []func(*report, Facts){
 		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing, breachedPasswords,
-		addresses, origins, cookies, proxies, mail, surface, watching,
+		addresses, origins, cookies, proxies, signIns, mail, surface, watching,
 		database, administrators, machine,
 	} {
 		check(r, f)

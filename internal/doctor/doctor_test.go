@@ -58,6 +58,11 @@ func (w *world) onSQLite(file models.DatabaseFile) {
 
 var goodFile = models.DatabaseFile{Mode: 0o600, Folder: 0o700, Journal: "wal", Size: megabyte, Free: 10 * gigabyte}
 
+// signIns has most sign-ins come from one address.
+func (w *world) signIns(top string, ofTop, total int) {
+	w.facts.Database.SignIns = models.Addresses{Top: top, OfTop: ofTop, Total: total}
+}
+
 func (w *world) examine(t *testing.T) []Finding {
 	t.Helper()
 	env := maps.Clone(w.env)
@@ -128,6 +133,18 @@ func TestExamine(t *testing.T) {
 		{"half the internet for a proxy", func(w *world) { w.set("TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1") }, "problem proxies, problem proxies", "0.0.0.0/1"},
 		{"a range that belongs to many", func(w *world) { w.set("TRUSTED_PROXIES", "52.0.0.0/8") }, "problem proxies", "52.0.0.0/8"},
 		{"all of IPv6 that is in use", func(w *world) { w.set("TRUSTED_PROXIES", "2000::/3") }, "problem proxies", "2000::/3"},
+		{"most sign-ins from one private address", func(w *world) { w.signIns("192.168.1.5", 60, 100) }, "warning proxies.signins", "60 of the last 100 sign-ins came from 192.168.1.5"},
+		{"the same in development", func(w *world) {
+			w.set("ENV", "development")
+			w.signIns("192.168.1.5", 60, 100)
+		}, "note environment, warning proxies.signins", ""},
+		{"from this machine, in production", func(w *world) { w.signIns("127.0.0.1", 20, 20) }, "warning proxies.signins", "127.0.0.1"},
+		{"from a trusted proxy, which names no client", func(w *world) { w.signIns("10.0.0.7", 99, 100) }, "warning proxies.signins", "10.0.0.7"},
+		{"from one private network of IPv6", func(w *world) { w.signIns("fd00::1", 51, 100) }, "warning proxies.signins", "fd00::1"},
+		{"from a shared address", func(w *world) { w.signIns("100.64.0.9", 51, 100) }, "warning proxies.signins", "100.64.0.9"},
+		{"most from one public address", func(w *world) { w.signIns("198.51.100.7", 99, 100) }, "", ""},
+		{"half from a private one", func(w *world) { w.signIns("10.0.0.7", 50, 100) }, "", ""},
+		{"too few sign-ins to say", func(w *world) { w.signIns("10.0.0.7", 19, 19) }, "", ""},
 		{"proxies in private ranges", func(w *world) { w.set("TRUSTED_PROXIES", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fd00::/8,127.0.0.1") }, "", ""},
 		{"no mail", func(w *world) { w.set("SMTP_URL", "") }, "warning mail", "reset a password"},
 		{"mail in clear", func(w *world) { w.set("SMTP_URL", "smtp://mail.example.com?tls=none") }, "warning mail", "in clear"},

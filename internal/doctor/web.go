@@ -155,6 +155,38 @@ func proxies(r *report, f Facts) {
 	}
 }
 
+// fewSignIns say nothing about where most come from.
+const fewSignIns = 20
+
+// sharedAddresses is the range of carrier-grade NAT (RFC 6598), which proxies in a cloud have too.
+var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
+
+// signIns looks for a proxy that the server does not know: most clients seem to have one address, which is none of the internet.
+func signIns(r *report, f Facts) {
+	const id = "proxies.signins"
+	s := f.Database.SignIns
+	if s.Total < fewSignIns {
+		return
+	}
+	top, err := netip.ParseAddr(s.Top)
+	top = top.Unmap()
+	inside := err == nil && (top.IsPrivate() || top.IsLoopback() || top.IsLinkLocalUnicast() || sharedAddresses.Contains(top))
+	if !inside || 2*s.OfTop <= s.Total {
+		r.ok(id, "the last %d sign-ins came from clients' own addresses", s.Total)
+		return
+	}
+	level := Warning
+	if top.IsLoopback() {
+		level = inProduction(f, Warning)
+	}
+	seen := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: clients share its rate limits and its turn for password hashes", s.OfTop, s.Total, top)
+	if slices.ContainsFunc(f.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(top) }) {
+		r.add(id, level, seen, "have that proxy send X-Forwarded-For, or take it out of TRUSTED_PROXIES if clients are there")
+		return
+	}
+	r.add(id, level, seen, "add "+top.String()+" to TRUSTED_PROXIES, if it is a proxy that sets X-Forwarded-For")
+}
+
 func wide(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		// 10.0.0.0/8 is private; any other range of that size belongs to many.
