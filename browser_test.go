@@ -161,7 +161,7 @@ func pagesAlone(t *testing.T) (origin string) {
 
 // screenshots is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
 //
-//	SCREENSHOTS=/tmp/shots go test -run TestBrowser .
+//	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser .
 func screenshots(t *testing.T) []string {
 	t.Helper()
 	name := os.Getenv("SCREENSHOTS")
