@@ -25,7 +25,7 @@ func (a *app) warnOfDevelopment(on []net.Listener) {
 		return
 	}
 	const hint = "Hint: ENV=production for everything that others use"
-	message := "this is a development server. " + hint
+	message := "this is a development server, for this machine only. " + hint + "; ADDR=:8080 in a container or for a phone"
 	for _, l := range on {
 		if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
 			message = "this is a development server, and other machines can reach it. " + hint

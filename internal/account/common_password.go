@@ -18,9 +18,11 @@ const (
 	// maxEstimated is in characters. The estimator's work grows at least with the square of the length. A password
 	// that is longer after its patterns were reduced is in no list.
 	maxEstimated = 24
+	// maxWord is how long a common word with something around it can be.
+	maxWord = 16
 	// maxSubstitutes is how many different substitutes the estimator gets to see. It tries all combinations of
-	// what they may stand for: with all ten that takes as long as a hash, with three at most about 20 ms.
-	maxSubstitutes = 3
+	// what they may stand for: with all ten that takes as long as a hash.
+	maxSubstitutes = 2
 	substitutes    = "@({[<!|$+%"
 )
 
@@ -45,11 +47,13 @@ const (
 func judge(password string, known []string) verdict {
 	whole := lower(password)
 	letters, rest := splitLetters(whole)
-	for _, form := range [][]rune{
-		reduce([]rune(whole)), // password1!, qwerty!@#$%, hunter2hunter2
-		append(reduce([]rune(letters)), reduce([]rune(rest))...), // p1a2s3s4, password1password2password3
-	} {
-		if v := estimate(form, known); v != strong {
+	form := reduce([]rune(whole)) // password1!, qwerty!@#$%, hunter2hunter2
+	if v := estimate(form, known); v != strong {
+		return v
+	}
+	sorted := append(reduce([]rune(letters)), reduce([]rune(rest))...)                   // p1a2s3s4, password1password2password3
+	if 3*len(sorted) <= 2*utf8.RuneCountInString(whole) && !slices.Equal(form, sorted) { // else it is by chance
+		if v := estimate(sorted, known); v != strong {
 			return v
 		}
 	}
@@ -73,10 +77,11 @@ func isDecorated(password string) bool {
 	core := strings.TrimFunc(password, func(r rune) bool { return !isLetter(r) })
 	before, after, _ := strings.Cut(password, core)
 	around := string(slices.Compact([]rune(year.ReplaceAllString(before+after, "2"))))
-	if core == "" || around == "" {
+	word := reduce([]rune(core))
+	if len(word) == 0 || len(word) > maxWord || around == "" {
 		return false
 	}
-	return guesses(reduce([]rune(core)), nil).Guesses*guesses(reduce([]rune(around)), nil).Guesses < minGuesses
+	return guesses(word, nil).Guesses*guesses(reduce([]rune(around)), nil).Guesses < minGuesses
 }
 
 // isFew reports whether what a password has besides known words can be guessed: little that is not a letter, or as

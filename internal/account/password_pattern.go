@@ -54,7 +54,11 @@ func patternAt(s []rune, keys []key) (length int, start []rune) {
 		for n < len(s) && s[n] == s[n-period] {
 			n++
 		}
-		take(n, max(2*period, 3), s[:startOf(n, period)])
+		atLeast := max(2*period, 6) // abab may be there by chance
+		if period == 1 {
+			atLeast = 3
+		}
+		take(n, atLeast, s[:startOf(n, period)])
 	}
 	for period := 1; period <= maxStepPeriod && period < len(s); period++ {
 		n := period + 1
