@@ -46,9 +46,9 @@ func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User
 // priorityOf puts links that get their owner back into an account first, and notices last.
 func priorityOf(kind mail.Kind) int64 {
 	switch kind {
-	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored, mail.EmailChanged:
+	case mail.ResetPassword, mail.EmailRestored, mail.EmailChanged:
 		return models.MailRecovery
-	case kindRegistration, mail.VerifyEmail, mail.ConfirmEmail, mail.EmailChangeRequested:
+	case kindRegistration, mail.AlreadyRegistered, mail.VerifyEmail, mail.ConfirmEmail, mail.EmailChangeRequested:
 		return models.MailVerification
 	}
 	return models.MailNotice
