@@ -83,19 +83,23 @@ func (s *Service) SweepUnused(ctx context.Context) (deleted int, err error) {
 	before := now.Add(-s.UnverifiedTTL)
 	for {
 		list, err := s.Store.UnusedUsers(ctx, policy.User, before, sweepUnusedBatch)
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return deleted, err
 		}
+		progress := false
 		for _, user := range list {
 			err := s.do(ctx, &event{name: EventUserExpired, user: user.ID, nowhere: true}, func(tx *models.Store) error {
 				return tx.DeleteUnusedUser(ctx, user, before, now)
 			})
-			if err != nil && !errors.Is(err, models.ErrNotFound) {
+			switch {
+			case err == nil:
+				progress, deleted = true, deleted+1
+			case !errors.Is(err, models.ErrNotFound): // used or swept meanwhile
 				return deleted, err
 			}
-			if err == nil {
-				deleted++
-			}
+		}
+		if !progress {
+			return deleted, nil
 		}
 	}
 }
