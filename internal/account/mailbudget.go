@@ -74,6 +74,9 @@ func (m *Mailer) shares(ctx context.Context, row *models.Mail, l *letter) ([][]m
 // verify an address cannot use up those that choose a new password.
 func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Slot, error) {
 	purpose, box := links[l.kind].purpose, mailbox(row.EmailKey)
+	if purpose == purposeReset && l.user != nil && l.user.EmailVerified() {
+		box = "verified " + row.EmailKey // links for other +tags do not open this account
+	}
 	slot := func(rate limit.Rate, parts ...string) models.Slot {
 		return models.Slot{Name: row.Kind, ID: limit.Key(append([]string{"mails to", purpose, box}, parts...)...), Rate: rate}
 	}
