@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/limit"
+	"fieldgate/internal/policy"
 	"fieldgate/models"
 )
 
@@ -451,10 +453,40 @@ func TestRefreshesAreLimited(t *testing.T) {
 		d.refresh = b.askWith(from(home), refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
 	}
 	wantCodes(t, bad(), "refresh INVALID_TOKEN")
-	wantLimited(t, bad(), "refresh")
-	wait := wantLimited(t, b.askWith(from(home), refreshInBody, "t", d.refresh), "refresh")
-	b.clock.advance(wait)
-	b.askWith(from(home), refreshInBody, "t", d.refresh).must()
+	b.clock.advance(wantLimited(t, bad(), "refresh"))
+	wantCodes(t, bad(), "refresh INVALID_TOKEN")
+}
+
+// A client that sends bad tokens without a pause does not sign its neighbours behind the same NAT out.
+func TestBadTokensOfANeighbourKeepNoSessionFromRefreshing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootLimited(t, databaseURL)
+		p := b.registered(home)
+		app, reader := b.newDevice(p, false), b.newBrowser(home)
+		reader.signsIn(p).must()
+		spent := app.refresh
+		for range 2 {
+			b.clock.advance(time.Minute)
+			app.refresh = b.askWith(from(home), refreshInBody, "t", app.refresh).must().text("refresh.refreshToken")
+		}
+		b.clock.advance(5 * time.Second) // the tokens are not fresh any more
+		slot := models.Slot{
+			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
+			ID: limit.Key("Mutation.refresh", policy.ByAddress, limit.Network(home)),
+		}
+		for range 600 {
+			if _, err := b.store.Take(t.Context(), []models.Slot{slot}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantLimited(t, b.askWith(from(home), refreshInBody, "t", "x"), "refresh")
+		wantLimited(t, b.askWith(from(home), refreshInBody, "t", spent), "refresh")
+		parent := app.refresh
+		b.askWith(from(home), refreshInBody, "t", app.refresh).must()
+		b.askWith(from(home), refreshInBody, "t", parent).must() // within the grace
+		reader.asks(browserRefresh).must()
+	})
 }
 
 func TestPasswordChangesAreLimited(t *testing.T) {

@@ -143,7 +143,29 @@ func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []p
 			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, Successes: rule.Successes, Check: rule.SuccessesOnly,
 		})
 	}
+	if l.isPublic(field) && slices.ContainsFunc(rules, bySession) {
+		rules, slots = withoutNeighbours(rules, slots)
+	}
 	return rules, slots, nil
+}
+
+func bySession(rule policy.Limit) bool { return rule.By == policy.BySession }
+
+// withoutNeighbours drops the limits on failures of a network, for an execution that brings the refresh token of a session:
+// the bad tokens of a neighbour do not keep it out.
+func withoutNeighbours(all []policy.Limit, slots []models.Slot) (rules []policy.Limit, own []models.Slot) {
+	for i, rule := range all {
+		if rule.By != policy.ByAddress || rule.Successes {
+			rules, own = append(rules, rule), append(own, slots[i])
+		}
+	}
+	return rules, own
+}
+
+// isPublic reports whether a field takes no signed-in user: its arguments say what it is about.
+func (l *limits) isPublic(field *graphql.FieldContext) bool {
+	rule, _ := l.policy.Rule(field.Object, field.Field.Name)
+	return rule.Public
 }
 
 // counted is what a limit counts an execution by; nil if it does not count it.
@@ -179,7 +201,7 @@ func (l *limits) counted(ctx context.Context, field *graphql.FieldContext, rule 
 // token. "" is none.
 func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	v := auth.ViewerFrom(ctx)
-	if rule, _ := l.policy.Rule(field.Object, field.Field.Name); !rule.Public {
+	if !l.isPublic(field) {
 		session, err := v.Session(ctx)
 		if err != nil {
 			return "", err
@@ -196,7 +218,7 @@ func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (stri
 // account is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
 // the e-mail address in the arguments, or of the mail's token there. It is "" for a token of no account.
 func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (string, error) {
-	if rule, _ := l.policy.Rule(field.Object, field.Field.Name); !rule.Public {
+	if !l.isPublic(field) {
 		user, err := viewer(ctx)
 		if err != nil {
 			return "", err
