@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,6 +60,7 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 	for _, row := range []struct{ name, flood, owner string }{
 		{"IPv4", "203.0.113.9", "198.51.100.1"},
 		{"IPv6 of one subscriber", "2001:db8:1:2::%x", "2001:db8:1:3::1"},
+		{"IPv6 of one subscriber, a network for each request", "2001:db8:1:%x::1", "2001:db8:2:3::1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			free := b.occupyQueue()
@@ -68,7 +70,7 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 				for j := range 5 {
 					flood.Go(func() {
 						ip := row.flood
-						if ip == "2001:db8:1:2::%x" {
+						if strings.Contains(ip, "%x") {
 							ip = fmt.Sprintf(ip, 5*i+j+1)
 						}
 						header := from(ip)

@@ -268,7 +268,8 @@ enum LimitKey {
   ACCOUNT
   """
   One session: the signed-in one on a field under @auth, and else that of the ` + "`" + `refreshToken` + "`" + ` the field is given, or of the
-  cookie. An execution without such a session is not counted.
+  cookie. An execution without such a session is not counted. One with the refresh token of a session is not counted by a
+  limit by ADDRESS that counts failures.
   """
   SESSION
 }

@@ -1,13 +1,26 @@
 package account
 
-import "slices"
+import (
+	"slices"
 
-// backlog holds the callers that wait for a thread of a [Queue]. It has a line for each network and serves the networks
-// in turn (round-robin), so that a network with many callers delays its own and not those of others. A lone network gets
-// every turn. It is not safe for use by several goroutines.
+	"fieldgate/internal/limit"
+)
+
+// backlog holds the callers that wait for a thread of a [Queue]. It has a line for each network and serves them in turn
+// (round-robin), so that a network with many callers delays its own and not those of others. A lone network gets
+// every turn. The networks of one site, as limit.Site tells them apart, share the turns and the room of one: a customer
+// with many networks is not many customers. It is not safe for use by several goroutines.
 type backlog struct {
 	room  int // how many may wait
 	count int // how many wait
+	sites map[string]*site
+	ring  []*site // those with a waiter, the next to be served first
+}
+
+// site is what waits of one site, in a line for each of its networks.
+type site struct {
+	name  string
+	count int
 	lines map[string]*line
 	ring  []*line // those with a waiter, the next to be served first
 }
@@ -26,30 +39,68 @@ type waiter struct {
 	dropped bool          // to be read after decided is closed
 }
 
-// push adds a waiter. When the room is used up, the last waiter of the longest line is dropped, so that a flood of one
-// network keeps no other out; push returns the one that was dropped, or nil. It is w itself where w's line is as long as
-// any, or would be.
+// push adds a waiter. When the room is used up, the last waiter of the longest line of the site with the most is dropped, so
+// that a flood of one network or site keeps no other out; push returns the one that was dropped, or nil. It is w itself
+// where no other line is longer than w's would be.
 func (b *backlog) push(w *waiter) (dropped *waiter) {
+	s := b.sites[limit.Site(w.network)]
+	if s == nil {
+		s = &site{name: limit.Site(w.network), lines: map[string]*line{}}
+	}
 	if b.count >= b.room {
-		longest := b.longest()
-		if longest == nil || b.length(w.network)+1 >= len(longest.waiters) {
+		if dropped = b.surplus(s, w.network); dropped == nil {
 			return w
 		}
-		dropped = longest.waiters[len(longest.waiters)-1]
 		b.remove(dropped)
 	}
-	if b.lines == nil {
-		b.lines = map[string]*line{}
+	b.add(s, w)
+	return dropped
+}
+
+// surplus returns the waiter that makes room for one more of a network of s, or nil.
+func (b *backlog) surplus(s *site, network string) *waiter {
+	largest := s
+	for _, other := range b.ring {
+		if other.count > largest.count {
+			largest = other
+		}
 	}
-	l := b.lines[w.network]
+	own := 0 // in the largest site any line is longer than that of the newcomer
+	if s.count+1 >= largest.count {
+		largest, own = s, 1
+		if l := s.lines[network]; l != nil {
+			own += len(l.waiters)
+		}
+	}
+	var longest *line
+	for _, l := range largest.ring {
+		if len(l.waiters) > own && (longest == nil || len(l.waiters) > len(longest.waiters)) {
+			longest = l
+		}
+	}
+	if longest == nil {
+		return nil
+	}
+	return longest.waiters[len(longest.waiters)-1]
+}
+
+func (b *backlog) add(s *site, w *waiter) {
+	if s.count == 0 {
+		if b.sites == nil {
+			b.sites = map[string]*site{}
+		}
+		b.sites[s.name] = s
+		b.ring = append(b.ring, s)
+	}
+	l := s.lines[w.network]
 	if l == nil {
 		l = &line{network: w.network}
-		b.lines[w.network] = l
-		b.ring = append(b.ring, l)
+		s.lines[w.network] = l
+		s.ring = append(s.ring, l)
 	}
 	l.waiters = append(l.waiters, w)
+	s.count++
 	b.count++
-	return dropped
 }
 
 // pop removes and returns the waiter whose turn it is, or nil.
@@ -57,46 +108,40 @@ func (b *backlog) pop() *waiter {
 	if len(b.ring) == 0 {
 		return nil
 	}
-	l := b.ring[0]
+	s := b.ring[0]
+	l := s.ring[0]
 	w := l.waiters[0]
 	b.remove(w)
 	if len(l.waiters) > 0 {
-		b.ring = append(b.ring[1:], l)
+		s.ring = append(s.ring[1:], l)
+	}
+	if s.count > 0 {
+		b.ring = append(b.ring[1:], s)
 	}
 	return w
 }
 
 // remove takes a waiter out, and reports whether it was there.
 func (b *backlog) remove(w *waiter) bool {
-	l := b.lines[w.network]
-	if l == nil {
+	s := b.sites[limit.Site(w.network)]
+	if s == nil || s.lines[w.network] == nil {
 		return false
 	}
+	l := s.lines[w.network]
 	i := slices.Index(l.waiters, w)
 	if i < 0 {
 		return false
 	}
 	l.waiters = slices.Delete(l.waiters, i, i+1)
+	s.count--
 	b.count--
 	if len(l.waiters) == 0 {
-		delete(b.lines, w.network)
-		b.ring = slices.DeleteFunc(b.ring, func(other *line) bool { return other == l })
+		delete(s.lines, w.network)
+		s.ring = slices.DeleteFunc(s.ring, func(other *line) bool { return other == l })
+	}
+	if s.count == 0 {
+		delete(b.sites, s.name)
+		b.ring = slices.DeleteFunc(b.ring, func(other *site) bool { return other == s })
 	}
 	return true
-}
-
-func (b *backlog) length(network string) int {
-	if l := b.lines[network]; l != nil {
-		return len(l.waiters)
-	}
-	return 0
-}
-
-func (b *backlog) longest() (longest *line) {
-	for _, l := range b.ring {
-		if longest == nil || len(l.waiters) > len(longest.waiters) {
-			longest = l
-		}
-	}
-	return longest
 }

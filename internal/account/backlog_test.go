@@ -52,7 +52,7 @@ func TestBacklogServesNetworksInTurn(t *testing.T) {
 		if dropped := b.pushAll(row.pushed); dropped != row.dropped {
 			t.Errorf("%s: dropped %q, want %q", row.name, dropped, row.dropped)
 		}
-		if served := b.popAll(); served != row.served || b.count != 0 || len(b.lines) != 0 || len(b.ring) != 0 {
+		if served := b.popAll(); served != row.served || b.count != 0 || len(b.sites) != 0 || len(b.ring) != 0 {
 			t.Errorf("%s: served %q, want %q; left %+v", row.name, served, row.served, b)
 		}
 	}
@@ -74,6 +74,46 @@ func TestBacklogDropsTheNewestOfTheLongestLine(t *testing.T) {
 	}
 	if served := b.popAll(); served != "ab" {
 		t.Errorf("served %q", served)
+	}
+}
+
+// A customer with many networks, such as the 65,536 of an IPv6 /48, has the turns and the room of one.
+func TestBacklogServesTheNetworksOfOneSiteAsOne(t *testing.T) {
+	t.Parallel()
+	const room = 8
+	b := &backlog{room: room}
+	at := func(site string, i int) *waiter { return &waiter{network: fmt.Sprintf("2001:db8:%s:%x::/64", site, i)} }
+	for i := range room {
+		if b.push(at("bad", i)) != nil {
+			t.Fatal("there was room")
+		}
+	}
+	owner := at("a", 1)
+	if dropped := b.push(owner); dropped == nil || dropped == owner {
+		t.Fatalf("dropped %+v", dropped)
+	}
+	if extra := at("bad", 99); b.push(extra) != extra {
+		t.Error("the site with the longest line gets more room")
+	}
+	first, second := b.pop(), b.pop()
+	if first == nil || second != owner {
+		t.Errorf("served %+v and %+v", first, second)
+	}
+
+	// Within a site its networks take turns, and a flood of one makes room for another.
+	b = &backlog{room: 4}
+	for range 4 {
+		b.push(at("c", 1))
+	}
+	neighbour := at("c", 2)
+	if dropped := b.push(neighbour); dropped == nil || dropped == neighbour {
+		t.Errorf("dropped %+v", dropped)
+	}
+	if first, second := b.pop(), b.pop(); first == nil || second != neighbour {
+		t.Errorf("served %+v and %+v", first, second)
+	}
+	if left := b.popAll(); left != "2001:db8:c:1::/642001:db8:c:1::/64" || b.count != 0 || len(b.sites) != 0 || len(b.ring) != 0 {
+		t.Errorf("left %q, %+v", left, b)
 	}
 }
 
@@ -117,6 +157,14 @@ func hashes(t *testing.T, slots int, connections map[string]int) (done map[strin
 	return done, refused
 }
 
+// many adds n networks of one connection each.
+func many(n int, format string, connections map[string]int) map[string]int {
+	for i := range n {
+		connections[fmt.Sprintf(format, i)] = 1
+	}
+	return connections
+}
+
 func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -130,6 +178,7 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 		{"on one thread", 1, map[string]int{"flood": 200, "one": 2, "two": 8}, map[string]int{"one": 125, "two": 125}},
 		{"on four threads", 4, map[string]int{"flood": 500, "one": 8, "two": 30}, map[string]int{"one": 500, "two": 500}},
 		{"a lone network uses every thread", 2, map[string]int{"one": 8}, map[string]int{"one": 796}},
+		{"two honest networks beside 200 of one site", 2, many(200, "2001:db8:bad:%x::/64", map[string]int{"one": 4, "two": 4}), map[string]int{"one": 250, "two": 250}},
 		{"what one network leaves, the other ones use", 2, map[string]int{"flood": 200, "one": 1}, map[string]int{"one": 190, "flood": 400}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -143,7 +192,7 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 					if n < row.atLeast[network] {
 						t.Errorf("%s: %d, want at least %d", network, n, row.atLeast[network])
 					}
-					if network != "flood" && refused[network] > 0 {
+					if (network == "one" || network == "two") && refused[network] > 0 {
 						t.Errorf("%s was refused %d times", network, refused[network])
 					}
 				}

@@ -68,3 +68,17 @@ func Network(ip string) string {
 	network, _ := addr.Prefix(subscriberBits) // fails for more bits than there are
 	return network.String()
 }
+
+// siteBits: providers give a customer an IPv6 network of this length at most (RFC 6177), with 65,536 networks of /64 in it.
+const siteBits = 48
+
+// Site is what the networks that one customer can have at will have in common: of an IPv6 [Network] its /48, and of
+// anything else itself.
+func Site(network string) string {
+	prefix, err := netip.ParsePrefix(network)
+	if err != nil || !prefix.Addr().Is6() || prefix.Bits() < siteBits {
+		return network
+	}
+	site, _ := prefix.Addr().Prefix(siteBits) // fails for more bits than there are
+	return site.String()
+}
