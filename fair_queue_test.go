@@ -123,3 +123,39 @@ func TestOwnAddressAsTheNewOneIsRefusedBeforeTheHash(t *testing.T) {
 		wantCodes(t, b.askWith(header, change, "e", newAddress(), "p", p.password), "requestEmailChange OVERLOADED")
 	})
 }
+
+// Two offices and a flood wait: the offices take turns with it, and are served when it has got as much as each of them.
+func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
+	p := b.newPerson("USER")
+	const honest = 12
+	room := b.queue.State().Room
+	waiting := map[string]int{"203.0.113.9": room - 2*honest, "198.51.100.1": honest, "2001:db8::1": honest}
+	free := b.occupyQueue()
+	answered := make(chan string)
+	for ip, n := range waiting {
+		for range n {
+			go func() {
+				if got := b.login(ip, p.email, wrongPassword).codes(); fmt.Sprint(got) != "[login INVALID_CREDENTIALS]" {
+					t.Errorf("from %s: %q", ip, got)
+				}
+				answered <- ip
+			}()
+		}
+	}
+	b.await("all of them to wait", func() bool { return b.queue.State().Waiting == room })
+	free()
+	served := map[string]int{}
+	for range room {
+		ip := <-answered
+		served[ip]++
+		one, two, flood := served["198.51.100.1"], served["2001:db8::1"], served["203.0.113.9"]
+		if (ip != "203.0.113.9") && one == honest && two == honest && flood > 2*honest {
+			t.Errorf("the flood was served %d times before the last one of %d of each office", flood, honest)
+		}
+		if one == honest/2 && two < honest/2-4 || two == honest/2 && one < honest/2-4 {
+			t.Errorf("the offices were served %d and %d times", one, two)
+		}
+	}
+}

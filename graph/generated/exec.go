@@ -389,8 +389,8 @@ type Mutation {
 
   """
   Signs a person in and opens a session. The rest of the request is asked as that person. An unknown address,
-  a wrong password and a disabled account get the same answer: INVALID_CREDENTIALS. Who has failed often has to
-  wait, with the right password too: RATE_LIMITED. Where the server requires verified addresses, the right password of
+  a wrong password and a disabled account get the same answer: INVALID_CREDENTIALS. After many failures, and after 60
+  sign-ins to the account in an hour, the answer is RATE_LIMITED, with the right password too. Where the server requires verified addresses, the right password of
   an account without one is EMAIL_NOT_VERIFIED, and the link is mailed again.
   """
   login(
