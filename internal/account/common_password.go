@@ -157,8 +157,11 @@ func knownWords(names ...string) (words []string) {
 			words = append(words, word)
 		}
 	}
-	for _, name := range slices.Concat(names, []string{product}) {
-		name = searchKey(name)
+	keys := []string{product}
+	for _, name := range names {
+		keys = append(keys, searchKey(name), plainLatin(name))
+	}
+	for _, name := range keys {
 		add(name)
 		local, domain, _ := strings.Cut(name, "@")
 		add(local)

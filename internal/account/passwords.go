@@ -193,11 +193,14 @@ func weakness(password string, minLength int, names ...string) string {
 	if wrong := checkPasswordForm(password, minLength, names...); wrong != "" {
 		return wrong
 	}
-	switch judge(norm.NFC.String(password), knownWords(names...)) {
-	case common:
-		return commonPassword
-	case personal:
-		return personalPassword
+	known := knownWords(names...)
+	for _, form := range undisguised(password) {
+		switch judge(form, known) {
+		case common:
+			return commonPassword
+		case personal:
+			return personalPassword
+		}
 	}
 	return ""
 }
