@@ -84,13 +84,21 @@ func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext
 }
 
 // take takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
-// trusts has slots of its own, so that they do not lock the owner out. The limit by account and address counts in any
-// case, so that guesses from there are bounded too.
+// trusts has slots of its own, so that they do not lock the owner out. A trusted device has some of the limit by account
+// and address too, since a neighbour behind the same NAT has the same address. From other places that one counts in any
+// case, so that guesses from there are bounded.
 func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot) ([]models.Slot, error) {
 	taken, err := l.store.Take(ctx, slots)
 	full := (*models.LimitReached)(nil)
-	if !errors.As(err, &full) || full.Name == policy.ByAccountAndAddress || !slices.ContainsFunc(rules, byAccount) {
+	if !errors.As(err, &full) || !slices.ContainsFunc(rules, byAccount) {
 		return taken, err
+	}
+	client := auth.ViewerFrom(ctx).Client()
+	if full.Name == policy.ByAccountAndAddress {
+		client.IP = ""
+	}
+	if client.IP == "" && client.Device == "" {
+		return nil, err
 	}
 	who, lookup := l.account(ctx, field)
 	if lookup != nil {
@@ -99,27 +107,27 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if who == "" {
 		return nil, err
 	}
-	place, lookup := account.TrustedPlace(ctx, l.store, who, auth.ViewerFrom(ctx).Client())
+	place, lookup := account.TrustedPlace(ctx, l.store, who, client)
 	if lookup != nil {
 		return nil, lookup
 	}
 	if place == nil {
 		return nil, err
 	}
-	return l.store.Take(ctx, trustedSlots(field, rules, slots, who, place))
+	return l.store.Take(ctx, trustedSlots(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
 }
 
 func byAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
 
 // trustedSlots are the slots of an execution from a trusted place: the account's are counted for that place alone, and
-// the failures of others in its network are not counted.
-func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot, who string, place []byte) (list []models.Slot) {
+// the failures of others in its network are not counted. For a device that includes those at the account.
+func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot, who string, place []byte, isDevice bool) (list []models.Slot) {
 	for i, rule := range rules {
 		slot := slots[i]
 		switch {
 		case rule.By == policy.ByAddress && !rule.Successes:
 			continue
-		case rule.By == policy.ByAccount && !rule.SuccessesOnly:
+		case rule.By == policy.ByAccount && !rule.SuccessesOnly, rule.By == policy.ByAccountAndAddress && !rule.Successes && isDevice:
 			slot.ID = limit.Key(append(rule.Scope(coordinate(field)), rule.By, who, "trusted", string(place))...)
 		}
 		list = append(list, slot)

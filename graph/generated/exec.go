@@ -257,7 +257,10 @@ that the field is given. A token of no account is counted by address only.
 enum LimitKey {
   "The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
   ADDRESS
-  "Attempts on one account from one address."
+  """
+  Attempts on one account from one address. Beside a limit by ACCOUNT, a device with which the account's owner has signed in
+  has a count of its own, so that attempts of a neighbour with the same address do not lock the owner out.
+  """
   ACCOUNT_AND_ADDRESS
   """
   All attempts on one account, from any address. A device with which its owner has signed in within the last 90 days has a
