@@ -32,3 +32,26 @@ func TestLinksForTaggedAddressesLeaveRoomForTheOwnersRecovery(t *testing.T) {
 		b.tokenOf(p.email, "/reset-password")
 	})
 }
+
+// Gmail delivers an address with dots anywhere, and of both its domains, to one mailbox.
+func TestMailsToOneGmailMailboxCountWithoutDots(t *testing.T) {
+	t.Parallel()
+	b := bootCounting(t, dbtest.SQLite(t))
+	for i, address := range []string{
+		"victim@gmail.com", "v.ictim@gmail.com", "vi.ctim@gmail.com", "vic.tim@gmail.com", "vict.im@gmail.com", "victi.m@GMAIL.com", "v.i.ctim@gmail.com",
+		"victim@googlemail.com", "v.ictim@googlemail.com", "v.i.c.t.i.m+x@gmail.com", "V.I.CTIM@googlemail.com", "vi.cti.m+y@gmail.com",
+	} {
+		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", address).must()
+	}
+	b.deliver()
+	if got := len(b.arrived()); got != 10 {
+		t.Errorf("%d mails reach one mailbox, want 10", got)
+	}
+	for i := range 12 { // elsewhere dots tell people apart
+		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").must()
+	}
+	b.deliver()
+	if got := len(b.arrived()); got != 22 {
+		t.Errorf("%d mails in all, want 22", got)
+	}
+}

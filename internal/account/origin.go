@@ -63,7 +63,8 @@ func toldNetwork(ip string) string {
 	return network.String()
 }
 
-// mailbox returns an e-mail key without the +tag of its local part: most mail servers deliver all tags to one mailbox.
+// mailbox returns an e-mail key without the +tag of its local part: most mail servers deliver all tags to one mailbox. Gmail
+// ignores dots too. Elsewhere they tell people apart, who must not use up each other's mails.
 func mailbox(key string) string {
 	at := strings.LastIndexByte(key, '@')
 	if at < 0 {
@@ -72,6 +73,9 @@ func mailbox(key string) string {
 	local, _, _ := strings.Cut(key[:at], "+")
 	if local == "" { // "+tag@example.com" is a mailbox of its own
 		return key
+	}
+	if domain := key[at+1:]; domain == "gmail.com" || domain == "googlemail.com" {
+		return strings.ReplaceAll(local, ".", "") + "@gmail.com"
 	}
 	return local + key[at:]
 }
