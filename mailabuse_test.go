@@ -150,6 +150,7 @@ func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
 			{"from one network", func(int) string { return "192.0.2.1" }, 5},
 			{"from thirty networks", func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 10},
 			{"from thirty IPv6 addresses of one network", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 5},
+			{"from thirty IPv6 networks of one site", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 5},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootCounting(t, databaseURL)

@@ -17,7 +17,7 @@ func askerOf(viewer *auth.Viewer) *string {
 	if id := viewer.UserID(); id != "" {
 		return asker("account", id)
 	}
-	return asker("network", limit.Network(viewer.Client().IP))
+	return asker("network", limit.Site(limit.Network(viewer.Client().IP)))
 }
 
 func asker(kind, who string) *string {
