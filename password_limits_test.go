@@ -253,6 +253,10 @@ func TestAFreshRefreshTokenComesBackItself(t *testing.T) {
 			if again != value || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" || got.at("refresh.refreshToken") != nil {
 				t.Errorf("%q after %q", got.refreshCookie(), cookie)
 			}
+			b.clock.advance(500 * time.Millisecond)
+			if got := b.askWith(http.Header{"Cookie": {value}}, refreshInBody).must().refreshCookie(); got != "" {
+				t.Errorf("an answer that another tab's may overtake sets %q", got)
+			}
 		})
 		t.Run("of a session that has ended", func(t *testing.T) {
 			d := b.newDevice(b.newPerson("USER"), false)

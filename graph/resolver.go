@@ -42,7 +42,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 	}
 	if delivery == generated.TokenDeliveryBody {
 		payload.RefreshToken = &s.RefreshToken
-	} else {
+	} else if !s.KeepsCookie {
 		v.SetRefreshCookie(s.RefreshToken, s.Session.ExpiresAt.Sub(s.Session.LastUsedAt))
 	}
 	return payload

@@ -24,6 +24,11 @@ const reuseGrace = 10 * time.Second
 // writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
 const freshFor = 5 * time.Second
 
+// settledAfter is the age from which a fresh token is not written into the cookie again. Another tab may refresh a
+// moment later, when the token is replaced; if the answers overtook each other, the old cookie would overwrite the new
+// one, and the next refresh would look like a theft.
+const settledAfter = freshFor / 2
+
 // refreshLooks: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
 // whose nodes lag behind each other at the third.
 const refreshLooks = 3
@@ -55,11 +60,15 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	if session.Ended(now) {
 		return nil, ErrInvalidToken
 	}
-	if now.Sub(madeAt(session)) < freshFor {
+	if age := now.Sub(madeAt(session)); age < freshFor {
 		if err := s.returnedCookie(ctx, s.Store, session); err != nil {
 			return nil, err
 		}
-		return s.signIn(session, token)
+		signIn, err := s.signIn(session, token)
+		if err == nil {
+			signIn.KeepsCookie = age >= settledAfter
+		}
+		return signIn, err
 	}
 	nonce := make([]byte, 32)
 	rand.Read(nonce) // never fails: it ends the program instead

@@ -19,13 +19,14 @@ import (
 	"fieldgate/models"
 )
 
-// SignIn is what somebody gets who has just proved who they are.
+// SignIn is the result of a sign-in or a refresh.
 type SignIn struct {
 	Session      *models.Session // with its User
 	AccessToken  string
 	ExpiresAt    time.Time // the access token's
 	RefreshToken string
 	Device       string // for the device cookie; "" for a client that keeps no cookies
+	KeepsCookie  bool   // the refresh cookie of the client is right as it is, and is not set again
 }
 
 // Registration is who wants an account.
