@@ -3,8 +3,12 @@ package main
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/limit"
+	"fieldgate/internal/policy"
+	"fieldgate/models"
 )
 
 // A neighbour behind the same NAT guesses at an account, five times in 15 minutes. Its owner's browser still signs in and
@@ -37,5 +41,38 @@ func TestGuessesOfANeighbourDoNotLockTheOwnersDeviceOut(t *testing.T) {
 			wantCodes(t, b.askWith(http.Header{"X-Forwarded-For": {home}, "Cookie": {"device=" + w.cookies["device"]}}, loginQuery, "e", "nobody-here@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 		}
 		wantLimited(t, w.asks(browserLogin, "e", "nobody-here@example.com", "p", wrongPassword), "login")
+	})
+}
+
+// The same with links of mails: a client that sends bad tokens without a pause keeps no neighbour from using a good one.
+func TestBadTokensOfANeighbourKeepNoLinkFromWorking(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootCounting(t, databaseURL)
+		p, stranger := b.newPerson("USER"), b.newPerson("USER")
+		verify, disown := b.tokenOf(p.email, "/verify-email"), b.tokenOf(stranger.email, "/verify-email")
+		b.asks(nil, home, requestReset, "e", p.email).must()
+		reset := b.tokenOf(p.email, "/reset-password")
+		for _, row := range []struct {
+			field, query, token string
+			more                []any
+		}{
+			{"verifyEmail", verifyEmail, verify, []any{"p", p.password}},
+			{"disownEmail", disownEmail, disown, nil},
+			{"resetPassword", resetPassword, reset, []any{"p", anotherGood}},
+		} {
+			slot := models.Slot{
+				Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
+				ID: limit.Key("Mutation."+row.field, policy.ByAddress, limit.Network(home)),
+			}
+			for range 600 {
+				if _, err := b.store.Take(t.Context(), []models.Slot{slot}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantLimited(t, b.asks(nil, home, row.query, append([]any{"t", "x"}, row.more...)...), row.field)
+			b.asks(nil, home, row.query, append([]any{"t", row.token}, row.more...)...).must()
+			wantLimited(t, b.asks(nil, home, row.query, append([]any{"t", "x"}, row.more...)...), row.field)
+		}
 	})
 }

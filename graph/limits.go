@@ -90,8 +90,22 @@ func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext
 func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot) ([]models.Slot, error) {
 	taken, err := l.store.Take(ctx, slots)
 	full := (*models.LimitReached)(nil)
-	if !errors.As(err, &full) || !slices.ContainsFunc(rules, byAccount) {
+	if !errors.As(err, &full) {
 		return taken, err
+	}
+	if token, ok := mailToken(field); ok && full.Name == policy.ByAddress && l.isPublic(field) {
+		who, lookup := account.TokenAccount(ctx, l.store, token)
+		if lookup != nil {
+			return nil, lookup
+		}
+		if who == "" {
+			return nil, err
+		}
+		_, own := withoutNeighbours(rules, slots)
+		return l.store.Take(ctx, own)
+	}
+	if !slices.ContainsFunc(rules, byAccount) {
+		return nil, err
 	}
 	client := auth.ViewerFrom(ctx).Client()
 	if full.Name == policy.ByAccountAndAddress {
@@ -159,8 +173,8 @@ func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []p
 
 func bySession(rule policy.Limit) bool { return rule.By == policy.BySession }
 
-// withoutNeighbours drops the limits on failures of a network, for an execution that brings the refresh token of a session:
-// the bad tokens of a neighbour do not keep it out.
+// withoutNeighbours drops the limits on failures of a network, for an execution that brings a good token, of a session or a
+// mail: the bad tokens of a neighbour do not keep it out.
 func withoutNeighbours(all []policy.Limit, slots []models.Slot) (rules []policy.Limit, own []models.Slot) {
 	for i, rule := range all {
 		if rule.By != policy.ByAddress || rule.Successes {
@@ -245,14 +259,24 @@ func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (stri
 	return account.NameOf(email), nil
 }
 
-// emailIn reads an input as its resolver gets it, not as the client wrote it. Package policy has seen that the
-// schema has the field.
-func emailIn(input any) (email string, ok bool) {
+// emailIn reads the address of an input. Package policy has seen that the schema has the field.
+func emailIn(input any) (email string, ok bool) { return textIn(input, "Email") }
+
+// mailToken is the token of a mail that a field is given, itself or in its input.
+func mailToken(field *graphql.FieldContext) (token string, ok bool) {
+	if token, ok = field.Args["token"].(string); ok {
+		return token, true
+	}
+	return textIn(field.Args["input"], "Token")
+}
+
+// textIn reads an input as its resolver gets it, not as the client wrote it.
+func textIn(input any, name string) (text string, ok bool) {
 	v := reflect.Indirect(reflect.ValueOf(input))
 	if v.Kind() != reflect.Struct {
 		return "", false
 	}
-	f := v.FieldByName("Email")
+	f := v.FieldByName(name)
 	if f.Kind() != reflect.String {
 		return "", false
 	}

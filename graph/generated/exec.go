@@ -255,7 +255,10 @@ the e-mail address that the field is given, whether there is such an account or 
 that the field is given. A token of no account is counted by address only.
 """
 enum LimitKey {
-  "The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose."
+  """
+  The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose. Where failures of others with
+  the address have used up a limit, the token of a mail that belongs to an account is not refused by it.
+  """
   ADDRESS
   """
   Attempts on one account from one address. Beside a limit by ACCOUNT, a device with which the account's owner has signed in
