@@ -476,6 +476,25 @@ func TestUnusedAccountsAreSwept(t *testing.T) {
 	})
 }
 
+// A server of an older version, which runs beside this one or instead of it for a while, opens a session and does not note
+// that the account is used.
+func TestAccountThatAnOlderVersionSignedInToIsNotSwept(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootMailing(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true", "UNVERIFIED_ACCOUNT_TTL", "1h")
+		email := newAddress()
+		b.applies(email, owners)
+		b.ask(nil, verifyEmail, "t", b.tokenOf(email, "/verify-email"), "p", owners).must()
+		b.ask(nil, login, "e", email, "p", owners).must()
+		execute(t, databaseURL, "UPDATE users SET email_verified_at = NULL, unused_since = created_at")
+		b.clock.advance(2 * time.Hour)
+		b.sweep(t.Context())
+		if n := countRows(t, databaseURL, "users", "email = ?", email); n != 1 {
+			t.Error("the account is gone")
+		}
+	})
+}
+
 func TestUnusedAccountsStayWhereNoVerifiedAddressIsRequired(t *testing.T) {
 	t.Parallel()
 	b := bootMailing(t, dbtest.SQLite(t))

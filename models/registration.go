@@ -92,8 +92,10 @@ func (s *Store) deletePending(ctx context.Context, userID string) error {
 }
 
 // unused is what is true of an account that waits for its first session since before a time, was never verified, has a
-// role, and was not registered with again since that time.
+// role and no session, and was not registered with again since that time. A session can be there because servers of an
+// older version open one without noting it in unused_since.
 const unused = "unused_since <= ? AND email_verified_at IS NULL AND role = ?" +
+	" AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)" +
 	" AND NOT EXISTS (SELECT 1 FROM pending_registrations WHERE user_id = users.id AND created_at > ?)"
 
 // UnusedUsers returns up to n accounts with a role that never opened a session, were never verified, and were

@@ -96,7 +96,12 @@ func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, se
 //
 // A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
 // its network.
+//
+// A session that a reset, an undo or the like has overtaken has ended already, and makes no place trusted.
 func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
+	if current, err := tx.IsEpoch(ctx, session.UserID, session.Epoch); !current || err != nil {
+		return err
+	}
 	until := session.CreatedAt.Add(TrustLife)
 	var places []*models.TrustedPlace
 	if place := devicePlace(device); place != nil {
