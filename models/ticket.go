@@ -223,6 +223,14 @@ func (s *Store) Undos(ctx context.Context, userID string, now time.Time) (list [
 	return list, s.translate(ctx, err)
 }
 
+// DropUndo deletes the ticket with an id that takes an address back, if it is there.
+func (s *Store) DropUndo(ctx context.Context, id string) error {
+	return s.Transaction(ctx, func(tx *Store) error {
+		_, err := tx.deleteWhere(ctx, &Ticket{}, "id = ? AND slot IS NULL", id)
+		return err
+	})
+}
+
 // deleteUser returns ErrNotFound unless the condition is true of the user.
 func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, condition string, args ...any) error {
 	return s.Transaction(ctx, func(tx *Store) error {

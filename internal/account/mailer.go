@@ -374,8 +374,10 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 
 // write is the text of a letter, nil if its reader has had too many. It stores the ticket whose token it brings.
 func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.Message, error) {
-	if full, err := m.full(ctx, row, l); full || err != nil {
+	if full, err := m.full(ctx, row, l); err != nil {
 		return nil, err
+	} else if full {
+		return nil, m.dropReservation(ctx, row, l)
 	}
 	if row.Email = l.to; l.user != nil {
 		row.UserID = &l.user.ID
@@ -403,6 +405,16 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	}
 	message.ID, message.To = row.ID, l.to
 	return message, nil
+}
+
+// dropReservation ends the reservation of an address that was never verified when the mail with the link that undoes the
+// change is not sent: nothing shows that the account was its owner's, and without a link it would only keep them from
+// registering.
+func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *letter) error {
+	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see told
+		return nil
+	}
+	return m.Store.DropUndo(ctx, row.ID)
 }
 
 // data is what the text of a letter may name, but for the link. An administrator's network is not told.
