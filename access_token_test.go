@@ -277,7 +277,7 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 	})
 }
 
-// Of a server that renders everybody's pages no visitor uses up the address, with good tokens or with bad ones.
+// A server that renders the pages of all visitors has one address. No visitor uses up its limit, with good tokens or bad ones.
 func TestAccessTokenIsCountedPerSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

@@ -108,7 +108,7 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 	})
 }
 
-// A database is not taken for a demo's because somebody registers with an address of the demo, and production starts.
+// A registration with an address of the demo does not make a database a demo's, and production starts.
 func TestRegisteringWithAnAddressOfTheDemoStopsNoServer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

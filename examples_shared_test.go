@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each example stands alone, for whoever copies one; what is the same in both must stay the same.
+// Each example is complete, so that it can be copied. Text that both share must stay the same.
 func TestExamplesShareTheirText(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{

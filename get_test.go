@@ -232,7 +232,7 @@ func TestGETOfMarkupIsRefused(t *testing.T) {
 	}
 }
 
-// The query string may hold what nobody else may know.
+// The query string may hold secrets.
 func TestQueryStringIsWrittenNowhere(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)

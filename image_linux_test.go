@@ -128,7 +128,7 @@ func wantStatic(t *testing.T, program string) {
 		t.Errorf("it asks for %q, %v", libraries, err)
 	}
 	if f.Section(".symtab") != nil {
-		t.Error("it has symbols that nobody reads")
+		t.Error("it has debug symbols")
 	}
 }
 

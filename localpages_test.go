@@ -99,7 +99,7 @@ func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
 	}
 }
 
-// Whoever puts a frontend before the server learns from the answer, and from the log, what to set.
+// The answer to a refused origin and the log name the variable and the value to set.
 func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 	t.Parallel()
 	const origin, hint = "https://app.example.com:8443", "CORS_ORIGINS=https://app.example.com:8443"

@@ -20,7 +20,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// A lock that names a registry sends everybody there, whatever registry they have configured.
+// A lock file that names a registry overrides the registry that npm is configured for.
 func TestLocksNameNoRegistry(t *testing.T) {
 	t.Parallel()
 	locks := 0

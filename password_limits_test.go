@@ -61,7 +61,7 @@ func TestGuessesOfAllFieldsShareOneCount(t *testing.T) {
 			for i, guess := range guesses[1:] {
 				wantLimited(t, b.guess(i+1, "203.0.113.99", p, p.password), guess.field)
 			}
-			b.login("203.0.113.99", p.email, p.password).must() // whoever has no session is counted by login's own limit
+			b.login("203.0.113.99", p.email, p.password).must() // attempts without a session are counted by login's own limit
 		})
 	})
 }

@@ -81,7 +81,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 	}
 }
 
-// What permissions says of a type's field is what happens to somebody else's object, and OWNER what happens to one's own.
+// For a type's field, allowed says what happens on objects of others, and OWNER what happens on the caller's own.
 func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, schemaWith(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",

@@ -105,7 +105,7 @@ func TestAnAccountHasAHundredSessionsAtMost(t *testing.T) {
 				t.Errorf("%d rows", n)
 			}
 		})
-		t.Run("nobody else's end", func(t *testing.T) {
+		t.Run("no session of another account ends", func(t *testing.T) {
 			p, other := b.newPerson("USER"), b.newPerson("USER")
 			addSessions(t, b, databaseURL, p, 99)
 			b.newDevice(other, false)

@@ -189,7 +189,7 @@ func TestResetAndUndoForgetTrustedPlaces(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootMailing(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 				b.clock.stop()
-				p := b.registered(home) // by somebody else
+				p := b.registered(home) // of another owner
 				former := b.newBrowser(home)
 				former.signsIn(p).must()
 				row.regain(b, p)

@@ -16,7 +16,7 @@ const proving = { proves: true, label: 'Password of the account', types: 'correc
 
 // What each page is for: what is typed into it, its button, what it sends then, and the heading when that is done.
 const pages = [
-  { ...proving, path: '/verify-email', button: 'Confirm this address', disowned: 'The account is closed to whoever made it', done: 'Your address is confirmed' },
+  { ...proving, path: '/verify-email', button: 'Confirm this address', disowned: 'The account\'s sessions and password are removed', done: 'Your address is confirmed' },
   { ...proving, path: '/confirm-email', button: 'Use this address', disowned: 'The change is cancelled', done: 'Your address is changed' },
   { path: '/undo-email-change', button: 'Put the old address back', sends: verifying, done: 'The old address is back' },
   {

@@ -64,7 +64,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 }
 
 // takeForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
-// an execution that may fail: whoever fails often would keep the owner's successes out meanwhile.
+// an execution that may fail: a client that fails often would block the owner's successes meanwhile.
 func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Slot) ([]models.Slot, error) {
 	var own []models.Slot
 	for _, slot := range slots {

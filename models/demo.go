@@ -27,7 +27,7 @@ func (s *Store) IsDemo(ctx context.Context) (bool, error) {
 
 // ResetUser overwrites what a person can change about an account with u's values, opens the account, and deletes the
 // one-time tokens and mails that could change it again. With end it also ends the user's sessions and forgets the
-// trusted places. It returns ErrNotFound if nobody has the id.
+// trusted places. It returns ErrNotFound if no account has the id.
 func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time) error {
 	values := map[string]any{}
 	if end {
@@ -51,7 +51,7 @@ func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time)
 	})
 }
 
-// FreeAddress deletes the tokens by which somebody could take an address back.
+// FreeAddress deletes the tokens that could undo a change of an address.
 func (s *Store) FreeAddress(ctx context.Context, emailKey string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		_, err := tx.deleteWhere(ctx, &Ticket{}, "email_key = ?", emailKey)

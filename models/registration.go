@@ -63,7 +63,7 @@ func (s *Store) ConfirmRegistration(ctx context.Context, t *Ticket, p *PendingRe
 	})
 }
 
-// Disown uses a ticket to take an account whose address was never verified from whoever made it: its sessions and
+// Disown uses a ticket to lock out the creator of an account whose address was never verified: its sessions and
 // pending registrations end, no place is trusted, and with an empty hash no password is right. It returns ErrNotFound if
 // the ticket was used, or the address is another one or verified now.
 func (s *Store) Disown(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {

@@ -427,7 +427,7 @@ type Mutation {
   """
   Makes an access token for the session of the refresh cookie and leaves the cookie as it is: for a server that renders a
   page, forwards the visitor's ` + "`" + `Cookie` + "`" + ` header and cannot pass on ` + "`" + `Set-Cookie` + "`" + `. The rest of the request runs as the
-  session's user. The token lives for 5 minutes at most. The call does not extend the session, and signs nobody in anew.
+  session's user. The token lives for 5 minutes at most. The call does not extend the session, and is no new sign-in.
 
   Browsers use ` + "`" + `refresh` + "`" + `: a request with the header ` + "`" + `Origin` + "`" + ` or ` + "`" + `Sec-Fetch-Site` + "`" + ` is BAD_USER_INPUT. The token that a refresh
   replaced is accepted for 10 seconds; an older one is INVALID_TOKEN and ends the session. A session has 600 calls per 5
@@ -474,7 +474,7 @@ type Mutation {
 
   """
   Uses the token of a mail about an address: it verifies the account's address, takes a new address into use, or takes
-  an old one back, which also signs everybody out and makes the password useless, because whoever changed the address
+  an old one back, which also ends all sessions and removes the password, because the author of the change
   knew it.
 
   The first two need proof that the reader of the mail belongs to the account: a request made with the account's access

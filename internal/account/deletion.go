@@ -63,7 +63,7 @@ func (a Administrator) proveDeletion(ctx context.Context, userID string, passwor
 	return err
 }
 
-// UndoPendingError is the error of deleting an account whose change of address can still be undone: whoever changed it may
+// UndoPendingError is the error of deleting an account whose change of address can still be undone: the author of the change may
 // be a thief, and the deletion would take the account from its owner for good.
 type UndoPendingError struct{ Until time.Time }
 

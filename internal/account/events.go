@@ -16,18 +16,18 @@ import (
 // somebody typed: those are what people type their password into by mistake.
 const (
 	EventRegistered              = "registered"                // an account was made
-	EventAlreadyRegistered       = "already registered"        // nobody was told but the address's owner, by mail
+	EventAlreadyRegistered       = "already registered"        // only the address's owner was told, by mail
 	EventRegisteredAgain         = "registered again"          // a registration waits to take the place of an account that was never used
 	EventSignIn                  = "sign-in"                   // a session was opened with a password
 	EventSignInFailed            = "sign-in failed"            // with the reason that the client is not told
 	EventSignedOut               = "signed out"                // one session was ended
 	EventSessionRevoked          = "session revoked"           // the one used least recently: the account had too many
-	EventSessionsEnded           = "sessions ended"            // all sessions of somebody were ended
+	EventSessionsEnded           = "sessions ended"            // an ADMIN ended all sessions of an account
 	EventAccessTokenIssued       = "access token issued"       // to a server that renders pages, for a visitor's cookie; once an hour and session
-	EventTokenReused             = "refresh token reused"      // somebody has stolen it, or had it stolen: the session was ended
+	EventTokenReused             = "refresh token reused"      // an old refresh token came back, so one copy is stolen: the session was ended
 	EventPasswordChanged         = "password changed"          // and every other session of the person ended
 	EventPasswordChangeFailed    = "password change failed"    // the current password was wrong
-	EventPasswordResetSent       = "password reset sent"       // whoever runs the server had a link mailed
+	EventPasswordResetSent       = "password reset sent"       // the operator had a link mailed
 	EventPasswordReset           = "password reset"            // with a link in a mail; every session of the person ended
 	EventEmailVerified           = "email verified"            // with a link in a mail
 	EventEmailVerificationFailed = "email verification failed" // the password was wrong
@@ -36,7 +36,7 @@ const (
 	EventEmailChangeRequested    = "email change requested"
 	EventEmailChangeFailed       = "email change failed" // the password was wrong
 	EventEmailChanged            = "email changed"
-	EventEmailRestored           = "email restored"          // somebody took their address back, and locked out whoever had changed it
+	EventEmailRestored           = "email restored"          // a change of address was undone, and its author locked out
 	EventDeletionFailed          = "account deletion failed" // the password was wrong
 	EventUserDeleted             = "account deleted"         // by the person
 	EventRoleChanged             = "role changed"

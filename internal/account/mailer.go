@@ -335,7 +335,7 @@ type letter struct {
 
 // decide says what is to be sent; nil if what the mail was to say is not so any more.
 func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
-	if mail.Kind(row.Kind) == mail.AccountDeleted { // whoever has the address by now
+	if mail.Kind(row.Kind) == mail.AccountDeleted { // the address may have another owner by now
 		return &letter{kind: mail.AccountDeleted, to: row.Email}, nil
 	}
 	user, err := m.about(ctx, row)

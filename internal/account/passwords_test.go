@@ -306,7 +306,7 @@ func TestPeppersRotate(t *testing.T) {
 	}
 }
 
-// Whoever has no account, a wrong password, an old pepper or a new one costs the same number of hashes.
+// An unknown account, a wrong password, an old pepper and a new one cost the same number of hashes.
 func TestVerifyWorksTheSameWhateverThePepper(t *testing.T) {
 	t.Parallel()
 	const password, old, current = "correct horse", "the first pepper of all", "the second pepper of all"

@@ -86,7 +86,7 @@ func parseAllowedHosts(c *Config, value string) *refusal {
 // ALLOWED_HOSTS.
 func (c *Config) ChecksHosts() bool { return !c.Production || len(c.AllowedHosts) > 0 }
 
-// ChecksMetricsHosts is ChecksHosts of METRICS_ADDR, where nobody signs in: on the loopback interface
+// ChecksMetricsHosts is ChecksHosts of METRICS_ADDR, which requires no sign-in: on the loopback interface
 // the check is always on, because browsers of that machine reach it. Elsewhere in production
 // Prometheus may use any name.
 func (c *Config) ChecksMetricsHosts() bool { return c.ChecksHosts() || c.MetricsOnLoopback() }

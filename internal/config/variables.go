@@ -185,7 +185,7 @@ var variables = []variable{
 	{
 		name:    "BREACHED_PASSWORDS",
 		inWords: "none",
-		meaning: "a file of passwords that are known from breaches, which nobody can choose: `fieldgate passwords build` makes it ([how](docs/operations.md#breached-passwords))",
+		meaning: "a file of passwords that are known from breaches; accounts cannot use them: `fieldgate passwords build` makes it ([how](docs/operations.md#breached-passwords))",
 		parse:   parseBreachedPasswords,
 	},
 	{
