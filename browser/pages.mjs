@@ -251,6 +251,8 @@ for (const it of [verify, confirm]) {
       await field(page, it).fill(it.types)
       await press(page, it)
       await says('This is not the password of the account.')
+      const error = await page.locator('#password-error').innerText()
+      assert.equal(error.includes('try the links in the others'), it.path === '/verify-email', error) // each registration has its own
       await press(page, it)
       await isDone(page, it)
       assert.deepEqual(sent.map((r) => r.postDataJSON()), [verifying, it.sends, it.sends])

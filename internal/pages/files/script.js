@@ -63,7 +63,7 @@ async function submit(form) {
     conclude('dead')
   } else if (error.code === 'PROOF_REQUIRED' && form.elements.password) {
     const password = form.elements.password
-    complain(password, password.value ? 'This is not the password of the account.' : 'Type the password of the account.')
+    complain(password, password.value ? ['This is not the password of the account.', form.dataset.wrong].filter(Boolean).join(' ') : 'Type the password of the account.')
     focusOnError(form)
   } else {
     explain(form, error)
