@@ -130,7 +130,7 @@ func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
 	// Answers arrive in the order of the hashes only if a hash takes longer than the rest of a request.
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1", "BCRYPT_COST", "10")
 	p := b.newPerson("USER")
-	const honest, all = 12, 64
+	const honest, all = 8, 40
 	waiting := map[string]int{"203.0.113.9": all - 2*honest, "198.51.100.1": honest, "2001:db8::1": honest}
 	free := b.occupyQueue()
 	answered := make(chan string)

@@ -32,16 +32,18 @@ func (s *Store) livingSessions(ctx context.Context, u *User, now time.Time) *gor
 }
 
 // AddSession inserts a session as it is. A user has max of them: those that were used least recently are deleted, and their
-// ids returned. Sign-ins of one user wait for one another, so that none misses what the others insert.
-func (s *Store) AddSession(ctx context.Context, session *Session, max int) (deleted []string, err error) {
+// ids returned. Sign-ins of one user wait for one another, so that none misses what the others insert. It also reports
+// whether all sessions of the user were ended since the session's epoch was read, so that this one has ended too.
+func (s *Store) AddSession(ctx context.Context, session *Session, max int) (deleted []string, ended bool, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		deleted = nil
-		var owner []string
+		var epochs []int64
 		err := tx.conn(ctx).Model(&User{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-			Where("id = ?", session.UserID).Pluck("id", &owner).Error
+			Where("id = ?", session.UserID).Pluck("session_epoch", &epochs).Error
 		if err != nil {
 			return tx.translate(ctx, err)
 		}
+		ended = len(epochs) == 0 || epochs[0] != session.Epoch
 		if err := tx.CreateSession(ctx, session); err != nil {
 			return err
 		}
@@ -53,7 +55,7 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 		_, err = tx.deleteWhere(ctx, &Session{}, "id IN ?", deleted)
 		return err
 	})
-	return deleted, err
+	return deleted, ended, err
 }
 
 // EndSession ends one session, at once. It returns ErrNotFound if the user has no such session.

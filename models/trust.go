@@ -36,13 +36,6 @@ func (s *Store) Trust(ctx context.Context, places []*TrustedPlace, max int) erro
 	})
 }
 
-// IsEpoch reports whether the sessions of a user that have this epoch have not been ended together.
-func (s *Store) IsEpoch(ctx context.Context, userID string, epoch int64) (bool, error) {
-	var ids []string
-	err := s.conn(ctx).Model(&User{}).Where("id = ? AND session_epoch = ?", userID, epoch).Limit(1).Pluck("id", &ids).Error
-	return len(ids) > 0, s.translate(ctx, err)
-}
-
 // Distrust deletes one place, if it is there.
 func (s *Store) Distrust(ctx context.Context, id []byte) error {
 	return s.Transaction(ctx, func(tx *Store) error {

@@ -170,10 +170,11 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	device := deviceOf(client, c.KeepsCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
 	err = s.do(ctx, e, func(tx *models.Store) error {
-		if err := s.addSession(ctx, tx, e, session); err != nil { // first: it reads what others have inserted until now
+		ended, err := s.addSession(ctx, tx, e, session) // first: it reads what others have inserted until now
+		if err != nil {
 			return err
 		}
-		if err := s.noticeNewSignIn(ctx, tx, user, client); err != nil {
+		if err := s.noticeNewSignIn(ctx, tx, user, client); ended || err != nil {
 			return err
 		}
 		return s.trustPlaceOf(ctx, tx, session, device, client)

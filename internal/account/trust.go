@@ -73,35 +73,32 @@ func deviceOf(client auth.Client, keepsCookies bool) string {
 
 // openSession stores a session whose owner has just proved who they are, and trusts the place of the client.
 func (s *Service) openSession(ctx context.Context, tx *models.Store, e *event, session *models.Session, device string, client auth.Client) error {
-	if err := s.addSession(ctx, tx, e, session); err != nil {
+	if ended, err := s.addSession(ctx, tx, e, session); ended || err != nil {
 		return err
 	}
 	return s.trustPlaceOf(ctx, tx, session, device, client)
 }
 
-// addSession stores a session, and adds to e the sessions that had to end for it.
-func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) error {
-	revoked, err := tx.AddSession(ctx, session, maxSessions)
+// addSession stores a session, and adds to e the sessions that had to end for it. It reports whether the session has
+// ended already, overtaken by a reset, an undo or the like: then its place must not become trusted.
+func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) (ended bool, err error) {
+	revoked, ended, err := tx.AddSession(ctx, session, maxSessions)
 	if err != nil {
-		return err
+		return ended, err
 	}
 	e.also = nil // of another try
 	for _, id := range revoked {
 		e.also = append(e.also, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
 	}
-	return nil
+	return ended, nil
 }
 
-// trustPlaceOf trusts the place of a client that opens a session for TrustLife. Signing out does not end that: attempts from elsewhere that fill the account's limit must not lock the owner out here.
+// trustPlaceOf trusts the place of a client that opens a session for TrustLife. Signing out does not end that: attempts
+// from elsewhere that fill the account's limit must not lock the owner out here.
 //
 // A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
 // its network.
-//
-// A session that a reset, an undo or the like has overtaken has ended already, and makes no place trusted.
 func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
-	if current, err := tx.IsEpoch(ctx, session.UserID, session.Epoch); !current || err != nil {
-		return err
-	}
 	until := session.CreatedAt.Add(TrustLife)
 	var places []*models.TrustedPlace
 	if place := devicePlace(device); place != nil {
