@@ -35,8 +35,9 @@ type Queue struct {
 	longest time.Duration // that each caller may wait
 	threads sync.WaitGroup
 
-	// Waited, if it is set before the first Do, is told how long each waited whose turn came.
-	Waited func(time.Duration)
+	// Waited, if it is set before the first Do, is called when a thread takes a caller: with the caller's network, "" for
+	// none, and how long the caller waited.
+	Waited func(network string, d time.Duration)
 
 	busy    atomic.Int64
 	refused atomic.Uint64
@@ -151,7 +152,7 @@ func (q *Queue) handOver(ctx context.Context, network string, do func()) (err er
 		return q.overloaded()
 	}
 	if q.Waited != nil {
-		q.Waited(time.Since(start))
+		q.Waited(w.network, time.Since(start))
 	}
 	return nil
 }

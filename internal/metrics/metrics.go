@@ -175,8 +175,8 @@ func incOne(counters map[string]prometheus.Counter, value string) {
 	counter.Inc()
 }
 
-// Waited counts how long a password waited for its turn.
-func (m *Metrics) Waited(d time.Duration) { m.waits.Observe(d.Seconds()) }
+// Waited counts how long a password waited for a thread. The network is no label: there are too many.
+func (m *Metrics) Waited(_ string, d time.Duration) { m.waits.Observe(d.Seconds()) }
 
 // buildInfo is always 1: its labels are what it says.
 func (m *Metrics) buildInfo(version string) {

@@ -97,7 +97,7 @@ func TestTellingItAllocatesNothing(t *testing.T) {
 		"a denial":    func() { m.Denied("Query.me", "forbidden") },
 		"a limit":     func() { m.Limited("Mutation.login", "ADDRESS") },
 		"an event":    func() { m.Event("sign-in") },
-		"a wait":      func() { m.Waited(time.Millisecond) },
+		"a wait":      func() { m.Waited("", time.Millisecond) },
 		"the unknown": func() { m.Event("unknown") },
 	} {
 		if n := testing.AllocsPerRun(1000, tell); n != 0 {
