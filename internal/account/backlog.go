@@ -2,6 +2,7 @@ package account
 
 import (
 	"slices"
+	"time"
 
 	"fieldgate/internal/limit"
 )
@@ -34,6 +35,7 @@ type line struct {
 // waiter is a caller that waits for a thread.
 type waiter struct {
 	network string // "" for a caller without one: the command line, a job of the server
+	since   time.Time
 	do      func()
 	decided chan struct{} // closed when a thread has taken the waiter, and when it was dropped
 	dropped bool          // to be read after decided is closed

@@ -36,7 +36,7 @@ type Queue struct {
 	threads sync.WaitGroup
 
 	// Waited, if it is set before the first Do, is called when a thread takes a caller: with the caller's network, "" for
-	// none, and how long the caller waited.
+	// none, and how long the caller waited. The calls are in the order of the turns. Nothing is served meanwhile.
 	Waited func(network string, d time.Duration)
 
 	busy    atomic.Int64
@@ -83,6 +83,9 @@ func (q *Queue) next() *waiter {
 	defer q.mu.Unlock()
 	for {
 		if w := q.waiting.pop(); w != nil {
+			if q.Waited != nil {
+				q.Waited(w.network, time.Since(w.since))
+			}
 			close(w.decided)
 			return w
 		}
@@ -130,13 +133,12 @@ func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err 
 
 // handOver waits until a thread has taken do. After an error no thread will.
 func (q *Queue) handOver(ctx context.Context, network string, do func()) (err error) {
-	w := &waiter{network: network, do: do, decided: make(chan struct{})}
+	w := &waiter{network: network, since: time.Now(), do: do, decided: make(chan struct{})}
 	if !q.enter(w) {
 		return q.overloaded()
 	}
 	_, span := trace.Start(ctx, "password wait")
 	defer func() { span.End(err != nil) }()
-	start := time.Now()
 	select {
 	case <-w.decided:
 	case <-ctx.Done():
@@ -150,9 +152,6 @@ func (q *Queue) handOver(ctx context.Context, network string, do func()) (err er
 	}
 	if <-w.decided; w.dropped {
 		return q.overloaded()
-	}
-	if q.Waited != nil {
-		q.Waited(w.network, time.Since(start))
 	}
 	return nil
 }
