@@ -64,8 +64,8 @@ func TestDeleteUserRefusals(t *testing.T) {
 			{"with a wrong password", admin, p.id, wrongPassword, "INVALID_CREDENTIALS"},
 			{"with an empty password", admin, p.id, "", "INVALID_CREDENTIALS"},
 			{"the caller's own account", admin, admin.id, goodPassword, "CONFLICT"},
-			{"somebody above the caller", admin, owner.id, goodPassword, "FORBIDDEN"},
-			{"an id that nobody has", admin, newRowID(), goodPassword, "NOT_FOUND"},
+			{"an account above the caller", admin, owner.id, goodPassword, "FORBIDDEN"},
+			{"an unknown id", admin, newRowID(), goodPassword, "NOT_FOUND"},
 			{"what is no id", admin, "x", goodPassword, "NOT_FOUND"},
 		} {
 			got := b.ask(row.as, deleteUser, "u", row.id, "p", row.password)
@@ -165,7 +165,7 @@ func TestUserDeleteCommand(t *testing.T) {
 		}{
 			{"without confirmation", []string{p.email}, 2, "", "--yes"},
 			{"without an address", nil, 2, "", "expected: fieldgate user delete EMAIL"},
-			{"an address that nobody has", []string{"nobody@example.com", "--yes"}, 3, "", "nobody has the address"},
+			{"an unknown address", []string{"nobody@example.com", "--yes"}, 3, "", "nobody has the address"},
 			{"the last ADMIN", []string{admin.email, "--yes"}, 4, "", ""},
 			{"an account", []string{p.email, "--yes"}, 0, "deleted " + p.email + " (role USER)\n", ""},
 			{"an account that is gone", []string{p.email, "--yes"}, 3, "", "nobody has the address"},

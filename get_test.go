@@ -51,7 +51,7 @@ func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		people := map[string]*person{"nobody": nil, "a USER": b.newPerson("USER"), "an ADMIN": b.newPerson("ADMIN")}
+		people := map[string]*person{"signed out": nil, "a USER": b.newPerson("USER"), "an ADMIN": b.newPerson("ADMIN")}
 		for _, query := range []string{
 			`{ me { id email role } }`,
 			`{ me { name disabledAt } }`,

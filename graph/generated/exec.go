@@ -548,7 +548,7 @@ type Mutation {
   Deletes the signed-in person's account, with its sessions and all that is about the person, at once and for good. A
   wrong password is INVALID_CREDENTIALS; the last ADMIN's account is a CONFLICT. So is an account while a change of its
   address can still be undone: ` + "`" + `until` + "`" + ` in the error's extensions is the time from which it can be deleted. The rest of
-  the request is asked as nobody.
+  the request is signed out.
   """
   deleteAccount(
     "The password, to show who is asking."

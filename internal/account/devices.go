@@ -95,3 +95,20 @@ func gone(err error) error {
 	}
 	return err
 }
+
+// maxSessions is how many sessions an account has at most. A sign-in beyond that ends the one used least recently.
+const maxSessions = 100
+
+// addSession stores a session, and adds to e the sessions that had to end for it. It reports whether the session has
+// ended already, overtaken by a reset, an undo or the like: then its place must not become trusted.
+func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) (ended bool, err error) {
+	revoked, ended, err := tx.AddSession(ctx, session, maxSessions)
+	if err != nil {
+		return ended, err
+	}
+	e.also = nil // of another try
+	for _, id := range revoked {
+		e.also = append(e.also, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
+	}
+	return ended, nil
+}

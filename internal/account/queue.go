@@ -29,7 +29,7 @@ func (*Overloaded) Error() string { return "too many people are signing in; try 
 
 // Queue does expensive work on a fixed number of threads of low priority, so that a storm of sign-ins uses
 // the processors that the rest of the server leaves idle, and no more. The networks whose requests wait are served in
-// turn, as limit.Network tells them apart: one that floods the queue waits for itself.
+// turn, those of one IPv6 /48 as one (limit.Site): one that floods the queue waits for itself.
 type Queue struct {
 	slots   int           // how many threads there are
 	longest time.Duration // that each caller may wait

@@ -33,8 +33,8 @@ const settledAfter = freshFor / 2
 // whose nodes lag behind each other at the third.
 const refreshLooks = 3
 
-// Refresh replaces a refresh token by its successor, unless it is fresh, and makes a new access token. It returns ErrInvalidToken for
-// a token that is good for nothing. A token that was replaced before ends the session: one of the two who had
+// Refresh replaces a refresh token by its successor, unless it is fresh, and makes a new access token. It returns
+// ErrInvalidToken for an unknown or expired token. A token that was replaced before ends the session: one of the two who had
 // it has stolen it, and nothing says which.
 func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 	hash := refreshHash(token)

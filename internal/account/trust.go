@@ -12,9 +12,6 @@ import (
 // maxTrustedPlaces is how many places an account trusts. A sign-in from one more drops the place that expires first.
 const maxTrustedPlaces = 20
 
-// maxSessions is how many sessions an account has at most. A sign-in beyond that ends the one used least recently.
-const maxSessions = 100
-
 // TrustLife is how long an account trusts a place after a sign-in, and how long a browser keeps its device cookie.
 const TrustLife = 90 * 24 * time.Hour
 
@@ -77,20 +74,6 @@ func (s *Service) openSession(ctx context.Context, tx *models.Store, e *event, s
 		return err
 	}
 	return s.trustPlaceOf(ctx, tx, session, device, client)
-}
-
-// addSession stores a session, and adds to e the sessions that had to end for it. It reports whether the session has
-// ended already, overtaken by a reset, an undo or the like: then its place must not become trusted.
-func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) (ended bool, err error) {
-	revoked, ended, err := tx.AddSession(ctx, session, maxSessions)
-	if err != nil {
-		return ended, err
-	}
-	e.also = nil // of another try
-	for _, id := range revoked {
-		e.also = append(e.also, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
-	}
-	return ended, nil
 }
 
 // trustPlaceOf trusts the place of a client that opens a session for TrustLife. Signing out does not end that: attempts
