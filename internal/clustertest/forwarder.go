@@ -1,0 +1,411 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Forwarder is a TCP proxy between the servers under test and a real database. It does what a
+// virtual IP, a load balancer or a broken network does: it moves to another database while
+// established connections stay, resets connections, delays packets, and swallows them.
+type Forwarder struct {
+	tb       testing.TB
+	listener *net.TCPListener
+	ctx      context.Context // ends with the test
+	running  sync.WaitGroup
+
+	mu        sync.Mutex
+	targets   []string // new connections go to these in turn; none: they are reset
+	next      int
+	links     map[*link]bool
+	hole      Hole
+	closed    chan struct{}       // of the hole; closed by Flow
+	fillers   map[string]net.Conn // by their own address; see fill
+	toServer  time.Duration
+	toClient  time.Duration
+	listening chan struct{} // closed while connections may be accepted
+}
+
+// Hole is a kind of black hole: packets get no answer, and no connection is reset.
+type Hole int
+
+const (
+	noHole Hole = iota
+	// HoleAfterAccept accepts new connections and then stays silent, as a proxy does whose
+	// database is gone.
+	HoleAfterAccept
+	// HoleBeforeAccept does not answer new connections at all, as a host does that lost its power.
+	HoleBeforeAccept
+	// HoleEstablished swallows the packets of connections that exist now. New ones pass, as after
+	// a failover to another machine at the same address.
+	HoleEstablished
+)
+
+// link is one forwarded connection.
+type link struct {
+	target  string
+	client  *net.TCPConn
+	stalled chan struct{} // guarded by the forwarder; packets pass when it is nil or closed
+
+	mu     sync.Mutex
+	server *net.TCPConn
+	ended  chan struct{} // closed by end and reset
+	over   bool
+}
+
+// Forward starts a forwarder to target, a host and port.
+func Forward(tb testing.TB, target string) *Forwarder {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(tb, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &Forwarder{
+		tb: tb, listener: l.(*net.TCPListener), ctx: ctx, targets: []string{target},
+		links: map[*link]bool{}, fillers: map[string]net.Conn{}, listening: make(chan struct{}),
+	}
+	close(f.listening)
+	f.running.Go(f.accept)
+	tb.Cleanup(func() {
+		cancel()
+		_ = f.listener.Close()
+		f.Flow()
+		f.Cut()
+		f.running.Wait()
+		for _, filler := range f.fillers {
+			_ = filler.Close()
+		}
+	})
+	return f
+}
+
+// Addr returns the host and port at which the forwarder listens.
+func (f *Forwarder) Addr() string { return f.listener.Addr().String() }
+
+// URL returns a DATABASE_URL with the forwarder in the place of its host.
+func (f *Forwarder) URL(databaseURL string) string {
+	f.tb.Helper()
+	u, err := url.Parse(databaseURL)
+	noError(f.tb, err)
+	u.Host = f.Addr()
+	return u.String()
+}
+
+// SetTargets sends new connections to these in turn. Established connections stay where they are.
+// Without a target new connections are reset.
+func (f *Forwarder) SetTargets(targets ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.targets, f.next = targets, 0
+}
+
+// Connections returns how many connections to a target are established.
+func (f *Forwarder) Connections(target string) (count int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for l := range f.links {
+		if l.target == target {
+			count++
+		}
+	}
+	return count
+}
+
+// Cut resets all established connections.
+func (f *Forwarder) Cut() { f.cut(func(*link) bool { return true }) }
+
+// CutAllBut resets the established connections to a target but for some.
+func (f *Forwarder) CutAllBut(count int, target string) {
+	f.cut(func(l *link) bool {
+		if l.target != target {
+			return false
+		}
+		count--
+		return count < 0
+	})
+}
+
+func (f *Forwarder) cut(which func(*link) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for l := range f.links {
+		if which(l) {
+			l.reset()
+			delete(f.links, l)
+		}
+	}
+}
+
+// SetDelay holds every packet back for a time, to the server and to the client. It counts for
+// packets that arrive from now on; a new connection costs a handshake's round trip as well.
+func (f *Forwarder) SetDelay(toServer, toClient time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.toServer, f.toClient = toServer, toClient
+}
+
+// Swallow opens a black hole. A packet that is being forwarded at this moment may still pass.
+// As in a real network the packets are sent again until Flow, and the ends of connections are not
+// seen before.
+func (f *Forwarder) Swallow(kind Hole) {
+	f.tb.Helper()
+	f.mu.Lock()
+	if f.hole != noHole {
+		f.mu.Unlock()
+		f.tb.Fatal("clustertest: the forwarder swallows packets already")
+	}
+	f.hole, f.closed = kind, make(chan struct{})
+	for l := range f.links {
+		l.stalled = f.closed
+	}
+	if kind == HoleBeforeAccept {
+		f.listening = make(chan struct{})
+	}
+	f.mu.Unlock()
+	if kind == HoleBeforeAccept {
+		f.fill()
+	}
+}
+
+// Flow ends the black hole: what was held back is delivered.
+func (f *Forwarder) Flow() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hole == noHole {
+		return
+	}
+	if f.hole == HoleBeforeAccept {
+		_ = setBacklog(f.listener, 1024)
+		_ = f.listener.SetDeadline(time.Time{})
+		close(f.listening)
+	}
+	for l := range f.links {
+		l.stalled = nil
+	}
+	close(f.closed)
+	f.hole, f.closed = noHole, nil
+}
+
+// fill has the kernel drop new connections: it does when those that were not accepted yet are too
+// many. So the forwarder stops to accept, allows none to wait, and takes the last place itself.
+func (f *Forwarder) fill() {
+	f.tb.Helper()
+	noError(f.tb, f.listener.SetDeadline(time.Unix(1, 0)))
+	noError(f.tb, setBacklog(f.listener, 0))
+	for range 64 {
+		conn, err := net.DialTimeout("tcp", f.Addr(), 200*time.Millisecond)
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			return
+		}
+		noError(f.tb, err)
+		f.mu.Lock()
+		f.fillers[conn.LocalAddr().String()] = conn
+		f.mu.Unlock()
+	}
+	f.tb.Fatal("clustertest: this system accepts connections beyond the backlog")
+}
+
+func (f *Forwarder) accept() {
+	for {
+		f.mu.Lock()
+		listening := f.listening
+		f.mu.Unlock()
+		select {
+		case <-listening:
+		case <-f.ctx.Done():
+			return
+		}
+		client, err := f.listener.AcceptTCP()
+		switch {
+		case err == nil:
+			f.running.Go(func() { f.forward(client) })
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		}
+	}
+}
+
+// forward connects a client with its target and returns when both directions have ended.
+func (f *Forwarder) forward(client *net.TCPConn) {
+	l := &link{client: client, ended: make(chan struct{})}
+	defer l.end()
+	f.mu.Lock()
+	address := client.RemoteAddr().String()
+	if filler := f.fillers[address]; filler != nil {
+		delete(f.fillers, address)
+		_ = filler.Close()
+		f.mu.Unlock()
+		return
+	}
+	if len(f.targets) > 0 {
+		l.target = f.targets[f.next%len(f.targets)]
+		f.next++
+	}
+	if f.hole == HoleAfterAccept || f.hole == HoleBeforeAccept {
+		l.stalled = f.closed
+	}
+	f.links[l] = true
+	handshake := f.toServer + f.toClient + f.toServer
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.links, l)
+	}()
+	if l.target == "" {
+		l.reset()
+		return
+	}
+	if !l.pause(handshake) || !f.passes(l) {
+		return
+	}
+	server, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(f.ctx, "tcp", l.target)
+	if err != nil {
+		l.reset()
+		return
+	}
+	if !l.connected(server.(*net.TCPConn)) {
+		return
+	}
+	var directions sync.WaitGroup
+	directions.Go(func() { f.pump(l, l.client, l.server, &f.toServer) })
+	directions.Go(func() { f.pump(l, l.server, l.client, &f.toClient) })
+	directions.Wait()
+}
+
+// packet is what is on its way; without content it is the end of the stream.
+type packet struct {
+	content []byte
+	due     time.Time
+}
+
+// pump forwards one direction.
+func (f *Forwarder) pump(l *link, from, to *net.TCPConn, delay *time.Duration) {
+	way := make(chan packet, 1024)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() {
+		buffer := make([]byte, 16<<10)
+		for {
+			n, err := from.Read(buffer)
+			f.mu.Lock()
+			due := time.Now().Add(*delay)
+			f.mu.Unlock()
+			if n > 0 && !l.send(way, packet{slices.Clone(buffer[:n]), due}) {
+				return
+			}
+			if errors.Is(err, io.EOF) {
+				l.send(way, packet{nil, due})
+				return
+			}
+			if err != nil {
+				l.reset()
+				return
+			}
+		}
+	})
+	for {
+		var p packet
+		select {
+		case p = <-way:
+		case <-l.ended:
+			return
+		}
+		if !l.pause(time.Until(p.due)) || !f.passes(l) {
+			return
+		}
+		if p.content == nil {
+			_ = to.CloseWrite()
+			return
+		}
+		if _, err := to.Write(p.content); err != nil {
+			l.reset()
+			return
+		}
+	}
+}
+
+func (l *link) send(way chan<- packet, p packet) bool {
+	select {
+	case way <- p:
+		return true
+	case <-l.ended:
+		return false
+	}
+}
+
+// connected notes the connection to the server, and reports whether the link is still there.
+func (l *link) connected(server *net.TCPConn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		_ = server.Close()
+		return false
+	}
+	l.server = server
+	return true
+}
+
+// end closes both connections: what was written is delivered.
+func (l *link) end() { l.close(func(c *net.TCPConn) { _ = c.Close() }) }
+
+// reset tells both ends that the connection is lost.
+func (l *link) reset() {
+	l.close(func(c *net.TCPConn) {
+		_ = c.SetLinger(0)
+		_ = c.Close()
+	})
+}
+
+func (l *link) close(how func(*net.TCPConn)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.over = true
+	close(l.ended)
+	how(l.client)
+	if l.server != nil {
+		how(l.server)
+	}
+}
+
+// pause waits, and reports whether the link is still there.
+func (l *link) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.ended:
+		return false
+	}
+}
+
+// passes waits until packets of a link pass, and reports whether it is still there.
+func (f *Forwarder) passes(l *link) bool {
+	for {
+		f.mu.Lock()
+		stalled := l.stalled
+		f.mu.Unlock()
+		if stalled == nil {
+			return true
+		}
+		select {
+		case <-stalled:
+		case <-l.ended:
+			return false
+		}
+	}
+}
