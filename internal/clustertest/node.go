@@ -14,12 +14,13 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Node is one MariaDB, of a cluster or alone.
+// Node is one MariaDB or MySQL, of a cluster or alone.
 type Node struct {
 	dir     string
 	port    int
-	galera  int    // the first of three ports; 0: it is alone
-	cluster string // the address of all
+	galera  int        // the first of three ports; 0: it is alone
+	cluster string     // the address of all
+	mysql   *mysqlNode // nil: it is MariaDB
 	process *dbtest.Process
 }
 
@@ -49,6 +50,15 @@ func newNode(tb testing.TB, dir string) *Node {
 
 // URL is the DATABASE_URL to this node alone.
 func (n *Node) URL() string { return databaseURL(n.port) }
+
+// Addr is where this node listens.
+func (n *Node) Addr() string { return address(n.port) }
+
+// Exec runs statements as root, each on a connection of its own and without a database.
+func (n *Node) Exec(tb testing.TB, statements ...string) {
+	tb.Helper()
+	n.exec(tb, statements...)
+}
 
 // Kill is kill -9.
 func (n *Node) Kill() { n.process.Kill() }
@@ -92,10 +102,19 @@ func (n *Node) position(tb testing.TB) string {
 	return string(found[1])
 }
 
-func (n *Node) name() string { return "galera-" + filepath.Base(n.dir) }
+func (n *Node) name() string {
+	if n.mysql != nil {
+		return fmt.Sprintf("mysql-%d", n.mysql.id)
+	}
+	return "galera-" + filepath.Base(n.dir)
+}
 
 func (n *Node) install(tb testing.TB) {
 	tb.Helper()
+	if n.mysql != nil {
+		n.installMySQL(tb)
+		return
+	}
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	noError(tb, os.MkdirAll(n.dir, 0o755))
@@ -113,7 +132,11 @@ func (n *Node) copyOf(tb testing.TB, other *Node) {
 func (n *Node) start(tb testing.TB, more ...string) {
 	tb.Helper()
 	var err error
-	n.process, err = dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options(more...)...)
+	if n.mysql != nil {
+		n.process, err = dbtest.StartProcess(n.dir, nil, n.mysql.mysqld, n.mysqlOptions(more)...)
+	} else {
+		n.process, err = dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options(more...)...)
+	}
 	noError(tb, err)
 	n.Synced(tb)
 }
@@ -122,6 +145,9 @@ func (n *Node) start(tb testing.TB, more ...string) {
 func (n *Node) Synced(tb testing.TB) {
 	tb.Helper()
 	until(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
+		if n.mysql != nil {
+			return n.answersItself(ctx)
+		}
 		if n.galera == 0 {
 			return ask(ctx, n.port, "SELECT 1", new(int))
 		}

@@ -1,0 +1,104 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// mysqlNode is what a Node of real MySQL has beyond one of MariaDB.
+type mysqlNode struct {
+	mysqld  string
+	id      int
+	options []string // beyond those that every node has
+}
+
+// MySQL starts servers of real MySQL, each with an empty database and a binary log with GTIDs, and with no replication
+// between them: Exec can set that up. They differ in server_id, from 1 on. options are mysqld's, for all of them.
+//
+// Without real MySQL the test is left out, as dbtest.RealMySQL says.
+func MySQL(tb testing.TB, count int, options ...string) []*Node {
+	tb.Helper()
+	nodes := newMySQL(tb, dbtest.Directory(tb), count, options)
+	for _, n := range nodes {
+		n.start(tb)
+	}
+	return nodes
+}
+
+// newMySQL returns nodes that do not run yet. Only the first is initialized, which takes seconds; the others are copies.
+func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*Node) {
+	tb.Helper()
+	mysqld := dbtest.RealMySQL(tb)
+	for i := range count {
+		n := newNode(tb, filepath.Join(dir, strconv.Itoa(i+1)))
+		n.mysql = &mysqlNode{mysqld: mysqld, id: i + 1, options: options}
+		nodes = append(nodes, n)
+	}
+	first := nodes[0]
+	first.install(tb)
+	for _, n := range nodes[1:] {
+		n.copyOf(tb, first)
+	}
+	return nodes
+}
+
+// installMySQL makes the system tables, a user root without a password and the database.
+func (n *Node) installMySQL(tb testing.TB) {
+	tb.Helper()
+	noError(tb, os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755))
+	noError(tb, dbtest.HandOver(n.dir, filepath.Join(n.dir, "tmp")))
+	statements := filepath.Join(n.dir, "init.sql")
+	noError(tb, os.WriteFile(statements, []byte("CREATE USER root@'127.0.0.1';\n"+
+		"GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"+
+		"CREATE DATABASE "+database+";\n"), 0o644))
+	p, err := dbtest.StartProcess(n.dir, nil, n.mysql.mysqld, "--no-defaults", "--initialize-insecure",
+		"--datadir="+filepath.Join(n.dir, "data"), "--tmpdir="+filepath.Join(n.dir, "tmp"),
+		"--innodb-redo-log-capacity=32M", "--init-file="+statements)
+	noError(tb, err)
+	if p.Err() != nil {
+		tb.Fatalf("clustertest: mysqld --initialize: %v\n%s", p.Err(), p.LogTail())
+	}
+	// A server makes its own identity. Copies must not share it.
+	noError(tb, os.RemoveAll(filepath.Join(n.dir, "data", "auto.cnf")))
+}
+
+func (n *Node) mysqlOptions(more []string) []string {
+	options := []string{
+		"--no-defaults",
+		"--datadir=" + filepath.Join(n.dir, "data"),
+		"--tmpdir=" + filepath.Join(n.dir, "tmp"),
+		"--socket=" + filepath.Join(n.dir, "s"),
+		"--pid-file=" + filepath.Join(n.dir, "pid"),
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--port=%d", n.port),
+		fmt.Sprintf("--server-id=%d", n.mysql.id),
+		fmt.Sprintf("--report-port=%d", n.port),
+		"--report-host=127.0.0.1",
+		"--mysqlx=OFF",
+		"--skip-name-resolve",
+		"--character-set-server=utf8mb4",
+		"--gtid-mode=ON",
+		"--enforce-gtid-consistency=ON",
+		"--innodb-buffer-pool-size=64M",
+		"--innodb-redo-log-capacity=32M",
+		"--performance-schema-max-table-instances=500",
+	}
+	return append(append(options, n.mysql.options...), more...)
+}
+
+// answersItself: another server may have got the port.
+func (n *Node) answersItself(ctx context.Context) error {
+	var socket string
+	err := ask(ctx, n.port, "SELECT @@socket", &socket)
+	if err == nil && socket != filepath.Join(n.dir, "s") {
+		err = errors.New("another server answers")
+	}
+	return err
+}
