@@ -150,6 +150,10 @@ func (mysqlDialect) retryable(err error) bool {
 	return errors.As(err, &e) && slices.Contains(retryableNumbers, e.Number)
 }
 
+// badConnection: the driver closed the connection before it sent anything, or the server refused a write because it is
+// read only (1290, 1792, 1836: see RejectReadOnly). database/sql tries another connection only outside of transactions.
+func (mysqlDialect) badConnection(err error) bool { return errors.Is(err, driver.ErrBadConn) }
+
 // The server's error numbers that say: not now.
 var unavailableNumbers = []uint16{
 	1040, 1203, 1226, // too many connections: the server's, the account's

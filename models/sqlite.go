@@ -179,6 +179,8 @@ func (sqliteDialect) maxConnections() int { return max(4, 2*runtime.NumCPU()) }
 // retryable: writers wait for each other in busy_timeout; trying again would only wait longer.
 func (sqliteDialect) retryable(error) bool { return false }
 
+func (sqliteDialect) badConnection(error) bool { return false }
+
 func (sqliteDialect) unavailable(err error) bool {
 	return errors.Is(err, sqlite3.BUSY) || errors.Is(err, sqlite3.CANTOPEN) || errors.Is(err, sqlite3.FULL) ||
 		errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.PROTOCOL) || errors.Is(err, sqlite3.READONLY) ||

@@ -90,6 +90,8 @@ type dialect interface {
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is
 	// simply run again.
 	retryable(err error) bool
+	// badConnection reports whether the connection was unusable and nothing was done: another one may be good.
+	badConnection(err error) bool
 	// unavailable says whether err is the database's absence rather than its answer.
 	unavailable(err error) bool
 	// uncertain says whether a COMMIT that ended with err may have happened nevertheless.
@@ -180,18 +182,19 @@ func (s *Store) Queries() uint64 { return s.queries.Load() }
 // Pool returns what the connections to the database do.
 func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
 
-// How often a transaction is tried, and the longest first wait; each further wait may be twice as long. No try begins
-// after the patience is over: whoever waited for a lock all the while would otherwise be kept for longer than their
-// client waits for an answer.
-const (
-	transactionTries    = 6
-	transactionPause    = 5 * time.Millisecond
-	transactionPatience = 10 * time.Second
-)
+// transactionPatience is how long after its first try a transaction may be tried again. A client waits 30 s for an answer,
+// and the last try may wait for a lock (lockWait) or for a server that does not answer.
+const transactionPatience = 10 * time.Second
 
 // Transaction runs f in one transaction and commits it if f returns nil. When the database picks the
 // transaction as the victim of a deadlock or of a conflict with another node, at COMMIT too, f is run
 // again: it must have no effect but on tx, make ids and times before, and return the errors of tx.
+// f is also run again when its connection turns out to be bad before the COMMIT, for long enough to bridge a
+// switch to another server.
+//
+// Reads outside a transaction are not retried here. database/sql runs them on a new connection at once; if that one is
+// bad too, the caller gets ErrUnavailable. Nearly every request begins with such a read, and requests that wait for a
+// database pile up.
 //
 // In a transaction that is already there, f becomes a part of it: a database that gives up a part has given
 // up the whole, so only the whole can be tried again.
@@ -199,20 +202,21 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	if s.inTransaction {
 		return f(s)
 	}
-	begin := s.now()
-	for try := 1; ; try++ {
+	r := retries{begin: s.now()}
+	for {
 		committing, err := s.tryTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
 			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
 		}
-		last := try == transactionTries || s.now().Sub(begin) >= transactionPatience
-		if err == nil || last || !s.dialect.retryable(err) {
-			return s.translate(ctx, err)
+		if err == nil {
+			return nil
 		}
-		// Without the error: some servers put the row's values into it.
-		s.log.DebugContext(ctx, "transaction again", "try", try)
-		if err := pause(ctx, transactionPause<<(try-1)); err != nil {
+		again, ended := r.again(ctx, s, committing, err)
+		if ended != nil {
+			return s.translate(ctx, ended)
+		}
+		if !again {
 			return s.translate(ctx, err)
 		}
 	}

@@ -121,13 +121,13 @@ func TestTransactionIsTriedAgain(t *testing.T) {
 		tries int
 		want  error
 	}{
-		{"after a deadlock", mysqlError(1213), transactionTries, ErrUnavailable},
-		{"after a lock wait timeout", mysqlError(1205), transactionTries, ErrUnavailable},
-		{"after a part that Galera refused before the COMMIT", mysqlError(1180), transactionTries, ErrUnavailable},
-		{"on a node of Galera that is not ready", mysqlError(1047), transactionTries, ErrUnavailable},
-		{"after a conflict in Group Replication", mysqlError(3101), transactionTries, ErrUnavailable},
-		{"after a conflict in TiDB", mysqlError(9007), transactionTries, ErrUnavailable},
-		{"after a conflict of MariaDB's snapshots", mysqlError(1020), transactionTries, ErrUnavailable},
+		{"after a deadlock", mysqlError(1213), conflictBackoff.tries, ErrUnavailable},
+		{"after a lock wait timeout", mysqlError(1205), conflictBackoff.tries, ErrUnavailable},
+		{"after a part that Galera refused before the COMMIT", mysqlError(1180), conflictBackoff.tries, ErrUnavailable},
+		{"on a node of Galera that is not ready", mysqlError(1047), conflictBackoff.tries, ErrUnavailable},
+		{"after a conflict in Group Replication", mysqlError(3101), conflictBackoff.tries, ErrUnavailable},
+		{"after a conflict in TiDB", mysqlError(9007), conflictBackoff.tries, ErrUnavailable},
+		{"after a conflict of MariaDB's snapshots", mysqlError(1020), conflictBackoff.tries, ErrUnavailable},
 		{"but not after an unknown error", mysqlError(1105), 1, nil},
 		{"but not with too many connections", mysqlError(1040), 1, ErrUnavailable},
 		{"but not without a connection", mysqldriver.ErrInvalidConn, 1, ErrUnavailable},

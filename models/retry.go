@@ -1,0 +1,63 @@
+package models
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// backoff says how often a transaction is run in all, and how long it waits in between.
+type backoff struct {
+	tries          int
+	first, longest time.Duration // each wait is twice the one before
+	least          float64       // the part of a wait that is not random
+}
+
+// The two reasons to run a transaction again have a backoff each, and count on their own.
+var (
+	// conflictBackoff is for transactions that lost against another one. The wait only has to keep the two from meeting
+	// again, and the rows are free at once: 155 ms at most.
+	conflictBackoff = backoff{tries: 6, first: 5 * time.Millisecond, longest: 80 * time.Millisecond}
+	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may lead to another server. It
+	// waits for 3.2 s at least and 4.3 s at most, so that a planned switchover of two seconds goes unnoticed by clients.
+	// Each try may also take as long as a connection takes; transactionPatience bounds the sum.
+	badConnectionBackoff = backoff{tries: 12, first: 50 * time.Millisecond, longest: 500 * time.Millisecond, least: 0.75}
+)
+
+// wait returns the pause after a failed try; tries count from 1.
+func (b backoff) wait(try int) time.Duration {
+	longest := min(b.first<<min(try-1, 30), b.longest)
+	fixed := time.Duration(b.least * float64(longest))
+	return fixed + rand.N(longest-fixed)
+}
+
+// retries decides whether one transaction is run again.
+type retries struct {
+	begin                    time.Time
+	conflicts, badConnection int // failed tries
+}
+
+// again waits, and reports whether the transaction that ended with err is to be run once more. At COMMIT a bad connection
+// is final: what the server did is known, and the caller's answer says so.
+func (r *retries) again(ctx context.Context, s *Store, committing bool, err error) (bool, error) {
+	var b backoff
+	var try *int
+	switch {
+	case s.dialect.retryable(err):
+		b, try = conflictBackoff, &r.conflicts
+	case !committing && s.dialect.badConnection(err):
+		b, try = badConnectionBackoff, &r.badConnection
+	default:
+		return false, nil
+	}
+	*try++
+	if *try >= b.tries || s.now().Sub(r.begin) >= transactionPatience {
+		return false, nil
+	}
+	// Without the error: some servers put the row's values into it.
+	s.log.DebugContext(ctx, "transaction again", "try", r.conflicts+r.badConnection)
+	if err := rest(ctx, b.wait(*try)); err != nil {
+		return false, err
+	}
+	return true, nil
+}

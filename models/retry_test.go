@@ -1,0 +1,147 @@
+package models
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// clientPatience is how long a client waits for an answer.
+const clientPatience = 30 * time.Second
+
+func TestTransactionSurvivesASwitchoverOfTwoSeconds(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	ctx, u := testContext(t), newUser("ada@example.com")
+	begin := time.Now()
+	noError(t, s.Transaction(ctx, func(tx *Store) error {
+		if time.Since(begin) < 2*time.Second {
+			return fmt.Errorf("no writer: %w", driver.ErrBadConn)
+		}
+		return tx.CreateUser(ctx, u)
+	}))
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("took %s", took)
+	}
+	_, err := s.UserByID(ctx, u.ID)
+	noError(t, err)
+}
+
+func TestBadConnectionIsRetriedForAFewSeconds(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	tries, begin := 0, time.Now()
+	err := s.Transaction(testContext(t), func(*Store) error { tries++; return driver.ErrBadConn })
+	wantError(t, err, ErrUnavailable)
+	wantError(t, err, driver.ErrBadConn)
+	if took := time.Since(begin); tries != badConnectionBackoff.tries || took < 3*time.Second || took > clientPatience/3 {
+		t.Errorf("%d tries within %s", tries, took)
+	}
+}
+
+// A transaction that keeps losing the connection after some seconds of work must not keep its client waiting.
+func TestBadConnectionIsRetriedWithinTheTransactionsPatience(t *testing.T) {
+	t.Parallel()
+	now, tries := moment, 0
+	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
+	err := s.Transaction(testContext(t), func(*Store) error {
+		tries++
+		now = now.Add(transactionPatience / 2)
+		return driver.ErrBadConn
+	})
+	wantError(t, err, ErrUnavailable)
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+}
+
+func TestRetriesEndWithTheContext(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	ctx, cancel := context.WithCancel(testContext(t))
+	tries := 0
+	err := s.Transaction(ctx, func(*Store) error { tries++; cancel(); return driver.ErrBadConn })
+	wantError(t, err, context.Canceled)
+	if tries != 1 || errors.Is(err, ErrUnavailable) {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}
+
+// A switchover may end in deadlocks of all who waited for it: each reason has tries of its own.
+func TestBadConnectionsLeaveDeadlocksTheirTries(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	tries := 0
+	noError(t, s.Transaction(testContext(t), func(*Store) error {
+		tries++
+		switch {
+		case tries <= 3:
+			return driver.ErrBadConn
+		case tries <= 3+conflictBackoff.tries-1:
+			return mysqlError(1213)
+		}
+		return nil
+	}))
+}
+
+func TestBackoffStaysWithinItsBounds(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name        string
+		b           backoff
+		least, most time.Duration // of all waits
+	}{
+		{"of a conflict", conflictBackoff, 0, 155 * time.Millisecond},
+		{"of a bad connection", badConnectionBackoff, 3 * time.Second, 4500 * time.Millisecond},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			for range 1000 {
+				var sum time.Duration
+				for try := 1; try < row.b.tries; try++ {
+					sum += row.b.wait(try)
+				}
+				if sum < row.least || sum > row.most {
+					t.Fatalf("waits %s, want %s to %s", sum, row.least, row.most)
+				}
+			}
+		})
+	}
+}
+
+// The driver turns the refusal of a read-only server into driver.ErrBadConn.
+func TestReadOnlyServerIsLeftByTheNextTry(t *testing.T) {
+	t.Parallel()
+	for _, number := range []uint16{1290, 1792, 1836} {
+		t.Run(fmt.Sprint("error ", number), func(t *testing.T) {
+			t.Parallel()
+			p := newProxy(t, dbtest.MySQL(t))
+			s := newStore(t, p.url)
+			u := newUser("ada@example.com")
+			p.refuseAt("INSERT INTO `users`", "DO 0", number, "The server is read only")
+			noError(t, s.CreateUser(testContext(t), u))
+			_, err := s.UserByID(testContext(t), u.ID)
+			noError(t, err)
+		})
+	}
+}
+
+// A COMMIT that a read-only server refuses is not repeated: the client is told that nothing was done.
+func TestBadConnectionAtCommitIsNotRetried(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, dbtest.MySQL(t))
+	s := newStore(t, p.url)
+	ctx, u, tries := testContext(t), newUser("ada@example.com"), 0
+	p.refuseAt("COMMIT", "ROLLBACK", 1290, "The server is read only")
+	wantError(t, s.Transaction(ctx, func(tx *Store) error { tries++; return tx.CreateUser(ctx, u) }), ErrUnavailable)
+	_, err := s.UserByID(ctx, u.ID)
+	wantError(t, err, ErrNotFound)
+	if tries != 1 {
+		t.Errorf("%d tries, want 1", tries)
+	}
+}
