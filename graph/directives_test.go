@@ -13,9 +13,9 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// gqlgen runs the code of each directive on a field, one within the other. The server's own schema has no field with
+// gqlgen runs the code of each directive on a field, nested. The server's own schema has no field with
 // two, so this runs them as it does.
-func TestTwoRulesOfAFieldAreJudgedOnce(t *testing.T) {
+func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: `
 		directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
@@ -35,7 +35,7 @@ func TestTwoRulesOfAFieldAreJudgedOnce(t *testing.T) {
 			Object: "Query", Field: graphql.CollectedField{Field: &ast.Field{Name: field}},
 		})
 		resolver := func(context.Context) (any, error) { return 7, nil }
-		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, false) }
+		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, true) }
 		return g.public(ctx, nil, inner)
 	}
 	if got, err := ask("news"); got != 7 || err != nil {

@@ -60,7 +60,7 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 // run answers the operation that params ask for. check, unless it is nil, may
 // refuse a document that was parsed.
 func run(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
-	op, errs := prepare(ctx, exec, params)
+	op, errs := exec.CreateOperationContext(ctx, params)
 	if check != nil && op != nil && op.Doc != nil {
 		// Before the errors: the method is wrong whatever else is.
 		if no := check(op.Doc); no != nil {

@@ -15,8 +15,7 @@ import (
 // gqlgen takes the result apart, so there is a new one a document. Its own
 // SetDisableSuggestion replaces two of the rules and must be set too.
 //
-// A validation that has found [maxErrors] mistakes is given up, which only
-// [POST] understands.
+// Of a document's errors the first [maxErrors] are kept.
 func ValidationRules(introspection bool) func() *rules.Rules {
 	return func() *rules.Rules {
 		r := rules.NewDefaultRules()
@@ -26,11 +25,11 @@ func ValidationRules(introspection bool) func() *rules.Rules {
 			r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 			r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
 			r.AddRule("NoIntrospection", noIntrospection)
-			// gqlgen adds these two unless they are there, and they must be given up as well.
+			// gqlgen adds these two unless they are there, and their errors must count as well.
 			r.AddRule(rules.FieldsOnCorrectTypeRuleWithoutSuggestions.Name, rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc)
 			r.AddRule(rules.ScalarLeafsRuleWithoutSuggestions.Name, rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc)
 		}
-		giveUp(r)
+		keepFirstErrors(r)
 		return r
 	}
 }

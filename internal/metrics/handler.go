@@ -9,11 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// net/http/pprof offers its handlers to everybody who serves http.DefaultServeMux as soon as it is imported. Nobody here
-// does, and should somebody begin to, then not with them.
-func init() { http.DefaultServeMux = http.NewServeMux() }
-
-// Handler serves /metrics and /debug/pprof/. Whoever reaches it may ask: it belongs on a listener of its own.
+// Handler serves /metrics and /debug/pprof/ without authorization: serve it on a listener of its own.
+//
+// Importing net/http/pprof also registers its handlers on http.DefaultServeMux. No server of Fieldgate serves that mux.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
