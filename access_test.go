@@ -57,7 +57,7 @@ func TestChangesCountOnTheNextRequest(t *testing.T) {
 				role string
 				want []string
 			}{{"USER", []string{"users FORBIDDEN"}}, {"ADMIN", []string{}}, {"STAFF", []string{}}, {"USER", []string{"users FORBIDDEN"}}} {
-				if _, err := b.accounts.SetRoleOf(t.Context(), p.email, step.role); err != nil {
+				if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, step.role); err != nil {
 					t.Fatal(err)
 				}
 				if got := b.ask(p, `{ users { edges { cursor } } }`).codes(); !slices.Equal(got, step.want) {

@@ -136,7 +136,7 @@ func TestAccessTokenOfATokenThatIsNoMore(t *testing.T) {
 			}, true},
 			{"a disabled account", func(b *booted) (string, *device) {
 				d := b.newPersonsDevice()
-				if _, err := b.accounts.Disable(b.t.Context(), d.id); err != nil {
+				if _, err := b.accounts.AsOperator().Disable(b.t.Context(), d.id); err != nil {
 					b.t.Fatal(err)
 				}
 				return d.refresh, d
@@ -144,7 +144,7 @@ func TestAccessTokenOfATokenThatIsNoMore(t *testing.T) {
 			{"a disabled account, by the parent", func(b *booted) (string, *device) {
 				d := b.newPersonsDevice()
 				b.refreshed(d.refresh)
-				if _, err := b.accounts.Disable(b.t.Context(), d.id); err != nil {
+				if _, err := b.accounts.AsOperator().Disable(b.t.Context(), d.id); err != nil {
 					b.t.Fatal(err)
 				}
 				return d.refresh, d

@@ -290,7 +290,7 @@ func TestNobodyActsAboveThemselves(t *testing.T) {
 			}
 			if name != "setUserRole" {
 				b.ask(owner, query, "u", admin.id).must()
-				if _, err := b.accounts.Enable(t.Context(), admin.id); err != nil {
+				if _, err := b.accounts.AsOperator().Enable(t.Context(), admin.id); err != nil {
 					t.Fatal(err)
 				}
 				admin = b.newDevice(admin, false).person
@@ -303,7 +303,7 @@ func TestNobodyActsAboveThemselves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.accounts.As(user).SetRole(t.Context(), admin.id, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
+		if _, err := b.accounts.AsAdmin(user).SetRole(t.Context(), admin.id, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
 			t.Errorf("an ADMIN makes themselves an OWNER: %v", err)
 		}
 	})

@@ -224,7 +224,7 @@ func (b *booted) newPerson(role string) *person {
 		"e", p.email, "p", p.password).must()
 	p.id, p.token = got.text("register.user.id"), got.text("register.accessToken")
 	if role != "USER" {
-		if _, err := b.accounts.SetRoleOf(b.t.Context(), p.email, role); err != nil {
+		if _, err := b.accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.email, role); err != nil {
 			b.t.Fatal(err)
 		}
 	}

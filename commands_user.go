@@ -159,19 +159,19 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 
 func (c console) userRole(ctx context.Context, cmd *cli.Command) error {
 	return c.change(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(a *app, id string, args []string) (*models.User, error) {
-		return a.accounts.As(nil).SetRole(ctx, id, args[1])
+		return a.accounts.AsOperator().SetRole(ctx, id, args[1])
 	})
 }
 
 func (c console) userDisable(ctx context.Context, cmd *cli.Command) error {
 	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(a *app, id string, _ []string) (*models.User, error) {
-		return a.accounts.Disable(ctx, id)
+		return a.accounts.AsOperator().Disable(ctx, id)
 	})
 }
 
 func (c console) userEnable(ctx context.Context, cmd *cli.Command) error {
 	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(a *app, id string, _ []string) (*models.User, error) {
-		return a.accounts.Enable(ctx, id)
+		return a.accounts.AsOperator().Enable(ctx, id)
 	})
 }
 
@@ -189,7 +189,7 @@ func (c console) userDelete(ctx context.Context, cmd *cli.Command) error {
 				return nil, err
 			}
 		}
-		return a.accounts.As(nil).Delete(ctx, id, nil)
+		return a.accounts.AsOperator().Delete(ctx, id, nil)
 	})
 }
 

@@ -133,7 +133,7 @@ func TestTwoDeletionsAtOnceLeaveAnAdmin(t *testing.T) {
 		errs := make([]error, len(ids))
 		var both sync.WaitGroup
 		for i, id := range ids {
-			both.Go(func() { _, errs[i] = b.accounts.As(nil).Delete(t.Context(), id, nil) })
+			both.Go(func() { _, errs[i] = b.accounts.AsOperator().Delete(t.Context(), id, nil) })
 		}
 		both.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) || len(b.admins(t)) != 1 {

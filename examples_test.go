@@ -165,7 +165,7 @@ func (s *stage) controls() http.Handler {
 		"down": func(func(string) string) error { return s.down() },
 		"up":   func(value func(string) string) error { return s.up(value("ttl")) },
 		"role": func(value func(string) string) error {
-			_, err := s.app.Load().accounts.SetRoleOf(s.t.Context(), value("email"), value("role"))
+			_, err := s.app.Load().accounts.AsOperator().SetRoleByEmail(s.t.Context(), value("email"), value("role"))
 			return err
 		},
 		"advance": func(value func(string) string) error {

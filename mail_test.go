@@ -161,7 +161,7 @@ func TestResetOfAnUnknownAddress(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL)
 		p, shut := b.newPerson("USER"), b.newPerson("USER")
-		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+		if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
@@ -524,7 +524,7 @@ func TestOlderLinksAreUseless(t *testing.T) {
 				b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
 			}},
 			{"a reset, by another address", resetPassword, reset, func(b *booted, p *person) { b.ask(nil, verifyEmail, "t", change(b, p), "p", p.password).must() }},
-			{"a reset, by a shut account", resetPassword, reset, func(b *booted, p *person) { _, _ = b.accounts.Disable(t.Context(), p.id) }},
+			{"a reset, by a shut account", resetPassword, reset, func(b *booted, p *person) { _, _ = b.accounts.AsOperator().Disable(t.Context(), p.id) }},
 			{"a reset, after an hour", resetPassword, reset, func(b *booted, _ *person) { b.clock.advance(time.Hour) }},
 			{"a change of address, by a newer one to another", verifyEmail, change, func(b *booted, p *person) { b.changeToken(p, newAddress()) }},
 			{"a change of address, by a new password", verifyEmail, change, func(b *booted, p *person) {

@@ -397,7 +397,7 @@ func TestResetPasswordCommand(t *testing.T) {
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
 		b := bootWithMail(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 		p, shut := b.newPerson("USER"), b.newPerson("USER")
-		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+		if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()

@@ -70,7 +70,7 @@ func TestGuessesOfAllFieldsShareOneCount(t *testing.T) {
 func (b *booted) admin(ip string) *person {
 	b.t.Helper()
 	p := b.registered(ip)
-	if _, err := b.accounts.SetRoleOf(b.t.Context(), p.email, "ADMIN"); err != nil {
+	if _, err := b.accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.email, "ADMIN"); err != nil {
 		b.t.Fatal(err)
 	}
 	return p

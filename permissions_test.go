@@ -73,7 +73,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 	if got := may(); len(got) != 0 {
 		t.Errorf("a USER may %q", got)
 	}
-	if _, err := b.accounts.SetRoleOf(t.Context(), p.email, "STAFF"); err != nil {
+	if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "STAFF"); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(may(), " "); !strings.Contains(got, "Query.users") {

@@ -128,7 +128,7 @@ func TestDemo(t *testing.T) {
 			if err := b.startDemo(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.accounts.SetRoleOf(ctx, demoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
+			if _, err := b.accounts.AsOperator().SetRoleByEmail(ctx, demoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
 				t.Fatal(err)
 			}
 		}

@@ -113,14 +113,14 @@ func (b *booted) newcomer() *device {
 
 func (b *booted) disable(p policytest.Person) {
 	b.t.Helper()
-	if _, err := b.accounts.Disable(b.t.Context(), p.ID); err != nil {
+	if _, err := b.accounts.AsOperator().Disable(b.t.Context(), p.ID); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 func (b *booted) setRole(p policytest.Person, role string) {
 	b.t.Helper()
-	if _, err := b.accounts.As(nil).SetRole(b.t.Context(), p.ID, role); err != nil {
+	if _, err := b.accounts.AsOperator().SetRole(b.t.Context(), p.ID, role); err != nil {
 		b.t.Fatal(err)
 	}
 	p.Data.(*member).role = role

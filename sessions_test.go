@@ -583,7 +583,7 @@ func TestLastAdminStays(t *testing.T) {
 					t.Fatalf("ADMINs are left: %+v, %v", admins, err)
 				}
 				for _, p := range []*person{last, other} {
-					if _, err := b.accounts.SetRoleOf(t.Context(), p.email, "ADMIN"); err != nil {
+					if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "ADMIN"); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -612,11 +612,11 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 			}},
 			{"delete", func(p *person) bool { return b.gaveUp(b.ask(p, deleteAccount, "p", p.password)) }},
 			{"be deleted on the command line", func(p *person) bool {
-				_, err := b.accounts.As(nil).Delete(t.Context(), p.id, nil)
+				_, err := b.accounts.AsOperator().Delete(t.Context(), p.id, nil)
 				return err == nil
 			}},
 			{"be demoted on the command line", func(p *person) bool {
-				_, err := b.accounts.SetRoleOf(t.Context(), p.email, "USER")
+				_, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "USER")
 				return err == nil
 			}},
 		}

@@ -24,7 +24,7 @@ import (
 func TestAFailedLoginTakesTheSameTime(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
 	person, shut := b.newPerson("USER"), b.newPerson("USER")
-	if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+	if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(email, password string) func() {
@@ -45,7 +45,7 @@ func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
 		go b.mailer.Run(t.Context())
 		proven, unproven, shut := b.newPerson("USER"), b.newPerson("USER"), b.newPerson("USER")
 		b.ask(nil, verifyEmail, "t", b.tokenOf(proven.email, "/verify-email"), "p", proven.password).must()
-		if _, err := b.accounts.Disable(t.Context(), shut.id); err != nil {
+		if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
 			t.Fatal(err)
 		}
 		ask := func(email string) func() { return func() { b.ask(nil, requestReset, "e", email).must() } }

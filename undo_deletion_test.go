@@ -110,7 +110,7 @@ func TestAdminsDeletionEndsTheUndoAndTellsEveryAddress(t *testing.T) {
 				b.ask(admin, deleteUser, "u", p.id, "p", admin.password).must()
 			}, 1},
 			{"on the command line", nil, func(b *booted, p *person) {
-				if _, err := b.accounts.As(nil).Delete(t.Context(), p.id, nil); err != nil {
+				if _, err := b.accounts.AsOperator().Delete(t.Context(), p.id, nil); err != nil {
 					t.Fatal(err)
 				}
 			}, 1},

@@ -344,7 +344,7 @@ func TestRegistrationTakesNoOtherAccountsPlace(t *testing.T) {
 				b.ask(nil, verifyEmail, "t", b.linksTo(email, "/verify-email")[0], "p", owners).must()
 			}},
 			{"of another role", func(b *booted, email string) {
-				if _, err := b.accounts.SetRoleOf(t.Context(), email, "STAFF"); err != nil {
+				if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), email, "STAFF"); err != nil {
 					t.Fatal(err)
 				}
 			}},
@@ -443,7 +443,7 @@ func TestUnusedAccountsAreSwept(t *testing.T) {
 		b.ask(nil, login, "e", used, "p", owners).must()
 		execute(t, databaseURL, "UPDATE users SET email_verified_at = NULL WHERE email = '"+used+"'") // as after a change of REQUIRE_VERIFIED_EMAIL
 		execute(t, databaseURL, "UPDATE users SET unused_since = NULL WHERE email = '"+old+"'")
-		if _, err := b.accounts.SetRoleOf(t.Context(), promoted, "STAFF"); err != nil {
+		if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), promoted, "STAFF"); err != nil {
 			t.Fatal(err)
 		}
 		sweep := func(want ...string) {

@@ -87,7 +87,6 @@ func (r *mutationResolver) RevokeSession(ctx context.Context, id string) (*bool,
 	if err := r.Accounts.EndDevice(ctx, session.UserID, id); err != nil {
 		return nil, err
 	}
-	auth.ViewerFrom(ctx).Changed(session.UserID)
 	return new(true), nil
 }
 
@@ -99,7 +98,6 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	if err := r.Accounts.ChangePassword(ctx, session, input.CurrentPassword, input.NewPassword); err != nil {
 		return nil, err
 	}
-	auth.ViewerFrom(ctx).Changed(session.UserID)
 	return new(true), nil
 }
 
@@ -116,14 +114,12 @@ func (r *mutationResolver) VerifyEmail(ctx context.Context, token string, passwo
 	if err != nil {
 		return false, err
 	}
-	userID, err := r.Accounts.VerifyEmail(ctx, token, p)
-	auth.ViewerFrom(ctx).Changed(userID)
+	err = r.Accounts.VerifyEmail(ctx, token, p)
 	return err == nil, err
 }
 
 func (r *mutationResolver) DisownEmail(ctx context.Context, token string) (bool, error) {
-	userID, err := r.Accounts.DisownEmail(ctx, token)
-	auth.ViewerFrom(ctx).Changed(userID)
+	err := r.Accounts.DisownEmail(ctx, token)
 	return err == nil, err
 }
 
@@ -141,8 +137,7 @@ func (r *mutationResolver) RequestPasswordReset(ctx context.Context, email strin
 }
 
 func (r *mutationResolver) ResetPassword(ctx context.Context, input generated.ResetPasswordInput) (bool, error) {
-	userID, err := r.Accounts.ResetPassword(ctx, input.Token, input.NewPassword)
-	auth.ViewerFrom(ctx).Changed(userID)
+	err := r.Accounts.ResetPassword(ctx, input.Token, input.NewPassword)
 	return err == nil, err
 }
 
@@ -159,39 +154,35 @@ func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (
 }
 
 func (r *mutationResolver) SetUserRole(ctx context.Context, userID string, role string) (*models.User, error) {
-	defer auth.ViewerFrom(ctx).Changed(userID)
 	by, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.As(by).SetRole(ctx, userID, role)
+	return r.Accounts.AsAdmin(by).SetRole(ctx, userID, role)
 }
 
 func (r *mutationResolver) DisableUser(ctx context.Context, userID string) (*models.User, error) {
-	defer auth.ViewerFrom(ctx).Changed(userID)
 	by, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.As(by).Disable(ctx, userID)
+	return r.Accounts.AsAdmin(by).Disable(ctx, userID)
 }
 
 func (r *mutationResolver) EnableUser(ctx context.Context, userID string) (*models.User, error) {
-	defer auth.ViewerFrom(ctx).Changed(userID)
 	by, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.As(by).Enable(ctx, userID)
+	return r.Accounts.AsAdmin(by).Enable(ctx, userID)
 }
 
 func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (*int32, error) {
-	defer auth.ViewerFrom(ctx).Changed(userID)
 	by, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := r.Accounts.As(by).EndSessions(ctx, userID)
+	ended, err := r.Accounts.AsAdmin(by).EndSessions(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -199,12 +190,11 @@ func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (
 }
 
 func (r *mutationResolver) DeleteUser(ctx context.Context, userID string, password *string) (*bool, error) {
-	defer auth.ViewerFrom(ctx).Changed(userID)
 	by, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.Accounts.As(by).Delete(ctx, userID, password)
+	_, err = r.Accounts.AsAdmin(by).Delete(ctx, userID, password)
 	return done(err)
 }
 

@@ -19,25 +19,31 @@ type AboveError struct {
 
 func (e *AboveError) Error() string { return "this takes the role " + e.Role }
 
-// Administrator does things to others' accounts. Each is in force on the next request of any token, and returns
-// models.ErrNotFound if nobody has the id, models.ErrLastOne if it would leave nobody who may administer, and
-// *AboveError.
+// Administrator changes other users' accounts. A change takes effect on the next request with any of the account's tokens.
+// The methods return models.ErrNotFound for an unknown id, models.ErrLastOne if no administrator would be left, and
+// *AboveError. The zero value has no rights.
 type Administrator struct {
-	*Service
-	by *models.User
+	service  *Service
+	admin    *models.User // who acts; nil for the operator
+	operator bool         // every right, no check
 }
 
-// As is what a person may do to others, who is found anew before each thing: meanwhile somebody may have done it
-// to them. nil is whoever runs the server, who may do everything.
-func (s *Service) As(by *models.User) Administrator { return Administrator{s, by} }
+// AsAdmin returns what a signed-in user may do to other accounts. Their role and account are read again for each change. A nil
+// user may do nothing.
+func (s *Service) AsAdmin(admin *models.User) Administrator {
+	return Administrator{service: s, admin: admin}
+}
+
+// AsOperator returns every right on every account, without any check. It is for the command line, never for a request.
+func (s *Service) AsOperator() Administrator { return Administrator{service: s, operator: true} }
 
 // SetRole gives an account a role. It returns *InputError for one that there is not.
 func (a Administrator) SetRole(ctx context.Context, userID, role string) (*models.User, error) {
-	if !a.Policy.Known(role) {
-		return nil, a.unknownRole()
+	if !a.service.Policy.Known(role) {
+		return nil, a.service.unknownRole()
 	}
 	return a.administer(ctx, &event{name: EventRoleChanged, user: userID}, role, func(tx *models.Store) error {
-		if err := a.noticeRole(ctx, tx, userID, role); err != nil {
+		if err := a.service.noticeRole(ctx, tx, userID, role); err != nil {
 			return err
 		}
 		return tx.SetRole(ctx, userID, role)
@@ -46,7 +52,7 @@ func (a Administrator) SetRole(ctx context.Context, userID, role string) (*model
 
 // Disable shuts an account and ends its sessions.
 func (a Administrator) Disable(ctx context.Context, userID string) (*models.User, error) {
-	now := a.Store.Now()
+	now := a.service.Store.Now()
 	return a.administer(ctx, &event{name: EventUserDisabled, user: userID}, "", func(tx *models.Store) error {
 		return tx.Disable(ctx, userID, now)
 	})
@@ -61,7 +67,7 @@ func (a Administrator) Enable(ctx context.Context, userID string) (*models.User,
 
 // EndSessions ends all sessions of an account and returns how many there were.
 func (a Administrator) EndSessions(ctx context.Context, userID string) (ended int, err error) {
-	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.Store.Now()
+	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.service.Store.Now()
 	_, err = a.administer(ctx, e, "", func(tx *models.Store) (err error) {
 		e.sessions, err = tx.EndSessions(ctx, userID, now)
 		return err
@@ -75,8 +81,8 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 	if uuid.Validate(e.user) != nil {
 		return nil, models.ErrNotFound
 	}
-	err = a.do(ctx, e, func(tx *models.Store) error {
-		return tx.Keeping(ctx, a.administrators(), func(tx *models.Store) error {
+	err = a.service.do(ctx, e, func(tx *models.Store) error {
+		return tx.Keeping(ctx, a.service.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, e.user, role); err != nil {
 				return err
 			}
@@ -90,7 +96,6 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 			return err
 		})
 	})
-	a.Sessions.Forget(e.user)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +104,17 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 
 // may returns *AboveError if the person's role does not include the account's, or the one that is to be given.
 func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role string) error {
-	if a.by == nil {
+	switch {
+	case a.operator:
 		return nil
+	case a.admin == nil:
+		return &auth.Unauthenticated{Reason: auth.Missing}
 	}
-	by, err := tx.UserByID(ctx, a.by.ID)
+	by, err := tx.UserByID(ctx, a.admin.ID)
 	if err != nil {
 		return gone(err)
 	}
-	if by.DisabledAt != nil || by.SessionEpoch != a.by.SessionEpoch {
+	if by.DisabledAt != nil || by.SessionEpoch != a.admin.SessionEpoch {
 		return &auth.Unauthenticated{Reason: auth.Revoked}
 	}
 	user, err := tx.UserByID(ctx, userID)
@@ -114,30 +122,20 @@ func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role s
 		return err
 	}
 	for _, needed := range []string{policy.Admin, user.Role, role} {
-		if needed != "" && !a.Policy.Includes(by.Role, needed) {
+		if needed != "" && !a.service.Policy.Includes(by.Role, needed) {
 			return &AboveError{needed, by.Role}
 		}
 	}
 	return nil
 }
 
-// SetRoleOf is SetRole for the account with an e-mail address, by whoever runs the server.
-func (s *Service) SetRoleOf(ctx context.Context, email, role string) (*models.User, error) {
-	user, err := s.userByEmail(ctx, email)
+// SetRoleByEmail is SetRole for the account with an e-mail address.
+func (a Administrator) SetRoleByEmail(ctx context.Context, email, role string) (*models.User, error) {
+	user, err := a.service.userByEmail(ctx, email)
 	if err != nil {
 		return nil, err
 	}
-	return s.As(nil).SetRole(ctx, user.ID, role)
-}
-
-// Disable is that of an Administrator who runs the server.
-func (s *Service) Disable(ctx context.Context, userID string) (*models.User, error) {
-	return s.As(nil).Disable(ctx, userID)
-}
-
-// Enable is that of an Administrator who runs the server.
-func (s *Service) Enable(ctx context.Context, userID string) (*models.User, error) {
-	return s.As(nil).Enable(ctx, userID)
+	return a.SetRole(ctx, user.ID, role)
 }
 
 // administrators are the roles that may do what an ADMIN may.

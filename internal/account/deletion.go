@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"fieldgate/internal/auth"
 	"fieldgate/internal/mail"
 	"fieldgate/models"
 )
@@ -26,19 +27,18 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	if err := a.proveDeletion(ctx, userID, password); err != nil {
 		return nil, err
 	}
-	now := a.Store.Now()
-	err = a.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
-		return tx.Keeping(ctx, a.administrators(), func(tx *models.Store) error {
+	now := a.service.Store.Now()
+	err = a.service.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
+		return tx.Keeping(ctx, a.service.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, userID, ""); err != nil {
 				return err
 			}
 			if user, err = tx.UserByID(ctx, userID); err != nil {
 				return err
 			}
-			return a.erase(ctx, tx, user, now, a.notices(a.deletionMail(ctx, user.Email, user.EmailKey)))
+			return a.service.erase(ctx, tx, user, now, a.service.notices(a.service.deletionMail(ctx, user.Email, user.EmailKey)))
 		})
 	})
-	a.Sessions.Forget(userID)
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +47,12 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 
 // proveDeletion has an ADMIN give their password, for an account that is not their own.
 func (a Administrator) proveDeletion(ctx context.Context, userID string, password *string) error {
-	if a.by == nil {
+	switch {
+	case a.operator:
 		return nil
-	}
-	if userID == a.by.ID {
+	case a.admin == nil:
+		return &auth.Unauthenticated{Reason: auth.Missing}
+	case userID == a.admin.ID:
 		return ErrOwnAccount
 	}
 	if password == nil {
@@ -59,7 +61,7 @@ func (a Administrator) proveDeletion(ctx context.Context, userID string, passwor
 	if len(*password) > maxPasswordBytes {
 		return invalid("password", longPassword)
 	}
-	_, err := a.prove(ctx, a.by.ID, *password, EventUserErasureFailed)
+	_, err := a.service.prove(ctx, a.admin.ID, *password, EventUserErasureFailed)
 	return err
 }
 

@@ -34,7 +34,6 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	err = s.do(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
 	})
-	s.Sessions.Forget(user.ID)
 	return did, err
 }
 

@@ -56,7 +56,6 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 		e.sessions, err = tx.EndSessions(ctx, userID, now)
 		return err
 	})
-	s.Sessions.Forget(userID)
 	return e.sessions, err
 }
 
@@ -84,7 +83,6 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	err = s.do(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
 		return tx.ChangePassword(ctx, user, hash, session, told, now)
 	})
-	s.Sessions.Forget(user.ID)
 	return gone(err)
 }
 

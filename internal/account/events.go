@@ -86,7 +86,19 @@ func (e *event) detail() string {
 }
 
 // do does something and writes down that it was done, both or neither. What change finds out it may add to e.
+//
+// It is the one place that invalidates caches: whatever changes an account or its sessions passes through here. The caches are
+// invalidated after a failure too, because the outcome of a COMMIT can be unknown.
 func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store) error) error {
+	err := s.write(ctx, e, change)
+	for _, changed := range append([]*event{e}, e.also...) {
+		s.Sessions.Invalidate(ctx, changed.user)
+	}
+	return err
+}
+
+// write is do without the caches.
+func (s *Service) write(ctx context.Context, e *event, change func(tx *models.Store) error) error {
 	id, at := newID(), s.Store.Now()
 	err := s.Store.Transaction(ctx, func(tx *models.Store) error {
 		if err := change(tx); err != nil {
@@ -105,7 +117,6 @@ func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store
 	if err == nil {
 		s.tell(ctx, e)
 		for _, other := range e.also {
-			s.Sessions.Forget(other.user)
 			s.tell(ctx, other)
 		}
 	}
@@ -114,7 +125,7 @@ func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store
 
 // note writes down what was tried, and returns err, unless it cannot be written down.
 func (s *Service) note(ctx context.Context, e *event, err error) error {
-	if failed := s.do(ctx, e, func(*models.Store) error { return nil }); failed != nil {
+	if failed := s.write(ctx, e, func(*models.Store) error { return nil }); failed != nil {
 		return failed
 	}
 	return err

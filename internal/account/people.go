@@ -19,7 +19,7 @@ func (s *Service) UpdateProfile(ctx context.Context, user *models.User, name str
 	if err := s.Store.SetName(ctx, user.ID, clean, searchKey(clean)); err != nil {
 		return nil, err
 	}
-	s.Sessions.Forget(user.ID)
+	s.Sessions.Invalidate(ctx, user.ID) // a profile has no event
 	changed := *user
 	changed.Name, changed.NameKey = clean, searchKey(clean)
 	return &changed, nil

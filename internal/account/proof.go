@@ -76,11 +76,11 @@ func (s *Service) isLiving(session *models.Session, err error, userID string) (b
 //
 // For an account whose address was never verified it ends all sessions and pending registrations, makes the password
 // useless, and mails a link to choose one. A change of address is cancelled, and the account stays as it is. It returns
-// whose account that was, and ErrInvalidToken.
-func (s *Service) DisownEmail(ctx context.Context, token string) (userID string, err error) {
+// ErrInvalidToken.
+func (s *Service) DisownEmail(ctx context.Context, token string) error {
 	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeRegister, purposeChange)
 	if err != nil {
-		return "", err
+		return err
 	}
 	now := s.Store.Now()
 	e := &event{name: EventEmailDisowned, level: slog.LevelWarn, user: user.ID}
@@ -90,12 +90,7 @@ func (s *Service) DisownEmail(ctx context.Context, token string) (userID string,
 		e.name, e.level = EventEmailChangeDeclined, slog.LevelInfo
 		change = func(tx *models.Store) error { return tx.UseTicket(ctx, ticket, now) }
 	}
-	err = s.do(ctx, e, change)
-	s.Sessions.Forget(user.ID)
-	if err != nil {
-		return "", used(err)
-	}
-	return user.ID, nil
+	return used(s.do(ctx, e, change))
 }
 
 // TokenAccount returns the name under which guesses are counted that are made with the token of a mail, or "" for a

@@ -54,23 +54,18 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 
 // VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
 // use, or takes an old one back. All but the last need proof that the mail's reader belongs to the account; a pending
-// registration needs its own password. It returns whose account that was, ErrInvalidToken for a token that is good for
+// registration needs its own password. It returns ErrInvalidToken for a token that is good for
 // none of these, *ProofRequiredError, *InputError, *Overloaded, and models.ErrEmailTaken if another account has the address by now.
-func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) (userID string, err error) {
+func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) error {
 	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
 	if err != nil {
-		return "", err
+		return err
 	}
 	e, change, err := s.useOf(ctx, ticket, user, proof)
 	if err != nil {
-		return "", used(err)
+		return used(err)
 	}
-	err = s.do(ctx, e, change)
-	s.Sessions.Forget(user.ID)
-	if err != nil {
-		return "", used(err)
-	}
-	return user.ID, nil
+	return used(s.do(ctx, e, change))
 }
 
 // useOf is what a ticket about an address does, for a client that has given the proof that it needs.
@@ -145,29 +140,24 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 }
 
 // ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
-// the account, whoever has used it until now. It returns whose account that was, *InputError, *Overloaded, and
+// the account, whoever has used it until now. It returns *InputError, *Overloaded, and
 // ErrInvalidToken.
-func (s *Service) ResetPassword(ctx context.Context, token, password string) (userID string, err error) {
+func (s *Service) ResetPassword(ctx context.Context, token, password string) error {
 	ticket, user, err := s.ticket(ctx, token, purposeReset)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if wrong := s.checkPassword(ctx, password, user.Name, user.Email); wrong != "" {
-		return "", invalid("newPassword", wrong)
+		return invalid("newPassword", wrong)
 	}
 	hash, err := s.Passwords.Hash(ctx, password)
 	if err != nil {
-		return "", err
+		return err
 	}
 	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now()
-	err = s.do(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
+	return used(s.do(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
 		return tx.ResetPassword(ctx, ticket, hash, told, now)
-	})
-	s.Sessions.Forget(user.ID)
-	if err != nil {
-		return "", used(err)
-	}
-	return user.ID, nil
+	}))
 }
 
 // ticket finds a ticket that is good for one of the purposes, and its user.
@@ -214,7 +204,6 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 			return s.eraseOwn(ctx, tx, user, now)
 		})
 	})
-	s.Sessions.Forget(user.ID)
 	return gone(err)
 }
 

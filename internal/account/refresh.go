@@ -229,7 +229,5 @@ func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.S
 
 // endSession ends the session of an event.
 func (s *Service) endSession(ctx context.Context, e *event) error {
-	err := s.do(ctx, e, func(tx *models.Store) error { return tx.EndSession(ctx, e.session, e.user) })
-	s.Sessions.Forget(e.user)
-	return err
+	return s.do(ctx, e, func(tx *models.Store) error { return tx.EndSession(ctx, e.session, e.user) })
 }

@@ -20,9 +20,9 @@ type Sessions struct {
 	now     func() time.Time
 	recheck time.Duration
 
-	mu        sync.Mutex
-	trusted   *simplelru.LRU[string, trusted]
-	forgotten uint64 // how often Forget was called
+	mu          sync.Mutex
+	trusted     *simplelru.LRU[string, trusted]
+	invalidated uint64 // counts calls of Invalidate
 }
 
 type trusted struct {
@@ -31,8 +31,8 @@ type trusted struct {
 }
 
 // NewSessions trusts a session that it has looked up for the time of recheck before it asks the database
-// again; with 0 it always asks. What ends or changes a session on this replica must call Forget; what another
-// replica does counts here after recheck at the latest.
+// again; with 0 it always asks. Code that ends or changes a session on this replica must call Invalidate; a change by another
+// replica takes effect here after recheck at the latest.
 func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
 	cache, err := simplelru.NewLRU[string, trusted](maxTrusted, nil)
 	if err != nil {
@@ -41,14 +41,17 @@ func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
 	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, trusted: cache}
 }
 
-// Forget has the user's sessions looked up anew. It is called after the change was committed.
-func (s *Sessions) Forget(userID string) {
+// Invalidate drops what is cached of a user: their sessions in s and, if the user is the viewer of ctx, the viewer's
+// identity. Both are read again when they are next needed. Call it after the change was committed. It has no effect for a
+// user id of "".
+func (s *Sessions) Invalidate(ctx context.Context, userID string) {
+	ViewerFrom(ctx).invalidate(userID)
 	if s.recheck == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forgotten++
+	s.invalidated++
 	for _, id := range s.trusted.Keys() {
 		if t, ok := s.trusted.Peek(id); ok && t.session.UserID == userID {
 			s.trusted.Remove(id)
@@ -60,31 +63,31 @@ func (s *Sessions) load(ctx context.Context, id string) (*models.Session, error)
 	if s.recheck == 0 {
 		return s.find(ctx, id)
 	}
-	session, forgotten := s.known(id)
+	session, invalidated := s.known(id)
 	if session != nil {
 		return session, nil
 	}
 	session, err := s.find(ctx, id)
 	if err == nil {
-		s.trust(session, forgotten)
+		s.trust(session, invalidated)
 	}
 	return session, err
 }
 
-func (s *Sessions) known(id string) (session *models.Session, forgotten uint64) {
+func (s *Sessions) known(id string) (session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t, ok := s.trusted.Get(id); ok && s.now().Before(t.until) {
-		return t.session, s.forgotten
+		return t.session, s.invalidated
 	}
-	return nil, s.forgotten
+	return nil, s.invalidated
 }
 
-// trust keeps a session, unless something was forgotten since it was asked for: the answer may be older.
-func (s *Sessions) trust(session *models.Session, forgotten uint64) {
+// trust keeps a session, unless something was invalidated since it was asked for: the answer may be older.
+func (s *Sessions) trust(session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.forgotten == forgotten {
+	if s.invalidated == invalidated {
 		s.trusted.Add(session.ID, trusted{session, s.now().Add(s.recheck)})
 	}
 }

@@ -122,8 +122,8 @@ func (v *Viewer) Opened() *models.Session {
 // SignedOut makes the rest of the request nobody's.
 func (v *Viewer) SignedOut() { v.become(nil, nil, &Unauthenticated{Revoked}) }
 
-// Changed has the viewer looked up anew, if it is the user with this id: something about them has changed.
-func (v *Viewer) Changed(userID string) {
+// invalidate has the viewer's session read again when it is next needed, if it is one of this user.
+func (v *Viewer) invalidate(userID string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.session != nil && v.session.UserID == userID {
