@@ -211,8 +211,8 @@ func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 
 func databaseURL(port int) string { return "mysql://root@" + address(port) + "/" + database }
 
-// ask runs one statement on a connection of its own.
-func ask(ctx context.Context, port int, query string, answer any) error {
+// ask runs one statement on a connection of its own. Without an answer it expects no rows.
+func ask(ctx context.Context, port int, query string, answer ...any) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", address(port)
 	cfg.Timeout, cfg.ReadTimeout = time.Second, 10*time.Second
@@ -223,11 +223,11 @@ func ask(ctx context.Context, port int, query string, answer any) error {
 	}
 	pool := sql.OpenDB(connector)
 	defer func() { _ = pool.Close() }()
-	if answer == nil {
+	if len(answer) == 0 {
 		_, err := pool.ExecContext(ctx, query)
 		return err
 	}
-	return pool.QueryRowContext(ctx, query).Scan(answer)
+	return pool.QueryRowContext(ctx, query).Scan(answer...)
 }
 
 // until asks again and again, as long as the process lives; what is said if it does not come about.

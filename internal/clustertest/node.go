@@ -21,6 +21,7 @@ type Node struct {
 	galera  int        // the first of three ports; 0: it is alone
 	cluster string     // the address of all
 	mysql   *mysqlNode // nil: it is MariaDB
+	replica int        // MariaDB's server_id in a Pair; 0: it replicates nothing
 	process *dbtest.Process
 }
 
@@ -166,7 +167,7 @@ func (n *Node) Synced(tb testing.TB) {
 func (n *Node) exec(tb testing.TB, statements ...string) {
 	tb.Helper()
 	for _, statement := range statements {
-		noError(tb, ask(tb.Context(), n.port, statement, nil))
+		noError(tb, ask(tb.Context(), n.port, statement))
 	}
 }
 
@@ -192,7 +193,6 @@ func (n *Node) options(more ...string) []string {
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--port=%d", n.port),
 		"--skip-name-resolve",
-		"--skip-log-bin",
 		"--performance-schema=OFF",
 		"--character-set-server=utf8mb4",
 		"--collation-server=utf8mb4_unicode_ci",
@@ -218,6 +218,18 @@ func (n *Node) options(more ...string) []string {
 				"gcache.size=32M;gcache.page_size=32M;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;"+
 				"evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S", n.galera, n.galera, n.galera+1),
 		)
+	}
+	if n.replica != 0 {
+		options = append(options,
+			fmt.Sprintf("--server-id=%d", n.replica),
+			"--log-bin="+filepath.Join(n.dir, "data", "binlog"),
+			"--log-slave-updates",
+			"--binlog-format=ROW",
+			"--gtid-strict-mode",
+			"--rpl-semi-sync-slave-enabled=ON",
+		)
+	} else {
+		options = append(options, "--skip-log-bin")
 	}
 	return append(options, more...)
 }

@@ -1,0 +1,150 @@
+package clustertest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// Pair is two servers of MariaDB or of real MySQL. The second is a semi-synchronous replica of the
+// first: a commit is acknowledged when the replica has received it.
+//
+// A switchover is Demote, CatchUp, Promote, and then whatever moves the clients: a Forwarder, or
+// several of them. The old primary stays up, and connections to it stay established.
+type Pair struct {
+	First, Second *Node
+}
+
+// MariaDBPair starts two servers of MariaDB.
+func MariaDBPair(tb testing.TB) *Pair {
+	tb.Helper()
+	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
+		dbtest.LeftOut(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
+	}
+	dir := dbtest.Directory(tb)
+	first, second := newNode(tb, filepath.Join(dir, "1")), newNode(tb, filepath.Join(dir, "2"))
+	first.replica, second.replica = 1, 2
+	first.install(tb)
+	second.copyOf(tb, first)
+	first.start(tb)
+	second.start(tb)
+	return newPair(tb, first, second)
+}
+
+// MySQLPair starts two servers of real MySQL, or leaves the test out.
+func MySQLPair(tb testing.TB) *Pair {
+	tb.Helper()
+	nodes := MySQL(tb, 2, "--plugin-load-add=semisync_source.so;semisync_replica.so",
+		"--performance-schema=OFF", "--loose-rpl-semi-sync-replica-enabled=ON", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0")
+	return newPair(tb, nodes[0], nodes[1])
+}
+
+// newPair has the second replicate the first, which makes the database and the user of URL. That
+// user may do everything in the database, and does not write to a server that is read-only.
+func newPair(tb testing.TB, first, second *Node) *Pair {
+	tb.Helper()
+	p := &Pair{first, second}
+	second.Follow(tb, first)
+	first.exec(tb, "CREATE DATABASE IF NOT EXISTS "+database, "CREATE USER fieldgate@'127.0.0.1'", "GRANT ALL ON "+database+".* TO fieldgate@'127.0.0.1'")
+	second.exec(tb, "SET GLOBAL read_only = ON")
+	second.CatchUp(tb, first)
+	return p
+}
+
+// URL is the DATABASE_URL of the first server, for a user to whom read_only applies. A Forwarder
+// puts its own address into it.
+func (p *Pair) URL() string {
+	return strings.Replace(p.First.URL(), "root@", "fieldgate@", 1)
+}
+
+// Switch makes the second primary. The first stays up and read-only.
+func (p *Pair) Switch(tb testing.TB) {
+	tb.Helper()
+	p.First.Demote(tb)
+	p.Second.CatchUp(tb, p.First)
+	p.Second.Promote(tb)
+}
+
+// Demote makes a primary read-only, when the commits that run have ended.
+func (n *Node) Demote(tb testing.TB) {
+	tb.Helper()
+	n.exec(tb, "SET GLOBAL read_only = ON")
+}
+
+// DemoteLocked does the same as an operator does who wants to be sure: all writes wait for a lock
+// while during runs, and find the server read-only after it.
+func (n *Node) DemoteLocked(tb testing.TB, during func()) {
+	tb.Helper()
+	db, err := sql.Open("mysql", "root@tcp("+n.Addr()+")/")
+	noError(tb, err)
+	defer func() { _ = db.Close() }()
+	ctx := tb.Context()
+	conn, err := db.Conn(ctx)
+	noError(tb, err)
+	defer func() { _ = conn.Close() }()
+	for _, statement := range []string{"FLUSH TABLES WITH READ LOCK", "SET GLOBAL read_only = ON"} {
+		_, err = conn.ExecContext(ctx, statement)
+		noError(tb, err)
+	}
+	during()
+	_, err = conn.ExecContext(ctx, "UNLOCK TABLES")
+	noError(tb, err)
+}
+
+// Promote makes a replica the primary. It replicates no more, and accepts writes.
+func (n *Node) Promote(tb testing.TB) {
+	tb.Helper()
+	if n.mysql != nil {
+		n.exec(tb, "STOP REPLICA", "RESET REPLICA ALL", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+		return
+	}
+	n.exec(tb, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = OFF")
+}
+
+// Follow makes a server a replica of another one, which waits for it from now on.
+func (n *Node) Follow(tb testing.TB, primary *Node) {
+	tb.Helper()
+	semisync := "rpl_semi_sync_master"
+	follow := []string{"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = " + strconv.Itoa(primary.port) +
+		", MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", "START SLAVE"}
+	if n.mysql != nil {
+		semisync = "rpl_semi_sync_source"
+		follow = []string{"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = " + strconv.Itoa(primary.port) +
+			", SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1", "START REPLICA"}
+	}
+	primary.exec(tb, "SET GLOBAL "+semisync+"_enabled = ON") // before the replica asks whether it is
+	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF")      // it has no replica of its own to wait for
+	n.exec(tb, follow...)
+	until(tb, n.name()+" does not replicate", n.process, func(ctx context.Context) error {
+		var name, clients string
+		err := ask(ctx, primary.port, "SHOW GLOBAL STATUS LIKE '"+semisync+"_clients'", &name, &clients)
+		if err == nil && clients != "1" {
+			err = errors.New(clients + " replicas acknowledge commits")
+		}
+		return err
+	})
+}
+
+// CatchUp waits until a replica has applied all that the primary has.
+func (n *Node) CatchUp(tb testing.TB, primary *Node) {
+	tb.Helper()
+	position, wait := "SELECT @@gtid_binlog_pos", "SELECT MASTER_GTID_WAIT(?, 60)"
+	if n.mysql != nil {
+		position, wait = "SELECT @@global.gtid_executed", "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 60)"
+	}
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	var gtid string
+	noError(tb, ask(ctx, primary.port, position, &gtid))
+	var late int
+	noError(tb, ask(ctx, n.port, strings.Replace(wait, "?", "'"+strings.ReplaceAll(gtid, "\n", "")+"'", 1), &late))
+	if late != 0 {
+		tb.Fatalf("clustertest: %s is still behind %s", n.name(), gtid)
+	}
+}
