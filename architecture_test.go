@@ -12,28 +12,29 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                   {"fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
-	"fieldgate/graph":             {"fieldgate/fgerr", "fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
-	"fieldgate/graph/generated":   {"fieldgate/models"},
-	"fieldgate/internal/account":  {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail", "fieldgate/internal/trace"},
-	"fieldgate/internal/breached": {},
-	"fieldgate/internal/auth":     {"fieldgate/models", "fieldgate/internal/web"},
-	"fieldgate/models":            {"fieldgate/internal/limit", "fieldgate/internal/trace"},
-	"fieldgate/internal/policy":   {},
-	"fieldgate/internal/guard":    {"fieldgate/fgerr"},
-	"fieldgate/internal/limit":    {},
-	"fieldgate/internal/mail":     {},
-	"fieldgate/internal/metrics":  {},
-	"fieldgate/internal/pages":    {},
-	"fieldgate/playground":        {},
-	"fieldgate/internal/config":   {"fieldgate/internal/spelling"},
-	"fieldgate/internal/spelling": {},
-	"fieldgate/internal/trace":    {},
-	"fieldgate/internal/web":      {"fieldgate/fgerr"},
-	"fieldgate/fgerr":             {}, // what the resolvers of a product import
-	"fieldgate/internal/doctor":   {"fieldgate/models", "fieldgate/internal/config"},
-	"fieldgate/internal/dbtest":   {}, // only tests use it, and bench
-	"fieldgate/internal/mailtest": {}, // the same
+	"fieldgate":                     {"fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate/graph":               {"fieldgate/fgerr", "fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
+	"fieldgate/graph/generated":     {"fieldgate/models"},
+	"fieldgate/internal/account":    {"fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail", "fieldgate/internal/trace"},
+	"fieldgate/internal/breached":   {},
+	"fieldgate/internal/auth":       {"fieldgate/models", "fieldgate/internal/web"},
+	"fieldgate/models":              {"fieldgate/internal/limit", "fieldgate/internal/trace"},
+	"fieldgate/internal/policy":     {},
+	"fieldgate/internal/guard":      {"fieldgate/fgerr"},
+	"fieldgate/internal/limit":      {},
+	"fieldgate/internal/mail":       {},
+	"fieldgate/internal/metrics":    {},
+	"fieldgate/internal/pages":      {},
+	"fieldgate/playground":          {},
+	"fieldgate/internal/config":     {"fieldgate/internal/spelling"},
+	"fieldgate/internal/spelling":   {},
+	"fieldgate/internal/trace":      {},
+	"fieldgate/internal/web":        {"fieldgate/fgerr"},
+	"fieldgate/fgerr":               {}, // what the resolvers of a product import
+	"fieldgate/internal/doctor":     {"fieldgate/models", "fieldgate/internal/config"},
+	"fieldgate/internal/dbtest":     {}, // only tests use it, and bench
+	"fieldgate/internal/mailtest":   {}, // the same
+	"fieldgate/internal/schematest": {}, // the same
 
 	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
 	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
@@ -45,7 +46,7 @@ var rooms = map[string][]string{
 
 // What only some rooms know. A room that is not named must not import the library.
 var libraries = map[string][]string{
-	"gorm.io/":                       {"fieldgate/models"},
+	"gorm.io/":                       {"fieldgate/models", "fieldgate/internal/schematest"},
 	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
 	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest", "fieldgate/internal/clustertest", "fieldgate/bench"},
 	"github.com/pressly/goose":       {"fieldgate/models"},

@@ -396,7 +396,7 @@ func (c console) migrate(ctx context.Context, cmd *cli.Command) error {
 		}
 		applied, err := apply(ctx)
 		for _, m := range applied {
-			fmt.Fprintf(c.stdout, "applied %s\n", m.Name)
+			fmt.Fprintf(c.stdout, "applied %s\n", m.Title())
 		}
 		if err != nil {
 			return err
@@ -407,7 +407,7 @@ func (c console) migrate(ctx context.Context, cmd *cli.Command) error {
 		list, err := store.Migrations(ctx)
 		for _, m := range list {
 			if m.Waiting() {
-				fmt.Fprintf(c.stdout, "%s waits: %s. Hint: fieldgate migrate --contract, once no older program runs\n", m.Name, m.Contract)
+				fmt.Fprintf(c.stdout, "%s waits: %s. Hint: fieldgate migrate --contract, once no older program runs\n", m.Title(), m.Contract)
 			}
 		}
 		return err
@@ -446,17 +446,17 @@ func (c console) writeMigration(m models.Migration, asJSON bool) error {
 	}
 	if asJSON {
 		return writeJSON(c.stdout, struct {
+			Feature   string     `json:"feature,omitempty"`
 			Number    int64      `json:"number"`
 			Name      string     `json:"name"`
 			State     string     `json:"state"`
 			AppliedAt *time.Time `json:"appliedAt"`
 			Contract  string     `json:"contract,omitempty"`
-		}{m.Number, m.Name, stateOf(m), applied, m.Contract})
+		}{m.Feature, m.Number, m.Name, stateOf(m), applied, m.Contract})
 	}
-	name, state := m.Name, stateOf(m)
+	name, state := m.Title(), stateOf(m)
 	switch {
 	case m.Unknown():
-		name = fmt.Sprintf("%05d", m.Number)
 		state = "applied " + applied.Format(time.RFC3339) + " by a newer program"
 	case m.Waiting():
 		state += " (" + m.Contract + ")"

@@ -27,7 +27,7 @@ func (a *app) migrate(ctx context.Context) error {
 	if a.AutoMigrate {
 		applied, err := a.store.Migrate(ctx)
 		for _, m := range applied {
-			a.log.Info("migration applied", "number", m.Number, "name", m.Name)
+			a.log.Info("migration applied", "number", m.Number, "name", m.Title())
 		}
 		if err != nil {
 			return err
@@ -40,7 +40,7 @@ func (a *app) migrate(ctx context.Context) error {
 	var behind behindError
 	for _, m := range list {
 		if m.Pending() {
-			behind.steps = append(behind.steps, m.Name)
+			behind.steps = append(behind.steps, m.Title())
 		}
 	}
 	if behind.steps != nil {
@@ -53,17 +53,22 @@ func (a *app) migrate(ctx context.Context) error {
 func (a *app) noteMigrations(ctx context.Context) error {
 	list, err := a.store.Migrations(ctx)
 	var ahead []int64
-	var waiting []string
+	var features, waiting []string
 	for _, m := range list {
 		switch {
+		case m.Unknown() && m.Feature != "":
+			features = append(features, m.Title())
 		case m.Unknown():
 			ahead = append(ahead, m.Number)
 		case m.Waiting():
-			waiting = append(waiting, m.Name)
+			waiting = append(waiting, m.Title())
 		}
 	}
 	if ahead != nil {
 		a.log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", ahead)
+	}
+	if features != nil {
+		a.log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", features)
 	}
 	if waiting != nil {
 		a.log.InfoContext(ctx, "migrations wait until no older program runs. Hint: fieldgate migrate --contract", "migrations", waiting)

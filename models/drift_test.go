@@ -4,50 +4,29 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"gorm.io/gorm/schema"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/schematest"
 )
 
-// table is a row type, and the indexes that its queries need besides the primary key: columns, and whether they are unique.
-type table struct {
-	row     any
-	indexes []string
-}
+type table = schematest.Table
 
-// tables are all that there are. A new one is entered here; if its rows belong to people, Store.DeleteUser deletes them.
-var tables = []table{
-	{&User{}, []string{"email_key unique", "name_key,id", "email_key,name_key", "role,id", "role,name_key,id", "role,email_key,name_key", "unused_since"}},
-	{&Session{}, []string{"refresh_hash unique", "parent_hash unique", "user_id", "expires_at"}},
-	{&SpentToken{}, []string{"expires_at"}},
-	{&Turn{}, nil},
-	{&Limit{}, []string{"until"}},
-	{&Ticket{}, []string{"hash unique", "user_id,slot unique", "email_key", "expires_at"}},
-	{&Mail{}, []string{"due_at", "user_id", "email_key", "priority,due_at,id"}},
-	{&PendingRegistration{}, []string{"user_id", "expires_at"}},
-	{&TrustedPlace{}, []string{"user_id", "expires_at"}},
-	{&AuditEntry{}, []string{"user_id,id", "actor_id,id", "created_at"}},
-}
-
-// column is what matters of one, in words that the dialects have in common.
-type column struct {
-	Kind string // text, whole, yesno, bytes, time
-	Null bool
-}
+var tables = func() (list []table) {
+	for _, t := range ownTables {
+		list = append(list, table(t))
+	}
+	return list
+}()
 
 func TestMigratedTablesAgreeWithTheRows(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		got := schemaOf(t, s)
+		got := schematest.TablesOf(t, s.conn(testContext(t)))
 		for _, table := range tables {
-			name, want := table.name(t), table.columns(t)
+			name, want := table.Name(t), table.Columns(t)
 			if got[name] == nil {
 				t.Errorf("no migration makes the table %s. This drafts one: go test ./models -run TestWriteDrafts -draft -v", name)
 			} else if !maps.Equal(got[name], want) {
@@ -70,12 +49,12 @@ func TestAutoMigrateWouldMakeTheSameColumns(t *testing.T) {
 		// AutoMigrate is for this test only.
 		guessed.db.DisableForeignKeyConstraintWhenMigrating = true
 		for _, table := range tables {
-			noError(t, guessed.db.AutoMigrate(table.row))
+			noError(t, guessed.db.AutoMigrate(table.Row))
 		}
-		want, got := schemaOf(t, guessed), schemaOf(t, s)
+		want, got := schematest.TablesOf(t, guessed.conn(testContext(t))), schematest.TablesOf(t, s.conn(testContext(t)))
 		for table := range maps.Keys(want) {
-			if kinds(got[table]) != kinds(want[table]) {
-				t.Errorf("table %s\nhas  %s\nGORM %s", table, kinds(got[table]), kinds(want[table]))
+			if schematest.Kinds(got[table]) != schematest.Kinds(want[table]) {
+				t.Errorf("table %s\nhas  %s\nGORM %s", table, schematest.Kinds(got[table]), schematest.Kinds(want[table]))
 			}
 		}
 		if len(got) != len(want) {
@@ -88,11 +67,11 @@ func TestIndexes(t *testing.T) {
 	t.Parallel()
 	var want []string
 	for _, table := range tables {
-		want = append(want, table.allIndexes(t)...)
+		want = append(want, table.AllIndexes(t)...)
 	}
 	slices.Sort(want)
 	eachStore(t, func(t *testing.T, s *Store) {
-		if got := indexesOf(t, s); !slices.Equal(got, want) {
+		if got := schematest.IndexesOf(t, s.conn(testContext(t))); !slices.Equal(got, want) {
 			t.Errorf("indexes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
@@ -142,125 +121,6 @@ func TestEachDialectHasTheSameSteps(t *testing.T) {
 			t.Errorf("%s is at the place of %s…", name, want)
 		}
 	}
-}
-
-func (table table) parse(t *testing.T) *schema.Schema {
-	t.Helper()
-	parsed, err := schema.Parse(table.row, new(sync.Map), schema.NamingStrategy{})
-	noError(t, err)
-	return parsed
-}
-
-func (table table) name(t *testing.T) string { return table.parse(t).Table }
-
-func (table table) columns(t *testing.T) map[string]column {
-	t.Helper()
-	columns := map[string]column{}
-	for _, f := range table.parse(t).Fields {
-		if f.DBName != "" {
-			columns[f.DBName] = columnOf(t, f)
-		}
-	}
-	return columns
-}
-
-func columnOf(t *testing.T, f *schema.Field) column {
-	t.Helper()
-	return column{kindOfGo(t, f.IndirectFieldType), f.FieldType.Kind() == reflect.Pointer || f.FieldType == reflect.TypeFor[NullBytes]()}
-}
-
-// allIndexes are those of a table as indexesOf has them.
-func (table table) allIndexes(t *testing.T) []string {
-	t.Helper()
-	parsed := table.parse(t)
-	list := []string{parsed.Table + "(" + parsed.PrimaryFields[0].DBName + ") unique"}
-	for _, index := range table.indexes {
-		columns, unique := strings.CutSuffix(index, " unique")
-		index = parsed.Table + "(" + columns + ")"
-		if unique {
-			index += " unique"
-		}
-		list = append(list, index)
-	}
-	return list
-}
-
-func kindOfGo(t *testing.T, typ reflect.Type) string {
-	t.Helper()
-	switch {
-	case typ == reflect.TypeFor[time.Time]():
-		return "time"
-	case typ == reflect.TypeFor[[]byte](), typ == reflect.TypeFor[NullBytes]():
-		return "bytes"
-	case typ.Kind() == reflect.String:
-		return "text"
-	case typ.Kind() == reflect.Bool:
-		return "yesno"
-	case typ.Kind() == reflect.Int64:
-		return "whole"
-	}
-	t.Fatalf("a field of type %s: say here which columns fit it", typ)
-	return ""
-}
-
-// kindOfColumn: GORM has "numeric" for a bool in SQLite.
-var kindOfColumn = map[string]string{
-	"char": "text", "varchar": "text", "longtext": "text", "text": "text",
-	"bigint": "whole", "integer": "whole",
-	"tinyint": "yesno", "boolean": "yesno", "numeric": "yesno",
-	"binary": "bytes", "varbinary": "bytes", "longblob": "bytes", "blob": "bytes",
-	"datetime": "time",
-}
-
-// schemaOf lists the tables that are not goose's.
-func schemaOf(t *testing.T, s *Store) map[string]map[string]column {
-	t.Helper()
-	query := `SELECT m.name AS table_name, c.name AS column_name, lower(c.type) AS kind, c."notnull" = 0 AS nullable
-		FROM sqlite_schema m, pragma_table_info(m.name) c
-		WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%'`
-	if s.dialect.name() == "mysql" {
-		query = `SELECT table_name AS table_name, column_name AS column_name, data_type AS kind, is_nullable = 'YES' AS nullable
-			FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%'`
-	}
-	tables := map[string]map[string]column{}
-	for _, c := range queryAll[struct {
-		TableName, ColumnName, Kind string
-		Nullable                    bool
-	}](t, s, query) {
-		kind, known := kindOfColumn[c.Kind]
-		if !known {
-			kind = "unknown " + c.Kind
-		}
-		if tables[c.TableName] == nil {
-			tables[c.TableName] = map[string]column{}
-		}
-		tables[c.TableName][c.ColumnName] = column{kind, c.Nullable}
-	}
-	return tables
-}
-
-func kinds(columns map[string]column) string {
-	var list []string
-	for name, c := range columns {
-		list = append(list, name+" "+c.Kind)
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
-}
-
-func indexesOf(t *testing.T, s *Store) []string {
-	t.Helper()
-	query := `SELECT i.tbl || '(' || group_concat(c.name, ',') || ')' || iif(i."unique", ' unique', '')
-		FROM (SELECT m.name AS tbl, l.name, l."unique" FROM sqlite_schema m, pragma_index_list(m.name) l
-			WHERE m.type = 'table' AND m.name NOT LIKE 'goose%') i, pragma_index_info(i.name) c GROUP BY i.tbl, i.name`
-	if s.dialect.name() == "mysql" {
-		query = `SELECT CONCAT(MIN(table_name), '(', GROUP_CONCAT(column_name ORDER BY seq_in_index), ')', IF(MIN(non_unique), '', ' unique'))
-			FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%'
-			GROUP BY table_name, index_name`
-	}
-	list := queryAll[string](t, s, query)
-	slices.Sort(list)
-	return list
 }
 
 // emptyLike is an empty database of the same kind.

@@ -26,6 +26,8 @@ type Examination struct {
 	Pending []string // the migrations that are not applied, by name
 	Waiting []string // those that take something away, which somebody has to ask for, by name
 	Unknown []int64  // the numbers of those that are applied and that this program does not have: a newer one was here
+	Ahead   []string // the same of features, as FEATURE/NUMBER
+	Removed []string // features that have migrated the database, and that this program does not have, by name
 	Flaws   []Flaw   // in what migrations have made; looked for where none is pending
 	Damage  []string // what SQLite's quick_check says, if it was asked for
 
@@ -115,14 +117,21 @@ func (s *Store) examineMigrations(ctx context.Context, e *Examination) error {
 	list, err := s.Migrations(ctx)
 	for _, m := range list {
 		switch {
-		case m.Unknown():
+		case m.Unknown() && m.Feature == "":
 			e.Unknown = append(e.Unknown, m.Number)
+		case m.Unknown():
+			e.Ahead = append(e.Ahead, m.Title())
 		case m.Waiting():
-			e.Waiting = append(e.Waiting, m.Name)
+			e.Waiting = append(e.Waiting, m.Title())
 		case m.Pending():
-			e.Pending = append(e.Pending, m.Name)
+			e.Pending = append(e.Pending, m.Title())
 		}
 	}
+	if err != nil {
+		return err
+	}
+	tables, err := s.gooseTables(ctx, s.pool)
+	e.Removed = s.removedFeatures(tables)
 	return err
 }
 
@@ -151,34 +160,47 @@ type structure struct{ tables, columns, indexes []string }
 
 // intended is the structure that all migrations together make, but those that wait.
 func (s *Store) intended(ctx context.Context, waiting []string) (_ structure, err error) {
-	folder, err := fs.Sub(s.folders, sqliteDialect{}.name())
-	if err != nil {
-		return structure{}, err
-	}
-	steps, err := stepsIn(folder)
-	if err != nil {
-		return structure{}, err
-	}
 	pool, err := driver.Open(":memory:")
 	if err != nil {
 		return structure{}, err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	pool.SetMaxOpenConns(1) // another one would have a memory of its own
-	without := slices.Clone(waiting)
-	for _, st := range steps {
-		if st.backfill != nil && !slices.Contains(without, st.name) {
-			without = append(without, st.name) // there are no rows, and it would wait for another connection
+	for _, v := range s.series() {
+		if err := s.intend(ctx, pool, v, waiting); err != nil {
+			return structure{}, fmt.Errorf("the tables that there should be: %w", err)
 		}
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, append(s.optionsFor(nil, true), goose.WithExcludeNames(without))...)
-	if err != nil {
-		return structure{}, err
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return structure{}, fmt.Errorf("the tables that there should be: %w", err)
-	}
 	return sqliteDialect{}.structure(ctx, pool)
+}
+
+// intend applies the steps of a series to an empty SQLite database, but those that wait, by their titles.
+func (s *Store) intend(ctx context.Context, pool *sql.DB, v series, waiting []string) error {
+	steps, err := stepsOf(v.folders, sqliteDialect{})
+	if err != nil {
+		return err
+	}
+	folder, err := fs.Sub(v.folders, sqliteDialect{}.name())
+	if err != nil {
+		return err
+	}
+	var without []string
+	for _, st := range steps {
+		// There are no rows to fill, and a backfill would wait for another connection.
+		if st.backfill != nil || slices.Contains(waiting, v.title(st.name)) {
+			without = append(without, st.name)
+		}
+	}
+	options := append(s.optionsFor(nil, true), goose.WithExcludeNames(without), goose.WithTableName(v.table()))
+	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, options...)
+	if errors.Is(err, goose.ErrNoMigrations) { // all of them wait
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
 }
 
 // missingFrom are the parts of want that has lacks. Of a table that is missing, its parts are not named; an index that is

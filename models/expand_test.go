@@ -62,7 +62,7 @@ func TestMigrationsOfTheNextVersionKeepOlderProgramsRunning(t *testing.T) {
 func TestEachDialectHasStepsOfTheSameKind(t *testing.T) {
 	t.Parallel()
 	kinds := func(d dialect) (list []string) {
-		steps, err := (&Store{migrations: subFolder(t, d)}).steps()
+		steps, err := stepsOf(embedded(), d)
 		noError(t, err)
 		for _, st := range steps {
 			list = append(list, fmt.Sprintf("%s: contract %q, backfill %t", st.name, st.contract, st.backfill != nil))
@@ -73,13 +73,6 @@ func TestEachDialectHasStepsOfTheSameKind(t *testing.T) {
 	if !slices.Equal(sqlite, mysql) {
 		t.Errorf("sqlite has\n%s\nmysql has\n%s", strings.Join(sqlite, "\n"), strings.Join(mysql, "\n"))
 	}
-}
-
-func subFolder(t *testing.T, d dialect) fs.FS {
-	t.Helper()
-	sub, err := fs.Sub(embedded(), d.name())
-	noError(t, err)
-	return sub
 }
 
 func TestViolations(t *testing.T) {

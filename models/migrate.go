@@ -30,10 +30,20 @@ func embedded() fs.FS {
 
 // Migration is one numbered step of the schema.
 type Migration struct {
+	Feature   string // of a product; empty: Fieldgate's own
 	Number    int64
 	Name      string    // of its file; empty: this program does not know the step, a newer one has applied it
 	AppliedAt time.Time // zero if it has not been applied
 	Contract  string    // what it takes away, and since when nothing reads that; empty: it only adds
+}
+
+// Title names the step for people: the name of its file or its number, with the feature before it.
+func (m Migration) Title() string {
+	name := m.Name
+	if m.Unknown() {
+		name = fmt.Sprintf("%05d", m.Number)
+	}
+	return series{feature: m.Feature}.title(name)
 }
 
 // Pending reports whether the database lacks something that this program needs. A step that takes something away is
@@ -73,9 +83,10 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 	}
 	for begin := time.Now(); ; {
 		done, err := s.up(ctx, contracts)
-		for _, number := range done {
-			i := slices.IndexFunc(list, func(m Migration) bool { return m.Number == number })
-			list[i].AppliedAt = s.Now()
+		for _, m := range done {
+			m.AppliedAt = s.Now()
+			i := slices.IndexFunc(list, m.same)
+			list[i].AppliedAt = m.AppliedAt
 			applied = append(applied, list[i])
 		}
 		// A step can be run twice: a test does so.
@@ -85,6 +96,10 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 	}
 }
 
+func (m Migration) same(other Migration) bool {
+	return m.Feature == other.Feature && m.Number == other.Number
+}
+
 // again waits, and says whether what was begun first at begin, and ended with err, is to be tried once more.
 func (s *Store) again(ctx context.Context, err error, begin time.Time) bool {
 	return s.dialect.retryable(err) && time.Since(begin) <= migrationPatience && pause(ctx, migrationPause) == nil
@@ -92,7 +107,9 @@ func (s *Store) again(ctx context.Context, err error, begin time.Time) bool {
 
 // up works on a pool of its own: the lock and the steps need more than one connection, and the
 // store's pool may have just one.
-func (s *Store) up(ctx context.Context, contracts bool) (done []int64, err error) {
+//
+// One lock is for all series: a step of a feature may use tables of Fieldgate's.
+func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("migrations: %w", err)
@@ -107,21 +124,42 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []int64, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, locker.Unlock(context.WithoutCancel(ctx), pool)) }()
-	return s.upLocked(ctx, pool, contracts)
+	for _, v := range s.series() {
+		numbers, err := s.upLocked(ctx, pool, v, contracts)
+		for _, number := range numbers {
+			done = append(done, Migration{Feature: v.feature, Number: number})
+		}
+		if err != nil && v.feature != "" {
+			err = fmt.Errorf("feature %q: %w", v.feature, err)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
-// upLocked looks under the lock whether the database is empty: whoever had the lock before may be an older program, which
-// serves by now.
-func (s *Store) upLocked(ctx context.Context, pool *sql.DB, contracts bool) (done []int64, err error) {
-	steps, err := s.steps()
+// upLocked looks under the lock whether the series is new to the database: whoever had the lock before may be an older
+// program, which serves by now.
+func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v series, contracts bool) (done []int64, err error) {
+	steps, err := stepsOf(v.folders, s.dialect)
 	if err != nil {
 		return nil, err
 	}
-	applied, err := s.applied(ctx, pool)
+	tables, err := s.gooseTables(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
-	m, err := goose.NewProvider(s.dialect.goose(), pool, s.migrations, s.optionsFor(steps, contracts || len(applied) == 0)...)
+	applied, err := v.applied(ctx, pool, tables)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := fs.Sub(v.folders, s.dialect.name())
+	if err != nil {
+		return nil, err
+	}
+	options := append(s.optionsFor(steps, contracts || len(applied) == 0), goose.WithTableName(v.table()))
+	m, err := goose.NewProvider(s.dialect.goose(), pool, folder, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -154,36 +192,55 @@ func (s *Store) optionsFor(steps []step, contracts bool) []goose.ProviderOption 
 	return options
 }
 
-// Migrations lists every step by its number, those too that only a newer program knows, and when it was applied. It
-// waits for nobody who migrates, and changes nothing.
+// Migrations lists every step by its number, Fieldgate's before those of the features, those too that only a newer
+// program knows, and when it was applied. It waits for nobody who migrates, and changes nothing.
 func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
-	steps, err := s.steps()
-	if err != nil {
-		return nil, err
-	}
-	applied, err := s.applied(ctx, s.pool)
+	tables, err := s.gooseTables(ctx, s.pool)
 	if err != nil {
 		return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
 	}
+	for _, v := range s.series() {
+		of, err := s.migrationsOf(ctx, v, tables)
+		if err != nil {
+			return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
+		}
+		list = append(list, of...)
+	}
+	return list, nil
+}
+
+func (s *Store) migrationsOf(ctx context.Context, v series, tables []string) (list []Migration, err error) {
+	steps, err := stepsOf(v.folders, s.dialect)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := v.applied(ctx, s.pool, tables)
+	if err != nil {
+		return nil, err
+	}
 	for _, st := range steps {
-		list = append(list, Migration{Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
+		list = append(list, Migration{Feature: v.feature, Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
 		delete(applied, st.number)
 	}
 	for number, at := range applied {
-		list = append(list, Migration{Number: number, AppliedAt: at})
+		list = append(list, Migration{Feature: v.feature, Number: number, AppliedAt: at})
 	}
 	slices.SortFunc(list, func(a, b Migration) int { return cmp.Compare(a.Number, b.Number) })
 	return list, nil
 }
 
-// applied reads goose's table, whose first row stands for no step.
-func (s *Store) applied(ctx context.Context, pool *sql.DB) (map[int64]time.Time, error) {
+// gooseTables are those that keep versions of migrations, and the lock's.
+func (s *Store) gooseTables(ctx context.Context, pool *sql.DB) ([]string, error) {
+	return firstColumn[string](ctx, pool, s.dialect.gooseTables())
+}
+
+// applied reads the version table of the series, if it is among the tables. Its first row stands for no step.
+func (v series) applied(ctx context.Context, pool *sql.DB, tables []string) (map[int64]time.Time, error) {
 	at := map[int64]time.Time{}
-	var there bool
-	if err := pool.QueryRowContext(ctx, s.dialect.hasVersions()).Scan(&there); err != nil || !there {
-		return at, err
+	if !slices.Contains(tables, v.table()) {
+		return at, nil
 	}
-	rows, err := pool.QueryContext(ctx, "SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0")
+	rows, err := pool.QueryContext(ctx, "SELECT version_id, tstamp FROM "+v.table()+" WHERE version_id > 0")
 	if err != nil {
 		return nil, err
 	}

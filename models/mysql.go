@@ -199,8 +199,8 @@ func (mysqlDialect) uncertain(err error) bool {
 // renewed five times in that time.
 const migrationLease = 10 * time.Second
 
-func (mysqlDialect) hasVersions() string {
-	return "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'goose_db_version')"
+func (mysqlDialect) gooseTables() string {
+	return "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'goose%'"
 }
 
 // migrationLockWait is how long a step waits for those who use a table. Everybody else who comes to that table waits

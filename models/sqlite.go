@@ -190,8 +190,8 @@ func (sqliteDialect) unavailable(err error) bool {
 // uncertain: a COMMIT that SQLite says has failed was rolled back.
 func (sqliteDialect) uncertain(error) bool { return false }
 
-func (sqliteDialect) hasVersions() string {
-	return "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version')"
+func (sqliteDialect) gooseTables() string {
+	return "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'goose%'"
 }
 
 func (sqliteDialect) goose() goose.Dialect { return goose.DialectSQLite3 }

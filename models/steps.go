@@ -27,9 +27,12 @@ var (
 	backfillForm = regexp.MustCompile(`(?m)^-- backfill\b`)
 )
 
-func (s *Store) steps() ([]step, error) { return stepsIn(s.migrations) }
-
-func stepsIn(folder fs.FS) (list []step, err error) {
+// stepsOf reads the steps in the folder of a dialect.
+func stepsOf(folders fs.FS, d dialect) (list []step, err error) {
+	folder, err := fs.Sub(folders, d.name())
+	if err != nil {
+		return nil, err
+	}
 	names, err := fs.Glob(folder, "*.sql") // in order
 	if err != nil {
 		return nil, err

@@ -59,8 +59,8 @@ type Store struct {
 	dialect       dialect
 	now           func() time.Time
 	log           *slog.Logger
-	migrations    fs.FS // the dialect's folder
-	folders       fs.FS // of all dialects
+	folders       fs.FS // of Fieldgate's migrations, one a dialect
+	features      []Feature
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
@@ -85,8 +85,8 @@ type dialect interface {
 	// migrationPool is what steps are applied on, for the caller to close, and the lock under which that happens.
 	migrationPool() (*sql.DB, lock.Locker, error)
 	goose() goose.Dialect
-	// hasVersions asks whether there is a table goose_db_version.
-	hasVersions() string
+	// gooseTables lists the tables whose names begin with goose.
+	gooseTables() string
 	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is
 	// simply run again.
 	retryable(err error) bool
@@ -115,10 +115,6 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	if o.Migrations == nil {
 		o.Migrations = embedded()
 	}
-	steps, err := fs.Sub(o.Migrations, d.name())
-	if err != nil {
-		return nil, err
-	}
 	pool, err := d.open()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), err)
@@ -129,7 +125,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
-	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, migrations: steps, folders: o.Migrations, queries: new(atomic.Uint64)}
+	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
@@ -138,6 +134,9 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		TranslateError:         true,
 		QueryFields:            true, // what SELECT * stands for may change under a statement that is kept prepared
 	})
+	if err == nil {
+		err = translateResults(s.db)
+	}
 	if err == nil {
 		s.sessions, err = newSessionQuery(s.db, pool, connections)
 	}
@@ -271,7 +270,7 @@ func ascii(text string) bool {
 // one of the call that failed.
 func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastOne):
+	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastOne), errors.Is(err, ErrConflict):
 		return err
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound

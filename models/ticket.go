@@ -251,6 +251,7 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 			func() error { return tx.distrustAll(ctx, u.ID) },
 			func() error { return tx.deletePending(ctx, u.ID) },
 			func() error { return tx.forgetWhere(ctx, u.ID) },
+			func() error { return tx.userDeleted(ctx, u) },
 		)
 	})
 }

@@ -369,14 +369,14 @@ func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
 		u := createUser(t, s, newUser("ada@example.com"))
 		columns := map[string][]string{}
 		for _, table := range tables {
-			row := meaningless(reflect.TypeOf(table.row), 0)
-			for _, f := range table.parse(t).Fields {
-				if refersToUser(t, table, f) {
+			row := meaningless(reflect.TypeOf(table.Row))
+			for _, f := range table.Parse(t).Fields {
+				if table.RefersToUser(t, f, reflect.TypeFor[User]()) {
 					noError(t, f.Set(testContext(t), row, u.ID))
-					columns[table.name(t)] = append(columns[table.name(t)], f.DBName)
+					columns[table.Name(t)] = append(columns[table.Name(t)], f.DBName)
 				}
 			}
-			if len(columns[table.name(t)]) > 0 {
+			if len(columns[table.Name(t)]) > 0 {
 				noError(t, s.insert(testContext(t), row.Interface()))
 			}
 		}

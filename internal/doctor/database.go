@@ -104,6 +104,14 @@ func migrations(r *report, e *models.Examination) {
 		r.add(id, Warning, fmt.Sprintf("the database is ahead: %s that this program does not know, up to number %d", plural(n, "migration is applied", "migrations are applied"), e.Unknown[n-1]),
 			"in the middle of an upgrade this is as it should be; otherwise run the newer program (docs/upgrade.md)")
 	}
+	if n := len(e.Ahead); n > 0 {
+		r.add(id, Warning, fmt.Sprintf("the database is ahead: %s of features that this program does not know, up to %s", plural(n, "migration is applied", "migrations are applied"), e.Ahead[n-1]),
+			"in the middle of an upgrade this is as it should be; otherwise run the newer program (docs/upgrade.md)")
+	}
+	for _, name := range e.Removed {
+		r.add(id, Note, fmt.Sprintf("the feature %s has migrated this database, and this program does not have it: its tables stay", name),
+			"if its data is not wanted any more, drop its tables and the table goose_db_version_"+name)
+	}
 	if n := len(e.Waiting); n > 0 {
 		r.add(id, Note, fmt.Sprintf("%s to take something away, from %s on", plural(n, "migration waits", "migrations wait"), e.Waiting[0]),
 			"once no older program runs: fieldgate migrate --contract")
@@ -112,7 +120,7 @@ func migrations(r *report, e *models.Examination) {
 		r.add(id, Warning, fmt.Sprintf("%s, from %s on", plural(n, "migration is pending", "migrations are pending"), e.Pending[0]),
 			"the next start applies them, or: fieldgate migrate")
 	}
-	if len(e.Unknown)+len(e.Waiting)+len(e.Pending) == 0 {
+	if len(e.Unknown)+len(e.Ahead)+len(e.Waiting)+len(e.Pending) == 0 {
 		r.ok(id, "all are applied")
 	}
 }

@@ -172,6 +172,8 @@ func TestExamine(t *testing.T) {
 		{"a migration that is pending", func(w *world) { w.state.Pending = []string{"00009_audit.sql"} }, "warning database.migrations", "1 migration is pending, from 00009_audit.sql on"},
 		{"a migration that waits to be asked for", func(w *world) { w.state.Waiting = []string{"00012_no_nickname.sql"} }, "note database.migrations", "1 migration waits to take something away, from 00012_no_nickname.sql on"},
 		{"a database that is ahead", func(w *world) { w.state.Unknown = []int64{10, 11} }, "warning database.migrations", "2 migrations are applied that this program does not know, up to number 11"},
+		{"a feature that is ahead", func(w *world) { w.state.Ahead = []string{"notes/00007"} }, "warning database.migrations", "up to notes/00007"},
+		{"a feature that was removed", func(w *world) { w.state.Removed = []string{"notes"} }, "note database.migrations", "the feature notes"},
 		{"a column that is gone", func(w *world) { w.state.Flaws = []models.Flaw{{Kind: models.FlawMissing, What: "users.role"}} }, "problem database.tables", "users.role"},
 		{"tables of all kinds", func(w *world) {
 			w.state.Flaws = []models.Flaw{

@@ -1,0 +1,240 @@
+// Package schematest compares row types with the tables that migrations make. Only tests use it.
+//
+// Package models tests its own tables with it, and the features of a product are tested alike.
+package schematest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+)
+
+// Table is a row type, and the indexes that its queries need besides the primary key: "user_id,id" or "hash unique".
+type Table struct {
+	Row     any
+	Indexes []string
+}
+
+// Column is what the dialects have in common.
+type Column struct {
+	Kind string // text, whole, yesno, bytes, time
+	Null bool
+}
+
+// Compare fails the test unless each table is as its row type and its list of indexes say.
+func Compare(t testing.TB, db *gorm.DB, tables []Table) {
+	t.Helper()
+	made, indexes := TablesOf(t, db), IndexesOf(t, db)
+	for _, table := range tables {
+		name := table.Name(t)
+		if want := table.Columns(t); made[name] == nil {
+			t.Errorf("no migration makes the table %s", name)
+			continue
+		} else if !maps.Equal(made[name], want) {
+			t.Errorf("table %s\nhas  %v\nwant %v", name, made[name], want)
+		}
+		want, got := table.AllIndexes(t), []string(nil)
+		for _, index := range indexes {
+			if strings.HasPrefix(index, name+"(") {
+				got = append(got, index)
+			}
+		}
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("indexes of %s\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// queryAll reads all rows of a query.
+func queryAll[T any](t testing.TB, db *gorm.DB, query string) (list []T) {
+	t.Helper()
+	if err := db.Raw(query).Scan(&list).Error; err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// isNullBytes reports whether a type is bytes that can be NULL: a struct that reads and writes itself.
+func isNullBytes(typ reflect.Type) bool { return typ.Name() == "NullBytes" }
+
+func (table Table) Parse(t testing.TB) *schema.Schema {
+	t.Helper()
+	parsed, err := schema.Parse(table.Row, new(sync.Map), schema.NamingStrategy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func (table Table) Name(t testing.TB) string { return table.Parse(t).Table }
+
+func (table Table) Columns(t testing.TB) map[string]Column {
+	t.Helper()
+	columns := map[string]Column{}
+	for _, f := range table.Parse(t).Fields {
+		if f.DBName != "" {
+			columns[f.DBName] = columnOf(t, f)
+		}
+	}
+	return columns
+}
+
+func columnOf(t testing.TB, f *schema.Field) Column {
+	t.Helper()
+	return Column{kindOfGo(t, f.IndirectFieldType), f.FieldType.Kind() == reflect.Pointer || isNullBytes(f.FieldType)}
+}
+
+// allIndexes are those of a table as indexesOf has them.
+func (table Table) AllIndexes(t testing.TB) []string {
+	t.Helper()
+	parsed := table.Parse(t)
+	list := []string{parsed.Table + "(" + parsed.PrimaryFields[0].DBName + ") unique"}
+	for _, index := range table.Indexes {
+		columns, unique := strings.CutSuffix(index, " unique")
+		index = parsed.Table + "(" + columns + ")"
+		if unique {
+			index += " unique"
+		}
+		list = append(list, index)
+	}
+	return list
+}
+
+func kindOfGo(t testing.TB, typ reflect.Type) string {
+	t.Helper()
+	switch {
+	case typ == reflect.TypeFor[time.Time]():
+		return "time"
+	case typ == reflect.TypeFor[[]byte](), isNullBytes(typ):
+		return "bytes"
+	case typ.Kind() == reflect.String:
+		return "text"
+	case typ.Kind() == reflect.Bool:
+		return "yesno"
+	case typ.Kind() == reflect.Int64:
+		return "whole"
+	}
+	t.Fatalf("a field of type %s: say here which columns fit it", typ)
+	return ""
+}
+
+// kindOfColumn: GORM has "numeric" for a bool in SQLite.
+var kindOfColumn = map[string]string{
+	"char": "text", "varchar": "text", "longtext": "text", "text": "text",
+	"bigint": "whole", "integer": "whole",
+	"tinyint": "yesno", "boolean": "yesno", "numeric": "yesno",
+	"binary": "bytes", "varbinary": "bytes", "longblob": "bytes", "blob": "bytes",
+	"datetime": "time",
+}
+
+// schemaOf lists the tables that are not goose's.
+func TablesOf(t testing.TB, db *gorm.DB) map[string]map[string]Column {
+	t.Helper()
+	query := `SELECT m.name AS table_name, c.name AS column_name, lower(c.type) AS kind, c."notnull" = 0 AS nullable
+		FROM sqlite_schema m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%'`
+	if db.Name() == "mysql" {
+		query = `SELECT table_name AS table_name, column_name AS column_name, data_type AS kind, is_nullable = 'YES' AS nullable
+			FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%'`
+	}
+	tables := map[string]map[string]Column{}
+	for _, c := range queryAll[struct {
+		TableName, ColumnName, Kind string
+		Nullable                    bool
+	}](t, db, query) {
+		kind, known := kindOfColumn[c.Kind]
+		if !known {
+			kind = "unknown " + c.Kind
+		}
+		if tables[c.TableName] == nil {
+			tables[c.TableName] = map[string]Column{}
+		}
+		tables[c.TableName][c.ColumnName] = Column{kind, c.Nullable}
+	}
+	return tables
+}
+
+func Kinds(columns map[string]Column) string {
+	var list []string
+	for name, c := range columns {
+		list = append(list, name+" "+c.Kind)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func IndexesOf(t testing.TB, db *gorm.DB) []string {
+	t.Helper()
+	query := `SELECT i.tbl || '(' || group_concat(c.name, ',') || ')' || iif(i."unique", ' unique', '')
+		FROM (SELECT m.name AS tbl, l.name, l."unique" FROM sqlite_schema m, pragma_index_list(m.name) l
+			WHERE m.type = 'table' AND m.name NOT LIKE 'goose%') i, pragma_index_info(i.name) c GROUP BY i.tbl, i.name`
+	if db.Name() == "mysql" {
+		query = `SELECT CONCAT(MIN(table_name), '(', GROUP_CONCAT(column_name ORDER BY seq_in_index), ')', IF(MIN(non_unique), '', ' unique'))
+			FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%'
+			GROUP BY table_name, index_name`
+	}
+	list := queryAll[string](t, db, query)
+	slices.Sort(list)
+	return list
+}
+
+// migration is the file that makes a table, written as the others are.
+func (table Table) Migration(t testing.TB, mysql bool) string {
+	t.Helper()
+	parsed := table.Parse(t)
+	create, options := "CREATE TABLE ", ""
+	if mysql {
+		create, options = "CREATE TABLE IF NOT EXISTS ", " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+	}
+	var lines, after []string
+	for _, f := range parsed.Fields {
+		if f.DBName != "" {
+			lines = append(lines, f.DBName+" "+columnType(t, f, mysql)+" "+nullable[columnOf(t, f).Null])
+		}
+	}
+	lines = append(lines, "PRIMARY KEY ("+parsed.PrimaryFields[0].DBName+")")
+	for _, index := range table.Indexes {
+		columns, unique := strings.CutSuffix(index, " unique")
+		kind, name := "", parsed.Table+"_"+strings.ReplaceAll(columns, ",", "_")
+		if unique {
+			kind = "UNIQUE "
+		}
+		columns = "(" + strings.ReplaceAll(columns, ",", ", ") + ")"
+		if mysql {
+			lines = append(lines, kind+"KEY "+name+" "+columns)
+		} else {
+			after = append(after, "CREATE "+kind+"INDEX "+name+" ON "+parsed.Table+" "+columns+";\n")
+		}
+	}
+	return "-- +goose Up\n" + create + parsed.Table + " (\n  " + strings.Join(lines, ",\n  ") + "\n)" + options + ";\n" +
+		strings.Join(after, "") + "\n" + "-- +goose Down\n" + "DROP TABLE " + parsed.Table + ";\n"
+}
+
+var nullable = map[bool]string{true: "NULL", false: "NOT NULL"}
+
+// columnType takes what ends in "id" for an id, and any other text for one of people's.
+func columnType(t testing.TB, f *schema.Field, mysql bool) string {
+	t.Helper()
+	kind, size := kindOfGo(t, f.IndirectFieldType), cmp.Or(f.Size, 255)
+	switch {
+	case !mysql:
+		return map[string]string{"text": "TEXT", "whole": "INTEGER", "yesno": "BOOLEAN", "bytes": "BLOB", "time": "DATETIME"}[kind]
+	case kind == "text" && (f.DBName == "id" || strings.HasSuffix(f.DBName, "_id")):
+		return "CHAR(36) CHARACTER SET ascii COLLATE ascii_bin"
+	case kind == "text":
+		return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", size)
+	case kind == "bytes":
+		return fmt.Sprintf("VARBINARY(%d)", size)
+	}
+	return map[string]string{"whole": "BIGINT", "yesno": "BOOLEAN", "time": "DATETIME(3)"}[kind]
+}
