@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"fieldgate/internal/clustertest"
@@ -33,9 +34,11 @@ func TestFailure(t *testing.T) {
 	figures := figuresOf(append(cluster, database...))
 	t.Log("\n" + figures)
 	if name := os.Getenv("FIGURES"); name != "" {
-		writeFigures(t, name, figures)
+		writeFigures(t, name, "failures", figures)
 	}
 }
+
+var figuresFile sync.Mutex
 
 func figuresOf(all []*clients) string {
 	var b strings.Builder
@@ -57,9 +60,11 @@ func figuresOf(all []*clients) string {
 }
 
 // writeFigures replaces what stands between two comments of a file.
-func writeFigures(t *testing.T, name, figures string) {
+func writeFigures(t *testing.T, name, section, figures string) {
 	t.Helper()
-	const begin, end = "<!-- failures -->\n", "<!-- /failures -->"
+	figuresFile.Lock() // tests run at once
+	defer figuresFile.Unlock()
+	begin, end := "<!-- "+section+" -->\n", "<!-- /"+section+" -->"
 	content, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ type Examination struct {
 
 	File    *DatabaseFile // nil but in SQLite
 	Cluster *Cluster      // nil but on a node of Galera
+	Group   *Group        // nil but on a member of MySQL Group Replication
 }
 
 // DatabaseFile is the file that a SQLite database is in.

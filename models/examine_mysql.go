@@ -18,6 +18,9 @@ func (d mysqlDialect) examine(ctx context.Context, pool *sql.DB, e *Examination,
 		return err
 	}
 	e.Cluster = cluster
+	if e.Group, err = examineGroup(ctx, pool); err != nil {
+		return err
+	}
 	for _, look := range mysqlFlaws {
 		flaws, err := look.flaws(ctx, pool)
 		if err != nil {

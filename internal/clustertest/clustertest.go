@@ -1,4 +1,5 @@
-// Package clustertest runs databases that a test may kill: a Galera cluster of three behind HAProxy, and a single MariaDB.
+// Package clustertest runs databases that a test may kill: a Galera cluster of three or a group of three real MySQL servers
+// behind HAProxy, a single MariaDB, and real MySQL servers.
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
 //
@@ -100,9 +101,14 @@ func need(tb testing.TB) (haproxy string) {
 			missing(name)
 		}
 	}
+	return needHAProxy(tb)
+}
+
+func needHAProxy(tb testing.TB) string {
+	tb.Helper()
 	haproxy, err := dbtest.LookPath("haproxy", "/usr/sbin")
 	if err != nil {
-		missing("HAProxy")
+		dbtest.LeftOut(tb, "HAProxy", "apt-get install haproxy")
 	}
 	return haproxy
 }
@@ -117,33 +123,36 @@ func (c *Cluster) address() string {
 
 func (c *Cluster) startHAProxy(tb testing.TB, haproxy, dir, config string) {
 	tb.Helper()
-	config, err := filepath.Abs(config)
-	noError(tb, err)
-	content, err := os.ReadFile(config)
-	noError(tb, err)
-	noError(tb, os.Mkdir(dir, 0o755))
-	own := filepath.Join(dir, "haproxy.cfg") // where the other user may read it
-	noError(tb, os.WriteFile(own, content, 0o644))
 	port := FreePorts(tb, 2)
 	env := []string{fmt.Sprintf("FIELDGATE_DATABASE=127.0.0.1:%d", port), fmt.Sprintf("FIELDGATE_DATABASE_SPREAD=127.0.0.1:%d", port+1)}
 	for i, n := range c.Nodes {
 		env = append(env, fmt.Sprintf("GALERA_%d=127.0.0.1:%d", i+1, n.port))
 	}
-	c.haproxy, err = dbtest.StartProcess(dir, env, haproxy, "-db", "-f", own)
-	noError(tb, err)
-	tb.Cleanup(c.haproxy.Kill)
+	c.haproxy = runHAProxy(tb, haproxy, dir, config, env)
 	c.URL, c.SpreadURL = databaseURL(port), databaseURL(port+1)
 	until(tb, "HAProxy lets nobody through", c.haproxy, func(ctx context.Context) error {
 		return errors.Join(ask(ctx, port, "SELECT 1", new(int)), ask(ctx, port+1, "SELECT 1", new(int)))
 	})
 }
 
+// runHAProxy runs it in dir with a copy of the file config, which the other user may read.
+func runHAProxy(tb testing.TB, haproxy, dir, config string, env []string) *dbtest.Process {
+	tb.Helper()
+	content, err := os.ReadFile(config)
+	noError(tb, err)
+	noError(tb, os.Mkdir(dir, 0o755))
+	own := filepath.Join(dir, "haproxy.cfg")
+	noError(tb, os.WriteFile(own, content, 0o644))
+	process, err := dbtest.StartProcess(dir, env, haproxy, "-db", "-f", own)
+	noError(tb, err)
+	tb.Cleanup(process.Kill)
+	return process
+}
+
 // Writer returns the node that gets the statements of URL.
 func (c *Cluster) Writer(tb testing.TB) (writer *Node) {
 	tb.Helper()
-	_, host, _ := strings.Cut(c.URL, "@127.0.0.1:")
-	port, err := strconv.Atoi(strings.TrimSuffix(host, "/"+database))
-	noError(tb, err)
+	port := portOf(c.URL)
 	until(tb, "there is no writer", c.haproxy, func(ctx context.Context) error {
 		var name string
 		err := ask(ctx, port, "SELECT @@wsrep_node_name", &name)
@@ -211,11 +220,25 @@ func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 
 func databaseURL(port int) string { return "mysql://root@" + address(port) + "/" + database }
 
+// portOf is the port of a databaseURL.
+func portOf(databaseURL string) int {
+	_, host, _ := strings.Cut(databaseURL, "@127.0.0.1:")
+	port, err := strconv.Atoi(strings.TrimSuffix(host, "/"+database))
+	if err != nil {
+		panic(err) // databaseURL makes no other
+	}
+	return port
+}
+
 // ask runs one statement on a connection of its own. Without an answer it expects no rows.
 func ask(ctx context.Context, port int, query string, answer ...any) error {
+	return askPatiently(ctx, 10*time.Second, port, query, answer...)
+}
+
+func askPatiently(ctx context.Context, timeout time.Duration, port int, query string, answer ...any) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", address(port)
-	cfg.Timeout, cfg.ReadTimeout = time.Second, 10*time.Second
+	cfg.Timeout, cfg.ReadTimeout = time.Second, timeout
 	cfg.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -17,6 +17,7 @@ type mysqlNode struct {
 	mysqld  string
 	id      int
 	options []string // beyond those that every node has
+	group   int      // the port of Group Replication; 0: it is in no group
 }
 
 // MySQL starts servers of real MySQL, each with an empty database and a binary log with GTIDs, and with no replication
@@ -88,9 +89,26 @@ func (n *Node) mysqlOptions(more []string) []string {
 		"--enforce-gtid-consistency=ON",
 		"--innodb-buffer-pool-size=64M",
 		"--innodb-redo-log-capacity=32M",
+		// What was committed has to survive a kill, and not the loss of power.
+		"--innodb-flush-log-at-trx-commit=2",
+		"--sync-binlog=0",
 		"--performance-schema-max-table-instances=500",
 	}
 	return append(append(options, n.mysql.options...), more...)
+}
+
+// answers waits until the node answers, also if it is in no group.
+func (n *Node) answers(tb testing.TB) {
+	tb.Helper()
+	until(tb, n.name()+" does not answer", n.process, n.answersItself)
+}
+
+// fit returns an error unless the node answers and is online, if it is of a group.
+func (n *Node) fit(ctx context.Context) error {
+	if err := n.answersItself(ctx); err != nil || n.mysql.group == 0 {
+		return err
+	}
+	return n.online(ctx)
 }
 
 // answersItself: another server may have got the port.

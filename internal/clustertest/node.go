@@ -81,7 +81,13 @@ func (n *Node) Wipe(tb testing.TB) {
 // Rejoin starts a node that was killed or stopped, and returns when it is as good as the others.
 func (n *Node) Rejoin(tb testing.TB) {
 	tb.Helper()
-	if n.galera == 0 {
+	switch {
+	case n.mysql != nil && n.mysql.group != 0:
+		n.launch(tb)
+		n.answers(tb)
+		n.join(tb)
+		return
+	case n.galera == 0:
 		n.start(tb)
 		return
 	}
@@ -132,6 +138,12 @@ func (n *Node) copyOf(tb testing.TB, other *Node) {
 
 func (n *Node) start(tb testing.TB, more ...string) {
 	tb.Helper()
+	n.launch(tb, more...)
+	n.Synced(tb)
+}
+
+func (n *Node) launch(tb testing.TB, more ...string) {
+	tb.Helper()
 	var err error
 	if n.mysql != nil {
 		n.process, err = dbtest.StartProcess(n.dir, nil, n.mysql.mysqld, n.mysqlOptions(more)...)
@@ -139,7 +151,6 @@ func (n *Node) start(tb testing.TB, more ...string) {
 		n.process, err = dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options(more...)...)
 	}
 	noError(tb, err)
-	n.Synced(tb)
 }
 
 // Synced waits until the node is one of the cluster's again; one that is alone has to answer.
@@ -147,7 +158,7 @@ func (n *Node) Synced(tb testing.TB) {
 	tb.Helper()
 	until(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
 		if n.mysql != nil {
-			return n.answersItself(ctx)
+			return n.fit(ctx)
 		}
 		if n.galera == 0 {
 			return ask(ctx, n.port, "SELECT 1", new(int))

@@ -42,6 +42,7 @@ func database(r *report, f Facts) {
 		encryption(r, f)
 		connections(r, e)
 		cluster(r, e.Cluster)
+		group(r, e.Group)
 	}
 }
 

@@ -1,0 +1,94 @@
+//go:build failure && unix
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/clustertest"
+)
+
+// Three nodes of MySQL Group Replication behind HAProxy lose their primary in each way that there is. Nothing that was
+// acknowledged is lost or done twice, and no client is signed out. FIGURES=docs/operations.md writes the measurements
+// into that file.
+func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
+	t.Parallel()
+	group := clustertest.StartGroup(t, "deploy/haproxy-group-replication.cfg")
+	f := newFleet(t, group.URL)
+	f.add(2)
+	c := newClients(t, "group-", f.endpoints()...)
+	c.withAdmin(group.URL)
+	f.wantDoctor(group.URL, "ok", "ONLINE PRIMARY in a group of 3 members (3 ONLINE)")
+	group.Primary(t).Exec(t, "CREATE USER plain@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO plain@'127.0.0.1'")
+	f.wantDoctor(strings.Replace(group.URL, "root@", "plain@", 1), "note", "SELECT command denied")
+	c.start(visitors)
+
+	var node *clustertest.Node
+	c.while("nothing happens", func() {})
+	c.while("the primary is killed (`kill -9`)", func() {
+		node = group.Primary(t)
+		node.Kill()
+	})
+	c.while("it comes back", func() { node.Rejoin(t) })
+	c.while("the primary hangs (`SIGSTOP`)", func() {
+		node = group.Primary(t)
+		node.Freeze(t)
+	})
+	c.while("it goes on", func() {
+		node.Thaw(t)
+		node.Synced(t)
+	})
+	c.while("another node becomes the primary (`group_replication_set_as_primary`)", func() {
+		group.SwitchOver(t, group.Secondary(t))
+	})
+	c.while("the primary is stopped (`SIGTERM`)", func() {
+		node = group.Primary(t)
+		node.Stop(t)
+	})
+	c.while("it comes back", func() { node.Rejoin(t) })
+	c.while("a secondary is killed (`kill -9`)", func() {
+		node = group.Secondary(t)
+		node.Kill()
+	})
+	f.wantDoctor(group.URL, "warning", "(2 ONLINE)")
+	c.while("it comes back", func() { node.Rejoin(t) })
+	c.end()
+	c.wantPromisesKept(group.URL)
+	c.wantUnknownsExplained(f.logs())
+	if n := c.counts["refreshes that were repeated too late"]; n > 0 {
+		t.Errorf("%d clients were signed out", n)
+	}
+	if t.Failed() {
+		return
+	}
+	figures := figuresOf([]*clients{c})
+	t.Log("\n" + figures)
+	if name := os.Getenv("FIGURES"); name != "" {
+		writeFigures(t, name, "group replication failures", figures)
+	}
+}
+
+// wantDoctor runs the doctor on a member of a group, and wants a finding about the group.
+func (f *fleet) wantDoctor(databaseURL, level, seen string) {
+	f.t.Helper()
+	cmd := exec.CommandContext(f.t.Context(), f.program, "doctor", "--json")
+	cmd.Env = append(append(os.Environ(), f.env...), "DATABASE_URL="+databaseURL)
+	out, _ := cmd.Output() // the exit status is about other findings too
+	for line := range strings.Lines(string(out)) {
+		var finding struct{ ID, Level, Seen string }
+		if err := json.Unmarshal([]byte(line), &finding); err != nil {
+			f.t.Fatalf("%v\n%s", err, out)
+		}
+		if finding.ID == "database.group" {
+			if finding.Level != level || !strings.Contains(finding.Seen, seen) {
+				f.t.Errorf("the doctor: %s %s, want %s with %q", finding.Level, finding.Seen, level, seen)
+			}
+			return
+		}
+	}
+	f.t.Errorf("the doctor says nothing about the group:\n%s", out)
+}

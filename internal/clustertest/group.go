@@ -1,0 +1,136 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+)
+
+// Group is three nodes of MySQL Group Replication in single-primary mode, behind HAProxy.
+type Group struct {
+	Nodes []*Node
+	// URL is the DATABASE_URL by way of HAProxy, which leads to the primary.
+	URL string
+
+	haproxy *dbtest.Process
+}
+
+// groupName identifies the group among others in a network.
+const groupName = "0f1e1d6a-7e55-4c0b-8f0e-f1e1d6a7e000"
+
+// StartGroup starts a group, and HAProxy with the file config, which gets the addresses from its environment. Without
+// real MySQL the test is left out, as dbtest.RealMySQL says.
+func StartGroup(tb testing.TB, config string) *Group {
+	tb.Helper()
+	dbtest.RealMySQL(tb) // the others are a failure with REQUIRE_ALL, this is not
+	haproxy := needHAProxy(tb)
+	dir := dbtest.Directory(tb)
+	g := &Group{Nodes: newMySQL(tb, dir, 3, nil)}
+	var seeds []string
+	for _, n := range g.Nodes {
+		n.mysql.group = FreePorts(tb, 1)
+		seeds = append(seeds, address(n.mysql.group))
+	}
+	for _, n := range g.Nodes {
+		n.mysql.options = groupOptions(n.mysql.group, strings.Join(seeds, ","))
+		n.launch(tb)
+	}
+	first := g.Nodes[0]
+	first.answers(tb)
+	first.exec(tb,
+		"SET GLOBAL group_replication_bootstrap_group = ON",
+		"START GROUP_REPLICATION USER = 'root'",
+		"SET GLOBAL group_replication_bootstrap_group = OFF")
+	first.Synced(tb)
+	first.exec(tb, "CREATE USER haproxy@'127.0.0.1'")
+	for _, n := range g.Nodes[1:] {
+		n.answers(tb)
+		n.join(tb)
+	}
+	env := []string{}
+	for i, n := range g.Nodes {
+		env = append(env, fmt.Sprintf("GROUP_%d=%s", i+1, n.Addr()))
+	}
+	port := FreePorts(tb, 1)
+	env = append(env, "FIELDGATE_DATABASE="+address(port))
+	g.haproxy = runHAProxy(tb, haproxy, filepath.Join(dir, "haproxy"), config, env)
+	g.URL = databaseURL(port)
+	until(tb, "HAProxy reaches no primary", g.haproxy, func(ctx context.Context) error {
+		return ask(ctx, port, "SELECT 1", new(int))
+	})
+	return g
+}
+
+// groupOptions are those that docs/operations.md recommends, and what three nodes on one machine need.
+func groupOptions(port int, seeds string) []string {
+	return []string{
+		"--plugin-load-add=group_replication.so",
+		"--group-replication-group-name=" + groupName,
+		"--group-replication-start-on-boot=OFF", // join starts it, with the user of the distributed recovery
+		"--group-replication-local-address=" + address(port),
+		"--group-replication-group-seeds=" + seeds,
+		"--group-replication-ip-allowlist=127.0.0.1/32",
+		"--group-replication-recovery-get-public-key=ON",
+		"--group-replication-message-cache-size=134217728",
+		"--group-replication-member-expel-timeout=0",
+		"--group-replication-unreachable-majority-timeout=5",
+		"--group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
+	}
+}
+
+// Primary returns the node that gets the statements of URL.
+func (g *Group) Primary(tb testing.TB) (primary *Node) {
+	tb.Helper()
+	until(tb, "there is no primary", g.haproxy, func(ctx context.Context) error {
+		var id int
+		err := ask(ctx, portOf(g.URL), "SELECT @@server_id", &id)
+		if err == nil {
+			primary = g.Nodes[id-1]
+		}
+		return err
+	})
+	return primary
+}
+
+// Secondary returns a node that is online and not the primary.
+func (g *Group) Secondary(tb testing.TB) *Node {
+	tb.Helper()
+	primary := g.Primary(tb)
+	for _, n := range g.Nodes {
+		if n != primary && n.online(tb.Context()) == nil {
+			return n
+		}
+	}
+	tb.Fatal("clustertest: no secondary is online")
+	return nil
+}
+
+// SwitchOver makes another node the primary, as an operator does before maintenance.
+func (g *Group) SwitchOver(tb testing.TB, to *Node) {
+	tb.Helper()
+	var uuid, result string
+	noError(tb, ask(tb.Context(), to.port, "SELECT @@server_uuid", &uuid))
+	noError(tb, askPatiently(tb.Context(), patience, to.port, "SELECT group_replication_set_as_primary('"+uuid+"')", &result))
+}
+
+// join has a node that runs join the group, and returns when it is as good as the others.
+func (n *Node) join(tb testing.TB) {
+	tb.Helper()
+	noError(tb, askPatiently(tb.Context(), patience, n.port, "START GROUP_REPLICATION USER = 'root'"))
+	n.Synced(tb)
+}
+
+// online returns an error unless the node is a full member of the group.
+func (n *Node) online(ctx context.Context) error {
+	var state string
+	err := ask(ctx, n.port, "SELECT COALESCE(MAX(MEMBER_STATE), 'OFFLINE') FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid", &state)
+	if err == nil && state != "ONLINE" {
+		err = errors.New(state)
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+)
+
+// Group is what a member of MySQL Group Replication says of its group.
+type Group struct {
+	// Unreadable says why the members are unknown, usually a missing privilege. The fields up to Members are then empty.
+	Unreadable string
+
+	Role    string         // of this member: PRIMARY or SECONDARY; empty if it is in no group now
+	State   string         // of this member: ONLINE, RECOVERING, OFFLINE or ERROR
+	Members map[string]int // how many members, this one included, are in each state as this one sees it
+
+	ExpelTimeout        time.Duration // group_replication_member_expel_timeout
+	UnreachableMajority time.Duration // group_replication_unreachable_majority_timeout; 0: it waits without end
+	Consistency         string        // group_replication_consistency
+	HasSinglePrimary    bool          // group_replication_single_primary_mode
+}
+
+// Size is how many members the group has.
+func (g *Group) Size() (n int) {
+	for _, count := range g.Members {
+		n += count
+	}
+	return n
+}
+
+// HasQuorum reports whether this member reaches more than half of the group.
+func (g *Group) HasQuorum() bool { return 2*g.Members[memberUnreachable] < g.Size() }
+
+const memberUnreachable = "UNREACHABLE"
+
+// examineGroup returns nil on a server that is configured for no group. Other servers than MySQL have no such variables.
+func examineGroup(ctx context.Context, pool *sql.DB) (*Group, error) {
+	variables := map[string]string{}
+	if err := pairs(ctx, pool, `SHOW GLOBAL VARIABLES LIKE 'group\_replication\_%'`, variables); err != nil {
+		return nil, err
+	}
+	if variables["group_replication_group_name"] == "" {
+		return nil, nil
+	}
+	g := &Group{
+		ExpelTimeout:        secondsOf(variables["group_replication_member_expel_timeout"]),
+		UnreachableMajority: secondsOf(variables["group_replication_unreachable_majority_timeout"]),
+		Consistency:         variables["group_replication_consistency"],
+		HasSinglePrimary:    variables["group_replication_single_primary_mode"] == "ON",
+	}
+	return g, g.readMembers(ctx, pool)
+}
+
+func (g *Group) readMembers(ctx context.Context, pool *sql.DB) (err error) {
+	rows, err := pool.QueryContext(ctx, `SELECT MEMBER_ID = @@global.server_uuid, MEMBER_STATE, MEMBER_ROLE FROM performance_schema.replication_group_members`)
+	if e, ok := errors.AsType[*mysqldriver.MySQLError](err); ok { // no privilege, or no such table
+		g.Unreadable = e.Error()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	g.Members = map[string]int{}
+	for rows.Next() {
+		var self bool
+		var state, role string
+		if err := rows.Scan(&self, &state, &role); err != nil {
+			return err
+		}
+		if self {
+			g.State, g.Role = state, role
+		}
+		g.Members[state]++
+	}
+	return rows.Err()
+}
+
+func secondsOf(text string) time.Duration {
+	n, _ := strconv.Atoi(text) // the server has no other values
+	return time.Duration(n) * time.Second
+}
