@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 )
 
 // The numbered files, one folder a dialect. A number stands for the same step in each folder.
@@ -158,8 +159,12 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v series, contracts 
 	if err != nil {
 		return nil, err
 	}
-	options := append(s.optionsFor(steps, contracts || len(applied) == 0), goose.WithTableName(v.table()))
-	m, err := goose.NewProvider(s.dialect.goose(), pool, folder, options...)
+	versions, err := s.versionStore(v)
+	if err != nil {
+		return nil, err
+	}
+	options := append(s.optionsFor(steps, contracts || len(applied) == 0), goose.WithStore(versions))
+	m, err := goose.NewProvider(goose.DialectCustom, pool, folder, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +176,36 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v series, contracts 
 		done = append(done, r.Source.Version)
 	}
 	return done, err
+}
+
+// versionStore is goose's own, but for one query. goose asks whether its table exists by
+// "database() IS NULL OR table_schema = database()". Vitess replaces the name of its database
+// only in a plain comparison, so that goose would create the table at each start.
+type versionStore struct {
+	database.Store
+	tables string // the query for the tables of goose
+}
+
+func (s *Store) versionStore(v series) (versionStore, error) {
+	own, err := database.NewStore(s.dialect.goose(), v.table())
+	return versionStore{own, s.dialect.gooseTables()}, err
+}
+
+// TableExists is called by goose.
+func (v versionStore) TableExists(ctx context.Context, db database.DBTxConn) (exists bool, err error) {
+	rows, err := db.QueryContext(ctx, v.tables)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return false, err
+		}
+		exists = exists || name == v.Tablename()
+	}
+	return exists, rows.Err()
 }
 
 // optionsFor says how goose is to apply the steps. One that takes something away has waited while later ones were

@@ -15,12 +15,13 @@ type backoff struct {
 
 // The two reasons to run a transaction again have a backoff each, and count on their own.
 var (
-	// conflictBackoff is for transactions that lost against another one. The wait only has to keep the two from meeting
-	// again, and the rows are free at once: 155 ms at most.
+	// conflictBackoff is for transactions that lost against another one. The wait only has to
+	// keep the two from meeting again, and the rows are free at once: 155 ms at most.
 	conflictBackoff = backoff{tries: 6, first: 5 * time.Millisecond, longest: 80 * time.Millisecond}
-	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may lead to another server. It
-	// waits for 3.2 s at least and 4.3 s at most, so that a planned switchover of two seconds goes unnoticed by clients.
-	// Each try may also take as long as a connection takes; transactionPatience bounds the sum.
+	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may
+	// lead to another server. It waits for 3.2 s at least and 4.3 s at most, so that a planned
+	// switchover of two seconds goes unnoticed by clients. Each try may also take as long as a
+	// connection takes; transactionPatience bounds the sum.
 	badConnectionBackoff = backoff{tries: 12, first: 50 * time.Millisecond, longest: 500 * time.Millisecond, least: 0.75}
 )
 
@@ -37,8 +38,9 @@ type retries struct {
 	conflicts, badConnection int // failed tries
 }
 
-// again waits, and reports whether the transaction that ended with err is to be run once more. At COMMIT a bad connection
-// is final: what the server did is known, and the caller's answer says so.
+// again waits, and reports whether the transaction that ended with err is to be run once more. At
+// COMMIT a bad connection is final: what the server did is known, and the caller's answer says
+// so.
 func (r *retries) again(ctx context.Context, s *Store, committing bool, err error) (bool, error) {
 	var b backoff
 	var try *int

@@ -44,7 +44,8 @@ func TestBadConnectionIsRetriedForAFewSeconds(t *testing.T) {
 	}
 }
 
-// A transaction that keeps losing the connection after some seconds of work must not keep its client waiting.
+// A transaction that keeps losing the connection after some seconds of work must not keep its
+// client waiting.
 func TestBadConnectionIsRetriedWithinTheTransactionsPatience(t *testing.T) {
 	t.Parallel()
 	now, tries := moment, 0
@@ -131,7 +132,8 @@ func TestReadOnlyServerIsLeftByTheNextTry(t *testing.T) {
 	}
 }
 
-// A COMMIT that a read-only server refuses is not repeated: the client is told that nothing was done.
+// A COMMIT that a read-only server refuses is not repeated: the client is told that nothing was
+// done.
 func TestBadConnectionAtCommitIsNotRetried(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // Ticket is what a link in a mail is good for, once. It ends when its row is deleted or its time is up.
@@ -199,10 +200,12 @@ func (s *Store) setEmail(ctx context.Context, t *Ticket, values map[string]any, 
 }
 
 // reserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
-// takes the address into use, after that, it cannot miss a change that happens at the same time.
+// takes the address into use, after that, it cannot miss a change that happens at the same time. It is a locking read:
+// a plain one would show the table as it was at the transaction's first read, in TiDB at its begin.
 func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time) error {
 	var ids []string
-	err := s.conn(ctx).Model(&Ticket{}).Where("email_key = ? AND slot IS NULL AND user_id <> ? AND expires_at > ?", key, userID, now).
+	err := s.conn(ctx).Model(&Ticket{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+		Where("email_key = ? AND slot IS NULL AND user_id <> ? AND expires_at > ?", key, userID, now).
 		Limit(1).Pluck("id", &ids).Error
 	if err == nil && len(ids) > 0 {
 		return ErrEmailTaken
