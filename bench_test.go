@@ -61,7 +61,7 @@ func BenchmarkMe(b *testing.B) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
 			}
-			session, err := s.store.SessionWithUser(r.Context(), claims.SessionID)
+			session, err := s.store.SessionWithUser(r.Context(), claims.SessionID, claims.Subject)
 			if err != nil || session.Ended(s.now()) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return

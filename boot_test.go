@@ -112,6 +112,7 @@ func (b *booted) start(s settings, l net.Listener) *booted {
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
+		b.checkStatements(t)
 	})
 	b.app, b.url = a, serveOn(t, l, a.handler).URL // which is closed first
 	return b

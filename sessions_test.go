@@ -800,7 +800,7 @@ func TestSweep(t *testing.T) {
 
 func (b *booted) rowOf(ctx context.Context, d *device) *models.Session {
 	b.t.Helper()
-	s, err := b.store.SessionWithUser(ctx, d.session)
+	s, err := b.store.SessionWithUser(ctx, d.session, d.person.id)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"time"
-
-	"gorm.io/gorm/clause"
 )
 
 // demoMark is the name of a row that says that the database is a demo's. Nothing is decided by its number.
@@ -14,7 +12,7 @@ const demoMark = "demo"
 func (s *Store) MarkDemo(ctx context.Context) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mark := &Turn{Name: demoMark}
-		return tx.translate(ctx, tx.conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(mark).Error)
+		return tx.translate(ctx, tx.conn(ctx).Clauses(keep("name", "number")).Create(mark).Error)
 	})
 }
 

@@ -52,7 +52,7 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 		if err != nil || len(deleted) == 0 {
 			return tx.translate(ctx, err)
 		}
-		_, err = tx.deleteWhere(ctx, &Session{}, "id IN ?", deleted)
+		_, err = tx.deleteWhere(ctx, &Session{}, "user_id = ? AND id IN ?", session.UserID, deleted)
 		return err
 	})
 	return deleted, ended, err
@@ -61,7 +61,7 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 // EndSession ends one session, at once. It returns ErrNotFound if the user has no such session.
 func (s *Store) EndSession(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		r := tx.conn(ctx).Where("id = ? AND user_id = ?", id, userID).Delete(&Session{})
+		r := tx.conn(ctx).Where("user_id = ? AND id = ?", userID, id).Delete(&Session{})
 		if r.Error == nil && r.RowsAffected == 0 {
 			return ErrNotFound
 		}
@@ -93,7 +93,7 @@ func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, kee
 		if err != nil {
 			return err
 		}
-		err = tx.updateSession(ctx, map[string]any{"epoch": u.SessionEpoch + 1}, "id = ? AND epoch = ?", keep.ID, u.SessionEpoch)
+		err = tx.updateSession(ctx, map[string]any{"epoch": u.SessionEpoch + 1}, "user_id = ? AND id = ? AND epoch = ?", u.ID, keep.ID, u.SessionEpoch)
 		if err != nil {
 			return err
 		}

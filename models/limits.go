@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm/clause"
-
 	"fieldgate/internal/limit"
 )
 
@@ -120,7 +118,7 @@ func (s *Store) take(ctx context.Context, slots []Slot, rows map[string]time.Tim
 	return s.Transaction(ctx, func(tx *Store) error {
 		if len(fresh) > 0 {
 			// Somebody else may insert the same row: then it is theirs, and on MySQL locked for the UPDATE already.
-			if err := tx.conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(fresh).Error; err != nil {
+			if err := tx.conn(ctx).Clauses(keep("id", "until")).Create(fresh).Error; err != nil {
 				return tx.translate(ctx, err)
 			}
 		}

@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"time"
-
-	"gorm.io/gorm/clause"
 )
 
 // A mark is a row of limits that says that something was done, until its time is up.
@@ -24,7 +22,7 @@ func (s *Store) Mark(ctx context.Context, id []byte, until time.Time) (set bool,
 	now := s.Now()
 	err = s.Transaction(ctx, func(tx *Store) error {
 		// An INSERT that meets the row counts it on MySQL, so the UPDATE decides.
-		fresh := tx.conn(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&Limit{ID: id})
+		fresh := tx.conn(ctx).Clauses(keep("id", "until")).Create(&Limit{ID: id})
 		if fresh.Error != nil {
 			return tx.translate(ctx, fresh.Error)
 		}

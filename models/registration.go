@@ -49,7 +49,7 @@ func (s *Store) ConfirmRegistration(ctx context.Context, t *Ticket, p *PendingRe
 					" AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)", role)
 			},
 			func() error {
-				n, err := tx.deleteWhere(ctx, &PendingRegistration{}, "id = ?", p.ID)
+				n, err := tx.deleteWhere(ctx, &PendingRegistration{}, "user_id = ? AND id = ?", p.UserID, p.ID)
 				if err == nil && n == 0 {
 					return ErrNotFound // ended meanwhile
 				}

@@ -67,18 +67,18 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 	})
 }
 
-// SessionWithUser returns a session joined with its user, in one query. It returns ErrNotFound if the
-// session has ended or the account is gone; whether its time is up or the account is disabled is for the
+// SessionWithUser returns a session of a user joined with that user, in one query. It returns ErrNotFound if the user has
+// no such session or the account is gone; whether its time is up or the account is disabled is for the
 // caller to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
 // connections, stays: until a connection is free, and then 15 s at most for a MySQL server that is silent.
-func (s *Store) SessionWithUser(ctx context.Context, id string) (*Session, error) {
-	if !ascii(id) {
+func (s *Store) SessionWithUser(ctx context.Context, id, userID string) (*Session, error) {
+	if !ascii(id) || !ascii(userID) {
 		return nil, ErrNotFound
 	}
-	return s.session(ctx, "sessions.id = ?", id)
+	return s.session(ctx, "sessions.user_id = ? AND sessions.id = ?", userID, id)
 }
 
-func (s *Store) session(ctx context.Context, condition string, value any) (*Session, error) {
-	session, err := s.sessions.take(s.span.Within(ctx), s.db, s.inTransaction, condition, value)
+func (s *Store) session(ctx context.Context, condition string, values ...any) (*Session, error) {
+	session, err := s.sessions.take(s.span.Within(ctx), s.db, s.inTransaction, condition, values)
 	return session, s.translate(ctx, err)
 }

@@ -41,7 +41,7 @@ func TestSessionReadsBackWithItsUser(t *testing.T) {
 				createUser(t, s, user)
 				noError(t, s.CreateSession(ctx, want))
 				noError(t, s.CreateSession(ctx, newSession(other)))
-				got, err := s.SessionWithUser(ctx, want.ID)
+				got, err := s.SessionWithUser(ctx, want.ID, want.UserID)
 				noError(t, err)
 				wantSame(t, got.User, user)
 				g, w := *got, *want
@@ -80,7 +80,7 @@ func TestSessionWithUserIsOneQuery(t *testing.T) {
 		noError(t, s.CreateSession(ctx, session))
 		for range 2 {
 			before := s.Queries()
-			_, err := s.SessionWithUser(ctx, session.ID)
+			_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 			noError(t, err)
 			if n := s.Queries() - before; n != 1 {
 				t.Errorf("%d queries", n)
@@ -102,20 +102,20 @@ func TestWhoWaitsToLookASessionUpCanGiveUp(t *testing.T) {
 		first := make(chan error, 1)
 		noError(t, s.Transaction(ctx, func(tx *Store) error {
 			before := s.pool.Stats().WaitCount
-			go func() { _, err := s.SessionWithUser(ctx, session.ID); first <- err }()
+			go func() { _, err := s.SessionWithUser(ctx, session.ID, session.UserID); first <- err }()
 			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
 				runtime.Gosched() // until the first is at the door of the only connection
 			}
 			hangsUp, cancel := context.WithCancel(ctx)
 			second := make(chan error, 1)
-			go func() { _, err := s.SessionWithUser(hangsUp, session.ID); second <- err }()
+			go func() { _, err := s.SessionWithUser(hangsUp, session.ID, session.UserID); second <- err }()
 			cancel()
 			wantError(t, <-second, context.Canceled)
-			_, err := tx.SessionWithUser(ctx, session.ID)
+			_, err := tx.SessionWithUser(ctx, session.ID, session.UserID)
 			return err
 		}))
 		noError(t, <-first)
-		_, err := s.SessionWithUser(ctx, session.ID)
+		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 		noError(t, err)
 	})
 }
@@ -127,7 +127,7 @@ func TestSessionOfADeletedAccountIsErrNotFound(t *testing.T) {
 		session := newSession(createUser(t, s, newUser("ada@example.com")))
 		noError(t, s.CreateSession(ctx, session))
 		execute(t, s, "DELETE FROM users")
-		_, err := s.SessionWithUser(ctx, session.ID)
+		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 		wantError(t, err, ErrNotFound)
 	})
 }

@@ -62,11 +62,11 @@ func columns(s *schema.Schema) []*schema.Field {
 }
 
 // take returns the row for which the condition holds; there is one at most. The error may be gorm.ErrRecordNotFound.
-func (q *sessionQuery) take(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, value any) (_ *Session, err error) {
+func (q *sessionQuery) take(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error) {
 	begin, text := time.Now(), q.text+condition
 	var rows *sql.Rows
 	if inTransaction {
-		rows, err = db.Statement.ConnPool.QueryContext(ctx, text, value)
+		rows, err = db.Statement.ConnPool.QueryContext(ctx, text, values...)
 	} else {
 		select {
 		case q.turns <- struct{}{}:
@@ -74,7 +74,7 @@ func (q *sessionQuery) take(ctx context.Context, db *gorm.DB, inTransaction bool
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		rows, err = q.pool.QueryContext(context.WithoutCancel(ctx), text, value)
+		rows, err = q.pool.QueryContext(context.WithoutCancel(ctx), text, values...)
 	}
 	session := &Session{User: &User{}}
 	if err == nil {

@@ -40,7 +40,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 			"SetRole":             s.SetRole(ctx, u.ID, marker),
 			"ReplacePasswordHash": s.ReplacePasswordHash(ctx, u.ID, marker, marker+marker),
 			"Users":               second(s.Users(ctx, UserFilter{Prefix: marker, Role: marker, After: Cursor{ID: marker, Key: marker}, Limit: 1})),
-			"SessionWithUser":     second(s.SessionWithUser(ctx, session.ID)),
+			"SessionWithUser":     second(s.SessionWithUser(ctx, session.ID, session.UserID)),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -49,7 +49,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 		// What goes wrong must say no more.
 		refused := []error{
 			s.CreateUser(ctx, u), s.CreateSession(ctx, session), s.SetName(ctx, marker, marker, marker),
-			second(s.UserByID(ctx, marker)), second(s.UserByEmailKey(ctx, marker)), second(s.SessionWithUser(ctx, marker)),
+			second(s.UserByID(ctx, marker)), second(s.UserByEmailKey(ctx, marker)), second(s.SessionWithUser(ctx, marker, u.ID)),
 		}
 		if s.dialect.name() == "mysql" {
 			refused = append(refused, s.SetRole(ctx, u.ID, strings.Repeat(marker, 10)), s.Transaction(ctx, func(*Store) error {

@@ -260,6 +260,13 @@ func (s *Store) insert(ctx context.Context, rows any) error {
 	})
 }
 
+// keep has an INSERT leave a row with the same key as it is, by assigning a column to itself. GORM's DoNothing assigns the
+// key on MySQL, which Vitess refuses on a sharded table (VT12001).
+func keep(key, column string) clause.OnConflict {
+	same := clause.Assignment{Column: clause.Column{Name: column}, Value: clause.Column{Table: clause.CurrentTable, Name: column}}
+	return clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.Set{same}}
+}
+
 // ascii reports whether text can stand in a column of ASCII: an id, a role, a hash. What cannot is not asked
 // for, because MariaDB has an error for that question and not the answer that no row is equal to it.
 func ascii(text string) bool {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -35,9 +36,7 @@ const (
 )
 
 func (s *Store) sweepSessions(ctx context.Context, now time.Time) (int, error) {
-	var ids []string
-	err := s.conn(ctx).Model(&Session{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &Session{}, "id", ids, isOver, now, err)
+	return sweepOwned[string](ctx, s, &Session{}, now)
 }
 
 func (s *Store) sweepSpentTokens(ctx context.Context, now time.Time) (int, error) {
@@ -53,21 +52,37 @@ func (s *Store) sweepLimits(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (s *Store) sweepTickets(ctx context.Context, now time.Time) (int, error) {
-	var ids []string
-	err := s.conn(ctx).Model(&Ticket{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &Ticket{}, "id", ids, isOver, now, err)
+	return sweepOwned[string](ctx, s, &Ticket{}, now)
 }
 
 func (s *Store) sweepTrustedPlaces(ctx context.Context, now time.Time) (int, error) {
-	var ids [][]byte
-	err := s.conn(ctx).Model(&TrustedPlace{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &TrustedPlace{}, "id", ids, isOver, now, err)
+	return sweepOwned[[]byte](ctx, s, &TrustedPlace{}, now)
 }
 
 func (s *Store) sweepPending(ctx context.Context, now time.Time) (int, error) {
-	var ids []string
-	err := s.conn(ctx).Model(&PendingRegistration{}).Where(isOver, now).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &PendingRegistration{}, "id", ids, isOver, now, err)
+	return sweepOwned[string](ctx, s, &PendingRegistration{}, now)
+}
+
+// sweepOwned sweeps a table whose rows each belong to a user. The DELETE names the users too, so that a database that is
+// sharded by user sends it only to their shards. It still uses the primary key.
+func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (int, error) {
+	var list []struct {
+		ID     K
+		UserID string
+	}
+	err := s.conn(ctx).Model(row).Select("id, user_id").Where(isOver, now).Limit(sweepBatch).Find(&list).Error
+	if err != nil || len(list) == 0 {
+		return 0, s.translate(ctx, err)
+	}
+	ids, users := make([]K, len(list)), make([]string, len(list))
+	for i, r := range list {
+		ids[i], users[i] = r.ID, r.UserID
+	}
+	slices.Sort(users)
+	return len(list), s.Transaction(ctx, func(tx *Store) error {
+		_, err := tx.deleteWhere(ctx, row, "user_id IN ? AND id IN ? AND "+isOver, slices.Compact(users), ids, now)
+		return err
+	})
 }
 
 // mailsAreOver is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given

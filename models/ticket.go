@@ -32,15 +32,22 @@ func (s *Store) TicketByHash(ctx context.Context, hash []byte) (*Ticket, error) 
 	return &t, nil
 }
 
-// putTicket stores a ticket in place of the one with its id, and of the one in its slot.
+// putTicket stores a ticket in place of the one with its id, and of the one in its slot. It updates a row that is there,
+// since a key that is deleted and inserted again waits for itself where a sharded database keeps it in a table of its own.
 func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
-	if _, err := s.deleteWhere(ctx, &Ticket{}, "id = ?", t.ID); err != nil {
-		return err
-	}
+	place, in := "user_id = ? AND id = ?", []any{t.UserID, t.ID}
 	if t.Slot != nil {
-		if _, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", t.UserID, *t.Slot); err != nil {
+		// An earlier attempt at the same mail stored it in another slot.
+		if _, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)", t.UserID, t.ID, *t.Slot); err != nil {
 			return err
 		}
+		place, in = "user_id = ? AND slot = ?", []any{t.UserID, *t.Slot}
+	}
+	r := s.conn(ctx).Model(&Ticket{}).Where(place, in...).Updates(map[string]any{
+		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.Slot, "email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
+	})
+	if r.Error != nil || r.RowsAffected > 0 {
+		return s.translate(ctx, r.Error)
 	}
 	return s.translate(ctx, s.conn(ctx).Create(t).Error)
 }
@@ -48,7 +55,7 @@ func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
 // useTicket deletes a ticket as it was read. Of any number of calls at once one does it; the others return
 // ErrNotFound.
 func (s *Store) useTicket(ctx context.Context, t *Ticket, now time.Time) error {
-	used, err := s.deleteWhere(ctx, &Ticket{}, "id = ? AND hash = ? AND expires_at > ?", t.ID, t.Hash, now)
+	used, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?", t.UserID, t.ID, t.Hash, now)
 	if err == nil && used == 0 {
 		return ErrNotFound
 	}
@@ -226,10 +233,10 @@ func (s *Store) Undos(ctx context.Context, userID string, now time.Time) (list [
 	return list, s.translate(ctx, err)
 }
 
-// DropUndo deletes the ticket with an id that takes an address back, if it is there.
-func (s *Store) DropUndo(ctx context.Context, id string) error {
+// DropUndo deletes a user's ticket with an id that takes an address back, if it is there.
+func (s *Store) DropUndo(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, &Ticket{}, "id = ? AND slot IS NULL", id)
+		_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND slot IS NULL", userID, id)
 		return err
 	})
 }

@@ -108,7 +108,7 @@ func TestTransactionKeepsAllOfIt(t *testing.T) {
 			}
 			return tx.CreateSession(ctx, session)
 		}))
-		_, err := s.SessionWithUser(ctx, session.ID)
+		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 		noError(t, err)
 	})
 }

@@ -31,15 +31,15 @@ func (s *Store) Trust(ctx context.Context, places []*TrustedPlace, max int) erro
 		if err != nil || len(surplus) == 0 {
 			return tx.translate(ctx, err)
 		}
-		_, err = tx.deleteWhere(ctx, &TrustedPlace{}, "id IN ?", surplus)
+		_, err = tx.deleteWhere(ctx, &TrustedPlace{}, "user_id = ? AND id IN ?", places[0].UserID, surplus)
 		return err
 	})
 }
 
-// Distrust deletes one place, if it is there.
-func (s *Store) Distrust(ctx context.Context, id []byte) error {
+// Distrust deletes one place of a user, if it is there.
+func (s *Store) Distrust(ctx context.Context, id []byte, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, &TrustedPlace{}, "id = ?", id)
+		_, err := tx.deleteWhere(ctx, &TrustedPlace{}, "user_id = ? AND id = ?", userID, id)
 		return err
 	})
 }

@@ -222,7 +222,10 @@ func TestNobodyIsErrNotFound(t *testing.T) {
 		{"to get a better hash", func(ctx context.Context, s *Store) error {
 			return s.ReplacePasswordHash(ctx, newID(), "hash", "better")
 		}},
-		{"with a session", func(ctx context.Context, s *Store) error { _, err := s.SessionWithUser(ctx, newID()); return err }},
+		{"with a session", func(ctx context.Context, s *Store) error {
+			_, err := s.SessionWithUser(ctx, newID(), newID())
+			return err
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -311,12 +314,14 @@ func TestHostileStringsFindNobody(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		u := createUser(t, s, newUser("ada@example.com"))
-		noError(t, s.CreateSession(ctx, newSession(u)))
+		session := newSession(u)
+		noError(t, s.CreateSession(ctx, session))
 		for _, text := range hostile {
 			for name, err := range map[string]error{
 				"UserByID":                  second(s.UserByID(ctx, text)),
 				"UserByEmailKey":            second(s.UserByEmailKey(ctx, text)),
-				"SessionWithUser":           second(s.SessionWithUser(ctx, text)),
+				"SessionWithUser's id":      second(s.SessionWithUser(ctx, text, u.ID)),
+				"SessionWithUser's user":    second(s.SessionWithUser(ctx, session.ID, text)),
 				"SetName":                   s.SetName(ctx, text, "Eve", "eve"),
 				"SetRole":                   s.SetRole(ctx, text, "ADMIN"),
 				"ReplacePasswordHash's id":  s.ReplacePasswordHash(ctx, text, "hash", "better"),

@@ -21,11 +21,11 @@ func (s *Service) Devices(ctx context.Context, user *models.User, first int, aft
 	}
 	now := s.Store.Now()
 	if after != "" {
-		last, err := s.Store.SessionWithUser(ctx, after)
+		last, err := s.Store.SessionWithUser(ctx, after, user.ID)
 		if err != nil && !errors.Is(err, models.ErrNotFound) {
 			return nil, err
 		}
-		if err != nil || last.UserID != user.ID || last.Ended(now) {
+		if err != nil || last.Ended(now) {
 			check.field("after", "must be the id of one of your sessions")
 		}
 		page.After = last

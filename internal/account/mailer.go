@@ -414,7 +414,7 @@ func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *lette
 	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see told
 		return nil
 	}
-	return m.Store.DropUndo(ctx, row.ID)
+	return m.Store.DropUndo(ctx, row.ID, l.user.ID)
 }
 
 // data is what the text of a letter may name, but for the link. An administrator's network is not told.

@@ -52,7 +52,7 @@ func (s *Service) proveLink(ctx context.Context, user *models.User, hash string,
 // session that was trusted without asking may have ended.
 func (s *Service) ownsSession(ctx context.Context, userID string, proof Proof) (bool, error) {
 	if proof.SessionID != "" {
-		session, err := s.Store.SessionWithUser(ctx, proof.SessionID)
+		session, err := s.Store.SessionWithUser(ctx, proof.SessionID, userID)
 		if own, err := s.isLiving(session, err, userID); own || err != nil {
 			return own, err
 		}

@@ -185,10 +185,10 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 		finds = append(finds, func() (*models.Session, error) { return s.sessionOf(ctx, refreshHash(refreshToken)) })
 	}
 	if access != nil {
-		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, access.SessionID) })
+		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, access.SessionID, access.Subject) })
 	}
 	if opened != nil && (access == nil || access.SessionID != opened.ID) {
-		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, opened.ID) })
+		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, opened.ID, opened.UserID) })
 	}
 	for _, find := range finds {
 		session, err := find()

@@ -95,7 +95,7 @@ func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *m
 	if err := tx.Trust(ctx, places, maxTrustedPlaces); err != nil || network == nil || !returned {
 		return err
 	}
-	return tx.Distrust(ctx, trustedPlaceID(session.UserID, network))
+	return tx.Distrust(ctx, trustedPlaceID(session.UserID, network), session.UserID)
 }
 
 func trustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
@@ -112,5 +112,5 @@ func (s *Service) returnedCookie(ctx context.Context, tx *models.Store, session 
 	if session.RotatedAt != nil || session.IP == nil || auth.ViewerFrom(ctx).Client().Device == "" {
 		return nil
 	}
-	return tx.Distrust(ctx, trustedPlaceID(session.UserID, networkPlace(*session.IP)))
+	return tx.Distrust(ctx, trustedPlaceID(session.UserID, networkPlace(*session.IP)), session.UserID)
 }

@@ -16,12 +16,12 @@ const maxTrusted = 10_000
 // Sessions looks sessions up, and may trust what it has seen for a while. It is safe for use by many
 // goroutines.
 type Sessions struct {
-	find    func(ctx context.Context, id string) (*models.Session, error)
+	find    func(ctx context.Context, id, userID string) (*models.Session, error)
 	now     func() time.Time
 	recheck time.Duration
 
 	mu          sync.Mutex
-	trusted     *simplelru.LRU[string, trusted]
+	trusted     *simplelru.LRU[identity, trusted]
 	invalidated uint64 // counts calls of Invalidate
 }
 
@@ -34,7 +34,7 @@ type trusted struct {
 // again; with 0 it always asks. Code that ends or changes a session on this replica must call Invalidate; a change by another
 // replica takes effect here after recheck at the latest.
 func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
-	cache, err := simplelru.NewLRU[string, trusted](maxTrusted, nil)
+	cache, err := simplelru.NewLRU[identity, trusted](maxTrusted, nil)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
@@ -52,32 +52,33 @@ func (s *Sessions) Invalidate(ctx context.Context, userID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.invalidated++
-	for _, id := range s.trusted.Keys() {
-		if t, ok := s.trusted.Peek(id); ok && t.session.UserID == userID {
-			s.trusted.Remove(id)
+	for _, who := range s.trusted.Keys() {
+		if who.userID == userID {
+			s.trusted.Remove(who)
 		}
 	}
 }
 
-func (s *Sessions) load(ctx context.Context, id string) (*models.Session, error) {
+// load returns the session that who names, or models.ErrNotFound if the user has no such session.
+func (s *Sessions) load(ctx context.Context, who identity) (*models.Session, error) {
 	if s.recheck == 0 {
-		return s.find(ctx, id)
+		return s.find(ctx, who.sessionID, who.userID)
 	}
-	session, invalidated := s.known(id)
+	session, invalidated := s.known(who)
 	if session != nil {
 		return session, nil
 	}
-	session, err := s.find(ctx, id)
+	session, err := s.find(ctx, who.sessionID, who.userID)
 	if err == nil {
 		s.trust(session, invalidated)
 	}
 	return session, err
 }
 
-func (s *Sessions) known(id string) (session *models.Session, invalidated uint64) {
+func (s *Sessions) known(who identity) (session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, ok := s.trusted.Get(id); ok && s.now().Before(t.until) {
+	if t, ok := s.trusted.Get(who); ok && s.now().Before(t.until) {
 		return t.session, s.invalidated
 	}
 	return nil, s.invalidated
@@ -88,6 +89,6 @@ func (s *Sessions) trust(session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.invalidated == invalidated {
-		s.trusted.Add(session.ID, trusted{session, s.now().Add(s.recheck)})
+		s.trusted.Add(identity{session.ID, session.UserID}, trusted{session, s.now().Add(s.recheck)})
 	}
 }

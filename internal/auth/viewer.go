@@ -92,13 +92,13 @@ func (v *Viewer) Session(ctx context.Context) (*models.Session, error) {
 }
 
 func (v *Viewer) lookUp(ctx context.Context, who identity) (*models.Session, error) {
-	s, err := v.sessions.load(ctx, who.sessionID)
+	s, err := v.sessions.load(ctx, who)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return nil, &Unauthenticated{Revoked}
 	case err != nil:
 		return nil, err
-	case s.UserID != who.userID, s.Ended(v.sessions.now()):
+	case s.Ended(v.sessions.now()):
 		return nil, &Unauthenticated{Revoked}
 	}
 	return s, nil

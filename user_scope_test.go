@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+// statements returns the texts of the statements that the server has sent so far, as far as it logs at level debug.
+func (b *booted) statements() []string {
+	texts := map[string]bool{}
+	for line := range strings.Lines(b.log.String()) {
+		if !strings.Contains(line, `"msg":"sql"`) {
+			continue
+		}
+		var record struct{ Statement string }
+		if json.Unmarshal([]byte(line), &record) == nil {
+			texts[record.Statement] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(texts))
+}
+
+// checkStatements fails the test of every server whose statements a database sharded by user could not run.
+func (b *booted) checkStatements(t testing.TB) {
+	t.Helper()
+	for _, statement := range b.statements() {
+		if err := dbtest.CheckStatement(statement); err != nil {
+			t.Errorf("a statement that names no user, and is none of dbtest.Lookups: %v", err)
+		}
+	}
+}
+
+// The check at the end of every server's test sees the statements of each table, also those in transactions.
+func TestStatementsOfUserTablesAreLogged(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		strict := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		wantCodes(t, strict.ask(nil, `mutation($input: RegisterInput!) { register(input: $input) { tokenType } }`, "input", newcomer()),
+			"register EMAIL_NOT_VERIFIED")
+		b := bootMailing(t, databaseURL, "LIMITS", "on")
+		d := b.newPersonsDevice()
+		for range 3 {
+			b.clock.advance(6 * time.Second)
+			d.refresh = b.refreshed(d.refresh)
+		}
+		b.ask(nil, resetPassword, "t", b.resetToken(d.person), "p", goodPassword+"!").must()
+		b.clock.advance(365 * 24 * time.Hour)
+		if _, err := b.store.Sweep(t.Context(), b.store.Now()); err != nil {
+			t.Fatal(err)
+		}
+		statements := strings.ReplaceAll(strings.Join(append(b.statements(), strict.statements()...), "\n"), "`", "")
+		for _, want := range []string{
+			"FROM sessions INNER JOIN users", "INSERT INTO sessions", "UPDATE sessions", "DELETE FROM sessions",
+			"INSERT INTO tickets", "FROM tickets WHERE hash", "DELETE FROM tickets",
+			"INSERT INTO spent_tokens", "DELETE FROM spent_tokens", "INSERT INTO trusted_places", "DELETE FROM trusted_places",
+			"INSERT INTO pending_registrations", "DELETE FROM pending_registrations", "INTO limits",
+		} {
+			if !strings.Contains(statements, want) {
+				t.Errorf("the log has no %q", want)
+			}
+		}
+	})
+}
+
+// A token counts only for the session of its own user, and the lookup that finds this out is the one of every request.
+func TestTokenWithTheSessionOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		for _, recheck := range []string{"0s", "1m"} {
+			t.Run("with SESSION_RECHECK="+recheck, func(t *testing.T) {
+				b := boot(t, databaseURL, "SESSION_RECHECK", recheck)
+				ada, bob := b.newPerson("ADMIN"), b.newPerson("USER")
+				for _, p := range []*person{ada, bob} { // with a recheck, both are kept from here on
+					b.ask(p, `{ me { id } }`).must()
+				}
+				sessionOf := forge(t, ada.token).claims["sid"]
+				crossed := &person{token: forge(t, bob.token).with(nil, map[string]any{"sid": sessionOf})}
+				before := b.store.Queries()
+				got := b.ask(crossed, `{ me { id } }`)
+				wantCodes(t, got, "me UNAUTHENTICATED")
+				if reason := got.errors[0].Extensions["reason"]; reason != "revoked" {
+					t.Errorf("reason %v", reason)
+				}
+				if n := b.store.Queries() - before; n != 1 {
+					t.Errorf("%d queries, want 1", n)
+				}
+				wantCodes(t, b.ask(crossed, fmt.Sprintf(`{ user(id: %q) { id } }`, ada.id)), "user UNAUTHENTICATED")
+				b.ask(crossed, `mutation { logout }`).must()
+				for _, p := range []*person{ada, bob} {
+					if !b.signedIn(p) {
+						t.Error("the crossed token ended a session")
+					}
+				}
+			})
+		}
+	})
+}
