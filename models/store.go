@@ -64,6 +64,7 @@ type Store struct {
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
+	savepoints    int        // that are open in the transaction
 	span          trace.Span // the transaction's
 }
 

@@ -43,20 +43,14 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	})
 }
 
-// CreateUserUnlessReserved is CreateUser, but that an address which somebody may still take back is taken too. After
+// CreateUserUnlessReserved is CreateUser, but an address that another account may still take back is taken too. After
 // ErrEmailTaken a transaction may go on, in which nothing was inserted.
 func (s *Store) CreateUserUnlessReserved(ctx context.Context, u *User) error {
-	return s.Transaction(ctx, func(tx *Store) error {
+	return s.savepoint(ctx, ErrEmailTaken, func(tx *Store) error {
 		if err := tx.CreateUser(ctx, u); err != nil {
 			return err
 		}
-		taken := tx.reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
-		if errors.Is(taken, ErrEmailTaken) {
-			if _, err := tx.deleteWhere(ctx, &User{}, "id = ?", u.ID); err != nil {
-				return err
-			}
-		}
-		return taken
+		return tx.reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
 	})
 }
 

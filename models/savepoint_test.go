@@ -1,0 +1,208 @@
+package models
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/internal/dbtest"
+)
+
+var errRefused = errors.New("refused")
+
+func emails(t *testing.T, s *Store) []string {
+	t.Helper()
+	return queryAll[string](t, s, "SELECT email_key FROM users ORDER BY email_key")
+}
+
+func wantEmails(t *testing.T, s *Store, want ...string) {
+	t.Helper()
+	got := emails(t, s)
+	if len(got) != len(want) {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestSavepointUndoesOnlyWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		part := func(tx *Store, email string, err error) error {
+			return tx.savepoint(ctx, errRefused, func(tx *Store) error { return errors.Join(tx.CreateUser(ctx, newUser(email)), err) })
+		}
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			noError(t, tx.CreateUser(ctx, newUser("a")))
+			wantError(t, part(tx, "b", errRefused), errRefused)
+			noError(t, part(tx, "b", nil)) // the same key again
+			noError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
+				noError(t, tx.CreateUser(ctx, newUser("c")))
+				wantError(t, part(tx, "d", errRefused), errRefused)
+				return tx.CreateUser(ctx, newUser("e"))
+			}))
+			wantError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
+				noError(t, part(tx, "f", nil)) // released, and undone with what is around it
+				return errRefused
+			}), errRefused)
+			return tx.CreateUser(ctx, newUser("g"))
+		}))
+		wantEmails(t, s, "a", "b", "c", "e", "g")
+	})
+}
+
+func TestSavepointOutsideOfATransactionIsOne(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		noError(t, s.savepoint(ctx, errRefused, func(tx *Store) error { return tx.CreateUser(ctx, newUser("a")) }))
+		for _, err := range []error{errRefused, errors.New("another error")} {
+			wantError(t, s.savepoint(ctx, errRefused, func(tx *Store) error {
+				noError(t, tx.CreateUser(ctx, newUser("b")))
+				return err
+			}), err)
+		}
+		wantEmails(t, s, "a")
+	})
+}
+
+func TestOtherErrorsInASavepointAreTheTransactions(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		other := errors.New("another error")
+		wantError(t, s.Transaction(ctx, func(tx *Store) error {
+			noError(t, tx.CreateUser(ctx, newUser("a")))
+			return tx.savepoint(ctx, errRefused, func(*Store) error { return other })
+		}), other)
+		wantEmails(t, s)
+	})
+}
+
+// A savepoint that the database has given up is not taken for one that was undone.
+func TestSavepointThatIsGoneEndsTheTransaction(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		err := s.Transaction(ctx, func(tx *Store) error {
+			err := tx.savepoint(ctx, errRefused, func(tx *Store) error {
+				noError(t, tx.CreateUser(ctx, newUser("a")))
+				noError(t, tx.control(ctx, "RELEASE SAVEPOINT savepoint_1")) // as a deadlock does
+				return errRefused
+			})
+			if err == nil || errors.Is(err, errRefused) {
+				t.Errorf("error %v, want that of the database", err)
+			}
+			return err
+		})
+		if err == nil {
+			t.Error("it was committed")
+		}
+		wantEmails(t, s)
+	})
+}
+
+// Two transactions wait for each other inside of savepoints. InnoDB rolls back all of one, which is run again as a whole.
+func TestDeadlockInASavepointRunsTheWholeTransactionAgain(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, dbtest.MySQL(t))
+	ctx := testContext(t)
+	users := []*User{createUser(t, s, newUser("ada")), createUser(t, s, newUser("bob"))}
+	var runs atomic.Int32
+	var met, done sync.WaitGroup
+	met.Add(len(users))
+	for i, own := range users {
+		other := users[1-i]
+		done.Go(func() {
+			first := true
+			err := s.Transaction(ctx, func(tx *Store) error {
+				runs.Add(1)
+				if err := tx.SetName(ctx, own.ID, "Eve", "eve"); err != nil {
+					return err
+				}
+				if first {
+					first = false
+					met.Done()
+					met.Wait() // each has its own row now
+				}
+				if err := tx.insert(ctx, newSession(own)); err != nil {
+					return err
+				}
+				return tx.savepoint(ctx, errRefused, func(tx *Store) error { return tx.SetRole(ctx, other.ID, "STAFF") })
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if n := runs.Load(); n < 3 {
+		t.Errorf("%d runs: there was no deadlock", n)
+	}
+	for _, u := range users {
+		got, err := s.UserByID(ctx, u.ID)
+		noError(t, err)
+		if got.Name != "Eve" || got.Role != "STAFF" {
+			t.Errorf("got %s, %s", got.Name, got.Role)
+		}
+		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", u.ID); n[0] != 1 {
+			t.Errorf("%d sessions of %s", n[0], u.Email)
+		}
+	}
+}
+
+// A registration for an address that is taken costs as many statements as one for a free address.
+func TestCreateUserUnlessReservedCostsTheSameForATakenAddress(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		cost := func(want error) (n uint64) {
+			noError(t, s.Transaction(ctx, func(tx *Store) error {
+				before := s.Queries()
+				wantError(t, tx.CreateUserUnlessReserved(ctx, newUser("ada")), want)
+				if want != nil { // the caller reads whose the address is
+					_, err := tx.UserByEmailKey(ctx, "ada")
+					noError(t, err)
+				}
+				n = s.Queries() - before
+				return nil
+			}))
+			return n
+		}
+		if free, taken := cost(nil), cost(ErrEmailTaken); free != taken {
+			t.Errorf("%d statements for a free address, %d for a taken one", free, taken)
+		}
+	})
+}
+
+func TestReservedAddressLeavesNoUserAndTheTransactionGoesOn(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store) {
+		ctx := testContext(t)
+		reserve(t, s, "reserved", moment.Add(time.Hour))
+		noError(t, s.Transaction(ctx, func(tx *Store) error {
+			wantError(t, tx.CreateUserUnlessReserved(ctx, newUser("reserved")), ErrEmailTaken)
+			_, err := tx.UserByEmailKey(ctx, "reserved")
+			wantError(t, err, ErrNotFound)
+			return tx.CreateUser(ctx, newUser("other"))
+		}))
+		wantError(t, s.CreateUserUnlessReserved(ctx, newUser("reserved")), ErrEmailTaken)
+		noError(t, s.CreateUserUnlessReserved(ctx, newUser("free")))
+		wantEmails(t, s, "free", "other")
+	})
+}
+
+// reserve has somebody hold an address that they may take back until then.
+func reserve(t *testing.T, s *Store, key string, until time.Time) {
+	t.Helper()
+	noError(t, s.insert(testContext(t), newTicketOf(newID(), key, nil, until)))
+}
+
+func newTicketOf(userID, key string, slot *string, until time.Time) *Ticket {
+	return &Ticket{ID: newID(), Hash: []byte(newID())[:32], UserID: userID, Purpose: "purpose", Slot: slot, Email: key, EmailKey: key, ExpiresAt: until}
+}
