@@ -350,11 +350,11 @@ func (c console) withStore(f func(*models.Store) error) error {
 	if err != nil {
 		return err
 	}
-	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log, Migrations: s.migrations})
+	p, err := s.open(models.Options{})
 	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+		return err
 	}
-	return errors.Join(f(store), store.Close())
+	return errors.Join(f(p.Store), p.Store.Close())
 }
 
 // databaseExists returns an error if the database is a SQLite file that is not there.

@@ -171,12 +171,15 @@ func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Databas
 			return d
 		}
 	}
-	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log})
+	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log, Migrations: s.migrations})
 	if err != nil {
 		d.Err = err
 		return d
 	}
 	defer store.Close()
+	if _, d.Err = s.productOf(store); d.Err != nil {
+		return d
+	}
 	if d.State, d.Err = store.Examine(ctx, deep); d.Err != nil {
 		return d
 	}

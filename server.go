@@ -28,6 +28,8 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	productapp "fieldgate/app"
+	"fieldgate/extend"
 	"fieldgate/graph"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
@@ -38,6 +40,7 @@ import (
 	"fieldgate/internal/metrics"
 	"fieldgate/internal/pages"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/product"
 	"fieldgate/internal/trace/export"
 	"fieldgate/internal/web"
 	"fieldgate/models"
@@ -45,7 +48,7 @@ import (
 )
 
 //go:generate go tool gqlgen generate
-//go:generate go tool gofumpt -w graph/schema.resolvers.go
+//go:generate go tool gofumpt -w graph
 //go:generate go run . policy --format markdown --out PERMISSIONS.md
 
 func main() {
@@ -73,6 +76,7 @@ func tuneRuntime() {
 // app is the whole server.
 type app struct {
 	settings
+	product  *product.Product
 	store    *models.Store
 	queue    *account.Queue
 	accounts *account.Service
@@ -113,6 +117,8 @@ type settings struct {
 	mailLease time.Duration  // account.MailerConfig.Lease
 
 	connections int // models.Options.MaxConnections
+
+	newProduct func(*extend.Registry) (*productapp.App, error) // nil: productapp.New
 }
 
 // newApp builds a server and opens its database, which it does not touch yet. Close ends it.
@@ -149,9 +155,10 @@ func newApp(s settings) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = models.Open(s.DatabaseURL, models.Options{Now: s.now, Log: s.log, Migrations: s.migrations, MaxConnections: s.connections}); err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	if a.product, err = s.open(models.Options{Now: s.now, MaxConnections: s.connections}); err != nil {
+		return nil, err
 	}
+	a.store = a.product.Store
 	a.queue = account.NewQueue(processors)
 	var counted func(event string)
 	if a.metrics != nil {
@@ -169,8 +176,9 @@ func newApp(s settings) (_ *app, err error) {
 		return nil, err
 	}
 	sessions := auth.NewSessions(a.store, s.SessionRecheck)
+	sessions.Includes = a.policy.Includes
 	a.accounts = account.New(account.Config{
-		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log,
+		Store: a.store, Sessions: sessions, Tokens: tokens, Passwords: passwords, Policy: a.policy, Log: s.log, Hooks: a.product.Hooks,
 		Mail: texts, Counted: counted, RequireVerifiedEmail: s.RequireVerifiedEmail,
 		SecurityNoticesOff: s.SecurityNoticesOff,
 		PasswordMinLength:  s.PasswordMinLength, Breached: a.knownBreached(), Product: a.name,
@@ -181,6 +189,27 @@ func newApp(s settings) (_ *app, err error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// open prepares the database with what the product adds to it.
+func (s *settings) open(o models.Options) (*product.Product, error) {
+	o.Log, o.Migrations = s.log, s.migrations
+	store, err := models.Open(s.DatabaseURL, o)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	p, err := s.productOf(store)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return p, nil
+}
+
+func (s *settings) productOf(store *models.Store) (*product.Product, error) {
+	if s.newProduct != nil {
+		return product.New(store, s.log, s.newProduct)
+	}
+	return product.New(store, s.log, productapp.New)
 }
 
 // openBreached opens the file of BREACHED_PASSWORDS, if there is one.
@@ -312,7 +341,7 @@ func (a *app) newHandler(tokens *auth.Tokens, sessions *auth.Sessions) (_ http.H
 		Log:  a.log, Now: a.now,
 	})
 	c := graph.Config{
-		Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
+		App: a.product.App, Accounts: a.accounts, Policy: a.policy, Store: a.store, Reports: a.reports, Log: a.log,
 		Introspection: a.Introspection, LimitsOff: a.LimitsOff, Explain: !a.Production,
 		Traced: a.traces != nil,
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // The codes that a product may use for errors of its own too.
@@ -77,6 +78,23 @@ func New(code, message string, extensions map[string]any) error {
 		return fmt.Errorf("fgerr: an extension of %s does not encode as JSON: %w", code, err)
 	}
 	return &Error{code, message, own}
+}
+
+// FieldError is what is wrong with one value of an input.
+type FieldError struct {
+	Name    string `json:"name"`    // of the argument, or of the field of an input
+	Message string `json:"message"` // for the person who entered it: "must have 1 to 1,000 bytes"
+}
+
+// InvalidInput returns the error BAD_USER_INPUT with its extension "fields". Give all that is wrong at once:
+//
+//	return nil, fgerr.InvalidInput(fgerr.FieldError{Name: "text", Message: "must have 1 to 1,000 bytes"})
+func InvalidInput(fields ...FieldError) error {
+	var messages []string
+	for _, f := range fields {
+		messages = append(messages, f.Name+" "+f.Message)
+	}
+	return &Error{BadUserInput, strings.Join(messages, "; "), map[string]any{"fields": slices.Clone(fields)}}
 }
 
 func check(code string) error {

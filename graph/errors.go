@@ -17,6 +17,7 @@ import (
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
 	"fieldgate/internal/guard"
+	"fieldgate/internal/hook"
 	"fieldgate/internal/web"
 	"fieldgate/models"
 )
@@ -35,6 +36,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		limited         *models.LimitReached
 		proofRequired   *account.ProofRequiredError
 		undoPending     *account.UndoPendingError
+		hookDeadline    *hook.DeadlineError
 	)
 	forbidden := forbiddenBy(err)
 	switch {
@@ -66,6 +68,10 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.Conflict}, models.ErrLastOne.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):
 		return map[string]any{"code": fgerr.EmailTaken}, models.ErrEmailTaken.Error(), true
+	case errors.Is(err, models.ErrConflict):
+		return map[string]any{"code": fgerr.Conflict}, models.ErrConflict.Error(), true
+	case errors.As(err, &hookDeadline):
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetry}, "try again shortly", true
 	case errors.Is(err, models.ErrNotFound):
 		return map[string]any{"code": fgerr.NotFound}, "there is nothing with this id", true
 	case errors.Is(err, models.ErrUnavailable):
@@ -164,6 +170,8 @@ func badArgument(path ast.Path, name string) *gqlerror.Error {
 func (c Config) tellKnown(ctx context.Context, err error) {
 	unauthenticated, forbidden := (*auth.Unauthenticated)(nil), forbiddenBy(err)
 	switch {
+	case errors.As(err, new(*hook.DeadlineError)):
+		c.Log.ErrorContext(ctx, "hook deadline exceeded", "error", err)
 	case errors.Is(err, models.ErrUnavailable):
 		c.Log.ErrorContext(ctx, "database unavailable", "error", err)
 	case forbidden != nil:
@@ -206,9 +214,15 @@ func (p *panicked) Error() string { return "panic in a resolver" }
 func recoverPanic(_ context.Context, v any) error { return &panicked{v, debug.Stack()} }
 
 func stack(err error) slog.Attr {
-	var p *panicked
-	if !errors.As(err, &p) {
-		return slog.Attr{}
+	var (
+		resolver *panicked
+		inHook   *hook.PanicError
+	)
+	switch {
+	case errors.As(err, &resolver):
+		return slog.Group("panic", slog.Any("value", resolver.value), slog.String("stack", string(resolver.stack)))
+	case errors.As(err, &inHook):
+		return slog.Group("panic", slog.Any("value", inHook.Value), slog.String("stack", string(inHook.Stack)))
 	}
-	return slog.Group("panic", slog.Any("value", p.value), slog.String("stack", string(p.stack)))
+	return slog.Attr{}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"fieldgate/app"
 	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
 	"fieldgate/internal/guard"
@@ -19,16 +20,19 @@ import (
 
 // Schema returns the schema that the server was generated from, with all its directives. It has no @defer: gqlparser
 // declares it for every schema, but the transports do not stream, so that a deferred part would never arrive. A document
-// with it fails validation, and introspection does not list it.
+// with it fails validation, and introspection does not list it. Nor does it list the directives that speak to gqlgen.
 func Schema() *ast.Schema {
 	schema := *generated.NewExecutableSchema(generated.Config{}).Schema()
 	schema.Directives = maps.Clone(schema.Directives)
-	delete(schema.Directives, "defer")
+	for _, name := range []string{"defer", "goModel", "goField"} {
+		delete(schema.Directives, name)
+	}
 	return &schema
 }
 
 // Config is what a handler is made of. Every field but Meter and Traced is needed.
 type Config struct {
+	App           *app.App // what the product adds
 	Accounts      *account.Service
 	Policy        *policy.Policy
 	Store         *models.Store // counts what is limited
@@ -49,7 +53,7 @@ func NewHandler(c Config) http.Handler {
 	}
 	return Serve(generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
-		Resolvers:  &Resolver{Accounts: c.Accounts, Policy: c.Policy, limits: newLimits(c)},
+		Resolvers:  &Resolver{App: c.App, Accounts: c.Accounts, Policy: c.Policy, limits: newLimits(c)},
 		Directives: Directives(c),
 	}), c)
 }

@@ -1,13 +1,14 @@
 // Package graph is GraphQL in and GraphQL out, and nothing else: the handler, the rule behind @auth, the one
 // table of errors, and resolvers of a line each that translate between the schema and package account.
 //
-// Everything under generated is written by gqlgen from schema.graphqls.
+// Everything under generated is written by gqlgen from schema.graphqls and the schema files below app/.
 package graph
 
 import (
 	"context"
 	"errors"
 
+	"fieldgate/app"
 	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
@@ -17,6 +18,7 @@ import (
 
 // Resolver answers the fields of Query and Mutation.
 type Resolver struct {
+	App      *app.App // what the product adds
 	Accounts *account.Service
 	Policy   *policy.Policy
 	limits   *limits

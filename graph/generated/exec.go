@@ -811,6 +811,31 @@ input UpdateProfileInput {
   name: String!
 }
 `, BuiltIn: false},
+	{Name: "../gqlgen.graphqls", Input: `# What a schema file below app/ says to gqlgen about its types and fields. It is no part of the API: introspection does not
+# list these directives.
+
+"The Go type that this type of the schema is bound to: \"fieldgate/app/notes.Note\"."
+directive @goModel(
+  "The Go type, by its import path."
+  model: String
+  "The same, for several."
+  models: [String!]
+  "Have gqlgen generate the type although there is one."
+  forceGenerate: Boolean
+) on OBJECT | INPUT_OBJECT | SCALAR | ENUM | INTERFACE | UNION
+
+"How gqlgen binds this field."
+directive @goField(
+  "Have gqlgen write a resolver for the field, even if the Go type has one of its name."
+  forceResolver: Boolean
+  "The name of the Go field or method."
+  name: String
+  "Tell a field of an input that was left out from one that is null."
+  omittable: Boolean
+  "The Go type of the field."
+  type: String
+) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 

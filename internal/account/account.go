@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/hook"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
@@ -31,7 +32,7 @@ var (
 	ErrEmailNotVerified = errors.New("open the link in the mail that was sent to this address")
 )
 
-// Config is what a Service is made of. Every field is needed but Mail and Counted.
+// Config is what a Service is made of. Every field is needed but Mail, Hooks and Counted.
 type Config struct {
 	Store     *models.Store
 	Sessions  *auth.Sessions
@@ -40,6 +41,8 @@ type Config struct {
 	Policy    *policy.Policy
 	Log       *slog.Logger
 	Mail      *mail.Templates // nil: no mail is sent
+
+	Hooks hook.Hooks // of the product
 
 	Counted func(event string) // is told of each of Events, once it is written down; nil: nobody is
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"fieldgate/extend"
 	"fieldgate/internal/auth"
 	"fieldgate/models"
 )
@@ -56,6 +57,7 @@ const (
 	reasonUnknown    = "unknown"    // nobody has the address
 	reasonPassword   = "password"   // the password is not the account's
 	reasonDisabled   = "disabled"   // the password is right, and the account shut
+	reasonRefused    = "refused"    // the password is right, and a hook of the product said no
 	reasonUnverified = "unverified" // the password is right, and nothing shows that mail reaches the person
 )
 
@@ -104,11 +106,11 @@ func (s *Service) write(ctx context.Context, e *event, change func(tx *models.St
 		if err := change(tx); err != nil {
 			return err
 		}
-		if err := tx.CreateAudit(ctx, e.entry(ctx, id, at)); err != nil {
+		if err := s.enter(ctx, tx, e.entry(ctx, id, at)); err != nil {
 			return err
 		}
 		for _, other := range e.also {
-			if err := tx.CreateAudit(ctx, other.entry(ctx, newID(), at)); err != nil {
+			if err := s.enter(ctx, tx, other.entry(ctx, newID(), at)); err != nil {
 				return err
 			}
 		}
@@ -121,6 +123,17 @@ func (s *Service) write(ctx context.Context, e *event, change func(tx *models.St
 		}
 	}
 	return err
+}
+
+// enter adds an entry to the audit log, and tells the product's hooks.
+func (s *Service) enter(ctx context.Context, tx *models.Store, entry *models.AuditEntry) error {
+	if err := tx.CreateAudit(ctx, entry); err != nil {
+		return err
+	}
+	return s.Hooks.AfterEvent(ctx, tx, extend.Event{
+		ID: entry.ID, Name: entry.Event, Detail: textOf(entry.Detail), UserID: textOf(entry.UserID),
+		ActorID: textOf(entry.ActorID), SessionID: textOf(entry.SessionID), At: entry.CreatedAt,
+	})
 }
 
 // note writes down what was tried, and returns err, unless it cannot be written down.
@@ -167,4 +180,12 @@ func (s *Service) tell(ctx context.Context, e *event) {
 	if s.Counted != nil {
 		s.Counted(e.name)
 	}
+}
+
+// textOf is the opposite of optional.
+func textOf(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
 }

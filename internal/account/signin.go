@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"fieldgate/extend"
 	"fieldgate/internal/auth"
+	"fieldgate/internal/hook"
 	"fieldgate/internal/limit"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
@@ -40,7 +42,7 @@ type Registration struct {
 }
 
 // Register makes an account with the role USER, mails it a link by which the person shows that mail reaches them, and
-// opens a session. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
+// opens a session. It returns *InputError, *Overloaded, models.ErrEmailTaken, or the refusal of a hook.
 //
 // Where a verified address is required it opens none, and returns ErrEmailNotVerified after the same work whether
 // or not the address has an account. The owner of an account is told by mail. An account that was never verified or used
@@ -48,6 +50,9 @@ type Registration struct {
 func (s *Service) Register(ctx context.Context, r Registration, client auth.Client) (*SignIn, error) {
 	user, err := s.newUser(ctx, r, policy.User)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.Hooks.BeforeRegister(ctx, extend.Registration{Name: user.Name, Email: user.Email}); err != nil {
 		return nil, err
 	}
 	if s.RequireVerifiedEmail {
@@ -157,6 +162,12 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 			return nil, err
 		}
 		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
+	}
+	if err := s.Hooks.BeforeSignIn(ctx, user); err != nil {
+		if !hook.Refused(err) {
+			return nil, err
+		}
+		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonRefused}, err)
 	}
 	if outdated {
 		if err := s.rehash(ctx, user, c.Password); err != nil {

@@ -16,6 +16,9 @@ const maxTrusted = 10_000
 // Sessions looks sessions up, and may trust what it has seen for a while. It is safe for use by many
 // goroutines.
 type Sessions struct {
+	// Includes reports whether a role includes another one; nil: each includes itself. It is set before the first request.
+	Includes func(have, want string) bool
+
 	find    func(ctx context.Context, id, userID string) (*models.Session, error)
 	now     func() time.Time
 	recheck time.Duration

@@ -104,6 +104,14 @@ func (v *Viewer) lookUp(ctx context.Context, who identity) (*models.Session, err
 	return s, nil
 }
 
+// IncludesRole reports whether the role have includes the role want, by the rules of the schema.
+func (v *Viewer) IncludesRole(have, want string) bool {
+	if v.sessions == nil || v.sessions.Includes == nil {
+		return have == want
+	}
+	return v.sessions.Includes(have, want)
+}
+
 // SignedIn makes the rest of the request that person's. The session must have its User.
 func (v *Viewer) SignedIn(s *models.Session) {
 	v.become(nil, s, nil)

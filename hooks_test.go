@@ -1,0 +1,365 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	productapp "fieldgate/app"
+	"fieldgate/extend"
+	"fieldgate/fgerr"
+	"fieldgate/internal/dbtest"
+	"fieldgate/models"
+	"fieldgate/viewer"
+)
+
+// bootWithFeatures starts a server whose product has these features.
+func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Feature, env ...string) *booted {
+	t.Helper()
+	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
+	s := testSettings(t, databaseURL, b.log, env...)
+	s.now = b.clock.now
+	s.newProduct = func(r *extend.Registry) (*productapp.App, error) {
+		for _, f := range features {
+			r.Add(f)
+		}
+		return &productapp.App{}, nil
+	}
+	return b.start(s, listen(t))
+}
+
+func bootWithHooks(t *testing.T, databaseURL string, hooks extend.Hooks, env ...string) *booted {
+	t.Helper()
+	return bootWithFeatures(t, databaseURL, []extend.Feature{{Name: "hooks", Hooks: hooks}}, env...)
+}
+
+// marks is a table of a product in which hooks leave something.
+type mark struct {
+	ID string `gorm:"primaryKey"`
+}
+
+func marksFeature(hooks extend.Hooks) extend.Feature {
+	sql := func(options string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE IF NOT EXISTS marks (id CHAR(36) NOT NULL, PRIMARY KEY (id))" + options + ";\n\n-- +goose Down\nDROP TABLE marks;\n")}
+	}
+	return extend.Feature{
+		Name: "marks", Hooks: hooks, Tables: []models.Table{{Row: &mark{}}},
+		Migrations: fstest.MapFS{"sqlite/00001_marks.sql": sql(""), "mysql/00001_marks.sql": sql(" CHARACTER SET ascii COLLATE ascii_bin")},
+	}
+}
+
+func (b *booted) marks() (n int64) {
+	b.t.Helper()
+	if err := b.store.DB(b.t.Context()).Model(&mark{}).Count(&n).Error; err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
+const hookedRegister = `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "` + goodPassword + `", delivery: BODY}) { user { id } } }`
+
+const hookedLogin = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { user { id } } }`
+
+func TestBeforeRegisterRefusesWithAnInputError(t *testing.T) {
+	t.Parallel()
+	for _, required := range []string{"false", "true"} {
+		t.Run("verified address required "+required, func(t *testing.T) {
+			t.Parallel()
+			dbtest.Each(t, func(t *testing.T, databaseURL string) {
+				b := bootWithHooks(t, databaseURL, extend.Hooks{BeforeRegister: func(ctx context.Context, r extend.Registration) error {
+					if v, err := viewer.Optional(ctx); v != nil || err != nil {
+						t.Errorf("nobody is signed in: %v, %v", v, err)
+					}
+					if r.Name == "Ada" && strings.HasSuffix(r.Email, "@example.com") {
+						return nil
+					}
+					return fgerr.InvalidInput(fgerr.FieldError{Name: "email", Message: "must be of the company"})
+				}}, "REQUIRE_VERIFIED_EMAIL", required)
+				got := b.ask(nil, hookedRegister, "e", "eve@elsewhere.example")
+				wantCodes(t, got, "register BAD_USER_INPUT")
+				if !strings.Contains(got.body, `"fields":[{"name":"email","message":"must be of the company"}]`) {
+					t.Error(got.body)
+				}
+				if _, err := b.store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
+					t.Errorf("the account: %v", err)
+				}
+				b.ask(nil, hookedRegister, "e", "ada@example.com")
+				if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestBeforeSignInRefusalIsAudited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var refuse atomic.Bool
+		var calls atomic.Int32
+		b := bootWithHooks(t, databaseURL, extend.Hooks{BeforeSignIn: func(_ context.Context, u *models.User) error {
+			calls.Add(1)
+			if refuse.Load() {
+				return fgerr.New("TENANT_SUSPENDED", "the tenant of "+u.Name+" is suspended", nil)
+			}
+			return nil
+		}})
+		p := b.newcomer()
+		refuse.Store(true)
+		calls.Store(0)
+		wantCodes(t, b.ask(nil, hookedLogin, "e", p.email, "p", "a wrong password"), "login INVALID_CREDENTIALS")
+		if calls.Load() != 0 {
+			t.Error("a wrong password reaches the hook")
+		}
+		got := b.ask(nil, hookedLogin, "e", p.email, "p", p.password)
+		wantCodes(t, got, "login TENANT_SUSPENDED")
+		log, err := b.store.AuditLog(t.Context(), models.AuditFilter{UserID: p.id, Limit: 1})
+		if err != nil || log[0].Event != "sign-in failed" || log[0].Detail == nil || *log[0].Detail != "refused" {
+			t.Errorf("%+v, %v", log, err)
+		}
+		refuse.Store(false)
+		b.ask(nil, hookedLogin, "e", p.email, "p", p.password).must()
+	})
+}
+
+// The masked error is the client's, and its cause is in the log once.
+func TestHookThatFailsIsMaskedAndLoggedOnce(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		fail func() error
+		log  string
+	}{
+		{"by an error", func() error { return errors.New("the directory is away") }, "the directory is away"},
+		{"by a panic", func() error { panic("out of cheese") }, "out of cheese"},
+	} {
+		for hook, hooks := range map[string]extend.Hooks{
+			"BeforeRegister": {BeforeRegister: func(context.Context, extend.Registration) error { return row.fail() }},
+			"AfterEvent":     {AfterEvent: func(context.Context, *models.Store, extend.Event) error { return row.fail() }},
+		} {
+			t.Run(hook+" "+row.name, func(t *testing.T) {
+				t.Parallel()
+				b := bootWithHooks(t, dbtest.SQLite(t), hooks)
+				got := b.ask(nil, hookedRegister, "e", "ada@example.com")
+				wantCodes(t, got, "register INTERNAL")
+				if strings.Contains(got.body, row.log) {
+					t.Errorf("the client sees the cause: %s", got.body)
+				}
+				if n := strings.Count(b.log.String(), row.log); n != 1 {
+					t.Errorf("the cause is in the log %d times:\n%s", n, b.log)
+				}
+				if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+					t.Errorf("the account: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestHookPastItsDeadlineIsUnavailable(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{})
+	t.Cleanup(func() { close(left) })
+	for name, wait := range map[string]func(context.Context) error{
+		"heeding its context":     func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"not heeding its context": func(context.Context) error { <-left; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{
+				BeforeRegister: func(ctx context.Context, _ extend.Registration) error { return wait(ctx) },
+			})
+			begin := time.Now()
+			got := b.ask(nil, hookedRegister, "e", "ada@example.com")
+			if took := time.Since(begin); took < extend.Deadline || took > extend.Deadline+20*time.Second {
+				t.Errorf("took %s", took)
+			}
+			wantCodes(t, got, "register UNAVAILABLE")
+			if got.errors[0].Extensions["retryAfter"] == nil || strings.Contains(got.body, "hooks") {
+				t.Error(got.body)
+			}
+			if n := strings.Count(b.log.String(), "hook deadline exceeded"); n != 1 || !strings.Contains(b.log.String(), `feature \"hooks\": BeforeRegister`) {
+				t.Errorf("%d lines in the log:\n%s", n, b.log)
+			}
+			if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("the account: %v", err)
+			}
+		})
+	}
+}
+
+func TestAfterEventErrorRollsBackTheWhole(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var fail atomic.Bool
+		var mu sync.Mutex
+		var events []extend.Event
+		b := bootWithFeatures(t, databaseURL, []extend.Feature{marksFeature(extend.Hooks{
+			AfterEvent: func(ctx context.Context, tx *models.Store, e extend.Event) error {
+				if err := tx.DB(ctx).Create(&mark{e.ID}).Error; err != nil {
+					return err
+				}
+				if fail.Load() {
+					return fgerr.New("QUOTA_EXCEEDED", "no room for another member", nil)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e)
+				return nil
+			},
+		})})
+		fail.Store(true)
+		wantCodes(t, b.ask(nil, hookedRegister, "e", "ada@example.com"), "register QUOTA_EXCEEDED")
+		_, err := b.store.UserByEmailKey(t.Context(), "ada@example.com")
+		log, _ := b.store.AuditLog(t.Context(), models.AuditFilter{})
+		if !errors.Is(err, models.ErrNotFound) || len(log) != 0 || b.marks() != 0 {
+			t.Errorf("the account: %v; %d entries, %d marks", err, len(log), b.marks())
+		}
+		fail.Store(false)
+		got := b.ask(nil, hookedRegister, "e", "ada@example.com").must()
+		log, _ = b.store.AuditLog(t.Context(), models.AuditFilter{})
+		id := got.text("register.user.id")
+		if len(events) != 1 || len(log) != 1 || b.marks() != 1 {
+			t.Fatalf("%d events, %d entries, %d marks", len(events), len(log), b.marks())
+		}
+		e := events[0]
+		if e.Name != "registered" || e.UserID != id || e.ActorID != id || e.Detail != "USER" || e.ID != log[0].ID || !e.At.Equal(log[0].CreatedAt) {
+			t.Errorf("%+v, and the entry is %+v", e, log[0])
+		}
+	})
+}
+
+// What a hook sees as the viewer is who asks.
+func TestHooksKnowTheViewer(t *testing.T) {
+	t.Parallel()
+	type seen struct {
+		id, ip       string
+		user, staff  bool
+		owns, cannot bool
+	}
+	got := make(chan seen, 1)
+	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{AfterEvent: func(ctx context.Context, _ *models.Store, e extend.Event) error {
+		if e.Name != "role changed" || e.ActorID == "" { // on the command line nobody is
+			return nil
+		}
+		v, err := viewer.FromContext(ctx)
+		if err != nil {
+			return err
+		}
+		got <- seen{v.ID(), viewer.IP(ctx), v.HasRole("USER"), v.HasRole("STAFF"), v.Owns(v.User()), v.Owns(struct{}{}) || v.HasRole("") || v.SessionID() == ""}
+		return nil
+	}})
+	admin, user := b.newPerson("ADMIN"), b.newPerson("USER")
+	for len(got) > 0 {
+		<-got
+	}
+	b.ask(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", user.id).must()
+	if s := <-got; s != (seen{admin.id, "127.0.0.1", true, true, true, false}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestUserDeletedErrorKeepsTheUser(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var fail atomic.Bool
+		b := bootWithFeatures(t, databaseURL, []extend.Feature{marksFeature(extend.Hooks{
+			UserDeleted: func(ctx context.Context, tx *models.Store, u *models.User) error {
+				if err := tx.DB(ctx).Create(&mark{u.ID}).Error; err != nil {
+					return err
+				}
+				if fail.Load() {
+					panic("not this one")
+				}
+				return nil
+			},
+		})})
+		p := b.newcomer()
+		const deleteOwn = `mutation($p: String!) { deleteAccount(password: $p) }`
+		fail.Store(true)
+		wantCodes(t, b.ask(p.person, deleteOwn, "p", p.password), "deleteAccount INTERNAL")
+		b.ask(p.person, `{ me { id } }`).must()
+		if b.marks() != 0 {
+			t.Errorf("%d marks", b.marks())
+		}
+		fail.Store(false)
+		b.ask(p.person, deleteOwn, "p", p.password).must()
+		if b.marks() != 1 {
+			t.Errorf("%d marks", b.marks())
+		}
+	})
+}
+
+// Accounts that were never used are deleted in the background, where nobody would recover from a panic.
+func TestSweepSurvivesAHookThatPanics(t *testing.T) {
+	t.Parallel()
+	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{
+		UserDeleted: func(context.Context, *models.Store, *models.User) error { panic("out of cheese") },
+	}, "REQUIRE_VERIFIED_EMAIL", "true")
+	b.ask(nil, hookedRegister, "e", "ada@example.com")
+	b.clock.advance(b.UnverifiedAccountTTL + time.Hour)
+	b.sweep(t.Context())
+	if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+		t.Errorf("the account: %v", err)
+	}
+	if !strings.Contains(b.log.String(), `UserDeleted`) {
+		t.Errorf("nothing in the log: %s", b.log)
+	}
+}
+
+func TestWrongFeatureStopsTheStart(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, want string
+		make       func(*extend.Registry) (*productapp.App, error)
+	}{
+		{"one that cannot be made", "app.New: PAYMENT_KEY: not set", func(*extend.Registry) (*productapp.App, error) {
+			return nil, errors.New("PAYMENT_KEY: not set")
+		}},
+		{"two with one table", `app.New: feature "other": the table marks belongs to feature "marks"`, func(r *extend.Registry) (*productapp.App, error) {
+			f := marksFeature(extend.Hooks{})
+			r.Add(f)
+			f.Name = "other"
+			r.Add(f)
+			return &productapp.App{}, nil
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := testSettings(t, dbtest.SQLite(t), &buffer{})
+			s.newProduct = row.make
+			if _, err := newApp(s); err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("error %v, want %s", err, row.want)
+			}
+		})
+	}
+}
+
+// migrate, its status, readiness and the doctor know the steps of features.
+func TestCommandsKnowTheFeatures(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithFeatures(t, databaseURL, []extend.Feature{marksFeature(extend.Hooks{})})
+		if err := b.migrate(t.Context()); err != nil {
+			t.Error(err)
+		}
+		execute(t, databaseURL, "DELETE FROM goose_db_version_marks WHERE version_id = 1")
+		b.AutoMigrate = false
+		if err := b.migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
+			t.Errorf("error %v", err)
+		}
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": testSecret}
+		_, out, stderr := fieldgate(t, env, "", "doctor") // of a program without the feature
+		if !strings.Contains(out, "the feature marks has migrated this database") {
+			t.Errorf("%s%s", out, stderr)
+		}
+		if status, out, stderr := fieldgate(t, env, "", "migrate", "status"); status != 0 || strings.Contains(out, "marks") {
+			t.Errorf("%d %s%s", status, out, stderr)
+		}
+	})
+}

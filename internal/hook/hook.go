@@ -1,0 +1,122 @@
+// Package hook calls the hooks of a product: in order, with a deadline where there is one, and safe from their panics.
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"fieldgate/extend"
+	"fieldgate/fgerr"
+	"fieldgate/models"
+)
+
+// Hooks are those of all features. The zero value has none.
+type Hooks struct{ features []extend.Feature }
+
+// New returns the hooks of features, in their order.
+func New(features []extend.Feature) Hooks { return Hooks{features} }
+
+// BeforeRegister returns the first refusal of a registration, *DeadlineError, or *PanicError.
+func (h Hooks) BeforeRegister(ctx context.Context, r extend.Registration) error {
+	for _, f := range h.features {
+		if f.Hooks.BeforeRegister == nil {
+			continue
+		}
+		at := place{f.Name, "BeforeRegister"}
+		if err := at.within(ctx, func(ctx context.Context) error { return f.Hooks.BeforeRegister(ctx, r) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BeforeSignIn returns the first refusal of a sign-in, *DeadlineError, or *PanicError.
+func (h Hooks) BeforeSignIn(ctx context.Context, user *models.User) error {
+	for _, f := range h.features {
+		if f.Hooks.BeforeSignIn == nil {
+			continue
+		}
+		at := place{f.Name, "BeforeSignIn"}
+		if err := at.within(ctx, func(ctx context.Context) error { return f.Hooks.BeforeSignIn(ctx, user) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AfterEvent tells every feature of an event, in the transaction that writes it.
+func (h Hooks) AfterEvent(ctx context.Context, tx *models.Store, e extend.Event) error {
+	for _, f := range h.features {
+		if f.Hooks.AfterEvent == nil {
+			continue
+		}
+		if err := (place{f.Name, "AfterEvent"}).call(func() error { return f.Hooks.AfterEvent(ctx, tx, e) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForStore returns what the store keeps of a feature. Its UserDeleted is safe from panics.
+func ForStore(f extend.Feature) models.Feature {
+	own := models.Feature{Name: f.Name, Migrations: f.Migrations, Tables: f.Tables}
+	if deleted := f.Hooks.UserDeleted; deleted != nil {
+		own.UserDeleted = func(ctx context.Context, tx *models.Store, user *models.User) error {
+			return place{f.Name, "UserDeleted"}.call(func() error { return deleted(ctx, tx, user) })
+		}
+	}
+	return own
+}
+
+// Refused reports whether err is a hook's refusal that the client sees, and not a failure of the hook.
+func Refused(err error) bool { return fgerr.Code(err) != "" }
+
+// DeadlineError is the error of a hook that took longer than extend.Deadline.
+type DeadlineError struct{ Feature, Hook string }
+
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("feature %q: %s took longer than %s", e.Feature, e.Hook, extend.Deadline)
+}
+
+// PanicError is the error of a hook that panicked.
+type PanicError struct {
+	Feature, Hook string
+	Value         any
+	Stack         []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("feature %q: panic in %s", e.Feature, e.Hook) }
+
+// place is a hook of a feature.
+type place struct{ feature, hook string }
+
+// call runs f, and makes an error of its panic.
+func (p place) call(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{p.feature, p.hook, v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// within runs f with the deadline. One that does not heed its context is left behind: the client is not kept waiting.
+func (p place) within(ctx context.Context, f func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, extend.Deadline)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- p.call(func() error { return f(limited) }) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-limited.Done():
+		err = limited.Err()
+	}
+	failed := err != nil && !Refused(err) && !errors.As(err, new(*PanicError))
+	if failed && ctx.Err() == nil && limited.Err() != nil {
+		return &DeadlineError{p.feature, p.hook}
+	}
+	return err
+}
