@@ -49,7 +49,15 @@ func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
 	if r.Error != nil || r.RowsAffected > 0 {
 		return s.translate(ctx, r.Error)
 	}
-	return s.translate(ctx, s.conn(ctx).Create(t).Error)
+	err := s.conn(ctx).Create(t).Error
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		// Between two attempts at the mail, its address went from one account to another.
+		if _, err := s.deleteWhere(ctx, &Ticket{}, "id = ? AND user_id <> ?", t.ID, t.UserID); err != nil {
+			return err
+		}
+		err = s.conn(ctx).Create(t).Error
+	}
+	return s.translate(ctx, err)
 }
 
 // useTicket deletes a ticket as it was read. Of any number of calls at once one does it; the others return

@@ -24,6 +24,7 @@ var Lookups = []Lookup{
 	{"new spent refresh token", regexp.MustCompile(`^spent_tokens \(hash,session_id,expires_at\) VALUES `)}, // its row has no user_id
 	{"mail link", regexp.MustCompile(`^tickets WHERE hash = \? LIMIT [?\d]+$`)},
 	{"registration of a mail link, which is older than the account where the address was reserved", regexp.MustCompile(`^pending_registrations WHERE id = \? LIMIT [?\d]+$`)},
+	{"link of a mail whose address went to another account", regexp.MustCompile(`^tickets WHERE id = \? AND user_id <> \?$`)},
 	{"reservation of an address", regexp.MustCompile(`^tickets WHERE email_key = \? AND slot IS NULL AND user_id <> \? AND expires_at > \?( |$)`)},
 	{"reservations of a demo's addresses", regexp.MustCompile(`^tickets WHERE email_key = \?$`)},
 	{"trusted place of an e-mail address", regexp.MustCompile(`^trusted_places JOIN users ON users\.id = trusted_places\.user_id WHERE \(?users\.email_key = \? AND `)},
