@@ -28,6 +28,7 @@ func (a *app) sources() metrics.Sources {
 		WouldDeny:  a.reports.Counts,
 		Pool:       func() sql.DBStats { return a.store.Pool() },
 		Statements: func() uint64 { return a.store.Queries() },
+		Database:   func() metrics.Database { return metrics.Database(a.store.Connections()) },
 		Queue:      func() metrics.Queue { return metrics.Queue(a.queue.State()) },
 	}
 	for _, rule := range a.policy.Rules() {

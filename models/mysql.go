@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -19,6 +18,8 @@ import (
 	"github.com/pressly/goose/v3/lock"
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
+
+	"fieldgate/internal/dbwatch"
 )
 
 // mysqlDialect is a server that speaks the MySQL protocol.
@@ -74,55 +75,44 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func (mysqlDialect) name() string { return "mysql" }
 
-func (d mysqlDialect) open() (*sql.DB, error) {
-	c, err := mysqldriver.NewConnector(d.config)
+func (d mysqlDialect) open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
+	watch := dbwatch.New(dbwatch.Config{
+		Log: log, ConnectTimeout: d.config.Timeout, Variables: []string{"wsrep_on"}, Prepare: waitForCluster,
+		Heartbeat: heartbeat, Answered: answered, Absent: func(err error) bool { return d.unavailable(err) || d.retryable(err) },
+		Patient: d.config.ReadTimeout == 0,
+	})
+	config := d.config.Clone()
+	config.DialFunc = watch.Dial
+	c, err := mysqldriver.NewConnector(config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pool := sql.OpenDB(mysqlConnector{c, d.config.Timeout})
+	pool := watch.Open(c)
 	// Shorter than any server's or proxy's own limit, so that a connection is never closed under a query,
 	// and that the connections spread again over a cluster whose node has come back.
 	pool.SetConnMaxLifetime(3 * time.Minute)
 	pool.SetConnMaxIdleTime(time.Minute)
-	return pool, nil
+	return pool, watch, nil
 }
 
-// mysqlConnector prepares connections for a cluster.
-type mysqlConnector struct {
-	driver.Connector
-	timeout time.Duration // of all that belongs to a new connection: the driver's own is for TCP alone
-}
+// heartbeat reads a table that no request locks. A node that has lost its cluster still answers questions that need none.
+const heartbeat = "SELECT EXISTS (SELECT 1 FROM goose_db_version)"
 
-func (c mysqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := waitForCluster(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
+// answered reports whether err is the answer of a server.
+func answered(err error) bool {
+	var e *mysqldriver.MySQLError
+	return errors.As(err, &e)
 }
 
 // waitForCluster has a node of Galera answer only when it has done all that the other nodes had acknowledged when it was
 // asked: by itself it may lag behind, and let somebody in who has just been signed out by way of another node. That is a
 // round trip between the nodes for each read or transaction. With a single writer it counts in the moment after a
 // failover, which nobody can see coming. Other servers do not have the variable.
-func waitForCluster(ctx context.Context, conn driver.Conn) error {
-	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, "SHOW VARIABLES WHERE Variable_name = 'wsrep_on' AND Value = 'ON'", nil)
-	if err != nil {
-		return err
+func waitForCluster(ctx context.Context, conn driver.Conn, variables map[string]string) error {
+	if !strings.EqualFold(variables["wsrep_on"], "ON") {
+		return nil
 	}
-	none := rows.Next(make([]driver.Value, 2))
-	if err := rows.Close(); err != nil || errors.Is(none, io.EOF) {
-		return err
-	}
-	if none != nil {
-		return none
-	}
-	_, err = conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT and BEGIN
+	_, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT and BEGIN
 	return err
 }
 
@@ -160,7 +150,7 @@ func (d mysqlDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	patient := d.config.Clone()
 	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
 	patient.Params["lock_wait_timeout"] = seconds(migrationLockWait)
-	pool, err := mysqlDialect{patient}.open()
+	pool, _, err := mysqlDialect{patient}.open(slog.New(slog.DiscardHandler)) // the store's own pool logs what this one sees
 	return pool, locker, err
 }
 

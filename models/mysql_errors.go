@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"fieldgate/internal/dbwatch"
 )
 
 // retryableNumbers are the server's errors after which nothing was done, and the same transaction
@@ -37,9 +39,11 @@ func (mysqlDialect) retryable(err error) bool {
 }
 
 // badConnection: the driver closed the connection before it sent anything, or the server refused
-// a write because it is read only (1290, 1792, 1836: see RejectReadOnly). database/sql tries
-// another connection only outside of transactions.
-func (mysqlDialect) badConnection(err error) bool { return errors.Is(err, driver.ErrBadConn) }
+// a write because it is read only (1290, 1792, 1836: see RejectReadOnly), or only read-only
+// servers could be reached. database/sql tries another connection only outside of transactions.
+func (mysqlDialect) badConnection(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, dbwatch.ErrReadOnly)
+}
 
 // unavailableNumbers are the server's errors that say: not now. Before a COMMIT nothing was done.
 var unavailableNumbers = []uint16{
@@ -80,7 +84,7 @@ func (mysqlDialect) unavailable(err error) bool {
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, sql.ErrConnDone)
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, dbwatch.ErrSilent)
 }
 
 func containsAny(text string, parts []string) bool {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
+
+	"fieldgate/internal/dbwatch"
 )
 
 // sqliteDialect is a database in one file. The driver is chosen here and nowhere else.
@@ -82,18 +85,19 @@ func sqliteURI(path string, q url.Values) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: clean}).EscapedPath(), RawQuery: query}).String()
 }
 
-func (d sqliteDialect) open() (*sql.DB, error) {
+// open returns no watch: a file needs none.
+func (d sqliteDialect) open(*slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 	if err := touch(d.path); err != nil {
-		return nil, notWritable(d.path, err)
+		return nil, nil, notWritable(d.path, err)
 	}
 	if err := CheckSQLiteFolder(d.path); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := (&driver.SQLite{}).OpenConnector(d.dsn())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return sql.OpenDB(&sqliteConnector{c, d.path}), nil
+	return sql.OpenDB(&sqliteConnector{c, d.path}), nil, nil
 }
 
 // touch makes the file if it is not there, for its owner only: SQLite would let everybody on the machine read
@@ -197,7 +201,7 @@ func (sqliteDialect) gooseTables() string {
 func (sqliteDialect) goose() goose.Dialect { return goose.DialectSQLite3 }
 
 func (d sqliteDialect) migrationPool() (*sql.DB, lock.Locker, error) {
-	pool, err := d.open()
+	pool, _, err := d.open(nil)
 	return pool, &fileLock{path: d.path}, err
 }
 

@@ -27,6 +27,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"fieldgate/internal/dbwatch"
 	"fieldgate/internal/trace"
 )
 
@@ -56,6 +57,7 @@ type Options struct {
 type Store struct {
 	db            *gorm.DB
 	pool          *sql.DB
+	watch         *dbwatch.Watch // nil for a file
 	dialect       dialect
 	now           func() time.Time
 	log           *slog.Logger
@@ -71,8 +73,9 @@ type Store struct {
 // dialect is what differs between the databases.
 type dialect interface {
 	name() string
-	// open connects lazily: a database that is not there is an error of the first query.
-	open() (*sql.DB, error)
+	// open connects lazily: a database that is not there is an error of the first query. The watch may be nil; closing the
+	// pool ends it.
+	open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error)
 	gorm(pool *sql.DB) gorm.Dialector
 	maxConnections() int
 	ping(ctx context.Context, pool *sql.DB) error
@@ -116,7 +119,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	if o.Migrations == nil {
 		o.Migrations = embedded()
 	}
-	pool, err := d.open()
+	pool, watch, err := d.open(o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d.name(), err)
 	}
@@ -126,7 +129,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // opening one is dear on every database
-	s := &Store{pool: pool, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64)}
+	s := &Store{pool: pool, watch: watch, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
@@ -282,6 +285,8 @@ func (s *Store) translate(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
+	case errors.Is(err, dbwatch.ErrReadOnly):
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, context.Canceled):
 		return err // the client hung up: no fault of the database
 	case errors.Is(err, context.DeadlineExceeded), s.dialect.unavailable(err), s.dialect.retryable(err),

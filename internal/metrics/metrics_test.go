@@ -24,6 +24,7 @@ func sources() metrics.Sources {
 			return sql.DBStats{MaxOpenConnections: 6, InUse: 7, Idle: 8, WaitCount: 9, WaitDuration: 10 * time.Second}
 		},
 		Statements: func() uint64 { return 11 },
+		Database:   func() metrics.Database { return metrics.Database{ReadOnly: true, Retired: 14, Openings: 15} },
 		Backlog: func(context.Context) (metrics.Backlog, error) {
 			return metrics.Backlog{Waiting: 12, Oldest: 13 * time.Second}, nil
 		},
@@ -48,6 +49,7 @@ func TestNumbersComeFromTheirSources(t *testing.T) {
 		`password_queue_busy_threads 3`, `password_queue_threads 4`, `password_queue_refusals_total 5`, `database_connections_max 6`,
 		`database_connections{state="in_use"} 7`, `database_connections{state="idle"} 8`, `database_connection_waits_total 9`,
 		`database_connection_wait_seconds_total 10`, `database_statements_total 11`, `mails_waiting 12`, `mails_oldest_age_seconds 13`,
+		`database_read_only 1`, `database_circuit_open 0`, `database_connections_retired_total 14`, `database_circuit_openings_total 15`,
 		`graphql_requests_total{outcome="FORBIDDEN",type="query"} 0`, `field_denials_total{field="Query.me",reason="forbidden"} 0`,
 		`limit_hits_total{by="ADDRESS",field="Mutation.login"} 0`, `account_events_total{event="sign-in"} 0`, `mails_total{outcome="sent"} 0`,
 	} {

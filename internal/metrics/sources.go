@@ -25,6 +25,7 @@ type Sources struct {
 	Queue      func() Queue
 	Pool       func() sql.DBStats
 	Statements func() uint64
+	Database   func() Database
 	Backlog    func(context.Context) (Backlog, error) // nil: no mail is sent
 }
 
@@ -36,6 +37,12 @@ type Queue struct {
 	Waiting, Room int
 	Busy, Threads int
 	Refused       uint64
+}
+
+// Database is what the server has found out about its database.
+type Database struct {
+	ReadOnly, CircuitOpen bool
+	Retired, Openings     uint64
 }
 
 // Backlog is the mails that are not sent yet, of all servers together.
@@ -82,7 +89,16 @@ func (m *Metrics) readDatabase(s Sources) {
 	waits := m.desc("counter", "database_connection_waits_total", "How often somebody waited for a connection because all were in use.")
 	waited := m.desc("counter", "database_connection_wait_seconds_total", "How long they waited, all together.")
 	statements := m.desc("counter", "database_statements_total", "Statements asked of the database, those inside transactions included.")
+	readOnly := m.desc("gauge", "database_read_only", "1 while the database answers and is read-only, as an old primary is after a failover; else 0.")
+	circuitOpen := m.desc("gauge", "database_circuit_open", "1 while the database does not answer and requests that need it are refused at once; else 0.")
+	openings := m.desc("counter", "database_circuit_openings_total", "How often the database stopped answering.")
+	retired := m.desc("counter", "database_connections_retired_total", "Connections that were closed because their server became read-only or did not answer.")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
+		state := s.Database()
+		yield(gauge(readOnly, number(state.ReadOnly)))
+		yield(gauge(circuitOpen, number(state.CircuitOpen)))
+		yield(counter(openings, float64(state.Openings)))
+		yield(counter(retired, float64(state.Retired)))
 		pool := s.Pool()
 		yield(gauge(limit, float64(pool.MaxOpenConnections)))
 		yield(gauge(open, float64(pool.InUse), "in_use"))
@@ -91,6 +107,13 @@ func (m *Metrics) readDatabase(s Sources) {
 		yield(counter(waited, pool.WaitDuration.Seconds()))
 		yield(counter(statements, float64(s.Statements())))
 	}))
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func (m *Metrics) readBacklog(ask func(context.Context) (Backlog, error)) {

@@ -1,0 +1,153 @@
+package dbwatch
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// watch looks every tick whether something waits for an answer in vain.
+func (w *Watch) watch() {
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	for {
+		select {
+		case <-clock.C:
+		case <-w.ctx.Done():
+			return
+		}
+		now := w.ticks.Add(1)
+		if w.open.Load() || w.probing.Load() || now < w.rests.Load() || now-w.answered.Load() < suspicion || !w.waits(now-suspicion) {
+			continue
+		}
+		w.probing.Store(true)
+		w.running.Go(func() {
+			defer w.probing.Store(false)
+			w.suspect(now)
+		})
+	}
+}
+
+// waits reports whether a read or a connection attempt began before a tick and has not ended.
+func (w *Watch) waits(before int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.wires {
+		if since := c.since.Load(); since > 0 && since <= before+1 && !c.probe {
+			return true
+		}
+	}
+	for a := range w.attempts {
+		if a.since <= before {
+			return true
+		}
+	}
+	return false
+}
+
+// suspect probes a database that has been silent, and opens the circuit if it remains so. An answer on any connection
+// since the suspicion arose keeps it closed.
+func (w *Watch) suspect(since int64) {
+	err := w.probe()
+	if w.ctx.Err() != nil {
+		return
+	}
+	if w.answers(err) || w.answered.Load() >= since {
+		w.rests.Store(w.ticks.Load() + probeRest)
+		return
+	}
+	w.trip(err)
+	w.probeUntilAnswered()
+	if w.ctx.Err() == nil {
+		w.recover()
+	}
+}
+
+// probeUntilAnswered sends a probe every probePause and does not wait for the one before: the kernel sends a lost packet
+// again after a second, and a new connection is quicker.
+func (w *Watch) probeUntilAnswered() {
+	clock := time.NewTicker(probePause)
+	defer clock.Stop()
+	answered := make(chan struct{}, 1)
+	for {
+		w.running.Go(func() {
+			if w.answers(w.probe()) {
+				select {
+				case answered <- struct{}{}:
+				default:
+				}
+			}
+		})
+		select {
+		case <-clock.C:
+		case <-answered:
+			return
+		case <-w.ctx.Done():
+			return
+		}
+	}
+}
+
+// probe opens a connection and asks for the role of the server.
+func (w *Watch) probe() error {
+	ctx, cancel := context.WithTimeout(w.ctx, probeTimeout)
+	defer cancel()
+	c, _, err := w.dial(ctx, &wireSlot{probe: true})
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// answers reports whether a probe was answered, with an error perhaps.
+func (w *Watch) answers(err error) bool {
+	return err == nil || errors.Is(err, ErrReadOnly) || w.config.Answered(err)
+}
+
+// trip opens the circuit: everything that waits is released, except for answers to COMMIT.
+func (w *Watch) trip(err error) {
+	w.mu.Lock()
+	w.closed = make(chan struct{})
+	w.generation.Add(1)
+	w.open.Store(true)
+	for a := range w.attempts {
+		a.cancel()
+	}
+	for c := range w.wires {
+		if !c.probe {
+			c.cut()
+		}
+	}
+	w.mu.Unlock()
+	w.openings.Add(1)
+	w.releaseWaiting()
+	w.config.Log.Warn("the database does not answer: requests that need it fail at once", "error", err)
+}
+
+// releaseWaiting releases those who wait for a connection of the pool while all are kept by COMMITs. The pool offers no way
+// to refuse them but an attempt to open a connection, for which it must have room. While the circuit is open none succeeds,
+// and each that fails has the pool make the next one.
+func (w *Watch) releaseWaiting() {
+	w.connections = w.pool.Stats().MaxOpenConnections
+	w.pool.SetMaxOpenConns(w.connections + 1)
+	_ = w.pool.PingContext(w.ctx)
+}
+
+// recover closes the circuit.
+func (w *Watch) recover() {
+	w.pool.SetMaxOpenConns(w.connections)
+	w.mu.Lock()
+	w.answered.Store(w.ticks.Load())
+	w.open.Store(false)
+	close(w.closed)
+	w.closed = nil
+	w.mu.Unlock()
+	w.config.Log.Info("the database answers again")
+}
+
+// opened returns a channel that is closed when the circuit closes; nil if it is closed.
+func (w *Watch) opened() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}

@@ -1,0 +1,202 @@
+package dbwatch
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// driverConn is what a driver's connection must be able to do.
+type driverConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+	driver.NamedValueChecker
+}
+
+// Open returns a pool of connections of c, which dials with w.Dial. It is called once.
+func (w *Watch) Open(c driver.Connector) *sql.DB {
+	w.driver = c
+	w.pool = sql.OpenDB(connector{w})
+	return w.pool
+}
+
+type connector struct{ watch *Watch }
+
+func (c connector) Driver() driver.Driver { return c.watch.driver.Driver() }
+
+// Close is called by sql.DB.
+func (c connector) Close() error {
+	c.watch.Close()
+	return nil
+}
+
+// Connect opens a connection to a writable server.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	w := c.watch
+	w.start()
+	if w.now() < time.Duration(w.refused.Load()) {
+		return nil, ErrReadOnly
+	}
+	conn, err := w.connectWritable(ctx, w.config.Prepare)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// connectWritable opens a connection, and tries again if it reaches a read-only server: behind a balancer the next one may
+// be writable.
+func (w *Watch) connectWritable(ctx context.Context, prepare prepare) (*conn, error) {
+	for try := 1; ; try++ {
+		c, err := w.connect(ctx, prepare)
+		switch {
+		case err == nil:
+			w.noteWritable()
+			return c, nil
+		case !errors.Is(err, ErrReadOnly):
+			return nil, err
+		case try == connectTries:
+			w.refused.Store(int64(w.now() + refusalKept))
+			w.noteReadOnly(err)
+			return nil, err
+		}
+	}
+}
+
+type prepare = func(ctx context.Context, c driver.Conn, variables map[string]string) error
+
+// attempt is a connection that is being opened.
+type attempt struct {
+	since  int64 // tick
+	cancel context.CancelFunc
+}
+
+// connect opens a connection, asks for the role of its backend and prepares it.
+func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.config.ConnectTimeout)
+	defer cancel()
+	generation := w.generation.Load()
+	a := &attempt{w.ticks.Load(), cancel}
+	w.mu.Lock()
+	w.attempts[a] = struct{}{}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.attempts, a)
+		w.mu.Unlock()
+		if err != nil && w.generation.Load() != generation {
+			err = ErrSilent // whatever the driver makes of a context that the breaker has canceled
+		}
+	}()
+	if w.open.Load() { // the breaker has canceled the others already
+		return nil, ErrSilent
+	}
+	c, variables, err := w.dial(ctx, &wireSlot{})
+	if err != nil {
+		return nil, err
+	}
+	c.generation = generation
+	if prepare != nil {
+		if err := prepare(ctx, c.driverConn, variables); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	if w.generation.Load() != generation {
+		return nil, errors.Join(ErrSilent, c.Close())
+	}
+	return c, nil
+}
+
+// dial opens a connection and asks for the role of its backend.
+func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]string, error) {
+	inner, err := w.driver.Connect(context.WithValue(ctx, wireKey{}, slot))
+	if err != nil {
+		return nil, nil, err
+	}
+	full, ok := inner.(driverConn)
+	if !ok || slot.wire == nil {
+		return nil, nil, errors.Join(fmt.Errorf("dbwatch: a %T cannot be watched", inner), inner.Close())
+	}
+	c := &conn{driverConn: full, watch: w, wire: slot.wire}
+	variables, err := w.ask(ctx, c)
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	return c, variables, nil
+}
+
+// conn is a connection whose backend was writable when it was opened. It is used by one goroutine at a time.
+type conn struct {
+	driverConn
+	watch *Watch
+	wire  *wire
+
+	generation int64 // of the watch
+	backend    *backend
+	demotions  int64 // of the backend
+	retired    bool
+}
+
+// stale reports whether the connection must not be used again.
+func (c *conn) stale() bool {
+	w := c.watch
+	if !w.open.Load() && c.generation == w.generation.Load() && c.demotions == c.backend.demotions.Load() {
+		return false
+	}
+	if !c.retired {
+		c.retired = true
+		w.retired.Add(1)
+	}
+	return true
+}
+
+// IsValid is called when a connection goes back to the pool.
+func (c *conn) IsValid() bool { return !c.stale() && c.driverConn.IsValid() }
+
+// ResetSession is called when the pool gives out a connection again.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if c.stale() {
+		return driver.ErrBadConn
+	}
+	if err := c.driverConn.ResetSession(ctx); err != nil {
+		return err
+	}
+	return c.watch.confirm(ctx, c)
+}
+
+// BeginTx marks the COMMIT that ends the transaction.
+func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	inner, err := c.driverConn.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{inner, c}, nil
+}
+
+type tx struct {
+	driver.Tx
+	conn *conn
+}
+
+// Commit is not interrupted by the breaker: its outcome would be uncertain. On a connection that was cut before, nothing
+// is sent.
+func (t *tx) Commit() error {
+	state := &t.conn.wire.state
+	if !state.CompareAndSwap(wireFree, wireCommitting) {
+		return driver.ErrBadConn
+	}
+	begin := time.Now()
+	err := t.Tx.Commit()
+	state.Store(wireFree)
+	t.conn.watch.silence.committed(begin, time.Now())
+	return err
+}

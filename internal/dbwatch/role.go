@@ -1,0 +1,152 @@
+package dbwatch
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// roleVariables make a server read-only unless they are off. A server lacks those that it does not know.
+var roleVariables = []string{
+	"read_only", "super_read_only", "innodb_read_only", // the last one: Aurora's readers
+	"tidb_restricted_read_only", "tidb_super_read_only",
+}
+
+// identityVariables tell backends apart. Two servers that replicate differ in server_id at least, and two nodes of Galera
+// in the name or address.
+var identityVariables = []string{
+	"hostname", "port", "server_id", "server_uuid", "server_uid", "wsrep_node_name", "wsrep_node_address",
+}
+
+// backend is one server behind the address that is dialed.
+type backend struct {
+	name      string
+	asked     atomic.Int64 // since the epoch, when it was asked last and was writable
+	demotions atomic.Int64 // raised when it is found read-only, or does not answer
+
+	asking sync.Mutex
+}
+
+// maxBackends bounds what is remembered. Connections keep their own backend.
+const maxBackends = 256
+
+func (w *Watch) backendOf(name string) *backend {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.backends[name]
+	if b == nil {
+		if len(w.backends) >= maxBackends {
+			clear(w.backends)
+		}
+		b = &backend{name: name}
+		w.backends[name] = b
+	}
+	return b
+}
+
+// ask asks for the role and the identity of the backend of c, and notes the verdict. It returns ErrReadOnly for a
+// read-only one.
+//
+// SHOW VARIABLES leaves out what a server does not know, needs no privilege, and does not wait for a cluster
+// (wsrep_sync_wait = 1) as SELECT does.
+func (w *Watch) ask(ctx context.Context, c *conn) (map[string]string, error) {
+	begin := w.now()
+	names := slices.Concat(roleVariables, identityVariables, w.config.Variables)
+	variables, err := show(ctx, c.driverConn, names)
+	if err != nil {
+		return nil, err
+	}
+	var identity []string
+	for _, name := range identityVariables {
+		identity = append(identity, variables[name])
+	}
+	// A proxy may have moved the connection to another backend.
+	if b := w.backendOf(strings.Join(identity, " ")); c.backend != b {
+		c.backend, c.demotions = b, b.demotions.Load()
+	}
+	for _, name := range roleVariables {
+		if value := variables[name]; value != "" && value != "0" && !strings.EqualFold(value, "OFF") {
+			c.backend.demotions.Add(1)
+			return nil, fmt.Errorf("%w (%s on %s:%s)", ErrReadOnly, name, variables["hostname"], variables["port"])
+		}
+	}
+	c.backend.asked.Store(int64(begin))
+	return variables, nil
+}
+
+func show(ctx context.Context, c driver.QueryerContext, names []string) (map[string]string, error) {
+	rows, err := c.QueryContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('"+strings.Join(names, "', '")+"')", nil)
+	if err != nil {
+		return nil, err
+	}
+	variables, row := map[string]string{}, make([]driver.Value, 2)
+	for err = rows.Next(row); err == nil; err = rows.Next(row) {
+		variables[strings.ToLower(text(row[0]))] = text(row[1])
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return variables, errors.Join(err, rows.Close())
+}
+
+func text(v driver.Value) string {
+	if b, ok := v.([]byte); ok {
+		return string(b)
+	}
+	return fmt.Sprint(v)
+}
+
+// confirm returns driver.ErrBadConn unless the backend of c was writable a short time ago. If nobody has asked within that
+// time, c asks; one connection of a backend does at a time.
+func (w *Watch) confirm(ctx context.Context, c *conn) error {
+	b := c.backend
+	switch age := w.now() - time.Duration(b.asked.Load()); {
+	case age < roleFresh:
+		return nil
+	case age >= roleTolerated:
+		b.asking.Lock()
+	case !b.asking.TryLock():
+		return nil // another connection asks
+	}
+	defer b.asking.Unlock()
+	if c.stale() {
+		return driver.ErrBadConn
+	}
+	if w.now()-time.Duration(b.asked.Load()) < roleFresh {
+		return nil
+	}
+	// Others rely on the answer, so the client of this request cannot give up asking.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roleTimeout)
+	defer cancel()
+	_, err := w.ask(ctx, c)
+	switch {
+	case err == nil:
+		w.noteWritable()
+		return nil
+	case errors.Is(err, ErrReadOnly):
+		w.noteReadOnly(err)
+	case ctx.Err() != nil:
+		b.demotions.Add(1)
+	}
+	c.stale() // counts it
+	return driver.ErrBadConn
+}
+
+func (w *Watch) noteReadOnly(err error) {
+	if !w.readOnly.Swap(true) {
+		w.config.Log.Warn("the database is read-only: its connections are left", "error", err)
+	}
+}
+
+func (w *Watch) noteWritable() {
+	if w.readOnly.Load() && w.readOnly.Swap(false) {
+		w.config.Log.Info("the database is writable again")
+	}
+}

@@ -1,0 +1,153 @@
+package dbwatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// beat sends heartbeats, on a connection of its own: it never waits for one of the pool.
+func (w *Watch) beat() {
+	var c *conn
+	defer func() {
+		if c != nil {
+			_ = c.Close()
+		}
+	}()
+	next := time.Now().Add(heartbeatInterval)
+	for {
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-timer.C:
+		case <-w.ctx.Done():
+			timer.Stop()
+			return
+		}
+		if closed := w.opened(); closed != nil {
+			select {
+			case <-closed:
+			case <-w.ctx.Done():
+				return
+			}
+		}
+		next = time.Now().Add(heartbeatInterval)
+		var err error
+		if c, err = w.heartbeat(c); err == nil {
+			w.silence.answered(time.Now())
+		}
+	}
+}
+
+// heartbeat confirms that a server answers, is writable and can use its tables. It returns the connection for the next
+// one, or nil.
+func (w *Watch) heartbeat(c *conn) (*conn, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, heartbeatTimeout)
+	defer cancel()
+	if c != nil && (c.stale() || !c.IsValid()) {
+		_ = c.Close()
+		c = nil
+	}
+	var err error
+	if c == nil {
+		if c, err = w.connectWritable(ctx, nil); err != nil {
+			return nil, err
+		}
+	} else if _, err = w.ask(ctx, c); errors.Is(err, ErrReadOnly) {
+		w.noteReadOnly(err)
+	}
+	if err == nil {
+		w.noteWritable()
+		err = w.use(ctx, c)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// use runs the statement of the heartbeat. An error of the statement, such as that of a table that is not there yet, is an
+// answer too.
+func (w *Watch) use(ctx context.Context, c *conn) error {
+	rows, err := c.QueryContext(ctx, w.config.Heartbeat, nil)
+	if err == nil {
+		err = rows.Close()
+	}
+	if err != nil && w.config.Answered(err) && !w.config.Absent(err) {
+		return nil
+	}
+	return err
+}
+
+// Silence returns how much of the time since a moment the database did not answer. It knows of the last two minutes, and
+// of gaps of some seconds at least.
+func (w *Watch) Silence(since time.Time) time.Duration {
+	if w == nil {
+		return 0
+	}
+	return w.silence.within(since, time.Now())
+}
+
+type span struct{ from, to time.Time }
+
+// silence is when the database did not answer.
+type silence struct {
+	mu   sync.Mutex
+	last time.Time // heartbeat; zero: there are none
+	past []span
+}
+
+func (s *silence) begin(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = now
+}
+
+// answered notes a heartbeat.
+func (s *silence) answered(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(span{s.last, now})
+	s.last = now
+}
+
+// committed notes a COMMIT. A cluster that lost a node may answer reads and hold back commits.
+func (s *silence) committed(from, to time.Time) {
+	if to.Sub(from) < silenceAfter {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(span{from, to})
+}
+
+func (s *silence) add(gap span) {
+	if gap.to.Sub(gap.from) < silenceAfter {
+		return
+	}
+	s.past = slices.DeleteFunc(s.past, func(old span) bool { return gap.to.Sub(old.to) > silenceKept })
+	s.past = append(s.past, gap)
+}
+
+// within adds up the gaps, which may overlap.
+func (s *silence) within(since, now time.Time) (sum time.Duration) {
+	s.mu.Lock()
+	gaps := slices.Clone(s.past)
+	if !s.last.IsZero() && now.Sub(s.last) >= silenceAfter {
+		gaps = append(gaps, span{s.last, now})
+	}
+	s.mu.Unlock()
+	slices.SortFunc(gaps, func(a, b span) int { return a.from.Compare(b.from) })
+	for _, gap := range gaps {
+		if gap.from.Before(since) {
+			gap.from = since
+		}
+		if gap.to.After(gap.from) {
+			sum += gap.to.Sub(gap.from)
+			since = gap.to
+		}
+	}
+	return sum
+}

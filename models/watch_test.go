@@ -1,0 +1,327 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/clustertest"
+)
+
+// hostOf returns the host and port of a database.
+func hostOf(t *testing.T, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	noError(t, err)
+	return u.Host
+}
+
+// outside runs a statement on a connection of its own.
+func outside(t *testing.T, databaseURL, statement string) {
+	t.Helper()
+	pool, err := sql.Open("mysql", "root@tcp("+hostOf(t, databaseURL)+")/")
+	noError(t, err)
+	defer pool.Close()
+	_, err = pool.ExecContext(testContext(t), statement)
+	noError(t, err)
+}
+
+// eventually asks until f returns nil, and returns how long that took.
+func eventually(t *testing.T, limit time.Duration, what string, f func() error) time.Duration {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	begin := time.Now()
+	for {
+		err := f()
+		took := time.Since(begin)
+		if err == nil && took <= limit {
+			return took
+		}
+		if took > limit {
+			t.Fatalf("%s: not within %s: %v", what, limit, err)
+		}
+		<-tick.C
+	}
+}
+
+func wants(err, want error) error {
+	if !errors.Is(err, want) {
+		return fmt.Errorf("error %v, want %v", err, want)
+	}
+	return nil
+}
+
+func TestReadOnlyServerIsLeftForReads(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	s := newStore(t, node.URL())
+	ctx := testContext(t)
+	u := createUser(t, s, newUser("ada@example.com"))
+	for range 2 {
+		outside(t, node.URL(), "SET GLOBAL read_only = ON")
+		took := eventually(t, 2*time.Second, "reads are refused", func() error {
+			_, err := s.UserByID(ctx, u.ID)
+			return wants(err, ErrReadOnly)
+		})
+		t.Logf("reads are refused after %s", took)
+		wantError(t, s.Ping(ctx), ErrReadOnly)
+		wantError(t, s.Ping(ctx), ErrUnavailable)
+		wantError(t, s.CreateUser(ctx, newUser("eve@example.com")), ErrUnavailable)
+		if state := s.Connections(); !state.ReadOnly || state.CircuitOpen || state.Retired == 0 {
+			t.Errorf("state %+v", state)
+		}
+		outside(t, node.URL(), "SET GLOBAL read_only = OFF")
+		took = eventually(t, 2*time.Second, "reads are answered", func() error {
+			_, err := s.UserByID(ctx, u.ID)
+			return err
+		})
+		t.Logf("reads are answered after %s", took)
+		if s.Connections().ReadOnly {
+			t.Error("the state is still read-only")
+		}
+	}
+}
+
+func TestReadOnlyServerIsRefusedFromTheStart(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	newStore(t, node.URL())
+	outside(t, node.URL(), "SET GLOBAL read_only = ON")
+	s := openStore(t, node.URL(), Options{})
+	ctx := testContext(t)
+	wantError(t, s.Ping(ctx), ErrReadOnly)
+	_, err := s.Migrate(ctx)
+	wantError(t, err, ErrReadOnly)
+	if !strings.Contains(err.Error(), "the database is read-only") {
+		t.Errorf("error %q", err)
+	}
+}
+
+// A balancer moves new connections to another server, and leaves those that are established.
+func TestConnectionsLeaveADemotedPrimaryForTheNewOne(t *testing.T) {
+	t.Parallel()
+	for _, connections := range []int{1, 8} {
+		t.Run(fmt.Sprint(connections, " connections"), func(t *testing.T) {
+			t.Parallel()
+			first, second := clustertest.Single(t), clustertest.Single(t)
+			ctx := testContext(t)
+			u := newUser("ada@example.com")
+			createUser(t, newStore(t, first.URL()), u)
+			moved := *u
+			moved.Name = "of the new primary"
+			createUser(t, newStore(t, second.URL()), &moved)
+			f := clustertest.Forward(t, hostOf(t, first.URL()))
+			s := openStore(t, f.URL(first.URL()), Options{MaxConnections: connections})
+			name := func() (string, error) {
+				got, err := s.UserByID(ctx, u.ID)
+				if err != nil {
+					return "", err
+				}
+				return got.Name, nil
+			}
+			crowd := func() (names []string) {
+				list := make([]string, connections)
+				var asking sync.WaitGroup
+				for i := range list {
+					asking.Go(func() {
+						got, err := name()
+						if err != nil && !errors.Is(err, ErrUnavailable) {
+							t.Error(err)
+						}
+						list[i] = got
+					})
+				}
+				asking.Wait()
+				return list
+			}
+			for range 20 {
+				crowd()
+			}
+			old := f.Connections(hostOf(t, first.URL()))
+			outside(t, first.URL(), "SET GLOBAL read_only = ON")
+			f.SetTargets(hostOf(t, second.URL()))
+			begin := time.Now()
+			eventually(t, 2*time.Second, "the new primary answers", func() error {
+				got, err := name()
+				if err == nil && got != moved.Name {
+					err = errors.New("it is the old one")
+				}
+				return err
+			})
+			t.Logf("%d connections to the old primary; the new one answers after %s", old, time.Since(begin))
+			for time.Since(begin) < 4*time.Second {
+				asked := time.Since(begin)
+				if got := crowd(); asked > 2*time.Second && slices.Contains(got, u.Name) {
+					t.Fatalf("the old primary is read %s after the switch", asked)
+				}
+			}
+			noError(t, s.SetRole(ctx, u.ID, "ADMIN"))
+		})
+	}
+}
+
+// caller asks as requests do, without a limit of its own, and notes how long each refusal took.
+type caller struct {
+	s       *Store
+	stop    chan struct{}
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	refused  []call
+	answered time.Time // last
+	others   []error
+}
+
+type call struct {
+	begin time.Time
+	took  time.Duration
+}
+
+func load(t *testing.T, s *Store, callers int, ask ...func(ctx context.Context) error) *caller {
+	t.Helper()
+	c := &caller{s: s, stop: make(chan struct{})}
+	for i := range callers {
+		c.running.Go(func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-c.stop:
+					return
+				case <-tick.C:
+				}
+				begin := time.Now()
+				err := ask[i%len(ask)](context.Background())
+				c.mu.Lock()
+				switch {
+				case err == nil:
+					c.answered = time.Now()
+				case errors.Is(err, ErrUnavailable):
+					c.refused = append(c.refused, call{begin, time.Since(begin)})
+				default:
+					c.others = append(c.others, err)
+				}
+				c.mu.Unlock()
+			}
+		})
+	}
+	t.Cleanup(c.end)
+	return c
+}
+
+func (c *caller) end() {
+	select {
+	case <-c.stop:
+	default:
+		close(c.stop)
+	}
+	c.running.Wait()
+}
+
+// percentile returns the time that a part of the refusals took which began after a moment.
+func (c *caller) percentile(part float64, after time.Time) (time.Duration, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []time.Duration
+	for _, r := range c.refused {
+		if r.begin.After(after) {
+			list = append(list, r.took)
+		}
+	}
+	if len(list) == 0 {
+		return 0, 0
+	}
+	slices.Sort(list)
+	return list[int(part*float64(len(list)-1))], len(list)
+}
+
+func (c *caller) answeredAfter(moment time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered.After(moment)
+}
+
+func TestDatabaseThatSwallowsPacketsIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name        string
+		hole        clustertest.Hole
+		connections int
+	}{
+		{"behind a proxy that accepts", clustertest.HoleAfterAccept, 4},
+		{"on a host that is gone", clustertest.HoleBeforeAccept, 4},
+		{"with one connection", clustertest.HoleAfterAccept, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			node := clustertest.Single(t)
+			f := clustertest.Forward(t, hostOf(t, node.URL()))
+			s := openStore(t, f.URL(node.URL()), Options{MaxConnections: row.connections})
+			migrate(t, s)
+			ctx := testContext(t)
+			u := createUser(t, s, newUser("ada@example.com"))
+			session := newSession(u)
+			noError(t, s.CreateSession(ctx, session))
+			c := load(t, s, 40,
+				func(ctx context.Context) error { _, err := s.SessionWithUser(ctx, session.ID, u.ID); return err },
+				func(ctx context.Context) error { _, err := s.UserByID(ctx, u.ID); return err },
+				s.Ping,
+				func(ctx context.Context) error {
+					return s.Transaction(ctx, func(tx *Store) error { _, err := tx.UserByID(ctx, u.ID); return err })
+				},
+			)
+			eventually(t, 5*time.Second, "all is well", func() error {
+				if !c.answeredAfter(time.Time{}) {
+					return errors.New("no answer")
+				}
+				return nil
+			})
+			f.Swallow(row.hole)
+			swallowed := time.Now()
+			eventually(t, 3*time.Second, "the circuit opens", func() error {
+				if !s.Connections().CircuitOpen {
+					return errors.New("it is closed")
+				}
+				return nil
+			})
+			opened := time.Since(swallowed)
+			<-time.After(time.Until(swallowed.Add(4 * time.Second)))
+			p99, n := c.percentile(.99, swallowed.Add(time.Second))
+			f.Flow()
+			flows := time.Now()
+			recovered := eventually(t, 2*time.Second, "the database answers", func() error {
+				if state := s.Connections(); !c.answeredAfter(flows) || state.CircuitOpen {
+					return fmt.Errorf("no answer: %+v", state)
+				}
+				return nil
+			})
+			c.end()
+			t.Logf("opened after %s; p99 of %d refusals %s; recovered after %s; silent for %s", opened, n, p99, recovered, s.Silence(s.now().Add(-time.Minute)))
+			if p99 > time.Second || n == 0 {
+				t.Errorf("p99 of %d refusals is %s", n, p99)
+			}
+			for _, err := range c.others {
+				if !strings.Contains(err.Error(), "lost at COMMIT") {
+					t.Error(err)
+				}
+			}
+			eventually(t, 3*time.Second, "the silence is measured", func() error {
+				if silent := s.Silence(s.now().Add(-time.Minute)); silent < 3*time.Second || silent > 7*time.Second {
+					return fmt.Errorf("%s", silent)
+				}
+				return nil
+			})
+			if state := s.Connections(); state.CircuitOpen || state.Openings != 1 || s.Pool().MaxOpenConnections != row.connections {
+				t.Errorf("state %+v, pool %+v", state, s.Pool())
+			}
+		})
+	}
+}
