@@ -413,8 +413,8 @@ type Mutation {
   Replaces a refresh token by its successor and makes a new access token. The rest of the request is asked as
   the session's person. Without an argument the token is taken from the cookie and its successor goes into
   the cookie; with one it comes back in the response. A token that is not older than 5 seconds is not replaced: it comes
-  back itself. The token that was replaced may be brought once more within 10 seconds and gets the same successor; after
-  that it ends the session. A token that is good for nothing is INVALID_TOKEN. After many of those from one address, or many
+  back itself. The token that was replaced may be brought once more within 10 seconds, not counting time in which the
+  database did not answer, and gets the same successor; after that, or after a minute, it ends the session. A token that is good for nothing is INVALID_TOKEN. After many of those from one address, or many
   refreshes of one session, the answer is RATE_LIMITED.
   """
   refresh(

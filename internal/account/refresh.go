@@ -15,13 +15,15 @@ import (
 	"fieldgate/models"
 )
 
-// reuseGrace is how long after a refresh the token that was replaced may be brought once more, and gets the
-// same successor: two tabs refresh at once, or an answer is lost on its way. It is counted from the refresh
-// and nothing prolongs it.
+// reuseGrace is how long after a refresh the replaced token is accepted once more, and gets the same successor: two tabs
+// refresh at once, or an answer is lost. It is counted by tokenAge from the refresh, and nothing else prolongs it.
 const reuseGrace = 10 * time.Second
 
-// freshFor is how long after its making a refresh token stays the current one: a refresh with it returns it again, and
-// writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
+// maxSilence is the age from which on tokenAge counts all time. So no token is accepted a minute after it was replaced.
+const maxSilence = time.Minute
+
+// freshFor is how long after its making, by tokenAge, a refresh token stays the current one: a refresh with it returns it
+// again, and writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
 const freshFor = 5 * time.Second
 
 // settledAfter is the age from which a fresh token is not written into the cookie again. Another tab may refresh a
@@ -60,7 +62,7 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	if session.Ended(now) {
 		return nil, ErrInvalidToken
 	}
-	if age := now.Sub(madeAt(session)); age < freshFor {
+	if age := s.tokenAge(session, now); age < freshFor {
 		if err := s.returnedCookie(ctx, s.Store, session); err != nil {
 			return nil, err
 		}
@@ -103,6 +105,18 @@ func madeAt(session *models.Session) time.Time {
 	return session.CreatedAt
 }
 
+// tokenAge is how long ago the living refresh token of a session was made. Time in which this server's database did not
+// answer does not count, up to maxSilence: a client whose answer was lost in a failover cannot ask again before the
+// failover is over, and several tabs may then ask at once.
+func (s *Service) tokenAge(session *models.Session, now time.Time) time.Duration {
+	made := madeAt(session)
+	age := now.Sub(made)
+	if age > maxSilence {
+		return age
+	}
+	return age - s.Store.Silence(made)
+}
+
 // SessionOfToken returns the id of the session that a refresh token belongs to, as the current one or as its immediate
 // parent, and else "".
 func SessionOfToken(ctx context.Context, store *models.Store, token string) (id string, err error) {
@@ -140,7 +154,7 @@ func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Sessi
 		if session.Ended(now) {
 			return nil, ErrInvalidToken
 		}
-		if now.Sub(*session.RotatedAt) <= reuseGrace {
+		if s.tokenAge(session, now) <= reuseGrace {
 			return session, nil
 		}
 	}
