@@ -1,0 +1,172 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"fieldgate/internal/clustertest"
+	"fieldgate/internal/dbtest"
+)
+
+// What is slow, and answers a probe, is not silent.
+func TestCircuitStaysClosed(t *testing.T) {
+	t.Parallel()
+	t.Run("during a slow statement", func(t *testing.T) {
+		t.Parallel()
+		s := newStore(t, dbtest.MySQL(t))
+		if got := queryAll[int](t, s, "SELECT SLEEP(4)"); got[0] != 0 {
+			t.Error("the statement was interrupted")
+		}
+		wantCalm(t, s)
+	})
+	t.Run("while a statement waits for a lock", func(t *testing.T) {
+		t.Parallel()
+		databaseURL := dbtest.MySQL(t)
+		s, other := newStore(t, databaseURL), openStore(t, databaseURL, Options{MaxConnections: 1})
+		u := createUser(t, s, newUser("ada@example.com"))
+		executeAll(t, other, lockUsers)
+		ctx := testContext(t)
+		err := s.conn(ctx).Exec("UPDATE users SET name = 'Eve' WHERE id = ?", u.ID).Error
+		if err == nil || !s.dialect.retryable(err) {
+			t.Errorf("error %v, want that of a lock", err)
+		}
+		wantCalm(t, s)
+		executeAll(t, other, "ROLLBACK")
+	})
+	t.Run("with a database 100 ms away", func(t *testing.T) {
+		t.Parallel()
+		databaseURL := dbtest.MySQL(t)
+		f := clustertest.Forward(t, hostOf(t, databaseURL))
+		f.SetDelay(50*time.Millisecond, 50*time.Millisecond)
+		s := openStore(t, f.URL(databaseURL), Options{MaxConnections: 4})
+		migrate(t, openStore(t, databaseURL, Options{}))
+		c := load(t, s, 12, s.Ping, func(ctx context.Context) error {
+			return s.conn(ctx).Exec("DO SLEEP(2)").Error
+		})
+		<-time.After(6 * time.Second)
+		c.end()
+		if len(c.refused)+len(c.others) > 0 || c.answered.IsZero() {
+			t.Errorf("%d refusals, errors %v", len(c.refused), c.others)
+		}
+		wantCalm(t, s)
+	})
+}
+
+func wantCalm(t *testing.T, s *Store) {
+	t.Helper()
+	if state := s.Connections(); state.Openings != 0 || state.ReadOnly || state.Retired != 0 {
+		t.Errorf("state %+v", state)
+	}
+	if silent := s.Silence(s.now().Add(-time.Minute)); silent != 0 {
+		t.Errorf("silent for %s", silent)
+	}
+}
+
+// The outcome of a COMMIT whose answer is swallowed is uncertain, so the breaker leaves it the time that it had before.
+func TestBreakerDoesNotInterruptCommit(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	f := clustertest.Forward(t, hostOf(t, node.URL()))
+	s := newStore(t, f.URL(node.URL()))
+	ctx := testContext(t)
+	u := newUser("ada@example.com")
+	var begin time.Time
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.CreateUser(ctx, u); err != nil {
+			return err
+		}
+		begin = time.Now()
+		f.Swallow(clustertest.HoleAfterAccept)
+		time.AfterFunc(4*time.Second, f.Flow)
+		return nil
+	})
+	if took := time.Since(begin); err != nil || took < 4*time.Second {
+		t.Errorf("COMMIT: %v after %s", err, took)
+	}
+	if s.Connections().Openings != 1 {
+		t.Errorf("state %+v", s.Connections())
+	}
+	eventually(t, 2*time.Second, "the database answers", func() error { _, err := s.UserByID(ctx, u.ID); return err })
+}
+
+// A transaction whose connection was cut before COMMIT has done nothing, and says so.
+func TestTransactionThatWasCutIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	f := clustertest.Forward(t, hostOf(t, node.URL()))
+	s := newStore(t, f.URL(node.URL()))
+	ctx := testContext(t)
+	u := newUser("ada@example.com")
+	err := s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.CreateUser(ctx, u); err != nil {
+			return err
+		}
+		f.Swallow(clustertest.HoleAfterAccept)
+		eventually(t, 5*time.Second, "the circuit opens", func() error {
+			if !s.Connections().CircuitOpen {
+				return errors.New("it is closed")
+			}
+			return nil
+		})
+		return nil
+	})
+	wantError(t, err, ErrUnavailable)
+	f.Flow()
+	eventually(t, 2*time.Second, "the database answers", func() error { return s.Ping(ctx) })
+	_, err = s.UserByID(ctx, u.ID)
+	wantError(t, err, ErrNotFound)
+}
+
+// SHOW VARIABLES is what a connection asks; pooled connections rely on the heartbeat.
+func TestWatchAsksOnceASecond(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	s := openStore(t, node.URL(), Options{MaxConnections: 8})
+	migrate(t, s)
+	c := load(t, s, 8, s.Ping)
+	count := func() (n int) {
+		pool, err := sql.Open("mysql", "root@tcp("+hostOf(t, node.URL())+")/")
+		noError(t, err)
+		defer pool.Close()
+		noError(t, pool.QueryRowContext(testContext(t), "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Com_show_variables'").Scan(&n))
+		return n
+	}
+	<-time.After(2 * time.Second) // all connections are open
+	before := count()
+	<-time.After(5 * time.Second)
+	n := count() - before
+	c.end()
+	if t.Logf("%d questions in 5 s", n); n < 3 || n > 7 {
+		t.Errorf("%d questions in 5 s", n)
+	}
+}
+
+func TestCloseEndsTheHeartbeat(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	other := openStore(t, databaseURL, Options{MaxConnections: 1})
+	others := func() int {
+		return queryAll[int](t, other, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()")[0]
+	}
+	s, err := Open(databaseURL, Options{MaxConnections: 1})
+	noError(t, err)
+	_, err = s.Migrate(testContext(t))
+	noError(t, err)
+	eventually(t, 5*time.Second, "both heartbeats have connections", func() error {
+		if n := others(); n != 4 {
+			return fmt.Errorf("%d connections", n)
+		}
+		return nil
+	})
+	noError(t, s.Close())
+	eventually(t, 5*time.Second, "the other store is alone", func() error {
+		if n := others(); n != 2 {
+			return fmt.Errorf("%d connections", n)
+		}
+		return nil
+	})
+}
