@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/internal/clustertest"
+)
+
+// within asks until ok, and fails after a limit.
+func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); !ok(); <-tick.C {
+		if time.Since(begin) > limit {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+func executeAt(t *testing.T, databaseURL, statement string) {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := sql.Open("mysql", "root@tcp("+u.Host+")/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := pool.ExecContext(ctx, statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	b := boot(t, node.URL(), metered...)
+	p := b.newPerson("USER")
+	executeAt(t, node.URL(), "SET GLOBAL read_only = ON")
+	within(t, 2*time.Second, "reads are refused", func() bool { return b.ask(p, `{ me { id } }`).at("me") == nil })
+	wantCodes(t, b.ask(p, `{ me { id } }`), "me UNAVAILABLE")
+	wantCodes(t, b.ask(p, `mutation { updateProfile(input: {name: "X"}) { id } }`), "updateProfile UNAVAILABLE")
+	wantCodes(t, b.ask(nil, `{ me { id } }`), "me UNAUTHENTICATED")
+	if status, body := b.get("/readyz"); status != http.StatusServiceUnavailable || body != "not ready\n" {
+		t.Errorf("readyz %d %q", status, body)
+	}
+	if status, _ := b.get("/healthz"); status != http.StatusOK {
+		t.Errorf("healthz %d", status)
+	}
+	got := b.scrape()
+	if got["fieldgate_database_read_only"] != 1 || got["fieldgate_database_circuit_open"] != 0 || got["fieldgate_database_connections_retired_total"] == 0 {
+		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
+	}
+	executeAt(t, node.URL(), "SET GLOBAL read_only = OFF")
+	within(t, 2*time.Second, "reads are answered", func() bool { return b.ask(p, `{ me { id } }`).at("me.id") == p.id })
+	if status, _ := b.get("/readyz"); status != http.StatusOK {
+		t.Errorf("readyz %d", status)
+	}
+	log := b.log.String()
+	for _, line := range []string{"the database is read-only: its connections are left", "the database is writable again", "not ready", "ready again"} {
+		if strings.Count(log, line) == 0 {
+			t.Errorf("the log lacks %q", line)
+		}
+	}
+	if b.scrape()["fieldgate_database_read_only"] != 0 {
+		t.Error("the metric is still 1")
+	}
+}
+
+// Requests that need no database are answered as ever, and those that need it are refused at once.
+func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
+	t.Parallel()
+	node := clustertest.Single(t)
+	u, err := url.Parse(node.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := clustertest.Forward(t, u.Host)
+	b := boot(t, f.URL(node.URL()), metered...)
+	p := b.newPerson("USER")
+	f.Swallow(clustertest.HoleAfterAccept)
+	wantCodes(t, b.ask(p, `{ me { id } __typename }`), "me UNAVAILABLE") // the first one waits
+	for range 20 {
+		begin := time.Now()
+		got := b.ask(p, `{ me { id } __typename }`)
+		wantCodes(t, got, "me UNAVAILABLE")
+		wantRetryAfter(t, got)
+		if got.at("__typename") == nil {
+			t.Error(got.body)
+		}
+		wantCodes(t, b.ask(nil, `{ me { id } }`), "me UNAUTHENTICATED")
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("a refusal took %s", took)
+		}
+	}
+	for page, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/.well-known/jwks.json": http.StatusOK} {
+		if status, _ := b.get(page); status != want {
+			t.Errorf("%s %d", page, status)
+		}
+	}
+	if got := b.scrape(); got["fieldgate_database_circuit_open"] != 1 || got["fieldgate_database_circuit_openings_total"] != 1 {
+		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
+	}
+	f.Flow()
+	within(t, 2*time.Second, "reads are answered", func() bool { return b.ask(p, `{ me { id } }`).at("me.id") == p.id })
+	if log := b.log.String(); strings.Count(log, "the database does not answer: requests") != 1 || strings.Count(log, "the database answers again") != 1 {
+		t.Errorf("the log lacks a change of state:\n%s", log)
+	}
+}
