@@ -49,8 +49,8 @@ type Feature struct {
 	// letters, digits and single underscores, at most 40. It is the name of the feature's folder, and stays: a feature with
 	// another name is another one, and would migrate anew.
 	Name string
-	// Migrations has the folders mysql and sqlite, with the same numbered files in both. Numbers start at 1 in every feature.
-	// They are applied with Fieldgate's own, after those and under the same lock. nil: the feature has no tables.
+	// Migrations has the folders migrations/mysql and migrations/sqlite, with the same numbered files in both: what
+	// "//go:embed migrations" embeds. Numbers start at 1 in every feature. They are applied with Fieldgate's own, after those and under the same lock. nil: the feature has no tables.
 	Migrations fs.FS
 	// Tables are the row types whose tables the migrations make. A test compares both.
 	Tables []models.Table

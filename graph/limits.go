@@ -241,7 +241,7 @@ func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (stri
 // the e-mail address in the arguments, or of the mail's token there. It is "" for a token of no account.
 func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	if !l.isPublic(field) {
-		user, err := viewer(ctx)
+		user, err := currentUser(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -40,7 +40,7 @@ func readsAll(ctx context.Context, p *policy.Policy, typeName, field string) (bo
 	if !gated || rule.Public {
 		return true, nil
 	}
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
 		return false, nil
 	}

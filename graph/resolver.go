@@ -24,8 +24,8 @@ type Resolver struct {
 	limits   *limits
 }
 
-// viewer is the person who is asking. Behind @auth there is one.
-func viewer(ctx context.Context) (*models.User, error) {
+// currentUser is the person who is asking. Behind @auth there is one.
+func currentUser(ctx context.Context) (*models.User, error) {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
 	if err != nil {
 		return nil, err

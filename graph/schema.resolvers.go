@@ -67,7 +67,7 @@ func (r *mutationResolver) Logout(ctx context.Context, refreshToken *string) (bo
 }
 
 func (r *mutationResolver) LogoutEverywhere(ctx context.Context) (*int32, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 }
 
 func (r *mutationResolver) RequestEmailVerification(ctx context.Context) (*bool, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (r *mutationResolver) DisownEmail(ctx context.Context, token string) (bool,
 }
 
 func (r *mutationResolver) RequestEmailChange(ctx context.Context, input generated.ChangeEmailInput) (*bool, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (r *mutationResolver) ResetPassword(ctx context.Context, input generated.Re
 }
 
 func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (*bool, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (
 }
 
 func (r *mutationResolver) SetUserRole(ctx context.Context, userID string, role string) (*models.User, error) {
-	by, err := viewer(ctx)
+	by, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (r *mutationResolver) SetUserRole(ctx context.Context, userID string, role 
 }
 
 func (r *mutationResolver) DisableUser(ctx context.Context, userID string) (*models.User, error) {
-	by, err := viewer(ctx)
+	by, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (r *mutationResolver) DisableUser(ctx context.Context, userID string) (*mod
 }
 
 func (r *mutationResolver) EnableUser(ctx context.Context, userID string) (*models.User, error) {
-	by, err := viewer(ctx)
+	by, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (r *mutationResolver) EnableUser(ctx context.Context, userID string) (*mode
 }
 
 func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (*int32, error) {
-	by, err := viewer(ctx)
+	by, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (
 }
 
 func (r *mutationResolver) DeleteUser(ctx context.Context, userID string, password *string) (*bool, error) {
-	by, err := viewer(ctx)
+	by, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, userID string, passwo
 }
 
 func (r *mutationResolver) UpdateProfile(ctx context.Context, input generated.UpdateProfileInput) (*models.User, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -207,11 +207,11 @@ func (r *mutationResolver) UpdateProfile(ctx context.Context, input generated.Up
 }
 
 func (r *queryResolver) Me(ctx context.Context) (*models.User, error) {
-	return viewer(ctx)
+	return currentUser(ctx)
 }
 
 func (r *queryResolver) Sessions(ctx context.Context, first int32, after *string) ([]*models.Session, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (r *queryResolver) Sessions(ctx context.Context, first int32, after *string
 }
 
 func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permission, error) {
-	user, err := viewer(ctx)
+	user, err := currentUser(ctx)
 	if err != nil {
 		return nil, err
 	}

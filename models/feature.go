@@ -18,8 +18,8 @@ type Feature struct {
 	// Name names the feature's version table, goose_db_version_NAME. It is lower-case letters, digits and single
 	// underscores, starts with a letter and has at most 40 characters. A name that is changed is another feature.
 	Name string
-	// Migrations has the folders mysql and sqlite, with the same numbered files in both. Numbers start at 1 in every
-	// feature. nil: the feature has no tables.
+	// Migrations has the folders mysql and sqlite, or a folder migrations with them, with the same numbered files in both.
+	// Numbers start at 1 in every feature. nil: the feature has no tables.
 	Migrations fs.FS
 	// Tables are the row types whose tables the migrations make.
 	Tables []Table
@@ -47,7 +47,9 @@ func (s *Store) AddFeatures(features ...Feature) error {
 		}
 		owners[name] = "Fieldgate"
 	}
-	for i, f := range features {
+	features = slices.Clone(features)
+	for i := range features {
+		f := &features[i]
 		if err := f.check(owners); err != nil {
 			return fmt.Errorf("feature %q: %w", f.Name, err)
 		}
@@ -55,12 +57,12 @@ func (s *Store) AddFeatures(features ...Feature) error {
 			return fmt.Errorf("feature %q: registered twice. Hint: a name stands for one set of migrations", f.Name)
 		}
 	}
-	s.features = slices.Clone(features)
+	s.features = features
 	return nil
 }
 
-// check enters the feature's tables into owners.
-func (f Feature) check(owners map[string]string) error {
+// check enters the feature's tables into owners, and finds the folders of its migrations.
+func (f *Feature) check(owners map[string]string) error {
 	if !featureNameForm.MatchString(f.Name) || len(f.Name) > maxFeatureName {
 		return fmt.Errorf("the name must match %s and have at most %d characters", featureNameForm, maxFeatureName)
 	}
@@ -83,6 +85,11 @@ func (f Feature) check(owners map[string]string) error {
 		}
 		return nil
 	}
+	if _, err := fs.Stat(f.Migrations, "migrations"); err == nil {
+		if f.Migrations, err = fs.Sub(f.Migrations, "migrations"); err != nil {
+			return err
+		}
+	}
 	return checkFolders(f.Migrations)
 }
 
@@ -95,7 +102,7 @@ func checkFolders(folders fs.FS) error {
 			return err
 		}
 		if len(steps) == 0 {
-			return fmt.Errorf("Migrations has no folder %s with numbered .sql files. Hint: fs.Sub takes the folder above it", d.name())
+			return fmt.Errorf("Migrations has no folder %s with numbered .sql files. Hint: //go:embed migrations, with migrations/mysql and migrations/sqlite", d.name())
 		}
 		for j, st := range steps {
 			if j > 0 && steps[j-1].number == st.number {

@@ -32,8 +32,8 @@ const indexNotes = upMark + "CREATE UNIQUE INDEX notes_slug ON notes (slug);\n" 
 func migrationsOf(files map[string]string) fs.FS {
 	folders := fstest.MapFS{}
 	for name, text := range files {
-		folders["sqlite/"+name] = &fstest.MapFile{Data: []byte(text)}
-		folders["mysql/"+name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, "(id));", "(id)) COLLATE utf8mb4_bin;"))}
+		folders["migrations/sqlite/"+name] = &fstest.MapFile{Data: []byte(text)}
+		folders["migrations/mysql/"+name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, "(id));", "(id)) COLLATE utf8mb4_bin;"))}
 	}
 	return folders
 }
@@ -192,8 +192,8 @@ func TestFeaturesThatCannotBeKeptApartAreRefused(t *testing.T) {
 		{"a table of Fieldgate", "the table sessions belongs to Fieldgate", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &session{}}} })}},
 		{"a table that looks like versions", "names that begin with goose", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &goose{}}} })}},
 		{"tables without migrations", "has tables and no Migrations", []Feature{with(func(f *Feature) { f.Migrations = nil })}},
-		{"a folder too deep", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "sqlite") })}},
-		{"a step that one dialect lacks", "sqlite has", []Feature{with(func(f *Feature) { delete(f.Migrations.(fstest.MapFS), "mysql/00002_slug.sql") })}},
+		{"a folder too deep", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
+		{"a step that one dialect lacks", "sqlite has", []Feature{with(func(f *Feature) { delete(f.Migrations.(fstest.MapFS), "migrations/mysql/00002_slug.sql") })}},
 		{"a number twice", "have one number", []Feature{with(func(f *Feature) {
 			f.Migrations = migrationsOf(map[string]string{"00001_a.sql": createNotes, "00001_b.sql": indexNotes})
 		})}},

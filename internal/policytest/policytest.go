@@ -67,6 +67,11 @@ type App struct {
 	// Fixtures are about fields that cannot be called as they come, by coordinate: "Query.note".
 	Fixtures map[string]func(Case) Fixture
 
+	// Within, if given, is a folder such as "app/notes": the proof is about the fields that schema files below it define, and
+	// about every gated field that is reached through them. Without is the opposite: all but those. A feature of a product
+	// proves its own fields with the one, so that whoever proves the rest with the other need not know its fixtures.
+	Within, Without string
+
 	// Statements, if given, is how many statements the server has sent to its database. An operation that is
 	// denied altogether costs one at most, which finds out who is asking, and none if nobody is.
 	Statements func() uint64

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -37,11 +38,36 @@ type role struct {
 // gated are the rules that are to be proven.
 func (p *proof) gated() (rules []policy.Rule) {
 	for _, rule := range p.Policy.Rules() {
-		if !rule.Public {
+		if !rule.Public && p.isAbout(rule) {
 			rules = append(rules, rule)
 		}
 	}
 	return rules
+}
+
+// isAbout reports whether a field is reached by a route that the proof covers. One that is not reached at all is reported.
+func (p *proof) isAbout(rule policy.Rule) bool {
+	field, routes := p.Schema.Types[rule.Type].Fields.ForName(rule.Field), p.routes[rule.Type]
+	if len(routes) == 0 {
+		return p.covers(route{}, field)
+	}
+	return slices.ContainsFunc(routes, func(r route) bool { return p.covers(r, field) })
+}
+
+// covers reports whether the proof is about a field at the end of a route.
+func (p *proof) covers(r route, field *ast.FieldDefinition) bool {
+	folder := cmp.Or(p.Within, p.Without)
+	if folder == "" {
+		return true
+	}
+	through := func(s step) bool { return isBelow(s.field, folder) }
+	return (isBelow(field, folder) || slices.ContainsFunc(r.steps, through)) == (p.Within != "")
+}
+
+// isBelow reports whether a field is defined in a file below a folder. gqlgen names files as seen from its generated package.
+func isBelow(field *ast.FieldDefinition, folder string) bool {
+	at := field.Position
+	return at != nil && at.Src != nil && strings.Contains("/"+at.Src.Name, "/"+strings.Trim(folder, "/")+"/")
 }
 
 // target is a type with the gated fields that it has.
@@ -146,7 +172,7 @@ func (p *proof) look(subject Person) {
 // legs are all ways to query the gated fields of a type.
 func (p *proof) legs(t target, cases ...Case) (list []leg) {
 	for _, r := range p.routes[t.def.Name] {
-		if fields := selectable(r, t.fields); r.root == ast.Query && len(fields) > 0 {
+		if fields := p.selectable(r, t.fields); r.root == ast.Query && len(fields) > 0 {
 			for _, c := range cases {
 				list = append(list, leg{c, r, fields})
 			}
@@ -165,7 +191,7 @@ func (p *proof) along(r route, fields []*ast.FieldDefinition) {
 	for _, asker := range p.cast {
 		for _, form := range p.forms {
 			for _, set := range sets {
-				if set = selectable(r, set); len(set) == 0 || p.ended() {
+				if set = p.selectable(r, set); len(set) == 0 || p.ended() {
 					continue
 				}
 				c := p.caseOf(asker)
@@ -177,12 +203,12 @@ func (p *proof) along(r route, fields []*ast.FieldDefinition) {
 	}
 }
 
-// selectable are those of the fields that the route's end lets one select: an interface has not all that its members have.
-func selectable(r route, fields []*ast.FieldDefinition) []*ast.FieldDefinition {
-	if r.direct == nil {
-		return fields
-	}
-	return slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool { return r.direct.Fields.ForName(f.Name) == nil })
+// selectable are those of the fields that the proof is about at the end of a route, and that the end lets one select: an interface
+// has not all that its members have.
+func (p *proof) selectable(r route, fields []*ast.FieldDefinition) []*ast.FieldDefinition {
+	return slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool {
+		return !p.covers(r, f) || r.direct != nil && r.direct.Fields.ForName(f.Name) == nil
+	})
 }
 
 // maxAliases is how many aliases are put into one document; the guard has room for more.
