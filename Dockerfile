@@ -21,7 +21,7 @@ COPY --from=playground /src/playground/dist playground/dist
 ARG TARGETOS TARGETARCH VERSION= REVISION=
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.builtVersion=$VERSION -X main.builtRevision=$REVISION" -o /out/fieldgate .
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X fieldgate/internal/version.number=$VERSION -X fieldgate/internal/version.revision=$REVISION" -o /out/fieldgate .
 RUN mkdir -m 0700 /out/data
 
 # No shell and no package manager. From the base come the certificates of authorities (for mail servers and MySQL

@@ -19,10 +19,10 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/policy"
-	"fieldgate/internal/policytest"
-	"fieldgate/internal/policytest/internal/sample"
 	"fieldgate/internal/web"
 	"fieldgate/models"
+	"fieldgate/policytest"
+	"fieldgate/policytest/internal/sample"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/dbtest"
-	"fieldgate/internal/policytest"
+	"fieldgate/policytest"
 )
 
 // The sample's schema, in which one type with a root field that leads to it comes from a file of a product's own.

@@ -21,8 +21,8 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/policy"
-	"fieldgate/internal/policytest"
-	"fieldgate/internal/policytest/internal/sample"
+	"fieldgate/policytest"
+	"fieldgate/policytest/internal/sample"
 )
 
 // directive is what runs behind @auth.

@@ -45,10 +45,11 @@ type Queue struct {
 	mu      sync.Mutex
 	work    sync.Cond // on mu: there is a waiter, or the queue is closed
 	waiting backlog
+	started bool
 	closed  bool
 }
 
-// NewQueue starts the threads; Close ends them. Where threads can be given a lower priority there is one for each
+// NewQueue makes a queue. Its threads start with the first work, and Close ends them. Where threads can be given a lower priority there is one for each
 // of the processors, elsewhere one processor is left free.
 func NewQueue(processors int) *Queue {
 	slots := processors
@@ -61,10 +62,18 @@ func NewQueue(processors int) *Queue {
 func newQueue(slots, room int, longest time.Duration) *Queue {
 	q := &Queue{slots: slots, longest: longest, waiting: backlog{room: room}}
 	q.work.L = &q.mu
-	for range slots {
+	return q
+}
+
+// start starts the threads, once. The caller holds mu.
+func (q *Queue) start() {
+	if q.started {
+		return
+	}
+	q.started = true
+	for range q.slots {
 		q.threads.Go(q.run)
 	}
-	return q
 }
 
 func (q *Queue) run() {
@@ -163,6 +172,7 @@ func (q *Queue) enter(w *waiter) bool {
 	if q.closed {
 		return false
 	}
+	q.start()
 	dropped := q.waiting.push(w)
 	if dropped == w {
 		return false

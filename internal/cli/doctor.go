@@ -1,15 +1,14 @@
-package main
+package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
-	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -25,11 +24,12 @@ import (
 	"fieldgate/internal/doctor"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/server"
 	"fieldgate/models"
 )
 
 // operationCommands are for whoever looks after a server.
-func (c console) operationCommands() []*cli.Command {
+func (c Console) operationCommands() []*cli.Command {
 	return []*cli.Command{
 		{
 			Name: "doctor", Usage: "say what should be mended in the configuration and around it",
@@ -55,7 +55,7 @@ func (c console) operationCommands() []*cli.Command {
 	}
 }
 
-func (c console) doctor(ctx context.Context, cmd *cli.Command) error {
+func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (c console) doctor(ctx context.Context, cmd *cli.Command) error {
 			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", shown(f.Do))
 		}
 	}
-	if _, err := out.WriteTo(c.stdout); err != nil {
+	if _, err := out.WriteTo(c.Stdout); err != nil {
 		return err
 	}
 	switch n := doctor.Count(findings, doctor.Problem); n {
@@ -87,19 +87,19 @@ func (c console) doctor(ctx context.Context, cmd *cli.Command) error {
 }
 
 // facts are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
-func (c console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
+func (c Console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
 	s, err := c.settings()
 	if err != nil {
 		f.ConfigErr = err
 		return f
 	}
-	s.log = slog.New(slog.DiscardHandler) // what is said is the findings
-	f.Config, f.Unknown, f.Machine = s.Config, s.unknown, thisMachine()
-	f.KeyFiles = keyFileFacts(s.JWTPrivateKeyFiles)
+	s.Log = slog.New(slog.DiscardHandler) // what is said is the findings
+	f.Config, f.Unknown, f.Machine = s.Config, s.unknown, thisMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
+	f.KeyFiles = keyFileFacts(s.Config.JWTPrivateKeyFiles)
 	f.DevelopmentKey = developmentKeyOf(s)
-	f.Breached = breachedFacts(s.BreachedPasswords)
-	_, f.Templates = mail.LoadTemplates(s.MailTemplates)
-	if askMail && s.SMTPURL != "" {
+	f.Breached = breachedFacts(s.Config.BreachedPasswords)
+	_, f.Templates = mail.LoadTemplates(s.Config.MailTemplates)
+	if askMail && s.Config.SMTPURL != "" {
 		f.Mail = &doctor.Tried{Err: tryMail(ctx, s)}
 	}
 	f.Database = databaseFacts(ctx, s, deep)
@@ -113,7 +113,7 @@ func keyFileFacts(names []string) (files []doctor.KeyFile) {
 		if info, err := os.Stat(name); err == nil {
 			file.Mode = info.Mode()
 		}
-		_, file.Err = privateKeys([]string{name})
+		_, file.Err = server.PrivateKeys([]string{name})
 		files = append(files, file)
 	}
 	return files
@@ -132,7 +132,7 @@ func breachedFacts(name string) *doctor.BreachedFile {
 }
 
 func developmentKeyOf(s settings) doctor.KeptKey {
-	file, ok := models.SQLitePath(s.DatabaseURL)
+	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if !ok {
 		return doctor.NoKey
 	}
@@ -140,7 +140,7 @@ func developmentKeyOf(s settings) doctor.KeptKey {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return doctor.NoKey
-	case err == nil && slices.Contains(s.JWTSecrets, strings.TrimSpace(string(kept))):
+	case err == nil && slices.Contains(s.Config.JWTSecrets, strings.TrimSpace(string(kept))):
 		return doctor.KeySigning
 	}
 	return doctor.KeyUnused
@@ -152,7 +152,7 @@ const mailPatience = 20 * time.Second
 func tryMail(ctx context.Context, s settings) error {
 	ctx, cancel := context.WithTimeout(ctx, mailPatience)
 	defer cancel()
-	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.SMTPURL, From: s.MailFrom, RootCAs: s.smtpRoots})
+	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.Config.SMTPURL, From: s.Config.MailFrom, RootCAs: s.SMTPRoots})
 	if err != nil {
 		return err
 	}
@@ -164,22 +164,22 @@ func tryMail(ctx context.Context, s settings) error {
 }
 
 func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Database) {
-	if file, ok := models.SQLitePath(s.DatabaseURL); ok {
+	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			d.Err = models.CheckSQLiteFolder(file)
 			d.New = d.Err == nil
 			return d
 		}
 	}
-	store, err := models.Open(s.DatabaseURL, models.Options{Log: s.log, Migrations: s.migrations})
+	added, err := s.OpenStore()
 	if err != nil {
-		d.Err = err
+		if d.Err = errors.Unwrap(err); d.Err == nil { // the finding names the variable itself
+			d.Err = err
+		}
 		return d
 	}
+	store := added.Store
 	defer store.Close()
-	if _, d.Err = s.productOf(store); d.Err != nil {
-		return d
-	}
 	if d.State, d.Err = store.Examine(ctx, deep); d.Err != nil {
 		return d
 	}
@@ -207,7 +207,7 @@ var programStart = time.Now()
 func hashTime(ctx context.Context, s settings) time.Duration {
 	queue := account.NewQueue(1)
 	defer queue.Close()
-	passwords, err := account.NewPasswords(s.BcryptCost, s.PasswordPeppers, queue)
+	passwords, err := account.NewPasswords(s.Config.BcryptCost, s.Config.PasswordPeppers, queue)
 	if err != nil {
 		return 0
 	}
@@ -223,8 +223,8 @@ func hashTime(ctx context.Context, s settings) time.Duration {
 }
 
 // thisMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
-func thisMachine() doctor.Machine {
-	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: processors, Limited: os.Getenv("GOMEMLIMIT") != ""}
+func thisMachine(threads int) doctor.Machine {
+	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: threads, Limited: os.Getenv("GOMEMLIMIT") != ""}
 	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
 	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number
 	if p, err := strconv.ParseFloat(period, 64); err == nil && p > 0 {
@@ -242,82 +242,4 @@ func firstLine(file string) string {
 	}
 	line, _, _ := strings.Cut(string(content), "\n")
 	return line
-}
-
-// healthPatience is a bit more than /readyz takes to find out.
-const healthPatience = 4 * time.Second
-
-func (c console) healthcheck(ctx context.Context, cmd *cli.Command) error {
-	if _, err := arguments(cmd); err != nil {
-		return err
-	}
-	s, err := c.settings()
-	if err != nil {
-		return err
-	}
-	path := "/readyz"
-	if cmd.Bool("live") {
-		path = "/healthz"
-	}
-	page := "http://" + loopbackOf(s.Addr) + path
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // what HTTP_PROXY says is not about us
-	answer, err := client.Do(r)
-	if err != nil {
-		return fmt.Errorf("%w. Hint: ADDR and PORT have to be those of the server", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: the server's log says why", page, answer.Status)
-	}
-	return nil
-}
-
-// loopbackOf is where a server that listens at addr is reached from its own machine.
-func loopbackOf(addr string) string {
-	host, port, _ := net.SplitHostPort(addr)
-	switch host {
-	case "", "0.0.0.0", "localhost": // the server may have no IPv6
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
-	}
-	return net.JoinHostPort(host, port)
-}
-
-func (c console) backup(ctx context.Context, cmd *cli.Command) error {
-	args, err := arguments(cmd, "FILE")
-	if err != nil {
-		return err
-	}
-	s, err := c.settings()
-	if err != nil {
-		return err
-	}
-	if file, ok := models.SQLitePath(s.DatabaseURL); ok { // to open it would make it
-		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("DATABASE_URL: %w. Hint: run this where the server's .env is", err)
-		}
-	}
-	return c.withStore(func(store *models.Store) error {
-		err := store.Backup(ctx, args[0])
-		switch {
-		case errors.Is(err, models.ErrNoBackup):
-			return errors.New("DATABASE_URL: not SQLite. Hint: mysqldump --single-transaction (docs/operations.md)")
-		case errors.Is(err, fs.ErrExist):
-			return fmt.Errorf("%s: there is a file already, and it stays", shown(args[0]))
-		case err != nil:
-			return err
-		}
-		info, err := os.Stat(args[0])
-		if err == nil {
-			_, err = fmt.Fprintf(c.stdout, "%s has a copy of the database: %d bytes\n", shown(args[0]), info.Size())
-		}
-		return err
-	})
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"fieldgate/internal/breached"
 )
 
-func (c console) passwordsCommand() *cli.Command {
+func (c Console) passwordsCommand() *cli.Command {
 	return &cli.Command{Name: "passwords", Usage: "make the file of BREACHED_PASSWORDS", Description: "   fieldgate passwords build --help", Commands: []*cli.Command{
 		{
 			Name: "build", Usage: "write the file that BREACHED_PASSWORDS names, from a list of haveibeenpwned.com",
@@ -25,18 +25,18 @@ func (c console) passwordsCommand() *cli.Command {
 	}}
 }
 
-func (c console) passwordsBuild(ctx context.Context, cmd *cli.Command) error {
+func (c Console) passwordsBuild(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
-	if out, ok := c.stdout.(output); ok && isTerminal(out.Writer) || isTerminal(c.stdin) {
+	if out, ok := c.Stdout.(output); ok && isTerminal(out.Writer) || isTerminal(c.Stdin) {
 		return usagef("standard input or output is a terminal. Hint: %s --min-count 20 < hibp.txt > breached.bin", cmd.FullName())
 	}
-	counts, err := breached.Build(c.stdout, interruptible{ctx, c.stdin}, cmd.Uint64("min-count"))
+	counts, err := breached.Build(c.Stdout, interruptible{ctx, c.Stdin}, cmd.Uint64("min-count"))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stderr, "kept %d of %d passwords: %d bytes\n", counts.Kept, counts.Read, counts.Kept*8)
+	_, err = fmt.Fprintf(c.Stderr, "kept %d of %d passwords: %d bytes\n", counts.Kept, counts.Read, counts.Kept*8)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -16,10 +16,11 @@ import (
 
 	"fieldgate/internal/account"
 	"fieldgate/internal/policy"
+	"fieldgate/internal/server"
 	"fieldgate/models"
 )
 
-func (c console) userCommands() *cli.Command {
+func (c Console) userCommands() *cli.Command {
 	return &cli.Command{Name: "user", Usage: "look after accounts", Description: "   fieldgate user list --help", Commands: []*cli.Command{
 		{
 			Name: "create", Usage: "make an account", ArgsUsage: "EMAIL",
@@ -69,7 +70,7 @@ func (c console) userCommands() *cli.Command {
 	}}
 }
 
-func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
+func (c Console) userCreate(ctx context.Context, cmd *cli.Command) error {
 	args, err := arguments(cmd, "EMAIL")
 	if err != nil {
 		return err
@@ -81,12 +82,12 @@ func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
 	if err := databaseMeant(s); err != nil {
 		return err
 	}
-	return c.withNewDatabase(ctx, func(a *app) error {
+	return c.withNewDatabase(ctx, func(s *server.Services) error {
 		password, err := c.readPassword()
 		if err != nil {
 			return err
 		}
-		user, err := a.accounts.CreateUser(ctx, account.Registration{
+		user, err := s.Accounts.CreateUser(ctx, account.Registration{
 			Name: cmd.String("name"), Email: args[0], Password: password,
 		}, cmd.String("role"))
 		if err != nil {
@@ -97,23 +98,23 @@ func (c console) userCreate(ctx context.Context, cmd *cli.Command) error {
 }
 
 // readPassword asks twice on a terminal, and else reads one line.
-func (c console) readPassword() (string, error) {
+func (c Console) readPassword() (string, error) {
 	if f, ok := c.terminal(); ok {
 		return c.askPassword(int(f.Fd()))
 	}
-	line, err := bufio.NewReader(io.LimitReader(c.stdin, 8<<10)).ReadString('\n')
+	line, err := bufio.NewReader(io.LimitReader(c.Stdin, 8<<10)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 }
 
-func (c console) askPassword(fd int) (string, error) {
+func (c Console) askPassword(fd int) (string, error) {
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "Again: "} {
-		fmt.Fprint(c.stderr, prompt)
+		fmt.Fprint(c.Stderr, prompt)
 		b, err := term.ReadPassword(fd)
-		fmt.Fprintln(c.stderr)
+		fmt.Fprintln(c.Stderr)
 		if err != nil {
 			return "", fmt.Errorf("read the password: %w", err)
 		}
@@ -126,7 +127,7 @@ func (c console) askPassword(fd int) (string, error) {
 }
 
 // userList writes page by page: there may be millions.
-func (c console) userList(ctx context.Context, cmd *cli.Command) error {
+func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
@@ -134,13 +135,13 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Bool("json") {
 		write = writeUserJSON
 	}
-	return c.withApp(ctx, func(a *app) error {
+	return c.withDatabase(ctx, func(s *server.Services) error {
 		var out bytes.Buffer
 		if !cmd.Bool("json") {
 			fmt.Fprintf(&out, userRow, "ID", "CREATED", "DISABLED", "ROLE", "EMAIL", "NAME")
 		}
 		for q := (account.UserQuery{PageQuery: account.PageQuery{First: 100}, Search: cmd.String("search"), Role: cmd.String("role")}); ; {
-			page, err := a.accounts.Users(ctx, q)
+			page, err := s.Accounts.Users(ctx, q)
 			if err != nil {
 				return err
 			}
@@ -149,7 +150,7 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 					return err
 				}
 			}
-			if _, err := out.WriteTo(c.stdout); err != nil || !page.HasNext {
+			if _, err := out.WriteTo(c.Stdout); err != nil || !page.HasNext {
 				return err
 			}
 			q.After = page.End
@@ -157,25 +158,25 @@ func (c console) userList(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-func (c console) userRole(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(a *app, id string, args []string) (*models.User, error) {
-		return a.accounts.AsOperator().SetRole(ctx, id, args[1])
+func (c Console) userRole(ctx context.Context, cmd *cli.Command) error {
+	return c.change(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(s *server.Services, id string, args []string) (*models.User, error) {
+		return s.Accounts.AsOperator().SetRole(ctx, id, args[1])
 	})
 }
 
-func (c console) userDisable(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(a *app, id string, _ []string) (*models.User, error) {
-		return a.accounts.AsOperator().Disable(ctx, id)
+func (c Console) userDisable(ctx context.Context, cmd *cli.Command) error {
+	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(s *server.Services, id string, _ []string) (*models.User, error) {
+		return s.Accounts.AsOperator().Disable(ctx, id)
 	})
 }
 
-func (c console) userEnable(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(a *app, id string, _ []string) (*models.User, error) {
-		return a.accounts.AsOperator().Enable(ctx, id)
+func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
+	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(s *server.Services, id string, _ []string) (*models.User, error) {
+		return s.Accounts.AsOperator().Enable(ctx, id)
 	})
 }
 
-func (c console) userDelete(ctx context.Context, cmd *cli.Command) error {
+func (c Console) userDelete(ctx context.Context, cmd *cli.Command) error {
 	terminal, interactive := c.terminal()
 	if !cmd.Bool("yes") && !interactive {
 		if _, err := arguments(cmd, "EMAIL"); err != nil {
@@ -183,19 +184,19 @@ func (c console) userDelete(ctx context.Context, cmd *cli.Command) error {
 		}
 		return usagef("standard input is not a terminal, so nothing can be confirmed. Hint: --yes deletes the account without asking")
 	}
-	return c.change(ctx, cmd, []string{"EMAIL"}, "deleted %s (role %s)", func(a *app, id string, args []string) (*models.User, error) {
+	return c.change(ctx, cmd, []string{"EMAIL"}, "deleted %s (role %s)", func(s *server.Services, id string, args []string) (*models.User, error) {
 		if !cmd.Bool("yes") {
 			if err := c.confirmDeletion(terminal, args[0]); err != nil {
 				return nil, err
 			}
 		}
-		return a.accounts.AsOperator().Delete(ctx, id, nil)
+		return s.Accounts.AsOperator().Delete(ctx, id, nil)
 	})
 }
 
 // confirmDeletion has the address typed again.
-func (c console) confirmDeletion(terminal io.Reader, email string) error {
-	fmt.Fprintf(c.stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", shown(email))
+func (c Console) confirmDeletion(terminal io.Reader, email string) error {
+	fmt.Fprintf(c.Stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", shown(email))
 	line, err := bufio.NewReader(io.LimitReader(terminal, 8<<10)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the confirmation: %w", err)
@@ -207,21 +208,21 @@ func (c console) confirmDeletion(terminal io.Reader, email string) error {
 }
 
 // terminal is standard input, if it is a terminal.
-func (c console) terminal() (f *os.File, ok bool) {
-	f, ok = c.stdin.(*os.File)
+func (c Console) terminal() (f *os.File, ok bool) {
+	f, ok = c.Stdin.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error {
+func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error {
 	args, err := arguments(cmd, "EMAIL")
 	if err != nil {
 		return err
 	}
-	return c.withApp(ctx, func(a *app) error {
-		if a.mailer == nil {
+	return c.withDatabase(ctx, func(s *server.Services) error {
+		if s.Mailer == nil {
 			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
 		}
-		link, err := a.accounts.RequestPasswordResetOf(ctx, args[0])
+		link, err := s.Accounts.RequestPasswordResetOf(ctx, args[0])
 		if errors.Is(err, models.ErrNotFound) {
 			return nobody{args[0]}
 		}
@@ -229,18 +230,18 @@ func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 			return err
 		}
 		to := shown(link.Email)
-		if a.inbox != nil { // this one ends with the command: the one to look into is the server's
-			_, err = fmt.Fprintf(c.stdout, "a link for %s is at %s as soon as a server runs; with SMTP_URL it is mailed\n", to, a.PublicURL.String()+inboxPath)
+		if s.Inbox != nil { // this one ends with the command: the one to look into is the server's
+			_, err = fmt.Fprintf(c.Stdout, "a link for %s is at %s as soon as a server runs; with SMTP_URL it is mailed\n", to, s.Config.PublicURL.String()+server.InboxPath)
 			return err
 		}
-		sent, err := a.mailer.Send(ctx, link)
+		sent, err := s.Mailer.Send(ctx, link)
 		switch {
 		case err != nil:
-			_, err = fmt.Fprintf(c.stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", to, err)
+			_, err = fmt.Fprintf(c.Stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", to, err)
 		case sent:
-			_, err = fmt.Fprintf(c.stdout, "a link was mailed to %s\n", to)
+			_, err = fmt.Fprintf(c.Stdout, "a link was mailed to %s\n", to)
 		default:
-			_, err = fmt.Fprintf(c.stdout, "a link was not mailed yet to %s: the log says why, or a server is just sending it\n", to)
+			_, err = fmt.Fprintf(c.Stdout, "a link was not mailed yet to %s: the log says why, or a server is just sending it\n", to)
 		}
 		return err
 	})
@@ -248,15 +249,15 @@ func (c console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 
 // change does something to the account whose address is the first argument, and says what has become of it: done
 // is a format for the address and the role.
-func (c console) change(ctx context.Context, cmd *cli.Command, names []string, done string, f func(a *app, id string, args []string) (*models.User, error)) error {
+func (c Console) change(ctx context.Context, cmd *cli.Command, names []string, done string, f func(s *server.Services, id string, args []string) (*models.User, error)) error {
 	args, err := arguments(cmd, names...)
 	if err != nil {
 		return err
 	}
-	return c.withApp(ctx, func(a *app) error {
-		user, err := a.accounts.UserByEmail(ctx, args[0])
+	return c.withDatabase(ctx, func(s *server.Services) error {
+		user, err := s.Accounts.UserByEmail(ctx, args[0])
 		if err == nil {
-			user, err = f(a, user.ID, args)
+			user, err = f(s, user.ID, args)
 		}
 		if errors.Is(err, models.ErrNotFound) {
 			return nobody{args[0]}
@@ -278,11 +279,11 @@ func (e nobody) Error() string {
 func (nobody) Unwrap() error { return models.ErrNotFound }
 
 // say writes what has become of an account, as a sentence or as JSON.
-func (c console) say(cmd *cli.Command, u *models.User, format string, args ...any) error {
+func (c Console) say(cmd *cli.Command, u *models.User, format string, args ...any) error {
 	if cmd.Bool("json") {
-		return writeUserJSON(c.stdout, u)
+		return writeUserJSON(c.Stdout, u)
 	}
-	_, err := fmt.Fprintf(c.stdout, format+"\n", args...)
+	_, err := fmt.Fprintf(c.Stdout, format+"\n", args...)
 	return err
 }
 

@@ -1,6 +1,5 @@
-//go:build exhaustive
-
-package main
+// Package npmtest runs scripts of Node in tests, with what they import from the npm registry.
+package npmtest
 
 import (
 	"bytes"
@@ -12,19 +11,20 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
 )
 
-// installScript installs a script of Node and what it imports, as the reader of its folder would. The function that
+// InstallScript installs a script of Node and what it imports, as the reader of its folder would. The function that
 // it returns runs it: the error is what it says on stderr.
-func installScript(t *testing.T, folder, script string) (run func(args ...string) (stdout string, err error)) {
+func InstallScript(t *testing.T, folder, script string) (run func(args ...string) (stdout string, err error)) {
 	t.Helper()
-	runOne := installScripts(t, folder, script)
+	runOne := InstallScripts(t, folder, script)
 	return func(args ...string) (string, error) { return runOne(script, args...) }
 }
 
-// installScripts is installScript for scripts that import the same: it is installed once. A test that wants to share
+// InstallScripts is InstallScript for scripts that import the same: it is installed once. A test that wants to share
 // it has its parts in subtests.
-func installScripts(t *testing.T, folder string, scripts ...string) (run func(script string, args ...string) (stdout string, err error)) {
+func InstallScripts(t *testing.T, folder string, scripts ...string) (run func(script string, args ...string) (stdout string, err error)) {
 	t.Helper()
 	const how = "install Node 20.11 or newer, which brings npm"
 	node, err := exec.LookPath("node")
@@ -37,7 +37,7 @@ func installScripts(t *testing.T, folder string, scripts ...string) (run func(sc
 	}
 	dir := filepath.Join(t.TempDir(), filepath.Base(folder))
 	for _, name := range append([]string{".npmrc", "package.json", "package-lock.json"}, scripts...) {
-		copyFile(t, filepath.Join(folder, name), filepath.Join(dir, name))
+		repotest.CopyFile(t, filepath.Join(folder, name), filepath.Join(dir, name))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

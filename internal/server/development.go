@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"net"
@@ -10,18 +10,18 @@ import (
 )
 
 // onlyKnownHosts refuses requests that name another host, if checked is set.
-func (a *app) onlyKnownHosts(checked bool) func(http.Handler) http.Handler {
+func (s *Server) onlyKnownHosts(checked bool) func(http.Handler) http.Handler {
 	if !checked {
 		return func(next http.Handler) http.Handler { return next }
 	}
-	return web.Hosts(a.KnownHosts(), guard.Refused(http.StatusMisdirectedRequest, "Host",
+	return web.Hosts(s.Config.KnownHosts(), guard.Refused(http.StatusMisdirectedRequest, "Host",
 		"names no host of this server. It answers to IP addresses, localhost and the host of PUBLIC_URL. Hint: ALLOWED_HOSTS=NAME adds a name"))
 }
 
 // warnOfDevelopment says what a server without ENV=production shows, and to which machines: whether
 // that was forgotten shows in the log.
-func (a *app) warnOfDevelopment(on []net.Listener) {
-	if a.Production {
+func (s *Server) warnOfDevelopment(on []net.Listener) {
+	if s.Config.Production {
 		return
 	}
 	const hint = "Hint: ENV=production for everything that others use"
@@ -31,21 +31,21 @@ func (a *app) warnOfDevelopment(on []net.Listener) {
 			message = "this is a development server, and other machines can reach it. " + hint
 		}
 	}
-	a.log.Warn(message, "listen", on[0].Addr().String(), "exposes", strings.Join(a.exposed(), ", "))
+	s.Log.Warn(message, "listen", on[0].Addr().String(), "exposes", strings.Join(s.exposed(), ", "))
 }
 
 // exposed is what every client of a development server can see or use, for its log.
-func (a *app) exposed() (list []string) {
+func (s *Server) exposed() (list []string) {
 	for _, thing := range []struct {
 		is   bool
 		name string
 	}{
-		{a.inbox != nil, "all mail with its links at " + inboxPath},
-		{a.Playground, "the playground"},
-		{a.Introspection, "the schema by introspection"},
-		{len(a.JWTSecrets) == 0 && len(a.JWTPrivateKeyFiles) == 0, "tokens signed by a made-up JWT_SECRET"},
-		{a.LimitsOff, "password guesses without rate limits"},
-		{a.demo, "accounts whose password is public"},
+		{s.Inbox != nil, "all mail with its links at " + InboxPath},
+		{s.Config.Playground, "the playground"},
+		{s.Config.Introspection, "the schema by introspection"},
+		{len(s.Config.JWTSecrets) == 0 && len(s.Config.JWTPrivateKeyFiles) == 0, "tokens signed by a made-up JWT_SECRET"},
+		{s.Config.LimitsOff, "password guesses without rate limits"},
+		{s.options.Demo, "accounts whose password is public"},
 	} {
 		if thing.is {
 			list = append(list, thing.name)

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -21,19 +21,19 @@ func (e behindError) Error() string {
 	return fmt.Sprintf("the database lacks what this program needs: %s. Hint: fieldgate migrate", strings.Join(e.steps, ", "))
 }
 
-// migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a behindError
+// Migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a behindError
 // if that has not been done.
-func (a *app) migrate(ctx context.Context) error {
-	if a.AutoMigrate {
-		applied, err := a.store.Migrate(ctx)
+func (s *Services) Migrate(ctx context.Context) error {
+	if s.Config.AutoMigrate {
+		applied, err := s.Store.Migrate(ctx)
 		for _, m := range applied {
-			a.log.Info("migration applied", "number", m.Number, "name", m.Title())
+			s.Log.Info("migration applied", "number", m.Number, "name", m.Title())
 		}
 		if err != nil {
 			return err
 		}
 	}
-	list, err := a.store.Migrations(ctx)
+	list, err := s.Store.Migrations(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func (a *app) migrate(ctx context.Context) error {
 }
 
 // noteMigrations says what whoever upgrades has to know, once, when the server starts.
-func (a *app) noteMigrations(ctx context.Context) error {
-	list, err := a.store.Migrations(ctx)
+func (s *Server) noteMigrations(ctx context.Context) error {
+	list, err := s.Store.Migrations(ctx)
 	var ahead []int64
 	var features, waiting []string
 	for _, m := range list {
@@ -65,13 +65,13 @@ func (a *app) noteMigrations(ctx context.Context) error {
 		}
 	}
 	if ahead != nil {
-		a.log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", ahead)
+		s.Log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", ahead)
 	}
 	if features != nil {
-		a.log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", features)
+		s.Log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", features)
 	}
 	if waiting != nil {
-		a.log.InfoContext(ctx, "migrations wait until no older program runs. Hint: fieldgate migrate --contract", "migrations", waiting)
+		s.Log.InfoContext(ctx, "migrations wait until no older program runs. Hint: fieldgate migrate --contract", "migrations", waiting)
 	}
 	return err
 }
@@ -81,13 +81,13 @@ const preparePause = time.Second
 
 // prepare returns when the database is as this program needs it. It waits for a server that does not answer, as it would
 // if that had happened a moment later; a file that cannot be opened is a mistake, and will not open by itself.
-func (a *app) prepare(ctx context.Context, l net.Listener) error {
-	a.log.DebugContext(ctx, "starting", "listen", l.Addr().String())
-	_, file := models.SQLitePath(a.DatabaseURL)
+func (s *Server) prepare(ctx context.Context, l net.Listener) error {
+	s.Log.DebugContext(ctx, "starting", "listen", l.Addr().String())
+	_, file := models.SQLitePath(s.Config.DatabaseURL)
 	for said := ""; ; {
-		err := a.migrate(ctx)
+		err := s.Migrate(ctx)
 		if err == nil {
-			err = errors.Join(a.noteMigrations(ctx), a.checkDemo(ctx))
+			err = errors.Join(s.noteMigrations(ctx), s.checkDemo(ctx))
 		}
 		var waiting string
 		switch {
@@ -101,7 +101,7 @@ func (a *app) prepare(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		if waiting != said {
-			a.log.WarnContext(ctx, waiting, "error", err, "listen", l.Addr().String())
+			s.Log.WarnContext(ctx, waiting, "error", err, "listen", l.Addr().String())
 			said = waiting
 		}
 		select {
@@ -112,16 +112,16 @@ func (a *app) prepare(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// starting answers so long as the database is not as this program needs it.
-func (a *app) starting() http.Handler {
+// Starting answers so long as the database is not as this program needs it.
+func (s *Server) Starting() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
-	}, a.log))
+	}, s.Log))
 	unavailable := guard.Unavailable("the server is starting", int(preparePause.Seconds()))
-	mux.Handle("/graphql", a.crossOrigin(unavailable))
+	mux.Handle("/graphql", s.crossOrigin(unavailable))
 	mux.Handle("/", unavailable)
-	return web.Chain(mux, web.RequestID, web.ClientIP(a.TrustedProxies), web.Log(a.log), web.Recover(a.log),
-		web.SecurityHeaders(a.CookieSecure(), a.HSTSSubdomains), web.NoStore, a.onlyKnownHosts(a.ChecksHosts()))
+	return web.Chain(mux, web.RequestID, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),
+		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.onlyKnownHosts(s.Config.ChecksHosts()))
 }

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
 	"encoding/json"
@@ -15,6 +15,8 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
+	"fieldgate/servertest"
 )
 
 // Documents that are valid to both: everything that the language has and the schema allows.
@@ -347,10 +349,10 @@ func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 	t.Parallel()
 	verdicts := graphQLJS(t, slices.Concat(validDocuments, invalidDocuments, slices.Sorted(maps.Keys(stricter)),
 		slices.Sorted(maps.Keys(laxer)), tooComplex, withTypos(validDocuments)))
-	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", "error")
+	b := servertest.Start(t, dbtest.SQLite(t), "LOG_LEVEL", "error")
 	valid := 0
 	for _, js := range verdicts {
-		ours, code := b.verdict(js.Document, js.Operation)
+		ours, code := serverVerdict(t, b, js.Document, js.Operation)
 		if js.Mistake == "" {
 			valid++
 		}
@@ -387,7 +389,7 @@ type verdict struct {
 // graphQLJS are its verdicts on the documents, each once, and on its own introspection queries.
 func graphQLJS(t *testing.T, documents []string) (verdicts []verdict) {
 	t.Helper()
-	run := installScript(t, "testdata/agreement", "agreement.mjs")
+	run := npmtest.InstallScript(t, "test/browser/testdata/agreement", "agreement.mjs")
 	content, err := json.Marshal(documents)
 	if err != nil {
 		t.Fatal(err)
@@ -408,13 +410,13 @@ func graphQLJS(t *testing.T, documents []string) (verdicts []verdict) {
 
 // verdict is the server's: what is wrong with the document, and the last code of its answer. Variables that are
 // missing and operations that are not found have codes of validation, but are looked at in documents that are valid.
-func (b *booted) verdict(document, operation string) (mistake, code string) {
-	b.t.Helper()
+func serverVerdict(t *testing.T, b *servertest.Server, document, operation string) (mistake, code string) {
+	t.Helper()
 	body, err := json.Marshal(map[string]string{"query": document, "operationName": operation})
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	for _, e := range b.post(http.Header{}, string(body)).errors {
+	for _, e := range b.Post(http.Header{}, string(body)).Errors {
 		code, _ = e.Extensions["code"].(string)
 		ofVariables := len(e.Path) > 0 && e.Path[0] == "variable"
 		switch code {

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
 	"fmt"
@@ -8,14 +8,16 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
+	"fieldgate/servertest"
 )
 
 // The public audit of the specification "GraphQL over HTTP" finds no error, nothing to warn of and nothing to notice.
 func TestGraphQLOverHTTPAudit(t *testing.T) {
 	t.Parallel()
-	audit := installScript(t, "testdata/audit", "audit.mjs")
-	b := boot(t, dbtest.SQLite(t))
-	out, err := audit(b.url + "/graphql")
+	audit := npmtest.InstallScript(t, "test/browser/testdata/audit", "audit.mjs")
+	b := servertest.Start(t, dbtest.SQLite(t))
+	out, err := audit(b.URL + "/graphql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
 	"context"
@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
 	"fieldgate/internal/pages"
 	"fieldgate/internal/web"
+	"fieldgate/servertest"
 )
 
 // findChromium is Debian's Chromium. Its build without windows is the same engine for two thirds of the work, so it goes first.
@@ -37,11 +39,11 @@ func findChromium(t *testing.T) (path string) {
 	return chromium
 }
 
-// What people do in a browser, driven by the scripts in the folder browser.
+// What people do in a browser, driven by the scripts in the folder scripts.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
-	run := installScripts(t, "browser", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs", "playground.mjs", "offline.mjs")
+	run := npmtest.InstallScripts(t, "test/browser/scripts", "browser.mjs", "pages.mjs", "life.mjs", "origins.mjs", "playground.mjs", "offline.mjs")
 	inBrowser := func(t *testing.T, script string, origins ...string) {
 		t.Helper()
 		if out, err := run(script, append([]string{chromium}, origins...)...); err != nil {
@@ -53,14 +55,16 @@ func TestBrowser(t *testing.T) {
 		inBrowser(t, "pages.mjs", pagesAlone(t))
 	})
 	life := func(t *testing.T, playground fs.FS) {
-		l := listen(t)
-		b := bootWithPlayground(t, l, playground, "PUBLIC_URL", "http://"+l.Addr().String()) // where the links in mails lead
+		l := servertest.Listen(t)
+		b := servertest.StartConfig(t, servertest.Config{
+			Listener: l, Playground: playground, Env: []string{"PUBLIC_URL", "http://" + l.Addr().String()},
+		}) // where the links in mails lead
 		var mailing sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
-		mailing.Go(func() { b.mailer.Run(ctx) })
+		mailing.Go(func() { b.Internal().Mailer.Run(ctx) })
 		defer mailing.Wait()
 		defer stop()
-		inBrowser(t, "life.mjs", b.url)
+		inBrowser(t, "life.mjs", b.URL)
 	}
 	t.Run("the life of an account, with the playground from the CDN", func(t *testing.T) {
 		t.Parallel()
@@ -68,10 +72,10 @@ func TestBrowser(t *testing.T) {
 	})
 	t.Run("the playground without its CDN", func(t *testing.T) {
 		t.Parallel()
-		b := bootWithPlayground(t, listen(t), fstest.MapFS{})
-		ada := b.newPerson("USER")
-		b.ask(ada, `mutation { updateProfile(input: {name: "Ada"}) { name } }`).must()
-		inBrowser(t, "offline.mjs", append([]string{b.url, ada.token}, screenshots(t)...)...)
+		b := servertest.StartConfig(t, servertest.Config{Playground: fstest.MapFS{}})
+		ada := b.NewUser("USER")
+		b.Query(ada, `mutation { updateProfile(input: {name: "Ada"}) { name } }`).Must()
+		inBrowser(t, "offline.mjs", append([]string{b.URL, ada.Token}, screenshots(t)...)...)
 	})
 	t.Run("the playground that is built", func(t *testing.T) {
 		t.Parallel()
@@ -82,19 +86,21 @@ func TestBrowser(t *testing.T) {
 		})
 		t.Run("its box and its examples", func(t *testing.T) {
 			t.Parallel()
-			b := bootDemo(t, listen(t), built, true, "ACCESS_TOKEN_TTL", "6s")
-			inBrowser(t, "playground.mjs", append([]string{b.url, strings.Join(picture(t), "")}, screenshots(t)...)...)
+			b := servertest.StartConfig(t, servertest.Config{Playground: built, Demo: true, Env: []string{"ACCESS_TOKEN_TTL", "6s"}})
+			inBrowser(t, "playground.mjs", append([]string{b.URL, strings.Join(picture(t), "")}, screenshots(t)...)...)
 		})
 	})
 	t.Run("an app and the API at different origins", func(t *testing.T) {
 		t.Parallel()
 		listed, unlisted, otherSite := emptyPage(t, "localhost"), emptyPage(t, "localhost"), emptyPage(t, "127.0.0.1")
-		l := listen(t)
+		l := servertest.Listen(t)
 		api := at("localhost", l)
-		b := bootAt(t, l, dbtest.SQLite(t), "PUBLIC_URL", api, "CORS_ORIGINS", listed+","+otherSite, "ADDR", ":8080") // local pages are not allowed unlisted
+		b := servertest.StartConfig(t, servertest.Config{
+			Listener: l, Env: []string{"PUBLIC_URL", api, "CORS_ORIGINS", listed + "," + otherSite, "ADDR", ":8080"},
+		}) // local pages are not allowed unlisted
 		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
 		answered := map[any]int{}
-		for _, record := range b.logged() {
+		for _, record := range b.Log.Records(t) {
 			if record["method"] == http.MethodGet && record["path"] == "/graphql" {
 				answered[record["status"]]++
 			}
@@ -114,7 +120,7 @@ func buildPlayground(t *testing.T) fs.FS {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
-	run := installScripts(t, "playground", append(sources, "build.mjs", "examples.graphql")...)
+	run := npmtest.InstallScripts(t, "playground", append(sources, "build.mjs", "examples.graphql")...)
 	if _, err := run("build.mjs", out); err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +130,8 @@ func buildPlayground(t *testing.T) fs.FS {
 // emptyPage serves a page of a host, which is this machine.
 func emptyPage(t *testing.T, host string) (origin string) {
 	t.Helper()
-	l := listen(t)
-	serveOn(t, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	l := servertest.Listen(t)
+	servertest.ServeOn(t, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><link rel="icon" href="data:,"><title>App</title>`)
 	}))
@@ -140,7 +146,7 @@ func at(host string, l net.Listener) (origin string) {
 // pagesAlone serves the pages with the headers of the whole server, but without one: the script plays the API.
 func pagesAlone(t *testing.T) (origin string) {
 	t.Helper()
-	l := listen(t)
+	l := servertest.Listen(t)
 	origin = "http://" + l.Addr().String()
 	mux := http.NewServeMux()
 	pages.New("Fieldgate", origin+"/app").Register(mux)
@@ -155,7 +161,7 @@ func pagesAlone(t *testing.T) (origin string) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><title>App</title><h1>The application</h1>`)
 	})
-	serveOn(t, l, web.Chain(mux, web.SecurityHeaders(false, false), web.NoStore))
+	servertest.ServeOn(t, l, web.Chain(mux, web.SecurityHeaders(false, false), web.NoStore))
 	return origin
 }
 

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
 	"bufio"
@@ -18,6 +18,10 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
+	"fieldgate/internal/repotest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 var exampleApps = []string{"apollo", "urql"}
@@ -26,7 +30,7 @@ var exampleApps = []string{"apollo", "urql"}
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
-	run := installScripts(t, "browser", "browser.mjs", "apps.mjs")
+	run := npmtest.InstallScripts(t, "browser", "browser.mjs", "apps.mjs")
 	for _, name := range exampleApps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,10 +49,10 @@ func TestExamples(t *testing.T) {
 func installExample(t *testing.T, name string) (npm func(args ...string) (stdout string)) {
 	t.Helper()
 	root := t.TempDir()
-	copyFile(t, "schema.graphqls", filepath.Join(root, "schema.graphqls"))
+	repotest.CopyFile(t, "schema.graphqls", filepath.Join(root, "schema.graphqls"))
 	from, dir := filepath.Join("examples", name), filepath.Join(root, "examples", name)
 	for _, file := range filesOf(t, from) {
-		copyFile(t, filepath.Join(from, file), filepath.Join(dir, file))
+		repotest.CopyFile(t, filepath.Join(from, file), filepath.Join(dir, file))
 	}
 	npm = func(args ...string) string {
 		t.Helper()
@@ -96,22 +100,22 @@ func filesOf(t *testing.T, dir string) (files []string) {
 type stage struct {
 	t         *testing.T
 	database  string
-	clock     *clock
-	app       atomic.Pointer[app] // nil while the server is down
-	refreshes atomic.Int64        // how many were asked for
-	url       string              // of the API
-	control   string              // of what a script can do
+	clock     *servertest.Clock
+	app       atomic.Pointer[server.Server] // nil while the server is down
+	refreshes atomic.Int64                  // how many were asked for
+	url       string                        // of the API
+	control   string                        // of what a script can do
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, database: dbtest.SQLite(t), clock: &clock{}}
+	s := &stage{t: t, database: dbtest.SQLite(t), clock: &servertest.Clock{}}
 	if err := s.up(""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.down() })
-	s.url = serveOn(t, listen(t), http.HandlerFunc(s.serve)).URL
-	s.control = serveOn(t, listen(t), s.controls()).URL
+	s.url = servertest.ServeOn(t, servertest.Listen(t), http.HandlerFunc(s.serve)).URL
+	s.control = servertest.ServeOn(t, servertest.Listen(t), s.controls()).URL
 	return s
 }
 
@@ -129,7 +133,7 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		s.refreshes.Add(1)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	a.handler.ServeHTTP(w, r)
+	a.Handler.ServeHTTP(w, r)
 }
 
 // up starts the server; access tokens live for ttl, or as long as they do by default.
@@ -138,13 +142,13 @@ func (s *stage) up(ttl string) error {
 	if ttl != "" {
 		env = []string{"ACCESS_TOKEN_TTL", ttl}
 	}
-	settings := testSettings(s.t, s.database, io.Discard, env...)
-	settings.now = s.clock.now
-	a, err := newApp(settings)
+	settings := servertest.Options(s.t, s.database, io.Discard, env...)
+	settings.Now = s.clock.Now
+	a, err := server.New(settings)
 	if err != nil {
 		return err
 	}
-	if _, err := a.store.Migrate(s.t.Context()); err != nil {
+	if _, err := a.Store.Migrate(s.t.Context()); err != nil {
 		return err
 	}
 	s.app.Store(a)
@@ -165,12 +169,12 @@ func (s *stage) controls() http.Handler {
 		"down": func(func(string) string) error { return s.down() },
 		"up":   func(value func(string) string) error { return s.up(value("ttl")) },
 		"role": func(value func(string) string) error {
-			_, err := s.app.Load().accounts.AsOperator().SetRoleByEmail(s.t.Context(), value("email"), value("role"))
+			_, err := s.app.Load().Accounts.AsOperator().SetRoleByEmail(s.t.Context(), value("email"), value("role"))
 			return err
 		},
 		"advance": func(value func(string) string) error {
 			by, err := time.ParseDuration(value("by"))
-			s.clock.advance(by)
+			s.clock.Advance(by)
 			return err
 		},
 		"refreshes": func(func(string) string) error { return nil },

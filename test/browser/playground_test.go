@@ -1,4 +1,4 @@
-package main
+package browser
 
 import (
 	"encoding/json"
@@ -15,7 +15,9 @@ import (
 
 	"fieldgate/graph"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
 	"fieldgate/playground"
+	"fieldgate/servertest"
 )
 
 // builtPage stands for what the playground is built into.
@@ -30,7 +32,7 @@ var builtPage = fstest.MapFS{
 // A built playground comes from the server alone, and only the page itself is asked for again.
 func TestBuiltPlayground(t *testing.T) {
 	t.Parallel()
-	b := bootWithPlayground(t, listen(t), builtPage)
+	b := servertest.StartConfig(t, servertest.Config{Playground: builtPage})
 	const (
 		page = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; font-src data:; " +
 			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -52,16 +54,16 @@ func TestBuiltPlayground(t *testing.T) {
 		{"the folder", "/playground/", 404, "text/plain; charset=utf-8", noStore, strict, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+row.path, nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+row.path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := b.do(r)
-			if got.status != row.status || !strings.Contains(got.body, row.body) {
-				t.Errorf("%d %q", got.status, got.body)
+			got := b.Do(r)
+			if got.Status != row.status || !strings.Contains(got.Body, row.body) {
+				t.Errorf("%d %q", got.Status, got.Body)
 			}
 			for name, want := range map[string]string{"Content-Type": row.kind, "Cache-Control": row.cache, "Content-Security-Policy": row.policy} {
-				if got := strings.Join(got.header.Values(name), "|"); got != want {
+				if got := strings.Join(got.Header.Values(name), "|"); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
 			}
@@ -72,8 +74,9 @@ func TestBuiltPlayground(t *testing.T) {
 // A browser shows the fallback before it asks the CDN for anything, and gqlgen's page has no other content.
 func TestPlaygroundFromTheCDNStartsWithItsFallback(t *testing.T) {
 	t.Parallel()
-	b := bootWithPlayground(t, listen(t), fstest.MapFS{})
-	status, page := b.get("/")
+	b := servertest.StartConfig(t, servertest.Config{Playground: fstest.MapFS{}})
+	got := b.Get("/")
+	status, page := got.Status, got.Body
 	command, cdn := strings.Index(page, "npm --prefix playground run build"), strings.Index(page, "https://cdn.")
 	if status != http.StatusOK || command < 0 || cdn < command || strings.Contains(page, "Loading…") {
 		t.Errorf("%d: the command is at %d, the CDN at %d of\n%s", status, command, cdn, page)
@@ -93,8 +96,8 @@ func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := bootDemo(t, listen(t), builtPage, row.demo)
-			_, page := b.get("/")
+			b := servertest.StartConfig(t, servertest.Config{Playground: builtPage, Demo: row.demo})
+			page := b.Get("/").Body
 			_, after, _ := strings.Cut(page, `<script type="application/json">`)
 			text, _, _ := strings.Cut(after, `</script>`)
 			var people []playground.Person
@@ -105,10 +108,10 @@ func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 				t.Errorf("%d people", len(people))
 			}
 			for _, p := range people {
-				got := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { name role emailVerified } } }`,
-					"e", p.Email, "p", p.Password).must()
-				if got.at("login.user.name") != p.Name || got.at("login.user.role") != p.Role || got.at("login.user.emailVerified") != true {
-					t.Errorf("%+v: %s", p, got.body)
+				got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { name role emailVerified } } }`,
+					"e", p.Email, "p", p.Password).Must()
+				if got.At("login.user.name") != p.Name || got.At("login.user.role") != p.Role || got.At("login.user.emailVerified") != true {
+					t.Errorf("%+v: %s", p, got.Body)
 				}
 			}
 		})
@@ -119,36 +122,36 @@ func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := boot(t, databaseURL)
+		b := servertest.Start(t, databaseURL)
 		ctx := t.Context()
-		if err := b.refuseDemo(ctx); err != nil {
+		if err := b.Internal().RefuseDemo(ctx); err != nil {
 			t.Errorf("an empty database is refused in production: %v", err)
 		}
 		for range 2 {
-			if err := b.startDemo(ctx); err != nil {
+			if err := b.Internal().StartDemo(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.accounts.AsOperator().SetRoleByEmail(ctx, demoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
+			if _, err := b.Internal().Accounts.AsOperator().SetRoleByEmail(ctx, server.DemoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
 				t.Fatal(err)
 			}
 		}
-		b.newPerson("USER")
-		if err := b.startDemo(ctx); err != nil {
+		b.NewUser("USER")
+		if err := b.Internal().StartDemo(ctx); err != nil {
 			t.Errorf("somebody registered in the demo, and it starts no more: %v", err)
 		}
-		ada := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { role } } }`,
-			"e", demoPeople[2].Email, "p", demoPassword).must()
-		if got := ada.at("login.user.role"); got != "USER" {
+		ada := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { role } } }`,
+			"e", server.DemoPeople[2].Email, "p", server.DemoPassword).Must()
+		if got := ada.At("login.user.role"); got != "USER" {
 			t.Errorf("Ada is %v", got)
 		}
-		if err := b.refuseDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
+		if err := b.Internal().RefuseDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
 			t.Errorf("a demo's database is taken in production: %v", err)
 		}
 	})
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := boot(t, databaseURL)
-		b.newPerson("USER")
-		if err := b.startDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+		b := servertest.Start(t, databaseURL)
+		b.NewUser("USER")
+		if err := b.Internal().StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
 			t.Errorf("a demo among other people: %v", err)
 		}
 	})
@@ -157,16 +160,16 @@ func TestDemo(t *testing.T) {
 func TestDemoIsRefusedOnTheCommandLine(t *testing.T) {
 	t.Parallel()
 	production := map[string]string{
-		"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": testSecret, "BCRYPT_COST": "10", "ADDR": "127.0.0.1:0",
+		"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "BCRYPT_COST": "10", "ADDR": "127.0.0.1:0",
 	}
-	if status, _, stderr := fieldgate(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not with ENV=production") {
+	if status, _, stderr := servertest.RunCLI(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not with ENV=production") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	create := []string{"user", "create", demoPeople[0].Email, "--name", demoPeople[0].Name, "--role", "ADMIN"}
-	if status, _, stderr := fieldgate(t, production, demoPassword, create...); status != 0 {
+	create := []string{"user", "create", server.DemoPeople[0].Email, "--name", server.DemoPeople[0].Name, "--role", "ADMIN"}
+	if status, _, stderr := servertest.RunCLI(t, production, server.DemoPassword, create...); status != 0 {
 		t.Fatal(stderr)
 	}
-	if status, _, stderr := fieldgate(t, production, "", "serve"); status != 1 || !strings.Contains(stderr, "the database is one of --demo") {
+	if status, _, stderr := servertest.RunCLI(t, production, "", "serve"); status != 1 || !strings.Contains(stderr, "the database is one of --demo") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }
@@ -202,7 +205,7 @@ func examples(t *testing.T) (list []example) {
 // because a password or a token in it is not the right one.
 func TestExamplesOfThePlayground(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t))
+	b := servertest.Start(t, dbtest.SQLite(t))
 	outcomes := []string{"NOT_FOUND", "INVALID_TOKEN", "INVALID_CREDENTIALS"}
 	var missing []string
 	schema := graph.Schema()
@@ -227,18 +230,18 @@ func TestExamplesOfThePlayground(t *testing.T) {
 		}
 		field := document.Operations[0].SelectionSet[0].(*ast.Field).Name
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == field })
-		as := b.newPerson("ADMIN")
+		as := b.NewUser("ADMIN")
 		var variables []any
 		for name, value := range e.variables {
 			if value == "YOUR-ID" {
-				value = as.id
+				value = as.ID
 			}
 			variables = append(variables, name, value)
 		}
-		got := b.ask(as, e.query, variables...)
-		for _, failed := range got.errors {
+		got := b.Query(as, e.query, variables...)
+		for _, failed := range got.Errors {
 			if code := failed.Extensions["code"].(string); !slices.Contains(outcomes, code) {
-				t.Errorf("%s: %s", e.title, got.body)
+				t.Errorf("%s: %s", e.title, got.Body)
 			}
 		}
 	}

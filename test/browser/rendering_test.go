@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
 	"encoding/json"
@@ -10,20 +10,22 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
+	"fieldgate/servertest"
 )
 
 // The examples of docs/frontends.md render a page for a visitor, and the visitor stays signed in.
 func TestServerRenderingExamples(t *testing.T) {
 	t.Parallel()
-	render := installScript(t, "testdata/rendering", "rendering.mjs")
+	render := npmtest.InstallScript(t, "test/browser/testdata/rendering", "rendering.mjs")
 	docs, err := filepath.Abs("docs/frontends.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := boot(t, dbtest.SQLite(t))
-	registered := b.ask(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+goodPassword+`"}) { tokenType } }`).must()
+	b := servertest.Start(t, dbtest.SQLite(t))
+	registered := b.Query(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+servertest.Password+`"}) { tokenType } }`).Must()
 	var cookies []string
-	for _, cookie := range registered.header.Values("Set-Cookie") {
+	for _, cookie := range registered.Header.Values("Set-Cookie") {
 		pair, _, _ := strings.Cut(cookie, ";")
 		cookies = append(cookies, pair)
 	}
@@ -33,7 +35,7 @@ func TestServerRenderingExamples(t *testing.T) {
 		{"a visitor without a cookie", "", "<p>Please sign in.</p>"},
 		{"a visitor with a token that is unknown", "refresh=" + strings.Repeat("A", 43), "<p>Please sign in.</p>"},
 	} {
-		out, err := render(docs, b.url+"/graphql", row.cookie)
+		out, err := render(docs, b.URL+"/graphql", row.cookie)
 		if err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
@@ -42,5 +44,5 @@ func TestServerRenderingExamples(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", row.name, out, err, row.want)
 		}
 	}
-	b.askWith(http.Header{"Cookie": cookies[:1]}, `mutation { refresh { tokenType } }`).must()
+	b.QueryWith(http.Header{"Cookie": cookies[:1]}, `mutation { refresh { tokenType } }`).Must()
 }

@@ -1,25 +1,28 @@
 //go:build exhaustive
 
-package main
+package browser
 
 import (
-	"encoding/json"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
+	"fieldgate/internal/repotest"
+	"fieldgate/servertest"
 )
 
 // Clients as they come from npm sign in, ask for the own account and for a field that is denied, and read a list page by
 // page, with the configuration of their own documentation.
 func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 	t.Parallel()
-	run := installScripts(t, "test/clients", "urql.mjs", "apollo.mjs", "graphql-request.mjs", "relay.mjs", "codegen.mjs", "scenario.mjs", "operations.graphql")
+	run := npmtest.InstallScripts(t, "test/browser/clients", "urql.mjs", "apollo.mjs", "graphql-request.mjs", "relay.mjs", "codegen.mjs", "scenario.mjs", "operations.graphql")
 	schema, err := filepath.Abs("schema.graphqls")
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	for _, client := range []struct {
 		name    string
 		methods []string // by which the client sends its requests, if nothing else is said
@@ -32,15 +35,15 @@ func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 	} {
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			b := boot(t, dbtest.SQLite(t))
-			user, admin := b.newPerson("USER"), b.newPerson("ADMIN")
+			b := servertest.Start(t, dbtest.SQLite(t))
+			user, admin := b.NewUser("USER"), b.NewUser("ADMIN")
 			for range 3 {
-				b.newPerson("USER")
+				b.NewUser("USER")
 			}
-			if out, err := run(client.name+".mjs", b.url+"/graphql", user.email, admin.email, goodPassword, schema); err != nil {
+			if out, err := run(client.name+".mjs", b.URL+"/graphql", user.Email, admin.Email, servertest.Password, schema); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if got := b.methods(); !slices.Equal(got, client.methods) {
+			if got := methods(t, b.Log); !slices.Equal(got, client.methods) {
 				t.Errorf("it asked by %q, want %q", got, client.methods)
 			}
 		})
@@ -48,8 +51,8 @@ func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 }
 
 // methods are those of the requests in the log.
-func (b *booted) methods() (list []string) {
-	for _, record := range b.logged() {
+func methods(t *testing.T, log *servertest.Log) (list []string) {
+	for _, record := range log.Records(t) {
 		if method := fmt.Sprint(record["method"]); record["path"] == "/graphql" && !slices.Contains(list, method) {
 			list = append(list, method)
 		}
@@ -65,49 +68,42 @@ func TestCurlSignsInAndReadsAList(t *testing.T) {
 	if err != nil {
 		dbtest.LeftOut(t, "curl", "apt-get install curl")
 	}
-	b := boot(t, dbtest.SQLite(t))
-	user, admin := b.newPerson("USER"), b.newPerson("ADMIN")
-	ask := func(p *person, args ...string) *answer {
+	b := servertest.Start(t, dbtest.SQLite(t))
+	user, admin := b.NewUser("USER"), b.NewUser("ADMIN")
+	ask := func(p *servertest.User, args ...string) *servertest.Response {
 		t.Helper()
 		if p != nil {
-			args = append(args, "-H", "Authorization: Bearer "+p.token)
+			args = append(args, "-H", "Authorization: Bearer "+p.Token)
 		}
 		out, err := exec.CommandContext(t.Context(), curl, append([]string{"-sS", "--max-time", "30"}, args...)...).Output()
-		withoutError(t, err)
-		a := &answer{t: t, status: 200, body: string(out)}
-		var decoded struct {
-			Data   map[string]any
-			Errors json.RawMessage
-		}
-		withoutError(t, json.Unmarshal(out, &decoded))
-		if a.data = decoded.Data; decoded.Errors != nil {
-			withoutError(t, json.Unmarshal(decoded.Errors, &a.errors))
-		}
-		return a
+		repotest.NoError(t, err)
+		got, err := servertest.NewResponse(t, http.StatusOK, nil, string(out))
+		repotest.NoError(t, err)
+		return got
 	}
-	post := func(p *person, body string) *answer {
-		return ask(p, b.url+"/graphql", "-H", "Content-Type: application/json", "--data", body)
+	post := func(p *servertest.User, body string) *servertest.Response {
+		return ask(p, b.URL+"/graphql", "-H", "Content-Type: application/json", "--data", body)
 	}
-	get := func(p *person, query string) *answer {
-		return ask(p, "-G", b.url+"/graphql", "-H", "Accept: application/json", "--data-urlencode", "query="+query)
+	get := func(p *servertest.User, query string) *servertest.Response {
+		return ask(p, "-G", b.URL+"/graphql", "-H", "Accept: application/json", "--data-urlencode", "query="+query)
 	}
-	signedIn := post(nil, `{"query": "mutation { login(input: {email: \"`+user.email+`\", password: \"`+goodPassword+`\", delivery: BODY}) { accessToken } }"}`).must()
-	user.token = signedIn.text("login.accessToken")
+	signedIn := post(nil, `{"query": "mutation { login(input: {email: \"`+user.Email+`\", password: \"`+servertest.Password+`\", delivery: BODY}) { accessToken } }"}`).Must()
+	user.Token = signedIn.Text("login.accessToken")
 	const me, users = `{ me { email } }`, `{ users(first: 1) { edges { node { id } } pageInfo { hasNextPage endCursor } } }`
-	for method, send := range map[string]func(*person, string) *answer{
-		"GET": get, "POST": func(p *person, query string) *answer { return post(p, `{"query": "`+query+`"}`) },
+	for method, send := range map[string]func(*servertest.User, string) *servertest.Response{
+		"GET": get, "POST": func(p *servertest.User, query string) *servertest.Response { return post(p, `{"query": "`+query+`"}`) },
 	} {
-		if email := send(user, me).must().text("me.email"); email != user.email {
+		if email := send(user, me).Must().Text("me.email"); email != user.Email {
 			t.Errorf("%s: me is %s", method, email)
 		}
-		wantCodes(t, send(user, users), "users FORBIDDEN")
-		page := send(admin, users).must()
-		if page.at("users.pageInfo.hasNextPage") != true || page.text("users.edges.0.node.id") == "" {
-			t.Errorf("%s: %s", method, page.body)
+		send(user, users).WantCodes("users FORBIDDEN")
+		page := send(admin, users).Must()
+		if page.At("users.pageInfo.hasNextPage") != true || page.Text("users.edges.0.node.id") == "" {
+			t.Errorf("%s: %s", method, page.Body)
 		}
 	}
-	next := get(admin, `{ users(first: 1, after: "`+get(admin, users).must().text("users.pageInfo.endCursor")+`") { edges { node { id } } } }`).must()
-	if next.text("users.edges.0.node.id") == get(admin, users).must().text("users.edges.0.node.id") {
-		t.Errorf("the next page is the same: %s", next.body)
+	next := get(admin, `{ users(first: 1, after: "`+get(admin, users).Must().Text("users.pageInfo.endCursor")+`") { edges { node { id } } } }`).Must()
+	if next.Text("users.edges.0.node.id") == get(admin, users).Must().Text("users.edges.0.node.id") {
+		t.Errorf("the next page is the same: %s", next.Body)
 	}
 }

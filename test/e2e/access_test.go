@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // What a request costs in queries: the person is loaded with the session, once, by the first field that asks.
@@ -15,11 +16,11 @@ func TestQueriesOfARequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		user, staff := b.newPerson("USER"), b.newPerson("STAFF")
+		user, staff := b.NewUser("USER"), b.NewUser("STAFF")
 		const badLogin = `login(input: {email: "nobody@example.com", password: "wrong password"}) { tokenType }`
 		for _, row := range []struct {
 			name  string
-			as    *person
+			as    *servertest.User
 			query string
 			want  uint64
 		}{
@@ -30,14 +31,14 @@ func TestQueriesOfARequest(t *testing.T) {
 			{"a public field of nobody's", nil, `{ __typename }`, 0},
 			{"a public field with a token", user, `{ __typename }`, 0},
 			{"a gated field of nobody's", nil, `{ me { id } users { edges { cursor } } }`, 0},
-			{"a gated field with a token that is none", &person{token: "x.y.z"}, `{ me { id } }`, 0},
-			{"somebody else's account", staff, `{ user(id: "` + user.id + `") { email role disabledAt } }`, 2},
+			{"a gated field with a token that is none", &servertest.User{Token: "x.y.z"}, `{ me { id } }`, 0},
+			{"somebody else's account", staff, `{ user(id: "` + user.ID + `") { email role disabledAt } }`, 2},
 			{"a page of accounts with all their gated fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				before := b.store.Queries()
-				b.ask(row.as, row.query)
-				if got := b.store.Queries() - before; got != row.want {
+				before := b.in.Store.Queries()
+				b.Query(row.as, row.query)
+				if got := b.in.Store.Queries() - before; got != row.want {
 					t.Errorf("%d queries, want %d", got, row.want)
 				}
 			})
@@ -51,16 +52,16 @@ func TestChangesCountOnTheNextRequest(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		t.Run("a role that was given and taken", func(t *testing.T) {
 			b := boot(t, databaseURL)
-			b.newPerson("ADMIN") // so that p is never the last one
-			p := b.newPerson("USER")
+			b.NewUser("ADMIN") // so that p is never the last one
+			p := b.NewUser("USER")
 			for _, step := range []struct {
 				role string
 				want []string
 			}{{"USER", []string{"users FORBIDDEN"}}, {"ADMIN", []string{}}, {"STAFF", []string{}}, {"USER", []string{"users FORBIDDEN"}}} {
-				if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, step.role); err != nil {
+				if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, step.role); err != nil {
 					t.Fatal(err)
 				}
-				if got := b.ask(p, `{ users { edges { cursor } } }`).codes(); !slices.Equal(got, step.want) {
+				if got := b.Query(p, `{ users { edges { cursor } } }`).Codes(); !slices.Equal(got, step.want) {
 					t.Errorf("as %s: %q, want %q", step.role, got, step.want)
 				}
 			}
@@ -71,11 +72,11 @@ func TestChangesCountOnTheNextRequest(t *testing.T) {
 func TestSessionWhoseTimeIsUp(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "ACCESS_TOKEN_TTL", "1h", "REFRESH_TOKEN_TTL", "1h", "REMEMBER_ME_TTL", "1h", "SESSION_MAX_AGE", "1h")
-	p := b.newPerson("USER")
-	b.clock.advance(59 * time.Minute)
-	b.ask(p, `{ me { id } }`).must()
-	b.clock.advance(time.Minute)
-	if got := b.ask(p, `{ me { id } }`).codes(); !slices.Equal(got, []string{"me UNAUTHENTICATED"}) {
+	p := b.NewUser("USER")
+	b.Clock.Advance(59 * time.Minute)
+	b.Query(p, `{ me { id } }`).Must()
+	b.Clock.Advance(time.Minute)
+	if got := b.Query(p, `{ me { id } }`).Codes(); !slices.Equal(got, []string{"me UNAUTHENTICATED"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -84,13 +85,13 @@ func TestSessionWhoseTimeIsUp(t *testing.T) {
 func TestRefusedMutationChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
-	before := b.store.Queries()
-	b.ask(nil, `mutation { updateProfile(input: {name: "changed"}) { id } }`)
-	if b.store.Queries() != before {
+	p := b.NewUser("USER")
+	before := b.in.Store.Queries()
+	b.Query(nil, `mutation { updateProfile(input: {name: "changed"}) { id } }`)
+	if b.in.Store.Queries() != before {
 		t.Error("the resolver asked the database")
 	}
-	if got := b.ask(p, `{ me { name } }`).must().at("me.name"); got != "Somebody" {
+	if got := b.Query(p, `{ me { name } }`).Must().At("me.name"); got != "Somebody" {
 		t.Errorf("the name is %v", got)
 	}
 }
@@ -100,26 +101,26 @@ func TestFailedLoginsCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		const login = `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { accessToken } }`
-		answers := map[string]*answer{
-			"a wrong password":       b.ask(nil, login, "e", p.email),
-			"an unknown address":     b.ask(nil, login, "e", "nobody@example.com"),
-			"what is no address":     b.ask(nil, login, "e", "nobody"),
-			"a very long address":    b.ask(nil, login, "e", strings.Repeat("x", 300)+"@example.com"),
-			"a NUL in the address":   b.ask(nil, login, "e", p.email+"\x00"),
-			"an address in capitals": b.ask(nil, login, "e", strings.ToUpper(p.email)),
+		answers := map[string]*servertest.Response{
+			"a wrong password":       b.Query(nil, login, "e", p.Email),
+			"an unknown address":     b.Query(nil, login, "e", "nobody@example.com"),
+			"what is no address":     b.Query(nil, login, "e", "nobody"),
+			"a very long address":    b.Query(nil, login, "e", strings.Repeat("x", 300)+"@example.com"),
+			"a NUL in the address":   b.Query(nil, login, "e", p.Email+"\x00"),
+			"an address in capitals": b.Query(nil, login, "e", strings.ToUpper(p.Email)),
 		}
 		want := answers["a wrong password"]
 		for name, got := range answers {
-			if got.body != want.body || got.status != want.status {
-				t.Errorf("%s: %s\nwant %s", name, got.body, want.body)
+			if got.Body != want.Body || got.Status != want.Status {
+				t.Errorf("%s: %s\nwant %s", name, got.Body, want.Body)
 			}
-			got.header.Del("X-Request-Id")
-			got.header.Del("Date")
-			for h := range want.header {
-				if h != "X-Request-Id" && h != "Date" && !slices.Equal(got.header[h], want.header[h]) {
-					t.Errorf("%s: %s is %q, want %q", name, h, got.header[h], want.header[h])
+			got.Header.Del("X-Request-Id")
+			got.Header.Del("Date")
+			for h := range want.Header {
+				if h != "X-Request-Id" && h != "Date" && !slices.Equal(got.Header[h], want.Header[h]) {
+					t.Errorf("%s: %s is %q, want %q", name, h, got.Header[h], want.Header[h])
 				}
 			}
 		}
@@ -138,7 +139,7 @@ func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
 				email = "ADA@Example.COM"
 			}
 			go func() {
-				results <- b.ask(nil, `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "`+goodPassword+`"}) { user { id } } }`, "e", email).codes()
+				results <- b.Query(nil, `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "`+servertest.Password+`"}) { user { id } } }`, "e", email).Codes()
 			}()
 		}
 		count := map[string]int{}
@@ -148,7 +149,7 @@ func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
 		if count[""] != 1 || count["register EMAIL_TAKEN"] != n-1 {
 			t.Errorf("got %v", count)
 		}
-		page, err := b.store.Users(t.Context(), models.UserFilter{Limit: 2})
+		page, err := b.in.Store.Users(t.Context(), models.UserFilter{Limit: 2})
 		if err != nil || len(page.Users) != 1 {
 			t.Errorf("%+v, %v", page, err)
 		}
@@ -160,7 +161,7 @@ func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		old := boot(t, databaseURL, "BCRYPT_COST", "11")
-		p := old.newPerson("USER")
+		p := old.NewUser("USER")
 		for _, row := range []struct {
 			name string
 			env  []string
@@ -171,18 +172,18 @@ func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL, row.env...)
-				login := func() *answer {
-					return b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", p.password)
+				login := func() *servertest.Response {
+					return b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", p.Password)
 				}
-				login().must()
-				user, err := b.store.UserByID(t.Context(), p.id)
+				login().Must()
+				user, err := b.in.Store.UserByID(t.Context(), p.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !strings.HasPrefix(user.PasswordHash, row.mark) {
 					t.Errorf("stored %.12s…, want %s…", user.PasswordHash, row.mark)
 				}
-				login().must()
+				login().Must()
 			})
 		}
 	})
@@ -193,36 +194,36 @@ func TestPepperRotatesByLogin(t *testing.T) {
 	t.Parallel()
 	const first, second = "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6", "Qm4Zp8Xw2Lc6Vr0Tb5Hd9Ks3Fn7Gy1Ja"
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		login := func(b *booted, p *person, password string) *answer {
-			return b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", password)
+		login := func(b *booted, p *servertest.User, password string) *servertest.Response {
+			return b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", password)
 		}
-		stored := func(b *booted, p *person) string {
-			user, err := b.store.UserByID(t.Context(), p.id)
+		stored := func(b *booted, p *servertest.User) string {
+			user, err := b.in.Store.UserByID(t.Context(), p.ID)
 			withoutError(t, err)
 			return user.PasswordHash
 		}
 		before := boot(t, databaseURL, "PASSWORD_PEPPER", first)
-		seen, away := before.newPerson("USER"), before.newPerson("USER")
+		seen, away := before.NewUser("USER"), before.NewUser("USER")
 		both := boot(t, databaseURL, "PASSWORD_PEPPER", second+","+first)
 		old := stored(both, seen)
-		login(both, seen, seen.password).must()
+		login(both, seen, seen.Password).Must()
 		again := stored(both, seen)
 		if again == old {
 			t.Error("the login did not store the password with the first pepper")
 		}
-		login(both, seen, seen.password).must()
+		login(both, seen, seen.Password).Must()
 		if stored(both, seen) != again {
 			t.Error("a second login stored it once more")
 		}
 		wantCodes(t, login(both, away, "wrong password"), "login INVALID_CREDENTIALS")
-		newcomer := both.newPerson("USER")
+		newcomer := both.NewUser("USER")
 
 		after := boot(t, databaseURL, "PASSWORD_PEPPER", second)
-		login(after, seen, seen.password).must()
-		login(after, newcomer, newcomer.password).must()
-		wantCodes(t, login(after, away, away.password), "login INVALID_CREDENTIALS")
-		login(boot(t, databaseURL, "PASSWORD_PEPPER", first+","+second), away, away.password).must()
-		wantCodes(t, login(before, seen, seen.password), "login INVALID_CREDENTIALS")
+		login(after, seen, seen.Password).Must()
+		login(after, newcomer, newcomer.Password).Must()
+		wantCodes(t, login(after, away, away.Password), "login INVALID_CREDENTIALS")
+		login(boot(t, databaseURL, "PASSWORD_PEPPER", first+","+second), away, away.Password).Must()
+		wantCodes(t, login(before, seen, seen.Password), "login INVALID_CREDENTIALS")
 	})
 }
 
@@ -240,18 +241,18 @@ func TestLongPasswords(t *testing.T) {
 		{"accents typed on another keyboard are the same", "e@example.com", "Zo\u00eb's passphrase", "Zoe's passphrase"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			b.ask(nil, register, "e", row.email, "p", row.password).must()
-			b.ask(nil, login, "e", row.email, "p", row.password).must()
-			if got := b.ask(nil, login, "e", row.email, "p", row.other).codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
+			b.Query(nil, register, "e", row.email, "p", row.password).Must()
+			b.Query(nil, login, "e", row.email, "p", row.password).Must()
+			if got := b.Query(nil, login, "e", row.email, "p", row.other).Codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
 				t.Errorf("another password: %q", got)
 			}
 		})
 	}
-	b.ask(nil, login, "e", "e@example.com", "p", "Zoe\u0308's passphrase").must()
+	b.Query(nil, login, "e", "e@example.com", "p", "Zoe\u0308's passphrase").Must()
 	tooLong := strings.Repeat("q", 1025)
 	for _, query := range []string{register, login} {
-		if got := b.ask(nil, query, "e", "f@example.com", "p", tooLong); got.errors[0].Extensions["code"] != "BAD_USER_INPUT" || strings.Contains(got.body, "qqqq") {
-			t.Error(got.body)
+		if got := b.Query(nil, query, "e", "f@example.com", "p", tooLong); got.Errors[0].Extensions["code"] != "BAD_USER_INPUT" || strings.Contains(got.Body, "qqqq") {
+			t.Error(got.Body)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -50,8 +50,8 @@ func onEach(b *testing.B, f func(b *testing.B, databaseURL string)) {
 func BenchmarkMe(b *testing.B) {
 	onEach(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "LOG_LEVEL", "error")
-		user := s.newPerson("USER")
-		tokens, err := s.newTokens()
+		user := s.NewUser("USER")
+		tokens, err := s.in.Tokens, error(nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -61,8 +61,8 @@ func BenchmarkMe(b *testing.B) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
 			}
-			session, err := s.store.SessionWithUser(r.Context(), claims.SessionID, claims.Subject)
-			if err != nil || session.Ended(s.now()) {
+			session, err := s.in.Store.SessionWithUser(r.Context(), claims.SessionID, claims.Subject)
+			if err != nil || session.Ended(s.Clock.Now()) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
 			}
@@ -72,14 +72,14 @@ func BenchmarkMe(b *testing.B) {
 			}}})
 		}))
 		b.Cleanup(byHand.Close)
-		limits(b, post(b, s.url+"/graphql", user.token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.token, ""))
+		limits(b, post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.Token, ""))
 	})
 }
 
 // me by GET, beside the same by POST, in processor time of the handler alone.
 func BenchmarkMeByGET(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
-	token := s.newPerson("USER").token
+	token := s.NewUser("USER").Token
 	send := func(method, target, body string) func() {
 		return func() {
 			r := httptest.NewRequest(method, "http://localhost"+target, strings.NewReader(body))
@@ -89,7 +89,7 @@ func BenchmarkMeByGET(b *testing.B) {
 				r.Header.Set("Content-Type", "application/json")
 			}
 			w := httptest.NewRecorder()
-			if s.handler.ServeHTTP(w, r); !strings.Contains(w.Body.String(), `"me":{"id"`) {
+			if s.in.Handler.ServeHTTP(w, r); !strings.Contains(w.Body.String(), `"me":{"id"`) {
 				b.Fatalf("%d %s", w.Code, w.Body)
 			}
 		}
@@ -133,9 +133,9 @@ func BenchmarkWatchedMe(b *testing.B) {
 			databaseURL := dbtest.SQLite(b)
 			alone := boot(b, databaseURL, "LOG_LEVEL", "error")
 			watched := boot(b, databaseURL, append([]string{"LOG_LEVEL", "error"}, row.env...)...)
-			user := alone.newPerson("USER")
+			user := alone.NewUser("USER")
 			const me = `{"query":"{ me { id name email role } }"}`
-			limits(b, post(b, watched.url+"/graphql", user.token, me), post(b, alone.url+"/graphql", user.token, me))
+			limits(b, post(b, watched.URL+"/graphql", user.Token, me), post(b, alone.URL+"/graphql", user.Token, me))
 		})
 	}
 }
@@ -150,16 +150,16 @@ func BenchmarkRefusedField(b *testing.B) {
 	}))
 	b.Cleanup(byHand.Close)
 	body := `{"query":"{ users { edges { cursor } } }"}`
-	limits(b, post(b, s.url+"/graphql", "", body), post(b, byHand.URL, "", body))
+	limits(b, post(b, s.URL+"/graphql", "", body), post(b, byHand.URL, "", body))
 }
 
 // A gated field that is granted, beside the same one without a gate: what @auth costs once somebody has asked
 // for me.
 func BenchmarkGatedField(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
-	user := s.newPerson("USER")
-	gated := post(b, s.url+"/graphql", user.token, `{"query":"{ me { email } }"}`)
-	open := post(b, s.url+"/graphql", user.token, `{"query":"{ me { name } }"}`)
+	user := s.NewUser("USER")
+	gated := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { email } }"}`)
+	open := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { name } }"}`)
 	limits(b, gated, open)
 }
 
@@ -167,17 +167,17 @@ func BenchmarkGatedField(b *testing.B) {
 func BenchmarkLogin(b *testing.B) {
 	onEach(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "BCRYPT_COST", "12", "LOG_LEVEL", "error")
-		p := s.newPerson("USER")
-		body, err := json.Marshal(map[string]string{"query": `mutation { login(input: {email: "` + p.email + `", password: "` + p.password + `"}) { accessToken } }`})
+		p := s.NewUser("USER")
+		body, err := json.Marshal(map[string]string{"query": `mutation { login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { accessToken } }`})
 		if err != nil {
 			b.Fatal(err)
 		}
-		hash, err := bcrypt.GenerateFromPassword([]byte(p.password), 12)
+		hash, err := bcrypt.GenerateFromPassword([]byte(p.Password), 12)
 		if err != nil {
 			b.Fatal(err)
 		}
-		limits(b, post(b, s.url+"/graphql", "", string(body)), func() {
-			if err := bcrypt.CompareHashAndPassword(hash, []byte(p.password)); err != nil {
+		limits(b, post(b, s.URL+"/graphql", "", string(body)), func() {
+			if err := bcrypt.CompareHashAndPassword(hash, []byte(p.Password)); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -186,11 +186,11 @@ func BenchmarkLogin(b *testing.B) {
 
 func BenchmarkVerifyToken(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b))
-	tokens, err := s.newTokens()
+	tokens, err := s.in.Tokens, error(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	token := s.newPerson("USER").token
+	token := s.NewUser("USER").Token
 	var claims *auth.Claims
 	for b.Loop() {
 		if claims, err = tokens.Verify(token); err != nil {

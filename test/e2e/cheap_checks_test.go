@@ -1,15 +1,16 @@
-package main
+package e2e
 
 import (
 	"fmt"
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // inputFields are the fields that a BAD_USER_INPUT names.
-func (a *answer) inputFields() (names []string) {
-	for _, e := range a.errors {
+func inputFields(a *servertest.Response) (names []string) {
+	for _, e := range a.Errors {
 		fields, _ := e.Extensions["fields"].([]any)
 		for _, f := range fields {
 			names = append(names, fmt.Sprint(f.(map[string]any)["name"]))
@@ -32,9 +33,9 @@ func TestMismatchingConfirmationCostsNoEstimate(t *testing.T) {
 		{"a common password that matches", "password1", "password1", []string{"password"}},
 		{"a short password that does not match", "x", "y", []string{"password", "passwordConfirmation"}},
 	} {
-		got := b.ask(nil, register, "p", row.password, "c", row.confirmation)
-		if names := got.inputFields(); fmt.Sprint(names) != fmt.Sprint(row.want) {
-			t.Errorf("%s: fields %q, want %q: %s", row.name, names, row.want, got.body)
+		got := b.Query(nil, register, "p", row.password, "c", row.confirmation)
+		if names := inputFields(got); fmt.Sprint(names) != fmt.Sprint(row.want) {
+			t.Errorf("%s: fields %q, want %q: %s", row.name, names, row.want, got.Body)
 		}
 	}
 }

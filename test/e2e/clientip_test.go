@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"net/http"
@@ -35,18 +35,18 @@ func TestClientAddress(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			header := http.Header{"X-Forwarded-For": row.forwarded, "Forwarded": {"for=192.0.2.66"}, "X-Real-Ip": {"192.0.2.66"}, "True-Client-Ip": {"192.0.2.66"}}
-			p := row.b.newPerson("USER")
-			got := row.b.askWith(header, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { ip } } }`, "e", p.email, "p", p.password).must()
-			if ip := got.text("login.session.ip"); ip != row.want {
+			p := row.b.NewUser("USER")
+			got := row.b.QueryWith(header, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { ip } } }`, "e", p.Email, "p", p.Password).Must()
+			if ip := got.Text("login.session.ip"); ip != row.want {
 				t.Errorf("the session's address is %s, want %s", ip, row.want)
 			}
-			id := got.header.Get("X-Request-Id")
-			if lines := row.b.logged(); !slices.ContainsFunc(lines, func(line map[string]any) bool {
+			id := got.Header.Get("X-Request-Id")
+			if lines := row.b.Log.Records(t); !slices.ContainsFunc(lines, func(line map[string]any) bool {
 				return line["msg"] == "http request" && line["request_id"] == id && line["remote"] == row.want
 			}) {
 				t.Error("the log says otherwise")
 			}
-			if strings.Contains(row.b.log.String(), "192.0.2.66") {
+			if strings.Contains(row.b.Log.String(), "192.0.2.66") {
 				t.Error("another header is believed")
 			}
 		})

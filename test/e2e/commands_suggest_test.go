@@ -1,11 +1,14 @@
-package main
+package e2e
 
 import (
 	"os"
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 func TestMistypedCommandsAreSuggested(t *testing.T) {
@@ -31,8 +34,8 @@ func TestMistypedCommandsAreSuggested(t *testing.T) {
 		{[]string{"user", "list", "--frobnicate"}, ""},
 		{[]string{"user", "list", "everybody"}, ""},
 	} {
-		status, stdout, stderr := fieldgate(t, nil, "", row.args...)
-		if status != statusUsage || stdout != "" || !strings.Contains(stderr, row.want) || strings.Contains(stderr, "Did you mean") != (row.want != "") {
+		status, stdout, stderr := servertest.RunCLI(t, nil, "", row.args...)
+		if status != cli.StatusUsage || stdout != "" || !strings.Contains(stderr, row.want) || strings.Contains(stderr, "Did you mean") != (row.want != "") {
 			t.Errorf("%q: status %d\n%s%s\nwant %q", row.args, status, stdout, stderr, row.want)
 		}
 	}
@@ -40,11 +43,11 @@ func TestMistypedCommandsAreSuggested(t *testing.T) {
 
 func TestVersionFlag(t *testing.T) {
 	t.Parallel()
-	_, want, _ := fieldgate(t, nil, "", "version")
-	if status, stdout, stderr := fieldgate(t, nil, "", "--version"); status != 0 || stdout != want || stderr != "" {
+	_, want, _ := servertest.RunCLI(t, nil, "", "version")
+	if status, stdout, stderr := servertest.RunCLI(t, nil, "", "--version"); status != 0 || stdout != want || stderr != "" {
 		t.Errorf("status %d\n%s%s\nwant %s", status, stdout, stderr, want)
 	}
-	if status, _, _ := fieldgate(t, nil, "", "--version", "now"); status != statusUsage {
+	if status, _, _ := servertest.RunCLI(t, nil, "", "--version", "now"); status != cli.StatusUsage {
 		t.Errorf("with an argument: status %d", status)
 	}
 }
@@ -68,8 +71,8 @@ func TestUserCommandsMakeNoDatabase(t *testing.T) {
 		{"an account, where no database is named", nil, []string{"user", "create", "ada@example.com", "--name", "Ada"}},
 		{"the migrations, where no database is named", nil, []string{"migrate", "status"}},
 	} {
-		status, stdout, stderr := fieldgate(t, row.env, goodPassword, row.args...)
-		if status != statusFailed || stdout != "" || !strings.Contains(stderr, "there is no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
+		status, stdout, stderr := servertest.RunCLI(t, row.env, servertest.Password, row.args...)
+		if status != cli.StatusFailed || stdout != "" || !strings.Contains(stderr, "there is no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
 			t.Errorf("%s: status %d\n%s%s", row.name, status, stdout, stderr)
 		}
 		if made, err := os.ReadDir(folder); err != nil || len(made) != 0 {
@@ -77,12 +80,12 @@ func TestUserCommandsMakeNoDatabase(t *testing.T) {
 		}
 	}
 	// The first ADMIN of a database that is named, before the first start.
-	if status, _, stderr := fieldgate(t, named, goodPassword, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
+	if status, _, stderr := servertest.RunCLI(t, named, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 		t.Error(stderr)
 	}
 	// And of the default one, once it is made.
 	for _, args := range [][]string{{"migrate"}, {"user", "create", "ada@example.com", "--name", "Ada"}, {"user", "list"}} {
-		if status, _, stderr := fieldgate(t, map[string]string{"BCRYPT_COST": "10"}, goodPassword, args...); status != 0 {
+		if status, _, stderr := servertest.RunCLI(t, map[string]string{"BCRYPT_COST": "10"}, servertest.Password, args...); status != 0 {
 			t.Errorf("%q: %s", args, stderr)
 		}
 	}
@@ -91,7 +94,7 @@ func TestUserCommandsMakeNoDatabase(t *testing.T) {
 func TestUserCommandsReachADatabaseOfAServer(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
-	if status, _, stderr := fieldgate(t, map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": testSecret}, "", "user", "list"); status != 0 {
+	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret}, "", "user", "list"); status != 0 {
 		t.Error(stderr)
 	}
 }

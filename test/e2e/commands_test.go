@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -15,16 +15,18 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/urfave/cli/v3"
+
+	"fieldgate/internal/cli"
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
 		// In order: what one makes, the next one sees.
 		for _, row := range []struct {
 			name   string
@@ -38,15 +40,15 @@ func TestCommands(t *testing.T) {
 			{"migrate", "", []string{"migrate"}, 0, "applied 00001_users.sql", ""},
 			{"migrate again", "", []string{"migrate", "up"}, 0, "up to date", ""},
 			{"the migrations after they were applied", "", []string{"migrate", "status"}, 0, "applied 2", ""},
-			{"an account with a role", goodPassword + "\n", []string{"user", "create", "Ada@Example.com", "--name", "Ada", "--role", "ADMIN"}, 0, "Ada@Example.com has an account with the role ADMIN", ""},
-			{"flags before the address", goodPassword, []string{"user", "create", "--name", "Bob", "bob@example.com"}, 0, "bob@example.com has an account with the role USER", ""},
-			{"an address that is taken", goodPassword, []string{"user", "create", "ADA@example.com", "--name", "Ada"}, 4, "", "another account has this e-mail address"},
+			{"an account with a role", servertest.Password + "\n", []string{"user", "create", "Ada@Example.com", "--name", "Ada", "--role", "ADMIN"}, 0, "Ada@Example.com has an account with the role ADMIN", ""},
+			{"flags before the address", servertest.Password, []string{"user", "create", "--name", "Bob", "bob@example.com"}, 0, "bob@example.com has an account with the role USER", ""},
+			{"an address that is taken", servertest.Password, []string{"user", "create", "ADA@example.com", "--name", "Ada"}, 4, "", "another account has this e-mail address"},
 			{"a password that is too short", "short\n", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
 			{"no password", "", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
-			{"no name", goodPassword, []string{"user", "create", "eve@example.com"}, 2, "", `"name" not set`},
-			{"no address", goodPassword, []string{"user", "create", "--name", "Eve"}, 2, "", "expected: fieldgate user create EMAIL"},
-			{"an address that is none", goodPassword, []string{"user", "create", "eve", "--name", "Eve"}, 1, "", "email must be an e-mail address"},
-			{"a role that there is not", goodPassword, []string{"user", "create", "eve@example.com", "--name", "Eve", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
+			{"no name", servertest.Password, []string{"user", "create", "eve@example.com"}, 2, "", `"name" not set`},
+			{"no address", servertest.Password, []string{"user", "create", "--name", "Eve"}, 2, "", "expected: fieldgate user create EMAIL"},
+			{"an address that is none", servertest.Password, []string{"user", "create", "eve", "--name", "Eve"}, 1, "", "email must be an e-mail address"},
+			{"a role that there is not", servertest.Password, []string{"user", "create", "eve@example.com", "--name", "Eve", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
 			{"a role that was given", "", []string{"user", "role", "bob@EXAMPLE.com", "STAFF"}, 0, "bob@example.com has the role STAFF now", ""},
 			{"a role that there is not, given", "", []string{"user", "role", "bob@example.com", "staff"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
 			{"a role given to nobody", "", []string{"user", "role", "nobody@example.com", "STAFF"}, 3, "", `nobody has the address "nobody@example.com". Hint: fieldgate user list`},
@@ -73,14 +75,14 @@ func TestCommands(t *testing.T) {
 			{"an argument too many", "", []string{"user", "list", "all"}, 2, "", `"all"`},
 			{"a flag that there is not", "", []string{"user", "list", "--all"}, 2, "", "-all"},
 		} {
-			status, stdout, stderr := fieldgate(t, env, row.stdin, row.args...)
+			status, stdout, stderr := servertest.RunCLI(t, env, row.stdin, row.args...)
 			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) {
 				t.Errorf("%s: status %d\n%s%s\nwant %d %q %q", row.name, status, stdout, stderr, row.status, row.stdout, row.stderr)
 			}
 			if status != 0 && (strings.Count(stderr, "fieldgate: ") != 1 || stdout != "") {
 				t.Errorf("%s: not one line of error:\n%s%s", row.name, stdout, stderr)
 			}
-			if strings.Contains(stdout+stderr, goodPassword) {
+			if strings.Contains(stdout+stderr, servertest.Password) {
 				t.Errorf("%s: the password is shown", row.name)
 			}
 		}
@@ -93,15 +95,15 @@ func TestRoleCommandIsInForceAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
-		if got := b.ask(p, `{ users { edges { cursor } } }`).codes(); !slices.Equal(got, []string{"users FORBIDDEN"}) {
+		p := b.NewUser("USER")
+		if got := b.Query(p, `{ users { edges { cursor } } }`).Codes(); !slices.Equal(got, []string{"users FORBIDDEN"}) {
 			t.Fatalf("got %q", got)
 		}
-		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.JWTSecrets[0], "BCRYPT_COST": "10"}
-		if status, _, stderr := fieldgate(t, env, "", "user", "role", p.email, "ADMIN"); status != 0 {
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.in.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
+		if status, _, stderr := servertest.RunCLI(t, env, "", "user", "role", p.Email, "ADMIN"); status != 0 {
 			t.Fatal(stderr)
 		}
-		b.ask(p, `{ users { edges { node { disabledAt } } } }`).must()
+		b.Query(p, `{ users { edges { node { disabledAt } } } }`).Must()
 	})
 }
 
@@ -109,20 +111,20 @@ func TestRoleCommandIsInForceAtOnce(t *testing.T) {
 func TestAccountOfTheCommandLineSignsIn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	env := map[string]string{"DATABASE_URL": b.DatabaseURL, "BCRYPT_COST": "10"}
-	if status, _, stderr := fieldgate(t, env, goodPassword+"\r\n", "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
+	env := map[string]string{"DATABASE_URL": b.in.Config.DatabaseURL, "BCRYPT_COST": "10"}
+	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password+"\r\n", "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 		t.Fatal(stderr)
 	}
-	got := b.ask(nil, `mutation { login(input: {email: "ada@example.com", password: "`+goodPassword+`"}) { user { role disabledAt } } }`).must()
-	if got.json() != `{"login":{"user":{"disabledAt":null,"role":"ADMIN"}}}` {
-		t.Error(got.body)
+	got := b.Query(nil, `mutation { login(input: {email: "ada@example.com", password: "`+servertest.Password+`"}) { user { role disabledAt } } }`).Must()
+	if got.JSON() != `{"login":{"user":{"disabledAt":null,"role":"ADMIN"}}}` {
+		t.Error(got.Body)
 	}
 }
 
 func TestCommandsAnswerInJSON(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
 		// In order: what one makes, the next one sees. Ids and times are checked by their form.
 		for _, row := range []struct {
 			name string
@@ -156,7 +158,7 @@ func TestCommandsAnswerInJSON(t *testing.T) {
 			{"the migrations after they were applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`}},
 			{"the version", []string{"version"}, []string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`}},
 		} {
-			status, stdout, stderr := fieldgate(t, env, goodPassword, append(row.args, "--json")...)
+			status, stdout, stderr := servertest.RunCLI(t, env, servertest.Password, append(row.args, "--json")...)
 			var got []string
 			for line := range strings.Lines(stdout) {
 				got = append(got, withoutIDsAndTimes(t, strings.TrimSuffix(line, "\n")))
@@ -237,8 +239,8 @@ func TestUserListWritesPageByPage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		crowd(t, databaseURL, 350)
-		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
-		_, stdout, _ := fieldgate(t, env, "", "user", "list", "--json")
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
+		_, stdout, _ := servertest.RunCLI(t, env, "", "user", "list", "--json")
 		if n := strings.Count(stdout, "\n"); n != 350 {
 			t.Errorf("%d lines of JSON, want 350", n)
 		}
@@ -252,22 +254,15 @@ func TestUserListWritesPageByPage(t *testing.T) {
 			{"to a pipe that is closed in the middle", []string{"fieldgate", "user", "list"}, 2, 2},
 		} {
 			stdout, stderr := &writes{fail: row.fail}, &strings.Builder{}
-			status := run(t.Context(), console{
-				args: row.args, lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
-				stdin: strings.NewReader(""), stdout: stdout, stderr: stderr,
+			status := cli.Main(t.Context(), cli.Console{
+				Args: row.args, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+				Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
 			})
 			if status != 0 || stderr.Len() > 0 || len(stdout.sizes) != row.times || slices.Max(stdout.sizes) > 100*250 {
 				t.Errorf("%s: status %d, written in parts of %v bytes, %s", row.name, status, stdout.sizes, stderr)
 			}
 		}
 	})
-}
-
-func TestABrokenPipeToTheDatabaseIsAFailure(t *testing.T) {
-	t.Parallel()
-	if status := exitStatus(fmt.Errorf("the database was lost at COMMIT: %w", syscall.EPIPE)); status != 1 {
-		t.Errorf("status %d", status)
-	}
 }
 
 // As a shell runs "fieldgate user list | head -1".
@@ -281,7 +276,7 @@ func TestUserListIntoAPipeThatIsClosedSaysNothing(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), exe, "user", "list")
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), asServer+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+testSecret)
+	cmd.Env = append(os.Environ(), servertest.AsProgram+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+servertest.Secret)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -325,9 +320,9 @@ func TestImportedNamesDoNothingToTheTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
-	_, asText, _ := fieldgate(t, env, "", "user", "list")
-	_, asJSON, _ := fieldgate(t, env, "", "user", "list", "--json")
+	env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
+	_, asText, _ := servertest.RunCLI(t, env, "", "user", "list")
+	_, asJSON, _ := servertest.RunCLI(t, env, "", "user", "list", "--json")
 	listed, objects := strings.Split(asText, "\n")[1:], strings.Split(asJSON, "\n")
 	if len(listed) != len(rows)+1 || len(objects) != len(rows)+1 {
 		t.Fatalf("not a line for each:\n%s%s", asText, asJSON)
@@ -339,29 +334,6 @@ func TestImportedNamesDoNothingToTheTerminal(t *testing.T) {
 		var back struct{ Name string }
 		if err := json.Unmarshal([]byte(objects[i]), &back); err != nil || back.Name != row.name || !strings.Contains(objects[i], `"name":`+row.json+`,`) {
 			t.Errorf("%q: JSON says %q, %v", row.name, objects[i], err)
-		}
-	}
-	if got := shown("not \x9b UTF-8"); got != `"not \x9b UTF-8"` {
-		t.Errorf("what is no UTF-8 is shown as %s", got)
-	}
-}
-
-func TestHelpHasAnExampleOfEveryCommand(t *testing.T) {
-	t.Parallel()
-	var visit func(cmd *cli.Command, name string)
-	visit = func(cmd *cli.Command, name string) {
-		if !strings.Contains(cmd.Description, "   ") || !strings.Contains(cmd.Description, name) {
-			t.Errorf("%s --help has no example: %q", name, cmd.Description)
-		}
-		for _, sub := range cmd.Commands {
-			visit(sub, name+" "+sub.Name)
-		}
-	}
-	visit((console{}).command(), "fieldgate")
-	_, stdout, _ := fieldgate(t, nil, "", "--help")
-	for _, line := range strings.Split(statuses, "\n") {
-		if !strings.Contains(stdout, line) {
-			t.Errorf("--help does not say %q", line)
 		}
 	}
 }
@@ -378,7 +350,7 @@ func TestCompletion(t *testing.T) {
 		{"flags", []string{"user", "list", "-"}, []string{"--json:", "--role:", "--search:"}},
 		{"no command is run", []string{"user", "disable", "ada@example.com"}, nil},
 	} {
-		status, stdout, stderr := fieldgate(t, env, "", append(row.args, "--generate-shell-completion")...)
+		status, stdout, stderr := servertest.RunCLI(t, env, "", append(row.args, "--generate-shell-completion")...)
 		for _, want := range row.want {
 			if !strings.Contains("\n"+stdout, "\n"+want) {
 				t.Errorf("%s: %q is not there:\n%s", row.name, want, stdout)
@@ -391,7 +363,7 @@ func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
-			status, script, stderr := fieldgate(t, env, "", "completion", shell)
+			status, script, stderr := servertest.RunCLI(t, env, "", "completion", shell)
 			if status != 0 || !strings.Contains(script, "fieldgate") || stderr != "" {
 				t.Fatalf("status %d, %s\n%s", status, stderr, script)
 			}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
-
-func sorted(list []string) []string { slices.Sort(list); return list }
 
 // operation is a row of a table: somebody asks something and gets data and codes.
 type operation struct {
@@ -27,20 +26,20 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		cast := map[string]*person{"": nil, "USER": b.newPerson("USER"), "STAFF": b.newPerson("STAFF"), "ADMIN": b.newPerson("ADMIN"), "another USER": b.newPerson("USER")}
+		cast := map[string]*servertest.User{"": nil, "USER": b.NewUser("USER"), "STAFF": b.NewUser("STAFF"), "ADMIN": b.NewUser("ADMIN"), "another USER": b.NewUser("USER")}
 		user := cast["USER"]
-		fill := strings.NewReplacer("$ID", user.id, "$EMAIL", user.email).Replace
+		fill := strings.NewReplacer("$ID", user.ID, "$EMAIL", user.Email).Replace
 		for _, row := range operations {
 			t.Run(row.name, func(t *testing.T) {
-				got := b.ask(cast[row.as], fill(row.query))
-				if got.status != http.StatusOK {
-					t.Errorf("status %d", got.status)
+				got := b.Query(cast[row.as], fill(row.query))
+				if got.Status != http.StatusOK {
+					t.Errorf("status %d", got.Status)
 				}
-				if want := canonical(t, fill(row.data)); got.json() != want {
-					t.Errorf("data\n got %s\nwant %s", got.json(), want)
+				if want := canonical(t, fill(row.data)); got.JSON() != want {
+					t.Errorf("data\n got %s\nwant %s", got.JSON(), want)
 				}
-				if codes := got.codes(); !slices.Equal(codes, row.codes) {
-					t.Errorf("errors\n got %q\nwant %q\n in %s", codes, row.codes, got.body)
+				if codes := got.Codes(); !slices.Equal(codes, row.codes) {
+					t.Errorf("errors\n got %q\nwant %q\n in %s", codes, row.codes, got.Body)
 				}
 			})
 		}
@@ -111,9 +110,9 @@ var operations = []operation{
 	{"a login with an unknown address", "", `mutation { login(input: {email: "nobody@example.com", password: "wrong password"}) { accessToken } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
 	{"a login with what is no address", "", `mutation { login(input: {email: "' OR '1'='1", password: "wrong password"}) { accessToken } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
 	{"a login written in capitals sees what is the person's own, and no more", "", `mutation { login(input: {email: "PERSON@EXAMPLE.COM", password: "x"}) { user { id } } }`, `null`, []string{"login INVALID_CREDENTIALS"}},
-	{"an address that is taken", "", `mutation { register(input: {name: "X", email: "$EMAIL", password: "` + goodPassword + `"}) { accessToken } }`, `null`, []string{"register EMAIL_TAKEN"}},
+	{"an address that is taken", "", `mutation { register(input: {name: "X", email: "$EMAIL", password: "` + servertest.Password + `"}) { accessToken } }`, `null`, []string{"register EMAIL_TAKEN"}},
 	{"a registration in which everything is wrong", "", `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`, `null`, []string{"register BAD_USER_INPUT"}},
-	{"a registration that chooses its role", "", `mutation { register(input: {name: "X", email: "x@example.com", password: "` + goodPassword + `", role: ADMIN}) { accessToken } }`, `null`, []string{"GRAPHQL_VALIDATION_FAILED"}},
+	{"a registration that chooses its role", "", `mutation { register(input: {name: "X", email: "x@example.com", password: "` + servertest.Password + `", role: ADMIN}) { accessToken } }`, `null`, []string{"GRAPHQL_VALIDATION_FAILED"}},
 	{"a document that is none", "", `{`, `null`, []string{"GRAPHQL_PARSE_FAILED"}},
 	{"a field that is not there", "", `{ nothing }`, `null`, []string{"GRAPHQL_VALIDATION_FAILED"}},
 	{"two logins in one operation", "", `mutation { a: login(input: {email: "$EMAIL", password: "x"}) { tokenType } b: login(input: {email: "$EMAIL", password: "y"}) { tokenType } }`, `null`, []string{"QUERY_TOO_COMPLEX"}},
@@ -126,8 +125,8 @@ var operations = []operation{
 func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	got := b.ask(nil, `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`)
-	fields, _ := got.errors[0].Extensions["fields"].([]any)
+	got := b.Query(nil, `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`)
+	fields, _ := got.Errors[0].Extensions["fields"].([]any)
 	var names []string
 	for _, f := range fields {
 		f := f.(map[string]any)
@@ -144,15 +143,15 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 func TestValuesOfEnumsAreSpelledAsInTheSchema(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	staff := b.newPerson("STAFF")
+	staff := b.NewUser("STAFF")
 	for _, row := range []struct{ name, query, value, code string }{
 		{"a role in small letters", `query($v: Role) { users(role: $v) { edges { cursor } } }`, "admin", "users BAD_USER_INPUT"},
 		{"a role that there is not", `query($v: Role) { users(role: $v) { edges { cursor } } }`, "BOSS", "variable.v GRAPHQL_VALIDATION_FAILED"},
 		{"a delivery in small letters", `mutation($v: TokenDelivery!) { login(input: {email: "x", password: "x", delivery: $v}) { tokenType } }`, "body", "login BAD_USER_INPUT"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := b.ask(staff, row.query, "v", row.value); !slices.Equal(got.codes(), []string{row.code}) {
-				t.Error(got.body)
+			if got := b.Query(staff, row.query, "v", row.value); !slices.Equal(got.Codes(), []string{row.code}) {
+				t.Error(got.Body)
 			}
 		})
 	}
@@ -161,7 +160,7 @@ func TestValuesOfEnumsAreSpelledAsInTheSchema(t *testing.T) {
 func TestErrorsSayWhatClientsActOn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	user := b.newPerson("USER")
+	user := b.NewUser("USER")
 	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 	for _, row := range []struct {
 		name, extension, want string
@@ -171,22 +170,22 @@ func TestErrorsSayWhatClientsActOn(t *testing.T) {
 		{"no token", "reason", "missing", http.Header{}, `{ me { id } }`},
 		{"a token that is none", "reason", "invalid", bearer("x.y.z"), `{ me { id } }`},
 		{"another scheme", "reason", "invalid", http.Header{"Authorization": {"Basic eDp5"}}, `{ me { id } }`},
-		{"two tokens", "reason", "invalid", http.Header{"Authorization": {"Bearer " + user.token, "Bearer " + user.token}}, `{ me { id } }`},
-		{"a role too low", "requires", "STAFF", bearer(user.token), `{ users { edges { cursor } } }`},
+		{"two tokens", "reason", "invalid", http.Header{"Authorization": {"Bearer " + user.Token, "Bearer " + user.Token}}, `{ me { id } }`},
+		{"a role too low", "requires", "STAFF", bearer(user.Token), `{ users { edges { cursor } } }`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := b.askWith(row.header, row.query)
-			if len(got.errors) != 1 || got.errors[0].Extensions[row.extension] != row.want {
-				t.Errorf("%s: want %s %q", got.body, row.extension, row.want)
+			got := b.QueryWith(row.header, row.query)
+			if len(got.Errors) != 1 || got.Errors[0].Extensions[row.extension] != row.want {
+				t.Errorf("%s: want %s %q", got.Body, row.extension, row.want)
 			}
 		})
 	}
 	t.Run("a token whose time is up", func(t *testing.T) {
 		b := boot(t, dbtest.SQLite(t))
-		user := b.newPerson("USER")
-		b.clock.advance(15 * time.Minute)
-		if got := b.ask(user, `{ me { id } }`); got.errors[0].Extensions["reason"] != "expired" {
-			t.Error(got.body)
+		user := b.NewUser("USER")
+		b.Clock.Advance(15 * time.Minute)
+		if got := b.Query(user, `{ me { id } }`); got.Errors[0].Extensions["reason"] != "expired" {
+			t.Error(got.Body)
 		}
 	})
 }
@@ -195,36 +194,36 @@ func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		ada, bob := b.newPerson("USER"), b.newPerson("USER")
-		login := func(p *person) string {
-			return fmt.Sprintf(`login(input: {email: %q, password: %q}) { user { email } session { current } }`, p.email, p.password)
+		ada, bob := b.NewUser("USER"), b.NewUser("USER")
+		login := func(p *servertest.User) string {
+			return fmt.Sprintf(`login(input: {email: %q, password: %q}) { user { email } session { current } }`, p.Email, p.Password)
 		}
 		for _, row := range []struct {
 			name  string
-			as    *person
+			as    *servertest.User
 			query string
 			data  string
 		}{
 			{
 				"a login by nobody", nil, `mutation { ` + login(ada) + ` }`,
-				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}}`,
+				`{"login": {"user": {"email": "` + ada.Email + `"}, "session": {"current": true}}}`,
 			},
 			{
 				"a login with somebody else's token", bob, `mutation { ` + login(ada) + ` }`,
-				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}}`,
+				`{"login": {"user": {"email": "` + ada.Email + `"}, "session": {"current": true}}}`,
 			},
 			{
 				"a gated mutation after a login", nil, `mutation { ` + login(ada) + ` updateProfile(input: {name: "Ada"}) { email name } }`,
-				`{"login": {"user": {"email": "` + ada.email + `"}, "session": {"current": true}}, "updateProfile": {"email": "` + ada.email + `", "name": "Ada"}}`,
+				`{"login": {"user": {"email": "` + ada.Email + `"}, "session": {"current": true}}, "updateProfile": {"email": "` + ada.Email + `", "name": "Ada"}}`,
 			},
 			{
-				"a registration", nil, `mutation { register(input: {name: "Eve", email: "eve@example.com", password: "` + goodPassword + `"}) { user { email role } } }`,
+				"a registration", nil, `mutation { register(input: {name: "Eve", email: "eve@example.com", password: "` + servertest.Password + `"}) { user { email role } } }`,
 				`{"register": {"user": {"email": "eve@example.com", "role": "USER"}}}`,
 			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				if got := b.ask(row.as, row.query).must(); got.json() != canonical(t, row.data) {
-					t.Errorf("got %s\nwant %s", got.json(), row.data)
+				if got := b.Query(row.as, row.query).Must(); got.JSON() != canonical(t, row.data) {
+					t.Errorf("got %s\nwant %s", got.JSON(), row.data)
 				}
 			})
 		}
@@ -233,7 +232,7 @@ func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
 
 func TestRefreshTokenIsDeliveredAsAsked(t *testing.T) {
 	t.Parallel()
-	const register = `mutation($d: TokenDelivery!, $r: Boolean!) { register(input: {name: "X", email: "x@example.com", password: "` + goodPassword + `", delivery: $d, rememberMe: $r}) { refreshToken tokenType } }`
+	const register = `mutation($d: TokenDelivery!, $r: Boolean!) { register(input: {name: "X", email: "x@example.com", password: "` + servertest.Password + `", delivery: $d, rememberMe: $r}) { refreshToken tokenType } }`
 	for _, row := range []struct {
 		name, delivery string
 		remember       bool
@@ -248,10 +247,10 @@ func TestRefreshTokenIsDeliveredAsAsked(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", row.publicURL)
-			got := b.ask(nil, register, "d", row.delivery, "r", row.remember).must()
-			cookie := got.header.Get("Set-Cookie")
-			if inBody := got.at("register.refreshToken") != nil; inBody != (row.cookie == "") {
-				t.Errorf("the body: %s", got.body)
+			got := b.Query(nil, register, "d", row.delivery, "r", row.remember).Must()
+			cookie := got.Header.Get("Set-Cookie")
+			if inBody := got.At("register.refreshToken") != nil; inBody != (row.cookie == "") {
+				t.Errorf("the body: %s", got.Body)
 			}
 			if name, rest, ok := strings.Cut(cookie, "="); ok {
 				_, attributes, _ := strings.Cut(rest, ";")
@@ -260,8 +259,8 @@ func TestRefreshTokenIsDeliveredAsAsked(t *testing.T) {
 			if cookie != row.cookie {
 				t.Errorf("got %q\nwant %q", cookie, row.cookie)
 			}
-			if got.at("register.tokenType") != "Bearer" {
-				t.Error(got.body)
+			if got.At("register.tokenType") != "Bearer" {
+				t.Error(got.Body)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // What browsers say of where a request comes from, and what becomes of it. None of it must let another site use
@@ -21,7 +22,7 @@ func TestCrossOrigin(t *testing.T) {
 		allowed string // Access-Control-Allow-Origin
 	}{
 		{"no browser", http.Header{}, 200, ""},
-		{"the same origin", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {b.url}}, 200, ""},
+		{"the same origin", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {b.URL}}, 200, ""},
 		{"a listed origin", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app}}, 200, app},
 		{"a listed origin with a port", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://localhost:5173"}}, 200, "http://localhost:5173"},
 		{"our own public address, behind a proxy that rewrites Host", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com"}}, 200, "https://api.example.com"},
@@ -40,18 +41,18 @@ func TestCrossOrigin(t *testing.T) {
 		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for method, got := range map[string]*answer{"POST": b.askWith(row.header, `{ __typename }`), "GET": b.askByGET(row.header, `{ __typename }`)} {
-				if got.status != row.status || got.header.Get("Access-Control-Allow-Origin") != row.allowed {
-					t.Errorf("%s: status %d, allowed %q, want %d %q", method, got.status, got.header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
+			for method, got := range map[string]*servertest.Response{"POST": b.QueryWith(row.header, `{ __typename }`), "GET": b.askByGET(row.header, `{ __typename }`)} {
+				if got.Status != row.status || got.Header.Get("Access-Control-Allow-Origin") != row.allowed {
+					t.Errorf("%s: status %d, allowed %q, want %d %q", method, got.Status, got.Header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
 				}
-				if credentials := got.header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
+				if credentials := got.Header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
 					t.Errorf("%s: credentials %q", method, credentials)
 				}
-				if row.status == 403 && (got.data != nil || len(got.errors) != 1 || got.errors[0].Extensions["code"] != "BAD_USER_INPUT") {
-					t.Error(method, got.body)
+				if row.status == 403 && (got.Data != nil || len(got.Errors) != 1 || got.Errors[0].Extensions["code"] != "BAD_USER_INPUT") {
+					t.Error(method, got.Body)
 				}
-				if got.header.Get("Cache-Control") != "no-store" || strings.Join(got.header.Values("Vary"), "|") != "Accept, Authorization, Origin" {
-					t.Errorf("%s: %q", method, got.header)
+				if got.Header.Get("Cache-Control") != "no-store" || strings.Join(got.Header.Values("Vary"), "|") != "Accept, Authorization, Origin" {
+					t.Errorf("%s: %q", method, got.Header)
 				}
 			}
 		})
@@ -70,16 +71,16 @@ func TestPreflight(t *testing.T) {
 		{"another header", "https://app.example.com", "POST", "x-secret", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, b.url+"/graphql", nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, b.URL+"/graphql", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Header.Set("Origin", row.origin)
 			r.Header.Set("Access-Control-Request-Method", row.method)
 			r.Header.Set("Access-Control-Request-Headers", row.headers)
-			got := b.do(r)
-			if got.header.Get("Access-Control-Allow-Origin") != row.allowed {
-				t.Errorf("%d %q", got.status, got.header)
+			got := b.Do(r)
+			if got.Header.Get("Access-Control-Allow-Origin") != row.allowed {
+				t.Errorf("%d %q", got.Status, got.Header)
 			}
 		})
 	}
@@ -89,21 +90,21 @@ func TestPreflight(t *testing.T) {
 func TestSimpleRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	d := b.newDevice(b.newPerson("USER"), false)
+	d := b.newDevice(b.NewUser("USER"), false)
 	const logout = `{"query":"mutation { logout }"}`
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "text/plain; application/json"} {
-		got := b.post(http.Header{"Content-Type": {contentType}, "Cookie": {"refresh=" + d.refresh}}, logout)
-		if got.status != http.StatusUnsupportedMediaType {
-			t.Errorf("%q: status %d", contentType, got.status)
+		got := b.Post(http.Header{"Content-Type": {contentType}, "Cookie": {"refresh=" + d.refresh}}, logout)
+		if got.Status != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: status %d", contentType, got.Status)
 		}
 	}
 	for accept, status := range map[string]int{"": 406, "text/html, */*;q=0.8": 406, "application/json": 405} {
 		got := b.askByGET(http.Header{"Accept": {accept}, "Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`)
-		if got.status != status {
-			t.Errorf("GET that accepts %q: status %d", accept, got.status)
+		if got.Status != status {
+			t.Errorf("GET that accepts %q: status %d", accept, got.Status)
 		}
 	}
-	if !b.signedIn(d.person) {
+	if !b.signedIn(d.User) {
 		t.Error("one of them signed the person out")
 	}
 }

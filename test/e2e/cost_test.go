@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func aliases(n int, field string) string {
 func TestDocumentsThatAskForTooManyItemsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("ADMIN")
+	p := b.NewUser("ADMIN")
 	const everything = `id createdAt lastUsedAt expiresAt ip userAgent current`
 	for _, row := range []struct {
 		name, query string
@@ -46,21 +46,21 @@ func TestDocumentsThatAskForTooManyItemsAreRefused(t *testing.T) {
 		{"a page that is too large for its field", `{ sessions(first: 2147483647) { id } }`, nil, false},
 	} {
 		for range 2 { // the second time it may be in the cache
-			got := b.ask(p, row.query, row.variables...)
-			tooComplex := len(got.errors) == 1 && got.errors[0].Extensions["code"] == "QUERY_TOO_COMPLEX" && got.errors[0].Extensions["limit"] == "cost"
-			if tooComplex != row.refused || row.refused && (got.data != nil || len(got.body) > 300) {
-				t.Errorf("%s: %.300s", row.name, got.body)
+			got := b.Query(p, row.query, row.variables...)
+			tooComplex := len(got.Errors) == 1 && got.Errors[0].Extensions["code"] == "QUERY_TOO_COMPLEX" && got.Errors[0].Extensions["limit"] == "cost"
+			if tooComplex != row.refused || row.refused && (got.Data != nil || len(got.Body) > 300) {
+				t.Errorf("%s: %.300s", row.name, got.Body)
 			}
 		}
 	}
-	wantCodes(t, b.ask(p, `{ sessions(first: 2147483647) { id } }`), "sessions BAD_USER_INPUT")
-	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/graphql?query="+strings.ReplaceAll("{"+aliases(50, "sessions{id}")+"}", " ", "+"), http.NoBody)
+	wantCodes(t, b.Query(p, `{ sessions(first: 2147483647) { id } }`), "sessions BAD_USER_INPUT")
+	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+"/graphql?query="+strings.ReplaceAll("{"+aliases(50, "sessions{id}")+"}", " ", "+"), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	get.Header.Set("Authorization", "Bearer "+p.token)
+	get.Header.Set("Authorization", "Bearer "+p.Token)
 	get.Header.Set("Accept", "application/graphql-response+json")
-	if got := b.do(get); !strings.Contains(got.body, `"QUERY_TOO_COMPLEX"`) {
-		t.Errorf("by GET: %.300s", got.body)
+	if got := b.Do(get); !strings.Contains(got.Body, `"QUERY_TOO_COMPLEX"`) {
+		t.Errorf("by GET: %.300s", got.Body)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -93,7 +93,7 @@ var (
 func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t), metered...)
-	b.newPerson("USER")
+	b.NewUser("USER")
 	series := b.scrapeAll()
 	onDashboard := ""
 	check := func(where string, list []promQL) {
@@ -128,7 +128,7 @@ func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
 	for _, q := range dashboard {
 		onDashboard += q.expr + "\n"
 	}
-	for _, name := range b.metrics.Names() {
+	for _, name := range b.in.Metrics.Names() {
 		if !regexp.MustCompile(name + `(_bucket|_sum|_count)?\b`).MatchString(onDashboard) {
 			t.Errorf("the dashboard does not show %s", name)
 		}

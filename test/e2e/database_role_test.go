@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -46,12 +46,12 @@ func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	b := boot(t, node.URL(), metered...)
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	executeAt(t, node.URL(), "SET GLOBAL read_only = ON")
-	within(t, 2*time.Second, "reads are refused", func() bool { return b.ask(p, `{ me { id } }`).at("me") == nil })
-	wantCodes(t, b.ask(p, `{ me { id } }`), "me UNAVAILABLE")
-	wantCodes(t, b.ask(p, `mutation { updateProfile(input: {name: "X"}) { id } }`), "updateProfile UNAVAILABLE")
-	wantCodes(t, b.ask(nil, `{ me { id } }`), "me UNAUTHENTICATED")
+	within(t, 2*time.Second, "reads are refused", func() bool { return b.Query(p, `{ me { id } }`).At("me") == nil })
+	wantCodes(t, b.Query(p, `{ me { id } }`), "me UNAVAILABLE")
+	wantCodes(t, b.Query(p, `mutation { updateProfile(input: {name: "X"}) { id } }`), "updateProfile UNAVAILABLE")
+	wantCodes(t, b.Query(nil, `{ me { id } }`), "me UNAUTHENTICATED")
 	if status, body := b.get("/readyz"); status != http.StatusServiceUnavailable || body != "not ready\n" {
 		t.Errorf("readyz %d %q", status, body)
 	}
@@ -63,11 +63,11 @@ func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
 		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
 	}
 	executeAt(t, node.URL(), "SET GLOBAL read_only = OFF")
-	within(t, 2*time.Second, "reads are answered", func() bool { return b.ask(p, `{ me { id } }`).at("me.id") == p.id })
+	within(t, 2*time.Second, "reads are answered", func() bool { return b.Query(p, `{ me { id } }`).At("me.id") == p.ID })
 	if status, _ := b.get("/readyz"); status != http.StatusOK {
 		t.Errorf("readyz %d", status)
 	}
-	log := b.log.String()
+	log := b.Log.String()
 	for _, line := range []string{"the database is read-only: its connections are left", "the database is writable again", "not ready", "ready again"} {
 		if strings.Count(log, line) == 0 {
 			t.Errorf("the log lacks %q", line)
@@ -88,18 +88,18 @@ func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
 	}
 	f := clustertest.Forward(t, u.Host)
 	b := boot(t, f.URL(node.URL()), metered...)
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	f.Swallow(clustertest.HoleAfterAccept)
-	wantCodes(t, b.ask(p, `{ me { id } __typename }`), "me UNAVAILABLE") // the first one waits
+	wantCodes(t, b.Query(p, `{ me { id } __typename }`), "me UNAVAILABLE") // the first one waits
 	for range 20 {
 		begin := time.Now()
-		got := b.ask(p, `{ me { id } __typename }`)
+		got := b.Query(p, `{ me { id } __typename }`)
 		wantCodes(t, got, "me UNAVAILABLE")
 		wantRetryAfter(t, got)
-		if got.at("__typename") == nil {
-			t.Error(got.body)
+		if got.At("__typename") == nil {
+			t.Error(got.Body)
 		}
-		wantCodes(t, b.ask(nil, `{ me { id } }`), "me UNAUTHENTICATED")
+		wantCodes(t, b.Query(nil, `{ me { id } }`), "me UNAUTHENTICATED")
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("a refusal took %s", took)
 		}
@@ -113,8 +113,8 @@ func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
 		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
 	}
 	f.Flow()
-	within(t, 2*time.Second, "reads are answered", func() bool { return b.ask(p, `{ me { id } }`).at("me.id") == p.id })
-	if log := b.log.String(); strings.Count(log, "the database does not answer: requests") != 1 || strings.Count(log, "the database answers again") != 1 {
+	within(t, 2*time.Second, "reads are answered", func() bool { return b.Query(p, `{ me { id } }`).At("me.id") == p.ID })
+	if log := b.Log.String(); strings.Count(log, "the database does not answer: requests") != 1 || strings.Count(log, "the database answers again") != 1 {
 		t.Errorf("the log lacks a change of state:\n%s", log)
 	}
 }

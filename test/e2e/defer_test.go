@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 func TestDeferIsRefused(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	for _, query := range []string{
 		`{ me { id ... @defer { email } } }`,
 		`{ me { id ... on User @defer(label: "rest") { email } } }`,
@@ -24,15 +24,15 @@ func TestDeferIsRefused(t *testing.T) {
 		`mutation { ... @defer { logoutEverywhere } }`,
 	} {
 		for range 2 { // the second one meets the cache of documents
-			got := b.ask(p, query)
-			if len(got.errors) == 0 || got.errors[0].Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || got.data != nil {
-				t.Errorf("%s: %s", query, got.body)
+			got := b.Query(p, query)
+			if len(got.Errors) == 0 || got.Errors[0].Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || got.Data != nil {
+				t.Errorf("%s: %s", query, got.Body)
 			}
 		}
 	}
-	directives := b.ask(p, `{ __schema { directives { name } } }`).must()
-	if strings.Contains(directives.body, `"defer"`) || !strings.Contains(directives.body, `"include"`) {
-		t.Error(directives.body)
+	directives := b.Query(p, `{ __schema { directives { name } } }`).Must()
+	if strings.Contains(directives.Body, `"defer"`) || !strings.Contains(directives.Body, `"include"`) {
+		t.Error(directives.Body)
 	}
-	b.ask(p, `{ me { id ... @include(if: true) { email } } }`).must()
+	b.Query(p, `{ me { id ... @include(if: true) { email } } }`).Must()
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -8,25 +8,27 @@ import (
 
 	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
 	"fieldgate/playground"
+	"fieldgate/servertest"
 )
 
 // signInAs signs in as one of the demo's people, who must be as they were made.
-func (b *booted) signInAs(t *testing.T, p playground.Person) *person {
+func (b *booted) signInAs(t *testing.T, p playground.Person) *servertest.User {
 	t.Helper()
-	got := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) {
-		accessToken user { id name email role emailVerified } } }`, "e", p.Email, "p", p.Password).must()
+	got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) {
+		accessToken user { id name email role emailVerified } } }`, "e", p.Email, "p", p.Password).Must()
 	for path, want := range map[string]any{"name": p.Name, "email": p.Email, "role": p.Role, "emailVerified": true} {
-		if got.at("login.user."+path) != want {
-			t.Errorf("%s: %s is %v", p.Email, path, got.at("login.user."+path))
+		if got.At("login.user."+path) != want {
+			t.Errorf("%s: %s is %v", p.Email, path, got.At("login.user."+path))
 		}
 	}
-	return &person{id: got.text("login.user.id"), email: p.Email, password: p.Password, token: got.text("login.accessToken")}
+	return &servertest.User{ID: got.Text("login.user.id"), Email: p.Email, Password: p.Password, Token: got.Text("login.accessToken")}
 }
 
 func (b *booted) startDemoAgain(t *testing.T) {
 	t.Helper()
-	if err := b.startDemo(context.WithoutCancel(t.Context())); err != nil {
+	if err := b.in.StartDemo(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatalf("the demo does not start any more: %v", err)
 	}
 }
@@ -35,7 +37,7 @@ func (b *booted) startDemoAgain(t *testing.T) {
 func TestDemoIsResetAtEveryStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		margaret, grace, ada := demoPeople[0], demoPeople[1], demoPeople[2]
+		margaret, grace, ada := server.DemoPeople[0], server.DemoPeople[1], server.DemoPeople[2]
 		b := bootMailing(t, databaseURL, "LIMITS", "on")
 		b.startDemoAgain(t)
 		for _, row := range []struct {
@@ -46,48 +48,48 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 			{"nothing", func() {}, "nothing"},
 			{"a password", func() {
 				p := b.signInAs(t, ada)
-				b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
+				b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
 			}, "password"},
 			{"a name", func() {
-				b.ask(b.signInAs(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).must()
+				b.Query(b.signInAs(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 			}, "name"},
 			{"roles", func() {
 				admin := b.signInAs(t, margaret)
-				b.ask(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", b.signInAs(t, ada).id).must()
-				b.ask(b.newDevice(&person{email: ada.Email, password: ada.Password}, false).person, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", admin.id).must()
+				b.Query(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", b.signInAs(t, ada).ID).Must()
+				b.Query(b.newDevice(&servertest.User{Email: ada.Email, Password: ada.Password}, false).User, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", admin.ID).Must()
 			}, "role"},
 			{"a disabled account", func() {
-				b.ask(b.signInAs(t, margaret), `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", b.signInAs(t, grace).id).must()
+				b.Query(b.signInAs(t, margaret), `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", b.signInAs(t, grace).ID).Must()
 			}, "disabled"},
 			{"an account that left", func() {
 				p := b.signInAs(t, ada)
-				b.ask(p, deleteAccount, "p", p.password).must()
+				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}, "created"},
 			{"an account that an ADMIN deleted", func() {
 				admin := b.signInAs(t, margaret)
-				b.ask(admin, deleteUser, "u", b.signInAs(t, grace).id, "p", admin.password).must()
+				b.Query(admin, deleteUser, "u", b.signInAs(t, grace).ID, "p", admin.Password).Must()
 			}, "created"},
 			{"another address", func() {
-				b.ask(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, grace), newAddress()), "p", grace.Password).must()
+				b.Query(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, grace), newAddress()), "p", grace.Password).Must()
 			}, "created"},
 			{"the oldest account under another address, and another ADMIN", func() {
 				admin := b.signInAs(t, margaret)
-				stranger := b.newPerson("ADMIN")
-				b.ask(admin, verifyEmail, "t", b.changeToken(admin, newAddress())).must()
+				stranger := b.NewUser("ADMIN")
+				b.Query(admin, verifyEmail, "t", b.changeToken(admin, newAddress())).Must()
 				for _, p := range []playground.Person{grace, ada} {
-					b.ask(stranger, deleteUser, "u", b.signInAs(t, p).id, "p", stranger.password).must()
+					b.Query(stranger, deleteUser, "u", b.signInAs(t, p).ID, "p", stranger.Password).Must()
 				}
 			}, "created"},
 			{"too many wrong passwords", func() {
-				for !slices.Equal(b.ask(nil, login, "e", ada.Email, "p", wrongPassword).codes(), []string{"login RATE_LIMITED"}) {
+				for !slices.Equal(b.Query(nil, login, "e", ada.Email, "p", wrongPassword).Codes(), []string{"login RATE_LIMITED"}) {
 				}
 			}, "nothing"},
 		} {
 			row.do()
-			before := len(b.logged())
+			before := len(b.Log.Records(b.t))
 			b.startDemoAgain(t)
 			var did []string
-			for _, line := range b.logged()[before:] {
+			for _, line := range b.Log.Records(b.t)[before:] {
 				if reset, ok := line["reset"].(string); ok {
 					did = append(did, reset)
 				}
@@ -95,12 +97,12 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 			if len(did) != 3 || !slices.Contains(did, row.did) {
 				t.Errorf("%s: logged %q, want %q", row.name, did, row.did)
 			}
-			for _, p := range demoPeople {
+			for _, p := range server.DemoPeople {
 				b.signInAs(t, p)
 			}
 		}
 		admin := b.signInAs(t, margaret)
-		b.ask(admin, `mutation { updateProfile(input: {name: "Eve"}) { id } }`).must()
+		b.Query(admin, `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 		b.startDemoAgain(t)
 		if got := b.audited(admin, admin); got[0] != account.EventUserReset+" name" {
 			t.Errorf("the audit log says %q", got)
@@ -113,13 +115,13 @@ func TestRegisteringWithAnAddressOfTheDemoStopsNoServer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.ask(nil, registerAs, "e", demoPeople[0].Email).must() // the oldest account
-		b.newPerson("USER")
-		b.ask(nil, registerAs, "e", demoPeople[1].Email).must()
-		if err := b.refuseDemo(t.Context()); err != nil {
+		b.Query(nil, registerAs, "e", server.DemoPeople[0].Email).Must() // the oldest account
+		b.NewUser("USER")
+		b.Query(nil, registerAs, "e", server.DemoPeople[1].Email).Must()
+		if err := b.in.RefuseDemo(t.Context()); err != nil {
 			t.Errorf("production does not start: %v", err)
 		}
-		if err := b.startDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+		if err := b.in.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
 			t.Errorf("a demo among other people: %v", err)
 		}
 	})
@@ -130,9 +132,9 @@ func TestProductionRefusesADemoWhosePeopleMovedAway(t *testing.T) {
 	t.Parallel()
 	b := bootMailing(t, dbtest.SQLite(t))
 	b.startDemoAgain(t)
-	margaret := b.signInAs(t, demoPeople[0])
-	b.ask(margaret, verifyEmail, "t", b.changeToken(margaret, newAddress())).must()
-	if err := b.refuseDemo(t.Context()); err == nil {
+	margaret := b.signInAs(t, server.DemoPeople[0])
+	b.Query(margaret, verifyEmail, "t", b.changeToken(margaret, newAddress())).Must()
+	if err := b.in.RefuseDemo(t.Context()); err == nil {
 		t.Error("production starts")
 	}
 }

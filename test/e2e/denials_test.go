@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -18,10 +18,10 @@ func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		development := boot(t, databaseURL)
 		production := boot(t, databaseURL, "ENV", "production", "PUBLIC_URL", "https://a.example", "JWT_ISSUER", "http://localhost:8080", "JWT_AUDIENCE", "http://localhost:8080")
-		user, other := development.newPerson("USER"), development.newPerson("USER")
-		staff := development.newPerson("STAFF")
+		user, other := development.NewUser("USER"), development.NewUser("USER")
+		staff := development.NewUser("STAFF")
 		ended, late := development.newDevice(user, false), development.newDevice(user, false)
-		development.ask(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", ended.refresh).must()
+		development.Query(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", ended.refresh).Must()
 		bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 		const giveARole = "an ADMIN can give a role with setUserRole, or: fieldgate user role EMAIL "
 		for _, row := range []struct {
@@ -33,18 +33,18 @@ func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
 			have   string
 			hint   string // how it begins
 		}{
-			{"a role too low", bearer(user.token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
-			{"a role that is not the highest", bearer(staff.token), `mutation { disableUser(userId: "` + other.id + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", giveARole + "ADMIN"},
-			{"a field of one's own that owners do not see", bearer(user.token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
+			{"a role too low", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
+			{"a role that is not the highest", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", giveARole + "ADMIN"},
+			{"a field of one's own that owners do not see", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
 			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "send the header Authorization: Bearer ACCESS_TOKEN"},
 			{"what is no token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "send one header, Authorization: Bearer ACCESS_TOKEN"},
-			{"a session that has ended", bearer(ended.token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "the session was ended"},
-			{"a token whose time is up", bearer(late.token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "the mutation refresh"},
+			{"a session that has ended", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "the session was ended"},
+			{"a token whose time is up", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "the mutation refresh"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				development.clock.advance(row.later)
-				production.clock.advance(row.later)
-				explained, bare := development.askWith(row.header, row.query).errors[0], production.askWith(row.header, row.query).errors[0]
+				development.Clock.Advance(row.later)
+				production.Clock.Advance(row.later)
+				explained, bare := development.QueryWith(row.header, row.query).Errors[0], production.QueryWith(row.header, row.query).Errors[0]
 				if explained.Message != bare.Message || bare.Message == "" {
 					t.Errorf("%q in development, %q in production", explained.Message, bare.Message)
 				}
@@ -71,12 +71,12 @@ func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
 func TestDenialOfAnothersFieldSaysSo(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t)) // in which a USER reaches others
-	user, other := b.newPerson("USER"), b.newPerson("USER")
-	got := b.ask(user, `{ user(id: "`+other.id+`") { name email } }`)
+	user, other := b.NewUser("USER"), b.NewUser("USER")
+	got := b.Query(user, `{ user(id: "`+other.ID+`") { name email } }`)
 	wantCodes(t, got, "user.email FORBIDDEN")
-	e := got.errors[0]
+	e := got.Errors[0]
 	if hint, _ := e.Extensions["hint"].(string); !strings.Contains(hint, "whom this belongs to") || !strings.Contains(hint, "EMAIL STAFF") || e.Extensions["have"] != "USER" {
-		t.Error(got.body)
+		t.Error(got.Body)
 	}
 }
 
@@ -93,15 +93,15 @@ func TestDenialOfWhatIsAboveExplainsItself(t *testing.T) {
 	} {
 		t.Run(row.above, func(t *testing.T) {
 			for b, more := range map[*booted]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
-				admin, other := b.newPerson("ADMIN"), b.newPerson(row.above)
-				got := b.ask(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.id)
+				admin, other := b.NewUser("ADMIN"), b.NewUser(row.above)
+				got := b.Query(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.ID)
 				wantCodes(t, got, "shut FORBIDDEN")
 				more["code"], more["requires"] = "FORBIDDEN", row.above
-				if e := got.errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "this takes the role "+row.above {
-					t.Errorf("got %s, want %v", got.body, more)
+				if e := got.Errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "this takes the role "+row.above {
+					t.Errorf("got %s, want %v", got.Body, more)
 				}
 				lines := b.linesOf(got, account.EventDenied)
-				if len(lines) != 1 || !hasAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.id}) {
+				if len(lines) != 1 || !hasAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.ID}) {
 					t.Errorf("it logs %v", lines)
 				}
 			}

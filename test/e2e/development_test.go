@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -12,22 +12,26 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // startCommand runs serve in this process with the given environment, until the test ends, and
 // returns its log and the record that says it serves.
-func startCommand(t *testing.T, env map[string]string) (log *buffer, serving map[string]any) {
+func startCommand(t *testing.T, env map[string]string) (log *servertest.Log, serving map[string]any) {
 	t.Helper()
-	log = &buffer{}
+	log = &servertest.Log{}
 	read, write := io.Pipe()
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		run(ctx, console{
-			args:   []string{"fieldgate"},
-			lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
-			stdin:  strings.NewReader(""), stdout: write, stderr: write,
+		cli.Main(ctx, cli.Console{
+			Args:   []string{"fieldgate"},
+			Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+			Stdin:  strings.NewReader(""), Stdout: write, Stderr: write,
 		})
 		_ = write.Close()
 	})
@@ -116,7 +120,7 @@ func TestDevelopmentServerListensWhereADDRSays(t *testing.T) {
 func TestProductionServerListensOnEveryAddress(t *testing.T) {
 	t.Parallel()
 	outside := outsideAddress(t)
-	_, serving := startCommand(t, developmentEnv(t, "ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", testSecret))
+	_, serving := startCommand(t, developmentEnv(t, "ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret))
 	if !reaches(net.JoinHostPort(outside, portOf(t, serving["listen"].(string)))) {
 		t.Errorf("%s does not reach a production server", outside)
 	}
@@ -132,8 +136,8 @@ func TestPortThatIsInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
 				dbtest.LeftOut(t, address, err.Error())
 			}
 			defer taken.Close()
-			status, _, stderr := fieldgate(t, developmentEnv(t, "PORT", portOf(t, taken.Addr().String()), "LOG_LEVEL", "error"), "")
-			if status != statusFailed || !strings.Contains(stderr, taken.Addr().String()) || !strings.Contains(stderr, "in use") || strings.Count(stderr, "\n") != 1 {
+			status, _, stderr := servertest.RunCLI(t, developmentEnv(t, "PORT", portOf(t, taken.Addr().String()), "LOG_LEVEL", "error"), "")
+			if status != cli.StatusFailed || !strings.Contains(stderr, taken.Addr().String()) || !strings.Contains(stderr, "in use") || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("status %d, %s", status, stderr)
 			}
 		})
@@ -211,11 +215,11 @@ var hostRows = []struct {
 func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", "http://public.example:3000", "ALLOWED_HOSTS", "listed.example")
-	address := strings.TrimPrefix(b.url, "http://")
+	address := strings.TrimPrefix(b.URL, "http://")
 	for _, row := range hostRows {
 		t.Run(row.name, func(t *testing.T) {
 			for path, good := range map[string]int{
-				inboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 406, "/nothing": 404,
+				server.InboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 406, "/nothing": 404,
 			} {
 				want := good
 				if !row.allowed {
@@ -252,15 +256,15 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 func TestDNSRebindingDoesNotReadTheDevelopmentInbox(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	for _, path := range []string{inboxPath, "/graphql"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+path, strings.NewReader(`{"query":"{ __typename }"}`))
+	for _, path := range []string{server.InboxPath, "/graphql"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.URL+path, strings.NewReader(`{"query":"{ __typename }"}`))
 		withoutError(t, err)
 		r.Host = "evil.com:8080"
 		r.Header = http.Header{"Origin": {"http://evil.com:8080"}, "Sec-Fetch-Site": {"same-origin"}, "Content-Type": {"application/json"}}
-		got := b.do(r)
-		if got.status != http.StatusMisdirectedRequest || got.data != nil || len(got.errors) != 1 || !strings.Contains(got.errors[0].Message, "ALLOWED_HOSTS") ||
-			got.header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(got.body, "evil") {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
+		got := b.Do(r)
+		if got.Status != http.StatusMisdirectedRequest || got.Data != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Message, "ALLOWED_HOSTS") ||
+			got.Header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(got.Body, "evil") {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
 		}
 	}
 }
@@ -280,7 +284,7 @@ func TestProductionServerChecksHostsIfTheyAreListed(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://api.example.com", "ALLOWED_HOSTS", row.listed)
-			got := rawStatus(t, strings.TrimPrefix(b.url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+row.host+"\r\nConnection: close\r\n\r\n")
+			got := rawStatus(t, strings.TrimPrefix(b.URL, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+row.host+"\r\nConnection: close\r\n\r\n")
 			if got != row.status {
 				t.Errorf("status %d, want %d", got, row.status)
 			}
@@ -307,9 +311,9 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), append([]string{"METRICS_ADDR", "127.0.0.1:0"}, row.env...)...)
-			l, err := b.listenForMetrics(t.Context())
+			l, err := b.in.ListenForMetrics(t.Context())
 			withoutError(t, err)
-			defer b.serveMetrics(l)()
+			defer b.in.ServeMetrics(l)()
 			address := net.JoinHostPort("127.0.0.1", portOf(t, l.Addr().String()))
 			for _, path := range []string{"/metrics", "/debug/pprof/cmdline"} {
 				for host, want := range map[string]int{"localhost": 200, "127.0.0.1:9090": 200, "fieldgate:9090": 421, "localhost.evil.com": 421} {
@@ -329,7 +333,7 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 func TestStartingDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	url := serveOn(t, listen(t), b.starting()).URL
+	url := servertest.ServeOn(t, servertest.Listen(t), b.in.Starting()).URL
 	for host, want := range map[string]int{"localhost": 200, "evil.com": 421} {
 		if got := rawStatus(t, strings.TrimPrefix(url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
 			t.Errorf("%s: status %d, want %d", host, got, want)
@@ -350,13 +354,13 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 		{"on every address", []string{"PORT", "", "ADDR", ":0"}, "WARN", []string{"ENV=production", "other machines can reach it", "/dev/mail"}, nil},
 		{
 			"with what it exposes turned off",
-			[]string{"PLAYGROUND", "false", "INTROSPECTION", "false", "JWT_SECRET", testSecret, "SMTP_URL", "smtp://localhost"},
+			[]string{"PLAYGROUND", "false", "INTROSPECTION", "false", "JWT_SECRET", servertest.Secret, "SMTP_URL", "smtp://localhost"},
 			"WARN",
 			[]string{"ENV=production"},
 			[]string{"playground", "introspection", "JWT_SECRET", "/dev/mail"},
 		},
 		{"without limits", []string{"LIMITS", "off"}, "WARN", []string{"rate limits"}, nil},
-		{"in production", []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", testSecret}, "", nil, nil},
+		{"in production", []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret}, "", nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,10 +1,11 @@
-package main
+package e2e
 
 import (
 	"strings"
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // A stranger registers with the victim's address and moves the account on to an address of their own, after another such
@@ -18,13 +19,13 @@ func TestChangeThatNobodyIsToldOfDoesNotBlockTheAddress(t *testing.T) {
 		local, domain, _ := strings.Cut(victim, "@")
 		moves := func(address string) {
 			t.Helper()
-			p := &person{email: address, password: goodPassword}
-			got := b.askWith(from(elsewhere), registerQuery, "e", address, "p", p.password).must()
-			p.id, p.token = got.text("register.user.id"), got.text("register.accessToken")
+			p := &servertest.User{Email: address, Password: servertest.Password}
+			got := b.QueryWith(from(elsewhere), registerQuery, "e", address, "p", p.Password).Must()
+			p.ID, p.Token = got.Text("register.user.id"), got.Text("register.accessToken")
 			to := newAddress()
-			b.asks(p, elsewhere, requestChange, "e", to, "p", p.password).must()
+			b.asks(p, elsewhere, requestChange, "e", to, "p", p.Password).Must()
 			b.deliver()
-			b.asks(p, elsewhere, verifyEmail, "t", b.tokenOf(to, "/confirm-email")).must()
+			b.asks(p, elsewhere, verifyEmail, "t", b.tokenOf(to, "/confirm-email")).Must()
 			b.deliver()
 		}
 		moves(local + "+1@" + domain)
@@ -32,6 +33,6 @@ func TestChangeThatNobodyIsToldOfDoesNotBlockTheAddress(t *testing.T) {
 		if len(b.linksTo(victim, "/undo-email-change")) != 0 {
 			t.Fatal("the victim can undo the change: this test is about another case")
 		}
-		b.askWith(from(home), registerQuery, "e", victim, "p", goodPassword).must()
+		b.QueryWith(from(home), registerQuery, "e", victim, "p", servertest.Password).Must()
 	})
 }

@@ -1,39 +1,35 @@
-package main
+package e2e
 
 import (
 	"context"
-	"database/sql"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // wantRetryAfter: the header and the extension say the same number of seconds.
-func wantRetryAfter(t *testing.T, got *answer) {
+func wantRetryAfter(t *testing.T, got *servertest.Response) {
 	t.Helper()
-	seconds, _ := got.errors[0].Extensions["retryAfter"].(float64)
-	if header, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || header < 1 || float64(header) != seconds {
-		t.Errorf("Retry-After %q, retryAfter %v", got.header.Get("Retry-After"), seconds)
+	seconds, _ := got.Errors[0].Extensions["retryAfter"].(float64)
+	if header, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || header < 1 || float64(header) != seconds {
+		t.Errorf("Retry-After %q, retryAfter %v", got.Header.Get("Retry-After"), seconds)
 	}
 }
 
 func TestOverloaded(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
-	b.queue.Close() // as full as a queue can be
+	p := b.NewUser("USER")
+	b.in.Queue.Close() // as full as a queue can be
 	for name, mutation := range map[string]string{
-		"login":    `login(input: {email: "` + p.email + `", password: "` + p.password + `"}) { tokenType }`,
-		"register": `register(input: {name: "X", email: "x@example.com", password: "` + p.password + `"}) { tokenType }`,
+		"login":    `login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { tokenType }`,
+		"register": `register(input: {name: "X", email: "x@example.com", password: "` + p.Password + `"}) { tokenType }`,
 	} {
-		got := b.ask(nil, `mutation { `+mutation+` }`)
+		got := b.Query(nil, `mutation { `+mutation+` }`)
 		wantCodes(t, got, name+" OVERLOADED")
 		wantRetryAfter(t, got)
 	}
@@ -42,88 +38,30 @@ func TestOverloaded(t *testing.T) {
 	}
 }
 
-// wire is a connection to a database that can be cut.
-type wire struct {
-	listener net.Listener
-	target   string
-	mu       sync.Mutex
-	cut      bool
-	ends     []net.Conn
-}
-
-// throughWire returns the address of the database behind a wire.
-func throughWire(t *testing.T, databaseURL string) (*wire, string) {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{listener: l, target: u.Host}
-	t.Cleanup(func() { _ = l.Close(); w.setCut(true) })
-	go w.run()
-	u.Host = l.Addr().String()
-	return w, u.String()
-}
-
-func (w *wire) run() {
-	for {
-		here, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		w.mu.Lock()
-		there, err := net.Dial("tcp", w.target)
-		if err != nil || w.cut {
-			_ = here.Close()
-		} else {
-			w.ends = append(w.ends, here, there)
-			go func() { _, _ = io.Copy(here, there) }()
-			go func() { _, _ = io.Copy(there, here) }()
-		}
-		w.mu.Unlock()
-	}
-}
-
-func (w *wire) setCut(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cut = cut
-	if cut {
-		for _, c := range w.ends {
-			_ = c.Close()
-		}
-		w.ends = nil
-	}
-}
-
 // The database goes away and comes back: gated fields fail closed and say so, readyz does, what needs no
 // database goes on, and nothing has to be started again.
 func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
-	wire, databaseURL := throughWire(t, dbtest.MySQL(t))
+	wire, databaseURL := dbtest.ThroughWire(t, dbtest.MySQL(t))
 	b := boot(t, databaseURL)
-	p := b.newPerson("ADMIN")
+	p := b.NewUser("ADMIN")
 	ready := func() int { status, _ := b.get("/readyz"); return status }
 	if ready() != http.StatusOK {
 		t.Fatal("not ready")
 	}
-	wire.setCut(true)
+	wire.SetCut(true)
 	for name, query := range map[string]string{
 		"me":            `{ me { id } __typename }`,
 		"users":         `{ users { edges { cursor } } __typename }`,
 		"updateProfile": `mutation { updateProfile(input: {name: "X"}) { id } __typename }`,
 		"refresh":       `mutation { refresh(refreshToken: "x") { tokenType } }`,
-		"login":         `mutation { login(input: {email: "` + p.email + `", password: "` + p.password + `"}) { tokenType } }`,
+		"login":         `mutation { login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { tokenType } }`,
 	} {
-		got := b.ask(p, query)
+		got := b.Query(p, query)
 		wantCodes(t, got, name+" UNAVAILABLE")
 		wantRetryAfter(t, got)
-		if strings.Contains(query, "__typename") && got.at("__typename") == nil || strings.Contains(got.body, "connection") {
-			t.Errorf("%s: %s", name, got.body)
+		if strings.Contains(query, "__typename") && got.At("__typename") == nil || strings.Contains(got.Body, "connection") {
+			t.Errorf("%s: %s", name, got.Body)
 		}
 	}
 	if got := ready(); got != http.StatusServiceUnavailable {
@@ -132,8 +70,8 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 	if status, _ := b.get("/healthz"); status != http.StatusOK {
 		t.Errorf("healthz %d", status)
 	}
-	wantCodes(t, b.ask(nil, `{ me { id } }`), "me UNAUTHENTICATED")
-	wire.setCut(false)
+	wantCodes(t, b.Query(nil, `{ me { id } }`), "me UNAUTHENTICATED")
+	wire.SetCut(false)
 	if !b.signedIn(p) || ready() != http.StatusOK {
 		t.Error("it does not come back")
 	}
@@ -144,16 +82,16 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		execute(t, databaseURL, "DROP TABLE sessions")
-		got := b.ask(p, `{ me { id } __typename }`)
+		got := b.Query(p, `{ me { id } __typename }`)
 		wantCodes(t, got, "me INTERNAL")
-		id := got.header.Get("X-Request-Id")
-		if e := got.errors[0]; e.Message != "internal error" || e.Extensions["requestId"] != id || got.at("__typename") != "Query" || strings.Contains(got.body, "sessions") {
-			t.Error(got.body)
+		id := got.Header.Get("X-Request-Id")
+		if e := got.Errors[0]; e.Message != "internal error" || e.Extensions["requestId"] != id || got.At("__typename") != "Query" || strings.Contains(got.Body, "sessions") {
+			t.Error(got.Body)
 		}
 		lines := 0
-		for line := range strings.Lines(b.log.String()) {
+		for line := range strings.Lines(b.Log.String()) {
 			if strings.Contains(line, `"internal error"`) && strings.Contains(line, id) {
 				lines++
 			}
@@ -167,22 +105,7 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 // execute runs a statement behind the server's back.
 func execute(t *testing.T, databaseURL, statement string) {
 	t.Helper()
-	if _, err := openDatabase(t, databaseURL).ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+	if _, err := servertest.OpenDatabase(t, databaseURL).ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// openDatabase is a way to the rows behind the server's back.
-func openDatabase(t *testing.T, databaseURL string) *sql.DB {
-	t.Helper()
-	name, dsn := "sqlite3", "file:"+strings.TrimPrefix(databaseURL, "sqlite://")
-	if u, err := url.Parse(databaseURL); err == nil && u.Scheme == "mysql" {
-		name, dsn = "mysql", u.User.String()+"@tcp("+u.Host+")"+u.Path
-	}
-	db, err := sql.Open(name, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/limit"
+	"fieldgate/servertest"
 )
 
 // occupyQueue has every thread of the password queue at work until free is called.
@@ -18,15 +19,15 @@ func (b *booted) occupyQueue() (free func()) {
 	b.t.Helper()
 	release := make(chan struct{})
 	var working sync.WaitGroup
-	for range b.queue.State().Threads {
+	for range b.in.Queue.State().Threads {
 		working.Go(func() {
-			_ = b.queue.Do(b.t.Context(), func() error {
+			_ = b.in.Queue.Do(b.t.Context(), func() error {
 				<-release
 				return nil
 			})
 		})
 	}
-	b.await("the threads to be busy", func() bool { return b.queue.State().Busy == b.queue.State().Threads })
+	b.await("the threads to be busy", func() bool { return b.in.Queue.State().Busy == b.in.Queue.State().Threads })
 	return func() {
 		close(release)
 		working.Wait()
@@ -52,11 +53,11 @@ func (b *booted) await(what string, holds func() bool) {
 func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
-	owner := b.newPerson("USER")
-	room := b.queue.State().Room
-	var accounts []*person
+	owner := b.NewUser("USER")
+	room := b.in.Queue.State().Room
+	var accounts []*servertest.User
 	for range room/5 + 3 {
-		accounts = append(accounts, b.newPerson("USER"))
+		accounts = append(accounts, b.NewUser("USER"))
 	}
 	const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
 	for _, row := range []struct{ name, flood, owner string }{
@@ -66,7 +67,7 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			free := b.occupyQueue()
-			before := b.queue.State().Refused
+			before := b.in.Queue.State().Refused
 			var flood sync.WaitGroup
 			for i, p := range accounts {
 				for j := range 5 {
@@ -76,23 +77,23 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 							ip = fmt.Sprintf(ip, 5*i+j+1)
 						}
 						header := from(ip)
-						header.Set("Authorization", "Bearer "+p.token)
-						b.askWith(header, change, "e", newAddress(), "p", p.password)
+						header.Set("Authorization", "Bearer "+p.Token)
+						b.QueryWith(header, change, "e", newAddress(), "p", p.Password)
 					})
 				}
 			}
 			surplus := uint64(5*len(accounts) - room)
-			b.await("the queue to be full", func() bool { return b.queue.State().Refused == before+surplus })
-			signIns := make(chan *answer)
+			b.await("the queue to be full", func() bool { return b.in.Queue.State().Refused == before+surplus })
+			signIns := make(chan *servertest.Response)
 			const tries = 10
 			for range tries {
-				go func() { signIns <- b.login(row.owner, owner.email, owner.password) }()
+				go func() { signIns <- b.login(row.owner, owner.Email, owner.Password) }()
 			}
-			b.await("the owner's requests to wait", func() bool { return b.queue.State().Refused == before+surplus+tries })
+			b.await("the owner's requests to wait", func() bool { return b.in.Queue.State().Refused == before+surplus+tries })
 			free()
 			signedIn := 0
 			for range tries {
-				if got := <-signIns; got.at("login.accessToken") != nil {
+				if got := <-signIns; got.At("login.accessToken") != nil {
 					signedIn++
 				}
 			}
@@ -110,19 +111,19 @@ func TestOwnAddressAsTheNewOneIsRefusedBeforeTheHash(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
-		header := http.Header{"Authorization": {"Bearer " + p.token}}
+		header := http.Header{"Authorization": {"Bearer " + p.Token}}
 		const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
-		b.queue.Close() // a hash would be OVERLOADED
+		b.in.Queue.Close() // a hash would be OVERLOADED
 		for range 10 {
-			for _, password := range []string{p.password, wrongPassword} {
-				got := b.askWith(header, change, "e", p.email, "p", password)
+			for _, password := range []string{p.Password, wrongPassword} {
+				got := b.QueryWith(header, change, "e", p.Email, "p", password)
 				wantCodes(t, got, "requestEmailChange BAD_USER_INPUT")
-				if names := got.inputFields(); fmt.Sprint(names) != "[newEmail]" {
+				if names := inputFields(got); fmt.Sprint(names) != "[newEmail]" {
 					t.Errorf("fields %q", names)
 				}
 			}
 		}
-		wantCodes(t, b.askWith(header, change, "e", newAddress(), "p", p.password), "requestEmailChange OVERLOADED")
+		wantCodes(t, b.QueryWith(header, change, "e", newAddress(), "p", p.Password), "requestEmailChange OVERLOADED")
 	})
 }
 
@@ -140,21 +141,21 @@ func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
 	)
 	served := make(chan string, all)
 	var recording atomic.Bool
-	b.queue.Waited = func(network string, _ time.Duration) {
+	b.in.Queue.Waited = func(network string, _ time.Duration) {
 		if recording.Load() && network != "" {
 			served <- network
 		}
 	}
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	free := b.occupyQueue()
 	recording.Store(true)
 	var answers sync.WaitGroup
 	for ip, n := range map[string]int{attacker: flood, one: honest, two: honest} {
 		for range n {
-			answers.Go(func() { b.login(ip, p.email, wrongPassword) })
+			answers.Go(func() { b.login(ip, p.Email, wrongPassword) })
 		}
 	}
-	b.await("all of them to wait", func() bool { return b.queue.State().Waiting == all })
+	b.await("all of them to wait", func() bool { return b.in.Queue.State().Waiting == all })
 	free()
 	answers.Wait() // on a machine whose processors are all taken, the last of the flood may have become OVERLOADED
 	close(served)

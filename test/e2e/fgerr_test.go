@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/web"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // productResolver answers two fields as the code of a product would.
@@ -64,31 +65,31 @@ func bootProduct(t *testing.T, err error, env ...string) *booted {
 	t.Helper()
 	b := boot(t, dbtest.SQLite(t), env...)
 	config := graph.Config{
-		Accounts: b.accounts, Policy: b.policy, Store: b.store, Reports: b.reports, Log: b.app.log, LimitsOff: b.LimitsOff,
+		Accounts: b.in.Accounts, Policy: b.in.Policy, Store: b.in.Store, Reports: b.in.Reports, Log: b.in.Log, LimitsOff: b.in.Config.LimitsOff,
 	}
-	if b.metrics != nil {
-		config.Meter = b.metrics
+	if b.in.Metrics != nil {
+		config.Meter = b.in.Metrics
 	}
 	schema := generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.accounts, Policy: b.policy}, err},
+		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.in.Accounts, Policy: b.in.Policy}, err},
 		Directives: graph.Directives(config),
 	})
 	product := web.Chain(graph.Serve(schema, config), web.RequestID,
-		auth.Middleware(b.accounts.Tokens, b.accounts.Sessions, auth.RefreshCookie{}))
-	b.url = serveOn(t, listen(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		auth.Middleware(b.in.Accounts.Tokens, b.in.Accounts.Sessions, auth.RefreshCookie{}))
+	b.URL = servertest.ServeOn(t, servertest.Listen(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Product") != "" {
 			product.ServeHTTP(w, r)
 			return
 		}
-		b.handler.ServeHTTP(w, r)
+		b.in.Handler.ServeHTTP(w, r)
 	})).URL
 	return b
 }
 
 // askProduct asks the resolvers of the product.
-func (b *booted) askProduct(as *person, query string) *answer {
+func (b *booted) askProduct(as *servertest.User, query string) *servertest.Response {
 	b.t.Helper()
-	return b.askWith(http.Header{"Authorization": {"Bearer " + as.token}, "Product": {"yes"}}, query)
+	return b.QueryWith(http.Header{"Authorization": {"Bearer " + as.Token}, "Product": {"yes"}}, query)
 }
 
 func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
@@ -108,15 +109,15 @@ func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := bootProduct(t, row.err)
-			got := b.askProduct(b.newPerson("USER"), `{ mine: me { id } __typename }`)
-			if len(got.errors) != 1 || got.errors[0].Message != row.message || !maps.Equal(got.errors[0].Extensions, row.extensions) {
-				t.Errorf("got %s", got.body)
+			got := b.askProduct(b.NewUser("USER"), `{ mine: me { id } __typename }`)
+			if len(got.Errors) != 1 || got.Errors[0].Message != row.message || !maps.Equal(got.Errors[0].Extensions, row.extensions) {
+				t.Errorf("got %s", got.Body)
 			}
 			wantCodes(t, got, "mine "+fgerr.Code(row.err))
-			if got.at("__typename") != "Query" {
+			if got.At("__typename") != "Query" {
 				t.Error("the field beside it is not answered")
 			}
-			if strings.Contains(b.log.String(), "internal error") {
+			if strings.Contains(b.Log.String(), "internal error") {
 				t.Error("it is logged as an internal error")
 			}
 		})
@@ -137,13 +138,13 @@ func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := bootProduct(t, row.err)
-			got := b.askProduct(b.newPerson("USER"), `{ me { id } }`)
+			got := b.askProduct(b.NewUser("USER"), `{ me { id } }`)
 			wantCodes(t, got, "me INTERNAL")
-			if got.errors[0].Message != "internal error" || got.errors[0].Extensions["requestId"] == "" {
-				t.Errorf("got %s", got.body)
+			if got.Errors[0].Message != "internal error" || got.Errors[0].Extensions["requestId"] == "" {
+				t.Errorf("got %s", got.Body)
 			}
 			lines := 0
-			for _, record := range b.logged() {
+			for _, record := range b.Log.Records(b.t) {
 				if record["msg"] == "internal error" && strings.Contains(fmt.Sprint(record["error"]), row.logged) {
 					lines++
 				}
@@ -158,25 +159,25 @@ func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 func TestProductErrorsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 	t.Parallel()
 	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil))
-	p := b.newPerson("USER")
-	b.ask(nil, login, "e", p.email, "p", p.password).must()
+	p := b.NewUser("USER")
+	b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
 	wantCodes(t, b.askProduct(p, `{ sessions { current } }`), "sessions.0.current OUT_OF_STOCK", "sessions.1.current OUT_OF_STOCK")
 }
 
 func TestDenialsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, schemaWith(t, "): UserConnection @auth(role: STAFF)", "): UserConnection @auth"), dbtest.SQLite(t))
-	asking := b.newPerson("USER")
-	b.newPerson("USER")
-	b.newPerson("USER")
-	wantCodes(t, b.ask(asking, `{ users { edges { node { email } } } }`),
+	asking := b.NewUser("USER")
+	b.NewUser("USER")
+	b.NewUser("USER")
+	wantCodes(t, b.Query(asking, `{ users { edges { node { email } } } }`),
 		"users.edges.1.node.email FORBIDDEN", "users.edges.2.node.email FORBIDDEN")
 }
 
 func TestProductCodesAddNoSeriesToTheMetrics(t *testing.T) {
 	t.Parallel()
 	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil), metered...)
-	p, before := b.newPerson("USER"), b.scrape()
+	p, before := b.NewUser("USER"), b.scrape()
 	b.askProduct(p, `{ me { id } }`)
 	after := b.scrape()
 	if n := after.grown(before, "graph")[`graphql_requests_total{outcome="other",type="query"}`]; n != 1 || strings.Contains(b.exposition(), "OUT_OF_STOCK") {
@@ -187,7 +188,7 @@ func TestProductCodesAddNoSeriesToTheMetrics(t *testing.T) {
 func TestProductErrorSetsRetryAfterAndLeavesTheLimit(t *testing.T) {
 	t.Parallel()
 	b := bootProduct(t, fgerr.New(fgerr.Unavailable, "the warehouse is away", map[string]any{"retryAfter": 7}), "LIMITS", "on")
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	for range 7 { // @limit allows 5
 		got := b.askProduct(p, `mutation { requestPasswordReset(email: "a@example.com") }`)
 		wantCodes(t, got, "requestPasswordReset UNAVAILABLE")

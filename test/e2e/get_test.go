@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -12,10 +12,11 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // askByGET is askWith by GET. It accepts JSON, unless the header says otherwise.
-func (b *booted) askByGET(header http.Header, query string, variables ...any) *answer {
+func (b *booted) askByGET(header http.Header, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
 	values := url.Values{"query": {query}}
 	if len(variables) > 0 {
@@ -33,9 +34,9 @@ func (b *booted) askByGET(header http.Header, query string, variables ...any) *a
 }
 
 // getURL sends a GET with this query string.
-func (b *booted) getURL(header http.Header, query string) *answer {
+func (b *booted) getURL(header http.Header, query string) *servertest.Response {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+"/graphql?"+query, nil)
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/graphql?"+query, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func (b *booted) getURL(header http.Header, query string) *answer {
 	if r.Header.Values("Accept") == nil {
 		r.Header.Set("Accept", "application/json")
 	}
-	return b.do(r)
+	return b.Do(r)
 }
 
 // GET and POST share everything behind the transport: denials, limits of documents, errors and statuses.
@@ -51,7 +52,7 @@ func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		people := map[string]*person{"signed out": nil, "a USER": b.newPerson("USER"), "an ADMIN": b.newPerson("ADMIN")}
+		people := map[string]*servertest.User{"signed out": nil, "a USER": b.NewUser("USER"), "an ADMIN": b.NewUser("ADMIN")}
 		for _, query := range []string{
 			`{ me { id email role } }`,
 			`{ me { name disabledAt } }`,
@@ -70,15 +71,15 @@ func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
 				for _, accept := range []string{"application/json", "application/graphql-response+json"} {
 					header := http.Header{"Accept": {accept}}
 					if p != nil {
-						header.Set("Authorization", "Bearer "+p.token)
+						header.Set("Authorization", "Bearer "+p.Token)
 					}
-					get, post := b.askByGET(header, query), b.askWith(header, query)
-					if get.status != post.status || requestIDs.ReplaceAllString(get.body, "") != requestIDs.ReplaceAllString(post.body, "") ||
-						get.header.Get("Content-Type") != post.header.Get("Content-Type") {
-						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, who, accept, get.status, get.body, post.status, post.body)
+					get, post := b.askByGET(header, query), b.QueryWith(header, query)
+					if get.Status != post.Status || requestIDs.ReplaceAllString(get.Body, "") != requestIDs.ReplaceAllString(post.Body, "") ||
+						get.Header.Get("Content-Type") != post.Header.Get("Content-Type") {
+						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, who, accept, get.Status, get.Body, post.Status, post.Body)
 					}
-					if get.header.Get("Cache-Control") != "no-store" || !slices.Equal(get.header.Values("Vary"), []string{"Accept, Authorization, Origin"}) {
-						t.Errorf("%s: %q", query, get.header)
+					if get.Header.Get("Cache-Control") != "no-store" || !slices.Equal(get.Header.Values("Vary"), []string{"Accept, Authorization, Origin"}) {
+						t.Errorf("%s: %q", query, get.Header)
 					}
 				}
 			}
@@ -93,12 +94,12 @@ func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
 	t.Parallel()
 	schema := schemaWith(t, "  permissions: [Permission!] @auth", "  permissions: [Permission!] @auth @limit(by: ADDRESS, count: 2, window: \"1h\", successes: true)")
 	b := bootWithRules(t, schema, dbtest.SQLite(t), "LIMITS", "on")
-	b.clock.stop()
-	p := b.newPerson("USER")
-	header := http.Header{"Authorization": {"Bearer " + p.token}}
+	b.Clock.Stop()
+	p := b.NewUser("USER")
+	header := http.Header{"Authorization": {"Bearer " + p.Token}}
 	const query = `{ permissions { field } }`
-	b.askByGET(header, query).must()
-	b.askWith(header, query).must()
+	b.askByGET(header, query).Must()
+	b.QueryWith(header, query).Must()
 	got := b.askByGET(header, query)
 	wantCodes(t, got, "permissions RATE_LIMITED")
 	wantRetryAfter(t, got)
@@ -108,8 +109,8 @@ func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
 func TestGETChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	d := b.newDevice(b.newPerson("ADMIN"), false)
-	header := http.Header{"Cookie": {"refresh=" + d.refresh}, "Authorization": {"Bearer " + d.person.token}}
+	d := b.newDevice(b.NewUser("ADMIN"), false)
+	header := http.Header{"Cookie": {"refresh=" + d.refresh}, "Authorization": {"Bearer " + d.User.Token}}
 	for _, query := range []string{
 		inQuery("query", `mutation { logout }`),
 		inQuery("query", `mutation { logoutEverywhere }`),
@@ -120,11 +121,11 @@ func TestGETChangesNothing(t *testing.T) {
 		inQuery("query", `mutation { ...F } fragment F on Mutation { logout }`),
 		inQuery("query", `mutation { logout @skip(if: false) }`, "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"00"}}`),
 		inQuery("query", "\ufeff# a comment\nmutation { logout }"),
-		inQuery("query", `mutation($p: String!) { deleteAccount(password: $p) }`, "variables", `{"p":"`+goodPassword+`"}`),
+		inQuery("query", `mutation($p: String!) { deleteAccount(password: $p) }`, "variables", `{"p":"`+servertest.Password+`"}`),
 	} {
 		got := b.getURL(header, query)
-		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST" || got.data != nil {
-			t.Errorf("%s: %d, Allow %q, %s", query, got.status, got.header.Get("Allow"), got.body)
+		if got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" || got.Data != nil {
+			t.Errorf("%s: %d, Allow %q, %s", query, got.Status, got.Header.Get("Allow"), got.Body)
 		}
 	}
 	for _, query := range []string{
@@ -135,8 +136,8 @@ func TestGETChangesNothing(t *testing.T) {
 		inQuery("query", `[{"query":"mutation { logout }"}]`),
 		"mutation=" + url.QueryEscape(`mutation { logout }`),
 	} {
-		if got := b.getURL(header, query); got.data != nil || len(got.errors) == 0 {
-			t.Errorf("%s: %d %s", query, got.status, got.body)
+		if got := b.getURL(header, query); got.Data != nil || len(got.Errors) == 0 {
+			t.Errorf("%s: %d %s", query, got.Status, got.Body)
 		}
 	}
 	for _, method := range []string{http.MethodHead, http.MethodPut, http.MethodDelete} {
@@ -152,7 +153,7 @@ func TestGETChangesNothing(t *testing.T) {
 			t.Errorf("%s: %d, Allow %q", method, response.StatusCode, response.Header.Get("Allow"))
 		}
 	}
-	if !b.signedIn(d.person) {
+	if !b.signedIn(d.User) {
 		t.Error("one of them signed the person out")
 	}
 }
@@ -170,21 +171,21 @@ func inQuery(pairs ...string) string {
 func TestGETIgnoresCookies(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	d, other := b.newDevice(b.newPerson("USER"), false), b.newPerson("USER")
+	d, other := b.newDevice(b.NewUser("USER"), false), b.NewUser("USER")
 	cookie := http.Header{"Cookie": {"refresh=" + d.refresh + "; __Host-refresh=" + d.refresh}}
 	got := b.askByGET(cookie, `{ me { id } }`)
 	wantCodes(t, got, "me UNAUTHENTICATED")
-	cookie.Set("Authorization", "Bearer "+other.token)
-	if id := b.askByGET(cookie, `{ me { id } }`).must().text("me.id"); id != other.id {
-		t.Errorf("it is %s, want %s of the Authorization header", id, other.id)
+	cookie.Set("Authorization", "Bearer "+other.Token)
+	if id := b.askByGET(cookie, `{ me { id } }`).Must().Text("me.id"); id != other.ID {
+		t.Errorf("it is %s, want %s of the Authorization header", id, other.ID)
 	}
-	for _, got := range []*answer{got, b.askByGET(cookie, `mutation { refresh { tokenType } }`), b.askByGET(cookie, `{ nope }`), b.getURL(cookie, "")} {
-		if got.header.Get("Set-Cookie") != "" {
-			t.Errorf("%d %q", got.status, got.header)
+	for _, got := range []*servertest.Response{got, b.askByGET(cookie, `mutation { refresh { tokenType } }`), b.askByGET(cookie, `{ nope }`), b.getURL(cookie, "")} {
+		if got.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%d %q", got.Status, got.Header)
 		}
 	}
-	if got := b.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { refresh { tokenType } }`); len(got.errors) != 0 {
-		t.Errorf("the refresh token was used up: %s", got.body)
+	if got := b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { refresh { tokenType } }`); len(got.Errors) != 0 {
+		t.Errorf("the refresh token was used up: %s", got.Body)
 	}
 }
 
@@ -192,7 +193,7 @@ func TestGETIgnoresCookies(t *testing.T) {
 func TestGETOfMarkupIsRefused(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com", "ADDR", ":8080")
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	for _, row := range []struct {
 		name                     string
 		site, mode, dest, origin string
@@ -219,14 +220,14 @@ func TestGETOfMarkupIsRefused(t *testing.T) {
 		{"an old browser's link", "", "", "", "", "text/html,*/*;q=0.8", 406},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			header := http.Header{"Accept": {row.accept}, "Authorization": {"Bearer " + p.token}}
+			header := http.Header{"Accept": {row.accept}, "Authorization": {"Bearer " + p.Token}}
 			for name, value := range map[string]string{"Sec-Fetch-Site": row.site, "Sec-Fetch-Mode": row.mode, "Sec-Fetch-Dest": row.dest, "Origin": row.origin} {
 				if value != "" {
 					header.Set(name, value)
 				}
 			}
-			if got := b.askByGET(header, `{ me { id } }`); got.status != row.status || (got.at("me.id") == p.id) != (row.status == 200) {
-				t.Errorf("%d %s", got.status, got.body)
+			if got := b.askByGET(header, `{ me { id } }`); got.Status != row.status || (got.At("me.id") == p.ID) != (row.status == 200) {
+				t.Errorf("%d %s", got.Status, got.Body)
 			}
 		})
 	}
@@ -237,11 +238,11 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "METRICS_ADDR", "127.0.0.1:0", "LOG_LEVEL", "debug")
-	admin := b.newPerson("ADMIN")
+	admin := b.NewUser("ADMIN")
 	const secret = "mrkr7d1f"
 	statuses := map[int]bool{}
 	for _, header := range []http.Header{
-		{"Authorization": {"Bearer " + admin.token}}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}},
+		{"Authorization": {"Bearer " + admin.Token}}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}},
 	} {
 		for _, query := range []string{
 			inQuery("query", `query `+secret+`($s: String) { `+secret+`: users(search: $s) { edges { cursor } } }`, "variables", `{"s":"`+secret+`"}`, "operationName", secret),
@@ -254,12 +255,12 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 			secret + "=%zz", secret + ";" + secret,
 			inQuery("query", strings.Repeat(secret, 2000)),
 		} {
-			statuses[b.getURL(header, query).status] = true
+			statuses[b.getURL(header, query).Status] = true
 		}
 	}
 	redirected := b.request(http.MethodGet, "//graphql?"+secret)
-	if got := b.do(redirected); got.header.Get("Referrer-Policy") != "no-referrer" {
-		t.Errorf("%q", got.header)
+	if got := b.Do(redirected); got.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("%q", got.Header)
 	}
 	for _, status := range []int{200, 400, 403, 405, 406, 414} {
 		if !statuses[status] {
@@ -268,8 +269,8 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 	}
 	b.received(r)
 	w := httptest.NewRecorder()
-	b.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for where, text := range map[string]string{"the log": b.log.String(), "a trace": r.raw.String(), "the metrics": w.Body.String()} {
+	b.in.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for where, text := range map[string]string{"the log": b.Log.String(), "a trace": r.raw.String(), "the metrics": w.Body.String()} {
 		if i := strings.Index(text, secret); i >= 0 {
 			t.Errorf("%s has the query string: …%s…", where, text[max(0, i-200):min(len(text), i+50)])
 		}
@@ -286,17 +287,17 @@ func TestHashWithoutQueryIsAnsweredWithItsCode(t *testing.T) {
 	const hash = `{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
 	for _, accept := range []string{"application/json", "application/graphql-response+json"} {
 		header := http.Header{"Accept": {accept}}
-		for method, got := range map[string]*answer{
-			"POST": b.post(header, `{"operationName":"Me","variables":{},"extensions":`+hash+`}`),
+		for method, got := range map[string]*servertest.Response{
+			"POST": b.Post(header, `{"operationName":"Me","variables":{},"extensions":`+hash+`}`),
 			"GET":  b.getURL(header, inQuery("operationName", "Me", "variables", "{}", "extensions", hash)),
 		} {
 			wantCodes(t, got, "PERSISTED_QUERY_NOT_SUPPORTED")
-			if status := map[string]int{"application/json": 200, "application/graphql-response+json": 400}[accept]; got.status != status || got.errors[0].Message != "PersistedQueryNotSupported" {
-				t.Errorf("%s, %s: %d %s", method, accept, got.status, got.body)
+			if status := map[string]int{"application/json": 200, "application/graphql-response+json": 400}[accept]; got.Status != status || got.Errors[0].Message != "PersistedQueryNotSupported" {
+				t.Errorf("%s, %s: %d %s", method, accept, got.Status, got.Body)
 			}
 		}
-		b.post(header, `{"query":"{ __typename }","extensions":`+hash+`}`).must()
-		b.getURL(header, inQuery("query", "{ __typename }", "extensions", hash)).must()
+		b.Post(header, `{"query":"{ __typename }","extensions":`+hash+`}`).Must()
+		b.getURL(header, inQuery("query", "{ __typename }", "extensions", hash)).Must()
 	}
 }
 
@@ -308,46 +309,46 @@ func TestProductionHasNoFindingOfGraphQLCop(t *testing.T) {
 	header := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}, "User-Agent": {"graphql-cop/1.14"}}
 	for name, finds := range map[string]func() bool{
 		"alias overloading": func() bool {
-			return b.askWith(header, "query cop { "+numbered(101, "alias#:__typename \n")+" }").data != nil
+			return b.QueryWith(header, "query cop { "+numbered(101, "alias#:__typename \n")+" }").Data != nil
 		},
 		"array-based batching": func() bool {
-			got := b.post(header, "["+strings.Repeat(`{"query":"query cop { __typename }","operationName":"cop"},`, 9)+`{"query":"query cop { __typename }"}]`)
-			return strings.HasPrefix(got.body, "[") || got.data != nil
+			got := b.Post(header, "["+strings.Repeat(`{"query":"query cop { __typename }","operationName":"cop"},`, 9)+`{"query":"query cop { __typename }"}]`)
+			return strings.HasPrefix(got.Body, "[") || got.Data != nil
 		},
 		"circular introspection": func() bool {
-			return b.askWith(header, `query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } } } } } } } } } } }`).data != nil
+			return b.QueryWith(header, `query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } } } } } } } } } } }`).Data != nil
 		},
 		"directive overloading": func() bool {
-			return len(b.askWith(header, `query cop { __typename @aa@aa@aa@aa@aa@aa@aa@aa@aa@aa }`).errors) == 10 // exactly
+			return len(b.QueryWith(header, `query cop { __typename @aa@aa@aa@aa@aa@aa@aa@aa@aa@aa }`).Errors) == 10 // exactly
 		},
 		"field duplication": func() bool {
-			return b.askWith(header, "query cop { "+strings.Repeat("__typename \n", 500)+"} ").data != nil
+			return b.QueryWith(header, "query cop { "+strings.Repeat("__typename \n", 500)+"} ").Data != nil
 		},
 		"field suggestions": func() bool {
-			return strings.Contains(b.askWith(header, `query cop { __schema { directive } }`).body, "Did you mean")
+			return strings.Contains(b.QueryWith(header, `query cop { __schema { directive } }`).Body, "Did you mean")
 		},
-		"queries by GET":   func() bool { return b.askByGET(header, `query cop {__typename}`).data != nil },
-		"mutations by GET": func() bool { return b.askByGET(header, `mutation cop {__typename}`).data != nil },
+		"queries by GET":   func() bool { return b.askByGET(header, `query cop {__typename}`).Data != nil },
+		"mutations by GET": func() bool { return b.askByGET(header, `mutation cop {__typename}`).Data != nil },
 		"introspection": func() bool {
-			return b.askWith(header, `query cop { __schema { types { name fields { name } } } }`).data != nil
+			return b.QueryWith(header, `query cop { __schema { types { name fields { name } } } }`).Data != nil
 		},
 		"forms": func() bool {
 			form := header.Clone()
 			form.Set("Content-Type", "application/x-www-form-urlencoded")
-			return b.post(form, inQuery("query", `query cop { __typename }`)).data != nil
+			return b.Post(form, inQuery("query", `query cop { __typename }`)).Data != nil
 		},
 		"an IDE": func() bool {
 			for _, path := range []string{"/", "/graphql", "/graphiql", "/playground", "/console"} {
 				r := b.request(http.MethodGet, path)
 				r.Header.Set("Accept", "text/html")
-				if body := b.do(r).body; strings.Contains(strings.ToLower(body), "graphiql") || strings.Contains(strings.ToLower(body), "playground") {
+				if body := b.Do(r).Body; strings.Contains(strings.ToLower(body), "graphiql") || strings.Contains(strings.ToLower(body), "playground") {
 					return true
 				}
 			}
 			return false
 		},
 		"tracing and exceptions": func() bool {
-			body := b.askWith(header, `qwerty cop { abc }`).body
+			body := b.QueryWith(header, `qwerty cop { abc }`).Body
 			return strings.Contains(body, "tracing") || strings.Contains(body, "exception")
 		},
 	} {

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/guard"
+	"fieldgate/servertest"
 )
 
 // attack is one request that is small to send and was, somewhere, dear to answer.
@@ -85,10 +86,10 @@ func TestGuardKeepsAttacksCheap(t *testing.T) {
 	for _, introspection := range []string{"true", "false"} {
 		t.Run("introspection "+introspection, func(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), "INTROSPECTION", introspection, "LOG_LEVEL", "error")
-			person := b.newPerson("USER")
+			person := b.NewUser("USER")
 			for _, a := range attacks {
 				t.Run(a.name, func(t *testing.T) {
-					b.post(http.Header{}, a.body).refused(t, a)
+					wantRefused(t, b.Post(http.Header{}, a.body), a)
 					cost := b.attackCost(a)
 					t.Logf("%.1f trivial requests", cost)
 					if cost > maxAttackCost {
@@ -96,8 +97,8 @@ func TestGuardKeepsAttacksCheap(t *testing.T) {
 					}
 				})
 			}
-			if got := b.ask(person, `{ me { id } }`).must(); got.text("me.id") != person.id {
-				t.Error(got.body)
+			if got := b.Query(person, `{ me { id } }`).Must(); got.Text("me.id") != person.ID {
+				t.Error(got.Body)
 			}
 		})
 	}
@@ -132,7 +133,7 @@ func (b *booted) attackCost(a attack) float64 {
 func (b *booted) handle(body io.Reader) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", body)
 	r.Header.Set("Content-Type", "application/json")
-	b.handler.ServeHTTP(httptest.NewRecorder(), r)
+	b.in.Handler.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 type countingReader struct {
@@ -146,19 +147,19 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (got *answer) refused(t *testing.T, a attack) {
+func wantRefused(t *testing.T, got *servertest.Response, a attack) {
 	t.Helper()
-	if len(got.body) > 8<<10 {
-		t.Errorf("%d bytes: %.200s …", len(got.body), got.body)
+	if len(got.Body) > 8<<10 {
+		t.Errorf("%d bytes: %.200s …", len(got.Body), got.Body)
 	}
-	if len(got.errors) == 0 || len(got.errors) > 20 || got.errors[0].Extensions["code"] != a.code {
-		t.Fatalf("%.300s: want %s", got.body, a.code)
+	if len(got.Errors) == 0 || len(got.Errors) > 20 || got.Errors[0].Extensions["code"] != a.code {
+		t.Fatalf("%.300s: want %s", got.Body, a.code)
 	}
-	if a.code != "UNAUTHENTICATED" && (got.data != nil || strings.Contains(got.body, `"data"`)) {
-		t.Errorf("it has data: %.300s", got.body)
+	if a.code != "UNAUTHENTICATED" && (got.Data != nil || strings.Contains(got.Body, `"data"`)) {
+		t.Errorf("it has data: %.300s", got.Body)
 	}
-	if a.limit != "" && (got.errors[0].Extensions["limit"] != a.limit || !positive(got.errors[0].Extensions["max"])) {
-		t.Errorf("%.300s: want limit %s", got.body, a.limit)
+	if a.limit != "" && (got.Errors[0].Extensions["limit"] != a.limit || !positive(got.Errors[0].Extensions["max"])) {
+		t.Errorf("%.300s: want limit %s", got.Body, a.limit)
 	}
 }
 
@@ -168,12 +169,12 @@ func positive(v any) bool { n, ok := v.(float64); return ok && n > 0 }
 func TestGuardOfPasswords(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	victim := b.newPerson("USER")
-	login := fmt.Sprintf(`login(input:{email:%q,password:"guess #"}){accessToken}`, victim.email)
+	victim := b.NewUser("USER")
+	login := fmt.Sprintf(`login(input:{email:%q,password:"guess #"}){accessToken}`, victim.Email)
 	for _, row := range []struct{ name, body, code, limit string }{
 		{"aliases", document("mutation{" + numbered(100, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
 		{"two aliases", document("mutation{" + numbered(2, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"the right one last", document("mutation{" + numbered(2, "a#:"+login) + fmt.Sprintf(`b:login(input:{email:%q,password:%q}){accessToken}`, victim.email, victim.password) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"the right one last", document("mutation{" + numbered(2, "a#:"+login) + fmt.Sprintf(`b:login(input:{email:%q,password:%q}){accessToken}`, victim.Email, victim.Password) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
 		{"fragments", document("mutation{" + numbered(40, "...F# ") + "}" + numbered(40, "fragment F# on Mutation{a#:"+login+"}")), "QUERY_TOO_COMPLEX", "credentialFields"},
 		{"inline fragments", document("mutation{" + numbered(100, "...{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
 		{"a few inline fragments", document("mutation{" + numbered(9, "... on Mutation{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
@@ -184,19 +185,19 @@ func TestGuardOfPasswords(t *testing.T) {
 		{"an array", "[" + document("mutation{"+login+"}") + "," + document("mutation{"+login+"}") + "]", "BAD_USER_INPUT", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			before := b.store.Queries()
-			got := b.post(http.Header{}, row.body)
-			got.refused(t, attack{code: row.code, limit: row.limit})
-			if n := b.store.Queries() - before; n != 0 {
+			before := b.in.Store.Queries()
+			got := b.Post(http.Header{}, row.body)
+			wantRefused(t, got, attack{code: row.code, limit: row.limit})
+			if n := b.in.Store.Queries() - before; n != 0 {
 				t.Errorf("%d queries", n)
 			}
-			if strings.Contains(got.body+b.log.String(), "guess ") {
-				t.Errorf("a password was told: %s", got.body)
+			if strings.Contains(got.Body+b.Log.String(), "guess ") {
+				t.Errorf("a password was told: %s", got.Body)
 			}
 		})
 	}
-	if got := b.ask(nil, "mutation{"+login+"}"); len(got.codes()) != 1 || got.codes()[0] != "login INVALID_CREDENTIALS" {
-		t.Error("one guess is answered:", got.body)
+	if got := b.Query(nil, "mutation{"+login+"}"); len(got.Codes()) != 1 || got.Codes()[0] != "login INVALID_CREDENTIALS" {
+		t.Error("one guess is answered:", got.Body)
 	}
 }
 
@@ -204,10 +205,10 @@ func TestGuardAnswersInTheMediaTypeThatWasAsked(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	for accept, status := range map[string]int{"application/json": 200, "application/graphql-response+json": 400} {
-		got := b.askWith(http.Header{"Accept": {accept}}, "{"+strings.Repeat("__typename ", 51)+"}")
+		got := b.QueryWith(http.Header{"Accept": {accept}}, "{"+strings.Repeat("__typename ", 51)+"}")
 		want := fmt.Sprintf(`{"errors":[{"message":"too complex: more than 50 root fields in one operation","extensions":{"code":"QUERY_TOO_COMPLEX","limit":"rootFields","max":%d}}]}`, guard.DefaultLimits.QueryFields)
-		if got.status != status || strings.TrimSpace(got.body) != want {
-			t.Errorf("%s: status %d: %s", accept, got.status, got.body)
+		if got.Status != status || strings.TrimSpace(got.Body) != want {
+			t.Errorf("%s: status %d: %s", accept, got.Status, got.Body)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"net/http"
@@ -9,6 +9,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/guard"
+	"fieldgate/servertest"
 )
 
 // What every answer says to a browser, whoever makes it.
@@ -48,7 +49,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, b := range []*booted{development, production} {
-				r, err := http.NewRequestWithContext(t.Context(), row.method, b.url+row.path, strings.NewReader(row.body))
+				r, err := http.NewRequestWithContext(t.Context(), row.method, b.URL+row.path, strings.NewReader(row.body))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -101,7 +102,7 @@ func TestHSTSIncludesSubdomainsByOption(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", row.url, "HSTS_INCLUDE_SUBDOMAINS", row.option)
-			if got := b.ask(nil, `{ __typename }`).must().header.Get("Strict-Transport-Security"); got != row.want {
+			if got := b.Query(nil, `{ __typename }`).Must().Header.Get("Strict-Transport-Security"); got != row.want {
 				t.Errorf("%q, want %q", got, row.want)
 			}
 		})
@@ -111,14 +112,14 @@ func TestHSTSIncludesSubdomainsByOption(t *testing.T) {
 // A playground that was not built may run what it is made of and nothing else: no other script, inline or from anywhere.
 func TestPlaygroundRunsItsOwnScriptsOnly(t *testing.T) {
 	t.Parallel()
-	b := bootWithPlayground(t, listen(t), fstest.MapFS{})
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/", nil)
+	b := bootWithPlayground(t, servertest.Listen(t), fstest.MapFS{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := b.do(r)
+	page := b.Do(r)
 	directives := map[string][]string{}
-	for part := range strings.SplitSeq(page.header.Get("Content-Security-Policy"), ";") {
+	for part := range strings.SplitSeq(page.Header.Get("Content-Security-Policy"), ";") {
 		words := strings.Fields(part)
 		directives[words[0]] = words[1:]
 	}
@@ -137,11 +138,11 @@ func TestPlaygroundRunsItsOwnScriptsOnly(t *testing.T) {
 		if !regexp.MustCompile(`^https://cdn\.jsdelivr\.net/npm/[a-z-]+@\d+\.\d+\.\d+/[\w./-]+\.js$`).MatchString(script) {
 			t.Errorf("%s is not one file of one version", script)
 		}
-		if !regexp.MustCompile(`src="` + regexp.QuoteMeta(script) + `"\s+integrity="sha256-`).MatchString(page.body) {
+		if !regexp.MustCompile(`src="` + regexp.QuoteMeta(script) + `"\s+integrity="sha256-`).MatchString(page.Body) {
 			t.Errorf("%s is not checked", script)
 		}
 	}
-	if n := strings.Count(page.body, "<script>"); n != 2 {
+	if n := strings.Count(page.Body, "<script>"); n != 2 {
 		t.Errorf("%d inline scripts, want the fallback's and gqlgen's", n)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -14,23 +14,24 @@ import (
 	"fieldgate/extend"
 	"fieldgate/fgerr"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
 	"fieldgate/models"
+	"fieldgate/servertest"
 	"fieldgate/viewer"
 )
 
 // bootWithFeatures starts a server whose product has these features.
 func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Feature, env ...string) *booted {
 	t.Helper()
-	b := &booted{t: t, log: &buffer{}, clock: &clock{}}
-	s := testSettings(t, databaseURL, b.log, env...)
-	s.now = b.clock.now
-	s.newProduct = func(r *extend.Registry) (*productapp.App, error) {
-		for _, f := range features {
-			r.Add(f)
-		}
-		return &productapp.App{}, nil
-	}
-	return b.start(s, listen(t))
+	return bootConfig(t, servertest.Config{
+		DatabaseURL: databaseURL, Env: env,
+		App: func(r *extend.Registry) (*productapp.App, error) {
+			for _, f := range features {
+				r.Add(f)
+			}
+			return &productapp.App{}, nil
+		},
+	})
 }
 
 func bootWithHooks(t *testing.T, databaseURL string, hooks extend.Hooks, env ...string) *booted {
@@ -55,13 +56,13 @@ func marksFeature(hooks extend.Hooks) extend.Feature {
 
 func (b *booted) marks() (n int64) {
 	b.t.Helper()
-	if err := b.store.DB(b.t.Context()).Model(&mark{}).Count(&n).Error; err != nil {
+	if err := b.in.Store.DB(b.t.Context()).Model(&mark{}).Count(&n).Error; err != nil {
 		b.t.Fatal(err)
 	}
 	return n
 }
 
-const hookedRegister = `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "` + goodPassword + `", delivery: BODY}) { user { id } } }`
+const hookedRegister = `mutation($e: String!) { register(input: {name: "Ada", email: $e, password: "` + servertest.Password + `", delivery: BODY}) { user { id } } }`
 
 const hookedLogin = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { user { id } } }`
 
@@ -80,16 +81,16 @@ func TestBeforeRegisterRefusesWithAnInputError(t *testing.T) {
 					}
 					return fgerr.InvalidInput(fgerr.FieldError{Name: "email", Message: "must be of the company"})
 				}}, "REQUIRE_VERIFIED_EMAIL", required)
-				got := b.ask(nil, hookedRegister, "e", "eve@elsewhere.example")
+				got := b.Query(nil, hookedRegister, "e", "eve@elsewhere.example")
 				wantCodes(t, got, "register BAD_USER_INPUT")
-				if !strings.Contains(got.body, `"fields":[{"name":"email","message":"must be of the company"}]`) {
-					t.Error(got.body)
+				if !strings.Contains(got.Body, `"fields":[{"name":"email","message":"must be of the company"}]`) {
+					t.Error(got.Body)
 				}
-				if _, err := b.store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
+				if _, err := b.in.Store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("the account: %v", err)
 				}
-				b.ask(nil, hookedRegister, "e", "ada@example.com")
-				if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+				b.Query(nil, hookedRegister, "e", "ada@example.com")
+				if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -112,18 +113,18 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 		p := b.newcomer()
 		refuse.Store(true)
 		calls.Store(0)
-		wantCodes(t, b.ask(nil, hookedLogin, "e", p.email, "p", "a wrong password"), "login INVALID_CREDENTIALS")
+		wantCodes(t, b.Query(nil, hookedLogin, "e", p.Email, "p", "a wrong password"), "login INVALID_CREDENTIALS")
 		if calls.Load() != 0 {
 			t.Error("a wrong password reaches the hook")
 		}
-		got := b.ask(nil, hookedLogin, "e", p.email, "p", p.password)
+		got := b.Query(nil, hookedLogin, "e", p.Email, "p", p.Password)
 		wantCodes(t, got, "login TENANT_SUSPENDED")
-		log, err := b.store.AuditLog(t.Context(), models.AuditFilter{UserID: p.id, Limit: 1})
+		log, err := b.in.Store.AuditLog(t.Context(), models.AuditFilter{UserID: p.ID, Limit: 1})
 		if err != nil || log[0].Event != "sign-in failed" || log[0].Detail == nil || *log[0].Detail != "refused" {
 			t.Errorf("%+v, %v", log, err)
 		}
 		refuse.Store(false)
-		b.ask(nil, hookedLogin, "e", p.email, "p", p.password).must()
+		b.Query(nil, hookedLogin, "e", p.Email, "p", p.Password).Must()
 	})
 }
 
@@ -145,15 +146,15 @@ func TestHookThatFailsIsMaskedAndLoggedOnce(t *testing.T) {
 			t.Run(hook+" "+row.name, func(t *testing.T) {
 				t.Parallel()
 				b := bootWithHooks(t, dbtest.SQLite(t), hooks)
-				got := b.ask(nil, hookedRegister, "e", "ada@example.com")
+				got := b.Query(nil, hookedRegister, "e", "ada@example.com")
 				wantCodes(t, got, "register INTERNAL")
-				if strings.Contains(got.body, row.log) {
-					t.Errorf("the client sees the cause: %s", got.body)
+				if strings.Contains(got.Body, row.log) {
+					t.Errorf("the client sees the cause: %s", got.Body)
 				}
-				if n := strings.Count(b.log.String(), row.log); n != 1 {
-					t.Errorf("the cause is in the log %d times:\n%s", n, b.log)
+				if n := strings.Count(b.Log.String(), row.log); n != 1 {
+					t.Errorf("the cause is in the log %d times:\n%s", n, b.Log)
 				}
-				if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+				if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("the account: %v", err)
 				}
 			})
@@ -175,18 +176,18 @@ func TestHookPastItsDeadlineIsUnavailable(t *testing.T) {
 				BeforeRegister: func(ctx context.Context, _ extend.Registration) error { return wait(ctx) },
 			})
 			begin := time.Now()
-			got := b.ask(nil, hookedRegister, "e", "ada@example.com")
+			got := b.Query(nil, hookedRegister, "e", "ada@example.com")
 			if took := time.Since(begin); took < extend.Deadline || took > extend.Deadline+20*time.Second {
 				t.Errorf("took %s", took)
 			}
 			wantCodes(t, got, "register UNAVAILABLE")
-			if got.errors[0].Extensions["retryAfter"] == nil || strings.Contains(got.body, "hooks") {
-				t.Error(got.body)
+			if got.Errors[0].Extensions["retryAfter"] == nil || strings.Contains(got.Body, "hooks") {
+				t.Error(got.Body)
 			}
-			if n := strings.Count(b.log.String(), "hook deadline exceeded"); n != 1 || !strings.Contains(b.log.String(), `feature \"hooks\": BeforeRegister`) {
-				t.Errorf("%d lines in the log:\n%s", n, b.log)
+			if n := strings.Count(b.Log.String(), "hook deadline exceeded"); n != 1 || !strings.Contains(b.Log.String(), `feature \"hooks\": BeforeRegister`) {
+				t.Errorf("%d lines in the log:\n%s", n, b.Log)
 			}
-			if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+			if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("the account: %v", err)
 			}
 		})
@@ -214,16 +215,16 @@ func TestAfterEventErrorRollsBackTheWhole(t *testing.T) {
 			},
 		})})
 		fail.Store(true)
-		wantCodes(t, b.ask(nil, hookedRegister, "e", "ada@example.com"), "register QUOTA_EXCEEDED")
-		_, err := b.store.UserByEmailKey(t.Context(), "ada@example.com")
-		log, _ := b.store.AuditLog(t.Context(), models.AuditFilter{})
+		wantCodes(t, b.Query(nil, hookedRegister, "e", "ada@example.com"), "register QUOTA_EXCEEDED")
+		_, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com")
+		log, _ := b.in.Store.AuditLog(t.Context(), models.AuditFilter{})
 		if !errors.Is(err, models.ErrNotFound) || len(log) != 0 || b.marks() != 0 {
 			t.Errorf("the account: %v; %d entries, %d marks", err, len(log), b.marks())
 		}
 		fail.Store(false)
-		got := b.ask(nil, hookedRegister, "e", "ada@example.com").must()
-		log, _ = b.store.AuditLog(t.Context(), models.AuditFilter{})
-		id := got.text("register.user.id")
+		got := b.Query(nil, hookedRegister, "e", "ada@example.com").Must()
+		log, _ = b.in.Store.AuditLog(t.Context(), models.AuditFilter{})
+		id := got.Text("register.user.id")
 		if len(events) != 1 || len(log) != 1 || b.marks() != 1 {
 			t.Fatalf("%d events, %d entries, %d marks", len(events), len(log), b.marks())
 		}
@@ -254,12 +255,12 @@ func TestHooksKnowTheViewer(t *testing.T) {
 		got <- seen{v.ID(), viewer.IP(ctx), v.HasRole("USER"), v.HasRole("STAFF"), v.Owns(v.User()), v.Owns(struct{}{}) || v.HasRole("") || v.SessionID() == ""}
 		return nil
 	}})
-	admin, user := b.newPerson("ADMIN"), b.newPerson("USER")
+	admin, user := b.NewUser("ADMIN"), b.NewUser("USER")
 	for len(got) > 0 {
 		<-got
 	}
-	b.ask(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", user.id).must()
-	if s := <-got; s != (seen{admin.id, "127.0.0.1", true, true, true, false}) {
+	b.Query(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", user.ID).Must()
+	if s := <-got; s != (seen{admin.ID, "127.0.0.1", true, true, true, false}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -282,13 +283,13 @@ func TestUserDeletedErrorKeepsTheUser(t *testing.T) {
 		p := b.newcomer()
 		const deleteOwn = `mutation($p: String!) { deleteAccount(password: $p) }`
 		fail.Store(true)
-		wantCodes(t, b.ask(p.person, deleteOwn, "p", p.password), "deleteAccount INTERNAL")
-		b.ask(p.person, `{ me { id } }`).must()
+		wantCodes(t, b.Query(p.User, deleteOwn, "p", p.Password), "deleteAccount INTERNAL")
+		b.Query(p.User, `{ me { id } }`).Must()
 		if b.marks() != 0 {
 			t.Errorf("%d marks", b.marks())
 		}
 		fail.Store(false)
-		b.ask(p.person, deleteOwn, "p", p.password).must()
+		b.Query(p.User, deleteOwn, "p", p.Password).Must()
 		if b.marks() != 1 {
 			t.Errorf("%d marks", b.marks())
 		}
@@ -301,14 +302,14 @@ func TestSweepSurvivesAHookThatPanics(t *testing.T) {
 	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{
 		UserDeleted: func(context.Context, *models.Store, *models.User) error { panic("out of cheese") },
 	}, "REQUIRE_VERIFIED_EMAIL", "true")
-	b.ask(nil, hookedRegister, "e", "ada@example.com")
-	b.clock.advance(b.UnverifiedAccountTTL + time.Hour)
-	b.sweep(t.Context())
-	if _, err := b.store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+	b.Query(nil, hookedRegister, "e", "ada@example.com")
+	b.Clock.Advance(b.in.Config.UnverifiedAccountTTL + time.Hour)
+	b.in.Sweep(t.Context())
+	if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
 		t.Errorf("the account: %v", err)
 	}
-	if !strings.Contains(b.log.String(), `UserDeleted`) {
-		t.Errorf("nothing in the log: %s", b.log)
+	if !strings.Contains(b.Log.String(), `UserDeleted`) {
+		t.Errorf("nothing in the log: %s", b.Log)
 	}
 }
 
@@ -331,9 +332,9 @@ func TestWrongFeatureStopsTheStart(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s := testSettings(t, dbtest.SQLite(t), &buffer{})
-			s.newProduct = row.make
-			if _, err := newApp(s); err == nil || !strings.Contains(err.Error(), row.want) {
+			s := servertest.Options(t, dbtest.SQLite(t), &servertest.Log{})
+			s.NewApp = row.make
+			if _, err := server.New(s); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("error %v, want %s", err, row.want)
 			}
 		})
@@ -345,20 +346,20 @@ func TestCommandsKnowTheFeatures(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithFeatures(t, databaseURL, []extend.Feature{marksFeature(extend.Hooks{})})
-		if err := b.migrate(t.Context()); err != nil {
+		if err := b.in.Migrate(t.Context()); err != nil {
 			t.Error(err)
 		}
 		execute(t, databaseURL, "DELETE FROM goose_db_version_marks WHERE version_id = 1")
-		b.AutoMigrate = false
-		if err := b.migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
+		b.in.Config.AutoMigrate = false
+		if err := b.in.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
 			t.Errorf("error %v", err)
 		}
-		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": testSecret}
-		_, out, stderr := fieldgate(t, env, "", "doctor") // of a program without the feature
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret}
+		_, out, stderr := servertest.RunCLI(t, env, "", "doctor") // of a program without the feature
 		if !strings.Contains(out, "the feature marks has migrated this database") {
 			t.Errorf("%s%s", out, stderr)
 		}
-		if status, out, stderr := fieldgate(t, env, "", "migrate", "status"); status != 0 || strings.Contains(out, "marks") {
+		if status, out, stderr := servertest.RunCLI(t, env, "", "migrate", "status"); status != 0 || strings.Contains(out, "marks") {
 			t.Errorf("%d %s%s", status, out, stderr)
 		}
 	})

@@ -1,10 +1,11 @@
-package main
+package e2e
 
 import (
 	"strings"
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // What would be SQL if it got there, in every argument that is a String or an ID: it finds nobody, changes nothing,
@@ -13,14 +14,14 @@ func TestSQLInEveryArgument(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		for _, query := range []string{
 			`query($v: ID!) { user(id: $v) { email } }`,
 			`query($v: String) { users(search: $v) { edges { node { email } } } }`,
 			`query($v: String) { users(after: $v) { edges { node { email } } } }`,
 			`mutation($v: String!) { login(input: {email: $v, password: "a good password"}) { tokenType } }`,
-			`mutation($v: String!) { login(input: {email: "` + p.email + `", password: $v}) { tokenType } }`,
-			`mutation($v: String!) { register(input: {name: "X", email: $v, password: "` + goodPassword + `"}) { tokenType } }`,
+			`mutation($v: String!) { login(input: {email: "` + p.Email + `", password: $v}) { tokenType } }`,
+			`mutation($v: String!) { register(input: {name: "X", email: $v, password: "` + servertest.Password + `"}) { tokenType } }`,
 			`mutation($v: String!) { refresh(refreshToken: $v) { tokenType } }`,
 			`mutation($v: ID!) { revokeSession(id: $v) }`,
 			`mutation($v: String!) { changePassword(input: {currentPassword: $v, newPassword: "another good password"}) }`,
@@ -33,13 +34,13 @@ func TestSQLInEveryArgument(t *testing.T) {
 				`' OR 1=1 --`, `" OR ""="`, `'; DROP TABLE users; --`, `\' OR 1=1 #`, `%' UNION SELECT password_hash FROM users --`,
 				"x' OR role='ADMIN", "1) OR (1=1", "\u02BC OR 1=1 --", "%", "_",
 			} {
-				got := b.ask(admin, query, "v", value)
-				if strings.Contains(got.body, admin.email) || strings.Contains(got.body, p.email) || strings.Contains(got.body, "INTERNAL") || strings.Contains(got.body, "UNAVAILABLE") {
-					t.Errorf("%s with %q: %s", query, value, got.body)
+				got := b.Query(admin, query, "v", value)
+				if strings.Contains(got.Body, admin.Email) || strings.Contains(got.Body, p.Email) || strings.Contains(got.Body, "INTERNAL") || strings.Contains(got.Body, "UNAVAILABLE") {
+					t.Errorf("%s with %q: %s", query, value, got.Body)
 				}
 			}
 		}
-		if !b.signedIn(p) || b.ask(admin, `query($v: ID!) { user(id: $v) { role disabledAt } }`, "v", p.id).must().json() != `{"user":{"disabledAt":null,"role":"USER"}}` {
+		if !b.signedIn(p) || b.Query(admin, `query($v: ID!) { user(id: $v) { role disabledAt } }`, "v", p.ID).Must().JSON() != `{"user":{"disabledAt":null,"role":"USER"}}` {
 			t.Error("something was changed")
 		}
 	})

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package e2e
 
 import (
 	"crypto"
@@ -16,21 +16,22 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/npmtest"
 )
 
 // Another service, in another language, with a JOSE library of other people, and nothing but the JWK Set.
 func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 	t.Parallel()
-	verify := installScript(t, "docs/verify", "verify.mjs")
+	verify := npmtest.InstallScript(t, "docs/verify", "verify.mjs")
 	for _, alg := range algorithms {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			key := newSigningKey(t, alg)
 			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file, "JWT_AUDIENCE", "orders")
-			p := b.newPerson("STAFF")
-			p = b.newDevice(p, false).person // whose token has the role
-			header, claims := unpack(t, p.token)
-			parts := strings.Split(p.token, ".")
+			p := b.NewUser("STAFF")
+			p = b.newDevice(p, false).User // whose token has the role
+			header, claims := unpack(t, p.Token)
+			parts := strings.Split(p.Token, ".")
 			changed := func(o map[string]any, name string, value any) map[string]any {
 				c := map[string]any{}
 				for n, v := range o {
@@ -39,25 +40,25 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 				c[name] = value
 				return c
 			}
-			b.clock.advance(-time.Hour)
-			expired := b.newDevice(p, false).token
+			b.Clock.Advance(-time.Hour)
+			expired := b.newDevice(p, false).Token
 
 			for _, row := range []struct {
 				name, issuer, audience, token string
 				refused                       string // contained in what it says; empty: it prints the claims
 			}{
-				{"good", b.JWTIssuer, "orders", p.token, ""},
-				{"good, made again by the test", b.JWTIssuer, "orders", key.jws(t, header, claims), ""},
-				{"with another role", b.JWTIssuer, "orders", parts[0] + "." + segment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
-				{"expired", b.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
-				{"for another audience", b.JWTIssuer, "invoices", p.token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of another issuer", "https://id.example.com", "orders", p.token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of another type", b.JWTIssuer, "orders", key.jws(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of a key that is not in the set", b.JWTIssuer, "orders", key.jws(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
-				{"HS256 with the public key", b.JWTIssuer, "orders", withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
-				{"without a signature", b.JWTIssuer, "orders", segment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{"good", b.in.Config.JWTIssuer, "orders", p.Token, ""},
+				{"good, made again by the test", b.in.Config.JWTIssuer, "orders", key.jws(t, header, claims), ""},
+				{"with another role", b.in.Config.JWTIssuer, "orders", parts[0] + "." + segment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
+				{"expired", b.in.Config.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
+				{"for another audience", b.in.Config.JWTIssuer, "invoices", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of another issuer", "https://id.example.com", "orders", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of another type", b.in.Config.JWTIssuer, "orders", key.jws(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of a key that is not in the set", b.in.Config.JWTIssuer, "orders", key.jws(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
+				{"HS256 with the public key", b.in.Config.JWTIssuer, "orders", withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{"without a signature", b.in.Config.JWTIssuer, "orders", segment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
 			} {
-				stdout, err := verify(b.url+"/.well-known/jwks.json", row.issuer, row.audience, row.token)
+				stdout, err := verify(b.URL+"/.well-known/jwks.json", row.issuer, row.audience, row.token)
 				if row.refused != "" {
 					if err == nil || !strings.Contains(err.Error(), row.refused) {
 						t.Errorf("%s: %s%v, want %s", row.name, stdout, err, row.refused)
@@ -65,7 +66,7 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 					continue
 				}
 				var got map[string]any
-				if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || got["sub"] != p.id || got["role"] != "STAFF" {
+				if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || got["sub"] != p.ID || got["role"] != "STAFF" {
 					t.Errorf("%s: %s%v", row.name, stdout, err)
 				}
 			}
@@ -74,7 +75,7 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 	t.Run("a secret's token is not for others", func(t *testing.T) {
 		t.Parallel()
 		b := boot(t, dbtest.SQLite(t))
-		_, err := verify(b.url+"/.well-known/jwks.json", b.JWTIssuer, b.JWTAudience, b.newPerson("USER").token)
+		_, err := verify(b.URL+"/.well-known/jwks.json", b.in.Config.JWTIssuer, b.in.Config.JWTAudience, b.NewUser("USER").Token)
 		if err == nil || !strings.Contains(err.Error(), "ERR_JOSE_ALG_NOT_ALLOWED") {
 			t.Error(err)
 		}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"crypto"
@@ -21,6 +21,8 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // signingKey is a private key in a file, as an operator has it.
@@ -36,7 +38,7 @@ func newSigningKey(t *testing.T, alg string) signingKey {
 	var file []byte
 	switch alg {
 	case "EdDSA":
-		_, stdout, stderr := fieldgate(t, nil, "", "keys", "ed25519")
+		_, stdout, stderr := servertest.RunCLI(t, nil, "", "keys", "ed25519")
 		if stderr != "" {
 			t.Fatal(stderr)
 		}
@@ -115,29 +117,29 @@ func unpack(t *testing.T, token string) (header, claims map[string]any) {
 }
 
 // jwks asks for the JWK Set.
-func (b *booted) jwks(ifNoneMatch string) (a *answer, keys []map[string]string) {
+func (b *booted) jwks(ifNoneMatch string) (a *servertest.Response, keys []map[string]string) {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+"/.well-known/jwks.json", nil)
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/.well-known/jwks.json", nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	r.Header.Set("If-None-Match", ifNoneMatch)
-	a = b.do(r)
-	if a.status == http.StatusNotModified {
+	a = b.Do(r)
+	if a.Status == http.StatusNotModified {
 		return a, nil
 	}
 	var set struct{ Keys []map[string]string }
-	if err := json.Unmarshal([]byte(a.body), &set); err != nil || a.status != http.StatusOK {
-		b.t.Fatalf("%d %s: %v", a.status, a.body, err)
+	if err := json.Unmarshal([]byte(a.Body), &set); err != nil || a.Status != http.StatusOK {
+		b.t.Fatalf("%d %s: %v", a.Status, a.Body, err)
 	}
 	return a, set.Keys
 }
 
 // wantMe asks who the token's person is.
-func (b *booted) wantMe(p *person, when string) {
+func (b *booted) wantMe(p *servertest.User, when string) {
 	b.t.Helper()
-	if got := b.ask(p, `{ me { id } }`); got.at("me.id") != p.id {
-		b.t.Errorf("%s: %s", when, got.body)
+	if got := b.Query(p, `{ me { id } }`); got.At("me.id") != p.ID {
+		b.t.Errorf("%s: %s", when, got.Body)
 	}
 }
 
@@ -155,11 +157,11 @@ func TestServerWithPrivateKeys(t *testing.T) {
 			t.Parallel()
 			key := newSigningKey(t, alg)
 			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
-			p := b.newPerson("USER")
+			p := b.NewUser("USER")
 			b.wantMe(p, "with a token of its own")
 
 			_, keys := b.jwks("")
-			header, claims := unpack(t, p.token)
+			header, claims := unpack(t, p.Token)
 			if len(keys) != 1 || keys[0]["kid"] != header["kid"] || keys[0]["alg"] != alg || header["alg"] != alg || keys[0]["use"] != "sig" {
 				t.Fatalf("keys %v, header %v", keys, header)
 			}
@@ -172,10 +174,10 @@ func TestServerWithPrivateKeys(t *testing.T) {
 			}
 
 			forged := withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims)
-			if got := b.ask(&person{token: forged}, `{ me { id } }`); got.at("me") != nil || got.errors[0].Extensions["reason"] != "invalid" {
-				t.Errorf("HMAC with the public key: %s", got.body)
+			if got := b.Query(&servertest.User{Token: forged}, `{ me { id } }`); got.At("me") != nil || got.Errors[0].Extensions["reason"] != "invalid" {
+				t.Errorf("HMAC with the public key: %s", got.Body)
 			}
-			if _, err := os.Stat(strings.TrimPrefix(b.DatabaseURL, "sqlite://") + ".key"); err == nil {
+			if _, err := os.Stat(strings.TrimPrefix(b.in.Config.DatabaseURL, "sqlite://") + ".key"); err == nil {
 				t.Error("a secret was made that nobody asked for")
 			}
 		})
@@ -192,20 +194,20 @@ func TestJWKSIsForEverybodyToKeep(t *testing.T) {
 	for name, want := range map[string]string{
 		"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff",
 	} {
-		if got.header.Get(name) != want {
-			t.Errorf("%s: %q, want %q", name, got.header.Get(name), want)
+		if got.Header.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
 		}
 	}
-	again, _ := b.jwks(got.header.Get("ETag"))
-	if again.status != http.StatusNotModified || again.body != "" || again.header.Get("Cache-Control") != "public, max-age=300" {
-		t.Errorf("%d %q %v", again.status, again.body, again.header)
+	again, _ := b.jwks(got.Header.Get("ETag"))
+	if again.Status != http.StatusNotModified || again.Body != "" || again.Header.Get("Cache-Control") != "public, max-age=300" {
+		t.Errorf("%d %q %v", again.Status, again.Body, again.Header)
 	}
 }
 
 func TestJWKSOfASecretIsEmpty(t *testing.T) {
 	t.Parallel()
-	if got, _ := boot(t, dbtest.SQLite(t)).jwks(""); got.body != `{"keys":[]}` {
-		t.Error(got.body)
+	if got, _ := boot(t, dbtest.SQLite(t)).jwks(""); got.Body != `{"keys":[]}` {
+		t.Error(got.Body)
 	}
 }
 
@@ -229,21 +231,21 @@ func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
 			t.Errorf("keys %q, want %q", got, algs)
 		}
 	}
-	wantSigner := func(p *person, alg string) {
+	wantSigner := func(p *servertest.User, alg string) {
 		t.Helper()
-		if header, _ := unpack(t, p.token); header["alg"] != alg {
+		if header, _ := unpack(t, p.Token); header["alg"] != alg {
 			t.Errorf("signed with %v, want %s", header["alg"], alg)
 		}
 	}
 
 	b := restart(oldKey.file)
-	early := b.newPerson("USER")
+	early := b.NewUser("USER")
 	wantSigner(early, "RS256")
 
 	b = restart(oldKey.file, newKey.file)
 	wantSet(b, "RS256", "EdDSA")
 	b.wantMe(early, "with the new key announced")
-	announced := b.newPerson("USER")
+	announced := b.NewUser("USER")
 	wantSigner(announced, "RS256")
 
 	b = restart(newKey.file, oldKey.file)
@@ -251,14 +253,14 @@ func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
 	b.wantMe(early, "with the new key in front")
 	b.wantMe(announced, "with the new key in front")
 	late := b.newDevice(early, false)
-	wantSigner(late.person, "EdDSA")
-	restart(oldKey.file, newKey.file).wantMe(late.person, "at a replica that has not changed the order yet")
+	wantSigner(late.User, "EdDSA")
+	restart(oldKey.file, newKey.file).wantMe(late.User, "at a replica that has not changed the order yet")
 
 	b = restart(newKey.file)
 	wantSet(b, "EdDSA")
-	b.wantMe(late.person, "with the old key removed")
-	if got := b.ask(early, `{ me { id } }`); got.at("me") != nil || got.errors[0].Extensions["reason"] != "invalid" {
-		t.Errorf("a token whose key was removed: %s", got.body)
+	b.wantMe(late.User, "with the old key removed")
+	if got := b.Query(early, `{ me { id } }`); got.At("me") != nil || got.Errors[0].Extensions["reason"] != "invalid" {
+		t.Errorf("a token whose key was removed: %s", got.Body)
 	}
 	b.refreshed(late.refresh)
 }
@@ -268,12 +270,12 @@ func TestFromSecretToKeyNobodyIsLoggedOut(t *testing.T) {
 	databaseURL := dbtest.SQLite(t)
 	key := newSigningKey(t, "ES256")
 	before := boot(t, databaseURL)
-	device := before.newDevice(before.newPerson("USER"), false)
+	device := before.newDevice(before.NewUser("USER"), false)
 
 	b := boot(t, databaseURL, "JWT_PRIVATE_KEY_FILES", key.file) // beside the secret, which boot sets
-	b.wantMe(device.person, "with a token of the secret")
-	after := b.newPerson("USER")
-	if header, _ := unpack(t, after.token); header["alg"] != "ES256" {
+	b.wantMe(device.User, "with a token of the secret")
+	after := b.NewUser("USER")
+	if header, _ := unpack(t, after.Token); header["alg"] != "ES256" {
 		t.Errorf("signed with %v", header["alg"])
 	}
 
@@ -298,8 +300,8 @@ func TestWrongKeyFileStopsTheStart(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s := testSettings(t, dbtest.SQLite(t), &buffer{}, "JWT_PRIVATE_KEY_FILES", row.files)
-			_, err := newApp(s)
+			s := servertest.Options(t, dbtest.SQLite(t), &servertest.Log{}, "JWT_PRIVATE_KEY_FILES", row.files)
+			_, err := server.New(s)
 			if err == nil || !strings.HasPrefix(err.Error(), "JWT_PRIVATE_KEY_FILES: ") || !strings.Contains(err.Error(), row.want) ||
 				!strings.Contains(err.Error(), "Hint: ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want a line that says %s", err, row.want)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"database/sql"
@@ -16,6 +16,7 @@ import (
 	"fieldgate/internal/limit"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // bootLimited starts a server with limits, which takes the client's address from what the test says it is, and the
@@ -23,7 +24,7 @@ import (
 func bootLimited(t *testing.T, databaseURL string) *booted {
 	t.Helper()
 	b := boot(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-	b.clock.stop() // no slot comes back while a slow machine thinks
+	b.Clock.Stop() // no slot comes back while a slow machine thinks
 	return b
 }
 
@@ -40,17 +41,17 @@ const (
 	wrongPassword = "not the password"
 )
 
-func (b *booted) login(ip, email, password string) *answer {
+func (b *booted) login(ip, email, password string) *servertest.Response {
 	b.t.Helper()
-	return b.askWith(from(ip), loginQuery, "e", email, "p", password)
+	return b.QueryWith(from(ip), loginQuery, "e", email, "p", password)
 }
 
 // registered is somebody who has made an account at an address, and has never signed in since.
-func (b *booted) registered(ip string) *person {
+func (b *booted) registered(ip string) *servertest.User {
 	b.t.Helper()
-	p := &person{email: fmt.Sprintf("limited%d@example.com", people.Add(1)), password: goodPassword}
-	got := b.askWith(from(ip), registerQuery, "e", p.email, "p", p.password).must()
-	p.id, p.token = got.text("register.user.id"), got.text("register.accessToken")
+	p := &servertest.User{Email: fmt.Sprintf("limited%d@example.com", people.Add(1)), Password: servertest.Password}
+	got := b.QueryWith(from(ip), registerQuery, "e", p.Email, "p", p.Password).Must()
+	p.ID, p.Token = got.Text("register.user.id"), got.Text("register.accessToken")
 	return p
 }
 
@@ -58,7 +59,7 @@ func (b *booted) registered(ip string) *person {
 func (b *booted) fail(n int, ip, email string) {
 	b.t.Helper()
 	for i := range n {
-		if got := b.login(ip, email, wrongPassword).codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
+		if got := b.login(ip, email, wrongPassword).Codes(); !slices.Equal(got, []string{"login INVALID_CREDENTIALS"}) {
 			b.t.Fatalf("attempt %d of %d: %q", i+1, n, got)
 		}
 	}
@@ -73,14 +74,14 @@ func (b *booted) failFromEverywhere(email string) {
 }
 
 // wantLimited wants one error, with how long to wait in both places, and no data.
-func wantLimited(t *testing.T, got *answer, field string) (retryAfter time.Duration) {
+func wantLimited(t *testing.T, got *servertest.Response, field string) (retryAfter time.Duration) {
 	t.Helper()
-	if !slices.Equal(got.codes(), []string{field + " RATE_LIMITED"}) || got.status != http.StatusOK || got.at(field) != nil {
-		t.Fatalf("status %d: %s", got.status, got.body)
+	if !slices.Equal(got.Codes(), []string{field + " RATE_LIMITED"}) || got.Status != http.StatusOK || got.At(field) != nil {
+		t.Fatalf("status %d: %s", got.Status, got.Body)
 	}
-	seconds, _ := got.errors[0].Extensions["retryAfter"].(float64)
-	if seconds < 1 || seconds != float64(int(seconds)) || got.header.Get("Retry-After") != strconv.Itoa(int(seconds)) {
-		t.Errorf("Retry-After %q: %s", got.header.Get("Retry-After"), got.body)
+	seconds, _ := got.Errors[0].Extensions["retryAfter"].(float64)
+	if seconds < 1 || seconds != float64(int(seconds)) || got.Header.Get("Retry-After") != strconv.Itoa(int(seconds)) {
+		t.Errorf("Retry-After %q: %s", got.Header.Get("Retry-After"), got.Body)
 	}
 	return time.Duration(seconds) * time.Second
 }
@@ -90,21 +91,21 @@ func TestWrongPasswordsAreLimited(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
-		b.fail(5, home, p.email)
-		before := b.store.Queries()
-		wantLimited(t, b.login(home, p.email, wrongPassword), "login")
-		if n := b.store.Queries() - before; n != 1 {
+		b.fail(5, home, p.Email)
+		before := b.in.Store.Queries()
+		wantLimited(t, b.login(home, p.Email, wrongPassword), "login")
+		if n := b.in.Store.Queries() - before; n != 1 {
 			t.Errorf("%d queries for an attempt that is refused, want one that reads", n)
 		}
-		wait := wantLimited(t, b.login(home, strings.ToUpper(p.email), p.password), "login") // the right password in another spelling
+		wait := wantLimited(t, b.login(home, strings.ToUpper(p.Email), p.Password), "login") // the right password in another spelling
 		if wait != 3*time.Minute {
 			t.Errorf("the wait is %s", wait)
 		}
 		other := b.registered(home)
-		b.login(home, other.email, other.password).must()
-		b.login(elsewhere, p.email, p.password).must()
+		b.login(home, other.Email, other.Password).Must()
+		b.login(elsewhere, p.Email, p.Password).Must()
 		var lines int
-		for _, record := range b.logged() {
+		for _, record := range b.Log.Records(b.t) {
 			if record["msg"] != "rate limited" {
 				continue
 			}
@@ -113,17 +114,17 @@ func TestWrongPasswordsAreLimited(t *testing.T) {
 				t.Errorf("logged %v", record)
 			}
 		}
-		if lines != 2 || strings.Contains(b.log.String(), p.email) {
+		if lines != 2 || strings.Contains(b.Log.String(), p.Email) {
 			t.Errorf("%d lines in the log, or one with the address", lines)
 		}
-		b.clock.advance(wait - time.Millisecond)
-		wantLimited(t, b.login(home, p.email, p.password), "login")
-		b.clock.advance(time.Millisecond)
-		b.fail(1, home, p.email)
-		wantLimited(t, b.login(home, p.email, p.password), "login")
-		b.clock.advance(15 * time.Minute)
-		b.login(home, p.email, p.password).must()
-		b.fail(5, home, p.email)
+		b.Clock.Advance(wait - time.Millisecond)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
+		b.Clock.Advance(time.Millisecond)
+		b.fail(1, home, p.Email)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
+		b.Clock.Advance(15 * time.Minute)
+		b.login(home, p.Email, p.Password).Must()
+		b.fail(5, home, p.Email)
 	})
 }
 
@@ -132,12 +133,12 @@ func TestRightPasswordsAreNotCounted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
-		b.fail(4, home, p.email)
+		b.fail(4, home, p.Email)
 		for range 40 { // more than the address has
-			b.login(home, p.email, p.password).must()
+			b.login(home, p.Email, p.Password).Must()
 		}
-		b.fail(1, home, p.email)
-		wantLimited(t, b.login(home, p.email, p.password), "login")
+		b.fail(1, home, p.Email)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
 	})
 }
 
@@ -147,13 +148,13 @@ func TestOnlyAttemptsAreCounted(t *testing.T) {
 	b := bootLimited(t, dbtest.SQLite(t))
 	p := b.registered(home)
 	for range 10 {
-		if got := b.login(home, p.email, strings.Repeat("x", 1025)).codes(); !slices.Equal(got, []string{"login BAD_USER_INPUT"}) {
+		if got := b.login(home, p.Email, strings.Repeat("x", 1025)).Codes(); !slices.Equal(got, []string{"login BAD_USER_INPUT"}) {
 			t.Fatalf("%q", got)
 		}
 	}
-	b.queue.Close()
+	b.in.Queue.Close()
 	for range 10 {
-		if got := b.login(home, p.email, p.password).codes(); !slices.Equal(got, []string{"login OVERLOADED"}) {
+		if got := b.login(home, p.Email, p.Password).Codes(); !slices.Equal(got, []string{"login OVERLOADED"}) {
 			t.Fatalf("%q", got)
 		}
 	}
@@ -168,10 +169,10 @@ func TestLimitsByAddress(t *testing.T) {
 			b.fail(1, home, fmt.Sprintf("nobody%d@example.com", i))
 			b.fail(1, fmt.Sprintf("2001:db8:1:2::%x", i), fmt.Sprintf("nobody%d@example.com", i))
 		}
-		wantLimited(t, b.login(home, p.email, p.password), "login")
-		wantLimited(t, b.login("2001:db8:1:2:ffff::1", p.email, p.password), "login")
-		b.login("2001:db8:1:3::1", p.email, p.password).must()
-		b.login(elsewhere, p.email, p.password).must()
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
+		wantLimited(t, b.login("2001:db8:1:2:ffff::1", p.Email, p.Password), "login")
+		b.login("2001:db8:1:3::1", p.Email, p.Password).Must()
+		b.login(elsewhere, p.Email, p.Password).Must()
 	})
 }
 
@@ -202,8 +203,8 @@ func TestAddressesOfOneClientAreOne(t *testing.T) {
 			}
 			for i := range 5 {
 				got := b.login(row.address(i+5), email, wrongPassword)
-				if limited := slices.Equal(got.codes(), []string{"login RATE_LIMITED"}); limited != row.one {
-					t.Errorf("from %s: %s", row.address(i+5), got.body)
+				if limited := slices.Equal(got.Codes(), []string{"login RATE_LIMITED"}); limited != row.one {
+					t.Errorf("from %s: %s", row.address(i+5), got.Body)
 				}
 			}
 		})
@@ -223,25 +224,25 @@ func TestFillingAnAccountsLimitDoesNotLockItsOwnerOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
-		b.failFromEverywhere(p.email)
-		wantLimited(t, b.login(elsewhere, p.email, p.password), "login")
-		got := b.login(home, p.email, p.password).must() // where the account was made
-		owner := &person{token: got.text("login.accessToken")}
-		b.ask(owner, `mutation { logoutEverywhere }`).must()
-		b.login(home, p.email, p.password).must() // without any session
-		wantLimited(t, b.login("192.0.2.2", p.email, p.password), "login")
-		b.fail(5, home, p.email)
-		wantLimited(t, b.login(home, p.email, p.password), "login") // at home too, nobody guesses without end
-		b.clock.advance(15 * time.Minute)
-		b.login(elsewhere, p.email, p.password).must() // some have come back by now
-		b.failSome(t, p.email)
-		b.login(elsewhere, p.email, p.password).must()
-		b.clock.advance(2160*time.Hour - 20*time.Minute)
-		b.failFromEverywhere(p.email)
-		b.login(elsewhere, p.email, p.password).must()
-		b.clock.advance(40 * time.Minute)
-		b.failSome(t, p.email)
-		wantLimited(t, b.login("192.0.2.3", p.email, p.password), "login")
+		b.failFromEverywhere(p.Email)
+		wantLimited(t, b.login(elsewhere, p.Email, p.Password), "login")
+		got := b.login(home, p.Email, p.Password).Must() // where the account was made
+		owner := &servertest.User{Token: got.Text("login.accessToken")}
+		b.Query(owner, `mutation { logoutEverywhere }`).Must()
+		b.login(home, p.Email, p.Password).Must() // without any session
+		wantLimited(t, b.login("192.0.2.2", p.Email, p.Password), "login")
+		b.fail(5, home, p.Email)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login") // at home too, nobody guesses without end
+		b.Clock.Advance(15 * time.Minute)
+		b.login(elsewhere, p.Email, p.Password).Must() // some have come back by now
+		b.failSome(t, p.Email)
+		b.login(elsewhere, p.Email, p.Password).Must()
+		b.Clock.Advance(2160*time.Hour - 20*time.Minute)
+		b.failFromEverywhere(p.Email)
+		b.login(elsewhere, p.Email, p.Password).Must()
+		b.Clock.Advance(40 * time.Minute)
+		b.failSome(t, p.Email)
+		wantLimited(t, b.login("192.0.2.3", p.Email, p.Password), "login")
 	})
 }
 
@@ -251,26 +252,26 @@ func TestFillingTheLimitOfANewAddressDoesNotLockItsOwnerOut(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p, to := b.registered(home), newAddress()
-		b.ask(nil, verifyEmail, "t", b.changeToken(p, to), "p", p.password).must()
+		b.Query(nil, verifyEmail, "t", b.changeToken(p, to), "p", p.Password).Must()
 		b.failFromEverywhere(to)
-		wantLimited(t, b.login(elsewhere, to, p.password), "login")
-		owner := &person{token: b.login(home, to, p.password).must().text("login.accessToken")}
+		wantLimited(t, b.login(elsewhere, to, p.Password), "login")
+		owner := &servertest.User{Token: b.login(home, to, p.Password).Must().Text("login.accessToken")}
 		if n := b.trustedPlaces(databaseURL, p); n != 1 {
 			t.Errorf("%d trusted places after the change, want 1", n)
 		}
-		b.ask(nil, verifyEmail, "t", b.tokenOf(p.email, "/undo-email-change")).must()
+		b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 		if n := b.trustedPlaces(databaseURL, p); n != 0 {
 			t.Errorf("%d trusted places after the undo, want none", n)
 		}
-		wantCodes(t, b.ask(owner, `{ me { id } }`), "me UNAUTHENTICATED")
-		b.ask(nil, resetPassword, "t", b.tokenOf(p.email, "/reset-password"), "p", anotherGood).must()
-		owner.token = b.login(home, p.email, anotherGood).must().text("login.accessToken")
+		wantCodes(t, b.Query(owner, `{ me { id } }`), "me UNAUTHENTICATED")
+		b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", anotherGood).Must()
+		owner.Token = b.login(home, p.Email, anotherGood).Must().Text("login.accessToken")
 		if n := b.trustedPlaces(databaseURL, p); n != 1 {
 			t.Errorf("%d trusted places after a sign-in, want 1", n)
 		}
-		b.clock.advance(73 * time.Hour) // until the change cannot be undone any more
-		owner.token = b.login(home, p.email, anotherGood).must().text("login.accessToken")
-		b.ask(owner, deleteAccount, "p", anotherGood).must()
+		b.Clock.Advance(73 * time.Hour) // until the change cannot be undone any more
+		owner.Token = b.login(home, p.Email, anotherGood).Must().Text("login.accessToken")
+		b.Query(owner, deleteAccount, "p", anotherGood).Must()
 		if n := b.trustedPlaces(databaseURL, p); n != 0 {
 			t.Errorf("%d trusted places of a deleted account", n)
 		}
@@ -278,10 +279,10 @@ func TestFillingTheLimitOfANewAddressDoesNotLockItsOwnerOut(t *testing.T) {
 }
 
 // trustedPlaces counts the places that an account trusts.
-func (b *booted) trustedPlaces(databaseURL string, p *person) (rows int) {
+func (b *booted) trustedPlaces(databaseURL string, p *servertest.User) (rows int) {
 	b.t.Helper()
-	db := openDatabase(b.t.(*testing.T), databaseURL)
-	if err := db.QueryRowContext(b.t.Context(), "SELECT COUNT(*) FROM trusted_places WHERE user_id = ?", p.id).Scan(&rows); err != nil {
+	db := servertest.OpenDatabase(b.t.(*testing.T), databaseURL)
+	if err := db.QueryRowContext(b.t.Context(), "SELECT COUNT(*) FROM trusted_places WHERE user_id = ?", p.ID).Scan(&rows); err != nil {
 		b.t.Fatal(err)
 	}
 	return rows
@@ -291,7 +292,7 @@ func (b *booted) trustedPlaces(databaseURL string, p *person) (rows int) {
 func (b *booted) failSome(t *testing.T, email string) {
 	t.Helper()
 	for i := range 400 {
-		if slices.Equal(b.login(fmt.Sprintf("203.0.%d.%d", 114+i/200, i%200), email, wrongPassword).codes(), []string{"login RATE_LIMITED"}) {
+		if slices.Equal(b.login(fmt.Sprintf("203.0.%d.%d", 114+i/200, i%200), email, wrongPassword).Codes(), []string{"login RATE_LIMITED"}) {
 			return
 		}
 	}
@@ -306,11 +307,11 @@ func TestAttemptsCountAlthoughTheLoginIsRolledBack(t *testing.T) {
 		p := b.registered(home)
 		withoutSessions(t, databaseURL)
 		for range 5 {
-			if got := b.login(home, p.email, p.password).codes(); !slices.Equal(got, []string{"login INTERNAL"}) {
+			if got := b.login(home, p.Email, p.Password).Codes(); !slices.Equal(got, []string{"login INTERNAL"}) {
 				t.Fatalf("got %q", got)
 			}
 		}
-		wantLimited(t, b.login(home, p.email, p.password), "login")
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
 	})
 }
 
@@ -344,16 +345,16 @@ func TestUnknownAddressesAreLimitedLikeKnownOnes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(elsewhere)
-		emails := []string{p.email, "nobody@example.com", "no address", "\x00", strings.Repeat("x", 300) + "@example.com"}
+		emails := []string{p.Email, "nobody@example.com", "no address", "\x00", strings.Repeat("x", 300) + "@example.com"}
 		b.fail(5, home, "one that is no address")
 		b.fail(5, home, "another one")
 		var want []string
 		for i, email := range emails {
 			var got []string
 			for range 7 {
-				before := b.store.Queries()
+				before := b.in.Store.Queries()
 				a := b.login(fmt.Sprintf("192.0.2.%d", i), email, wrongPassword)
-				got = append(got, fmt.Sprintf("%s %s, %d queries", a.body, a.header.Get("Retry-After"), b.store.Queries()-before))
+				got = append(got, fmt.Sprintf("%s %s, %d queries", a.Body, a.Header.Get("Retry-After"), b.in.Store.Queries()-before))
 			}
 			if want == nil {
 				want = got
@@ -385,7 +386,7 @@ func TestManyLoginsAtOnceAreLimited(t *testing.T) {
 		answers := make(chan []string, n)
 		for i := range n {
 			go func() {
-				answers <- []*booted{one, two}[i%2].login(home, "ada@example.com", wrongPassword).codes()
+				answers <- []*booted{one, two}[i%2].login(home, "ada@example.com", wrongPassword).Codes()
 			}()
 		}
 		count := map[string]int{}
@@ -410,14 +411,14 @@ func TestEachExecutionCounts(t *testing.T) {
 		`mutation { ... on Mutation { ... { ` + login + ` } } }`,
 		`mutation($i: Boolean = true) { x: ` + strings.Replace(login, ") {", ") @include(if: $i) {", 1) + ` }`,
 	} {
-		if got := b.askWith(from(home), query); !strings.HasSuffix(strings.Join(got.codes(), ""), " INVALID_CREDENTIALS") {
-			t.Errorf("%s: %s", query, got.body)
+		if got := b.QueryWith(from(home), query); !strings.HasSuffix(strings.Join(got.Codes(), ""), " INVALID_CREDENTIALS") {
+			t.Errorf("%s: %s", query, got.Body)
 		}
 	}
 	wantLimited(t, b.login(home, "ada@example.com", wrongPassword), "login")
-	b.askWith(from(home), `mutation { a: `+login+` b: `+login+` c: `+login+` }`)
-	skipped := b.askWith(from(elsewhere), `mutation { `+strings.Replace(login, ") {", ") @skip(if: true) {", 1)+` __typename }`)
-	skipped.must()
+	b.QueryWith(from(home), `mutation { a: `+login+` b: `+login+` c: `+login+` }`)
+	skipped := b.QueryWith(from(elsewhere), `mutation { `+strings.Replace(login, ") {", ") @skip(if: true) {", 1)+` __typename }`)
+	skipped.Must()
 	b.fail(5, elsewhere, "ada@example.com")
 }
 
@@ -429,14 +430,14 @@ func TestRegistrationsAreLimited(t *testing.T) {
 		b.registered(home)
 	}
 	for range 149 { // and so does what says that an address is taken
-		if got := b.askWith(from(home), registerQuery, "e", taken.email, "p", goodPassword).codes(); !slices.Equal(got, []string{"register EMAIL_TAKEN"}) {
+		if got := b.QueryWith(from(home), registerQuery, "e", taken.Email, "p", servertest.Password).Codes(); !slices.Equal(got, []string{"register EMAIL_TAKEN"}) {
 			t.Fatalf("%q", got)
 		}
-		b.askWith(from(home), registerQuery, "e", "x", "p", "short") // but not this
+		b.QueryWith(from(home), registerQuery, "e", "x", "p", "short") // but not this
 	}
-	wantLimited(t, b.askWith(from(home), registerQuery, "e", "one-more@example.com", "p", goodPassword), "register")
+	wantLimited(t, b.QueryWith(from(home), registerQuery, "e", "one-more@example.com", "p", servertest.Password), "register")
 	b.registered(elsewhere)
-	if _, err := b.store.UserByEmailKey(t.Context(), "one-more@example.com"); !errors.Is(err, models.ErrNotFound) {
+	if _, err := b.in.Store.UserByEmailKey(t.Context(), "one-more@example.com"); !errors.Is(err, models.ErrNotFound) {
 		t.Errorf("registered nevertheless: %v", err)
 	}
 }
@@ -445,15 +446,15 @@ func TestRefreshesAreLimited(t *testing.T) {
 	t.Parallel()
 	b := bootLimited(t, dbtest.SQLite(t))
 	d := b.newDevice(b.registered(home), false)
-	bad := func() *answer { return b.askWith(from(home), refreshInBody, "t", "x") }
+	bad := func() *servertest.Response { return b.QueryWith(from(home), refreshInBody, "t", "x") }
 	for range 599 {
 		wantCodes(t, bad(), "refresh INVALID_TOKEN")
 	}
 	for range 10 { // those that succeed take nothing away
-		d.refresh = b.askWith(from(home), refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
+		d.refresh = b.QueryWith(from(home), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 	}
 	wantCodes(t, bad(), "refresh INVALID_TOKEN")
-	b.clock.advance(wantLimited(t, bad(), "refresh"))
+	b.Clock.Advance(wantLimited(t, bad(), "refresh"))
 	wantCodes(t, bad(), "refresh INVALID_TOKEN")
 }
 
@@ -464,28 +465,28 @@ func TestBadTokensOfANeighbourKeepNoSessionFromRefreshing(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
 		app, reader := b.newDevice(p, false), b.newBrowser(home)
-		reader.signsIn(p).must()
+		reader.signsIn(p).Must()
 		spent := app.refresh
 		for range 2 {
-			b.clock.advance(time.Minute)
-			app.refresh = b.askWith(from(home), refreshInBody, "t", app.refresh).must().text("refresh.refreshToken")
+			b.Clock.Advance(time.Minute)
+			app.refresh = b.QueryWith(from(home), refreshInBody, "t", app.refresh).Must().Text("refresh.refreshToken")
 		}
-		b.clock.advance(5 * time.Second) // the tokens are not fresh any more
+		b.Clock.Advance(5 * time.Second) // the tokens are not fresh any more
 		slot := models.Slot{
 			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
 			ID: limit.Key("Mutation.refresh", policy.ByAddress, limit.Network(home)),
 		}
 		for range 600 {
-			if _, err := b.store.Take(t.Context(), []models.Slot{slot}); err != nil {
+			if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		wantLimited(t, b.askWith(from(home), refreshInBody, "t", "x"), "refresh")
-		wantLimited(t, b.askWith(from(home), refreshInBody, "t", spent), "refresh")
+		wantLimited(t, b.QueryWith(from(home), refreshInBody, "t", "x"), "refresh")
+		wantLimited(t, b.QueryWith(from(home), refreshInBody, "t", spent), "refresh")
 		parent := app.refresh
-		b.askWith(from(home), refreshInBody, "t", app.refresh).must()
-		b.askWith(from(home), refreshInBody, "t", parent).must() // within the grace
-		reader.asks(browserRefresh).must()
+		b.QueryWith(from(home), refreshInBody, "t", app.refresh).Must()
+		b.QueryWith(from(home), refreshInBody, "t", parent).Must() // within the grace
+		reader.asks(browserRefresh).Must()
 	})
 }
 
@@ -495,21 +496,21 @@ func TestPasswordChangesAreLimited(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
 		const change = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
-		ask := func(ip, current, next string) *answer {
+		ask := func(ip, current, next string) *servertest.Response {
 			header := from(ip)
-			header.Set("Authorization", "Bearer "+p.token)
-			return b.askWith(header, change, "c", current, "n", next)
+			header.Set("Authorization", "Bearer "+p.Token)
+			return b.QueryWith(header, change, "c", current, "n", next)
 		}
 		for range 10 { // denied, or wrong in form: not counted
-			wantCodes(t, b.askWith(from(elsewhere), change, "c", "x", "n", "x"), "changePassword UNAUTHENTICATED")
-			wantCodes(t, ask(elsewhere, p.password, "short"), "changePassword BAD_USER_INPUT")
+			wantCodes(t, b.QueryWith(from(elsewhere), change, "c", "x", "n", "x"), "changePassword UNAUTHENTICATED")
+			wantCodes(t, ask(elsewhere, p.Password, "short"), "changePassword BAD_USER_INPUT")
 		}
 		for i := range 20 { // a thief with the token, wherever from
-			wantCodes(t, ask(fmt.Sprintf("203.0.113.%d", i/5), wrongPassword, goodPassword), "changePassword INVALID_CREDENTIALS")
+			wantCodes(t, ask(fmt.Sprintf("203.0.113.%d", i/5), wrongPassword, servertest.Password), "changePassword INVALID_CREDENTIALS")
 		}
-		wantLimited(t, ask(elsewhere, p.password, "another good password"), "changePassword")
-		if got := ask(home, p.password, "another good password").must(); got.at("changePassword") != true {
-			t.Error(got.body)
+		wantLimited(t, ask(elsewhere, p.Password, "another good password"), "changePassword")
+		if got := ask(home, p.Password, "another good password").Must(); got.At("changePassword") != true {
+			t.Error(got.Body)
 		}
 	})
 }
@@ -535,15 +536,15 @@ func TestQueriesOfALimitedLogin(t *testing.T) {
 			name, email, password string
 			want                  uint64
 		}{
-			{"wrong for the first time", p.email, wrongPassword, 1 + 1 + 4 + 1 + 1},
-			{"wrong again", p.email, wrongPassword, 1 + 4 + 1 + 1},
-			{"right for the first time", p.email, p.password, 1 + 4 + 3 + 3 + 1 + 3 + 3 + 2 + 1},
-			{"right again", p.email, p.password, 1 + 4 + 2 + 3 + 1 + 3 + 1 + 2 + 1},
-			{"wrong from a trusted place", known.email, wrongPassword, 1 + 1 + 4 + 1 + 1},
+			{"wrong for the first time", p.Email, wrongPassword, 1 + 1 + 4 + 1 + 1},
+			{"wrong again", p.Email, wrongPassword, 1 + 4 + 1 + 1},
+			{"right for the first time", p.Email, p.Password, 1 + 4 + 3 + 3 + 1 + 3 + 3 + 2 + 1},
+			{"right again", p.Email, p.Password, 1 + 4 + 2 + 3 + 1 + 3 + 1 + 2 + 1},
+			{"wrong from a trusted place", known.Email, wrongPassword, 1 + 1 + 4 + 1 + 1},
 		} {
-			before := b.store.Queries()
+			before := b.in.Store.Queries()
 			b.login(home, row.email, row.password)
-			if got := b.store.Queries() - before; got != row.want {
+			if got := b.in.Store.Queries() - before; got != row.want {
 				t.Errorf("%s: %d queries, want %d", row.name, got, row.want)
 			}
 		}
@@ -555,8 +556,8 @@ func TestLimitsOfTheSchema(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	var got []string
-	for _, rule := range b.policy.Rules() {
-		for _, l := range b.policy.Limits(rule.Type, rule.Field) {
+	for _, rule := range b.in.Policy.Rules() {
+		for _, l := range b.in.Policy.Limits(rule.Type, rule.Field) {
 			text := fmt.Sprintf("%s %s %d per %s, successes %v", rule.Field, l.By, l.Count, l.Window, l.Successes)
 			if l.SuccessesOnly {
 				text += " only"

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // preflight asks, as a browser does, whether a page may send a JSON body with an access token.
-func (b *booted) preflight(origin string) *answer {
+func (b *booted) preflight(origin string) *servertest.Response {
 	b.t.Helper()
 	r := b.request(http.MethodOptions, "/graphql")
 	r.Header.Set("Origin", origin)
 	r.Header.Set("Access-Control-Request-Method", http.MethodPost)
 	r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
-	return b.do(r)
+	return b.Do(r)
 }
 
 var originRows = []struct {
@@ -87,11 +88,11 @@ func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
 					allowed = row.origin
 				}
 				header := http.Header{"Origin": {row.origin}, "Sec-Fetch-Site": {"cross-site"}}
-				for what, got := range map[string]*answer{
-					"preflight": server.b.preflight(row.origin), "GET": server.b.askByGET(header, `{ __typename }`), "POST": server.b.askWith(header, `{ __typename }`),
+				for what, got := range map[string]*servertest.Response{
+					"preflight": server.b.preflight(row.origin), "GET": server.b.askByGET(header, `{ __typename }`), "POST": server.b.QueryWith(header, `{ __typename }`),
 				} {
-					if got.header.Get("Access-Control-Allow-Origin") != allowed || (got.status == http.StatusForbidden) != (allowed == "") {
-						t.Errorf("%s, %s: %d, allowed %q", row.name, what, got.status, got.header.Get("Access-Control-Allow-Origin"))
+					if got.Header.Get("Access-Control-Allow-Origin") != allowed || (got.Status == http.StatusForbidden) != (allowed == "") {
+						t.Errorf("%s, %s: %d, allowed %q", row.name, what, got.Status, got.Header.Get("Access-Control-Allow-Origin"))
 					}
 				}
 			}
@@ -105,16 +106,16 @@ func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 	const origin, hint = "https://app.example.com:8443", "CORS_ORIGINS=https://app.example.com:8443"
 	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	lines := func() (hints []string) {
-		for _, record := range b.logged() {
+		for _, record := range b.Log.Records(b.t) {
 			if record["msg"] == "cross-origin request refused" {
 				hints = append(hints, fmt.Sprint(record["level"], " ", record["origin"], " ", record["hint"]))
 			}
 		}
 		return hints
 	}
-	for _, got := range []*answer{b.preflight(origin), b.preflight(origin), b.askWith(http.Header{"Origin": {origin}}, `{ __typename }`), b.askByGET(http.Header{"Origin": {origin}}, `{ __typename }`)} {
-		if got.status != http.StatusForbidden || len(got.errors) != 1 || !strings.Contains(got.errors[0].Message, hint+" ") {
-			t.Errorf("%d %s", got.status, got.body)
+	for _, got := range []*servertest.Response{b.preflight(origin), b.preflight(origin), b.QueryWith(http.Header{"Origin": {origin}}, `{ __typename }`), b.askByGET(http.Header{"Origin": {origin}}, `{ __typename }`)} {
+		if got.Status != http.StatusForbidden || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Message, hint+" ") {
+			t.Errorf("%d %s", got.Status, got.Body)
 		}
 	}
 	if got := lines(); len(got) != 1 || !strings.HasPrefix(got[0], "INFO "+origin+" ") || !strings.Contains(got[0], hint+" ") {
@@ -124,11 +125,11 @@ func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 	// What no browser writes is repeated nowhere.
 	for _, hostile := range []string{"null", "https://hostile.example/path", "https://hostile.example\" CORS_ORIGINS=*", "https://user:hostile@x.example", "*", "https://hostile." + strings.Repeat("x", 300)} {
 		got := b.preflight(hostile)
-		if got.status != http.StatusForbidden || strings.Contains(got.body, "hostile") || strings.Contains(got.body, "CORS_ORIGINS") {
-			t.Errorf("%q: %d %s", hostile, got.status, got.body)
+		if got.Status != http.StatusForbidden || strings.Contains(got.Body, "hostile") || strings.Contains(got.Body, "CORS_ORIGINS") {
+			t.Errorf("%q: %d %s", hostile, got.Status, got.Body)
 		}
 	}
-	if strings.Contains(b.log.String(), "hostile") {
+	if strings.Contains(b.Log.String(), "hostile") {
 		t.Error("the log repeats it")
 	}
 
@@ -139,7 +140,7 @@ func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 	if got := len(lines()); got != 20 {
 		t.Errorf("%d lines, want 20", got)
 	}
-	b.clock.advance(time.Hour)
+	b.Clock.Advance(time.Hour)
 	b.preflight(origin)
 	if got := len(lines()); got != 21 {
 		t.Errorf("%d lines after an hour, want 21", got)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"net/http"
@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // refreshCookie is the Set-Cookie of the refresh token, or "".
-func (a *answer) refreshCookie() (set string) {
-	for _, cookie := range a.header.Values("Set-Cookie") {
+func refreshCookie(a *servertest.Response) (set string) {
+	for _, cookie := range a.Header.Values("Set-Cookie") {
 		if strings.HasPrefix(cookie, "refresh=") {
 			set += cookie
 		}
@@ -29,7 +30,7 @@ func TestLogoutEndsTheSessionThatTheRequestOpened(t *testing.T) {
 			cleared   = "refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
 			signature = `mutation($e: String!, $p: String!) { `
 		)
-		bearer := func(d *device) http.Header { return http.Header{"Authorization": {"Bearer " + d.token}} }
+		bearer := func(d *device) http.Header { return http.Header{"Authorization": {"Bearer " + d.Token}} }
 		cookie := func(d *device) http.Header { return http.Header{"Cookie": {"refresh=" + d.refresh}} }
 		for _, row := range []struct {
 			name   string
@@ -47,46 +48,46 @@ func TestLogoutEndsTheSessionThatTheRequestOpened(t *testing.T) {
 			{"login, then two logouts", nil, inCookie + ` logout again: logout`, cleared},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				p := b.newPerson("USER")
+				p := b.NewUser("USER")
 				header := http.Header{}
 				if row.header != nil {
 					header = row.header(b.newDevice(p, false))
 				}
-				got := b.askWith(header, signature+row.fields+` }`, "e", p.email, "p", p.password).must()
-				if v := got.at("logout"); v != nil && v != true {
-					t.Errorf("there was no session: %s", got.body)
+				got := b.QueryWith(header, signature+row.fields+` }`, "e", p.Email, "p", p.Password).Must()
+				if v := got.At("logout"); v != nil && v != true {
+					t.Errorf("there was no session: %s", got.Body)
 				}
-				opened := &person{id: p.id, token: got.text("login.accessToken")}
+				opened := &servertest.User{ID: p.ID, Token: got.Text("login.accessToken")}
 				if b.signedIn(opened) {
 					t.Error("the session that the request opened is alive")
 				}
-				if token := got.at("login.refreshToken"); token != nil {
-					wantCodes(t, b.ask(nil, refreshInBody, "t", token), "refresh INVALID_TOKEN")
+				if token := got.At("login.refreshToken"); token != nil {
+					wantCodes(t, b.Query(nil, refreshInBody, "t", token), "refresh INVALID_TOKEN")
 				}
-				if set := got.refreshCookie(); set != row.cookie {
+				if set := refreshCookie(got); set != row.cookie {
 					t.Errorf("Set-Cookie %q, want %q", set, row.cookie)
 				}
 			})
 		}
 		t.Run("register, then logout", func(t *testing.T) {
-			got := b.ask(nil, `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p}) { accessToken user { id } } logout }`,
-				"e", newAddress(), "p", goodPassword).must()
-			if b.signedIn(&person{id: got.text("register.user.id"), token: got.text("register.accessToken")}) || got.refreshCookie() != cleared {
-				t.Errorf("%s %q", got.body, got.header)
+			got := b.Query(nil, `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p}) { accessToken user { id } } logout }`,
+				"e", newAddress(), "p", servertest.Password).Must()
+			if b.signedIn(&servertest.User{ID: got.Text("register.user.id"), Token: got.Text("register.accessToken")}) || refreshCookie(got) != cleared {
+				t.Errorf("%s %q", got.Body, got.Header)
 			}
 		})
 		t.Run("refresh of a token in the argument, then logout", func(t *testing.T) {
-			d := b.newDevice(b.newPerson("USER"), false)
-			got := b.ask(nil, `mutation($t: String) { refresh(refreshToken: $t) { accessToken } logout }`, "t", d.refresh).must()
-			if got.at("logout") != true || b.signedIn(d.person) {
-				t.Error(got.body)
+			d := b.newDevice(b.NewUser("USER"), false)
+			got := b.Query(nil, `mutation($t: String) { refresh(refreshToken: $t) { accessToken } logout }`, "t", d.refresh).Must()
+			if got.At("logout") != true || b.signedIn(d.User) {
+				t.Error(got.Body)
 			}
 		})
 		t.Run("a logout in front of the login ends only what was before", func(t *testing.T) {
-			d := b.newDevice(b.newPerson("USER"), false)
-			got := b.askWith(bearer(d), signature+`logout `+inBody+` }`, "e", d.email, "p", d.password).must()
-			if b.signedIn(d.person) || !b.signedIn(&person{id: d.id, token: got.text("login.accessToken")}) {
-				t.Error(got.body)
+			d := b.newDevice(b.NewUser("USER"), false)
+			got := b.QueryWith(bearer(d), signature+`logout `+inBody+` }`, "e", d.Email, "p", d.Password).Must()
+			if b.signedIn(d.User) || !b.signedIn(&servertest.User{ID: d.ID, Token: got.Text("login.accessToken")}) {
+				t.Error(got.Body)
 			}
 		})
 	})

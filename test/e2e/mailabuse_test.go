@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -13,30 +13,31 @@ import (
 	"fieldgate/internal/mail"
 	"fieldgate/internal/mailtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // bootCounting starts a server that counts mails, behind a proxy that tells clients apart.
 func bootCounting(t *testing.T, databaseURL string, env ...string) *booted {
 	t.Helper()
 	b := bootMailing(t, databaseURL, append([]string{"LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1"}, env...)...)
-	b.clock.stop()
+	b.Clock.Stop()
 	return b
 }
 
 // asks sends a query of a person from an address.
-func (b *booted) asks(p *person, ip, query string, variables ...any) *answer {
+func (b *booted) asks(p *servertest.User, ip, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
 	header := from(ip)
 	if p != nil {
-		header.Set("Authorization", "Bearer "+p.token)
+		header.Set("Authorization", "Bearer "+p.Token)
 	}
-	return b.askWith(header, query, variables...)
+	return b.QueryWith(header, query, variables...)
 }
 
 // verifies has a person confirm their address.
-func (b *booted) verifies(p *person) {
+func (b *booted) verifies(p *servertest.User) {
 	b.t.Helper()
-	b.ask(p, verifyEmail, "t", b.tokenOf(p.email, "/verify-email")).must()
+	b.Query(p, verifyEmail, "t", b.tokenOf(p.Email, "/verify-email")).Must()
 }
 
 // with returns the mails to an address whose subject or link has a text in it.
@@ -51,15 +52,15 @@ func (b *booted) with(to, text string) (list []mail.Received) {
 }
 
 // changesPasswordOften changes a password n times.
-func (b *booted) changesPasswordOften(p *person, n int) {
+func (b *booted) changesPasswordOften(p *servertest.User, n int) {
 	b.t.Helper()
 	for range n {
-		next := goodPassword
-		if p.password == goodPassword {
+		next := servertest.Password
+		if p.Password == servertest.Password {
 			next = anotherGood
 		}
-		b.ask(p, changePassword, "c", p.password, "n", next).must()
-		p.password = next
+		b.Query(p, changePassword, "c", p.Password, "n", next).Must()
+		p.Password = next
 		b.deliver()
 	}
 }
@@ -69,19 +70,19 @@ func TestNoticesToAnUnverifiedAddressAreOneADay(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p := b.newPerson("USER")
-		before := len(b.mails(p.email))
+		p := b.NewUser("USER")
+		before := len(b.mails(p.Email))
 		b.changesPasswordOften(p, 40)
 		for range 5 {
-			b.ask(p, requestChange, "e", newAddress(), "p", p.password).must()
+			b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
 		}
-		if got := len(b.mails(p.email)) - before; got != 1 {
+		if got := len(b.mails(p.Email)) - before; got != 1 {
 			t.Errorf("%d notices to an unverified address, want 1", got)
 		}
-		b.clock.advance(24 * time.Hour)
-		p.token = b.ask(nil, loginQuery, "e", p.email, "p", p.password).must().text("login.accessToken")
+		b.Clock.Advance(24 * time.Hour)
+		p.Token = b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must().Text("login.accessToken")
 		b.changesPasswordOften(p, 5)
-		if got := len(b.mails(p.email)) - before; got != 2 {
+		if got := len(b.mails(p.Email)) - before; got != 2 {
 			t.Errorf("%d notices after a day, want 2", got)
 		}
 	})
@@ -91,18 +92,18 @@ func TestNoticesToAVerifiedAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.verifies(p)
 		b.changesPasswordOften(p, 40)
-		if got := len(b.with(p.email, "password")); got != 10 {
+		if got := len(b.with(p.Email, "password")); got != 10 {
 			t.Errorf("%d notices of a new password in an hour, want 10", got)
 		}
 		// What stops or undoes a change of the address has a share of its own.
-		b.ask(p, requestChange, "e", newAddress(), "p", p.password).must()
-		b.tokenOf(p.email, "/undo-email-change")
+		b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
+		b.tokenOf(p.Email, "/undo-email-change")
 		// And so does the link that recovers the account.
-		b.ask(nil, requestReset, "e", p.email).must()
-		b.tokenOf(p.email, "/reset-password")
+		b.Query(nil, requestReset, "e", p.Email).Must()
+		b.tokenOf(p.Email, "/reset-password")
 	})
 }
 
@@ -111,11 +112,11 @@ func TestNewAddressIsNotToldToAnUnverifiedAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		const text = "win-a-prize-at-evil.example"
 		token := b.changeToken(p, text+"@example.com")
-		b.ask(p, verifyEmail, "t", token).must()
-		got := b.mails(p.email)
+		b.Query(p, verifyEmail, "t", token).Must()
+		got := b.mails(p.Email)
 		if len(got) != 3 {
 			t.Errorf("%d mails, want the link to verify and two notices", len(got))
 		}
@@ -124,11 +125,11 @@ func TestNewAddressIsNotToldToAnUnverifiedAddress(t *testing.T) {
 				t.Errorf("%q quotes the new address", m.Subject)
 			}
 		}
-		owner := b.newPerson("USER")
+		owner := b.NewUser("USER")
 		b.verifies(owner)
-		b.ask(owner, verifyEmail, "t", b.changeToken(owner, "new-"+text+"@example.com")).must()
+		b.Query(owner, verifyEmail, "t", b.changeToken(owner, "new-"+text+"@example.com")).Must()
 		told := 0
-		for _, m := range b.mails(owner.email) {
+		for _, m := range b.mails(owner.Email) {
 			if strings.Contains(m.Text, "new-"+text+"@example.com") && strings.Contains(m.HTML, "new-"+text+"@example.com") {
 				told++
 			}
@@ -156,7 +157,7 @@ func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
 				b := bootCounting(t, databaseURL)
 				name := fmt.Sprintf("victim%d", people.Add(1))
 				for i := range 30 {
-					b.asks(nil, row.ip(i), registerAs, "e", fmt.Sprintf("%s+%d@example.com", name, i)).must()
+					b.asks(nil, row.ip(i), registerAs, "e", fmt.Sprintf("%s+%d@example.com", name, i)).Must()
 				}
 				b.deliver()
 				if got := len(b.arrived()); got != row.want {
@@ -174,10 +175,10 @@ func TestAccountsOfOneMailboxGetAFewLinksTogether(t *testing.T) {
 		b := bootCounting(t, databaseURL)
 		name := fmt.Sprintf("victim%d", people.Add(1))
 		for i := range 30 {
-			p := &person{email: fmt.Sprintf("%s+%d@example.com", name, i), password: goodPassword}
+			p := &servertest.User{Email: fmt.Sprintf("%s+%d@example.com", name, i), Password: servertest.Password}
 			ip := fmt.Sprintf("192.0.2.%d", i)
-			p.token = b.asks(nil, ip, registerQuery, "e", p.email, "p", p.password).must().text("register.accessToken")
-			b.asks(p, ip, `mutation { requestEmailVerification }`).must()
+			p.Token = b.asks(nil, ip, registerQuery, "e", p.Email, "p", p.Password).Must().Text("register.accessToken")
+			b.asks(p, ip, `mutation { requestEmailVerification }`).Must()
 		}
 		b.deliver()
 		if got := len(b.arrived()); got != 10 {
@@ -193,9 +194,9 @@ func TestConfirmationMailsOfOthersDoNotBlockTheOwners(t *testing.T) {
 		b := bootCounting(t, databaseURL)
 		address := newAddress()
 		for i := range 10 {
-			stranger := b.newPerson("USER")
+			stranger := b.NewUser("USER")
 			for range 3 {
-				b.asks(stranger, fmt.Sprintf("192.0.2.%d", i), requestChange, "e", address, "p", stranger.password).must()
+				b.asks(stranger, fmt.Sprintf("192.0.2.%d", i), requestChange, "e", address, "p", stranger.Password).Must()
 				b.deliver()
 			}
 		}
@@ -204,12 +205,12 @@ func TestConfirmationMailsOfOthersDoNotBlockTheOwners(t *testing.T) {
 
 			t.Errorf("%d mails of strangers", before)
 		}
-		owner := b.newPerson("USER")
-		b.asks(owner, "198.51.100.1", requestChange, "e", address, "p", owner.password).must()
+		owner := b.NewUser("USER")
+		b.asks(owner, "198.51.100.1", requestChange, "e", address, "p", owner.Password).Must()
 		if got := len(b.mails(address)) - before; got != 1 {
 			t.Fatalf("%d mails for the owner's own request, want 1", got)
 		}
-		b.ask(owner, verifyEmail, "t", b.tokenOf(address, "/confirm-email")).must()
+		b.Query(owner, verifyEmail, "t", b.tokenOf(address, "/confirm-email")).Must()
 	})
 }
 
@@ -241,21 +242,21 @@ func TestRecoveryFromATrustedPlaceIsReserved(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.verifies(p)
-		b.asks(nil, "198.51.100.7", loginQuery, "e", p.email, "p", p.password).must()
+		b.asks(nil, "198.51.100.7", loginQuery, "e", p.Email, "p", p.Password).Must()
 		for i := range 30 {
-			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.email).must()
+			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
 		}
-		resets := func() int { b.t.Helper(); return len(b.with(p.email, "/reset-password")) }
+		resets := func() int { b.t.Helper(); return len(b.with(p.Email, "/reset-password")) }
 		if got := resets(); got != 10 {
 			t.Errorf("%d links that others asked for, want 10", got)
 		}
-		b.asks(nil, "198.51.100.7", requestReset, "e", p.email).must()
+		b.asks(nil, "198.51.100.7", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
 			t.Error("the owner gets no link at the place where they signed in")
 		}
-		b.asks(nil, "198.51.100.8", requestReset, "e", p.email).must()
+		b.asks(nil, "198.51.100.8", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
 			t.Errorf("%d links, one of them from a place that is not trusted", got)
 		}
@@ -263,17 +264,17 @@ func TestRecoveryFromATrustedPlaceIsReserved(t *testing.T) {
 }
 
 // queueNotices puts n notices about a person into the outbox, all older than what comes next.
-func (b *booted) queueNotices(p *person, n int) {
+func (b *booted) queueNotices(p *servertest.User, n int) {
 	b.t.Helper()
 	var rows []*models.Mail
-	due := b.store.Now().Add(-time.Hour)
+	due := b.in.Store.Now().Add(-time.Hour)
 	for range n {
 		rows = append(rows, &models.Mail{
-			ID: newRowID(), Kind: string(mail.PasswordChanged), UserID: &p.id, Email: p.email, EmailKey: p.email,
+			ID: newRowID(), Kind: string(mail.PasswordChanged), UserID: &p.ID, Email: p.Email, EmailKey: p.Email,
 			CreatedAt: due, DueAt: due, Priority: models.MailNotice,
 		})
 	}
-	if err := b.store.CreateMails(b.t.Context(), rows); err != nil {
+	if err := b.in.Store.CreateMails(b.t.Context(), rows); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -282,12 +283,12 @@ func TestRecoveryLinksAreSentFirst(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL)
-		p, other := b.newPerson("USER"), b.newPerson("USER")
+		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.deliver()
 		before := len(b.arrived())
 		b.queueNotices(other, 50)
-		b.ask(p, `mutation { requestEmailVerification }`).must()
-		b.ask(nil, requestReset, "e", p.email).must()
+		b.Query(p, `mutation { requestEmailVerification }`).Must()
+		b.Query(nil, requestReset, "e", p.Email).Must()
 		b.deliver()
 		got := b.arrived()
 		slices.Reverse(got)
@@ -304,13 +305,13 @@ func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAt(mailtest.AtRecipient)})
 		b := bootWithMail(t, databaseURL, server)
-		p := b.newPerson("USER") // whose link to verify is what the server is slow with
+		p := b.NewUser("USER") // whose link to verify is what the server is slow with
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
-		running.Go(func() { b.mailer.Run(ctx) })
+		running.Go(func() { b.in.Mailer.Run(ctx) })
 		server.WaitSilent(t, 1)
 		server.SetMode(mailtest.Accept)
-		b.ask(nil, requestReset, "e", p.email).must()
+		b.Query(nil, requestReset, "e", p.Email).Must()
 		if got := server.WaitFor(t, 1)[0]; !strings.Contains(got.Text, "/reset-password?token=") {
 			t.Errorf("%q came first", got.Subject)
 		}
@@ -325,9 +326,9 @@ func TestMailsSayWhenAndRoughlyFromWhere(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.deliver()
-		b.clock.stop()
+		b.Clock.Stop()
 		for _, row := range []struct{ ip, want string }{
 			{"203.0.113.77", "203.0.113.0/24"},
 			{"2001:db8:7:1234:5678::9", "2001:db8:7::/48"},
@@ -335,9 +336,9 @@ func TestMailsSayWhenAndRoughlyFromWhere(t *testing.T) {
 		} {
 			header := from(row.ip)
 			header.Set("User-Agent", "EvilText/1.0")
-			at := b.store.Now().UTC().Format("2006-01-02 15:04 UTC")
-			b.askWith(header, requestReset, "e", p.email).must()
-			m := b.mails(p.email)[0]
+			at := b.in.Store.Now().UTC().Format("2006-01-02 15:04 UTC")
+			b.QueryWith(header, requestReset, "e", p.Email).Must()
+			m := b.mails(p.Email)[0]
 			for _, text := range []string{m.Text, m.HTML} {
 				if !strings.Contains(text, row.want) || !strings.Contains(text, at) || strings.Contains(text, row.ip) || strings.Contains(text, "EvilText") {
 					t.Errorf("from %s at %s:\n%s", row.ip, at, text)
@@ -357,11 +358,11 @@ func TestSecurityNotices(t *testing.T) {
 			}
 			t.Run("SECURITY_NOTICES="+setting, func(t *testing.T) {
 				b := bootMailing(t, databaseURL, "SECURITY_NOTICES", setting, "TRUSTED_PROXIES", "127.0.0.1")
-				admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+				admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 				b.verifies(p)
 				told := func(what, text string, want int) {
 					t.Helper()
-					got := b.with(p.email, what)
+					got := b.with(p.Email, what)
 					if len(got) != want {
 						t.Errorf("%d mails about a %s, want %d", len(got), what, want)
 					}
@@ -370,22 +371,22 @@ func TestSecurityNotices(t *testing.T) {
 					}
 				}
 
-				b.ask(nil, loginQuery, "e", p.email, "p", p.password).must()
+				b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must()
 				told("New sign-in", "", 0) // where the account was made
 				for range 2 {
-					b.asks(nil, "203.0.113.9", loginQuery, "e", p.email, "p", p.password).must()
+					b.asks(nil, "203.0.113.9", loginQuery, "e", p.Email, "p", p.Password).Must()
 				}
 				told("New sign-in", "203.0.113.0/24", want)
 
 				for range 2 {
-					b.asks(admin, "198.51.100.1", `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.id).must()
+					b.asks(admin, "198.51.100.1", `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.ID).Must()
 				}
 				told("Your role", "to STAFF", want)
-				if got := b.with(p.email, "Your role"); len(got) > 0 && strings.Contains(got[0].Text, "198.51.100") {
+				if got := b.with(p.Email, "Your role"); len(got) > 0 && strings.Contains(got[0].Text, "198.51.100") {
 					t.Errorf("the network of the administrator is told:\n%s", got[0].Text)
 				}
 
-				b.ask(admin, `mutation($u: ID!, $p: String) { deleteUser(userId: $u, password: $p) }`, "u", p.id, "p", admin.password).must()
+				b.Query(admin, `mutation($u: ID!, $p: String) { deleteUser(userId: $u, password: $p) }`, "u", p.ID, "p", admin.Password).Must()
 				told("was deleted", "deleted", want)
 			})
 		}
@@ -410,22 +411,22 @@ func TestManyFailuresAreTold(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootMailing(t, databaseURL, "SECURITY_NOTICES", row.setting, "TRUSTED_PROXIES", "127.0.0.1")
-				b.clock.stop()
-				b.clock.advance(time.Duration(i) * 10 * time.Minute) // the rows share a database
-				p := b.newPerson("USER")
+				b.Clock.Stop()
+				b.Clock.Advance(time.Duration(i) * 10 * time.Minute) // the rows share a database
+				p := b.NewUser("USER")
 				b.verifies(p)
 				for i := range row.failures {
 					ip := fmt.Sprintf("203.0.%d.5", i%row.networks)
-					wantCodes(t, b.asks(nil, ip, loginQuery, "e", p.email, "p", wrongPassword), "login INVALID_CREDENTIALS")
+					wantCodes(t, b.asks(nil, ip, loginQuery, "e", p.Email, "p", wrongPassword), "login INVALID_CREDENTIALS")
 					wantCodes(t, b.asks(nil, ip, loginQuery, "e", "nobody@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 				}
 				for range 3 {
-					if err := b.mailer.NoticeFailures(t.Context()); err != nil {
+					if err := b.in.Mailer.NoticeFailures(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					b.clock.advance(2 * time.Minute)
+					b.Clock.Advance(2 * time.Minute)
 				}
-				got := b.with(p.email, "Failed sign-ins")
+				got := b.with(p.Email, "Failed sign-ins")
 				if len(got) != row.want || len(b.mails("nobody@example.com")) > 0 {
 					t.Fatalf("%d mails, want %d", len(got), row.want)
 				}
@@ -444,14 +445,14 @@ func TestNewDeviceInAKnownNetworkIsTold(t *testing.T) {
 		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
 		w := b.newBrowser("203.0.113.9")
 		p := w.registers()
-		w.asks(browserRefresh).must() // the browser has returned its cookie
+		w.asks(browserRefresh).Must() // the browser has returned its cookie
 		w.ip = "198.51.100.3"
-		w.signsIn(p).must()
-		if got := len(b.with(p.email, "New sign-in")); got != 0 {
+		w.signsIn(p).Must()
+		if got := len(b.with(p.Email, "New sign-in")); got != 0 {
 			t.Errorf("%d notices of a known device", got)
 		}
-		b.newBrowser("203.0.113.9").signsIn(p).must()
-		if got := len(b.with(p.email, "New sign-in")); got != 1 {
+		b.newBrowser("203.0.113.9").signsIn(p).Must()
+		if got := len(b.with(p.Email, "New sign-in")); got != 1 {
 			t.Errorf("%d notices of a new device, want 1", got)
 		}
 	})
@@ -462,15 +463,15 @@ func TestRunningMailerTellsOfFailures(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
 	b := bootWithMail(t, dbtest.SQLite(t), server)
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	b.verifies(p)
 	before := len(server.Messages())
 	for range 10 {
-		b.ask(nil, loginQuery, "e", p.email, "p", wrongPassword)
+		b.Query(nil, loginQuery, "e", p.Email, "p", wrongPassword)
 	}
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
-	running.Go(func() { b.mailer.Run(ctx) })
+	running.Go(func() { b.in.Mailer.Run(ctx) })
 	if got := server.WaitFor(t, before+1)[before]; !strings.Contains(got.Subject, "Failed sign-ins") {
 		t.Errorf("%q", got.Subject)
 	}
@@ -483,18 +484,18 @@ func TestFullMailboxDoesNotShowInTheAnswer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		for i := range 15 {
-			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.email).must()
+			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
 		}
 		b.deliver()
-		before := b.store.Queries()
-		full := b.asks(nil, "198.51.100.1", requestReset, "e", p.email).must()
-		work := b.store.Queries() - before
-		before = b.store.Queries()
-		unknown := b.asks(nil, "198.51.100.2", requestReset, "e", newAddress()).must()
-		if got := b.store.Queries() - before; got != work || !sameAnswer(full, unknown) {
-			t.Errorf("%d statements and %s, for an unknown address %d and %s", work, full.body, got, unknown.body)
+		before := b.in.Store.Queries()
+		full := b.asks(nil, "198.51.100.1", requestReset, "e", p.Email).Must()
+		work := b.in.Store.Queries() - before
+		before = b.in.Store.Queries()
+		unknown := b.asks(nil, "198.51.100.2", requestReset, "e", newAddress()).Must()
+		if got := b.in.Store.Queries() - before; got != work || !sameAnswer(full, unknown) {
+			t.Errorf("%d statements and %s, for an unknown address %d and %s", work, full.Body, got, unknown.Body)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -14,8 +14,13 @@ import (
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+	"fieldgate/internal/server"
+
 	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/version"
+	"fieldgate/servertest"
 )
 
 // metered is what a server is booted with that is watched.
@@ -57,7 +62,7 @@ func (b *booted) scrapeAll() (series []string) {
 func (b *booted) exposition() string {
 	b.t.Helper()
 	answer := httptest.NewRecorder()
-	b.metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	b.in.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if answer.Code != http.StatusOK {
 		b.t.Fatalf("%d %s", answer.Code, answer.Body)
 	}
@@ -80,8 +85,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithRules(t, triedSchema(t), databaseURL, append(metered, "LIMITS", "on")...)
-		b.clock.stop()
-		user, staff, victim := b.newPerson("USER"), b.newPerson("STAFF"), b.newPerson("USER")
+		b.Clock.Stop()
+		user, staff, victim := b.NewUser("USER"), b.NewUser("STAFF"), b.NewUser("USER")
 		b.deliver()
 		failed := scraped{
 			`graphql_requests_total{outcome="INVALID_CREDENTIALS",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
@@ -104,19 +109,19 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 			do   func()
 			want []scraped
 		}{
-			{"a query", func() { b.ask(user, `{ me { id } }`) }, []scraped{query("ok", 1)}},
+			{"a query", func() { b.Query(user, `{ me { id } }`) }, []scraped{query("ok", 1)}},
 			{
-				"a login", func() { b.ask(nil, login, "e", user.email, "p", goodPassword).must() },
+				"a login", func() { b.Query(nil, login, "e", user.Email, "p", servertest.Password).Must() },
 				[]scraped{{
 					`graphql_requests_total{outcome="ok",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
 					`account_events_total{event="sign-in"}`: 1, `password_queue_wait_seconds_count`: 1, `http_responses_total{class="2xx"}`: 1,
 				}},
 			},
-			{"a wrong password", func() { b.ask(nil, login, "e", victim.email, "p", wrongPassword) }, []scraped{failed}},
+			{"a wrong password", func() { b.Query(nil, login, "e", victim.Email, "p", wrongPassword) }, []scraped{failed}},
 			{
 				"a limit that is used up", func() {
 					for range 5 {
-						b.ask(nil, login, "e", victim.email, "p", wrongPassword)
+						b.Query(nil, login, "e", victim.Email, "p", wrongPassword)
 					}
 				},
 				[]scraped{failed, failed, failed, failed, {
@@ -125,29 +130,29 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 				}},
 			},
 			{
-				"a field that takes another role, twice, counts by the executed field", func() { b.ask(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
+				"a field that takes another role, twice, counts by the executed field", func() { b.Query(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
 				[]scraped{query("FORBIDDEN", 1), {`field_denials_total{field="Query.users",reason="forbidden"}`: 2}},
 			},
 			{
-				"a field of nobody's", func() { b.ask(nil, `{ sessions { id } }`) },
+				"a field of nobody's", func() { b.Query(nil, `{ sessions { id } }`) },
 				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="missing"}`: 1}},
 			},
 			{
-				"a token that is none", func() { b.ask(&person{token: "x"}, `{ sessions { id } }`) },
+				"a token that is none", func() { b.Query(&servertest.User{Token: "x"}, `{ sessions { id } }`) },
 				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="invalid"}`: 1}},
 			},
 			{
-				"a rule that only reports", func() { b.ask(staff, `{ users { edges { cursor } } }`) },
+				"a rule that only reports", func() { b.Query(staff, `{ users { edges { cursor } } }`) },
 				[]scraped{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
 			},
-			{"a document that is none", func() { b.ask(nil, `{`) }, []scraped{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
-			{"a field that there is not", func() { b.ask(nil, `{ nothing }`) }, []scraped{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
-			{"a document that is too much", func() { b.ask(nil, `{`+strings.Repeat("a{", 40)) }, []scraped{refused("QUERY_TOO_COMPLEX", "2xx")}},
+			{"a document that is none", func() { b.Query(nil, `{`) }, []scraped{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
+			{"a field that there is not", func() { b.Query(nil, `{ nothing }`) }, []scraped{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
+			{"a document that is too much", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []scraped{refused("QUERY_TOO_COMPLEX", "2xx")}},
 			{"a method that there is not", func() { b.get("/graphql") }, []scraped{refused("BAD_USER_INPUT", "4xx")}},
 			{"a probe", func() { b.get("/healthz") }, []scraped{{`http_responses_total{class="2xx"}`: 1}}},
 			{
 				"a mail", func() {
-					b.ask(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", user.email).must()
+					b.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", user.Email).Must()
 					b.deliver()
 				},
 				[]scraped{{
@@ -172,7 +177,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 				}
 			})
 		}
-		if got := b.scrape(); got["fieldgate_http_requests_in_flight"] != 0 || got[`fieldgate_build_info{go="`+versionOf().Go+`",version="devel"}`] != 1 {
+		if got := b.scrape(); got["fieldgate_http_requests_in_flight"] != 0 || got[`fieldgate_build_info{go="`+version.Of().Go+`",version="devel"}`] != 1 {
 			t.Errorf("%v", got)
 		}
 	})
@@ -183,14 +188,14 @@ func TestMetricsShowTheQueueTheDatabaseAndTheOutbox(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, metered...)
-		b.clock.stop()
-		b.newPerson("USER")
-		b.clock.advance(90_000_000_000)
-		b.newPerson("USER")
-		statements := float64(b.store.Queries())
-		got, queue := b.scrape(), b.queue.State()
+		b.Clock.Stop()
+		b.NewUser("USER")
+		b.Clock.Advance(90_000_000_000)
+		b.NewUser("USER")
+		statements := float64(b.in.Store.Queries())
+		got, queue := b.scrape(), b.in.Queue.State()
 		for series, want := range map[string]float64{
-			"mails_waiting": 2, "mails_oldest_age_seconds": 90, "database_connections_max": float64(b.store.Pool().MaxOpenConnections),
+			"mails_waiting": 2, "mails_oldest_age_seconds": 90, "database_connections_max": float64(b.in.Store.Pool().MaxOpenConnections),
 			"password_queue_waiting": 0, "password_queue_busy_threads": 0, "password_queue_refusals_total": 0,
 			"password_queue_threads": float64(queue.Threads), "password_queue_room": float64(queue.Room),
 		} {
@@ -212,11 +217,11 @@ func TestMetricsShowTheQueueTheDatabaseAndTheOutbox(t *testing.T) {
 func TestMetricsWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metered...)
-	p := b.newPerson("USER")
-	if err := b.store.Close(); err != nil {
+	p := b.NewUser("USER")
+	if err := b.in.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	code, _ := b.ask(p, `{ me { id } }`).errors[0].Extensions["code"].(string)
+	code, _ := b.Query(p, `{ me { id } }`).Errors[0].Extensions["code"].(string)
 	got := b.scrape()
 	if _, there := got["fieldgate_mails_waiting"]; there || got[`fieldgate_graphql_requests_total{outcome="`+code+`",type="query"}`] != 1 {
 		t.Errorf("%s: %v", code, got)
@@ -227,7 +232,7 @@ func TestMetricsWithoutADatabase(t *testing.T) {
 func TestMetricsKeepNothingOfClients(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metered...)
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	before := b.scrape()
 	many := 200
 	if dbtest.Exhaustive() {
@@ -236,15 +241,15 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 	for i := range many {
 		switch i % 5 {
 		case 0:
-			b.ask(nil, fmt.Sprintf(`query Hostile%d { hostile%d: __typename }`, i, i))
+			b.Query(nil, fmt.Sprintf(`query Hostile%d { hostile%d: __typename }`, i, i))
 		case 1:
-			b.ask(nil, fmt.Sprintf(`{ hostile%d }`, i))
+			b.Query(nil, fmt.Sprintf(`{ hostile%d }`, i))
 		case 2:
-			b.ask(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", fmt.Sprintf("hostile%d@example.com", i))
+			b.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", fmt.Sprintf("hostile%d@example.com", i))
 		case 3:
-			b.do(b.request(fmt.Sprintf("HOSTILE%d", i), fmt.Sprintf("/hostile%d", i)))
+			b.Do(b.request(fmt.Sprintf("HOSTILE%d", i), fmt.Sprintf("/hostile%d", i)))
 		case 4:
-			b.askWith(http.Header{"Authorization": {fmt.Sprint("hostile", i)}, "User-Agent": {fmt.Sprint("hostile", i)}}, fmt.Sprintf(`query Hostile%d { hostile%d: me { hostile%d: id } }`, i, i, i))
+			b.QueryWith(http.Header{"Authorization": {fmt.Sprint("hostile", i)}, "User-Agent": {fmt.Sprint("hostile", i)}}, fmt.Sprintf(`query Hostile%d { hostile%d: me { hostile%d: id } }`, i, i, i))
 		}
 	}
 	after := b.scrape()
@@ -252,7 +257,7 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 		t.Errorf("there were %d series, and now there are %d", len(was), len(is))
 	}
 	for series := range after {
-		for _, personal := range []string{"ostile", "HOSTILE", p.email, p.id, "127.0.0.1", "Somebody"} {
+		for _, personal := range []string{"ostile", "HOSTILE", p.Email, p.ID, "127.0.0.1", "Somebody"} {
 			if strings.Contains(series, personal) {
 				t.Errorf("%q is in %s", personal, series)
 			}
@@ -268,7 +273,7 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 
 func (b *booted) request(method, path string) *http.Request {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, nil)
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.URL+path, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -287,17 +292,17 @@ func TestEveryEventIsCounted(t *testing.T) {
 func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metered...)
-	var err error
-	if b.metricsListener, err = b.listenForMetrics(t.Context()); err != nil {
+	metrics, err := b.in.ListenForMetrics(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	l := listen(t)
+	l := servertest.Listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.serve(ctx, l) }()
-	inside, outside := "http://"+b.metricsListener.Addr().String(), "http://"+l.Addr().String()
-	b.url = outside
-	b.untilReady()
+	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}, Metrics: metrics}) }()
+	inside, outside := "http://"+metrics.Addr().String(), "http://"+l.Addr().String()
+	b.URL = outside
+	b.UntilReady()
 	for _, row := range []struct {
 		name, url string
 		status    int
@@ -331,7 +336,7 @@ func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if c, err := net.Dial("tcp", b.metricsListener.Addr().String()); err == nil {
+	if c, err := net.Dial("tcp", metrics.Addr().String()); err == nil {
 		c.Close()
 		t.Error("the server has stopped, and its metrics go on")
 	}
@@ -339,11 +344,11 @@ func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
 
 func TestMetricsPortInUseStopsTheStart(t *testing.T) {
 	t.Parallel()
-	taken := listen(t)
+	taken := servertest.Listen(t)
 	defer taken.Close()
-	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "PORT": "0", "METRICS_ADDR": taken.Addr().String(), "JWT_SECRET": testSecret, "LOG_LEVEL": "error"}
-	status, _, stderr := fieldgate(t, env, "")
-	if status != statusFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "METRICS_ADDR") || !strings.Contains(stderr, "in use") {
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "PORT": "0", "METRICS_ADDR": taken.Addr().String(), "JWT_SECRET": servertest.Secret, "LOG_LEVEL": "error"}
+	status, _, stderr := servertest.RunCLI(t, env, "")
+	if status != cli.StatusFailed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "METRICS_ADDR") || !strings.Contains(stderr, "in use") {
 		t.Errorf("%d %s", status, stderr)
 	}
 }
@@ -352,7 +357,7 @@ func TestMetricsPortInUseStopsTheStart(t *testing.T) {
 func TestMetricsAreOffUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	if l, err := b.listenForMetrics(t.Context()); b.metrics != nil || b.queue.Waited != nil || l != nil || err != nil {
+	if l, err := b.in.ListenForMetrics(t.Context()); b.in.Metrics != nil || b.in.Queue.Waited != nil || l != nil || err != nil {
 		t.Errorf("%v %v", l, err)
 	}
 }
@@ -367,7 +372,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	before, rest, _ := strings.Cut(string(doc), begin)
 	table, after, _ := strings.Cut(rest, end)
-	want := boot(t, dbtest.SQLite(t), metered...).metrics.Table()
+	want := boot(t, dbtest.SQLite(t), metered...).in.Metrics.Table()
 	if table == want {
 		return
 	}

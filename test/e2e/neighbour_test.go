@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"net/http"
@@ -19,26 +19,26 @@ func TestGuessesOfANeighbourDoNotLockTheOwnersDeviceOut(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		w := b.newBrowser(home)
 		p := w.registers()
-		w.asks(browserRefresh).must() // the browser returns its cookies
+		w.asks(browserRefresh).Must() // the browser returns its cookies
 		stranger := b.newBrowser(home)
 		stranger.registers()
 
-		b.fail(5, home, p.email)
-		wantLimited(t, b.login(home, p.email, p.password), "login")
-		wantLimited(t, stranger.asks(browserLogin, "e", p.email, "p", p.password), "login")
-		p.token = w.asks(`mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { accessToken } }`, "e", p.email, "p", p.password).must().text("login.accessToken")
+		b.fail(5, home, p.Email)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login")
+		wantLimited(t, stranger.asks(browserLogin, "e", p.Email, "p", p.Password), "login")
+		p.Token = w.asks(`mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { accessToken } }`, "e", p.Email, "p", p.Password).Must().Text("login.accessToken")
 		header := from(home)
-		header.Set("Authorization", "Bearer "+p.token)
+		header.Set("Authorization", "Bearer "+p.Token)
 		header.Set("Cookie", "device="+w.cookies["device"])
-		b.askWith(header, `mutation($p: String!) { changePassword(input: {currentPassword: $p, newPassword: "another good password"}) }`, "p", p.password).must()
-		p.password = "another good password"
+		b.QueryWith(header, `mutation($p: String!) { changePassword(input: {currentPassword: $p, newPassword: "another good password"}) }`, "p", p.Password).Must()
+		p.Password = "another good password"
 
 		for range 5 {
-			wantCodes(t, w.asks(browserLogin, "e", p.email, "p", wrongPassword), "login INVALID_CREDENTIALS")
+			wantCodes(t, w.asks(browserLogin, "e", p.Email, "p", wrongPassword), "login INVALID_CREDENTIALS")
 		}
-		wantLimited(t, w.asks(browserLogin, "e", p.email, "p", p.password), "login")
+		wantLimited(t, w.asks(browserLogin, "e", p.Email, "p", p.Password), "login")
 		for range 5 { // as with an account that is not there
-			wantCodes(t, b.askWith(http.Header{"X-Forwarded-For": {home}, "Cookie": {"device=" + w.cookies["device"]}}, loginQuery, "e", "nobody-here@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
+			wantCodes(t, b.QueryWith(http.Header{"X-Forwarded-For": {home}, "Cookie": {"device=" + w.cookies["device"]}}, loginQuery, "e", "nobody-here@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 		}
 		wantLimited(t, w.asks(browserLogin, "e", "nobody-here@example.com", "p", wrongPassword), "login")
 	})
@@ -49,15 +49,15 @@ func TestBadTokensOfANeighbourKeepNoLinkFromWorking(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p, stranger := b.newPerson("USER"), b.newPerson("USER")
-		verify, disown := b.tokenOf(p.email, "/verify-email"), b.tokenOf(stranger.email, "/verify-email")
-		b.asks(nil, home, requestReset, "e", p.email).must()
-		reset := b.tokenOf(p.email, "/reset-password")
+		p, stranger := b.NewUser("USER"), b.NewUser("USER")
+		verify, disown := b.tokenOf(p.Email, "/verify-email"), b.tokenOf(stranger.Email, "/verify-email")
+		b.asks(nil, home, requestReset, "e", p.Email).Must()
+		reset := b.tokenOf(p.Email, "/reset-password")
 		for _, row := range []struct {
 			field, query, token string
 			more                []any
 		}{
-			{"verifyEmail", verifyEmail, verify, []any{"p", p.password}},
+			{"verifyEmail", verifyEmail, verify, []any{"p", p.Password}},
 			{"disownEmail", disownEmail, disown, nil},
 			{"resetPassword", resetPassword, reset, []any{"p", anotherGood}},
 		} {
@@ -66,12 +66,12 @@ func TestBadTokensOfANeighbourKeepNoLinkFromWorking(t *testing.T) {
 				ID: limit.Key("Mutation."+row.field, policy.ByAddress, limit.Network(home)),
 			}
 			for range 600 {
-				if _, err := b.store.Take(t.Context(), []models.Slot{slot}); err != nil {
+				if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			wantLimited(t, b.asks(nil, home, row.query, append([]any{"t", "x"}, row.more...)...), row.field)
-			b.asks(nil, home, row.query, append([]any{"t", row.token}, row.more...)...).must()
+			b.asks(nil, home, row.query, append([]any{"t", row.token}, row.more...)...).Must()
 			wantLimited(t, b.asks(nil, home, row.query, append([]any{"t", "x"}, row.more...)...), row.field)
 		}
 	})

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -13,20 +13,25 @@ import (
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/doctor"
 	"fieldgate/internal/mailtest"
+	"fieldgate/internal/repotest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // examined are the doctor's findings, and its exit status.
 func examined(t *testing.T, env map[string]string, args ...string) (status int, findings []doctor.Finding) {
 	t.Helper()
 	var out, errs strings.Builder
-	status = run(t.Context(), console{
-		args:   append([]string{"fieldgate", "doctor", "--json"}, args...),
-		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: environOf(env),
-		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
-		adjust: func(s *settings) { s.BcryptCost = testCost }, // that is not what these tests wait for
+	status = cli.Main(t.Context(), cli.Console{
+		Args:   append([]string{"fieldgate", "doctor", "--json"}, args...),
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, Environ: servertest.Environ(env),
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Adjust: func(s *server.Options) { s.Config.BcryptCost = servertest.Cost }, // that is not what these tests wait for
 	})
 	stdout, stderr := out.String(), errs.String()
 	for line := range strings.Lines(stdout) {
@@ -63,7 +68,7 @@ func TestDoctor(t *testing.T) {
 		{"a database that is as it should be", nil, "database.tables", doctor.OK, ""},
 		{"nobody who may administer", nil, "accounts.admin", doctor.Warning, ""},
 		{"somebody who may administer", func(t *testing.T, env map[string]string) {
-			if status, _, stderr := fieldgate(t, env, goodPassword, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
+			if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 				t.Fatal(stderr)
 			}
 		}, "accounts.admin", doctor.OK, ""},
@@ -114,7 +119,7 @@ func TestDoctor(t *testing.T) {
 		{"no database yet", func(t *testing.T, env map[string]string) { env["DATABASE_URL"] = dbtest.SQLite(t) }, "database", doctor.Note, "sqlite"},
 		{"a folder that is not there", func(_ *testing.T, env map[string]string) { env["DATABASE_URL"] += "/x.db" }, "database", doctor.Problem, "sqlite"},
 		{"a file that is no database", func(t *testing.T, env map[string]string) {
-			copyFile(t, "go.mod", strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"))
+			repotest.CopyFile(t, "go.mod", strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"))
 		}, "database", doctor.Problem, "sqlite"},
 		{"a key file that is not there", func(_ *testing.T, env map[string]string) { env["JWT_PRIVATE_KEY_FILES"] = "nowhere.pem" }, "keys.files", doctor.Problem, "sqlite"},
 		{"a key that everybody can read", func(t *testing.T, env map[string]string) {
@@ -125,7 +130,7 @@ func TestDoctor(t *testing.T) {
 		}, "keys.files", doctor.Problem, "sqlite"},
 		{"the development key in production", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
-			withoutError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(testSecret+"\n"), 0o600))
+			withoutError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(servertest.Secret+"\n"), 0o600))
 		}, "keys.development", doctor.Warning, "sqlite"},
 		{"templates that are not there", func(_ *testing.T, env map[string]string) { env["MAIL_TEMPLATES"] = "nowhere" }, "mail.templates", doctor.Problem, "sqlite"},
 		{"a configuration that is wrong", func(_ *testing.T, env map[string]string) { env["BCRYPT_COST"] = "4" }, "configuration", doctor.Problem, "sqlite"},
@@ -136,8 +141,8 @@ func TestDoctor(t *testing.T) {
 				if kind, _, _ := strings.Cut(databaseURL, ":"); row.only != "" && row.only != kind {
 					t.Skip("said for the other database")
 				}
-				env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret}
-				if status, _, stderr := fieldgate(t, env, "", "migrate"); status != 0 {
+				env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
+				if status, _, stderr := servertest.RunCLI(t, env, "", "migrate"); status != 0 {
 					t.Fatal(stderr)
 				}
 				if row.before != nil {
@@ -151,7 +156,7 @@ func TestDoctor(t *testing.T) {
 					t.Errorf("status %d", status)
 				}
 				for _, f := range findings {
-					if strings.Contains(f.Seen+f.Do, testSecret) || strings.Contains(f.Seen+f.Do, "hunter2") {
+					if strings.Contains(f.Seen+f.Do, servertest.Secret) || strings.Contains(f.Seen+f.Do, "hunter2") {
 						t.Errorf("a secret is shown: %+v", f)
 					}
 				}
@@ -163,7 +168,7 @@ func TestDoctor(t *testing.T) {
 // keyFile is a good private key in a file of a mode.
 func keyFile(t *testing.T, mode fs.FileMode) string {
 	t.Helper()
-	_, pem, _ := fieldgate(t, nil, "", "keys", "ed25519")
+	_, pem, _ := servertest.RunCLI(t, nil, "", "keys", "ed25519")
 	path := filepath.Join(t.TempDir(), "key.pem")
 	withoutError(t, os.WriteFile(path, []byte(pem), mode))
 	withoutError(t, os.Chmod(path, mode)) // whatever the umask
@@ -190,8 +195,8 @@ func TestDoctorNamesEveryWrongVariable(t *testing.T) {
 // What a person reads: a line for each thing, and under it what to do.
 func TestDoctorForPeople(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SESSION_RECHECK": "5s"}
-	status, stdout, stderr := fieldgate(t, env, "", "doctor")
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SESSION_RECHECK": "5s"}
+	status, stdout, stderr := servertest.RunCLI(t, env, "", "doctor")
 	for _, want := range []string{
 		"ok       keys                    one key signs and verifies tokens: JWT_SECRET\n",
 		"note     surface.recheck         a logout, a new role or a shut account counts up to 5s later on another replica\n                                 → SESSION_RECHECK=0s",
@@ -211,7 +216,7 @@ func TestDoctorForPeople(t *testing.T) {
 func TestDoctorAsksTheMailServer(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none", User: "ada", Password: "hunter2"})
-	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SMTP_URL": server.URL()}
 	for _, row := range []struct {
 		name  string
 		args  []string
@@ -241,12 +246,12 @@ func TestDoctorAsksTheMailServer(t *testing.T) {
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	up, down := boot(t, dbtest.SQLite(t)), boot(t, dbtest.SQLite(t))
-	withoutError(t, down.store.Close())
-	nobody := listen(t)
+	withoutError(t, down.in.Store.Close())
+	nobody := servertest.Listen(t)
 	withoutError(t, nobody.Close())
-	silent := listen(t) // takes connections, and says nothing
+	silent := servertest.Listen(t) // takes connections, and says nothing
 	t.Cleanup(func() { _ = silent.Close() })
-	port := func(b *booted) string { return portOf(t, strings.TrimPrefix(b.url, "http://")) }
+	port := func(b *booted) string { return portOf(t, strings.TrimPrefix(b.URL, "http://")) }
 	for _, row := range []struct {
 		name   string
 		env    map[string]string
@@ -266,7 +271,7 @@ func TestHealthcheck(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := fieldgate(t, row.env, "", append([]string{"healthcheck"}, row.args...)...)
+			status, stdout, stderr := servertest.RunCLI(t, row.env, "", append([]string{"healthcheck"}, row.args...)...)
 			if status != row.status || stdout != "" || !strings.Contains(stderr, row.stderr) || (stderr == "") != (status == 0) {
 				t.Errorf("status %d, %q, %q", status, stdout, stderr)
 			}
@@ -281,25 +286,14 @@ func portOf(t *testing.T, address string) string {
 	return port
 }
 
-func TestLoopbackOf(t *testing.T) {
-	t.Parallel()
-	for addr, want := range map[string]string{
-		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "127.0.0.1:80",
-	} {
-		if got := loopbackOf(addr); got != want {
-			t.Errorf("%s is at %s, want %s", addr, got, want)
-		}
-	}
-}
-
 // A copy of a server's database, made while it runs, is a database to start another one with.
 func TestBackupCommand(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	file := filepath.Join(t.TempDir(), "copy.db")
-	env := map[string]string{"DATABASE_URL": b.DatabaseURL}
-	if status, stdout, stderr := fieldgate(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, file+" has a copy of the database: ") {
+	env := map[string]string{"DATABASE_URL": b.in.Config.DatabaseURL}
+	if status, stdout, stderr := servertest.RunCLI(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, file+" has a copy of the database: ") {
 		t.Fatalf("status %d, %s%s", status, stdout, stderr)
 	}
 	if !boot(t, "sqlite://"+filepath.ToSlash(file)).signedIn(p) {
@@ -314,12 +308,12 @@ func TestBackupCommand(t *testing.T) {
 		stderr string
 	}{
 		{"a database that is not there", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
-		{"a file that is there", b.DatabaseURL, []string{file}, 1, "there is a file already"},
-		{"no file", b.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
+		{"a file that is there", b.in.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
+		{"no file", b.in.Config.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
 		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			status, _, stderr := fieldgate(t, map[string]string{"DATABASE_URL": row.url, "JWT_SECRET": testSecret}, "", append([]string{"backup"}, row.args...)...)
+			status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": row.url, "JWT_SECRET": servertest.Secret}, "", append([]string{"backup"}, row.args...)...)
 			if status != row.status || !strings.Contains(stderr, row.stderr) {
 				t.Errorf("status %d, %s", status, stderr)
 			}

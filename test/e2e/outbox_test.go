@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -17,16 +17,20 @@ import (
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/mailtest"
+	"fieldgate/internal/server"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // bootWithMail starts a server that sends its mail to an SMTP server.
 func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *booted {
 	t.Helper()
-	b := &booted{t: t, log: &buffer{}, clock: &clock{}, smtp: server}
-	s := testSettings(t, databaseURL, b.log, append([]string{"SMTP_URL", server.URL(), "MAIL_FROM", "Example Accounts <accounts@example.com>"}, env...)...)
-	s.now, s.smtpRoots = b.clock.now, server.RootCAs
-	return b.start(s, listen(t))
+	b := bootConfig(t, servertest.Config{
+		DatabaseURL: databaseURL, MailRoots: server.RootCAs,
+		Env: append([]string{"SMTP_URL", server.URL(), "MAIL_FROM", "Example Accounts <accounts@example.com>"}, env...),
+	})
+	b.smtp = server
+	return b
 }
 
 func TestMailByAnSMTPServer(t *testing.T) {
@@ -34,10 +38,10 @@ func TestMailByAnSMTPServer(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "p@ss/word"})
 		b := bootWithMail(t, databaseURL, server, "APP_URL", "https://app.example.com")
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.deliver()
 		m := server.WaitFor(t, 1)[0]
-		if !m.TLS || m.User != "ada" || m.From != "accounts@example.com" || m.To != p.email {
+		if !m.TLS || m.User != "ada" || m.From != "accounts@example.com" || m.To != p.Email {
 			t.Errorf("from %s to %s, as %q, TLS %v", m.From, m.To, m.User, m.TLS)
 		}
 		if from := m.Header.Get("From"); from != `"Example Accounts" <accounts@example.com>` || m.Header.Get("Auto-Submitted") != "auto-generated" {
@@ -49,8 +53,8 @@ func TestMailByAnSMTPServer(t *testing.T) {
 				link = u.Query().Get("token")
 			}
 		}
-		b.ask(nil, verifyEmail, "t", link, "p", p.password).must()
-		if !strings.Contains(m.Text, "Example Accounts") || b.inbox != nil {
+		b.Query(nil, verifyEmail, "t", link, "p", p.Password).Must()
+		if !strings.Contains(m.Text, "Example Accounts") || b.in.Inbox != nil {
 			t.Errorf("the text does not say who writes: %s", m.Text)
 		}
 	})
@@ -62,19 +66,19 @@ func TestNobodyWritesAHeader(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{})
 		b := bootWithMail(t, databaseURL, server)
-		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + goodPassword + `"}) { tokenType } }`
+		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + servertest.Password + `"}) { tokenType } }`
 		for _, evil := range []string{"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rb", "a\x00b", "a\u2028b", "a\u0085b"} {
-			wantCodes(t, b.ask(nil, register, "n", evil, "e", newAddress()), "register BAD_USER_INPUT")
+			wantCodes(t, b.Query(nil, register, "n", evil, "e", newAddress()), "register BAD_USER_INPUT")
 			for _, email := range []string{evil + "@example.com", "ada@" + evil, "ada@example.com" + evil, `"` + evil + `"@example.com`} {
-				wantCodes(t, b.ask(nil, register, "n", "Ada", "e", email), "register BAD_USER_INPUT")
-				b.ask(nil, requestReset, "e", email).must()
+				wantCodes(t, b.Query(nil, register, "n", "Ada", "e", email), "register BAD_USER_INPUT")
+				b.Query(nil, requestReset, "e", email).Must()
 			}
 		}
 		const name = "Win a prize at http://evil.example"
 		for i, email := range []string{"ada=?utf-7?q?x?=@x.example", "ada+bcc:eve@x.example", "ada!eve%x@x.example", "jörg@exämple.com", "a'b`c{d}@x.example"} {
-			got := b.ask(nil, register, "n", name, "e", email)
+			got := b.Query(nil, register, "n", name, "e", email)
 			if i > 1 {
-				got.must()
+				got.Must()
 			}
 		}
 		b.deliver()
@@ -110,28 +114,28 @@ func TestMailServersThatFail(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "secret", Mode: row.mode})
 				b := bootWithMail(t, databaseURL, server)
-				p := b.newPerson("USER")
+				p := b.NewUser("USER")
 				for range 3 {
-					_, _ = b.mailer.Deliver(t.Context())
+					_, _ = b.in.Mailer.Deliver(t.Context())
 				}
 				if !b.signedIn(p) {
 					t.Error("me")
 				}
 				server.SetMode(mailtest.Accept)
-				b.clock.advance(time.Minute)
+				b.Clock.Advance(time.Minute)
 				b.deliver()
 				b.deliver()
 				got := server.Messages()
 				if len(got) != row.want {
 					t.Fatalf("%d mails, want %d", len(got), row.want)
 				}
-				if strings.Contains(b.log.String(), p.email) || strings.Contains(b.log.String(), "secret") {
+				if strings.Contains(b.Log.String(), p.Email) || strings.Contains(b.Log.String(), "secret") {
 					t.Error("the log says the address, or the password")
 				}
 				if row.want > 0 { // the last one counts
 					last := got[len(got)-1]
 					_, token, _ := strings.Cut(last.Text, "token=")
-					b.ask(nil, verifyEmail, "t", strings.Fields(token)[0], "p", p.password).must()
+					b.Query(nil, verifyEmail, "t", strings.Fields(token)[0], "p", p.Password).Must()
 				}
 			})
 		}
@@ -145,11 +149,11 @@ func TestASilentMailServerIsInNobodysWay(t *testing.T) {
 		b := bootWithMail(t, databaseURL, server)
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
-		running.Go(func() { b.mailer.Run(ctx) })
-		p := b.newPerson("USER")
+		running.Go(func() { b.in.Mailer.Run(ctx) })
+		p := b.NewUser("USER")
 		server.WaitSilent(t, 1) // and so is the one who waits for its answer
-		b.ask(p, `mutation { requestEmailVerification }`).must()
-		b.ask(nil, requestReset, "e", p.email).must()
+		b.Query(p, `mutation { requestEmailVerification }`).Must()
+		b.Query(nil, requestReset, "e", p.Email).Must()
 		if !b.signedIn(p) {
 			t.Error("me")
 		}
@@ -165,24 +169,24 @@ func TestMailIsGivenUp(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.RefuseRecipients(450)})
 		b := bootWithMail(t, databaseURL, server)
-		b.newPerson("USER")
+		b.NewUser("USER")
 		tries := 0
 		for range 48 * 4 {
 			b.deliver()
-			b.clock.advance(15 * time.Minute)
+			b.Clock.Advance(15 * time.Minute)
 		}
-		b.clock.advance(time.Hour)
+		b.Clock.Advance(time.Hour)
 		b.deliver()
-		for _, line := range b.logged() {
+		for _, line := range b.Log.Records(b.t) {
 			if line["msg"] == "mail waits" {
 				tries++
 			}
 		}
-		if n := strings.Count(b.log.String(), `"mail given up"`); n != 1 || tries < 48 || tries > 200 {
+		if n := strings.Count(b.Log.String(), `"mail given up"`); n != 1 || tries < 48 || tries > 200 {
 			t.Errorf("given up %d times after %d tries", n, tries)
 		}
 		server.SetMode(mailtest.Accept)
-		b.clock.advance(time.Hour)
+		b.Clock.Advance(time.Hour)
 		b.deliver()
 		if len(server.Messages()) != 0 {
 			t.Error("sent after it was given up")
@@ -194,13 +198,13 @@ func TestMailIsGivenUp(t *testing.T) {
 func TestMailInTheLanguageOfTheRequest(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "MAIL_TEMPLATES", germanTexts(t))
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	b.deliver()
 	for _, row := range []struct{ header, want string }{
 		{"", "en"}, {"de-AT, en;q=0.5", "de"}, {"fr, de;q=0.1", "de"}, {"en-GB, de;q=0.9", "en"}, {"xx", "en"}, {strings.Repeat("de;", 20_000), "en"},
 	} {
-		b.askWith(map[string][]string{"Accept-Language": {row.header}}, requestReset, "e", p.email)
-		if got := b.mails(p.email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
+		b.QueryWith(map[string][]string{"Accept-Language": {row.header}}, requestReset, "e", p.Email)
+		if got := b.mails(p.Email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
 			t.Errorf("%.30q: %s, %q", row.header, got.Language, got.Subject)
 		}
 	}
@@ -237,7 +241,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 		b, process := startProcess(t, databaseURL, env...)
 		emails := fillWithPeople(t, databaseURL, n)
 		for i, email := range emails {
-			b.ask(nil, requestReset, "e", email).must()
+			b.Query(nil, requestReset, "e", email).Must()
 			switch i {
 			case n / 5, 3 * n / 5:
 				server.Stop()
@@ -268,7 +272,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 			}
 		}
 		last := bootWithMail(t, databaseURL, server)
-		last.clock.advance(time.Hour)
+		last.Clock.Advance(time.Hour)
 		last.deliver()
 		count(server.Messages())
 		twice := 0
@@ -329,15 +333,15 @@ func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.deliver()
-		b.ask(p, changePassword, "c", p.password, "n", anotherGood).must()
-		slow := b.mailer.MailerConfig
-		slow.Transport = late{b.inbox, func() { b.clock.advance(time.Minute); b.deliver() }}
+		b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+		slow := b.in.Mailer.MailerConfig
+		slow.Transport = late{b.in.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
 		if _, err := account.NewMailer(slow).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.mails(p.email); len(got) != 2 { // the link to verify, and the notice
+		if got := b.mails(p.Email); len(got) != 2 { // the link to verify, and the notice
 			t.Errorf("%d mails: %v", len(got), got)
 		}
 	})
@@ -358,12 +362,12 @@ func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p, _ := b.newPerson("USER"), b.newPerson("USER")
+		p, _ := b.NewUser("USER"), b.NewUser("USER")
 		tries := 0
-		broken := b.mailer.MailerConfig
+		broken := b.in.Mailer.MailerConfig
 		broken.Transport = hopeless{func() {
 			if tries++; tries == 1 {
-				b.ask(p, deleteAccount, "p", p.password).must()
+				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}
 		}}
 		if _, err := account.NewMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
@@ -377,12 +381,12 @@ func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p, to := b.newPerson("USER"), newAddress()
+		p, to := b.NewUser("USER"), newAddress()
 		token := b.changeToken(p, to)
-		if _, err := b.accounts.RequestPasswordResetOf(t.Context(), p.email); err != nil {
+		if _, err := b.in.Accounts.RequestPasswordResetOf(t.Context(), p.Email); err != nil {
 			t.Fatal(err)
 		}
-		b.ask(nil, verifyEmail, "t", token, "p", p.password).must()
+		b.Query(nil, verifyEmail, "t", token, "p", p.Password).Must()
 		for _, m := range b.mails(to) {
 			if strings.Contains(m.Link, "/reset-password") {
 				t.Errorf("%q", m.Subject)
@@ -396,13 +400,13 @@ func TestResetPasswordCommand(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
 		b := bootWithMail(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-		p, shut := b.newPerson("USER"), b.newPerson("USER")
-		if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
+		p, shut := b.NewUser("USER"), b.NewUser("USER")
+		if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
-		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": testSecret, "SMTP_URL": server.URL()}
-		b.newPerson("USER") // whose mail waits, and is not this command's business
+		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SMTP_URL": server.URL()}
+		b.NewUser("USER") // whose mail waits, and is not this command's business
 		for _, row := range []struct {
 			name, email    string
 			mode           mailtest.Mode
@@ -410,36 +414,36 @@ func TestResetPasswordCommand(t *testing.T) {
 			stdout, stderr string
 		}{
 			{"to nobody", "nobody@example.com", mailtest.Accept, 3, 0, "", "nobody has the address"},
-			{"to a shut account", shut.email, mailtest.Accept, 1, 0, "", "enable it first"},
-			{"refused for good", p.email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
-			{"refused for now", p.email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
-			{"without an answer", p.email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
-			{"taken", p.email, mailtest.Accept, 0, 1, "a link was mailed to " + p.email, ""},
+			{"to a shut account", shut.Email, mailtest.Accept, 1, 0, "", "enable it first"},
+			{"refused for good", p.Email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
+			{"refused for now", p.Email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
+			{"without an answer", p.Email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
+			{"taken", p.Email, mailtest.Accept, 0, 1, "a link was mailed to " + p.Email, ""},
 		} {
 			server.SetMode(row.mode)
 			before := len(server.Messages())
-			status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", row.email)
+			status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "reset-password", row.email)
 			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) || len(server.Messages())-before != row.mails {
 				t.Errorf("%s: status %d, %d mails\n%s%s", row.name, status, len(server.Messages())-before, stdout, stderr)
 			}
 		}
 		// However many links others have had sent: this one was asked for by whoever runs the server.
 		for i := range 12 {
-			b.askWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.email).must()
+			b.QueryWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.Email).Must()
 		}
 		b.deliver()
 		before := len(server.Messages())
-		if _, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); len(server.Messages()) != before+1 {
+		if _, stdout, stderr := servertest.RunCLI(t, env, "", "user", "reset-password", p.Email); len(server.Messages()) != before+1 {
 			t.Errorf("%s%s", stdout, stderr)
 		}
 		env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
 		delete(env, "SMTP_URL")
-		if status, _, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 1 || !strings.Contains(stderr, "SMTP_URL") {
+		if status, _, stderr := servertest.RunCLI(t, env, "", "user", "reset-password", p.Email); status != 1 || !strings.Contains(stderr, "SMTP_URL") {
 			t.Errorf("without a mail server: status %d, %s", status, stderr)
 		}
 		delete(env, "ENV")
 		before = len(server.Messages())
-		if status, stdout, stderr := fieldgate(t, env, "", "user", "reset-password", p.email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
+		if status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "reset-password", p.Email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
 			t.Errorf("in development: status %d, %s%s", status, stdout, stderr)
 		}
 		if b.deliver(); len(server.Messages()) == before { // what was refused for now may be due again, too
@@ -452,20 +456,24 @@ func TestResetPasswordCommand(t *testing.T) {
 func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.Silent})
-		b := bootWithMail(t, databaseURL, server)
-		b.newPerson("USER")
+		silent := mailtest.Start(t, mailtest.Options{Mode: mailtest.Silent})
+		b := bootWithMail(t, databaseURL, silent)
+		b.NewUser("USER")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		stopped := b.mailUntil(ctx)
-		server.WaitSilent(t, 1)
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			b.in.Mailer.Run(ctx)
+		}()
+		silent.WaitSilent(t, 1)
 		cancel()
 		select {
 		case <-stopped:
-		case <-time.After(drainTime):
+		case <-time.After(server.DrainTime):
 			t.Error("still waiting")
 		}
-		server.Stop()
+		silent.Stop()
 		<-stopped
 	})
 }
@@ -484,13 +492,13 @@ func TestLogDoesNotRepeatAnAddressAsTheMailServerWritesIt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.ask(nil, registerAs, "e", "Jo@bücher.example").must()
-		rude := b.mailer.MailerConfig
+		b.Query(nil, registerAs, "e", "Jo@bücher.example").Must()
+		rude := b.in.Mailer.MailerConfig
 		rude.Transport = refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
 		if _, err := account.NewMailer(rude).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if log := strings.ToLower(b.log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
+		if log := strings.ToLower(b.Log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
 			t.Error("the log has the address, or not the answer: " + log)
 		}
 	})

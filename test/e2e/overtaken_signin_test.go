@@ -1,9 +1,10 @@
-package main
+package e2e
 
 import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // A sign-in whose password was right when it was checked, and that a reset overtakes, opens no session. The reset has
@@ -17,17 +18,17 @@ func TestSignInThatAResetOvertakesTrustsNothing(t *testing.T) {
 			rounds = 10
 		}
 		for range rounds {
-			p := b.newPerson("USER")
+			p := b.NewUser("USER")
 			token := b.resetToken(p)
 			w := b.newBrowser(home)
-			signedIn := make(chan *answer)
+			signedIn := make(chan *servertest.Response)
 			go func() { signedIn <- w.signsIn(p) }()
-			b.ask(nil, resetPassword, "t", token, "p", anotherGood).must()
+			b.Query(nil, resetPassword, "t", token, "p", anotherGood).Must()
 			<-signedIn
 			if n := b.trustedPlaces(databaseURL, p); n != 0 {
 				t.Fatalf("the account trusts %d places of a client that does not know its password", n)
 			}
-			if n := countRows(t, databaseURL, "sessions", "user_id = ?", p.id); n != 0 && b.accepts(p.email, p.password) {
+			if n := countRows(t, databaseURL, "sessions", "user_id = ?", p.ID); n != 0 && b.accepts(p.Email, p.Password) {
 				t.Error("the old password is good")
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/base64"
@@ -9,6 +9,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 const usersPage = `query($first: Int, $after: String, $last: Int, $before: String, $search: String, $role: Role) {
@@ -26,21 +27,21 @@ type connection struct {
 	startCursor, endC any
 }
 
-func (b *booted) connection(as *person, query, field string, variables ...any) connection {
+func (b *booted) connection(as *servertest.User, query, field string, variables ...any) connection {
 	b.t.Helper()
-	got := b.ask(as, query, variables...).must()
+	got := b.Query(as, query, variables...).Must()
 	var c connection
-	for i := range got.at(field + ".edges").([]any) {
-		c.ids = append(c.ids, got.text(fmt.Sprintf("%s.edges.%d.node.id", field, i)))
-		c.cursors = append(c.cursors, got.text(fmt.Sprintf("%s.edges.%d.cursor", field, i)))
+	for i := range got.At(field + ".edges").([]any) {
+		c.ids = append(c.ids, got.Text(fmt.Sprintf("%s.edges.%d.node.id", field, i)))
+		c.cursors = append(c.cursors, got.Text(fmt.Sprintf("%s.edges.%d.cursor", field, i)))
 	}
-	c.hasNext, c.hasPrev = got.at(field+".pageInfo.hasNextPage").(bool), got.at(field+".pageInfo.hasPreviousPage").(bool)
-	c.startCursor, c.endC = got.at(field+".pageInfo.startCursor"), got.at(field+".pageInfo.endCursor")
+	c.hasNext, c.hasPrev = got.At(field+".pageInfo.hasNextPage").(bool), got.At(field+".pageInfo.hasPreviousPage").(bool)
+	c.startCursor, c.endC = got.At(field+".pageInfo.startCursor"), got.At(field+".pageInfo.endCursor")
 	return c
 }
 
 // walk reads a whole list, forwards or backwards, and checks what each page says about itself.
-func (b *booted) walk(as *person, query, field string, size int, backwards bool, variables ...any) (ids []string) {
+func (b *booted) walk(as *servertest.User, query, field string, size int, backwards bool, variables ...any) (ids []string) {
 	b.t.Helper()
 	for page, position := 0, any(nil); ; page++ {
 		if backwards {
@@ -75,9 +76,9 @@ func (b *booted) crowd(n int) {
 		}
 		u := &models.User{
 			ID: newRowID(), Name: name, NameKey: name, Email: email, EmailKey: email,
-			Role: []string{"USER", "USER", "STAFF"}[i%3], CreatedAt: b.store.Now(), UpdatedAt: b.store.Now(),
+			Role: []string{"USER", "USER", "STAFF"}[i%3], CreatedAt: b.in.Store.Now(), UpdatedAt: b.in.Store.Now(),
 		}
-		if err := b.store.CreateUser(b.t.Context(), u); err != nil {
+		if err := b.in.Store.CreateUser(b.t.Context(), u); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -87,10 +88,10 @@ func TestBackwardPagingListsTheSameAsForwardPaging(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		b.crowd(17)
 		for range 6 {
-			b.ask(nil, login, "e", p.email, "p", "wrong password")
+			b.Query(nil, login, "e", p.Email, "p", "wrong password")
 		}
 		for _, row := range []struct {
 			name, query, field string
@@ -102,7 +103,7 @@ func TestBackwardPagingListsTheSameAsForwardPaging(t *testing.T) {
 			{"a search", usersPage, "users", []any{"search", "z"}, 17},
 			{"a search in a role", usersPage, "users", []any{"search", "z", "role", "USER"}, 12},
 			{"the audit log", auditPage, "auditLog", nil, 9},
-			{"the audit log of an account", auditPage, "auditLog", []any{"user", p.id}, 7},
+			{"the audit log of an account", auditPage, "auditLog", []any{"user", p.ID}, 7},
 		} {
 			all := b.connection(admin, row.query, row.field, append(row.variables, "first", 100)...).ids
 			if len(all) != row.count {
@@ -123,10 +124,10 @@ func TestPageBetweenTwoCursors(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		b.crowd(8)
 		for range 8 {
-			b.ask(nil, login, "e", p.email, "p", "wrong password")
+			b.Query(nil, login, "e", p.Email, "p", "wrong password")
 		}
 		for field, query := range map[string]string{"users": usersPage, "auditLog": auditPage} {
 			all := b.connection(admin, query, field, "first", 100)
@@ -163,7 +164,7 @@ func TestPageBetweenTwoCursors(t *testing.T) {
 func TestPagingArgumentsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	admin := b.newPerson("ADMIN")
+	admin := b.NewUser("ADMIN")
 	cursor := b.connection(admin, usersPage, "users").cursors[0]
 	entry := b.connection(admin, auditPage, "auditLog").cursors[0]
 	altered := cursor[:20] + string(cursor[20]^1) + cursor[21:]
@@ -182,29 +183,29 @@ func TestPagingArgumentsThatAreRefused(t *testing.T) {
 			{"an altered cursor as after", `after: "` + altered + `"`, "after"},
 			{"a cursor of another list", `last: 5, before: "` + other + `"`, "before"},
 		} {
-			got := b.ask(admin, `{ `+field+`(`+row.arguments+`) { edges { cursor } } }`)
+			got := b.Query(admin, `{ `+field+`(`+row.arguments+`) { edges { cursor } } }`)
 			wantCodes(t, got, field+" BAD_USER_INPUT")
 			var names []string
-			for _, f := range got.errors[0].Extensions["fields"].([]any) {
+			for _, f := range got.Errors[0].Extensions["fields"].([]any) {
 				names = append(names, f.(map[string]any)["name"].(string))
 			}
 			if strings.Join(names, " ") != row.fields {
-				t.Errorf("%s, %s: %s", field, row.name, got.body)
+				t.Errorf("%s, %s: %s", field, row.name, got.Body)
 			}
 		}
 		// As documents of before were written.
-		b.ask(admin, `query($n: Int!) { `+field+`(first: $n) { edges { cursor } } }`, "n", 5).must()
-		b.ask(admin, `query($n: Int! = 5) { `+field+`(first: $n) { edges { cursor } } }`).must()
-		b.ask(admin, `query($n: Int) { `+field+`(first: $n) { edges { cursor } } }`).must()
-		b.ask(admin, `query($n: Int, $m: Int) { `+field+`(first: $n, last: $m) { edges { cursor } } }`, "m", 5).must()
-		wantCodes(t, b.ask(admin, `query($n: Int = 7) { `+field+`(first: $n, last: 5) { edges { cursor } } }`), field+" BAD_USER_INPUT")
+		b.Query(admin, `query($n: Int!) { `+field+`(first: $n) { edges { cursor } } }`, "n", 5).Must()
+		b.Query(admin, `query($n: Int! = 5) { `+field+`(first: $n) { edges { cursor } } }`).Must()
+		b.Query(admin, `query($n: Int) { `+field+`(first: $n) { edges { cursor } } }`).Must()
+		b.Query(admin, `query($n: Int, $m: Int) { `+field+`(first: $n, last: $m) { edges { cursor } } }`, "m", 5).Must()
+		wantCodes(t, b.Query(admin, `query($n: Int = 7) { `+field+`(first: $n, last: 5) { edges { cursor } } }`), field+" BAD_USER_INPUT")
 	}
 }
 
 func TestUsersCursorsShowNoAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	staff := b.newPerson("STAFF")
+	staff := b.NewUser("STAFF")
 	b.crowd(8)
 	for _, cursor := range b.connection(staff, usersPage, "users", "search", "z").cursors {
 		text, err := base64.RawURLEncoding.DecodeString(cursor)
@@ -219,9 +220,9 @@ func TestUsersSearchMatchesAddressesOnlyForCallersWhoMayReadThem(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithRules(t, schemaWith(t, "email: String @auth(role: STAFF, orOwner: true)", "email: String @auth(role: ADMIN, orOwner: true)"), databaseURL)
-		staff, admin := b.newPerson("STAFF"), b.newPerson("ADMIN")
+		staff, admin := b.NewUser("STAFF"), b.NewUser("ADMIN")
 		b.crowd(8)
-		for _, search := range []string{"z", "z0@", "z0@example.com", "Z0@EXAMPLE.COM", staff.email} {
+		for _, search := range []string{"z", "z0@", "z0@example.com", "Z0@EXAMPLE.COM", staff.Email} {
 			byName := 0
 			if search == "z" {
 				byName = 4
@@ -235,7 +236,7 @@ func TestUsersSearchMatchesAddressesOnlyForCallersWhoMayReadThem(t *testing.T) {
 			}
 		}
 		byAddress := b.connection(admin, usersPage, "users", "search", "z").endC
-		wantCodes(t, b.ask(staff, usersPage, "search", "z", "after", byAddress), "users BAD_USER_INPUT")
+		wantCodes(t, b.Query(staff, usersPage, "search", "z", "after", byAddress), "users BAD_USER_INPUT")
 		if got := b.walk(staff, usersPage, "users", 1, true, "search", "z"); len(got) != 4 {
 			t.Errorf("backwards a STAFF finds %d", len(got))
 		}

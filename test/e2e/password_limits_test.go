@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"fieldgate/internal/limit"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // guesses are the fields at which a password can be guessed, with a wrong one.
@@ -24,15 +25,15 @@ var guesses = []struct{ field, query string }{
 }
 
 // guess tries a password at one of them, signed in as p.
-func (b *booted) guess(i int, ip string, p *person, password string) *answer {
+func (b *booted) guess(i int, ip string, p *servertest.User, password string) *servertest.Response {
 	b.t.Helper()
 	header := from(ip)
-	header.Set("Authorization", "Bearer "+p.token)
+	header.Set("Authorization", "Bearer "+p.Token)
 	variables := []any{"p", password}
 	if guesses[i].field == "login" {
-		variables = append(variables, "e", p.email)
+		variables = append(variables, "e", p.Email)
 	}
-	return b.askWith(header, guesses[i].query, variables...)
+	return b.QueryWith(header, guesses[i].query, variables...)
 }
 
 // A stolen session gives no more guesses by going from field to field.
@@ -48,7 +49,7 @@ func TestGuessesOfAllFieldsShareOneCount(t *testing.T) {
 					wantCodes(t, b.guess(i, elsewhere, p, wrongPassword), guesses[i].field+" INVALID_CREDENTIALS")
 				}
 				for i, guess := range guesses {
-					wantLimited(t, b.guess(i, elsewhere, p, p.password), guess.field)
+					wantLimited(t, b.guess(i, elsewhere, p, p.Password), guess.field)
 				}
 			}
 		})
@@ -59,18 +60,18 @@ func TestGuessesOfAllFieldsShareOneCount(t *testing.T) {
 				wantCodes(t, b.guess(i, fmt.Sprintf("203.0.113.%d", n), p, wrongPassword), guesses[i].field+" INVALID_CREDENTIALS")
 			}
 			for i, guess := range guesses[1:] {
-				wantLimited(t, b.guess(i+1, "203.0.113.99", p, p.password), guess.field)
+				wantLimited(t, b.guess(i+1, "203.0.113.99", p, p.Password), guess.field)
 			}
-			b.login("203.0.113.99", p.email, p.password).must() // attempts without a session are counted by login's own limit
+			b.login("203.0.113.99", p.Email, p.Password).Must() // attempts without a session are counted by login's own limit
 		})
 	})
 }
 
 // admin is an ADMIN who has registered at an address.
-func (b *booted) admin(ip string) *person {
+func (b *booted) admin(ip string) *servertest.User {
 	b.t.Helper()
 	p := b.registered(ip)
-	if _, err := b.accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.email, "ADMIN"); err != nil {
+	if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.Email, "ADMIN"); err != nil {
 		b.t.Fatal(err)
 	}
 	return p
@@ -83,34 +84,34 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 		t.Run("one after the other", func(t *testing.T) {
 			p, other := b.registered(home), b.registered(home)
 			for range 3 { // failures are not counted
-				b.fail(1, elsewhere, p.email)
+				b.fail(1, elsewhere, p.Email)
 			}
 			for range 60 {
-				b.login(home, p.email, p.password).must()
+				b.login(home, p.Email, p.Password).Must()
 			}
-			b.login(home, other.email, other.password).must()
-			before := b.store.Queries()
-			wait := wantLimited(t, b.login(home, p.email, p.password), "login") // also where the account is known
-			if n := b.store.Queries() - before; n > 4 {
+			b.login(home, other.Email, other.Password).Must()
+			before := b.in.Store.Queries()
+			wait := wantLimited(t, b.login(home, p.Email, p.Password), "login") // also where the account is known
+			if n := b.in.Store.Queries() - before; n > 4 {
 				t.Errorf("%d queries: it was hashed before", n)
 			}
-			wantLimited(t, b.login(elsewhere, p.email, p.password), "login")
+			wantLimited(t, b.login(elsewhere, p.Email, p.Password), "login")
 			if wait != time.Minute {
 				t.Errorf("the wait is %s", wait)
 			}
-			b.clock.advance(wait)
-			b.login(home, p.email, p.password).must()
-			wantLimited(t, b.login(home, p.email, p.password), "login")
+			b.Clock.Advance(wait)
+			b.login(home, p.Email, p.Password).Must()
+			wantLimited(t, b.login(home, p.Email, p.Password), "login")
 		})
 		t.Run("at once", func(t *testing.T) {
 			p := b.registered(home)
-			answers := make(chan *answer)
+			answers := make(chan *servertest.Response)
 			for i := range 80 {
-				go func() { answers <- b.login(fmt.Sprintf("203.0.113.%d", i), p.email, p.password) }()
+				go func() { answers <- b.login(fmt.Sprintf("203.0.113.%d", i), p.Email, p.Password) }()
 			}
 			codes := map[string]int{}
 			for range 80 {
-				codes[fmt.Sprint((<-answers).codes())]++
+				codes[fmt.Sprint((<-answers).Codes())]++
 			}
 			if codes["[]"] != 60 || codes["[login RATE_LIMITED]"] != 20 {
 				t.Errorf("got %v", codes)
@@ -119,9 +120,9 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 		t.Run("failures keep no success out", func(t *testing.T) {
 			p := b.registered(home)
 			for i := range 70 {
-				b.fail(1, fmt.Sprintf("203.0.113.%d", i), p.email)
+				b.fail(1, fmt.Sprintf("203.0.113.%d", i), p.Email)
 			}
-			b.login(home, p.email, p.password).must()
+			b.login(home, p.Email, p.Password).Must()
 		})
 	})
 }
@@ -137,23 +138,23 @@ func TestHashesOfANetworkAreLimited(t *testing.T) {
 			ID: limit.Key("shared", "password hash", "successes", policy.ByAddress, limit.Network(home)),
 		}
 		for range 600 - 4 {
-			if _, err := b.store.Take(t.Context(), []models.Slot{slot}); err != nil {
+			if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b.login(home, p.email, p.password).must()
+		b.login(home, p.Email, p.Password).Must()
 		wantCodes(t, b.guess(1, home, p, wrongPassword), "changePassword INVALID_CREDENTIALS")
-		b.guess(2, home, p, p.password).must()
-		wantCodes(t, b.askWith(from(home), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT") // hashes nothing
-		b.askWith(from(home), registerQuery, "e", newAddress(), "p", goodPassword).must()
+		b.guess(2, home, p, p.Password).Must()
+		wantCodes(t, b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT") // hashes nothing
+		b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", servertest.Password).Must()
 		for i, guess := range guesses {
-			wantLimited(t, b.guess(i, home, p, p.password), guess.field)
+			wantLimited(t, b.guess(i, home, p, p.Password), guess.field)
 		}
-		wantLimited(t, b.askWith(from(home), registerQuery, "e", newAddress(), "p", goodPassword), "register")
-		wantLimited(t, b.askWith(from(home), resetPassword, "t", "x", "p", anotherGood), "resetPassword")
-		b.login(elsewhere, p.email, p.password).must()
-		b.clock.advance(1500 * time.Millisecond)
-		b.login(home, p.email, p.password).must()
+		wantLimited(t, b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", servertest.Password), "register")
+		wantLimited(t, b.QueryWith(from(home), resetPassword, "t", "x", "p", anotherGood), "resetPassword")
+		b.login(elsewhere, p.Email, p.Password).Must()
+		b.Clock.Advance(1500 * time.Millisecond)
+		b.login(home, p.Email, p.Password).Must()
 	})
 }
 
@@ -162,8 +163,8 @@ func TestEveryFieldThatHashesIsLimitedByAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "verifyEmail", "resetPassword", "deleteAccount", "deleteUser"}
-	for _, rule := range b.policy.Rules() {
-		has := slices.ContainsFunc(b.policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
+	for _, rule := range b.in.Policy.Rules() {
+		has := slices.ContainsFunc(b.in.Policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
 			return l.By == policy.ByAddress && l.Successes && l.Shared == "password hash"
 		})
 		if has != slices.Contains(hashes, rule.Field) {
@@ -178,10 +179,10 @@ func TestRefreshesWithoutAPauseLeaveNoRows(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		d := b.newDevice(b.registered(home), false)
-		other := b.newDevice(d.person, false)
+		other := b.newDevice(d.User, false)
 		spent := func() (rows int) {
 			t.Helper()
-			if err := openDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM spent_tokens").Scan(&rows); err != nil {
+			if err := servertest.OpenDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM spent_tokens").Scan(&rows); err != nil {
 				t.Fatal(err)
 			}
 			return rows
@@ -189,22 +190,22 @@ func TestRefreshesWithoutAPauseLeaveNoRows(t *testing.T) {
 		refused := 0
 		for i := range 978 {
 			if i == 200 || i == 400 { // six seconds in all, and the limit has given some back
-				b.clock.advance(3 * time.Second)
+				b.Clock.Advance(3 * time.Second)
 			}
-			got := b.askWith(from(home), refreshInBody, "t", d.refresh)
-			if got.at("refresh.refreshToken") == nil {
+			got := b.QueryWith(from(home), refreshInBody, "t", d.refresh)
+			if got.At("refresh.refreshToken") == nil {
 				wantLimited(t, got, "refresh")
 				refused++
 				continue
 			}
-			d.refresh = got.text("refresh.refreshToken")
+			d.refresh = got.Text("refresh.refreshToken")
 		}
 		if rows := spent(); rows > 2 || refused != 978-306 {
 			t.Errorf("%d rows, %d refused", rows, refused)
 		}
-		b.askWith(from(home), refreshInBody, "t", other.refresh).must() // another session of the same client
-		b.clock.advance(time.Second)
-		d.refresh = b.askWith(from(home), refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
+		b.QueryWith(from(home), refreshInBody, "t", other.refresh).Must() // another session of the same client
+		b.Clock.Advance(time.Second)
+		d.refresh = b.QueryWith(from(home), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 	})
 }
 
@@ -212,56 +213,56 @@ func TestAFreshRefreshTokenComesBackItself(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.clock.stop()
-		d := b.newDevice(b.newPerson("USER"), false)
+		b.Clock.Stop()
+		d := b.newDevice(b.NewUser("USER"), false)
 		t.Run("right after the sign-in", func(t *testing.T) {
-			b.clock.advance(4999 * time.Millisecond)
-			got := b.ask(nil, refreshInBody, "t", d.refresh).must()
-			if got.text("refresh.refreshToken") != d.refresh || got.text("refresh.accessToken") == d.token {
-				t.Error(got.body)
+			b.Clock.Advance(4999 * time.Millisecond)
+			got := b.Query(nil, refreshInBody, "t", d.refresh).Must()
+			if got.Text("refresh.refreshToken") != d.refresh || got.Text("refresh.accessToken") == d.Token {
+				t.Error(got.Body)
 			}
-			if !b.signedIn(&person{id: d.id, token: got.text("refresh.accessToken")}) {
+			if !b.signedIn(&servertest.User{ID: d.ID, Token: got.Text("refresh.accessToken")}) {
 				t.Error("the access token is good for nothing")
 			}
 		})
 		t.Run("right after a refresh, whose grace goes on as it was", func(t *testing.T) {
-			b.clock.advance(time.Millisecond)
-			next := b.ask(nil, refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
+			b.Clock.Advance(time.Millisecond)
+			next := b.Query(nil, refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 			if next == d.refresh {
 				t.Fatal("a token of 5 seconds was not replaced")
 			}
-			b.clock.advance(4 * time.Second)
-			if got := b.ask(nil, refreshInBody, "t", next).must().text("refresh.refreshToken"); got != next {
+			b.Clock.Advance(4 * time.Second)
+			if got := b.Query(nil, refreshInBody, "t", next).Must().Text("refresh.refreshToken"); got != next {
 				t.Errorf("replaced after 4 seconds by %s", got)
 			}
-			b.clock.advance(6 * time.Second) // ten after the replacement
-			if got := b.ask(nil, refreshInBody, "t", d.refresh).must().text("refresh.refreshToken"); got != next {
+			b.Clock.Advance(6 * time.Second) // ten after the replacement
+			if got := b.Query(nil, refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken"); got != next {
 				t.Error("another successor")
 			}
-			b.clock.advance(time.Millisecond)
-			wantCodes(t, b.ask(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
-			wantCodes(t, b.ask(nil, refreshInBody, "t", next), "refresh INVALID_TOKEN")
+			b.Clock.Advance(time.Millisecond)
+			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
+			wantCodes(t, b.Query(nil, refreshInBody, "t", next), "refresh INVALID_TOKEN")
 		})
 		t.Run("in the cookie", func(t *testing.T) {
-			p := b.newPerson("USER")
-			login := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { accessToken } }`, "e", p.email, "p", p.password).must()
-			cookie := login.refreshCookie()
+			p := b.NewUser("USER")
+			login := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { accessToken } }`, "e", p.Email, "p", p.Password).Must()
+			cookie := refreshCookie(login)
 			value, _, _ := strings.Cut(cookie, ";")
-			b.clock.advance(2 * time.Second)
-			got := b.askWith(http.Header{"Cookie": {value}}, refreshInBody).must()
-			again, attributes, _ := strings.Cut(got.refreshCookie(), ";")
-			if again != value || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" || got.at("refresh.refreshToken") != nil {
-				t.Errorf("%q after %q", got.refreshCookie(), cookie)
+			b.Clock.Advance(2 * time.Second)
+			got := b.QueryWith(http.Header{"Cookie": {value}}, refreshInBody).Must()
+			again, attributes, _ := strings.Cut(refreshCookie(got), ";")
+			if again != value || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" || got.At("refresh.refreshToken") != nil {
+				t.Errorf("%q after %q", refreshCookie(got), cookie)
 			}
-			b.clock.advance(500 * time.Millisecond)
-			if got := b.askWith(http.Header{"Cookie": {value}}, refreshInBody).must().refreshCookie(); got != "" {
+			b.Clock.Advance(500 * time.Millisecond)
+			if got := refreshCookie(b.QueryWith(http.Header{"Cookie": {value}}, refreshInBody).Must()); got != "" {
 				t.Errorf("an answer that another tab's may overtake sets %q", got)
 			}
 		})
 		t.Run("of a session that has ended", func(t *testing.T) {
-			d := b.newDevice(b.newPerson("USER"), false)
-			b.ask(d.person, `mutation { logout }`).must()
-			wantCodes(t, b.ask(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
+			d := b.newDevice(b.NewUser("USER"), false)
+			b.Query(d.User, `mutation { logout }`).Must()
+			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 		})
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -11,14 +11,17 @@ import (
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 const registerWith = `mutation($n: String!, $e: String!, $p: String!) { register(input: {name: $n, email: $e, password: $p}) { user { id } } }`
 
 // fieldMessage is what an answer of BAD_USER_INPUT says of a field; empty if it says nothing of it.
-func (a *answer) fieldMessage(field string) string {
-	for _, e := range a.errors {
+func fieldMessage(a *servertest.Response, field string) string {
+	for _, e := range a.Errors {
 		list, _ := e.Extensions["fields"].([]any)
 		for _, f := range list {
 			if f := f.(map[string]any); e.Extensions["code"] == "BAD_USER_INPUT" && f["name"] == field {
@@ -33,38 +36,38 @@ func (a *answer) fieldMessage(field string) string {
 func TestCommonPasswordsAreRefusedEverywhere(t *testing.T) {
 	t.Parallel()
 	b := bootMailing(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	reset := b.resetToken(p)
 	for _, password := range []string{
 		"!@#$%^&*", "qwerty!@#$%", "Passw0rd!@#$%", "1q2w3e4r!@#$%", strings.Repeat("a", 25), strings.Repeat("1234567890", 3), strings.Repeat("password", 4),
 		"abcdefghijklmnopqrstuvwxyz", "fieldgate1", "Ada Lovelace1", strings.Repeat("qwertyuiop", 100),
 	} {
-		for field, got := range map[string]*answer{
-			"password": b.ask(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", password),
+		for field, got := range map[string]*servertest.Response{
+			"password": b.Query(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", password),
 		} {
-			if got.fieldMessage(field) == "" {
-				t.Errorf("register with %.40q: %s", password, got.body)
+			if fieldMessage(got, field) == "" {
+				t.Errorf("register with %.40q: %s", password, got.Body)
 			}
 		}
 		if password == "Ada Lovelace1" {
 			continue // not this person's name
 		}
-		if got := b.ask(p, `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`, "c", p.password, "p", password); got.fieldMessage("newPassword") == "" {
-			t.Errorf("changePassword to %.40q: %s", password, got.body)
+		if got := b.Query(p, `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`, "c", p.Password, "p", password); fieldMessage(got, "newPassword") == "" {
+			t.Errorf("changePassword to %.40q: %s", password, got.Body)
 		}
-		if got := b.ask(nil, `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`, "t", reset, "p", password); got.fieldMessage("newPassword") == "" {
-			t.Errorf("resetPassword to %.40q: %s", password, got.body)
+		if got := b.Query(nil, `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`, "t", reset, "p", password); fieldMessage(got, "newPassword") == "" {
+			t.Errorf("resetPassword to %.40q: %s", password, got.Body)
 		}
 	}
-	b.ask(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", "correct horse battery staple").must()
+	b.Query(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", "correct horse battery staple").Must()
 }
 
 // The name that the service has in mails is no password.
 func TestServiceNameIsNoPassword(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "MAIL_FROM", "Analytical Engines <no-reply@example.com>")
-	if got := b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", "analyticalengines1"); got.fieldMessage("password") == "" {
-		t.Error(got.body)
+	if got := b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", "analyticalengines1"); fieldMessage(got, "password") == "" {
+		t.Error(got.Body)
 	}
 }
 
@@ -82,7 +85,7 @@ func breachedFile(t *testing.T, passwords ...string) (name string) {
 		lines[i] = hibpLine(p, 50)
 	}
 	slices.Sort(lines)
-	status, stdout, stderr := fieldgate(t, nil, strings.Join(lines, "\r\n"), "passwords", "build", "--min-count", "50")
+	status, stdout, stderr := servertest.RunCLI(t, nil, strings.Join(lines, "\r\n"), "passwords", "build", "--min-count", "50")
 	if status != 0 || !strings.Contains(stderr, fmt.Sprintf("kept %d of %d", len(passwords), len(passwords))) {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
@@ -103,25 +106,25 @@ func TestBreachedPasswordsAreRefused(t *testing.T) {
 	file := breachedFile(t, breachedOne, breachedTwo, breachedThree)
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL, "BREACHED_PASSWORDS", file)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		reset := b.resetToken(p)
 		const change = `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`
 		const resetPassword = `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`
 		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} { // the last one in another form of Unicode
 			for name, message := range map[string]string{
-				"register":       b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", password).fieldMessage("password"),
-				"changePassword": b.ask(p, change, "c", p.password, "p", password).fieldMessage("newPassword"),
-				"resetPassword":  b.ask(nil, resetPassword, "t", reset, "p", password).fieldMessage("newPassword"),
+				"register":       fieldMessage(b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", password), "password"),
+				"changePassword": fieldMessage(b.Query(p, change, "c", p.Password, "p", password), "newPassword"),
+				"resetPassword":  fieldMessage(b.Query(nil, resetPassword, "t", reset, "p", password), "newPassword"),
 			} {
 				if !strings.Contains(message, "data breach") {
 					t.Errorf("%s with %q: %q", name, password, message)
 				}
 			}
 		}
-		b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne+" s").must()
-		b.ask(nil, resetPassword, "t", reset, "p", "another good password").must() // the token was not used up
-		env := map[string]string{"DATABASE_URL": databaseURL, "BREACHED_PASSWORDS": file, "JWT_SECRET": testSecret}
-		if status, _, stderr := fieldgate(t, env, breachedTwo+"\n", "user", "create", newAddress(), "--name", "Ada"); status != statusFailed || !strings.Contains(stderr, "data breach") {
+		b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne+" s").Must()
+		b.Query(nil, resetPassword, "t", reset, "p", "another good password").Must() // the token was not used up
+		env := map[string]string{"DATABASE_URL": databaseURL, "BREACHED_PASSWORDS": file, "JWT_SECRET": servertest.Secret}
+		if status, _, stderr := servertest.RunCLI(t, env, breachedTwo+"\n", "user", "create", newAddress(), "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "data breach") {
 			t.Errorf("user create: status %d, %s", status, stderr)
 		}
 	})
@@ -131,9 +134,9 @@ func TestBreachedPasswordsAreRefused(t *testing.T) {
 func TestBreachedPasswordStillSignsIn(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	p := boot(t, databaseURL).newPerson("USER")
-	b := boot(t, databaseURL, "BREACHED_PASSWORDS", breachedFile(t, p.password))
-	b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.email, "p", p.password).must()
+	p := boot(t, databaseURL).NewUser("USER")
+	b := boot(t, databaseURL, "BREACHED_PASSWORDS", breachedFile(t, p.Password))
+	b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", p.Password).Must()
 }
 
 func TestWrongBreachedFileStopsTheStart(t *testing.T) {
@@ -153,8 +156,8 @@ func TestWrongBreachedFileStopsTheStart(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := fieldgate(t, developmentEnv(t, "BREACHED_PASSWORDS", row.file, "LOG_LEVEL", "error"), "")
-			if status != statusFailed || stdout != "" || !strings.Contains(stderr, "BREACHED_PASSWORDS: ") || !strings.Contains(stderr, "passwords build") || strings.Count(stderr, "\n") != 1 {
+			status, stdout, stderr := servertest.RunCLI(t, developmentEnv(t, "BREACHED_PASSWORDS", row.file, "LOG_LEVEL", "error"), "")
+			if status != cli.StatusFailed || stdout != "" || !strings.Contains(stderr, "BREACHED_PASSWORDS: ") || !strings.Contains(stderr, "passwords build") || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("status %d, %q", status, stderr)
 			}
 		})
@@ -167,8 +170,8 @@ func TestBreachedFileThatIsTruncatedKeepsNoOneOut(t *testing.T) {
 	file := breachedFile(t, breachedOne, breachedTwo)
 	b := boot(t, dbtest.SQLite(t), "BREACHED_PASSWORDS", file)
 	withoutError(t, os.Truncate(file, 0))
-	b.ask(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne).must()
-	if !strings.Contains(b.log.String(), "breached passwords cannot be read") {
+	b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne).Must()
+	if !strings.Contains(b.Log.String(), "breached passwords cannot be read") {
 		t.Error("the log does not say that they cannot be read")
 	}
 }
@@ -181,16 +184,16 @@ func TestPasswordsBuildNamesTheWrongLine(t *testing.T) {
 		status      int
 		want        string
 	}{
-		{"a line without a count", hibpLine("a", 1) + "\n" + hibpLine("b", 1)[:40] + "\n", nil, statusFailed, "line 2: expected SHA1:COUNT"},
-		{"nothing", "", nil, statusFailed, "none of 0 passwords"},
-		{"nothing that was seen often enough", hibpLine("a", 4), []string{"--min-count", "5"}, statusFailed, "none of 1 passwords was seen 5 times"},
-		{"a count that is none", hibpLine("a", 4), []string{"--min-count", "many"}, statusUsage, "many"},
-		{"a count below zero", hibpLine("a", 4), []string{"--min-count", "-1"}, statusUsage, "-1"},
-		{"an argument too many", hibpLine("a", 4), []string{"hibp.txt"}, statusUsage, "hibp.txt"},
+		{"a line without a count", hibpLine("a", 1) + "\n" + hibpLine("b", 1)[:40] + "\n", nil, cli.StatusFailed, "line 2: expected SHA1:COUNT"},
+		{"nothing", "", nil, cli.StatusFailed, "none of 0 passwords"},
+		{"nothing that was seen often enough", hibpLine("a", 4), []string{"--min-count", "5"}, cli.StatusFailed, "none of 1 passwords was seen 5 times"},
+		{"a count that is none", hibpLine("a", 4), []string{"--min-count", "many"}, cli.StatusUsage, "many"},
+		{"a count below zero", hibpLine("a", 4), []string{"--min-count", "-1"}, cli.StatusUsage, "-1"},
+		{"an argument too many", hibpLine("a", 4), []string{"hibp.txt"}, cli.StatusUsage, "hibp.txt"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := fieldgate(t, nil, row.stdin, append([]string{"passwords", "build"}, row.args...)...)
+			status, stdout, stderr := servertest.RunCLI(t, nil, row.stdin, append([]string{"passwords", "build"}, row.args...)...)
 			if status != row.status || stdout != "" || !strings.Contains(stderr, row.want) {
 				t.Errorf("status %d, %d bytes, %s", status, len(stdout), stderr)
 			}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -14,6 +14,7 @@ import (
 	"fieldgate/graph"
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/policy"
+	"fieldgate/servertest"
 )
 
 // What permissions says is what happens: each root field is asked for by everybody, and denied to whom it said so.
@@ -21,19 +22,19 @@ func TestPermissions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.newPerson("ADMIN") // who stays one
+		b.NewUser("ADMIN") // who stays one
 		for _, role := range []string{"USER", "STAFF", "ADMIN"} {
 			t.Run(role, func(t *testing.T) {
-				p := b.newPerson(role)
-				before := b.store.Queries()
+				p := b.NewUser(role)
+				before := b.in.Store.Queries()
 				list := b.permissionsOf(p)
-				if n := b.store.Queries() - before; n != 1 {
+				if n := b.in.Store.Queries() - before; n != 1 {
 					t.Errorf("%d queries", n)
 				}
 				var fields []string
 				for _, got := range list {
 					typeName, name, _ := strings.Cut(got.Field, ".")
-					rule, _ := b.policy.Rule(typeName, name)
+					rule, _ := b.in.Policy.Rule(typeName, name)
 					if !rule.Root {
 						continue // TestPermissionsCoverGatedFieldsOfTypes
 					}
@@ -41,19 +42,19 @@ func TestPermissions(t *testing.T) {
 					if (got.Role == nil) != rule.Public || got.Role != nil && *got.Role != rule.Role {
 						t.Errorf("%s asks for %v", got.Field, got.Role)
 					}
-					answer := b.ask(p, question(typeName, name))
-					forbidden := strings.Join(answer.codes(), " ") == name+" FORBIDDEN"
+					answer := b.Query(p, question(typeName, name))
+					forbidden := strings.Join(answer.Codes(), " ") == name+" FORBIDDEN"
 					if forbidden == got.Allowed {
-						t.Errorf("%s is said to be allowed: %v, but %s", got.Field, got.Allowed, answer.body)
+						t.Errorf("%s is said to be allowed: %v, but %s", got.Field, got.Allowed, answer.Body)
 					}
-					p.token = b.newDevice(p, false).token // some of them sign out
+					p.Token = b.newDevice(p, false).Token // some of them sign out
 				}
 				if want := rootFields(); strings.Join(fields, " ") != want {
 					t.Errorf("got %s\nwant %s", strings.Join(fields, " "), want)
 				}
 			})
 		}
-		wantCodes(t, b.ask(nil, `{ permissions { field } }`), "permissions UNAUTHENTICATED")
+		wantCodes(t, b.Query(nil, `{ permissions { field } }`), "permissions UNAUTHENTICATED")
 	})
 }
 
@@ -61,7 +62,7 @@ func TestPermissions(t *testing.T) {
 func TestPermissionsFollowTheRole(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
+	p := b.NewUser("USER")
 	may := func() (list []string) {
 		for _, got := range b.permissionsOf(p) {
 			if got.Allowed && got.Role != nil && *got.Role == "STAFF" {
@@ -73,7 +74,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 	if got := may(); len(got) != 0 {
 		t.Errorf("a USER may %q", got)
 	}
-	if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "STAFF"); err != nil {
+	if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "STAFF"); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(may(), " "); !strings.Contains(got, "Query.users") {
@@ -86,16 +87,16 @@ func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, schemaWith(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
 		"user(\n    id: ID!\n  ): User @auth"), dbtest.SQLite(t))
-	other := b.newPerson("USER")
+	other := b.NewUser("USER")
 	want := map[string]string{
 		"User.email": "STAFF [OWNER]", "User.emailVerified": "STAFF [OWNER]", "User.role": "STAFF [OWNER]", "User.disabledAt": "STAFF []",
 	}
 	for _, role := range []string{"USER", "STAFF", "ADMIN"} {
-		p := b.newPerson(role)
+		p := b.NewUser(role)
 		seen := map[string]bool{}
 		for _, got := range b.permissionsOf(p) {
 			typeName, name, _ := strings.Cut(got.Field, ".")
-			if rule, _ := b.policy.Rule(typeName, name); rule.Root {
+			if rule, _ := b.in.Policy.Rule(typeName, name); rule.Root {
 				if got.Conditions != nil {
 					t.Errorf("%s has the conditions %q", got.Field, got.Conditions)
 				}
@@ -105,8 +106,8 @@ func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 			if said := fmt.Sprint(*got.Role, " ", got.Conditions); said != want[got.Field] || (got.Conditions == nil) != strings.HasSuffix(said, "[]") {
 				t.Errorf("%s: %s, want %s", got.Field, said, want[got.Field])
 			}
-			may := func(of *person) bool {
-				return len(b.ask(p, `query($id: ID!) { user(id: $id) { `+name+` } }`, "id", of.id).errors) == 0
+			may := func(of *servertest.User) bool {
+				return len(b.Query(p, `query($id: ID!) { user(id: $id) { `+name+` } }`, "id", of.ID).Errors) == 0
 			}
 			if may(other) != got.Allowed || may(p) != (got.Allowed || slices.Contains(got.Conditions, "OWNER")) {
 				t.Errorf("%s as %s is said to be %t %q", got.Field, role, got.Allowed, got.Conditions)
@@ -125,9 +126,9 @@ type permission struct {
 	Conditions []string
 }
 
-func (b *booted) permissionsOf(p *person) (list []permission) {
+func (b *booted) permissionsOf(p *servertest.User) (list []permission) {
 	b.t.Helper()
-	data, err := json.Marshal(b.ask(p, `{ permissions { field allowed role conditions } }`).must().at("permissions"))
+	data, err := json.Marshal(b.Query(p, `{ permissions { field allowed role conditions } }`).Must().At("permissions"))
 	if err == nil {
 		err = json.Unmarshal(data, &list)
 	}
@@ -189,18 +190,18 @@ func uselessValue(schema *ast.Schema, of *ast.Type) string {
 
 func TestPolicyCommand(t *testing.T) {
 	t.Parallel()
-	status, table, stderr := fieldgate(t, nil, "", "policy")
+	status, table, stderr := servertest.RunCLI(t, nil, "", "policy")
 	if status != 0 || !strings.Contains(table, "Mutation.setUserRole  ") || !strings.Contains(table, "5 per 15m by ACCOUNT_AND_ADDRESS") {
 		t.Errorf("%d\n%s%s", status, table, stderr)
 	}
-	_, text, _ := fieldgate(t, nil, "", "policy", "--format", "json")
+	_, text, _ := servertest.RunCLI(t, nil, "", "policy", "--format", "json")
 	var document policy.Document
 	if err := json.Unmarshal([]byte(text), &document); err != nil || len(document.Fields) == 0 || len(document.Roles) != 3 {
 		t.Errorf("%v in %s", err, text)
 	}
-	_, markdown, _ := fieldgate(t, nil, "", "policy", "--format=markdown")
+	_, markdown, _ := servertest.RunCLI(t, nil, "", "policy", "--format=markdown")
 	file := filepath.Join(t.TempDir(), "P.md")
-	status, stdout, stderr := fieldgate(t, nil, "", "policy", "--format", "markdown", "--out", file)
+	status, stdout, stderr := servertest.RunCLI(t, nil, "", "policy", "--format", "markdown", "--out", file)
 	written, err := os.ReadFile(file)
 	if status != 0 || stdout != "" || err != nil || string(written) != markdown || !strings.HasPrefix(markdown, "# Permissions\n") {
 		t.Errorf("%d %q %q, %v\n%s", status, stdout, stderr, err, written)
@@ -212,7 +213,7 @@ func TestPolicyCommand(t *testing.T) {
 		{"a format that there is not", `"xml" is none of table, markdown and json`, []string{"policy", "--format", "xml"}},
 		{"a folder that there is not", "nowhere", []string{"policy", "--out", filepath.Join(t.TempDir(), "nowhere", "P.md")}},
 	} {
-		if status, stdout, stderr := fieldgate(t, nil, "", row.args...); status != 1 || stdout != "" || !strings.Contains(stderr, row.stderr) {
+		if status, stdout, stderr := servertest.RunCLI(t, nil, "", row.args...); status != 1 || stdout != "" || !strings.Contains(stderr, row.stderr) {
 			t.Errorf("%s: %d %q %q", row.name, status, stdout, stderr)
 		}
 	}

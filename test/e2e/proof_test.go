@@ -1,13 +1,13 @@
-package main
+package e2e
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
 	"fieldgate/graph"
 	"fieldgate/internal/dbtest"
-	"fieldgate/internal/policytest"
+	"fieldgate/policytest"
+	"fieldgate/servertest"
 )
 
 // Every gated field, as everybody who could ask, in every form and along every route: the answer is what the schema's rules
@@ -21,9 +21,9 @@ func TestPolicyIsProven(t *testing.T) {
 
 // proven is a server as the proof wants it. The other one, of the same database, makes tokens that have expired.
 func proven(b, past *booted) policytest.App {
-	past.clock.advance(-time.Hour)
+	past.Clock.Advance(-time.Hour)
 	return policytest.App{
-		URL: b.url + "/graphql", Schema: graph.Schema(), Policy: b.policy, Statements: b.store.Queries, Quick: !dbtest.Exhaustive(),
+		URL: b.URL + "/graphql", Schema: graph.Schema(), Policy: b.in.Policy, Statements: b.in.Store.Queries, Quick: !dbtest.Exhaustive(),
 		Enrol: b.enrol, Disable: b.disable, SetRole: b.setRole,
 		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: func() policytest.Person {
 			p := past.enrol("USER")
@@ -38,7 +38,7 @@ func proven(b, past *booted) policytest.App {
 			},
 			"Mutation.login": func(c policytest.Case) policytest.Fixture {
 				m := memberOf(c)
-				return m.signsIn("input", map[string]any{"email": m.email, "password": m.password})
+				return m.signsIn("input", map[string]any{"email": m.Email, "password": m.Password})
 			},
 			"Mutation.refresh": func(c policytest.Case) policytest.Fixture {
 				m := memberOf(c)
@@ -46,7 +46,7 @@ func proven(b, past *booted) policytest.App {
 			},
 			"Mutation.changePassword": func(c policytest.Case) policytest.Fixture {
 				return policytest.Fixture{Arguments: map[string]any{"input": map[string]any{
-					"currentPassword": memberOf(c).password, "newPassword": goodPassword + "!",
+					"currentPassword": memberOf(c).Password, "newPassword": servertest.Password + "!",
 				}}}
 			},
 			"Mutation.revokeSession": func(c policytest.Case) policytest.Fixture {
@@ -76,13 +76,13 @@ func memberOf(c policytest.Case) *member {
 
 // signsIn is a field that makes the rest of the operation the member's.
 func (m *member) signsIn(argument string, value any) policytest.Fixture {
-	return policytest.Fixture{Arguments: map[string]any{argument: value}, Viewer: &policytest.Person{ID: m.id, Role: m.role}}
+	return policytest.Fixture{Arguments: map[string]any{argument: value}, Viewer: &policytest.Person{ID: m.ID, Role: m.role}}
 }
 
 // newcomer is somebody who has no account yet.
 func newcomer() map[string]any {
 	return map[string]any{
-		"name": "Somebody", "email": fmt.Sprintf("person%d@example.com", people.Add(1)), "password": goodPassword, "delivery": "BODY",
+		"name": "Somebody", "email": servertest.NewAddress(), "password": servertest.Password, "delivery": "BODY",
 	}
 }
 
@@ -93,35 +93,35 @@ func (b *booted) enrol(role string) policytest.Person {
 	if role == "USER" {
 		m.device = b.newcomer()
 	} else {
-		m.device = b.newDevice(b.newPerson(role), false)
+		m.device = b.newDevice(b.NewUser(role), false)
 	}
-	return policytest.Person{ID: m.id, Role: role, Token: m.token, Data: m}
+	return policytest.Person{ID: m.ID, Role: role, Token: m.Token, Data: m}
 }
 
 // newcomer registers somebody, and keeps all that they get.
 func (b *booted) newcomer() *device {
 	b.t.Helper()
 	input := newcomer()
-	got := b.ask(nil, `mutation($input: RegisterInput!) { register(input: $input) { accessToken refreshToken user { id } session { id } } }`,
-		"input", input).must()
+	got := b.Query(nil, `mutation($input: RegisterInput!) { register(input: $input) { accessToken refreshToken user { id } session { id } } }`,
+		"input", input).Must()
 	return &device{
-		person: &person{
-			id: got.text("register.user.id"), email: input["email"].(string), password: goodPassword, token: got.text("register.accessToken"),
+		User: &servertest.User{
+			ID: got.Text("register.user.id"), Email: input["email"].(string), Password: servertest.Password, Token: got.Text("register.accessToken"),
 		},
-		session: got.text("register.session.id"), refresh: got.text("register.refreshToken"),
+		session: got.Text("register.session.id"), refresh: got.Text("register.refreshToken"),
 	}
 }
 
 func (b *booted) disable(p policytest.Person) {
 	b.t.Helper()
-	if _, err := b.accounts.AsOperator().Disable(b.t.Context(), p.ID); err != nil {
+	if _, err := b.in.Accounts.AsOperator().Disable(b.t.Context(), p.ID); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 func (b *booted) setRole(p policytest.Person, role string) {
 	b.t.Helper()
-	if _, err := b.accounts.AsOperator().SetRole(b.t.Context(), p.ID, role); err != nil {
+	if _, err := b.in.Accounts.AsOperator().SetRole(b.t.Context(), p.ID, role); err != nil {
 		b.t.Fatal(err)
 	}
 	p.Data.(*member).role = role

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package e2e
 
 import (
 	"os"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
+	"fieldgate/servertest"
 )
 
 const nobodysID = 65534
@@ -30,7 +32,7 @@ func newUnprivileged(t *testing.T) *unprivileged {
 	}
 	u := &unprivileged{t: t, folder: t.TempDir(), exe: filepath.Join(t.TempDir(), "fieldgate.test")}
 	if os.Link(exe, u.exe) != nil { // on another file system
-		copyFile(t, exe, u.exe)
+		repotest.CopyFile(t, exe, u.exe)
 	}
 	for _, path := range []string{u.exe, filepath.Dir(u.exe), u.folder, filepath.Dir(u.folder)} {
 		u.mode(path, 0o755)
@@ -51,7 +53,7 @@ func (u *unprivileged) run(env []string, args ...string) (stderr string) {
 	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), u.exe, args...)
 	cmd.Dir = u.folder
-	cmd.Env = append(append(os.Environ(), asServer+"=1", "BCRYPT_COST=10", "ADDR=127.0.0.1:0"), env...)
+	cmd.Env = append(append(os.Environ(), servertest.AsProgram+"=1", "BCRYPT_COST=10", "ADDR=127.0.0.1:0"), env...)
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodysID, Gid: nobodysID}}
 	}
@@ -72,7 +74,7 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 		args []string
 	}{
 		{"an empty folder and no key", nil, nil, []string{"serve"}},
-		{"an empty folder and a key", nil, []string{"JWT_SECRET=" + testSecret}, []string{"serve"}},
+		{"an empty folder and a key", nil, []string{"JWT_SECRET=" + servertest.Secret}, []string{"serve"}},
 		{"a database and its key", []string{"fieldgate.db", "fieldgate.db.key"}, nil, []string{"serve"}},
 		{"a list of accounts", []string{"fieldgate.db"}, nil, []string{"user", "list"}},
 		{"a migration", nil, nil, []string{"migrate"}},
@@ -122,7 +124,7 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 	u := newUnprivileged(t)
 	u.mode(u.folder, 0o555)
 	cmd := exec.CommandContext(t.Context(), u.exe, "doctor")
-	cmd.Dir, cmd.Env = u.folder, append(os.Environ(), asServer+"=1", "BCRYPT_COST=10")
+	cmd.Dir, cmd.Env = u.folder, append(os.Environ(), servertest.AsProgram+"=1", "BCRYPT_COST=10")
 	user := strconv.Itoa(os.Getuid())
 	if os.Geteuid() == 0 {
 		user = strconv.Itoa(nobodysID)
@@ -137,7 +139,7 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 func TestFolderOfADatabaseHasNothingElseInIt(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(b.DatabaseURL, "sqlite://")))
+	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(b.in.Config.DatabaseURL, "sqlite://")))
 	if err != nil {
 		t.Fatal(err)
 	}

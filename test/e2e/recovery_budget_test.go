@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -14,22 +14,22 @@ func TestLinksForTaggedAddressesLeaveRoomForTheOwnersRecovery(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootCounting(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		b.verifies(p)
-		local, domain, _ := strings.Cut(p.email, "@")
+		local, domain, _ := strings.Cut(p.Email, "@")
 		for i := range 40 {
 			ip, tagged := fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("%s+%d@%s", local, i, domain)
-			b.asks(nil, ip, registerAs, "e", tagged).must()
+			b.asks(nil, ip, registerAs, "e", tagged).Must()
 			for range 3 {
-				b.asks(nil, ip, requestReset, "e", tagged).must()
+				b.asks(nil, ip, requestReset, "e", tagged).Must()
 			}
 		}
 		b.deliver()
 		if got := len(b.arrived()); got > 50 {
 			t.Errorf("%d mails reach the mailbox", got)
 		}
-		b.asks(nil, "198.51.100.9", requestReset, "e", p.email).must()
-		b.tokenOf(p.email, "/reset-password")
+		b.asks(nil, "198.51.100.9", requestReset, "e", p.Email).Must()
+		b.tokenOf(p.Email, "/reset-password")
 	})
 }
 
@@ -41,14 +41,14 @@ func TestMailsToOneGmailMailboxCountWithoutDots(t *testing.T) {
 		"victim@gmail.com", "v.ictim@gmail.com", "vi.ctim@gmail.com", "vic.tim@gmail.com", "vict.im@gmail.com", "victi.m@GMAIL.com", "v.i.ctim@gmail.com",
 		"victim@googlemail.com", "v.ictim@googlemail.com", "v.i.c.t.i.m+x@gmail.com", "V.I.CTIM@googlemail.com", "vi.cti.m+y@gmail.com",
 	} {
-		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", address).must()
+		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", address).Must()
 	}
 	b.deliver()
 	if got := len(b.arrived()); got != 10 {
 		t.Errorf("%d mails reach one mailbox, want 10", got)
 	}
 	for i := range 12 { // elsewhere dots tell people apart
-		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").must()
+		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").Must()
 	}
 	b.deliver()
 	if got := len(b.arrived()); got != 22 {

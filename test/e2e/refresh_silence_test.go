@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package e2e
 
 import (
 	"net/url"
@@ -9,6 +9,7 @@ import (
 
 	"fieldgate/internal/clustertest"
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // A client whose answer was lost in a failover repeats the refresh when the database answers again. The time in which it
@@ -46,12 +47,12 @@ func TestRefreshTokenStaysFreshDuringSilence(t *testing.T) {
 	next := b.refreshed(d.refresh)
 	silence(6 * time.Second)
 	for _, token := range []string{d.refresh, next, d.refresh} {
-		if got := b.ask(nil, refreshInBody, "t", token).must().text("refresh.refreshToken"); got != next {
+		if got := b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken"); got != next {
 			t.Fatal("the token was replaced, although the database answered for less than five seconds since it was made")
 		}
 	}
-	b.clock.advance(7 * time.Second)
-	if got := b.ask(nil, refreshInBody, "t", next).must().text("refresh.refreshToken"); got == next {
+	b.Clock.Advance(7 * time.Second)
+	if got := b.Query(nil, refreshInBody, "t", next).Must().Text("refresh.refreshToken"); got == next {
 		t.Error("the token is not replaced when it is no longer fresh")
 	}
 }
@@ -63,18 +64,18 @@ func bootBehindForwarder(t *testing.T) (b *booted, silence func(time.Duration)) 
 	target := hostOf(t, databaseURL)
 	f := clustertest.Forward(t, target)
 	b = boot(t, f.URL(databaseURL))
-	witness := b.newPerson("USER")
+	witness := b.NewUser("USER")
 	return b, func(d time.Duration) {
 		f.SetTargets()
 		f.Cut()
 		begin := time.Now()
 		untilTrue(t, "the database was silent", func() bool {
-			wantCodes(t, b.ask(witness, `{ me { id } }`), "me UNAVAILABLE")
+			wantCodes(t, b.Query(witness, `{ me { id } }`), "me UNAVAILABLE")
 			return time.Since(begin) >= d
 		})
 		f.SetTargets(target)
 		untilTrue(t, "the database answers again", func() bool {
-			return b.ask(witness, `{ me { id } }`).at("me.id") == witness.id
+			return b.Query(witness, `{ me { id } }`).At("me.id") == witness.ID
 		})
 	}
 }
@@ -86,24 +87,24 @@ func testGraceAfterSilence(t *testing.T, operation string, silence, later time.D
 	if silence > 0 {
 		silenceFor(silence)
 	}
-	b.clock.advance(later)
-	ask := func(token string) *answer {
+	b.Clock.Advance(later)
+	ask := func(token string) *servertest.Response {
 		if operation == "refresh" {
-			return b.ask(nil, refreshInBody, "t", token)
+			return b.Query(nil, refreshInBody, "t", token)
 		}
-		return b.askWith(visitor(token), accessToken)
+		return b.QueryWith(visitor(token), accessToken)
 	}
 	got := ask(d.refresh)
 	if ends {
 		wantCodes(t, got, operation+" INVALID_TOKEN")
 		wantCodes(t, ask(next), operation+" INVALID_TOKEN")
-		if b.signedIn(d.person) {
+		if b.signedIn(d.User) {
 			t.Error("the session goes on after a reuse")
 		}
 		return
 	}
 	wantCodes(t, got)
-	if operation == "refresh" && got.text("refresh.refreshToken") != next {
+	if operation == "refresh" && got.Text("refresh.refreshToken") != next {
 		t.Error("the retry got another successor")
 	}
 	b.refreshed(next) // the client goes on with it, which spends its parent for good

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 func schemaText(t *testing.T) string {
@@ -50,11 +52,11 @@ func TestReportOnlyRules(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithRules(t, triedSchema(t), databaseURL)
-		user, staff, admin := b.newPerson("USER"), b.newPerson("STAFF"), b.newPerson("ADMIN")
-		theUser := `user(id: "` + user.id + `")`
+		user, staff, admin := b.NewUser("USER"), b.NewUser("STAFF"), b.NewUser("ADMIN")
+		theUser := `user(id: "` + user.ID + `")`
 		for _, row := range []struct {
 			name  string
-			as    *person
+			as    *servertest.User
 			query string
 			codes string            // of the answer
 			count map[string]uint64 // that it adds
@@ -63,7 +65,7 @@ func TestReportOnlyRules(t *testing.T) {
 			{
 				"whom the tried rule would deny is let through and reported", staff, `{ users { edges { cursor } } }`, "",
 				map[string]uint64{"Query.users": 1},
-				map[string]any{"field": "Query.users", "requires": "ADMIN", "user_id": staff.id},
+				map[string]any{"field": "Query.users", "requires": "ADMIN", "user_id": staff.ID},
 			},
 			{"whom it would let through is not reported", admin, `{ users { edges { cursor } } }`, "", nil, nil},
 			{"whom the rule in force denies is denied, and not reported", user, `{ users { edges { cursor } } }`, "users FORBIDDEN", nil, nil},
@@ -71,7 +73,7 @@ func TestReportOnlyRules(t *testing.T) {
 			{
 				"alone, it lets a role through that is too low", user, `{ ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 1},
-				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": user.id},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": user.ID},
 			},
 			{
 				"alone, it lets nobody through too", nil, `{ ` + theUser + ` { name } }`, "",
@@ -79,14 +81,14 @@ func TestReportOnlyRules(t *testing.T) {
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
 			},
 			{
-				"a token that is none is nobody", &person{token: "x.y.z"}, `{ ` + theUser + ` { name } }`, "",
+				"a token that is none is nobody", &servertest.User{Token: "x.y.z"}, `{ ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 1},
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
 			},
 			{
 				"each alias counts, and the log has one line", staff, `{ a: ` + theUser + ` { name } ...F } fragment F on Query { b: ` + theUser + ` { name } c: ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 3},
-				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": staff.id},
+				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": staff.ID},
 			},
 			{
 				"a resolver that needs a person still does", nil, `{ me { id } }`, "me UNAUTHENTICATED",
@@ -101,15 +103,15 @@ func TestReportOnlyRules(t *testing.T) {
 			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				want := b.reports.Counts()
+				want := b.in.Reports.Counts()
 				for field, n := range row.count {
 					want[field] += n
 				}
-				got := b.ask(row.as, row.query)
-				if strings.Join(got.codes(), " ") != row.codes {
-					t.Errorf("got %s, want %q", got.body, row.codes)
+				got := b.Query(row.as, row.query)
+				if strings.Join(got.Codes(), " ") != row.codes {
+					t.Errorf("got %s, want %q", got.Body, row.codes)
 				}
-				if counts := b.reports.Counts(); !maps.Equal(counts, want) {
+				if counts := b.in.Reports.Counts(); !maps.Equal(counts, want) {
 					t.Errorf("counts %v, want %v", counts, want)
 				}
 				lines := b.linesOf(got, account.EventWouldBeDenied)
@@ -119,17 +121,17 @@ func TestReportOnlyRules(t *testing.T) {
 				t.Errorf("it logs %v, want %v", lines, row.line)
 			})
 		}
-		if got := b.reports.Counts(); len(got) != 4 {
+		if got := b.in.Reports.Counts(); len(got) != 4 {
 			t.Errorf("the counter has %v", got)
 		}
 	})
 }
 
 // linesOf are the log's lines of one event about one request.
-func (b *booted) linesOf(a *answer, event string) (lines []map[string]any) {
+func (b *booted) linesOf(a *servertest.Response, event string) (lines []map[string]any) {
 	b.t.Helper()
-	for _, line := range b.logged() {
-		if line["request_id"] == a.header.Get("X-Request-Id") && line["msg"] == event {
+	for _, line := range b.Log.Records(b.t) {
+		if line["request_id"] == a.Header.Get("X-Request-Id") && line["msg"] == event {
 			lines = append(lines, line)
 		}
 	}
@@ -150,7 +152,7 @@ func TestPermissionsOfReportOnlyRules(t *testing.T) {
 	t.Parallel()
 	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t))
 	got := map[string]string{}
-	for role, p := range map[string]*person{"USER": b.newPerson("USER"), "STAFF": b.newPerson("STAFF")} {
+	for role, p := range map[string]*servertest.User{"USER": b.NewUser("USER"), "STAFF": b.NewUser("STAFF")} {
 		for _, permission := range b.permissionsOf(p) {
 			if permission.Role != nil {
 				got[role+" "+permission.Field] = *permission.Role + map[bool]string{true: " allowed"}[permission.Allowed]
@@ -187,15 +189,15 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- b.serve(ctx, l) }()
-			b.url = "http://" + l.Addr().String()
-			b.untilReady()
+			go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
+			b.URL = "http://" + l.Addr().String()
+			b.UntilReady()
 			stop()
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 			var warned []map[string]any
-			for _, line := range b.logged() {
+			for _, line := range b.Log.Records(b.t) {
 				if line["msg"] == warning {
 					warned = append(warned, line)
 				}
@@ -223,16 +225,16 @@ func TestReportOnlyRuleDoesNotTakeAFailureForPermission(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithRules(t, triedSchema(t), databaseURL)
-		p := b.newPerson("ADMIN")
+		p := b.NewUser("ADMIN")
 		execute(t, databaseURL, "DROP TABLE sessions")
-		query := `{ user(id: "` + p.id + `") { name } }`
-		got := b.ask(p, query)
+		query := `{ user(id: "` + p.ID + `") { name } }`
+		got := b.Query(p, query)
 		wantCodes(t, got, "user INTERNAL")
-		if lines := b.linesOf(got, account.EventWouldBeDenied); got.at("user") != nil || len(lines) != 0 || b.reports.Counts()["Query.user"] != 0 {
-			t.Errorf("%s, %v, %v", got.body, lines, b.reports.Counts())
+		if lines := b.linesOf(got, account.EventWouldBeDenied); got.At("user") != nil || len(lines) != 0 || b.in.Reports.Counts()["Query.user"] != 0 {
+			t.Errorf("%s, %v, %v", got.Body, lines, b.in.Reports.Counts())
 		}
-		if got := b.ask(nil, query).must(); got.text("user.name") == "" { // of nobody nothing has to be found out
-			t.Error(got.body)
+		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // of nobody nothing has to be found out
+			t.Error(got.Body)
 		}
 	})
 }

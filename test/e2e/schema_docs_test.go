@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -14,11 +14,11 @@ const fieldsOf = `query($type: String!) { __type(name: $type) { fields { name de
 // descriptionsOf are what introspection says of the fields of a type, by name.
 func (b *booted) descriptionsOf(typeName string) map[string]string {
 	b.t.Helper()
-	got := b.ask(nil, fieldsOf, "type", typeName).must()
+	got := b.Query(nil, fieldsOf, "type", typeName).Must()
 	descriptions := map[string]string{}
-	for i := range got.at("__type.fields").([]any) {
+	for i := range got.At("__type.fields").([]any) {
 		at := fmt.Sprintf("__type.fields.%d.", i)
-		descriptions[got.text(at+"name")] = asText(got.at(at + "description"))
+		descriptions[got.Text(at+"name")] = asText(got.At(at + "description"))
 	}
 	return descriptions
 }
@@ -37,8 +37,8 @@ func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
 				continue
 			}
 			want := field.Description
-			if rule, ok := b.policy.Rule(name, field.Name); ok {
-				want += "\n\n" + b.policy.Describe(rule)
+			if rule, ok := b.in.Policy.Rule(name, field.Name); ok {
+				want += "\n\n" + b.in.Policy.Describe(rule)
 			}
 			if got := descriptions[field.Name]; got != want {
 				t.Errorf("%s.%s: %q, want %q", name, field.Name, got, want)
@@ -70,7 +70,7 @@ func TestIntrospectionDescribesTheRulesThatAreEnforced(t *testing.T) {
 func TestIntrospectionSaysWhatATimeIs(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	if got := b.ask(nil, fieldsOf, "type", "Time").must(); got.at("__type.specifiedByURL") != "https://www.rfc-editor.org/rfc/rfc3339#section-5.6" {
-		t.Error(got.body)
+	if got := b.Query(nil, fieldsOf, "type", "Time").Must(); got.At("__type.specifiedByURL") != "https://www.rfc-editor.org/rfc/rfc3339#section-5.6" {
+		t.Error(got.Body)
 	}
 }

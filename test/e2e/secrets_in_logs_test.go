@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/guard"
+	"fieldgate/servertest"
 )
 
 // marker is in everything that a client of this test keeps secret, and forged in everything that is to begin a line
@@ -25,13 +26,13 @@ func TestNoSecretIsLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "debug", "PASSWORD_PEPPER", marker+"pepper-tV9bWc1Zq3Yx7Lr5Kd0p", "TRUSTED_PROXIES", "127.0.0.1")
-		admin := b.newPerson("ADMIN")
-		secrets := []string{marker, goodPassword, admin.token, testSecret}
-		requests := strings.Count(b.log.String(), `"msg":"http request"`)
-		post := func(header http.Header, body string) *answer { requests++; return b.post(header, body) }
-		do := func(header http.Header, query string, variables ...any) *answer {
+		admin := b.NewUser("ADMIN")
+		secrets := []string{marker, servertest.Password, admin.Token, servertest.Secret}
+		requests := strings.Count(b.Log.String(), `"msg":"http request"`)
+		post := func(header http.Header, body string) *servertest.Response { requests++; return b.Post(header, body) }
+		do := func(header http.Header, query string, variables ...any) *servertest.Response {
 			requests++
-			return b.askWith(header, query, variables...)
+			return b.QueryWith(header, query, variables...)
 		}
 		bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
@@ -42,48 +43,48 @@ func TestNoSecretIsLogged(t *testing.T) {
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`
 
 		// Accounts and sessions, well and badly.
-		got := do(nobody, register, "n", "Ada", "e", "ada@example.com", "p", password).must()
-		token, refresh := got.text("register.accessToken"), got.text("register.refreshToken")
-		id := got.text("register.user.id")
+		got := do(nobody, register, "n", "Ada", "e", "ada@example.com", "p", password).Must()
+		token, refresh := got.Text("register.accessToken"), got.Text("register.refreshToken")
+		id := got.Text("register.user.id")
 		secrets = append(append(secrets, refresh), strings.Split(token, ".")[1:]...)
 		do(nobody, register, "n", "Ada", "e", "ada@example.com", "p", password)
 		do(nobody, register, "n", "", "e", password, "p", marker)
 		do(nobody, register, "n", "Ada"+newLine, "e", "ada"+newLine+"@example.com", "p", password)
-		do(http.Header{"User-Agent": {`"` + forged + `","msg":"` + "\u2028\u0085"}, "X-Forwarded-For": {`","msg":"` + forged}}, login, "e", "ada@example.com", "p", password).must()
+		do(http.Header{"User-Agent": {`"` + forged + `","msg":"` + "\u2028\u0085"}, "X-Forwarded-For": {`","msg":"` + forged}}, login, "e", "ada@example.com", "p", password).Must()
 		do(nobody, login, "e", "ada@example.com", "p", "wrong "+password)
 		do(nobody, login, "e", password, "p", password) // typed into the wrong field
 		do(nobody, login, "e", "nobody"+newLine, "p", password+newLine)
 		do(nobody, login, "e", "ada@example.com", "p", strings.Repeat(marker, 200))
-		cookie := do(nobody, `mutation($p: String!) { login(input: {email: "ada@example.com", password: $p}) { tokenType } }`, "p", password).must().header.Get("Set-Cookie")
+		cookie := do(nobody, `mutation($p: String!) { login(input: {email: "ada@example.com", password: $p}) { tokenType } }`, "p", password).Must().Header.Get("Set-Cookie")
 		_, inCookie, _ := strings.Cut(strings.Split(cookie, ";")[0], "=")
 		secrets = append(secrets, inCookie)
 
 		// Tokens, good, old, damaged and none.
-		next := do(nobody, refreshInBody, "t", refresh).must().text("refresh.refreshToken")
-		last := do(nobody, refreshInBody, "t", next).must().text("refresh.refreshToken")
+		next := do(nobody, refreshInBody, "t", refresh).Must().Text("refresh.refreshToken")
+		last := do(nobody, refreshInBody, "t", next).Must().Text("refresh.refreshToken")
 		secrets = append(secrets, next, last)
 		do(nobody, refreshInBody, "t", refresh) // the reuse of an old one
 		do(nobody, refreshInBody, "t", marker)
-		do(http.Header{"Cookie": {"refresh=" + inCookie + "; other=" + marker}}, `mutation { refresh { tokenType } }`).must()
+		do(http.Header{"Cookie": {"refresh=" + inCookie + "; other=" + marker}}, `mutation { refresh { tokenType } }`).Must()
 		do(http.Header{"Cookie": {"refresh=" + marker}}, `mutation { refresh { tokenType } }`)
 		do(bearer(token+marker), `{ me { id } }`)
 		do(bearer(marker), `{ me { id } }`)
 		do(http.Header{"Authorization": {"Basic " + marker}}, `{ me { id } }`)
-		token = do(nobody, login, "e", "ada@example.com", "p", password).must().text("login.accessToken")
+		token = do(nobody, login, "e", "ada@example.com", "p", password).Must().Text("login.accessToken")
 		do(bearer(token), `{ me { id email role disabledAt } users { edges { cursor } } }`)
 
 		// What a person and an ADMIN do.
 		const changePassword = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
 		do(bearer(token), changePassword, "c", "wrong "+password, "n", password)
 		do(bearer(token), changePassword, "c", password, "n", marker[:4])
-		do(bearer(token), changePassword, "c", password, "n", "another "+password).must()
+		do(bearer(token), changePassword, "c", password, "n", "another "+password).Must()
 		do(bearer(token), `mutation($n: String!) { updateProfile(input: {name: $n}) { name } }`, "n", "Ada"+newLine)
 		for _, query := range []string{`mutation { setUserRole(userId: $ID, role: STAFF) { id } }`, `mutation { endUserSessions(userId: $ID) }`, `mutation { disableUser(userId: $ID) { id } }`} {
-			do(bearer(admin.token), strings.ReplaceAll(query, "$ID", fmt.Sprintf("%q", id))).must()
+			do(bearer(admin.Token), strings.ReplaceAll(query, "$ID", fmt.Sprintf("%q", id))).Must()
 		}
 		do(nobody, login, "e", "ada@example.com", "p", "another "+password)
-		do(bearer(admin.token), `mutation { enableUser(userId: "`+id+`") { id } }`).must()
-		do(bearer(admin.token), `query($s: String) { users(search: $s) { edges { cursor } } user(id: "`+marker+`") { id } }`, "s", marker+newLine)
+		do(bearer(admin.Token), `mutation { enableUser(userId: "`+id+`") { id } }`).Must()
+		do(bearer(admin.Token), `query($s: String) { users(search: $s) { edges { cursor } } user(id: "`+marker+`") { id } }`, "s", marker+newLine)
 
 		// What is no request of ours.
 		for _, body := range []string{
@@ -98,27 +99,27 @@ func TestNoSecretIsLogged(t *testing.T) {
 			`[{"query": "` + marker + `"}]`, marker, `{"` + marker + `": 1}`, marker + strings.Repeat("x", guard.DefaultMaxBytes),
 		} {
 			post(http.Header{}, body)
-			post(bearer(admin.token), body)
+			post(bearer(admin.Token), body)
 		}
 		post(http.Header{"Content-Type": {"text/plain; " + marker}, "Cookie": {marker}, "Referer": {"https://x/?" + marker}, "X-Api-Key": {marker}}, marker)
 		for _, path := range []string{"/graphql?token=" + marker, "/?" + marker, "/" + url.PathEscape(newLine), "/nowhere?password=" + marker} {
 			requests++
 			b.get(path)
 		}
-		if err := b.store.Close(); err != nil {
+		if err := b.in.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		do(nobody, login, "e", password, "p", password)
 		do(bearer(token), `{ me { id } }`)
 
-		log := []byte(b.log.String())
+		log := []byte(b.Log.String())
 		for _, secret := range secrets {
 			if i := bytes.Index(log, []byte(secret)); i >= 0 {
 				t.Errorf("%.12s… is in the log: …%s…", secret, log[max(0, i-200):min(len(log), i+100)])
 			}
 		}
 		answered := 0
-		for _, line := range b.logged() {
+		for _, line := range b.Log.Records(b.t) {
 			msg := line["msg"].(string)
 			if strings.Contains(msg, forged) || strings.ContainsAny(msg, "\n\r") {
 				t.Errorf("a client has written a line: %v", line)

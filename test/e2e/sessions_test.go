@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -11,22 +11,23 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // device is one sign-in of a person: a client that keeps the refresh token itself.
 type device struct {
-	*person
+	*servertest.User
 	session, refresh string
 }
 
 // newDevice signs a person in once more.
-func (b *booted) newDevice(p *person, rememberMe bool) *device {
+func (b *booted) newDevice(p *servertest.User, rememberMe bool) *device {
 	b.t.Helper()
-	got := b.ask(nil, `mutation($e: String!, $p: String!, $r: Boolean!) { login(input: {email: $e, password: $p, rememberMe: $r, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`,
-		"e", p.email, "p", p.password, "r", rememberMe).must()
+	got := b.Query(nil, `mutation($e: String!, $p: String!, $r: Boolean!) { login(input: {email: $e, password: $p, rememberMe: $r, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`,
+		"e", p.Email, "p", p.Password, "r", rememberMe).Must()
 	return &device{
-		person:  &person{id: p.id, email: p.email, password: p.password, token: got.text("login.accessToken")},
-		session: got.text("login.session.id"), refresh: got.text("login.refreshToken"),
+		User:    &servertest.User{ID: p.ID, Email: p.Email, Password: p.Password, Token: got.Text("login.accessToken")},
+		session: got.Text("login.session.id"), refresh: got.Text("login.refreshToken"),
 	}
 }
 
@@ -35,29 +36,29 @@ const refreshInBody = `mutation($t: String) { refresh(refreshToken: $t) { access
 // refreshed brings a token, which must be good, and returns its successor. It is old enough by then to be replaced.
 func (b *booted) refreshed(token string) string {
 	b.t.Helper()
-	if b.clock != nil { // a process of its own has none
-		b.clock.advance(5 * time.Second)
+	if b.Clock != nil { // a process of its own has none
+		b.Clock.Advance(5 * time.Second)
 	}
-	return b.ask(nil, refreshInBody, "t", token).must().text("refresh.refreshToken")
+	return b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken")
 }
 
 // signedIn reports whether an access token is good for something.
-func (b *booted) signedIn(p *person) bool {
+func (b *booted) signedIn(p *servertest.User) bool {
 	b.t.Helper()
-	got := b.ask(p, `{ me { id } }`)
-	if got.at("me.id") == p.id {
+	got := b.Query(p, `{ me { id } }`)
+	if got.At("me.id") == p.ID {
 		return true
 	}
-	if e := got.errors[0].Extensions; e["code"] != "UNAUTHENTICATED" || e["reason"] != "revoked" {
-		b.t.Errorf("not signed in, but: %s", got.body)
+	if e := got.Errors[0].Extensions; e["code"] != "UNAUTHENTICATED" || e["reason"] != "revoked" {
+		b.t.Errorf("not signed in, but: %s", got.Body)
 	}
 	return false
 }
 
-func wantCodes(t *testing.T, got *answer, want ...string) {
+func wantCodes(t *testing.T, got *servertest.Response, want ...string) {
 	t.Helper()
-	if !slices.Equal(got.codes(), want) {
-		t.Errorf("got %s\nwant %q", got.body, want)
+	if !slices.Equal(got.Codes(), want) {
+		t.Errorf("got %s\nwant %q", got.Body, want)
 	}
 }
 
@@ -65,17 +66,17 @@ func TestRefreshRotatesTheToken(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		d := b.newDevice(b.newPerson("USER"), false)
-		b.clock.advance(16 * time.Minute) // the access token has expired, as it has when one refreshes
-		got := b.askWith(http.Header{"Authorization": {"Bearer " + d.token}}, refreshInBody, "t", d.refresh).must()
-		if got.text("refresh.refreshToken") == d.refresh || got.text("refresh.session.id") != d.session || got.at("refresh.session.current") != true || got.text("refresh.user.email") != d.email {
-			t.Error(got.body)
+		d := b.newDevice(b.NewUser("USER"), false)
+		b.Clock.Advance(16 * time.Minute) // the access token has expired, as it has when one refreshes
+		got := b.QueryWith(http.Header{"Authorization": {"Bearer " + d.Token}}, refreshInBody, "t", d.refresh).Must()
+		if got.Text("refresh.refreshToken") == d.refresh || got.Text("refresh.session.id") != d.session || got.At("refresh.session.current") != true || got.Text("refresh.user.email") != d.Email {
+			t.Error(got.Body)
 		}
-		if len(got.header.Values("Set-Cookie")) > 0 {
-			t.Errorf("a cookie for a client that asked for none: %q", got.header)
+		if len(got.Header.Values("Set-Cookie")) > 0 {
+			t.Errorf("a cookie for a client that asked for none: %q", got.Header)
 		}
-		d.token = got.text("refresh.accessToken")
-		if !b.signedIn(d.person) {
+		d.Token = got.Text("refresh.accessToken")
+		if !b.signedIn(d.User) {
 			t.Error("the new access token is good for nothing")
 		}
 	})
@@ -97,21 +98,21 @@ func TestRefreshOfTheImmediateParent(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL)
-				d := b.newDevice(b.newPerson("USER"), false)
+				d := b.newDevice(b.NewUser("USER"), false)
 				next := b.refreshed(d.refresh)
-				var got *answer
+				var got *servertest.Response
 				for _, wait := range row.waits {
-					b.clock.advance(wait)
-					got = b.ask(nil, refreshInBody, "t", d.refresh)
+					b.Clock.Advance(wait)
+					got = b.Query(nil, refreshInBody, "t", d.refresh)
 				}
 				wantCodes(t, got, row.last...)
 				if len(row.last) == 0 {
-					if got.text("refresh.refreshToken") != next {
+					if got.Text("refresh.refreshToken") != next {
 						t.Error("another successor")
 					}
 					b.refreshed(next)
 				}
-				if b.signedIn(d.person) != (len(row.last) == 0) {
+				if b.signedIn(d.User) != (len(row.last) == 0) {
 					t.Error("the session lives on after a reuse, or has ended without one")
 				}
 			})
@@ -126,26 +127,26 @@ func TestReuseOfAnOldRefreshTokenEndsTheSession(t *testing.T) {
 		for _, generations := range []int{2, 3, 5} {
 			t.Run(fmt.Sprintf("%d generations old", generations), func(t *testing.T) {
 				b := boot(t, databaseURL)
-				p := b.newPerson("USER")
+				p := b.NewUser("USER")
 				stolen, other := b.newDevice(p, false), b.newDevice(p, false)
 				chain := []string{stolen.refresh}
 				for range generations {
 					chain = append(chain, b.refreshed(chain[len(chain)-1]))
 				}
-				wantCodes(t, b.ask(nil, refreshInBody, "t", chain[0]), "refresh INVALID_TOKEN")
-				if b.signedIn(stolen.person) {
+				wantCodes(t, b.Query(nil, refreshInBody, "t", chain[0]), "refresh INVALID_TOKEN")
+				if b.signedIn(stolen.User) {
 					t.Error("an access token of the family is still good")
 				}
 				for i, token := range chain {
-					if got := b.ask(nil, refreshInBody, "t", token); !slices.Equal(got.codes(), []string{"refresh INVALID_TOKEN"}) {
-						t.Errorf("token %d of the family: %s", i, got.body)
+					if got := b.Query(nil, refreshInBody, "t", token); !slices.Equal(got.Codes(), []string{"refresh INVALID_TOKEN"}) {
+						t.Errorf("token %d of the family: %s", i, got.Body)
 					}
 				}
-				if !b.signedIn(other.person) || !b.signedIn(p) {
+				if !b.signedIn(other.User) || !b.signedIn(p) {
 					t.Error("another device was signed out")
 				}
 				b.refreshed(other.refresh)
-				if log := b.log.String(); strings.Count(log, "refresh token reused") != 1 || strings.Contains(log, chain[0]) {
+				if log := b.Log.String(); strings.Count(log, "refresh token reused") != 1 || strings.Contains(log, chain[0]) {
 					t.Error("the log has no line of the reuse, or more than one, or the token")
 				}
 			})
@@ -159,17 +160,17 @@ func TestReuseIsNoticedAfterWeeks(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		phone := b.newDevice(b.newPerson("USER"), true)
+		phone := b.newDevice(b.NewUser("USER"), true)
 		thief := phone.refresh
 		for range 29 { // every day
 			thief = b.refreshed(thief)
-			b.clock.advance(24 * time.Hour)
-			if _, err := b.store.Sweep(t.Context(), b.store.Now()); err != nil {
+			b.Clock.Advance(24 * time.Hour)
+			if _, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		wantCodes(t, b.ask(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
-		wantCodes(t, b.ask(nil, refreshInBody, "t", thief), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, refreshInBody, "t", thief), "refresh INVALID_TOKEN")
 	})
 }
 
@@ -177,24 +178,24 @@ func TestManyRefreshesOfOneTokenAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		d := b.newDevice(b.newPerson("USER"), false)
+		d := b.newDevice(b.NewUser("USER"), false)
 		token := d.refresh
 		rounds, n := 10, 20
 		if dbtest.Exhaustive() {
 			rounds, n = 100, 200
 		}
 		for range rounds {
-			b.clock.advance(5 * time.Second) // a younger token comes back itself
-			answers := make(chan *answer, n)
+			b.Clock.Advance(5 * time.Second) // a younger token comes back itself
+			answers := make(chan *servertest.Response, n)
 			for range n {
-				go func() { answers <- b.ask(nil, refreshInBody, "t", token) }()
+				go func() { answers <- b.Query(nil, refreshInBody, "t", token) }()
 			}
 			successors := map[any]int{}
 			for range n {
 				got := <-answers
-				successors[got.at("refresh.refreshToken")]++
-				if len(got.errors) > 0 {
-					t.Fatal(got.body)
+				successors[got.At("refresh.refreshToken")]++
+				if len(got.Errors) > 0 {
+					t.Fatal(got.Body)
 				}
 			}
 			if len(successors) != 1 || successors[token] > 0 {
@@ -204,7 +205,7 @@ func TestManyRefreshesOfOneTokenAtOnce(t *testing.T) {
 				token = next.(string)
 			}
 		}
-		if !b.signedIn(d.person) {
+		if !b.signedIn(d.User) {
 			t.Error("the session has ended")
 		}
 	})
@@ -214,7 +215,7 @@ func TestRefreshesThatAreGoodForNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		d := b.newDevice(b.newPerson("USER"), false)
+		d := b.newDevice(b.NewUser("USER"), false)
 		for _, row := range []struct {
 			name   string
 			token  any
@@ -223,8 +224,8 @@ func TestRefreshesThatAreGoodForNothing(t *testing.T) {
 			{"an unknown token", "70hx98RDLwtzv4kkP2mgxM-VmeaQJpe1gBZ0DHFXROg", http.Header{}},
 			{"an empty token", "", http.Header{}},
 			{"no token and no cookie", nil, http.Header{}},
-			{"an access token", d.token, http.Header{}},
-			{"an access token in the cookie", nil, http.Header{"Cookie": {"refresh=" + d.token}}},
+			{"an access token", d.Token, http.Header{}},
+			{"an access token in the cookie", nil, http.Header{"Cookie": {"refresh=" + d.Token}}},
 			{"SQL", "' OR 1=1 --", http.Header{}},
 			{"a NUL", "\x00", http.Header{}},
 			{"a very long one", strings.Repeat("x", 100_000), http.Header{}},
@@ -233,15 +234,15 @@ func TestRefreshesThatAreGoodForNothing(t *testing.T) {
 			{"the token in the header of access tokens", nil, http.Header{"Authorization": {"Bearer " + d.refresh}}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				got := b.askWith(row.header, refreshInBody, "t", row.token)
+				got := b.QueryWith(row.header, refreshInBody, "t", row.token)
 				wantCodes(t, got, "refresh INVALID_TOKEN")
-				if len(got.header.Values("Set-Cookie")) > 0 {
-					t.Errorf("a cookie: %q", got.header)
+				if len(got.Header.Values("Set-Cookie")) > 0 {
+					t.Errorf("a cookie: %q", got.Header)
 				}
 			})
 		}
 		b.refreshed(d.refresh)
-		if !b.signedIn(d.person) {
+		if !b.signedIn(d.User) {
 			t.Error("a wrong token ended the session")
 		}
 	})
@@ -267,16 +268,16 @@ func TestSessionLimits(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t))
-			d := b.newDevice(b.newPerson("USER"), row.remember)
+			d := b.newDevice(b.NewUser("USER"), row.remember)
 			token := d.refresh
 			for i, wait := range row.refresh {
-				b.clock.advance(wait)
-				got := b.ask(nil, refreshInBody, "t", token)
+				b.Clock.Advance(wait)
+				got := b.Query(nil, refreshInBody, "t", token)
 				if row.fails && i == len(row.refresh)-1 {
 					wantCodes(t, got, "refresh INVALID_TOKEN")
 					return
 				}
-				token = got.must().text("refresh.refreshToken")
+				token = got.Must().Text("refresh.refreshToken")
 			}
 		})
 	}
@@ -285,33 +286,33 @@ func TestSessionLimits(t *testing.T) {
 func TestRefreshByCookie(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
-	login := b.ask(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { id } } }`, "e", p.email, "p", p.password).must()
-	cookie, _, _ := strings.Cut(login.header.Get("Set-Cookie"), ";")
+	p := b.NewUser("USER")
+	login := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { id } } }`, "e", p.Email, "p", p.Password).Must()
+	cookie, _, _ := strings.Cut(login.Header.Get("Set-Cookie"), ";")
 
-	b.clock.advance(5 * time.Second)
-	got := b.askWith(http.Header{"Cookie": {cookie}}, refreshInBody).must()
-	next, attributes, _ := strings.Cut(got.header.Get("Set-Cookie"), ";")
-	if got.at("refresh.refreshToken") != nil || next == cookie || !strings.HasPrefix(next, "refresh=") || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" {
-		t.Errorf("%s %q", got.body, got.header)
+	b.Clock.Advance(5 * time.Second)
+	got := b.QueryWith(http.Header{"Cookie": {cookie}}, refreshInBody).Must()
+	next, attributes, _ := strings.Cut(got.Header.Get("Set-Cookie"), ";")
+	if got.At("refresh.refreshToken") != nil || next == cookie || !strings.HasPrefix(next, "refresh=") || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" {
+		t.Errorf("%s %q", got.Body, got.Header)
 	}
 	t.Run("an argument wins over the cookie, and nothing goes into the cookie", func(t *testing.T) {
 		d := b.newDevice(p, false)
-		got := b.askWith(http.Header{"Cookie": {next}}, refreshInBody, "t", d.refresh).must()
-		if got.text("refresh.session.id") != d.session || got.at("refresh.refreshToken") == nil || got.header.Get("Set-Cookie") != "" {
-			t.Errorf("%s %q", got.body, got.header)
+		got := b.QueryWith(http.Header{"Cookie": {next}}, refreshInBody, "t", d.refresh).Must()
+		if got.Text("refresh.session.id") != d.session || got.At("refresh.refreshToken") == nil || got.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s %q", got.Body, got.Header)
 		}
 	})
 	t.Run("a login takes the place of the session in the cookie", func(t *testing.T) {
-		got := b.askWith(http.Header{"Cookie": {next}}, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { id } } }`, "e", p.email, "p", p.password).must()
-		if got.text("login.session.id") == login.text("login.session.id") {
+		got := b.QueryWith(http.Header{"Cookie": {next}}, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { id } } }`, "e", p.Email, "p", p.Password).Must()
+		if got.Text("login.session.id") == login.Text("login.session.id") {
 			t.Error("the old session goes on")
 		}
-		wantCodes(t, b.askWith(http.Header{"Cookie": {next}}, refreshInBody), "refresh INVALID_TOKEN")
+		wantCodes(t, b.QueryWith(http.Header{"Cookie": {next}}, refreshInBody), "refresh INVALID_TOKEN")
 	})
 	t.Run("a login that fails leaves the session in the cookie alone", func(t *testing.T) {
 		d := b.newDevice(p, false)
-		b.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { session { id } } }`, "e", p.email)
+		b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { session { id } } }`, "e", p.Email)
 		b.refreshed(d.refresh)
 	})
 }
@@ -320,57 +321,65 @@ func TestLogout(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		const logout = `mutation($t: String) { logout(refreshToken: $t) }`
-		bearer := func(d *device) http.Header { return http.Header{"Authorization": {"Bearer " + d.token}} }
+		bearer := func(d *device) http.Header { return http.Header{"Authorization": {"Bearer " + d.Token}} }
 		for _, row := range []struct {
 			name string
-			ask  func(d *device) *answer
+			ask  func(d *device) *servertest.Response
 			want bool
 		}{
-			{"by the access token", func(d *device) *answer { return b.askWith(bearer(d), logout) }, true},
-			{"by the refresh token", func(d *device) *answer { return b.ask(nil, logout, "t", d.refresh) }, true},
-			{"by the cookie", func(d *device) *answer { return b.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout) }, true},
-			{"by a refresh token that was replaced meanwhile", func(d *device) *answer { b.refreshed(d.refresh); return b.ask(nil, logout, "t", d.refresh) }, true},
-			{"by one that was replaced twice", func(d *device) *answer {
-				b.refreshed(b.refreshed(d.refresh))
-				return b.ask(nil, logout, "t", d.refresh)
+			{"by the access token", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout) }, true},
+			{"by the refresh token", func(d *device) *servertest.Response { return b.Query(nil, logout, "t", d.refresh) }, true},
+			{"by the cookie", func(d *device) *servertest.Response {
+				return b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout)
 			}, true},
-			{"by the access token, beside a refresh token that is none", func(d *device) *answer { return b.askWith(bearer(d), logout, "t", "x") }, true},
-			{"a second time", func(d *device) *answer { b.askWith(bearer(d), logout).must(); return b.askWith(bearer(d), logout) }, false},
+			{"by a refresh token that was replaced meanwhile", func(d *device) *servertest.Response {
+				b.refreshed(d.refresh)
+				return b.Query(nil, logout, "t", d.refresh)
+			}, true},
+			{"by one that was replaced twice", func(d *device) *servertest.Response {
+				b.refreshed(b.refreshed(d.refresh))
+				return b.Query(nil, logout, "t", d.refresh)
+			}, true},
+			{"by the access token, beside a refresh token that is none", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout, "t", "x") }, true},
+			{"a second time", func(d *device) *servertest.Response {
+				b.QueryWith(bearer(d), logout).Must()
+				return b.QueryWith(bearer(d), logout)
+			}, false},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				d := b.newDevice(p, false)
-				if got := row.ask(d).must(); got.at("logout") != row.want {
-					t.Error(got.body)
+				if got := row.ask(d).Must(); got.At("logout") != row.want {
+					t.Error(got.Body)
 				}
-				if b.signedIn(d.person) {
+				if b.signedIn(d.User) {
 					t.Error("still signed in")
 				}
-				wantCodes(t, b.ask(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
+				wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 			})
 		}
 		t.Run("of nobody", func(t *testing.T) {
-			if got := b.ask(nil, logout).must(); got.at("logout") != false {
-				t.Error(got.body)
+			if got := b.Query(nil, logout).Must(); got.At("logout") != false {
+				t.Error(got.Body)
 			}
 		})
 		t.Run("the browser is told to forget the cookie", func(t *testing.T) {
 			d := b.newDevice(p, false)
-			got := b.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout).must()
-			if want := "refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"; got.header.Get("Set-Cookie") != want {
-				t.Errorf("got %q, want %q", got.header.Get("Set-Cookie"), want)
+			got := b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout).Must()
+			if want := "refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"; got.Header.Get("Set-Cookie") != want {
+				t.Errorf("got %q, want %q", got.Header.Get("Set-Cookie"), want)
 			}
 		})
 		t.Run("with an access token that has expired", func(t *testing.T) {
 			d := b.newDevice(p, false)
-			b.clock.advance(time.Hour)
-			if got := b.askWith(bearer(d), logout).must(); got.at("logout") != true {
-				t.Error(got.body)
+			b.Clock.Advance(time.Hour)
+			if got := b.QueryWith(bearer(d), logout).Must(); got.At("logout") != true {
+				t.Error(got.Body)
 			}
-			wantCodes(t, b.ask(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
+			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 		})
-		if !b.signedIn(b.newDevice(p, false).person) {
+		if !b.signedIn(b.newDevice(p, false).User) {
 			t.Error("other devices were signed out")
 		}
 	})
@@ -381,7 +390,7 @@ func TestIdentityWithinOneRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.newPerson("ADMIN") // so that nobody below is the last one
+		b.NewUser("ADMIN") // so that nobody below is the last one
 		const update = ` updateProfile(input: {name: "changed"}) { role }`
 		for _, row := range []struct {
 			name  string
@@ -392,23 +401,23 @@ func TestIdentityWithinOneRequest(t *testing.T) {
 			{"after logout nobody", "USER", func(*device) string { return `logout` + update }, []string{"updateProfile UNAUTHENTICATED"}},
 			{"after logoutEverywhere nobody", "USER", func(*device) string { return `logoutEverywhere` + update }, []string{"updateProfile UNAUTHENTICATED"}},
 			{"after refresh the session's person", "USER", func(d *device) string {
-				return `logout refresh(refreshToken: "` + b.newDevice(d.person, false).refresh + `") { session { current } user { role } }` + update
+				return `logout refresh(refreshToken: "` + b.newDevice(d.User, false).refresh + `") { session { current } user { role } }` + update
 			}, []string{}},
 			{"after the end of another session oneself", "USER", func(d *device) string {
-				return `revokeSession(id: "` + b.newDevice(d.person, false).session + `")` + update
+				return `revokeSession(id: "` + b.newDevice(d.User, false).session + `")` + update
 			}, []string{}},
 			{"after the end of one's own session nobody", "USER", func(d *device) string { return `revokeSession(id: "` + d.session + `")` + update }, []string{"updateProfile UNAUTHENTICATED"}},
 			{"after the change of the password oneself", "USER", func(d *device) string {
-				return `changePassword(input: {currentPassword: "` + d.password + `", newPassword: "another good password"})` + update
+				return `changePassword(input: {currentPassword: "` + d.Password + `", newPassword: "another good password"})` + update
 			}, []string{}},
 			{"after the loss of one's role without it", "ADMIN", func(d *device) string {
-				return `a: setUserRole(userId: "` + d.id + `", role: USER) { role } b: setUserRole(userId: "` + d.id + `", role: ADMIN) { role }`
+				return `a: setUserRole(userId: "` + d.ID + `", role: USER) { role } b: setUserRole(userId: "` + d.ID + `", role: ADMIN) { role }`
 			}, []string{"b FORBIDDEN"}},
-			{"after the end of one's own account nobody", "ADMIN", func(d *device) string { return `disableUser(userId: "` + d.id + `") { id }` + update }, []string{"updateProfile UNAUTHENTICATED"}},
+			{"after the end of one's own account nobody", "ADMIN", func(d *device) string { return `disableUser(userId: "` + d.ID + `") { id }` + update }, []string{"updateProfile UNAUTHENTICATED"}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				d := b.newDevice(b.newPerson(row.role), false)
-				wantCodes(t, b.ask(d.person, `mutation { `+row.query(d)+` }`), row.codes...)
+				d := b.newDevice(b.NewUser(row.role), false)
+				wantCodes(t, b.Query(d.User, `mutation { `+row.query(d)+` }`), row.codes...)
 			})
 		}
 	})
@@ -418,51 +427,51 @@ func TestDevices(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p, somebody := b.newPerson("USER"), b.newPerson("ADMIN")
+		p, somebody := b.NewUser("USER"), b.NewUser("ADMIN")
 		first, second := b.newDevice(p, false), b.newDevice(p, false)
-		list := func(as *person) (ids []string) {
+		list := func(as *servertest.User) (ids []string) {
 			t.Helper()
-			got := b.ask(as, `{ sessions { id current ip userAgent createdAt lastUsedAt expiresAt } }`).must()
-			for i := range got.at("sessions").([]any) {
-				if current := got.at(fmt.Sprintf("sessions.%d.current", i)); current == true {
+			got := b.Query(as, `{ sessions { id current ip userAgent createdAt lastUsedAt expiresAt } }`).Must()
+			for i := range got.At("sessions").([]any) {
+				if current := got.At(fmt.Sprintf("sessions.%d.current", i)); current == true {
 					ids = append(ids, "current")
 				} else {
-					ids = append(ids, got.text(fmt.Sprintf("sessions.%d.id", i)))
+					ids = append(ids, got.Text(fmt.Sprintf("sessions.%d.id", i)))
 				}
 			}
 			return ids
 		}
-		b.clock.advance(time.Second)
+		b.Clock.Advance(time.Second)
 		b.refreshed(first.refresh)
-		if got := list(first.person); len(got) != 3 || got[0] != "current" || got[1] != second.session {
+		if got := list(first.User); len(got) != 3 || got[0] != "current" || got[1] != second.session {
 			t.Errorf("the one that was used last is not the first: %q", got)
 		}
 		for _, row := range []struct {
 			name string
-			as   *person
+			as   *servertest.User
 			id   string
 			want []string
 		}{
 			{"somebody else's session", somebody, first.session, []string{"revokeSession NOT_FOUND"}},
-			{"an id that is none", first.person, "x", []string{"revokeSession NOT_FOUND"}},
-			{"another of one's own", first.person, second.session, []string{}},
-			{"the same again", first.person, second.session, []string{"revokeSession NOT_FOUND"}},
+			{"an id that is none", first.User, "x", []string{"revokeSession NOT_FOUND"}},
+			{"another of one's own", first.User, second.session, []string{}},
+			{"the same again", first.User, second.session, []string{"revokeSession NOT_FOUND"}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				wantCodes(t, b.ask(row.as, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", row.id), row.want...)
+				wantCodes(t, b.Query(row.as, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", row.id), row.want...)
 			})
 		}
-		if b.signedIn(second.person) || !b.signedIn(first.person) {
+		if b.signedIn(second.User) || !b.signedIn(first.User) {
 			t.Error("the wrong session has ended")
 		}
-		if got := list(first.person); len(got) != 2 {
+		if got := list(first.User); len(got) != 2 {
 			t.Errorf("%d sessions", len(got))
 		}
 		third := b.newDevice(p, false)
-		if got := b.ask(third.person, `mutation { logoutEverywhere }`).must(); got.at("logoutEverywhere") != float64(3) {
-			t.Error(got.body)
+		if got := b.Query(third.User, `mutation { logoutEverywhere }`).Must(); got.At("logoutEverywhere") != float64(3) {
+			t.Error(got.Body)
 		}
-		for _, d := range []*person{p, first.person, third.person} {
+		for _, d := range []*servertest.User{p, first.User, third.User} {
 			if b.signedIn(d) {
 				t.Error("still signed in")
 			}
@@ -477,26 +486,26 @@ func TestChangePassword(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		mine, other := b.newDevice(p, false), b.newDevice(p, false)
 		const change = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
-		wantCodes(t, b.ask(mine.person, change, "c", "wrong password", "n", "another good password"), "changePassword INVALID_CREDENTIALS")
-		wantCodes(t, b.ask(mine.person, change, "c", p.password, "n", "short"), "changePassword BAD_USER_INPUT")
-		wantCodes(t, b.ask(nil, change, "c", p.password, "n", "another good password"), "changePassword UNAUTHENTICATED")
-		if !b.signedIn(other.person) {
+		wantCodes(t, b.Query(mine.User, change, "c", "wrong password", "n", "another good password"), "changePassword INVALID_CREDENTIALS")
+		wantCodes(t, b.Query(mine.User, change, "c", p.Password, "n", "short"), "changePassword BAD_USER_INPUT")
+		wantCodes(t, b.Query(nil, change, "c", p.Password, "n", "another good password"), "changePassword UNAUTHENTICATED")
+		if !b.signedIn(other.User) {
 			t.Error("a change that failed ended a session")
 		}
-		if got := b.ask(mine.person, change, "c", p.password, "n", "another good password").must(); got.at("changePassword") != true {
-			t.Error(got.body)
+		if got := b.Query(mine.User, change, "c", p.Password, "n", "another good password").Must(); got.At("changePassword") != true {
+			t.Error(got.Body)
 		}
-		if !b.signedIn(mine.person) || b.signedIn(other.person) {
+		if !b.signedIn(mine.User) || b.signedIn(other.User) {
 			t.Error("the wrong sessions have ended")
 		}
 		b.refreshed(mine.refresh)
-		wantCodes(t, b.ask(nil, refreshInBody, "t", other.refresh), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, refreshInBody, "t", other.refresh), "refresh INVALID_TOKEN")
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
-		wantCodes(t, b.ask(nil, login, "e", p.email, "p", p.password), "login INVALID_CREDENTIALS")
-		b.ask(nil, login, "e", p.email, "p", "another good password").must()
+		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
+		b.Query(nil, login, "e", p.Email, "p", "another good password").Must()
 	})
 }
 
@@ -505,51 +514,51 @@ func TestAdministrationIsInForceAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
-		ask := func(query string) *answer { t.Helper(); return b.ask(admin, query, "id", p.id).must() }
+		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
+		ask := func(query string) *servertest.Response { t.Helper(); return b.Query(admin, query, "id", p.ID).Must() }
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
 
-		if got := ask(`mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { role } }`); got.at("setUserRole.role") != "STAFF" {
-			t.Error(got.body)
+		if got := ask(`mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { role } }`); got.At("setUserRole.role") != "STAFF" {
+			t.Error(got.Body)
 		}
-		b.ask(p, `{ users { edges { cursor } } }`).must()
+		b.Query(p, `{ users { edges { cursor } } }`).Must()
 		ask(`mutation($id: ID!) { setUserRole(userId: $id, role: USER) { role } }`)
-		wantCodes(t, b.ask(p, `{ users { edges { cursor } } }`), "users FORBIDDEN")
+		wantCodes(t, b.Query(p, `{ users { edges { cursor } } }`), "users FORBIDDEN")
 
 		d := b.newDevice(p, false)
-		if got := ask(`mutation($id: ID!) { endUserSessions(userId: $id) }`); got.at("endUserSessions") != float64(2) {
-			t.Error(got.body)
+		if got := ask(`mutation($id: ID!) { endUserSessions(userId: $id) }`); got.At("endUserSessions") != float64(2) {
+			t.Error(got.Body)
 		}
-		if b.signedIn(d.person) || b.signedIn(p) {
+		if b.signedIn(d.User) || b.signedIn(p) {
 			t.Error("signed in after endUserSessions")
 		}
 
 		d = b.newDevice(p, false)
-		since := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`).text("disableUser.disabledAt")
-		if b.signedIn(d.person) {
+		since := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`).Text("disableUser.disabledAt")
+		if b.signedIn(d.User) {
 			t.Error("signed in although disabled")
 		}
-		wantCodes(t, b.ask(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
-		wantCodes(t, b.ask(nil, login, "e", p.email, "p", p.password), "login INVALID_CREDENTIALS")
-		b.clock.advance(time.Second)
-		if again := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`); again.text("disableUser.disabledAt") != since {
-			t.Errorf("disabled since %s, and now %s", since, again.body)
+		wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
+		b.Clock.Advance(time.Second)
+		if again := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`); again.Text("disableUser.disabledAt") != since {
+			t.Errorf("disabled since %s, and now %s", since, again.Body)
 		}
-		if got := ask(`mutation($id: ID!) { enableUser(userId: $id) { disabledAt } }`); got.at("enableUser.disabledAt") != nil {
-			t.Error(got.body)
+		if got := ask(`mutation($id: ID!) { enableUser(userId: $id) { disabledAt } }`); got.At("enableUser.disabledAt") != nil {
+			t.Error(got.Body)
 		}
-		if b.signedIn(d.person) {
+		if b.signedIn(d.User) {
 			t.Error("a session from before came to life again")
 		}
-		b.ask(nil, login, "e", p.email, "p", p.password).must()
+		b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
 		for _, field := range []string{"disableUser(userId: $id) { id }", "enableUser(userId: $id) { id }", "endUserSessions(userId: $id)", "setUserRole(userId: $id, role: STAFF) { id }"} {
 			name, _, _ := strings.Cut(field, "(")
 			for _, id := range []string{"x", "01a2027b-72e4-7b47-a427-0cc080f605d1"} {
-				wantCodes(t, b.ask(admin, `mutation($id: ID!) { `+field+` }`, "id", id), name+" NOT_FOUND")
+				wantCodes(t, b.Query(admin, `mutation($id: ID!) { `+field+` }`, "id", id), name+" NOT_FOUND")
 			}
-			wantCodes(t, b.ask(b.newPerson("STAFF"), `mutation($id: ID!) { `+field+` }`, "id", p.id), name+" FORBIDDEN")
+			wantCodes(t, b.Query(b.NewUser("STAFF"), `mutation($id: ID!) { `+field+` }`, "id", p.ID), name+" FORBIDDEN")
 		}
-		wantCodes(t, b.ask(admin, `mutation($id: ID!, $r: Role!) { setUserRole(userId: $id, role: $r) { id } }`, "id", p.id, "r", "admin"), "setUserRole BAD_USER_INPUT")
+		wantCodes(t, b.Query(admin, `mutation($id: ID!, $r: Role!) { setUserRole(userId: $id, role: $r) { id } }`, "id", p.ID, "r", "admin"), "setUserRole BAD_USER_INPUT")
 	})
 }
 
@@ -557,33 +566,33 @@ func TestLastAdminStays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		last := b.newPerson("ADMIN")
-		wantCodes(t, b.ask(last, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", last.id), "setUserRole CONFLICT")
-		wantCodes(t, b.ask(last, `mutation($id: ID!) { disableUser(userId: $id) { id } }`, "id", last.id), "disableUser CONFLICT")
+		last := b.NewUser("ADMIN")
+		wantCodes(t, b.Query(last, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", last.ID), "setUserRole CONFLICT")
+		wantCodes(t, b.Query(last, `mutation($id: ID!) { disableUser(userId: $id) { id } }`, "id", last.ID), "disableUser CONFLICT")
 		if !b.signedIn(last) {
 			t.Error("what was refused was done")
 		}
 		t.Run("when two demote each other at once", func(t *testing.T) {
-			other := b.newPerson("ADMIN")
+			other := b.NewUser("ADMIN")
 			rounds := 10
 			if dbtest.Exhaustive() {
 				rounds = 100
 			}
 			for range rounds {
-				done := make(chan *answer, 2)
-				for as, whom := range map[*person]*person{last: other, other: last} {
+				done := make(chan *servertest.Response, 2)
+				for as, whom := range map[*servertest.User]*servertest.User{last: other, other: last} {
 					go func() {
-						done <- b.ask(as, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", whom.id)
+						done <- b.Query(as, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", whom.ID)
 					}()
 				}
 				<-done
 				<-done
-				admins, err := b.store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 3})
+				admins, err := b.in.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 3})
 				if err != nil || len(admins.Users) != 1 {
 					t.Fatalf("ADMINs are left: %+v, %v", admins, err)
 				}
-				for _, p := range []*person{last, other} {
-					if _, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "ADMIN"); err != nil {
+				for _, p := range []*servertest.User{last, other} {
+					if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "ADMIN"); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -598,25 +607,25 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		one, two := b.newPerson("ADMIN"), b.newPerson("ADMIN")
+		one, two := b.NewUser("ADMIN"), b.NewUser("ADMIN")
 		b.disable(b.enrol("ADMIN")) // who does not count
 		ways := []struct {
 			name string
-			give func(p *person) (done bool)
+			give func(p *servertest.User) (done bool)
 		}{
-			{"demote", func(p *person) bool {
-				return b.gaveUp(b.ask(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.id))
+			{"demote", func(p *servertest.User) bool {
+				return b.gaveUp(b.Query(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.ID))
 			}},
-			{"disable", func(p *person) bool {
-				return b.gaveUp(b.ask(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.id))
+			{"disable", func(p *servertest.User) bool {
+				return b.gaveUp(b.Query(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.ID))
 			}},
-			{"delete", func(p *person) bool { return b.gaveUp(b.ask(p, deleteAccount, "p", p.password)) }},
-			{"be deleted on the command line", func(p *person) bool {
-				_, err := b.accounts.AsOperator().Delete(t.Context(), p.id, nil)
+			{"delete", func(p *servertest.User) bool { return b.gaveUp(b.Query(p, deleteAccount, "p", p.Password)) }},
+			{"be deleted on the command line", func(p *servertest.User) bool {
+				_, err := b.in.Accounts.AsOperator().Delete(t.Context(), p.ID, nil)
 				return err == nil
 			}},
-			{"be demoted on the command line", func(p *person) bool {
-				_, err := b.accounts.AsOperator().SetRoleByEmail(t.Context(), p.email, "USER")
+			{"be demoted on the command line", func(p *servertest.User) bool {
+				_, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "USER")
 				return err == nil
 			}},
 		}
@@ -628,18 +637,18 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 				if firstDone := <-done; firstDone == secondDone {
 					t.Fatalf("%s and %s at once: %v and %v", first.name, second.name, firstDone, secondDone)
 				}
-				page, err := b.store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
+				page, err := b.in.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
 				if err != nil {
 					t.Fatal(err)
 				}
 				open := slices.DeleteFunc(page.Users, func(u *models.User) bool { return u.DisabledAt != nil })
-				if len(open) != 1 || open[0].ID != one.id && open[0].ID != two.id {
+				if len(open) != 1 || open[0].ID != one.ID && open[0].ID != two.ID {
 					t.Fatalf("%s and %s at once: %d ADMINs are left", first.name, second.name, len(open))
 				}
 				if secondDone {
-					two = b.newPerson("ADMIN")
+					two = b.NewUser("ADMIN")
 				} else {
-					one = b.newPerson("ADMIN")
+					one = b.NewUser("ADMIN")
 				}
 			}
 		}
@@ -647,12 +656,12 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 }
 
 // gaveUp: it was done, or refused as the last ADMIN is.
-func (b *booted) gaveUp(got *answer) bool {
+func (b *booted) gaveUp(got *servertest.Response) bool {
 	b.t.Helper()
-	if len(got.errors) > 0 && got.errors[0].Extensions["code"] != "CONFLICT" {
-		b.t.Errorf("neither done nor a CONFLICT: %s", got.body)
+	if len(got.Errors) > 0 && got.Errors[0].Extensions["code"] != "CONFLICT" {
+		b.t.Errorf("neither done nor a CONFLICT: %s", got.Body)
 	}
-	return len(got.errors) == 0
+	return len(got.Errors) == 0
 }
 
 // A login that verified the old password just before it was changed opens a session that has ended.
@@ -660,18 +669,18 @@ func TestLoginDuringAPasswordChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
-		old, err := b.store.UserByID(t.Context(), p.id)
+		p := b.NewUser("USER")
+		old, err := b.in.Store.UserByID(t.Context(), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.ask(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another good password"}) }`, "c", p.password).must()
-		now := b.store.Now()
-		late := &models.Session{ID: "01a2027b-72e4-7b47-a427-0cc080f605d1", UserID: p.id, Epoch: old.SessionEpoch, RefreshHash: make([]byte, 32), CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}
-		if err := b.store.CreateSession(t.Context(), late); err != nil {
+		b.Query(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another good password"}) }`, "c", p.Password).Must()
+		now := b.in.Store.Now()
+		late := &models.Session{ID: "01a2027b-72e4-7b47-a427-0cc080f605d1", UserID: p.ID, Epoch: old.SessionEpoch, RefreshHash: make([]byte, 32), CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}
+		if err := b.in.Store.CreateSession(t.Context(), late); err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := b.newTokens()
+		tokens, err := b.in.Tokens, error(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -680,11 +689,11 @@ func TestLoginDuringAPasswordChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.signedIn(&person{id: p.id, token: token}) {
+		if b.signedIn(&servertest.User{ID: p.ID, Token: token}) {
 			t.Error("the old password opened a session that outlived it")
 		}
-		if got := b.ask(p, `{ sessions { id } }`).must(); len(got.at("sessions").([]any)) != 1 {
-			t.Error(got.body)
+		if got := b.Query(p, `{ sessions { id } }`).Must(); len(got.At("sessions").([]any)) != 1 {
+			t.Error(got.Body)
 		}
 	})
 }
@@ -694,13 +703,13 @@ func TestTwoServersOfOneDatabase(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		one, two := boot(t, databaseURL), boot(t, databaseURL)
-		p := one.newPerson("USER")
+		p := one.NewUser("USER")
 		d := one.newDevice(p, false)
-		if !two.signedIn(d.person) {
+		if !two.signedIn(d.User) {
 			t.Fatal("the second server does not know the session")
 		}
-		one.ask(d.person, `mutation { logout }`).must()
-		if two.signedIn(d.person) || !two.signedIn(p) {
+		one.Query(d.User, `mutation { logout }`).Must()
+		if two.signedIn(d.User) || !two.signedIn(p) {
 			t.Error("a logout on one is no logout on the other, or of too much")
 		}
 		d = two.newDevice(p, false)
@@ -715,57 +724,59 @@ func TestSessionRecheck(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		here, elsewhere := boot(t, databaseURL, "SESSION_RECHECK", "5s"), boot(t, databaseURL)
-		p, admin := here.newPerson("USER"), here.newPerson("ADMIN")
-		queries := func(as *person) uint64 {
-			before := here.store.Queries()
-			here.ask(as, `{ me { id } }`)
-			return here.store.Queries() - before
+		p, admin := here.NewUser("USER"), here.NewUser("ADMIN")
+		queries := func(as *servertest.User) uint64 {
+			before := here.in.Store.Queries()
+			here.Query(as, `{ me { id } }`)
+			return here.in.Store.Queries() - before
 		}
 		if first, second := queries(p), queries(p); first != 1 || second != 0 {
 			t.Errorf("%d and %d queries, want 1 and 0", first, second)
 		}
-		here.clock.advance(5 * time.Second)
+		here.Clock.Advance(5 * time.Second)
 		if again := queries(p); again != 1 {
 			t.Errorf("%d queries after the time, want 1", again)
 		}
 		for name, end := range map[string]func(d *device){
-			"logout":        func(d *device) { here.ask(d.person, `mutation { logout }`).must() },
-			"revokeSession": func(d *device) { here.ask(p, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", d.session).must() },
+			"logout": func(d *device) { here.Query(d.User, `mutation { logout }`).Must() },
+			"revokeSession": func(d *device) {
+				here.Query(p, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", d.session).Must()
+			},
 			"reuse": func(d *device) {
 				here.refreshed(here.refreshed(d.refresh))
-				here.ask(nil, refreshInBody, "t", d.refresh)
+				here.Query(nil, refreshInBody, "t", d.refresh)
 			},
 			"logout by cookie": func(d *device) {
-				here.askWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`).must()
+				here.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`).Must()
 			},
 			"changePassword": func(d *device) {
-				here.ask(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: $c}) }`, "c", p.password).must()
+				here.Query(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: $c}) }`, "c", p.Password).Must()
 			},
 		} {
 			t.Run("ended here by "+name, func(t *testing.T) {
 				d := here.newDevice(p, false)
-				if !here.signedIn(d.person) {
+				if !here.signedIn(d.User) {
 					t.Fatal("not signed in")
 				}
 				end(d)
-				if here.signedIn(d.person) {
+				if here.signedIn(d.User) {
 					t.Error("trusted although it was ended here")
 				}
 			})
 		}
 		t.Run("a role taken here", func(t *testing.T) {
-			staff := here.newPerson("STAFF")
-			here.ask(staff, `{ users { edges { cursor } } }`).must()
-			here.ask(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", staff.id).must()
-			wantCodes(t, here.ask(staff, `{ users { edges { cursor } } }`), "users FORBIDDEN")
+			staff := here.NewUser("STAFF")
+			here.Query(staff, `{ users { edges { cursor } } }`).Must()
+			here.Query(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", staff.ID).Must()
+			wantCodes(t, here.Query(staff, `{ users { edges { cursor } } }`), "users FORBIDDEN")
 		})
 		t.Run("ended elsewhere it counts after the time at the latest", func(t *testing.T) {
 			d := here.newDevice(p, false)
-			here.ask(d.person, `{ me { id } }`).must()
-			elsewhere.clock.ahead.Store(here.clock.ahead.Load())
-			elsewhere.ask(d.person, `mutation { logout }`).must()
-			here.clock.advance(5 * time.Second)
-			if here.signedIn(d.person) {
+			here.Query(d.User, `{ me { id } }`).Must()
+			elsewhere.Clock.Follow(here.Clock)
+			elsewhere.Query(d.User, `mutation { logout }`).Must()
+			here.Clock.Advance(5 * time.Second)
+			if here.signedIn(d.User) {
 				t.Error("trusted for too long")
 			}
 		})
@@ -777,21 +788,21 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
+		p := b.NewUser("USER")
 		short, long := b.newDevice(p, false), b.newDevice(p, true)
 		next := b.refreshed(b.refreshed(long.refresh))
 		for range 450 { // more than two batches
 			session := b.rowOf(t.Context(), short)
 			session.ID, session.RefreshHash = newRowID(), []byte(newRowID()[:32])
-			if err := b.store.CreateSession(t.Context(), session); err != nil {
+			if err := b.in.Store.CreateSession(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if rows, err := b.store.Sweep(t.Context(), b.store.Now()); rows != 0 || err != nil {
+		if rows, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); rows != 0 || err != nil {
 			t.Errorf("%d rows, %v", rows, err)
 		}
-		b.clock.advance(169 * time.Hour)
-		if rows, err := b.store.Sweep(t.Context(), b.store.Now()); rows != 453 || err != nil { // with the registration's session and mail
+		b.Clock.Advance(169 * time.Hour)
+		if rows, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); rows != 453 || err != nil { // with the registration's session and mail
 			t.Errorf("%d rows, %v", rows, err)
 		}
 		b.refreshed(next)
@@ -800,7 +811,7 @@ func TestSweep(t *testing.T) {
 
 func (b *booted) rowOf(ctx context.Context, d *device) *models.Session {
 	b.t.Helper()
-	s, err := b.store.SessionWithUser(ctx, d.session, d.person.id)
+	s, err := b.in.Store.SessionWithUser(ctx, d.session, d.ID)
 	if err != nil {
 		b.t.Fatal(err)
 	}

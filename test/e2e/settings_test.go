@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"os"
@@ -6,21 +6,24 @@ import (
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // productionText are the settings of a production server, as they stand in a file.
 func productionText(databaseURL string) string {
-	return "ENV=production\nPUBLIC_URL=https://api.example.com\nDATABASE_URL=" + databaseURL + "\nJWT_SECRET=" + testSecret + "\n"
+	return "ENV=production\nPUBLIC_URL=https://api.example.com\nDATABASE_URL=" + databaseURL + "\nJWT_SECRET=" + servertest.Secret + "\n"
 }
 
 // ranIn runs a command in a process of its own, whose working directory has a .env with text, and which has no other
 // environment.
 func ranIn(t *testing.T, text string, env []string, args ...string) (status int, output string) {
 	t.Helper()
-	cmd := processOf(t, "")
+	cmd := servertest.Command(t, "")
 	cmd.Args = append(cmd.Args, args...)
-	cmd.Env = append([]string{asServer + "=1"}, env...)
+	cmd.Env = append([]string{servertest.AsProgram + "=1"}, env...)
 	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(text), 0o600))
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -44,7 +47,7 @@ func TestUnnamedDotEnvOfProductionStopsTheStart(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			status, out := ranIn(t, text, row.env, row.args...)
-			if status != statusFailed || !strings.Contains(out, "ENV=production") || !strings.Contains(out, "ENV_FILE=.env") || strings.Contains(out, testSecret) || strings.Count(out, "\n") != 1 {
+			if status != cli.StatusFailed || !strings.Contains(out, "ENV=production") || !strings.Contains(out, "ENV_FILE=.env") || strings.Contains(out, servertest.Secret) || strings.Count(out, "\n") != 1 {
 				t.Errorf("status %d, %s", status, out)
 			}
 		})
@@ -61,11 +64,11 @@ func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"not named", []string{"ENV=production"}, nil, statusFailed, "there is a .env here, and production does not read it"},
+		{"not named", []string{"ENV=production"}, nil, cli.StatusFailed, "there is a .env here, and production does not read it"},
 		{"named by the variable", []string{"ENV_FILE=.env"}, nil, 0, ""},
 		{"named by the flag", nil, []string{"--env-file", ".env"}, 0, ""},
 		{"named by the variable, beside ENV", []string{"ENV=production", "ENV_FILE=.env"}, nil, 0, ""},
-		{"another name", []string{"ENV_FILE=nowhere.env"}, nil, statusFailed, `ENV_FILE: "nowhere.env"`},
+		{"another name", []string{"ENV_FILE=nowhere.env"}, nil, cli.StatusFailed, `ENV_FILE: "nowhere.env"`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -86,11 +89,11 @@ func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
 // A server that has all it needs in its environment starts beside a .env that it does not read, and says so.
 func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
 	t.Parallel()
-	cmd := processOf(t, dbtest.SQLite(t), "ENV=production", "PUBLIC_URL=https://api.example.com")
+	cmd := servertest.Command(t, dbtest.SQLite(t), "ENV=production", "PUBLIC_URL=https://api.example.com")
 	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=nonsense\n"), 0o600))
 	b, _ := startServer(t, cmd)
-	if !strings.Contains(b.log.String(), "production does not read .env") {
-		t.Error(b.log)
+	if !strings.Contains(b.Log.String(), "production does not read .env") {
+		t.Error(b.Log)
 	}
 }
 
@@ -115,8 +118,8 @@ func TestMySQLWithoutTLSWarnsInProduction(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b, _ := startProcess(t, databaseURL, row.env...)
-				if got := strings.Contains(b.log.String(), `"level":"WARN","msg":"the connection to MySQL is not encrypted`); got != row.want {
-					t.Errorf("it warns: %v\n%s", got, b.log)
+				if got := strings.Contains(b.Log.String(), `"level":"WARN","msg":"the connection to MySQL is not encrypted`); got != row.want {
+					t.Errorf("it warns: %v\n%s", got, b.Log)
 				}
 			})
 		}

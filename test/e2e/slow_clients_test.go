@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const clients, patience = 200, 2 * time.Second
 	b := boot(t, dbtest.SQLite(t))
-	p := b.newPerson("USER")
-	server := web.NewServer("", b.handler, b.app.log)
+	p := b.NewUser("USER")
+	server := web.NewServer("", b.in.Handler, b.in.Log)
 	if server.ReadHeaderTimeout <= 0 || server.ReadTimeout <= 0 {
 		t.Fatal("the server waits for ever")
 	}
@@ -53,9 +53,9 @@ func TestSlowClients(t *testing.T) {
 		}
 		slow = append(slow, conn)
 	}
-	b.url = "http://" + l.Addr().String()
+	b.URL = "http://" + l.Addr().String()
 	for range 20 {
-		if got := b.ask(p, `{ me { id } }`).must().at("me.id"); got != p.id {
+		if got := b.Query(p, `{ me { id } }`).Must().At("me.id"); got != p.ID {
 			t.Errorf("me is %v", got)
 		}
 	}
@@ -67,5 +67,5 @@ func TestSlowClients(t *testing.T) {
 			t.Fatalf("client %d is still there", i)
 		}
 	}
-	b.ask(p, `{ me { id } }`).must()
+	b.Query(p, `{ me { id } }`).Must()
 }

@@ -1,12 +1,10 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
@@ -18,6 +16,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // A schema whose rules have gaps stops the server, with the name of the field and what to write.
@@ -45,9 +45,9 @@ func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
 			}
 			parsed, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: changed})
 			if err == nil {
-				s := testSettings(t, dbtest.SQLite(t), io.Discard)
-				s.schema = parsed
-				_, err = newApp(s)
+				s := servertest.Options(t, dbtest.SQLite(t), io.Discard)
+				s.Schema = parsed
+				_, err = server.New(s)
 			}
 			if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "schema.graphqls:") {
 				t.Errorf("got %v, want an error that names %s and its line", err, row.want)
@@ -67,10 +67,10 @@ func TestAServerThatDoesNotStartLeavesNothingRunning(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s := testSettings(t, dbtest.SQLite(t), io.Discard, row.variable, row.value, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			s := servertest.Options(t, dbtest.SQLite(t), io.Discard, row.variable, row.value, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 			label := rand.Text()
 			pprof.Do(t.Context(), pprof.Labels("start", label), func(context.Context) { // goroutines pass their labels on
-				if _, err := newApp(s); err == nil || !strings.HasPrefix(err.Error(), row.variable+": ") {
+				if _, err := server.New(s); err == nil || !strings.HasPrefix(err.Error(), row.variable+": ") {
 					t.Errorf("error %v, want one of %s", err, row.variable)
 				}
 			})
@@ -88,22 +88,6 @@ func TestAServerThatDoesNotStartLeavesNothingRunning(t *testing.T) {
 			}
 		})
 	}
-}
-
-// fieldgate runs a command in a folder of its own, as a shell would.
-func fieldgate(t *testing.T, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	return fieldgateContext(t.Context(), env, stdin, args...)
-}
-
-func fieldgateContext(ctx context.Context, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = run(ctx, console{
-		args:   append([]string{"fieldgate"}, args...),
-		lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, environ: environOf(env),
-		stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs,
-	})
-	return status, out.String(), errs.String()
 }
 
 // A configuration that is wrong stops the start with a line that names the variable, and no stack trace.
@@ -150,8 +134,8 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 		{"a level that there is not", "LOG_LEVEL", "loud", nil},
 		{"production without a key", "JWT_SECRET", "", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
 		{"production with a placeholder", "JWT_SECRET", "changemechangemechangemechangeme", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
-		{"production over http", "PUBLIC_URL", "http://a.example", map[string]string{"ENV": "production", "JWT_SECRET": testSecret, "DATABASE_URL": "sqlite://x.db"}},
-		{"production with the default database", "DATABASE_URL", "", map[string]string{"ENV": "production", "JWT_SECRET": testSecret, "PUBLIC_URL": "https://a.example"}},
+		{"production over http", "PUBLIC_URL", "http://a.example", map[string]string{"ENV": "production", "JWT_SECRET": servertest.Secret, "DATABASE_URL": "sqlite://x.db"}},
+		{"production with the default database", "DATABASE_URL", "", map[string]string{"ENV": "production", "JWT_SECRET": servertest.Secret, "PUBLIC_URL": "https://a.example"}},
 	} {
 		t.Run(row.variable+" "+row.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,7 +143,7 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 			for k, v := range row.also {
 				env[k] = v
 			}
-			status, stdout, stderr := fieldgate(t, env, "")
+			status, stdout, stderr := servertest.RunCLI(t, env, "")
 			if status != 1 || stdout != "" {
 				t.Errorf("status %d, stdout %q", status, stdout)
 			}
@@ -179,9 +163,9 @@ func TestDevelopmentKeyIsKept(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	first := boot(t, databaseURL, "JWT_SECRET", "")
-	p := first.newPerson("USER")
+	p := first.NewUser("USER")
 	second := boot(t, databaseURL, "JWT_SECRET", "")
-	if got := second.ask(p, `{ me { id } }`).must().at("me.id"); got != p.id {
+	if got := second.Query(p, `{ me { id } }`).Must().At("me.id"); got != p.ID {
 		t.Errorf("got %v", got)
 	}
 	info, err := os.Stat(strings.TrimPrefix(databaseURL, "sqlite://") + ".key")
@@ -199,35 +183,16 @@ func TestServeUntilToldToStop(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.serve(ctx, l) }()
-	b.url = "http://" + l.Addr().String()
-	b.untilReady()
+	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
+	b.URL = "http://" + l.Addr().String()
+	b.UntilReady()
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := b.ready(t.Context()); err == nil {
+	if err := b.in.Ready(t.Context()); err == nil {
 		t.Error("ready although it has stopped")
 	}
-}
-
-// untilReady returns when requests should be sent there.
-func (b *booted) untilReady() {
-	b.t.Helper()
-	for status := 0; status != http.StatusOK; {
-		status, _ = b.get("/readyz")
-	}
-}
-
-// get asks for a page.
-func (b *booted) get(path string) (status int, body string) {
-	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.url+path, nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	a := b.do(r)
-	return a.status, a.body
 }
 
 func TestPages(t *testing.T) {
@@ -236,7 +201,7 @@ func TestPages(t *testing.T) {
 	development := boot(t, sqlite())
 	production := boot(t, sqlite(), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	noDatabase := boot(t, sqlite())
-	if err := noDatabase.store.Close(); err != nil {
+	if err := noDatabase.in.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {
@@ -271,15 +236,15 @@ func TestIntrospectionIsOffInProduction(t *testing.T) {
 		`{ mee { id } }`, `{ me { idd } }`, `mutation { login(inputt: 1) { tokenType } }`, `query($x: RegisterInputt) { __typename }`,
 		`mutation { login(input: {emaill: "x", password: "x"}) { tokenType } }`, `{ users(role: STAF) { edges { cursor } } }`, `{ me }`,
 	} {
-		got := b.ask(nil, query)
-		if len(got.errors) == 0 || got.data != nil || strings.Contains(got.body, "Did you mean") || strings.Contains(got.body, "queryType") {
-			t.Errorf("%s: %s", query, got.body)
+		got := b.Query(nil, query)
+		if len(got.Errors) == 0 || got.Data != nil || strings.Contains(got.Body, "Did you mean") || strings.Contains(got.Body, "queryType") {
+			t.Errorf("%s: %s", query, got.Body)
 		}
-		for _, e := range got.errors {
+		for _, e := range got.Errors {
 			if e.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" {
-				t.Errorf("%s: %s", query, got.body)
+				t.Errorf("%s: %s", query, got.Body)
 			}
 		}
 	}
-	b.ask(nil, `{ __typename }`).must()
+	b.Query(nil, `{ __typename }`).Must()
 }

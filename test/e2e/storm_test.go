@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // me while 64 connections guess passwords, beside me while nothing else happens, in one run; and how many of
@@ -24,7 +25,7 @@ func BenchmarkStorm(b *testing.B) {
 		lasts       = 10 * time.Second
 	)
 	server, _ := startProcess(b, dbtest.SQLite(b), "BCRYPT_COST=12", "LIMITS=off")
-	p := server.newPerson("USER")
+	p := server.NewUser("USER")
 	for b.Loop() {
 		idle := latencies(b, server, p, lasts/2)
 		capacity := hashesPerSecond(b, lasts/2)
@@ -35,8 +36,8 @@ func BenchmarkStorm(b *testing.B) {
 		for range connections {
 			wg.Go(func() {
 				for storm.Err() == nil {
-					got := server.ask(nil, `mutation($e: String!) { login(input: {email: $e, password: "a wrong guess"}) { tokenType } }`, "e", p.email)
-					if codes := got.codes(); len(codes) == 1 && codes[0] == "login INVALID_CREDENTIALS" {
+					got := server.Query(nil, `mutation($e: String!) { login(input: {email: $e, password: "a wrong guess"}) { tokenType } }`, "e", p.Email)
+					if codes := got.Codes(); len(codes) == 1 && codes[0] == "login INVALID_CREDENTIALS" {
 						guesses.Add(1)
 					}
 				}
@@ -58,9 +59,9 @@ func BenchmarkStorm(b *testing.B) {
 
 // latencies are those of me over one connection, a hundred a second: one after the other without a pause would
 // take a processor from the guesses, and measure how they share it. Each must be answered.
-func latencies(b *testing.B, server *booted, p *person, lasts time.Duration) (list []time.Duration) {
+func latencies(b *testing.B, server *booted, p *servertest.User, lasts time.Duration) (list []time.Duration) {
 	b.Helper()
-	ask := post(b, server.url+"/graphql", p.token, `{"query":"{ me { id } }"}`)
+	ask := post(b, server.URL+"/graphql", p.Token, `{"query":"{ me { id } }"}`)
 	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
 	for end := time.Now().Add(lasts); time.Now().Before(end); <-pace.C {
@@ -79,7 +80,7 @@ func quantile(list []time.Duration, q float64) float64 {
 // hashesPerSecond is what all processors do if they do nothing else.
 func hashesPerSecond(b *testing.B, lasts time.Duration) float64 {
 	b.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(goodPassword), 12)
+	hash, err := bcrypt.GenerateFromPassword([]byte(servertest.Password), 12)
 	if err != nil {
 		b.Fatal(err)
 	}

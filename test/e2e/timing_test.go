@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package e2e
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // How long an answer takes does not tell why it is the one it is.
@@ -23,18 +24,18 @@ import (
 
 func TestAFailedLoginTakesTheSameTime(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
-	person, shut := b.newPerson("USER"), b.newPerson("USER")
-	if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
+	person, shut := b.NewUser("USER"), b.NewUser("USER")
+	if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(email, password string) func() {
-		return func() { wantCodes(t, b.ask(nil, login, "e", email, "p", password), "login INVALID_CREDENTIALS") }
+		return func() { wantCodes(t, b.Query(nil, login, "e", email, "p", password), "login INVALID_CREDENTIALS") }
 	}
 	takeTheSameTime(t, 1, []timed{
-		{"a wrong password", ask(person.email, "wrong password")},
+		{"a wrong password", ask(person.Email, "wrong password")},
 		{"an unknown address", ask("nobody@example.com", "wrong password")},
 		{"what is no address", ask("nobody", "wrong password")},
-		{"the right password of a shut account", ask(shut.email, goodPassword)},
+		{"the right password of a shut account", ask(shut.Email, servertest.Password)},
 	})
 }
 
@@ -42,18 +43,18 @@ func TestAFailedLoginTakesTheSameTime(t *testing.T) {
 func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error")
-		go b.mailer.Run(t.Context())
-		proven, unproven, shut := b.newPerson("USER"), b.newPerson("USER"), b.newPerson("USER")
-		b.ask(nil, verifyEmail, "t", b.tokenOf(proven.email, "/verify-email"), "p", proven.password).must()
-		if _, err := b.accounts.AsOperator().Disable(t.Context(), shut.id); err != nil {
+		go b.in.Mailer.Run(t.Context())
+		proven, unproven, shut := b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER")
+		b.Query(nil, verifyEmail, "t", b.tokenOf(proven.Email, "/verify-email"), "p", proven.Password).Must()
+		if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 			t.Fatal(err)
 		}
-		ask := func(email string) func() { return func() { b.ask(nil, requestReset, "e", email).must() } }
+		ask := func(email string) func() { return func() { b.Query(nil, requestReset, "e", email).Must() } }
 		takeTheSameTime(t, 4, []timed{
 			{"an unknown address", ask("nobodyat@example.com")},
-			{"an account's address", ask(proven.email)},
-			{"one that was not verified", ask(unproven.email)},
-			{"a shut account's", ask(shut.email)},
+			{"an account's address", ask(proven.Email)},
+			{"one that was not verified", ask(unproven.Email)},
+			{"a shut account's", ask(shut.Email)},
 		})
 	})
 }
@@ -62,17 +63,17 @@ func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
 func TestARegistrationTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error", "REQUIRE_VERIFIED_EMAIL", "true")
-		go b.mailer.Run(t.Context())
+		go b.in.Mailer.Run(t.Context())
 		register := func(email func() string) func() {
-			return func() { wantCodes(t, b.ask(nil, registerAs, "e", email()), "register EMAIL_NOT_VERIFIED") }
+			return func() { wantCodes(t, b.Query(nil, registerAs, "e", email()), "register EMAIL_NOT_VERIFIED") }
 		}
 		proven, unproven := newAddress(), newAddress()
 		for _, taken := range []string{proven, unproven} {
 			register(func() string { return taken })()
 		}
-		b.ask(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email"), "p", goodPassword).must()
+		b.Query(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email"), "p", servertest.Password).Must()
 		takeTheSameTime(t, 4, []timed{
-			{"a new address", register(newAddress)},
+			{"a new address", register(servertest.NewAddress)},
 			{"an account's address", register(func() string { return proven })},
 			{"one that was not verified", register(func() string { return unproven })},
 		})

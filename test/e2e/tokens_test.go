@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"crypto/hmac"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // forgery makes tokens like the server's own, from one of them: with its key, and something changed.
@@ -50,7 +51,7 @@ func (f forgery) with(header, claims map[string]any) string {
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	signed := part(f.header, header) + "." + part(f.claims, claims)
-	mac := hmac.New(sha256.New, []byte(testSecret))
+	mac := hmac.New(sha256.New, []byte(servertest.Secret))
 	mac.Write([]byte(signed))
 	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -61,16 +62,16 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p := b.newPerson("USER")
-		f := forge(t, p.token)
+		p := b.NewUser("USER")
+		f := forge(t, p.Token)
 		now := float64(time.Now().Unix())
-		head, claims, signature := part(p.token, 0), part(p.token, 1), part(p.token, 2)
+		head, claims, signature := part(p.Token, 0), part(p.Token, 1), part(p.Token, 2)
 		header := func(name string, v any) string { return f.with(map[string]any{name: v}, nil) }
 		claim := func(name string, v any) string { return f.with(nil, map[string]any{name: v}) }
 		elsewhere := boot(t, databaseURL, "PUBLIC_URL", "https://elsewhere.example")
 		stranger := boot(t, dbtest.SQLite(t), "JWT_SECRET", "another-Key-of-enough-bytes-0123456789abcdef")
-		if got := b.ask(&person{token: f.with(nil, nil)}, `{ me { id } }`); got.at("me.id") != p.id {
-			t.Fatalf("the forgery itself is no good: %s", got.body)
+		if got := b.Query(&servertest.User{Token: f.with(nil, nil)}, `{ me { id } }`); got.At("me.id") != p.ID {
+			t.Fatalf("the forgery itself is no good: %s", got.Body)
 		}
 		for _, row := range []struct{ name, token, reason string }{
 			{"no algorithm", header("alg", "none"), "invalid"},
@@ -85,8 +86,8 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 			{"a number for a key", header("kid", 0), "invalid"},
 			{"no key", header("kid", nil), "invalid"},
 			{"a key of its own", header("jwk", map[string]any{"kty": "oct", "k": "AA"}), "invalid"},
-			{"the address of a key", header("jku", b.url+"/.well-known/jwks.json"), "invalid"},
-			{"the address of a certificate", header("x5u", b.url), "invalid"},
+			{"the address of a key", header("jku", b.URL+"/.well-known/jwks.json"), "invalid"},
+			{"the address of a certificate", header("x5u", b.URL), "invalid"},
 			{"a certificate", header("x5c", []string{"AA"}), "invalid"},
 			{"something critical", header("crit", []string{"exp"}), "invalid"},
 			{"compressed", header("zip", "DEF"), "invalid"},
@@ -114,33 +115,33 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 			{"a session that there is not", claim("sid", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
 			{"SQL for a session", claim("sid", "' OR 1=1 --"), "revoked"},
 			{"somebody else's session", claim("sub", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
-			{"another's deployment with the same key", elsewhere.newPerson("USER").token, "invalid"},
-			{"a stranger's key", stranger.newPerson("USER").token, "invalid"},
+			{"another's deployment with the same key", elsewhere.NewUser("USER").Token, "invalid"},
+			{"a stranger's key", stranger.NewUser("USER").Token, "invalid"},
 			{"two parts", head + "." + claims, "invalid"},
-			{"four parts", p.token + "." + signature, "invalid"},
-			{"five parts", p.token + "..", "invalid"},
-			{"unused bits in the last character", p.token[:len(p.token)-1] + nextLetter(p.token[len(p.token)-1]), "invalid"},
-			{"padding", p.token + "=", "invalid"},
+			{"four parts", p.Token + "." + signature, "invalid"},
+			{"five parts", p.Token + "..", "invalid"},
+			{"unused bits in the last character", p.Token[:len(p.Token)-1] + nextLetter(p.Token[len(p.Token)-1]), "invalid"},
+			{"padding", p.Token + "=", "invalid"},
 			{"a space inside", head + " ." + claims + "." + signature, "invalid"},
 			{"only dots", strings.Repeat(".", 10_000), "invalid"},
 			{"a refresh token", b.newDevice(p, false).refresh, "invalid"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				got := b.ask(&person{token: row.token}, `{ me { id } __typename }`)
+				got := b.Query(&servertest.User{Token: row.token}, `{ me { id } __typename }`)
 				wantCodes(t, got, "me UNAUTHENTICATED")
-				if got.errors[0].Extensions["reason"] != row.reason || got.at("__typename") != "Query" || got.status != http.StatusOK {
-					t.Errorf("want the reason %s: %s", row.reason, got.body)
+				if got.Errors[0].Extensions["reason"] != row.reason || got.At("__typename") != "Query" || got.Status != http.StatusOK {
+					t.Errorf("want the reason %s: %s", row.reason, got.Body)
 				}
 			})
 		}
 		t.Run("none of them stops a sign-in, a refresh or a logout", func(t *testing.T) {
 			for _, token := range []string{"x.y.z", header("alg", "none"), claim("exp", now-1)} {
 				d := b.newDevice(p, false)
-				bad := &person{token: token}
-				b.ask(bad, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { tokenType } }`, "e", p.email, "p", p.password).must()
-				next := b.ask(bad, refreshInBody, "t", d.refresh).must().text("refresh.refreshToken")
-				if got := b.ask(bad, `mutation($t: String) { logout(refreshToken: $t) }`, "t", next).must(); got.at("logout") != true {
-					t.Error(got.body)
+				bad := &servertest.User{Token: token}
+				b.Query(bad, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { tokenType } }`, "e", p.Email, "p", p.Password).Must()
+				next := b.Query(bad, refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
+				if got := b.Query(bad, `mutation($t: String) { logout(refreshToken: $t) }`, "t", next).Must(); got.At("logout") != true {
+					t.Error(got.Body)
 				}
 			}
 		})

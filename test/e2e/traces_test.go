@@ -1,10 +1,11 @@
-package main
+package e2e
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // receiver is a collector of traces.
@@ -65,7 +68,7 @@ func (r *receiver) take(header http.Header, body []byte, batch *otlp.TracesData)
 // received are the spans so far.
 func (b *booted) received(r *receiver) []*otlp.Span {
 	b.t.Helper()
-	if err := b.traces.Flush(b.t.Context()); err != nil {
+	if err := b.in.Traces.Flush(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	r.mu.Lock()
@@ -111,8 +114,8 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
 		r := newReceiver(t)
 		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_EXPORTER_OTLP_HEADERS", "X-Key=a%20key", "OTEL_SERVICE_NAME", "accounts",
 			"OTEL_RESOURCE_ATTRIBUTES", "team=a")
-		p := b.newPerson("USER")
-		got := b.askWith(http.Header{"Traceparent": {callersParent}, "Tracestate": {"a=b"}}, login, "e", p.email, "p", goodPassword).must()
+		p := b.NewUser("USER")
+		got := b.QueryWith(http.Header{"Traceparent": {callersParent}, "Tracestate": {"a=b"}}, login, "e", p.Email, "p", servertest.Password).Must()
 		trace := traceOf(b.received(r), callersTrace)
 		want := `mutation login
   SELECT users
@@ -135,7 +138,7 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
 		request := trace[slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Name == "mutation login" })]
 		for key, value := range map[string]string{
 			"graphql.operation.type": "mutation", "http.request.method": "POST", "http.route": "/graphql", "http.response.status_code": "200",
-			"fieldgate.request_id": got.header.Get("X-Request-Id"),
+			"fieldgate.request_id": got.Header.Get("X-Request-Id"),
 		} {
 			if attributesOf(request)[key] != value {
 				t.Errorf("%s is %q, want %q", key, attributesOf(request)[key], value)
@@ -165,9 +168,9 @@ func TestSpansAreNamedByTheSchema(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
-	user := b.newPerson("USER")
+	user := b.NewUser("USER")
 	gone := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
-	if err := gone.store.Close(); err != nil {
+	if err := gone.in.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for i, row := range []struct {
@@ -178,14 +181,14 @@ func TestSpansAreNamedByTheSchema(t *testing.T) {
 		code  string
 		fails bool
 	}{
-		{"a field by its own name", b, func(h http.Header) { b.askWith(h, `query Hostile { hostile: permissions { field } }`) }, "query permissions", "UNAUTHENTICATED", false},
-		{"the first of several", b, func(h http.Header) { b.askWith(h, `{ permissions { field } me { id } }`) }, "query permissions …", "UNAUTHENTICATED", false},
-		{"a field in fragments", b, func(h http.Header) { b.askWith(h, `{ ... { ...Hostile } } fragment Hostile on Query { me { id } }`) }, "query me", "UNAUTHENTICATED", false},
-		{"a document that is none", b, func(h http.Header) { b.askWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
+		{"a field by its own name", b, func(h http.Header) { b.QueryWith(h, `query Hostile { hostile: permissions { field } }`) }, "query permissions", "UNAUTHENTICATED", false},
+		{"the first of several", b, func(h http.Header) { b.QueryWith(h, `{ permissions { field } me { id } }`) }, "query permissions …", "UNAUTHENTICATED", false},
+		{"a field in fragments", b, func(h http.Header) { b.QueryWith(h, `{ ... { ...Hostile } } fragment Hostile on Query { me { id } }`) }, "query me", "UNAUTHENTICATED", false},
+		{"a document that is none", b, func(h http.Header) { b.QueryWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
 		{"a method that there is not", b, func(h http.Header) { b.hostile(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
 		{"a page", b, func(h http.Header) { b.hostile(h, "GET", "/verify-email?token=hostile") }, "GET /verify-email", "", false},
 		{"a page that there is not", b, func(h http.Header) { b.hostile(h, "PUT", "/hostile") }, "PUT", "", false},
-		{"a fault", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.token); gone.askWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
+		{"a fault", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.Token); gone.QueryWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
 	} {
 		t.Run(row.title, func(t *testing.T) {
 			id := fmt.Sprintf("%032x", i+1)
@@ -211,7 +214,7 @@ func (b *booted) hostile(h http.Header, method, path string) {
 	b.t.Helper()
 	r := b.request(method, path)
 	r.Header = h
-	b.do(r)
+	b.Do(r)
 }
 
 // A header that is no traceparent begins a new trace, as if there were none.
@@ -233,7 +236,7 @@ func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
 		{"a long one", []string{strings.Repeat("0", 8000)}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := b.askWith(http.Header{"Traceparent": row.header}, `{ __typename }`).must()
+			got := b.QueryWith(http.Header{"Traceparent": row.header}, `{ __typename }`).Must()
 			line := b.linesOf(got, "http request")[0]
 			id, _ := line["trace_id"].(string)
 			if len(id) != 32 || (id == callersTrace) != row.continued {
@@ -254,23 +257,23 @@ func TestTracesHaveNothingPersonal(t *testing.T) {
 		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 		const name, agent, wrong = "Zaphod Beeblebrox", "Heart of Gold/42", "a wrong password of mine"
 		h := http.Header{"User-Agent": {agent}, "X-Forwarded-For": {"203.0.113.77"}}
-		as := func(p *person) http.Header {
+		as := func(p *servertest.User) http.Header {
 			h := h.Clone()
-			h.Set("Authorization", "Bearer "+p.token)
+			h.Set("Authorization", "Bearer "+p.Token)
 			return h
 		}
-		admin, p := b.newPerson("ADMIN"), b.newPerson("USER")
+		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		d := b.newDevice(p, true)
-		b.askWith(as(p), `mutation($n: String!) { updateProfile(input: {name: $n}) { name email } }`, "n", name).must()
-		b.askWith(h, login, "e", p.email, "p", wrong)
-		b.askWith(h, login, "e", "stranger@example.com", "p", wrong)
-		b.askWith(h, `mutation { register(input: {name: "`+name+`", email: "`+p.email+`", password: "`+goodPassword+`"}) { accessToken } }`) // taken
-		b.askWith(as(p), `{ users { edges { node { email } } } }`)
-		b.askWith(as(admin), `{ users(search: "`+name+`") { edges { node { email name } } } user(id: "`+p.id+`") { email } auditLog { edges { node { event ip } } } }`).must()
-		b.askWith(as(p), requestChange, "e", "elsewhere@example.com", "p", goodPassword).must()
+		b.QueryWith(as(p), `mutation($n: String!) { updateProfile(input: {name: $n}) { name email } }`, "n", name).Must()
+		b.QueryWith(h, login, "e", p.Email, "p", wrong)
+		b.QueryWith(h, login, "e", "stranger@example.com", "p", wrong)
+		b.QueryWith(h, `mutation { register(input: {name: "`+name+`", email: "`+p.Email+`", password: "`+servertest.Password+`"}) { accessToken } }`) // taken
+		b.QueryWith(as(p), `{ users { edges { node { email } } } }`)
+		b.QueryWith(as(admin), `{ users(search: "`+name+`") { edges { node { email name } } } user(id: "`+p.ID+`") { email } auditLog { edges { node { event ip } } } }`).Must()
+		b.QueryWith(as(p), requestChange, "e", "elsewhere@example.com", "p", servertest.Password).Must()
 		reset := b.resetToken(p) // which delivers
-		b.askWith(h, resetPassword, "t", reset, "p", anotherGood).must()
-		b.askWith(h, refreshInBody, "t", d.refresh)
+		b.QueryWith(h, resetPassword, "t", reset, "p", anotherGood).Must()
+		b.QueryWith(h, refreshInBody, "t", d.refresh)
 		b.deliver()
 		spans := b.received(r)
 		if i := slices.IndexFunc(spans, func(s *otlp.Span) bool { return s.Name == "mail send" }); i < 0 || len(spans[i].ParentSpanId) == 0 {
@@ -280,9 +283,9 @@ func TestTracesHaveNothingPersonal(t *testing.T) {
 			t.Errorf("only %d spans", len(spans))
 		}
 		for what, secret := range map[string]string{
-			"an address": p.email, "another": "stranger@example.com", "a new one": "elsewhere@example.com", "any": "@example.com", "a name": name, "a part of it": "eeblebrox",
-			"a password": goodPassword, "a wrong one": wrong, "a new password": anotherGood, "an access token": p.token, "a refresh token": d.refresh, "a token of a mail": reset,
-			"an id": p.id, "a session's": d.session, "a program": agent, "a client": "203.0.113.77", "a client's address": "127.0.0.1", "a hash": "$2a$",
+			"an address": p.Email, "another": "stranger@example.com", "a new one": "elsewhere@example.com", "any": "@example.com", "a name": name, "a part of it": "eeblebrox",
+			"a password": servertest.Password, "a wrong one": wrong, "a new password": anotherGood, "an access token": p.Token, "a refresh token": d.refresh, "a token of a mail": reset,
+			"an id": p.ID, "a session's": d.session, "a program": agent, "a client": "203.0.113.77", "a client's address": "127.0.0.1", "a hash": "$2a$",
 		} {
 			if strings.Contains(r.raw.String(), secret) {
 				t.Errorf("%s is in the traces: %s", what, secret)
@@ -304,22 +307,22 @@ func TestTracesAreInNobodysWay(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", row.url, "LOG_LEVEL", "info")
-			p := b.newPerson("USER")
+			p := b.NewUser("USER")
 			for range 1200 { // more than the queue of spans has room for
-				b.ask(p, `{ me { id } }`).must()
+				b.Query(p, `{ me { id } }`).Must()
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_ = b.traces.Flush(ctx) // begins to send at the latest
+			_ = b.in.Traces.Flush(ctx) // begins to send at the latest
 			start := time.Now()
-			if err := b.Close(); err != nil {
+			if err := b.in.Close(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 2*flushTime {
+			if took := time.Since(start); took > 2*server.FlushTime {
 				t.Errorf("to stop took %v", took)
 			}
 			warnings := 0
-			for _, line := range b.logged() {
+			for _, line := range b.Log.Records(b.t) {
 				if line["level"] == "WARN" {
 					warnings++
 				}
@@ -351,9 +354,9 @@ func TestTracesAreOffUnlessAskedFor(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), row.env...)
 			before := len(r.spans)
-			got := b.askWith(http.Header{"Traceparent": {"00-" + callersTrace + "-" + callersSpan + "-01"}}, `{ __typename }`).must()
-			if (b.traces != nil) != row.made {
-				t.Fatal(b.traces)
+			got := b.QueryWith(http.Header{"Traceparent": {"00-" + callersTrace + "-" + callersSpan + "-01"}}, `{ __typename }`).Must()
+			if (b.in.Traces != nil) != row.made {
+				t.Fatal(b.in.Traces)
 			}
 			if _, named := b.linesOf(got, "http request")[0]["trace_id"]; named != row.made {
 				t.Errorf("the log names a trace: %v", named)
@@ -370,13 +373,13 @@ func TestLastTracesAreSentWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
-	l := listen(t)
+	l := servertest.Listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.serve(ctx, l) }()
-	b.url = "http://" + l.Addr().String()
-	b.untilReady()
-	b.askWith(http.Header{"Traceparent": {callersParent}}, `{ __typename }`).must()
+	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
+	b.URL = "http://" + l.Addr().String()
+	b.UntilReady()
+	b.QueryWith(http.Header{"Traceparent": {callersParent}}, `{ __typename }`).Must()
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // browser is a client that keeps the cookies that it gets.
@@ -22,14 +23,14 @@ func (b *booted) newBrowser(ip string) *browser {
 	return &browser{b, ip, map[string]string{}}
 }
 
-func (w *browser) asks(query string, variables ...any) *answer {
+func (w *browser) asks(query string, variables ...any) *servertest.Response {
 	w.t.Helper()
 	header := from(w.ip)
 	for name, value := range w.cookies {
 		header.Add("Cookie", name+"="+value)
 	}
-	got := w.askWith(header, query, variables...)
-	for _, line := range got.header.Values("Set-Cookie") {
+	got := w.QueryWith(header, query, variables...)
+	for _, line := range got.Header.Values("Set-Cookie") {
 		cookie, err := http.ParseSetCookie(line)
 		if err != nil {
 			w.t.Fatal(err)
@@ -48,16 +49,16 @@ const (
 	browserRefresh  = `mutation { refresh { user { id } } }`
 )
 
-func (w *browser) registers() *person {
+func (w *browser) registers() *servertest.User {
 	w.t.Helper()
-	p := &person{email: newAddress(), password: goodPassword}
-	p.id = w.asks(browserRegister, "e", p.email, "p", p.password).must().text("register.user.id")
+	p := &servertest.User{Email: newAddress(), Password: servertest.Password}
+	p.ID = w.asks(browserRegister, "e", p.Email, "p", p.Password).Must().Text("register.user.id")
 	return p
 }
 
-func (w *browser) signsIn(p *person) *answer {
+func (w *browser) signsIn(p *servertest.User) *servertest.Response {
 	w.t.Helper()
-	return w.asks(browserLogin, "e", p.email, "p", p.password)
+	return w.asks(browserLogin, "e", p.Email, "p", p.Password)
 }
 
 func TestDeviceCookieIsHttpOnlyAndOutlivesTheSession(t *testing.T) {
@@ -67,7 +68,7 @@ func TestDeviceCookieIsHttpOnlyAndOutlivesTheSession(t *testing.T) {
 		"https://api.example.com": "__Host-device=…; Path=/; Max-Age=7776000; HttpOnly; Secure; SameSite=Strict",
 	} {
 		b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", url)
-		got := b.ask(nil, registerAs, "e", newAddress()).must().header.Values("Set-Cookie")
+		got := b.Query(nil, registerAs, "e", newAddress()).Must().Header.Values("Set-Cookie")
 		if len(got) != 2 {
 			t.Fatalf("cookies %q", got)
 		}
@@ -85,17 +86,17 @@ func TestDeviceCookieIsKeptBySignInsAndNotSetForBodyClients(t *testing.T) {
 	w := b.newBrowser(home)
 	p := w.registers()
 	device := w.cookies["device"]
-	w.signsIn(p).must()
-	w.signsIn(&person{email: b.registered(home).email, password: goodPassword}).must()
+	w.signsIn(p).Must()
+	w.signsIn(&servertest.User{Email: b.registered(home).Email, Password: servertest.Password}).Must()
 	if device == "" || w.cookies["device"] != device {
 		t.Errorf("device %q, then %q", device, w.cookies["device"])
 	}
-	if got := b.login(home, p.email, p.password).must(); got.header.Get("Set-Cookie") != "" {
-		t.Errorf("a client that takes its token in the body gets %q", got.header.Get("Set-Cookie"))
+	if got := b.login(home, p.Email, p.Password).Must(); got.Header.Get("Set-Cookie") != "" {
+		t.Errorf("a client that takes its token in the body gets %q", got.Header.Get("Set-Cookie"))
 	}
 	for _, forged := range []string{"x", strings.Repeat("A", 44), strings.Repeat("=", 43), device + "\"", strings.Repeat("!", 43)} {
 		w.cookies["device"] = forged
-		w.signsIn(p).must()
+		w.signsIn(p).Must()
 		if w.cookies["device"] == forged {
 			t.Errorf("%q was taken for a device", forged)
 		}
@@ -108,11 +109,11 @@ func TestFillingAnAccountsLimitDoesNotLockOutItsOwnersDevice(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		w := b.newBrowser(home)
 		p := w.registers()
-		b.failFromEverywhere(p.email)
-		wantLimited(t, b.login(elsewhere, p.email, p.password), "login")
-		w.signsIn(p).must()
+		b.failFromEverywhere(p.Email)
+		wantLimited(t, b.login(elsewhere, p.Email, p.Password), "login")
+		w.signsIn(p).Must()
 		w.ip = elsewhere // the device is the same in another network
-		w.signsIn(p).must()
+		w.signsIn(p).Must()
 	})
 }
 
@@ -124,15 +125,15 @@ func TestExemptionTellsNeighboursNothingAboutAccounts(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		w := b.newBrowser(home)
 		p := w.registers()
-		w.asks(browserRefresh).must() // the browser returns its cookies
+		w.asks(browserRefresh).Must() // the browser returns its cookies
 		stranger := b.newBrowser(home)
 		stranger.registers()
-		for _, email := range []string{p.email, "nobody@example.com"} {
+		for _, email := range []string{p.Email, "nobody@example.com"} {
 			b.failFromEverywhere(email)
 			wantLimited(t, b.login(home, email, wrongPassword), "login")
 			wantLimited(t, stranger.asks(browserLogin, "e", email, "p", wrongPassword), "login") // with a device of its own
 		}
-		w.signsIn(p).must()
+		w.signsIn(p).Must()
 	})
 }
 
@@ -145,11 +146,11 @@ func TestNeighboursDoNotLockOwnersOutByTheLimitOfTheirAddress(t *testing.T) {
 		for i := range 6 {
 			b.fail(5, home, fmt.Sprintf("nobody%d@example.com", i))
 		}
-		wantLimited(t, b.login(home, stranger.email, stranger.password), "login") // never signed in from here
-		w.signsIn(p).must()
-		b.login(home, phone.email, phone.password).must()
-		b.fail(5, home, phone.email)
-		wantLimited(t, b.login(home, phone.email, phone.password), "login") // guesses are bounded there too
+		wantLimited(t, b.login(home, stranger.Email, stranger.Password), "login") // never signed in from here
+		w.signsIn(p).Must()
+		b.login(home, phone.Email, phone.Password).Must()
+		b.fail(5, home, phone.Email)
+		wantLimited(t, b.login(home, phone.Email, phone.Password), "login") // guesses are bounded there too
 	})
 }
 
@@ -162,7 +163,7 @@ func TestGuessesFromATrustedDeviceAreBounded(t *testing.T) {
 	heard := 0
 	for i := range 300 {
 		w.ip = fmt.Sprintf("203.0.%d.%d", 113+i/200, i%200)
-		if slices.Equal(w.asks(browserLogin, "e", p.email, "p", wrongPassword).codes(), []string{"login INVALID_CREDENTIALS"}) {
+		if slices.Equal(w.asks(browserLogin, "e", p.Email, "p", wrongPassword).Codes(), []string{"login INVALID_CREDENTIALS"}) {
 			heard++
 		}
 	}
@@ -176,30 +177,30 @@ func TestResetAndUndoForgetTrustedPlaces(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
-			regain func(b *booted, p *person)
+			regain func(b *booted, p *servertest.User)
 		}{
-			{"a reset", func(b *booted, p *person) {
-				b.ask(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).must()
+			{"a reset", func(b *booted, p *servertest.User) {
+				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
 			}},
-			{"an undo", func(b *booted, p *person) {
-				b.ask(p, requestChange, "e", newAddress(), "p", p.password).must()
-				b.ask(nil, verifyEmail, "t", b.tokenOf(p.email, "/undo-email-change")).must()
+			{"an undo", func(b *booted, p *servertest.User) {
+				b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootMailing(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-				b.clock.stop()
+				b.Clock.Stop()
 				p := b.registered(home) // of another owner
 				former := b.newBrowser(home)
-				former.signsIn(p).must()
+				former.signsIn(p).Must()
 				row.regain(b, p)
 				if n := b.trustedPlaces(databaseURL, p); n != 0 {
 					t.Errorf("%d places are still trusted", n)
 				}
-				b.failFromEverywhere(p.email)
+				b.failFromEverywhere(p.Email)
 				for range 3 {
-					wantLimited(t, b.login(home, p.email, wrongPassword), "login")
-					wantLimited(t, former.asks(browserLogin, "e", p.email, "p", wrongPassword), "login")
+					wantLimited(t, b.login(home, p.Email, wrongPassword), "login")
+					wantLimited(t, former.asks(browserLogin, "e", p.Email, "p", wrongPassword), "login")
 				}
 			})
 		}
@@ -212,14 +213,14 @@ func TestAnAccountTrustsALimitedNumberOfPlaces(t *testing.T) {
 		b := bootLimited(t, databaseURL)
 		p := b.registered(home)
 		for i := range 25 {
-			b.clock.advance(time.Minute)
-			b.login(fmt.Sprintf("192.0.2.%d", 100+i), p.email, p.password).must()
+			b.Clock.Advance(time.Minute)
+			b.login(fmt.Sprintf("192.0.2.%d", 100+i), p.Email, p.Password).Must()
 		}
 		if n := b.trustedPlaces(databaseURL, p); n != 20 {
 			t.Errorf("%d trusted places, want 20", n)
 		}
-		b.failSome(t, p.email)
-		wantLimited(t, b.login(home, p.email, p.password), "login") // the oldest was dropped
-		b.login("192.0.2.124", p.email, p.password).must()
+		b.failSome(t, p.Email)
+		wantLimited(t, b.login(home, p.Email, p.Password), "login") // the oldest was dropped
+		b.login("192.0.2.124", p.Email, p.Password).Must()
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // deletionsTold counts the mails to an address that say that its account was deleted.
@@ -21,10 +22,10 @@ func (b *booted) deletionsTold(to string) (n int) {
 }
 
 // verifiedPerson is newPerson with an address that is verified.
-func (b *booted) verifiedPerson() *person {
+func (b *booted) verifiedPerson() *servertest.User {
 	b.t.Helper()
-	p := b.newPerson("USER")
-	b.ask(p, verifyEmail, "t", b.tokenOf(p.email, "/verify-email")).must()
+	p := b.NewUser("USER")
+	b.Query(p, verifyEmail, "t", b.tokenOf(p.Email, "/verify-email")).Must()
 	return p
 }
 
@@ -35,38 +36,38 @@ func TestDeletionWaitsUntilAChangeOfAddressCannotBeUndone(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
-			change func(b *booted, p *person)
+			change func(b *booted, p *servertest.User)
 		}{
-			{"a change", func(b *booted, p *person) {
-				b.ask(p, verifyEmail, "t", b.changeToken(p, newAddress())).must()
+			{"a change", func(b *booted, p *servertest.User) {
+				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
 			}},
-			{"a change whose warning was not sent yet", func(b *booted, p *person) {
+			{"a change whose warning was not sent yet", func(b *booted, p *servertest.User) {
 				token := b.changeToken(p, newAddress())
 				execute(t, databaseURL, "DELETE FROM tickets WHERE slot IS NULL")
-				b.ask(p, verifyEmail, "t", token).must()
+				b.Query(p, verifyEmail, "t", token).Must()
 			}},
-			{"two changes", func(b *booted, p *person) {
-				b.ask(p, verifyEmail, "t", b.changeToken(p, newAddress())).must()
-				b.ask(p, verifyEmail, "t", b.changeToken(p, newAddress())).must()
+			{"two changes", func(b *booted, p *servertest.User) {
+				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
+				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
 			}},
-			{"a change that was only asked for", func(b *booted, p *person) { b.changeToken(p, newAddress()) }},
+			{"a change that was only asked for", func(b *booted, p *servertest.User) { b.changeToken(p, newAddress()) }},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootMailing(t, databaseURL)
 				p := b.verifiedPerson()
 				row.change(b, p)
-				wantCodes(t, b.ask(p, deleteAccount, "p", wrongPassword), "deleteAccount INVALID_CREDENTIALS")
-				got := b.ask(p, deleteAccount, "p", p.password)
+				wantCodes(t, b.Query(p, deleteAccount, "p", wrongPassword), "deleteAccount INVALID_CREDENTIALS")
+				got := b.Query(p, deleteAccount, "p", p.Password)
 				wantCodes(t, got, "deleteAccount CONFLICT")
-				until, err := time.Parse(time.RFC3339, got.errors[0].Extensions["until"].(string))
-				if left := until.Sub(b.clock.now()); err != nil || left < 71*time.Hour || left > 73*time.Hour || !strings.Contains(got.errors[0].Message, until.Format("2006-01-02")) {
-					t.Errorf("no date until when: %s", got.body)
+				until, err := time.Parse(time.RFC3339, got.Errors[0].Extensions["until"].(string))
+				if left := until.Sub(b.Clock.Now()); err != nil || left < 71*time.Hour || left > 73*time.Hour || !strings.Contains(got.Errors[0].Message, until.Format("2006-01-02")) {
+					t.Errorf("no date until when: %s", got.Body)
 				}
-				wantCodes(t, b.ask(nil, registerAs, "e", p.email), "register EMAIL_TAKEN")
-				b.ask(nil, verifyEmail, "t", b.tokenOf(p.email, "/undo-email-change")).must()
-				b.ask(nil, resetPassword, "t", b.tokenOf(p.email, "/reset-password"), "p", owners).must()
-				if got := b.ask(nil, login, "e", p.email, "p", owners).must(); got.at("login.user.id") != p.id {
-					t.Error(got.body)
+				wantCodes(t, b.Query(nil, registerAs, "e", p.Email), "register EMAIL_TAKEN")
+				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
+				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", owners).Must()
+				if got := b.Query(nil, login, "e", p.Email, "p", owners).Must(); got.At("login.user.id") != p.ID {
+					t.Error(got.Body)
 				}
 			})
 		}
@@ -78,18 +79,18 @@ func TestDeletionGoesThroughWhenNoUndoLives(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL)
 		p, to := b.verifiedPerson(), newAddress()
-		b.ask(p, verifyEmail, "t", b.changeToken(p, to)).must()
+		b.Query(p, verifyEmail, "t", b.changeToken(p, to)).Must()
 		b.deliver() // the link's time begins when it is sent
-		p.email = to
-		b.clock.advance(72*time.Hour - time.Minute)
+		p.Email = to
+		b.Clock.Advance(72*time.Hour - time.Minute)
 		phone := b.newDevice(p, false)
-		wantCodes(t, b.ask(phone.person, deleteAccount, "p", p.password), "deleteAccount CONFLICT")
-		b.clock.advance(2 * time.Minute)
-		b.ask(phone.person, deleteAccount, "p", p.password).must()
+		wantCodes(t, b.Query(phone.User, deleteAccount, "p", p.Password), "deleteAccount CONFLICT")
+		b.Clock.Advance(2 * time.Minute)
+		b.Query(phone.User, deleteAccount, "p", p.Password).Must()
 		if n := b.deletionsTold(to); n != 1 {
 			t.Errorf("%d mails to the account's address", n)
 		}
-		if b.accepts(to, p.password) {
+		if b.accepts(to, p.Password) {
 			t.Error("the account is there")
 		}
 	})
@@ -102,40 +103,40 @@ func TestAdminsDeletionEndsTheUndoAndTellsEveryAddress(t *testing.T) {
 		for _, row := range []struct {
 			name   string
 			env    []string
-			delete func(b *booted, p *person)
+			delete func(b *booted, p *servertest.User)
 			told   int // the account's own address
 		}{
-			{"by deleteUser", nil, func(b *booted, p *person) {
-				admin := b.newPerson("ADMIN")
-				b.ask(admin, deleteUser, "u", p.id, "p", admin.password).must()
+			{"by deleteUser", nil, func(b *booted, p *servertest.User) {
+				admin := b.NewUser("ADMIN")
+				b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password).Must()
 			}, 1},
-			{"on the command line", nil, func(b *booted, p *person) {
-				if _, err := b.accounts.AsOperator().Delete(t.Context(), p.id, nil); err != nil {
+			{"on the command line", nil, func(b *booted, p *servertest.User) {
+				if _, err := b.in.Accounts.AsOperator().Delete(t.Context(), p.ID, nil); err != nil {
 					t.Fatal(err)
 				}
 			}, 1},
-			{"without notices", []string{"SECURITY_NOTICES", "off"}, func(b *booted, p *person) {
-				admin := b.newPerson("ADMIN")
-				b.ask(admin, deleteUser, "u", p.id, "p", admin.password).must()
+			{"without notices", []string{"SECURITY_NOTICES", "off"}, func(b *booted, p *servertest.User) {
+				admin := b.NewUser("ADMIN")
+				b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password).Must()
 			}, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootMailing(t, databaseURL, row.env...)
 				p := b.verifiedPerson()
 				first, second := newAddress(), newAddress()
-				b.ask(p, verifyEmail, "t", b.changeToken(p, first)).must()
-				b.ask(p, verifyEmail, "t", b.changeToken(p, second)).must()
-				undos := []string{b.tokenOf(p.email, "/undo-email-change"), b.tokenOf(first, "/undo-email-change")}
+				b.Query(p, verifyEmail, "t", b.changeToken(p, first)).Must()
+				b.Query(p, verifyEmail, "t", b.changeToken(p, second)).Must()
+				undos := []string{b.tokenOf(p.Email, "/undo-email-change"), b.tokenOf(first, "/undo-email-change")}
 				row.delete(b, p)
-				got := []int{b.deletionsTold(p.email), b.deletionsTold(first), b.deletionsTold(second)}
+				got := []int{b.deletionsTold(p.Email), b.deletionsTold(first), b.deletionsTold(second)}
 				if !slices.Equal(got, []int{1, 1, row.told}) {
 					t.Errorf("mails to the addresses, the oldest first: %v", got)
 				}
 				for _, undo := range undos {
-					wantCodes(t, b.ask(nil, verifyEmail, "t", undo), "verifyEmail INVALID_TOKEN")
+					wantCodes(t, b.Query(nil, verifyEmail, "t", undo), "verifyEmail INVALID_TOKEN")
 				}
-				for _, email := range []string{p.email, first, second} {
-					b.ask(nil, registerAs, "e", email).must() // free again
+				for _, email := range []string{p.Email, first, second} {
+					b.Query(nil, registerAs, "e", email).Must() // free again
 				}
 			})
 		}

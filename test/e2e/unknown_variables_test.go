@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"os"
@@ -6,31 +6,24 @@ import (
 	"strings"
 	"testing"
 
+	"fieldgate/internal/cli"
+
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/doctor"
+	"fieldgate/servertest"
 )
-
-// environOf is the environment as os.Environ has it.
-func environOf(env map[string]string) func() []string {
-	return func() (entries []string) {
-		for name, value := range env {
-			entries = append(entries, name+"="+value)
-		}
-		return entries
-	}
-}
 
 const mistyped = "a secret under a mistyped name"
 
 func TestServerWarnsOfMistypedVariablesByNameAtStart(t *testing.T) {
 	t.Parallel()
-	cmd := processOf(t, dbtest.SQLite(t), "JTW_SECRET="+mistyped, "API_URL="+mistyped)
+	cmd := servertest.Command(t, dbtest.SQLite(t), "JTW_SECRET="+mistyped, "API_URL="+mistyped)
 	if err := os.WriteFile(cmd.Dir+"/.env", []byte("CORS_ORIGIN="+mistyped+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := startServer(t, cmd)
 	var warned []string
-	for _, line := range b.logged() {
+	for _, line := range b.Log.Records(b.t) {
 		if line["msg"] == "unknown environment variable" {
 			warned = append(warned, line["level"].(string)+" "+line["name"].(string)+" "+line["did_you_mean"].(string))
 		}
@@ -38,7 +31,7 @@ func TestServerWarnsOfMistypedVariablesByNameAtStart(t *testing.T) {
 	if !slices.Equal(warned, []string{"WARN CORS_ORIGIN CORS_ORIGINS", "WARN JTW_SECRET JWT_SECRET"}) {
 		t.Errorf("got %q", warned)
 	}
-	if strings.Contains(b.log.String(), mistyped) {
+	if strings.Contains(b.Log.String(), mistyped) {
 		t.Error("the value is in the log")
 	}
 }
@@ -48,8 +41,8 @@ func TestWrongConfigurationNamesMistypedVariables(t *testing.T) {
 	env := map[string]string{
 		"ENV": "production", "PUBLIC_URL": "https://api.example.com", "DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistyped,
 	}
-	status, _, stderr := fieldgate(t, env, "", "serve")
-	if status != statusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a variable of Fieldgate") {
+	status, _, stderr := servertest.RunCLI(t, env, "", "serve")
+	if status != cli.StatusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a variable of Fieldgate") {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
 	status, findings := examined(t, env)

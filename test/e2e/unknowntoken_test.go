@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // unknownTokens are the entries of the audit log about unknown tokens, newest first: network and count.
-func (b *booted) unknownTokens(admin *person) (list []string) {
+func (b *booted) unknownTokens(admin *servertest.User) (list []string) {
 	b.t.Helper()
-	got := b.ask(admin, `{ auditLog(first: 100) { edges { node { event detail ip userAgent user { id } actor { id } } } } }`).must()
-	for _, edge := range got.at("auditLog.edges").([]any) {
+	got := b.Query(admin, `{ auditLog(first: 100) { edges { node { event detail ip userAgent user { id } actor { id } } } } }`).Must()
+	for _, edge := range got.At("auditLog.edges").([]any) {
 		node := edge.(map[string]any)["node"].(map[string]any)
 		if node["event"] != "unknown token" {
 			continue
@@ -32,9 +33,9 @@ func TestUnknownTokensLeaveOneEntryPerNetworkAndHour(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
-		b.clock.stop()
-		b.clock.advance(time.Hour - b.store.Now().Sub(b.store.Now().Truncate(time.Hour))) // to the beginning of an hour
-		admin := b.newPerson("ADMIN")
+		b.Clock.Stop()
+		b.Clock.Advance(time.Hour - b.in.Store.Now().Sub(b.in.Store.Now().Truncate(time.Hour))) // to the beginning of an hour
+		admin := b.NewUser("ADMIN")
 		guess := func(ip string, i int) {
 			b.asks(nil, ip, verifyEmail, "t", fmt.Sprint("guess", i))
 			b.asks(nil, ip, resetPassword, "t", fmt.Sprint("guess", i), "p", anotherGood)
@@ -49,8 +50,8 @@ func TestUnknownTokensLeaveOneEntryPerNetworkAndHour(t *testing.T) {
 		if got := strings.Join(b.unknownTokens(admin), ", "); got != "2001:db8:7::/48 6, 203.0.113.0/24 60" && got != "203.0.113.0/24 60, 2001:db8:7::/48 6" {
 			t.Errorf("%s", got)
 		}
-		b.clock.advance(time.Hour)
-		admin.token = b.ask(nil, loginQuery, "e", admin.email, "p", admin.password).must().text("login.accessToken")
+		b.Clock.Advance(time.Hour)
+		admin.Token = b.Query(nil, loginQuery, "e", admin.Email, "p", admin.Password).Must().Text("login.accessToken")
 		var guessing sync.WaitGroup
 		for i := range 10 {
 			guessing.Go(func() { b.asks(nil, "203.0.113.9", verifyEmail, "t", fmt.Sprint("guess", i)) })

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // statements returns the texts of the statements that the server has sent so far, as far as it logs at level debug.
 func (b *booted) statements() []string {
 	texts := map[string]bool{}
-	for line := range strings.Lines(b.log.String()) {
+	for line := range strings.Lines(b.Log.String()) {
 		if !strings.Contains(line, `"msg":"sql"`) {
 			continue
 		}
@@ -42,17 +43,17 @@ func TestStatementsOfUserTablesAreLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		strict := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
-		wantCodes(t, strict.ask(nil, `mutation($input: RegisterInput!) { register(input: $input) { tokenType } }`, "input", newcomer()),
+		wantCodes(t, strict.Query(nil, `mutation($input: RegisterInput!) { register(input: $input) { tokenType } }`, "input", newcomer()),
 			"register EMAIL_NOT_VERIFIED")
 		b := bootMailing(t, databaseURL, "LIMITS", "on")
 		d := b.newPersonsDevice()
 		for range 3 {
-			b.clock.advance(6 * time.Second)
+			b.Clock.Advance(6 * time.Second)
 			d.refresh = b.refreshed(d.refresh)
 		}
-		b.ask(nil, resetPassword, "t", b.resetToken(d.person), "p", goodPassword+"!").must()
-		b.clock.advance(365 * 24 * time.Hour)
-		if _, err := b.store.Sweep(t.Context(), b.store.Now()); err != nil {
+		b.Query(nil, resetPassword, "t", b.resetToken(d.User), "p", servertest.Password+"!").Must()
+		b.Clock.Advance(365 * 24 * time.Hour)
+		if _, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); err != nil {
 			t.Fatal(err)
 		}
 		statements := strings.ReplaceAll(strings.Join(append(b.statements(), strict.statements()...), "\n"), "`", "")
@@ -76,24 +77,24 @@ func TestTokenWithTheSessionOfAnotherUserIsRefused(t *testing.T) {
 		for _, recheck := range []string{"0s", "1m"} {
 			t.Run("with SESSION_RECHECK="+recheck, func(t *testing.T) {
 				b := boot(t, databaseURL, "SESSION_RECHECK", recheck)
-				ada, bob := b.newPerson("ADMIN"), b.newPerson("USER")
-				for _, p := range []*person{ada, bob} { // with a recheck, both are kept from here on
-					b.ask(p, `{ me { id } }`).must()
+				ada, bob := b.NewUser("ADMIN"), b.NewUser("USER")
+				for _, p := range []*servertest.User{ada, bob} { // with a recheck, both are kept from here on
+					b.Query(p, `{ me { id } }`).Must()
 				}
-				sessionOf := forge(t, ada.token).claims["sid"]
-				crossed := &person{token: forge(t, bob.token).with(nil, map[string]any{"sid": sessionOf})}
-				before := b.store.Queries()
-				got := b.ask(crossed, `{ me { id } }`)
+				sessionOf := forge(t, ada.Token).claims["sid"]
+				crossed := &servertest.User{Token: forge(t, bob.Token).with(nil, map[string]any{"sid": sessionOf})}
+				before := b.in.Store.Queries()
+				got := b.Query(crossed, `{ me { id } }`)
 				wantCodes(t, got, "me UNAUTHENTICATED")
-				if reason := got.errors[0].Extensions["reason"]; reason != "revoked" {
+				if reason := got.Errors[0].Extensions["reason"]; reason != "revoked" {
 					t.Errorf("reason %v", reason)
 				}
-				if n := b.store.Queries() - before; n != 1 {
+				if n := b.in.Store.Queries() - before; n != 1 {
 					t.Errorf("%d queries, want 1", n)
 				}
-				wantCodes(t, b.ask(crossed, fmt.Sprintf(`{ user(id: %q) { id } }`, ada.id)), "user UNAUTHENTICATED")
-				b.ask(crossed, `mutation { logout }`).must()
-				for _, p := range []*person{ada, bob} {
+				wantCodes(t, b.Query(crossed, fmt.Sprintf(`{ user(id: %q) { id } }`, ada.ID)), "user UNAUTHENTICATED")
+				b.Query(crossed, `mutation { logout }`).Must()
+				for _, p := range []*servertest.User{ada, bob} {
 					if !b.signedIn(p) {
 						t.Error("the crossed token ended a session")
 					}

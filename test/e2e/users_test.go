@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 
 	"fieldgate/internal/dbtest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // A client that goes on after each endCursor, or after any other cursor, meets everybody it asks for once.
@@ -17,7 +18,7 @@ func TestUsersPageByPage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		staff := b.newPerson("STAFF")
+		staff := b.NewUser("STAFF")
 		// Oldest first. Of those found by "z", Zoe and the Zoras by their names, and zed and zoltan by their addresses.
 		for i, p := range []struct{ name, email, role string }{
 			{"Zora", "one@example.com", "USER"},
@@ -29,9 +30,9 @@ func TestUsersPageByPage(t *testing.T) {
 		} {
 			u := &models.User{
 				ID: fmt.Sprintf("01a2027b-72e4-7b47-a427-%012d", i), Name: p.name, NameKey: strings.ToLower(p.name),
-				Email: p.email, EmailKey: strings.ToLower(p.email), Role: p.role, CreatedAt: b.store.Now(), UpdatedAt: b.store.Now(),
+				Email: p.email, EmailKey: strings.ToLower(p.email), Role: p.role, CreatedAt: b.in.Store.Now(), UpdatedAt: b.in.Store.Now(),
 			}
-			if err := b.store.CreateUser(t.Context(), u); err != nil {
+			if err := b.in.Store.CreateUser(t.Context(), u); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,17 +53,17 @@ func TestUsersPageByPage(t *testing.T) {
 				for _, by := range []string{"endCursor", "the last edge's cursor"} {
 					var got []string
 					for after, more := any(nil), true; more; {
-						page := b.ask(staff, query, "first", first, "after", after, "search", row.search, "role", row.role).must()
-						edges := page.at("users.edges").([]any)
+						page := b.Query(staff, query, "first", first, "after", after, "search", row.search, "role", row.role).Must()
+						edges := page.At("users.edges").([]any)
 						for _, e := range edges {
 							edge := e.(map[string]any)
 							email := edge["node"].(map[string]any)["email"].(string)
 							got, after = append(got, email[:len(email)-len("example.com")]), edge["cursor"]
 						}
 						if by == "endCursor" {
-							after = page.at("users.pageInfo.endCursor")
+							after = page.At("users.pageInfo.endCursor")
 						}
-						more = page.at("users.pageInfo.hasNextPage").(bool)
+						more = page.At("users.pageInfo.hasNextPage").(bool)
 						if more && len(edges) != first {
 							t.Errorf("%s: a page of %d of %d, although there are more", row.name, len(edges), first)
 						}
@@ -73,9 +74,9 @@ func TestUsersPageByPage(t *testing.T) {
 				}
 			}
 		}
-		page := b.ask(staff, query, "first", 1, "search", "z").must()
-		wantCodes(t, b.ask(staff, query, "first", 1, "search", "o", "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
-		wantCodes(t, b.ask(staff, query, "first", 1, "after", page.at("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
+		page := b.Query(staff, query, "first", 1, "search", "z").Must()
+		wantCodes(t, b.Query(staff, query, "first", 1, "search", "o", "after", page.At("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
+		wantCodes(t, b.Query(staff, query, "first", 1, "after", page.At("users.pageInfo.endCursor")), "users BAD_USER_INPUT")
 	})
 }
 
@@ -85,11 +86,11 @@ func TestUsersAreFoundByTheWholeOfWhatIsShown(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		staff := b.newPerson("STAFF")
+		staff := b.NewUser("STAFF")
 		longest := strings.Repeat("\U00020BB7", 100)
-		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + goodPassword + `"}) { user { id } } }`
+		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + servertest.Password + `"}) { user { id } } }`
 		for _, p := range [][2]string{{"Ada", "ada@b\u00fccher.example"}, {"Ada@B\u00fccher.example", "eve@example.com"}, {longest, "long@example.com"}} {
-			b.ask(nil, register, "n", p[0], "e", p[1]).must()
+			b.Query(nil, register, "n", p[0], "e", p[1]).Must()
 		}
 		const byAddress = `[{"node":{"email":"eve@example.com"}},{"node":{"email":"ada@b\u00fccher.example"}}]`
 		for _, row := range []struct{ name, search, want string }{
@@ -101,10 +102,10 @@ func TestUsersAreFoundByTheWholeOfWhatIsShown(t *testing.T) {
 		} {
 			var edges []any
 			for after, more := any(nil), true; more; {
-				got := b.ask(staff, `query($s: String!, $a: String) { users(first: 1, after: $a, search: $s) { edges { node { email } } pageInfo { hasNextPage endCursor } } }`,
-					"s", row.search, "a", after).must()
-				edges = append(edges, got.at("users.edges").([]any)...)
-				more, after = got.at("users.pageInfo.hasNextPage").(bool), got.at("users.pageInfo.endCursor")
+				got := b.Query(staff, `query($s: String!, $a: String) { users(first: 1, after: $a, search: $s) { edges { node { email } } pageInfo { hasNextPage endCursor } } }`,
+					"s", row.search, "a", after).Must()
+				edges = append(edges, got.At("users.edges").([]any)...)
+				more, after = got.At("users.pageInfo.hasNextPage").(bool), got.At("users.pageInfo.endCursor")
 			}
 			var want []any
 			if err := json.Unmarshal([]byte(row.want), &want); err != nil || !reflect.DeepEqual(edges, want) {

@@ -1,6 +1,6 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
 	"encoding/json"
@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fieldgate/servertest"
 )
 
 // What a client is told, or not, that has to ask again.
@@ -205,9 +207,9 @@ func (c *clients) arrive() (here, there int, m *registered) {
 }
 
 func (c *clients) register(here int, email string) *registered {
-	a, code, sure := c.insist(here, "", failureRegister, "e", email, "p", goodPassword)
+	a, code, sure := c.insist(here, "", failureRegister, "e", email, "p", servertest.Password)
 	if code == "EMAIL_TAKEN" && !sure {
-		a, code, _ = c.insist(here, "", failureLogin, "e", email, "p", goodPassword) // it was done, and the answer lost
+		a, code, _ = c.insist(here, "", failureLogin, "e", email, "p", servertest.Password) // it was done, and the answer lost
 		c.count("registrations whose answer was lost")
 	}
 	if code != "" {
@@ -224,9 +226,9 @@ func (c *clients) register(here int, email string) *registered {
 	return m
 }
 
-func (m *registered) take(a *answer) {
-	m.id, m.session = a.text("result.user.id"), a.text("result.session.id")
-	m.token, m.refresh = a.text("result.accessToken"), a.text("result.refreshToken")
+func (m *registered) take(a *servertest.Response) {
+	m.id, m.session = a.Text("result.user.id"), a.Text("result.session.id")
+	m.token, m.refresh = a.Text("result.accessToken"), a.Text("result.refreshToken")
 }
 
 func (c *clients) refresh(here int, m *registered) {
@@ -234,7 +236,7 @@ func (c *clients) refresh(here int, m *registered) {
 	a, code, sure := c.insist(here, "", failureRefresh, "t", m.refresh)
 	if code == "INVALID_TOKEN" && !sure && time.Since(begin) > grace {
 		c.count("refreshes that were repeated too late") // which is what the grace is not for
-		if a, code, _ = c.insist(here, "", failureLogin, "e", m.email, "p", goodPassword); code == "" {
+		if a, code, _ = c.insist(here, "", failureLogin, "e", m.email, "p", servertest.Password); code == "" {
 			m.take(a)
 			c.mu.Lock()
 			c.signIns[m.session]++
@@ -252,7 +254,7 @@ func (c *clients) refresh(here int, m *registered) {
 
 // signOut signs a person in on a second device, and out there.
 func (c *clients) signOut(here, there int, m *registered) {
-	a, code, _ := c.insist(there, "", failureLogin, "e", m.email, "p", goodPassword)
+	a, code, _ := c.insist(there, "", failureLogin, "e", m.email, "p", servertest.Password)
 	if code != "" {
 		c.breaks("the login of %s: %s", m.email, code)
 		return
@@ -278,15 +280,15 @@ func (c *clients) signOut(here, there int, m *registered) {
 // wantMe asks who somebody is; "" is any role.
 func (c *clients) wantMe(here int, token, id, role, after string) {
 	a, code, _ := c.insist(here, token, failureMe)
-	if code != "" || a.at("result.id") != id || role != "" && a.at("result.role") != role {
-		c.breaks("me after %s by way of another server: %q %s", after, code, a.body)
+	if code != "" || a.At("result.id") != id || role != "" && a.At("result.role") != role {
+		c.breaks("me after %s by way of another server: %q %s", after, code, a.Body)
 	}
 	c.count("reads")
 }
 
 // insist asks until there is an answer, at one server after the other, as a client should. sure: whatever was said
 // before has promised that nothing was done.
-func (c *clients) insist(here int, token, query string, variables ...any) (a *answer, code string, sure bool) {
+func (c *clients) insist(here int, token, query string, variables ...any) (a *servertest.Response, code string, sure bool) {
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
 	sure = true
@@ -308,14 +310,14 @@ func (c *clients) insist(here int, token, query string, variables ...any) (a *an
 }
 
 // note counts what a client was told.
-func (c *clients) note(a *answer, code string, waited time.Duration) {
+func (c *clients) note(a *servertest.Response, code string, waited time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts["requests"]++
 	c.window.longest = max(c.window.longest, waited)
 	switch code {
 	case unknown:
-		id, _ := a.errors[0].Extensions["requestId"].(string)
+		id, _ := a.Errors[0].Extensions["requestId"].(string)
 		c.unknowns = append(c.unknowns, id)
 		c.window.codes[code]++
 	case later, busy, noAnswer:
@@ -336,7 +338,7 @@ func (c *clients) breaks(format string, args ...any) {
 }
 
 // try asks once. code is that of the first error, "" if there is none.
-func (c *clients) try(e *endpoint, token, query string, variables ...any) (a *answer, code string) {
+func (c *clients) try(e *endpoint, token, query string, variables ...any) (a *servertest.Response, code string) {
 	vars := map[string]any{}
 	for i := 0; i < len(variables); i += 2 {
 		vars[variables[i].(string)] = variables[i+1]
@@ -345,7 +347,7 @@ func (c *clients) try(e *endpoint, token, query string, variables ...any) (a *an
 	if err != nil {
 		panic(err) // strings only
 	}
-	a = &answer{t: c.t}
+	a = &servertest.Response{}
 	r, err := http.NewRequest(http.MethodPost, *e.url.Load()+"/graphql", strings.NewReader(string(body)))
 	if err != nil {
 		panic(err)
@@ -363,18 +365,11 @@ func (c *clients) try(e *endpoint, token, query string, variables ...any) (a *an
 	if err != nil {
 		return a, noAnswer
 	}
-	a.status, a.header, a.body = response.StatusCode, response.Header, string(content)
-	decoded := struct {
-		Data   *map[string]any
-		Errors any
-	}{Data: &a.data}
-	if err := json.Unmarshal(content, &decoded); err != nil {
+	if a, err = servertest.NewResponse(c.t, response.StatusCode, response.Header, string(content)); err != nil {
 		return a, "not JSON"
 	}
-	again, _ := json.Marshal(decoded.Errors)
-	_ = json.Unmarshal(again, &a.errors)
-	if len(a.errors) > 0 {
-		code = fmt.Sprint(a.errors[0].Extensions["code"])
+	if len(a.Errors) > 0 {
+		code = fmt.Sprint(a.Errors[0].Extensions["code"])
 	}
 	return a, code
 }
@@ -390,11 +385,11 @@ func (c *clients) wantPromisesKept(databaseURL string) {
 			for m := range queue {
 				c.refresh(i, m)
 				c.wantMe(i+1, m.token, m.id, "", "everything")
-				if a, code, _ := c.insist(i, "", failureLogin, "e", m.email, "p", goodPassword); code != "" {
+				if a, code, _ := c.insist(i, "", failureLogin, "e", m.email, "p", servertest.Password); code != "" {
 					c.breaks("%s cannot sign in any more: %s", m.email, code)
 				} else {
 					c.mu.Lock()
-					c.signIns[a.text("result.session.id")]++
+					c.signIns[a.Text("result.session.id")]++
 					c.mu.Unlock()
 				}
 			}
@@ -423,7 +418,7 @@ func (c *clients) wantNothingBroken() {
 // wantRows looks for what is there too often, or was never answered for.
 func (c *clients) wantRows(databaseURL string) {
 	c.t.Helper()
-	db := openDatabase(c.t, databaseURL)
+	db := servertest.OpenDatabase(c.t, databaseURL)
 	count := func(query string) map[string]int {
 		rows, err := db.QueryContext(c.t.Context(), query)
 		if err != nil {

@@ -1,6 +1,6 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
 	"net/http"
@@ -59,8 +59,8 @@ func (c *clients) wantClosed(f *fleet, witness *registered) {
 			asking.Go(func() {
 				begin := time.Now()
 				a, code := c.try(s.endpoint, witness.token, query)
-				if took := time.Since(begin); code != later || a.at("result") != nil || a.header.Get("Retry-After") == "" || took > 20*time.Second {
-					c.t.Errorf("%s without a database: %q %s after %s", name, code, a.body, took)
+				if took := time.Since(begin); code != later || a.At("result") != nil || a.Header.Get("Retry-After") == "" || took > 20*time.Second {
+					c.t.Errorf("%s without a database: %q %s after %s", name, code, a.Body, took)
 				}
 			})
 		}

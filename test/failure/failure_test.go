@@ -1,6 +1,6 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 
 	"fieldgate/internal/clustertest"
 	"fieldgate/internal/dbtest"
+	"fieldgate/servertest"
 )
 
 // The failure suite: go test -tags failure -run '^TestFailure' .
@@ -55,7 +56,7 @@ func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 // newCheapFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
 func newCheapFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
-	f := emptyFleet(t, databaseURL, append([]string{asServer + "=1", cheapHashes + "=1"}, env...)...)
+	f := emptyFleet(t, databaseURL, append([]string{servertest.AsProgram + "=1", servertest.CheapHashes + "=1"}, env...)...)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func emptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
 	dir := dbtest.Directory(t)
 	return &fleet{t: t, dir: dir, program: filepath.Join(dir, "fieldgate"), env: append([]string{
-		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + testSecret, "LIMITS=off", "LOG_FORMAT=json",
+		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + servertest.Secret, "LIMITS=off", "LOG_FORMAT=json",
 		"PUBLIC_URL=http://localhost:8080", // whom tokens are from: the same for all
 	}, env...)}
 }
@@ -196,7 +197,7 @@ func (c *clients) withAdmin(databaseURL string) {
 	if m == nil {
 		c.t.Fatal(c.broken)
 	}
-	db := openDatabase(c.t, databaseURL)
+	db := servertest.OpenDatabase(c.t, databaseURL)
 	_, err := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
 	if err := errors.Join(err, db.Close()); err != nil { // before somebody cuts the connection
 		c.t.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
 	"strings"

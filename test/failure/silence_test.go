@@ -1,13 +1,15 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
 	"fieldgate/internal/clustertest"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
 )
 
 // The answer to a refresh is lost, and then the database is silent for half a minute, longer than the grace of a token
@@ -57,8 +59,8 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 			silentUntil(replaced.Add(30 * time.Second))
 			for here := range servers.servers {
 				again, code, _ := c.insist(here, "", failureRefresh, "t", parent)
-				if code != "" || again.text("result.refreshToken") != m.refresh {
-					t.Fatalf("the retry after %s at server %d: %q, want the same successor\n%s", time.Since(replaced), here+1, code, again.body)
+				if code != "" || again.Text("result.refreshToken") != m.refresh {
+					t.Fatalf("the retry after %s at server %d: %q, want the same successor\n%s", time.Since(replaced), here+1, code, again.Body)
 				}
 			}
 			silentUntil(replaced.Add(61 * time.Second))
@@ -103,4 +105,11 @@ func TestFailureRefreshGraceIgnoresAnEarlierSilence(t *testing.T) {
 	if _, code, _ := c.insist(0, m.token, failureMe); code != "UNAUTHENTICATED" {
 		t.Errorf("after the reuse of a token the session goes on: %q", code)
 	}
+}
+
+func hostOf(t *testing.T, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	repotest.NoError(t, err)
+	return u.Host
 }

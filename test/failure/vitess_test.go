@@ -1,6 +1,6 @@
 //go:build failure && unix
 
-package main
+package failure
 
 import (
 	"net/http"
@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"fieldgate/internal/clustertest"
+	"fieldgate/servertest"
 )
 
 // Vitess with one keyspace and one shard: bash .ci/vitess builds vtcombo if it is absent, and runs this suite alone. It
@@ -99,8 +100,8 @@ func (f *fleet) wantCommandsWork(email string) {
 	f.command("migrate", "up").want("")
 	f.command("migrate", "status").want("users")
 	f.command("migrate", "--contract").want("")
-	f.command("user", "create", email, "--name", "Ada", "--role", "ADMIN").reading(goodPassword + "\n").want("")
-	f.command("user", "create", "second-"+email, "--name", "Bob").reading(goodPassword + "\n").want("")
+	f.command("user", "create", email, "--name", "Ada", "--role", "ADMIN").reading(servertest.Password + "\n").want("")
+	f.command("user", "create", "second-"+email, "--name", "Bob").reading(servertest.Password + "\n").want("")
 	f.command("user", "list").want(email)
 	f.command("user", "role", "second-"+email, "STAFF").want("STAFF")
 	f.command("user", "disable", "second-"+email).want("")

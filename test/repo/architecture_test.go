@@ -1,4 +1,4 @@
-package main
+package repo
 
 import (
 	"encoding/json"
@@ -12,7 +12,10 @@ import (
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
-	"fieldgate":                     {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/product", "fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate":                     {"fieldgate/internal/cli"},
+	"fieldgate/internal/cli":        {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/mail", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/version", "fieldgate/internal/web"},
+	"fieldgate/internal/server":     {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/product", "fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/version", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate/internal/version":    {},
 	"fieldgate/graph":               {"fieldgate/app", "fieldgate/internal/hook", "fieldgate/fgerr", "fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":     {"fieldgate/models"},
 	"fieldgate/internal/account":    {"fieldgate/extend", "fieldgate/internal/hook", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/limit", "fieldgate/internal/mail", "fieldgate/internal/trace"},
@@ -47,8 +50,12 @@ var rooms = map[string][]string{
 	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
 	"fieldgate/bench":                 {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"}, // a program of its own
 
-	"fieldgate/internal/policytest":                 {"fieldgate/internal/policy"}, // the same
-	"fieldgate/internal/policytest/internal/sample": {},                            // only its tests use it
+	// What the tests of a product use, and what only Fieldgate's own tests use.
+	"fieldgate/servertest":                 {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/cli", "fieldgate/internal/config", "fieldgate/internal/dbtest", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/web", "fieldgate/models"},
+	"fieldgate/policytest":                 {"fieldgate/internal/policy"},
+	"fieldgate/policytest/internal/sample": {}, // only its tests use it
+	"fieldgate/internal/repotest":          {"fieldgate/servertest"},
+	"fieldgate/internal/npmtest":           {"fieldgate/internal/dbtest", "fieldgate/internal/repotest"},
 }
 
 // seam is what the code of a product imports. Nothing that it needs is internal.
@@ -77,8 +84,8 @@ var libraries = map[string][]string{
 	"github.com/golang-jwt/jwt":      {"fieldgate/internal/auth"},
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
 	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account", "fieldgate/bench"},
-	"github.com/99designs/gqlgen":    {"fieldgate/playground", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/internal/policytest/internal/sample"},
-	"github.com/urfave/cli":          {"fieldgate"},
+	"github.com/99designs/gqlgen":    {"fieldgate/playground", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/policytest/internal/sample"},
+	"github.com/urfave/cli":          {"fieldgate/internal/cli"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},
 	"github.com/prometheus/":         {"fieldgate/internal/metrics"},
@@ -111,11 +118,12 @@ type pkg struct {
 	ImportPath string
 	Imports    []string
 	Doc        string
+	GoFiles    []string // without tests
 }
 
 func packages(t *testing.T) (list []pkg) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Doc", "./...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Doc,GoFiles", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +134,9 @@ func packages(t *testing.T) (list []pkg) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, p)
+		if len(p.GoFiles) > 0 { // else it has nothing but tests
+			list = append(list, p)
+		}
 	}
 }
 

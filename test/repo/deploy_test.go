@@ -1,4 +1,4 @@
-package main
+package repo
 
 import (
 	"encoding/json"
@@ -16,6 +16,9 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"fieldgate/internal/config"
+	"fieldgate/internal/repotest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
 )
 
 // variableNames are all that the server reads.
@@ -29,7 +32,7 @@ func variableNames() (names []string) {
 func fileText(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	return string(b)
 }
 
@@ -37,7 +40,7 @@ func fileText(t *testing.T, path string) string {
 func loadProduction(t *testing.T, env map[string]string) *config.Config {
 	t.Helper()
 	cfg, err := config.Load(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	if !cfg.Production {
 		t.Error("ENV is not production")
 	}
@@ -61,13 +64,13 @@ type composeService struct {
 func composeServices(t *testing.T) map[string]composeService {
 	t.Helper()
 	var file struct{ Services map[string]composeService }
-	withoutError(t, yaml.Unmarshal([]byte(fileText(t, "compose.yaml")), &file))
+	repotest.NoError(t, yaml.Unmarshal([]byte(fileText(t, "compose.yaml")), &file))
 	return file.Services
 }
 
 // composeValues are what somebody who follows docs/operations.md writes into .env.
 var composeValues = map[string]string{
-	"PUBLIC_URL": "https://api.example.com", "JWT_SECRET": testSecret, "MYSQL_PASSWORD": testSecret[1:], "MYSQL_ROOT_PASSWORD": testSecret[2:],
+	"PUBLIC_URL": "https://api.example.com", "JWT_SECRET": servertest.Secret, "MYSQL_PASSWORD": servertest.Secret[1:], "MYSQL_ROOT_PASSWORD": servertest.Secret[2:],
 }
 
 var interpolation = regexp.MustCompile(`\$\{([A-Z_]+)(:[?-])([^}]*)\}`)
@@ -95,7 +98,7 @@ func TestComposeConfiguresAProductionServer(t *testing.T) {
 	service := composeServices(t)["fieldgate"]
 	more := maps.Clone(composeValues)
 	maps.Copy(more, map[string]string{
-		"PASSWORD_PEPPER": testSecret[3:], "APP_URL": "https://app.example.com", "CORS_ORIGINS": "https://app.example.com",
+		"PASSWORD_PEPPER": servertest.Secret[3:], "APP_URL": "https://app.example.com", "CORS_ORIGINS": "https://app.example.com",
 		"SMTP_URL": "smtp://user:password@mail.example.com", "MAIL_FROM": "Example <no-reply@example.com>", "TRUSTED_PROXIES": "10.0.0.1",
 	})
 	for _, row := range []struct {
@@ -150,8 +153,8 @@ func TestComposeServicesAreShutIn(t *testing.T) {
 	services := composeServices(t)
 	for name, s := range services {
 		grace, err := time.ParseDuration(s.Grace)
-		if err != nil || grace <= drainTime {
-			t.Errorf("%s is killed %s after it is told to stop, and may take %s", name, s.Grace, drainTime)
+		if err != nil || grace <= server.DrainTime {
+			t.Errorf("%s is killed %s after it is told to stop, and may take %s", name, s.Grace, server.DrainTime)
 		}
 		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) || s.Restart == "" {
 			t.Errorf("%s: %+v", name, s)
@@ -188,9 +191,9 @@ func TestEnvExampleHasEachSetting(t *testing.T) {
 	on, off := exampleLines(t)
 	read := func(lines ...string) map[string]string {
 		path := filepath.Join(t.TempDir(), ".env")
-		withoutError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600))
+		repotest.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600))
 		lookup, err := config.DotEnv(path, func(string) (string, bool) { return "", false })
-		withoutError(t, err)
+		repotest.NoError(t, err)
 		env := map[string]string{}
 		for _, name := range variableNames() {
 			if value, ok := lookup(name); ok {
@@ -200,7 +203,7 @@ func TestEnvExampleHasEachSetting(t *testing.T) {
 		return env
 	}
 	as := read(on...)
-	as["JWT_SECRET"] = testSecret
+	as["JWT_SECRET"] = servertest.Secret
 	loadProduction(t, as)
 
 	all := read(append(slices.Clone(on), off...)...)
@@ -215,7 +218,7 @@ func TestEnvExampleHasEachSetting(t *testing.T) {
 		}
 	}
 	delete(all, "PORT") // or ADDR
-	all["JWT_SECRET"] = testSecret
+	all["JWT_SECRET"] = servertest.Secret
 	loadProduction(t, all)
 }
 
@@ -284,8 +287,8 @@ func TestUnit(t *testing.T) {
 		}
 	}
 	stop, err := strconv.Atoi(strings.Join(settings["TimeoutStopSec"], ""))
-	if err != nil || time.Duration(stop)*time.Second <= drainTime {
-		t.Errorf("it is killed %d s after it is told to stop, and may take %s", stop, drainTime)
+	if err != nil || time.Duration(stop)*time.Second <= server.DrainTime {
+		t.Errorf("it is killed %d s after it is told to stop, and may take %s", stop, server.DrainTime)
 	}
 	if strings.Join(settings["ExecStart"], "") != "/usr/local/bin/fieldgate serve" {
 		t.Errorf("ExecStart is %q", settings["ExecStart"])
@@ -300,10 +303,10 @@ func TestUnitPleasesSystemd(t *testing.T) {
 		t.Skip("no systemd-analyze: TestUnit has looked at what matters most")
 	}
 	exe, err := os.Executable()
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	unit := filepath.Join(t.TempDir(), "fieldgate.service")
 	text := strings.Replace(fileText(t, "deploy/fieldgate.service"), "ExecStart=/usr/local/bin/fieldgate", "ExecStart="+exe, 1)
-	withoutError(t, os.WriteFile(unit, []byte(text), 0o600))
+	repotest.NoError(t, os.WriteFile(unit, []byte(text), 0o600))
 	for _, args := range [][]string{
 		{"verify", "--man=no", unit},
 		{"security", "--offline=true", "--threshold=20", "--no-pager", unit}, // an exposure of 2.0 at most, of 10
@@ -374,7 +377,7 @@ func TestDockerfile(t *testing.T) {
 func nodeWanted(t *testing.T) string {
 	t.Helper()
 	var p struct{ Engines struct{ Node string } }
-	withoutError(t, json.Unmarshal([]byte(fileText(t, "playground/package.json")), &p))
+	repotest.NoError(t, json.Unmarshal([]byte(fileText(t, "playground/package.json")), &p))
 	if !strings.HasPrefix(p.Engines.Node, ">=20.") {
 		t.Errorf("the playground wants Node %s now: is the Dockerfile's new enough?", p.Engines.Node)
 	}

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package repo
 
 import (
 	"encoding/json"
@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
+	"fieldgate/servertest"
 )
 
 // maxTutorialLines is how many lines docs/extend.md may have somebody write, those of tests among them; empty ones are not counted.
@@ -81,10 +83,10 @@ func blocksOf(t *testing.T, page string) (blocks []block) {
 type reader struct {
 	t      *testing.T
 	dir    string
-	lines  int               // written so far
-	server *booted           // that answers
-	values map[string]string // what the page gives names to, as the shell would
-	answer *answer           // the last one
+	lines  int                  // written so far
+	server *servertest.Server   // that answers
+	values map[string]string    // what the page gives names to, as the shell would
+	answer *servertest.Response // the last one
 }
 
 // clone copies what is in the tree, committed or not.
@@ -97,7 +99,7 @@ func (r *reader) clone() {
 		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
 			return fs.SkipDir
 		case d.Type().IsRegular() && (d.Name() == ".keep" || !strings.HasPrefix(d.Name(), ".")) && !strings.Contains(d.Name(), ".db"):
-			copyFile(r.t, path, filepath.Join(r.dir, path))
+			repotest.CopyFile(r.t, path, filepath.Join(r.dir, path))
 		}
 		return nil
 	})
@@ -218,7 +220,7 @@ const defaultDatabase = "sqlite://fieldgate.db"
 func (r *reader) start() {
 	r.t.Helper()
 	r.run("go build .")
-	r.server, _ = startServer(r.t, &exec.Cmd{Path: filepath.Join(r.dir, "fieldgate"), Dir: r.dir, Env: []string{"DATABASE_URL=" + defaultDatabase}})
+	r.server, _ = servertest.StartCommand(r.t, &exec.Cmd{Path: filepath.Join(r.dir, "fieldgate"), Dir: r.dir, Env: []string{"DATABASE_URL=" + defaultDatabase}}, "serving")
 }
 
 // ask is a command of curl, and lines like: NAME=…   # the answer's data.path.
@@ -238,9 +240,9 @@ func (r *reader) ask(commands string) {
 		token, _, _ = strings.Cut(filled(token), `"`)
 		header.Set("Authorization", token)
 	}
-	r.answer = r.server.post(header, filled(bodies[0]))
+	r.answer = r.server.Post(header, filled(bodies[0]))
 	for _, m := range regexp.MustCompile(`(?m)^(\w+)=… +# the answer's (\S+)$`).FindAllStringSubmatch(commands, -1) {
-		r.values[m[1]] = r.answer.text(m[2])
+		r.values[m[1]] = r.answer.Text(m[2])
 	}
 }
 
@@ -250,7 +252,7 @@ func (r *reader) compare(text string) {
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(r.answer.body), &got); err != nil || !reflect.DeepEqual(got, want) {
-		r.t.Errorf("the answer is\n%s\nand the page says\n%s", r.answer.body, text)
+	if err := json.Unmarshal([]byte(r.answer.Body), &got); err != nil || !reflect.DeepEqual(got, want) {
+		r.t.Errorf("the answer is\n%s\nand the page says\n%s", r.answer.Body, text)
 	}
 }

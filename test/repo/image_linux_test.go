@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package repo
 
 import (
 	"debug/elf"
@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"fieldgate/internal/doctor"
+	"fieldgate/internal/repotest"
+	"fieldgate/servertest"
 )
 
 // imageProgram is what the Dockerfile's own command builds from what its context has.
@@ -31,8 +33,8 @@ func imageProgram(t *testing.T) (path string) {
 	command = strings.Replace(command, "-o /out/fieldgate", "-o '"+path+"'", 1)
 	folder := buildContext(t)
 	// In the image the page of the playground comes from the stage before; a build without it works as well.
-	withoutError(t, os.MkdirAll(filepath.Join(folder, "playground", "dist"), 0o755))
-	withoutError(t, os.WriteFile(filepath.Join(folder, "playground", "dist", ".keep"), nil, 0o600))
+	repotest.NoError(t, os.MkdirAll(filepath.Join(folder, "playground", "dist"), 0o755))
+	repotest.NoError(t, os.WriteFile(filepath.Join(folder, "playground", "dist", ".keep"), nil, 0o600))
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+goArch(t), "VERSION=v1.2.3", "REVISION=0123abc")
@@ -45,7 +47,7 @@ func imageProgram(t *testing.T) (path string) {
 func goArch(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "env", "GOARCH").Output()
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	return strings.TrimSpace(string(out))
 }
 
@@ -57,11 +59,11 @@ func TestImage(t *testing.T) {
 	wantStatic(t, program)
 
 	root := t.TempDir()
-	copyFile(t, program, filepath.Join(root, "usr/local/bin/fieldgate"))
-	withoutError(t, os.Chmod(filepath.Join(root, "usr/local/bin/fieldgate"), 0o755))
-	withoutError(t, os.MkdirAll(filepath.Join(root, "data"), 0o700))
+	repotest.CopyFile(t, program, filepath.Join(root, "usr/local/bin/fieldgate"))
+	repotest.NoError(t, os.Chmod(filepath.Join(root, "usr/local/bin/fieldgate"), 0o755))
+	repotest.NoError(t, os.MkdirAll(filepath.Join(root, "data"), 0o700))
 	in := container{t: t, root: root, env: []string{
-		"ENV=production", "PUBLIC_URL=https://api.example.com", "JWT_SECRET=" + testSecret, "BCRYPT_COST=10", "DATABASE_URL=sqlite:///data/fieldgate.db",
+		"ENV=production", "PUBLIC_URL=https://api.example.com", "JWT_SECRET=" + servertest.Secret, "BCRYPT_COST=10", "DATABASE_URL=sqlite:///data/fieldgate.db",
 	}}
 	in.shut()
 
@@ -69,15 +71,15 @@ func TestImage(t *testing.T) {
 		t.Errorf("version: %v, %s", err, out)
 	}
 	server := in.command("serve")
-	b, _ := startServer(t, server)
-	b.ask(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+goodPassword+`", delivery: BODY}) { user { id } } }`).must()
+	b, _ := servertest.StartCommand(t, server, "serving")
+	b.Query(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+servertest.Password+`", delivery: BODY}) { user { id } } }`).Must()
 
 	image := dockerfile(t)[2]
 	var check []string
 	_, words, _ := strings.Cut(of(image, "HEALTHCHECK"), " CMD ")
-	withoutError(t, json.Unmarshal([]byte(words), &check))
+	repotest.NoError(t, json.Unmarshal([]byte(words), &check))
 	var entry []string
-	withoutError(t, json.Unmarshal([]byte(of(image, "ENTRYPOINT")), &entry))
+	repotest.NoError(t, json.Unmarshal([]byte(of(image, "ENTRYPOINT")), &entry))
 	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
 		t.Fatalf("HEALTHCHECK %q, ENTRYPOINT %q", check, entry)
 	}
@@ -88,8 +90,8 @@ func TestImage(t *testing.T) {
 		status int
 		said   string
 	}{
-		{"it is healthy", "ADDR=" + strings.TrimPrefix(b.url, "http://"), check[1:], 0, ""},
-		{"it is ready", "ADDR=" + strings.TrimPrefix(b.url, "http://"), []string{"healthcheck"}, 0, ""},
+		{"it is healthy", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), check[1:], 0, ""},
+		{"it is ready", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), []string{"healthcheck"}, 0, ""},
 		{"there is no other server", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
 		{"the doctor finds nothing in the way", "", []string{"doctor", "--deep"}, 0, "database.file"},
 		{"the doctor finds a folder that cannot be written", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},
@@ -108,7 +110,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s: %s", row.name, out)
 		}
 	}
-	withoutError(t, server.Process.Signal(syscall.SIGTERM)) // STOPSIGNAL
+	repotest.NoError(t, server.Process.Signal(syscall.SIGTERM)) // STOPSIGNAL
 	if err := server.Wait(); err != nil {
 		t.Errorf("it ends with %v", err)
 	}
@@ -117,7 +119,7 @@ func TestImage(t *testing.T) {
 func wantStatic(t *testing.T, program string) {
 	t.Helper()
 	f, err := elf.Open(program)
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
@@ -147,8 +149,8 @@ func (c container) isRoot() bool { return os.Geteuid() == 0 }
 // shut gives /data to the user, and takes the right to write away from all else.
 func (c container) shut() {
 	if c.isRoot() {
-		withoutError(c.t, os.Chown(filepath.Join(c.root, "data"), imageUser, imageUser))
-		withoutError(c.t, os.Chmod(c.root, 0o555))
+		repotest.NoError(c.t, os.Chown(filepath.Join(c.root, "data"), imageUser, imageUser))
+		repotest.NoError(c.t, os.Chmod(c.root, 0o555))
 		return
 	}
 	c.t.Skip("a file system of its own takes root; everything up to here was looked at")
@@ -177,9 +179,9 @@ func buildContext(t *testing.T) (folder string) {
 		case d.IsDir() || !d.Type().IsRegular() || leftOut(filepath.ToSlash(path)):
 			return nil
 		}
-		copyFile(t, path, filepath.Join(folder, path))
+		repotest.CopyFile(t, path, filepath.Join(folder, path))
 		return nil
 	})
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	return folder
 }

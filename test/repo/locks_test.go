@@ -1,24 +1,12 @@
-package main
+package repo
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	content, err := os.ReadFile(from)
-	if err == nil {
-		err = errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, 0o644))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // A lock file that names a registry overrides the registry that npm is configured for.
 func TestLocksNameNoRegistry(t *testing.T) {

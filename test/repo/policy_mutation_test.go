@@ -1,4 +1,4 @@
-package main
+package repo
 
 import (
 	"fmt"
@@ -479,4 +479,13 @@ func sit(t *testing.T, document *ast.SchemaDocument, coordinate string) sitting 
 func blamed(problems []string, coordinate string) bool {
 	whole := regexp.MustCompile(`(^|[^\w.])` + regexp.QuoteMeta(coordinate) + `($|\W)`)
 	return slices.ContainsFunc(problems, whole.MatchString)
+}
+
+func schemaText(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile("schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }

@@ -1,4 +1,4 @@
-package main
+package repo
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fieldgate/internal/repotest"
 )
 
 // proxyFiles are the files in deploy, and what docs/operations.md shows, by name.
@@ -13,7 +15,7 @@ func proxyFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	entries, err := os.ReadDir("deploy")
-	withoutError(t, err)
+	repotest.NoError(t, err)
 	for _, entry := range entries {
 		if !entry.IsDir() {
 			files[entry.Name()] = fileText(t, filepath.Join("deploy", entry.Name()))

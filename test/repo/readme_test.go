@@ -1,4 +1,4 @@
-package main
+package repo
 
 import (
 	"net/http"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fieldgate/internal/config"
+	"fieldgate/servertest"
 )
 
 func readme(t *testing.T) string {
@@ -36,9 +37,11 @@ func TestReadmeNamesEveryPackageAndCommand(t *testing.T) {
 			t.Errorf("no word of the package %s", name)
 		}
 	}
-	for _, cmd := range (console{}).command().Commands {
-		if cmd.Name != "help" && !strings.Contains(text, "fieldgate "+cmd.Name) && cmd.Name != "serve" {
-			t.Errorf("no word of the command %s", cmd.Name)
+	_, commands, _ := servertest.RunCLI(t, nil, "", "--generate-shell-completion")
+	for line := range strings.Lines(commands) {
+		name, _, ok := strings.Cut(line, ":")
+		if ok && name != "help" && name != "serve" && !strings.Contains(text, "fieldgate "+name) {
+			t.Errorf("no word of the command %s", name)
 		}
 	}
 }
@@ -46,22 +49,25 @@ func TestReadmeNamesEveryPackageAndCommand(t *testing.T) {
 // The first query of the README, as it stands there, and what the README says of the answer.
 func TestReadmeFirstQuery(t *testing.T) {
 	t.Parallel()
-	b := boot(t, "sqlite://"+t.TempDir()+"/first.db")
+	databaseURL := servertest.SQLite(t)
+	b := servertest.Start(t, databaseURL)
 	bodies := curlBodies(readme(t))
 	if len(bodies) != 2 {
 		t.Fatalf("%d queries", len(bodies))
 	}
-	registered := b.post(http.Header{}, bodies[0]).must()
-	ada := &person{email: "ada@example.com", token: registered.text("register.accessToken")}
-	ask := func() *answer { return b.post(http.Header{"Authorization": {"Bearer " + ada.token}}, bodies[1]) }
-	if got := ask(); got.at("me.email") != ada.email || got.at("users") != nil || strings.Join(got.codes(), " ") != "users FORBIDDEN" {
-		t.Error(got.body)
+	registered := b.Post(http.Header{}, bodies[0]).Must()
+	ada := &servertest.User{Email: "ada@example.com", Token: registered.Text("register.accessToken")}
+	ask := func() *servertest.Response {
+		return b.Post(http.Header{"Authorization": {"Bearer " + ada.Token}}, bodies[1])
 	}
-	env := map[string]string{"DATABASE_URL": b.DatabaseURL}
-	if status, _, stderr := fieldgate(t, env, "", "user", "role", ada.email, "ADMIN"); status != 0 {
+	if got := ask(); got.At("me.email") != ada.Email || got.At("users") != nil || strings.Join(got.Codes(), " ") != "users FORBIDDEN" {
+		t.Error(got.Body)
+	}
+	env := map[string]string{"DATABASE_URL": databaseURL}
+	if status, _, stderr := servertest.RunCLI(t, env, "", "user", "role", ada.Email, "ADMIN"); status != 0 {
 		t.Error(stderr)
 	}
-	ask().must()
+	ask().Must()
 }
 
 // curlBodies are the bodies of the curl commands in a text.

@@ -1,6 +1,6 @@
 //go:build exhaustive
 
-package main
+package repo
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package main
+package upgrade
 
 import (
 	"database/sql"
@@ -15,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"fieldgate/internal/cli"
 	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
 	"fieldgate/models"
+	"fieldgate/servertest"
 )
 
 // migrationsFolder makes a folder with the steps up to one, and behind the last one those of a next version if next is set.
@@ -29,11 +32,11 @@ func migrationsFolder(t *testing.T, upTo int, next bool) (folder string) {
 		}
 		files := lastMigrations(t, dialect)
 		for _, file := range files[:upTo] {
-			copyFile(t, file, filepath.Join(folder, dialect, filepath.Base(file)))
+			repotest.CopyFile(t, file, filepath.Join(folder, dialect, filepath.Base(file)))
 		}
 		for i, file := range glob(t, "models/testdata/next/"+dialect+"/*.sql") {
 			if next {
-				copyFile(t, file, filepath.Join(folder, dialect, fmt.Sprintf("%05d_next.sql", len(files)+i+1)))
+				repotest.CopyFile(t, file, filepath.Join(folder, dialect, fmt.Sprintf("%05d_next.sql", len(files)+i+1)))
 			}
 		}
 	}
@@ -58,13 +61,13 @@ func glob(t *testing.T, pattern string) []string {
 func nextVersion(t *testing.T) (env string, newest int) {
 	t.Helper()
 	known := len(lastMigrations(t, "sqlite"))
-	return withMigrations + "=" + migrationsFolder(t, known, true), known
+	return servertest.WithMigrations + "=" + migrationsFolder(t, known, true), known
 }
 
 // command runs a command in a process of its own.
 func command(t *testing.T, databaseURL, env string, args ...string) string {
 	t.Helper()
-	cmd := processOf(t, databaseURL, env)
+	cmd := servertest.Command(t, databaseURL, env)
 	cmd.Args = append(cmd.Args, args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -78,22 +81,22 @@ func TestServersWithAnotherVersionsTables(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, known := nextVersion(t)
 		pending := fmt.Sprintf("%05d_next.sql", known+1)
-		old, _ := startProcess(t, databaseURL)
-		ada := old.newPerson("USER")
+		old, _ := servertest.StartProcess(t, databaseURL)
+		ada := old.NewUser("USER")
 
-		behind, _ := startServerUntil(t, processOf(t, databaseURL, next, "AUTO_MIGRATE=false"), "waiting for migrations")
-		if log := behind.log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: fieldgate migrate") {
+		behind, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, next, "AUTO_MIGRATE=false"), "waiting for migrations")
+		if log := behind.Log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: fieldgate migrate") {
 			t.Errorf("it does not say what it waits for: %s", log)
 		}
 		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-			if status, body := behind.get(path); status != want {
+			if status, body := get(behind, path); status != want {
 				t.Errorf("behind: %s %d %s", path, status, body)
 			}
 		}
-		refused := behind.ask(ada, `{ me { id } }`)
-		wantCodes(t, refused, "UNAVAILABLE")
-		if refused.status != http.StatusServiceUnavailable || refused.header.Get("Retry-After") == "" {
-			t.Errorf("behind: %d %v", refused.status, refused.header)
+		refused := behind.Query(ada, `{ me { id } }`)
+		refused.WantCodes("UNAVAILABLE")
+		if refused.Status != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
+			t.Errorf("behind: %d %v", refused.Status, refused.Header)
 		}
 		if status := command(t, databaseURL, next, "migrate", "status"); !strings.Contains(status, pending+"\tpending") {
 			t.Error(status)
@@ -102,16 +105,16 @@ func TestServersWithAnotherVersionsTables(t *testing.T) {
 		if out := command(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "waits: since") {
 			t.Error(out)
 		}
-		behind.untilReady()
-		behind.ask(ada, `{ me { id } }`).must()
+		behind.UntilReady()
+		behind.Query(ada, `{ me { id } }`).Must()
 
-		old.untilReady()
-		old.ask(ada, `{ me { id } }`).must()
-		ahead, _ := startProcess(t, databaseURL)
-		ahead.untilReady()
-		ahead.ask(ada, `mutation { updateProfile(input: {name: "Ada"}) { id } }`).must()
-		if n := strings.Count(ahead.log.String(), "the database is ahead"); n != 1 {
-			t.Errorf("it says %d times that the database is ahead:\n%s", n, ahead.log)
+		old.UntilReady()
+		old.Query(ada, `{ me { id } }`).Must()
+		ahead, _ := servertest.StartProcess(t, databaseURL)
+		ahead.UntilReady()
+		ahead.Query(ada, `mutation { updateProfile(input: {name: "Ada"}) { id } }`).Must()
+		if n := strings.Count(ahead.Log.String(), "the database is ahead"); n != 1 {
+			t.Errorf("it says %d times that the database is ahead:\n%s", n, ahead.Log)
 		}
 		if status := command(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
 			t.Error(status)
@@ -131,63 +134,63 @@ func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, _ := nextVersion(t)
 		command(t, databaseURL, "", "migrate")
-		someone, err := openDatabase(t, databaseURL).BeginTx(t.Context(), nil)
+		someone, err := servertest.OpenDatabase(t, databaseURL).BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := someone.ExecContext(t.Context(), "UPDATE users SET name = 'x'"); err != nil {
 			t.Fatal(err)
 		}
-		b, _ := startServerUntil(t, processOf(t, databaseURL, next, "LOG_LEVEL=debug"), "starting")
+		b, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, next, "LOG_LEVEL=debug"), "starting")
 		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable} {
-			if status, body := b.get(path); status != want {
+			if status, body := get(b, path); status != want {
 				t.Errorf("%s: %d %s", path, status, body)
 			}
 		}
 		if err := someone.Rollback(); err != nil {
 			t.Fatal(err)
 		}
-		b.untilReady()
-		b.newPerson("USER")
+		b.UntilReady()
+		b.NewUser("USER")
 	})
 }
 
 // A server that is started while the database is away waits, as it would have if it had been started before.
 func TestAServerWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
-	wire, databaseURL := throughWire(t, dbtest.MySQL(t))
-	wire.setCut(true)
+	wire, databaseURL := dbtest.ThroughWire(t, dbtest.MySQL(t))
+	wire.SetCut(true)
 	const app = "https://app.example.com"
-	b, _ := startServerUntil(t, processOf(t, databaseURL, "", "CORS_ORIGINS="+app), "waiting for the database")
+	b, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, "", "CORS_ORIGINS="+app), "waiting for the database")
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-		if status, body := b.get(path); status != want {
+		if status, body := get(b, path); status != want {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	refused := b.post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
-	wantCodes(t, refused, "UNAVAILABLE")
-	if who := refused.header.Get("Access-Control-Allow-Origin"); who != app {
+	refused := b.Post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
+	refused.WantCodes("UNAVAILABLE")
+	if who := refused.Header.Get("Access-Control-Allow-Origin"); who != app {
 		t.Errorf("the application must not read that: %q", who)
 	}
-	wire.setCut(false)
-	b.untilReady()
-	b.newPerson("USER")
-	if n := strings.Count(b.log.String(), "waiting for the database"); n != 1 {
-		t.Errorf("it says so %d times:\n%s", n, b.log)
+	wire.SetCut(false)
+	b.UntilReady()
+	b.NewUser("USER")
+	if n := strings.Count(b.Log.String(), "waiting for the database"); n != 1 {
+		t.Errorf("it says so %d times:\n%s", n, b.Log)
 	}
 }
 
 // Where servers must not migrate, commands neither do.
 func TestCommandsLeaveTheTablesToWhoeverMigrates(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": testSecret, "AUTO_MIGRATE": "false"}
-	if status, _, stderr := fieldgate(t, env, goodPassword, "user", "create", "ada@example.com", "--name", "Ada"); status != statusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "AUTO_MIGRATE": "false"}
+	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
 		t.Errorf("%d %s", status, stderr)
 	}
-	if status, stdout, stderr := fieldgate(t, env, "", "migrate"); status != 0 || !strings.Contains(stdout, "applied 00001_users.sql") {
+	if status, stdout, stderr := servertest.RunCLI(t, env, "", "migrate"); status != 0 || !strings.Contains(stdout, "applied 00001_users.sql") {
 		t.Errorf("%d %s", status, stderr)
 	}
-	if status, _, stderr := fieldgate(t, env, "", "user", "list"); status != 0 {
+	if status, _, stderr := servertest.RunCLI(t, env, "", "user", "list"); status != 0 {
 		t.Errorf("%d %s", status, stderr)
 	}
 }
@@ -210,7 +213,7 @@ type load struct {
 
 // replica is a server that gets requests.
 type replica struct {
-	*booted
+	*servertest.Server
 	process *os.Process
 	busy    sync.WaitGroup
 }
@@ -219,12 +222,12 @@ func newLoad(t *testing.T) *load {
 	return &load{t: t, answered: map[string]int{}, longest: map[string]time.Duration{}, progress: make(chan struct{})}
 }
 
-func (l *load) add(b *booted, p *os.Process) *replica {
+func (l *load) add(b *servertest.Server, p *os.Process) *replica {
 	l.t.Helper()
-	b.untilReady()
+	b.UntilReady()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := &replica{booted: b, process: p}
+	r := &replica{Server: b, process: p}
 	l.servers = append(l.servers, r)
 	return r
 }
@@ -269,7 +272,7 @@ func (l *load) pick() *replica {
 }
 
 // ask returns nil for what failed, which is noted.
-func (l *load) ask(token, query string, variables ...any) *answer {
+func (l *load) ask(token, query string, variables ...any) *servertest.Response {
 	vars := map[string]any{}
 	for i := 0; i < len(variables); i += 2 {
 		vars[variables[i].(string)] = variables[i+1]
@@ -282,13 +285,13 @@ func (l *load) ask(token, query string, variables ...any) *answer {
 	server := l.pick()
 	defer server.busy.Done()
 	begin := time.Now()
-	request, err := server.newPost(header, string(body))
-	var got *answer
+	request, err := server.NewPost(header, string(body))
+	var got *servertest.Response
 	if err == nil {
-		got, err = server.try(request)
+		got, err = server.Try(request)
 	}
-	if err == nil && (got.status != http.StatusOK || len(got.errors) > 0) {
-		err = errors.New(got.body)
+	if err == nil && (got.Status != http.StatusOK || len(got.Errors) > 0) {
+		err = errors.New(got.Body)
 	}
 	took := time.Since(begin)
 	l.mu.Lock()
@@ -315,28 +318,28 @@ type customer struct{ email, name, token, refresh string }
 func (l *load) uses(worker int, admin string) (members []*customer) {
 	for n := 0; !l.isStopped(); n++ {
 		m := &customer{email: fmt.Sprintf("member%d-%d@example.com", worker, n), name: "New"}
-		got := l.ask("", `mutation($e: String!, $p: String!) { register(input: {name: "New", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`, "e", m.email, "p", goodPassword)
+		got := l.ask("", `mutation($e: String!, $p: String!) { register(input: {name: "New", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`, "e", m.email, "p", servertest.Password)
 		if got == nil {
 			continue
 		}
-		m.token, m.refresh = got.text("register.accessToken"), got.text("register.refreshToken")
+		m.token, m.refresh = got.Text("register.accessToken"), got.Text("register.refreshToken")
 		members = append(members, m)
 		for i := range 5 {
 			name := fmt.Sprintf("Name %d", i)
 			if l.ask(m.token, `mutation($n: String!) { updateProfile(input: {name: $n}) { id } }`, "n", name) != nil {
 				m.name = name
 			}
-			if got := l.ask(m.token, `{ me { name email role } }`); got != nil && (got.at("me.name") != m.name || got.at("me.email") != m.email || got.at("me.role") != "USER") {
-				l.t.Errorf("%+v is answered %s", m, got.body)
+			if got := l.ask(m.token, `{ me { name email role } }`); got != nil && (got.At("me.name") != m.name || got.At("me.email") != m.email || got.At("me.role") != "USER") {
+				l.t.Errorf("%+v is answered %s", m, got.Body)
 			}
 			if got := l.ask("", refreshInBody, "t", m.refresh); got != nil {
-				m.token, m.refresh = got.text("refresh.accessToken"), got.text("refresh.refreshToken")
+				m.token, m.refresh = got.Text("refresh.accessToken"), got.Text("refresh.refreshToken")
 			}
-			if got := l.ask(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.at("users.edges.19") == nil {
-				l.t.Errorf("the list is %s", got.body)
+			if got := l.ask(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.At("users.edges.19") == nil {
+				l.t.Errorf("the list is %s", got.Body)
 			}
 		}
-		l.ask("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", goodPassword)
+		l.ask("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", servertest.Password)
 	}
 	return members
 }
@@ -357,18 +360,18 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 	}
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, known := nextVersion(t)
-		start := func(env ...string) (*booted, *os.Process) {
-			return startProcess(t, databaseURL, append(env, "LIMITS=off")...)
+		start := func(env ...string) (*servertest.Server, *os.Process) {
+			return servertest.StartProcess(t, databaseURL, append(env, "LIMITS=off")...)
 		}
 		l := newLoad(t)
 		first := l.add(start())
 		l.add(start())
 		crowdOf(t, databaseURL, rows)
-		admin := first.newPerson("USER")
-		setRole(t, databaseURL, admin.id, "ADMIN")
+		admin := first.NewUser("USER")
+		setRole(t, databaseURL, admin.ID, "ADMIN")
 		all := make([][]*customer, workers)
 		for i := range all {
-			l.wg.Go(func() { all[i] = l.uses(i, admin.token) })
+			l.wg.Go(func() { all[i] = l.uses(i, admin.Token) })
 		}
 		defer func() {
 			l.mu.Lock()
@@ -380,8 +383,8 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 		l.during("two old servers", requests)
 		l.during("a new server migrates", 0)
 		newer, process := start(next)
-		if want := known + 5; !strings.Contains(newer.log.String(), fmt.Sprintf(`"number":%d,`, want)) {
-			t.Errorf("it has not migrated:\n%s", newer.log)
+		if want := known + 5; !strings.Contains(newer.Log.String(), fmt.Sprintf(`"number":%d,`, want)) {
+			t.Errorf("it has not migrated:\n%s", newer.Log)
 		}
 		l.during("a new server beside two old ones", 0)
 		second := l.add(newer, process)
@@ -391,8 +394,8 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 		l.during("one of each", requests)
 		l.during("back: an old one starts again", 0)
 		back, process := start()
-		if !strings.Contains(back.log.String(), "the database is ahead") {
-			t.Errorf("it does not say so:\n%s", back.log)
+		if !strings.Contains(back.Log.String(), "the database is ahead") {
+			t.Errorf("it does not say so:\n%s", back.Log)
 		}
 		l.add(back, process)
 		l.retire(second)
@@ -417,12 +420,20 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 			t.Logf("%5d requests, the longest %6s: %s", n, l.longest[phase].Round(time.Millisecond), phase)
 		}
 		for _, m := range slices.Concat(all...) {
-			got := back.ask(nil, refreshInBody, "t", m.refresh).must()
-			if me := back.ask(&person{token: got.text("refresh.accessToken")}, `{ me { name email } }`).must(); me.at("me.name") != m.name || me.at("me.email") != m.email {
-				t.Errorf("of %+v is left %s", m, me.body)
+			got := back.Query(nil, refreshInBody, "t", m.refresh).Must()
+			if me := back.Query(&servertest.User{Token: got.Text("refresh.accessToken")}, `{ me { name email } }`).Must(); me.At("me.name") != m.name || me.At("me.email") != m.email {
+				t.Errorf("of %+v is left %s", m, me.Body)
 			}
 		}
 	})
+}
+
+const refreshInBody = `mutation($t: String) { refresh(refreshToken: $t) { accessToken refreshToken } }`
+
+// get asks for a page.
+func get(s *servertest.Server, path string) (status int, body string) {
+	got := s.Get(path)
+	return got.Status, got.Body
 }
 
 func setRole(t *testing.T, databaseURL, id, role string) {
@@ -441,7 +452,7 @@ func crowdOf(t *testing.T, databaseURL string, n int) {
 	t.Helper()
 	digits := "(SELECT '0' AS d" + strings.Repeat(" UNION ALL SELECT '%d'", 9) + ")"
 	digits = fmt.Sprintf(digits, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-	db := openDatabase(t, databaseURL)
+	db := servertest.OpenDatabase(t, databaseURL)
 	_, err := db.ExecContext(t.Context(), fmt.Sprintf(`INSERT INTO users (id, email, email_key, name, name_key, password_hash, role, session_epoch, created_at, updated_at)
 		SELECT CONCAT('00000000-0000-7000-8000-0000000', n), CONCAT('crowd', n, '@example.com'), CONCAT('crowd', n, '@example.com'), 'Crowd', 'crowd', '', 'USER', 0, '2026-01-01 00:00:00.000', '2026-01-01 00:00:00.000'
 		FROM (SELECT CONCAT(a.d, b.d, c.d, d.d, e.d) AS n FROM %[1]s a, %[1]s b, %[1]s c, %[1]s d, %[1]s e) numbers WHERE n < '%05[2]d'`, digits, n))
@@ -465,8 +476,8 @@ func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
 				before := migrationsFolder(t, number-1, false)
 				after := migrationsFolder(t, number, false)
-				command(t, databaseURL, withMigrations+"="+before, "migrate")
-				r := &rows{t: t, db: openDatabase(t, databaseURL)}
+				command(t, databaseURL, servertest.WithMigrations+"="+before, "migrate")
+				r := &rows{t: t, db: servertest.OpenDatabase(t, databaseURL)}
 				r.readTables(databaseURL)
 				for i := range 100 {
 					r.insert(i)
@@ -486,11 +497,11 @@ func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
 						}
 					}
 				}()
-				b, _ := startProcess(t, databaseURL, withMigrations+"="+after)
+				b, _ := servertest.StartProcess(t, databaseURL, servertest.WithMigrations+"="+after)
 				close(stop)
 				n := <-stopped
-				if !strings.Contains(b.log.String(), fmt.Sprintf(`"number":%d,`, number)) {
-					t.Errorf("it has not migrated:\n%s", b.log)
+				if !strings.Contains(b.Log.String(), fmt.Sprintf(`"number":%d,`, number)) {
+					t.Errorf("it has not migrated:\n%s", b.Log)
 				}
 				got := r.all()
 				for table, rows := range want {

@@ -392,7 +392,7 @@ func (ec *executionContext) field_Mutation_write_args(ctx context.Context, rawAr
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (NoteInput, error) {
-			return ec.unmarshalNNoteInput2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNoteInput(ctx, v)
+			return ec.unmarshalNNoteInput2fieldgateᚋpolicytestᚋinternalᚋsampleᚐNoteInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -406,7 +406,7 @@ func (ec *executionContext) field_Note_marked_args(ctx context.Context, rawArgs 
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "with",
 		func(ctx context.Context, v any) (Mood, error) {
-			return ec.unmarshalNMood2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐMood(ctx, v)
+			return ec.unmarshalNMood2fieldgateᚋpolicytestᚋinternalᚋsampleᚐMood(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -686,7 +686,7 @@ func (ec *executionContext) _Mutation_touch(ctx context.Context, field graphql.C
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v *Touched) graphql.Marshaler {
-			return ec.marshalOTouched2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐTouched(ctx, selections, v)
+			return ec.marshalOTouched2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐTouched(ctx, selections, v)
 		},
 		true,
 		false,
@@ -759,7 +759,7 @@ func (ec *executionContext) _Mutation_write(ctx context.Context, field graphql.C
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v *Note) graphql.Marshaler {
-			return ec.marshalONote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
+			return ec.marshalONote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
 		},
 		true,
 		false,
@@ -879,7 +879,7 @@ func (ec *executionContext) _Note_author(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Author) graphql.Marshaler {
-			return ec.marshalNAuthor2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx, selections, v)
+			return ec.marshalNAuthor2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1148,7 +1148,7 @@ func (ec *executionContext) _Query_note(ctx context.Context, field graphql.Colle
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v *Note) graphql.Marshaler {
-			return ec.marshalONote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
+			return ec.marshalONote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1206,7 +1206,7 @@ func (ec *executionContext) _Query_entries(ctx context.Context, field graphql.Co
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v []Entry) graphql.Marshaler {
-			return ec.marshalOEntry2ᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐEntryᚄ(ctx, selections, v)
+			return ec.marshalOEntry2ᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐEntryᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1264,7 +1264,7 @@ func (ec *executionContext) _Query_findings(ctx context.Context, field graphql.C
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v [][]Found) graphql.Marshaler {
-			return ec.marshalNFound2ᚕᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx, selections, v)
+			return ec.marshalNFound2ᚕᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1336,7 +1336,7 @@ func (ec *executionContext) _Query_mine(ctx context.Context, field graphql.Colle
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v []*Note) graphql.Marshaler {
-			return ec.marshalONote2ᚕᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
+			return ec.marshalONote2ᚕᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1397,7 +1397,7 @@ func (ec *executionContext) _Query_audit(ctx context.Context, field graphql.Coll
 			return next
 		},
 		func(ctx context.Context, selections ast.SelectionSet, v *Audit) graphql.Marshaler {
-			return ec.marshalOAudit2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐAudit(ctx, selections, v)
+			return ec.marshalOAudit2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐAudit(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1682,7 +1682,7 @@ func (ec *executionContext) _Task_author(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Author) graphql.Marshaler {
-			return ec.marshalNAuthor2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx, selections, v)
+			return ec.marshalNAuthor2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1840,7 +1840,7 @@ func (ec *executionContext) _Touched_note(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Note) graphql.Marshaler {
-			return ec.marshalNNote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
+			return ec.marshalNNote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2991,7 +2991,7 @@ func (ec *executionContext) unmarshalInputNoteInput(ctx context.Context, obj any
 			it.Tags = data
 		case "mood":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mood"))
-			data, err := ec.unmarshalNMood2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐMood(ctx, v)
+			data, err := ec.unmarshalNMood2fieldgateᚋpolicytestᚋinternalᚋsampleᚐMood(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -4052,7 +4052,7 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNAuthor2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx context.Context, sel ast.SelectionSet, v *Author) graphql.Marshaler {
+func (ec *executionContext) marshalNAuthor2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐAuthor(ctx context.Context, sel ast.SelectionSet, v *Author) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -4078,7 +4078,7 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
-func (ec *executionContext) marshalNEntry2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐEntry(ctx context.Context, sel ast.SelectionSet, v Entry) graphql.Marshaler {
+func (ec *executionContext) marshalNEntry2fieldgateᚋpolicytestᚋinternalᚋsampleᚐEntry(ctx context.Context, sel ast.SelectionSet, v Entry) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -4088,7 +4088,7 @@ func (ec *executionContext) marshalNEntry2fieldgateᚋinternalᚋpolicytestᚋin
 	return ec._Entry(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNFound2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFound(ctx context.Context, sel ast.SelectionSet, v Found) graphql.Marshaler {
+func (ec *executionContext) marshalNFound2fieldgateᚋpolicytestᚋinternalᚋsampleᚐFound(ctx context.Context, sel ast.SelectionSet, v Found) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -4098,11 +4098,11 @@ func (ec *executionContext) marshalNFound2fieldgateᚋinternalᚋpolicytestᚋin
 	return ec._Found(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNFound2ᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx context.Context, sel ast.SelectionSet, v []Found) graphql.Marshaler {
+func (ec *executionContext) marshalNFound2ᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx context.Context, sel ast.SelectionSet, v []Found) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNFound2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFound(ctx, sel, v[i])
+		return ec.marshalNFound2fieldgateᚋpolicytestᚋinternalᚋsampleᚐFound(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -4114,11 +4114,11 @@ func (ec *executionContext) marshalNFound2ᚕfieldgateᚋinternalᚋpolicytest�
 	return ret
 }
 
-func (ec *executionContext) marshalNFound2ᚕᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx context.Context, sel ast.SelectionSet, v [][]Found) graphql.Marshaler {
+func (ec *executionContext) marshalNFound2ᚕᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx context.Context, sel ast.SelectionSet, v [][]Found) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNFound2ᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx, sel, v[i])
+		return ec.marshalNFound2ᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐFoundᚄ(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -4162,17 +4162,17 @@ func (ec *executionContext) marshalNInt2int32(ctx context.Context, sel ast.Selec
 	return res
 }
 
-func (ec *executionContext) unmarshalNMood2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐMood(ctx context.Context, v any) (Mood, error) {
+func (ec *executionContext) unmarshalNMood2fieldgateᚋpolicytestᚋinternalᚋsampleᚐMood(ctx context.Context, v any) (Mood, error) {
 	var res Mood
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNMood2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐMood(ctx context.Context, sel ast.SelectionSet, v Mood) graphql.Marshaler {
+func (ec *executionContext) marshalNMood2fieldgateᚋpolicytestᚋinternalᚋsampleᚐMood(ctx context.Context, sel ast.SelectionSet, v Mood) graphql.Marshaler {
 	return v
 }
 
-func (ec *executionContext) marshalNNote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v *Note) graphql.Marshaler {
+func (ec *executionContext) marshalNNote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v *Note) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -4182,7 +4182,7 @@ func (ec *executionContext) marshalNNote2ᚖfieldgateᚋinternalᚋpolicytestᚋ
 	return ec._Note(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNNoteInput2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNoteInput(ctx context.Context, v any) (NoteInput, error) {
+func (ec *executionContext) unmarshalNNoteInput2fieldgateᚋpolicytestᚋinternalᚋsampleᚐNoteInput(ctx context.Context, v any) (NoteInput, error) {
 	res, err := ec.unmarshalInputNoteInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -4418,7 +4418,7 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
-func (ec *executionContext) marshalOAudit2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐAudit(ctx context.Context, sel ast.SelectionSet, v *Audit) graphql.Marshaler {
+func (ec *executionContext) marshalOAudit2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐAudit(ctx context.Context, sel ast.SelectionSet, v *Audit) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -4455,14 +4455,14 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
-func (ec *executionContext) marshalOEntry2ᚕfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []Entry) graphql.Marshaler {
+func (ec *executionContext) marshalOEntry2ᚕfieldgateᚋpolicytestᚋinternalᚋsampleᚐEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []Entry) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNEntry2fieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐEntry(ctx, sel, v[i])
+		return ec.marshalNEntry2fieldgateᚋpolicytestᚋinternalᚋsampleᚐEntry(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -4492,20 +4492,20 @@ func (ec *executionContext) marshalOInt2ᚖint32(ctx context.Context, sel ast.Se
 	return res
 }
 
-func (ec *executionContext) marshalONote2ᚕᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v []*Note) graphql.Marshaler {
+func (ec *executionContext) marshalONote2ᚕᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v []*Note) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalONote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, sel, v[i])
+		return ec.marshalONote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalONote2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v *Note) graphql.Marshaler {
+func (ec *executionContext) marshalONote2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐNote(ctx context.Context, sel ast.SelectionSet, v *Note) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -4565,7 +4565,7 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
-func (ec *executionContext) marshalOTouched2ᚖfieldgateᚋinternalᚋpolicytestᚋinternalᚋsampleᚐTouched(ctx context.Context, sel ast.SelectionSet, v *Touched) graphql.Marshaler {
+func (ec *executionContext) marshalOTouched2ᚖfieldgateᚋpolicytestᚋinternalᚋsampleᚐTouched(ctx context.Context, sel ast.SelectionSet, v *Touched) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

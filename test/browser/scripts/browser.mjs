@@ -135,7 +135,7 @@ async function fromPackages(route) {
   if (!name) return false
   const folder = new URL(`node_modules/${name}/`, import.meta.url)
   const here = JSON.parse(await readFile(new URL('package.json', folder)))
-  assert.equal(here.version, version, `the playground takes another version of ${name} than browser/package.json`)
+  assert.equal(here.version, version, `the playground takes another version of ${name} than test/browser/scripts/package.json`)
   await route.fulfill({ path: fileURLToPath(new URL(path, folder)), headers: { 'access-control-allow-origin': '*' } })
   return true
 }

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// healthPatience is a bit more than /readyz takes to find out.
+const healthPatience = 4 * time.Second
+
+func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
+	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	path := "/readyz"
+	if cmd.Bool("live") {
+		path = "/healthz"
+	}
+	page := "http://" + loopbackOf(s.Config.Addr) + path
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // what HTTP_PROXY says is not about us
+	answer, err := client.Do(r)
+	if err != nil {
+		return fmt.Errorf("%w. Hint: ADDR and PORT have to be those of the server", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: the server's log says why", page, answer.Status)
+	}
+	return nil
+}
+
+// loopbackOf is where a server that listens at addr is reached from its own machine.
+func loopbackOf(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	switch host {
+	case "", "0.0.0.0", "localhost": // the server may have no IPv6
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/urfave/cli/v3"
+
+	"fieldgate/internal/server"
+)
+
+// serveOrVersion is what happens without a command.
+func (c Console) serveOrVersion(ctx context.Context, cmd *cli.Command) error {
+	if cmd.Bool("version") {
+		return c.version(ctx, cmd)
+	}
+	return c.serve(ctx, cmd)
+}
+
+func (c Console) serve(ctx context.Context, cmd *cli.Command) error {
+	if _, err := arguments(cmd); err != nil {
+		return err
+	}
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	s.Demo = cmd.Bool("demo")
+	s.warnOfUnknown()
+	s.warnOfProduction()
+	running, err := server.New(s.Options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(listenAndServe(ctx, running), running.Close())
+}
+
+func listenAndServe(ctx context.Context, s *server.Server) error {
+	on, err := s.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ctx, on)
+}
+
+// warnOfUnknown warns of variables that are probably misspelled.
+func (s *settings) warnOfUnknown() {
+	for _, u := range s.unknown {
+		s.Log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Meant)
+	}
+}
+
+// warnOfProduction warns of what is unsafe in production, and of settings that do not count there.
+func (s *settings) warnOfProduction() {
+	if s.ignoredDotEnv {
+		s.Log.Warn("production does not read .env unless it is named. Hint: ENV_FILE=.env, or --env-file .env")
+	}
+	if s.Config.Production && s.Config.DatabaseInClear() {
+		s.Log.Warn("the connection to MySQL is not encrypted. Hint: DATABASE_URL=mysql://…?tls=true")
+	}
+}

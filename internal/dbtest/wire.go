@@ -1,0 +1,68 @@
+package dbtest
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// Wire is a connection to a database that can be cut.
+type Wire struct {
+	listener net.Listener
+	target   string
+	mu       sync.Mutex
+	cut      bool
+	ends     []net.Conn
+}
+
+// ThroughWire returns the address of the database behind a wire.
+func ThroughWire(t testing.TB, databaseURL string) (*Wire, string) {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Wire{listener: l, target: u.Host}
+	t.Cleanup(func() { _ = l.Close(); w.SetCut(true) })
+	go w.run()
+	u.Host = l.Addr().String()
+	return w, u.String()
+}
+
+func (w *Wire) run() {
+	for {
+		here, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		w.mu.Lock()
+		there, err := net.Dial("tcp", w.target)
+		if err != nil || w.cut {
+			_ = here.Close()
+		} else {
+			w.ends = append(w.ends, here, there)
+			go func() { _, _ = io.Copy(here, there) }()
+			go func() { _, _ = io.Copy(there, here) }()
+		}
+		w.mu.Unlock()
+	}
+}
+
+// SetCut cuts the connections that there are and refuses new ones, or lets them through again.
+func (w *Wire) SetCut(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	if cut {
+		for _, c := range w.ends {
+			_ = c.Close()
+		}
+		w.ends = nil
+	}
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	"fieldgate/graph"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/guard"
+	"fieldgate/internal/pages"
+	"fieldgate/internal/web"
+	"fieldgate/playground"
+)
+
+// newHandler puts together what answers every request.
+func (s *Server) newHandler() (http.Handler, error) {
+	mux, err := s.routes()
+	if err != nil {
+		return nil, err
+	}
+	h := web.Chain(mux, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),
+		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.onlyKnownHosts(s.Config.ChecksHosts()))
+	if s.Metrics != nil {
+		h = web.Watch(s.Metrics.Request)(h)
+	}
+	if s.Traces != nil {
+		h = web.Watch(s.traced(mux))(h)
+	}
+	return web.RequestID(h), nil
+}
+
+// routes are all addresses that the server answers at.
+func (s *Server) routes() (_ *http.ServeMux, err error) {
+	s.crossOrigin = s.newCrossOrigin()
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", s.newAPI())
+	mux.Handle("GET /.well-known/jwks.json", s.Tokens.JWKS())
+	pages.New(s.name, s.onward()).Register(mux)
+	if s.Inbox != nil {
+		mux.Handle("GET "+InboxPath, pages.Inbox(s.received))
+	}
+	mux.Handle("GET /healthz", web.Live())
+	mux.Handle("GET /readyz", web.Ready(s.Ready, s.Log))
+	if !s.Config.Playground {
+		mux.Handle("GET /{$}", web.Index(s.name))
+		return mux, nil
+	}
+	if s.page, err = playground.New(s.options.Playground, s.offered()); err != nil {
+		return nil, fmt.Errorf("the playground's page: %w", err)
+	}
+	s.page.Register(mux)
+	return mux, nil
+}
+
+func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
+	return web.CrossOrigin(web.CrossOriginConfig{
+		// The server's own origin is listed for a proxy that rewrites the Host header.
+		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), Local: s.Config.LocalPages(),
+		Refused: func(header, message string) http.Handler {
+			return guard.Refused(http.StatusForbidden, header, message)
+		},
+		Hint: func(origin string) string { return "Hint: CORS_ORIGINS=" + origin + " allows the pages of this origin" },
+		Log:  s.Log, Now: s.options.Now,
+	})
+}
+
+// newAPI answers at /graphql.
+func (s *Server) newAPI() http.Handler {
+	c := graph.Config{
+		App: s.App, Accounts: s.Accounts, Policy: s.Policy, Store: s.Store, Reports: s.Reports, Log: s.Log,
+		Introspection: s.Config.Introspection, LimitsOff: s.Config.LimitsOff, Explain: !s.Config.Production,
+		Traced: s.Traces != nil,
+	}
+	if s.Metrics != nil {
+		c.Meter = s.Metrics
+	}
+	return web.Chain(
+		graph.NewHandler(c),
+		s.crossOrigin,
+		web.MaxBytes(guard.DefaultMaxBytes),
+		auth.Middleware(s.Tokens, s.sessions, auth.RefreshCookie{Secure: s.Config.CookieSecure(), SameSite: s.Config.CookieSameSite}),
+	)
+}
+
+// onward is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
+func (s *Server) onward() string {
+	if app := s.Config.AppURL.String(); s.Config.Playground || app != s.Config.PublicURL.String() {
+		return app
+	}
+	return ""
+}
+
+// offered are the people whom a visitor of the playground can be without knowing their password.
+func (s *Server) offered() []playground.Person {
+	if !s.options.Demo {
+		return nil
+	}
+	return DemoPeople
+}
+
+// received are the mails in the inbox, for its page.
+func (s *Server) received() (list []pages.Mail) {
+	for _, m := range s.Inbox.Messages() {
+		list = append(list, pages.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Link: m.Link, At: m.At})
+	}
+	return list
+}

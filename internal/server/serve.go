@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"fieldgate/internal/web"
+)
+
+// DrainTime is how long the requests under way may take when the server is told to stop.
+const DrainTime = 25 * time.Second
+
+// Listeners are where a server answers.
+type Listeners struct {
+	API     []net.Listener // one or more
+	Metrics net.Listener   // nil: metrics are not served
+}
+
+// Listen opens what ADDR and METRICS_ADDR name.
+func (s *Server) Listen(ctx context.Context) (on Listeners, err error) {
+	if on.API, err = listeners(ctx, s.Config.Addr); err != nil {
+		return Listeners{}, err
+	}
+	if on.Metrics, err = s.ListenForMetrics(ctx); err != nil {
+		for _, l := range on.API {
+			err = errors.Join(err, l.Close())
+		}
+		return Listeners{}, err
+	}
+	return on, nil
+}
+
+// Serve answers requests until ctx ends, and then those that are under way. Before the database is as this program
+// needs it, it answers that it is alive, and not ready: a migration may take longer than whoever starts servers waits
+// for one.
+func (s *Server) Serve(ctx context.Context, on Listeners) error {
+	var handler atomic.Pointer[http.Handler]
+	handler.Store(new(s.Starting()))
+	server := web.NewServer(on.API[0].Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}), s.Log)
+	failed := make(chan error, len(on.API))
+	for _, l := range on.API {
+		go func() { failed <- server.Serve(l) }()
+	}
+	defer s.ServeMetrics(on.Metrics)()
+	if err := s.prepare(ctx, on.API[0]); err != nil {
+		if ctx.Err() != nil {
+			err = nil // told to stop, and nobody was served
+		}
+		return errors.Join(err, server.Close())
+	}
+	handler.Store(&s.Handler)
+	s.warnOfDevelopment(on.API)
+	s.announce(on.API)
+	go s.sweepUntil(ctx)
+	mailed := s.mailUntil(ctx)
+	s.warnOfReportOnly()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	return s.drain(ctx, server, mailed)
+}
+
+// drain ends a server when the requests under way are answered and the mail under way is sent, or when DrainTime is over.
+func (s *Server) drain(ctx context.Context, server *http.Server, mailed <-chan struct{}) error {
+	s.draining.Store(true)
+	s.Log.Info("stopping", "drain", DrainTime.String())
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTime)
+	defer cancel()
+	err := server.Shutdown(drain)
+	select {
+	case <-mailed:
+	case <-drain.Done(): // the mail that is being sent will be sent again
+	}
+	s.flushTraces(drain)
+	if err != nil {
+		return fmt.Errorf("some requests were cut off: %w", errors.Join(err, server.Close()))
+	}
+	return nil
+}
+
+// Ready returns an error if no requests should be sent here.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	return s.Store.Ping(ctx)
+}
+
+// mailUntil sends mails until ctx ends, and closes its result when the last one is sent.
+func (s *Server) mailUntil(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if s.Mailer != nil {
+			s.Mailer.Run(ctx)
+		}
+	}()
+	return done
+}
+
+// warnOfReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
+func (s *Server) warnOfReportOnly() {
+	rules := s.Policy.ReportOnly()
+	fields := make([]string, len(rules))
+	for i, rule := range rules {
+		fields[i] = rule.Coordinate()
+	}
+	if len(fields) > 0 {
+		s.Log.Warn("rules that only report deny nobody", "fields", fields)
+	}
+}
+
+// sweepPause is how long a replica waits after it has swept; at random up to twice as long, so that replicas
+// which started together do not sweep together.
+const sweepPause = time.Minute
+
+// sweepUntil deletes what has expired, until ctx ends.
+func (s *Server) sweepUntil(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepPause + rand.N(sweepPause)):
+		}
+		s.Sweep(ctx)
+	}
+}
+
+// Sweep deletes what has expired until now.
+func (s *Server) Sweep(ctx context.Context) {
+	rows, err := s.Store.Sweep(ctx, s.Store.Now())
+	for _, sweep := range []func() (int, error){
+		func() (int, error) { return s.Store.SweepAudit(ctx, s.Store.Now().Add(-s.Config.AuditRetention)) },
+		func() (int, error) { return s.Accounts.SweepUnused(ctx) },
+	} {
+		if err == nil {
+			var more int
+			more, err = sweep()
+			rows += more
+		}
+	}
+	switch {
+	case err != nil && ctx.Err() == nil:
+		s.Log.WarnContext(ctx, "sweep failed", "error", err)
+	case rows > 0:
+		s.Log.DebugContext(ctx, "swept", "rows", rows)
+	}
+}
+
+// announce says where the server is.
+func (s *Server) announce(on []net.Listener) {
+	attrs := []any{"api", s.Config.PublicURL.String() + "/graphql", "listen", on[0].Addr().String()}
+	for _, l := range on[1:] {
+		attrs = append(attrs, "also", l.Addr().String())
+	}
+	s.Log.Info("serving", attrs...)
+	if s.Config.Playground {
+		s.Log.Info("open the playground", "url", s.Config.PublicURL.String()+"/")
+		if !s.page.Built() {
+			s.Log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+		}
+	}
+	switch {
+	case s.Mailer == nil:
+		s.Log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
+	case s.Inbox != nil:
+		s.Log.Info("mails are shown instead of sent", "url", s.Config.PublicURL.String()+InboxPath)
+	}
+}

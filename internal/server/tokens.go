@@ -1,0 +1,62 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"fieldgate/internal/auth"
+	"fieldgate/models"
+)
+
+// openTokens makes the tokens with the keys of the configuration. Without any, a SQLite file has a key beside it, which is
+// made when it is missing.
+func (s *Server) openTokens() (*auth.Tokens, error) {
+	private, err := PrivateKeys(s.Config.JWTPrivateKeyFiles)
+	if err != nil {
+		return nil, fmt.Errorf("JWT_PRIVATE_KEY_FILES: %w", err)
+	}
+	secrets := s.Config.JWTSecrets
+	if len(secrets) == 0 && len(private) == 0 {
+		file, ok := models.SQLitePath(s.Config.DatabaseURL)
+		if !ok {
+			return nil, errors.New("JWT_SECRET: not set. Every server of one database needs the same key. Hint: make one with: fieldgate keys secret")
+		}
+		secret, err := auth.SecretFile(file + ".key")
+		if errors.Is(err, fs.ErrNotExist) { // the database's folder: the file itself would have been made
+			return nil, fmt.Errorf("DATABASE_URL: there is no folder for %q. Hint: make it, or choose another file: sqlite:///FOLDER/FILE", file)
+		}
+		if err != nil {
+			return nil, keyFileError(file, err)
+		}
+		secrets = []string{secret}
+	}
+	return s.newTokens(private, secrets)
+}
+
+// keyFileError says why the key beside a SQLite file cannot be had. A folder that cannot be written is the database's
+// own difficulty too.
+func keyFileError(file string, err error) error {
+	if folder := models.CheckSQLiteFolder(file); folder != nil {
+		return fmt.Errorf("DATABASE_URL: %w", folder)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be read by user id %d: %w. "+
+			"Hint: let the server's user own the file, or set JWT_SECRET", os.Getuid(), err)
+	}
+	return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be kept: %w", err)
+}
+
+// PrivateKeys reads the keys of JWT_PRIVATE_KEY_FILES.
+func PrivateKeys(names []string) ([]auth.PrivateKey, error) {
+	files := make([]auth.KeyFile, len(names))
+	for i, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("%w. Hint: make a key with: fieldgate keys ed25519, in a file that the server can read", err)
+		}
+		files[i] = auth.KeyFile{Name: name, PEM: content}
+	}
+	return auth.ParsePrivateKeys(files)
+}

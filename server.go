@@ -1,0 +1,22 @@
+// Fieldgate is a GraphQL API server that signs people up, signs them in, and gates every field of its schema
+// by role.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"fieldgate/internal/cli"
+)
+
+//go:generate go tool gqlgen generate
+//go:generate go tool gofumpt -w graph
+//go:generate go run . policy --format markdown --out PERMISSIONS.md
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(cli.Main(ctx, cli.Process()))
+}

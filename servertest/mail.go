@@ -1,0 +1,40 @@
+package servertest
+
+import (
+	"net/url"
+	"time"
+)
+
+// Mail is a mail that was sent.
+type Mail struct {
+	To, Subject string
+	Text, HTML  string
+	Link        string // what the mail wants clicked; "" is nothing
+	At          time.Time
+}
+
+// Token is the token in the mail's link, such as verifyEmail takes; "" if there is none.
+func (m Mail) Token() string {
+	link, err := url.Parse(m.Link)
+	if err != nil {
+		return ""
+	}
+	return link.Query().Get("token")
+}
+
+// Mails sends what waits, and returns all mails to an address, newest first. The server must have no SMTP_URL.
+func (s *Server) Mails(to string) (list []Mail) {
+	s.t.Helper()
+	if s.in.Inbox == nil {
+		s.t.Fatal("the server keeps no mails: it sends them, or has ENV=production")
+	}
+	if _, err := s.in.Mailer.Deliver(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, m := range s.in.Inbox.Messages() {
+		if m.To == to {
+			list = append(list, Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Link: m.Link, At: m.At})
+		}
+	}
+	return list
+}
