@@ -299,6 +299,9 @@ func (s *Store) translate(ctx context.Context, err error) error {
 		if errors.Is(ended, context.Canceled) {
 			return err
 		}
+		if d, ok := s.dialect.(sqliteDialect); ok {
+			err = d.explain(err)
+		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err

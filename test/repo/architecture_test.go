@@ -46,6 +46,7 @@ var rooms = map[string][]string{
 
 	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
 	"fieldgate/internal/programtest":  {"fieldgate/internal/clustertest", "fieldgate/internal/dbtest"},              // the same
+	"fieldgate/test/endurance":        {},                                                                           // the same
 	"fieldgate/test/deploy":           {},                                                                           // tests alone
 	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
 	"fieldgate/bench":                 {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"}, // a program of its own

@@ -1,0 +1,159 @@
+//go:build failure
+
+package endurance
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fieldgate/internal/clustertest"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/programtest"
+)
+
+// rtt is the round trip to the distant database.
+const rtt = 100 * time.Millisecond
+
+// distant is a server whose database is behind a forwarder, and what its operations need.
+type distant struct {
+	t      *testing.T
+	server *programtest.Server
+	trips  *roundTrips
+	client *http.Client
+	number int
+	access string
+	token  string // the refresh token
+	email  string
+}
+
+// operations are measured in this order; each uses what those before it have left.
+var operations = []string{"__typename", "register", "login", "me", "sessions", "refresh", "updateProfile", "logout"}
+
+func (d *distant) run(operation string) *programtest.Answer {
+	d.t.Helper()
+	const payload = `{ accessToken refreshToken user { id } }`
+	ask := func(signedIn bool, query string, variables map[string]any) *programtest.Answer {
+		d.t.Helper()
+		header := http.Header{"X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", d.number)}}
+		if signedIn {
+			header.Set("Authorization", "Bearer "+d.access)
+		}
+		a, err := programtest.Post(d.client, d.server.URL, header, query, variables)
+		noError(d.t, err)
+		if a.Code() != "" {
+			d.t.Fatalf("%s: %s", operation, a.Body)
+		}
+		return a
+	}
+	take := func(a *programtest.Answer) *programtest.Answer {
+		d.access, d.token = a.Text(operation+".accessToken"), a.Text(operation+".refreshToken")
+		return a
+	}
+	switch operation {
+	case "register":
+		d.number++
+		d.email = fmt.Sprintf("distant-%d@example.com", d.number)
+		return take(ask(false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) `+payload+` }`,
+			map[string]any{"e": d.email, "p": programtest.Password}))
+	case "login":
+		return take(ask(false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) `+payload+` }`,
+			map[string]any{"e": d.email, "p": programtest.Password}))
+	case "refresh":
+		return take(ask(false, `mutation($t: String!) { refresh(refreshToken: $t) `+payload+` }`, map[string]any{"t": d.token}))
+	case "updateProfile":
+		return ask(true, `mutation { updateProfile(input: {name: "Grace"}) { name } }`, nil)
+	case "logout":
+		return ask(true, `mutation { logout }`, nil)
+	case "__typename":
+		return ask(false, `{ __typename }`, nil)
+	}
+	return ask(true, `{ `+operation+` { id } }`, nil)
+}
+
+// cost is the least that an operation took in several rounds.
+type cost struct {
+	time  time.Duration
+	trips int64 // to the database
+}
+
+// measure runs each operation several times.
+func (d *distant) measure(rounds int) map[string]cost {
+	d.t.Helper()
+	costs := map[string]cost{}
+	for range rounds {
+		for _, operation := range operations {
+			begin, before := time.Now(), d.trips.count.Load()
+			d.run(operation)
+			took, trips := time.Since(begin), d.trips.count.Load()-before
+			if c, known := costs[operation]; known {
+				took, trips = min(took, c.time), min(trips, c.trips)
+			}
+			costs[operation] = cost{took, trips}
+		}
+	}
+	return costs
+}
+
+// A database 100 ms away slows each operation down by its round trips, and nothing else: no request fails, the server
+// stays ready, and reading a session takes one.
+func TestDistantDatabaseCostsRoundTripsAlone(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.MySQL(t)
+	u, err := url.Parse(databaseURL)
+	noError(t, err)
+	forwarder := clustertest.Forward(t, u.Host)
+	d := &distant{t: t, trips: countRoundTrips(t, forwarder.Addr()), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
+	t.Cleanup(d.client.CloseIdleConnections)
+	d.server = programtest.Start(t, programtest.Build(t), "DATABASE_URL="+strings.Replace(databaseURL, u.Host, d.trips.listener.Addr().String(), 1), "ENV=production", "PUBLIC_URL=https://api.example.com",
+		"TRUSTED_PROXIES=127.0.0.1")
+	near := d.measure(5)
+	forwarder.SetDelay(rtt/2, rtt/2)
+	d.run("register") // dials what the pool has not
+	far := d.measure(3)
+
+	var rows strings.Builder
+	rows.WriteString("\n| operation | round trips | time beside the database | time at 100 ms |\n|---|--:|--:|--:|\n")
+	for _, operation := range operations {
+		n, f := near[operation], far[operation]
+		if operation != "__typename" {
+			fmt.Fprintf(&rows, "| `%s` | %d | %d ms | %d ms |\n", operation, n.trips, n.time.Milliseconds(), f.time.Milliseconds())
+		}
+		// Counted beside the database: at a distance the checks that run every second would be counted too.
+		if least := time.Duration(n.trips) * rtt; f.time < least {
+			t.Errorf("%s took %s for %d round trips: they were not delayed", operation, f.time, n.trips)
+		}
+	}
+	figures(t, "distance", rows.String())
+	for operation, want := range map[string]int64{"__typename": 0, "me": 1, "sessions": 2} {
+		if got := near[operation].trips; got != want {
+			t.Errorf("%s takes %d round trips to the database, want %d", operation, got, want)
+		}
+	}
+
+	// More requests at once than the pool has connections, of which most have to be dialed.
+	d.run("register")
+	var asking sync.WaitGroup
+	for range 96 {
+		asking.Go(func() {
+			a, err := programtest.Post(d.client, d.server.URL, programtest.Bearer(d.access), `{ me { id } }`, nil)
+			if err != nil || a.Code() != "" {
+				t.Errorf("me: %v %+v", err, a)
+			}
+		})
+	}
+	asking.Wait()
+	if status := d.server.Status("/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz: %d", status)
+	}
+	for _, line := range d.server.Log(t) {
+		if line["level"] == "ERROR" {
+			t.Errorf("%v", line)
+		}
+	}
+	d.server.Stop(t)
+}

@@ -1,0 +1,302 @@
+//go:build failure
+
+package endurance
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fieldgate/internal/clustertest"
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/programtest"
+)
+
+var (
+	soakRequests = flag.Int64("requests", 20_000, "how many requests TestSoak sends to each server")
+	soakDuration = flag.Duration("duration", time.Minute, "the time over which TestSoak spreads them")
+)
+
+// soakUsers are on-line at once, each by one client at an address of its own.
+const soakUsers = 64
+
+// soak sends mixed requests to one server, at an even rate, and knows what it was told.
+type soak struct {
+	t       *testing.T
+	server  *programtest.Server
+	metrics string // HOST:PORT
+	client  *http.Client
+	users   chan *soakUser // those that no worker is busy with
+	number  atomic.Int64   // of users, so far
+
+	mu     sync.Mutex
+	counts map[string]int64
+	broken []string
+}
+
+type soakUser struct {
+	email, id, name, access, refresh string
+	header                           http.Header // with the address of the client
+}
+
+// A server keeps every write that it has acknowledged, and uses no more memory, goroutines and file descriptors at the end than
+// after the first fifth of the requests.
+func TestSoak(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		if strings.HasPrefix(databaseURL, "sqlite:") {
+			dir := dbtest.Directory(t)
+			noError(t, dbtest.HandOver(dir))
+			databaseURL = "sqlite://" + dir + "/fieldgate.db"
+		}
+		s := newSoak(t, databaseURL)
+		s.send(*soakRequests / 5)
+		before := s.measure()
+		begin := time.Now()
+		s.send(*soakRequests - *soakRequests/5)
+		took := time.Since(begin)
+		after := s.measure()
+		s.wantEverything()
+		for _, broken := range s.broken[:min(len(s.broken), 10)] {
+			t.Error(broken)
+		}
+		if len(s.broken) > 0 {
+			t.Fatalf("%d answers were wrong", len(s.broken))
+		}
+		name := t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]
+		figures(t, "soak "+name, fmt.Sprintf("%d requests at %.0f per second, %d of them writes, %d refused as OVERLOADED and sent again: no acknowledged write was lost. "+
+			"After a fifth of the requests the server had %v; at the end %v.", *soakRequests, float64(*soakRequests-*soakRequests/5)/took.Seconds(),
+			s.counts["register"]+s.counts["login"]+s.counts["logout"]+s.counts["refresh"]+s.counts["updateProfile"], s.counts["OVERLOADED"], before, after))
+		t.Log(s.counts)
+		// 10,000 verified tokens are cached, half a kilobyte each. The pool has up to 32 connections, with a goroutine each.
+		if after.heap > before.heap+before.heap/4+8<<20 || after.goroutines > before.goroutines+40 || after.files > before.files+40 {
+			t.Errorf("the server leaks: %v, then %v", before, after)
+		}
+		s.server.Stop(t)
+	})
+}
+
+func newSoak(t *testing.T, databaseURL string) *soak {
+	t.Helper()
+	s := &soak{t: t, counts: map[string]int64{}, users: make(chan *soakUser, soakUsers)}
+	s.metrics = fmt.Sprintf("127.0.0.1:%d", clustertest.FreePorts(t, 1))
+	s.server = programtest.Start(t, programtest.Build(t), "DATABASE_URL="+databaseURL, "ENV=production", "PUBLIC_URL=https://api.example.com",
+		"TRUSTED_PROXIES=127.0.0.1", "METRICS_ADDR="+s.metrics, "LOG_LEVEL=info")
+	s.client = &http.Client{Transport: &http.Transport{MaxConnsPerHost: 16, MaxIdleConnsPerHost: 16}, Timeout: time.Minute}
+	t.Cleanup(s.client.CloseIdleConnections)
+	for range soakUsers {
+		u := s.register()
+		if u == nil {
+			t.Fatal(s.broken)
+		}
+		s.users <- u
+	}
+	return s
+}
+
+// send sends requests at the rate of the whole run, and returns when all are answered.
+func (s *soak) send(requests int64) {
+	interval := *soakDuration / time.Duration(*soakRequests)
+	begin := time.Now()
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range 16 {
+		working.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > requests {
+					return
+				}
+				<-time.After(time.Until(begin.Add(time.Duration(i) * interval)))
+				s.users <- s.act(<-s.users)
+			}
+		})
+	}
+	working.Wait()
+}
+
+// act sends one request of a user. It returns the user, or the one who came in their place.
+func (s *soak) act(u *soakUser) *soakUser {
+	switch n := rand.IntN(1000); {
+	case n < 620:
+		s.wantMe(u)
+	case n < 700:
+		a := s.ask("list", u, true, `{ permissions { field allowed } sessions { id current } me { name } }`, nil, "")
+		s.want(a.Text("me.name") == u.name, "list", a)
+	case n < 730:
+		a, err := programtest.Get(s.client, s.server.URL, s.headerOf(u, true), `{ me { id } }`)
+		s.count("me by GET", a, err, "")
+	case n < 880:
+		a := s.ask("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { accessToken refreshToken user { id } } }`, map[string]any{"t": u.refresh}, "")
+		if s.want(a.Text("refresh.user.id") == u.id, "refresh", a) {
+			u.access, u.refresh = a.Text("refresh.accessToken"), a.Text("refresh.refreshToken")
+		}
+	case n < 940:
+		name := fmt.Sprintf("Ada %d", rand.Int64())
+		a := s.ask("updateProfile", u, true, `mutation($n: String!) { updateProfile(input: {name: $n}) { name } }`, map[string]any{"n": name}, "")
+		if s.want(a.Text("updateProfile.name") == name, "updateProfile", a) {
+			u.name = name
+		}
+	case n < 960:
+		s.ask("a wrong document", u, true, `{ me { nothing } }`, nil, "GRAPHQL_VALIDATION_FAILED")
+	case n < 975:
+		s.ask("a denied field", u, true, `{ users { edges { cursor } } }`, nil, "FORBIDDEN")
+	case n < 985:
+		s.ask("an unknown refresh token", u, false, `mutation { refresh(refreshToken: "unknown") { accessToken } }`, nil, "INVALID_TOKEN")
+	case n < 993:
+		s.signInAndOut(u)
+	default:
+		a := s.ask("logout", u, true, `mutation($t: String) { logout(refreshToken: $t) }`, map[string]any{"t": u.refresh}, "")
+		s.want(a.At("logout") == true, "logout", a)
+		s.ask("after logout", u, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
+		if fresh := s.register(); fresh != nil {
+			return fresh
+		}
+	}
+	return u
+}
+
+func (s *soak) wantMe(u *soakUser) {
+	a := s.ask("me", u, true, `{ me { id name } }`, nil, "")
+	s.want(a.Text("me.id") == u.id && a.Text("me.name") == u.name, "me", a)
+}
+
+func (s *soak) signInAndOut(u *soakUser) {
+	a := s.ask("login", u, false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`,
+		map[string]any{"e": u.email, "p": programtest.Password}, "")
+	if !s.want(a.Text("login.user.id") == u.id, "login", a) {
+		return
+	}
+	second := *u
+	second.access = a.Text("login.accessToken")
+	a = s.ask("logout", &second, true, `mutation { logout }`, nil, "")
+	s.want(a.At("logout") == true, "logout of the second session", a)
+	s.ask("after logout", &second, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
+}
+
+func (s *soak) register() *soakUser {
+	n := s.number.Add(1)
+	u := &soakUser{email: fmt.Sprintf("soak-%d@example.com", n), name: "Ada", header: http.Header{"X-Forwarded-For": {fmt.Sprintf("10.%d.%d.1", n/250, n%250)}}}
+	a := s.ask("register", u, false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken user { id } } }`,
+		map[string]any{"e": u.email, "p": programtest.Password}, "")
+	u.id, u.access, u.refresh = a.Text("register.user.id"), a.Text("register.accessToken"), a.Text("register.refreshToken")
+	if !s.want(u.id != "", "register", a) {
+		return nil
+	}
+	return u
+}
+
+func (s *soak) headerOf(u *soakUser, signedIn bool) http.Header {
+	header := u.header.Clone()
+	if signedIn {
+		header.Set("Authorization", "Bearer "+u.access)
+	}
+	return header
+}
+
+// ask sends a request whose answer must have this code; an OVERLOADED one is sent again, as a client should.
+func (s *soak) ask(what string, u *soakUser, signedIn bool, query string, variables map[string]any, code string) *programtest.Answer {
+	for {
+		a, err := programtest.Post(s.client, s.server.URL, s.headerOf(u, signedIn), query, variables)
+		if err == nil && a.Code() == "OVERLOADED" {
+			s.count("OVERLOADED", a, nil, "OVERLOADED")
+			<-time.After(time.Second)
+			continue
+		}
+		return s.count(what, a, err, code)
+	}
+}
+
+func (s *soak) count(what string, a *programtest.Answer, err error, code string) *programtest.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[what]++
+	if err != nil {
+		s.broken = append(s.broken, fmt.Sprintf("%s: %v", what, err))
+		return &programtest.Answer{}
+	}
+	if a.Code() != code {
+		s.broken = append(s.broken, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
+	}
+	return a
+}
+
+func (s *soak) want(right bool, what string, a *programtest.Answer) bool {
+	if !right {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = append(s.broken, fmt.Sprintf("%s: not what was acknowledged before: %s", what, a.Body))
+	}
+	return right
+}
+
+// wantEverything: every user has the last name that was acknowledged, and can refresh.
+func (s *soak) wantEverything() {
+	for range soakUsers {
+		u := <-s.users
+		s.wantMe(u)
+		a := s.ask("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { user { id name } } }`, map[string]any{"t": u.refresh}, "")
+		s.want(a.Text("refresh.user.name") == u.name, "refresh at the end", a)
+	}
+}
+
+// usage is what a server holds while nothing is asked.
+type usage struct {
+	heap              int64 // live bytes
+	resident          int64 // bytes
+	goroutines, files int64
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%.1f MB live heap, %.1f MB resident, %d goroutines, %d file descriptors", float64(u.heap)/1e6, float64(u.resident)/1e6, u.goroutines, u.files)
+}
+
+// measure returns the lowest figures of several seconds: mails, sweeps and idle connections come and go.
+func (s *soak) measure() usage {
+	s.t.Helper()
+	s.client.CloseIdleConnections()
+	lowest := s.measureOnce()
+	for range 4 {
+		<-time.After(time.Second)
+		u := s.measureOnce()
+		lowest = usage{min(lowest.heap, u.heap), min(lowest.resident, u.resident), min(lowest.goroutines, u.goroutines), min(lowest.files, u.files)}
+	}
+	return lowest
+}
+
+func (s *soak) measureOnce() usage {
+	s.t.Helper()
+	get := func(path string) io.ReadCloser {
+		response, err := http.Get("http://" + s.metrics + path)
+		noError(s.t, err)
+		return response.Body
+	}
+	profile := get("/debug/pprof/heap?gc=1") // collects garbage first
+	_, err := io.Copy(io.Discard, profile)
+	noError(s.t, err)
+	noError(s.t, profile.Close())
+	page := get("/metrics")
+	defer page.Close()
+	values := map[string]int64{}
+	for lines := bufio.NewScanner(page); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if f, err := strconv.ParseFloat(value, 64); err == nil {
+			values[name] = int64(f)
+		}
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.server.Process.ID()))
+	noError(s.t, err)
+	return usage{
+		heap: values["go_memstats_heap_alloc_bytes"], resident: values["process_resident_memory_bytes"],
+		goroutines: values["go_goroutines"], files: int64(len(files)),
+	}
+}
