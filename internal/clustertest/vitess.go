@@ -32,7 +32,7 @@ const TransactionCap = 100
 func StartVitess(tb testing.TB) *Vitess {
 	tb.Helper()
 	v := &Vitess{vtcombo: dbtest.Vtcombo(tb), dir: filepath.Join(dbtest.Directory(tb), "vitess"), port: FreePorts(tb, 3)}
-	v.MySQL = MySQL(tb, 1)[0]
+	v.MySQL = MySQL(tb, 1, "--max-connections=400")[0]
 	statements := []string{"CREATE DATABASE vt_" + database + "_0 DEFAULT CHARACTER SET utf8mb4"}
 	for _, user := range []string{"dba", "app", "appdebug", "allprivs", "repl", "filtered", "monitoring"} {
 		statements = append(statements, "CREATE USER vt_"+user+"@localhost", "GRANT ALL ON *.* TO vt_"+user+"@localhost WITH GRANT OPTION")

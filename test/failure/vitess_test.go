@@ -3,12 +3,17 @@
 package failure
 
 import (
+	"database/sql"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"fieldgate/internal/clustertest"
 	"fieldgate/servertest"
@@ -27,6 +32,8 @@ func TestFailureVitessKeepsPromises(t *testing.T) {
 
 	c := newClients(t, "vitess-", f.endpoints()...)
 	c.withAdmin(v.URL)
+	c.maxWait = 30 * time.Second // which is as long as clients wait; a database that hangs costs 10 s for each try
+	c.wantTransactionCap(v.URL)
 	c.start(visitors)
 	c.while("nothing happens", func() {})
 	c.while("MySQL is killed (`kill -9`), and started again", func() {
@@ -91,6 +98,37 @@ func (c *clients) wantUnavailable(f *fleet) {
 		})
 	}
 	asking.Wait()
+}
+
+// wantTransactionCap: when the tablet allows no further transaction, clients are told that nothing was done.
+func (c *clients) wantTransactionCap(databaseURL string) {
+	c.t.Helper()
+	_, address, _ := strings.Cut(databaseURL, "@")
+	host, name, _ := strings.Cut(address, "/")
+	// As the servers do: vttablet counts the transactions of such clients apart.
+	db, err := sql.Open("mysql", "root@tcp("+host+")/"+name+"?clientFoundRows=true")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	for n := 1; ; n++ {
+		tx, err := db.BeginTx(c.t.Context(), nil)
+		if err == nil {
+			defer tx.Rollback() // or the tablet keeps its place for 30 s
+			_, err = tx.ExecContext(c.t.Context(), "SELECT 1 FROM users LIMIT 1")
+		}
+		if e := (*mysql.MySQLError)(nil); errors.As(err, &e) && e.Number == 1203 {
+			break
+		}
+		if err != nil || n > clustertest.TransactionCap {
+			c.t.Errorf("transaction %d of %d: %v, want error 1203 beyond the last", n, clustertest.TransactionCap, err)
+			return
+		}
+	}
+	_, code := c.try(c.servers[0], "", failureRegister, "e", "beyond-the-cap@example.com", "p", servertest.Password)
+	if code != later {
+		c.t.Errorf("a registration beyond the transaction cap: %q, want %s", code, later)
+	}
 }
 
 // wantCommandsWork runs every command that uses the database.
