@@ -32,6 +32,7 @@ type Forwarder struct {
 	toServer  time.Duration
 	toClient  time.Duration
 	listening chan struct{} // closed while connections may be accepted
+	parked    chan struct{} // closed when none is accepted any more
 }
 
 // Hole is a kind of black hole: packets get no answer, and no connection is reset.
@@ -166,7 +167,7 @@ func (f *Forwarder) Swallow(kind Hole) {
 		l.stalled = f.closed
 	}
 	if kind == HoleBeforeAccept {
-		f.listening = make(chan struct{})
+		f.listening, f.parked = make(chan struct{}), make(chan struct{})
 	}
 	f.mu.Unlock()
 	if kind == HoleBeforeAccept {
@@ -198,6 +199,7 @@ func (f *Forwarder) Flow() {
 func (f *Forwarder) fill() {
 	f.tb.Helper()
 	noError(f.tb, f.listener.SetDeadline(time.Unix(1, 0)))
+	<-f.parked
 	noError(f.tb, setBacklog(f.listener, 0))
 	for range 64 {
 		conn, err := net.DialTimeout("tcp", f.Addr(), 200*time.Millisecond)
@@ -215,12 +217,17 @@ func (f *Forwarder) fill() {
 func (f *Forwarder) accept() {
 	for {
 		f.mu.Lock()
-		listening := f.listening
+		listening, parked := f.listening, f.parked
 		f.mu.Unlock()
 		select {
 		case <-listening:
-		case <-f.ctx.Done():
-			return
+		default:
+			close(parked)
+			select {
+			case <-listening:
+			case <-f.ctx.Done():
+				return
+			}
 		}
 		client, err := f.listener.AcceptTCP()
 		switch {
@@ -268,7 +275,9 @@ func (f *Forwarder) forward(client *net.TCPConn) {
 	}
 	server, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(f.ctx, "tcp", l.target)
 	if err != nil {
-		l.reset()
+		if f.passes(l) {
+			l.reset()
+		}
 		return
 	}
 	if !l.connected(server.(*net.TCPConn)) {
@@ -280,9 +289,10 @@ func (f *Forwarder) forward(client *net.TCPConn) {
 	directions.Wait()
 }
 
-// packet is what is on its way; without content it is the end of the stream.
+// packet is what is on its way.
 type packet struct {
-	content []byte
+	content []byte // none: it is the end of the stream
+	reset   bool   // or of the connection
 	due     time.Time
 }
 
@@ -298,15 +308,11 @@ func (f *Forwarder) pump(l *link, from, to *net.TCPConn, delay *time.Duration) {
 			f.mu.Lock()
 			due := time.Now().Add(*delay)
 			f.mu.Unlock()
-			if n > 0 && !l.send(way, packet{slices.Clone(buffer[:n]), due}) {
-				return
-			}
-			if errors.Is(err, io.EOF) {
-				l.send(way, packet{nil, due})
+			if n > 0 && !l.send(way, packet{content: slices.Clone(buffer[:n]), due: due}) {
 				return
 			}
 			if err != nil {
-				l.reset()
+				l.send(way, packet{reset: !errors.Is(err, io.EOF), due: due})
 				return
 			}
 		}
@@ -321,7 +327,11 @@ func (f *Forwarder) pump(l *link, from, to *net.TCPConn, delay *time.Duration) {
 		if !l.pause(time.Until(p.due)) || !f.passes(l) {
 			return
 		}
-		if p.content == nil {
+		switch {
+		case p.reset:
+			l.reset()
+			return
+		case p.content == nil:
 			_ = to.CloseWrite()
 			return
 		}

@@ -197,6 +197,25 @@ func TestForwarderSwallowsPacketsUntilFlow(t *testing.T) {
 	}
 }
 
+func TestForwarderSwallowsTheEndsOfConnections(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	f := Forward(t, l.Addr().String())
+	c := call(t, f)
+	server, err := l.Accept()
+	noError(t, err)
+	f.Swallow(HoleEstablished)
+	noError(t, server.(*net.TCPConn).SetLinger(0))
+	noError(t, server.Close())
+	c.wantSilence()
+	f.Flow()
+	if _, err := c.hear(5 * time.Second); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset connection", err)
+	}
+}
+
 func TestForwarderDelaysEachDirection(t *testing.T) {
 	t.Parallel()
 	for name, delay := range map[string][2]time.Duration{

@@ -238,6 +238,7 @@ func (n *Node) options(more ...string) []string {
 			"--binlog-format=ROW",
 			"--gtid-strict-mode",
 			"--rpl-semi-sync-slave-enabled=ON",
+			"--rpl-semi-sync-master-wait-point=AFTER_SYNC", // what a replica lacks, nobody has read
 		)
 	} else {
 		options = append(options, "--skip-log-bin")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -131,20 +132,67 @@ func (n *Node) Follow(tb testing.TB, primary *Node) {
 	})
 }
 
+// CatchUpAlone waits until a replica has applied all that it has received, of a primary that is
+// gone.
+func (n *Node) CatchUpAlone(tb testing.TB) {
+	tb.Helper()
+	column := "Gtid_IO_Pos"
+	if n.mysql != nil {
+		column = "Retrieved_Gtid_Set"
+	}
+	n.waitFor(tb, n.replicaStatus(tb)[column])
+}
+
+func (n *Node) replicaStatus(tb testing.TB) map[string]string {
+	tb.Helper()
+	db, err := sql.Open("mysql", "root@tcp("+n.Addr()+")/")
+	noError(tb, err)
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(tb.Context(), "SHOW REPLICA STATUS")
+	noError(tb, err)
+	defer func() { _ = rows.Close() }()
+	names, err := rows.Columns()
+	noError(tb, err)
+	status := map[string]string{}
+	for rows.Next() {
+		values, pointers := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			pointers[i] = &values[i]
+		}
+		noError(tb, rows.Scan(pointers...))
+		for i, name := range names {
+			status[name] = values[i].String
+		}
+	}
+	noError(tb, rows.Err())
+	return status
+}
+
 // CatchUp waits until a replica has applied all that the primary has.
 func (n *Node) CatchUp(tb testing.TB, primary *Node) {
 	tb.Helper()
-	position, wait := "SELECT @@gtid_binlog_pos", "SELECT MASTER_GTID_WAIT(?, 60)"
+	position := "SELECT @@gtid_binlog_pos"
 	if n.mysql != nil {
-		position, wait = "SELECT @@global.gtid_executed", "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 60)"
+		position = "SELECT @@global.gtid_executed"
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
 	var gtid string
-	noError(tb, ask(ctx, primary.port, position, &gtid))
-	var late int
-	noError(tb, ask(ctx, n.port, strings.Replace(wait, "?", "'"+strings.ReplaceAll(gtid, "\n", "")+"'", 1), &late))
-	if late != 0 {
-		tb.Fatalf("clustertest: %s is still behind %s", n.name(), gtid)
+	noError(tb, ask(tb.Context(), primary.port, position, &gtid))
+	n.waitFor(tb, gtid)
+}
+
+func (n *Node) waitFor(tb testing.TB, gtid string) {
+	tb.Helper()
+	wait := "SELECT MASTER_GTID_WAIT('%s', 9)" // less than the client waits for an answer
+	if n.mysql != nil {
+		wait = "SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', 9)"
 	}
+	wait = fmt.Sprintf(wait, strings.ReplaceAll(gtid, "\n", ""))
+	until(tb, n.name()+" is behind", n.process, func(ctx context.Context) error {
+		var late int
+		err := ask(ctx, n.port, wait, &late)
+		if err == nil && late != 0 {
+			err = errors.New("it has not applied " + gtid)
+		}
+		return err
+	})
 }

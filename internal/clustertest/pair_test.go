@@ -32,6 +32,7 @@ func TestPairSwitchesItsPrimary(t *testing.T) {
 			}
 			p.First.Follow(t, p.Second)
 			p.First.CatchUp(t, p.Second)
+			p.First.CatchUpAlone(t)
 			if count(p.First) != 2 {
 				t.Errorf("the old primary has %d rows after it has caught up, want 2", count(p.First))
 			}

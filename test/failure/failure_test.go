@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,6 +41,8 @@ type server struct {
 	process *dbtest.Process
 	starts  int
 	name    string
+	env     []string // beyond the fleet's
+	program string
 }
 
 // newFleet builds the program that is deployed.
@@ -98,10 +101,16 @@ func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
 // add starts several servers at once, and returns when all are ready.
 func (f *fleet) add(count int) {
 	f.t.Helper()
+	f.addEach(make([][]string, count)...)
+}
+
+// addEach is add for servers that differ in their environment.
+func (f *fleet) addEach(envs ...[]string) {
+	f.t.Helper()
 	var fresh []*server
-	for range count {
+	for _, env := range envs {
 		addr := fmt.Sprintf("127.0.0.1:%d", clustertest.FreePorts(f.t, 1))
-		s := &server{endpoint: endpointAt("http://" + addr), fleet: f, addr: addr, name: fmt.Sprint(len(f.servers) + 1)}
+		s := &server{endpoint: endpointAt("http://" + addr), fleet: f, addr: addr, name: fmt.Sprint(len(f.servers) + 1), env: env, program: f.program}
 		f.servers, fresh = append(f.servers, s), append(fresh, s)
 		s.launch()
 	}
@@ -122,7 +131,8 @@ func (s *server) launch() {
 	t.Helper()
 	s.starts++
 	dir := filepath.Join(s.fleet.dir, fmt.Sprintf("%s.%d", s.name, s.starts)) // with a log of its own
-	process, err := dbtest.StartProcess(dir, append(s.fleet.env, "ADDR="+s.addr), s.fleet.program)
+	env := slices.Concat(s.fleet.env, s.env, []string{"ADDR=" + s.addr})      // of a variable that is there twice, the last counts
+	process, err := dbtest.StartProcess(dir, env, s.program)
 	if err != nil {
 		t.Fatal(err)
 	}
