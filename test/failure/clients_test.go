@@ -53,6 +53,7 @@ type clients struct {
 	working sync.WaitGroup
 	work    func()        // what one does until all is over; round, unless a test has another idea
 	maxWait time.Duration // how long a client may have to ask until it is answered
+	stale   time.Duration // how long a server may read what another one has changed
 
 	mu       sync.Mutex
 	members  []*registered
@@ -79,7 +80,7 @@ func newClients(t *testing.T, prefix string, servers ...*endpoint) *clients {
 	t.Helper()
 	c := &clients{
 		t: t, servers: servers, prefix: prefix, stop: make(chan struct{}),
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: time.Minute},
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}, Timeout: time.Minute},
 		signIns: map[string]int{}, signOuts: map[string]int{}, counts: map[string]int{},
 	}
 	c.work, c.maxWait = c.round, maxWait
@@ -271,19 +272,42 @@ func (c *clients) signOut(here, there int, m *registered) {
 		c.breaks("a logout: %s", code)
 	}
 	c.count("logouts")
-	if _, code, _ := c.insist(there, second.token, failureMe); code != "UNAUTHENTICATED" {
-		c.breaks("after a logout by way of another server: %q", code)
-	}
+	c.within(c.stale, func() string {
+		if _, code, _ := c.insist(there, second.token, failureMe); code != "UNAUTHENTICATED" {
+			return fmt.Sprintf("after a logout by way of another server: %q", code)
+		}
+		return ""
+	})
 	c.wantMe(there, m.token, m.id, "", "the logout of another device")
 }
 
 // wantMe asks who somebody is; "" is any role.
 func (c *clients) wantMe(here int, token, id, role, after string) {
-	a, code, _ := c.insist(here, token, failureMe)
-	if code != "" || a.At("result.id") != id || role != "" && a.At("result.role") != role {
-		c.breaks("me after %s by way of another server: %q %s", after, code, a.Body)
-	}
+	c.within(c.stale, func() string {
+		a, code, _ := c.insist(here, token, failureMe)
+		if code != "" || a.At("result.id") != id || role != "" && a.At("result.role") != role {
+			return fmt.Sprintf("me after %s by way of another server: %q %s", after, code, a.Body)
+		}
+		return ""
+	})
 	c.count("reads")
+}
+
+// within checks a promise again for a time. check returns how it is broken.
+func (c *clients) within(limit time.Duration, check func() (broken string)) {
+	begin := time.Now()
+	for {
+		asked := time.Since(begin)
+		broken := check()
+		switch {
+		case broken == "":
+			return
+		case asked >= limit:
+			c.breaks("%s", broken)
+			return
+		}
+		c.count("stale reads")
+	}
 }
 
 // insist asks until there is an answer, at one server after the other, as a client should. sure: whatever was said

@@ -5,6 +5,7 @@ package failure
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,8 @@ import (
 // without the others, which are beside it because it mostly waits.
 func TestFailure(t *testing.T) {
 	t.Parallel()
-	var cluster, database []*clients
+	var cluster, database, pair []*clients
+	silences := make([]*silence, len(holes))
 	t.Run("of", func(t *testing.T) {
 		t.Run("a cluster", func(t *testing.T) {
 			t.Parallel()
@@ -27,11 +29,21 @@ func TestFailure(t *testing.T) {
 			t.Parallel()
 			database = append(database, testOneDatabase(t, clustertest.Single(t)))
 		})
+		t.Run("a primary and its replica", func(t *testing.T) {
+			t.Parallel()
+			pair = append(pair, testPair(t, clustertest.MariaDBPair(t)))
+		})
+		for i, hole := range holes {
+			t.Run("a database that is silent "+hole.name, func(t *testing.T) {
+				t.Parallel()
+				silences[i] = testBlackHole(t, hole.kind)
+			})
+		}
 	})
-	if t.Failed() || len(cluster) == 0 || len(database) == 0 {
+	if t.Failed() || len(cluster) == 0 || len(database) == 0 || len(pair) == 0 {
 		return
 	}
-	figures := figuresOf(append(cluster, database...))
+	figures := figuresOf(slices.Concat(cluster, database, pair)) + silenceFigures(silences)
 	t.Log("\n" + figures)
 	if name := os.Getenv("FIGURES"); name != "" {
 		writeFigures(t, name, "failures", figures)
