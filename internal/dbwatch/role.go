@@ -30,6 +30,7 @@ type backend struct {
 	name      string
 	asked     atomic.Int64 // since the epoch, when it was asked last and was writable
 	demotions atomic.Int64 // raised when it is found read-only, or does not answer
+	heard     atomic.Int64 // the tick in which it has answered anything last
 
 	asking sync.Mutex
 }
@@ -70,6 +71,7 @@ func (w *Watch) ask(ctx context.Context, c *conn) (map[string]string, error) {
 	// A proxy may have moved the connection to another backend.
 	if b := w.backendOf(strings.Join(identity, " ")); c.backend != b {
 		c.backend, c.demotions = b, b.demotions.Load()
+		c.wire.backend.Store(b)
 	}
 	for _, name := range roleVariables {
 		if value := variables[name]; value != "" && value != "0" && !strings.EqualFold(value, "OFF") {
@@ -133,10 +135,27 @@ func (w *Watch) confirm(ctx context.Context, c *conn) error {
 	case errors.Is(err, ErrReadOnly):
 		w.noteReadOnly(err)
 	case ctx.Err() != nil:
-		b.demotions.Add(1)
+		w.abandon(b)
 	}
 	c.stale() // counts it
 	return driver.ErrBadConn
+}
+
+// abandon leaves a backend that does not answer, while another one at the same address may: its machine has lost its power,
+// and the circuit stays closed. What waits for an answer of it is released, except for COMMITs, unless it has answered
+// something on another connection.
+func (w *Watch) abandon(b *backend) {
+	b.demotions.Add(1)
+	if w.ticks.Load()-b.heard.Load() < int64(roleTimeout/tick) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.wires {
+		if c.backend.Load() == b && c.since.Load() > 0 {
+			c.cut()
+		}
+	}
 }
 
 func (w *Watch) noteReadOnly(err error) {

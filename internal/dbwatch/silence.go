@@ -62,6 +62,9 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 		err = w.use(ctx, c)
 	}
 	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			w.abandon(c.backend)
+		}
 		_ = c.Close()
 		return nil, err
 	}

@@ -23,6 +23,8 @@ type wire struct {
 	probe bool
 	since atomic.Int64 // the tick in which the current read began; 0: there is none
 	state atomic.Int32
+	// backend is the server that answered on it last; nil until it has told which it is.
+	backend atomic.Pointer[backend]
 }
 
 // wireKey is the key of a context for a *wireSlot.
@@ -63,6 +65,9 @@ func (c *wire) Read(b []byte) (int, error) {
 	if n > 0 {
 		if now = c.watch.ticks.Load(); c.watch.answered.Load() != now {
 			c.watch.answered.Store(now)
+		}
+		if b := c.backend.Load(); b != nil {
+			b.heard.Store(c.watch.ticks.Load())
 		}
 	}
 	return n, err
