@@ -111,16 +111,17 @@ func (n *Node) Promote(tb testing.TB) {
 // Follow makes a server a replica of another one, which waits for it from now on.
 func (n *Node) Follow(tb testing.TB, primary *Node) {
 	tb.Helper()
-	semisync := "rpl_semi_sync_master"
+	semisync, word := "rpl_semi_sync_master", "slave"
 	follow := []string{"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = " + strconv.Itoa(primary.port) +
 		", MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", "START SLAVE"}
 	if n.mysql != nil {
-		semisync = "rpl_semi_sync_source"
+		semisync, word = "rpl_semi_sync_source", "replica"
 		follow = []string{"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = " + strconv.Itoa(primary.port) +
 			", SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1", "START REPLICA"}
 	}
-	primary.exec(tb, "SET GLOBAL "+semisync+"_enabled = ON") // before the replica asks whether it is
-	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF")      // it has no replica of its own to wait for
+	// Before the replica asks whether it is enabled. Until then commits do not wait.
+	primary.exec(tb, "SET GLOBAL "+semisync+"_wait_no_"+word+" = OFF", "SET GLOBAL "+semisync+"_enabled = ON")
+	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF") // it has no replica of its own to wait for
 	n.exec(tb, follow...)
 	until(tb, n.name()+" does not replicate", n.process, func(ctx context.Context) error {
 		var name, clients string
