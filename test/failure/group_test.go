@@ -54,7 +54,7 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 		node = group.Secondary(t)
 		node.Kill()
 	})
-	f.wantDoctor(group.URL, "warning", "(2 ONLINE)")
+	f.wantDoctor(group.URL, "warning", "2 ONLINE") // and one UNREACHABLE, until it is expelled
 	c.while("it comes back", func() { node.Rejoin(t) })
 	c.end()
 	c.wantPromisesKept(group.URL)
