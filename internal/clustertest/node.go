@@ -22,16 +22,18 @@ type Node struct {
 	cluster string     // the address of all
 	mysql   *mysqlNode // nil: it is MariaDB
 	replica int        // MariaDB's server_id in a Pair; 0: it replicates nothing
+	more    []string   // options
 	process *dbtest.Process
 }
 
-// Single starts a MariaDB that is in no cluster.
-func Single(tb testing.TB) *Node {
+// Single starts a MariaDB that is in no cluster, with further options of its own.
+func Single(tb testing.TB, options ...string) *Node {
 	tb.Helper()
 	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
 		dbtest.LeftOut(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
 	}
 	n := newNode(tb, filepath.Join(dbtest.Directory(tb), "1"))
+	n.more = options
 	n.install(tb)
 	n.start(tb)
 	n.exec(tb, "CREATE DATABASE "+database)
@@ -243,5 +245,5 @@ func (n *Node) options(more ...string) []string {
 	} else {
 		options = append(options, "--skip-log-bin")
 	}
-	return append(options, more...)
+	return append(append(options, n.more...), more...)
 }
