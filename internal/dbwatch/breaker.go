@@ -90,7 +90,7 @@ func (w *Watch) probeUntilAnswered() {
 
 // probe opens a connection and asks for the role of the server.
 func (w *Watch) probe() error {
-	ctx, cancel := context.WithTimeout(w.ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(w.ctx, probeLimit)
 	defer cancel()
 	c, _, err := w.dial(ctx, &wireSlot{probe: true})
 	if err != nil {

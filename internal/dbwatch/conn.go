@@ -126,6 +126,7 @@ func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]str
 	if !ok || slot.wire == nil {
 		return nil, nil, errors.Join(fmt.Errorf("dbwatch: a %T cannot be watched", inner), inner.Close())
 	}
+	slot.wire.ready.Store(true)
 	c := &conn{driverConn: full, watch: w, wire: slot.wire}
 	variables, err := w.ask(ctx, c)
 	if err != nil {

@@ -36,9 +36,11 @@ const (
 	// suspicion is how many ticks without any answer pass until a probe is sent. A statement may wait for longer, for a
 	// lock for one: then the probe is answered.
 	suspicion = 7
-	// probeTimeout bounds a probe. A single byte of an answer within it keeps the circuit closed, so the round trips of a
-	// handshake with a distant database do not add up.
+	// probeTimeout bounds each wait of a probe for a packet, so that the round trips of a handshake with a distant database
+	// do not add up.
 	probeTimeout = time.Second
+	// probeLimit bounds a probe.
+	probeLimit = 3 * time.Second
 	// probePause is the time from one probe of an open circuit to the next.
 	probePause = 250 * time.Millisecond
 	// probeRest is how many ticks after an answered probe the next one may be sent.

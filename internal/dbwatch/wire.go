@@ -21,6 +21,7 @@ type wire struct {
 	net.Conn
 	watch *Watch
 	probe bool
+	ready atomic.Bool  // the handshake is over: a proxy answers that by itself
 	since atomic.Int64 // the tick in which the current read began; 0: there is none
 	state atomic.Int32
 	// backend is the server that answered on it last; nil until it has told which it is.
@@ -39,12 +40,16 @@ type wireSlot struct {
 // Dial is for the driver: it makes the network connections that are watched.
 func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
+	slot, _ := ctx.Value(wireKey{}).(*wireSlot)
+	if slot != nil && slot.probe {
+		d.Timeout = probeTimeout
+	}
 	inner, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	c := &wire{Conn: inner, watch: w}
-	if slot, _ := ctx.Value(wireKey{}).(*wireSlot); slot != nil {
+	if slot != nil {
 		slot.wire, c.probe = c, slot.probe
 	}
 	w.mu.Lock()
@@ -61,8 +66,11 @@ func (c *wire) Read(b []byte) (int, error) {
 	if c.state.Load() == wireCut {
 		return 0, os.ErrDeadlineExceeded
 	}
+	if c.probe {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(probeTimeout))
+	}
 	n, err := c.Conn.Read(b)
-	if n > 0 {
+	if n > 0 && c.ready.Load() {
 		if now = c.watch.ticks.Load(); c.watch.answered.Load() != now {
 			c.watch.answered.Store(now)
 		}
