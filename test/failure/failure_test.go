@@ -208,7 +208,15 @@ func (c *clients) withAdmin(databaseURL string) {
 		c.t.Fatal(c.broken)
 	}
 	db := servertest.OpenDatabase(c.t, databaseURL)
-	_, err := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
+	var err error
+	waitUntil(c.t, "this node has the administrator's row", func() bool { // a node of Galera may lag behind
+		r, failed := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
+		if err = failed; err != nil {
+			return true
+		}
+		rows, _ := r.RowsAffected()
+		return rows == 1
+	})
 	if err := errors.Join(err, db.Close()); err != nil { // before somebody cuts the connection
 		c.t.Fatal(err)
 	}
