@@ -83,8 +83,8 @@ type Hooks struct {
 	// error rolls all of it back. It has no effect but on tx, and may run again, in a new transaction, when the database gives
 	// the first one up. "unknown token" is counted and not written each time, and does not come here.
 	//
-	// "sign-in failed" comes with and without a user. Do the same work for both: its time must not tell whether an
-	// address has an account.
+	// "sign-in failed" comes with and without a user, and where REQUIRE_VERIFIED_EMAIL is set, a registration is "registered" or
+	// "already registered". Do the same work for all of these: its time must not tell whether an address has an account.
 	AfterEvent func(ctx context.Context, tx *models.Store, e Event) error
 
 	// UserDeleted is called inside the transaction that deletes a user, after the user's row is gone: by the user, an ADMIN,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"fieldgate/fgerr"
 	"fieldgate/internal/policy"
 )
 
@@ -41,15 +42,15 @@ type visit struct {
 }
 
 const (
-	unauthenticated = "UNAUTHENTICATED"
-	forbidden       = "FORBIDDEN"
-	tooComplex      = "QUERY_TOO_COMPLEX"
+	unauthenticated = fgerr.Unauthenticated
+	forbidden       = fgerr.Forbidden
+	tooComplex      = fgerr.QueryTooComplex
 )
 
 // notTheField are codes of errors that say nothing about whether the gate is open. Any other code is a field's own.
 var notTheField = []string{
-	"", unauthenticated, forbidden, "INTERNAL", "UNAVAILABLE", "OVERLOADED", "RATE_LIMITED", tooComplex,
-	"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED",
+	"", unauthenticated, forbidden, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
+	fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed,
 }
 
 func (x *examiner) examine() {

@@ -64,6 +64,12 @@ func (p *proof) covers(r route, field *ast.FieldDefinition) bool {
 	return (isBelow(field, folder) || slices.ContainsFunc(r.steps, through)) == (p.Within != "")
 }
 
+// mustBeReached reports whether a field has to be answered to somebody. A proof Within a folder passes fields of others, which may
+// be empty where it finds them.
+func (p *proof) mustBeReached(rule policy.Rule) bool {
+	return p.Within == "" || isBelow(p.Schema.Types[rule.Type].Fields.ForName(rule.Field), p.Within)
+}
+
 // isBelow reports whether a field is defined in a file below a folder. gqlgen names files as seen from its generated package.
 func isBelow(field *ast.FieldDefinition, folder string) bool {
 	at := field.Position

@@ -1,0 +1,117 @@
+//go:build exhaustive
+
+package product
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
+)
+
+// A feature adds files and edits app/app.go only; what else changes is generated. Then its tests pass, and so do those of Fieldgate
+// that look at the whole schema.
+func TestExampleFeature(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("sh"); err != nil {
+		dbtest.LeftOut(t, "sh", "the commands of docs/extend.md are written for it")
+	}
+	c := &copied{t: t, dir: t.TempDir()}
+	c.clone()
+	page, err := os.ReadFile("docs/extend.md")
+	repotest.NoError(t, err)
+	for _, block := range blockForm.FindAllStringSubmatch(string(page), -1) {
+		switch language, text := block[1], block[2]; language {
+		case "sh":
+			c.run(text)
+		case "go":
+			repotest.NoError(t, os.WriteFile(filepath.Join(c.dir, "app", "app.go"), []byte(text), 0o644))
+		default:
+			t.Errorf("docs/extend.md has a block of %q, which nothing runs", language)
+		}
+	}
+	want := []string{
+		"PERMISSIONS.md", "app/app.go", "app/notes/migrations/mysql/00001_notes.sql", "app/notes/migrations/sqlite/00001_notes.sql",
+		"app/notes/notes.go", "app/notes/notes.graphqls", "app/notes/notes_test.go", "graph/generated/exec.go", "graph/notes.resolvers.go",
+	}
+	if got := c.changed(); !slices.Equal(got, want) {
+		t.Errorf("changed files\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	c.run("go vet ./...")
+	if badly := c.run("go tool gofumpt -l ."); badly != "" {
+		t.Errorf("gofumpt would change %s", badly)
+	}
+	c.run("go test -run '" + ofTheWholeSchema + "' ./test/... ./graph ./internal/product")
+}
+
+var blockForm = regexp.MustCompile("(?m)^```(\\w+)\n((?s:.*?))^```$")
+
+// ofTheWholeSchema are tests that look at every field or every table there is.
+const ofTheWholeSchema = "^(TestPolicyIsProven|TestPermissions|TestPermissionsFileIsCurrent|TestEveryMutationOfTheSchemaIsCaught|TestNothingIsDoneThatIsNotAudited|" +
+	"TestExamplesOfThePlayground|TestIntrospectionDescribesTheRuleOfEachField|TestImportsPointDown|TestEveryPackageIsOneSentence|" +
+	"TestMigratedTablesOfFeaturesAgreeWithTheRows|TestDeletedUserLeavesNothingInTheTablesOfFeatures|TestTypesWithAnOwnerAreDeletedWithTheirOwner)$"
+
+// copied is the repository in a folder of its own, committed or not.
+type copied struct {
+	t   *testing.T
+	dir string
+}
+
+// files are those of a tree, but for what no commit has.
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case d.Type().IsRegular() && (d.Name() == ".keep" || !strings.HasPrefix(d.Name(), ".")) && !strings.Contains(d.Name(), ".db"):
+			names = append(names, name)
+		}
+		return nil
+	})
+	repotest.NoError(t, err)
+	return names
+}
+
+func (c *copied) clone() {
+	c.t.Helper()
+	for _, name := range files(c.t, ".") {
+		repotest.CopyFile(c.t, name, filepath.Join(c.dir, name))
+	}
+}
+
+// changed are the files of the copy that the repository has not, or has otherwise.
+func (c *copied) changed() (names []string) {
+	c.t.Helper()
+	for _, name := range files(c.t, c.dir) {
+		theirs, err := os.ReadFile(filepath.Join(c.dir, name))
+		repotest.NoError(c.t, err)
+		if ours, err := os.ReadFile(name); err != nil || !bytes.Equal(ours, theirs) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// run executes shell commands in the copy.
+func (c *copied) run(commands string) (output string) {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), "sh", "-ec", commands)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("%s: %v\n%s", commands, err, out)
+	}
+	return string(out)
+}

@@ -1,0 +1,35 @@
+package viewer
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"fieldgate/internal/auth"
+)
+
+// A resolver of a @public field may use what Optional returns without a look at whether it is nil.
+func TestNilViewerIsNobody(t *testing.T) {
+	t.Parallel()
+	var v *Viewer
+	if v.ID() != "" || v.User() != nil || v.SessionID() != "" || v.HasRole("USER") || v.HasRole("") || v.Owns(owned("")) || v.Owns(nil) {
+		t.Error("nobody is somebody")
+	}
+}
+
+type owned string
+
+func (o owned) OwnerID() string { return string(o) }
+
+func TestOutsideARequestNobodyIsSignedIn(t *testing.T) {
+	t.Parallel()
+	if v, err := FromContext(context.Background()); v != nil || !errors.As(err, new(*auth.Unauthenticated)) {
+		t.Errorf("%v, %v", v, err)
+	}
+	if v, err := Optional(context.Background()); v != nil || err != nil {
+		t.Errorf("%v, %v", v, err)
+	}
+	if ip := IP(context.Background()); ip != "" {
+		t.Errorf("the address %q", ip)
+	}
+}
