@@ -1,0 +1,55 @@
+# make help lists the targets. CI (.ci/run) installs what is missing and runs the same ones.
+
+GO       ?= go
+TEST     ?= $(GO) test -count=1 -timeout 20m
+# Trades memory for time in compilers and tests.
+export GOGC ?= 400
+
+# The race detector leaves out two dependencies that start no goroutines and only compute: bcrypt's cipher and the
+# translated SQLite. With them the tests take twice as long.
+RACE := -race -gcflags=golang.org/x/crypto/blowfish=-race=false -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
+
+.PHONY: help run test test-all race exhaustive failure connection generate lint bench playground ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## run the server
+	$(GO) run .
+
+test: ## the tests, as the README says: SQLite, and MariaDB if it is installed
+	$(GO) test ./...
+
+test-all: race exhaustive failure connection ## every test
+
+race: ## the tests with the race detector
+	CGO_ENABLED=1 $(TEST) $(RACE) ./...
+
+exhaustive: ## all combinations and repetitions, browsers, timing: some minutes
+	$(TEST) -tags exhaustive ./test/... ./policytest/...
+
+failure: ## databases and servers that fail under load; run nothing beside it
+	$(TEST) -tags failure -run '^TestFailure' ./test/failure
+
+connection: ## the tests with one database connection for each server
+	FIELDGATE_TEST_CONNECTIONS=1 $(TEST) ./test/e2e
+
+generate: ## write the generated code
+	$(GO) generate ./...
+
+lint: ## vet, staticcheck, gofumpt, the syntax of scripts
+	$(GO) vet -tags failure,exhaustive ./...
+	$(GO) tool staticcheck -tags failure,exhaustive ./...
+	@bad=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' ':!graph/generated' | xargs -0 ls -d 2>/dev/null | xargs $(GO) tool gofumpt -l); \
+		test -z "$$bad" || { echo "run: go tool gofumpt -w" $$bad; exit 1; }
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lE -m1 '^#!.*[/ ](ba)?sh( |$$)' | xargs -n1 bash -n
+
+bench: ## compare with hand-written handlers and other servers
+	$(GO) run ./bench
+
+playground: ## build the playground that the server embeds
+	npm --prefix playground ci
+	npm --prefix playground run build
+
+ci: ## the whole check, as CI runs it
+	bash .ci/run
