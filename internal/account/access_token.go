@@ -31,13 +31,13 @@ func (s *Service) ReadRefreshToken(ctx context.Context, token string) (*models.S
 		return nil, ErrInvalidToken
 	}
 	hash := refreshHash(token)
-	session, err := s.Store.SessionByRefreshHash(ctx, hash)
+	session, err := s.config.Store.SessionByRefreshHash(ctx, hash)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return s.replacedToken(ctx, hash)
 	case err != nil:
 		return nil, err
-	case session.Ended(s.Store.Now()):
+	case session.Ended(s.config.Store.Now()):
 		return nil, ErrInvalidToken
 	}
 	return session, nil
@@ -49,7 +49,7 @@ func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session)
 	if err := s.auditAccessToken(ctx, session); err != nil {
 		return nil, err
 	}
-	token, expires, err := s.Tokens.IssueFor(session, maxServerTokenTTL)
+	token, expires, err := s.config.Tokens.IssueFor(session, maxServerTokenTTL)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +61,10 @@ var errAudited = errors.New("the audit log has an entry of the last hour")
 // auditAccessToken writes an entry unless there was one within the last hour.
 func (s *Service) auditAccessToken(ctx context.Context, session *models.Session) error {
 	mark := limit.Key("access token issued", session.ID)
-	if marked, err := s.Store.Marked(ctx, mark); marked || err != nil {
+	if marked, err := s.config.Store.Marked(ctx, mark); marked || err != nil {
 		return err
 	}
-	until := s.Store.Now().Add(auditServerTokens)
+	until := s.config.Store.Now().Add(auditServerTokens)
 	e := &event{name: EventAccessTokenIssued, user: session.UserID, actor: session.UserID, session: session.ID}
 	err := s.do(ctx, e, func(tx *models.Store) error {
 		set, err := tx.Mark(ctx, mark, until)

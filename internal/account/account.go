@@ -59,7 +59,7 @@ type Config struct {
 }
 
 // Service does what people ask. It is safe for use by many goroutines.
-type Service struct{ Config }
+type Service struct{ config Config }
 
 // New returns a service; it owns nothing that c brings.
 func New(c Config) *Service { return &Service{c} }

@@ -39,7 +39,7 @@ func (s *Service) AsOperator() Administrator { return Administrator{service: s, 
 
 // SetRole gives an account a role. It returns *InputError for one that there is not.
 func (a Administrator) SetRole(ctx context.Context, userID, role string) (*models.User, error) {
-	if !a.service.Policy.Known(role) {
+	if !a.service.config.Policy.Known(role) {
 		return nil, a.service.unknownRole()
 	}
 	return a.administer(ctx, &event{name: EventRoleChanged, user: userID}, role, func(tx *models.Store) error {
@@ -52,7 +52,7 @@ func (a Administrator) SetRole(ctx context.Context, userID, role string) (*model
 
 // Disable shuts an account and ends its sessions.
 func (a Administrator) Disable(ctx context.Context, userID string) (*models.User, error) {
-	now := a.service.Store.Now()
+	now := a.service.config.Store.Now()
 	return a.administer(ctx, &event{name: EventUserDisabled, user: userID}, "", func(tx *models.Store) error {
 		return tx.Disable(ctx, userID, now)
 	})
@@ -67,7 +67,7 @@ func (a Administrator) Enable(ctx context.Context, userID string) (*models.User,
 
 // EndSessions ends all sessions of an account and returns how many there were.
 func (a Administrator) EndSessions(ctx context.Context, userID string) (ended int, err error) {
-	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.service.Store.Now()
+	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.service.config.Store.Now()
 	_, err = a.administer(ctx, e, "", func(tx *models.Store) (err error) {
 		e.sessions, err = tx.EndSessions(ctx, userID, now)
 		return err
@@ -122,7 +122,7 @@ func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role s
 		return err
 	}
 	for _, needed := range []string{policy.Admin, user.Role, role} {
-		if needed != "" && !a.service.Policy.Includes(by.Role, needed) {
+		if needed != "" && !a.service.config.Policy.Includes(by.Role, needed) {
 			return &AboveError{needed, by.Role}
 		}
 	}
@@ -140,8 +140,8 @@ func (a Administrator) SetRoleByEmail(ctx context.Context, email, role string) (
 
 // administrators are the roles that may do what an ADMIN may.
 func (s *Service) administrators() (roles []string) {
-	for _, role := range s.Policy.Roles() {
-		if s.Policy.Includes(role, policy.Admin) {
+	for _, role := range s.config.Policy.Roles() {
+		if s.config.Policy.Includes(role, policy.Admin) {
 			roles = append(roles, role)
 		}
 	}

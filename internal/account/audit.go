@@ -23,7 +23,7 @@ type AuditPage struct {
 func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error) {
 	var check inputCheck
 	limit, fromEnd := check.page(q.PageQuery)
-	cursors := auditCursors{s.Tokens}
+	cursors := auditCursors{s.config.Tokens}
 	filter := models.AuditFilter{
 		After: cursors.check(&check, "after", q.After), Before: cursors.check(&check, "before", q.Before), Limit: limit + 1, FromEnd: fromEnd,
 	}
@@ -36,7 +36,7 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.Store.AuditLog(ctx, filter)
+	list, err := s.config.Store.AuditLog(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +64,12 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 func (s *Service) auditPageInfo(ctx context.Context, f models.AuditFilter, more bool) (info PageInfo, err error) {
 	info.HasPrevious, info.HasNext = more && f.FromEnd, more && !f.FromEnd
 	if !info.HasPrevious && f.After != "" {
-		if info.HasPrevious, err = s.Store.HasAuditFrom(ctx, f.UserID, f.After); err != nil {
+		if info.HasPrevious, err = s.config.Store.HasAuditFrom(ctx, f.UserID, f.After); err != nil {
 			return info, err
 		}
 	}
 	if !info.HasNext && f.Before != "" {
-		info.HasNext, err = s.Store.HasAuditUpTo(ctx, f.UserID, f.Before)
+		info.HasNext, err = s.config.Store.HasAuditUpTo(ctx, f.UserID, f.Before)
 	}
 	return info, err
 }

@@ -16,7 +16,7 @@ const breachedPassword = "is known from a data breach: choose one that you use n
 
 // checkPassword returns what is wrong with a new password, or "". names are what it must not be made of.
 func (s *Service) checkPassword(ctx context.Context, password string, names ...string) string {
-	if wrong := weakness(password, s.PasswordMinLength, append(slices.Clone(names), s.Product)...); wrong != "" {
+	if wrong := weakness(password, s.config.PasswordMinLength, append(slices.Clone(names), s.config.Product)...); wrong != "" {
 		return wrong
 	}
 	if s.isBreached(ctx, password) {
@@ -28,7 +28,7 @@ func (s *Service) checkPassword(ctx context.Context, password string, names ...s
 // isBreached looks for a password as it was typed, and as it is hashed. A file that cannot be read keeps no one from
 // a new password: the set adds to the checks before it, and a reset may be what ends an attack.
 func (s *Service) isBreached(ctx context.Context, password string) bool {
-	if s.Breached == nil {
+	if s.config.Breached == nil {
 		return false
 	}
 	forms := []string{password}
@@ -36,9 +36,9 @@ func (s *Service) isBreached(ctx context.Context, password string) bool {
 		forms = append(forms, normal)
 	}
 	for _, form := range forms {
-		found, err := s.Breached.Contains(form)
+		found, err := s.config.Breached.Contains(form)
 		if err != nil {
-			s.Log.ErrorContext(ctx, "breached passwords cannot be read", "error", err)
+			s.config.Log.ErrorContext(ctx, "breached passwords cannot be read", "error", err)
 			return false
 		}
 		if found {

@@ -27,7 +27,7 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	if err := a.proveDeletion(ctx, userID, password); err != nil {
 		return nil, err
 	}
-	now := a.service.Store.Now()
+	now := a.service.config.Store.Now()
 	err = a.service.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, a.service.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, userID, ""); err != nil {

@@ -15,10 +15,10 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	if wrong != "" {
 		return nil, invalid("email", wrong)
 	}
-	if err := s.Store.FreeAddress(ctx, key); err != nil {
+	if err := s.config.Store.FreeAddress(ctx, key); err != nil {
 		return nil, err
 	}
-	user, err := s.Store.UserByEmailKey(ctx, key)
+	user, err := s.config.Store.UserByEmailKey(ctx, key)
 	if errors.Is(err, models.ErrNotFound) {
 		_, err = s.CreateUser(ctx, r, role)
 		return []string{"created"}, err
@@ -30,7 +30,7 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	if err != nil || len(did) == 0 {
 		return nil, err
 	}
-	now, end := s.Store.Now(), reset.PasswordHash != user.PasswordHash
+	now, end := s.config.Store.Now(), reset.PasswordHash != user.PasswordHash
 	err = s.do(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
 	})
@@ -40,10 +40,10 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 // differences is the user as they should be, and what was not so.
 func (s *Service) differences(ctx context.Context, user *models.User, r Registration, role string) (*models.User, []string, error) {
 	reset, did := *user, []string(nil)
-	ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, r.Password)
+	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, r.Password)
 	if err == nil && !ok {
 		did = append(did, "password")
-		reset.PasswordHash, err = s.Passwords.Hash(ctx, r.Password)
+		reset.PasswordHash, err = s.config.Passwords.Hash(ctx, r.Password)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -55,7 +55,7 @@ func (s *Service) differences(ctx context.Context, user *models.User, r Registra
 		did, reset.DisabledAt = append(did, "disabled"), nil
 	}
 	if user.Email != r.Email || !user.EmailVerified() {
-		now := s.Store.Now()
+		now := s.config.Store.Now()
 		did, reset.Email, reset.EmailVerifiedAt = append(did, "email"), r.Email, &now
 	}
 	if user.Name != r.Name {

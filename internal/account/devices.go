@@ -19,9 +19,9 @@ func (s *Service) Devices(ctx context.Context, user *models.User, first int, aft
 	if first < 1 || first > maxPage {
 		check.field("first", "must be 1 to 100")
 	}
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	if after != "" {
-		last, err := s.Store.SessionWithUser(ctx, after, user.ID)
+		last, err := s.config.Store.SessionWithUser(ctx, after, user.ID)
 		if err != nil && !errors.Is(err, models.ErrNotFound) {
 			return nil, err
 		}
@@ -33,7 +33,7 @@ func (s *Service) Devices(ctx context.Context, user *models.User, first int, aft
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	return s.Store.Sessions(ctx, user, page, now)
+	return s.config.Store.Sessions(ctx, user, page, now)
 }
 
 // EndDevice ends one session of the user. It returns models.ErrNotFound for an id that is none, or somebody
@@ -51,7 +51,7 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 	if uuid.Validate(userID) != nil {
 		return 0, models.ErrNotFound
 	}
-	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, s.Store.Now()
+	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, s.config.Store.Now()
 	err = s.do(ctx, e, func(tx *models.Store) (err error) {
 		e.sessions, err = tx.EndSessions(ctx, userID, now)
 		return err
@@ -75,11 +75,11 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err != nil {
 		return err
 	}
-	hash, err := s.Passwords.Hash(ctx, replacement)
+	hash, err := s.config.Passwords.Hash(ctx, replacement)
 	if err != nil {
 		return err
 	}
-	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now()
+	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
 	err = s.do(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
 		return tx.ChangePassword(ctx, user, hash, session, told, now)
 	})

@@ -94,15 +94,15 @@ func (e *event) detail() string {
 func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store) error) error {
 	err := s.write(ctx, e, change)
 	for _, changed := range append([]*event{e}, e.also...) {
-		s.Sessions.Invalidate(ctx, changed.user)
+		s.config.Sessions.Invalidate(ctx, changed.user)
 	}
 	return err
 }
 
 // write is do without the caches.
 func (s *Service) write(ctx context.Context, e *event, change func(tx *models.Store) error) error {
-	id, at := newID(), s.Store.Now()
-	err := s.Store.Transaction(ctx, func(tx *models.Store) error {
+	id, at := newID(), s.config.Store.Now()
+	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
 		if err := change(tx); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Service) enter(ctx context.Context, tx *models.Store, entry *models.Aud
 	if err := tx.CreateAudit(ctx, entry); err != nil {
 		return err
 	}
-	return s.Hooks.AfterEvent(ctx, tx, extend.Event{
+	return s.config.Hooks.AfterEvent(ctx, tx, extend.Event{
 		ID: entry.ID, Name: entry.Event, Detail: textOf(entry.Detail), UserID: textOf(entry.UserID),
 		ActorID: textOf(entry.ActorID), SessionID: textOf(entry.SessionID), At: entry.CreatedAt,
 	})
@@ -176,9 +176,9 @@ func (s *Service) tell(ctx context.Context, e *event) {
 	}
 	add("by", viewer.UserID())
 	add("ip", viewer.Client().IP)
-	s.Log.LogAttrs(ctx, e.level, e.name, attrs...)
-	if s.Counted != nil {
-		s.Counted(e.name)
+	s.config.Log.LogAttrs(ctx, e.level, e.name, attrs...)
+	if s.config.Counted != nil {
+		s.config.Counted(e.name)
 	}
 }
 

@@ -36,7 +36,7 @@ var (
 // full reports whether the mailbox has got as many mails as its budgets allow. A mail that was counted before is not
 // counted again.
 func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, error) {
-	if m.LimitsOff || row.Attempts > 1 {
+	if m.config.LimitsOff || row.Attempts > 1 {
 		return false, nil
 	}
 	shares, err := m.shares(ctx, row, l)
@@ -44,7 +44,7 @@ func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, e
 		return false, err
 	}
 	for _, slots := range shares {
-		_, err := m.Store.Take(ctx, slots)
+		_, err := m.config.Store.Take(ctx, slots)
 		if reached := (*models.LimitReached)(nil); !errors.As(err, &reached) {
 			return false, err
 		}
@@ -105,7 +105,7 @@ func (m *Mailer) recovers(ctx context.Context, row *models.Mail, l *letter) (boo
 	if links[l.kind].purpose != purposeReset || row.Place == nil || l.user == nil || !l.user.EmailVerified() {
 		return false, nil
 	}
-	place, err := m.Store.Trusted(ctx, l.user.EmailKey, [][]byte{row.Place}, m.Store.Now())
+	place, err := m.config.Store.Trusted(ctx, l.user.EmailKey, [][]byte{row.Place}, m.config.Store.Now())
 	return place != nil, err
 }
 

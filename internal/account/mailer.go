@@ -60,7 +60,7 @@ type MailerConfig struct {
 // Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
 // handed to a mail server once, and by the next one again only if whoever did it was killed before they could write
 // down that it was taken.
-type Mailer struct{ MailerConfig }
+type Mailer struct{ config MailerConfig }
 
 // NewMailer returns a mailer, which does nothing until Run or Deliver.
 func NewMailer(c MailerConfig) *Mailer {
@@ -77,14 +77,14 @@ func (m *Mailer) Run(ctx context.Context) {
 	failures := 0
 	for pause(ctx, m.pauseAfter(failures)) {
 		if err := m.NoticeFailures(ctx); err != nil {
-			m.Log.WarnContext(ctx, "failed attempts cannot be counted", "error", err)
+			m.config.Log.WarnContext(ctx, "failed attempts cannot be counted", "error", err)
 		}
 		_, err := m.Deliver(ctx)
 		switch {
 		case err == nil && failures > 0:
-			m.Log.InfoContext(ctx, "mail server answers again")
+			m.config.Log.InfoContext(ctx, "mail server answers again")
 		case err != nil && ctx.Err() == nil && failures == 0:
-			m.Log.WarnContext(ctx, "mail server does not answer", "error", err)
+			m.config.Log.WarnContext(ctx, "mail server does not answer", "error", err)
 		}
 		if failures++; err == nil {
 			failures = 0
@@ -133,7 +133,7 @@ func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) 
 	round := &mailRound{Mailer: m}
 	defer func() { round.hangUp() }()
 	for {
-		list, err := m.Store.DueMails(ctx, m.Store.Now(), last, mailBatch)
+		list, err := m.config.Store.DueMails(ctx, m.config.Store.Now(), last, mailBatch)
 		if err != nil || len(list) == 0 {
 			return round.sent, err
 		}
@@ -175,24 +175,24 @@ func (r *mailRound) hangUp() {
 // connection nobody waits then.
 func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 	ctx := context.WithoutCancel(stop)
-	err := r.Store.ClaimMail(ctx, row, newID(), r.until())
+	err := r.config.Store.ClaimMail(ctx, row, newID(), r.until())
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if r.Store.Now().After(row.CreatedAt.Add(mailLife)) {
+	if r.config.Store.Now().After(row.CreatedAt.Add(mailLife)) {
 		r.tell(ctx, slog.LevelWarn, "mail given up", row, slog.Int64("attempts", row.Attempts-1))
 		r.count(MailGivenUp)
-		return r.Store.FinishMail(ctx, row)
+		return r.config.Store.FinishMail(ctx, row)
 	}
 	letter, err := r.decide(ctx, row)
 	if err == nil && letter != nil && r.conn == nil {
-		if r.conn, err = r.Transport.Connect(stop); err != nil {
+		if r.conn, err = r.config.Transport.Connect(stop); err != nil {
 			r.conn = nil
 			r.count(MailUnreachable)
-			return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
+			return errors.Join(err, r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now(), row.Attempts-1))
 		}
 	}
 	var message *mail.Message
@@ -201,13 +201,13 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 	}
 	switch {
 	case errors.Is(err, models.ErrNotFound), err == nil && message == nil:
-		return r.Store.FinishMail(ctx, row)
+		return r.config.Store.FinishMail(ctx, row)
 	case errors.Is(err, models.ErrUnavailable):
-		return errors.Join(err, r.Store.ReleaseMail(ctx, row, r.Store.Now(), row.Attempts-1))
+		return errors.Join(err, r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now(), row.Attempts-1))
 	case err != nil:
 		r.tell(ctx, slog.LevelError, "mail cannot be written", row, withoutAddress(err, row))
 		r.count(MailUnwritten)
-		return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+		return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 	}
 	return r.judge(ctx, row, r.send(ctx, row, message))
 }
@@ -215,7 +215,7 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 // guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
 // end the process, with everybody's requests.
 func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
-	stop, span := r.Tracer.Start(stop, "mail")
+	stop, span := r.config.Tracer.Start(stop, "mail")
 	span.Set(trace.String("fieldgate.mail.kind", row.Kind))
 	defer func() { span.End(err != nil) }()
 	defer func() {
@@ -233,8 +233,8 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		for pause(ctx, r.Lease/3) {
-			_ = r.Store.HoldMail(ctx, row, r.until()) // the next one may succeed
+		for pause(ctx, r.config.Lease/3) {
+			_ = r.config.Store.HoldMail(ctx, row, r.until()) // the next one may succeed
 		}
 	})
 	defer keeping.Wait()
@@ -245,7 +245,7 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	return err
 }
 
-func (r *mailRound) until() time.Time { return r.Store.Now().Add(r.Lease) }
+func (r *mailRound) until() time.Time { return r.config.Store.Now().Add(r.config.Lease) }
 
 // judge is what becomes of a mail after the server's answer.
 func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) error {
@@ -261,27 +261,27 @@ func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) erro
 	} else if refused.Permanent {
 		r.tell(ctx, slog.LevelWarn, "mail refused", row, withoutAddress(err, row))
 		r.count(MailRefused)
-		return r.Store.FinishMail(ctx, row)
+		return r.config.Store.FinishMail(ctx, row)
 	}
 	r.tell(ctx, slog.LevelInfo, "mail waits", row, withoutAddress(err, row), slog.Int64("attempts", row.Attempts))
 	r.count(MailWaits)
-	return r.Store.ReleaseMail(ctx, row, r.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+	return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
 }
 
 // finish writes down that a mail was sent, and tries hard to: else it would be sent again.
 func (r *mailRound) finish(ctx context.Context, row *models.Mail) (err error) {
 	for try := range 8 {
-		if err = r.Store.FinishMail(ctx, row); err == nil {
+		if err = r.config.Store.FinishMail(ctx, row); err == nil {
 			return nil
 		}
-		pause(ctx, r.Lease>>(10-try))
+		pause(ctx, r.config.Lease>>(10-try))
 	}
 	return err
 }
 
 // retryAfter is how long a mail waits that was tried so often.
 func (m *Mailer) retryAfter(attempts int64) time.Duration {
-	d := min(m.Lease/2<<min(attempts-1, 20), longestRetry)
+	d := min(m.config.Lease/2<<min(attempts-1, 20), longestRetry)
 	return d*3/4 + rand.N(d/2)
 }
 
@@ -290,12 +290,12 @@ func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row
 	if row.UserID != nil {
 		attrs = append(attrs, slog.String("user_id", *row.UserID))
 	}
-	m.Log.LogAttrs(ctx, level, message, attrs...)
+	m.config.Log.LogAttrs(ctx, level, message, attrs...)
 }
 
 func (m *Mailer) count(outcome string) {
-	if m.Counted != nil {
-		m.Counted(outcome)
+	if m.config.Counted != nil {
+		m.config.Counted(outcome)
 	}
 }
 
@@ -361,7 +361,7 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 		}
 		l.to = user.Email // as it is stored, and not as somebody else has typed it
 	case mail.ConfirmEmail:
-		owner, err := m.Store.UserByEmailKey(ctx, row.EmailKey)
+		owner, err := m.config.Store.UserByEmailKey(ctx, row.EmailKey)
 		if err == nil {
 			return &letter{kind: mail.EmailTaken, to: owner.Email, user: owner}, nil
 		}
@@ -383,9 +383,9 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 		row.UserID = &l.user.ID
 	}
 	data := m.data(row, l)
-	until := m.Store.Now().Add(m.Lease) // anew: the connection may have taken longer than the lease
+	until := m.config.Store.Now().Add(m.config.Lease) // anew: the connection may have taken longer than the lease
 	if to, ok := links[l.kind]; !ok {
-		if err := m.Store.HoldMail(ctx, row, until); err != nil {
+		if err := m.config.Store.HoldMail(ctx, row, until); err != nil {
 			return nil, err
 		}
 	} else {
@@ -393,13 +393,13 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 			to.purpose = purposeRegister
 		}
 		token := randomToken()
-		if err := m.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
+		if err := m.config.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
 			return nil, err
 		}
-		data.Link = m.AppURL.JoinPath(to.path).String() + "?token=" + token
+		data.Link = m.config.AppURL.JoinPath(to.path).String() + "?token=" + token
 		data.Hours = int(to.life.Hours())
 	}
-	message, err := m.Templates.Render(l.kind, row.Language, data)
+	message, err := m.config.Templates.Render(l.kind, row.Language, data)
 	if err != nil {
 		return nil, err
 	}
@@ -414,12 +414,12 @@ func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *lette
 	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see told
 		return nil
 	}
-	return m.Store.DropUndo(ctx, row.ID, l.user.ID)
+	return m.config.Store.DropUndo(ctx, row.ID, l.user.ID)
 }
 
 // data is what the text of a letter may name, but for the link. An administrator's network is not told.
 func (m *Mailer) data(row *models.Mail, l *letter) mail.Data {
-	data := mail.Data{Service: m.Service, AppURL: m.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime)}
+	data := mail.Data{Service: m.config.Service, AppURL: m.config.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime)}
 	if row.IP != nil && l.kind != mail.RoleChanged && l.kind != mail.AccountDeleted {
 		data.Network = toldNetwork(*row.IP)
 	}
@@ -441,9 +441,9 @@ const mailTime = "2006-01-02 15:04 UTC"
 // about is whom a mail is about.
 func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, error) {
 	if row.UserID != nil {
-		return m.Store.UserByID(ctx, *row.UserID)
+		return m.config.Store.UserByID(ctx, *row.UserID)
 	}
-	return m.Store.UserByEmailKey(ctx, row.EmailKey)
+	return m.config.Store.UserByEmailKey(ctx, row.EmailKey)
 }
 
 // ticket is about the address that the mail goes to. Each try makes a new token, and the one before is good for
@@ -451,7 +451,7 @@ func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, err
 func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
 	t := &models.Ticket{
 		ID: row.ID, Hash: ticketHash(token), UserID: *row.UserID, Purpose: l.purpose,
-		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.Store.Now().Add(l.life),
+		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.config.Store.Now().Add(l.life),
 	}
 	switch l.purpose {
 	case purposeUndo:

@@ -13,7 +13,7 @@ import (
 
 // notices returns the mails that SECURITY_NOTICES turns off.
 func (s *Service) notices(mails ...*models.Mail) []*models.Mail {
-	if s.SecurityNoticesOff {
+	if s.config.SecurityNoticesOff {
 		return nil
 	}
 	return s.sent(mails...)
@@ -82,16 +82,16 @@ var failedWithPassword = []string{EventSignInFailed, EventPasswordChangeFailed, 
 // NoticeFailures writes a mail to the owners of accounts with many failed attempts in the last hour. It reads the audit log,
 // once a minute for all servers of a database: a sign-in that fails does the same work whether or not the account exists.
 func (m *Mailer) NoticeFailures(ctx context.Context) error {
-	if m.SecurityNoticesOff || m.taken(ctx, failuresLookRate, "look for failures") {
+	if m.config.SecurityNoticesOff || m.taken(ctx, failuresLookRate, "look for failures") {
 		return nil
 	}
-	now := m.Store.Now()
-	list, err := m.Store.FailuresByUser(ctx, failedWithPassword, now.Add(-failuresWindow), failuresTold, failuresBatch)
+	now := m.config.Store.Now()
+	list, err := m.config.Store.FailuresByUser(ctx, failedWithPassword, now.Add(-failuresWindow), failuresTold, failuresBatch)
 	if err != nil {
 		return err
 	}
 	for _, f := range list {
-		user, err := m.Store.UserByID(ctx, f.UserID)
+		user, err := m.config.Store.UserByID(ctx, f.UserID)
 		if err != nil || m.taken(ctx, failuresMailRate, "told of failures", f.UserID) {
 			continue // deleted meanwhile, told, or the next look will do
 		}
@@ -100,7 +100,7 @@ func (m *Mailer) NoticeFailures(ctx context.Context) error {
 			ID: newID(), Kind: string(mail.FailedSignIns), UserID: &user.ID, Email: user.Email, EmailKey: user.EmailKey,
 			CreatedAt: now, DueAt: now, Priority: models.MailNotice, IP: f.IP, Detail: &count,
 		}
-		if err := m.Store.CreateMails(ctx, []*models.Mail{row}); err != nil {
+		if err := m.config.Store.CreateMails(ctx, []*models.Mail{row}); err != nil {
 			return err
 		}
 	}
@@ -109,6 +109,6 @@ func (m *Mailer) NoticeFailures(ctx context.Context) error {
 
 // taken reports whether something was done as often as it may be, or the database does not answer.
 func (m *Mailer) taken(ctx context.Context, rate limit.Rate, what ...string) bool {
-	_, err := m.Store.Take(ctx, []models.Slot{{Name: what[0], ID: limit.Key(what...), Rate: rate}})
+	_, err := m.config.Store.Take(ctx, []models.Slot{{Name: what[0], ID: limit.Key(what...), Rate: rate}})
 	return err != nil
 }

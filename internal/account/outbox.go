@@ -31,14 +31,14 @@ const (
 // newMail is a mail about a user, or about whoever has the address if user is nil, to be sent in the language that
 // the request prefers. What it says is decided when it is sent.
 func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User, email, key string) *models.Mail {
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	m := &models.Mail{ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now, Priority: priorityOf(kind)}
 	setOrigin(ctx, m)
 	if user != nil {
 		m.UserID = &user.ID
 	}
-	if s.Mail != nil {
-		m.Language = s.Mail.Language(auth.ViewerFrom(ctx).Client().Languages)
+	if s.config.Mail != nil {
+		m.Language = s.config.Mail.Language(auth.ViewerFrom(ctx).Client().Languages)
 	}
 	return m
 }
@@ -70,7 +70,7 @@ func (s *Service) mailTo(ctx context.Context, kind mail.Kind, user *models.User)
 
 // sent are the mails that are to be written: none where no mail is sent.
 func (s *Service) sent(mails ...*models.Mail) []*models.Mail {
-	if s.Mail == nil {
+	if s.config.Mail == nil {
 		return nil
 	}
 	return mails

@@ -16,10 +16,10 @@ func (s *Service) UpdateProfile(ctx context.Context, user *models.User, name str
 	if wrong != "" {
 		return nil, invalid("name", wrong)
 	}
-	if err := s.Store.SetName(ctx, user.ID, clean, searchKey(clean)); err != nil {
+	if err := s.config.Store.SetName(ctx, user.ID, clean, searchKey(clean)); err != nil {
 		return nil, err
 	}
-	s.Sessions.Invalidate(ctx, user.ID) // a profile has no event
+	s.config.Sessions.Invalidate(ctx, user.ID) // a profile has no event
 	changed := *user
 	changed.Name, changed.NameKey = clean, searchKey(clean)
 	return &changed, nil
@@ -30,7 +30,7 @@ func (s *Service) User(ctx context.Context, id string) (*models.User, error) {
 	if !isID(id) {
 		return nil, models.ErrNotFound
 	}
-	return s.Store.UserByID(ctx, id)
+	return s.config.Store.UserByID(ctx, id)
 }
 
 // UserByEmail returns the account with an e-mail address, however it is spelled, or models.ErrNotFound.
@@ -63,16 +63,16 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if len(q.Search) > maxSearchBytes {
 		check.field("search", "must have at most 400 bytes")
 	}
-	if q.Role != "" && !s.Policy.Known(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
+	if q.Role != "" && !s.config.Policy.Known(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
 		check.field("role", s.oneOfTheRoles())
 	}
 	name, email := searchPrefixes(q.Search)
-	cursors := userCursors{s.Tokens, name, email, q.NamesOnly}
+	cursors := userCursors{s.config.Tokens, name, email, q.NamesOnly}
 	after, before := cursors.check(&check, "after", q.After), cursors.check(&check, "before", q.Before)
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	found, err := s.Store.Users(ctx, models.UserFilter{
+	found, err := s.config.Store.Users(ctx, models.UserFilter{
 		Prefix: name, EmailPrefix: email, NamesOnly: q.NamesOnly, Role: q.Role, After: after, Before: before, Limit: limit, FromEnd: fromEnd,
 	})
 	if err != nil {
@@ -108,5 +108,5 @@ func (s *Service) unknownRole() error {
 }
 
 func (s *Service) oneOfTheRoles() string {
-	return "must be one of " + strings.Join(s.Policy.Roles(), ", ")
+	return "must be one of " + strings.Join(s.config.Policy.Roles(), ", ")
 }

@@ -41,7 +41,7 @@ func (s *Service) proveLink(ctx context.Context, user *models.User, hash string,
 	case len(*proof.Password) > maxPasswordBytes:
 		return invalid("password", longPassword)
 	}
-	ok, _, err := s.Passwords.Verify(ctx, hash, *proof.Password)
+	ok, _, err := s.config.Passwords.Verify(ctx, hash, *proof.Password)
 	if err != nil || ok {
 		return err
 	}
@@ -52,13 +52,13 @@ func (s *Service) proveLink(ctx context.Context, user *models.User, hash string,
 // session that was trusted without asking may have ended.
 func (s *Service) ownsSession(ctx context.Context, userID string, proof Proof) (bool, error) {
 	if proof.SessionID != "" {
-		session, err := s.Store.SessionWithUser(ctx, proof.SessionID, userID)
+		session, err := s.config.Store.SessionWithUser(ctx, proof.SessionID, userID)
 		if own, err := s.isLiving(session, err, userID); own || err != nil {
 			return own, err
 		}
 	}
 	if proof.RefreshToken != "" {
-		session, err := s.Store.SessionByRefreshHash(ctx, refreshHash(proof.RefreshToken))
+		session, err := s.config.Store.SessionByRefreshHash(ctx, refreshHash(proof.RefreshToken))
 		return s.isLiving(session, err, userID)
 	}
 	return false, nil
@@ -68,7 +68,7 @@ func (s *Service) isLiving(session *models.Session, err error, userID string) (b
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && session.UserID == userID && !session.Ended(s.Store.Now()), err
+	return err == nil && session.UserID == userID && !session.Ended(s.config.Store.Now()), err
 }
 
 // DisownEmail uses the token of a mail about an address for the opposite of what it is for: the mailbox's owner did not
@@ -82,7 +82,7 @@ func (s *Service) DisownEmail(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	e := &event{name: EventEmailDisowned, level: slog.LevelWarn, user: user.ID}
 	link := s.sent(s.mailTo(ctx, mail.ResetPassword, user))
 	change := func(tx *models.Store) error { return tx.Disown(ctx, ticket, link, now) }

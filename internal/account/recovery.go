@@ -18,7 +18,7 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 	if user.EmailVerified() {
 		return nil
 	}
-	return s.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.VerifyEmail, user)))
+	return s.config.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.VerifyEmail, user)))
 }
 
 // RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
@@ -35,7 +35,7 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	if err := check.err(); err != nil {
 		return err
 	}
-	user, err := s.Store.UserByID(ctx, userID)
+	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
 		return gone(err)
 	}
@@ -70,7 +70,7 @@ func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) er
 
 // useOf is what a ticket about an address does, for a client that has given the proof that it needs.
 func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	switch ticket.Purpose {
 	case purposeUndo:
 		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
@@ -78,7 +78,7 @@ func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models
 			return tx.RestoreEmail(ctx, ticket, mails, now)
 		}, nil
 	case purposeRegister:
-		pending, err := s.Store.PendingRegistration(ctx, ticket.ID)
+		pending, err := s.config.Store.PendingRegistration(ctx, ticket.ID)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -109,7 +109,7 @@ func (s *Service) reservation(user *models.User, told *models.Mail) *models.Tick
 	rand.Read(nobodyKnows) // never fails: it ends the program instead
 	return &models.Ticket{
 		ID: told.ID, Hash: nobodyKnows, UserID: user.ID, Purpose: purposeUndo,
-		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.Store.Now().Add(undoLife),
+		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.config.Store.Now().Add(undoLife),
 	}
 }
 
@@ -120,7 +120,7 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) error 
 	if wrong != "" {
 		return nil // which nobody can have
 	}
-	return s.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
+	return s.config.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
 }
 
 // RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
@@ -150,11 +150,11 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) err
 	if wrong := s.checkPassword(ctx, password, user.Name, user.Email); wrong != "" {
 		return invalid("newPassword", wrong)
 	}
-	hash, err := s.Passwords.Hash(ctx, password)
+	hash, err := s.config.Passwords.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.Store.Now()
+	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
 	return used(s.do(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
 		return tx.ResetPassword(ctx, ticket, hash, told, now)
 	}))
@@ -162,17 +162,17 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) err
 
 // ticket finds a ticket that is good for one of the purposes, and its user.
 func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.Ticket, *models.User, error) {
-	ticket, err := s.Store.TicketByHash(ctx, ticketHash(token))
+	ticket, err := s.config.Store.TicketByHash(ctx, ticketHash(token))
 	if errors.Is(err, models.ErrNotFound) {
 		return nil, nil, s.noteUnknownToken(ctx, ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !slices.Contains(purposes, ticket.Purpose) || !s.Store.Now().Before(ticket.ExpiresAt) {
+	if !slices.Contains(purposes, ticket.Purpose) || !s.config.Store.Now().Before(ticket.ExpiresAt) {
 		return nil, nil, ErrInvalidToken
 	}
-	user, err := s.Store.UserByID(ctx, ticket.UserID)
+	user, err := s.config.Store.UserByID(ctx, ticket.UserID)
 	if err == nil && user.DisabledAt != nil {
 		err = ErrInvalidToken
 	}
@@ -198,7 +198,7 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	if err != nil {
 		return err
 	}
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
 		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error {
 			return s.eraseOwn(ctx, tx, user, now)
@@ -210,7 +210,7 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 // prove returns the user as they are now, if the password is theirs, and else ErrInvalidCredentials and an event.
 // They are read anew: a session may be one that was trusted without asking, with the user as they were.
 func (s *Service) prove(ctx context.Context, userID, password, failed string) (*models.User, error) {
-	user, err := s.Store.UserByID(ctx, userID)
+	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -219,7 +219,7 @@ func (s *Service) prove(ctx context.Context, userID, password, failed string) (*
 
 // verify returns ErrInvalidCredentials, and writes down the event, unless the password is the user's.
 func (s *Service) verify(ctx context.Context, user *models.User, password, failed string) error {
-	ok, _, err := s.Passwords.Verify(ctx, user.PasswordHash, password)
+	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {
 		return err
 	}

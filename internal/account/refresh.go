@@ -41,7 +41,7 @@ const refreshLooks = 3
 func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 	hash := refreshHash(token)
 	for range refreshLooks {
-		session, err := s.Store.SessionByRefreshHash(ctx, hash)
+		session, err := s.config.Store.SessionByRefreshHash(ctx, hash)
 		if errors.Is(err, models.ErrNotFound) {
 			return s.refreshAgain(ctx, token, hash)
 		}
@@ -58,12 +58,12 @@ func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 
 // rotate returns models.ErrNotFound if somebody else was quicker.
 func (s *Service) rotate(ctx context.Context, session *models.Session, token string) (*SignIn, error) {
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	if session.Ended(now) {
 		return nil, ErrInvalidToken
 	}
 	if age := s.tokenAge(session, now); age < freshFor {
-		if err := s.returnedCookie(ctx, s.Store, session); err != nil {
+		if err := s.returnedCookie(ctx, s.config.Store, session); err != nil {
 			return nil, err
 		}
 		signIn, err := s.signIn(session, token)
@@ -82,7 +82,7 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 		// owner could bring it.
 		SpentExpiresAt: now.Add(s.idle(session.RememberMe)),
 	}
-	err := s.Store.Transaction(ctx, func(tx *models.Store) error {
+	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
 		if err := tx.Rotate(ctx, session, r); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (s *Service) tokenAge(session *models.Session, now time.Time) time.Duration
 	if age > maxSilence {
 		return age
 	}
-	return age - s.Store.Silence(made)
+	return age - s.config.Store.Silence(made)
 }
 
 // SessionOfToken returns the id of the session that a refresh token belongs to, as the current one or as its immediate
@@ -148,9 +148,9 @@ func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (
 // replacedToken returns the session of a token that is its immediate parent, within the grace. Otherwise the error is
 // ErrInvalidToken, and a token that any session had once ends it.
 func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Session, error) {
-	session, err := s.Store.SessionByParentHash(ctx, hash)
+	session, err := s.config.Store.SessionByParentHash(ctx, hash)
 	if err == nil {
-		now := s.Store.Now()
+		now := s.config.Store.Now()
 		if session.Ended(now) {
 			return nil, ErrInvalidToken
 		}
@@ -159,7 +159,7 @@ func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Sessi
 		}
 	}
 	if errors.Is(err, models.ErrNotFound) {
-		session, err = s.Store.SessionBySpentHash(ctx, hash)
+		session, err = s.config.Store.SessionBySpentHash(ctx, hash)
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		if bytes.Equal(hash, refreshHash("")) { // a page that opens without a cookie
@@ -199,10 +199,12 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 		finds = append(finds, func() (*models.Session, error) { return s.sessionOf(ctx, refreshHash(refreshToken)) })
 	}
 	if access != nil {
-		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, access.SessionID, access.Subject) })
+		finds = append(finds, func() (*models.Session, error) {
+			return s.config.Store.SessionWithUser(ctx, access.SessionID, access.Subject)
+		})
 	}
 	if opened != nil && (access == nil || access.SessionID != opened.ID) {
-		finds = append(finds, func() (*models.Session, error) { return s.Store.SessionWithUser(ctx, opened.ID, opened.UserID) })
+		finds = append(finds, func() (*models.Session, error) { return s.config.Store.SessionWithUser(ctx, opened.ID, opened.UserID) })
 	}
 	for _, find := range finds {
 		session, err := find()
@@ -217,7 +219,7 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 
 // endFound ends what a look-up has found, and reports whether it had not ended before.
 func (s *Service) endFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
-	if err == nil && session.Ended(s.Store.Now()) {
+	if err == nil && session.Ended(s.config.Store.Now()) {
 		err = models.ErrNotFound // its row is swept in time
 	}
 	if err == nil {
@@ -232,7 +234,7 @@ func (s *Service) endFound(ctx context.Context, session *models.Session, err err
 // sessionOf finds the session of a refresh token, however old.
 func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.Session, err error) {
 	for _, find := range []func(context.Context, []byte) (*models.Session, error){
-		s.Store.SessionByRefreshHash, s.Store.SessionByParentHash, s.Store.SessionBySpentHash,
+		s.config.Store.SessionByRefreshHash, s.config.Store.SessionByParentHash, s.config.Store.SessionBySpentHash,
 	} {
 		if session, err = find(ctx, hash); !errors.Is(err, models.ErrNotFound) {
 			return session, err

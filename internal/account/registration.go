@@ -76,13 +76,13 @@ const sweepUnusedBatch = 100
 // have the role USER, and returns how many those were. It does nothing where a verified address is not required: there a
 // registration opens a session. Any number of servers may do it at once.
 func (s *Service) SweepUnused(ctx context.Context) (deleted int, err error) {
-	if !s.RequireVerifiedEmail {
+	if !s.config.RequireVerifiedEmail {
 		return 0, nil
 	}
-	now := s.Store.Now()
-	before := now.Add(-s.UnverifiedTTL)
+	now := s.config.Store.Now()
+	before := now.Add(-s.config.UnverifiedTTL)
 	for {
-		list, err := s.Store.UnusedUsers(ctx, policy.User, before, sweepUnusedBatch)
+		list, err := s.config.Store.UnusedUsers(ctx, policy.User, before, sweepUnusedBatch)
 		if err != nil {
 			return deleted, err
 		}

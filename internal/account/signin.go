@@ -52,10 +52,10 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Hooks.BeforeRegister(ctx, extend.Registration{Name: user.Name, Email: user.Email}); err != nil {
+	if err := s.config.Hooks.BeforeRegister(ctx, extend.Registration{Name: user.Name, Email: user.Email}); err != nil {
 		return nil, err
 	}
-	if s.RequireVerifiedEmail {
+	if s.config.RequireVerifiedEmail {
 		return nil, s.registerUnseen(ctx, user)
 	}
 	session, refresh := s.newSession(user, r.RememberMe, client)
@@ -85,7 +85,7 @@ func createUser(ctx context.Context, tx *models.Store, user *models.User, mails 
 // CreateUser makes an account with any role and opens no session. Whoever runs the server vouches for the address: it
 // counts as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
 func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
-	if !s.Policy.Known(role) {
+	if !s.config.Policy.Known(role) {
 		return nil, s.unknownRole()
 	}
 	user, err := s.newUser(ctx, r, role)
@@ -110,17 +110,17 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 	if r.PasswordConfirmation == nil || *r.PasswordConfirmation == r.Password {
 		check.field("password", s.checkPassword(ctx, r.Password, r.Name, r.Email))
 	} else { // the estimate of how common a mistyped password is would be wasted
-		check.field("password", checkPasswordForm(r.Password, s.PasswordMinLength, r.Name, r.Email))
+		check.field("password", checkPasswordForm(r.Password, s.config.PasswordMinLength, r.Name, r.Email))
 		check.field("passwordConfirmation", "must be the same as the password")
 	}
 	if err := check.err(); err != nil {
 		return nil, err
 	}
-	hash, err := s.Passwords.Hash(ctx, r.Password)
+	hash, err := s.config.Passwords.Hash(ctx, r.Password)
 	if err != nil {
 		return nil, err
 	}
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	return &models.User{
 		ID: newID(), Email: r.Email, EmailKey: key, Name: name, NameKey: searchKey(name),
 		PasswordHash: hash, Role: role, CreatedAt: now, UpdatedAt: now,
@@ -150,20 +150,20 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	if user != nil {
 		stored = user.PasswordHash
 	}
-	ok, outdated, err := s.Passwords.Verify(ctx, stored, c.Password)
+	ok, outdated, err := s.config.Passwords.Verify(ctx, stored, c.Password)
 	if err != nil {
 		return nil, err
 	}
 	if !ok || user.DisabledAt != nil {
 		return nil, s.note(ctx, signInFailed(user, ok), ErrInvalidCredentials)
 	}
-	if s.RequireVerifiedEmail && !user.EmailVerified() {
+	if s.config.RequireVerifiedEmail && !user.EmailVerified() {
 		if err := s.RequestEmailVerification(ctx, user); err != nil {
 			return nil, err
 		}
 		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
 	}
-	if err := s.Hooks.BeforeSignIn(ctx, user); err != nil {
+	if err := s.config.Hooks.BeforeSignIn(ctx, user); err != nil {
 		if !hook.Refused(err) {
 			return nil, err
 		}
@@ -214,20 +214,20 @@ func (s *Service) userByEmail(ctx context.Context, email string) (*models.User, 
 	if wrong != "" {
 		key = ""
 	}
-	return s.Store.UserByEmailKey(ctx, key)
+	return s.config.Store.UserByEmailKey(ctx, key)
 }
 
 // rehash stores the password's hash as it would be made today. That it may have to wait for another day is
 // no reason to refuse a sign-in.
 func (s *Service) rehash(ctx context.Context, u *models.User, password string) error {
-	better, err := s.Passwords.Hash(ctx, password)
+	better, err := s.config.Passwords.Hash(ctx, password)
 	if full := (*Overloaded)(nil); errors.As(err, &full) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	err = s.Store.ReplacePasswordHash(ctx, u.ID, u.PasswordHash, better)
+	err = s.config.Store.ReplacePasswordHash(ctx, u.ID, u.PasswordHash, better)
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
 	}
@@ -244,7 +244,7 @@ func (s *Service) signInFrom(device string, session *models.Session, refresh str
 }
 
 func (s *Service) signIn(session *models.Session, refresh string) (*SignIn, error) {
-	token, expires, err := s.Tokens.Issue(session)
+	token, expires, err := s.config.Tokens.Issue(session)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (s *Service) signIn(session *models.Session, refresh string) (*SignIn, erro
 // every session of the user is ended meanwhile, this one is born ended.
 func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client) (session *models.Session, refresh string) {
 	refresh = randomToken()
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	return &models.Session{
 		ID: newID(), UserID: u.ID, User: u, Epoch: u.SessionEpoch,
 		RefreshHash: refreshHash(refresh), RememberMe: rememberMe,
@@ -266,7 +266,7 @@ func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client
 
 // sessionExpiry is when a session ends that began at created and is used now.
 func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Time {
-	expires, last := now.Add(s.idle(rememberMe)), created.Add(s.SessionMaxAge)
+	expires, last := now.Add(s.idle(rememberMe)), created.Add(s.config.SessionMaxAge)
 	if last.Before(expires) {
 		return last
 	}
@@ -276,9 +276,9 @@ func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Ti
 // idle is how long a session lives unless it is refreshed.
 func (s *Service) idle(rememberMe bool) time.Duration {
 	if rememberMe {
-		return s.RememberMeTTL
+		return s.config.RememberMeTTL
 	}
-	return s.RefreshTokenTTL
+	return s.config.RefreshTokenTTL
 }
 
 // refreshHash is what is stored of a refresh token. The token is 256 random bits, so nothing slower than one

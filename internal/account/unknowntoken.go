@@ -18,10 +18,10 @@ const unknownTokenWindow = time.Hour
 // each network and hour: a guessing client leaves a trace and does not fill the table. It returns err unless the
 // entry cannot be written.
 func (s *Service) noteUnknownToken(ctx context.Context, err error) error {
-	now := s.Store.Now()
+	now := s.config.Store.Now()
 	network := toldNetwork(auth.ViewerFrom(ctx).Client().IP)
 	one := "1"
-	written, failed := s.Store.CountAudit(ctx, &models.AuditEntry{
+	written, failed := s.config.Store.CountAudit(ctx, &models.AuditEntry{
 		ID: aggregateID(EventUnknownToken, network, now.Truncate(unknownTokenWindow)), Event: EventUnknownToken,
 		Detail: &one, IP: optional(network), CreatedAt: now,
 	})
@@ -30,8 +30,8 @@ func (s *Service) noteUnknownToken(ctx context.Context, err error) error {
 	}
 	if written {
 		s.tell(ctx, &event{name: EventUnknownToken})
-	} else if s.Counted != nil {
-		s.Counted(EventUnknownToken)
+	} else if s.config.Counted != nil {
+		s.config.Counted(EventUnknownToken)
 	}
 	return err
 }

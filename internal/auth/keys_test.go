@@ -23,7 +23,7 @@ func withKeys(t testing.TB, private []PrivateKey, secrets ...string) *Tokens {
 
 func TestNoKeyAtAll(t *testing.T) {
 	t.Parallel()
-	_, err := NewTokens(TokenConfig{Issuer: issuer, Audience: audience, TTL: MaxTTL, KnownRole: func(string) bool { return true }, Now: newTestTokens(t).Now})
+	_, err := NewTokens(TokenConfig{Issuer: issuer, Audience: audience, TTL: MaxTTL, KnownRole: func(string) bool { return true }, Now: newTestTokens(t).config.Now})
 	if err == nil {
 		t.Error("tokens are signed with nothing")
 	}

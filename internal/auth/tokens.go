@@ -35,7 +35,7 @@ type TokenConfig struct {
 
 // Tokens makes access tokens and verifies them. It is safe for use by many goroutines.
 type Tokens struct {
-	TokenConfig
+	config   TokenConfig
 	keys     *keyring
 	parser   *jwt.Parser
 	verified *verified
@@ -54,8 +54,8 @@ func NewTokens(c TokenConfig) (*Tokens, error) {
 		return nil, fmt.Errorf("an access token lives from 1s to %v, not %v", MaxTTL, c.TTL)
 	}
 	return &Tokens{
-		TokenConfig: c,
-		keys:        keys,
+		config: c,
+		keys:   keys,
 		// The claims are checked by Claims.check: golang-jwt's own checks do not know how long a token may live.
 		parser:   jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
 		verified: newVerified(maxVerified),
@@ -64,16 +64,16 @@ func NewTokens(c TokenConfig) (*Tokens, error) {
 
 // Issue makes an access token for a session, which must have its User, and says when it expires.
 func (t *Tokens) Issue(s *models.Session) (token string, expiresAt time.Time, err error) {
-	return t.IssueFor(s, t.TTL)
+	return t.IssueFor(s, t.config.TTL)
 }
 
 // IssueFor is Issue for a token that expires after ttl, if that is sooner.
 func (t *Tokens) IssueFor(s *models.Session, ttl time.Duration) (token string, expiresAt time.Time, err error) {
-	now := t.Now().UTC().Truncate(time.Second)
-	expiresAt = now.Add(min(ttl, t.TTL))
+	now := t.config.Now().UTC().Truncate(time.Second)
+	expiresAt = now.Add(min(ttl, t.config.TTL))
 	unsigned := jwt.NewWithClaims(t.keys.signer.method, &Claims{
-		Issuer:    t.Issuer,
-		Audience:  t.Audience,
+		Issuer:    t.config.Issuer,
+		Audience:  t.config.Audience,
 		Subject:   s.UserID,
 		SessionID: s.ID,
 		Role:      s.User.Role,
@@ -104,7 +104,7 @@ func (t *Tokens) Verify(token string) (*Claims, error) {
 			return nil, &Unauthenticated{Invalid}
 		}
 	}
-	switch err := c.check(t.Issuer, t.Audience, t.KnownRole, t.Now()); {
+	switch err := c.check(t.config.Issuer, t.config.Audience, t.config.KnownRole, t.config.Now()); {
 	case errors.Is(err, errExpired):
 		t.verified.remove(key)
 		return c, &Unauthenticated{Expired}

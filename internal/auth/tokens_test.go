@@ -579,7 +579,7 @@ func TestNewTokensRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := newTestTokens(t).TokenConfig
+			c := newTestTokens(t).config
 			tt.change(&c)
 			if _, err := NewTokens(c); err == nil {
 				t.Error("no error")

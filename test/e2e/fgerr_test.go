@@ -75,7 +75,7 @@ func bootProduct(t *testing.T, err error, env ...string) *booted {
 		Directives: graph.Directives(config),
 	})
 	product := web.Chain(graph.Serve(schema, config), web.RequestID,
-		auth.Middleware(b.in.Accounts.Tokens, b.in.Accounts.Sessions, auth.RefreshCookie{}))
+		auth.Middleware(b.in.Tokens, auth.NewSessions(b.in.Store, 0), auth.RefreshCookie{}))
 	b.URL = servertest.ServeOn(t, servertest.Listen(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Product") != "" {
 			product.ServeHTTP(w, r)

@@ -336,14 +336,25 @@ func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
 		p := b.NewUser("USER")
 		b.deliver()
 		b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
-		slow := b.in.Mailer.MailerConfig
-		slow.Transport = late{b.in.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
-		if _, err := account.NewMailer(slow).Deliver(t.Context()); err != nil {
+		slow := late{b.in.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
+		if _, err := b.mailer(slow).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.mails(p.Email); len(got) != 2 { // the link to verify, and the notice
 			t.Errorf("%d mails: %v", len(got), got)
 		}
+	})
+}
+
+// mailer returns a second mailer on the server's database.
+func (b *booted) mailer(transport mail.Transport) *account.Mailer {
+	b.t.Helper()
+	texts, err := mail.LoadTemplates("")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return account.NewMailer(account.MailerConfig{
+		Store: b.in.Store, Templates: texts, Transport: transport, Log: b.in.Log, AppURL: b.in.Config.AppURL, Service: "Fieldgate",
 	})
 }
 
@@ -364,13 +375,12 @@ func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
 		b := boot(t, databaseURL)
 		p, _ := b.NewUser("USER"), b.NewUser("USER")
 		tries := 0
-		broken := b.in.Mailer.MailerConfig
-		broken.Transport = hopeless{func() {
+		broken := hopeless{func() {
 			if tries++; tries == 1 {
 				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}
 		}}
-		if _, err := account.NewMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
+		if _, err := b.mailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
 			t.Errorf("%d mails were tried, want 2: %v", tries, err)
 		}
 	})
@@ -493,9 +503,8 @@ func TestLogDoesNotRepeatAnAddressAsTheMailServerWritesIt(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		b.Query(nil, registerAs, "e", "Jo@bücher.example").Must()
-		rude := b.in.Mailer.MailerConfig
-		rude.Transport = refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
-		if _, err := account.NewMailer(rude).Deliver(t.Context()); err != nil {
+		rude := refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
+		if _, err := b.mailer(rude).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if log := strings.ToLower(b.Log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
