@@ -28,6 +28,9 @@ func (c Console) serve(ctx context.Context, cmd *cli.Command) error {
 	s.Demo = cmd.Bool("demo")
 	s.warnOfUnknown()
 	s.warnOfProduction()
+	if c.developsAtTerminal(s.Config) {
+		s.Banner = c.Stderr
+	}
 	running, err := server.New(s.Options)
 	if err != nil {
 		return err

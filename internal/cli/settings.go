@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/term"
+
 	"fieldgate/internal/config"
+	"fieldgate/internal/devlog"
 	"fieldgate/internal/server"
 	"fieldgate/internal/trace"
 	"fieldgate/internal/web"
@@ -40,7 +42,7 @@ func (c Console) settings() (settings, error) {
 		}
 		return settings{}, withUnknown(err, unknown)
 	}
-	s := settings{Options: server.Options{Config: cfg, Log: newLog(cfg, c.Stderr)}, unknown: unknown, ignoredDotEnv: source.Ignored}
+	s := settings{Options: server.Options{Config: cfg, Log: c.newLog(cfg)}, unknown: unknown, ignoredDotEnv: source.Ignored}
 	if c.Adjust != nil {
 		c.Adjust(&s.Options)
 	}
@@ -71,13 +73,24 @@ func withUnknown(err error, unknown []config.UnknownVariable) error {
 	return errors.Join(all...)
 }
 
-func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
+// newLog writes to w in the format of LOG_FORMAT. For a developer at a terminal, text is short and coloured.
+func (c Console) newLog(cfg *config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
-	var h slog.Handler = slog.NewTextHandler(w, o)
-	if cfg.LogFormat == "json" {
-		h = slog.NewJSONHandler(w, o)
+	var h slog.Handler = slog.NewTextHandler(c.Stderr, o)
+	switch {
+	case cfg.LogFormat == "json":
+		h = slog.NewJSONHandler(c.Stderr, o)
+	case c.developsAtTerminal(cfg):
+		noColor, _ := c.Lookup("NO_COLOR")
+		h = devlog.New(c.Stderr, devlog.Options{Level: cfg.LogLevel, NoColor: noColor != ""})
 	}
 	return slog.New(web.LogHandler(h, trace.LogAttrs))
+}
+
+// developsAtTerminal reports whether the log is for a person in front of it.
+func (c Console) developsAtTerminal(cfg *config.Config) bool {
+	f, ok := c.Stderr.(*os.File)
+	return ok && !cfg.Production && cfg.LogFormat == "text" && term.IsTerminal(int(f.Fd()))
 }
 
 // withDatabase runs f with the services on a database that is up to date. A SQLite file that is not there is an error, and is not

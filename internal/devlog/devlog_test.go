@@ -41,7 +41,9 @@ func TestStatementSaysWhetherItFailed(t *testing.T) {
 func TestPathCannotControlTheTerminal(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/\x1b[2J", "/a\nERR forged", "/\u202e", "/\x07", "/\u0085"} {
-		got := log(func(l *slog.Logger) { l.Info("http request", "method", "GET", "path", path, "status", 404, "agent", path) })
+		got := log(func(l *slog.Logger) {
+			l.Info("http request", "method", "GET", "path", path, "status", 404, "agent", path)
+		})
 		got = strings.TrimSuffix(got, "\n")
 		if got != strings.ToValidUTF8(got, "") || strings.ContainsAny(got, "\x1b\n\x07\u202e\u0085") {
 			t.Errorf("%q is written as %q", path, got)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fieldgate/internal/devlog"
 	"fieldgate/internal/web"
 )
 
@@ -159,6 +160,16 @@ func (s *Server) Sweep(ctx context.Context) {
 
 // announce says where the server is.
 func (s *Server) announce(on []net.Listener) {
+	if s.Mailer == nil {
+		s.Log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
+	}
+	if s.Config.Playground && !s.page.Built() {
+		s.Log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+	}
+	if s.options.Banner != nil {
+		s.banner()
+		return
+	}
 	attrs := []any{"api", s.Config.PublicURL.String() + "/graphql", "listen", on[0].Addr().String()}
 	for _, l := range on[1:] {
 		attrs = append(attrs, "also", l.Addr().String())
@@ -166,14 +177,23 @@ func (s *Server) announce(on []net.Listener) {
 	s.Log.Info("serving", attrs...)
 	if s.Config.Playground {
 		s.Log.Info("open the playground", "url", s.Config.PublicURL.String()+"/")
-		if !s.page.Built() {
-			s.Log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
-		}
 	}
-	switch {
-	case s.Mailer == nil:
-		s.Log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
-	case s.Inbox != nil:
+	if s.Inbox != nil {
 		s.Log.Info("mails are shown instead of sent", "url", s.Config.PublicURL.String()+InboxPath)
+	}
+}
+
+// banner writes the addresses of the pages for a developer at a terminal.
+func (s *Server) banner() {
+	public := s.Config.PublicURL.String()
+	links := []devlog.Link{{Name: "API", URL: public + "/graphql"}}
+	if s.Config.Playground {
+		links = append(links, devlog.Link{Name: "Playground", URL: public + "/"})
+	}
+	if s.Inbox != nil {
+		links = append(links, devlog.Link{Name: "Mail inbox", URL: public + InboxPath})
+	}
+	if err := devlog.Banner(s.options.Banner, "Fieldgate is ready. Ctrl-C stops it.", links...); err != nil {
+		s.Log.Warn("the banner cannot be written", "error", err)
 	}
 }

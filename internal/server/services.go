@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	netmail "net/mail"
@@ -38,6 +39,7 @@ type Options struct {
 
 	Schema     *ast.Schema // nil is the schema that the server was generated from
 	Demo       bool        // the playground offers to be one of DemoPeople
+	Banner     io.Writer   // gets the addresses of the pages at the start; nil: the log does
 	Playground fs.FS       // what the playground was built into; nil: what this program was compiled with
 	Migrations fs.FS       // models.Options.Migrations
 

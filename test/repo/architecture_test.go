@@ -13,8 +13,8 @@ import (
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
 var rooms = map[string][]string{
 	"fieldgate":                     {"fieldgate/internal/cli"},
-	"fieldgate/internal/cli":        {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/mail", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/version", "fieldgate/internal/web"},
-	"fieldgate/internal/server":     {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/product", "fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/version", "fieldgate/internal/web", "fieldgate/playground"},
+	"fieldgate/internal/cli":        {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/devlog", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/mail", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/version", "fieldgate/internal/web"},
+	"fieldgate/internal/server":     {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/product", "fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/devlog", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/version", "fieldgate/internal/web", "fieldgate/playground"},
 	"fieldgate/internal/version":    {},
 	"fieldgate/graph":               {"fieldgate/app", "fieldgate/internal/hook", "fieldgate/fgerr", "fieldgate/graph/generated", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/guard", "fieldgate/internal/limit", "fieldgate/internal/trace", "fieldgate/internal/web"},
 	"fieldgate/graph/generated":     {"fieldgate/models"},
@@ -39,6 +39,7 @@ var rooms = map[string][]string{
 	"fieldgate/extend":              {"fieldgate/models"},
 	"fieldgate/internal/hook":       {"fieldgate/extend", "fieldgate/fgerr", "fieldgate/models"},
 	"fieldgate/internal/product":    {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/hook", "fieldgate/models"},
+	"fieldgate/internal/devlog":     {},
 	"fieldgate/internal/doctor":     {"fieldgate/models", "fieldgate/internal/config"},
 	"fieldgate/internal/dbtest":     {}, // only tests use it, and bench
 	"fieldgate/internal/mailtest":   {}, // the same
@@ -86,6 +87,7 @@ var libraries = map[string][]string{
 	"github.com/go-jose/go-jose":     {"fieldgate/internal/auth"},
 	"golang.org/x/crypto/bcrypt":     {"fieldgate/internal/account", "fieldgate/bench"},
 	"github.com/99designs/gqlgen":    {"fieldgate/playground", "fieldgate/graph", "fieldgate/graph/generated", "fieldgate/internal/guard", "fieldgate/policytest/internal/sample"},
+	"github.com/lmittmann/tint":      {"fieldgate/internal/devlog"},
 	"github.com/urfave/cli":          {"fieldgate/internal/cli"},
 	"github.com/wneessen/go-mail":    {"fieldgate/internal/mail"},
 	"github.com/emersion/":           {"fieldgate/internal/mailtest"},
