@@ -139,7 +139,8 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 	} {
 		t.Run(row.variable+" "+row.name, func(t *testing.T) {
 			t.Parallel()
-			env := map[string]string{row.variable: row.value}
+			env := map[string]string{"DATABASE_URL": dbtest.SQLite(t)}
+			env[row.variable] = row.value
 			for k, v := range row.also {
 				env[k] = v
 			}

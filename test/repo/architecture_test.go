@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fieldgate/internal/dbtest"
 )
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
@@ -150,5 +152,27 @@ func TestEveryPackageIsOneSentence(t *testing.T) {
 		if p.Doc == "" && !strings.HasSuffix(p.ImportPath, "/generated") {
 			t.Errorf("%s has no package comment", p.ImportPath)
 		}
+	}
+}
+
+// Who clones the repository finds their way in its root: main alone, and few enough entries to read.
+func TestRootHoldsMainAlone(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		dbtest.LeftOut(t, "a clone of the repository (git ls-files: "+err.Error()+")", "run the tests in a clone")
+	}
+	entries := map[string]bool{}
+	for name := range strings.Lines(string(out)) {
+		name, _, inFolder := strings.Cut(strings.TrimSpace(name), "/")
+		if strings.HasSuffix(name, ".go") && !inFolder && name != "server.go" {
+			t.Errorf("%s: its place is below internal/ or test/", name)
+		}
+		if !strings.HasPrefix(name, ".") {
+			entries[name] = true
+		}
+	}
+	if len(entries) > 30 {
+		t.Errorf("%d entries in the root, more than 30", len(entries))
 	}
 }
