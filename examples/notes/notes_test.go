@@ -3,18 +3,18 @@ package notes_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"fieldgate/graph"
 	"fieldgate/policytest"
 	"fieldgate/servertest"
 )
 
 // The tests ask the server for notes, so they run where it has some: in app/notes. TestExampleFeature copies them there.
 func TestMain(m *testing.M) {
-	if os.Getenv(servertest.AsProgram) == "" && graph.Schema().Types["Note"] == nil {
-		fmt.Println("the schema has no notes: these tests are for a copy in app/notes")
+	if wd, err := os.Getwd(); err == nil && filepath.Base(filepath.Dir(wd)) == "examples" {
+		fmt.Println("the server has no notes: these tests are for a copy in app/notes")
 		return
 	}
 	servertest.Main(m)
