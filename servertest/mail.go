@@ -22,7 +22,7 @@ func (m Mail) Token() string {
 	return link.Query().Get("token")
 }
 
-// Mails sends what waits, and returns all mails to an address, newest first. The server must have no SMTP_URL.
+// Mails sends what waits, and returns all mails to an address, the one that was sent last first. The server must have no SMTP_URL.
 func (s *Server) Mails(to string) (list []Mail) {
 	s.t.Helper()
 	if s.in.Inbox == nil {
@@ -37,4 +37,17 @@ func (s *Server) Mails(to string) (list []Mail) {
 		}
 	}
 	return list
+}
+
+// MailToken is the token in the mail to an address whose link leads to a path, such as "/verify-email" or
+// "/reset-password". There must be one; of several, the one that was sent last counts.
+func (s *Server) MailToken(to, path string) string {
+	s.t.Helper()
+	for _, m := range s.Mails(to) {
+		if link, err := url.Parse(m.Link); err == nil && link.Path == path {
+			return m.Token()
+		}
+	}
+	s.t.Fatalf("no mail to %s leads to %s", to, path)
+	return ""
 }

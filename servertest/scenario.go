@@ -35,7 +35,7 @@ func (s *Server) Run(t *testing.T, cast Cast, scenarios []Scenario, replace ...s
 			if got.Status != http.StatusOK {
 				t.Errorf("status %d", got.Status)
 			}
-			if want := canonical(t, fill(row.Data)); got.JSON() != want {
+			if want := JSON(t, fill(row.Data)); got.JSON() != want {
 				t.Errorf("data\n got %s\nwant %s", got.JSON(), want)
 			}
 			if codes := got.Codes(); !slices.Equal(codes, row.Codes) {
@@ -45,8 +45,8 @@ func (s *Server) Run(t *testing.T, cast Cast, scenarios []Scenario, replace ...s
 	}
 }
 
-// canonical is JSON as Response.JSON has it.
-func canonical(t *testing.T, data string) string {
+// JSON is a text of JSON in the form that Response.JSON has.
+func JSON(t testing.TB, data string) string {
 	t.Helper()
 	var v any
 	if err := json.Unmarshal([]byte(data), &v); err != nil {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,34 +25,14 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		cast := map[string]*servertest.User{"": nil, "USER": b.NewUser("USER"), "STAFF": b.NewUser("STAFF"), "ADMIN": b.NewUser("ADMIN"), "another USER": b.NewUser("USER")}
+		cast := servertest.Cast{"USER": b.NewUser("USER"), "STAFF": b.NewUser("STAFF"), "ADMIN": b.NewUser("ADMIN"), "another USER": b.NewUser("USER")}
 		user := cast["USER"]
-		fill := strings.NewReplacer("$ID", user.ID, "$EMAIL", user.Email).Replace
-		for _, row := range operations {
-			t.Run(row.name, func(t *testing.T) {
-				got := b.Query(cast[row.as], fill(row.query))
-				if got.Status != http.StatusOK {
-					t.Errorf("status %d", got.Status)
-				}
-				if want := canonical(t, fill(row.data)); got.JSON() != want {
-					t.Errorf("data\n got %s\nwant %s", got.JSON(), want)
-				}
-				if codes := got.Codes(); !slices.Equal(codes, row.codes) {
-					t.Errorf("errors\n got %q\nwant %q\n in %s", codes, row.codes, got.Body)
-				}
-			})
+		scenarios := make([]servertest.Scenario, len(operations))
+		for i, o := range operations {
+			scenarios[i] = servertest.Scenario{Name: o.name, As: o.as, Query: o.query, Data: o.data, Codes: o.codes}
 		}
+		b.Run(t, cast, scenarios, "$ID", user.ID, "$EMAIL", user.Email)
 	})
-}
-
-func canonical(t *testing.T, data string) string {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal([]byte(data), &v); err != nil {
-		t.Fatalf("%v in %s", err, data)
-	}
-	b, _ := json.Marshal(v)
-	return string(b)
 }
 
 const everything = `{ id name email emailVerified role disabledAt }`
@@ -222,7 +201,7 @@ func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
 			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				if got := b.Query(row.as, row.query).Must(); got.JSON() != canonical(t, row.data) {
+				if got := b.Query(row.as, row.query).Must(); got.JSON() != servertest.JSON(t, row.data) {
 					t.Errorf("got %s\nwant %s", got.JSON(), row.data)
 				}
 			})

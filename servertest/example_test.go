@@ -1,0 +1,144 @@
+package servertest_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"fieldgate/servertest"
+)
+
+// Each test shows one part of the kit, as a feature's own tests would use it.
+
+func TestMain(m *testing.M) { servertest.Main(m) }
+
+// A table of who asks what: each row is a subtest, and what one changes, the next one sees.
+func TestScenariosSayWhoGetsWhat(t *testing.T) {
+	t.Parallel()
+	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
+		s := servertest.Start(t, databaseURL)
+		ada := s.NewUser("USER")
+		cast := servertest.Cast{"ada": ada, "staff": s.NewUser("STAFF")}
+		s.Run(t, cast, []servertest.Scenario{
+			{
+				Name: "nobody reads an account", Query: `{ user(id: "$ADA") { email } }`,
+				Data: `{"user": null}`, Codes: []string{"user UNAUTHENTICATED"},
+			},
+			{Name: "STAFF reads an account", As: "staff", Query: `{ user(id: "$ADA") { email } }`, Data: `{"user": {"email": "$EMAIL"}}`},
+			{
+				Name: "a user changes the own name", As: "ada", Query: `mutation { updateProfile(input: {name: "Ada"}) { name } }`,
+				Data: `{"updateProfile": {"name": "Ada"}}`,
+			},
+			{Name: "and it stays changed", As: "ada", Query: `{ me { name } }`, Data: `{"me": {"name": "Ada"}}`},
+		}, "$ADA", ada.ID, "$EMAIL", ada.Email)
+	})
+}
+
+// Time passes when the test says so.
+func TestAccessTokensExpire(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.SQLite(t), "ACCESS_TOKEN_TTL", "15m")
+	ada := s.NewUser("USER")
+	s.Query(ada, `{ me { id } }`).Must()
+	s.Clock.Advance(16 * time.Minute)
+	s.Query(ada, `{ me { id } }`).WantCodes("me UNAUTHENTICATED")
+	again := s.Login(ada)
+	if got := s.Query(again, `{ me { id } }`).Must().Text("me.id"); got != ada.ID {
+		t.Errorf("signed in as %s, want %s", got, ada.ID)
+	}
+}
+
+// Mails are kept, with the link that they want opened.
+func TestAResetGoesByMail(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.SQLite(t))
+	ada := s.NewUser("USER")
+	s.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", ada.Email).Must()
+	for _, m := range s.Mails(ada.Email) {
+		if m.Subject == "" || !strings.Contains(m.Text, m.Link) {
+			t.Errorf("a mail without its link: %+v", m)
+		}
+	}
+	token := s.MailToken(ada.Email, "/reset-password")
+	const reset = `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`
+	s.Query(nil, reset, "t", token, "p", "another good password").Must()
+	ada.Password = "another good password"
+	s.Query(s.Login(ada), `{ me { id } }`).Must()
+}
+
+// The variables of the README configure a server of a test, and its log can be read.
+func TestTheLogHasEachRequestOnce(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.SQLite(t), "ALLOWED_HOSTS", "api.example.com")
+	got := s.Query(nil, `{ __typename }`).Must()
+	lines := 0
+	for _, record := range s.Log.Records(t) {
+		if record["msg"] == "http request" && record["request_id"] == got.Header.Get("X-Request-Id") {
+			lines++
+		}
+	}
+	if lines != 1 {
+		t.Errorf("%d lines of the request in\n%s", lines, s.Log)
+	}
+	if page := s.Get("/healthz"); page.Status != http.StatusOK || page.Body != "ok\n" {
+		t.Errorf("%d %q", page.Status, page.Body)
+	}
+}
+
+// Commands run on the database of a server.
+func TestARoleIsGivenOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
+		s := servertest.Start(t, databaseURL)
+		ada := s.NewUser("USER")
+		s.Query(ada, `{ users { edges { cursor } } }`).WantCodes("users FORBIDDEN")
+		env := map[string]string{"DATABASE_URL": databaseURL}
+		status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "role", ada.Email, "STAFF")
+		if status != 0 || !strings.Contains(stdout, ada.Email) {
+			t.Fatalf("status %d: %s%s", status, stdout, stderr)
+		}
+		s.Query(ada, `{ users { edges { cursor } } }`).Must()
+		var role string
+		row := servertest.OpenDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT role FROM users WHERE id = ?", ada.ID)
+		if err := row.Scan(&role); err != nil || role != "STAFF" {
+			t.Errorf("role %q, %v", role, err)
+		}
+	})
+}
+
+// A server in a process of its own can be killed. What it answered is there afterwards.
+func TestAnAnswerSurvivesAKill(t *testing.T) {
+	t.Parallel()
+	databaseURL := servertest.SQLite(t)
+	first, process := servertest.StartProcess(t, databaseURL)
+	ada := first.NewUser("USER")
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := servertest.StartProcess(t, databaseURL)
+	second.UntilReady()
+	if got := second.Query(ada, `{ me { email } }`).Must().At("me.email"); got != ada.Email {
+		t.Errorf("me is %v", got)
+	}
+}
+
+// An answer is read by paths, codes and as text.
+func TestResponsesAreReadByPath(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.SQLite(t))
+	got := s.Query(nil, `{ me { id } }`)
+	if fmt.Sprint(got.Codes()) != "[me UNAUTHENTICATED]" || got.JSON() != `{"me":null}` || got.At("me.id") != nil {
+		t.Errorf("%s: %q, %s", got.Body, got.Codes(), got.JSON())
+	}
+	if got.Errors[0].Message == "" || len(got.Errors[0].Path) != 1 {
+		t.Errorf("errors %+v", got.Errors)
+	}
+	if _, err := servertest.NewResponse(t, http.StatusOK, nil, "no JSON"); err == nil {
+		t.Error("a body that is no JSON is taken")
+	}
+}

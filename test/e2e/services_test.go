@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"runtime/pprof"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/server"
+	"fieldgate/servertest"
+)
+
+// A list of accounts pages through them with signed cursors, but needs no key that outlives the command.
+func TestUserListWritesNoSigningKey(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.SQLite(t)
+	crowd(t, databaseURL, 250)
+	env := map[string]string{"DATABASE_URL": databaseURL}
+	status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "list", "--json")
+	if status != 0 || strings.Count(stdout, "\n") != 250 {
+		t.Fatalf("status %d, %d lines, %s", status, strings.Count(stdout, "\n"), stderr)
+	}
+	key := strings.TrimPrefix(databaseURL, "sqlite://") + ".key"
+	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the command made %s: %v", key, err)
+	}
+}
+
+// MySQL without JWT_SECRET stops a server, which would sign with a key that no other has. Commands sign nothing.
+func TestCommandsNeedNoSigningKey(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"DATABASE_URL": dbtest.MySQL(t)}
+	if status, _, stderr := servertest.RunCLI(t, env, "", "migrate"); status != 0 {
+		t.Fatal(stderr)
+	}
+	if status, _, stderr := servertest.RunCLI(t, env, "", "user", "list"); status != 0 {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	if status, _, stderr := servertest.RunCLI(t, env, "", "serve"); status == 0 || !strings.Contains(stderr, "JWT_SECRET") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
+// What a command opens does not send traces and has no threads for hashing, until it hashes.
+func TestOpenedServicesSendNoTracesAndStartNoHashThreads(t *testing.T) {
+	t.Parallel()
+	collector := servertest.Listen(t)
+	defer collector.Close()
+	called := make(chan net.Conn, 1)
+	go func() {
+		if c, err := collector.Accept(); err == nil {
+			called <- c
+		}
+	}()
+	o := servertest.Options(t, dbtest.SQLite(t), io.Discard, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+collector.Addr().String())
+	label := rand.Text()
+	var s *server.Services
+	pprof.Do(t.Context(), pprof.Labels("services", label), func(ctx context.Context) { // goroutines pass their labels on
+		var err error
+		if s, err = server.Open(o); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Migrate(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	var running strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&running, 1); err != nil {
+		t.Fatal(err)
+	}
+	for goroutine := range strings.SplitSeq(running.String(), "\n\n") {
+		if strings.Contains(goroutine, label) && (strings.Contains(goroutine, "account.(*Queue)") || strings.Contains(goroutine, "trace/export")) {
+			t.Errorf("it runs:\n%s", goroutine)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case c := <-called:
+		c.Close()
+		t.Error("the collector of traces was called")
+	default:
+	}
+}
