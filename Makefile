@@ -1,7 +1,8 @@
 # make help lists the targets. CI (.ci/run) installs what is missing and runs the same ones.
 
-GO       ?= go
-TEST     ?= $(GO) test -count=1 -timeout 20m
+GO   ?= go
+TEST ?= $(GO) test -count=1 -timeout 20m
+TAGS := failure,exhaustive
 # Trades memory for time in compilers and tests.
 export GOGC ?= 400
 
@@ -25,30 +26,31 @@ test-all: race exhaustive failure connection ## every test
 race: ## the tests with the race detector
 	CGO_ENABLED=1 $(TEST) $(RACE) ./...
 
-exhaustive: ## all combinations and repetitions, browsers, timing: some minutes
-	$(TEST) -tags exhaustive ./test/... ./policytest/...
+exhaustive: ## all combinations and repetitions, browsers, proxies, timing
+	$(TEST) -tags exhaustive ./test/... ./policytest ./models
 
-failure: ## databases and servers that fail under load; run nothing beside it
+failure: ## servers, databases and disks that fail under load; run nothing beside it
 	$(TEST) -tags failure -run '^TestFailure' ./test/failure
+	$(TEST) -tags failure ./test/endurance
 
 connection: ## the tests with one database connection for each server
-	FIELDGATE_TEST_CONNECTIONS=1 $(TEST) ./test/e2e
+	FIELDGATE_TEST_CONNECTIONS=1 $(TEST) ./test/e2e ./test/upgrade
 
 generate: ## write the generated code
 	$(GO) generate ./...
 
-lint: ## vet, staticcheck, gofumpt, the syntax of scripts
-	$(GO) vet -tags failure,exhaustive ./...
-	$(GO) tool staticcheck -tags failure,exhaustive ./...
-	@bad=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' ':!graph/generated' | xargs -0 ls -d 2>/dev/null | xargs $(GO) tool gofumpt -l); \
-		test -z "$$bad" || { echo "run: go tool gofumpt -w" $$bad; exit 1; }
-	@git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lE -m1 '^#!.*[/ ](ba)?sh( |$$)' | xargs -n1 bash -n
+lint: ## vet, staticcheck, gofumpt, the syntax of scripts, the Kubernetes files
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) tool staticcheck -tags $(TAGS) ./...
+	@bad=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' ':!graph/generated' | xargs -0 ls -d 2>/dev/null | \
+		xargs $(GO) tool gofumpt -l); test -z "$$bad" || { echo "run: go tool gofumpt -w" $$bad; exit 1; }
+	@for script in $$(git grep -lE --untracked -m1 '^#!.*[/ ](ba)?sh( |$$)'); do echo bash -n $$script; bash -n $$script || exit 1; done
+	$(GO) -C test/kubernetes test ./...
 
 bench: ## compare with hand-written handlers and other servers
 	$(GO) run ./bench
 
 playground: ## build the playground that the server embeds
-	npm --prefix playground ci
 	npm --prefix playground run build
 
 ci: ## the whole check, as CI runs it

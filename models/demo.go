@@ -34,13 +34,17 @@ func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time)
 	values["email"], values["email_verified_at"], values["name"], values["name_key"] = u.Email, u.EmailVerifiedAt, u.Name, u.NameKey
 	values["password_hash"], values["role"], values["disabled_at"] = u.PasswordHash, u.Role, nil
 	return s.Transaction(ctx, func(tx *Store) error {
-		err := inOrder(
-			func() error { return tx.updateUser(ctx, values, "id = ?", u.ID) },
-			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
-			func() error { _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ?", u.ID); return err },
-		)
-		if err != nil || !end {
+		if err := tx.updateUser(ctx, values, "id = ?", u.ID); err != nil {
 			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ?", u.ID); err != nil {
+			return err
+		}
+		if !end {
+			return nil
 		}
 		if _, err := tx.deleteSessions(ctx, u.ID, "", now); err != nil {
 			return err

@@ -42,24 +42,22 @@ func (s *Store) ConfirmRegistration(ctx context.Context, t *Ticket, p *PendingRe
 		values[name] = value
 	}
 	return s.Transaction(ctx, func(tx *Store) error {
-		return inOrder(
-			func() error { return tx.useTicket(ctx, t, now) },
-			func() error {
-				return tx.updateUserAt(ctx, t, values, "role = ? AND unused_since IS NOT NULL AND disabled_at IS NULL"+
-					" AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)", role)
-			},
-			func() error {
-				n, err := tx.deleteWhere(ctx, &PendingRegistration{}, "user_id = ? AND id = ?", p.UserID, p.ID)
-				if err == nil && n == 0 {
-					return ErrNotFound // ended meanwhile
-				}
-				return err
-			},
-			func() error {
-				_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot IS NOT NULL AND purpose <> ?", t.UserID, t.Purpose)
-				return err
-			},
-		)
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		if err := tx.updateUserAt(ctx, t, values, "role = ? AND unused_since IS NOT NULL AND disabled_at IS NULL"+
+			" AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)", role); err != nil {
+			return err
+		}
+		ended, err := tx.deleteWhere(ctx, &PendingRegistration{}, "user_id = ? AND id = ?", p.UserID, p.ID)
+		if err != nil {
+			return err
+		}
+		if ended == 0 {
+			return ErrNotFound // ended meanwhile
+		}
+		_, err = tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot IS NOT NULL AND purpose <> ?", t.UserID, t.Purpose)
+		return err
 	})
 }
 
@@ -70,13 +68,19 @@ func (s *Store) Disown(ctx context.Context, t *Ticket, notice []*Mail, now time.
 	values := nextEpoch()
 	values["password_hash"] = ""
 	return s.Transaction(ctx, func(tx *Store) error {
-		return inOrder(
-			func() error { return tx.useTicket(ctx, t, now) },
-			func() error { return tx.updateUserAt(ctx, t, values, "email_verified_at IS NULL") },
-			func() error { _, err := tx.deleteSessions(ctx, t.UserID, "", now); return err },
-			func() error { return tx.distrustAll(ctx, t.UserID) },
-			func() error { return tx.passwordIsNew(ctx, t.UserID, notice) },
-		)
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		if err := tx.updateUserAt(ctx, t, values, "email_verified_at IS NULL"); err != nil {
+			return err
+		}
+		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
+			return err
+		}
+		if err := tx.distrustAll(ctx, t.UserID); err != nil {
+			return err
+		}
+		return tx.passwordIsNew(ctx, t.UserID, notice)
 	})
 }
 

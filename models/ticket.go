@@ -131,23 +131,16 @@ func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notic
 // IssueTicket: whoever holds a mail still is waited for, and the ticket that they stored is seen. The other way round
 // it would be missed, where the database locks no gaps.
 func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail) error {
-	return inOrder(
-		func() error { return s.endMails(ctx, userID) },
-		func() error { return s.endTickets(ctx, userID) },
-		func() error { return s.deletePending(ctx, userID) },
-		func() error { return s.CreateMails(ctx, notice) },
-	)
-}
-
-// inOrder stops at the first error: a database that has given up a transaction would take what follows for
-// statements outside of any.
-func inOrder(steps ...func() error) error {
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
+	if err := s.endMails(ctx, userID); err != nil {
+		return err
 	}
-	return nil
+	if err := s.endTickets(ctx, userID); err != nil {
+		return err
+	}
+	if err := s.deletePending(ctx, userID); err != nil {
+		return err
+	}
+	return s.CreateMails(ctx, notice)
 }
 
 // ChangeEmail uses a ticket to give the user its address, which is verified by that. The notice goes to the old
@@ -156,17 +149,25 @@ func inOrder(steps ...func() error) error {
 // ErrEmailTaken if another account has the new address, or may take it back.
 func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, epoch int64, undo *Ticket, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		return inOrder(
-			func() error { return tx.useTicket(ctx, t, now) },
-			func() error {
-				return tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?", t.UserID, undo.EmailKey, epoch)
-			},
-			func() error { return tx.reserved(ctx, t.EmailKey, t.UserID, now) },
-			func() error { return tx.endMails(ctx, t.UserID) },
-			func() error { return tx.endTickets(ctx, t.UserID) },
-			func() error { return tx.putTicket(ctx, undo) },
-			func() error { return tx.CreateMails(ctx, notice) },
-		)
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		if err := tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?", t.UserID, undo.EmailKey, epoch); err != nil {
+			return err
+		}
+		if err := tx.reserved(ctx, t.EmailKey, t.UserID, now); err != nil {
+			return err
+		}
+		if err := tx.endMails(ctx, t.UserID); err != nil {
+			return err
+		}
+		if err := tx.endTickets(ctx, t.UserID); err != nil {
+			return err
+		}
+		if err := tx.putTicket(ctx, undo); err != nil {
+			return err
+		}
+		return tx.CreateMails(ctx, notice)
 	})
 }
 
@@ -178,25 +179,31 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 	values := nextEpoch()
 	values["password_hash"] = ""
 	return s.Transaction(ctx, func(tx *Store) error {
-		return inOrder(
-			func() error { return tx.useTicket(ctx, t, now) },
-			func() error { return tx.setEmail(ctx, t, values, "id = ?", t.UserID) },
-			func() error { _, err := tx.deleteSessions(ctx, t.UserID, "", now); return err },
-			func() error { return tx.distrustAll(ctx, t.UserID) },
-			func() error { return tx.endMails(ctx, t.UserID) },
-			func() error {
-				// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
-				_, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? AND id > ? AND email_key <> ?", t.UserID, t.ID, t.EmailKey)
-				return err
-			},
-			func() error {
-				// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
-				// the ticket of the one before.
-				_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID)
-				return err
-			},
-			func() error { return tx.CreateMails(ctx, notice) },
-		)
+		if err := tx.useTicket(ctx, t, now); err != nil {
+			return err
+		}
+		if err := tx.setEmail(ctx, t, values, "id = ?", t.UserID); err != nil {
+			return err
+		}
+		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
+			return err
+		}
+		if err := tx.distrustAll(ctx, t.UserID); err != nil {
+			return err
+		}
+		if err := tx.endMails(ctx, t.UserID); err != nil {
+			return err
+		}
+		// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
+		if _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? AND id > ? AND email_key <> ?", t.UserID, t.ID, t.EmailKey); err != nil {
+			return err
+		}
+		// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
+		// the ticket of the one before.
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID); err != nil {
+			return err
+		}
+		return tx.CreateMails(ctx, notice)
 	})
 }
 
@@ -259,17 +266,24 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 		if err != nil {
 			return err
 		}
-		return inOrder(
-			func() error { _, err := tx.deleteSessions(ctx, u.ID, "", now); return err },
-			func() error {
-				_, err := tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted)
-				return err
-			},
-			func() error { _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); return err },
-			func() error { return tx.distrustAll(ctx, u.ID) },
-			func() error { return tx.deletePending(ctx, u.ID) },
-			func() error { return tx.forgetWhere(ctx, u.ID) },
-			func() error { return tx.userDeleted(ctx, u) },
-		)
+		if _, err := tx.deleteSessions(ctx, u.ID, "", now); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted); err != nil {
+			return err
+		}
+		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); err != nil {
+			return err
+		}
+		if err := tx.distrustAll(ctx, u.ID); err != nil {
+			return err
+		}
+		if err := tx.deletePending(ctx, u.ID); err != nil {
+			return err
+		}
+		if err := tx.forgetWhere(ctx, u.ID); err != nil {
+			return err
+		}
+		return tx.userDeleted(ctx, u)
 	})
 }
