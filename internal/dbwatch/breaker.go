@@ -33,7 +33,7 @@ func (w *Watch) waits(before int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.wires {
-		if since := c.since.Load(); since > 0 && since <= before+1 && !c.probe {
+		if since := c.since.Load(); since > 0 && since <= before+1 && c.patience == 0 {
 			return true
 		}
 	}
@@ -48,9 +48,12 @@ func (w *Watch) waits(before int64) bool {
 // suspect probes a database that has been silent, and opens the circuit if it remains so. An answer on any connection
 // since the suspicion arose keeps it closed.
 func (w *Watch) suspect(since int64) {
-	err := w.probe()
+	waited, err := w.probe(w.patience())
 	if w.ctx.Err() != nil {
 		return
+	}
+	if err == nil {
+		w.slowest.Store(int64(waited))
 	}
 	if w.answers(err) || w.answered.Load() >= since {
 		w.rests.Store(w.ticks.Load() + probeRest)
@@ -64,20 +67,29 @@ func (w *Watch) suspect(since int64) {
 }
 
 // probeUntilAnswered sends a probe every probePause and does not wait for the one before: the kernel sends a lost packet
-// again after a second, and a new connection is quicker.
+// again after a second, and a new connection is quicker. Each has the time of a connection, because the database may be slow
+// to open one.
 func (w *Watch) probeUntilAnswered() {
 	clock := time.NewTicker(probePause)
 	defer clock.Stop()
 	answered := make(chan struct{}, 1)
-	for {
+	for sent := 1; ; sent++ {
 		w.running.Go(func() {
-			if w.answers(w.probe()) {
-				select {
-				case answered <- struct{}{}:
-				default:
+			waited, err := w.probe(w.config.ConnectTimeout)
+			if !w.answers(err) {
+				return
+			}
+			select {
+			case answered <- struct{}{}:
+				if err == nil && w.open.Load() { // the others may have been sent into the silence
+					w.slowest.Store(int64(waited))
 				}
+			default:
 			}
 		})
+		if sent == quickProbes {
+			clock.Reset(2 * probePause)
+		}
 		select {
 		case <-clock.C:
 		case <-answered:
@@ -88,15 +100,22 @@ func (w *Watch) probeUntilAnswered() {
 	}
 }
 
-// probe opens a connection and asks for the role of the server.
-func (w *Watch) probe() error {
-	ctx, cancel := context.WithTimeout(w.ctx, probeLimit)
+// patience is how long a probe may wait for a packet: for twice as long as the last connection had to, since a database that
+// looks up names or asks a directory for the user takes seconds to open one. Before the first answer it is the time of a
+// connection.
+func (w *Watch) patience() time.Duration {
+	return max(probeTimeout, min(2*time.Duration(w.slowest.Load()), w.config.ConnectTimeout))
+}
+
+// probe opens a connection, asks for the role of the server, and returns the longest wait for a packet.
+func (w *Watch) probe(patience time.Duration) (waited time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(w.ctx, max(probeLimit, patience))
 	defer cancel()
-	c, _, err := w.dial(ctx, &wireSlot{probe: true})
+	c, _, err := w.dial(ctx, &wireSlot{patience: patience})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return c.Close()
+	return time.Duration(c.wire.longest.Load()), c.Close()
 }
 
 // answers reports whether a probe was answered, with an error perhaps.
@@ -114,7 +133,7 @@ func (w *Watch) trip(err error) {
 		a.cancel()
 	}
 	for c := range w.wires {
-		if !c.probe {
+		if c.patience == 0 { // not a probe
 			c.cut()
 		}
 	}

@@ -104,6 +104,8 @@ func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err erro
 	if err != nil {
 		return nil, err
 	}
+	c.wire.opened.Store(true)
+	w.slowest.Store(c.wire.longest.Load())
 	c.generation = generation
 	if prepare != nil {
 		if err := prepare(ctx, c.driverConn, variables); err != nil {

@@ -37,12 +37,13 @@ const (
 	// lock for one: then the probe is answered.
 	suspicion = 7
 	// probeTimeout bounds each wait of a probe for a packet, so that the round trips of a handshake with a distant database
-	// do not add up.
+	// do not add up. See Watch.patience for a database that needs more.
 	probeTimeout = time.Second
 	// probeLimit bounds a probe.
 	probeLimit = 3 * time.Second
-	// probePause is the time from one probe of an open circuit to the next.
-	probePause = 250 * time.Millisecond
+	// probePause is the time from one probe of an open circuit to the next. After quickProbes of them it is twice as long.
+	probePause  = 250 * time.Millisecond
+	quickProbes = 8
 	// probeRest is how many ticks after an answered probe the next one may be sent.
 	probeRest = 10
 
@@ -103,6 +104,7 @@ type Watch struct {
 	answered atomic.Int64 // the tick in which something was read last
 	probing  atomic.Bool
 	rests    atomic.Int64 // the tick before which no further probe is sent
+	slowest  atomic.Int64 // the longest wait for a packet while the last connection was opened
 
 	open       atomic.Bool
 	generation atomic.Int64 // raised when the circuit opens
@@ -128,6 +130,7 @@ func New(c Config) *Watch {
 		config: c, epoch: time.Now(),
 		wires: map[*wire]struct{}{}, attempts: map[*attempt]struct{}{}, backends: map[string]*backend{},
 	}
+	w.slowest.Store(int64(c.ConnectTimeout)) // it may be slow
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
 }

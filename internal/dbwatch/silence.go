@@ -43,19 +43,23 @@ func (w *Watch) beat() {
 // heartbeat confirms that a server answers, is writable and can use its tables. It returns the connection for the next
 // one, or nil.
 func (w *Watch) heartbeat(c *conn) (*conn, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, heartbeatTimeout)
-	defer cancel()
-	if c != nil && (c.stale() || !c.IsValid()) {
+	if c != nil && !c.IsValid() {
 		_ = c.Close()
 		c = nil
 	}
 	var err error
-	if c == nil {
-		if c, err = w.connectWritable(ctx, nil); err != nil {
+	fresh := c == nil
+	if fresh { // it has the time of a connection, which may take longer than a heartbeat
+		if c, err = w.connectWritable(w.ctx, nil); err != nil {
 			return nil, err
 		}
-	} else if _, err = w.ask(ctx, c); errors.Is(err, ErrReadOnly) {
-		w.noteReadOnly(err)
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, heartbeatTimeout)
+	defer cancel()
+	if !fresh {
+		if _, err = w.ask(ctx, c); errors.Is(err, ErrReadOnly) {
+			w.noteReadOnly(err)
+		}
 	}
 	if err == nil {
 		w.noteWritable()

@@ -20,7 +20,12 @@ const (
 type wire struct {
 	net.Conn
 	watch *Watch
-	probe bool
+	// patience bounds each wait of a probe for a packet. It is 0 for other connections.
+	patience time.Duration
+	// longest is the longest wait for a packet until the connection was open.
+	longest atomic.Int64
+	opened  atomic.Bool // nothing more is added to longest
+
 	ready atomic.Bool  // the handshake is over: a proxy answers that by itself
 	since atomic.Int64 // the tick in which the current read began; 0: there is none
 	state atomic.Int32
@@ -33,24 +38,26 @@ type wireKey struct{}
 
 // wireSlot receives the wire of a connection that is being opened.
 type wireSlot struct {
-	wire  *wire
-	probe bool
+	wire     *wire
+	patience time.Duration // of a probe
 }
 
 // Dial is for the driver: it makes the network connections that are watched.
 func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	slot, _ := ctx.Value(wireKey{}).(*wireSlot)
-	if slot != nil && slot.probe {
-		d.Timeout = probeTimeout
+	if slot != nil && slot.patience > 0 {
+		d.Timeout = slot.patience
 	}
+	begin := time.Now()
 	inner, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	c := &wire{Conn: inner, watch: w}
+	c.longest.Store(int64(time.Since(begin)))
 	if slot != nil {
-		slot.wire, c.probe = c, slot.probe
+		slot.wire, c.patience = c, slot.patience
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,10 +73,17 @@ func (c *wire) Read(b []byte) (int, error) {
 	if c.state.Load() == wireCut {
 		return 0, os.ErrDeadlineExceeded
 	}
-	if c.probe {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(probeTimeout))
+	begin := time.Time{}
+	if !c.opened.Load() {
+		begin = time.Now()
+	}
+	if c.patience > 0 {
+		_ = c.Conn.SetReadDeadline(begin.Add(c.patience))
 	}
 	n, err := c.Conn.Read(b)
+	if !begin.IsZero() {
+		c.longest.Store(max(c.longest.Load(), int64(time.Since(begin))))
+	}
 	if n > 0 && c.ready.Load() {
 		if now = c.watch.ticks.Load(); c.watch.answered.Load() != now {
 			c.watch.answered.Store(now)

@@ -3,10 +3,13 @@
 package failure
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"fieldgate/internal/clustertest"
+	"fieldgate/models"
 )
 
 // visitors are as many as keep two processors busy with their passwords.
@@ -67,6 +70,7 @@ func testAllWrite(t *testing.T, cluster *clustertest.Cluster) *clients {
 	t.Helper()
 	f := newFleet(t, cluster.SpreadURL, "LOG_LEVEL=debug")
 	f.add(2)
+	wantConnectionsThatWait(t, cluster.SpreadURL)
 	c := newClients(t, "all-write-", f.endpoints()...)
 	c.withAdmin(cluster.SpreadURL)
 	wanted := c.register(0, "all-write-wanted@example.com") // by everybody, for another role
@@ -89,4 +93,52 @@ func testAllWrite(t *testing.T, cluster *clustertest.Cluster) *clients {
 	c.wantUnknownsExplained(f.logs())
 	c.counts["conflicts"] = conflicts()
 	return c
+}
+
+// wantConnectionsThatWait: each connection of a pool has its node wait for what the others have acknowledged, whichever
+// node it is and whether it is fresh or was used before.
+func wantConnectionsThatWait(t *testing.T, databaseURL string) {
+	t.Helper()
+	const connections = 12
+	s, err := models.Open(databaseURL, models.Options{MaxConnections: connections})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	type connection struct {
+		ID   int64
+		Node string
+		Wait int
+	}
+	for range 2 {
+		list := make([]connection, connections)
+		var asking, all sync.WaitGroup
+		all.Add(connections)
+		for i := range list {
+			asking.Go(func() {
+				got := sync.OnceFunc(all.Done)
+				defer got()
+				err := s.Transaction(t.Context(), func(tx *models.Store) error {
+					err := tx.DB(t.Context()).Raw("SELECT CONNECTION_ID() AS id, @@wsrep_node_name AS node, @@wsrep_sync_wait AS wait").Scan(&list[i]).Error
+					got()
+					all.Wait() // so that each has a connection of its own
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		asking.Wait()
+		ids, nodes := map[string]bool{}, map[string]bool{}
+		for _, c := range list {
+			ids[fmt.Sprint(c.Node, c.ID)], nodes[c.Node] = true, true
+			if c.Wait != 1 {
+				t.Errorf("a connection to %s has wsrep_sync_wait = %d, want 1", c.Node, c.Wait)
+			}
+		}
+		if len(ids) != connections || len(nodes) != 3 {
+			t.Errorf("%d connections to %d nodes, want %d to 3: %v", len(ids), len(nodes), connections, list)
+		}
+	}
 }

@@ -54,7 +54,11 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 		node = group.Secondary(t)
 		node.Kill()
 	})
-	f.wantDoctor(group.URL, "warning", "2 ONLINE") // and one UNREACHABLE, until it is expelled
+	waitUntil(t, "the group notices that a member is lost", func() bool { // it is UNREACHABLE then, until it is expelled
+		_, seen := f.doctor(group.URL)
+		return strings.Contains(seen, "2 ONLINE")
+	})
+	f.wantDoctor(group.URL, "warning", "2 ONLINE")
 	c.while("it comes back", func() { node.Rejoin(t) })
 	c.end()
 	c.wantPromisesKept(group.URL)
@@ -72,8 +76,16 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	}
 }
 
-// wantDoctor runs the doctor on a member of a group, and wants a finding about the group.
+// wantDoctor wants what the doctor finds about the group.
 func (f *fleet) wantDoctor(databaseURL, level, seen string) {
+	f.t.Helper()
+	if gotLevel, got := f.doctor(databaseURL); gotLevel != level || !strings.Contains(got, seen) {
+		f.t.Errorf("the doctor: %s %s, want %s with %q", gotLevel, got, level, seen)
+	}
+}
+
+// doctor runs the doctor on a member of a group, and returns what it finds about the group.
+func (f *fleet) doctor(databaseURL string) (level, seen string) {
 	f.t.Helper()
 	cmd := exec.CommandContext(f.t.Context(), f.program, "doctor", "--json")
 	cmd.Env = append(append(os.Environ(), f.env...), "DATABASE_URL="+databaseURL)
@@ -84,11 +96,9 @@ func (f *fleet) wantDoctor(databaseURL, level, seen string) {
 			f.t.Fatalf("%v\n%s", err, out)
 		}
 		if finding.ID == "database.group" {
-			if finding.Level != level || !strings.Contains(finding.Seen, seen) {
-				f.t.Errorf("the doctor: %s %s, want %s with %q", finding.Level, finding.Seen, level, seen)
-			}
-			return
+			return finding.Level, finding.Seen
 		}
 	}
 	f.t.Errorf("the doctor says nothing about the group:\n%s", out)
+	return "", ""
 }
