@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -93,7 +92,7 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if !errors.As(err, &full) {
 		return taken, err
 	}
-	if token, ok := mailToken(field); ok && full.Name == policy.ByAddress && l.isPublic(field) {
+	if token, ok := mailToken(ctx, field); ok && full.Name == policy.ByAddress && l.isPublic(field) {
 		who, lookup := account.TokenAccount(ctx, l.store, token)
 		if lookup != nil {
 			return nil, lookup
@@ -252,35 +251,28 @@ func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (stri
 	}
 	email, ok := field.Args["email"].(string)
 	if !ok {
-		if email, ok = emailIn(field.Args["input"]); !ok {
+		if email, ok = inputText(ctx, field, "email"); !ok {
 			return "", errors.New("a field is limited by account, and has no e-mail address in its arguments")
 		}
 	}
 	return account.NameOf(email), nil
 }
 
-// emailIn reads the address of an input. Package policy has seen that the schema has the field.
-func emailIn(input any) (email string, ok bool) { return textIn(input, "Email") }
-
 // mailToken is the token of a mail that a field is given, itself or in its input.
-func mailToken(field *graphql.FieldContext) (token string, ok bool) {
+func mailToken(ctx context.Context, field *graphql.FieldContext) (token string, ok bool) {
 	if token, ok = field.Args["token"].(string); ok {
 		return token, true
 	}
-	return textIn(field.Args["input"], "Token")
+	return inputText(ctx, field, "token")
 }
 
-// textIn reads an input as its resolver gets it, not as the client wrote it.
-func textIn(input any, name string) (text string, ok bool) {
-	v := reflect.Indirect(reflect.ValueOf(input))
-	if v.Kind() != reflect.Struct {
-		return "", false
-	}
-	f := v.FieldByName(name)
-	if f.Kind() != reflect.String {
-		return "", false
-	}
-	return f.String(), true
+// inputText returns a string of the argument "input". It reads the values that gqlgen makes the resolver's struct of, after
+// variables and default values. Package policy has checked that the schema has the field.
+func inputText(ctx context.Context, field *graphql.FieldContext, name string) (text string, ok bool) {
+	arguments := field.Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)
+	input, _ := arguments["input"].(map[string]any)
+	text, ok = input[name].(string)
+	return text, ok
 }
 
 // unused are the slots that an execution with this outcome does not count for: those of limits on failures after a
