@@ -13,6 +13,7 @@ import (
 type document struct {
 	proof        *proof
 	form         form
+	page         int // as in trial
 	names        int
 	fragments    []string
 	declarations []string
@@ -62,6 +63,12 @@ func (d *document) write(on *ast.Definition, selection string, last bool) string
 // call is a field's name and arguments.
 func (d *document) call(c Case, on *ast.Definition, field *ast.FieldDefinition) string {
 	values := d.proof.arguments(c, on.Name+"."+field.Name, field)
+	for _, arg := range field.Arguments {
+		_, given := values[arg.Name]
+		if d.page > 0 && !given && (arg.Name == "first" || arg.Name == "last" && field.Arguments.ForName("first") == nil) && arg.Type.Name() == "Int" {
+			values[arg.Name] = d.page
+		}
+	}
 	args := make([]string, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		args = append(args, name+": "+d.variable(field.Arguments.ForName(name).Type.String(), values[name]))

@@ -126,7 +126,7 @@ func Run(t Reporter, app App) {
 	t.Helper()
 	p := &proof{
 		App: app, t: t, client: &http.Client{Transport: &http.Transport{}},
-		ledger: newLedger(), secrets: secrets{}, routes: routesOf(app.Schema), forms: forms,
+		ledger: newLedger(), secrets: secrets{}, routes: routesOf(app.Schema), pages: map[string]int{}, forms: forms,
 	}
 	if app.Quick {
 		p.forms = nil

@@ -21,6 +21,7 @@ type proof struct {
 	ledger  *ledger
 	secrets secrets
 	routes  map[string][]route
+	pages   map[string]int // by route, of those that cost too much with pages of the usual size
 	forms   []form
 
 	cast    []*role
@@ -256,6 +257,7 @@ type trial struct {
 	about Case
 	form  form
 	legs  []leg
+	page  int // what "first" and "last" are given along the way; 0 leaves them out
 }
 
 // leg is one way that is asked along in it.
@@ -268,7 +270,10 @@ type leg struct {
 // fire asks, and compares. changed says that a field of Mutation was answered, so that those who asked, and whom it was about, may
 // not be any more what they were. variables is what was said.
 func (p *proof) fire(tr trial) (changed bool, variables map[string]any) {
-	d := &document{proof: p, form: tr.form, variables: map[string]any{}}
+	if len(tr.legs) == 1 {
+		tr.page = max(tr.page, p.pages[tr.legs[0].route.String()])
+	}
+	d := &document{proof: p, form: tr.form, page: tr.page, variables: map[string]any{}}
 	var selections []string
 	for _, l := range tr.legs {
 		selections = append(selections, d.along(l))
@@ -280,11 +285,42 @@ func (p *proof) fire(tr trial) (changed bool, variables map[string]any) {
 		p.ledger.complain(p.t, tr, query, "", problem{tr.coordinates()[0], "", err.Error()})
 		return false, nil
 	}
+	if parts := p.cheaper(tr, x.answer); parts != nil {
+		for _, part := range parts {
+			changed, variables = p.fire(part)
+		}
+		return changed, variables
+	}
 	p.ledger.note(tr, x)
 	for _, found := range x.problems {
 		p.ledger.complain(p.t, tr, query, x.answer.body, found)
 	}
 	return operation == ast.Mutation && slices.ContainsFunc(x.visits, func(v visit) bool { return v.root && v.answered }), d.variables
+}
+
+// smallPages are tried one after the other along a route that costs too much.
+var smallPages = []int{10, 3, 1}
+
+// cheaper returns what to ask instead of a trial that the server refused because of its cost: each half of the routes, or the only
+// route with smaller pages. It returns nil for every other answer, and where the pages are as small as they get.
+func (p *proof) cheaper(tr trial, a *answer) []trial {
+	costly := func(e answerError) bool { return e.code() == tooComplex && e.Extensions["limit"] == "cost" }
+	if !slices.ContainsFunc(a.errors, costly) {
+		return nil
+	}
+	if n := len(tr.legs); n > 1 {
+		front, back := tr, tr
+		front.legs, back.legs = tr.legs[:n/2], tr.legs[n/2:]
+		return []trial{front, back}
+	}
+	for _, page := range smallPages {
+		if tr.page == 0 || page < tr.page {
+			tr.page = page
+			p.pages[tr.legs[0].route.String()] = page
+			return []trial{tr}
+		}
+	}
+	return nil
 }
 
 // ask posts a request, and examines the answer and what it took.

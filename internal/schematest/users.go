@@ -68,6 +68,10 @@ func meaningless(of reflect.Type, depth int) reflect.Value {
 		v.Set(reflect.Append(v, meaningless(of.Elem(), depth)))
 	case of.Kind() == reflect.Uint8:
 		v.SetUint('1')
+	case v.CanUint():
+		v.SetUint(1)
+	case v.CanFloat():
+		v.SetFloat(1)
 	case of.Kind() == reflect.Pointer && depth < 3: // rows may point in a circle
 		v.Set(reflect.New(of.Elem()))
 		v.Elem().Set(meaningless(of.Elem(), depth+1))

@@ -61,6 +61,12 @@ type Task struct {
 // Tag belongs to nobody.
 type Tag struct{ sample *Sample }
 
+// Shelf holds boxes.
+type Shelf struct{ sample *Sample }
+
+// Box belongs to nobody.
+type Box struct{ sample *Sample }
+
 // Audit is about everybody.
 type Audit struct{ sample *Sample }
 
@@ -112,6 +118,20 @@ func (t *Tag) Name() string { return "a name" }
 // Origin is gated.
 func (t *Tag) Origin() *string { t.sample.ran("Tag.origin"); return new("where the tag comes from") }
 
+// Name is for everybody.
+func (s *Shelf) Name() string { return "a shelf" }
+
+// Boxes has as many as are asked for, and two at most.
+func (s *Shelf) Boxes(first int32) []*Box {
+	return []*Box{{s.sample}, {s.sample}}[:min(first, 2)]
+}
+
+// Name is for everybody.
+func (b *Box) Name() string { return "a box" }
+
+// Lid is gated.
+func (b *Box) Lid() *string { b.sample.ran("Box.lid"); return new("the lid of the box") }
+
 // Lines is for everybody who gets here.
 func (a *Audit) Lines() int32 { return 3 }
 
@@ -145,6 +165,13 @@ func (n note) Text(_ context.Context, obj *Note, _ int32) (*string, error) {
 func (t task) Text(_ context.Context, obj *Task, _ int32) (*string, error) {
 	t.ran("Task.text")
 	return new("the text of " + obj.ID()), nil
+}
+
+func (q query) Shelves(_ context.Context, _ string, _ int32) ([]*Shelf, error) {
+	if q.Empty {
+		return nil, nil
+	}
+	return []*Shelf{{q.Sample}}, nil
 }
 
 // somebodyElse owns what a list holds besides what was asked for.
