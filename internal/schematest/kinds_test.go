@@ -70,7 +70,7 @@ func TestDraftsKeepEveryTypeOfARow(t *testing.T) {
 			}
 		}
 		schematest.Compare(t, db, tables)
-		wrote := &ware{ID: models.NewID(), State: "ON", Count: 3, Weight: 1.5, Labels: map[string]string{"a": "b"}, Made: time.Now().UTC()}
+		wrote := &ware{ID: models.NewID(), State: "ON", Count: 3, Weight: 1.5, Raw: []byte{1}, Labels: map[string]string{"a": "b"}, Made: time.Now().UTC()}
 		first := &counted{Name: "first"}
 		for _, row := range []any{wrote, first, &orderLine{OrderID: models.NewID(), WareID: wrote.ID, Amount: 2}} {
 			if err := db.Create(row).Error; err != nil {
