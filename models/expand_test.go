@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/pressly/goose/v3"
 )
 
 // Programs of the version before run on while a step is applied and after it. docs/upgrade.md says how that is done.
@@ -36,6 +40,61 @@ func TestMigrationsKeepOlderProgramsRunning(t *testing.T) {
 			for _, v := range found {
 				t.Errorf("models/migrations/%s:%d: %s (docs/upgrade.md)", file, v.line, v.rule)
 			}
+		}
+	}
+}
+
+// The steps of features run beside older programs as Fieldgate's own do.
+func TestMigrationsOfFeaturesKeepOlderProgramsRunning(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"../app", "../examples"} {
+		for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
+			for _, v := range violationsBelow(t, os.DirFS(folder), d) {
+				t.Errorf("%s/%s (docs/upgrade.md)", folder, v)
+			}
+		}
+	}
+}
+
+// violationsBelow reads every file of a dialect in the folders named migrations, and returns "file:line: rule".
+func violationsBelow(t *testing.T, folder fs.FS, d dialect) (list []string) {
+	t.Helper()
+	noError(t, fs.WalkDir(folder, ".", func(name string, e fs.DirEntry, err error) error {
+		if e != nil && e.IsDir() && (e.Name() == "node_modules" || e.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if err != nil || e.IsDir() || path.Ext(name) != ".sql" || !strings.HasSuffix("/"+path.Dir(name), "/migrations/"+d.name()) {
+			return err
+		}
+		number, err := goose.NumericComponent(name)
+		if err != nil {
+			return err
+		}
+		text, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err
+		}
+		for _, v := range violations(d, number, string(text)) {
+			list = append(list, fmt.Sprintf("%s:%d: %s", name, v.line, v.rule))
+		}
+		return nil
+	}))
+	return list
+}
+
+func TestFeatureStepThatTakesAwayIsFound(t *testing.T) {
+	t.Parallel()
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	folder := fstest.MapFS{
+		"notes/migrations/mysql/00001_notes.sql":     file(createNotes),
+		"notes/migrations/mysql/00002_drop.sql":      file(upMark + "ALTER TABLE notes DROP COLUMN slug, ALGORITHM=INSTANT;\n"),
+		"notes/migrations/sqlite/00002_drop.sql":     file(upMark + "ALTER TABLE notes DROP COLUMN slug;\n"),
+		"notes/testdata/migrations/mysql/1_drop.sql": file(upMark + "DROP TABLE users;\n"),
+	}
+	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
+		want := []string{"notes/migrations/" + d.name() + "/00002_drop.sql:2: " + takesAway}
+		if got := violationsBelow(t, folder, d); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
