@@ -148,6 +148,9 @@ func (w *Watch) trip(err error) {
 // and each that fails has the pool make the next one.
 func (w *Watch) releaseWaiting() {
 	w.connections = w.pool.Stats().MaxOpenConnections
+	if w.connections == 0 { // any number: nobody waits
+		return
+	}
 	w.pool.SetMaxOpenConns(w.connections + 1)
 	_ = w.pool.PingContext(w.ctx)
 }

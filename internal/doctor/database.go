@@ -251,13 +251,14 @@ func encryption(r *report, f Facts) {
 
 func connections(r *report, e *models.Examination) {
 	const id, spare = "database.connections", 10 // for whoever looks after it
+	each := e.Pool + 1                           // the heartbeat's
 	if e.MaxConnections == 0 {
 		r.ok(id, "the database sets no limit")
-	} else if fits := (e.MaxConnections - spare) / e.Pool; fits < 2 {
-		r.add(id, Warning, fmt.Sprintf("the database allows %d connections in all, and a server opens up to %d", e.MaxConnections, e.Pool),
-			fmt.Sprintf("max_connections of at least %d for each server, and %d more", e.Pool, spare))
+	} else if fits := (e.MaxConnections - spare) / each; fits < 2 {
+		r.add(id, Warning, fmt.Sprintf("the database allows %d connections in all, and a server opens up to %d", e.MaxConnections, each),
+			fmt.Sprintf("max_connections of at least %d for each server, and %d more", each, spare))
 	} else {
-		r.ok(id, "the database allows %d: enough for %d servers of %d each", e.MaxConnections, fits, e.Pool)
+		r.ok(id, "the database allows %d: enough for %d servers of %d each", e.MaxConnections, fits, each)
 	}
 }
 

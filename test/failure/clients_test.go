@@ -442,9 +442,9 @@ func (c *clients) wantNothingBroken() {
 // wantRows looks for what is there too often, or was never answered for.
 func (c *clients) wantRows(databaseURL string) {
 	c.t.Helper()
-	db := servertest.OpenDatabase(c.t, databaseURL)
+	s := openRows(c.t, databaseURL)
 	count := func(query string) map[string]int {
-		rows, err := db.QueryContext(c.t.Context(), query)
+		rows, err := s.DB(c.t.Context()).Raw(query).Rows()
 		if err != nil {
 			c.t.Fatal(err)
 		}

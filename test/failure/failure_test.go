@@ -16,6 +16,7 @@ import (
 
 	"fieldgate/internal/clustertest"
 	"fieldgate/internal/dbtest"
+	"fieldgate/models"
 	"fieldgate/servertest"
 )
 
@@ -207,18 +208,28 @@ func (c *clients) withAdmin(databaseURL string) {
 	if m == nil {
 		c.t.Fatal(c.broken)
 	}
-	db := servertest.OpenDatabase(c.t, databaseURL)
-	var err error
-	waitUntil(c.t, "this node has the administrator's row", func() bool { // a node of Galera may lag behind
-		r, failed := db.ExecContext(c.t.Context(), "UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
-		if err = failed; err != nil {
-			return true
+	s := openRows(c.t, databaseURL)
+	err := s.Transaction(c.t.Context(), func(tx *models.Store) error {
+		r := tx.DB(c.t.Context()).Exec("UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
+		if r.Error == nil && r.RowsAffected != 1 {
+			return errors.New("the administrator's row is not there")
 		}
-		rows, _ := r.RowsAffected()
-		return rows == 1
+		return r.Error
 	})
-	if err := errors.Join(err, db.Close()); err != nil { // before somebody cuts the connection
+	if err := errors.Join(err, s.Close()); err != nil { // before somebody cuts the connection
 		c.t.Fatal(err)
 	}
 	c.admin = m.token
+}
+
+// openRows is a way to the rows behind the servers' back. Like a server, it has a node of Galera wait for what the others
+// have acknowledged: by itself that node lags behind.
+func openRows(t *testing.T, databaseURL string) *models.Store {
+	t.Helper()
+	s, err := models.Open(databaseURL, models.Options{MaxConnections: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
