@@ -20,7 +20,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// The failure suite: go test -tags failure -run '^TestFailure' .
+// The failure suite: make failure
 //
 // What fails here are real processes: three nodes of Galera, HAProxy with deploy/haproxy-galera.cfg, a MariaDB, and the
 // program that is deployed, in several processes. Clients that know what they were promised say what it was like.
