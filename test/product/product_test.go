@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,16 +26,14 @@ func TestExampleFeature(t *testing.T) {
 	if own := files(t, "app"); !slices.Equal(own, []string{"README.md", "app.go"}) {
 		t.Skipf("a product has features here, which this test would replace: %q", own)
 	}
-	c := &copied{t: t, dir: t.TempDir()}
+	c := &tree{t: t, dir: t.TempDir()}
 	c.clone()
-	page, err := os.ReadFile("docs/extend.md")
-	repotest.NoError(t, err)
-	for _, block := range blockForm.FindAllStringSubmatch(string(page), -1) {
+	for _, block := range blockForm.FindAllStringSubmatch(read(t, "docs/extend.md"), -1) {
 		switch language, text := block[1], block[2]; language {
 		case "sh":
 			c.run(text)
 		case "go":
-			repotest.NoError(t, os.WriteFile(filepath.Join(c.dir, "app", "app.go"), []byte(text), 0o644))
+			c.write("app/app.go", text)
 		default:
 			t.Errorf("docs/extend.md has a block of %q, which nothing runs", language)
 		}
@@ -55,18 +52,10 @@ func TestExampleFeature(t *testing.T) {
 	c.run("go test -run '" + ofTheWholeSchema + "' ./test/... ./graph ./internal/product")
 }
 
-var blockForm = regexp.MustCompile("(?m)^```(\\w+)\n((?s:.*?))^```$")
-
 // ofTheWholeSchema are tests that look at every field or every table there is.
 const ofTheWholeSchema = "^(TestPolicyIsProven|TestPermissions|TestPermissionsFileIsCurrent|TestEveryMutationOfTheSchemaIsCaught|TestNothingIsDoneThatIsNotAudited|" +
 	"TestExamplesOfThePlayground|TestIntrospectionDescribesTheRuleOfEachField|TestImportsPointDown|TestEveryPackageIsOneSentence|" +
 	"TestMigratedTablesOfFeaturesAgreeWithTheRows|TestDeletedUserLeavesNothingInTheTablesOfFeatures|TestTypesWithAnOwnerAreDeletedWithTheirOwner)$"
-
-// copied is the repository in a folder of its own, committed or not.
-type copied struct {
-	t   *testing.T
-	dir string
-}
 
 // files are those of a tree, but for what no commit has.
 func files(t *testing.T, dir string) (names []string) {
@@ -86,7 +75,7 @@ func files(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-func (c *copied) clone() {
+func (c *tree) clone() {
 	c.t.Helper()
 	for _, name := range files(c.t, ".") {
 		repotest.CopyFile(c.t, name, filepath.Join(c.dir, name))
@@ -94,7 +83,7 @@ func (c *copied) clone() {
 }
 
 // changed are the files of the copy that the repository has not, or has otherwise.
-func (c *copied) changed() (names []string) {
+func (c *tree) changed() (names []string) {
 	c.t.Helper()
 	for _, name := range files(c.t, c.dir) {
 		theirs, err := os.ReadFile(filepath.Join(c.dir, name))
@@ -104,17 +93,4 @@ func (c *copied) changed() (names []string) {
 		}
 	}
 	return names
-}
-
-// run executes shell commands in the copy.
-func (c *copied) run(commands string) (output string) {
-	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "sh", "-ec", commands)
-	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		c.t.Fatalf("%s: %v\n%s", commands, err, out)
-	}
-	return string(out)
 }

@@ -1,0 +1,294 @@
+package product
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"fieldgate/internal/dbtest"
+	"fieldgate/internal/repotest"
+)
+
+// newestRelease is the commit that a product has before the update, from 0.2.0 on. Move it forward with each release. While it
+// is empty, the product has this tree, and the update is made up by laterRelease.
+const newestRelease = ""
+
+// updatePage and updateSection are where the commands of a team are, which the tests run as they stand there.
+const (
+	updatePage    = "docs/upgrade.md"
+	updateSection = "## Take over updates into your product"
+)
+
+// mayConflict are the files in which a merge may stop. The commands of the page settle them.
+var mayConflict = regexp.MustCompile(`^(go\.mod|go\.sum|PERMISSIONS\.md|graph/generated/.*)$`)
+
+// A release that edits every file of Fieldgate merges into a product that has the example feature.
+func TestMergeOfAReleaseConflictsInGeneratedFilesOnly(t *testing.T) {
+	t.Parallel()
+	p := newTeam(t)
+	p.addNotes()
+	p.product.run("go mod tidy && git add -A && git commit -qm 'Add notes'")
+	p.commitLaterRelease("true")
+	p.merge()
+	for _, line := range lines(p.product.run("git diff --check -- go.mod go.sum || true")) {
+		t.Errorf("go.mod and go.sum keep the lines of both sides: %s", line)
+	}
+	p.product.run("go mod tidy")
+	mod := p.product.read("go.mod")
+	for _, module := range []string{ofProduct, ofRelease} {
+		if n := strings.Count(mod, module); n != 1 || strings.Contains(mod, module+" // indirect") {
+			t.Errorf("go.mod requires %s %d times, want it once and directly:\n%s", module, n, mod)
+		}
+	}
+	if sum := p.product.read("go.sum"); strings.Contains(sum, unused) {
+		t.Errorf("go mod tidy kept %s", unused)
+	}
+}
+
+// Files outside app/ that a product edits conflict, and the commands of the page do not commit such a conflict.
+func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
+	t.Parallel()
+	p := newTeam(t)
+	p.product.write("README.md", "# Our product\n")
+	p.product.run("git commit -qam 'Write our own README'")
+	p.release.write("README.md", "# A later release\n")
+	p.release.run("git commit -qam 'A later release'")
+	_, _ = p.product.try(p.blocks[1])
+	if got := p.unmerged(); !slices.Equal(got, []string{"README.md"}) {
+		t.Fatalf("conflicts in %q, want README.md", got)
+	}
+	added, committed, ok := strings.Cut(p.blocks[2], "git commit")
+	if !ok {
+		t.Fatal("the block that settles does not commit")
+	}
+	for _, line := range lines(added) {
+		if strings.HasPrefix(line, "git add ") {
+			p.product.run(line)
+		}
+	}
+	if out, err := p.product.try("git commit" + committed); err == nil || !strings.Contains(out, "unmerged") {
+		t.Errorf("git commit: %v\n%s", err, out)
+	}
+}
+
+// team is a product's repository, and Fieldgate's, which it was cloned from.
+type team struct {
+	t                *testing.T
+	product, release *tree
+	blocks           []string // of the page: clone, merge, settle
+}
+
+func newTeam(t *testing.T) *team {
+	t.Helper()
+	own, err := os.ReadDir("app")
+	repotest.NoError(t, err)
+	if len(own) > 2 { // app.go and README.md
+		t.Skip("a product has features here: this tests the repository of Fieldgate")
+	}
+	for _, program := range []string{"git", "sh"} {
+		if _, err := exec.LookPath(program); err != nil {
+			dbtest.LeftOut(t, program, "install git and a POSIX shell")
+		}
+	}
+	tracked, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		dbtest.LeftOut(t, "clone of the repository", "git ls-files: "+err.Error())
+	}
+	_, section, _ := strings.Cut(read(t, updatePage), "\n"+updateSection+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	p := &team{t: t}
+	for _, block := range blockForm.FindAllStringSubmatch(section, -1) {
+		p.blocks = append(p.blocks, block[2])
+	}
+	if len(p.blocks) != 3 {
+		t.Fatalf("%s has %d blocks below %q, want 3: clone, merge, settle", updatePage, len(p.blocks), updateSection)
+	}
+
+	dir := t.TempDir()
+	env := []string{
+		"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_COUNT=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_CONFIG_KEY_0=url." + filepath.ToSlash(filepath.Join(dir, "release")) + ".insteadOf", "GIT_CONFIG_VALUE_0=https://github.com/example/fieldgate",
+		"GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"), // so that what was compiled elsewhere counts
+		"GIT_AUTHOR_NAME=team", "GIT_AUTHOR_EMAIL=team@example.com", "GIT_COMMITTER_NAME=team", "GIT_COMMITTER_EMAIL=team@example.com",
+	}
+	p.release = &tree{t: t, dir: filepath.Join(dir, "release"), env: env}
+	p.product = &tree{t: t, dir: dir, env: env}
+	repotest.NoError(t, os.Mkdir(p.release.dir, 0o755))
+	p.release.run("git init -q -b main")
+	if newestRelease == "" {
+		p.checkOut(string(tracked))
+	} else {
+		p.archive(newestRelease)
+	}
+	p.release.run("git add -A && git commit -qm 'The newest release'")
+	p.product.run(p.blocks[0])
+	p.product.dir = filepath.Join(dir, "product")
+	return p
+}
+
+// checkOut copies this tree, committed or not, over the release's.
+func (p *team) checkOut(tracked string) {
+	p.t.Helper()
+	for name := range strings.SplitSeq(strings.TrimSuffix(tracked, "\x00"), "\x00") {
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() {
+			p.release.write(name, read(p.t, name))
+			repotest.NoError(p.t, os.Chmod(filepath.Join(p.release.dir, name), info.Mode().Perm()))
+		}
+	}
+}
+
+// archive writes the tree of a commit of this clone.
+func (p *team) archive(commit string) {
+	p.t.Helper()
+	archive := filepath.Join(p.t.TempDir(), "release.tar")
+	if out, err := exec.Command("git", "archive", "--output="+archive, commit).CombinedOutput(); err != nil {
+		dbtest.LeftOut(p.t, "commit "+commit+" in the history of this clone", "git fetch --unshallow: "+string(out))
+	}
+	p.release.run("tar -xf '" + archive + "'")
+}
+
+// Modules that are required by other modules already, so that every module cache has them. Each side begins to import one; their
+// lines are neighbours in go.mod.
+const (
+	ofRelease = "github.com/beorn7/perks v1.0.1"
+	ofProduct = "github.com/cespare/xxhash/v2 v2.3.0"
+	unused    = "example.com/unused"
+)
+
+// addNotes does what docs/extend.md says. The feature also extends a type of Fieldgate, and requires a module of its own.
+func (p *team) addNotes() {
+	p.t.Helper()
+	for _, block := range blockForm.FindAllStringSubmatch(p.product.read("docs/extend.md"), -1) {
+		switch {
+		case block[1] == "go":
+			p.product.write("app/app.go", block[2])
+		case strings.Contains(block[2], "cp -R examples/notes"):
+			p.product.run(block[2])
+		}
+	}
+	p.product.write("app/notes/sum.go", `package notes
+
+import "github.com/cespare/xxhash/v2"
+
+// Sum tells two texts apart.
+func (n *Note) Sum() uint64 { return xxhash.Sum64String(n.Text) }
+`)
+	p.product.write("app/notes/notes.graphqls", p.product.read("app/notes/notes.graphqls")+`
+extend type User {
+  "The newest 100 notes of the user."
+  notes: [Note!] @auth(role: STAFF, orOwner: true)
+}
+`)
+	const resolvers = "graph/notes.resolvers.go"
+	p.product.insert(resolvers, `"fieldgate/app/notes"\n`, "\t\"fieldgate/models\"\n")
+	p.product.write(resolvers, p.product.read(resolvers)+`
+func (r *userResolver) Notes(ctx context.Context, obj *models.User) ([]*notes.Note, error) {
+	return r.App.Notes.Of(ctx, obj.ID)
+}
+`)
+	p.sums(p.product, "product")
+}
+
+// sums adds lines to the same place of go.sum that nothing needs, as a requirement of long ago leaves them.
+func (p *team) sums(c *tree, side string) {
+	c.insert("go.sum", `github.com/beorn7/perks v1.0.1/go.mod .*\n`, fmt.Sprintf("%[1]s/%[2]s v1.0.0 h1:%[3]s=\n%[1]s/%[2]s v1.0.0/go.mod h1:%[3]s=\n", unused, side, strings.Repeat("A", 43)))
+}
+
+// insert writes text behind the first match of a pattern.
+func (c *tree) insert(name, pattern, text string) {
+	c.t.Helper()
+	content := c.read(name)
+	at := regexp.MustCompile(pattern).FindStringIndex(content)
+	if at == nil {
+		c.t.Fatalf("%s has no %q", name, pattern)
+	}
+	c.write(name, content[:at[1]]+text+content[at[1]:])
+}
+
+// commitLaterRelease commits the next release. It is this tree, or made up from it.
+func (p *team) commitLaterRelease(generate string) {
+	p.t.Helper()
+	if newestRelease != "" {
+		tracked, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+		repotest.NoError(p.t, err)
+		p.release.run("git rm -rfq .")
+		p.checkOut(string(tracked))
+	}
+	laterRelease(p)
+	p.release.run(generate)
+	p.release.run("git add -A && git commit -qm 'A later release'")
+}
+
+// laterRelease edits every file of Fieldgate that may have a comment, twice, and adds a field of the schema that is a column, one
+// that is a resolver, a step of the migrations and a requirement.
+func laterRelease(p *team) {
+	c := p.release
+	c.t.Helper()
+	for _, name := range lines(c.run("git ls-files --cached --others --exclude-standard")) {
+		if strings.HasPrefix(name, "app/") || strings.HasSuffix(name, ".resolvers.go") || name == "PERMISSIONS.md" ||
+			strings.Contains(c.read(name), "// Code generated ") {
+			continue
+		}
+		switch path.Ext(name) {
+		case ".go":
+			c.insert(name, `(?m)^package \w+.*\n`, "\n// A later release has this line.\n")
+			c.write(name, c.read(name)+"\n// A later release ends like this.\n")
+		case ".md":
+			c.insert(name, `(?m)^#.*\n`, "\nA later release says more.\n")
+			c.write(name, c.read(name)+"\nA later release ends like this.\n")
+		case ".yml", ".yaml", ".graphqls", "":
+			if name == ".ci/run" || name == "Makefile" || path.Ext(name) != "" {
+				c.write(name, c.read(name)+"\n# A later release ends like this.\n")
+			}
+		}
+	}
+
+	c.insert("schema.graphqls", `(?m)^type User \{\n`, "  \"What friends call the person.\"\n  nickname: String @auth(role: STAFF, orOwner: true)\n")
+	c.insert("schema.graphqls", `(?m)^type Query \{\n(?:[^}\n].*\n|\n)*`, "  \"The number of accounts.\"\n  numberOfUsers: Int @auth(role: STAFF)\n")
+	c.insert("models/user.go", `(?m)^type User struct \{\n`, "\tNickname string\n")
+	c.insert("graph/schema.resolvers.go", `(?m)^func \(r \*queryResolver\)[^\n]*\{\n(?s:.*?)^\}\n`,
+		"\nfunc (r *queryResolver) NumberOfUsers(ctx context.Context) (*int32, error) {\n\treturn new(int32(r.Accounts.Number())), nil\n}\n")
+	c.write("internal/account/number.go", `package account
+
+import "github.com/beorn7/perks/quantile"
+
+// Number is of a later release.
+func (s *Service) Number() int { return quantile.NewTargeted(nil).Count() }
+`)
+	steps, err := filepath.Glob(filepath.Join(c.dir, "models/migrations/sqlite/*.sql"))
+	repotest.NoError(c.t, err)
+	for dialect, statement := range map[string]string{
+		"sqlite": "ALTER TABLE users ADD COLUMN nickname TEXT NOT NULL DEFAULT '';",
+		"mysql":  "ALTER TABLE users ADD COLUMN nickname VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '', ALGORITHM=INSTANT;",
+	} {
+		c.write(fmt.Sprintf("models/migrations/%s/%05d_nickname.sql", dialect, len(steps)+1),
+			"-- +goose Up\n"+statement+"\n\n-- +goose Down\nALTER TABLE users DROP COLUMN nickname;\n")
+	}
+	p.sums(c, "release")
+	c.run("go mod tidy")
+	p.sums(c, "release")
+}
+
+// merge runs the page's block that merges, and checks where it stops.
+func (p *team) merge() {
+	p.t.Helper()
+	_, _ = p.product.try(p.blocks[1]) // it fails if there are conflicts
+	p.product.run("git rev-parse -q --verify MERGE_HEAD")
+	for _, name := range p.unmerged() {
+		p.t.Logf("conflict in %s", name)
+		if !mayConflict.MatchString(name) {
+			p.t.Errorf("the merge conflicts in %s:\n%s", name, p.product.run("git diff -- "+name))
+		}
+	}
+}
+
+func (p *team) unmerged() []string {
+	p.t.Helper()
+	return lines(p.product.run("git diff --name-only --diff-filter=U"))
+}
