@@ -146,7 +146,7 @@ func (w *Watch) confirm(ctx context.Context, c *conn) error {
 // something on another connection.
 func (w *Watch) abandon(b *backend) {
 	b.demotions.Add(1)
-	if w.ticks.Load()-b.heard.Load() < int64(roleTimeout/tick) {
+	if !w.unheard(b) {
 		return
 	}
 	w.mu.Lock()
@@ -156,6 +156,11 @@ func (w *Watch) abandon(b *backend) {
 			c.cut()
 		}
 	}
+}
+
+// unheard reports whether a backend has not answered anything for as long as asking for its role may take.
+func (w *Watch) unheard(b *backend) bool {
+	return w.ticks.Load()-b.heard.Load() >= int64(roleTimeout/tick)
 }
 
 func (w *Watch) noteReadOnly(err error) {

@@ -56,17 +56,21 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, heartbeatTimeout)
 	defer cancel()
-	if !fresh {
-		if _, err = w.ask(ctx, c); errors.Is(err, ErrReadOnly) {
+	told := fresh
+	if !told {
+		_, err = w.ask(ctx, c)
+		told = err == nil
+		if errors.Is(err, ErrReadOnly) {
 			w.noteReadOnly(err)
 		}
 	}
-	if err == nil {
+	if told {
 		w.noteWritable()
 		err = w.use(ctx, c)
 	}
 	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// A server that tells its role and is heard of may keep the table locked.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && (!told || w.unheard(c.backend)) {
 			w.abandon(c.backend)
 		}
 		_ = c.Close()
