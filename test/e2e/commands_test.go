@@ -269,7 +269,10 @@ func TestUserListWritesPageByPage(t *testing.T) {
 func TestUserListIntoAPipeThatIsClosedSaysNothing(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	crowd(t, databaseURL, 2000) // more than fits into a pipe
+	crowd(t, databaseURL, 2000)                                                                                                // more than fits into a pipe
+	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL}, "", "migrate"); status != 0 { // a product's tables
+		t.Fatal(stderr)
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

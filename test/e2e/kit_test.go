@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"fieldgate/app"
+	"fieldgate/extend"
 	"fieldgate/internal/mailtest"
 	"fieldgate/internal/server"
 	"fieldgate/servertest"
@@ -33,10 +35,23 @@ func boot(t testing.TB, databaseURL string, env ...string) *booted {
 
 func bootConfig(t testing.TB, c servertest.Config) *booted {
 	t.Helper()
+	if c.App == nil {
+		c.App = withoutHooks
+	}
 	s := servertest.StartConfig(t, c)
 	b := &booted{Server: s, in: s.Internal(), t: t}
 	t.Cleanup(func() { b.checkStatements(t) })
 	return b
+}
+
+// withoutHooks makes the product of app.New, with its tables and resolvers. Its hooks may refuse whom these tests register, and
+// ask the database more than they count: the product tests those.
+func withoutHooks(r *extend.Registry) (*app.App, error) {
+	made, err := app.New(r)
+	for i := range r.Features() {
+		r.Features()[i].Hooks = extend.Hooks{}
+	}
+	return made, err
 }
 
 // bootWithRules starts a server that enforces the rules of another schema; nil is its own.

@@ -165,7 +165,7 @@ func question(typeName, name string) string {
 	if len(args) > 0 {
 		text += "(" + strings.Join(args, ", ") + ")"
 	}
-	if def := schema.Types[field.Type.Name()]; def.Kind == ast.Object {
+	if def := schema.Types[field.Type.Name()]; def.IsCompositeType() {
 		text += " { __typename }"
 	}
 	return text + " }"
