@@ -34,7 +34,7 @@ func TestProductTakesOverARelease(t *testing.T) {
 		}
 	}
 	p.product.run("go build ./...")
-	t.Log(p.product.run("go test -run '" + afterAnUpdate + "' ./app/... ./internal/product ./models ./test/e2e"))
+	t.Log(p.product.run("go test -vet=off -run '" + afterAnUpdate + "' ./app/... ./internal/product ./models ./test/e2e"))
 }
 
 // gqlgen deletes its files before it reads the schema. go generate makes them again as soon as the schema is right.
