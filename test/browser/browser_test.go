@@ -167,7 +167,7 @@ func pagesAlone(t *testing.T) (origin string) {
 
 // screenshots is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
 //
-//	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser .
+//	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser ./test/browser
 func screenshots(t *testing.T) []string {
 	t.Helper()
 	name := os.Getenv("SCREENSHOTS")
@@ -183,8 +183,8 @@ func screenshots(t *testing.T) []string {
 
 // picture is where a script is to write what it sees, if somebody has asked for that:
 //
-//	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser .
-//	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo .
+//	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser ./test/browser
+//	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo ./test/browser
 func picture(t *testing.T) []string {
 	t.Helper()
 	name := os.Getenv("SCREENSHOT")

@@ -30,7 +30,7 @@ var exampleApps = []string{"apollo", "urql"}
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
-	run := npmtest.InstallScripts(t, "browser", "browser.mjs", "apps.mjs")
+	run := npmtest.InstallScripts(t, "test/browser/scripts", "browser.mjs", "apps.mjs")
 	for _, name := range exampleApps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

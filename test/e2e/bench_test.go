@@ -19,7 +19,7 @@ import (
 // Each benchmark runs the server and its limit in turn, A B A B, and reports how much of the limit's speed the
 // server reaches: on a noisy machine only such a ratio means something.
 //
-//	go test -run '^$' -bench . -benchtime 5s .
+//	go test -run '^$' -bench . -benchtime 5s ./test/e2e
 
 // limits compares ours with the least that could do the same work.
 func limits(b *testing.B, ours, limit func()) {

@@ -18,7 +18,7 @@ import (
 // me while 64 connections guess passwords, beside me while nothing else happens, in one run; and how many of
 // the guesses were answered that all processors together could hash.
 //
-//	go test -run '^$' -bench Storm -benchtime 1x .
+//	go test -run '^$' -bench Storm -benchtime 1x ./test/e2e
 func BenchmarkStorm(b *testing.B) {
 	const (
 		connections = 64

@@ -18,7 +18,7 @@ import (
 // The bounds are wide, for machines with other work: they detect a missing hash, and not much less. On a quiet
 // machine, set rounds to 200 and widest to 0.05.
 //
-//	go test -count=1 -tags exhaustive -run TakesTheSameTime -v .
+//	go test -count=1 -tags exhaustive -run TakesTheSameTime -v ./test/e2e
 //
 // These tests are not parallel, so that no other test of this package runs beside them.
 
