@@ -17,7 +17,7 @@ func (readOnlyError) Error() string { return "reads and writes are refused" }
 func (readOnlyError) Is(target error) bool { return target == ErrUnavailable }
 
 // Silence returns how much of the time since a moment of the store's clock this server's database did not answer: neither
-// the heartbeat of each second nor COMMIT. Gaps of less than 2.5 s do not count, and two minutes are remembered. A database
+// the heartbeat of each second nor COMMIT. Gaps of less than 5 s do not count, and two minutes are remembered. A database
 // in a file always answers.
 //
 // Gaps are measured in real time. The moment is taken as that far back as it is on the store's clock, so a test whose clock

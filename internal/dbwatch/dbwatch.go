@@ -62,7 +62,7 @@ const (
 	heartbeatInterval = time.Second
 	heartbeatTimeout  = 2 * time.Second
 	// silenceAfter is the shortest gap between two heartbeats that counts as silence.
-	silenceAfter = 2500 * time.Millisecond
+	silenceAfter = 5 * time.Second
 	// silenceKept is how long past silence is remembered.
 	silenceKept = 2 * time.Minute
 )

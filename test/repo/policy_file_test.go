@@ -36,8 +36,9 @@ func TestPermissionsFileIsCurrent(t *testing.T) {
 		if err := rules.WriteMarkdown(&want); err != nil {
 			t.Fatal(err)
 		}
-		if want.String() != string(file) {
-			t.Errorf("PERMISSIONS.md is not what go generate ./... writes for %s:\n%s", name, difference(string(file), want.String()))
+		// The order of files and that of the generated code differ where a product has files of its own.
+		if lines := difference(string(file), want.String()); lines != "" {
+			t.Errorf("PERMISSIONS.md is not what go generate ./... writes for %s:\n%s", name, lines)
 		}
 	}
 }
