@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"fieldgate/internal/clustertest"
 )
@@ -21,6 +22,7 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	f := newFleet(t, group.URL)
 	f.add(2)
 	c := newClients(t, "group-", f.endpoints()...)
+	c.maxWait = 30 * time.Second // the group must agree on the loss before HAProxy can move on, each on a busy machine
 	c.withAdmin(group.URL)
 	f.wantDoctor(group.URL, "ok", "ONLINE PRIMARY in a group of 3 members (3 ONLINE)")
 	group.Primary(t).Exec(t, "CREATE USER plain@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO plain@'127.0.0.1'")
