@@ -16,8 +16,9 @@ type backoff struct {
 // The two reasons to run a transaction again have a backoff each, and count on their own.
 var (
 	// conflictBackoff is for transactions that lost against another one. The wait only has to
-	// keep the two from meeting again, and the rows are free at once: 155 ms at most.
-	conflictBackoff = backoff{tries: 6, first: 5 * time.Millisecond, longest: 80 * time.Millisecond}
+	// keep the two from meeting again, and the rows are free at once: 955 ms at most. Six tries
+	// were too few for fifty clients that bring one token to a busy machine.
+	conflictBackoff = backoff{tries: 11, first: 5 * time.Millisecond, longest: 160 * time.Millisecond}
 	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may
 	// lead to another server. It waits for 3.2 s at least and 4.3 s at most, so that a planned
 	// switchover of two seconds goes unnoticed by clients. Each try may also take as long as a

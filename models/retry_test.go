@@ -97,7 +97,7 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 		b           backoff
 		least, most time.Duration // of all waits
 	}{
-		{"of a conflict", conflictBackoff, 0, 155 * time.Millisecond},
+		{"of a conflict", conflictBackoff, 0, 955 * time.Millisecond},
 		{"of a bad connection", badConnectionBackoff, 3 * time.Second, 4500 * time.Millisecond},
 	} {
 		t.Run(row.name, func(t *testing.T) {
