@@ -104,8 +104,8 @@ type Event struct {
 	ID        string // of the entry: a UUIDv7
 	Name      string // "registered", "sign-in", "role changed"
 	Detail    string // the reason, the role or the number of sessions; "" if there is none
-	UserID    string // whom it happened to; "" if no account has the address that was tried
-	ActorID   string // who did it; "" if nobody was signed in, or on the command line
+	UserID    string // the account; "" if no account has the address that was tried
+	ActorID   string // the signed-in user; "" for an anonymous request and on the command line
 	SessionID string
 	At        time.Time
 }

@@ -230,9 +230,14 @@ func (want structure) missingFrom(has structure) (flaws []Flaw) {
 // isGoose: goose looks after its own tables.
 func isGoose(table string) bool { return strings.HasPrefix(table, "goose") }
 
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // firstColumn reads a query's only column.
-func firstColumn[T any](ctx context.Context, pool *sql.DB, query string) (list []T, err error) {
-	rows, err := pool.QueryContext(ctx, query)
+func firstColumn[T any](ctx context.Context, db querier, query string) (list []T, err error) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}

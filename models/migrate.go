@@ -192,20 +192,9 @@ func (s *Store) versionStore(v series) (versionStore, error) {
 }
 
 // TableExists is called by goose.
-func (v versionStore) TableExists(ctx context.Context, db database.DBTxConn) (exists bool, err error) {
-	rows, err := db.QueryContext(ctx, v.tables)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return false, err
-		}
-		exists = exists || name == v.Tablename()
-	}
-	return exists, rows.Err()
+func (v versionStore) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
+	tables, err := firstColumn[string](ctx, db, v.tables)
+	return slices.Contains(tables, v.Tablename()), err
 }
 
 // optionsFor says how goose is to apply the steps. One that takes something away has waited while later ones were

@@ -23,7 +23,7 @@ func TestScenariosSayWhoGetsWhat(t *testing.T) {
 		cast := servertest.Cast{"ada": ada, "staff": s.NewUser("STAFF")}
 		s.Run(t, cast, []servertest.Scenario{
 			{
-				Name: "nobody reads an account", Query: `{ user(id: "$ADA") { email } }`,
+				Name: "an anonymous request cannot read an account", Query: `{ user(id: "$ADA") { email } }`,
 				Data: `{"user": null}`, Codes: []string{"user UNAUTHENTICATED"},
 			},
 			{Name: "STAFF reads an account", As: "staff", Query: `{ user(id: "$ADA") { email } }`, Data: `{"user": {"email": "$EMAIL"}}`},

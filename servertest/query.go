@@ -28,7 +28,7 @@ type Error struct {
 	Extensions map[string]any
 }
 
-// Query asks as a user, or as nobody if it is nil. The variables are name and value in turn.
+// Query sends a query as a user, or anonymously if it is nil. The variables are name and value in turn.
 func (s *Server) Query(as *User, query string, variables ...any) *Response {
 	s.t.Helper()
 	header := http.Header{}

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// Scenario is a row of a table: somebody asks something, and gets data and errors.
+// Scenario is a row of a table: a query, the user who sends it, and the data and errors of the answer.
 type Scenario struct {
 	Name  string
-	As    string // who asks: a name in the cast; "" is nobody
+	As    string // a name in the cast; "" is anonymous
 	Query string
 	Data  string   // JSON, its names in any order
 	Codes []string // as Response.Codes has them; nil is no error
@@ -29,7 +29,7 @@ func (s *Server) Run(t *testing.T, cast Cast, scenarios []Scenario, replace ...s
 		t.Run(row.Name, func(t *testing.T) {
 			as, known := cast[row.As]
 			if !known && row.As != "" {
-				t.Fatalf("nobody in the cast is called %q", row.As)
+				t.Fatalf("the cast has no %q", row.As)
 			}
 			got := s.Query(as, fill(row.Query))
 			if got.Status != http.StatusOK {

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// User is somebody with an account, signed in. The nil *User is anonymous.
+// User is a signed-in account. The nil *User is anonymous.
 type User struct {
 	ID, Email, Password string
 	Token               string // the access token
@@ -19,8 +19,7 @@ var addresses atomic.Int64
 // NewAddress is an e-mail address that no other call returns.
 func NewAddress() string { return fmt.Sprintf("person%d@example.com", addresses.Add(1)) }
 
-// NewUser registers somebody named "Somebody" with an address of their own, gives them a role of the schema, and signs
-// them in.
+// NewUser registers an account named "Somebody" with a new address, gives it a role of the schema, and signs in.
 func (s *Server) NewUser(role string) *User {
 	s.t.Helper()
 	u := &User{Email: NewAddress(), Password: Password}

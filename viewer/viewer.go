@@ -1,4 +1,4 @@
-// Package viewer tells the resolvers of a product who is asking.
+// Package viewer tells the resolvers of a product which user is signed in.
 //
 //	v, err := viewer.FromContext(ctx)
 //	if err != nil {
@@ -7,7 +7,7 @@
 //	return r.App.Notes.Add(ctx, v.User(), text)
 //
 // Who may use a field is written in the schema, by @auth, and nowhere else. Ask a viewer's role only for what a rule cannot
-// say, such as how much of a list somebody sees.
+// say, such as how much of a list a role reads.
 package viewer
 
 import (
@@ -38,7 +38,7 @@ func FromContext(ctx context.Context) (*Viewer, error) {
 	return &Viewer{session, v.IncludesRole}, nil
 }
 
-// Optional is FromContext for a field that is @public: nobody is signed in is nil, and no error.
+// Optional is FromContext for a field that is @public. It returns nil without an error for an anonymous request.
 func Optional(ctx context.Context) (*Viewer, error) {
 	v, err := FromContext(ctx)
 	if errors.As(err, new(*auth.Unauthenticated)) {
@@ -78,7 +78,7 @@ func (v *Viewer) HasRole(role string) bool {
 }
 
 // Owns reports whether the object belongs to the user: its OwnerID is the user's id. An object without OwnerID belongs to
-// nobody.
+// no user.
 func (v *Viewer) Owns(object any) bool {
 	owned, ok := object.(interface{ OwnerID() string })
 	return v != nil && ok && v.ID() != "" && owned.OwnerID() == v.ID()

@@ -29,7 +29,7 @@ func TestNotesAnswer(t *testing.T) {
 		ada := s.NewUser("USER")
 		s.Run(t, servertest.Cast{"the author": ada, "a USER": s.NewUser("USER"), "a STAFF": s.NewUser("STAFF")}, []servertest.Scenario{
 			{
-				Name: "nobody writes", Query: `mutation { addNote(text: "Milk") { id } }`,
+				Name: "an anonymous request cannot write", Query: `mutation { addNote(text: "Milk") { id } }`,
 				Data: `{"addNote": null}`, Codes: []string{"addNote UNAUTHENTICATED"},
 			},
 			{

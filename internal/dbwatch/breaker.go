@@ -148,7 +148,7 @@ func (w *Watch) trip(err error) {
 // and each that fails has the pool make the next one.
 func (w *Watch) releaseWaiting() {
 	w.connections = w.pool.Stats().MaxOpenConnections
-	if w.connections == 0 { // any number: nobody waits
+	if w.connections == 0 { // no limit, so no caller waits for a connection
 		return
 	}
 	w.pool.SetMaxOpenConns(w.connections + 1)

@@ -105,8 +105,7 @@ func text(v driver.Value) string {
 	return fmt.Sprint(v)
 }
 
-// confirm returns driver.ErrBadConn unless the backend of c was writable a short time ago. If nobody has asked within that
-// time, c asks; one connection of a backend does at a time.
+// confirm returns driver.ErrBadConn unless the backend of c was writable a short time ago. If the last answer is older than that, c asks; one connection of a backend does at a time.
 func (w *Watch) confirm(ctx context.Context, c *conn) error {
 	b := c.backend
 	switch age := w.now() - time.Duration(b.asked.Load()); {

@@ -92,8 +92,8 @@ func (w *Watch) use(ctx context.Context, c *conn) error {
 	return err
 }
 
-// Silence returns how much of the time since a moment the database did not answer. It knows of the last two minutes, and
-// of gaps of some seconds at least.
+// Silence returns how much of the time since a moment the database did not answer. It remembers two minutes, and counts gaps
+// of five seconds or more.
 func (w *Watch) Silence(since time.Time) time.Duration {
 	if w == nil {
 		return 0

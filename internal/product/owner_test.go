@@ -26,7 +26,7 @@ func TestTypesWithOrOwnerHaveAnOwnerID(t *testing.T) {
 	}
 }
 
-// ownerless returns the rules with orOwner of types that schema files below app/ define, and that belong to nobody.
+// ownerless returns the rules with orOwner of types that schema files below app/ define, and that have no owner.
 func ownerless(t *testing.T, schema *gql.Schema) (wrong []string) {
 	t.Helper()
 	rules, err := policy.Compile(schema)
@@ -44,7 +44,7 @@ func ownerless(t *testing.T, schema *gql.Schema) (wrong []string) {
 			model = bound.Arguments.ForName("model").Value.Raw
 		}
 		if !mayHaveOwner(t, model) {
-			wrong = append(wrong, fmt.Sprintf("%s.%s has orOwner, and its Go type %q has no method OwnerID() string: nobody owns it. Bind the type with @goModel, and give it the method", rule.Type, rule.Field, model))
+			wrong = append(wrong, fmt.Sprintf("%s.%s has orOwner, and its Go type %q has no method OwnerID() string, so it has no owner. Bind the type with @goModel, and give it the method", rule.Type, rule.Field, model))
 		}
 	}
 	return wrong

@@ -19,13 +19,10 @@ type Product struct {
 	Hooks    hook.Hooks
 }
 
-// New makes the product of an open store, without asking the database anything. make is app.New.
-func New(store *models.Store, log *slog.Logger, make func(*extend.Registry) (*app.App, error)) (*Product, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+// New makes the product of an open store, without a statement to the database. newApp is app.New.
+func New(store *models.Store, log *slog.Logger, newApp func(*extend.Registry) (*app.App, error)) (*Product, error) {
 	r := &extend.Registry{Store: store, Log: log}
-	a, err := make(r)
+	a, err := newApp(r)
 	if err != nil {
 		return nil, fmt.Errorf("app.New: %w", err)
 	}

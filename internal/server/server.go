@@ -19,7 +19,7 @@ import (
 type Server struct {
 	*Services
 	Reports *graph.Reports
-	Metrics *metrics.Metrics // nil: nobody may ask for them
+	Metrics *metrics.Metrics // nil without METRICS_ADDR
 	Traces  *export.Exporter // nil: there are none
 	Handler http.Handler     // answers everything but the metrics
 

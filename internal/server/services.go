@@ -105,7 +105,7 @@ type Services struct {
 	sessions *auth.Sessions
 }
 
-// observers are told what the services do. The zero value is nobody.
+// observers receive what the services do. The zero value has none.
 type observers struct {
 	waited func(network string, d time.Duration)
 	event  func(event string)

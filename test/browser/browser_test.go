@@ -170,7 +170,13 @@ func pagesAlone(t *testing.T) (origin string) {
 //	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser ./test/browser
 func screenshots(t *testing.T) []string {
 	t.Helper()
-	name := os.Getenv("SCREENSHOTS")
+	return pathFrom(t, "SCREENSHOTS")
+}
+
+// pathFrom returns the absolute path that a variable names, as the argument of a script; none if it is not set.
+func pathFrom(t *testing.T, variable string) []string {
+	t.Helper()
+	name := os.Getenv(variable)
 	if name == "" {
 		return nil
 	}
@@ -181,19 +187,11 @@ func screenshots(t *testing.T) []string {
 	return []string{path}
 }
 
-// picture is where a script is to write what it sees, if somebody has asked for that:
+// picture is the file that a script writes a screenshot to, if the variable names one:
 //
 //	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser ./test/browser
 //	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo ./test/browser
 func picture(t *testing.T) []string {
 	t.Helper()
-	name := os.Getenv("SCREENSHOT")
-	if name == "" {
-		return nil
-	}
-	path, err := filepath.Abs(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{path}
+	return pathFrom(t, "SCREENSHOT")
 }

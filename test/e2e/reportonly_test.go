@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"maps"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -13,7 +11,6 @@ import (
 
 	"fieldgate/internal/account"
 	"fieldgate/internal/dbtest"
-	"fieldgate/internal/server"
 	"fieldgate/servertest"
 )
 
@@ -183,19 +180,7 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := bootWithRules(t, row.schema, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, stop := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
-			b.URL = "http://" + l.Addr().String()
-			b.UntilReady()
-			stop()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			b.serveOnce(t)
 			var warned []map[string]any
 			for _, line := range b.Log.Records(b.t) {
 				if line["msg"] == warning {

@@ -175,15 +175,12 @@ func TestDevelopmentKeyIsKept(t *testing.T) {
 	}
 }
 
-func TestServeUntilToldToStop(t *testing.T) {
-	t.Parallel()
-	b := boot(t, dbtest.SQLite(t))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+// serveOnce serves as the program does, until the server is ready, and stops it.
+func (b *booted) serveOnce(t *testing.T) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
+	defer stop()
+	l, done := servertest.Listen(t), make(chan error, 1)
 	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
 	b.URL = "http://" + l.Addr().String()
 	b.UntilReady()
@@ -191,6 +188,12 @@ func TestServeUntilToldToStop(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+func TestServeUntilToldToStop(t *testing.T) {
+	t.Parallel()
+	b := boot(t, dbtest.SQLite(t))
+	b.serveOnce(t)
 	if err := b.in.Ready(t.Context()); err == nil {
 		t.Error("ready although it has stopped")
 	}
