@@ -110,9 +110,26 @@ func (g *Group) Secondary(tb testing.TB) *Node {
 	return nil
 }
 
-// SwitchOver makes another node the primary, as an operator does before maintenance.
+// WaitUntilOnline returns when the primary sees every node as a full member. A node that was
+// suspended still believes itself online until it learns that the group has expelled it, so its
+// own view is not enough.
+func (g *Group) WaitUntilOnline(tb testing.TB) {
+	tb.Helper()
+	until(tb, "a member is not online", g.haproxy, func(ctx context.Context) error {
+		var online int
+		err := ask(ctx, portOf(g.URL), "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE = 'ONLINE'", &online)
+		if err == nil && online != len(g.Nodes) {
+			err = fmt.Errorf("%d of %d members are online", online, len(g.Nodes))
+		}
+		return err
+	})
+}
+
+// SwitchOver makes another node the primary, as an operator does before maintenance. MySQL refuses
+// it while a member joins, so it waits until all are online.
 func (g *Group) SwitchOver(tb testing.TB, to *Node) {
 	tb.Helper()
+	g.WaitUntilOnline(tb)
 	var uuid, result string
 	noError(tb, ask(tb.Context(), to.port, "SELECT @@server_uuid", &uuid))
 	noError(tb, askPatiently(tb.Context(), patience, to.port, "SELECT group_replication_set_as_primary('"+uuid+"')", &result))

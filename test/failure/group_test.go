@@ -42,7 +42,7 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	})
 	c.while("it goes on", func() {
 		node.Thaw(t)
-		node.Synced(t)
+		group.WaitUntilOnline(t)
 	})
 	c.while("another node becomes the primary (`group_replication_set_as_primary`)", func() {
 		group.SwitchOver(t, group.Secondary(t))
