@@ -51,6 +51,7 @@ var rooms = map[string][]string{
 	"fieldgate/internal/programtest":  {"fieldgate/internal/clustertest", "fieldgate/internal/dbtest"},              // the same
 	"fieldgate/test/endurance":        {},                                                                           // the same
 	"fieldgate/test/deploy":           {},                                                                           // tests alone
+	"fieldgate/test/repo/messages":    {},                                                                           // a generator
 	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
 	"fieldgate/bench":                 {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"}, // a program of its own
 
