@@ -43,14 +43,14 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	return &generated.AccessToken{AccessToken: token.Token, TokenType: auth.TokenType, ExpiresAt: token.ExpiresAt}, nil
 }
 
-// countInvalidToken returns *models.LimitReached if the client's address has used up its invalid tokens.
+// countInvalidToken returns *models.LimitReachedError if the client's address has used up its invalid tokens.
 func (l *limits) countInvalidToken(ctx context.Context) error {
 	if l.off {
 		return nil
 	}
 	field, network := graphql.GetFieldContext(ctx), limit.Network(auth.ViewerFrom(ctx).Client().IP)
 	id := limit.Key(coordinate(field), "invalid tokens", network)
-	_, err := l.store.Take(ctx, []models.Slot{{Name: policy.ByAddress, ID: id, Rate: invalidTokens}})
+	_, err := l.store.Acquire(ctx, []models.Reservation{{Name: policy.ByAddress, ID: id, Rate: invalidTokens}})
 	if err != nil {
 		l.tellReached(ctx, field, err)
 	}

@@ -33,7 +33,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		unauthenticated *auth.Unauthenticated
 		input           *account.InputError
 		overloaded      *account.Overloaded
-		limited         *models.LimitReached
+		limited         *models.LimitReachedError
 		proofRequired   *account.ProofRequiredError
 		undoPending     *account.UndoPendingError
 		hookDeadline    *hook.DeadlineError
@@ -64,8 +64,8 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.Conflict}, account.ErrOwnAccount.Error(), true
 	case errors.As(err, &undoPending):
 		return map[string]any{"code": fgerr.Conflict, "until": undoPending.Until}, undoPending.Error(), true
-	case errors.Is(err, models.ErrLastOne):
-		return map[string]any{"code": fgerr.Conflict}, models.ErrLastOne.Error(), true
+	case errors.Is(err, models.ErrLastAdmin):
+		return map[string]any{"code": fgerr.Conflict}, models.ErrLastAdmin.Error(), true
 	case errors.Is(err, models.ErrEmailTaken):
 		return map[string]any{"code": fgerr.EmailTaken}, models.ErrEmailTaken.Error(), true
 	case errors.Is(err, models.ErrConflict):

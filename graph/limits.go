@@ -32,7 +32,7 @@ func newLimits(c Config) *limits {
 	return &limits{policy: c.Policy, store: c.Store, log: c.Log, meter: c.Meter, off: c.LimitsOff}
 }
 
-// run executes a field within its limits; the error of one that is used up is *models.LimitReached.
+// run executes a field within its limits; the error of one that is used up is *models.LimitReachedError.
 func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	rules := l.policy.Limits(field.Object, field.Field.Name)
@@ -48,7 +48,7 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 		l.tellReached(ctx, field, err)
 		return nil, err
 	}
-	var won []models.Slot
+	var won []models.Reservation
 	execution := &limit.Execution{Succeeding: func(ctx context.Context) (err error) {
 		won, err = l.takeForSuccess(ctx, field, slots)
 		return err
@@ -64,18 +64,18 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 
 // takeForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
 // an execution that may fail: a client that fails often would block the owner's successes meanwhile.
-func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Slot) ([]models.Slot, error) {
-	var own []models.Slot
+func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Reservation) ([]models.Reservation, error) {
+	var own []models.Reservation
 	for _, slot := range slots {
-		if slot.Check {
-			slot.Check = false
+		if slot.CheckOnly {
+			slot.CheckOnly = false
 			own = append(own, slot)
 		}
 	}
 	if len(own) == 0 {
 		return nil, nil
 	}
-	taken, err := l.store.Take(ctx, own)
+	taken, err := l.store.Acquire(ctx, own)
 	if err != nil {
 		l.tellReached(ctx, field, err)
 	}
@@ -86,9 +86,9 @@ func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext
 // trusts has slots of its own, so that they do not lock the owner out. A trusted device has some of the limit by account
 // and address too, since a neighbour behind the same NAT has the same address. From other places that one counts in any
 // case, so that guesses from there are bounded.
-func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot) ([]models.Slot, error) {
-	taken, err := l.store.Take(ctx, slots)
-	full := (*models.LimitReached)(nil)
+func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation) ([]models.Reservation, error) {
+	taken, err := l.store.Acquire(ctx, slots)
+	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {
 		return taken, err
 	}
@@ -101,7 +101,7 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 			return nil, err
 		}
 		_, own := withoutNeighbours(rules, slots)
-		return l.store.Take(ctx, own)
+		return l.store.Acquire(ctx, own)
 	}
 	if !slices.ContainsFunc(rules, byAccount) {
 		return nil, err
@@ -127,14 +127,14 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if place == nil {
 		return nil, err
 	}
-	return l.store.Take(ctx, trustedSlots(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
+	return l.store.Acquire(ctx, trustedSlots(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
 }
 
 func byAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
 
 // trustedSlots are the slots of an execution from a trusted place: the account's are counted for that place alone, and
 // the failures of others in its network are not counted. For a device that includes those at the account.
-func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Slot, who string, place []byte, isDevice bool) (list []models.Slot) {
+func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation, who string, place []byte, isDevice bool) (list []models.Reservation) {
 	for i, rule := range rules {
 		slot := slots[i]
 		switch {
@@ -149,7 +149,7 @@ func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []mod
 }
 
 // slots are what one execution uses: a slot of each limit that counts it, beside the limit.
-func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Slot, err error) {
+func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Reservation, err error) {
 	for _, rule := range all {
 		who, err := l.counted(ctx, field, rule)
 		if err != nil {
@@ -159,9 +159,9 @@ func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []p
 			continue
 		}
 		rules = append(rules, rule)
-		slots = append(slots, models.Slot{
+		slots = append(slots, models.Reservation{
 			Name: rule.By, ID: limit.Key(append(append(rule.Scope(coordinate(field)), rule.By), who...)...),
-			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, Successes: rule.Successes, Check: rule.SuccessesOnly,
+			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, CountsSuccesses: rule.Successes, CheckOnly: rule.SuccessesOnly,
 		})
 	}
 	if l.isPublic(field) && slices.ContainsFunc(rules, bySession) {
@@ -174,7 +174,7 @@ func bySession(rule policy.Limit) bool { return rule.By == policy.BySession }
 
 // withoutNeighbours drops the limits on failures of a network, for an execution that brings a good token, of a session or a
 // mail: the bad tokens of a neighbour do not keep it out.
-func withoutNeighbours(all []policy.Limit, slots []models.Slot) (rules []policy.Limit, own []models.Slot) {
+func withoutNeighbours(all []policy.Limit, slots []models.Reservation) (rules []policy.Limit, own []models.Reservation) {
 	for i, rule := range all {
 		if rule.By != policy.ByAddress || rule.Successes {
 			rules, own = append(rules, rule), append(own, slots[i])
@@ -277,10 +277,10 @@ func inputText(ctx context.Context, field *graphql.FieldContext, name string) (t
 
 // unused are the slots that an execution with this outcome does not count for: those of limits on failures after a
 // success, those of limits on successes only after a failure, and all if nothing was tried.
-func unused(taken, won []models.Slot, execution *limit.Execution, err error) []models.Slot {
+func unused(taken, won []models.Reservation, execution *limit.Execution, err error) []models.Reservation {
 	switch {
 	case err == nil:
-		return slices.DeleteFunc(taken, func(s models.Slot) bool { return s.Successes })
+		return slices.DeleteFunc(taken, func(s models.Reservation) bool { return s.CountsSuccesses })
 	case execution.HasWorked() || !untried(err):
 		return won
 	default:
@@ -290,9 +290,9 @@ func unused(taken, won []models.Slot, execution *limit.Execution, err error) []m
 
 // giveBack gives slots back. It is done whether or not the client still waits, and a failure of it takes nothing from the
 // answer: the slot comes back with time.
-func (l *limits) giveBack(ctx context.Context, unused []models.Slot) {
+func (l *limits) giveBack(ctx context.Context, unused []models.Reservation) {
 	ctx = context.WithoutCancel(ctx)
-	if err := l.store.Give(ctx, unused); err != nil {
+	if err := l.store.Release(ctx, unused); err != nil {
 		l.log.WarnContext(ctx, "a rate limit keeps what was to be given back", "error", err)
 	}
 }
@@ -314,7 +314,7 @@ func untried(err error) bool {
 
 // tellReached never says whose account it was: what is typed into that field may be a password.
 func (l *limits) tellReached(ctx context.Context, field *graphql.FieldContext, err error) {
-	full := (*models.LimitReached)(nil)
+	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {
 		return
 	}

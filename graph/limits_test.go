@@ -35,9 +35,9 @@ func TestUnusedSlots(t *testing.T) {
 		if row.hashed {
 			limit.Worked(limit.With(t.Context(), execution))
 		}
-		taken := []models.Slot{{Name: "f"}, {Name: "a", Successes: true}}
+		taken := []models.Reservation{{Name: "f"}, {Name: "a", CountsSuccesses: true}}
 		got := ""
-		for _, slot := range unused(taken, []models.Slot{{Name: "s", Successes: true}}, execution, row.err) {
+		for _, slot := range unused(taken, []models.Reservation{{Name: "s", CountsSuccesses: true}}, execution, row.err) {
 			got += slot.Name
 		}
 		if got != row.want {
@@ -49,7 +49,7 @@ func TestUnusedSlots(t *testing.T) {
 func TestSuccessIsClaimedOnce(t *testing.T) {
 	t.Parallel()
 	var claims []error
-	full := &models.LimitReached{}
+	full := &models.LimitReachedError{}
 	e := &limit.Execution{Succeeding: func(context.Context) error {
 		claims = append(claims, full)
 		return full

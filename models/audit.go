@@ -10,7 +10,7 @@ import (
 )
 
 // AuditEntry is something that was done, and who did it to whom, from where. An entry is deleted only when it is old, and
-// changed only in two ways: the deletion of an account clears its addresses, and CountAudit counts on.
+// runBackfillBatch only in two ways: the deletion of an account clears its addresses, and IncrementAudit counts on.
 type AuditEntry struct {
 	ID        string `gorm:"primaryKey"` // UUIDv7: sorts by time
 	Event     string
@@ -34,9 +34,9 @@ func (s *Store) CreateAudit(ctx context.Context, e *AuditEntry) error {
 	return s.insert(ctx, e)
 }
 
-// CountAudit adds one to the Detail of the entry with the ID of e, or writes e, whose Detail is the count so far. It reports
+// IncrementAudit adds one to the Detail of the entry with the ID of e, or writes e, whose Detail is the count so far. It reports
 // whether e was written.
-func (s *Store) CountAudit(ctx context.Context, e *AuditEntry) (written bool, err error) {
+func (s *Store) IncrementAudit(ctx context.Context, e *AuditEntry) (written bool, err error) {
 	more := gorm.Expr("detail + 1") // of a number in a text, the same on both databases
 	err = s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Model(&AuditEntry{}).Where("id = ?", e.ID).Updates(map[string]any{"detail": more})
@@ -62,7 +62,7 @@ type AuditFilter struct {
 
 // AuditLog returns entries, the newest first, with their users.
 func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
-	if !ascii(f.UserID) || !ascii(f.After) || !ascii(f.Before) {
+	if !isASCII(f.UserID) || !isASCII(f.After) || !isASCII(f.Before) {
 		return nil, nil // ids are
 	}
 	q := s.auditEntries(ctx, f)
@@ -81,7 +81,7 @@ func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, err
 	if f.FromEnd {
 		slices.Reverse(list)
 	}
-	return list, s.withUsers(ctx, list)
+	return list, s.loadAuditUsers(ctx, list)
 }
 
 // HasAuditFrom reports whether there is an entry with this id or a newer one. userID is as in AuditFilter.
@@ -95,7 +95,7 @@ func (s *Store) HasAuditUpTo(ctx context.Context, userID, id string) (bool, erro
 }
 
 func (s *Store) hasAudit(ctx context.Context, userID, condition, order, id string) (bool, error) {
-	if !ascii(userID) || !ascii(id) {
+	if !isASCII(userID) || !isASCII(id) {
 		return false, nil
 	}
 	var ids []string
@@ -117,8 +117,8 @@ func (s *Store) auditEntries(ctx context.Context, f AuditFilter) *gorm.DB {
 	return q
 }
 
-// withUsers reads all users of a list in one query.
-func (s *Store) withUsers(ctx context.Context, list []*AuditEntry) error {
+// loadAuditUsers reads all users of a list in one query.
+func (s *Store) loadAuditUsers(ctx context.Context, list []*AuditEntry) error {
 	var ids []string
 	for _, e := range list {
 		for _, id := range []*string{e.UserID, e.ActorID} {
@@ -149,8 +149,8 @@ func (s *Store) withUsers(ctx context.Context, list []*AuditEntry) error {
 	return nil
 }
 
-// forgetWhere keeps what a user did, and forgets from where.
-func (s *Store) forgetWhere(ctx context.Context, userID string) error {
+// clearAuditAddresses keeps what a user did, and forgets from where.
+func (s *Store) clearAuditAddresses(ctx context.Context, userID string) error {
 	nowhere := map[string]any{"ip": nil, "user_agent": nil}
 	for _, condition := range []string{"user_id = ?", "actor_id = ?"} {
 		if err := s.conn(ctx).Model(&AuditEntry{}).Where(condition, userID).Updates(nowhere).Error; err != nil {
@@ -175,27 +175,27 @@ func (s *Store) SweepAudit(ctx context.Context, before time.Time) (rows int, err
 	}
 }
 
-// recentAudit is how many of the newest entries RecentAddresses looks at.
-const recentAudit = 10_000
+// maxRecentAudit is how many of the newest entries RecentAddresses looks at.
+const maxRecentAudit = 10_000
 
-// Addresses says from where something was done.
-type Addresses struct {
-	Total int    // how often, from known addresses
-	Top   string // the address from which it was done most often; "" without any
-	OfTop int    // how often from there
+// AddressCounts says from where something was done.
+type AddressCounts struct {
+	Total    int    // how often, from known addresses
+	Top      string // the address from which it was done most often; "" without any
+	TopCount int    // how often from there
 }
 
 // RecentAddresses returns from where the events with these names came, among the newest entries of the audit log.
-func (s *Store) RecentAddresses(ctx context.Context, events ...string) (a Addresses, err error) {
+func (s *Store) RecentAddresses(ctx context.Context, events ...string) (a AddressCounts, err error) {
 	var rows []struct {
 		IP    string
 		Times int
 	}
 	err = s.conn(ctx).Raw("SELECT ip, COUNT(*) AS times FROM (SELECT ip, event FROM audit ORDER BY id DESC LIMIT ?) AS recent "+
-		"WHERE event IN ? AND ip IS NOT NULL GROUP BY ip ORDER BY times DESC, ip", recentAudit, events).Scan(&rows).Error
+		"WHERE event IN ? AND ip IS NOT NULL GROUP BY ip ORDER BY times DESC, ip", maxRecentAudit, events).Scan(&rows).Error
 	for i, row := range rows {
 		if i == 0 {
-			a.Top, a.OfTop = row.IP, row.Times
+			a.Top, a.TopCount = row.IP, row.Times
 		}
 		a.Total += row.Times
 	}

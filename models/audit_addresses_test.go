@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-func TestRecentAddresses(t *testing.T) {
+func TestRecentAddressesCountsEventsByIP(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		none, err := s.RecentAddresses(t.Context(), "sign-in")
-		if noError(t, err); none != (Addresses{}) {
+		if requireNoError(t, err); none != (AddressCounts{}) {
 			t.Errorf("%+v in an empty log", none)
 		}
 		for i, entry := range []struct{ event, ip string }{
@@ -25,11 +25,11 @@ func TestRecentAddresses(t *testing.T) {
 			if entry.ip != "" {
 				row.IP = &entry.ip
 			}
-			noError(t, s.CreateAudit(t.Context(), row))
+			requireNoError(t, s.CreateAudit(t.Context(), row))
 		}
 		got, err := s.RecentAddresses(t.Context(), "sign-in", "sign-in failed")
-		noError(t, err)
-		if want := (Addresses{Total: 3, Top: "10.0.0.1", OfTop: 2}); got != want {
+		requireNoError(t, err)
+		if want := (AddressCounts{Total: 3, Top: "10.0.0.1", TopCount: 2}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 )
 
-// ErrNoBackup is Backup's answer for a database that has its own way.
-var ErrNoBackup = errors.New("this kind of database is not backed up by the server")
+// ErrBackupUnsupported is Backup's answer for a database that has its own way.
+var ErrBackupUnsupported = errors.New("this kind of database is not backed up by the server")
 
 // Backup writes a copy of a SQLite database, as it is at one moment, into a file that must not be there yet, for its owner
-// only. Others may read and write meanwhile. It returns fs.ErrExist for a file that is there, and ErrNoBackup for a
+// only. Others may read and write meanwhile. It returns fs.ErrExist for a file that is there, and ErrBackupUnsupported for a
 // database that is not SQLite.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.pool.PingContext(ctx); err != nil {
@@ -22,7 +22,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return s.translate(ctx, s.dialect.backup(ctx, s.pool, path))
 }
 
-func (mysqlDialect) backup(context.Context, *sql.DB, string) error { return ErrNoBackup }
+func (mysqlDialect) backup(context.Context, *sql.DB, string) error { return ErrBackupUnsupported }
 
 // backup lets SQLite write into an empty file, which it takes for a new one: of its own it would make one that everybody
 // may read. What is half written is taken away again.

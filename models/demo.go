@@ -11,15 +11,15 @@ const demoMark = "demo"
 // MarkDemo notes that the database is a demo's.
 func (s *Store) MarkDemo(ctx context.Context) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		mark := &Turn{Name: demoMark}
-		return tx.translate(ctx, tx.conn(ctx).Clauses(keep("name", "number")).Create(mark).Error)
+		mark := &MutexRow{Name: demoMark}
+		return tx.translate(ctx, tx.conn(ctx).Clauses(keepExisting("name", "number")).Create(mark).Error)
 	})
 }
 
 // IsDemo reports whether MarkDemo has been called on the database.
 func (s *Store) IsDemo(ctx context.Context) (bool, error) {
 	var n int64
-	err := s.conn(ctx).Model(&Turn{}).Where("name = ?", demoMark).Count(&n).Error
+	err := s.conn(ctx).Model(&MutexRow{}).Where("name = ?", demoMark).Count(&n).Error
 	return n > 0, s.translate(ctx, err)
 }
 
@@ -37,7 +37,7 @@ func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time)
 		if err := tx.updateUser(ctx, values, "id = ?", u.ID); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); err != nil {
+		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ?", u.ID); err != nil {
 			return err
 		}
 		if _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ?", u.ID); err != nil {
@@ -49,22 +49,22 @@ func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time)
 		if _, err := tx.deleteSessions(ctx, u.ID, "", now); err != nil {
 			return err
 		}
-		return tx.distrustAll(ctx, u.ID)
+		return tx.deleteTrustedPlaces(ctx, u.ID)
 	})
 }
 
-// FreeAddress deletes the tokens that could undo a change of an address.
-func (s *Store) FreeAddress(ctx context.Context, emailKey string) error {
+// ReleaseReservedEmail deletes the tokens that could undo a change of an address.
+func (s *Store) ReleaseReservedEmail(ctx context.Context, emailKey string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, &Ticket{}, "email_key = ?", emailKey)
+		_, err := tx.deleteWhere(ctx, &OneTimeToken{}, "email_key = ?", emailKey)
 		return err
 	})
 }
 
-// ForgetLimits resets all rate limits, and returns how many there were.
-func (s *Store) ForgetLimits(ctx context.Context) (rows int, err error) {
+// ResetLimits resets all rate limits, and returns how many there were.
+func (s *Store) ResetLimits(ctx context.Context) (rows int, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
-		n, err := tx.deleteWhere(ctx, &Limit{}, "1 = 1")
+		n, err := tx.deleteWhere(ctx, &Bucket{}, "1 = 1")
 		rows = int(n)
 		return err
 	})

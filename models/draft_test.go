@@ -23,7 +23,7 @@ func TestWriteDrafts(t *testing.T) {
 	}
 	s := newStore(t, dbtest.SQLite(t))
 	steps, err := s.Migrations(testContext(t))
-	noError(t, err)
+	requireNoError(t, err)
 	made, next := schematest.TablesOf(t, s.conn(testContext(t))), len(steps)+1
 	for _, table := range tables {
 		if made[table.Name(t)] != nil {
@@ -31,15 +31,15 @@ func TestWriteDrafts(t *testing.T) {
 		}
 		for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
 			path := fmt.Sprintf("migrations/%s/%05d_%s.sql", d.name(), next, table.Name(t))
-			noError(t, os.WriteFile(path, []byte(table.Migration(t, d.name() == "mysql")), 0o644))
+			requireNoError(t, os.WriteFile(path, []byte(table.Migration(t, d.name() == "mysql")), 0o644))
 			t.Logf("models/%s is written: read it, and correct what you know better", path)
 		}
 		next++
 	}
 }
 
-// What is drafted for the row types that there are makes their tables, and drops them.
-func TestDraftedMigrationsMakeTheTables(t *testing.T) {
+// Object is drafted for the row types that there are makes their tables, and drops them.
+func TestDraftedMigrationsCreateTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})

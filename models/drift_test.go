@@ -21,7 +21,7 @@ var tables = func() (list []table) {
 	return list
 }()
 
-func TestMigratedTablesAgreeWithTheRows(t *testing.T) {
+func TestMigratedTablesMatchRowTypes(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		got := schematest.TablesOf(t, s.conn(testContext(t)))
@@ -42,14 +42,14 @@ func TestMigratedTablesAgreeWithTheRows(t *testing.T) {
 
 // GORM's own idea of the tables knows no lengths, collations and NOT NULL. Their names and kinds of columns it
 // must have as the numbered files have them.
-func TestAutoMigrateWouldMakeTheSameColumns(t *testing.T) {
+func TestAutoMigrateCreatesSameColumns(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		guessed := openStore(t, emptyLike(t, s), Options{})
 		// AutoMigrate is for this test only.
 		guessed.db.DisableForeignKeyConstraintWhenMigrating = true
 		for _, table := range tables {
-			noError(t, guessed.db.AutoMigrate(table.Row))
+			requireNoError(t, guessed.db.AutoMigrate(table.Row))
 		}
 		want, got := schematest.TablesOf(t, guessed.conn(testContext(t))), schematest.TablesOf(t, s.conn(testContext(t)))
 		for table := range maps.Keys(want) {
@@ -63,7 +63,7 @@ func TestAutoMigrateWouldMakeTheSameColumns(t *testing.T) {
 	})
 }
 
-func TestIndexes(t *testing.T) {
+func TestMigratedIndexesMatchDeclaredIndexes(t *testing.T) {
 	t.Parallel()
 	var want []string
 	for _, table := range tables {
@@ -77,7 +77,7 @@ func TestIndexes(t *testing.T) {
 	})
 }
 
-func TestMySQLTables(t *testing.T) {
+func TestMySQLTablesHaveRequiredProperties(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	for _, row := range []struct{ name, query string }{
@@ -102,11 +102,11 @@ func TestMySQLTables(t *testing.T) {
 	}
 }
 
-func TestEachDialectHasTheSameSteps(t *testing.T) {
+func TestDialectsHaveSameSteps(t *testing.T) {
 	t.Parallel()
 	names := func(d dialect) (list []string) {
-		entries, err := fs.ReadDir(embedded(), d.name())
-		noError(t, err)
+		entries, err := fs.ReadDir(embeddedMigrations(), d.name())
+		requireNoError(t, err)
 		for _, e := range entries {
 			list = append(list, e.Name())
 		}

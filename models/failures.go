@@ -12,8 +12,8 @@ type Failures struct {
 	IP     *string // nil if they came from several addresses, or from an unknown one
 }
 
-// failuresRead is how many entries FailuresByUser reads at most, the newest ones.
-const failuresRead = 20_000
+// maxFailureEntries is how many entries FailuresByUser reads at most, the newest ones.
+const maxFailureEntries = 20_000
 
 // FailuresByUser counts the entries of the audit log with one of the events since a time, by the account that they are
 // about. It returns at most n accounts that have atLeast of them, those with the most first.
@@ -22,7 +22,7 @@ const failuresRead = 20_000
 // log by account.
 func (s *Store) FailuresByUser(ctx context.Context, events []string, since time.Time, atLeast, n int) (list []Failures, err error) {
 	recent := s.conn(ctx).Model(&AuditEntry{}).Select("user_id, ip").
-		Where("created_at > ? AND event IN ?", since, events).Order("created_at DESC").Limit(failuresRead)
+		Where("created_at > ? AND event IN ?", since, events).Order("created_at DESC").Limit(maxFailureEntries)
 	err = s.conn(ctx).Table("(?) AS recent", recent).
 		Select("user_id, COUNT(*) AS count, CASE WHEN MIN(ip) = MAX(ip) THEN MIN(ip) END AS ip").Where("user_id IS NOT NULL").
 		Group("user_id").Having("COUNT(*) >= ?", atLeast).Order("COUNT(*) DESC, user_id").Limit(n).Find(&list).Error

@@ -34,7 +34,7 @@ const (
 	maxFeatureName = 40                 // MySQL has room for 64 characters with the prefix
 )
 
-var featureNameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+var featureNamePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 // AddFeatures adds what a product keeps in the database. It is called once, before the first query. It returns an error
 // for a feature that cannot be kept apart from another one, or whose migrations are not the same for both dialects.
@@ -63,8 +63,8 @@ func (s *Store) AddFeatures(features ...Feature) error {
 
 // check enters the feature's tables into owners, and finds the folders of its migrations.
 func (f *Feature) check(owners map[string]string) error {
-	if !featureNameForm.MatchString(f.Name) || len(f.Name) > maxFeatureName {
-		return fmt.Errorf("the name must match %s and have at most %d characters", featureNameForm, maxFeatureName)
+	if !featureNamePattern.MatchString(f.Name) || len(f.Name) > maxFeatureName {
+		return fmt.Errorf("the name must match %s and have at most %d characters", featureNamePattern, maxFeatureName)
 	}
 	for _, t := range f.Tables {
 		name, err := tableName(t)
@@ -74,7 +74,7 @@ func (f *Feature) check(owners map[string]string) error {
 		if owner, taken := owners[name]; taken {
 			return fmt.Errorf("the table %s belongs to %s. Hint: give the row type another TableName", name, owner)
 		}
-		if isGoose(name) {
+		if isGooseTable(name) {
 			return fmt.Errorf("the table %s: names that begin with goose are for versions of migrations", name)
 		}
 		owners[name] = fmt.Sprintf("feature %q", f.Name)
@@ -97,7 +97,7 @@ func (f *Feature) check(owners map[string]string) error {
 func checkFolders(folders fs.FS) error {
 	var names [2][]string
 	for i, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
-		steps, err := stepsOf(folders, d)
+		steps, err := readSteps(folders, d)
 		if err != nil {
 			return err
 		}
@@ -125,24 +125,24 @@ func tableName(t Table) (string, error) {
 	return parsed.Table, nil
 }
 
-// series are numbered steps with a version table of their own: Fieldgate's, or those of a feature.
-type series struct {
+// migrationSet are numbered steps with a version table of their own: Fieldgate's, or those of a feature.
+type migrationSet struct {
 	feature string // "" is Fieldgate
 	folders fs.FS  // one a dialect
 }
 
-// series lists Fieldgate's own steps first: those of features may need its tables.
-func (s *Store) series() []series {
-	list := []series{{"", s.folders}}
+// migrationSet lists Fieldgate's own steps first: those of features may need its tables.
+func (s *Store) migrationSets() []migrationSet {
+	list := []migrationSet{{"", s.folders}}
 	for _, f := range s.features {
 		if f.Migrations != nil {
-			list = append(list, series{f.Name, f.Migrations})
+			list = append(list, migrationSet{f.Name, f.Migrations})
 		}
 	}
 	return list
 }
 
-func (v series) table() string {
+func (v migrationSet) table() string {
 	if v.feature == "" {
 		return versionTable
 	}
@@ -150,15 +150,15 @@ func (v series) table() string {
 }
 
 // title is a step's name with the feature before it.
-func (v series) title(name string) string {
+func (v migrationSet) title(name string) string {
 	if v.feature == "" {
 		return name
 	}
 	return v.feature + "/" + name
 }
 
-// userDeleted tells the features of a deleted user.
-func (s *Store) userDeleted(ctx context.Context, u *User) error {
+// runUserDeletedHooks tells the features of a deleted user.
+func (s *Store) runUserDeletedHooks(ctx context.Context, u *User) error {
 	for _, f := range s.features {
 		if f.UserDeleted == nil {
 			continue

@@ -28,8 +28,8 @@ const createNotes = upMark + "CREATE TABLE IF NOT EXISTS notes (id CHAR(36) NOT 
 
 const indexNotes = upMark + "CREATE UNIQUE INDEX notes_slug ON notes (slug);\n" + downMark + "DROP INDEX notes_slug;\n"
 
-// migrationsOf is a folder for each dialect with the same files.
-func migrationsOf(files map[string]string) fs.FS {
+// migrationFiles is a folder for each dialect with the same files.
+func migrationFiles(files map[string]string) fs.FS {
 	folders := fstest.MapFS{}
 	for name, text := range files {
 		folders["migrations/sqlite/"+name] = &fstest.MapFile{Data: []byte(text)}
@@ -41,7 +41,7 @@ func migrationsOf(files map[string]string) fs.FS {
 func notesFeature() Feature {
 	return Feature{
 		Name: "notes", Tables: []Table{{&note{}, []string{"slug unique"}}},
-		Migrations: migrationsOf(map[string]string{"00001_notes.sql": createNotes, "00002_slug.sql": indexNotes}),
+		Migrations: migrationFiles(map[string]string{"00001_notes.sql": createNotes, "00002_slug.sql": indexNotes}),
 	}
 }
 
@@ -50,7 +50,7 @@ func eachWithNotes(t *testing.T, feature Feature, f func(t *testing.T, s *Store)
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})
-		noError(t, s.AddFeatures(feature))
+		requireNoError(t, s.AddFeatures(feature))
 		migrate(t, s)
 		f(t, s)
 	})
@@ -63,20 +63,20 @@ func titlesOf(list []Migration) (titles []string) {
 	return titles
 }
 
-func TestFeatureMigratesWithVersionsOfItsOwn(t *testing.T) {
+func TestFeatureHasOwnVersionTable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		before := openStore(t, databaseURL, Options{})
 		migrate(t, before)
 		s := openStore(t, databaseURL, Options{})
-		noError(t, s.AddFeatures(notesFeature()))
+		requireNoError(t, s.AddFeatures(notesFeature()))
 		list, err := s.Migrations(testContext(t))
-		noError(t, err)
+		requireNoError(t, err)
 		if last := list[len(list)-1]; last.Title() != "notes/00002_slug.sql" || !last.Pending() || list[0].Feature != "" || list[0].Pending() {
 			t.Errorf("before: %+v", list)
 		}
 		applied, err := s.Migrate(testContext(t))
-		noError(t, err)
+		requireNoError(t, err)
 		if got := titlesOf(applied); !slices.Equal(got, []string{"notes/00001_notes.sql", "notes/00002_slug.sql"}) {
 			t.Errorf("applied %q", got)
 		}
@@ -91,7 +91,7 @@ func TestFeatureMigratesWithVersionsOfItsOwn(t *testing.T) {
 }
 
 // Replicas that start together on an empty database.
-func TestFeaturesMigrateUnderOneLock(t *testing.T) {
+func TestConcurrentFeatureMigrationsSucceed(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		results := make(chan error)
@@ -110,18 +110,18 @@ func TestFeaturesMigrateUnderOneLock(t *testing.T) {
 			}()
 		}
 		for range replicas {
-			noError(t, <-results)
+			requireNoError(t, <-results)
 		}
 	})
 }
 
-func TestMigrationOfAFeatureThatFailsIsNamed(t *testing.T) {
+func TestFailedFeatureMigrationNamesFeature(t *testing.T) {
 	t.Parallel()
 	f := notesFeature()
-	f.Migrations = migrationsOf(map[string]string{"00001_notes.sql": createNotes, "00002_wrong.sql": upMark + "CREATE GARBAGE;\n" + downMark + "SELECT 1;\n"})
+	f.Migrations = migrationFiles(map[string]string{"00001_notes.sql": createNotes, "00002_wrong.sql": upMark + "CREATE GARBAGE;\n" + downMark + "SELECT 1;\n"})
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})
-		noError(t, s.AddFeatures(f))
+		requireNoError(t, s.AddFeatures(f))
 		applied, err := s.Migrate(testContext(t))
 		if err == nil || !strings.Contains(err.Error(), `feature "notes"`) || !strings.Contains(err.Error(), "version:2") {
 			t.Errorf("error %v", err)
@@ -132,31 +132,31 @@ func TestMigrationOfAFeatureThatFailsIsNamed(t *testing.T) {
 	})
 }
 
-func TestExamineSeesFeatures(t *testing.T) {
+func TestInspectReportsFeatureIssues(t *testing.T) {
 	t.Parallel()
 	eachWithNotes(t, notesFeature(), func(t *testing.T, s *Store) {
-		if e := examine(t, s, false); len(e.Flaws)+len(e.Pending)+len(e.Ahead)+len(e.Removed) > 0 {
+		if e := inspect(t, s, false); len(e.Issues)+len(e.Pending)+len(e.Ahead)+len(e.Removed) > 0 {
 			t.Errorf("flaws of a database that has none: %+v", e)
 		}
 		execute(t, s, "INSERT INTO goose_db_version_notes (version_id, is_applied) VALUES (7, TRUE)")
 		execute(t, s, "DROP TABLE notes")
-		e := examine(t, s, false)
-		if !slices.Equal(e.Ahead, []string{"notes/00007"}) || len(e.Flaws) != 1 || e.Flaws[0].What != "notes" {
-			t.Errorf("ahead %q, flaws %v", e.Ahead, e.Flaws)
+		e := inspect(t, s, false)
+		if !slices.Equal(e.Ahead, []string{"notes/00007"}) || len(e.Issues) != 1 || e.Issues[0].Object != "notes" {
+			t.Errorf("ahead %q, flaws %v", e.Ahead, e.Issues)
 		}
 	})
 }
 
 // The table and its versions stay: the data may be wanted again.
-func TestFeatureThatWasRemovedLeavesItsTables(t *testing.T) {
+func TestRemovedFeatureKeepsTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		with := openStore(t, databaseURL, Options{})
-		noError(t, with.AddFeatures(notesFeature()))
+		requireNoError(t, with.AddFeatures(notesFeature()))
 		migrate(t, with)
 		without := openStore(t, databaseURL, Options{})
-		e := examine(t, without, false)
-		if !slices.Equal(e.Removed, []string{"notes"}) || len(e.Flaws)+len(e.Pending)+len(e.Unknown)+len(e.Ahead) > 0 {
+		e := inspect(t, without, false)
+		if !slices.Equal(e.Removed, []string{"notes"}) || len(e.Issues)+len(e.Pending)+len(e.Unknown)+len(e.Ahead) > 0 {
 			t.Errorf("%+v", e)
 		}
 		if list, err := without.Migrations(testContext(t)); err != nil || slices.ContainsFunc(list, func(m Migration) bool { return m.Feature != "" || m.Unknown() }) {
@@ -169,7 +169,7 @@ func TestFeatureThatWasRemovedLeavesItsTables(t *testing.T) {
 	})
 }
 
-func TestFeaturesThatCannotBeKeptApartAreRefused(t *testing.T) {
+func TestInvalidFeatureIsRejected(t *testing.T) {
 	t.Parallel()
 	type session struct{ ID string }
 	type goose struct{ ID string }
@@ -195,9 +195,9 @@ func TestFeaturesThatCannotBeKeptApartAreRefused(t *testing.T) {
 		{"a folder too deep", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
 		{"a step that one dialect lacks", "sqlite has", []Feature{with(func(f *Feature) { delete(f.Migrations.(fstest.MapFS), "migrations/mysql/00002_slug.sql") })}},
 		{"a number twice", "have one number", []Feature{with(func(f *Feature) {
-			f.Migrations = migrationsOf(map[string]string{"00001_a.sql": createNotes, "00001_b.sql": indexNotes})
+			f.Migrations = migrationFiles(map[string]string{"00001_a.sql": createNotes, "00001_b.sql": indexNotes})
 		})}},
-		{"a file without a number", "notes.sql", []Feature{with(func(f *Feature) { f.Migrations = migrationsOf(map[string]string{"notes.sql": createNotes}) })}},
+		{"a file without a number", "notes.sql", []Feature{with(func(f *Feature) { f.Migrations = migrationFiles(map[string]string{"notes.sql": createNotes}) })}},
 		{"a row that is no struct", "the row type", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: new(string)}} })}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestDBTranslatesErrors(t *testing.T) {
 	eachWithNotes(t, notesFeature(), func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		first := &note{ID: NewID(), AuthorID: NewID(), Slug: "a"}
-		noError(t, s.DB(ctx).Create(first).Error)
+		requireNoError(t, s.DB(ctx).Create(first).Error)
 		err := s.DB(ctx).Create(&note{ID: NewID(), AuthorID: NewID(), Slug: "a"}).Error
 		wantError(t, err, ErrConflict)
 		wantError(t, err, gorm.ErrDuplicatedKey)
@@ -223,10 +223,10 @@ func TestDBTranslatesErrors(t *testing.T) {
 		wantError(t, err, ErrNotFound)
 		wantError(t, err, gorm.ErrRecordNotFound)
 		db := s.DB(ctx) // one handle for several statements: no condition stays behind
-		noError(t, db.Where("slug = ?", "a").Take(&note{}).Error)
-		noError(t, db.Where("author_id = ?", first.AuthorID).Take(&note{}).Error)
+		requireNoError(t, db.Where("slug = ?", "a").Take(&note{}).Error)
+		requireNoError(t, db.Where("author_id = ?", first.AuthorID).Take(&note{}).Error)
 		var n int64
-		if noError(t, db.Model(&note{}).Count(&n).Error); n != 1 {
+		if requireNoError(t, db.Model(&note{}).Count(&n).Error); n != 1 {
 			t.Errorf("%d rows", n)
 		}
 		if err := s.DB(ctx).Exec("SELECT garbage FROM nowhere").Error; err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) {
@@ -238,7 +238,7 @@ func TestDBTranslatesErrors(t *testing.T) {
 	})
 }
 
-func TestDBWithoutADatabaseIsUnavailable(t *testing.T) {
+func TestDBReturnsErrUnavailableWithoutServer(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, "mysql://root:hunter2@"+closedPort(t)+"/fieldgate", Options{})
 	ctx := testContext(t)
@@ -247,22 +247,22 @@ func TestDBWithoutADatabaseIsUnavailable(t *testing.T) {
 	wantError(t, s.Transaction(ctx, func(tx *Store) error { return tx.DB(ctx).Create(&note{ID: NewID()}).Error }), ErrUnavailable)
 }
 
-func TestDBInATransactionIsRolledBackWithIt(t *testing.T) {
+func TestDBRollsBackWithTransaction(t *testing.T) {
 	t.Parallel()
 	eachWithNotes(t, notesFeature(), func(t *testing.T, s *Store) {
 		ctx, no := testContext(t), errors.New("no")
 		wantError(t, s.Transaction(ctx, func(tx *Store) error {
-			noError(t, tx.DB(ctx).Create(&note{ID: NewID(), Slug: "a"}).Error)
+			requireNoError(t, tx.DB(ctx).Create(&note{ID: NewID(), Slug: "a"}).Error)
 			return no
 		}), no)
 		var n int64
-		if noError(t, s.DB(ctx).Model(&note{}).Count(&n).Error); n != 0 {
+		if requireNoError(t, s.DB(ctx).Model(&note{}).Count(&n).Error); n != 0 {
 			t.Errorf("%d rows", n)
 		}
 	})
 }
 
-func TestUserDeletedRunsInTheTransactionOfTheDeletion(t *testing.T) {
+func TestUserDeletedRunsInDeletionTransaction(t *testing.T) {
 	t.Parallel()
 	var fail error
 	f := notesFeature()
@@ -270,27 +270,27 @@ func TestUserDeletedRunsInTheTransactionOfTheDeletion(t *testing.T) {
 		return errors.Join(tx.DB(ctx).Where("author_id = ?", u.ID).Delete(&note{}).Error, fail)
 	}
 	count := func(t *testing.T, s *Store) (n int64) {
-		noError(t, s.DB(testContext(t)).Model(&note{}).Count(&n).Error)
+		requireNoError(t, s.DB(testContext(t)).Model(&note{}).Count(&n).Error)
 		return n
 	}
 	eachWithNotes(t, f, func(t *testing.T, s *Store) {
 		u := createUser(t, s, newUser("ada@example.com"))
-		noError(t, s.DB(testContext(t)).Create(&note{ID: NewID(), AuthorID: u.ID, Slug: "a"}).Error)
-		noError(t, s.DB(testContext(t)).Create(&note{ID: NewID(), AuthorID: NewID(), Slug: "b"}).Error)
+		requireNoError(t, s.DB(testContext(t)).Create(&note{ID: NewID(), AuthorID: u.ID, Slug: "a"}).Error)
+		requireNoError(t, s.DB(testContext(t)).Create(&note{ID: NewID(), AuthorID: NewID(), Slug: "b"}).Error)
 		fail = errors.New("not now")
 		wantError(t, s.DeleteUser(testContext(t), u, moment), fail)
 		if _, err := s.UserByID(testContext(t), u.ID); err != nil || count(t, s) != 2 {
 			t.Errorf("the user: %v; %d notes", err, count(t, s))
 		}
 		fail = nil
-		noError(t, s.DeleteUser(testContext(t), u, moment))
+		requireNoError(t, s.DeleteUser(testContext(t), u, moment))
 		if n := count(t, s); n != 1 {
 			t.Errorf("%d notes", n)
 		}
 	})
 }
 
-func TestValidIDIsWhatNewIDMakes(t *testing.T) {
+func TestValidIDAcceptsOnlyNewIDForm(t *testing.T) {
 	t.Parallel()
 	if !ValidID(NewID()) {
 		t.Error("a new id is not valid")

@@ -60,19 +60,19 @@ func (s *Store) RequestEmailChange(ctx context.Context, u *User, slot string, ma
 		if err := tx.updateUser(ctx, map[string]any{}, same, u.ID, u.PasswordHash, u.SessionEpoch); err != nil {
 			return err
 		}
-		if err := tx.endMails(ctx, u.ID); err != nil {
+		if err := tx.deleteEmailChangeMails(ctx, u.ID); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot = ?", u.ID, slot); err != nil {
+		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND slot = ?", u.ID, slot); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, mails)
 	})
 }
 
-// endMails deletes those that have not been sent and would bring a ticket to change the address. All others may go:
+// deleteEmailChangeMails deletes those that have not been sent and would bring a ticket to change the address. All others may go:
 // they tell somebody what happened, or were asked for by whoever has the mailbox.
-func (s *Store) endMails(ctx context.Context, userID string) error {
+func (s *Store) deleteEmailChangeMails(ctx context.Context, userID string) error {
 	_, err := s.deleteWhere(ctx, &Mail{}, "user_id = ? AND kind = ?", userID, MailConfirm)
 	return err
 }
@@ -114,8 +114,8 @@ func (s *Store) ClaimMail(ctx context.Context, m *Mail, claim string, until time
 	return err
 }
 
-// HoldMail lets nobody else try until then. It returns ErrNotFound if the claim is not the caller's any more.
-func (s *Store) HoldMail(ctx context.Context, m *Mail, until time.Time) error {
+// ExtendMailClaim lets nobody else try until then. It returns ErrNotFound if the claim is not the caller's any more.
+func (s *Store) ExtendMailClaim(ctx context.Context, m *Mail, until time.Time) error {
 	return s.updateMail(ctx, map[string]any{"due_at": until}, "id = ? AND claim = ?", m.ID, m.Claim)
 }
 
@@ -137,14 +137,14 @@ func (s *Store) FinishMail(ctx context.Context, m *Mail) error {
 	})
 }
 
-// IssueTicket stores the ticket that a claimed mail is about to bring. It returns ErrNotFound if the mail is not the
-// caller's any more: somebody has ended it meanwhile.
-func (s *Store) IssueTicket(ctx context.Context, m *Mail, t *Ticket, until time.Time) error {
+// IssueToken stores the ticket that a claimed mail is about to bring. It returns ErrNotFound if the mail is not the
+// loadGenerator's any more: somebody has ended it meanwhile.
+func (s *Store) IssueToken(ctx context.Context, m *Mail, t *OneTimeToken, until time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.HoldMail(ctx, m, until); err != nil {
+		if err := tx.ExtendMailClaim(ctx, m, until); err != nil {
 			return err
 		}
-		return tx.putTicket(ctx, t)
+		return tx.upsertToken(ctx, t)
 	})
 }
 

@@ -14,13 +14,13 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// patience bounds what should be quick, on a machine that has other things to do.
-const patience = 30 * time.Second
+// testTimeout bounds what should be quick, on a machine that has other things to do.
+const testTimeout = 30 * time.Second
 
 // testContext ends a test's calls when they hang, before the test runner ends everything.
 func testContext(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -94,7 +94,7 @@ func wantError(t *testing.T, err, want error) {
 	}
 }
 
-func noError(t *testing.T, err error) {
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

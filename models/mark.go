@@ -7,22 +7,22 @@ import (
 
 // A mark is a row of limits that says that something was done, until its time is up.
 
-// Marked reports whether a mark is set now.
-func (s *Store) Marked(ctx context.Context, id []byte) (bool, error) {
-	var list []Limit
+// HasMark reports whether a mark is set now.
+func (s *Store) HasMark(ctx context.Context, id []byte) (bool, error) {
+	var list []Bucket
 	if err := s.conn(ctx).Where("id = ? AND until > ?", id, s.Now().UnixMicro()).Find(&list).Error; err != nil {
 		return false, s.translate(ctx, err)
 	}
 	return len(list) > 0, nil
 }
 
-// Mark sets a mark until a time, and reports whether it was not set before. Of any number of calls at once, on any number of
+// SetMark sets a mark until a time, and reports whether it was not set before. Of any number of calls at once, on any number of
 // servers, one reports true.
-func (s *Store) Mark(ctx context.Context, id []byte, until time.Time) (set bool, err error) {
+func (s *Store) SetMark(ctx context.Context, id []byte, until time.Time) (set bool, err error) {
 	now := s.Now()
 	err = s.Transaction(ctx, func(tx *Store) error {
 		// An INSERT that meets the row counts it on MySQL, so the UPDATE decides.
-		fresh := tx.conn(ctx).Clauses(keep("id", "until")).Create(&Limit{ID: id})
+		fresh := tx.conn(ctx).Clauses(keepExisting("id", "until")).Create(&Bucket{ID: id})
 		if fresh.Error != nil {
 			return tx.translate(ctx, fresh.Error)
 		}

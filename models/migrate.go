@@ -20,8 +20,8 @@ import (
 //go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// embedded are the folders that this program was compiled with.
-func embedded() fs.FS {
+// embeddedMigrations are the folders that this program was compiled with.
+func embeddedMigrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		panic(err) // the name is a constant
@@ -44,7 +44,7 @@ func (m Migration) Title() string {
 	if m.Unknown() {
 		name = fmt.Sprintf("%05d", m.Number)
 	}
-	return series{feature: m.Feature}.title(name)
+	return migrationSet{feature: m.Feature}.title(name)
 }
 
 // Pending reports whether the database lacks something that this program needs. A step that takes something away is
@@ -70,12 +70,12 @@ func (s *Store) Contract(ctx context.Context) (applied []Migration, err error) {
 	return s.migrate(ctx, true)
 }
 
-// migrationPatience is how long a step is tried again that others kept from a lock, and how long those wait who find
+// migrationRetryTimeout is how long a step is tried again that others kept from a lock, and how long those wait who find
 // that somebody else migrates.
-const migrationPatience = 5 * time.Minute
+const migrationRetryTimeout = 5 * time.Minute
 
-// migrationPause is the longest pause between two tries, in which others get at the table that the step waits for.
-const migrationPause = 5 * time.Second
+// migrationMaxBackoff is the longest pause between two tries, in which others get at the table that the step waits for.
+const migrationMaxBackoff = 5 * time.Second
 
 func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migration, err error) {
 	list, err := s.Migrations(ctx)
@@ -86,24 +86,24 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 		done, err := s.up(ctx, contracts)
 		for _, m := range done {
 			m.AppliedAt = s.Now()
-			i := slices.IndexFunc(list, m.same)
+			i := slices.IndexFunc(list, m.isSameStep)
 			list[i].AppliedAt = m.AppliedAt
 			applied = append(applied, list[i])
 		}
 		// A step can be run twice: a test does so.
-		if err == nil || !s.again(ctx, err, begin) {
+		if err == nil || !s.waitToRetryStep(ctx, err, begin) {
 			return applied, s.translate(ctx, err)
 		}
 	}
 }
 
-func (m Migration) same(other Migration) bool {
+func (m Migration) isSameStep(other Migration) bool {
 	return m.Feature == other.Feature && m.Number == other.Number
 }
 
-// again waits, and says whether what was begun first at begin, and ended with err, is to be tried once more.
-func (s *Store) again(ctx context.Context, err error, begin time.Time) bool {
-	return s.dialect.retryable(err) && time.Since(begin) <= migrationPatience && pause(ctx, migrationPause) == nil
+// waitToRetry waits, and says whether what was begun first at begin, and ended with err, is to be tried once more.
+func (s *Store) waitToRetryStep(ctx context.Context, err error, begin time.Time) bool {
+	return s.dialect.retryable(err) && time.Since(begin) <= migrationRetryTimeout && sleepRandom(ctx, migrationMaxBackoff) == nil
 }
 
 // up works on a pool of its own: the lock and the steps need more than one connection, and the
@@ -125,7 +125,7 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, locker.Unlock(context.WithoutCancel(ctx), pool)) }()
-	for _, v := range s.series() {
+	for _, v := range s.migrationSets() {
 		numbers, err := s.upLocked(ctx, pool, v, contracts)
 		for _, number := range numbers {
 			done = append(done, Migration{Feature: v.feature, Number: number})
@@ -142,8 +142,8 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err e
 
 // upLocked looks under the lock whether the series is new to the database: whoever had the lock before may be an older
 // program, which serves by now.
-func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v series, contracts bool) (done []int64, err error) {
-	steps, err := stepsOf(v.folders, s.dialect)
+func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v migrationSet, contracts bool) (done []int64, err error) {
+	steps, err := readSteps(v.folders, s.dialect)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v series, contracts 
 	if err != nil {
 		return nil, err
 	}
-	options := append(s.optionsFor(steps, contracts || len(applied) == 0), goose.WithStore(versions))
+	options := append(s.gooseOptions(steps, contracts || len(applied) == 0), goose.WithStore(versions))
 	m, err := goose.NewProvider(goose.DialectCustom, pool, folder, options...)
 	if err != nil {
 		return nil, err
@@ -186,20 +186,20 @@ type versionStore struct {
 	tables string // the query for the tables of goose
 }
 
-func (s *Store) versionStore(v series) (versionStore, error) {
+func (s *Store) versionStore(v migrationSet) (versionStore, error) {
 	own, err := database.NewStore(s.dialect.goose(), v.table())
 	return versionStore{own, s.dialect.gooseTables()}, err
 }
 
 // TableExists is called by goose.
 func (v versionStore) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
-	tables, err := firstColumn[string](ctx, db, v.tables)
+	tables, err := queryColumn[string](ctx, db, v.tables)
 	return slices.Contains(tables, v.Tablename()), err
 }
 
-// optionsFor says how goose is to apply the steps. One that takes something away has waited while later ones were
+// gooseOptions says how goose is to apply the steps. One that takes something away has waited while later ones were
 // applied, so the order is not that of the numbers.
-func (s *Store) optionsFor(steps []step, contracts bool) []goose.ProviderOption {
+func (s *Store) gooseOptions(steps []step, contracts bool) []goose.ProviderOption {
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithAllowOutofOrder(true),
 	}
@@ -209,7 +209,7 @@ func (s *Store) optionsFor(steps []step, contracts bool) []goose.ProviderOption 
 			options = append(options, goose.WithExcludeNames([]string{st.name}))
 		}
 		if !waits && st.backfill != nil {
-			fill := &goose.GoFunc{RunDB: func(ctx context.Context, db *sql.DB) error { return s.fill(ctx, db, st) }}
+			fill := &goose.GoFunc{RunDB: func(ctx context.Context, db *sql.DB) error { return s.backfill(ctx, db, st) }}
 			options = append(options, goose.WithGoMigrations(goose.NewGoMigration(st.number, fill, nil)))
 		}
 	}
@@ -223,7 +223,7 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	if err != nil {
 		return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
 	}
-	for _, v := range s.series() {
+	for _, v := range s.migrationSets() {
 		of, err := s.migrationsOf(ctx, v, tables)
 		if err != nil {
 			return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
@@ -233,8 +233,8 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	return list, nil
 }
 
-func (s *Store) migrationsOf(ctx context.Context, v series, tables []string) (list []Migration, err error) {
-	steps, err := stepsOf(v.folders, s.dialect)
+func (s *Store) migrationsOf(ctx context.Context, v migrationSet, tables []string) (list []Migration, err error) {
+	steps, err := readSteps(v.folders, s.dialect)
 	if err != nil {
 		return nil, err
 	}
@@ -255,11 +255,11 @@ func (s *Store) migrationsOf(ctx context.Context, v series, tables []string) (li
 
 // gooseTables are those that keep versions of migrations, and the lock's.
 func (s *Store) gooseTables(ctx context.Context, pool *sql.DB) ([]string, error) {
-	return firstColumn[string](ctx, pool, s.dialect.gooseTables())
+	return queryColumn[string](ctx, pool, s.dialect.gooseTables())
 }
 
 // applied reads the version table of the series, if it is among the tables. Its first row stands for no step.
-func (v series) applied(ctx context.Context, pool *sql.DB, tables []string) (map[int64]time.Time, error) {
+func (v migrationSet) applied(ctx context.Context, pool *sql.DB, tables []string) (map[int64]time.Time, error) {
 	at := map[int64]time.Time{}
 	if !slices.Contains(tables, v.table()) {
 		return at, nil

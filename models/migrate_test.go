@@ -15,14 +15,14 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestMigrate(t *testing.T) {
+func TestMigrateAppliesEachStepOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})
 		ctx := testContext(t)
 
 		before, err := s.Migrations(ctx)
-		noError(t, err)
+		requireNoError(t, err)
 		if len(before) == 0 || slices.ContainsFunc(before, func(m Migration) bool { return !m.AppliedAt.IsZero() }) {
 			t.Errorf("in an empty database: %v", before)
 		}
@@ -31,7 +31,7 @@ func TestMigrate(t *testing.T) {
 		}
 
 		applied, err := s.Migrate(ctx)
-		noError(t, err)
+		requireNoError(t, err)
 		if len(applied) != len(before) {
 			t.Errorf("applied %v, want all of %v", applied, before)
 		}
@@ -45,7 +45,7 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("the second time it applies %v, %v", again, err)
 		}
 		after, err := s.Migrations(ctx)
-		noError(t, err)
+		requireNoError(t, err)
 		for _, m := range after {
 			if age := time.Since(m.AppliedAt).Abs(); age > time.Hour {
 				t.Errorf("%s was applied at %s, by whatever clock", m.Name, m.AppliedAt)
@@ -55,7 +55,7 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-func TestMigrateByManyAtOnce(t *testing.T) {
+func TestConcurrentMigrateAppliesEachStepOnce(t *testing.T) {
 	t.Parallel()
 	const many = 8
 	for _, row := range []struct {
@@ -100,13 +100,13 @@ func TestMigrateByManyAtOnce(t *testing.T) {
 }
 
 // A process that is killed while it migrates leaves its lock behind, if anything does.
-func TestMigrateAfterAKilledProcess(t *testing.T) {
+func TestMigrateSucceedsAfterKilledProcess(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		cmd := child(t, "locks", databaseURL)
 		out, err := cmd.StdoutPipe()
-		noError(t, err)
-		noError(t, cmd.Start())
+		requireNoError(t, err)
+		requireNoError(t, cmd.Start())
 		said, isLocked := "", false
 		for lines := bufio.NewScanner(out); !isLocked && lines.Scan(); said += lines.Text() + "\n" { // the test runner's lines come first
 			isLocked = lines.Text() == "locked"
@@ -121,7 +121,7 @@ func TestMigrateAfterAKilledProcess(t *testing.T) {
 		if _, err := s.Migrate(ctx); err == nil {
 			t.Error("migrated while another process has the lock")
 		}
-		noError(t, cmd.Process.Kill())
+		requireNoError(t, cmd.Process.Kill())
 		if err := cmd.Wait(); err == nil {
 			t.Error("it ended by itself")
 		}
@@ -140,7 +140,7 @@ func TestMigrateAfterAKilledProcess(t *testing.T) {
 	})
 }
 
-func TestMigrateGivesUpWithItsContext(t *testing.T) {
+func TestMigrateStopsWithContext(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -178,7 +178,7 @@ func TestMigrateGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
-func TestMigrateSaysWhatItHasDoneBesideAnError(t *testing.T) {
+func TestMigrateReturnsAppliedStepsWithError(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, dbtest.SQLite(t), Options{})
 	execute(t, s, "CREATE TABLE sessions (in_the_way TEXT)")
@@ -192,7 +192,7 @@ func TestMigrateSaysWhatItHasDoneBesideAnError(t *testing.T) {
 }
 
 // MySQL commits after each CREATE TABLE: whoever dies there has made the table and not said so.
-func TestMigrateGoesOnInAHalfDoneStep(t *testing.T) {
+func TestMigrateResumesUnrecordedStep(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	execute(t, s, "DELETE FROM goose_db_version WHERE version_id > 0")
@@ -200,7 +200,7 @@ func TestMigrateGoesOnInAHalfDoneStep(t *testing.T) {
 	wantStepsOnce(t, s)
 }
 
-func TestMigrateWaitsForTheLockWhen(t *testing.T) {
+func TestMigrationLockRetriesOnlyConflicts(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -214,14 +214,14 @@ func TestMigrateWaitsForTheLockWhen(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			if got := worthWaiting(row.err); got != row.want {
+			if got := isLockRetryable(row.err); got != row.want {
 				t.Errorf("worthWaiting is %t", got)
 			}
 		})
 	}
 }
 
-func TestOneConnectionIsEnough(t *testing.T) {
+func TestStoreWorksWithOneConnection(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{MaxConnections: 1})
@@ -259,7 +259,7 @@ const childEnv = "FIELDGATE_MODELS_CHILD"
 func child(t *testing.T, does, databaseURL string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
-	noError(t, err)
+	requireNoError(t, err)
 	cmd := exec.CommandContext(testContext(t), self, "-test.run=^TestChild$", "-test.v")
 	cmd.Env = append(os.Environ(), childEnv+"="+does+" "+databaseURL)
 	return cmd
@@ -285,10 +285,10 @@ func TestChild(t *testing.T) {
 func lockMigrations(t *testing.T, databaseURL string) (unlock func()) {
 	t.Helper()
 	d, err := dialectOf(databaseURL)
-	noError(t, err)
+	requireNoError(t, err)
 	pool, lock, err := d.migrationPool()
-	noError(t, err)
-	noError(t, lock.Lock(t.Context(), pool))
+	requireNoError(t, err)
+	requireNoError(t, lock.Lock(t.Context(), pool))
 	return func() {
 		if err := errors.Join(lock.Unlock(context.Background(), pool), pool.Close()); err != nil {
 			t.Error(err)
@@ -299,7 +299,7 @@ func lockMigrations(t *testing.T, databaseURL string) (unlock func()) {
 func wantStepsOnce(t *testing.T, s *Store) {
 	t.Helper()
 	list, err := s.Migrations(testContext(t))
-	noError(t, err)
+	requireNoError(t, err)
 	var want []int64
 	for _, m := range list {
 		want = append(want, m.Number)

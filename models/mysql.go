@@ -52,10 +52,10 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 10*time.Second, 10*time.Second
 	c.RejectReadOnly = true // after a failover, leave the node that is no longer the writer
 	c.Params = map[string]string{
-		"innodb_lock_wait_timeout": seconds(lockWait),
-		"lock_wait_timeout":        seconds(lockWait),
+		"innodb_lock_wait_timeout": seconds(lockWaitTimeout),
+		"lock_wait_timeout":        seconds(lockWaitTimeout),
 		"time_zone":                "'+00:00'",
-		// What MySQL 8 has of itself, on every server: what does not fit a column is an error and never cut off.
+		// Object MySQL 8 has of itself, on every server: what does not fit a column is an error and never cut off.
 		"sql_mode": "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
 	}
 	c.Logger = mysqldriver.Logger(&mysqldriver.NopLogger{})
@@ -65,11 +65,11 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	return mysqlDialect{c}, nil
 }
 
-// lockWait is how long a statement waits for somebody else's lock, on a row or on a table, before it ends with error 1205.
+// lockWaitTimeout is how long a statement waits for somebody else's lock, on a row or on a table, before it ends with error 1205.
 // It has to be shorter than the time limits of the connection: a server waits for a row for 50 seconds and for a table for a
 // day, and we would have closed the connection, which it does not notice while it waits. All that speak the protocol take
 // both variables, and ProxySQL keeps track of them; to TiDB and Vitess the one for tables means nothing (read, not run, for TiDB).
-const lockWait = 5 * time.Second
+const lockWaitTimeout = 5 * time.Second
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
@@ -77,8 +77,8 @@ func (mysqlDialect) name() string { return "mysql" }
 
 func (d mysqlDialect) open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 	watch := dbwatch.New(dbwatch.Config{
-		Log: log, ConnectTimeout: d.config.Timeout, Variables: []string{"wsrep_on"}, Prepare: waitForCluster,
-		Heartbeat: heartbeat, Answered: answered, Absent: func(err error) bool { return d.unavailable(err) || d.retryable(err) },
+		Log: log, ConnectTimeout: d.config.Timeout, Variables: []string{"wsrep_on"}, Prepare: enableSyncWait,
+		Heartbeat: heartbeatQuery, Answered: isServerError, Absent: func(err error) bool { return d.unavailable(err) || d.retryable(err) },
 		Patient: d.config.ReadTimeout == 0,
 	})
 	config := d.config.Clone()
@@ -95,20 +95,20 @@ func (d mysqlDialect) open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 	return pool, watch, nil
 }
 
-// heartbeat reads a table that no request locks. A node that has lost its cluster still answers questions that need none.
-const heartbeat = "SELECT EXISTS (SELECT 1 FROM goose_db_version)"
+// heartbeatQuery reads a table that no request locks. A node that has lost its cluster still answers questions that need none.
+const heartbeatQuery = "SELECT EXISTS (SELECT 1 FROM goose_db_version)"
 
-// answered reports whether err is the answer of a server.
-func answered(err error) bool {
+// isServerError reports whether err is the answer of a server.
+func isServerError(err error) bool {
 	var e *mysqldriver.MySQLError
 	return errors.As(err, &e)
 }
 
-// waitForCluster has a node of Galera answer only when it has done all that the other nodes had acknowledged when it was
+// enableSyncWait has a node of Galera answer only when it has done all that the other nodes had acknowledged when it was
 // asked: by itself it may lag behind, and let somebody in who has just been signed out by way of another node. That is a
 // round trip between the nodes for each read or transaction. With a single writer it counts in the moment after a
 // failover, which nobody can see coming. Other servers do not have the variable.
-func waitForCluster(ctx context.Context, conn driver.Conn, variables map[string]string) error {
+func enableSyncWait(ctx context.Context, conn driver.Conn, variables map[string]string) error {
 	if !strings.EqualFold(variables["wsrep_on"], "ON") {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (mysqlDialect) gorm(pool *sql.DB) gorm.Dialector {
 
 func (mysqlDialect) ping(ctx context.Context, pool *sql.DB) error { return pingTable(ctx, pool) }
 
-func (mysqlDialect) indexed(index string) string { return "FORCE INDEX (" + index + ")" }
+func (mysqlDialect) indexHint(index string) string { return "FORCE INDEX (" + index + ")" }
 
 // maxConnections is a share of the 151 that a server allows unless told otherwise.
 func (mysqlDialect) maxConnections() int { return 32 }
@@ -137,7 +137,7 @@ func (mysqlDialect) gooseTables() string {
 }
 
 // migrationLockWait is how long a step waits for those who use a table. Everybody else who comes to that table waits
-// behind it, so it gives up soon and is tried again; the server's own patience is a day.
+// prefixEnd it, so it gives up soon and is tried again; the server's own patience is a day.
 const migrationLockWait = time.Second
 
 func (mysqlDialect) goose() goose.Dialect { return goose.DialectMySQL }
@@ -159,16 +159,16 @@ func newMigrationLock() (lock.Locker, error) {
 	return lock.NewMySQLTableLocker(
 		lock.WithTableLeaseDuration(migrationLease),
 		lock.WithTableHeartbeatInterval(migrationLease/5),
-		lock.WithTableLockTimeout(200*time.Millisecond, uint64(migrationPatience/(200*time.Millisecond))),
+		lock.WithTableLockTimeout(200*time.Millisecond, uint64(migrationRetryTimeout/(200*time.Millisecond))),
 		lock.WithTableUnlockTimeout(200*time.Millisecond, 50),
-		lock.WithTableRetryPolicy(worthWaiting),
+		lock.WithTableRetryPolicy(isLockRetryable),
 		lock.WithTableLogger(slog.New(slog.DiscardHandler)),
 	)
 }
 
-// worthWaiting: another process has the lock (goose has no name for that error) or a conflict with one that
+// isLockRetryable: another process has the lock (goose has no name for that error) or a conflict with one that
 // asks too. What else the server answers, a missing privilege for one, it would answer for five minutes.
-func worthWaiting(err error) bool {
+func isLockRetryable(err error) bool {
 	var e *mysqldriver.MySQLError
-	return !errors.As(err, &e) || slices.Contains(retryableNumbers, e.Number)
+	return !errors.As(err, &e) || slices.Contains(retryableCodes, e.Number)
 }

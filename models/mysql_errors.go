@@ -14,9 +14,9 @@ import (
 	"fieldgate/internal/dbwatch"
 )
 
-// retryableNumbers are the server's errors after which nothing was done, and the same transaction
+// retryableCodes are the server's errors after which nothing was done, and the same transaction
 // may succeed.
-var retryableNumbers = []uint16{
+var retryableCodes = []uint16{
 	1020, // MariaDB: the row was changed since the transaction has read it
 	1205, // lock wait timeout
 	1213, // deadlock; in Galera, also a conflict with another node, at COMMIT too
@@ -35,7 +35,7 @@ var retryableNumbers = []uint16{
 
 func (mysqlDialect) retryable(err error) bool {
 	var e *mysqldriver.MySQLError
-	return errors.As(err, &e) && slices.Contains(retryableNumbers, e.Number)
+	return errors.As(err, &e) && slices.Contains(retryableCodes, e.Number)
 }
 
 // badConnection: the driver closed the connection before it sent anything, or the server refused
@@ -45,8 +45,8 @@ func (mysqlDialect) badConnection(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, dbwatch.ErrReadOnly)
 }
 
-// unavailableNumbers are the server's errors that say: not now. Before a COMMIT nothing was done.
-var unavailableNumbers = []uint16{
+// unavailableCodes are the server's errors that say: not now. Before a COMMIT nothing was done.
+var unavailableCodes = []uint16{
 	1040, 1203, 1226, // too many connections; in Vitess 1203 is the transaction cap
 	1053,             // server shutdown in progress
 	1129,             // host is blocked
@@ -65,9 +65,9 @@ var unavailableNumbers = []uint16{
 	9001, 9002, 9003, 9004, 9005, // placement driver or storage does not answer
 }
 
-// vitessError is the number of what has no number of its own: "unknown error". Vitess tells more
+// vitessUnknownError is the number of what has no number of its own: "unknown error". Vitess tells more
 // in the text.
-const vitessError = 1105
+const vitessUnknownError = 1105
 
 // unavailableTexts stand in an error of Vitess that says: not now.
 var unavailableTexts = []string{
@@ -80,7 +80,7 @@ var unavailableTexts = []string{
 
 func (mysqlDialect) unavailable(err error) bool {
 	if e := (*mysqldriver.MySQLError)(nil); errors.As(err, &e) {
-		return slices.Contains(unavailableNumbers, e.Number) || e.Number == vitessError && containsAny(e.Message, unavailableTexts)
+		return slices.Contains(unavailableCodes, e.Number) || e.Number == vitessUnknownError && containsAny(e.Message, unavailableTexts)
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) ||
@@ -110,7 +110,7 @@ const (
 func (d mysqlDialect) uncertain(err error) bool {
 	if e := (*mysqldriver.MySQLError)(nil); errors.As(err, &e) {
 		return e.Number == commitFailed && !strings.HasPrefix(e.Message, commitDeadlock) ||
-			e.Number == vitessError || d.unavailable(err)
+			e.Number == vitessUnknownError || d.unavailable(err)
 	}
 	return !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrTxDone) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)

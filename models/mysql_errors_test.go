@@ -26,8 +26,8 @@ const (
 type atCommit string
 
 const (
-	repeated atCommit = "is repeated"
-	unsure   atCommit = "has an unknown outcome" // the client is not told that nothing was done
+	repeated       atCommit = "is repeated"
+	outcomeUnknown atCommit = "has an unknown outcome" // the client is not told that nothing was done
 )
 
 func TestServerErrorsAreClassified(t *testing.T) {
@@ -45,40 +45,40 @@ func TestServerErrorsAreClassified(t *testing.T) {
 		{"MySQL", 1213, "Deadlock found", true, false, repeated},
 		{"Group Replication", 3101, "Plugin instructed the server to rollback", true, false, repeated},
 		{"Galera", 1047, "WSREP has not yet prepared node", true, false, repeated},
-		{"Galera", 1180, "Got error 6 during COMMIT", true, false, unsure},
+		{"Galera", 1180, "Got error 6 during COMMIT", true, false, outcomeUnknown},
 		{"TiDB", 8002, "can not retry select for update statement", true, false, repeated},
 		{"TiDB", 8005, "Write Conflict, txnStartTS is stale", true, false, repeated},
 		{"TiDB", 8022, "KV error safe to retry", true, false, repeated},
 		{"TiDB", 8028, "Information schema is changed", true, false, repeated},
 		{"TiDB", 9007, "Write conflict", true, false, repeated},
 
-		{"MySQL", 1040, "Too many connections", false, true, unsure},
-		{"MySQL", 1053, "Server shutdown in progress", false, true, unsure},
-		{"MySQL", 1317, "Query execution was interrupted", false, true, unsure},
-		{"MySQL", 3024, "maximum statement execution time exceeded", false, true, unsure},
-		{"MariaDB", 1927, "Connection was killed", false, true, unsure},
-		{"TiDB", 8027, "Information schema is out of date", false, true, unsure},
-		{"TiDB", 9001, "PD server timeout", false, true, unsure},
-		{"TiDB", 9002, "TiKV server timeout", false, true, unsure},
-		{"TiDB", 9003, "TiKV server is busy", false, true, unsure},
-		{"TiDB", 9004, "Resolve lock timeout", false, true, unsure},
-		{"TiDB", 9005, "Region is unavailable", false, true, unsure},
-		{"Vitess", 1105, noTablet, false, true, unsure},
-		{"Vitess", 1105, reparenting, false, true, unsure},
-		{"Vitess", 1105, notServing, false, true, unsure},
-		{"Vitess", 1105, shuttingDown, false, true, unsure},
-		{"Vitess", 1105, unavailable, false, true, unsure},
-		{"Vitess", 1041, "Transaction throttled", false, true, unsure},
-		{"Vitess", 1203, "transaction pool connection limit exceeded", false, true, unsure},
-		{"Vitess", 1317, "transaction 1759: ended: exceeded timeout: 30s", false, true, unsure},
-		{"Vitess", 2002, "net.Dial(/mysql.sock) to local server failed", false, true, unsure},
-		{"Vitess", 2003, "connection refused", false, true, unsure},
-		{"Vitess", 2006, "broken pipe", false, true, unsure},
-		{"Vitess", 2013, lostAtCommit, false, true, unsure},
-		{"Vitess", 3168, "server is not available", false, true, unsure},
+		{"MySQL", 1040, "Too many connections", false, true, outcomeUnknown},
+		{"MySQL", 1053, "Server shutdown in progress", false, true, outcomeUnknown},
+		{"MySQL", 1317, "Query execution was interrupted", false, true, outcomeUnknown},
+		{"MySQL", 3024, "maximum statement execution time exceeded", false, true, outcomeUnknown},
+		{"MariaDB", 1927, "Connection was killed", false, true, outcomeUnknown},
+		{"TiDB", 8027, "Information schema is out of date", false, true, outcomeUnknown},
+		{"TiDB", 9001, "PD server timeout", false, true, outcomeUnknown},
+		{"TiDB", 9002, "TiKV server timeout", false, true, outcomeUnknown},
+		{"TiDB", 9003, "TiKV server is busy", false, true, outcomeUnknown},
+		{"TiDB", 9004, "Resolve lock timeout", false, true, outcomeUnknown},
+		{"TiDB", 9005, "Region is unavailable", false, true, outcomeUnknown},
+		{"Vitess", 1105, noTablet, false, true, outcomeUnknown},
+		{"Vitess", 1105, reparenting, false, true, outcomeUnknown},
+		{"Vitess", 1105, notServing, false, true, outcomeUnknown},
+		{"Vitess", 1105, shuttingDown, false, true, outcomeUnknown},
+		{"Vitess", 1105, unavailable, false, true, outcomeUnknown},
+		{"Vitess", 1041, "Transaction throttled", false, true, outcomeUnknown},
+		{"Vitess", 1203, "transaction pool connection limit exceeded", false, true, outcomeUnknown},
+		{"Vitess", 1317, "transaction 1759: ended: exceeded timeout: 30s", false, true, outcomeUnknown},
+		{"Vitess", 2002, "net.Dial(/mysql.sock) to local server failed", false, true, outcomeUnknown},
+		{"Vitess", 2003, "connection refused", false, true, outcomeUnknown},
+		{"Vitess", 2006, "broken pipe", false, true, outcomeUnknown},
+		{"Vitess", 2013, lostAtCommit, false, true, outcomeUnknown},
+		{"Vitess", 3168, "server is not available", false, true, outcomeUnknown},
 
 		// An error of ours, or of the server's setup, must not look like an outage.
-		{"Vitess", 1105, crossShard, false, false, unsure},
+		{"Vitess", 1105, crossShard, false, false, outcomeUnknown},
 		{"MySQL", 1064, "You have an error in your SQL syntax", false, false, ""},
 		{"MySQL", 1146, "Table doesn't exist", false, false, ""},
 		{"MySQL", 1406, "Data too long for column", false, false, ""},
@@ -90,7 +90,7 @@ func TestServerErrorsAreClassified(t *testing.T) {
 				t.Errorf("%s %d %s: retryable %t, unavailable %t; want %t, %t", row.engine, row.number, row.message,
 					d.retryable(err), d.unavailable(err), row.retryable, row.unavailable)
 			}
-			if d.uncertain(err) != (row.commit == unsure) {
+			if d.uncertain(err) != (row.commit == outcomeUnknown) {
 				t.Errorf("%s %d %s: uncertain at COMMIT is %t", row.engine, row.number, row.message, d.uncertain(err))
 			}
 		}
@@ -98,8 +98,8 @@ func TestServerErrorsAreClassified(t *testing.T) {
 }
 
 // A proxy such as vtgate may lose its server in the middle of a COMMIT. Nothing may be promised
-// then.
-func TestLostServerBehindAProxy(t *testing.T) {
+// suffix.
+func TestServerLostBehindProxyIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
 	s := newStore(t, p.url)
@@ -132,13 +132,13 @@ func TestLostServerBehindAProxy(t *testing.T) {
 }
 
 // A transaction that has read before sees a reservation that was committed since.
-func TestReservedAddressIsSeenInAnOldSnapshot(t *testing.T) {
+func TestReservedEmailIsVisibleInOldSnapshot(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		owner := createUser(t, s, newUser("owner@example.com"))
 		reserve := func(ctx context.Context, s *Store) error {
-			return s.putTicket(ctx, &Ticket{
+			return s.upsertToken(ctx, &OneTimeToken{
 				ID: newID(), Hash: []byte(newID())[:32], UserID: owner.ID, Purpose: "undo", Email: "ada@example.com",
 				EmailKey: "ada@example.com", ExpiresAt: s.Now().Add(1 << 40),
 			})
@@ -149,7 +149,7 @@ func TestReservedAddressIsSeenInAnOldSnapshot(t *testing.T) {
 			return tx.CreateUserUnlessReserved(ctx, u)
 		}
 		if s.dialect.name() == "sqlite" { // one transaction writes at a time
-			noError(t, reserve(ctx, s))
+			requireNoError(t, reserve(ctx, s))
 			wantError(t, register(s), ErrEmailTaken)
 			return
 		}
@@ -157,7 +157,7 @@ func TestReservedAddressIsSeenInAnOldSnapshot(t *testing.T) {
 			if _, err := tx.UserByID(ctx, owner.ID); err != nil {
 				return err
 			}
-			noError(t, reserve(ctx, s)) // on another connection
+			requireNoError(t, reserve(ctx, s)) // on another connection
 			return register(tx)
 		}), ErrEmailTaken)
 	})

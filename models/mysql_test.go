@@ -10,7 +10,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestMySQLAddress(t *testing.T) {
+func TestMySQLURLIsParsed(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, url, user, password, addr, database, tls string }{
 		{"in full", "mysql://ada:secret@db.example.com:3307/fieldgate?tls=true", "ada", "secret", "db.example.com:3307", "fieldgate", "true"},
@@ -31,7 +31,7 @@ func TestMySQLAddress(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			d, err := dialectOf(row.url)
-			noError(t, err)
+			requireNoError(t, err)
 			c := d.(mysqlDialect).config
 			got := [...]string{c.User, c.Passwd, c.Addr, c.DBName, c.TLSConfig}
 			if want := [...]string{row.user, row.password, row.addr, row.database, row.tls}; got != want {
@@ -39,12 +39,12 @@ func TestMySQLAddress(t *testing.T) {
 			}
 			// The driver has its own idea of what is well-formed.
 			_, err = mysqldriver.NewConnector(c)
-			noError(t, err)
+			requireNoError(t, err)
 		})
 	}
 }
 
-func TestDatabaseAddressIsRefused(t *testing.T) {
+func TestInvalidDatabaseURLIsRejected(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, url, want string }{
 		{"when it is empty", "", "starts with sqlite:// or mysql://"},
@@ -71,7 +71,7 @@ func TestDatabaseAddressIsRefused(t *testing.T) {
 	}
 }
 
-func TestMySQLSession(t *testing.T) {
+func TestMySQLSessionSettings(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	for _, row := range []struct{ name, query, want string }{
@@ -92,7 +92,7 @@ func TestMySQLSession(t *testing.T) {
 	}
 }
 
-func TestMySQLCountsRowsThatAreFound(t *testing.T) {
+func TestMySQLCountsMatchedRows(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	createUser(t, s, newUser("ada@example.com"))
@@ -102,7 +102,7 @@ func TestMySQLCountsRowsThatAreFound(t *testing.T) {
 	}
 }
 
-func TestMySQLRefusesATimeThatIsNone(t *testing.T) {
+func TestMySQLRejectsZeroTime(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	session := newSession(createUser(t, s, newUser("ada@example.com")))

@@ -11,15 +11,15 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// clientPatience is how long a client waits for an answer.
-const clientPatience = 30 * time.Second
+// clientTimeout is how long a client waits for an answer.
+const clientTimeout = 30 * time.Second
 
-func TestTransactionSurvivesASwitchoverOfTwoSeconds(t *testing.T) {
+func TestTransactionSurvivesTwoSecondSwitchover(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx, u := testContext(t), newUser("ada@example.com")
 	begin := time.Now()
-	noError(t, s.Transaction(ctx, func(tx *Store) error {
+	requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 		if time.Since(begin) < 2*time.Second {
 			return fmt.Errorf("no writer: %w", driver.ErrBadConn)
 		}
@@ -29,30 +29,30 @@ func TestTransactionSurvivesASwitchoverOfTwoSeconds(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 	_, err := s.UserByID(ctx, u.ID)
-	noError(t, err)
+	requireNoError(t, err)
 }
 
-func TestBadConnectionIsRetriedForAFewSeconds(t *testing.T) {
+func TestBadConnectionIsRetriedForSeconds(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	tries, begin := 0, time.Now()
 	err := s.Transaction(testContext(t), func(*Store) error { tries++; return driver.ErrBadConn })
 	wantError(t, err, ErrUnavailable)
 	wantError(t, err, driver.ErrBadConn)
-	if took := time.Since(begin); tries != badConnectionBackoff.tries || took < 3*time.Second || took > clientPatience/3 {
+	if took := time.Since(begin); tries != badConnectionBackoff.attempts || took < 3*time.Second || took > clientTimeout/3 {
 		t.Errorf("%d tries within %s", tries, took)
 	}
 }
 
 // A transaction that keeps losing the connection after some seconds of work must not keep its
 // client waiting.
-func TestBadConnectionIsRetriedWithinTheTransactionsPatience(t *testing.T) {
+func TestBadConnectionRetryStopsAtTransactionTimeout(t *testing.T) {
 	t.Parallel()
 	now, tries := moment, 0
 	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
 	err := s.Transaction(testContext(t), func(*Store) error {
 		tries++
-		now = now.Add(transactionPatience / 2)
+		now = now.Add(transactionRetryTimeout / 2)
 		return driver.ErrBadConn
 	})
 	wantError(t, err, ErrUnavailable)
@@ -61,7 +61,7 @@ func TestBadConnectionIsRetriedWithinTheTransactionsPatience(t *testing.T) {
 	}
 }
 
-func TestRetriesEndWithTheContext(t *testing.T) {
+func TestBadConnectionRetryStopsWithContext(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -74,23 +74,23 @@ func TestRetriesEndWithTheContext(t *testing.T) {
 }
 
 // A switchover may end in deadlocks of all who waited for it: each reason has tries of its own.
-func TestBadConnectionsLeaveDeadlocksTheirTries(t *testing.T) {
+func TestConflictsAndBadConnectionsAreCountedApart(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	tries := 0
-	noError(t, s.Transaction(testContext(t), func(*Store) error {
+	requireNoError(t, s.Transaction(testContext(t), func(*Store) error {
 		tries++
 		switch {
 		case tries <= 3:
 			return driver.ErrBadConn
-		case tries <= 3+conflictBackoff.tries-1:
+		case tries <= 3+conflictBackoff.attempts-1:
 			return mysqlError(1213)
 		}
 		return nil
 	}))
 }
 
-func TestBackoffStaysWithinItsBounds(t *testing.T) {
+func TestBackoffStaysWithinBounds(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name        string
@@ -104,7 +104,7 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 			t.Parallel()
 			for range 1000 {
 				var sum time.Duration
-				for try := 1; try < row.b.tries; try++ {
+				for try := 1; try < row.b.attempts; try++ {
 					sum += row.b.wait(try)
 				}
 				if sum < row.least || sum > row.most {
@@ -116,7 +116,7 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 }
 
 // The driver turns the refusal of a read-only server into driver.ErrBadConn.
-func TestReadOnlyServerIsLeftByTheNextTry(t *testing.T) {
+func TestRetryLeavesReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	for _, number := range []uint16{1290, 1792, 1836} {
 		t.Run(fmt.Sprint("error ", number), func(t *testing.T) {
@@ -125,9 +125,9 @@ func TestReadOnlyServerIsLeftByTheNextTry(t *testing.T) {
 			s := newStore(t, p.url)
 			u := newUser("ada@example.com")
 			p.refuseAt("INSERT INTO `users`", "DO 0", number, "The server is read only")
-			noError(t, s.CreateUser(testContext(t), u))
+			requireNoError(t, s.CreateUser(testContext(t), u))
 			_, err := s.UserByID(testContext(t), u.ID)
-			noError(t, err)
+			requireNoError(t, err)
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // savepoint runs f in a transaction. If f returns refusal, it undoes what f did, and the transaction may go on: rows that
-// were inserted are never deleted by a statement, which a sharded database would wait for (see putTicket).
+// were inserted are never deleted by a statement, which a sharded database would wait for (see upsertToken).
 //
 // Any other error is one of the whole transaction, which must end with it. After a deadlock nothing is left that could be
 // undone in part: InnoDB has rolled back the transaction and its savepoints.

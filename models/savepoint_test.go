@@ -12,14 +12,14 @@ import (
 
 var errRefused = errors.New("refused")
 
-func emails(t *testing.T, s *Store) []string {
+func emailKeys(t *testing.T, s *Store) []string {
 	t.Helper()
 	return queryAll[string](t, s, "SELECT email_key FROM users ORDER BY email_key")
 }
 
-func wantEmails(t *testing.T, s *Store, want ...string) {
+func wantEmailKeys(t *testing.T, s *Store, want ...string) {
 	t.Helper()
-	got := emails(t, s)
+	got := emailKeys(t, s)
 	if len(got) != len(want) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
@@ -30,69 +30,69 @@ func wantEmails(t *testing.T, s *Store, want ...string) {
 	}
 }
 
-func TestSavepointUndoesOnlyWhatWasRefused(t *testing.T) {
+func TestSavepointRollsBackOnlyRejectedPart(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		part := func(tx *Store, email string, err error) error {
 			return tx.savepoint(ctx, errRefused, func(tx *Store) error { return errors.Join(tx.CreateUser(ctx, newUser(email)), err) })
 		}
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
-			noError(t, tx.CreateUser(ctx, newUser("a")))
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
+			requireNoError(t, tx.CreateUser(ctx, newUser("a")))
 			wantError(t, part(tx, "b", errRefused), errRefused)
-			noError(t, part(tx, "b", nil)) // the same key again
-			noError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
-				noError(t, tx.CreateUser(ctx, newUser("c")))
+			requireNoError(t, part(tx, "b", nil)) // the same key again
+			requireNoError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
+				requireNoError(t, tx.CreateUser(ctx, newUser("c")))
 				wantError(t, part(tx, "d", errRefused), errRefused)
 				return tx.CreateUser(ctx, newUser("e"))
 			}))
 			wantError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
-				noError(t, part(tx, "f", nil)) // released, and undone with what is around it
+				requireNoError(t, part(tx, "f", nil)) // released, and undone with what is around it
 				return errRefused
 			}), errRefused)
 			return tx.CreateUser(ctx, newUser("g"))
 		}))
-		wantEmails(t, s, "a", "b", "c", "e", "g")
+		wantEmailKeys(t, s, "a", "b", "c", "e", "g")
 	})
 }
 
-func TestSavepointOutsideOfATransactionIsOne(t *testing.T) {
+func TestSavepointOutsideTransactionStartsOne(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
-		noError(t, s.savepoint(ctx, errRefused, func(tx *Store) error { return tx.CreateUser(ctx, newUser("a")) }))
+		requireNoError(t, s.savepoint(ctx, errRefused, func(tx *Store) error { return tx.CreateUser(ctx, newUser("a")) }))
 		for _, err := range []error{errRefused, errors.New("another error")} {
 			wantError(t, s.savepoint(ctx, errRefused, func(tx *Store) error {
-				noError(t, tx.CreateUser(ctx, newUser("b")))
+				requireNoError(t, tx.CreateUser(ctx, newUser("b")))
 				return err
 			}), err)
 		}
-		wantEmails(t, s, "a")
+		wantEmailKeys(t, s, "a")
 	})
 }
 
-func TestOtherErrorsInASavepointAreTheTransactions(t *testing.T) {
+func TestOtherErrorInSavepointFailsTransaction(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		other := errors.New("another error")
 		wantError(t, s.Transaction(ctx, func(tx *Store) error {
-			noError(t, tx.CreateUser(ctx, newUser("a")))
+			requireNoError(t, tx.CreateUser(ctx, newUser("a")))
 			return tx.savepoint(ctx, errRefused, func(*Store) error { return other })
 		}), other)
-		wantEmails(t, s)
+		wantEmailKeys(t, s)
 	})
 }
 
 // A savepoint that the database has given up is not taken for one that was undone.
-func TestSavepointThatIsGoneEndsTheTransaction(t *testing.T) {
+func TestLostSavepointFailsTransaction(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		err := s.Transaction(ctx, func(tx *Store) error {
 			err := tx.savepoint(ctx, errRefused, func(tx *Store) error {
-				noError(t, tx.CreateUser(ctx, newUser("a")))
-				noError(t, tx.control(ctx, "RELEASE SAVEPOINT savepoint_1")) // as a deadlock does
+				requireNoError(t, tx.CreateUser(ctx, newUser("a")))
+				requireNoError(t, tx.control(ctx, "RELEASE SAVEPOINT savepoint_1")) // as a deadlock does
 				return errRefused
 			})
 			if err == nil || errors.Is(err, errRefused) {
@@ -103,12 +103,12 @@ func TestSavepointThatIsGoneEndsTheTransaction(t *testing.T) {
 		if err == nil {
 			t.Error("it was committed")
 		}
-		wantEmails(t, s)
+		wantEmailKeys(t, s)
 	})
 }
 
 // Two transactions wait for each other inside of savepoints. InnoDB rolls back all of one, which is run again as a whole.
-func TestDeadlockInASavepointRunsTheWholeTransactionAgain(t *testing.T) {
+func TestDeadlockInSavepointRetriesWholeTransaction(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx := testContext(t)
@@ -146,7 +146,7 @@ func TestDeadlockInASavepointRunsTheWholeTransactionAgain(t *testing.T) {
 	}
 	for _, u := range users {
 		got, err := s.UserByID(ctx, u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		if got.Name != "Eve" || got.Role != "STAFF" {
 			t.Errorf("got %s, %s", got.Name, got.Role)
 		}
@@ -157,17 +157,17 @@ func TestDeadlockInASavepointRunsTheWholeTransactionAgain(t *testing.T) {
 }
 
 // A registration for an address that is taken costs as many statements as one for a free address.
-func TestCreateUserUnlessReservedCostsTheSameForATakenAddress(t *testing.T) {
+func TestCreateUserUnlessReservedCostsSameForTakenEmail(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		cost := func(want error) (n uint64) {
-			noError(t, s.Transaction(ctx, func(tx *Store) error {
+			requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 				before := s.Queries()
 				wantError(t, tx.CreateUserUnlessReserved(ctx, newUser("ada")), want)
 				if want != nil { // the caller reads whose the address is
 					_, err := tx.UserByEmailKey(ctx, "ada")
-					noError(t, err)
+					requireNoError(t, err)
 				}
 				n = s.Queries() - before
 				return nil
@@ -180,29 +180,29 @@ func TestCreateUserUnlessReservedCostsTheSameForATakenAddress(t *testing.T) {
 	})
 }
 
-func TestReservedAddressLeavesNoUserAndTheTransactionGoesOn(t *testing.T) {
+func TestReservedEmailInsertsNothingAndKeepsTransaction(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
-		reserve(t, s, "reserved", moment.Add(time.Hour))
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
+		reserveEmail(t, s, "reserved", moment.Add(time.Hour))
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 			wantError(t, tx.CreateUserUnlessReserved(ctx, newUser("reserved")), ErrEmailTaken)
 			_, err := tx.UserByEmailKey(ctx, "reserved")
 			wantError(t, err, ErrNotFound)
 			return tx.CreateUser(ctx, newUser("other"))
 		}))
 		wantError(t, s.CreateUserUnlessReserved(ctx, newUser("reserved")), ErrEmailTaken)
-		noError(t, s.CreateUserUnlessReserved(ctx, newUser("free")))
-		wantEmails(t, s, "free", "other")
+		requireNoError(t, s.CreateUserUnlessReserved(ctx, newUser("free")))
+		wantEmailKeys(t, s, "free", "other")
 	})
 }
 
-// reserve has somebody hold an address that they may take back until then.
-func reserve(t *testing.T, s *Store, key string, until time.Time) {
+// reserveEmail has somebody hold an address that they may take back until then.
+func reserveEmail(t *testing.T, s *Store, key string, until time.Time) {
 	t.Helper()
-	noError(t, s.insert(testContext(t), newTicketOf(newID(), key, nil, until)))
+	requireNoError(t, s.insert(testContext(t), newToken(newID(), key, nil, until)))
 }
 
-func newTicketOf(userID, key string, slot *string, until time.Time) *Ticket {
-	return &Ticket{ID: newID(), Hash: []byte(newID())[:32], UserID: userID, Purpose: "purpose", Slot: slot, Email: key, EmailKey: key, ExpiresAt: until}
+func newToken(userID, key string, slot *string, until time.Time) *OneTimeToken {
+	return &OneTimeToken{ID: newID(), Hash: []byte(newID())[:32], UserID: userID, Purpose: "purpose", SingletonKey: slot, Email: key, EmailKey: key, ExpiresAt: until}
 }

@@ -63,22 +63,22 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 		if err := tx.insert(ctx, session); err != nil || session.User == nil || session.User.UnusedSince == nil {
 			return err
 		}
-		return tx.used(ctx, session.UserID)
+		return tx.clearUnusedSince(ctx, session.UserID)
 	})
 }
 
 // SessionWithUser returns a session of a user joined with that user, in one query. It returns ErrNotFound if the user has
 // no such session or the account is gone; whether its time is up or the account is disabled is for the
-// caller to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
+// loadGenerator to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
 // connections, stays: until a connection is free, and then until it is answered or the watch gives up a silent server.
 func (s *Store) SessionWithUser(ctx context.Context, id, userID string) (*Session, error) {
-	if !ascii(id) || !ascii(userID) {
+	if !isASCII(id) || !isASCII(userID) {
 		return nil, ErrNotFound
 	}
 	return s.session(ctx, "sessions.user_id = ? AND sessions.id = ?", userID, id)
 }
 
 func (s *Store) session(ctx context.Context, condition string, values ...any) (*Session, error) {
-	session, err := s.sessions.take(s.span.Within(ctx), s.db, s.inTransaction, condition, values)
+	session, err := s.sessions.find(s.span.Within(ctx), s.db, s.inTransaction, condition, values)
 	return session, s.translate(ctx, err)
 }

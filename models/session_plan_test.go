@@ -16,7 +16,7 @@ func TestSessionWithUserReadsByPrimaryKey(t *testing.T) {
 			u := createUser(t, s, newUser(fmt.Sprintf("person%d@example.com", i)))
 			for range 3 {
 				session = newSession(u)
-				noError(t, s.CreateSession(ctx, session))
+				requireNoError(t, s.CreateSession(ctx, session))
 			}
 		}
 		explain, want := "EXPLAIN ", []string{"sessions const PRIMARY", "users const PRIMARY"}
@@ -25,7 +25,7 @@ func TestSessionWithUserReadsByPrimaryKey(t *testing.T) {
 			want = []string{"SEARCH sessions USING INDEX sqlite_autoindex_sessions_1 (id=?)", "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)"}
 		}
 		var rows []struct{ Table, Type, Key, Detail string }
-		noError(t, s.conn(ctx).Raw(explain+s.sessions.text+"sessions.user_id = ? AND sessions.id = ?", session.UserID, session.ID).Scan(&rows).Error)
+		requireNoError(t, s.conn(ctx).Raw(explain+s.sessions.text+"sessions.user_id = ? AND sessions.id = ?", session.UserID, session.ID).Scan(&rows).Error)
 		var plan []string
 		for _, r := range rows {
 			plan = append(plan, strings.TrimSpace(strings.Join([]string{r.Table, r.Type, r.Key, r.Detail}, " ")))

@@ -11,7 +11,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestSessionReadsBackWithItsUser(t *testing.T) {
+func TestSessionRoundTripsWithUser(t *testing.T) {
 	t.Parallel()
 	text := func(s string) *string { return &s }
 	disabled := moment.Add(time.Millisecond)
@@ -39,10 +39,10 @@ func TestSessionReadsBackWithItsUser(t *testing.T) {
 				want := newSession(user)
 				row.edit(want, user)
 				createUser(t, s, user)
-				noError(t, s.CreateSession(ctx, want))
-				noError(t, s.CreateSession(ctx, newSession(other)))
+				requireNoError(t, s.CreateSession(ctx, want))
+				requireNoError(t, s.CreateSession(ctx, newSession(other)))
 				got, err := s.SessionWithUser(ctx, want.ID, want.UserID)
-				noError(t, err)
+				requireNoError(t, err)
 				wantSame(t, got.User, user)
 				g, w := *got, *want
 				g.User, w.User = nil, nil
@@ -54,17 +54,17 @@ func TestSessionReadsBackWithItsUser(t *testing.T) {
 	}
 }
 
-func TestCreateSessionLeavesTheUserAlone(t *testing.T) {
+func TestCreateSessionDoesNotChangeUser(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		u := createUser(t, s, newUser("ada@example.com"))
 		changed := *u
 		changed.Role = "ADMIN"
-		noError(t, s.CreateSession(ctx, newSession(&changed)))
-		noError(t, s.CreateSession(ctx, newSession(newUser("nobody@example.com"))))
+		requireNoError(t, s.CreateSession(ctx, newSession(&changed)))
+		requireNoError(t, s.CreateSession(ctx, newSession(newUser("nobody@example.com"))))
 		got, err := s.UserByID(ctx, u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		wantSame(t, got, u)
 		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users"); n[0] != 1 {
 			t.Errorf("%d users", n[0])
@@ -77,11 +77,11 @@ func TestSessionWithUserIsOneQuery(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		session := newSession(createUser(t, s, newUser("ada@example.com")))
-		noError(t, s.CreateSession(ctx, session))
+		requireNoError(t, s.CreateSession(ctx, session))
 		for range 2 {
 			before := s.Queries()
 			_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
-			noError(t, err)
+			requireNoError(t, err)
 			if n := s.Queries() - before; n != 1 {
 				t.Errorf("%d queries", n)
 			}
@@ -91,16 +91,16 @@ func TestSessionWithUserIsOneQuery(t *testing.T) {
 
 // A lookup cannot be interrupted once the database has been asked, so there are never more of these than connections:
 // whoever comes later waits where waiting can be given up.
-func TestWhoWaitsToLookASessionUpCanGiveUp(t *testing.T) {
+func TestQueuedSessionLookupStopsWithContext(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{MaxConnections: 1})
 		migrate(t, s)
 		ctx := testContext(t)
 		session := newSession(createUser(t, s, newUser("ada@example.com")))
-		noError(t, s.CreateSession(ctx, session))
+		requireNoError(t, s.CreateSession(ctx, session))
 		first := make(chan error, 1)
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 			before := s.pool.Stats().WaitCount
 			go func() { _, err := s.SessionWithUser(ctx, session.ID, session.UserID); first <- err }()
 			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
@@ -114,39 +114,39 @@ func TestWhoWaitsToLookASessionUpCanGiveUp(t *testing.T) {
 			_, err := tx.SessionWithUser(ctx, session.ID, session.UserID)
 			return err
 		}))
-		noError(t, <-first)
+		requireNoError(t, <-first)
 		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
-		noError(t, err)
+		requireNoError(t, err)
 	})
 }
 
-func TestSessionOfADeletedAccountIsErrNotFound(t *testing.T) {
+func TestSessionOfDeletedUserIsErrNotFound(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		session := newSession(createUser(t, s, newUser("ada@example.com")))
-		noError(t, s.CreateSession(ctx, session))
+		requireNoError(t, s.CreateSession(ctx, session))
 		execute(t, s, "DELETE FROM users")
 		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 		wantError(t, err, ErrNotFound)
 	})
 }
 
-func TestASecondSessionOfOneTokenIsRefused(t *testing.T) {
+func TestDuplicateRefreshHashIsRejected(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		one := newSession(createUser(t, s, newUser("ada@example.com")))
 		two := newSession(one.User)
 		two.RefreshHash = one.RefreshHash
-		noError(t, s.CreateSession(ctx, one))
+		requireNoError(t, s.CreateSession(ctx, one))
 		if err := s.CreateSession(ctx, two); err == nil {
 			t.Error("it was taken")
 		}
 	})
 }
 
-func TestSessionEnded(t *testing.T) {
+func TestSessionEndedChecksEpochExpiryAndAccount(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string

@@ -76,7 +76,7 @@ func (d sqliteDialect) dsn() string {
 }
 
 // sqliteURI names a file that is there already: one that was deleted must be an error, not an empty database.
-// What SQLite writes beside it, which holds the same rows, gets its mode and owner.
+// Object SQLite writes beside it, which holds the same rows, gets its mode and owner.
 func sqliteURI(path string, q url.Values) string {
 	q.Set("mode", "rw")
 	q.Set("modeof", path)
@@ -110,8 +110,8 @@ func touch(path string) error {
 	return f.Close()
 }
 
-// touchBeside makes path+suffix if it is not there, with the mode of path.
-func touchBeside(path, suffix string) error {
+// touchSibling makes path+suffix if it is not there, with the mode of path.
+func touchSibling(path, suffix string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -136,7 +136,7 @@ type sqliteConnector struct {
 // Connect waits for its turn like every statement does. The change to WAL, which the first ones on a new file
 // all want to make, does not do so by itself.
 func (c *sqliteConnector) Connect(ctx context.Context) (sqldriver.Conn, error) {
-	if err := touchBeside(c.path, "-shm"); err != nil {
+	if err := touchSibling(c.path, "-shm"); err != nil {
 		return nil, err
 	}
 	for begin := time.Now(); ; {
@@ -144,7 +144,7 @@ func (c *sqliteConnector) Connect(ctx context.Context) (sqldriver.Conn, error) {
 		if !errors.Is(err, sqlite3.BUSY) || time.Since(begin) > busyTimeout {
 			return conn, err
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := sleepRandom(ctx, 10*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +175,7 @@ func (d sqliteDialect) ping(ctx context.Context, pool *sql.DB) error {
 	return pingTable(ctx, pool)
 }
 
-func (sqliteDialect) indexed(index string) string { return "INDEXED BY " + index }
+func (sqliteDialect) indexHint(index string) string { return "INDEXED BY " + index }
 
 // maxConnections lets as many read as there are processors; writers take turns whatever it is.
 func (sqliteDialect) maxConnections() int { return max(4, 2*runtime.NumCPU()) }
@@ -215,7 +215,7 @@ type fileLock struct {
 
 // Lock waits until no other process migrates, as long as ctx allows.
 func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) (err error) {
-	if err := touchBeside(l.path, ".lock"); err != nil {
+	if err := touchSibling(l.path, ".lock"); err != nil {
 		return err
 	}
 	if l.pool, err = driver.Open(sqliteURI(l.path+".lock", url.Values{"_pragma": {busyPragma}})); err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// fullDisk is how many free bytes a disk has on which a write fails for lack of space: SQLite asks for several pages.
-const fullDisk = 1 << 20
+// fullDiskBytes is how many free bytes a disk has on which a write fails for lack of space: SQLite asks for several pages.
+const fullDiskBytes = 1 << 20
 
 // explain names a full disk, of which SQLite says "disk I/O error" when it cannot extend its write-ahead log.
 func (d sqliteDialect) explain(err error) error {
@@ -17,7 +17,7 @@ func (d sqliteDialect) explain(err error) error {
 		return err
 	}
 	folder := filepath.Dir(d.path)
-	if free := freeBytes(folder); free >= 0 && free < fullDisk {
+	if free := freeBytes(folder); free >= 0 && free < fullDiskBytes {
 		return fmt.Errorf("the disk of %s is full, %d bytes are free: %w", folder, free, err)
 	}
 	return err

@@ -15,7 +15,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestSQLiteFilesAreForTheirOwnerOnly(t *testing.T) {
+func TestSQLiteFilesAreOwnerOnly(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no such modes")
@@ -26,27 +26,27 @@ func TestSQLiteFilesAreForTheirOwnerOnly(t *testing.T) {
 	wantModes(t, dir, 0o600, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
 }
 
-func TestSQLiteFilesHaveTheModeThatTheOwnerChose(t *testing.T) {
+func TestSQLiteSidecarFilesHaveDatabaseMode(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no such modes")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.db")
-	noError(t, os.WriteFile(path, nil, 0o600))
-	noError(t, os.Chmod(path, 0o660)) // whatever the umask
+	requireNoError(t, os.WriteFile(path, nil, 0o600))
+	requireNoError(t, os.Chmod(path, 0o660)) // whatever the umask
 	s := newStore(t, "sqlite://"+path)
 	createUser(t, s, newUser("ada@example.com"))
 	wantModes(t, dir, 0o660, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
 }
 
-func TestSQLiteLeavesOneFile(t *testing.T) {
+func TestSQLiteCloseRemovesSidecarFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, err := Open("sqlite://"+filepath.Join(dir, "x.db"), Options{})
-	noError(t, err)
+	requireNoError(t, err)
 	migrate(t, s)
-	noError(t, s.Close())
+	requireNoError(t, s.Close())
 	for _, name := range []string{"x.db-wal", "x.db-shm"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s is left behind", name)
@@ -54,7 +54,7 @@ func TestSQLiteLeavesOneFile(t *testing.T) {
 	}
 }
 
-func TestSQLitePathIsTakenAsItStands(t *testing.T) {
+func TestSQLitePathIsUsedLiterally(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"plain.db", "with space.db", "100%.db", "%41.db", "%00.db", "what?.db", "what?mode=memory&cache=shared", "sharp#1.db",
@@ -72,19 +72,19 @@ func TestSQLitePathIsTakenAsItStands(t *testing.T) {
 			}
 			again := openStore(t, "sqlite://"+path, Options{})
 			_, err := again.UserByEmailKey(testContext(t), "ada@example.com")
-			noError(t, err)
+			requireNoError(t, err)
 		})
 	}
 }
 
-func TestSQLitePathWithManySlashes(t *testing.T) {
+func TestSQLitePathAcceptsExtraSlashes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	newStore(t, "sqlite:////"+dir+"//x.db")
 	wantModes(t, dir, 0o600, "x.db", "x.db-shm", "x.db-wal", "x.db.lock")
 }
 
-func TestSQLitePathOfAnotherDatabase(t *testing.T) {
+func TestSQLitePathRejectsOtherDatabases(t *testing.T) {
 	t.Parallel()
 	if _, ok := SQLitePath("mysql://ada@localhost/x"); ok {
 		t.Error("it has one")
@@ -103,7 +103,7 @@ func TestSQLiteSettings(t *testing.T) {
 	}
 }
 
-func TestTimesInSQLiteSortAsText(t *testing.T) {
+func TestSQLiteTimesSortAsText(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
 	createUser(t, s, newUser("ada@example.com"))
@@ -112,7 +112,7 @@ func TestTimesInSQLiteSortAsText(t *testing.T) {
 	}
 }
 
-// What is prepared is kept, but not without end.
+// Object is prepared is kept, but not without end.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
@@ -143,14 +143,14 @@ func wantModes(t *testing.T, dir string, mode fs.FileMode, names ...string) {
 		}
 	}
 	entries, err := os.ReadDir(dir)
-	noError(t, err)
+	requireNoError(t, err)
 	if len(entries) != len(names) {
 		t.Errorf("%d files, want %q", len(entries), names)
 	}
 }
 
 // Without the write lock from the start, whoever has read fails at the write when somebody else was quicker.
-func TestSQLiteTransactionsThatReadBeforeTheyWriteTakeTurns(t *testing.T) {
+func TestSQLiteReadThenWriteTransactionsDoNotConflict(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
 	u := newUser("ada@example.com")
@@ -175,13 +175,13 @@ func TestSQLiteTransactionsThatReadBeforeTheyWriteTakeTurns(t *testing.T) {
 	}
 	all.Wait()
 	got, err := s.UserByID(testContext(t), u.ID)
-	noError(t, err)
+	requireNoError(t, err)
 	if len(got.Name) != many {
 		t.Errorf("%d of %d changes are left", len(got.Name), many)
 	}
 }
 
-func TestSQLiteWaitsForOthersOnANewFile(t *testing.T) {
+func TestSQLiteWaitsForLocksOnNewFile(t *testing.T) {
 	t.Parallel()
 	for _, lock := range []string{"IMMEDIATE", "EXCLUSIVE"} {
 		t.Run(lock, func(t *testing.T) {
@@ -189,15 +189,15 @@ func TestSQLiteWaitsForOthersOnANewFile(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.db")
 			s := openStore(t, "sqlite://"+path, Options{})
 			other, err := driver.Open("file:" + path)
-			noError(t, err)
+			requireNoError(t, err)
 			conn, err := other.Conn(testContext(t))
-			noError(t, err)
+			requireNoError(t, err)
 			_, err = conn.ExecContext(testContext(t), "BEGIN "+lock)
-			noError(t, err)
+			requireNoError(t, err)
 			released := make(chan error, 1)
 			time.AfterFunc(100*time.Millisecond, func() { released <- errors.Join(conn.Close(), other.Close()) })
 			migrate(t, s)
-			noError(t, <-released)
+			requireNoError(t, <-released)
 		})
 	}
 }

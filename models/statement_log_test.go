@@ -46,7 +46,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		// What goes wrong must say no more.
+		// Object goes wrong must say no more.
 		refused := []error{
 			s.CreateUser(ctx, u), s.CreateSession(ctx, session), s.SetName(ctx, marker, marker, marker),
 			second(s.UserByID(ctx, marker)), second(s.UserByEmailKey(ctx, marker)), second(s.SessionWithUser(ctx, marker, u.ID)),
@@ -77,7 +77,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 	})
 }
 
-func TestStatementLogIsForLevelDebug(t *testing.T) {
+func TestStatementLogRequiresLevelDebug(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		var out syncBuffer
@@ -91,13 +91,13 @@ func TestStatementLogIsForLevelDebug(t *testing.T) {
 	})
 }
 
-func TestQueriesCountsThoseOfTransactionsToo(t *testing.T) {
+func TestQueriesCountsTransactionStatements(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		before := s.Queries()
 		u := newUser("ada@example.com")
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 			if err := tx.CreateUser(ctx, u); err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func TestQueriesCountsThoseOfTransactionsToo(t *testing.T) {
 	})
 }
 
-func TestOpenSaysNoPassword(t *testing.T) {
+func TestOpenErrorsOmitPassword(t *testing.T) {
 	t.Parallel()
 	for _, databaseURL := range []string{
 		"hunter2", "://hunter2", "postgres://root:hunter2@localhost/x", "mysql:root:hunter2@localhost/x",
@@ -124,7 +124,7 @@ func TestOpenSaysNoPassword(t *testing.T) {
 			s, err := Open(databaseURL, Options{})
 			if err == nil {
 				_, err = s.Migrate(testContext(t))
-				noError(t, s.Close())
+				requireNoError(t, s.Close())
 			}
 			if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ter2") {
 				t.Errorf("error %v", err)
@@ -153,7 +153,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func TestStatementLogGivesDurationsTheirUnit(t *testing.T) {
+func TestStatementLogDurationsHaveUnit(t *testing.T) {
 	t.Parallel()
 	var out syncBuffer
 	s := openStore(t, dbtest.SQLite(t), Options{Log: slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})

@@ -23,12 +23,12 @@ type step struct {
 const upMark, downMark = "-- +goose Up\n", "-- +goose Down\n"
 
 var (
-	contractForm = regexp.MustCompile(`(?m)^-- contract: (.+)$`)
-	backfillForm = regexp.MustCompile(`(?m)^-- backfill\b`)
+	contractPattern = regexp.MustCompile(`(?m)^-- contract: (.+)$`)
+	backfillPattern = regexp.MustCompile(`(?m)^-- backfill\b`)
 )
 
-// stepsOf reads the steps in the folder of a dialect.
-func stepsOf(folders fs.FS, d dialect) (list []step, err error) {
+// readSteps reads the steps in the folder of a dialect.
+func readSteps(folders fs.FS, d dialect) (list []step, err error) {
 	folder, err := fs.Sub(folders, d.name())
 	if err != nil {
 		return nil, err
@@ -58,42 +58,42 @@ func parseStep(name, text string) (st step, err error) {
 		return step{}, err
 	}
 	header, body, _ := strings.Cut(text, upMark)
-	if found := contractForm.FindStringSubmatch(header); found != nil {
+	if found := contractPattern.FindStringSubmatch(header); found != nil {
 		st.contract = found[1]
 	}
-	if backfillForm.MatchString(header) {
+	if backfillPattern.MatchString(header) {
 		up, _, _ := strings.Cut(body, downMark)
 		st.backfill = strings.Split(strings.TrimSuffix(strings.TrimSpace(up), ";"), ";\n")
 	}
 	return st, nil
 }
 
-// fill runs each statement again until it changes nothing. Each time is a transaction of its own, and others get a turn
+// backfill runs each statement again until it changes nothing. Each time is a transaction of its own, and others get a turn
 // after it, for as long as it took: so nobody waits for longer than one of them.
-func (s *Store) fill(ctx context.Context, db *sql.DB, st step) error {
+func (s *Store) backfill(ctx context.Context, db *sql.DB, st step) error {
 	for _, statement := range st.backfill {
-		if err := s.fillBy(ctx, db, statement); err != nil {
+		if err := s.backfillStatement(ctx, db, statement); err != nil {
 			return fmt.Errorf("%s: %w", st.name, err)
 		}
 	}
 	return nil
 }
 
-// updateForm finds the table, behind comments.
-var updateForm = regexp.MustCompile("(?i)^(?:\\s|--.*\n)*UPDATE\\s+([`\"\\w]+)")
+// updatePattern finds the table, behind comments.
+var updatePattern = regexp.MustCompile("(?i)^(?:\\s|--.*\n)*UPDATE\\s+([`\"\\w]+)")
 
 // backfillSlack is how many rows a statement may change beyond twice those of the table. Twice, because programs of the
 // version before add rows meanwhile, and others may go.
 const backfillSlack = 1000
 
-func (s *Store) fillBy(ctx context.Context, db *sql.DB, statement string) error {
-	update := updateForm.FindStringSubmatch(statement)
+func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement string) error {
+	update := updatePattern.FindStringSubmatch(statement)
 	if update == nil {
 		return fmt.Errorf("a backfill has nothing but UPDATE, and not %q", statement)
 	}
 	for total, limit := int64(0), int64(backfillSlack); ; {
 		begin := time.Now()
-		changed, err := s.changed(ctx, db, statement)
+		changed, err := s.runBackfillBatch(ctx, db, statement)
 		if err != nil || changed == 0 {
 			return err
 		}
@@ -106,21 +106,21 @@ func (s *Store) fillBy(ctx context.Context, db *sql.DB, statement string) error 
 				return fmt.Errorf("its condition stays true of what it has changed: %d rows until now, and the table has %d: %q", total, rows, statement)
 			}
 		}
-		if err := rest(ctx, time.Since(begin)); err != nil {
+		if err := sleep(ctx, time.Since(begin)); err != nil {
 			return err
 		}
 	}
 }
 
-// changed runs a statement once, and says how many rows it changed. It has its own patience: a backfill may take hours,
+// runBackfillBatch runs a statement once, and says how many rows it changed. It has its own patience: a backfill may take hours,
 // and need not end because somebody held a lock once.
-func (s *Store) changed(ctx context.Context, db *sql.DB, statement string) (rows int64, err error) {
+func (s *Store) runBackfillBatch(ctx context.Context, db *sql.DB, statement string) (rows int64, err error) {
 	for begin := time.Now(); ; {
 		result, err := db.ExecContext(ctx, statement)
 		if err == nil {
 			return result.RowsAffected()
 		}
-		if !s.again(ctx, err, begin) {
+		if !s.waitToRetryStep(ctx, err, begin) {
 			return 0, err
 		}
 	}

@@ -31,14 +31,14 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// What a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
+// Object a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
 // with errors.Is. ErrUnavailable also promises that nothing was done; a write whose outcome is not known
 // ends in an error that is none of these.
 var (
 	ErrNotFound    = errors.New("no such row")
 	ErrEmailTaken  = errors.New("another account has this e-mail address")
 	ErrUnavailable = errors.New("the database does not answer")
-	ErrLastOne     = errors.New("nobody else could do what this account can")
+	ErrLastAdmin   = errors.New("nobody else could do what this account can")
 )
 
 // Options are what a Store needs beside its address. The zero value is ready to use.
@@ -79,11 +79,11 @@ type dialect interface {
 	gorm(pool *sql.DB) gorm.Dialector
 	maxConnections() int
 	ping(ctx context.Context, pool *sql.DB) error
-	// indexed follows the name of a table, to have it read by one index and by no other.
-	indexed(index string) string
-	// examine says what there is to know of the database itself. What stands in it is the same for all dialects, but
+	// indexHint follows the name of a table, to have it read by one index and by no other.
+	indexHint(index string) string
+	// inspect says what there is to know of the database itself. What stands in it is the same for all dialects, but
 	// for the way to ask.
-	examine(ctx context.Context, pool *sql.DB, e *Examination, deep bool) error
+	inspect(ctx context.Context, pool *sql.DB, e *Inspection, deep bool) error
 	structure(ctx context.Context, pool *sql.DB) (structure, error)
 	backup(ctx context.Context, pool *sql.DB, path string) error
 	// migrationPool is what steps are applied on, for the caller to close, and the lock under which that happens.
@@ -117,7 +117,7 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Migrations == nil {
-		o.Migrations = embedded()
+		o.Migrations = embeddedMigrations()
 	}
 	pool, watch, err := d.open(o.Log)
 	if err != nil {
@@ -185,13 +185,13 @@ func (s *Store) Queries() uint64 { return s.queries.Load() }
 // Pool returns what the connections to the database do.
 func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
 
-// transactionPatience is how long after its first try a transaction may be tried again. A client waits 30 s for an answer,
-// and the last try may wait for a lock (lockWait) or for a server that does not answer.
-const transactionPatience = 10 * time.Second
+// transactionRetryTimeout is how long after its first try a transaction may be tried again. A client waits 30 s for an answer,
+// and the last try may wait for a lock (lockWaitTimeout) or for a server that does not answer.
+const transactionRetryTimeout = 10 * time.Second
 
 // Transaction runs f in one transaction and commits it if f returns nil. When the database picks the
 // transaction as the victim of a deadlock or of a conflict with another node, at COMMIT too, f is run
-// again: it must have no effect but on tx, make ids and times before, and return the errors of tx.
+// waitToRetry: it must have no effect but on tx, make ids and times before, and return the errors of tx.
 // f is also run again when its connection turns out to be bad before the COMMIT, for long enough to bridge a
 // switch to another server.
 //
@@ -207,7 +207,7 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	}
 	r := retries{begin: s.now()}
 	for {
-		committing, err := s.tryTransaction(ctx, f)
+		committing, err := s.runTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
 			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
@@ -215,7 +215,7 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 		if err == nil {
 			return nil
 		}
-		again, ended := r.again(ctx, s, committing, err)
+		again, ended := r.waitToRetry(ctx, s, committing, err)
 		if ended != nil {
 			return s.translate(ctx, ended)
 		}
@@ -225,8 +225,8 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	}
 }
 
-// tryTransaction also says whether the error, if there is one, is that of the COMMIT.
-func (s *Store) tryTransaction(ctx context.Context, f func(tx *Store) error) (committing bool, err error) {
+// runTransaction also says whether the error, if there is one, is that of the COMMIT.
+func (s *Store) runTransaction(ctx context.Context, f func(tx *Store) error) (committing bool, err error) {
 	ctx, span := trace.Start(ctx, "transaction")
 	defer func() { span.End(err != nil && (s.dialect.retryable(err) || s.dialect.unavailable(err))) }()
 	err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
@@ -239,10 +239,10 @@ func (s *Store) tryTransaction(ctx context.Context, f func(tx *Store) error) (co
 	return committing, err
 }
 
-// pause waits up to d, at random so that those who collided do not collide again.
-func pause(ctx context.Context, d time.Duration) error { return rest(ctx, rand.N(d)) }
+// sleepRandom waits up to d, at random so that those who collided do not collide again.
+func sleepRandom(ctx context.Context, d time.Duration) error { return sleep(ctx, rand.N(d)) }
 
-func rest(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -264,16 +264,16 @@ func (s *Store) insert(ctx context.Context, rows any) error {
 	})
 }
 
-// keep has an INSERT leave a row with the same key as it is, by assigning a column to itself. GORM's DoNothing assigns the
+// keepExisting has an INSERT leave a row with the same key as it is, by assigning a column to itself. GORM's DoNothing assigns the
 // key on MySQL, which Vitess refuses on a sharded table (VT12001).
-func keep(key, column string) clause.OnConflict {
+func keepExisting(key, column string) clause.OnConflict {
 	same := clause.Assignment{Column: clause.Column{Name: column}, Value: clause.Column{Table: clause.CurrentTable, Name: column}}
 	return clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.Set{same}}
 }
 
-// ascii reports whether text can stand in a column of ASCII: an id, a role, a hash. What cannot is not asked
+// isASCII reports whether text can stand in a column of ASCII: an id, a role, a hash. What cannot is not asked
 // for, because MariaDB has an error for that question and not the answer that no row is equal to it.
-func ascii(text string) bool {
+func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
@@ -281,7 +281,7 @@ func ascii(text string) bool {
 // one of the call that failed.
 func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastOne), errors.Is(err, ErrConflict):
+	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastAdmin), errors.Is(err, ErrConflict):
 		return err
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound

@@ -14,7 +14,7 @@ const sweepBatch = 200
 // sends any more, in small batches
 // with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepLimits, s.sweepTickets, s.sweepMails, s.sweepTrustedPlaces, s.sweepPending} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepBuckets, s.sweepTokens, s.sweepMails, s.sweepTrustedPlaces, s.sweepPendingRegistrations} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -29,10 +29,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) 
 	return rows, nil
 }
 
-// What is true of a row that says nothing any more.
+// Object is true of a row that says nothing any more.
 const (
-	isOver      = "expires_at <= ?"
-	limitIsOver = "until <= ?"
+	expiredCondition       = "expires_at <= ?"
+	bucketExpiredCondition = "until <= ?"
 )
 
 func (s *Store) sweepSessions(ctx context.Context, now time.Time) (int, error) {
@@ -41,25 +41,25 @@ func (s *Store) sweepSessions(ctx context.Context, now time.Time) (int, error) {
 
 func (s *Store) sweepSpentTokens(ctx context.Context, now time.Time) (int, error) {
 	var hashes [][]byte
-	err := s.conn(ctx).Model(&SpentToken{}).Where(isOver, now).Limit(sweepBatch).Pluck("hash", &hashes).Error
-	return sweepBatchOf(ctx, s, &SpentToken{}, "hash", hashes, isOver, now, err)
+	err := s.conn(ctx).Model(&SpentToken{}).Where(expiredCondition, now).Limit(sweepBatch).Pluck("hash", &hashes).Error
+	return sweepBatchOf(ctx, s, &SpentToken{}, "hash", hashes, expiredCondition, now, err)
 }
 
-func (s *Store) sweepLimits(ctx context.Context, now time.Time) (int, error) {
+func (s *Store) sweepBuckets(ctx context.Context, now time.Time) (int, error) {
 	var ids [][]byte
-	err := s.conn(ctx).Model(&Limit{}).Where(limitIsOver, now.UnixMicro()).Limit(sweepBatch).Pluck("id", &ids).Error
-	return sweepBatchOf(ctx, s, &Limit{}, "id", ids, limitIsOver, now.UnixMicro(), err)
+	err := s.conn(ctx).Model(&Bucket{}).Where(bucketExpiredCondition, now.UnixMicro()).Limit(sweepBatch).Pluck("id", &ids).Error
+	return sweepBatchOf(ctx, s, &Bucket{}, "id", ids, bucketExpiredCondition, now.UnixMicro(), err)
 }
 
-func (s *Store) sweepTickets(ctx context.Context, now time.Time) (int, error) {
-	return sweepOwned[string](ctx, s, &Ticket{}, now)
+func (s *Store) sweepTokens(ctx context.Context, now time.Time) (int, error) {
+	return sweepOwned[string](ctx, s, &OneTimeToken{}, now)
 }
 
 func (s *Store) sweepTrustedPlaces(ctx context.Context, now time.Time) (int, error) {
 	return sweepOwned[[]byte](ctx, s, &TrustedPlace{}, now)
 }
 
-func (s *Store) sweepPending(ctx context.Context, now time.Time) (int, error) {
+func (s *Store) sweepPendingRegistrations(ctx context.Context, now time.Time) (int, error) {
 	return sweepOwned[string](ctx, s, &PendingRegistration{}, now)
 }
 
@@ -70,7 +70,7 @@ func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (i
 		ID     K
 		UserID string
 	}
-	err := s.conn(ctx).Model(row).Select("id, user_id").Where(isOver, now).Limit(sweepBatch).Find(&list).Error
+	err := s.conn(ctx).Model(row).Select("id, user_id").Where(expiredCondition, now).Limit(sweepBatch).Find(&list).Error
 	if err != nil || len(list) == 0 {
 		return 0, s.translate(ctx, err)
 	}
@@ -80,24 +80,24 @@ func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (i
 	}
 	slices.Sort(users)
 	return len(list), s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, row, "user_id IN ? AND id IN ? AND "+isOver, slices.Compact(users), ids, now)
+		_, err := tx.deleteWhere(ctx, row, "user_id IN ? AND id IN ? AND "+expiredCondition, slices.Compact(users), ids, now)
 		return err
 	})
 }
 
-// mailsAreOver is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given
+// mailRetention is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given
 // the mail up.
-const mailsAreOver = 7 * 24 * time.Hour
+const mailRetention = 7 * 24 * time.Hour
 
 func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
 	var ids []string
-	const isOver, last = "due_at <= ?", -mailsAreOver
+	const isOver, last = "due_at <= ?", -mailRetention
 	err := s.conn(ctx).Model(&Mail{}).Where(isOver, now.Add(last)).Limit(sweepBatch).Pluck("id", &ids).Error
 	return sweepBatchOf(ctx, s, &Mail{}, "id", ids, isOver, now.Add(last), err)
 }
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked
-// again, since a session may have been refreshed meanwhile.
+// waitToRetry, since a session may have been refreshed meanwhile.
 func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error) {
 	if err != nil || len(keys) == 0 {
 		return 0, s.translate(ctx, err)

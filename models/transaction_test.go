@@ -13,9 +13,9 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-var errMine = errors.New("an error of the caller")
+var errCaller = errors.New("an error of the caller")
 
-func TestTransactionLeavesNothingBehind(t *testing.T) {
+func TestFailedTransactionRollsBack(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -24,15 +24,15 @@ func TestTransactionLeavesNothingBehind(t *testing.T) {
 	}{
 		{"on an error", func(ctx context.Context, s *Store, u *User) error {
 			return s.Transaction(ctx, func(tx *Store) error {
-				return errors.Join(tx.CreateUser(ctx, u), tx.CreateSession(ctx, newSession(u)), errMine)
+				return errors.Join(tx.CreateUser(ctx, u), tx.CreateSession(ctx, newSession(u)), errCaller)
 			})
-		}, errMine},
+		}, errCaller},
 		{"on an error after a part that was a transaction", func(ctx context.Context, s *Store, u *User) error {
 			return s.Transaction(ctx, func(tx *Store) error {
 				err := tx.Transaction(ctx, func(tx *Store) error { return tx.CreateUser(ctx, u) })
-				return errors.Join(err, errMine)
+				return errors.Join(err, errCaller)
 			})
-		}, errMine},
+		}, errCaller},
 		{"on an error of its second statement", func(ctx context.Context, s *Store, u *User) error {
 			return s.Transaction(ctx, func(tx *Store) error {
 				if err := tx.CreateUser(ctx, u); err != nil {
@@ -47,9 +47,9 @@ func TestTransactionLeavesNothingBehind(t *testing.T) {
 				if err := tx.CreateUser(ctx, u); err != nil {
 					return err
 				}
-				panic(errMine)
+				panic(errCaller)
 			})
-		}, errMine},
+		}, errCaller},
 		{"when its context ends", func(ctx context.Context, s *Store, u *User) error {
 			ctx, cancel := context.WithCancel(ctx)
 			return s.Transaction(ctx, func(tx *Store) error {
@@ -93,13 +93,13 @@ func TestTransactionLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestTransactionKeepsAllOfIt(t *testing.T) {
+func TestTransactionCommitsAllStatements(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		u := newUser("ada@example.com")
 		session := newSession(u)
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 			if err := tx.CreateUser(ctx, u); err != nil {
 				return err
 			}
@@ -109,11 +109,11 @@ func TestTransactionKeepsAllOfIt(t *testing.T) {
 			return tx.CreateSession(ctx, session)
 		}))
 		_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
-		noError(t, err)
+		requireNoError(t, err)
 	})
 }
 
-func TestTransactionIsTriedAgain(t *testing.T) {
+func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name  string
@@ -121,17 +121,17 @@ func TestTransactionIsTriedAgain(t *testing.T) {
 		tries int
 		want  error
 	}{
-		{"after a deadlock", mysqlError(1213), conflictBackoff.tries, ErrUnavailable},
-		{"after a lock wait timeout", mysqlError(1205), conflictBackoff.tries, ErrUnavailable},
-		{"after a part that Galera refused before the COMMIT", mysqlError(1180), conflictBackoff.tries, ErrUnavailable},
-		{"on a node of Galera that is not ready", mysqlError(1047), conflictBackoff.tries, ErrUnavailable},
-		{"after a conflict in Group Replication", mysqlError(3101), conflictBackoff.tries, ErrUnavailable},
-		{"after a conflict in TiDB", mysqlError(9007), conflictBackoff.tries, ErrUnavailable},
-		{"after a conflict of MariaDB's snapshots", mysqlError(1020), conflictBackoff.tries, ErrUnavailable},
+		{"after a deadlock", mysqlError(1213), conflictBackoff.attempts, ErrUnavailable},
+		{"after a lock wait timeout", mysqlError(1205), conflictBackoff.attempts, ErrUnavailable},
+		{"after a part that Galera refused before the COMMIT", mysqlError(1180), conflictBackoff.attempts, ErrUnavailable},
+		{"on a node of Galera that is not ready", mysqlError(1047), conflictBackoff.attempts, ErrUnavailable},
+		{"after a conflict in Group Replication", mysqlError(3101), conflictBackoff.attempts, ErrUnavailable},
+		{"after a conflict in TiDB", mysqlError(9007), conflictBackoff.attempts, ErrUnavailable},
+		{"after a conflict of MariaDB's snapshots", mysqlError(1020), conflictBackoff.attempts, ErrUnavailable},
 		{"but not after an unknown error", mysqlError(1105), 1, nil},
 		{"but not with too many connections", mysqlError(1040), 1, ErrUnavailable},
 		{"but not without a connection", mysqldriver.ErrInvalidConn, 1, ErrUnavailable},
-		{"but not after an error of the caller", errMine, 1, errMine},
+		{"but not after an error of the caller", errCaller, 1, errCaller},
 		{"but not for a missing row", ErrNotFound, 1, ErrNotFound},
 		{"but not for an address that is taken", ErrEmailTaken, 1, ErrEmailTaken},
 	} {
@@ -157,13 +157,13 @@ func TestTransactionIsTriedAgain(t *testing.T) {
 }
 
 // Whoever waits for a lock each time is told so while their client is there still.
-func TestTransactionIsTriedAgainWithinItsPatience(t *testing.T) {
+func TestTransactionRetryStopsAtTimeout(t *testing.T) {
 	t.Parallel()
 	now, tries := moment, 0
 	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
 	err := s.Transaction(testContext(t), func(*Store) error {
 		tries++
-		now = now.Add(lockWait)
+		now = now.Add(lockWaitTimeout)
 		return mysqlError(1205)
 	})
 	wantError(t, err, ErrUnavailable)
@@ -172,7 +172,7 @@ func TestTransactionIsTriedAgainWithinItsPatience(t *testing.T) {
 	}
 }
 
-func TestTransactionGivesUpWithItsContext(t *testing.T) {
+func TestTransactionRetryStopsWithContext(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -189,7 +189,7 @@ func TestTransactionGivesUpWithItsContext(t *testing.T) {
 }
 
 // Two transactions that each have a row and want the other's.
-func TestBothOfADeadlockSucceed(t *testing.T) {
+func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -242,7 +242,7 @@ func TestBothOfADeadlockSucceed(t *testing.T) {
 }
 
 // MariaDB from 11.6 on refuses to write a row that somebody else has changed since the transaction's snapshot.
-func TestAStaleSnapshotIsTakenAgain(t *testing.T) {
+func TestStaleSnapshotIsRetried(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx := testContext(t)
@@ -251,14 +251,14 @@ func TestAStaleSnapshotIsTakenAgain(t *testing.T) {
 		t.Skip("this server has no innodb_snapshot_isolation")
 	}
 	tries := 0
-	noError(t, s.Transaction(ctx, func(tx *Store) error {
+	requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 		tries++
 		execute(t, tx, "SET SESSION innodb_snapshot_isolation = ON")
 		if _, err := tx.UserByID(ctx, u.ID); err != nil {
 			return err
 		}
 		if tries == 1 {
-			noError(t, s.SetName(ctx, u.ID, "Somebody", "else"))
+			requireNoError(t, s.SetName(ctx, u.ID, "Somebody", "else"))
 		}
 		return tx.SetRole(ctx, u.ID, "ADMIN")
 	}))
@@ -269,7 +269,7 @@ func TestAStaleSnapshotIsTakenAgain(t *testing.T) {
 
 // A statement that is being prepared for others waits for a connection; a transaction that has the connection
 // must not wait for the statement.
-func TestATransactionDoesNotWaitForThoseWhoWaitForIt(t *testing.T) {
+func TestTransactionDoesNotWaitForStatementBeingPrepared(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{MaxConnections: 1})
@@ -277,7 +277,7 @@ func TestATransactionDoesNotWaitForThoseWhoWaitForIt(t *testing.T) {
 		ctx := testContext(t)
 		u := createUser(t, s, newUser("ada@example.com"))
 		outside := make(chan error, 1)
-		noError(t, s.Transaction(ctx, func(tx *Store) error {
+		requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 			before := s.pool.Stats().WaitCount
 			go func() { _, err := s.UserByID(ctx, u.ID); outside <- err }()
 			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
@@ -286,11 +286,11 @@ func TestATransactionDoesNotWaitForThoseWhoWaitForIt(t *testing.T) {
 			_, err := tx.UserByID(ctx, u.ID)
 			return err
 		}))
-		noError(t, <-outside)
+		requireNoError(t, <-outside)
 	})
 }
 
-func TestOneClientsEndIsNotAnothers(t *testing.T) {
+func TestCanceledClientDoesNotCancelOthers(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		u := createUser(t, s, newUser("ada@example.com"))

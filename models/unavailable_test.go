@@ -20,8 +20,8 @@ import (
 	"fieldgate/internal/schematest"
 )
 
-// calls is every method that asks the database, with arguments that mean nothing. A method that is added is among them.
-var calls = func() map[string]func(context.Context, *Store) error {
+// storeCalls is every method that asks the database, with arguments that mean nothing. A method that is added is among them.
+var storeCalls = func() map[string]func(context.Context, *Store) error {
 	list := map[string]func(context.Context, *Store) error{}
 	for m := range reflect.TypeFor[*Store]().Methods() {
 		asks := m.Type.NumIn() >= 2 && m.Type.In(1) == reflect.TypeFor[context.Context]() &&
@@ -32,7 +32,7 @@ var calls = func() map[string]func(context.Context, *Store) error {
 		list[m.Name] = func(ctx context.Context, s *Store) error {
 			args := []reflect.Value{reflect.ValueOf(s), reflect.ValueOf(ctx)}
 			for i := 2; i < m.Type.NumIn(); i++ {
-				args = append(args, meaningless(m.Type.In(i)))
+				args = append(args, arbitraryValue(m.Type.In(i)))
 			}
 			call := m.Func.Call
 			if m.Type.IsVariadic() {
@@ -53,15 +53,15 @@ var calls = func() map[string]func(context.Context, *Store) error {
 	return list
 }()
 
-// meaningless is a value that is not zero, so that nothing is left out for being empty.
-func meaningless(of reflect.Type) reflect.Value {
+// arbitraryValue is a value that is not zero, so that nothing is left out for being empty.
+func arbitraryValue(of reflect.Type) reflect.Value {
 	if of == reflect.TypeFor[limit.Rate]() {
 		return reflect.ValueOf(limit.Rate{Count: 5, Window: time.Minute})
 	}
 	return schematest.Meaningless(of)
 }
 
-func TestWithoutADatabaseEveryCallIsErrUnavailable(t *testing.T) {
+func TestEveryCallIsErrUnavailableWithoutServer(t *testing.T) {
 	t.Parallel()
 	for name, databaseURL := range map[string]func(t *testing.T) string{
 		"nothing listens": func(t *testing.T) string { return "mysql://root:hunter2@" + closedPort(t) + "/fieldgate" },
@@ -70,7 +70,7 @@ func TestWithoutADatabaseEveryCallIsErrUnavailable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, databaseURL(t), Options{})
-			for call, f := range calls {
+			for call, f := range storeCalls {
 				begin := time.Now()
 				err := f(testContext(t), s)
 				wantError(t, err, ErrUnavailable)
@@ -85,13 +85,13 @@ func TestWithoutADatabaseEveryCallIsErrUnavailable(t *testing.T) {
 	}
 }
 
-func TestAServerThatNeverAnswersIsGivenUpWithTheContext(t *testing.T) {
+func TestUnresponsiveServerTimesOutWithContext(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	s := openStore(t, "mysql://root@"+l.Addr().String()+"/fieldgate", Options{})
-	for name, f := range calls {
+	for name, f := range storeCalls {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -110,10 +110,10 @@ func TestAServerThatNeverAnswersIsGivenUpWithTheContext(t *testing.T) {
 }
 
 // Whoever waits for an answer of ours for half a minute gets one.
-func TestAServerThatNeverAnswersIsGivenUpWithoutAContext(t *testing.T) {
+func TestUnresponsiveServerTimesOutWithoutContext(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	s := openStore(t, "mysql://root@"+l.Addr().String()+"/fieldgate", Options{})
 	begin := time.Now()
@@ -123,10 +123,10 @@ func TestAServerThatNeverAnswersIsGivenUpWithoutAContext(t *testing.T) {
 	}
 }
 
-func TestAWrongPasswordIsNotTheDatabasesAbsence(t *testing.T) {
+func TestWrongPasswordIsNotErrUnavailable(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(dbtest.MySQL(t))
-	noError(t, err)
+	requireNoError(t, err)
 	u.User = url.UserPassword("eve", "hunter2")
 	s := openStore(t, u.String(), Options{})
 	_, err = s.Migrate(testContext(t))
@@ -135,7 +135,7 @@ func TestAWrongPasswordIsNotTheDatabasesAbsence(t *testing.T) {
 	}
 }
 
-func TestTheDatabaseGoesAwayAndComesBack(t *testing.T) {
+func TestStoreRecoversWhenServerReturns(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
 	s := newStore(t, p.url)
@@ -143,16 +143,16 @@ func TestTheDatabaseGoesAwayAndComesBack(t *testing.T) {
 	for range 3 {
 		p.stop()
 		for _, call := range []string{"Ping", "UserByID", "CreateUser", "Transaction"} {
-			wantError(t, calls[call](testContext(t), s), ErrUnavailable)
+			wantError(t, storeCalls[call](testContext(t), s), ErrUnavailable)
 		}
 		p.start()
-		noError(t, s.Ping(testContext(t)))
-		noError(t, s.SetRole(testContext(t), u.ID, "ADMIN"))
+		requireNoError(t, s.Ping(testContext(t)))
+		requireNoError(t, s.SetRole(testContext(t), u.ID, "ADMIN"))
 	}
 }
 
 // ErrUnavailable tells clients that nothing was done. That has to be so.
-func TestTheConnectionIsLost(t *testing.T) {
+func TestLostConnectionIsClassified(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name        string
@@ -189,8 +189,8 @@ func TestTheConnectionIsLost(t *testing.T) {
 }
 
 // A server says that COMMIT has failed, and has done it, or has not. What is certain was not done is done again; of the
-// rest, nothing is promised.
-func TestTheCommitIsRefused(t *testing.T) {
+// sleep, nothing is promised.
+func TestFailedCommitIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
 	s := newStore(t, p.url)
@@ -216,7 +216,7 @@ func TestTheCommitIsRefused(t *testing.T) {
 			p.refuseAt("COMMIT", row.instead, row.number, row.message)
 			err := s.CreateUser(testContext(t), u)
 			if row.again {
-				noError(t, err)
+				requireNoError(t, err)
 			} else if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrEmailTaken) {
 				t.Errorf("error %v", err)
 			}
@@ -228,7 +228,7 @@ func TestTheCommitIsRefused(t *testing.T) {
 	}
 }
 
-func TestSQLiteFileThatCannotBe(t *testing.T) {
+func TestInvalidSQLitePathIsRejected(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, want string
@@ -252,11 +252,11 @@ func TestSQLiteFileThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestSQLiteFileThatIsNoDatabase(t *testing.T) {
+func TestNonDatabaseFileIsRejectedUnchanged(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "letter.txt")
 	letter := strings.Repeat("Dear Ada, this is not a database. ", 100)
-	noError(t, os.WriteFile(path, []byte(letter), 0o600))
+	requireNoError(t, os.WriteFile(path, []byte(letter), 0o600))
 	s := openStore(t, "sqlite://"+path, Options{})
 	_, err := s.Migrate(testContext(t))
 	if err == nil || !strings.Contains(err.Error(), "file is not a database") {
@@ -267,29 +267,29 @@ func TestSQLiteFileThatIsNoDatabase(t *testing.T) {
 	}
 }
 
-func TestSQLiteFileIsDeletedUnderTheServer(t *testing.T) {
+func TestDeletedSQLiteFileIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	s := newStore(t, databaseURL)
 	path, _ := SQLitePath(databaseURL)
-	noError(t, s.Ping(testContext(t)))
-	noError(t, os.Rename(path, path+".old"))
+	requireNoError(t, s.Ping(testContext(t)))
+	requireNoError(t, os.Rename(path, path+".old"))
 	wantError(t, s.Ping(testContext(t)), ErrUnavailable)
 	s.pool.SetMaxIdleConns(0) // those that come now open the file anew
-	wantError(t, calls["UserByID"](testContext(t), s), ErrUnavailable)
+	wantError(t, storeCalls["UserByID"](testContext(t), s), ErrUnavailable)
 	if _, err := os.Stat(path); err == nil {
 		t.Error("an empty database stands in its place")
 	}
-	noError(t, os.Rename(path+".old", path))
-	noError(t, s.Ping(testContext(t)))
-	wantError(t, calls["UserByID"](testContext(t), s), ErrNotFound)
+	requireNoError(t, os.Rename(path+".old", path))
+	requireNoError(t, s.Ping(testContext(t)))
+	wantError(t, storeCalls["UserByID"](testContext(t), s), ErrNotFound)
 }
 
-func TestSQLiteIsBusyForTooLong(t *testing.T) {
+func TestBusySQLiteTimesOutWithContext(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	s, other := newStore(t, databaseURL), openStore(t, databaseURL, Options{})
-	noError(t, other.Transaction(testContext(t), func(tx *Store) error {
+	requireNoError(t, other.Transaction(testContext(t), func(tx *Store) error {
 		for name, want := range map[string]error{"deadline": ErrUnavailable, "cancel": context.Canceled} {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			if name == "cancel" {
@@ -304,7 +304,7 @@ func TestSQLiteIsBusyForTooLong(t *testing.T) {
 				t.Errorf("%s: took %s", name, took)
 			}
 			// Who only reads is not held up.
-			noError(t, s.Ping(testContext(t)))
+			requireNoError(t, s.Ping(testContext(t)))
 		}
 		return nil
 	}))
@@ -314,7 +314,7 @@ const lockUsers = "BEGIN;\nUPDATE users SET name = name"
 
 // Somebody holds a lock for longer than anybody would wait. Whoever wants it is told so, keeps their connection, and leaves
 // nothing in the server that would be done later.
-func TestALockIsHeldForTooLong(t *testing.T) {
+func TestLongLockIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, lock, unlock string
@@ -334,7 +334,7 @@ func TestALockIsHeldForTooLong(t *testing.T) {
 			s := openStore(t, databaseURL, Options{MaxConnections: 1})
 			migrate(t, s)
 			u := createUser(t, s, newUser("ada@example.com"))
-			execute(t, s, "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1") // instead of lockWait
+			execute(t, s, "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1") // instead of lockWaitTimeout
 			other := openStore(t, databaseURL, Options{MaxConnections: 1})
 			executeAll(t, other, row.lock)
 			const us, waiting = "SELECT CONNECTION_ID()", "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%users%' AND id <> CONNECTION_ID()"
@@ -351,16 +351,16 @@ func TestALockIsHeldForTooLong(t *testing.T) {
 			}
 			execute(t, other, row.unlock)
 			after, err := s.UserByID(testContext(t), u.ID)
-			noError(t, err)
+			requireNoError(t, err)
 			if after.Role != u.Role {
 				t.Errorf("the role is %s, although nothing was done", after.Role)
 			}
-			noError(t, row.call(testContext(t), s, u))
+			requireNoError(t, row.call(testContext(t), s, u))
 		})
 	}
 }
 
-func TestALockIsWaitedFor(t *testing.T) {
+func TestLockWaitTimeoutIsRetried(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	s, other := newStore(t, databaseURL), openStore(t, databaseURL, Options{MaxConnections: 1})
@@ -368,7 +368,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 	u := createUser(t, s, newUser("ada@example.com"))
 	executeAll(t, other, lockUsers)
 	tries := 0
-	noError(t, s.Transaction(ctx, func(tx *Store) error {
+	requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 		tries++
 		execute(t, tx, "SET SESSION innodb_lock_wait_timeout = 1")
 		if tries == 2 {
@@ -381,7 +381,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestAQueryEndsWithItsContext(t *testing.T) {
+func TestQueryStopsWithContext(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		endless := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
@@ -412,15 +412,15 @@ func TestAQueryEndsWithItsContext(t *testing.T) {
 				t.Errorf("%s: %v, want %v", row.name, err, row.want)
 			}
 		}
-		noError(t, s.Ping(testContext(t)))
+		requireNoError(t, s.Ping(testContext(t)))
 	})
 }
 
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
-	noError(t, l.Close())
+	requireNoError(t, err)
+	requireNoError(t, l.Close())
 	return l.Addr().String()
 }
 
@@ -446,7 +446,7 @@ type proxy struct {
 func newProxy(t *testing.T, databaseURL string) *proxy {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
-	noError(t, err)
+	requireNoError(t, err)
 	p := &proxy{t: t, server: u.Host, addr: "127.0.0.1:0", open: map[net.Conn]bool{}}
 	p.start()
 	u.Host = p.addr
@@ -457,7 +457,7 @@ func newProxy(t *testing.T, databaseURL string) *proxy {
 
 func (p *proxy) start() {
 	l, err := net.Listen("tcp", p.addr)
-	noError(p.t, err)
+	requireNoError(p.t, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.listener, p.addr, p.stopped = l, l.Addr().String(), false
@@ -579,7 +579,7 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 }
 
 // A driver whose statement the context ends may say "interrupted", or that the connection is broken, and not why.
-func TestAStatementThatItsContextEndsSaysSo(t *testing.T) {
+func TestInterruptedStatementReturnsContextError(t *testing.T) {
 	t.Parallel()
 	endless := map[string]string{
 		"sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n",

@@ -20,12 +20,12 @@ import (
 
 // A newer program changes the tables under one that has asked them before and keeps its statements prepared. What that
 // one asks next is answered as if nothing had happened, the first time too.
-func TestTablesChangeUnderARunningStore(t *testing.T) {
+func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s, newer := openStore(t, databaseURL, Options{MaxConnections: 1}), openStore(t, databaseURL, Options{})
 		migrate(t, s)
-		calls := maps.Clone(calls)
+		calls := maps.Clone(storeCalls)
 		calls["Users, without an end"] = func(ctx context.Context, s *Store) error {
 			_, err := s.Users(ctx, UserFilter{Limit: 1})
 			return err
@@ -70,11 +70,11 @@ func nextSteps(t *testing.T, texts ...string) fs.FS {
 	t.Helper()
 	all := fstest.MapFS{}
 	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
-		files, err := fs.Glob(embedded(), d.name()+"/*.sql")
-		noError(t, err)
+		files, err := fs.Glob(embeddedMigrations(), d.name()+"/*.sql")
+		requireNoError(t, err)
 		for _, file := range files {
-			text, err := fs.ReadFile(embedded(), file)
-			noError(t, err)
+			text, err := fs.ReadFile(embeddedMigrations(), file)
+			requireNoError(t, err)
 			all[file] = &fstest.MapFile{Data: text}
 		}
 		for i, text := range texts {
@@ -88,11 +88,11 @@ func nextSteps(t *testing.T, texts ...string) fs.FS {
 	return all
 }
 
-// states says of each step that a next version adds whether it was applied.
-func states(t *testing.T, s *Store) (list []string) {
+// nextStepStates says of each step that a next version adds whether it was applied.
+func nextStepStates(t *testing.T, s *Store) (list []string) {
 	t.Helper()
 	all, err := s.Migrations(testContext(t))
-	noError(t, err)
+	requireNoError(t, err)
 	for _, m := range all {
 		switch {
 		case m.Unknown():
@@ -110,8 +110,8 @@ func states(t *testing.T, s *Store) (list []string) {
 
 func schemaSteps(t *testing.T) []string {
 	t.Helper()
-	files, err := fs.Glob(embedded(), "sqlite/*.sql")
-	noError(t, err)
+	files, err := fs.Glob(embeddedMigrations(), "sqlite/*.sql")
+	requireNoError(t, err)
 	return files
 }
 
@@ -121,7 +121,7 @@ const (
 	addPoints    = "ALTER TABLE users ADD COLUMN points BIGINT NOT NULL DEFAULT 7"
 )
 
-func TestWhatTakesAwayWaits(t *testing.T) {
+func TestContractStepsWaitForContract(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		older, newer := newStore(t, databaseURL), openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname, addPoints)})
@@ -144,10 +144,10 @@ func TestWhatTakesAwayWaits(t *testing.T) {
 			if err != nil || len(applied) != row.applied {
 				t.Errorf("%s: %v, %v", row.name, applied, err)
 			}
-			if got := states(t, newer); !slices.Equal(got, row.states) {
+			if got := nextStepStates(t, newer); !slices.Equal(got, row.states) {
 				t.Errorf("%s: %q, want %q", row.name, got, row.states)
 			}
-			if got := states(t, older); !slices.Equal(got, row.older) {
+			if got := nextStepStates(t, older); !slices.Equal(got, row.older) {
 				t.Errorf("%s: to the older program %q, want %q", row.name, got, row.older)
 			}
 		}
@@ -156,42 +156,42 @@ func TestWhatTakesAwayWaits(t *testing.T) {
 }
 
 // No older program can use an empty database.
-func TestAnEmptyDatabaseGetsContractsToo(t *testing.T) {
+func TestEmptyDatabaseGetsContractSteps(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname)})
 		migrate(t, s)
-		if got, want := states(t, s), []string{"applied", "applied"}; !slices.Equal(got, want) {
+		if got, want := nextStepStates(t, s), []string{"applied", "applied"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }
 
 // The database was empty when a newer program looked, and then it had to wait for the lock of an older one, which serves now.
-func TestADatabaseThatIsEmptyNoMoreGetsNoContracts(t *testing.T) {
+func TestDatabaseMigratedMeanwhileSkipsContractSteps(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		older, newer := openStore(t, databaseURL, Options{}), openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname)})
-		newer.dialect = preceded{newer.dialect, func() { migrate(t, older) }}
+		newer.dialect = precededDialect{newer.dialect, func() { migrate(t, older) }}
 		migrate(t, newer)
-		if got, want := states(t, newer), []string{"applied", "waiting"}; !slices.Equal(got, want) {
+		if got, want := nextStepStates(t, newer), []string{"applied", "waiting"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }
 
-// preceded is a dialect in which somebody else is a little quicker to get the lock.
-type preceded struct {
+// precededDialect is a dialect in which somebody else is a little quicker to get the lock.
+type precededDialect struct {
 	dialect
 	migrate func()
 }
 
-func (p preceded) migrationPool() (*sql.DB, lock.Locker, error) {
+func (p precededDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	p.migrate()
 	return p.dialect.migrationPool()
 }
 
-func TestBackfill(t *testing.T) {
+func TestBackfillChangesAllRowsInBatches(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := newStore(t, databaseURL)
@@ -212,15 +212,15 @@ func TestBackfill(t *testing.T) {
 		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users WHERE nickname = name AND points = 8"); n[0] != 10 {
 			t.Errorf("%d rows are filled", n[0])
 		}
-		if got, want := states(t, newer), []string{"applied", "applied", "applied"}; !slices.Equal(got, want) {
+		if got, want := nextStepStates(t, newer), []string{"applied", "applied", "applied"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }
 
-func TestABackfillThatDoesNotEnd(t *testing.T) {
+func TestEndlessBackfillIsStopped(t *testing.T) {
 	t.Parallel()
-	const rows = 600 // changed twice, those are more than a backfill may change before its table's rows are counted
+	const rows = 600 // runBackfillBatch twice, those are more than a backfill may change before its table's rows are counted
 	for _, row := range []struct{ name, statement, want string }{
 		{"because what it changes fulfils its condition again", "UPDATE users SET points = points + 1 WHERE points >= 7", "_next.sql: its condition stays true"},
 		{"because what it changes stays as it is", "-- None.\nUPDATE `users`\n  SET nickname = NULL WHERE nickname IS NULL", "_next.sql: its condition stays true"},
@@ -235,15 +235,15 @@ func TestABackfillThatDoesNotEnd(t *testing.T) {
 				for range rows {
 					users = append(users, newUser(newID()))
 				}
-				noError(t, s.insert(testContext(t), users))
+				requireNoError(t, s.insert(testContext(t), users))
 				newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, addPoints, "-- backfill\n\n"+row.statement)})
 				last := "applied"
 				if _, err := newer.Migrate(testContext(t)); row.want == "" {
-					noError(t, err)
+					requireNoError(t, err)
 				} else if last = "pending"; err == nil || !strings.Contains(err.Error(), row.want) || errors.Is(err, ErrUnavailable) {
 					t.Errorf("error %v, want %q", err, row.want)
 				}
-				if got, want := states(t, newer), []string{"applied", "applied", last}; !slices.Equal(got, want) {
+				if got, want := nextStepStates(t, newer), []string{"applied", "applied", last}; !slices.Equal(got, want) {
 					t.Errorf("%q, want %q", got, want)
 				}
 			})
@@ -252,7 +252,7 @@ func TestABackfillThatDoesNotEnd(t *testing.T) {
 }
 
 // However long it has been at work already.
-func TestABackfillWaitsForALock(t *testing.T) {
+func TestBackfillRetriesAfterLockWait(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	s := newStore(t, databaseURL)
@@ -262,39 +262,39 @@ func TestABackfillWaitsForALock(t *testing.T) {
 	newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, "-- backfill\n\nUPDATE users SET role = 'ADMIN' WHERE role = 'USER'")})
 	newer.dialect.(mysqlDialect).config.Params["innodb_lock_wait_timeout"] = "1" // of the connections for migrations
 	conflicts := 0
-	newer.dialect = noticing{newer.dialect, func() {
+	newer.dialect = conflictDialect{newer.dialect, func() {
 		conflicts++
 		execute(t, other, "ROLLBACK")
 	}}
 	_, err := newer.up(testContext(t), false)
-	noError(t, err)
-	if got, want := states(t, newer), []string{"applied"}; !slices.Equal(got, want) || conflicts != 1 {
+	requireNoError(t, err)
+	if got, want := nextStepStates(t, newer), []string{"applied"}; !slices.Equal(got, want) || conflicts != 1 {
 		t.Errorf("%q after %d conflicts, want %q after one", got, conflicts, want)
 	}
 }
 
-// noticing is a dialect that is there when a statement loses to others.
-type noticing struct {
+// conflictDialect is a dialect that is there when a statement loses to others.
+type conflictDialect struct {
 	dialect
-	conflict func()
+	onConflict func()
 }
 
-func (n noticing) retryable(err error) bool {
-	n.conflict()
+func (n conflictDialect) retryable(err error) bool {
+	n.onConflict()
 	return n.dialect.retryable(err)
 }
 
 // Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait for both.
-func TestAStepThatWaitsForATableLetsOthersPass(t *testing.T) {
+func TestBlockedMigrationStepDoesNotBlockQueries(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	s := newStore(t, databaseURL)
 	u := createUser(t, s, newUser("ada@example.com"))
 	newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname)})
 	migrated := make(chan error, 1)
-	noError(t, s.Transaction(testContext(t), func(long *Store) error {
+	requireNoError(t, s.Transaction(testContext(t), func(long *Store) error {
 		_, err := long.UserByID(testContext(t), u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		go func() {
 			_, err := newer.Migrate(context.WithoutCancel(testContext(t)))
 			migrated <- err
@@ -309,12 +309,12 @@ func TestAStepThatWaitsForATableLetsOthersPass(t *testing.T) {
 		}
 		begin := time.Now()
 		_, err = s.UserByID(testContext(t), u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		t.Logf("waited for %s", time.Since(begin))
 		return nil
 	}))
-	noError(t, <-migrated)
-	if got, want := states(t, newer), []string{"applied"}; !slices.Equal(got, want) {
+	requireNoError(t, <-migrated)
+	if got, want := nextStepStates(t, newer), []string{"applied"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -50,13 +50,13 @@ func (s *Store) CreateUserUnlessReserved(ctx context.Context, u *User) error {
 		if err := tx.CreateUser(ctx, u); err != nil {
 			return err
 		}
-		return tx.reserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
+		return tx.checkReserved(ctx, u.EmailKey, u.ID, u.CreatedAt)
 	})
 }
 
 // UserByID returns ErrNotFound if there is none.
 func (s *Store) UserByID(ctx context.Context, id string) (*User, error) {
-	if !ascii(id) {
+	if !isASCII(id) {
 		return nil, ErrNotFound
 	}
 	return s.user(ctx, "id = ?", id)
@@ -86,7 +86,7 @@ func (s *Store) SetRole(ctx context.Context, id, role string) error {
 }
 
 // ReplacePasswordHash stores a better hash of the same password, unless the password was changed meanwhile:
-// then it returns ErrNotFound.
+// suffix it returns ErrNotFound.
 func (s *Store) ReplacePasswordHash(ctx context.Context, id, old, better string) error {
 	return s.updateUser(ctx, map[string]any{"password_hash": better}, "id = ? AND password_hash = ?", id, old)
 }
@@ -95,7 +95,7 @@ func (s *Store) ReplacePasswordHash(ctx context.Context, id, old, better string)
 // condition is about ASCII columns.
 func (s *Store) updateUser(ctx context.Context, values map[string]any, condition string, args ...any) error {
 	for _, a := range args {
-		if text, ok := a.(string); ok && !ascii(text) {
+		if text, ok := a.(string); ok && !isASCII(text) {
 			return ErrNotFound
 		}
 	}

@@ -55,10 +55,10 @@ const lookAhead = 200
 //
 // Each statement reads one range of one index in its order, forwards or backwards, so a page costs the same at any position.
 // No index answers the condition "and whose name does not": there a page gives up after lookAhead accounts, with fewer than
-// Limit or none, and HasNext (or HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most
+// Bucket or none, and HasNext (or HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most
 // one for every lookAhead accounts of the first part.
 func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
-	if !ascii(f.After.ID) || !ascii(f.Before.ID) || !ascii(f.Role) {
+	if !isASCII(f.After.ID) || !isASCII(f.Before.ID) || !isASCII(f.Role) {
 		return &UserPage{}, nil // ids and roles are
 	}
 	f.EmailPrefix = cmp.Or(f.EmailPrefix, f.Prefix)
@@ -74,9 +74,9 @@ func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
 type userList struct {
 	store *Store
 	UserFilter
-	users   []*User
-	cursors []Cursor
-	gaveUp  Cursor // how far the page has looked, if that is not the end of the range
+	users     []*User
+	cursors   []Cursor
+	stoppedAt Cursor // how far the page has looked, if that is not the end of the range
 }
 
 func byID(u *User) Cursor    { return Cursor{ID: u.ID} }
@@ -85,14 +85,14 @@ func byEmail(u *User) Cursor { return Cursor{Key: u.EmailKey, ByEmail: true} }
 
 func (l *userList) read(ctx context.Context) error {
 	if l.Prefix == "" {
-		return l.add(ctx, byID, l.index("", "users_by_role"), l.idRange(l.After.ID, l.Before.ID), "id")
+		return l.readRange(ctx, byID, l.index("", "users_by_role"), l.idRange(l.After.ID, l.Before.ID), "id")
 	}
 	parts := []func(context.Context) error{l.searchNames, l.searchEmails}
 	if l.FromEnd {
 		slices.Reverse(parts)
 	}
 	for _, part := range parts {
-		if l.room() == 0 || l.gaveUp != (Cursor{}) {
+		if l.remaining() == 0 || l.stoppedAt != (Cursor{}) {
 			return nil
 		}
 		if err := part(ctx); err != nil {
@@ -108,9 +108,9 @@ type where struct {
 	args []any
 }
 
-func (w where) and(text string, args ...any) where { return w.then(" AND "+text, args...) }
+func (w where) and(text string, args ...any) where { return w.suffix(" AND "+text, args...) }
 
-func (w where) then(text string, args ...any) where {
+func (w where) suffix(text string, args ...any) where {
 	return where{w.text + text, append(slices.Clip(w.args), args...)}
 }
 
@@ -134,7 +134,7 @@ func (l *userList) searchNames(ctx context.Context) error {
 	}
 	index := l.index("users_by_name", "users_by_role_and_name")
 	for _, r := range ranges {
-		if err := l.add(ctx, byName, index, r.where, r.order...); err != nil {
+		if err := l.readRange(ctx, byName, index, r.where, r.order...); err != nil {
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func (l *userList) nameRanges() (ranges []orderedRange) {
 	if before.ID != "" {
 		between = between.and("name_key < ?", before.Key)
 	} else {
-		between = between.and("name_key < ?", behind(l.Prefix))
+		between = between.and("name_key < ?", prefixEnd(l.Prefix))
 	}
 	ranges = append(ranges, orderedRange{between, []string{"name_key", "id"}})
 	if before.ID != "" {
@@ -187,7 +187,7 @@ func (l *userList) searchEmails(ctx context.Context) error {
 	if l.NamesOnly || l.Before.ID != "" {
 		return nil
 	}
-	from, to := where{"email_key >= ?", []any{l.EmailPrefix}}, where{"email_key < ?", []any{behind(l.EmailPrefix)}}
+	from, to := where{"email_key >= ?", []any{l.EmailPrefix}}, where{"email_key < ?", []any{prefixEnd(l.EmailPrefix)}}
 	if l.After.ByEmail {
 		from = where{"email_key > ?", []any{l.After.Key}}
 	}
@@ -200,30 +200,30 @@ func (l *userList) searchEmails(ctx context.Context) error {
 		return err
 	}
 	if last != "" {
-		l.gaveUp = Cursor{Key: last, ByEmail: true}
+		l.stoppedAt = Cursor{Key: last, ByEmail: true}
 		if l.FromEnd {
 			from = where{"email_key >= ?", []any{last}}
 		} else {
 			to = where{"email_key <= ?", []any{last}}
 		}
 	}
-	r := from.and(to.text, to.args...).and("NOT (name_key >= ? AND name_key < ?)", l.Prefix, behind(l.Prefix))
-	return l.add(ctx, byEmail, index, r, "email_key")
+	r := from.and(to.text, to.args...).and("NOT (name_key >= ? AND name_key < ?)", l.Prefix, prefixEnd(l.Prefix))
+	return l.readRange(ctx, byEmail, index, r, "email_key")
 }
 
 // lookAhead returns the last address that a page looks at, or "" if it looks at the whole range.
 func (l *userList) lookAhead(ctx context.Context, index string, r where) (string, error) {
 	var last []User
-	r = r.then(" ORDER BY "+l.order("email_key")+" LIMIT 1 OFFSET ?", lookAhead-1)
+	r = r.suffix(" ORDER BY "+l.order("email_key")+" LIMIT 1 OFFSET ?", lookAhead-1)
 	if err := l.query(ctx, "email_key", index, r).Find(&last).Error; err != nil || len(last) == 0 {
 		return "", err
 	}
 	return last[0].EmailKey, nil
 }
 
-// behind is a key behind all that have the prefix. A range instead of LIKE: no wildcard to escape, and every database uses
+// prefixEnd is a key behind all that have the prefix. A range instead of LIKE: no wildcard to escape, and every database uses
 // the index for it. U+10FFFF is the last character there is.
-func behind(prefix string) string { return prefix + "\U0010FFFF" }
+func prefixEnd(prefix string) string { return prefix + "\U0010FFFF" }
 
 func (l *userList) index(anyRole, oneRole string) string {
 	if l.Role != "" {
@@ -240,13 +240,13 @@ func (l *userList) order(columns ...string) string {
 	return strings.Join(columns, ", ")
 }
 
-// add reads as many accounts as there is room for.
-func (l *userList) add(ctx context.Context, cursor func(*User) Cursor, index string, r where, order ...string) error {
-	if l.room() == 0 {
+// readRange reads as many accounts as there is room for.
+func (l *userList) readRange(ctx context.Context, cursor func(*User) Cursor, index string, r where, order ...string) error {
+	if l.remaining() == 0 {
 		return nil
 	}
 	var users []*User
-	r = r.then(" ORDER BY "+l.order(order...)+" LIMIT ?", l.room())
+	r = r.suffix(" ORDER BY "+l.order(order...)+" LIMIT ?", l.remaining())
 	err := l.query(ctx, userColumns, index, r).Find(&users).Error
 	for _, u := range users {
 		l.users, l.cursors = append(l.users, u), append(l.cursors, cursor(u))
@@ -272,18 +272,18 @@ func (l *userList) query(ctx context.Context, columns, index string, r where) *g
 	}
 	table := "users"
 	if index != "" {
-		table += " " + l.store.dialect.indexed(index)
+		table += " " + l.store.dialect.indexHint(index)
 	}
 	return l.store.conn(ctx).Raw("SELECT "+columns+" FROM "+table+" WHERE "+r.text, r.args...)
 }
 
-func (l *userList) room() int { return l.Limit + 1 - len(l.users) }
+func (l *userList) remaining() int { return l.Limit + 1 - len(l.users) }
 
 // finish puts the page into the order of the list.
 func (l *userList) finish(ctx context.Context) (*UserPage, error) {
 	p := &UserPage{Users: l.users, Cursors: l.cursors}
-	more, end := l.gaveUp != Cursor{}, l.gaveUp
-	if l.room() == 0 {
+	more, end := l.stoppedAt != Cursor{}, l.stoppedAt
+	if l.remaining() == 0 {
 		p.Users, p.Cursors = p.Users[:l.Limit], p.Cursors[:l.Limit]
 		more, end = true, Cursor{}
 	}
@@ -300,12 +300,12 @@ func (l *userList) finish(ctx context.Context) (*UserPage, error) {
 	} else {
 		p.End, p.HasNext = cmp.Or(end, p.End), more
 	}
-	err := l.lookAround(ctx, p)
+	err := l.checkBeyondCursors(ctx, p)
 	return p, l.store.translate(ctx, err)
 }
 
-// lookAround looks for accounts beyond the cursors that the page was asked for.
-func (l *userList) lookAround(ctx context.Context, p *UserPage) (err error) {
+// checkBeyondCursors looks for accounts beyond the cursors that the page was asked for.
+func (l *userList) checkBeyondCursors(ctx context.Context, p *UserPage) (err error) {
 	if !p.HasPrevious && l.After != (Cursor{}) {
 		if p.HasPrevious, err = l.exists(ctx, l.After, Cursor{}, l.After); err != nil {
 			return err
@@ -323,26 +323,26 @@ func (l *userList) lookAround(ctx context.Context, p *UserPage) (err error) {
 func (l *userList) exists(ctx context.Context, at, after, before Cursor) (bool, error) {
 	rest := &userList{store: l.store, UserFilter: l.UserFilter}
 	rest.After, rest.Before, rest.Limit, rest.FromEnd = after, before, 0, false
-	if err := rest.addAt(ctx, at); err != nil {
+	if err := rest.readAt(ctx, at); err != nil {
 		return false, err
 	}
-	if rest.room() > 0 {
+	if rest.remaining() > 0 {
 		if err := rest.read(ctx); err != nil {
 			return false, err
 		}
 	}
-	return rest.room() == 0 || rest.gaveUp != Cursor{}, nil
+	return rest.remaining() == 0 || rest.stoppedAt != Cursor{}, nil
 }
 
-// addAt reads the account at a cursor.
-func (l *userList) addAt(ctx context.Context, c Cursor) error {
+// readAt reads the account at a cursor.
+func (l *userList) readAt(ctx context.Context, c Cursor) error {
 	switch {
 	case c.ByEmail:
-		r := where{"email_key = ?", []any{c.Key}}.and("NOT (name_key >= ? AND name_key < ?)", l.Prefix, behind(l.Prefix))
-		return l.add(ctx, byEmail, l.index("users_by_email", "users_by_role_and_email"), r, "email_key")
+		r := where{"email_key = ?", []any{c.Key}}.and("NOT (name_key >= ? AND name_key < ?)", l.Prefix, prefixEnd(l.Prefix))
+		return l.readRange(ctx, byEmail, l.index("users_by_email", "users_by_role_and_email"), r, "email_key")
 	case l.Prefix != "":
 		r := where{"name_key = ?", []any{c.Key}}.and("id = ?", c.ID)
-		return l.add(ctx, byName, l.index("users_by_name", "users_by_role_and_name"), r, "id")
+		return l.readRange(ctx, byName, l.index("users_by_name", "users_by_role_and_name"), r, "id")
 	}
-	return l.add(ctx, byID, l.index("", "users_by_role"), where{"id = ?", []any{c.ID}}, "id")
+	return l.readRange(ctx, byID, l.index("", "users_by_role"), where{"id = ?", []any{c.ID}}, "id")
 }

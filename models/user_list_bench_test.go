@@ -28,17 +28,17 @@ func BenchmarkUsers(b *testing.B) {
 		url  func(testing.TB) string
 	}{{"sqlite", dbtest.SQLite}, {"mysql", dbtest.MySQL}} {
 		b.Run(database.name, func(b *testing.B) {
-			benchmarkUsers(b, newCrowd(b, database.url(b), benchFew), newCrowd(b, database.url(b), many))
+			benchmarkUsers(b, newUserDataset(b, database.url(b), benchFew), newUserDataset(b, database.url(b), many))
 		})
 	}
 }
 
 const benchFew = 1000
 
-func benchmarkUsers(b *testing.B, few, many *crowd) {
-	for _, page := range crowdPages {
+func benchmarkUsers(b *testing.B, few, many *userDataset) {
+	for _, page := range datasetPages {
 		page.filter.Limit = 20
-		fewPlaces, manyPlaces := few.places(b, page.after), many.places(b, page.after)
+		fewPlaces, manyPlaces := few.cursors(b, page.after), many.cursors(b, page.after)
 		for way, name := range []string{page.name, page.name + "-backwards"} {
 			b.Run(name, func(b *testing.B) {
 				var fewTook, manyTook []time.Duration
@@ -63,7 +63,7 @@ func median(took []time.Duration) time.Duration {
 }
 
 // read returns how long the page behind a cursor takes, or the one in front of it.
-func (c *crowd) read(b *testing.B, f UserFilter, at Cursor, way int) time.Duration {
+func (c *userDataset) read(b *testing.B, f UserFilter, at Cursor, way int) time.Duration {
 	b.Helper()
 	f.After = at
 	f = bothWays(f)[way]

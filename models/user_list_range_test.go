@@ -8,20 +8,20 @@ import (
 )
 
 // Every range between two cursors, from either end, is the same slice of the whole list, and the flags say what is around it.
-func TestUsersBetweenTwoCursorsAreASliceOfTheList(t *testing.T) {
+func TestUsersBetweenCursorsAreSliceOfList(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		r := rand.New(rand.NewPCG(5, 6))
 		var people []*User
 		for range 120 {
-			people = append(people, anybody(r))
+			people = append(people, randomUser(r))
 		}
 		r.Shuffle(len(people), func(i, j int) { people[i].ID, people[j].ID = people[j].ID, people[i].ID })
-		noError(t, s.conn(testContext(t)).CreateInBatches(people, 100).Error)
+		requireNoError(t, s.conn(testContext(t)).CreateInBatches(people, 100).Error)
 		for _, f := range []UserFilter{{}, {Role: "STAFF"}, {Prefix: "a"}, {Prefix: "a", Role: "USER"}, {Prefix: "a", NamesOnly: true}} {
 			f.Limit = 1000
 			all, err := s.Users(testContext(t), f)
-			noError(t, err)
+			requireNoError(t, err)
 			n := len(all.Users)
 			for range 150 {
 				// The list's elements behind i and in front of j; -1 and n are no cursors.
@@ -43,7 +43,7 @@ func TestUsersBetweenTwoCursorsAreASliceOfTheList(t *testing.T) {
 					}
 				}
 				got, err := s.Users(testContext(t), part)
-				noError(t, err)
+				requireNoError(t, err)
 				name := fmt.Sprintf("%+v between %d and %d of %d", part, i, j, n)
 				if !slices.Equal(idsOf(got.Users), idsOf(all.Users[from:to])) {
 					t.Errorf("%s: %d accounts, want those from %d to %d", name, len(got.Users), from, to)
@@ -60,7 +60,7 @@ func TestUsersBetweenTwoCursorsAreASliceOfTheList(t *testing.T) {
 }
 
 // The flags do not depend on the account of the cursor: it may be gone, and with it all that was on that side.
-func TestUsersPageFlagsAreRightWhenTheCursorsAccountIsGone(t *testing.T) {
+func TestUsersPageFlagsAreRightAfterCursorUserIsDeleted(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{"", "a"} {
 		t.Run("prefix "+prefix, func(t *testing.T) {
@@ -72,18 +72,18 @@ func TestUsersPageFlagsAreRightWhenTheCursorsAccountIsGone(t *testing.T) {
 					createUser(t, s, u)
 				}
 				all, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 10})
-				noError(t, err)
+				requireNoError(t, err)
 				flags := func(after, before int, want string) {
 					t.Helper()
 					a, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 1, After: all.Cursors[after]})
-					noError(t, err)
+					requireNoError(t, err)
 					b, err := s.Users(testContext(t), UserFilter{Prefix: prefix, Limit: 1, Before: all.Cursors[before], FromEnd: true})
-					noError(t, err)
+					requireNoError(t, err)
 					if got := fmt.Sprint(a.HasPrevious, a.HasNext, b.HasPrevious, b.HasNext); got != want {
 						t.Errorf("after %d and before %d: %s, want %s", after, before, got, want)
 					}
 				}
-				remove := func(i int) { noError(t, s.conn(testContext(t)).Delete(all.Users[i]).Error) }
+				remove := func(i int) { requireNoError(t, s.conn(testContext(t)).Delete(all.Users[i]).Error) }
 				flags(0, 5, "true true true true")
 				remove(1)
 				remove(4)

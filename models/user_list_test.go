@@ -15,7 +15,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestUsersFilter(t *testing.T) {
+func TestUsersFiltersByPrefixAndRole(t *testing.T) {
 	t.Parallel()
 	people := []struct{ email, name, role string }{
 		{"ada@example.com", "ada", "ADMIN"},
@@ -70,7 +70,7 @@ func TestUsersFilter(t *testing.T) {
 				filter := row.filter // a copy: the other database's test has the row, too
 				filter.Limit = cmp.Or(filter.Limit, len(people))
 				page, err := s.Users(testContext(t), filter)
-				noError(t, err)
+				requireNoError(t, err)
 				var got []string
 				for _, u := range page.Users {
 					before, _, _ := strings.Cut(u.Email, "@")
@@ -84,13 +84,13 @@ func TestUsersFilter(t *testing.T) {
 	}
 }
 
-// everything reads all pages forwards, and calls between before each but the first.
-func everything(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
+// readForwards reads all pages forwards, and calls between before each but the first.
+func readForwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
 	t.Helper()
 	for {
 		pages++
 		page, err := s.Users(testContext(t), f)
-		noError(t, err)
+		requireNoError(t, err)
 		if len(page.Users) > f.Limit || len(page.Cursors) != len(page.Users) {
 			t.Fatalf("%d accounts and %d places, want %d at most", len(page.Users), len(page.Cursors), f.Limit)
 		}
@@ -108,13 +108,13 @@ func everything(t *testing.T, s *Store, f UserFilter, between func()) (ids []str
 	}
 }
 
-// everythingBackwards reads all pages from the last to the first, and calls between before each but the first one read.
-func everythingBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
+// readBackwards reads all pages from the last to the first, and calls between before each but the first one read.
+func readBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
 	t.Helper()
 	for f.FromEnd = true; ; {
 		pages++
 		page, err := s.Users(testContext(t), f)
-		noError(t, err)
+		requireNoError(t, err)
 		if len(page.Users) > f.Limit || len(page.Cursors) != len(page.Users) {
 			t.Fatalf("%d accounts and %d cursors, want %d at most", len(page.Users), len(page.Cursors), f.Limit)
 		}
@@ -135,10 +135,10 @@ func everythingBackwards(t *testing.T, s *Store, f UserFilter, between func()) (
 }
 
 // walks are the two ways through a list.
-var walks = map[string]func(*testing.T, *Store, UserFilter, func()) ([]string, int){"forwards": everything, "backwards": everythingBackwards}
+var walks = map[string]func(*testing.T, *Store, UserFilter, func()) ([]string, int){"forwards": readForwards, "backwards": readBackwards}
 
-// wanted is what Users promises, in other words.
-func wanted(people []*User, f UserFilter) (ids []string) {
+// expected is what Users promises, in other words.
+func wantIDs(people []*User, f UserFilter) (ids []string) {
 	var named, addressed []*User
 	for _, u := range people {
 		switch {
@@ -162,8 +162,8 @@ func wanted(people []*User, f UserFilter) (ids []string) {
 	return ids
 }
 
-// anybody has a name and an address of few letters, so that many have the same, or the same beginning.
-func anybody(r *rand.Rand) *User {
+// randomUser has a name and an address of few letters, so that many have the same, or the same beginning.
+func randomUser(r *rand.Rand) *User {
 	letters := []string{"a", "a", "b", "ä", "a\u0308", "ß", "ａ", "😀", "\uFFFD", "%", "_", `\`, "'", " a"}
 	word := func() (w string) {
 		for range 1 + r.IntN(3) {
@@ -177,12 +177,12 @@ func anybody(r *rand.Rand) *User {
 	return u
 }
 
-// crowdOf inserts people, some of whom have nothing in common with their address but the beginning, and are too many
+// insertRandomUsers inserts people, some of whom have nothing in common with their address but the beginning, and are too many
 // to be passed over on one page.
-func crowdOf(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
+func insertRandomUsers(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
 	t.Helper()
 	for range 300 {
-		people = append(people, anybody(r))
+		people = append(people, randomUser(r))
 	}
 	for i := range 2*lookAhead + 50 {
 		u := newUser(fmt.Sprintf("ab%d@example.com", i))
@@ -190,7 +190,7 @@ func crowdOf(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
 		people = append(people, u)
 	}
 	r.Shuffle(len(people), func(i, j int) { people[i].ID, people[j].ID = people[j].ID, people[i].ID })
-	noError(t, s.conn(testContext(t)).CreateInBatches(people, 100).Error)
+	requireNoError(t, s.conn(testContext(t)).CreateInBatches(people, 100).Error)
 	return people
 }
 
@@ -204,12 +204,12 @@ func searches() (list []UserFilter) {
 	return list
 }
 
-func TestUsersPageByPageAreEverybodyOnceInOrder(t *testing.T) {
+func TestUsersPagesListEachUserOnceInOrder(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		people := crowdOf(t, s, rand.New(rand.NewPCG(1, 2)))
+		people := insertRandomUsers(t, s, rand.New(rand.NewPCG(1, 2)))
 		for _, f := range searches() {
-			want := wanted(people, f)
+			want := wantIDs(people, f)
 			for _, f.Limit = range []int{1, 7, 100, 1000} {
 				if f.Limit == 1 && len(want) > 100 {
 					continue // only takes long
@@ -229,27 +229,27 @@ func TestUsersPageByPageAreEverybodyOnceInOrder(t *testing.T) {
 	})
 }
 
-func TestUsersPageByPageWhileOthersComeAndGo(t *testing.T) {
+func TestUsersPagesAreStableDuringChanges(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		r := rand.New(rand.NewPCG(3, 4))
-		people := crowdOf(t, s, r)
+		people := insertRandomUsers(t, s, r)
 		for _, f := range searches() {
 			for _, name := range []string{"forwards", "backwards"} {
 				f.Limit = 20
 				stayed, came := slices.Clone(people), []*User(nil)
 				got, _ := walks[name](t, s, f, func() {
-					u := anybody(r)
+					u := randomUser(r)
 					came = append(came, createUser(t, s, u))
 					gone := r.IntN(len(stayed))
-					noError(t, s.conn(testContext(t)).Delete(stayed[gone]).Error)
+					requireNoError(t, s.conn(testContext(t)).Delete(stayed[gone]).Error)
 					stayed = slices.Delete(stayed, gone, gone+1)
 				})
 				sorted := slices.Sorted(slices.Values(got))
 				if len(slices.Compact(sorted)) != len(got) {
 					t.Errorf("%s, %+v: an account was read twice", name, f)
 				}
-				want := wanted(stayed, f)
+				want := wantIDs(stayed, f)
 				kept := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !slices.Contains(want, id) })
 				if !slices.Equal(kept, want) {
 					t.Errorf("%s, %+v: of %d that stayed, %d were read, or in another order", name, f, len(want), len(kept))
@@ -262,24 +262,24 @@ func TestUsersPageByPageWhileOthersComeAndGo(t *testing.T) {
 
 // A page costs the same wherever it is: it reads a range of the index that it names, from its beginning, in its
 // order. MariaDB has plans that look as good and read half of the table, so there what is read is counted too.
-func TestUsersReadNoMoreThanAPage(t *testing.T) {
+func TestUsersReadsNoMoreThanPage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		c := newCrowd(t, databaseURL, 15_000)
+		c := newUserDataset(t, databaseURL, 15_000)
 		c.pool.SetMaxOpenConns(1) // whose reading is counted
 		var statements []string
 		note := func(db *gorm.DB) {
 			statements = append(statements, logger.ExplainSQL(db.Statement.SQL.String(), nil, "'", db.Statement.Vars...))
 		}
-		noError(t, c.db.Callback().Query().After("gorm:query").Register("note", note))
-		for _, page := range crowdPages {
-			for _, page.filter.After = range c.places(t, page.after) {
+		requireNoError(t, c.db.Callback().Query().After("gorm:query").Register("note", note))
+		for _, page := range datasetPages {
+			for _, page.filter.After = range c.cursors(t, page.after) {
 				page.filter.Limit = 20
 				for _, f := range bothWays(page.filter) {
 					before := rowsRead(t, c.Store)
 					statements = nil
 					_, err := c.Users(testContext(t), f)
-					noError(t, err)
+					requireNoError(t, err)
 					for _, text := range statements {
 						wantRange(t, c.Store, text)
 					}
@@ -312,14 +312,14 @@ func rowsRead(t *testing.T, s *Store) (rows int) {
 	return rows
 }
 
-var onePlace = regexp.MustCompile(`[<>]\?|\bid=\?|email_key=\?`)
+var seekPattern = regexp.MustCompile(`[<>]\?|\bid=\?|email_key=\?`)
 
 // wantRange wants a plan of one step, from a place in an index on, or to one row.
 func wantRange(t *testing.T, s *Store, text string) {
 	t.Helper()
 	if s.dialect.name() == "sqlite" {
 		plan := queryAll[struct{ Detail string }](t, s, "EXPLAIN QUERY PLAN "+text)
-		if len(plan) != 1 || !strings.HasPrefix(plan[0].Detail, "SEARCH users USING ") || !onePlace.MatchString(plan[0].Detail) {
+		if len(plan) != 1 || !strings.HasPrefix(plan[0].Detail, "SEARCH users USING ") || !seekPattern.MatchString(plan[0].Detail) {
 			t.Errorf("%s\nis %q", text, plan)
 		}
 		return

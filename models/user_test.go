@@ -12,7 +12,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestUserReadsBackAsWritten(t *testing.T) {
+func TestUserRoundTrips(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("𝔘", 100)
 	verified, disabled := moment.Add(time.Millisecond), moment.Add(-time.Hour)
@@ -44,17 +44,17 @@ func TestUserReadsBackAsWritten(t *testing.T) {
 				row.edit(want)
 				createUser(t, s, want)
 				byID, err := s.UserByID(testContext(t), want.ID)
-				noError(t, err)
+				requireNoError(t, err)
 				wantSame(t, byID, want)
 				byKey, err := s.UserByEmailKey(testContext(t), want.EmailKey)
-				noError(t, err)
+				requireNoError(t, err)
 				wantSame(t, byKey, want)
 			})
 		})
 	}
 }
 
-func TestTimesOfTheStoreSurvive(t *testing.T) {
+func TestStoreTimesRoundTrip(t *testing.T) {
 	t.Parallel()
 	elsewhere := time.FixedZone("elsewhere", 5*3600+1800)
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -66,14 +66,14 @@ func TestTimesOfTheStoreSurvive(t *testing.T) {
 		u.CreatedAt, u.UpdatedAt = s.Now(), s.Now().In(elsewhere)
 		createUser(t, s, u)
 		got, err := s.UserByID(testContext(t), u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		if got.CreatedAt != s.Now() || got.UpdatedAt != s.Now() {
 			t.Errorf("read %s and %s, want %s", got.CreatedAt, got.UpdatedAt, s.Now())
 		}
 	})
 }
 
-func TestCreateUserFillsInNothingButTimes(t *testing.T) {
+func TestCreateUserSetsOnlyTimes(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		s.now = func() time.Time { return moment }
@@ -81,14 +81,14 @@ func TestCreateUserFillsInNothingButTimes(t *testing.T) {
 		u.CreatedAt, u.UpdatedAt = time.Time{}, time.Time{}
 		createUser(t, s, u)
 		got, err := s.UserByID(testContext(t), u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		if got.CreatedAt != moment || got.UpdatedAt != moment || got.DisabledAt != nil || got.EmailVerifiedAt != nil {
 			t.Errorf("read %+v", got)
 		}
 	})
 }
 
-func TestOneAddressIsOneAccount(t *testing.T) {
+func TestConcurrentCreateUserAllowsOneAccountPerEmail(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		const many = 50
@@ -127,7 +127,7 @@ func TestOneAddressIsOneAccount(t *testing.T) {
 	})
 }
 
-func TestEmailKeysAreOthersIfTheyDifferIn(t *testing.T) {
+func TestEmailKeysAreComparedByteByByte(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, one, other string }{
 		{"case", "ada@example.com", "Ada@example.com"},
@@ -158,7 +158,7 @@ func TestEmailKeysAreOthersIfTheyDifferIn(t *testing.T) {
 
 // The one place where the databases do not agree: MySQL's utf8mb4_bin fills up with spaces before it compares.
 // So keys must not end in one, and account.EmailKey makes none that does.
-func TestASpaceAfterAKey(t *testing.T) {
+func TestTrailingSpaceInEmailKeyIsIgnoredByMySQL(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		createUser(t, s, newUser("ada@example.com"))
@@ -167,11 +167,11 @@ func TestASpaceAfterAKey(t *testing.T) {
 			wantError(t, err, ErrEmailTaken)
 			return
 		}
-		noError(t, err)
+		requireNoError(t, err)
 	})
 }
 
-func TestOverlongValuesAreAnErrorAndNotCutOff(t *testing.T) {
+func TestOverlongValuesAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -201,7 +201,7 @@ func TestOverlongValuesAreAnErrorAndNotCutOff(t *testing.T) {
 	}
 }
 
-func TestNobodyIsErrNotFound(t *testing.T) {
+func TestMissingUserIsErrNotFound(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -233,14 +233,14 @@ func TestNobodyIsErrNotFound(t *testing.T) {
 				u := createUser(t, s, newUser("ada@example.com"))
 				wantError(t, row.call(testContext(t), s), ErrNotFound)
 				got, err := s.UserByID(testContext(t), u.ID)
-				noError(t, err)
+				requireNoError(t, err)
 				wantSame(t, got, u)
 			})
 		})
 	}
 }
 
-func TestChangesOfAUser(t *testing.T) {
+func TestUserUpdatesChangeOnlyOneRow(t *testing.T) {
 	t.Parallel()
 	later := moment.Add(time.Hour)
 	for _, row := range []struct {
@@ -294,7 +294,7 @@ func TestChangesOfAUser(t *testing.T) {
 				row.edit(want)
 				for _, u := range []*User{want, other} {
 					got, err := s.UserByID(testContext(t), u.ID)
-					noError(t, err)
+					requireNoError(t, err)
 					wantSame(t, got, u)
 				}
 			})
@@ -309,13 +309,13 @@ var hostile = []string{
 	"ada\x00", "0", "0x61", "null", "é", "ａｄａ", "👍", strings.Repeat("a", 100_000), strings.Repeat("'", 1000),
 }
 
-func TestHostileStringsFindNobody(t *testing.T) {
+func TestHostileStringsMatchNoUser(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		u := createUser(t, s, newUser("ada@example.com"))
 		session := newSession(u)
-		noError(t, s.CreateSession(ctx, session))
+		requireNoError(t, s.CreateSession(ctx, session))
 		for _, text := range hostile {
 			for name, err := range map[string]error{
 				"UserByID":                  second(s.UserByID(ctx, text)),
@@ -343,7 +343,7 @@ func TestHostileStringsFindNobody(t *testing.T) {
 			}
 		}
 		got, err := s.UserByID(ctx, u.ID)
-		noError(t, err)
+		requireNoError(t, err)
 		wantSame(t, got, u)
 	})
 }
@@ -368,25 +368,25 @@ func wantSame(t *testing.T, got, want *User) {
 }
 
 // There are no foreign keys, so only DeleteUser deletes the rows of a deleted account. refersToUser says which columns name one.
-func TestDeleteUserLeavesNothingOfTheirs(t *testing.T) {
+func TestDeleteUserDeletesAllOwnedRows(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		u := createUser(t, s, newUser("ada@example.com"))
 		columns := map[string][]string{}
 		for _, table := range tables {
-			row := meaningless(reflect.TypeOf(table.Row))
+			row := arbitraryValue(reflect.TypeOf(table.Row))
 			for _, f := range table.Parse(t).Fields {
 				if table.RefersToUser(t, f, reflect.TypeFor[User]()) {
-					noError(t, f.Set(testContext(t), row, u.ID))
+					requireNoError(t, f.Set(testContext(t), row, u.ID))
 					columns[table.Name(t)] = append(columns[table.Name(t)], f.DBName)
 				}
 			}
 			if len(columns[table.Name(t)]) > 0 {
-				noError(t, s.insert(testContext(t), row.Interface()))
+				requireNoError(t, s.insert(testContext(t), row.Interface()))
 			}
 		}
 		delete(columns, "audit") // which says who did what, also of somebody who has left
-		noError(t, s.DeleteUser(testContext(t), u, moment))
+		requireNoError(t, s.DeleteUser(testContext(t), u, moment))
 		for table, names := range columns {
 			for _, name := range names {
 				if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table+" WHERE "+name+" = ?", u.ID); n[0] != 0 {

@@ -16,7 +16,7 @@ func silentStore(t *testing.T, connections int) (*Store, *clustertest.Forwarder)
 	databaseURL := dbtest.MySQL(t)
 	f := clustertest.Forward(t, hostOf(t, databaseURL))
 	s, err := Open(f.URL(databaseURL), Options{MaxConnections: max(connections, 1)})
-	noError(t, err)
+	requireNoError(t, err)
 	migrate(t, s)
 	s.pool.SetMaxOpenConns(connections)
 	f.Swallow(clustertest.HoleAfterAccept)
@@ -35,11 +35,11 @@ func silentStore(t *testing.T, connections int) (*Store, *clustertest.Forwarder)
 }
 
 // Close waits for all that works in the background.
-func TestCloseDoesNotWaitForASilentDatabase(t *testing.T) {
+func TestCloseDoesNotWaitForSilentDatabase(t *testing.T) {
 	t.Parallel()
 	s, _ := silentStore(t, 2)
 	begin := time.Now()
-	noError(t, s.Close())
+	requireNoError(t, s.Close())
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -48,7 +48,7 @@ func TestCloseDoesNotWaitForASilentDatabase(t *testing.T) {
 	}
 }
 
-func TestCircuitLeavesThePoolItsLimits(t *testing.T) {
+func TestCircuitKeepsPoolLimits(t *testing.T) {
 	t.Parallel()
 	for _, connections := range []int{0, 1, 4} { // 0: any number
 		s, f := silentStore(t, connections)
@@ -62,8 +62,8 @@ func TestCircuitLeavesThePoolItsLimits(t *testing.T) {
 		if got := s.Pool().MaxOpenConnections; got != connections {
 			t.Errorf("up to %d connections, want %d", got, connections)
 		}
-		noError(t, s.Ping(testContext(t)))
-		noError(t, s.Close())
+		requireNoError(t, s.Ping(testContext(t)))
+		requireNoError(t, s.Close())
 	}
 }
 
@@ -72,7 +72,7 @@ func TestMigrationsAreNotInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	pool, _, err := s.dialect.migrationPool()
-	noError(t, err)
+	requireNoError(t, err)
 	defer pool.Close()
 	ctx := testContext(t)
 	var stops sync.WaitGroup
@@ -92,7 +92,7 @@ func TestMigrationsAreNotInterrupted(t *testing.T) {
 		})
 	}
 	var interrupted int
-	noError(t, pool.QueryRowContext(ctx, "SELECT SLEEP(12)").Scan(&interrupted))
+	requireNoError(t, pool.QueryRowContext(ctx, "SELECT SLEEP(12)").Scan(&interrupted))
 	close(stop)
 	stops.Wait()
 	if interrupted != 0 {

@@ -9,22 +9,22 @@ import (
 )
 
 // A server that tells its role is not left because the heartbeat waits for a table.
-func TestLockedTableOfTheHeartbeatLeavesConnections(t *testing.T) {
+func TestLockedHeartbeatTableKeepsConnections(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	s := newStore(t, node.URL())
 	ctx := testContext(t)
-	noError(t, s.Ping(ctx))
+	requireNoError(t, s.Ping(ctx))
 	pool, err := sql.Open("mysql", "root@tcp("+hostOf(t, node.URL())+")/fieldgate")
-	noError(t, err)
+	requireNoError(t, err)
 	defer pool.Close()
 	c, err := pool.Conn(ctx)
-	noError(t, err)
+	requireNoError(t, err)
 	defer c.Close()
 	_, err = c.ExecContext(ctx, "LOCK TABLES goose_db_version WRITE")
-	noError(t, err)
+	requireNoError(t, err)
 	for end := time.Now().Add(7 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
-		noError(t, s.Ping(ctx))
+		requireNoError(t, s.Ping(ctx))
 	}
 	if state := s.Connections(); state.Retired > 0 || state.Openings != 0 {
 		t.Errorf("state %+v", state)

@@ -20,18 +20,18 @@ func slowToConnect(t *testing.T, node *clustertest.Node, seconds string) string 
 }
 
 // A probe of such a database takes as long as a connection.
-func TestDatabaseThatIsSlowToConnectIsNotSilent(t *testing.T) {
+func TestSlowConnectIsNotSilence(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	migrate(t, openStore(t, node.URL(), Options{}))
 	s := openStore(t, slowToConnect(t, node, "2.5"), Options{MaxConnections: 4})
 	ctx := testContext(t)
-	noError(t, s.Ping(ctx))
-	c := load(t, s, 12, s.Ping)
+	requireNoError(t, s.Ping(ctx))
+	c := startLoad(t, s, 12, s.Ping)
 	<-time.After(9 * time.Second)
 	c.end()
-	if len(c.refused)+len(c.others) > 0 || !c.answeredAfter(time.Now().Add(-time.Second)) {
-		t.Errorf("%d refusals, errors %v", len(c.refused), c.others)
+	if len(c.refused)+len(c.otherErrors) > 0 || !c.answeredAfter(time.Now().Add(-time.Second)) {
+		t.Errorf("%d refusals, errors %v", len(c.refused), c.otherErrors)
 	}
 	if state := s.Connections(); state.Openings != 0 || state.Retired != 0 {
 		t.Errorf("state %+v", state)
@@ -39,16 +39,16 @@ func TestDatabaseThatIsSlowToConnectIsNotSilent(t *testing.T) {
 }
 
 // Once it connects quickly, its silence is noticed quickly.
-func TestSilenceIsNoticedQuicklyAfterASlowStart(t *testing.T) {
+func TestSilenceIsDetectedQuicklyAfterSlowConnect(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	migrate(t, openStore(t, node.URL(), Options{}))
 	f := clustertest.Forward(t, hostOf(t, node.URL()))
 	s := openStore(t, f.URL(slowToConnect(t, node, "2")), Options{MaxConnections: 4})
-	noError(t, s.Ping(testContext(t)))
+	requireNoError(t, s.Ping(testContext(t)))
 	node.Exec(t, "SET GLOBAL init_connect = ''")
 	f.Cut()
-	c := load(t, s, 8, s.Ping)
+	c := startLoad(t, s, 8, s.Ping)
 	eventually(t, 5*time.Second, "all is well", func() error {
 		if !c.answeredAfter(time.Now().Add(-time.Second)) {
 			return errors.New("no answer")

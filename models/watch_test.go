@@ -28,18 +28,18 @@ func sampled[T any](rows []T) []T {
 func hostOf(t *testing.T, databaseURL string) string {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
-	noError(t, err)
+	requireNoError(t, err)
 	return u.Host
 }
 
-// outside runs a statement on a connection of its own.
-func outside(t *testing.T, databaseURL, statement string) {
+// execOutside runs a statement on a connection of its own.
+func execOutside(t *testing.T, databaseURL, statement string) {
 	t.Helper()
 	pool, err := sql.Open("mysql", "root@tcp("+hostOf(t, databaseURL)+")/")
-	noError(t, err)
+	requireNoError(t, err)
 	defer pool.Close()
 	_, err = pool.ExecContext(testContext(t), statement)
-	noError(t, err)
+	requireNoError(t, err)
 }
 
 // eventually asks until f returns nil, and returns how long that took.
@@ -61,24 +61,24 @@ func eventually(t *testing.T, limit time.Duration, what string, f func() error) 
 	}
 }
 
-func wants(err, want error) error {
+func matchError(err, want error) error {
 	if !errors.Is(err, want) {
 		return fmt.Errorf("error %v, want %v", err, want)
 	}
 	return nil
 }
 
-func TestReadOnlyServerIsLeftForReads(t *testing.T) {
+func TestReadOnlyServerIsErrReadOnlyForReads(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	s := newStore(t, node.URL())
 	ctx := testContext(t)
 	u := createUser(t, s, newUser("ada@example.com"))
 	for range 2 {
-		outside(t, node.URL(), "SET GLOBAL read_only = ON")
+		execOutside(t, node.URL(), "SET GLOBAL read_only = ON")
 		took := eventually(t, 2*time.Second, "reads are refused", func() error {
 			_, err := s.UserByID(ctx, u.ID)
-			return wants(err, ErrReadOnly)
+			return matchError(err, ErrReadOnly)
 		})
 		t.Logf("reads are refused after %s", took)
 		wantError(t, s.Ping(ctx), ErrReadOnly)
@@ -87,7 +87,7 @@ func TestReadOnlyServerIsLeftForReads(t *testing.T) {
 		if state := s.Connections(); !state.ReadOnly || state.CircuitOpen || state.Retired == 0 {
 			t.Errorf("state %+v", state)
 		}
-		outside(t, node.URL(), "SET GLOBAL read_only = OFF")
+		execOutside(t, node.URL(), "SET GLOBAL read_only = OFF")
 		took = eventually(t, 2*time.Second, "reads are answered", func() error {
 			_, err := s.UserByID(ctx, u.ID)
 			return err
@@ -99,11 +99,11 @@ func TestReadOnlyServerIsLeftForReads(t *testing.T) {
 	}
 }
 
-func TestReadOnlyServerIsRefusedFromTheStart(t *testing.T) {
+func TestReadOnlyServerIsRejectedAtStart(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	newStore(t, node.URL())
-	outside(t, node.URL(), "SET GLOBAL read_only = ON")
+	execOutside(t, node.URL(), "SET GLOBAL read_only = ON")
 	s := openStore(t, node.URL(), Options{})
 	ctx := testContext(t)
 	wantError(t, s.Ping(ctx), ErrReadOnly)
@@ -115,7 +115,7 @@ func TestReadOnlyServerIsRefusedFromTheStart(t *testing.T) {
 }
 
 // A balancer moves new connections to another server, and leaves those that are established.
-func TestConnectionsLeaveADemotedPrimaryForTheNewOne(t *testing.T) {
+func TestConnectionsMoveToNewPrimary(t *testing.T) {
 	t.Parallel()
 	for _, connections := range sampled([]int{8, 1}) {
 		t.Run(fmt.Sprint(connections, " connections"), func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestConnectionsLeaveADemotedPrimaryForTheNewOne(t *testing.T) {
 				crowd()
 			}
 			old := f.Connections(hostOf(t, first.URL()))
-			outside(t, first.URL(), "SET GLOBAL read_only = ON")
+			execOutside(t, first.URL(), "SET GLOBAL read_only = ON")
 			f.SetTargets(hostOf(t, second.URL()))
 			begin := time.Now()
 			eventually(t, 2*time.Second, "the new primary answers", func() error {
@@ -172,31 +172,31 @@ func TestConnectionsLeaveADemotedPrimaryForTheNewOne(t *testing.T) {
 					t.Fatalf("the old primary is read %s after the switch", asked)
 				}
 			}
-			noError(t, s.SetRole(ctx, u.ID, "ADMIN"))
+			requireNoError(t, s.SetRole(ctx, u.ID, "ADMIN"))
 		})
 	}
 }
 
-// caller asks as requests do, without a limit of its own, and notes how long each refusal took.
-type caller struct {
+// loadGenerator asks as requests do, without a limit of its own, and notes how long each refusal took.
+type loadGenerator struct {
 	s       *Store
 	stop    chan struct{}
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	refused  []call
-	answered time.Time // last
-	others   []error
+	mu          sync.Mutex
+	refused     []refusal
+	answered    time.Time // last
+	otherErrors []error
 }
 
-type call struct {
+type refusal struct {
 	begin time.Time
 	took  time.Duration
 }
 
-func load(t *testing.T, s *Store, callers int, ask ...func(ctx context.Context) error) *caller {
+func startLoad(t *testing.T, s *Store, callers int, ask ...func(ctx context.Context) error) *loadGenerator {
 	t.Helper()
-	c := &caller{s: s, stop: make(chan struct{})}
+	c := &loadGenerator{s: s, stop: make(chan struct{})}
 	for i := range callers {
 		c.running.Go(func() {
 			tick := time.NewTicker(20 * time.Millisecond)
@@ -214,9 +214,9 @@ func load(t *testing.T, s *Store, callers int, ask ...func(ctx context.Context) 
 				case err == nil:
 					c.answered = time.Now()
 				case errors.Is(err, ErrUnavailable):
-					c.refused = append(c.refused, call{begin, time.Since(begin)})
+					c.refused = append(c.refused, refusal{begin, time.Since(begin)})
 				default:
-					c.others = append(c.others, err)
+					c.otherErrors = append(c.otherErrors, err)
 				}
 				c.mu.Unlock()
 			}
@@ -226,7 +226,7 @@ func load(t *testing.T, s *Store, callers int, ask ...func(ctx context.Context) 
 	return c
 }
 
-func (c *caller) end() {
+func (c *loadGenerator) end() {
 	select {
 	case <-c.stop:
 	default:
@@ -236,7 +236,7 @@ func (c *caller) end() {
 }
 
 // percentile returns the time that a part of the refusals took which began after a moment.
-func (c *caller) percentile(part float64, after time.Time) (time.Duration, int) {
+func (c *loadGenerator) percentile(part float64, after time.Time) (time.Duration, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var list []time.Duration
@@ -252,13 +252,13 @@ func (c *caller) percentile(part float64, after time.Time) (time.Duration, int) 
 	return list[int(part*float64(len(list)-1))], len(list)
 }
 
-func (c *caller) answeredAfter(moment time.Time) bool {
+func (c *loadGenerator) answeredAfter(moment time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.answered.After(moment)
 }
 
-func TestDatabaseThatSwallowsPacketsIsRefusedAtOnce(t *testing.T) {
+func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 	t.Parallel()
 	type silent struct {
 		name        string
@@ -279,8 +279,8 @@ func TestDatabaseThatSwallowsPacketsIsRefusedAtOnce(t *testing.T) {
 			ctx := testContext(t)
 			u := createUser(t, s, newUser("ada@example.com"))
 			session := newSession(u)
-			noError(t, s.CreateSession(ctx, session))
-			c := load(t, s, 40,
+			requireNoError(t, s.CreateSession(ctx, session))
+			c := startLoad(t, s, 40,
 				func(ctx context.Context) error { _, err := s.SessionWithUser(ctx, session.ID, u.ID); return err },
 				func(ctx context.Context) error { _, err := s.UserByID(ctx, u.ID); return err },
 				s.Ping,
@@ -318,7 +318,7 @@ func TestDatabaseThatSwallowsPacketsIsRefusedAtOnce(t *testing.T) {
 			if p99 > time.Second || n == 0 {
 				t.Errorf("p99 of %d refusals is %s", n, p99)
 			}
-			for _, err := range c.others {
+			for _, err := range c.otherErrors {
 				if !strings.Contains(err.Error(), "lost at COMMIT") {
 					t.Error(err)
 				}

@@ -23,26 +23,26 @@ import (
 func newCertificate(t *testing.T) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	noError(t, err)
+	requireNoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "127.0.0.1"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	content, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	noError(t, err)
+	requireNoError(t, err)
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	noError(t, err)
+	requireNoError(t, err)
 	dir := dbtest.Directory(t)
 	write := func(name, kind string, content []byte) string {
 		file := filepath.Join(dir, name)
-		noError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o644))
+		requireNoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o644))
 		return file
 	}
 	return write("certificate.pem", "CERTIFICATE", content), write("key.pem", "PRIVATE KEY", secret)
 }
 
 // The driver puts TLS on top of the connection that is watched.
-func TestWatchSeesThroughTLS(t *testing.T) {
+func TestWatchWorksOverTLS(t *testing.T) {
 	t.Parallel()
 	certificate, key := newCertificate(t)
 	node := clustertest.Single(t, "--ssl-cert="+certificate, "--ssl-key="+key)
@@ -55,7 +55,7 @@ func TestWatchSeesThroughTLS(t *testing.T) {
 		t.Fatal("the connection is not encrypted")
 	}
 	read := func() error { _, err := s.UserByID(ctx, u.ID); return err }
-	c := load(t, s, 8, s.Ping)
+	c := startLoad(t, s, 8, s.Ping)
 	f.Swallow(clustertest.HoleAfterAccept)
 	eventually(t, 3*time.Second, "the circuit opens", func() error {
 		if !s.Connections().CircuitOpen {
@@ -66,8 +66,8 @@ func TestWatchSeesThroughTLS(t *testing.T) {
 	f.Flow()
 	eventually(t, 2*time.Second, "the database answers", read)
 	c.end()
-	outside(t, node.URL(), "SET GLOBAL read_only = ON")
-	eventually(t, 2*time.Second, "reads are refused", func() error { return wants(read(), ErrReadOnly) })
-	outside(t, node.URL(), "SET GLOBAL read_only = OFF")
+	execOutside(t, node.URL(), "SET GLOBAL read_only = ON")
+	eventually(t, 2*time.Second, "reads are refused", func() error { return matchError(read(), ErrReadOnly) })
+	execOutside(t, node.URL(), "SET GLOBAL read_only = OFF")
 	eventually(t, 2*time.Second, "reads are answered", read)
 }

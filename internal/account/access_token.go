@@ -61,13 +61,13 @@ var errAudited = errors.New("the audit log has an entry of the last hour")
 // auditAccessToken writes an entry unless there was one within the last hour.
 func (s *Service) auditAccessToken(ctx context.Context, session *models.Session) error {
 	mark := limit.Key("access token issued", session.ID)
-	if marked, err := s.config.Store.Marked(ctx, mark); marked || err != nil {
+	if marked, err := s.config.Store.HasMark(ctx, mark); marked || err != nil {
 		return err
 	}
 	until := s.config.Store.Now().Add(auditServerTokens)
 	e := &event{name: EventAccessTokenIssued, user: session.UserID, actor: session.UserID, session: session.ID}
 	err := s.do(ctx, e, func(tx *models.Store) error {
-		set, err := tx.Mark(ctx, mark, until)
+		set, err := tx.SetMark(ctx, mark, until)
 		if err == nil && !set {
 			return errAudited
 		}

@@ -20,7 +20,7 @@ type AboveError struct {
 func (e *AboveError) Error() string { return "this takes the role " + e.Role }
 
 // Administrator changes other users' accounts. A change takes effect on the next request with any of the account's tokens.
-// The methods return models.ErrNotFound for an unknown id, models.ErrLastOne if no administrator would be left, and
+// The methods return models.ErrNotFound for an unknown id, models.ErrLastAdmin if no administrator would be left, and
 // *AboveError. The zero value has no rights.
 type Administrator struct {
 	service  *Service
@@ -65,11 +65,11 @@ func (a Administrator) Enable(ctx context.Context, userID string) (*models.User,
 	})
 }
 
-// EndSessions ends all sessions of an account and returns how many there were.
+// RevokeSessions ends all sessions of an account and returns how many there were.
 func (a Administrator) EndSessions(ctx context.Context, userID string) (ended int, err error) {
 	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.service.config.Store.Now()
 	_, err = a.administer(ctx, e, "", func(tx *models.Store) (err error) {
-		e.sessions, err = tx.EndSessions(ctx, userID, now)
+		e.sessions, err = tx.RevokeSessions(ctx, userID, now)
 		return err
 	})
 	return e.sessions, err
@@ -82,7 +82,7 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 		return nil, models.ErrNotFound
 	}
 	err = a.service.do(ctx, e, func(tx *models.Store) error {
-		return tx.Keeping(ctx, a.service.administrators(), func(tx *models.Store) error {
+		return tx.WithAdminInvariant(ctx, a.service.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, e.user, role); err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	}
 	now := a.service.config.Store.Now()
 	err = a.service.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
-		return tx.Keeping(ctx, a.service.administrators(), func(tx *models.Store) error {
+		return tx.WithAdminInvariant(ctx, a.service.administrators(), func(tx *models.Store) error {
 			if err := a.may(ctx, tx, userID, ""); err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (e *UndoPendingError) Error() string {
 
 // eraseOwn is erase for the account's own user. It returns *UndoPendingError while an undo of a change of address lives.
 func (s *Service) eraseOwn(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
-	undos, err := tx.Undos(ctx, user.ID, now)
+	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Service) eraseOwn(ctx context.Context, tx *models.Store, user *models.U
 // erase deletes an account in a transaction, and writes the notice and a mail to every other address that could undo a
 // change of address. It returns models.ErrNotFound if the password or the address was changed since the user was read.
 func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail) error {
-	undos, err := tx.Undos(ctx, user.ID, now)
+	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
 		return err
 	}

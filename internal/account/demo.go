@@ -15,7 +15,7 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	if wrong != "" {
 		return nil, invalid("email", wrong)
 	}
-	if err := s.config.Store.FreeAddress(ctx, key); err != nil {
+	if err := s.config.Store.ReleaseReservedEmail(ctx, key); err != nil {
 		return nil, err
 	}
 	user, err := s.config.Store.UserByEmailKey(ctx, key)
@@ -32,7 +32,7 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	}
 	now, end := s.config.Store.Now(), reset.PasswordHash != user.PasswordHash
 	err = s.do(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
-		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
+		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
 	})
 	return did, err
 }

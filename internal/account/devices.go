@@ -53,7 +53,7 @@ func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err
 	}
 	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, s.config.Store.Now()
 	err = s.do(ctx, e, func(tx *models.Store) (err error) {
-		e.sessions, err = tx.EndSessions(ctx, userID, now)
+		e.sessions, err = tx.RevokeSessions(ctx, userID, now)
 		return err
 	})
 	return e.sessions, err

@@ -44,8 +44,8 @@ func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, e
 		return false, err
 	}
 	for _, slots := range shares {
-		_, err := m.config.Store.Take(ctx, slots)
-		if reached := (*models.LimitReached)(nil); !errors.As(err, &reached) {
+		_, err := m.config.Store.Acquire(ctx, slots)
+		if reached := (*models.LimitReachedError)(nil); !errors.As(err, &reached) {
 			return false, err
 		}
 	}
@@ -55,7 +55,7 @@ func (m *Mailer) full(ctx context.Context, row *models.Mail, l *letter) (bool, e
 }
 
 // shares returns the budgets of a mail. It is sent if one of them has room; a mail without any is always sent.
-func (m *Mailer) shares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Slot, error) {
+func (m *Mailer) shares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Reservation, error) {
 	switch l.kind {
 	case mail.EmailRestored: // follows from a link that works once
 		return nil, nil
@@ -67,36 +67,36 @@ func (m *Mailer) shares(ctx context.Context, row *models.Mail, l *letter) ([][]m
 	case mail.VerifyEmail, mail.ConfirmEmail, mail.AlreadyRegistered, mail.AddressNotFree, mail.EmailTaken:
 		return m.askedShares(ctx, row, l)
 	}
-	return [][]models.Slot{noticeSlots(row, l)}, nil
+	return [][]models.Reservation{noticeSlots(row, l)}, nil
 }
 
 // askedShares are those of mails that others can cause. They are counted by what the link is for: notices and links that
 // verify an address cannot use up those that choose a new password.
-func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Slot, error) {
+func (m *Mailer) askedShares(ctx context.Context, row *models.Mail, l *letter) ([][]models.Reservation, error) {
 	purpose, box := links[l.kind].purpose, mailbox(row.EmailKey)
 	if purpose == purposeReset && l.user != nil && l.user.EmailVerified() {
 		box = "verified " + row.EmailKey // links for other +tags do not open this account
 	}
-	slot := func(rate limit.Rate, parts ...string) models.Slot {
-		return models.Slot{Name: row.Kind, ID: limit.Key(append([]string{"mails to", purpose, box}, parts...)...), Rate: rate}
+	slot := func(rate limit.Rate, parts ...string) models.Reservation {
+		return models.Reservation{Name: row.Kind, ID: limit.Key(append([]string{"mails to", purpose, box}, parts...)...), Rate: rate}
 	}
-	var slots []models.Slot
+	var slots []models.Reservation
 	if l.kind == mail.EmailTaken && !l.user.EmailVerified() {
 		slots = append(slots, unverifiedSlot(row, ""))
 	}
 	if row.Asker == nil {
-		return [][]models.Slot{append(slots, slot(mailRate))}, nil
+		return [][]models.Reservation{append(slots, slot(mailRate))}, nil
 	}
 	slots = append(slots, slot(askerRate, "by", *row.Asker))
 	if reserved, err := m.recovers(ctx, row, l); reserved || err != nil {
-		return [][]models.Slot{slots}, err
+		return [][]models.Reservation{slots}, err
 	}
 	share := firstsRate
 	if l.kind == mail.ConfirmEmail {
 		share = firstsOfAChange
 	}
 	first := append(slots[:len(slots):len(slots)], slot(firstRate, "first by", *row.Asker), slot(share, "first"))
-	return [][]models.Slot{first, append(slots, slot(mailRate))}, nil
+	return [][]models.Reservation{first, append(slots, slot(mailRate))}, nil
 }
 
 // recovers reports whether a mail gets its owner back into a verified account and was asked for from a place that the account
@@ -105,36 +105,36 @@ func (m *Mailer) recovers(ctx context.Context, row *models.Mail, l *letter) (boo
 	if links[l.kind].purpose != purposeReset || row.Place == nil || l.user == nil || !l.user.EmailVerified() {
 		return false, nil
 	}
-	place, err := m.config.Store.Trusted(ctx, l.user.EmailKey, [][]byte{row.Place}, m.config.Store.Now())
+	place, err := m.config.Store.FindTrustedPlace(ctx, l.user.EmailKey, [][]byte{row.Place}, m.config.Store.Now())
 	return place != nil, err
 }
 
 // noticeSlots are those of a mail that tells the owner of an account what happened to it.
-func noticeSlots(row *models.Mail, l *letter) []models.Slot {
-	slot := func(rate limit.Rate, parts ...string) models.Slot {
-		return models.Slot{Name: row.Kind, ID: limit.Key(append([]string{"notices to", mailbox(row.EmailKey)}, parts...)...), Rate: rate}
+func noticeSlots(row *models.Mail, l *letter) []models.Reservation {
+	slot := func(rate limit.Rate, parts ...string) models.Reservation {
+		return models.Reservation{Name: row.Kind, ID: limit.Key(append([]string{"notices to", mailbox(row.EmailKey)}, parts...)...), Rate: rate}
 	}
 	switch l.kind {
 	case mail.EmailChanged:
 		if row.NewEmail == nil { // the old address was not verified, see told
-			return []models.Slot{unverifiedSlot(row, row.Kind)}
+			return []models.Reservation{unverifiedSlot(row, row.Kind)}
 		}
-		return []models.Slot{slot(noticeRate, row.Kind)}
+		return []models.Reservation{slot(noticeRate, row.Kind)}
 	case mail.AccountDeleted: // whether the address was verified is not known any more
-		return []models.Slot{slot(deletedRate, row.Kind)}
+		return []models.Reservation{slot(deletedRate, row.Kind)}
 	}
 	if l.user == nil || !l.user.EmailVerified() {
-		return []models.Slot{unverifiedSlot(row, "")}
+		return []models.Reservation{unverifiedSlot(row, "")}
 	}
 	switch l.kind {
 	case mail.EmailChangeRequested:
-		return []models.Slot{slot(noticeRate, row.Kind)}
+		return []models.Reservation{slot(noticeRate, row.Kind)}
 	case mail.NewSignIn:
-		return []models.Slot{slot(newSignInRate, row.Kind), slot(noticesRate)}
+		return []models.Reservation{slot(newSignInRate, row.Kind), slot(noticesRate)}
 	}
-	return []models.Slot{slot(noticeRate, row.Kind), slot(noticesRate)}
+	return []models.Reservation{slot(noticeRate, row.Kind), slot(noticesRate)}
 }
 
-func unverifiedSlot(row *models.Mail, kind string) models.Slot {
-	return models.Slot{Name: row.Kind, ID: limit.Key("notices to unverified", mailbox(row.EmailKey), kind), Rate: unverifiedRate}
+func unverifiedSlot(row *models.Mail, kind string) models.Reservation {
+	return models.Reservation{Name: row.Kind, ID: limit.Key("notices to unverified", mailbox(row.EmailKey), kind), Rate: unverifiedRate}
 }

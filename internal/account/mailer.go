@@ -234,7 +234,7 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
 		for pause(ctx, r.config.Lease/3) {
-			_ = r.config.Store.HoldMail(ctx, row, r.until()) // the next one may succeed
+			_ = r.config.Store.ExtendMailClaim(ctx, row, r.until()) // the next one may succeed
 		}
 	})
 	defer keeping.Wait()
@@ -385,7 +385,7 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	data := m.data(row, l)
 	until := m.config.Store.Now().Add(m.config.Lease) // anew: the connection may have taken longer than the lease
 	if to, ok := links[l.kind]; !ok {
-		if err := m.config.Store.HoldMail(ctx, row, until); err != nil {
+		if err := m.config.Store.ExtendMailClaim(ctx, row, until); err != nil {
 			return nil, err
 		}
 	} else {
@@ -393,7 +393,7 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 			to.purpose = purposeRegister
 		}
 		token := randomToken()
-		if err := m.config.Store.IssueTicket(ctx, row, m.ticket(row, to, token), until); err != nil {
+		if err := m.config.Store.IssueToken(ctx, row, m.ticket(row, to, token), until); err != nil {
 			return nil, err
 		}
 		data.Link = m.config.AppURL.JoinPath(to.path).String() + "?token=" + token
@@ -414,7 +414,7 @@ func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *lette
 	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see told
 		return nil
 	}
-	return m.config.Store.DropUndo(ctx, row.ID, l.user.ID)
+	return m.config.Store.DeleteUndoToken(ctx, row.ID, l.user.ID)
 }
 
 // data is what the text of a letter may name, but for the link. An administrator's network is not told.
@@ -448,17 +448,17 @@ func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, err
 
 // ticket is about the address that the mail goes to. Each try makes a new token, and the one before is good for
 // nothing: nobody knows whether it has arrived.
-func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.Ticket {
-	t := &models.Ticket{
+func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.OneTimeToken {
+	t := &models.OneTimeToken{
 		ID: row.ID, Hash: ticketHash(token), UserID: *row.UserID, Purpose: l.purpose,
 		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.config.Store.Now().Add(l.life),
 	}
 	switch l.purpose {
 	case purposeUndo:
 	case purposeRegister: // each registration has its own link; the newest does not end the others
-		t.Slot = new(strings.ReplaceAll(t.ID, "-", ""))
+		t.SingletonKey = new(strings.ReplaceAll(t.ID, "-", ""))
 	default:
-		t.Slot = &t.Purpose
+		t.SingletonKey = &t.Purpose
 	}
 	return t
 }

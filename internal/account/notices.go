@@ -41,7 +41,7 @@ func (s *Service) isNewPlace(ctx context.Context, tx *models.Store, user *models
 	if place != nil || err != nil {
 		return false, err
 	}
-	trusts, err := tx.TrustsAny(ctx, user.ID, tx.Now())
+	trusts, err := tx.HasTrustedPlace(ctx, user.ID, tx.Now())
 	if trusts || err != nil {
 		return trusts, err
 	}
@@ -109,6 +109,6 @@ func (m *Mailer) NoticeFailures(ctx context.Context) error {
 
 // taken reports whether something was done as often as it may be, or the database does not answer.
 func (m *Mailer) taken(ctx context.Context, rate limit.Rate, what ...string) bool {
-	_, err := m.config.Store.Take(ctx, []models.Slot{{Name: what[0], ID: limit.Key(what...), Rate: rate}})
+	_, err := m.config.Store.Acquire(ctx, []models.Reservation{{Name: what[0], ID: limit.Key(what...), Rate: rate}})
 	return err != nil
 }

@@ -88,7 +88,7 @@ func (s *Service) DisownEmail(ctx context.Context, token string) error {
 	change := func(tx *models.Store) error { return tx.Disown(ctx, ticket, link, now) }
 	if ticket.Purpose == purposeChange {
 		e.name, e.level = EventEmailChangeDeclined, slog.LevelInfo
-		change = func(tx *models.Store) error { return tx.UseTicket(ctx, ticket, now) }
+		change = func(tx *models.Store) error { return tx.UseToken(ctx, ticket, now) }
 	}
 	return used(s.do(ctx, e, change))
 }
@@ -96,7 +96,7 @@ func (s *Service) DisownEmail(ctx context.Context, token string) error {
 // TokenAccount returns the name under which guesses are counted that are made with the token of a mail, or "" for a
 // token that belongs to no account.
 func TokenAccount(ctx context.Context, store *models.Store, token string) (string, error) {
-	ticket, err := store.TicketByHash(ctx, ticketHash(token))
+	ticket, err := store.TokenByHash(ctx, ticketHash(token))
 	if err == nil {
 		var user *models.User
 		if user, err = store.UserByID(ctx, ticket.UserID); err == nil {

@@ -69,7 +69,7 @@ func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) er
 }
 
 // useOf is what a ticket about an address does, for a client that has given the proof that it needs.
-func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
+func (s *Service) useOf(ctx context.Context, ticket *models.OneTimeToken, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
 	now := s.config.Store.Now()
 	switch ticket.Purpose {
 	case purposeUndo:
@@ -104,10 +104,10 @@ func (s *Service) useOf(ctx context.Context, ticket *models.Ticket, user *models
 
 // reservation is the ticket by which the user may take the address back that they have now, until the mail that
 // brings one with a token is sent: from the moment of the change nobody else can register with the address.
-func (s *Service) reservation(user *models.User, told *models.Mail) *models.Ticket {
+func (s *Service) reservation(user *models.User, told *models.Mail) *models.OneTimeToken {
 	nobodyKnows := make([]byte, 32)
 	rand.Read(nobodyKnows) // never fails: it ends the program instead
-	return &models.Ticket{
+	return &models.OneTimeToken{
 		ID: told.ID, Hash: nobodyKnows, UserID: user.ID, Purpose: purposeUndo,
 		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.config.Store.Now().Add(undoLife),
 	}
@@ -161,8 +161,8 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) err
 }
 
 // ticket finds a ticket that is good for one of the purposes, and its user.
-func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.Ticket, *models.User, error) {
-	ticket, err := s.config.Store.TicketByHash(ctx, ticketHash(token))
+func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.OneTimeToken, *models.User, error) {
+	ticket, err := s.config.Store.TokenByHash(ctx, ticketHash(token))
 	if errors.Is(err, models.ErrNotFound) {
 		return nil, nil, s.noteUnknownToken(ctx, ErrInvalidToken)
 	}
@@ -188,7 +188,7 @@ func used(err error) error {
 }
 
 // DeleteAccount deletes the account of a user who knows its password, with all that is about them. It returns
-// *InputError, *Overloaded, ErrInvalidCredentials for a wrong password, models.ErrLastOne, and
+// *InputError, *Overloaded, ErrInvalidCredentials for a wrong password, models.ErrLastAdmin, and
 // *auth.Unauthenticated if the account is gone.
 func (s *Service) DeleteAccount(ctx context.Context, userID, password string) error {
 	if len(password) > maxPasswordBytes {
@@ -200,7 +200,7 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	}
 	now := s.config.Store.Now()
 	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
-		return tx.Keeping(ctx, s.administrators(), func(tx *models.Store) error {
+		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error {
 			return s.eraseOwn(ctx, tx, user, now)
 		})
 	})

@@ -245,5 +245,5 @@ func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.S
 
 // endSession ends the session of an event.
 func (s *Service) endSession(ctx context.Context, e *event) error {
-	return s.do(ctx, e, func(tx *models.Store) error { return tx.EndSession(ctx, e.session, e.user) })
+	return s.do(ctx, e, func(tx *models.Store) error { return tx.RevokeSession(ctx, e.session, e.user) })
 }

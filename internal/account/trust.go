@@ -53,7 +53,7 @@ func TrustedPlace(ctx context.Context, store *models.Store, name string, client 
 	if len(places) == 0 {
 		return nil, nil
 	}
-	return store.Trusted(ctx, name, places, store.Now())
+	return store.FindTrustedPlace(ctx, name, places, store.Now())
 }
 
 // deviceOf is the device that a sign-in makes trusted: the one in the client's cookie, or a new one. A client that
@@ -92,10 +92,10 @@ func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *m
 	if network != nil && !returned {
 		places = append(places, trustedPlace(session.UserID, network, until))
 	}
-	if err := tx.Trust(ctx, places, maxTrustedPlaces); err != nil || network == nil || !returned {
+	if err := tx.SaveTrustedPlaces(ctx, places, maxTrustedPlaces); err != nil || network == nil || !returned {
 		return err
 	}
-	return tx.Distrust(ctx, trustedPlaceID(session.UserID, network), session.UserID)
+	return tx.DeleteTrustedPlace(ctx, trustedPlaceID(session.UserID, network), session.UserID)
 }
 
 func trustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
@@ -112,5 +112,5 @@ func (s *Service) returnedCookie(ctx context.Context, tx *models.Store, session 
 	if session.RotatedAt != nil || session.IP == nil || auth.ViewerFrom(ctx).Client().Device == "" {
 		return nil
 	}
-	return tx.Distrust(ctx, trustedPlaceID(session.UserID, networkPlace(*session.IP)), session.UserID)
+	return tx.DeleteTrustedPlace(ctx, trustedPlaceID(session.UserID, networkPlace(*session.IP)), session.UserID)
 }

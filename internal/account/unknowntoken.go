@@ -21,7 +21,7 @@ func (s *Service) noteUnknownToken(ctx context.Context, err error) error {
 	now := s.config.Store.Now()
 	network := toldNetwork(auth.ViewerFrom(ctx).Client().IP)
 	one := "1"
-	written, failed := s.config.Store.CountAudit(ctx, &models.AuditEntry{
+	written, failed := s.config.Store.IncrementAudit(ctx, &models.AuditEntry{
 		ID: aggregateID(EventUnknownToken, network, now.Truncate(unknownTokenWindow)), Event: EventUnknownToken,
 		Detail: &one, IP: optional(network), CreatedAt: now,
 	})

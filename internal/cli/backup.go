@@ -29,7 +29,7 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 	return c.withStore(func(store *models.Store) error {
 		err := store.Backup(ctx, args[0])
 		switch {
-		case errors.Is(err, models.ErrNoBackup):
+		case errors.Is(err, models.ErrBackupUnsupported):
 			return errors.New("DATABASE_URL: not SQLite. Hint: mysqldump --single-transaction (docs/operations.md)")
 		case errors.Is(err, fs.ErrExist):
 			return fmt.Errorf("%s: there is a file already, and it stays", shown(args[0]))

@@ -103,7 +103,7 @@ func exitStatus(err error) int {
 		return StatusUsage
 	case errors.Is(err, models.ErrNotFound):
 		return StatusNotFound
-	case errors.Is(err, models.ErrEmailTaken), errors.Is(err, models.ErrLastOne):
+	case errors.Is(err, models.ErrEmailTaken), errors.Is(err, models.ErrLastAdmin):
 		return StatusConflict
 	}
 	return StatusFailed

@@ -180,7 +180,7 @@ func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Databas
 	}
 	store := added.Store
 	defer store.Close()
-	if d.State, d.Err = store.Examine(ctx, deep); d.Err != nil {
+	if d.State, d.Err = store.Inspect(ctx, deep); d.Err != nil {
 		return d
 	}
 	if len(d.State.Pending) == 0 {
@@ -197,7 +197,7 @@ func anyAdmin(ctx context.Context, store *models.Store) (bool, error) {
 		return false, err
 	}
 	roles := slices.DeleteFunc(slices.Clone(p.Roles()), func(role string) bool { return !p.Includes(role, policy.Admin) })
-	return store.AnyOpen(ctx, roles)
+	return store.HasEnabledUser(ctx, roles)
 }
 
 var programStart = time.Now()

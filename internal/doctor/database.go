@@ -49,7 +49,7 @@ func database(r *report, f Facts) {
 // oldest are the versions from which on a server is maintained by somebody, and known to work.
 var oldest = map[string][2]int{"MySQL": {8, 0}, "MariaDB": {10, 6}}
 
-func version(r *report, e *models.Examination) {
+func version(r *report, e *models.Inspection) {
 	least, known := oldest[e.Product]
 	majorText, rest, _ := strings.Cut(e.Version, ".")
 	minorText, _, _ := strings.Cut(rest, ".")
@@ -69,7 +69,7 @@ const (
 	tooWrong = 30 * time.Second // as much as tokens are given for clocks that differ
 )
 
-func roundTrip(r *report, e *models.Examination) {
+func roundTrip(r *report, e *models.Inspection) {
 	const id, do = "database.distance", "run the server beside the database: same zone, same network"
 	switch {
 	case e.RoundTrip > tooSlow:
@@ -79,7 +79,7 @@ func roundTrip(r *report, e *models.Examination) {
 	}
 }
 
-func clock(r *report, e *models.Examination) {
+func clock(r *report, e *models.Inspection) {
 	const id, do = "database.clock", "let both keep time (chrony, systemd-timesyncd): sessions, links and rate limits are judged by the server's clock, and replicas have to agree"
 	if e.File != nil {
 		return // it has ours
@@ -99,7 +99,7 @@ func clock(r *report, e *models.Examination) {
 	}
 }
 
-func migrations(r *report, e *models.Examination) {
+func migrations(r *report, e *models.Inspection) {
 	const id = "database.migrations"
 	if n := len(e.Unknown); n > 0 {
 		r.add(id, Warning, fmt.Sprintf("the database is ahead: %s that this program does not know, up to number %d", plural(n, "migration is applied", "migrations are applied"), e.Unknown[n-1]),
@@ -127,25 +127,25 @@ func migrations(r *report, e *models.Examination) {
 }
 
 // flaws says all of a kind at once: a table that was converted has one in each of its columns.
-func flaws(r *report, e *models.Examination) {
+func flaws(r *report, e *models.Inspection) {
 	found := false
 	for _, kind := range []struct {
-		kind  models.FlawKind
+		kind  models.SchemaIssueKind
 		id    string
 		level Level
 		seen  string
 		do    string
 	}{
-		{models.FlawMissing, "database.tables", Problem, "not there, although its migration is applied: ", "make it again as its file in models/migrations does, or restore a backup"},
-		{models.FlawEngine, "database.engine", Problem, "without transactions: ", "ALTER TABLE … ENGINE = InnoDB"},
-		{models.FlawKey, "database.keys", Warning, "without a primary key, which clusters need: ", "make it again as its file in models/migrations/mysql does"},
+		{models.IssueMissing, "database.tables", Problem, "not there, although its migration is applied: ", "make it again as its file in models/migrations does, or restore a backup"},
+		{models.IssueEngine, "database.engine", Problem, "without transactions: ", "ALTER TABLE … ENGINE = InnoDB"},
+		{models.IssuePrimaryKey, "database.keys", Warning, "without a primary key, which clusters need: ", "make it again as its file in models/migrations/mysql does"},
 		{
-			models.FlawCollation, "database.collation", Problem, "text is not compared byte by byte: ",
+			models.IssueCollation, "database.collation", Problem, "text is not compared byte by byte: ",
 			"give it back the character set and collation of its file in models/migrations/mysql (ALTER TABLE … MODIFY …): two addresses may count as one, or one as two",
 		},
 	} {
 		var list []string
-		for _, f := range e.Flaws {
+		for _, f := range e.Issues {
 			if f.Kind == kind.kind {
 				list = append(list, flaw(f))
 			}
@@ -155,8 +155,8 @@ func flaws(r *report, e *models.Examination) {
 			found = true
 		}
 	}
-	if len(e.Damage) > 0 {
-		r.add("database.damage", Problem, "quick_check: "+enumerate(e.Damage), "restore a backup (docs/operations.md), and look at the disk")
+	if len(e.Corruption) > 0 {
+		r.add("database.damage", Problem, "quick_check: "+enumerate(e.Corruption), "restore a backup (docs/operations.md), and look at the disk")
 		found = true
 	}
 	if !found && len(e.Pending) == 0 {
@@ -168,11 +168,11 @@ func flaws(r *report, e *models.Examination) {
 	}
 }
 
-func flaw(f models.Flaw) string {
-	if f.Has == "" {
-		return f.What
+func flaw(f models.SchemaIssue) string {
+	if f.Actual == "" {
+		return f.Object
 	}
-	return f.What + " has " + f.Has + " instead of " + f.Wanted
+	return f.Object + " has " + f.Actual + " instead of " + f.Expected
 }
 
 // enumerate names the first few.
@@ -197,7 +197,7 @@ const (
 )
 
 // file looks at SQLite's.
-func file(r *report, f Facts, e *models.Examination) {
+func file(r *report, f Facts, e *models.Inspection) {
 	d := e.File
 	const rights = "database.file"
 	switch {
@@ -249,7 +249,7 @@ func encryption(r *report, f Facts) {
 	}
 }
 
-func connections(r *report, e *models.Examination) {
+func connections(r *report, e *models.Inspection) {
 	const id, spare = "database.connections", 10 // for whoever looks after it
 	each := e.Pool + 1                           // the heartbeat's
 	if e.MaxConnections == 0 {

@@ -109,9 +109,9 @@ type Tried struct{ Err error }
 
 // Database is what is known of the database.
 type Database struct {
-	Err   error               // it cannot be opened, or does not answer
-	New   bool                // there is no SQLite file yet: the first start makes it
-	State *models.Examination // nil with Err or New
+	Err   error              // it cannot be opened, or does not answer
+	New   bool               // there is no SQLite file yet: the first start makes it
+	State *models.Inspection // nil with Err or New
 
 	// Admin: somebody has an open account that may do everything. It is judged where there is a State without pending
 	// migrations.
@@ -119,7 +119,7 @@ type Database struct {
 	AdminErr error // nobody knows
 
 	// SignIns says from where the newest sign-ins came, also those that failed. Without any it is not judged.
-	SignIns models.Addresses
+	SignIns models.AddressCounts
 }
 
 // Machine is what the server runs on.

@@ -19,7 +19,7 @@ const strongSecret = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
 type world struct {
 	env   map[string]string
 	facts Facts
-	state models.Examination // of a database that answers
+	state models.Inspection // of a database that answers
 }
 
 // good is a production server with nothing to mend.
@@ -37,7 +37,7 @@ func good() *world {
 			Database: Database{Admin: true},
 			Mail:     &Tried{},
 		},
-		state: models.Examination{
+		state: models.Inspection{
 			Product: "MySQL", Version: "8.4.3", RoundTrip: time.Millisecond, Pool: 32, MaxConnections: 151, TimeZone: "+00:00", Strict: true,
 		},
 	}
@@ -53,14 +53,14 @@ func (w *world) set(env ...string) {
 func (w *world) onSQLite(file models.DatabaseFile) {
 	w.set("DATABASE_URL", "sqlite:///var/lib/fieldgate.db")
 	file.Path = "/var/lib/fieldgate.db"
-	w.state = models.Examination{Product: "SQLite", Version: "3.53.0", Strict: true, Pool: 4, File: &file}
+	w.state = models.Inspection{Product: "SQLite", Version: "3.53.0", Strict: true, Pool: 4, File: &file}
 }
 
 var goodFile = models.DatabaseFile{Mode: 0o600, Folder: 0o700, Journal: "wal", Size: megabyte, Free: 10 * gigabyte}
 
 // signIns has most sign-ins come from one address.
 func (w *world) signIns(top string, ofTop, total int) {
-	w.facts.Database.SignIns = models.Addresses{Top: top, OfTop: ofTop, Total: total}
+	w.facts.Database.SignIns = models.AddressCounts{Top: top, TopCount: ofTop, Total: total}
 }
 
 func (w *world) examine(t *testing.T) []Finding {
@@ -174,12 +174,14 @@ func TestExamine(t *testing.T) {
 		{"a database that is ahead", func(w *world) { w.state.Unknown = []int64{10, 11} }, "warning database.migrations", "2 migrations are applied that this program does not know, up to number 11"},
 		{"a feature that is ahead", func(w *world) { w.state.Ahead = []string{"notes/00007"} }, "warning database.migrations", "up to notes/00007"},
 		{"a feature that was removed", func(w *world) { w.state.Removed = []string{"notes"} }, "note database.migrations", "the feature notes"},
-		{"a column that is gone", func(w *world) { w.state.Flaws = []models.Flaw{{Kind: models.FlawMissing, What: "users.role"}} }, "problem database.tables", "users.role"},
+		{"a column that is gone", func(w *world) {
+			w.state.Issues = []models.SchemaIssue{{Kind: models.IssueMissing, Object: "users.role"}}
+		}, "problem database.tables", "users.role"},
 		{"tables of all kinds", func(w *world) {
-			w.state.Flaws = []models.Flaw{
-				{Kind: models.FlawEngine, What: "limits", Has: "MyISAM", Wanted: "InnoDB"},
-				{Kind: models.FlawKey, What: "turns", Has: "none", Wanted: "a primary key"},
-				{Kind: models.FlawCollation, What: "users.email_key", Has: "utf8mb4_general_ci", Wanted: "utf8mb4_bin"},
+			w.state.Issues = []models.SchemaIssue{
+				{Kind: models.IssueEngine, Object: "limits", Actual: "MyISAM", Expected: "InnoDB"},
+				{Kind: models.IssuePrimaryKey, Object: "turns", Actual: "none", Expected: "a primary key"},
+				{Kind: models.IssueCollation, Object: "users.email_key", Actual: "utf8mb4_general_ci", Expected: "utf8mb4_bin"},
 			}
 		}, "problem database.engine, warning database.keys, problem database.collation", "users.email_key has utf8mb4_general_ci instead of utf8mb4_bin"},
 		{"a proxy that drops what a connection asks for", func(w *world) { w.state.TimeZone, w.state.Strict = "SYSTEM", false }, "problem database.session", `"SYSTEM"`},
@@ -209,7 +211,7 @@ func TestExamine(t *testing.T) {
 			"warning database.disk, note database.sqlite", "3072 MB",
 		},
 		{"a disk that nobody knows", func(w *world) { f := goodFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
-		{"a file that is damaged", func(w *world) { w.onSQLite(goodFile); w.state.Damage = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
+		{"a file that is damaged", func(w *world) { w.onSQLite(goodFile); w.state.Corruption = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
 
 		{"metrics on every address", func(w *world) { w.set("METRICS_ADDR", ":9090") }, "note metrics", `":9090"`},
 		{"metrics on this machine", func(w *world) { w.set("METRICS_ADDR", "127.0.0.1:9090") }, "", ""},

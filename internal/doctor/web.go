@@ -171,7 +171,7 @@ func signIns(r *report, f Facts) {
 	top, err := netip.ParseAddr(s.Top)
 	top = top.Unmap()
 	inside := err == nil && (top.IsPrivate() || top.IsLoopback() || top.IsLinkLocalUnicast() || sharedAddresses.Contains(top))
-	if !inside || 2*s.OfTop <= s.Total {
+	if !inside || 2*s.TopCount <= s.Total {
 		r.ok(id, "the last %d sign-ins came from clients' own addresses", s.Total)
 		return
 	}
@@ -179,7 +179,7 @@ func signIns(r *report, f Facts) {
 	if top.IsLoopback() {
 		level = inProduction(f, Warning)
 	}
-	seen := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: clients share its rate limits and its turn for password hashes", s.OfTop, s.Total, top)
+	seen := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: clients share its rate limits and its turn for password hashes", s.TopCount, s.Total, top)
 	if slices.ContainsFunc(f.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(top) }) {
 		r.add(id, level, seen, "have that proxy send X-Forwarded-For, or take it out of TRUSTED_PROXIES if clients are there")
 		return

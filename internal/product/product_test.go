@@ -87,15 +87,15 @@ func TestMigratedTablesOfFeaturesAgreeWithTheRows(t *testing.T) {
 	t.Parallel()
 	eachProduct(t, func(t *testing.T, p *Product) {
 		schematest.Compare(t, p.Store.DB(t.Context()), p.tables())
-		e, err := p.Store.Examine(t.Context(), false)
+		e, err := p.Store.Inspect(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(e.Pending) > 0 {
 			t.Errorf("not applied: %q", e.Pending)
 		}
-		for _, f := range e.Flaws {
-			t.Errorf("%s: %s is %q, want %q. A migration says it (docs/extend.md)", f.What, f.Kind, f.Has, f.Wanted)
+		for _, f := range e.Issues {
+			t.Errorf("%s: %s is %q, want %q. A migration says it (docs/extend.md)", f.Object, f.Kind, f.Actual, f.Expected)
 		}
 	})
 }

@@ -63,7 +63,7 @@ func (s *Server) StartDemo(ctx context.Context) error {
 		}
 		s.Log.Info("one of the demo's people", "role", p.Role, "email", p.Email, "password", p.Password, "reset", cmp.Or(strings.Join(did, ", "), "nothing"))
 	}
-	limits, err := s.Store.ForgetLimits(ctx)
+	limits, err := s.Store.ResetLimits(ctx)
 	if limits > 0 {
 		s.Log.Info("reset the rate limits of the demo", "rows", limits)
 	}

@@ -473,12 +473,12 @@ func TestBadTokensOfANeighbourKeepNoSessionFromRefreshing(t *testing.T) {
 			app.refresh = b.QueryWith(from(home), refreshInBody, "t", app.refresh).Must().Text("refresh.refreshToken")
 		}
 		b.Clock.Advance(5 * time.Second) // the tokens are not fresh any more
-		slot := models.Slot{
+		slot := models.Reservation{
 			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
 			ID: limit.Key("Mutation.refresh", policy.ByAddress, limit.Network(home)),
 		}
 		for range 600 {
-			if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
+			if _, err := b.in.Store.Acquire(t.Context(), []models.Reservation{slot}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -61,12 +61,12 @@ func TestBadTokensOfANeighbourKeepNoLinkFromWorking(t *testing.T) {
 			{"disownEmail", disownEmail, disown, nil},
 			{"resetPassword", resetPassword, reset, []any{"p", anotherGood}},
 		} {
-			slot := models.Slot{
+			slot := models.Reservation{
 				Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
 				ID: limit.Key("Mutation."+row.field, policy.ByAddress, limit.Network(home)),
 			}
 			for range 600 {
-				if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
+				if _, err := b.in.Store.Acquire(t.Context(), []models.Reservation{slot}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -133,12 +133,12 @@ func TestHashesOfANetworkAreLimited(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootLimited(t, databaseURL)
 		p := b.admin(elsewhere)
-		slot := models.Slot{
+		slot := models.Reservation{
 			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 15 * time.Minute},
 			ID: limit.Key("shared", "password hash", "successes", policy.ByAddress, limit.Network(home)),
 		}
 		for range 600 - 4 {
-			if _, err := b.in.Store.Take(t.Context(), []models.Slot{slot}); err != nil {
+			if _, err := b.in.Store.Acquire(t.Context(), []models.Reservation{slot}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -15,21 +15,21 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Examination is what Examine has seen of a database: facts alone. What to think of them is for others to say.
-type Examination struct {
+// Inspection is what Examine has seen of a database: facts alone. What to think of them is for others to say.
+type Inspection struct {
 	Product string // SQLite, MySQL or MariaDB
 	Version string // as it calls itself
 
 	RoundTrip  time.Duration // of a question that costs the database nothing: the median of several
 	ClockAhead time.Duration // of its clock before this machine's, to half a round trip; 0 in SQLite, which has no other
 
-	Pending []string // the migrations that are not applied, by name
-	Waiting []string // those that take something away, which somebody has to ask for, by name
-	Unknown []int64  // the numbers of those that are applied and that this program does not have: a newer one was here
-	Ahead   []string // the same of features, as FEATURE/NUMBER
-	Removed []string // features that have migrated the database, and that this program does not have, by name
-	Flaws   []Flaw   // in what migrations have made; looked for where none is pending
-	Damage  []string // what SQLite's quick_check says, if it was asked for
+	Pending    []string      // the migrations that are not applied, by name
+	Waiting    []string      // those that take something away, which somebody has to ask for, by name
+	Unknown    []int64       // the numbers of those that are applied and that this program does not have: a newer one was here
+	Ahead      []string      // the same of features, as FEATURE/NUMBER
+	Removed    []string      // features that have migrated the database, and that this program does not have, by name
+	Issues     []SchemaIssue // in what migrations have made; looked for where none is pending
+	Corruption []string      // what SQLite's quick_check says, if it was asked for
 
 	Pool           int    // connections that a Store opens at most
 	MaxConnections int    // that the server allows in all; 0: it sets no limit, as SQLite and TiDB do not
@@ -58,37 +58,37 @@ type Cluster struct {
 	Size   int    // nodes
 }
 
-// Flaw is one thing in the database that is not as the migrations make it.
-type Flaw struct {
-	Kind   FlawKind
-	What   string // a table, TABLE.COLUMN, or TABLE(COLUMN,…) for an index
-	Has    string // as it is; empty where it is not there
-	Wanted string // as it should be; empty where it is simply missing
+// SchemaIssue is one thing in the database that is not as the migrations make it.
+type SchemaIssue struct {
+	Kind     SchemaIssueKind
+	Object   string // a table, TABLE.COLUMN, or TABLE(COLUMN,…) for an index
+	Actual   string // as it is; empty where it is not there
+	Expected string // as it should be; empty where it is simply missing
 }
 
-// FlawKind is what a Flaw is about.
-type FlawKind string
+// SchemaIssueKind is what a Flaw is about.
+type SchemaIssueKind string
 
 // The kinds of flaws.
 const (
-	FlawMissing   FlawKind = "missing"   // a table, column or index is not there
-	FlawEngine    FlawKind = "engine"    // a table without transactions
-	FlawKey       FlawKind = "key"       // a table without a primary key, which clusters do not replicate
-	FlawCollation FlawKind = "collation" // text is compared otherwise than by its bytes
+	IssueMissing    SchemaIssueKind = "missing"   // a table, column or index is not there
+	IssueEngine     SchemaIssueKind = "engine"    // a table without transactions
+	IssuePrimaryKey SchemaIssueKind = "key"       // a table without a primary key, which clusters do not replicate
+	IssueCollation  SchemaIssueKind = "collation" // text is compared otherwise than by its bytes
 )
 
 // roundTrips are measured; of an odd number the median is one of them.
 const roundTrips = 5
 
-// Examine looks at the database and changes nothing. With deep it also reads all of a SQLite file to see whether it
+// Inspect looks at the database and changes nothing. With deep it also reads all of a SQLite file to see whether it
 // is whole, which takes seconds a gigabyte. It returns ErrUnavailable if there is no answer.
-func (s *Store) Examine(ctx context.Context, deep bool) (*Examination, error) {
-	e := &Examination{Pool: s.pool.Stats().MaxOpenConnections}
+func (s *Store) Inspect(ctx context.Context, deep bool) (*Inspection, error) {
+	e := &Inspection{Pool: s.pool.Stats().MaxOpenConnections}
 	for _, look := range []func() error{
 		func() (err error) { e.RoundTrip, err = s.roundTrip(ctx); return err },
-		func() error { return s.dialect.examine(ctx, s.pool, e, deep) },
-		func() error { return s.examineMigrations(ctx, e) },
-		func() error { return s.examineTables(ctx, e) },
+		func() error { return s.dialect.inspect(ctx, s.pool, e, deep) },
+		func() error { return s.inspectMigrations(ctx, e) },
+		func() error { return s.inspectTables(ctx, e) },
 	} {
 		if err := look(); err != nil {
 			return nil, s.translate(ctx, err)
@@ -114,7 +114,7 @@ func (s *Store) roundTrip(ctx context.Context) (time.Duration, error) {
 	return took[roundTrips/2], nil
 }
 
-func (s *Store) examineMigrations(ctx context.Context, e *Examination) error {
+func (s *Store) inspectMigrations(ctx context.Context, e *Inspection) error {
 	list, err := s.Migrations(ctx)
 	for _, m := range list {
 		switch {
@@ -136,22 +136,22 @@ func (s *Store) examineMigrations(ctx context.Context, e *Examination) error {
 	return err
 }
 
-// examineTables compares with what the migrations make of an empty database: SQLite's, whatever the dialect, since
+// inspectTables compares with what the migrations make of an empty database: SQLite's, whatever the dialect, since
 // both make the same tables, columns and indexes (a test insists), and that one is at hand.
-func (s *Store) examineTables(ctx context.Context, e *Examination) error {
-	want, err := s.intended(ctx, e.Waiting)
+func (s *Store) inspectTables(ctx context.Context, e *Inspection) error {
+	want, err := s.expectedStructure(ctx, e.Waiting)
 	if err != nil {
 		return err
 	}
-	e.Flaws = slices.DeleteFunc(e.Flaws, func(f Flaw) bool { // what else there is in the database is somebody else's
-		table, _, _ := strings.Cut(f.What, ".")
-		return !slices.Contains(want.tables, table) && !isGoose(table)
+	e.Issues = slices.DeleteFunc(e.Issues, func(f SchemaIssue) bool { // what else there is in the database is somebody else's
+		table, _, _ := strings.Cut(f.Object, ".")
+		return !slices.Contains(want.tables, table) && !isGooseTable(table)
 	})
 	if len(e.Pending) > 0 {
 		return nil // what they would make is missing, and that is said already
 	}
 	has, err := s.dialect.structure(ctx, s.pool)
-	e.Flaws = append(want.missingFrom(has), e.Flaws...)
+	e.Issues = append(want.missingFrom(has), e.Issues...)
 	return err
 }
 
@@ -159,25 +159,25 @@ func (s *Store) examineTables(ctx context.Context, e *Examination) error {
 // " unique" behind them where they are.
 type structure struct{ tables, columns, indexes []string }
 
-// intended is the structure that all migrations together make, but those that wait.
-func (s *Store) intended(ctx context.Context, waiting []string) (_ structure, err error) {
+// expectedStructure is the structure that all migrations together make, but those that wait.
+func (s *Store) expectedStructure(ctx context.Context, waiting []string) (_ structure, err error) {
 	pool, err := driver.Open(":memory:")
 	if err != nil {
 		return structure{}, err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	pool.SetMaxOpenConns(1) // another one would have a memory of its own
-	for _, v := range s.series() {
-		if err := s.intend(ctx, pool, v, waiting); err != nil {
+	for _, v := range s.migrationSets() {
+		if err := s.applyExpected(ctx, pool, v, waiting); err != nil {
 			return structure{}, fmt.Errorf("the tables that there should be: %w", err)
 		}
 	}
 	return sqliteDialect{}.structure(ctx, pool)
 }
 
-// intend applies the steps of a series to an empty SQLite database, but those that wait, by their titles.
-func (s *Store) intend(ctx context.Context, pool *sql.DB, v series, waiting []string) error {
-	steps, err := stepsOf(v.folders, sqliteDialect{})
+// applyExpected applies the steps of a series to an empty SQLite database, but those that wait, by their titles.
+func (s *Store) applyExpected(ctx context.Context, pool *sql.DB, v migrationSet, waiting []string) error {
+	steps, err := readSteps(v.folders, sqliteDialect{})
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s *Store) intend(ctx context.Context, pool *sql.DB, v series, waiting []st
 			without = append(without, st.name)
 		}
 	}
-	options := append(s.optionsFor(nil, true), goose.WithExcludeNames(without), goose.WithTableName(v.table()))
+	options := append(s.gooseOptions(nil, true), goose.WithExcludeNames(without), goose.WithTableName(v.table()))
 	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, options...)
 	if errors.Is(err, goose.ErrNoMigrations) { // all of them wait
 		return nil
@@ -206,37 +206,37 @@ func (s *Store) intend(ctx context.Context, pool *sql.DB, v series, waiting []st
 
 // missingFrom are the parts of want that has lacks. Of a table that is missing, its parts are not named; an index that is
 // there may be unique without need.
-func (want structure) missingFrom(has structure) (flaws []Flaw) {
-	missing := func(what string) { flaws = append(flaws, Flaw{Kind: FlawMissing, What: what}) }
+func (want structure) missingFrom(has structure) (flaws []SchemaIssue) {
+	missing := func(what string) { flaws = append(flaws, SchemaIssue{Kind: IssueMissing, Object: what}) }
 	for _, table := range want.tables {
-		if !slices.Contains(has.tables, table) && !isGoose(table) {
+		if !slices.Contains(has.tables, table) && !isGooseTable(table) {
 			missing(table)
 		}
 	}
 	for _, column := range want.columns {
-		if table, _, _ := strings.Cut(column, "."); slices.Contains(has.tables, table) && !slices.Contains(has.columns, column) && !isGoose(table) {
+		if table, _, _ := strings.Cut(column, "."); slices.Contains(has.tables, table) && !slices.Contains(has.columns, column) && !isGooseTable(table) {
 			missing(column)
 		}
 	}
 	for _, index := range want.indexes {
 		table, _, _ := strings.Cut(index, "(")
-		if slices.Contains(has.tables, table) && !slices.Contains(has.indexes, index) && !slices.Contains(has.indexes, index+" unique") && !isGoose(table) {
+		if slices.Contains(has.tables, table) && !slices.Contains(has.indexes, index) && !slices.Contains(has.indexes, index+" unique") && !isGooseTable(table) {
 			missing(index)
 		}
 	}
 	return flaws
 }
 
-// isGoose: goose looks after its own tables.
-func isGoose(table string) bool { return strings.HasPrefix(table, "goose") }
+// isGooseTable: goose looks after its own tables.
+func isGooseTable(table string) bool { return strings.HasPrefix(table, "goose") }
 
 // querier is a pool, a connection or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// firstColumn reads a query's only column.
-func firstColumn[T any](ctx context.Context, db querier, query string) (list []T, err error) {
+// queryColumn reads a query's only column.
+func queryColumn[T any](ctx context.Context, db querier, query string) (list []T, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
@@ -258,15 +258,15 @@ func readStructure(ctx context.Context, pool *sql.DB, tables, columns, indexes s
 		list  *[]string
 		query string
 	}{{&s.tables, tables}, {&s.columns, columns}, {&s.indexes, indexes}} {
-		list, partErr := firstColumn[string](ctx, pool, part.query)
+		list, partErr := queryColumn[string](ctx, pool, part.query)
 		err = cmp.Or(err, partErr)
 		*part.list = list
 	}
 	return s, err
 }
 
-// AnyOpen reports whether there is an account that has one of the roles and is not shut.
-func (s *Store) AnyOpen(ctx context.Context, roles []string) (any bool, err error) {
+// HasEnabledUser reports whether there is an account that has one of the roles and is not shut.
+func (s *Store) HasEnabledUser(ctx context.Context, roles []string) (any bool, err error) {
 	var ids []string
 	err = s.conn(ctx).Model(&User{}).Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-func tickets(t *testing.T, s *Store) []Ticket {
+func allTokens(t *testing.T, s *Store) []OneTimeToken {
 	t.Helper()
-	var list []Ticket
-	noError(t, s.conn(testContext(t)).Order("id").Find(&list).Error)
+	var list []OneTimeToken
+	requireNoError(t, s.conn(testContext(t)).Order("id").Find(&list).Error)
 	return list
 }
 
 // Each attempt at a mail stores a ticket, and the ones before are good for nothing.
-func TestPutTicketReplacesThoseOfItsMailAndOfItsSlot(t *testing.T) {
+func TestUpsertTokenReplacesTokensOfSameMailAndKey(t *testing.T) {
 	t.Parallel()
 	reset, verify := "reset", "verify"
 	for _, row := range []struct {
@@ -37,24 +37,24 @@ func TestPutTicketReplacesThoseOfItsMailAndOfItsSlot(t *testing.T) {
 			eachStore(t, func(t *testing.T, s *Store) {
 				ctx := testContext(t)
 				ada, bob := newID(), newID()
-				noError(t, s.insert(ctx, newTicketOf(bob, "bob", &reset, moment.Add(time.Hour))))
-				want := newTicketOf(ada, "ada", row.slot, moment.Add(time.Hour))
+				requireNoError(t, s.insert(ctx, newToken(bob, "bob", &reset, moment.Add(time.Hour))))
+				want := newToken(ada, "ada", row.slot, moment.Add(time.Hour))
 				want.Purpose = "new"
 				for i, slot := range row.before {
-					old := newTicketOf(ada, "old", slot, moment)
+					old := newToken(ada, "old", slot, moment)
 					if i == 0 {
 						old.ID = want.ID
 					}
-					noError(t, s.insert(ctx, old))
+					requireNoError(t, s.insert(ctx, old))
 				}
-				noError(t, s.Transaction(ctx, func(tx *Store) error { return tx.putTicket(ctx, want) }))
-				got, err := s.TicketByHash(ctx, want.Hash)
-				noError(t, err)
+				requireNoError(t, s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, want) }))
+				got, err := s.TokenByHash(ctx, want.Hash)
+				requireNoError(t, err)
 				if got.ID != want.ID || got.UserID != ada || got.Purpose != "new" || got.Email != "ada" || got.EmailKey != "ada" ||
-					!got.ExpiresAt.Equal(want.ExpiresAt) || (got.Slot == nil) != (want.Slot == nil) || (got.Slot != nil && *got.Slot != *want.Slot) {
+					!got.ExpiresAt.Equal(want.ExpiresAt) || (got.SingletonKey == nil) != (want.SingletonKey == nil) || (got.SingletonKey != nil && *got.SingletonKey != *want.SingletonKey) {
 					t.Errorf("got  %+v\nwant %+v", got, want)
 				}
-				if list := tickets(t, s); len(list) != row.remaining+1 { // and Bob's
+				if list := allTokens(t, s); len(list) != row.remaining+1 { // and Bob's
 					t.Errorf("%d tickets, want %d: %+v", len(list), row.remaining+1, list)
 				}
 			})
@@ -63,23 +63,23 @@ func TestPutTicketReplacesThoseOfItsMailAndOfItsSlot(t *testing.T) {
 }
 
 // The account that had the address stored a ticket at the first attempt, and has another address now.
-func TestPutTicketReplacesThatOfTheAccountThatHadTheAddress(t *testing.T) {
+func TestUpsertTokenReplacesTokenOfPreviousAccount(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		slot := "reset"
-		first, second := newTicketOf(newID(), "ada", &slot, moment), newTicketOf(newID(), "ada", &slot, moment)
+		first, second := newToken(newID(), "ada", &slot, moment), newToken(newID(), "ada", &slot, moment)
 		second.ID = first.ID
-		for _, ticket := range []*Ticket{first, second} {
-			noError(t, s.Transaction(ctx, func(tx *Store) error { return tx.putTicket(ctx, ticket) }))
+		for _, ticket := range []*OneTimeToken{first, second} {
+			requireNoError(t, s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, ticket) }))
 		}
-		if list := tickets(t, s); len(list) != 1 || list[0].UserID != second.UserID {
+		if list := allTokens(t, s); len(list) != 1 || list[0].UserID != second.UserID {
 			t.Errorf("got %+v", list)
 		}
 	})
 }
 
-func TestTicketsOfOneSlotStoredAtOnceLeaveOne(t *testing.T) {
+func TestConcurrentUpsertTokenLeavesOneToken(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
@@ -88,14 +88,14 @@ func TestTicketsOfOneSlotStoredAtOnceLeaveOne(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
-					ticket := newTicketOf(ada, "ada", &slot, moment)
-					if err := s.Transaction(ctx, func(tx *Store) error { return tx.putTicket(ctx, ticket) }); err != nil {
+					ticket := newToken(ada, "ada", &slot, moment)
+					if err := s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, ticket) }); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			wg.Wait()
-			if list := tickets(t, s); len(list) != 1 {
+			if list := allTokens(t, s); len(list) != 1 {
 				t.Errorf("%d tickets", len(list))
 			}
 		}

@@ -22,14 +22,14 @@ var beforeTheFirstRelease = map[int64]string{
 	8: "drops two indexes in the one statement that makes theirs",
 }
 
-func TestMigrationsKeepOlderProgramsRunning(t *testing.T) {
+func TestMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 	t.Parallel()
 	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
-		files, err := fs.Glob(embedded(), d.name()+"/*.sql")
-		noError(t, err)
+		files, err := fs.Glob(embeddedMigrations(), d.name()+"/*.sql")
+		requireNoError(t, err)
 		for i, file := range files {
-			text, err := fs.ReadFile(embedded(), file)
-			noError(t, err)
+			text, err := fs.ReadFile(embeddedMigrations(), file)
+			requireNoError(t, err)
 			found := violations(d, int64(i+1), string(text))
 			if beforeTheFirstRelease[int64(i+1)] != "" {
 				if len(found) == 0 {
@@ -45,7 +45,7 @@ func TestMigrationsKeepOlderProgramsRunning(t *testing.T) {
 }
 
 // The steps of features run beside older programs as Fieldgate's own do.
-func TestMigrationsOfFeaturesKeepOlderProgramsRunning(t *testing.T) {
+func TestFeatureMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"../app", "../examples"} {
 		for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
@@ -59,7 +59,7 @@ func TestMigrationsOfFeaturesKeepOlderProgramsRunning(t *testing.T) {
 // violationsBelow reads every file of a dialect in the folders named migrations, and returns "file:line: rule".
 func violationsBelow(t *testing.T, folder fs.FS, d dialect) (list []string) {
 	t.Helper()
-	noError(t, fs.WalkDir(folder, ".", func(name string, e fs.DirEntry, err error) error {
+	requireNoError(t, fs.WalkDir(folder, ".", func(name string, e fs.DirEntry, err error) error {
 		if e != nil && e.IsDir() && (e.Name() == "node_modules" || e.Name() == "testdata") {
 			return fs.SkipDir
 		}
@@ -82,7 +82,7 @@ func violationsBelow(t *testing.T, folder fs.FS, d dialect) (list []string) {
 	return list
 }
 
-func TestFeatureStepThatTakesAwayIsFound(t *testing.T) {
+func TestFeatureStepThatDropsColumnIsReported(t *testing.T) {
 	t.Parallel()
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	folder := fstest.MapFS{
@@ -100,7 +100,7 @@ func TestFeatureStepThatTakesAwayIsFound(t *testing.T) {
 }
 
 // Those that the tests of an upgrade apply as a next version's keep to the rules too.
-func TestMigrationsOfTheNextVersionKeepOlderProgramsRunning(t *testing.T) {
+func TestNextReleaseStepsAreCompatibleWithPreviousRelease(t *testing.T) {
 	t.Parallel()
 	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
 		files, err := filepath.Glob("testdata/next/" + d.name() + "/*.sql")
@@ -109,7 +109,7 @@ func TestMigrationsOfTheNextVersionKeepOlderProgramsRunning(t *testing.T) {
 		}
 		for i, file := range files {
 			text, err := os.ReadFile(file)
-			noError(t, err)
+			requireNoError(t, err)
 			for _, v := range violations(d, int64(len(schemaSteps(t))+i+1), string(text)) {
 				t.Errorf("models/%s:%d: %s", file, v.line, v.rule)
 			}
@@ -118,11 +118,11 @@ func TestMigrationsOfTheNextVersionKeepOlderProgramsRunning(t *testing.T) {
 }
 
 // A step is of one kind on all databases: who is asked whether it may be applied does not ask which.
-func TestEachDialectHasStepsOfTheSameKind(t *testing.T) {
+func TestDialectsHaveSameStepKinds(t *testing.T) {
 	t.Parallel()
 	kinds := func(d dialect) (list []string) {
-		steps, err := stepsOf(embedded(), d)
-		noError(t, err)
+		steps, err := readSteps(embeddedMigrations(), d)
+		requireNoError(t, err)
 		for _, st := range steps {
 			list = append(list, fmt.Sprintf("%s: contract %q, backfill %t", st.name, st.contract, st.backfill != nil))
 		}
@@ -134,7 +134,7 @@ func TestEachDialectHasStepsOfTheSameKind(t *testing.T) {
 	}
 }
 
-func TestViolations(t *testing.T) {
+func TestMigrationRulesClassifyStatements(t *testing.T) {
 	t.Parallel()
 	const (
 		online   = ", ALGORITHM=INPLACE, LOCK=NONE"
@@ -230,7 +230,7 @@ func wantViolation(t *testing.T, d dialect, header, statements, want string) {
 	}
 }
 
-func TestViolationsNameTheirLine(t *testing.T) {
+func TestViolationsReportLineNumbers(t *testing.T) {
 	t.Parallel()
 	text := upMark + `-- It has
 CREATE TABLE pets (
@@ -260,27 +260,27 @@ type violation struct {
 	rule string
 }
 
-const inAContract = `do it in a later step, which begins with "-- contract: since NNNNN nothing reads …"`
+const inContractStep = `do it in a later step, which begins with "-- contract: since NNNNN nothing reads …"`
 
 // The rules. A contract may break those that end in how to write one.
 const (
-	takesAway  = "takes away what older programs may use: " + inAContract
-	renames    = "renames what older programs use by its name: add what is new beside it, write both, and " + inAContract
-	narrows    = `narrows a column, if it is not widened ("-- widens: users.name" in front says so): add another one beside it, and ` + inAContract
+	takesAway  = "takes away what older programs may use: " + inContractStep
+	renames    = "renames what older programs use by its name: add what is new beside it, write both, and " + inContractStep
+	narrows    = `narrows a column, if it is not widened ("-- widens: users.name" in front says so): add another one beside it, and ` + inContractStep
 	noDefault  = "adds a column that is NOT NULL without a default, so that older programs can insert no row: give it a default, or let it be NULL"
-	unique     = "makes unique what older programs may write twice, or have: when no program does any more, " + inAContract
-	constrains = "refuses rows that older programs may write, or have written: " + inAContract
+	unique     = "makes unique what older programs may write twice, or have: when no program does any more, " + inContractStep
+	constrains = "refuses rows that older programs may write, or have written: " + inContractStep
 	atOnce     = `fills rows at once, and others wait for all of them: do it in batches, in a step of its own that begins with "-- backfill"`
 	onlyUpdate = "a backfill has nothing but UPDATE, whose condition is no longer true of what it has changed"
 	notOnline  = "does not say that nobody waits for it: ALGORITHM=INSTANT, or ALGORITHM=INPLACE and LOCK=NONE; then a server that cannot do so refuses it"
-	unknown    = "is not known to be harmless: teach this test, or " + inAContract
+	unknown    = "is not known to be harmless: teach this test, or " + inContractStep
 	badHeader  = `"-- contract: since NNNNN nothing …" names a step before this one: the newest of the first version that does without`
 	twoKinds   = "a step is one of contract and backfill"
 )
 
 var (
-	sinceForm  = regexp.MustCompile(`^since (\d{5}) nothing \S`)
-	widensForm = regexp.MustCompile(`(?m)^-- widens: (\w+\.\w+)$`)
+	sincePattern  = regexp.MustCompile(`^since (\d{5}) nothing \S`)
+	widensPattern = regexp.MustCompile(`(?m)^-- widens: (\w+\.\w+)$`)
 )
 
 // violations are those of a step, which is not much of a parser: what it does not know is one.
@@ -292,10 +292,10 @@ func violations(d dialect, number int64, text string) []violation {
 		return []violation{{1, err.Error()}}
 	}
 	c := &checker{mysql: d.name() == "mysql", step: st, created: map[string]bool{}, widened: map[string]bool{}}
-	for _, found := range widensForm.FindAllStringSubmatch(header, -1) {
+	for _, found := range widensPattern.FindAllStringSubmatch(header, -1) {
 		c.widened[found[1]] = true
 	}
-	if since := sinceForm.FindStringSubmatch(st.contract); st.contract != "" && (since == nil || since[1] >= st.name[:5]) {
+	if since := sincePattern.FindStringSubmatch(st.contract); st.contract != "" && (since == nil || since[1] >= st.name[:5]) {
 		return []violation{{1, badHeader}}
 	}
 	if st.contract != "" && st.backfill != nil {
@@ -326,12 +326,12 @@ type token struct {
 	text string
 }
 
-var tokenForm = regexp.MustCompile("(?s)--[^\n]*|/\\*[^!].*?\\*/|'(?:[^']|'')*'|`[^`]*`|\"[^\"]*\"|[\\w@.]+|\\S")
+var tokenPattern = regexp.MustCompile("(?s)--[^\n]*|/\\*[^!].*?\\*/|'(?:[^']|'')*'|`[^`]*`|\"[^\"]*\"|[\\w@.]+|\\S")
 
 // script checks statements, the first of which begins at line.
 func (c *checker) script(text string, line int) {
 	var statement []token
-	for _, at := range tokenForm.FindAllStringIndex(text, -1) {
+	for _, at := range tokenPattern.FindAllStringIndex(text, -1) {
 		word := text[at[0]:at[1]]
 		switch {
 		case strings.HasPrefix(word, "--"), strings.HasPrefix(word, "/*"):
@@ -348,8 +348,8 @@ func (c *checker) script(text string, line int) {
 	c.statement(statement)
 }
 
-// spoken is a part of a statement as one line, with a space before and after each word.
-func spoken(part []token) string {
+// joinTokens is a part of a statement as one line, with a space before and after each word.
+func joinTokens(part []token) string {
 	words := make([]string, len(part))
 	for i, w := range part {
 		words[i] = w.text
@@ -361,7 +361,7 @@ func (c *checker) statement(statement []token) {
 	if len(statement) == 0 {
 		return
 	}
-	line, said := statement[0].line, spoken(statement)
+	line, said := statement[0].line, joinTokens(statement)
 	verb := statement[0].text
 	if c.step.backfill != nil && verb != "UPDATE" && verb != "DELETE" {
 		c.breaks(line, onlyUpdate)
@@ -383,7 +383,7 @@ func (c *checker) statement(statement []token) {
 	case "INSERT", "SELECT", "DO", "EXECUTE", "DEALLOCATE":
 	case "SET", "PREPARE":
 		for _, w := range statement {
-			if inner, quoted := strings.CutPrefix(w.text, "'"); quoted && statementForm.MatchString(inner) {
+			if inner, quoted := strings.CutPrefix(w.text, "'"); quoted && statementPattern.MatchString(inner) {
 				c.script(strings.ReplaceAll(strings.TrimSuffix(inner, "'"), "''", "'"), w.line)
 			}
 		}
@@ -393,18 +393,18 @@ func (c *checker) statement(statement []token) {
 }
 
 var (
-	statementForm = regexp.MustCompile(`(?i)^\s*(alter|create|drop|rename|truncate|update|delete|insert|replace)\s`)
-	tableForm     = regexp.MustCompile(`^ CREATE TABLE (?:IF NOT EXISTS )?([\w.]+) `)
-	indexForm     = regexp.MustCompile(`^ CREATE (UNIQUE )?INDEX (?:IF NOT EXISTS )?\S+ ON (\w+) `)
-	onlineForm    = regexp.MustCompile(` ALGORITHM = (?:INSTANT|NOCOPY) | ALGORITHM = INPLACE (?:, )?LOCK = NONE `)
+	statementPattern = regexp.MustCompile(`(?i)^\s*(alter|create|drop|rename|truncate|update|delete|insert|replace)\s`)
+	tablePattern     = regexp.MustCompile(`^ CREATE TABLE (?:IF NOT EXISTS )?([\w.]+) `)
+	indexPattern     = regexp.MustCompile(`^ CREATE (UNIQUE )?INDEX (?:IF NOT EXISTS )?\S+ ON (\w+) `)
+	onlinePattern    = regexp.MustCompile(` ALGORITHM = (?:INSTANT|NOCOPY) | ALGORITHM = INPLACE (?:, )?LOCK = NONE `)
 )
 
 func (c *checker) create(line int, said string) {
-	if table := tableForm.FindStringSubmatch(said); table != nil {
+	if table := tablePattern.FindStringSubmatch(said); table != nil {
 		c.created[table[1]] = true
 		return
 	}
-	index := indexForm.FindStringSubmatch(said)
+	index := indexPattern.FindStringSubmatch(said)
 	switch {
 	case index == nil:
 		c.breaks(line, unknown)
@@ -419,14 +419,14 @@ func (c *checker) create(line int, said string) {
 
 // online asks of MySQL what to do if others would have to wait. A contract need only say what happens.
 func (c *checker) online(line int, said string) {
-	says := onlineForm.MatchString(said) || c.step.contract != "" && strings.Contains(said, " ALGORITHM = ")
+	says := onlinePattern.MatchString(said) || c.step.contract != "" && strings.Contains(said, " ALGORITHM = ")
 	if c.mysql && !says {
 		c.breaks(line, notOnline)
 	}
 }
 
 func (c *checker) alter(statement []token) {
-	line, said := statement[0].line, spoken(statement)
+	line, said := statement[0].line, joinTokens(statement)
 	if len(statement) < 4 || statement[1].text != "TABLE" {
 		c.breaks(line, unknown)
 		return
@@ -437,7 +437,7 @@ func (c *checker) alter(statement []token) {
 	}
 	for _, part := range split(statement[3:]) {
 		for _, column := range inBrackets(part) {
-			if rule := c.ruleOf(table, spoken(column)); rule != "" {
+			if rule := c.ruleOf(table, joinTokens(column)); rule != "" {
 				c.breaks(column[0].line, rule)
 			}
 		}
@@ -465,7 +465,7 @@ func split(list []token) (parts [][]token) {
 
 // inBrackets makes ADD (a …, b …) into ADD a … and ADD b ….
 func inBrackets(part []token) (each [][]token) {
-	if !strings.HasPrefix(spoken(part), " ADD ( ") && !strings.HasPrefix(spoken(part), " ADD COLUMN ( ") {
+	if !strings.HasPrefix(joinTokens(part), " ADD ( ") && !strings.HasPrefix(joinTokens(part), " ADD COLUMN ( ") {
 		return [][]token{part}
 	}
 	open := slices.IndexFunc(part, func(w token) bool { return w.text == "(" })
@@ -476,11 +476,11 @@ func inBrackets(part []token) (each [][]token) {
 }
 
 var (
-	addIndexForm  = regexp.MustCompile(`^ ADD (?:FULLTEXT |SPATIAL )?(?:INDEX|KEY) `)
-	constrainForm = regexp.MustCompile(`^ ADD (?:CONSTRAINT|FOREIGN|CHECK|PRIMARY) | (?:REFERENCES|CHECK|PRIMARY|AUTO_INCREMENT) `)
-	modifyForm    = regexp.MustCompile(`^ MODIFY (?:COLUMN )?(\w+) `)
-	setDefault    = regexp.MustCompile(`^ ALTER (?:COLUMN )?\w+ SET DEFAULT `)
-	howForm       = regexp.MustCompile(`^ (?:ALGORITHM|LOCK) = \w+ $`)
+	addIndexPattern   = regexp.MustCompile(`^ ADD (?:FULLTEXT |SPATIAL )?(?:INDEX|KEY) `)
+	constrainPattern  = regexp.MustCompile(`^ ADD (?:CONSTRAINT|FOREIGN|CHECK|PRIMARY) | (?:REFERENCES|CHECK|PRIMARY|AUTO_INCREMENT) `)
+	modifyPattern     = regexp.MustCompile(`^ MODIFY (?:COLUMN )?(\w+) `)
+	setDefaultPattern = regexp.MustCompile(`^ ALTER (?:COLUMN )?\w+ SET DEFAULT `)
+	algorithmPattern  = regexp.MustCompile(`^ (?:ALGORITHM|LOCK) = \w+ $`)
 )
 
 // ruleOf is the rule that one part of an ALTER TABLE breaks.
@@ -492,18 +492,18 @@ func (c *checker) ruleOf(table, said string) string {
 	case starts("RENAME"), starts("CHANGE"):
 		return renames
 	case starts("MODIFY"), starts("ALTER"):
-		column := modifyForm.FindStringSubmatch(said)
-		if setDefault.MatchString(said) || column != nil && c.widened[strings.ToLower(table+"."+column[1])] {
+		column := modifyPattern.FindStringSubmatch(said)
+		if setDefaultPattern.MatchString(said) || column != nil && c.widened[strings.ToLower(table+"."+column[1])] {
 			return ""
 		}
 		return narrows
-	case howForm.MatchString(said), addIndexForm.MatchString(said):
+	case algorithmPattern.MatchString(said), addIndexPattern.MatchString(said):
 		return ""
 	case !starts("ADD"):
 		return unknown
 	case strings.Contains(said, " UNIQUE "):
 		return unique
-	case constrainForm.MatchString(said):
+	case constrainPattern.MatchString(said):
 		return constrains
 	case strings.Contains(said, " NOT NULL ") && !strings.Contains(said, " DEFAULT "):
 		return noDefault

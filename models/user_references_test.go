@@ -21,7 +21,7 @@ type order struct {
 
 func (o *order) OwnerID() string { return o.ShopkeeperID }
 
-func TestColumnsThatReferToUsers(t *testing.T) {
+func TestUserReferencesAreDetected(t *testing.T) {
 	t.Parallel()
 	columnsOf := func(table table) map[string]bool {
 		found := map[string]bool{}

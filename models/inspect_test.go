@@ -15,18 +15,18 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func examine(t *testing.T, s *Store, deep bool) *Examination {
+func inspect(t *testing.T, s *Store, deep bool) *Inspection {
 	t.Helper()
-	e, err := s.Examine(testContext(t), deep)
-	noError(t, err)
+	e, err := s.Inspect(testContext(t), deep)
+	requireNoError(t, err)
 	return e
 }
 
-func TestExamineFindsNothingInAGoodDatabase(t *testing.T) {
+func TestInspectReportsNoIssuesInHealthyDatabase(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		e := examine(t, s, true)
-		if len(e.Pending) > 0 || len(e.Unknown) > 0 || len(e.Flaws) > 0 || len(e.Damage) > 0 || e.Cluster != nil {
+		e := inspect(t, s, true)
+		if len(e.Pending) > 0 || len(e.Unknown) > 0 || len(e.Issues) > 0 || len(e.Corruption) > 0 || e.Cluster != nil {
 			t.Errorf("found %+v", e)
 		}
 		if e.Product == "" || e.Version == "" || e.RoundTrip <= 0 || e.Pool == 0 || !e.Strict {
@@ -44,11 +44,11 @@ func TestExamineFindsNothingInAGoodDatabase(t *testing.T) {
 	})
 }
 
-func TestExamineChangesNothing(t *testing.T) {
+func TestInspectChangesNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})
-		if e := examine(t, s, true); len(e.Pending) == 0 || len(e.Flaws) > 0 {
+		if e := inspect(t, s, true); len(e.Pending) == 0 || len(e.Issues) > 0 {
 			t.Errorf("of an empty database: %+v", e)
 		}
 		has, err := s.dialect.structure(testContext(t), s.pool)
@@ -58,7 +58,7 @@ func TestExamineChangesNothing(t *testing.T) {
 	})
 }
 
-func TestExamineFinds(t *testing.T) {
+func TestInspectReportsSchemaIssues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -109,10 +109,10 @@ func TestExamineFinds(t *testing.T) {
 				for _, statement := range row.spoil {
 					execute(t, s, statement)
 				}
-				e := examine(t, s, false)
+				e := inspect(t, s, false)
 				var flaws []string
-				for _, f := range e.Flaws {
-					flaws = append(flaws, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Kind, f.What, f.Has)))
+				for _, f := range e.Issues {
+					flaws = append(flaws, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Kind, f.Object, f.Actual)))
 				}
 				if len(e.Pending) != row.pending || !slices.Equal(e.Unknown, row.unknown) || !slices.Equal(flaws, row.flaws) {
 					t.Errorf("pending %q, unknown %d, flaws\n%s", e.Pending, e.Unknown, strings.Join(flaws, "\n"))
@@ -122,7 +122,7 @@ func TestExamineFinds(t *testing.T) {
 	}
 }
 
-func TestExamineFindsDamageWhenAsked(t *testing.T) {
+func TestDeepInspectReportsCorruption(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
 	path := s.dialect.(sqliteDialect).path
@@ -130,24 +130,24 @@ func TestExamineFindsDamageWhenAsked(t *testing.T) {
 		createUser(t, s, newUser(newID()+"@example.com"))
 	}
 	execute(t, s, "PRAGMA wal_checkpoint(TRUNCATE)")
-	noError(t, s.Close())
+	requireNoError(t, s.Close())
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	noError(t, err)
+	requireNoError(t, err)
 	info, err := f.Stat()
-	noError(t, err)
+	requireNoError(t, err)
 	_, err = f.WriteAt([]byte(strings.Repeat("\xff", 4096)), info.Size()-4096)
-	noError(t, errors.Join(err, f.Close()))
+	requireNoError(t, errors.Join(err, f.Close()))
 
 	again := openStore(t, "sqlite://"+path, Options{})
-	if e := examine(t, again, false); len(e.Damage) > 0 {
-		t.Errorf("without being asked: %q", e.Damage)
+	if e := inspect(t, again, false); len(e.Corruption) > 0 {
+		t.Errorf("without being asked: %q", e.Corruption)
 	}
-	if e := examine(t, again, true); len(e.Damage) == 0 {
+	if e := inspect(t, again, true); len(e.Corruption) == 0 {
 		t.Error("it has found none")
 	}
 }
 
-func TestAnyOpen(t *testing.T) {
+func TestHasEnabledUserIgnoresDisabledUsers(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		u := newUser("ada@example.com")
@@ -159,10 +159,10 @@ func TestAnyOpen(t *testing.T) {
 		}{
 			{"nobody", func() {}, false},
 			{"an account", func() { createUser(t, s, u) }, true},
-			{"a shut account", func() { noError(t, s.Disable(testContext(t), u.ID, moment)) }, false},
+			{"a shut account", func() { requireNoError(t, s.Disable(testContext(t), u.ID, moment)) }, false},
 		} {
 			row.before()
-			if got, err := s.AnyOpen(testContext(t), []string{"STAFF", "ADMIN"}); err != nil || got != row.want {
+			if got, err := s.HasEnabledUser(testContext(t), []string{"STAFF", "ADMIN"}); err != nil || got != row.want {
 				t.Errorf("%s: %t, %v", row.name, got, err)
 			}
 		}
@@ -170,12 +170,12 @@ func TestAnyOpen(t *testing.T) {
 }
 
 // A copy that is made while others write holds what was there, and opens like any other database.
-func TestBackup(t *testing.T) {
+func TestBackupIsCompleteCopy(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
 	before := createUser(t, s, newUser("before@example.com"))
 	path := filepath.Join(t.TempDir(), "it's a backup.db")
-	noError(t, s.Backup(testContext(t), path))
+	requireNoError(t, s.Backup(testContext(t), path))
 	after := createUser(t, s, newUser("after@example.com"))
 
 	info, err := os.Stat(path)
@@ -187,18 +187,18 @@ func TestBackup(t *testing.T) {
 		t.Errorf("the copy lacks %v, %v", applied, err)
 	}
 	_, err = backup.UserByID(testContext(t), before.ID)
-	noError(t, err)
+	requireNoError(t, err)
 	_, err = backup.UserByID(testContext(t), after.ID)
 	wantError(t, err, ErrNotFound)
 	wantError(t, s.Backup(testContext(t), path), fs.ErrExist)
 }
 
 // Names that mean something else to SQLite: an address of its own, and a database in memory.
-func TestBackupIntoAFileWhoseNameMeansMoreToSQLite(t *testing.T) {
+func TestBackupTreatsSpecialSQLiteNamesAsFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s := newStore(t, dbtest.SQLite(t))
 	for _, name := range []string{"file:x.db", ":memory:"} {
-		noError(t, s.Backup(testContext(t), name))
+		requireNoError(t, s.Backup(testContext(t), name))
 		if info, err := os.Stat(name); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
@@ -208,21 +208,21 @@ func TestBackupIntoAFileWhoseNameMeansMoreToSQLite(t *testing.T) {
 	}
 }
 
-func TestBackupThatFailsLeavesNothing(t *testing.T) {
+func TestFailedBackupLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
 	dir := t.TempDir()
 	if err := s.Backup(testContext(t), filepath.Join(dir, "no", "x.db")); err == nil {
 		t.Error("into a folder that there is not")
 	}
-	wantError(t, newStore(t, dbtest.MySQL(t)).Backup(testContext(t), filepath.Join(dir, "x.sql")), ErrNoBackup)
+	wantError(t, newStore(t, dbtest.MySQL(t)).Backup(testContext(t), filepath.Join(dir, "x.sql")), ErrBackupUnsupported)
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
 
 // In the middle of an upgrade and at its end: what a step is to take away is no flaw while it waits, nor when it is gone.
-func TestExamineDuringAnUpgrade(t *testing.T) {
+func TestInspectReportsNoIssuesDuringUpgrade(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		newStore(t, databaseURL)
@@ -239,14 +239,14 @@ func TestExamineDuringAnUpgrade(t *testing.T) {
 			{"and then it is asked for again", s.Contract, 0, 0},
 		} {
 			_, err := row.do(testContext(t))
-			noError(t, err)
-			if e := examine(t, s, false); len(e.Pending) != row.pending || len(e.Waiting) != row.waiting || len(e.Flaws) > 0 {
-				t.Errorf("%s: pending %v, waiting %v, flaws %v", row.name, e.Pending, e.Waiting, e.Flaws)
+			requireNoError(t, err)
+			if e := inspect(t, s, false); len(e.Pending) != row.pending || len(e.Waiting) != row.waiting || len(e.Issues) > 0 {
+				t.Errorf("%s: pending %v, waiting %v, flaws %v", row.name, e.Pending, e.Waiting, e.Issues)
 			}
 		}
 		execute(t, s, "ALTER TABLE users DROP COLUMN points")
-		if e := examine(t, s, false); len(e.Flaws) != 1 || e.Flaws[0].What != "users.points" {
-			t.Errorf("without a column that the next version has added: %v", e.Flaws)
+		if e := inspect(t, s, false); len(e.Issues) != 1 || e.Issues[0].Object != "users.points" {
+			t.Errorf("without a column that the next version has added: %v", e.Issues)
 		}
 	})
 }

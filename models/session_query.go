@@ -28,7 +28,7 @@ type sessionQuery struct {
 	text          string // up to WHERE
 	session, user []*schema.Field
 	pool          *preparedPool
-	turns         chan struct{}
+	semaphore     chan struct{}
 }
 
 func newSessionQuery(db *gorm.DB, pool *sql.DB, connections int) (*sessionQuery, error) {
@@ -42,7 +42,7 @@ func newSessionQuery(db *gorm.DB, pool *sql.DB, connections int) (*sessionQuery,
 	}
 	q := &sessionQuery{
 		session: columns(sessions.Schema), user: columns(users.Schema),
-		pool: prepared, turns: make(chan struct{}, connections),
+		pool: prepared, semaphore: make(chan struct{}, connections),
 	}
 	var names []string
 	for _, f := range append(q.session[:len(q.session):len(q.session)], q.user...) {
@@ -61,16 +61,16 @@ func columns(s *schema.Schema) []*schema.Field {
 	return list
 }
 
-// take returns the row for which the condition holds; there is one at most. The error may be gorm.ErrRecordNotFound.
-func (q *sessionQuery) take(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error) {
+// advanceBuckets returns the row for which the condition holds; there is one at most. The error may be gorm.ErrRecordNotFound.
+func (q *sessionQuery) find(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error) {
 	begin, text := time.Now(), q.text+condition
 	var rows *sql.Rows
 	if inTransaction {
 		rows, err = db.Statement.ConnPool.QueryContext(ctx, text, values...)
 	} else {
 		select {
-		case q.turns <- struct{}{}:
-			defer func() { <-q.turns }()
+		case q.semaphore <- struct{}{}:
+			defer func() { <-q.semaphore }()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -91,8 +91,8 @@ func (q *sessionQuery) read(ctx context.Context, rows *sql.Rows, session *Sessio
 	var err error
 	if rows.Next() {
 		to := make([]any, 0, len(q.session)+len(q.user))
-		to = into(ctx, to, q.session, reflect.ValueOf(session).Elem())
-		to = into(ctx, to, q.user, reflect.ValueOf(session.User).Elem())
+		to = appendFields(ctx, to, q.session, reflect.ValueOf(session).Elem())
+		to = appendFields(ctx, to, q.user, reflect.ValueOf(session.User).Elem())
 		err = rows.Scan(to...)
 	} else {
 		err = cmp.Or(rows.Err(), gorm.ErrRecordNotFound)
@@ -100,8 +100,8 @@ func (q *sessionQuery) read(ctx context.Context, rows *sql.Rows, session *Sessio
 	return errors.Join(err, rows.Close())
 }
 
-// into appends where each of the fields stands in a row of ours.
-func into(ctx context.Context, to []any, fields []*schema.Field, row reflect.Value) []any {
+// appendFields appends where each of the fields stands in a row of ours.
+func appendFields(ctx context.Context, to []any, fields []*schema.Field, row reflect.Value) []any {
 	for _, f := range fields {
 		to = append(to, f.ReflectValueOf(ctx, row).Addr().Interface())
 	}

@@ -23,9 +23,9 @@ var uniqueKeys = map[string][]string{
 	"audit":                 {"id"},
 }
 
-// keepKeyLog has the database write down every key that a statement inserts or deletes. What is rolled back is taken out
-// again.
-func keepKeyLog(t *testing.T, s *Store) {
+// createKeyLog has the database write down every key that a statement inserts or deletes. What is rolled back is taken out
+// waitToRetry.
+func createKeyLog(t *testing.T, s *Store) {
 	t.Helper()
 	execute(t, s, "CREATE TABLE key_log (name VARCHAR(64), value VARCHAR(200), event VARCHAR(8))")
 	for table, keys := range uniqueKeys {
@@ -49,11 +49,11 @@ func keepKeyLog(t *testing.T, s *Store) {
 
 // A database that keeps a unique key in a table of its own (a lookup vindex of Vitess) waits for itself where one
 // transaction inserts and deletes the key. So no call does, in either order.
-func TestNoKeyIsInsertedAndDeletedInOneTransaction(t *testing.T) {
+func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
-		keepKeyLog(t, s)
+		createKeyLog(t, s)
 		later := moment.Add(time.Hour)
 		slot, other := "reset", "verify"
 		ada := newUser("ada")
@@ -63,16 +63,16 @@ func TestNoKeyIsInsertedAndDeletedInOneTransaction(t *testing.T) {
 		one, two, three := mailTo(), mailTo(), mailTo()
 		issue := func(m *Mail, slot *string) func(context.Context, *Store) error {
 			return func(ctx context.Context, tx *Store) error {
-				ticket := newTicketOf(ada.ID, "ada", slot, later)
+				ticket := newToken(ada.ID, "ada", slot, later)
 				ticket.ID = m.ID
-				return tx.IssueTicket(ctx, m, ticket, later)
+				return tx.IssueToken(ctx, m, ticket, later)
 			}
 		}
 		session, session2, session3 := newSession(ada), newSession(ada), newSession(ada)
 		places := []*TrustedPlace{{ID: []byte(newID())[:32], UserID: ada.ID, Place: []byte(newID())[:32], ExpiresAt: later}}
-		change, undo := newTicketOf(ada.ID, "new", &other, later), newTicketOf(ada.ID, "ada", nil, later)
-		slots := []Slot{{Name: "limit", ID: []byte(newID())[:32], Rate: limit.Rate{Count: 3, Window: time.Hour}}}
-		reserve(t, s, "reserved", later)
+		change, undo := newToken(ada.ID, "new", &other, later), newToken(ada.ID, "ada", nil, later)
+		slots := []Reservation{{Name: "limit", ID: []byte(newID())[:32], Rate: limit.Rate{Count: 3, Window: time.Hour}}}
+		reserveEmail(t, s, "reserved", later)
 		inTransaction := func(f func(context.Context, *Store) error) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return s.Transaction(ctx, func(tx *Store) error { return f(ctx, tx) })
@@ -105,7 +105,7 @@ func TestNoKeyIsInsertedAndDeletedInOneTransaction(t *testing.T) {
 			{"a link without a slot", inTransaction(issue(three, nil))},
 			{"the same again", inTransaction(issue(three, nil))},
 			{"a sign-in", inTransaction(func(ctx context.Context, tx *Store) error {
-				if err := tx.Trust(ctx, places, 1); err != nil {
+				if err := tx.SaveTrustedPlaces(ctx, places, 1); err != nil {
 					return err
 				}
 				return tx.CreateSession(ctx, session)
@@ -116,15 +116,15 @@ func TestNoKeyIsInsertedAndDeletedInOneTransaction(t *testing.T) {
 			{"a place beyond the cap", func(ctx context.Context) error {
 				place := *places[0]
 				place.ID, place.ExpiresAt = []byte(newID())[:32], later.Add(time.Hour)
-				return s.Trust(ctx, []*TrustedPlace{&place}, 1)
+				return s.SaveTrustedPlaces(ctx, []*TrustedPlace{&place}, 1)
 			}},
-			{"a limit", func(ctx context.Context) error { return second(s.Take(ctx, slots)) }},
-			{"the same limit again", func(ctx context.Context) error { return second(s.Take(ctx, slots)) }},
-			{"a mark", func(ctx context.Context) error { return second(s.Mark(ctx, []byte(newID())[:32], later)) }},
+			{"a limit", func(ctx context.Context) error { return second(s.Acquire(ctx, slots)) }},
+			{"the same limit again", func(ctx context.Context) error { return second(s.Acquire(ctx, slots)) }},
+			{"a mark", func(ctx context.Context) error { return second(s.SetMark(ctx, []byte(newID())[:32], later)) }},
 			{"a request of another address", func(ctx context.Context) error {
 				return s.RequestEmailChange(ctx, ada, other, []*Mail{mailTo()})
 			}},
-			{"the ticket of the change", inTransaction(func(ctx context.Context, tx *Store) error { return tx.putTicket(ctx, change) })},
+			{"the ticket of the change", inTransaction(func(ctx context.Context, tx *Store) error { return tx.upsertToken(ctx, change) })},
 			{"a change of the address", func(ctx context.Context) error {
 				return s.ChangeEmail(ctx, change, 0, undo, []*Mail{mailTo()}, moment)
 			}},

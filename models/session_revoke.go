@@ -16,7 +16,7 @@ type SessionPage struct {
 
 // Sessions returns a page of the sessions of a user that have not ended at now.
 func (s *Store) Sessions(ctx context.Context, u *User, page SessionPage, now time.Time) ([]*Session, error) {
-	q := s.livingSessions(ctx, u, now)
+	q := s.activeSessions(ctx, u, now)
 	if a := page.After; a != nil {
 		q = q.Where("last_used_at < ? OR (last_used_at = ? AND id < ?)", a.LastUsedAt, a.LastUsedAt, a.ID)
 	}
@@ -25,8 +25,8 @@ func (s *Store) Sessions(ctx context.Context, u *User, page SessionPage, now tim
 	return list, s.translate(ctx, err)
 }
 
-// livingSessions are those that have not ended at now, the one used last first.
-func (s *Store) livingSessions(ctx context.Context, u *User, now time.Time) *gorm.DB {
+// activeSessions are those that have not ended at now, the one used last first.
+func (s *Store) activeSessions(ctx context.Context, u *User, now time.Time) *gorm.DB {
 	return s.conn(ctx).Where("user_id = ? AND epoch = ? AND expires_at > ?", u.ID, u.SessionEpoch, now).
 		Order("last_used_at DESC, id DESC")
 }
@@ -47,7 +47,7 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 		if err := tx.CreateSession(ctx, session); err != nil {
 			return err
 		}
-		err = tx.livingSessions(ctx, session.User, session.CreatedAt).Model(&Session{}).Where("id <> ?", session.ID).
+		err = tx.activeSessions(ctx, session.User, session.CreatedAt).Model(&Session{}).Where("id <> ?", session.ID).
 			Offset(max-1).Limit(sweepBatch).Pluck("id", &deleted).Error
 		if err != nil || len(deleted) == 0 {
 			return tx.translate(ctx, err)
@@ -58,8 +58,8 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 	return deleted, ended, err
 }
 
-// EndSession ends one session, at once. It returns ErrNotFound if the user has no such session.
-func (s *Store) EndSession(ctx context.Context, id, userID string) error {
+// RevokeSession ends one session, at once. It returns ErrNotFound if the user has no such session.
+func (s *Store) RevokeSession(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Where("user_id = ? AND id = ?", userID, id).Delete(&Session{})
 		if r.Error == nil && r.RowsAffected == 0 {
@@ -69,9 +69,9 @@ func (s *Store) EndSession(ctx context.Context, id, userID string) error {
 	})
 }
 
-// EndSessions ends all sessions of a user, those that somebody is just about to open included, and returns
+// RevokeSessions ends all sessions of a user, those that somebody is just about to open included, and returns
 // how many had not ended at now. It returns ErrNotFound if nobody has the id.
-func (s *Store) EndSessions(ctx context.Context, userID string, now time.Time) (ended int, err error) {
+func (s *Store) RevokeSessions(ctx context.Context, userID string, now time.Time) (ended int, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.updateUser(ctx, nextEpoch(), "id = ?", userID); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, kee
 		if _, err = tx.deleteSessions(ctx, u.ID, keep.ID, now); err != nil {
 			return err
 		}
-		return tx.passwordIsNew(ctx, u.ID, notice)
+		return tx.finishPasswordChange(ctx, u.ID, notice)
 	})
 }
 
@@ -116,7 +116,7 @@ func (s *Store) Disable(ctx context.Context, id string, now time.Time) error {
 		if _, err := tx.deleteSessions(ctx, id, "", now); err != nil {
 			return err
 		}
-		return tx.endTickets(ctx, id)
+		return tx.deleteSingletonTokens(ctx, id)
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-func (d sqliteDialect) examine(ctx context.Context, pool *sql.DB, e *Examination, deep bool) error {
+func (d sqliteDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection, deep bool) error {
 	file := &DatabaseFile{Path: d.path, Free: freeBytes(filepath.Dir(d.path))}
 	for _, f := range []struct {
 		path string
@@ -31,13 +31,13 @@ func (d sqliteDialect) examine(ctx context.Context, pool *sql.DB, e *Examination
 	if err != nil || !deep {
 		return err
 	}
-	said, err := firstColumn[string](ctx, pool, "PRAGMA quick_check")
+	said, err := queryColumn[string](ctx, pool, "PRAGMA quick_check")
 	switch {
 	case errors.Is(err, sqlite3.CORRUPT):
-		e.Damage = []string{err.Error()} // so damaged that the check ends
+		e.Corruption = []string{err.Error()} // so damaged that the check ends
 		return nil
 	case err == nil && (len(said) != 1 || said[0] != "ok"):
-		e.Damage = said
+		e.Corruption = said
 	}
 	return err
 }

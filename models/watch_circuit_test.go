@@ -12,8 +12,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// What is slow, and answers a probe, is not silent.
-func TestCircuitStaysClosed(t *testing.T) {
+// Object is slow, and answers a probe, is not silent.
+func TestCircuitStaysClosedForSlowDatabase(t *testing.T) {
 	t.Parallel()
 	t.Run("during a slow statement", func(t *testing.T) {
 		t.Parallel()
@@ -21,7 +21,7 @@ func TestCircuitStaysClosed(t *testing.T) {
 		if got := queryAll[int](t, s, "SELECT SLEEP(4)"); got[0] != 0 {
 			t.Error("the statement was interrupted")
 		}
-		wantCalm(t, s)
+		wantNoInterruption(t, s)
 	})
 	t.Run("while a statement waits for a lock", func(t *testing.T) {
 		t.Parallel()
@@ -34,7 +34,7 @@ func TestCircuitStaysClosed(t *testing.T) {
 		if err == nil || !s.dialect.retryable(err) {
 			t.Errorf("error %v, want that of a lock", err)
 		}
-		wantCalm(t, s)
+		wantNoInterruption(t, s)
 		executeAll(t, other, "ROLLBACK")
 	})
 	t.Run("with a database 100 ms away", func(t *testing.T) {
@@ -44,19 +44,19 @@ func TestCircuitStaysClosed(t *testing.T) {
 		f.SetDelay(50*time.Millisecond, 50*time.Millisecond)
 		s := openStore(t, f.URL(databaseURL), Options{MaxConnections: 4})
 		migrate(t, openStore(t, databaseURL, Options{}))
-		c := load(t, s, 12, s.Ping, func(ctx context.Context) error {
+		c := startLoad(t, s, 12, s.Ping, func(ctx context.Context) error {
 			return s.conn(ctx).Exec("DO SLEEP(2)").Error
 		})
 		<-time.After(6 * time.Second)
 		c.end()
-		if len(c.refused)+len(c.others) > 0 || c.answered.IsZero() {
-			t.Errorf("%d refusals, errors %v", len(c.refused), c.others)
+		if len(c.refused)+len(c.otherErrors) > 0 || c.answered.IsZero() {
+			t.Errorf("%d refusals, errors %v", len(c.refused), c.otherErrors)
 		}
-		wantCalm(t, s)
+		wantNoInterruption(t, s)
 	})
 }
 
-func wantCalm(t *testing.T, s *Store) {
+func wantNoInterruption(t *testing.T, s *Store) {
 	t.Helper()
 	if state := s.Connections(); state.Openings != 0 || state.ReadOnly || state.Retired != 0 {
 		t.Errorf("state %+v", state)
@@ -94,7 +94,7 @@ func TestBreakerDoesNotInterruptCommit(t *testing.T) {
 }
 
 // A transaction whose connection was cut before COMMIT has done nothing, and says so.
-func TestTransactionThatWasCutIsNotCommitted(t *testing.T) {
+func TestTransactionCutBeforeCommitIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	f := clustertest.Forward(t, hostOf(t, node.URL()))
@@ -122,17 +122,17 @@ func TestTransactionThatWasCutIsNotCommitted(t *testing.T) {
 }
 
 // SHOW VARIABLES is what a connection asks; pooled connections rely on the heartbeat.
-func TestWatchAsksOnceASecond(t *testing.T) {
+func TestHeartbeatRunsOncePerSecond(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	s := openStore(t, node.URL(), Options{MaxConnections: 8})
 	migrate(t, s)
-	c := load(t, s, 8, s.Ping)
+	c := startLoad(t, s, 8, s.Ping)
 	count := func() (n int) {
 		pool, err := sql.Open("mysql", "root@tcp("+hostOf(t, node.URL())+")/")
-		noError(t, err)
+		requireNoError(t, err)
 		defer pool.Close()
-		noError(t, pool.QueryRowContext(testContext(t), "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Com_show_variables'").Scan(&n))
+		requireNoError(t, pool.QueryRowContext(testContext(t), "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Com_show_variables'").Scan(&n))
 		return n
 	}
 	<-time.After(2 * time.Second) // all connections are open
@@ -145,7 +145,7 @@ func TestWatchAsksOnceASecond(t *testing.T) {
 	}
 }
 
-func TestCloseEndsTheHeartbeat(t *testing.T) {
+func TestCloseStopsHeartbeat(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	other := openStore(t, databaseURL, Options{MaxConnections: 1})
@@ -153,16 +153,16 @@ func TestCloseEndsTheHeartbeat(t *testing.T) {
 		return queryAll[int](t, other, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()")[0]
 	}
 	s, err := Open(databaseURL, Options{MaxConnections: 1})
-	noError(t, err)
+	requireNoError(t, err)
 	_, err = s.Migrate(testContext(t))
-	noError(t, err)
+	requireNoError(t, err)
 	eventually(t, 5*time.Second, "both heartbeats have connections", func() error {
 		if n := others(); n != 4 {
 			return fmt.Errorf("%d connections", n)
 		}
 		return nil
 	})
-	noError(t, s.Close())
+	requireNoError(t, s.Close())
 	eventually(t, 5*time.Second, "the other store is alone", func() error {
 		if n := others(); n != 2 {
 			return fmt.Errorf("%d connections", n)

@@ -9,29 +9,29 @@ import (
 	"time"
 )
 
-func (d mysqlDialect) examine(ctx context.Context, pool *sql.DB, e *Examination, _ bool) error {
-	if err := examineServer(ctx, pool, e); err != nil {
+func (d mysqlDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection, _ bool) error {
+	if err := inspectServer(ctx, pool, e); err != nil {
 		return err
 	}
-	cluster, err := examineCluster(ctx, pool)
+	cluster, err := inspectCluster(ctx, pool)
 	if err != nil {
 		return err
 	}
 	e.Cluster = cluster
-	if e.Group, err = examineGroup(ctx, pool); err != nil {
+	if e.Group, err = inspectGroup(ctx, pool); err != nil {
 		return err
 	}
-	for _, look := range mysqlFlaws {
-		flaws, err := look.flaws(ctx, pool)
+	for _, look := range mysqlIssueQueries {
+		flaws, err := look.run(ctx, pool)
 		if err != nil {
 			return err
 		}
-		e.Flaws = append(e.Flaws, flaws...)
+		e.Issues = append(e.Issues, flaws...)
 	}
 	return nil
 }
 
-func examineServer(ctx context.Context, pool *sql.DB, e *Examination) error {
+func inspectServer(ctx context.Context, pool *sql.DB, e *Inspection) error {
 	var now, modes string
 	begin := time.Now()
 	err := pool.QueryRowContext(ctx, "SELECT VERSION(), DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f'), @@session.time_zone, @@session.sql_mode, @@global.max_connections").
@@ -62,11 +62,11 @@ func cutFold(text, part string) (before string, ok bool) {
 	return text[:i], true
 }
 
-// examineCluster returns nil where there is none.
-func examineCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
+// inspectCluster returns nil where there is none.
+func inspectCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
 	said := map[string]string{}
 	for _, query := range []string{"SHOW GLOBAL STATUS LIKE 'wsrep\\_%'", "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_%'"} {
-		if err := pairs(ctx, pool, query, said); err != nil {
+		if err := queryPairs(ctx, pool, query, said); err != nil {
 			return nil, err
 		}
 	}
@@ -77,8 +77,8 @@ func examineCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
 	return &Cluster{Ready: strings.EqualFold(said["wsrep_ready"], "ON"), Status: said["wsrep_cluster_status"], Size: size}, nil
 }
 
-// pairs reads a query's two columns, the names in small letters, into a map.
-func pairs(ctx context.Context, pool *sql.DB, query string, into map[string]string) (err error) {
+// queryPairs reads a query's two columns, the names in small letters, into a map.
+func queryPairs(ctx context.Context, pool *sql.DB, query string, into map[string]string) (err error) {
 	rows, err := pool.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -94,36 +94,36 @@ func pairs(ctx context.Context, pool *sql.DB, query string, into map[string]stri
 	return rows.Err()
 }
 
-// flawQuery finds flaws of a kind: what, and how it is.
-type flawQuery struct {
-	kind   FlawKind
-	wanted string
-	query  string
+// issueQuery finds flaws of a kind: what, and how it is.
+type issueQuery struct {
+	kind     SchemaIssueKind
+	expected string
+	query    string
 }
 
-var mysqlFlaws = []flawQuery{
-	{FlawEngine, "InnoDB", `SELECT table_name, COALESCE(engine, 'none') FROM information_schema.tables
+var mysqlIssueQueries = []issueQuery{
+	{IssueEngine, "InnoDB", `SELECT table_name, COALESCE(engine, 'none') FROM information_schema.tables
 		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB' ORDER BY table_name`},
 	// A join and not NOT EXISTS: Vitess does not plan a subquery of information_schema that refers to the outer query.
-	{FlawKey, "a primary key", `SELECT t.table_name, 'none' FROM information_schema.tables t LEFT JOIN information_schema.statistics i
+	{IssuePrimaryKey, "a primary key", `SELECT t.table_name, 'none' FROM information_schema.tables t LEFT JOIN information_schema.statistics i
 		ON i.table_schema = t.table_schema AND i.table_name = t.table_name AND i.index_name = 'PRIMARY'
 		WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND i.index_name IS NULL ORDER BY t.table_name`},
-	{FlawCollation, "utf8mb4_bin", `SELECT table_name, table_collation FROM information_schema.tables
+	{IssueCollation, "utf8mb4_bin", `SELECT table_name, table_collation FROM information_schema.tables
 		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' AND table_collation <> 'utf8mb4_bin' ORDER BY table_name`},
-	{FlawCollation, "ascii_bin or utf8mb4_bin", `SELECT CONCAT(table_name, '.', column_name), collation_name FROM information_schema.columns
+	{IssueCollation, "ascii_bin or utf8mb4_bin", `SELECT CONCAT(table_name, '.', column_name), collation_name FROM information_schema.columns
 		WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' AND collation_name NOT IN ('ascii_bin', 'utf8mb4_bin')
 		ORDER BY table_name, ordinal_position`},
 }
 
-func (q flawQuery) flaws(ctx context.Context, pool *sql.DB) (flaws []Flaw, err error) {
+func (q issueQuery) run(ctx context.Context, pool *sql.DB) (flaws []SchemaIssue, err error) {
 	rows, err := pool.QueryContext(ctx, q.query)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		f := Flaw{Kind: q.kind, Wanted: q.wanted}
-		if err := rows.Scan(&f.What, &f.Has); err != nil {
+		f := SchemaIssue{Kind: q.kind, Expected: q.expected}
+		if err := rows.Scan(&f.Object, &f.Actual); err != nil {
 			return nil, err
 		}
 		flaws = append(flaws, f)

@@ -15,8 +15,8 @@ type TrustedPlace struct {
 	ExpiresAt time.Time
 }
 
-// Trust stores places of one user, of whose places it keeps the max that expire last.
-func (s *Store) Trust(ctx context.Context, places []*TrustedPlace, max int) error {
+// SaveTrustedPlaces stores places of one user, of whose places it keeps the max that expire last.
+func (s *Store) SaveTrustedPlaces(ctx context.Context, places []*TrustedPlace, max int) error {
 	if len(places) == 0 {
 		return nil
 	}
@@ -36,29 +36,29 @@ func (s *Store) Trust(ctx context.Context, places []*TrustedPlace, max int) erro
 	})
 }
 
-// Distrust deletes one place of a user, if it is there.
-func (s *Store) Distrust(ctx context.Context, id []byte, userID string) error {
+// DeleteTrustedPlace deletes one place of a user, if it is there.
+func (s *Store) DeleteTrustedPlace(ctx context.Context, id []byte, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		_, err := tx.deleteWhere(ctx, &TrustedPlace{}, "user_id = ? AND id = ?", userID, id)
 		return err
 	})
 }
 
-// distrustAll deletes all places of a user.
-func (s *Store) distrustAll(ctx context.Context, userID string) error {
+// deleteTrustedPlaces deletes all places of a user.
+func (s *Store) deleteTrustedPlaces(ctx context.Context, userID string) error {
 	_, err := s.deleteWhere(ctx, &TrustedPlace{}, "user_id = ?", userID)
 	return err
 }
 
-// TrustsAny reports whether a user trusts a place at now.
-func (s *Store) TrustsAny(ctx context.Context, userID string, now time.Time) (bool, error) {
+// HasTrustedPlace reports whether a user trusts a place at now.
+func (s *Store) HasTrustedPlace(ctx context.Context, userID string, now time.Time) (bool, error) {
 	var ids [][]byte
 	err := s.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ? AND expires_at > ?", userID, now).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 
-// Trusted returns the first of the places that the account with an e-mail key trusts at now, or nil.
-func (s *Store) Trusted(ctx context.Context, emailKey string, places [][]byte, now time.Time) ([]byte, error) {
+// FindTrustedPlace returns the first of the places that the account with an e-mail key trusts at now, or nil.
+func (s *Store) FindTrustedPlace(ctx context.Context, emailKey string, places [][]byte, now time.Time) ([]byte, error) {
 	var found []*TrustedPlace
 	err := s.conn(ctx).Joins("JOIN users ON users.id = trusted_places.user_id").
 		Where("users.email_key = ? AND trusted_places.place IN ? AND trusted_places.expires_at > ?", emailKey, places, now).

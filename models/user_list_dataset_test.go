@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// crowdPages are pages of a crowd's listing, wherever it could be slow.
-var crowdPages = []struct {
+// datasetPages are pages of a crowd's listing, wherever it could be slow.
+var datasetPages = []struct {
 	name   string
 	filter UserFilter
 	// after asks for the place before the page; {} is a number up to how many there are, {/20} up to a 20th of it. ""
@@ -32,27 +32,27 @@ var crowdPages = []struct {
 	{"role-common-middle", UserFilter{Role: "USER", Prefix: "a"}, "SELECT id, name_key AS `key` FROM users WHERE name_key < 'b' ORDER BY name_key, id LIMIT 1 OFFSET {/20}"},
 }
 
-// crowd is a store with many people in it.
-type crowd struct {
+// userDataset is a store with many people in it.
+type userDataset struct {
 	*Store
 	size int
 }
 
-// crowdIndexes are made after the rows: that is many times as fast as row by row.
-var crowdIndexes = []string{
+// datasetIndexes are made after the rows: that is many times as fast as row by row.
+var datasetIndexes = []string{
 	"users_by_name ON users (name_key, id)", "users_by_email ON users (email_key, name_key)", "users_by_role ON users (role, id)",
 	"users_by_role_and_name ON users (role, name_key, id)", "users_by_role_and_email ON users (role, email_key, name_key)",
 }
 
-func newCrowd(tb testing.TB, databaseURL string, size int) *crowd {
+func newUserDataset(tb testing.TB, databaseURL string, size int) *userDataset {
 	tb.Helper()
 	s, err := Open(databaseURL, Options{})
-	c := &crowd{s, size}
+	c := &userDataset{s, size}
 	c.must(tb, err)
 	tb.Cleanup(func() { c.must(tb, s.Close()) })
 	_, err = s.Migrate(tb.Context())
 	c.must(tb, err)
-	for _, index := range crowdIndexes {
+	for _, index := range datasetIndexes {
 		name, table, _ := strings.Cut(index, " ON ")
 		if s.dialect.name() == "mysql" {
 			name += " ON " + strings.Fields(table)[0]
@@ -63,25 +63,25 @@ func newCrowd(tb testing.TB, databaseURL string, size int) *crowd {
 	for from := 0; from < size; from += step {
 		c.insert(tb, from, min(size, from+step))
 	}
-	for _, index := range crowdIndexes {
+	for _, index := range datasetIndexes {
 		c.execute(tb, "CREATE INDEX "+index)
 	}
 	return c
 }
 
 // insert goes around GORM, which would prepare each statement and keep it.
-func (c *crowd) insert(tb testing.TB, from, to int) {
+func (c *userDataset) insert(tb testing.TB, from, to int) {
 	text := []byte("INSERT INTO users (id, email, email_key, name, name_key, password_hash, role, session_epoch, created_at, updated_at) VALUES ")
 	for i := from; i < to; i++ {
-		name, email, role := c.somebody(i)
+		name, email, role := c.rowValues(i)
 		text = fmt.Appendf(text, "('%08d-0000-7000-8000-000000000000','%s','%[2]s','%s','%[3]s','hash','%s',0,'2026-01-01 00:00:00.000','2026-01-01 00:00:00.000'),", i, email, name, role)
 	}
 	c.execute(tb, string(text[:len(text)-1]))
 }
 
-// somebody: the names begin with one of the letters from a to n as often as with another, and so do the addresses, nine
+// rowValues: the names begin with one of the letters from a to n as often as with another, and so do the addresses, nine
 // out of ten with the same one, and with an n all. 60 people are ADMIN, every other of them with an a, and 20 have a zz.
-func (c *crowd) somebody(i int) (name, email, role string) {
+func (c *userDataset) rowValues(i int) (name, email, role string) {
 	shuffled := i * 7919 % 1_000_003 // both are prime
 	first := 'a' + rune(shuffled%14)
 	address, role := first, "USER"
@@ -101,8 +101,8 @@ func (c *crowd) somebody(i int) (name, email, role string) {
 	return fmt.Sprintf("%s %d", name, shuffled), fmt.Sprintf("%c%d@example.com", address, shuffled), role
 }
 
-// places are where the pages begin that query names, or before all.
-func (c *crowd) places(tb testing.TB, query string) (list []Cursor) {
+// cursors are where the pages begin that query names, or before all.
+func (c *userDataset) cursors(tb testing.TB, query string) (list []Cursor) {
 	tb.Helper()
 	if query == "" {
 		return []Cursor{{}}
@@ -116,13 +116,13 @@ func (c *crowd) places(tb testing.TB, query string) (list []Cursor) {
 	return list
 }
 
-func (c *crowd) execute(tb testing.TB, statement string) {
+func (c *userDataset) execute(tb testing.TB, statement string) {
 	tb.Helper()
 	_, err := c.pool.ExecContext(tb.Context(), statement)
 	c.must(tb, err)
 }
 
-func (c *crowd) must(tb testing.TB, err error) {
+func (c *userDataset) must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)

@@ -38,10 +38,10 @@ func (g *Group) HasQuorum() bool { return 2*g.Members[memberUnreachable] < g.Siz
 
 const memberUnreachable = "UNREACHABLE"
 
-// examineGroup returns nil on a server that is configured for no group. Other servers than MySQL have no such variables.
-func examineGroup(ctx context.Context, pool *sql.DB) (*Group, error) {
+// inspectGroup returns nil on a server that is configured for no group. Other servers than MySQL have no such variables.
+func inspectGroup(ctx context.Context, pool *sql.DB) (*Group, error) {
 	variables := map[string]string{}
-	if err := pairs(ctx, pool, `SHOW GLOBAL VARIABLES LIKE 'group\_replication\_%'`, variables); err != nil {
+	if err := queryPairs(ctx, pool, `SHOW GLOBAL VARIABLES LIKE 'group\_replication\_%'`, variables); err != nil {
 		return nil, err
 	}
 	if variables["group_replication_group_name"] == "" {

@@ -10,7 +10,7 @@ import (
 
 // A ticket that is being issued when the password changes ends with the old one, also where the database locks no
 // gaps, as MySQL does not under READ COMMITTED.
-func TestTicketThatIsJustBeingIssuedEndsWithThePassword(t *testing.T) {
+func TestPasswordChangeDeletesTokenBeingIssued(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, dbtest.MySQL(t), Options{MaxConnections: 3})
 	migrate(t, s)
@@ -18,25 +18,25 @@ func TestTicketThatIsJustBeingIssuedEndsWithThePassword(t *testing.T) {
 	ctx := testContext(t)
 	u := createUser(t, s, newUser("ada@example.com"))
 	session := newSession(u)
-	noError(t, s.CreateSession(ctx, session))
+	requireNoError(t, s.CreateSession(ctx, session))
 	m := &Mail{ID: newID(), Kind: MailConfirm, UserID: &u.ID, Email: "eve@example.com", EmailKey: "eve@example.com", CreatedAt: moment, DueAt: moment}
-	noError(t, s.CreateMails(ctx, []*Mail{m}))
-	noError(t, s.ClaimMail(ctx, m, newID(), moment))
+	requireNoError(t, s.CreateMails(ctx, []*Mail{m}))
+	requireNoError(t, s.ClaimMail(ctx, m, newID(), moment))
 	changed := make(chan error, 1)
-	err := s.Transaction(ctx, func(tx *Store) error { // IssueTicket, slowly
-		if err := tx.HoldMail(ctx, m, moment); err != nil {
+	err := s.Transaction(ctx, func(tx *Store) error { // IssueToken, slowly
+		if err := tx.ExtendMailClaim(ctx, m, moment); err != nil {
 			return err
 		}
 		go func() { changed <- s.ChangePassword(ctx, u, "new", session, nil, moment) }()
 		waitForStatement(ctx, t, s, "DELETE FROM `mails`%")
-		return tx.putTicket(ctx, &Ticket{
-			ID: m.ID, Hash: make([]byte, 32), UserID: u.ID, Purpose: "change", Slot: new("change"), Email: m.Email, EmailKey: m.EmailKey,
+		return tx.upsertToken(ctx, &OneTimeToken{
+			ID: m.ID, Hash: make([]byte, 32), UserID: u.ID, Purpose: "change", SingletonKey: new("change"), Email: m.Email, EmailKey: m.EmailKey,
 			ExpiresAt: moment.Add(time.Hour),
 		})
 	})
-	noError(t, err)
-	noError(t, <-changed)
-	if got := queryAll[Ticket](t, s, "SELECT id FROM tickets"); len(got) != 0 {
+	requireNoError(t, err)
+	requireNoError(t, <-changed)
+	if got := queryAll[OneTimeToken](t, s, "SELECT id FROM tickets"); len(got) != 0 {
 		t.Error("the ticket outlives the password")
 	}
 }
@@ -47,7 +47,7 @@ func readCommitted(t *testing.T, s *Store, n int) {
 	if n == 0 {
 		return
 	}
-	noError(t, s.Transaction(testContext(t), func(tx *Store) error {
+	requireNoError(t, s.Transaction(testContext(t), func(tx *Store) error {
 		execute(t, tx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 		readCommitted(t, s, n-1)
 		return nil

@@ -10,41 +10,41 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Ticket is what a link in a mail is good for, once. It ends when its row is deleted or its time is up.
-type Ticket struct {
-	ID        string `gorm:"primaryKey"` // of the Mail that brings it: tickets sort by what caused them
-	Hash      []byte // SHA-256 of the token in the link
-	UserID    string
-	Purpose   string  // what it is good for
-	Slot      *string // of those with a slot a person has one each, the newest; those without add up
-	Email     string  // the address that it is about, as typed
-	EmailKey  string
-	ExpiresAt time.Time
+// OneTimeToken is what a link in a mail is good for, once. It ends when its row is deleted or its time is up.
+type OneTimeToken struct {
+	ID           string `gorm:"primaryKey"` // of the Mail that brings it: tickets sort by what caused them
+	Hash         []byte // SHA-256 of the token in the link
+	UserID       string
+	Purpose      string  // what it is good for
+	SingletonKey *string `gorm:"column:slot"` // of those with a slot a person has one each, the newest; those without add up
+	Email        string  // the address that it is about, as typed
+	EmailKey     string
+	ExpiresAt    time.Time
 }
 
-// TicketByHash returns the ticket whose token has this hash, or ErrNotFound. Whether its time is up, and what it is
+// TokenByHash returns the ticket whose token has this hash, or ErrNotFound. Whether its time is up, and what it is
 // good for, is for the caller to see.
-func (s *Store) TicketByHash(ctx context.Context, hash []byte) (*Ticket, error) {
-	var t Ticket
+func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*OneTimeToken, error) {
+	var t OneTimeToken
 	if err := s.conn(ctx).Where("hash = ?", hash).Take(&t).Error; err != nil {
 		return nil, s.translate(ctx, err)
 	}
 	return &t, nil
 }
 
-// putTicket stores a ticket in place of the one with its id, and of the one in its slot. It updates a row that is there,
+// upsertToken stores a ticket in place of the one with its id, and of the one in its slot. It updates a row that is there,
 // since a key that is deleted and inserted again waits for itself where a sharded database keeps it in a table of its own.
-func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
+func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
 	place, in := "user_id = ? AND id = ?", []any{t.UserID, t.ID}
-	if t.Slot != nil {
+	if t.SingletonKey != nil {
 		// An earlier attempt at the same mail stored it in another slot.
-		if _, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)", t.UserID, t.ID, *t.Slot); err != nil {
+		if _, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)", t.UserID, t.ID, *t.SingletonKey); err != nil {
 			return err
 		}
-		place, in = "user_id = ? AND slot = ?", []any{t.UserID, *t.Slot}
+		place, in = "user_id = ? AND slot = ?", []any{t.UserID, *t.SingletonKey}
 	}
-	r := s.conn(ctx).Model(&Ticket{}).Where(place, in...).Updates(map[string]any{
-		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.Slot, "email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
+	r := s.conn(ctx).Model(&OneTimeToken{}).Where(place, in...).Updates(map[string]any{
+		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.SingletonKey, "email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
 	})
 	if r.Error != nil || r.RowsAffected > 0 {
 		return s.translate(ctx, r.Error)
@@ -52,7 +52,7 @@ func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
 	err := s.conn(ctx).Create(t).Error
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
 		// Between two attempts at the mail, its address went from one account to another.
-		if _, err := s.deleteWhere(ctx, &Ticket{}, "id = ? AND user_id <> ?", t.ID, t.UserID); err != nil {
+		if _, err := s.deleteWhere(ctx, &OneTimeToken{}, "id = ? AND user_id <> ?", t.ID, t.UserID); err != nil {
 			return err
 		}
 		err = s.conn(ctx).Create(t).Error
@@ -60,41 +60,41 @@ func (s *Store) putTicket(ctx context.Context, t *Ticket) error {
 	return s.translate(ctx, err)
 }
 
-// useTicket deletes a ticket as it was read. Of any number of calls at once one does it; the others return
+// useToken deletes a ticket as it was read. Of any number of calls at once one does it; the others return
 // ErrNotFound.
-func (s *Store) useTicket(ctx context.Context, t *Ticket, now time.Time) error {
-	used, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?", t.UserID, t.ID, t.Hash, now)
+func (s *Store) useToken(ctx context.Context, t *OneTimeToken, now time.Time) error {
+	used, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?", t.UserID, t.ID, t.Hash, now)
 	if err == nil && used == 0 {
 		return ErrNotFound
 	}
 	return err
 }
 
-// endTickets deletes a user's tickets that have a slot. Those without are there to undo what somebody else may have
+// deleteSingletonTokens deletes a user's tickets that have a slot. Those without are there to undo what somebody else may have
 // done with the password, and so outlive a new one.
-func (s *Store) endTickets(ctx context.Context, userID string) error {
-	_, err := s.deleteWhere(ctx, &Ticket{}, "user_id = ? AND slot IS NOT NULL", userID)
+func (s *Store) deleteSingletonTokens(ctx context.Context, userID string) error {
+	_, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND slot IS NOT NULL", userID)
 	return err
 }
 
 // VerifyEmail uses a ticket to note that mail to its address reaches the user. It returns ErrNotFound if the
 // ticket was used, the user's address is another one now, or all sessions were ended since the user was read.
-func (s *Store) VerifyEmail(ctx context.Context, t *Ticket, epoch int64, now time.Time) error {
+func (s *Store) VerifyEmail(ctx context.Context, t *OneTimeToken, epoch int64, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.useTicket(ctx, t, now); err != nil {
+		if err := tx.useToken(ctx, t, now); err != nil {
 			return err
 		}
-		return tx.updateUserAt(ctx, t, verified(now), "session_epoch = ?", epoch)
+		return tx.updateUserAt(ctx, t, setVerified(now), "session_epoch = ?", epoch)
 	})
 }
 
-// verified since now, or since before.
-func verified(now time.Time) map[string]any {
+// setVerified since now, or since before.
+func setVerified(now time.Time) map[string]any {
 	return map[string]any{"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now)}
 }
 
 // updateUserAt returns ErrNotFound unless the ticket's address is the user's, and the condition is true of the user.
-func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]any, condition string, args ...any) error {
+func (s *Store) updateUserAt(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
 	values["updated_at"] = s.Now()
 	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Where(condition, args...).Updates(values)
 	if r.Error == nil && r.RowsAffected == 0 {
@@ -106,38 +106,38 @@ func (s *Store) updateUserAt(ctx context.Context, t *Ticket, values map[string]a
 // ResetPassword uses a ticket to store a new hash, ends all sessions of the user and all other tickets but those
 // that undo, forgets the places that the account trusted, notes that mail to the address reaches the user, and writes a notice. It returns ErrNotFound if the
 // ticket was used, or the user's address is another one now.
-func (s *Store) ResetPassword(ctx context.Context, t *Ticket, hash string, notice []*Mail, now time.Time) error {
+func (s *Store) ResetPassword(ctx context.Context, t *OneTimeToken, hash string, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.useTicket(ctx, t, now); err != nil {
+		if err := tx.useToken(ctx, t, now); err != nil {
 			return err
 		}
 		values := nextEpoch()
 		values["password_hash"] = hash
-		maps.Copy(values, verified(now))
+		maps.Copy(values, setVerified(now))
 		if err := tx.updateUserAt(ctx, t, values, "1 = 1"); err != nil {
 			return err
 		}
 		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
 			return err
 		}
-		if err := tx.distrustAll(ctx, t.UserID); err != nil {
+		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
-		return tx.passwordIsNew(ctx, t.UserID, notice)
+		return tx.finishPasswordChange(ctx, t.UserID, notice)
 	})
 }
 
-// passwordIsNew ends what was asked for with the old one. Here and elsewhere mails come before tickets, as they do in
-// IssueTicket: whoever holds a mail still is waited for, and the ticket that they stored is seen. The other way round
+// finishPasswordChange ends what was asked for with the old one. Here and elsewhere mails come before tickets, as they do in
+// IssueToken: whoever holds a mail still is waited for, and the ticket that they stored is seen. The other way round
 // it would be missed, where the database locks no gaps.
-func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail) error {
-	if err := s.endMails(ctx, userID); err != nil {
+func (s *Store) finishPasswordChange(ctx context.Context, userID string, notice []*Mail) error {
+	if err := s.deleteEmailChangeMails(ctx, userID); err != nil {
 		return err
 	}
-	if err := s.endTickets(ctx, userID); err != nil {
+	if err := s.deleteSingletonTokens(ctx, userID); err != nil {
 		return err
 	}
-	if err := s.deletePending(ctx, userID); err != nil {
+	if err := s.deletePendingRegistrations(ctx, userID); err != nil {
 		return err
 	}
 	return s.CreateMails(ctx, notice)
@@ -147,24 +147,24 @@ func (s *Store) passwordIsNew(ctx context.Context, userID string, notice []*Mail
 // one; for as long as undo may be used, no other account can register with that. It returns ErrNotFound if the ticket
 // was used, the old address is not the user's any more, or all sessions were ended since the user was read. It returns
 // ErrEmailTaken if another account has the new address, or may take it back.
-func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, epoch int64, undo *Ticket, notice []*Mail, now time.Time) error {
+func (s *Store) ChangeEmail(ctx context.Context, t *OneTimeToken, epoch int64, undo *OneTimeToken, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.useTicket(ctx, t, now); err != nil {
+		if err := tx.useToken(ctx, t, now); err != nil {
 			return err
 		}
 		if err := tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?", t.UserID, undo.EmailKey, epoch); err != nil {
 			return err
 		}
-		if err := tx.reserved(ctx, t.EmailKey, t.UserID, now); err != nil {
+		if err := tx.checkReserved(ctx, t.EmailKey, t.UserID, now); err != nil {
 			return err
 		}
-		if err := tx.endMails(ctx, t.UserID); err != nil {
+		if err := tx.deleteEmailChangeMails(ctx, t.UserID); err != nil {
 			return err
 		}
-		if err := tx.endTickets(ctx, t.UserID); err != nil {
+		if err := tx.deleteSingletonTokens(ctx, t.UserID); err != nil {
 			return err
 		}
-		if err := tx.putTicket(ctx, undo); err != nil {
+		if err := tx.upsertToken(ctx, undo); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, notice)
@@ -175,11 +175,11 @@ func (s *Store) ChangeEmail(ctx context.Context, t *Ticket, epoch int64, undo *T
 // session and the password, so all sessions end, no place is trusted, and with an empty hash no password is right; so do
 // all tickets
 // by which it could be changed again, and the mails that would bring one. It returns ErrNotFound if the ticket was used.
-func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now time.Time) error {
+func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
 	values["password_hash"] = ""
 	return s.Transaction(ctx, func(tx *Store) error {
-		if err := tx.useTicket(ctx, t, now); err != nil {
+		if err := tx.useToken(ctx, t, now); err != nil {
 			return err
 		}
 		if err := tx.setEmail(ctx, t, values, "id = ?", t.UserID); err != nil {
@@ -188,10 +188,10 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 		if _, err := tx.deleteSessions(ctx, t.UserID, "", now); err != nil {
 			return err
 		}
-		if err := tx.distrustAll(ctx, t.UserID); err != nil {
+		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
-		if err := tx.endMails(ctx, t.UserID); err != nil {
+		if err := tx.deleteEmailChangeMails(ctx, t.UserID); err != nil {
 			return err
 		}
 		// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
@@ -200,7 +200,7 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 		}
 		// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
 		// the ticket of the one before.
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID); err != nil {
+		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, notice)
@@ -208,7 +208,7 @@ func (s *Store) RestoreEmail(ctx context.Context, t *Ticket, notice []*Mail, now
 }
 
 // setEmail gives a user the address of a ticket.
-func (s *Store) setEmail(ctx context.Context, t *Ticket, values map[string]any, condition string, args ...any) error {
+func (s *Store) setEmail(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
 	now := s.Now()
 	values["email"], values["email_key"], values["email_verified_at"], values["updated_at"] = t.Email, t.EmailKey, now, now
 	r := s.conn(ctx).Model(&User{}).Where(condition, args...).Updates(values)
@@ -221,12 +221,12 @@ func (s *Store) setEmail(ctx context.Context, t *Ticket, values map[string]any, 
 	return s.translate(ctx, r.Error)
 }
 
-// reserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
+// checkReserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
 // takes the address into use, after that, it cannot miss a change that happens at the same time. It is a locking read:
 // a plain one would show the table as it was at the transaction's first read, in TiDB at its begin.
-func (s *Store) reserved(ctx context.Context, key, userID string, now time.Time) error {
+func (s *Store) checkReserved(ctx context.Context, key, userID string, now time.Time) error {
 	var ids []string
-	err := s.conn(ctx).Model(&Ticket{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+	err := s.conn(ctx).Model(&OneTimeToken{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
 		Where("email_key = ? AND slot IS NULL AND user_id <> ? AND expires_at > ?", key, userID, now).
 		Limit(1).Pluck("id", &ids).Error
 	if err == nil && len(ids) > 0 {
@@ -242,16 +242,16 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 	return s.deleteUser(ctx, u, now, "password_hash = ? AND email_key = ?", u.PasswordHash, u.EmailKey)
 }
 
-// Undos returns the tickets that can still take an address of a user back, the one that expires last first.
-func (s *Store) Undos(ctx context.Context, userID string, now time.Time) (list []*Ticket, err error) {
+// UndoTokens returns the tickets that can still take an address of a user back, the one that expires last first.
+func (s *Store) UndoTokens(ctx context.Context, userID string, now time.Time) (list []*OneTimeToken, err error) {
 	err = s.conn(ctx).Where("user_id = ? AND slot IS NULL AND expires_at > ?", userID, now).Order("expires_at DESC, id").Find(&list).Error
 	return list, s.translate(ctx, err)
 }
 
-// DropUndo deletes a user's ticket with an id that takes an address back, if it is there.
-func (s *Store) DropUndo(ctx context.Context, id, userID string) error {
+// DeleteUndoToken deletes a user's ticket with an id that takes an address back, if it is there.
+func (s *Store) DeleteUndoToken(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ? AND id = ? AND slot IS NULL", userID, id)
+		_, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND slot IS NULL", userID, id)
 		return err
 	})
 }
@@ -272,18 +272,21 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 		if _, err := tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Ticket{}, "user_id = ?", u.ID); err != nil {
+		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ?", u.ID); err != nil {
 			return err
 		}
-		if err := tx.distrustAll(ctx, u.ID); err != nil {
+		if err := tx.deleteTrustedPlaces(ctx, u.ID); err != nil {
 			return err
 		}
-		if err := tx.deletePending(ctx, u.ID); err != nil {
+		if err := tx.deletePendingRegistrations(ctx, u.ID); err != nil {
 			return err
 		}
-		if err := tx.forgetWhere(ctx, u.ID); err != nil {
+		if err := tx.clearAuditAddresses(ctx, u.ID); err != nil {
 			return err
 		}
-		return tx.userDeleted(ctx, u)
+		return tx.runUserDeletedHooks(ctx, u)
 	})
 }
+
+// TableName is read by GORM.
+func (OneTimeToken) TableName() string { return "tickets" }
