@@ -32,7 +32,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		product         *fgerr.Error
 		unauthenticated *auth.Unauthenticated
 		input           *account.InputError
-		overloaded      *account.Overloaded
+		overloaded      *account.OverloadedError
 		limited         *models.LimitReachedError
 		proofRequired   *account.ProofRequiredError
 		undoPending     *account.UndoPendingError
@@ -85,13 +85,13 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 func forbiddenBy(err error) *Forbidden {
 	var (
 		forbidden *Forbidden
-		above     *account.AboveError
+		above     *account.InsufficientRoleError
 	)
 	switch {
 	case errors.As(err, &forbidden):
 		return forbidden
 	case errors.As(err, &above):
-		return &Forbidden{Requires: above.Role, Have: above.Have}
+		return &Forbidden{Requires: above.Required, Have: above.Actual}
 	}
 	return nil
 }

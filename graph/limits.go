@@ -93,7 +93,7 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 		return taken, err
 	}
 	if token, ok := mailToken(ctx, field); ok && full.Name == policy.ByAddress && l.isPublic(field) {
-		who, lookup := account.TokenAccount(ctx, l.store, token)
+		who, lookup := account.TokenAccountKey(ctx, l.store, token)
 		if lookup != nil {
 			return nil, lookup
 		}
@@ -247,7 +247,7 @@ func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (stri
 		return user.EmailKey, nil
 	}
 	if token, ok := field.Args["token"].(string); ok {
-		return account.TokenAccount(ctx, l.store, token)
+		return account.TokenAccountKey(ctx, l.store, token)
 	}
 	email, ok := field.Args["email"].(string)
 	if !ok {
@@ -255,7 +255,7 @@ func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (stri
 			return "", errors.New("a field is limited by account, and has no e-mail address in its arguments")
 		}
 	}
-	return account.NameOf(email), nil
+	return account.AccountKey(email), nil
 }
 
 // mailToken is the token of a mail that a field is given, itself or in its input.
@@ -302,7 +302,7 @@ func (l *limits) giveBack(ctx context.Context, unused []models.Reservation) {
 func untried(err error) bool {
 	var (
 		input         *account.InputError
-		overloaded    *account.Overloaded
+		overloaded    *account.OverloadedError
 		proofRequired *account.ProofRequiredError
 	)
 	switch fgerr.Code(err) {

@@ -44,7 +44,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 	}
 	if delivery == generated.TokenDeliveryBody {
 		payload.RefreshToken = &s.RefreshToken
-	} else if !s.KeepsCookie {
+	} else if !s.CookieUnchanged {
 		v.SetRefreshCookie(s.RefreshToken, s.Session.ExpiresAt.Sub(s.Session.LastUsedAt))
 	}
 	return payload
@@ -60,7 +60,7 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 	}
 	payload := signIn(ctx, s, delivery)
 	if s.Device != "" {
-		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, account.TrustLife)
+		auth.ViewerFrom(ctx).SetDeviceCookie(s.Device, account.TrustTTL)
 	}
 	return payload, nil
 }

@@ -18,7 +18,7 @@ func (r *mutationResolver) Register(ctx context.Context, input generated.Registe
 	s, err := r.Accounts.Register(ctx, account.Registration{
 		Name: input.Name, Email: input.Email, Password: input.Password,
 		PasswordConfirmation: input.PasswordConfirmation, RememberMe: input.RememberMe,
-		KeepsCookies: input.Delivery == generated.TokenDeliveryCookie,
+		UsesCookies: input.Delivery == generated.TokenDeliveryCookie,
 	}, auth.ViewerFrom(ctx).Client())
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (r *mutationResolver) Register(ctx context.Context, input generated.Registe
 func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput) (*generated.AuthPayload, error) {
 	s, err := r.Accounts.Login(ctx, account.Credentials{
 		Email: input.Email, Password: input.Password, RememberMe: input.RememberMe,
-		KeepsCookies: input.Delivery == generated.TokenDeliveryCookie,
+		UsesCookies: input.Delivery == generated.TokenDeliveryCookie,
 	}, auth.ViewerFrom(ctx).Client())
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (r *mutationResolver) LogoutEverywhere(ctx context.Context) (*int32, error)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := r.Accounts.EndDevices(ctx, user.ID)
+	ended, err := r.Accounts.RevokeSessions(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (r *mutationResolver) RevokeSession(ctx context.Context, id string) (*bool,
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Accounts.EndDevice(ctx, session.UserID, id); err != nil {
+	if err := r.Accounts.RevokeSession(ctx, session.UserID, id); err != nil {
 		return nil, err
 	}
 	return new(true), nil
@@ -182,7 +182,7 @@ func (r *mutationResolver) EndUserSessions(ctx context.Context, userID string) (
 	if err != nil {
 		return nil, err
 	}
-	ended, err := r.Accounts.AsAdmin(by).EndSessions(ctx, userID)
+	ended, err := r.Accounts.AsAdmin(by).RevokeSessions(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (r *queryResolver) Sessions(ctx context.Context, first int32, after *string
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.Devices(ctx, user, int(first), value(after))
+	return r.Accounts.ListSessions(ctx, user, int(first), value(after))
 }
 
 func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permission, error) {

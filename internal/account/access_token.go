@@ -13,8 +13,8 @@ import (
 // a token, and can ask again.
 const maxServerTokenTTL = 5 * time.Minute
 
-// auditServerTokens is how often the audit log has an entry of the access tokens of one session.
-const auditServerTokens = time.Hour
+// serverTokenAuditInterval is how often the audit log has an entry of the access tokens of one session.
+const serverTokenAuditInterval = time.Hour
 
 // AccessToken is an access token without a refresh token.
 type AccessToken struct {
@@ -34,7 +34,7 @@ func (s *Service) ReadRefreshToken(ctx context.Context, token string) (*models.S
 	session, err := s.config.Store.SessionByRefreshHash(ctx, hash)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		return s.replacedToken(ctx, hash)
+		return s.sessionOfReplacedToken(ctx, hash)
 	case err != nil:
 		return nil, err
 	case session.Ended(s.config.Store.Now()):
@@ -46,7 +46,7 @@ func (s *Service) ReadRefreshToken(ctx context.Context, token string) (*models.S
 // IssueAccessToken makes a short-lived access token for a session, which must have its User. It leaves the session as it is:
 // neither its idle time nor its lastUsedAt changes, and the client's address and device do not become trusted.
 func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session) (*AccessToken, error) {
-	if err := s.auditAccessToken(ctx, session); err != nil {
+	if err := s.auditAccessTokenIssued(ctx, session); err != nil {
 		return nil, err
 	}
 	token, expires, err := s.config.Tokens.IssueFor(session, maxServerTokenTTL)
@@ -56,24 +56,24 @@ func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session)
 	return &AccessToken{session, token, expires}, nil
 }
 
-var errAudited = errors.New("the audit log has an entry of the last hour")
+var errAlreadyAudited = errors.New("the audit log has an entry of the last hour")
 
-// auditAccessToken writes an entry unless there was one within the last hour.
-func (s *Service) auditAccessToken(ctx context.Context, session *models.Session) error {
+// auditAccessTokenIssued writes an entry unless there was one within the last hour.
+func (s *Service) auditAccessTokenIssued(ctx context.Context, session *models.Session) error {
 	mark := limit.Key("access token issued", session.ID)
 	if marked, err := s.config.Store.HasMark(ctx, mark); marked || err != nil {
 		return err
 	}
-	until := s.config.Store.Now().Add(auditServerTokens)
+	until := s.config.Store.Now().Add(serverTokenAuditInterval)
 	e := &event{name: EventAccessTokenIssued, user: session.UserID, actor: session.UserID, session: session.ID}
-	err := s.do(ctx, e, func(tx *models.Store) error {
+	err := s.audited(ctx, e, func(tx *models.Store) error {
 		set, err := tx.SetMark(ctx, mark, until)
 		if err == nil && !set {
-			return errAudited
+			return errAlreadyAudited
 		}
 		return err
 	})
-	if errors.Is(err, errAudited) {
+	if errors.Is(err, errAlreadyAudited) {
 		return nil
 	}
 	return err

@@ -44,7 +44,7 @@ type Config struct {
 
 	Hooks hook.Hooks // of the product
 
-	Counted func(event string) // is told of each of Events, once it is written down; nil: nobody is
+	OnEvent func(event string) // is told of each of Events, once it is written down; nil: nobody is
 
 	SecurityNoticesOff   bool // no mail tells the owner of an account of a new sign-in, a new role or its deletion
 	RequireVerifiedEmail bool // nobody signs in before they have shown that mail reaches them

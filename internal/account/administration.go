@@ -10,18 +10,18 @@ import (
 	"fieldgate/models"
 )
 
-// AboveError is the error of somebody who would act on a person, or give a role, that is not among what their own
+// InsufficientRoleError is the error of somebody who would act on a person, or give a role, that is not among what their own
 // role includes.
-type AboveError struct {
-	Role string // the role that it takes
-	Have string // the one of who tried
+type InsufficientRoleError struct {
+	Required string // the role that it takes
+	Actual   string // the one of who tried
 }
 
-func (e *AboveError) Error() string { return "this takes the role " + e.Role }
+func (e *InsufficientRoleError) Error() string { return "this takes the role " + e.Required }
 
 // Administrator changes other users' accounts. A change takes effect on the next request with any of the account's tokens.
 // The methods return models.ErrNotFound for an unknown id, models.ErrLastAdmin if no administrator would be left, and
-// *AboveError. The zero value has no rights.
+// *InsufficientRoleError. The zero value has no rights.
 type Administrator struct {
 	service  *Service
 	admin    *models.User // who acts; nil for the operator
@@ -43,7 +43,7 @@ func (a Administrator) SetRole(ctx context.Context, userID, role string) (*model
 		return nil, a.service.unknownRole()
 	}
 	return a.administer(ctx, &event{name: EventRoleChanged, user: userID}, role, func(tx *models.Store) error {
-		if err := a.service.noticeRole(ctx, tx, userID, role); err != nil {
+		if err := a.service.notifyRoleChange(ctx, tx, userID, role); err != nil {
 			return err
 		}
 		return tx.SetRole(ctx, userID, role)
@@ -66,8 +66,8 @@ func (a Administrator) Enable(ctx context.Context, userID string) (*models.User,
 }
 
 // RevokeSessions ends all sessions of an account and returns how many there were.
-func (a Administrator) EndSessions(ctx context.Context, userID string) (ended int, err error) {
-	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, a.service.config.Store.Now()
+func (a Administrator) RevokeSessions(ctx context.Context, userID string) (ended int, err error) {
+	e, now := &event{name: EventSessionsEnded, user: userID, hasCount: true}, a.service.config.Store.Now()
 	_, err = a.administer(ctx, e, "", func(tx *models.Store) (err error) {
 		e.sessions, err = tx.RevokeSessions(ctx, userID, now)
 		return err
@@ -81,16 +81,16 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 	if uuid.Validate(e.user) != nil {
 		return nil, models.ErrNotFound
 	}
-	err = a.service.do(ctx, e, func(tx *models.Store) error {
+	err = a.service.audited(ctx, e, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, a.service.administrators(), func(tx *models.Store) error {
-			if err := a.may(ctx, tx, e.user, role); err != nil {
+			if err := a.authorize(ctx, tx, e.user, role); err != nil {
 				return err
 			}
 			if err := change(tx); err != nil {
 				return err
 			}
 			user, err = tx.UserByID(ctx, e.user)
-			if err == nil && !e.counts {
+			if err == nil && !e.hasCount {
 				e.role = user.Role
 			}
 			return err
@@ -102,8 +102,8 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 	return user, nil
 }
 
-// may returns *AboveError if the person's role does not include the account's, or the one that is to be given.
-func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role string) error {
+// authorize returns *InsufficientRoleError if the person's role does not include the account's, or the one that is to be given.
+func (a Administrator) authorize(ctx context.Context, tx *models.Store, userID, role string) error {
 	switch {
 	case a.operator:
 		return nil
@@ -112,7 +112,7 @@ func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role s
 	}
 	by, err := tx.UserByID(ctx, a.admin.ID)
 	if err != nil {
-		return gone(err)
+		return notFoundAsRevoked(err)
 	}
 	if by.DisabledAt != nil || by.SessionEpoch != a.admin.SessionEpoch {
 		return &auth.Unauthenticated{Reason: auth.Revoked}
@@ -123,7 +123,7 @@ func (a Administrator) may(ctx context.Context, tx *models.Store, userID, role s
 	}
 	for _, needed := range []string{policy.Admin, user.Role, role} {
 		if needed != "" && !a.service.config.Policy.Includes(by.Role, needed) {
-			return &AboveError{needed, by.Role}
+			return &InsufficientRoleError{needed, by.Role}
 		}
 	}
 	return nil

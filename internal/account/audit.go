@@ -25,7 +25,7 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	limit, fromEnd := check.page(q.PageQuery)
 	cursors := auditCursors{s.config.Tokens}
 	filter := models.AuditFilter{
-		After: cursors.check(&check, "after", q.After), Before: cursors.check(&check, "before", q.Before), Limit: limit + 1, FromEnd: fromEnd,
+		After: cursors.parse(&check, "after", q.After), Before: cursors.parse(&check, "before", q.Before), Limit: limit + 1, FromEnd: fromEnd,
 	}
 	if q.UserID != nil {
 		filter.UserID = *q.UserID

@@ -12,22 +12,22 @@ import (
 // every turn. The networks of one site, as limit.Site tells them apart, share the turns and the room of one: a customer
 // with many networks is not many customers. It is not safe for use by several goroutines.
 type backlog struct {
-	room  int // how many may wait
-	count int // how many wait
-	sites map[string]*site
-	ring  []*site // those with a waiter, the next to be served first
+	capacity int // how many may wait
+	count    int // how many wait
+	sites    map[string]*siteQueue
+	ring     []*siteQueue // those with a waiter, the next to be served first
 }
 
-// site is what waits of one site, in a line for each of its networks.
-type site struct {
-	name  string
-	count int
-	lines map[string]*line
-	ring  []*line // those with a waiter, the next to be served first
+// siteQueue is what waits of one site, in a line for each of its networks.
+type siteQueue struct {
+	name   string
+	count  int
+	queues map[string]*networkQueue
+	ring   []*networkQueue // those with a waiter, the next to be served first
 }
 
-// line is what waits of one network, in the order of arrival.
-type line struct {
+// networkQueue is what waits of one network, in the order of arrival.
+type networkQueue struct {
 	network string
 	waiters []*waiter
 }
@@ -36,8 +36,8 @@ type line struct {
 type waiter struct {
 	network string // "" for a caller without one: the command line, a job of the server
 	since   time.Time
-	do      func()
-	decided chan struct{} // closed when a thread has taken the waiter, and when it was dropped
+	task    func()
+	settled chan struct{} // closed when a thread has taken the waiter, and when it was dropped
 	dropped bool          // to be read after decided is closed
 }
 
@@ -47,10 +47,10 @@ type waiter struct {
 func (b *backlog) push(w *waiter) (dropped *waiter) {
 	s := b.sites[limit.Site(w.network)]
 	if s == nil {
-		s = &site{name: limit.Site(w.network), lines: map[string]*line{}}
+		s = &siteQueue{name: limit.Site(w.network), queues: map[string]*networkQueue{}}
 	}
-	if b.count >= b.room {
-		if dropped = b.surplus(s, w.network); dropped == nil {
+	if b.count >= b.capacity {
+		if dropped = b.evictionCandidate(s, w.network); dropped == nil {
 			return w
 		}
 		b.remove(dropped)
@@ -59,8 +59,8 @@ func (b *backlog) push(w *waiter) (dropped *waiter) {
 	return dropped
 }
 
-// surplus returns the waiter that makes room for one more of a network of s, or nil.
-func (b *backlog) surplus(s *site, network string) *waiter {
+// evictionCandidate returns the waiter that makes room for one more of a network of s, or nil.
+func (b *backlog) evictionCandidate(s *siteQueue, network string) *waiter {
 	largest := s
 	for _, other := range b.ring {
 		if other.count > largest.count {
@@ -70,11 +70,11 @@ func (b *backlog) surplus(s *site, network string) *waiter {
 	own := 0 // in the largest site any line is longer than that of the newcomer
 	if s.count+1 >= largest.count {
 		largest, own = s, 1
-		if l := s.lines[network]; l != nil {
+		if l := s.queues[network]; l != nil {
 			own += len(l.waiters)
 		}
 	}
-	var longest *line
+	var longest *networkQueue
 	for _, l := range largest.ring {
 		if len(l.waiters) > own && (longest == nil || len(l.waiters) > len(longest.waiters)) {
 			longest = l
@@ -86,18 +86,18 @@ func (b *backlog) surplus(s *site, network string) *waiter {
 	return longest.waiters[len(longest.waiters)-1]
 }
 
-func (b *backlog) add(s *site, w *waiter) {
+func (b *backlog) add(s *siteQueue, w *waiter) {
 	if s.count == 0 {
 		if b.sites == nil {
-			b.sites = map[string]*site{}
+			b.sites = map[string]*siteQueue{}
 		}
 		b.sites[s.name] = s
 		b.ring = append(b.ring, s)
 	}
-	l := s.lines[w.network]
+	l := s.queues[w.network]
 	if l == nil {
-		l = &line{network: w.network}
-		s.lines[w.network] = l
+		l = &networkQueue{network: w.network}
+		s.queues[w.network] = l
 		s.ring = append(s.ring, l)
 	}
 	l.waiters = append(l.waiters, w)
@@ -126,10 +126,10 @@ func (b *backlog) pop() *waiter {
 // remove takes a waiter out, and reports whether it was there.
 func (b *backlog) remove(w *waiter) bool {
 	s := b.sites[limit.Site(w.network)]
-	if s == nil || s.lines[w.network] == nil {
+	if s == nil || s.queues[w.network] == nil {
 		return false
 	}
-	l := s.lines[w.network]
+	l := s.queues[w.network]
 	i := slices.Index(l.waiters, w)
 	if i < 0 {
 		return false
@@ -138,12 +138,12 @@ func (b *backlog) remove(w *waiter) bool {
 	s.count--
 	b.count--
 	if len(l.waiters) == 0 {
-		delete(s.lines, w.network)
-		s.ring = slices.DeleteFunc(s.ring, func(other *line) bool { return other == l })
+		delete(s.queues, w.network)
+		s.ring = slices.DeleteFunc(s.ring, func(other *networkQueue) bool { return other == l })
 	}
 	if s.count == 0 {
 		delete(b.sites, s.name)
-		b.ring = slices.DeleteFunc(b.ring, func(other *site) bool { return other == s })
+		b.ring = slices.DeleteFunc(b.ring, func(other *siteQueue) bool { return other == s })
 	}
 	return true
 }

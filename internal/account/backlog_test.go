@@ -48,7 +48,7 @@ func TestBacklogServesNetworksInTurn(t *testing.T) {
 		{"a newcomer is refused when every line is as short", 3, "abcd", "d", "abc"},
 		{"no room at all", 0, "ab", "ab", ""},
 	} {
-		b := &backlog{room: row.room}
+		b := &backlog{capacity: row.room}
 		if dropped := b.pushAll(row.pushed); dropped != row.dropped {
 			t.Errorf("%s: dropped %q, want %q", row.name, dropped, row.dropped)
 		}
@@ -59,9 +59,9 @@ func TestBacklogServesNetworksInTurn(t *testing.T) {
 }
 
 // The waiter that is dropped is the last one of its line: those before it have waited longer.
-func TestBacklogDropsTheNewestOfTheLongestLine(t *testing.T) {
+func TestBacklogDropsNewestWaiterOfLongestQueue(t *testing.T) {
 	t.Parallel()
-	b := &backlog{room: 3}
+	b := &backlog{capacity: 3}
 	flood := []*waiter{{network: "a"}, {network: "a"}, {network: "a"}}
 	for _, w := range flood {
 		b.push(w)
@@ -78,10 +78,10 @@ func TestBacklogDropsTheNewestOfTheLongestLine(t *testing.T) {
 }
 
 // A customer with many networks, such as the 65,536 of an IPv6 /48, has the turns and the room of one.
-func TestBacklogServesTheNetworksOfOneSiteAsOne(t *testing.T) {
+func TestBacklogTreatsNetworksOfOneSiteAsOne(t *testing.T) {
 	t.Parallel()
 	const room = 8
-	b := &backlog{room: room}
+	b := &backlog{capacity: room}
 	at := func(site string, i int) *waiter { return &waiter{network: fmt.Sprintf("2001:db8:%s:%x::/64", site, i)} }
 	for i := range room {
 		if b.push(at("bad", i)) != nil {
@@ -101,7 +101,7 @@ func TestBacklogServesTheNetworksOfOneSiteAsOne(t *testing.T) {
 	}
 
 	// Within a site its networks take turns, and a flood of one makes room for another.
-	b = &backlog{room: 4}
+	b = &backlog{capacity: 4}
 	for range 4 {
 		b.push(at("c", 1))
 	}
@@ -117,12 +117,12 @@ func TestBacklogServesTheNetworksOfOneSiteAsOne(t *testing.T) {
 	}
 }
 
-// hashes counts what is done for each network while clients of several, each with so many connections, ask again as soon
+// countHashes counts what is done for each network while clients of several, each with so many connections, ask again as soon
 // as they are answered. A hash takes 250 ms of the bubble's time.
-func hashes(t *testing.T, slots int, connections map[string]int) (done map[string]int, refused map[string]int) {
+func countHashes(t *testing.T, slots int, connections map[string]int) (done map[string]int, refused map[string]int) {
 	t.Helper()
 	const hash, lasts = 250 * time.Millisecond, 100 * time.Second
-	q := newQueue(slots, slots*waitingPerSlot, longestWait)
+	q := newQueue(slots, slots*queuedPerThread, maxQueueWait)
 	defer q.Close()
 	ctx, stop := context.WithTimeout(t.Context(), lasts)
 	defer stop()
@@ -157,8 +157,8 @@ func hashes(t *testing.T, slots int, connections map[string]int) (done map[strin
 	return done, refused
 }
 
-// many adds n networks of one connection each.
-func many(n int, format string, connections map[string]int) map[string]int {
+// addNetworks adds n networks of one connection each.
+func addNetworks(n int, format string, connections map[string]int) map[string]int {
 	for i := range n {
 		connections[fmt.Sprintf(format, i)] = 1
 	}
@@ -178,13 +178,13 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 		{"on one thread", 1, map[string]int{"flood": 200, "one": 2, "two": 8}, map[string]int{"one": 125, "two": 125}},
 		{"on four threads", 4, map[string]int{"flood": 500, "one": 8, "two": 30}, map[string]int{"one": 500, "two": 500}},
 		{"a lone network uses every thread", 2, map[string]int{"one": 8}, map[string]int{"one": 796}},
-		{"two honest networks beside 200 of one site", 2, many(200, "2001:db8:bad:%x::/64", map[string]int{"one": 4, "two": 4}), map[string]int{"one": 250, "two": 250}},
+		{"two honest networks beside 200 of one site", 2, addNetworks(200, "2001:db8:bad:%x::/64", map[string]int{"one": 4, "two": 4}), map[string]int{"one": 250, "two": 250}},
 		{"what one network leaves, the other ones use", 2, map[string]int{"flood": 200, "one": 1}, map[string]int{"one": 190, "flood": 400}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				done, refused := hashes(t, row.slots, row.connections)
+				done, refused := countHashes(t, row.slots, row.connections)
 				t.Logf("done %v, refused %v", done, refused)
 				sum := 0
 				for network, n := range done {
@@ -208,10 +208,10 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 }
 
 // A request that comes behind a flood waits for a hash or two, not for the flood.
-func TestQueueServesANewcomerBehindAFloodSoon(t *testing.T) {
+func TestQueueServesNewNetworkBehindFloodSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, free := occupied(1, waitingPerSlot, time.Minute)
+		q, free := newBusyQueue(1, queuedPerThread, time.Minute)
 		var order []string
 		for i := range 140 {
 			go q.doFor(t.Context(), "flood", func() error {
@@ -228,7 +228,7 @@ func TestQueueServesANewcomerBehindAFloodSoon(t *testing.T) {
 			})
 		}()
 		synctest.Wait()
-		if q.State().Waiting != waitingPerSlot {
+		if q.State().Waiting != queuedPerThread {
 			t.Errorf("%d wait", q.State().Waiting)
 		}
 		free()

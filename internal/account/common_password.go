@@ -15,11 +15,11 @@ const (
 	// minGuesses is how many guesses a password must be worth. It is zxcvbn's limit between passwords that can be
 	// guessed online and those that take a stolen database.
 	minGuesses = 1e6
-	// maxEstimated is in characters. The estimator's work grows at least with the square of the length. A password
+	// maxEstimatedLength is in characters. The estimator's work grows at least with the square of the length. A password
 	// that is longer after its patterns were reduced is in no list.
-	maxEstimated = 24
-	// maxWord is how long a common word with something around it can be.
-	maxWord = 16
+	maxEstimatedLength = 24
+	// maxWordLength is how long a common word with something around it can be.
+	maxWordLength = 16
 	// maxSubstitutes is how many different substitutes the estimator gets to see. It tries all combinations of
 	// what they may stand for: with all ten that takes as long as a hash.
 	maxSubstitutes = 2
@@ -29,22 +29,22 @@ const (
 // plainLetters are the letters that substitutes usually stand for, when there are too many to try others.
 var plainLetters = strings.NewReplacer("@", "a", "(", "c", "{", "c", "[", "c", "<", "c", "!", "i", "|", "l", "$", "s", "+", "t", "%", "x")
 
-// verdict is why a password is too easy to guess.
-type verdict int
+// passwordClass is why a password is too easy to guess.
+type passwordClass int
 
 const (
-	strong   verdict = iota
-	common           // one of the first that an attacker tries
-	personal         // the same, and made of what is known of the person
+	strong   passwordClass = iota
+	common                 // one of the first that an attacker tries
+	personal               // the same, and made of what is known of the person
 )
 
-// judge estimates whether an attacker without the database could guess a password: one from a list, a word or
+// classify estimates whether an attacker without the database could guess a password: one from a list, a word or
 // name, rows of keys, sequences, dates and repetitions, with the usual substitutes, digits and punctuation.
-// Case does not count. known are what knownWords returns.
+// Case does not count. known are what personalWords returns.
 //
 // It judges the whole password: several words that are common one by one make a good passphrase. There are no
 // rules about what kinds of characters a password has.
-func judge(password string, known []string) verdict {
+func classify(password string, known []string) passwordClass {
 	whole := lower(password)
 	letters, rest := splitLetters(whole)
 	form := reduce([]rune(whole)) // password1!, qwerty!@#$%, hunter2hunter2
@@ -61,7 +61,7 @@ func judge(password string, known []string) verdict {
 		return common
 	}
 	for _, form := range []string{whole, letters + rest} {
-		if more := without(form, known); more != form && isFew(more) {
+		if more := removeWords(form, known); more != form && isGuessable(more) {
 			return personal
 		}
 	}
@@ -78,22 +78,22 @@ func isDecorated(password string) bool {
 	before, after, _ := strings.Cut(password, core)
 	around := string(slices.Compact([]rune(year.ReplaceAllString(before+after, "2"))))
 	word := reduce([]rune(core))
-	if len(word) == 0 || len(word) > maxWord || around == "" {
+	if len(word) == 0 || len(word) > maxWordLength || around == "" {
 		return false
 	}
 	return guesses(word, nil).Guesses*guesses(reduce([]rune(around)), nil).Guesses < minGuesses
 }
 
-// isFew reports whether what a password has besides known words can be guessed: little that is not a letter, or as
+// isGuessable reports whether what a password has besides known words can be guessed: little that is not a letter, or as
 // little as a password that is common.
-func isFew(more string) bool {
+func isGuessable(more string) bool {
 	const few = 8
 	form := reduce([]rune(more))
 	return len(form) <= few && !strings.ContainsFunc(more, isLetter) || estimate(form, nil) != strong
 }
 
-// without returns a password without the known words in it.
-func without(password string, known []string) string {
+// removeWords returns a password without the known words in it.
+func removeWords(password string, known []string) string {
 	for _, word := range known {
 		password = strings.ReplaceAll(password, word, "")
 	}
@@ -115,7 +115,7 @@ func splitLetters(password string) (letters, rest string) {
 	return only(true), only(false)
 }
 
-func estimate(form []rune, known []string) verdict {
+func estimate(form []rune, known []string) passwordClass {
 	result := guesses(form, known)
 	if result.Guesses >= minGuesses {
 		return strong
@@ -130,7 +130,7 @@ func estimate(form []rune, known []string) verdict {
 
 // guesses estimates how many guesses a password takes; of one that is too long to estimate, endlessly many.
 func guesses(form []rune, known []string) zxcvbn.Result {
-	if len(form) > maxEstimated {
+	if len(form) > maxEstimatedLength {
 		return zxcvbn.Result{Guesses: math.Inf(1)}
 	}
 	password := string(form)
@@ -146,18 +146,18 @@ func guesses(form []rune, known []string) zxcvbn.Result {
 	return zxcvbn.PasswordStrength(password, known)
 }
 
-// minKnown is how many letters a part of a name or address has to be searched for in passwords.
-const minKnown = 3
+// minPersonalWord is how many letters a part of a name or address has to be searched for in passwords.
+const minPersonalWord = 3
 
-// knownWords returns what is searched for in passwords: names, addresses and this service's name, whole and in
+// personalWords returns what is searched for in passwords: names, addresses and this service's name, whole and in
 // parts, in lower case. The longest come first.
-func knownWords(names ...string) (words []string) {
+func personalWords(names ...string) (words []string) {
 	add := func(word string) {
-		if utf8.RuneCountInString(word) >= minKnown && !slices.Contains(words, word) {
+		if utf8.RuneCountInString(word) >= minPersonalWord && !slices.Contains(words, word) {
 			words = append(words, word)
 		}
 	}
-	keys := []string{product}
+	keys := []string{productName}
 	for _, name := range names {
 		keys = append(keys, searchKey(name), plainLatin(name))
 	}

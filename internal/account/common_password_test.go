@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestCommonPasswords(t *testing.T) {
+func TestCommonPasswordsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{
 		"password", "password1", "Password1", "PASSWORD1", "password123", "Password123!", "P@ssw0rd", "p@$$w0rd", "passw0rd1", "drowssap",
@@ -35,7 +35,7 @@ func TestCommonPasswords(t *testing.T) {
 		"abcdefghijklmnopqrstuvwxyz", "zyxwvutsrqponmlkjihgfedcba", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "AbCdEfGhIjKlMnOpQrStUvWxYz", "abcdefghijklmnopqrstuvwxyz0123456789", "01234567890123456789012345", "98765432109876543210987654",
 		"a1b2c3d4e5f6g7h8", "acegikmoqsuwy", "1357924680135792", "abc123def456ghi789", "a.b.c.d.e.f.g.h.i.j.k.l.m", "\u0430\u0431\u0432\u0433\u0434\u0435\u0436\u0437\u0438\u0439\u043a\u043b\u043c\u043d",
 	} {
-		if judge(password, nil) != common {
+		if classify(password, nil) != common {
 			t.Errorf("%q is accepted", password)
 		}
 	}
@@ -45,13 +45,13 @@ func TestCommonPasswords(t *testing.T) {
 		strings.Repeat("\U0001f511", 64), "!@$%+(<{[|!@$%+(<{[|", "correct horse battery staple correct horse battery staple", "x7!kQ2@mZ9#p",
 		"Tr0ub4dor&3 and friends", "four-Words_with.Punctuation", "my 3 cats eat 12 mice", "the quick brown fox jumps", "QzX9mK2p", "vT4$hR8!", "sun7moon9star4", "fjords vex quick waltz nymph",
 	} {
-		if v := judge(password, nil); v != strong {
+		if v := classify(password, nil); v != strong {
 			t.Errorf("%q is refused", password)
 		}
 	}
 }
 
-func TestPersonalPasswords(t *testing.T) {
+func TestPersonalPasswordsAreRejected(t *testing.T) {
 	t.Parallel()
 	names := []string{"Ada Lovelace", "countess.ada@analytical.example", "Difference Engines"}
 	for _, password := range []string{
@@ -128,7 +128,7 @@ func TestRandomPasswordsAreAccepted(t *testing.T) {
 }
 
 // Even the most expensive password to judge is cheap in comparison with a hash.
-func TestJudgingIsCheap(t *testing.T) {
+func TestWeaknessCheckIsFast(t *testing.T) {
 	t.Parallel()
 	const trials, bound = 200, 500 * time.Millisecond // a loaded machine's; it is 1 ms as a rule, and 20 at worst
 	letters := []rune("abegilostxz0123456789" + substitutes)
@@ -140,7 +140,7 @@ func TestJudgingIsCheap(t *testing.T) {
 		}
 	}
 	for range trials {
-		password := make([]rune, maxEstimated)
+		password := make([]rune, maxEstimatedLength)
 		for i := range password {
 			password[i] = letters[rand.IntN(len(letters))]
 		}

@@ -24,19 +24,19 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	if uuid.Validate(userID) != nil {
 		return nil, models.ErrNotFound
 	}
-	if err := a.proveDeletion(ctx, userID, password); err != nil {
+	if err := a.authorizeDeletion(ctx, userID, password); err != nil {
 		return nil, err
 	}
 	now := a.service.config.Store.Now()
-	err = a.service.do(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
+	err = a.service.audited(ctx, &event{name: EventUserErased, user: userID}, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, a.service.administrators(), func(tx *models.Store) error {
-			if err := a.may(ctx, tx, userID, ""); err != nil {
+			if err := a.authorize(ctx, tx, userID, ""); err != nil {
 				return err
 			}
 			if user, err = tx.UserByID(ctx, userID); err != nil {
 				return err
 			}
-			return a.service.erase(ctx, tx, user, now, a.service.notices(a.service.deletionMail(ctx, user.Email, user.EmailKey)))
+			return a.service.deleteUser(ctx, tx, user, now, a.service.securityNotices(a.service.deletionMail(ctx, user.Email, user.EmailKey)))
 		})
 	})
 	if err != nil {
@@ -45,8 +45,8 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	return user, nil
 }
 
-// proveDeletion has an ADMIN give their password, for an account that is not their own.
-func (a Administrator) proveDeletion(ctx context.Context, userID string, password *string) error {
+// authorizeDeletion has an ADMIN give their password, for an account that is not their own.
+func (a Administrator) authorizeDeletion(ctx context.Context, userID string, password *string) error {
 	switch {
 	case a.operator:
 		return nil
@@ -61,7 +61,7 @@ func (a Administrator) proveDeletion(ctx context.Context, userID string, passwor
 	if len(*password) > maxPasswordBytes {
 		return invalid("password", longPassword)
 	}
-	_, err := a.service.prove(ctx, a.admin.ID, *password, EventUserErasureFailed)
+	_, err := a.service.authenticate(ctx, a.admin.ID, *password, EventUserErasureFailed)
 	return err
 }
 
@@ -73,8 +73,8 @@ func (e *UndoPendingError) Error() string {
 	return "a change of the account's e-mail address can be undone until " + e.Until.Format(time.RFC3339) + "; delete the account after that"
 }
 
-// eraseOwn is erase for the account's own user. It returns *UndoPendingError while an undo of a change of address lives.
-func (s *Service) eraseOwn(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
+// deleteOwnAccount is erase for the account's own user. It returns *UndoPendingError while an undo of a change of address lives.
+func (s *Service) deleteOwnAccount(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
 	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
 		return err
@@ -84,14 +84,14 @@ func (s *Service) eraseOwn(ctx context.Context, tx *models.Store, user *models.U
 	}
 	var notice []*models.Mail
 	if user.EmailVerified() {
-		notice = s.notices(s.deletionMail(ctx, user.Email, user.EmailKey))
+		notice = s.securityNotices(s.deletionMail(ctx, user.Email, user.EmailKey))
 	}
-	return s.erase(ctx, tx, user, now, notice)
+	return s.deleteUser(ctx, tx, user, now, notice)
 }
 
-// erase deletes an account in a transaction, and writes the notice and a mail to every other address that could undo a
+// deleteUser deletes an account in a transaction, and writes the notice and a mail to every other address that could undo a
 // change of address. It returns models.ErrNotFound if the password or the address was changed since the user was read.
-func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail) error {
+func (s *Service) deleteUser(ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail) error {
 	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (s *Service) erase(ctx context.Context, tx *models.Store, user *models.User
 	}
 	for _, undo := range undos {
 		if !slices.ContainsFunc(notice, func(m *models.Mail) bool { return m.EmailKey == undo.EmailKey }) {
-			notice = append(notice, s.sent(s.deletionMail(ctx, undo.Email, undo.EmailKey))...)
+			notice = append(notice, s.outgoing(s.deletionMail(ctx, undo.Email, undo.EmailKey))...)
 		}
 	}
 	return tx.CreateMails(ctx, notice)

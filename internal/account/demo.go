@@ -8,9 +8,9 @@ import (
 	"fieldgate/models"
 )
 
-// Reset gives an account of a demo back what a registration and a role say, or makes it, and returns what it did: "created", or
+// ResetDemoUser gives an account of a demo back what a registration and a role say, or makes it, and returns what it did: "created", or
 // what was changed, or nothing. Everything that it did is in the audit log. It returns *InputError and *Overloaded.
-func (s *Service) Reset(ctx context.Context, r Registration, role string) (did []string, err error) {
+func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string) (did []string, err error) {
 	key, wrong := EmailKey(r.Email)
 	if wrong != "" {
 		return nil, invalid("email", wrong)
@@ -26,19 +26,19 @@ func (s *Service) Reset(ctx context.Context, r Registration, role string) (did [
 	if err != nil {
 		return nil, err
 	}
-	reset, did, err := s.differences(ctx, user, r, role)
+	reset, did, err := s.demoChanges(ctx, user, r, role)
 	if err != nil || len(did) == 0 {
 		return nil, err
 	}
 	now, end := s.config.Store.Now(), reset.PasswordHash != user.PasswordHash
-	err = s.do(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
+	err = s.audited(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
 	})
 	return did, err
 }
 
-// differences is the user as they should be, and what was not so.
-func (s *Service) differences(ctx context.Context, user *models.User, r Registration, role string) (*models.User, []string, error) {
+// demoChanges is the user as they should be, and what was not so.
+func (s *Service) demoChanges(ctx context.Context, user *models.User, r Registration, role string) (*models.User, []string, error) {
 	reset, did := *user, []string(nil)
 	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, r.Password)
 	if err == nil && !ok {

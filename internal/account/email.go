@@ -38,7 +38,7 @@ func EmailKey(email string) (key, message string) {
 	}
 	local := searchKey(email[:at])
 	domain, err := idna.Lookup.ToASCII(email[at+1:]) // in small letters, of the NFC form
-	if err != nil || !mailDomain(domain) || len(local) > maxLocalBytes || len(local)+1+len(domain) > maxEmailBytes {
+	if err != nil || !isMailDomain(domain) || len(local) > maxLocalBytes || len(local)+1+len(domain) > maxEmailBytes {
 		return "", badEmail
 	}
 	return local + "@" + domain, ""
@@ -47,7 +47,7 @@ func EmailKey(email string) (key, message string) {
 // isAddress reports whether s is an address and nothing more. net/mail knows the grammar of RFC 5322, and takes
 // more than an address: what it read must be what was written.
 func isAddress(s string) bool {
-	if strings.ContainsFunc(s, notInAddress) || strings.Contains(s, encodedWord) {
+	if strings.ContainsFunc(s, isForbiddenInAddress) || strings.Contains(s, encodedWord) {
 		return false
 	}
 	parsed, err := mail.ParseAddress(s)
@@ -58,17 +58,17 @@ func isAddress(s string) bool {
 // another one than was written.
 const encodedWord = "=?"
 
-// notInAddress refuses what has no place in an unquoted address and much use in an attack: quotes, brackets,
+// isForbiddenInAddress refuses what has no place in an unquoted address and much use in an attack: quotes, brackets,
 // white space, control and invisible characters, and code points that Unicode has not assigned yet, because
 // what will be their small or composed form is not known. What is no UTF-8 reads as the replacement character.
-func notInAddress(r rune) bool {
+func isForbiddenInAddress(r rune) bool {
 	return strings.ContainsRune(`"(),:;<>[\]`, r) ||
-		!unicode.IsGraphic(r) || unicode.IsSpace(r) || invisible(r) || r == unicode.ReplacementChar
+		!unicode.IsGraphic(r) || unicode.IsSpace(r) || isInvisible(r) || r == unicode.ReplacementChar
 }
 
-// mailDomain: a name with at least two labels, the last one not a number (RFC 3696 section 2). idna has
+// isMailDomain: a name with at least two labels, the last one not a number (RFC 3696 section 2). idna has
 // checked what the labels are made of, and lets empty and long ones pass.
-func mailDomain(domain string) bool {
+func isMailDomain(domain string) bool {
 	labels := strings.Split(domain, ".")
 	if slices.ContainsFunc(labels, func(l string) bool { return l == "" || len(l) > maxLabelBytes }) {
 		return false

@@ -72,73 +72,73 @@ type event struct {
 	// What else there is to say of it, one of them at the most.
 	reason, role string
 	sessions     int
-	counts       bool // sessions says something, be it 0
+	hasCount     bool // sessions says something, be it 0
 
-	nowhere bool // from where it was done is not to be kept
+	omitsClient bool // from where it was done is not to be kept
 
-	also []*event // what happened because of it
+	related []*event // what happened because of it
 }
 
 // detail is what else there is to say, for the audit log.
 func (e *event) detail() string {
-	if e.counts {
+	if e.hasCount {
 		return strconv.Itoa(e.sessions)
 	}
 	return e.reason + e.role
 }
 
-// do does something and writes down that it was done, both or neither. What change finds out it may add to e.
+// audited does something and writes down that it was done, both or neither. What change finds out it may add to e.
 //
 // It is the one place that invalidates caches: whatever changes an account or its sessions passes through here. The caches are
 // invalidated after a failure too, because the outcome of a COMMIT can be unknown.
-func (s *Service) do(ctx context.Context, e *event, change func(tx *models.Store) error) error {
-	err := s.write(ctx, e, change)
-	for _, changed := range append([]*event{e}, e.also...) {
+func (s *Service) audited(ctx context.Context, e *event, change func(tx *models.Store) error) error {
+	err := s.auditedTx(ctx, e, change)
+	for _, changed := range append([]*event{e}, e.related...) {
 		s.config.Sessions.Invalidate(ctx, changed.user)
 	}
 	return err
 }
 
-// write is do without the caches.
-func (s *Service) write(ctx context.Context, e *event, change func(tx *models.Store) error) error {
+// auditedTx is do without the caches.
+func (s *Service) auditedTx(ctx context.Context, e *event, change func(tx *models.Store) error) error {
 	id, at := newID(), s.config.Store.Now()
 	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
 		if err := change(tx); err != nil {
 			return err
 		}
-		if err := s.enter(ctx, tx, e.entry(ctx, id, at)); err != nil {
+		if err := s.createAuditEntry(ctx, tx, e.entry(ctx, id, at)); err != nil {
 			return err
 		}
-		for _, other := range e.also {
-			if err := s.enter(ctx, tx, other.entry(ctx, newID(), at)); err != nil {
+		for _, other := range e.related {
+			if err := s.createAuditEntry(ctx, tx, other.entry(ctx, newID(), at)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		s.tell(ctx, e)
-		for _, other := range e.also {
-			s.tell(ctx, other)
+		s.logEvent(ctx, e)
+		for _, other := range e.related {
+			s.logEvent(ctx, other)
 		}
 	}
 	return err
 }
 
-// enter adds an entry to the audit log, and tells the product's hooks.
-func (s *Service) enter(ctx context.Context, tx *models.Store, entry *models.AuditEntry) error {
+// createAuditEntry adds an entry to the audit log, and tells the product's hooks.
+func (s *Service) createAuditEntry(ctx context.Context, tx *models.Store, entry *models.AuditEntry) error {
 	if err := tx.CreateAudit(ctx, entry); err != nil {
 		return err
 	}
 	return s.config.Hooks.AfterEvent(ctx, tx, extend.Event{
-		ID: entry.ID, Name: entry.Event, Detail: textOf(entry.Detail), UserID: textOf(entry.UserID),
-		ActorID: textOf(entry.ActorID), SessionID: textOf(entry.SessionID), At: entry.CreatedAt,
+		ID: entry.ID, Name: entry.Event, Detail: stringOrEmpty(entry.Detail), UserID: stringOrEmpty(entry.UserID),
+		ActorID: stringOrEmpty(entry.ActorID), SessionID: stringOrEmpty(entry.SessionID), At: entry.CreatedAt,
 	})
 }
 
-// note writes down what was tried, and returns err, unless it cannot be written down.
-func (s *Service) note(ctx context.Context, e *event, err error) error {
-	if failed := s.write(ctx, e, func(*models.Store) error { return nil }); failed != nil {
+// recordFailure writes down what was tried, and returns err, unless it cannot be written down.
+func (s *Service) recordFailure(ctx context.Context, e *event, err error) error {
+	if failed := s.auditedTx(ctx, e, func(*models.Store) error { return nil }); failed != nil {
 		return failed
 	}
 	return err
@@ -148,7 +148,7 @@ func (s *Service) note(ctx context.Context, e *event, err error) error {
 func (e *event) entry(ctx context.Context, id string, at time.Time) *models.AuditEntry {
 	viewer := auth.ViewerFrom(ctx)
 	client := viewer.Client()
-	if e.nowhere {
+	if e.omitsClient {
 		client = auth.Client{}
 	}
 	return &models.AuditEntry{
@@ -158,9 +158,9 @@ func (e *event) entry(ctx context.Context, id string, at time.Time) *models.Audi
 	}
 }
 
-// tell writes the event into the log, with the address that it came from and who did it, if that is somebody who
+// logEvent writes the event into the log, with the address that it came from and who did it, if that is somebody who
 // is signed in.
-func (s *Service) tell(ctx context.Context, e *event) {
+func (s *Service) logEvent(ctx context.Context, e *event) {
 	attrs := []slog.Attr{slog.String("user_id", e.user)}
 	add := func(key, value string) {
 		if value != "" {
@@ -171,19 +171,19 @@ func (s *Service) tell(ctx context.Context, e *event) {
 	add("session_id", e.session)
 	add("reason", e.reason)
 	add("role", e.role)
-	if e.counts {
+	if e.hasCount {
 		attrs = append(attrs, slog.Int("sessions", e.sessions))
 	}
 	add("by", viewer.UserID())
 	add("ip", viewer.Client().IP)
 	s.config.Log.LogAttrs(ctx, e.level, e.name, attrs...)
-	if s.config.Counted != nil {
-		s.config.Counted(e.name)
+	if s.config.OnEvent != nil {
+		s.config.OnEvent(e.name)
 	}
 }
 
-// textOf is the opposite of optional.
-func textOf(p *string) string {
+// stringOrEmpty is the opposite of optional.
+func stringOrEmpty(p *string) string {
 	if p == nil {
 		return ""
 	}

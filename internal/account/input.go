@@ -56,9 +56,9 @@ const maxNameLength = 100
 func cleanName(name string) (clean, message string) {
 	clean = norm.NFC.String(strings.TrimSpace(name))
 	switch {
-	case strings.ContainsFunc(clean, unprintable):
+	case strings.ContainsFunc(clean, isUnprintable):
 		return "", "must not have control characters or invisible formatting in it"
-	case !strings.ContainsFunc(clean, visible):
+	case !strings.ContainsFunc(clean, isVisible):
 		return "", "must not be empty"
 	case utf8.RuneCountInString(clean) > maxNameLength:
 		return "", "must have at most 100 characters"
@@ -66,19 +66,19 @@ func cleanName(name string) (clean, message string) {
 	return clean, ""
 }
 
-// invisible characters show nothing although they count as letters, marks or symbols: fillers, variation
+// isInvisible characters show nothing although they count as letters, marks or symbols: fillers, variation
 // selectors, the empty Braille pattern.
-func invisible(r rune) bool {
+func isInvisible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// visible: not only space, joiners and the like, which would make a name of nothing.
-func visible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !invisible(r) }
+// isVisible: not only space, joiners and the like, which would make a name of nothing.
+func isVisible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !isInvisible(r) }
 
-// unprintable: what could break a mail header or a log line, or dress one name up as another. The joiners
+// isUnprintable: what could break a mail header or a log line, or dress one name up as another. The joiners
 // stay, since scripts and emoji need them.
-func unprintable(r rune) bool {
+func isUnprintable(r rune) bool {
 	const joiner, nonJoiner = '\u200D', '\u200C'
 	return r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) ||
 		unicode.Is(unicode.Cf, r) && r != joiner && r != nonJoiner

@@ -117,7 +117,7 @@ func TestSearchKey(t *testing.T) {
 	}
 }
 
-func TestCheckPassword(t *testing.T) {
+func TestWeakness(t *testing.T) {
 	t.Parallel()
 	const (
 		short   = "must have at least 8 characters"
@@ -170,7 +170,7 @@ func TestCheckPassword(t *testing.T) {
 	}
 }
 
-func TestCheckPasswordKeepsItsArguments(t *testing.T) {
+func TestWeaknessDoesNotModifyArguments(t *testing.T) {
 	t.Parallel()
 	others := make([]string, 1, 2)
 	others[0] = "ada@example.com"
@@ -207,7 +207,7 @@ func TestCleanUserAgent(t *testing.T) {
 	}
 }
 
-func TestInputErrorSaysEverything(t *testing.T) {
+func TestInputErrorListsEveryField(t *testing.T) {
 	t.Parallel()
 	var check inputCheck
 	if err := check.err(); err != nil {

@@ -20,20 +20,20 @@ import (
 
 // How the outbox is emptied. docs/mail.md tells operators.
 const (
-	// mailPause is how long a mail may lie in the outbox before it is looked for. It is not sent at once, because
+	// mailPollInterval is how long a mail may lie in the outbox before it is looked for. It is not sent at once, because
 	// then the next request would take longer, and tell whether the last one has led to a mail.
-	mailPause = time.Second
+	mailPollInterval = time.Second
 	// mailLease is how long nobody else tries to send a mail that somebody tries to send, after they were last seen
 	// to be alive: if they were killed, it is tried again after that.
 	mailLease = 30 * time.Second
-	// mailTimeout bounds one try, from the connection's being there to the server's last answer.
-	mailTimeout = 5 * time.Minute
-	// longestRetry: the pause doubles from try to try. The first is half a lease.
-	longestRetry = 30 * time.Minute
-	// mailLife is how long a mail is tried, counted from the request for it.
-	mailLife = 48 * time.Hour
-	// longestServerPause: as long as the server does not answer, it is asked again at least this often.
-	longestServerPause = 30 * time.Second
+	// mailSendTimeout bounds one try, from the connection's being there to the server's last answer.
+	mailSendTimeout = 5 * time.Minute
+	// maxRetryDelay: the pause doubles from try to try. The first is half a lease.
+	maxRetryDelay = 30 * time.Minute
+	// mailTTL is how long a mail is tried, counted from the request for it.
+	mailTTL = 48 * time.Hour
+	// maxPollInterval: as long as the server does not answer, it is asked again at least this often.
+	maxPollInterval = 30 * time.Second
 	// mailBatch is how many mails are read at a time.
 	mailBatch = 20
 )
@@ -53,8 +53,8 @@ type MailerConfig struct {
 	// Lease is how long nobody else tries to send a mail after whoever tries was last seen alive; 0 is 30 seconds.
 	Lease time.Duration
 
-	Counted func(outcome string) // is told what became of a mail, one of MailOutcomes; nil: nobody is
-	Tracer  *trace.Tracer        // makes a trace of each try to send a mail; nil: there are none
+	OnOutcome func(outcome string) // is told what became of a mail, one of MailOutcomes; nil: nobody is
+	Tracer    *trace.Tracer        // makes a trace of each try to send a mail; nil: there are none
 }
 
 // Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
@@ -75,8 +75,8 @@ func (m *Mailer) Run(ctx context.Context) {
 	recovery.Go(func() { m.runRecovery(ctx) })
 	defer recovery.Wait()
 	failures := 0
-	for pause(ctx, m.pauseAfter(failures)) {
-		if err := m.NoticeFailures(ctx); err != nil {
+	for sleep(ctx, m.pollDelay(failures)) {
+		if err := m.NotifyFailures(ctx); err != nil {
 			m.config.Log.WarnContext(ctx, "failed attempts cannot be counted", "error", err)
 		}
 		_, err := m.Deliver(ctx)
@@ -95,7 +95,7 @@ func (m *Mailer) Run(ctx context.Context) {
 // runRecovery sends recovery links only. Run logs whether the mail server answers.
 func (m *Mailer) runRecovery(ctx context.Context) {
 	failures := 0
-	for pause(ctx, m.pauseAfter(failures)) {
+	for sleep(ctx, m.pollDelay(failures)) {
 		if _, err := m.deliver(ctx, models.MailRecovery); err != nil {
 			failures++
 		} else {
@@ -104,14 +104,14 @@ func (m *Mailer) runRecovery(ctx context.Context) {
 	}
 }
 
-// pauseAfter is at random, so that replicas do not all ask at once.
-func (m *Mailer) pauseAfter(failures int) time.Duration {
-	d := min(mailPause<<min(failures, 10), longestServerPause)
+// pollDelay is at random, so that replicas do not all ask at once.
+func (m *Mailer) pollDelay(failures int) time.Duration {
+	d := min(mailPollInterval<<min(failures, 10), maxPollInterval)
 	return d/2 + rand.N(d)
 }
 
-// pause reports whether ctx has not ended meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep reports whether ctx has not ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -130,8 +130,8 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 
 // deliver is Deliver for mails of a priority up to last.
 func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) {
-	round := &mailRound{Mailer: m}
-	defer func() { round.hangUp() }()
+	round := &deliveryRun{Mailer: m}
+	defer func() { round.disconnect() }()
 	for {
 		list, err := m.config.Store.DueMails(ctx, m.config.Store.Now(), last, mailBatch)
 		if err != nil || len(list) == 0 {
@@ -141,7 +141,7 @@ func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) 
 			if ctx.Err() != nil {
 				return round.sent, ctx.Err()
 			}
-			if err := round.guarded(ctx, row); err != nil {
+			if err := round.processSafely(ctx, row); err != nil {
 				return round.sent, err
 			}
 		}
@@ -151,43 +151,43 @@ func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) 
 // Send sends one mail that has just been written, as Deliver does. It reports whether the mail server has taken it; if
 // not, and there is no error, the log says why, or somebody else is sending it.
 func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
-	round := &mailRound{Mailer: m}
-	defer func() { round.hangUp() }()
-	err = round.guarded(ctx, row)
+	round := &deliveryRun{Mailer: m}
+	defer func() { round.disconnect() }()
+	err = round.processSafely(ctx, row)
 	return round.sent > 0, err
 }
 
-// mailRound is one run over the outbox, with one connection for all mails.
-type mailRound struct {
+// deliveryRun is one run over the outbox, with one connection for all mails.
+type deliveryRun struct {
 	*Mailer
 	conn mail.Conn
 	sent int
 }
 
-func (r *mailRound) hangUp() {
+func (r *deliveryRun) disconnect() {
 	if r.conn != nil {
 		_ = r.conn.Close() // what was taken was taken
 		r.conn = nil
 	}
 }
 
-// try sends one mail, if nobody else does. One that was begun is ended, also when the server is told to stop; for a
+// process sends one mail, if nobody else does. One that was begun is ended, also when the server is told to stop; for a
 // connection nobody waits then.
-func (r *mailRound) try(stop context.Context, row *models.Mail) error {
+func (r *deliveryRun) process(stop context.Context, row *models.Mail) error {
 	ctx := context.WithoutCancel(stop)
-	err := r.config.Store.ClaimMail(ctx, row, newID(), r.until())
+	err := r.config.Store.ClaimMail(ctx, row, newID(), r.leaseEnd())
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if r.config.Store.Now().After(row.CreatedAt.Add(mailLife)) {
-		r.tell(ctx, slog.LevelWarn, "mail given up", row, slog.Int64("attempts", row.Attempts-1))
-		r.count(MailGivenUp)
+	if r.config.Store.Now().After(row.CreatedAt.Add(mailTTL)) {
+		r.logMail(ctx, slog.LevelWarn, "mail given up", row, slog.Int64("attempts", row.Attempts-1))
+		r.count(MailExpired)
 		return r.config.Store.FinishMail(ctx, row)
 	}
-	letter, err := r.decide(ctx, row)
+	letter, err := r.letterFor(ctx, row)
 	if err == nil && letter != nil && r.conn == nil {
 		if r.conn, err = r.config.Transport.Connect(stop); err != nil {
 			r.conn = nil
@@ -197,7 +197,7 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 	}
 	var message *mail.Message
 	if err == nil && letter != nil {
-		message, err = r.write(ctx, row, letter)
+		message, err = r.compose(ctx, row, letter)
 	}
 	switch {
 	case errors.Is(err, models.ErrNotFound), err == nil && message == nil:
@@ -205,36 +205,36 @@ func (r *mailRound) try(stop context.Context, row *models.Mail) error {
 	case errors.Is(err, models.ErrUnavailable):
 		return errors.Join(err, r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now(), row.Attempts-1))
 	case err != nil:
-		r.tell(ctx, slog.LevelError, "mail cannot be written", row, withoutAddress(err, row))
-		r.count(MailUnwritten)
-		return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+		r.logMail(ctx, slog.LevelError, "mail cannot be written", row, redactAddress(err, row))
+		r.count(MailRenderFailed)
+		return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryDelay(row.Attempts)), row.Attempts)
 	}
-	return r.judge(ctx, row, r.send(ctx, row, message))
+	return r.recordOutcome(ctx, row, r.send(ctx, row, message))
 }
 
-// guarded is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
+// processSafely is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
 // end the process, with everybody's requests.
-func (r *mailRound) guarded(stop context.Context, row *models.Mail) (err error) {
+func (r *deliveryRun) processSafely(stop context.Context, row *models.Mail) (err error) {
 	stop, span := r.config.Tracer.Start(stop, "mail")
 	span.Set(trace.String("fieldgate.mail.kind", row.Kind))
 	defer func() { span.End(err != nil) }()
 	defer func() {
 		if v := recover(); v != nil {
-			r.hangUp()
-			r.tell(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-			r.count(MailUnwritten)
+			r.disconnect()
+			r.logMail(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			r.count(MailRenderFailed)
 		}
 	}()
-	return r.try(stop, row)
+	return r.process(stop, row)
 }
 
 // send keeps the claim for as long as the server takes.
-func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
+func (r *deliveryRun) send(ctx context.Context, row *models.Mail, message *mail.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, mailSendTimeout)
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		for pause(ctx, r.config.Lease/3) {
-			_ = r.config.Store.ExtendMailClaim(ctx, row, r.until()) // the next one may succeed
+		for sleep(ctx, r.config.Lease/3) {
+			_ = r.config.Store.ExtendMailClaim(ctx, row, r.leaseEnd()) // the next one may succeed
 		}
 	})
 	defer keeping.Wait()
@@ -245,47 +245,47 @@ func (r *mailRound) send(ctx context.Context, row *models.Mail, message *mail.Me
 	return err
 }
 
-func (r *mailRound) until() time.Time { return r.config.Store.Now().Add(r.config.Lease) }
+func (r *deliveryRun) leaseEnd() time.Time { return r.config.Store.Now().Add(r.config.Lease) }
 
-// judge is what becomes of a mail after the server's answer.
-func (r *mailRound) judge(ctx context.Context, row *models.Mail, err error) error {
+// classify is what becomes of a mail after the server's answer.
+func (r *deliveryRun) recordOutcome(ctx context.Context, row *models.Mail, err error) error {
 	if err == nil {
 		r.sent++
-		r.tell(ctx, slog.LevelInfo, "mail sent", row)
+		r.logMail(ctx, slog.LevelInfo, "mail sent", row)
 		r.count(MailSent)
-		return r.finish(ctx, row)
+		return r.finishSent(ctx, row)
 	}
 	refused := (*mail.Refused)(nil)
 	if !errors.As(err, &refused) {
-		r.hangUp()
+		r.disconnect()
 	} else if refused.Permanent {
-		r.tell(ctx, slog.LevelWarn, "mail refused", row, withoutAddress(err, row))
+		r.logMail(ctx, slog.LevelWarn, "mail refused", row, redactAddress(err, row))
 		r.count(MailRefused)
 		return r.config.Store.FinishMail(ctx, row)
 	}
-	r.tell(ctx, slog.LevelInfo, "mail waits", row, withoutAddress(err, row), slog.Int64("attempts", row.Attempts))
-	r.count(MailWaits)
-	return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryAfter(row.Attempts)), row.Attempts)
+	r.logMail(ctx, slog.LevelInfo, "mail waits", row, redactAddress(err, row), slog.Int64("attempts", row.Attempts))
+	r.count(MailDeferred)
+	return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryDelay(row.Attempts)), row.Attempts)
 }
 
-// finish writes down that a mail was sent, and tries hard to: else it would be sent again.
-func (r *mailRound) finish(ctx context.Context, row *models.Mail) (err error) {
+// finishSent writes down that a mail was sent, and tries hard to: else it would be sent again.
+func (r *deliveryRun) finishSent(ctx context.Context, row *models.Mail) (err error) {
 	for try := range 8 {
 		if err = r.config.Store.FinishMail(ctx, row); err == nil {
 			return nil
 		}
-		pause(ctx, r.config.Lease>>(10-try))
+		sleep(ctx, r.config.Lease>>(10-try))
 	}
 	return err
 }
 
-// retryAfter is how long a mail waits that was tried so often.
-func (m *Mailer) retryAfter(attempts int64) time.Duration {
-	d := min(m.config.Lease/2<<min(attempts-1, 20), longestRetry)
+// retryDelay is how long a mail waits that was tried so often.
+func (m *Mailer) retryDelay(attempts int64) time.Duration {
+	d := min(m.config.Lease/2<<min(attempts-1, 20), maxRetryDelay)
 	return d*3/4 + rand.N(d/2)
 }
 
-func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row *models.Mail, attrs ...slog.Attr) {
+func (m *Mailer) logMail(ctx context.Context, level slog.Level, message string, row *models.Mail, attrs ...slog.Attr) {
 	attrs = append(attrs, slog.String("mail_id", row.ID), slog.String("kind", row.Kind))
 	if row.UserID != nil {
 		attrs = append(attrs, slog.String("user_id", *row.UserID))
@@ -294,14 +294,14 @@ func (m *Mailer) tell(ctx context.Context, level slog.Level, message string, row
 }
 
 func (m *Mailer) count(outcome string) {
-	if m.config.Counted != nil {
-		m.config.Counted(outcome)
+	if m.config.OnOutcome != nil {
+		m.config.OnOutcome(outcome)
 	}
 }
 
-// withoutAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
+// redactAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
 // domain that the key has, or in capitals.
-func withoutAddress(err error, row *models.Mail) slog.Attr {
+func redactAddress(err error, row *models.Mail) slog.Attr {
 	said := strings.ReplaceAll(err.Error(), row.Email, "…")
 	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey)) // a key is UTF-8, so this compiles
 	return slog.String("error", key.ReplaceAllLiteralString(said, "…"))
@@ -311,17 +311,17 @@ func withoutAddress(err error, row *models.Mail) slog.Attr {
 type link struct {
 	path    string
 	purpose string
-	life    time.Duration
+	ttl     time.Duration
 }
 
 var links = map[mail.Kind]link{
-	mail.VerifyEmail:          {"/verify-email", purposeVerify, verifyLife},
-	mail.ConfirmEmail:         {"/confirm-email", purposeChange, changeLife},
-	mail.EmailChangeRequested: {"/undo-email-change", purposeUndo, undoLife},
-	mail.EmailChanged:         {"/undo-email-change", purposeUndo, undoLife},
-	mail.EmailRestored:        {"/reset-password", purposeReset, resetLife},
-	mail.ResetPassword:        {"/reset-password", purposeReset, resetLife},
-	mail.AlreadyRegistered:    {"/reset-password", purposeReset, resetLife},
+	mail.VerifyEmail:          {"/verify-email", purposeVerify, verifyTTL},
+	mail.ConfirmEmail:         {"/confirm-email", purposeChange, changeTTL},
+	mail.EmailChangeRequested: {"/undo-email-change", purposeUndo, undoTTL},
+	mail.EmailChanged:         {"/undo-email-change", purposeUndo, undoTTL},
+	mail.EmailRestored:        {"/reset-password", purposeReset, resetTTL},
+	mail.ResetPassword:        {"/reset-password", purposeReset, resetTTL},
+	mail.AlreadyRegistered:    {"/reset-password", purposeReset, resetTTL},
 }
 
 // letter is what a mail turned out to be when it is about to be sent.
@@ -333,12 +333,12 @@ type letter struct {
 	registration bool // the link confirms a pending registration, and not the account as it is
 }
 
-// decide says what is to be sent; nil if what the mail was to say is not so any more.
-func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) {
+// letterFor says what is to be sent; nil if what the mail was to say is not so any more.
+func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, error) {
 	if mail.Kind(row.Kind) == mail.AccountDeleted { // the address may have another owner by now
 		return &letter{kind: mail.AccountDeleted, to: row.Email}, nil
 	}
-	user, err := m.about(ctx, row)
+	user, err := m.userOf(ctx, row)
 	shut := err == nil && user.DisabledAt != nil
 	kind := mail.Kind(row.Kind)
 	if (kind == mail.AlreadyRegistered || kind == kindRegistration) && (shut || errors.Is(err, models.ErrNotFound)) {
@@ -372,9 +372,9 @@ func (m *Mailer) decide(ctx context.Context, row *models.Mail) (*letter, error) 
 	return l, nil
 }
 
-// write is the text of a letter, nil if its reader has had too many. It stores the ticket whose token it brings.
-func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.Message, error) {
-	if full, err := m.full(ctx, row, l); err != nil {
+// auditedTx is the text of a letter, nil if its reader has had too many. It stores the ticket whose token it brings.
+func (m *Mailer) compose(ctx context.Context, row *models.Mail, l *letter) (*mail.Message, error) {
+	if full, err := m.isOverBudget(ctx, row, l); err != nil {
 		return nil, err
 	} else if full {
 		return nil, m.dropReservation(ctx, row, l)
@@ -382,7 +382,7 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 	if row.Email = l.to; l.user != nil {
 		row.UserID = &l.user.ID
 	}
-	data := m.data(row, l)
+	data := m.templateData(row, l)
 	until := m.config.Store.Now().Add(m.config.Lease) // anew: the connection may have taken longer than the lease
 	if to, ok := links[l.kind]; !ok {
 		if err := m.config.Store.ExtendMailClaim(ctx, row, until); err != nil {
@@ -393,11 +393,11 @@ func (m *Mailer) write(ctx context.Context, row *models.Mail, l *letter) (*mail.
 			to.purpose = purposeRegister
 		}
 		token := randomToken()
-		if err := m.config.Store.IssueToken(ctx, row, m.ticket(row, to, token), until); err != nil {
+		if err := m.config.Store.IssueToken(ctx, row, m.newOneTimeToken(row, to, token), until); err != nil {
 			return nil, err
 		}
 		data.Link = m.config.AppURL.JoinPath(to.path).String() + "?token=" + token
-		data.Hours = int(to.life.Hours())
+		data.Hours = int(to.ttl.Hours())
 	}
 	message, err := m.config.Templates.Render(l.kind, row.Language, data)
 	if err != nil {
@@ -417,11 +417,11 @@ func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *lette
 	return m.config.Store.DeleteUndoToken(ctx, row.ID, l.user.ID)
 }
 
-// data is what the text of a letter may name, but for the link. An administrator's network is not told.
-func (m *Mailer) data(row *models.Mail, l *letter) mail.Data {
+// templateData is what the text of a letter may name, but for the link. An administrator's network is not told.
+func (m *Mailer) templateData(row *models.Mail, l *letter) mail.Data {
 	data := mail.Data{Service: m.config.Service, AppURL: m.config.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime)}
 	if row.IP != nil && l.kind != mail.RoleChanged && l.kind != mail.AccountDeleted {
-		data.Network = toldNetwork(*row.IP)
+		data.Network = coarseNetwork(*row.IP)
 	}
 	if row.NewEmail != nil {
 		data.NewEmail = *row.NewEmail
@@ -438,20 +438,20 @@ func (m *Mailer) data(row *models.Mail, l *letter) mail.Data {
 // mailTime is how mails write a time. It reads the same in every language.
 const mailTime = "2006-01-02 15:04 UTC"
 
-// about is whom a mail is about.
-func (m *Mailer) about(ctx context.Context, row *models.Mail) (*models.User, error) {
+// userOf is whom a mail is about.
+func (m *Mailer) userOf(ctx context.Context, row *models.Mail) (*models.User, error) {
 	if row.UserID != nil {
 		return m.config.Store.UserByID(ctx, *row.UserID)
 	}
 	return m.config.Store.UserByEmailKey(ctx, row.EmailKey)
 }
 
-// ticket is about the address that the mail goes to. Each try makes a new token, and the one before is good for
+// lookUpOneTimeToken is about the address that the mail goes to. Each try makes a new token, and the one before is good for
 // nothing: nobody knows whether it has arrived.
-func (m *Mailer) ticket(row *models.Mail, l link, token string) *models.OneTimeToken {
+func (m *Mailer) newOneTimeToken(row *models.Mail, l link, token string) *models.OneTimeToken {
 	t := &models.OneTimeToken{
-		ID: row.ID, Hash: ticketHash(token), UserID: *row.UserID, Purpose: l.purpose,
-		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.config.Store.Now().Add(l.life),
+		ID: row.ID, Hash: oneTimeTokenHash(token), UserID: *row.UserID, Purpose: l.purpose,
+		Email: row.Email, EmailKey: row.EmailKey, ExpiresAt: m.config.Store.Now().Add(l.ttl),
 	}
 	switch l.purpose {
 	case purposeUndo:

@@ -11,16 +11,16 @@ import (
 	"fieldgate/models"
 )
 
-// askerOf returns a hash of what a mail is counted under: the account that is signed in, or else the network of the
+// requesterOf returns a hash of what a mail is counted under: the account that is signed in, or else the network of the
 // client. It returns nil outside of a request.
-func askerOf(viewer *auth.Viewer) *string {
+func requesterOf(viewer *auth.Viewer) *string {
 	if id := viewer.UserID(); id != "" {
-		return asker("account", id)
+		return requesterKey("account", id)
 	}
-	return asker("network", limit.Site(limit.Network(viewer.Client().IP)))
+	return requesterKey("network", limit.Site(limit.Network(viewer.Client().IP)))
 }
 
-func asker(kind, who string) *string {
+func requesterKey(kind, who string) *string {
 	if who == "" {
 		return nil
 	}
@@ -32,7 +32,7 @@ func asker(kind, who string) *string {
 func setOrigin(ctx context.Context, m *models.Mail) {
 	viewer := auth.ViewerFrom(ctx)
 	client := viewer.Client()
-	m.Asker, m.IP = askerOf(viewer), optional(client.IP)
+	m.Asker, m.IP = requesterOf(viewer), optional(client.IP)
 	if m.Place = devicePlace(client.Device); m.Place == nil {
 		m.Place = networkPlace(client.IP)
 	}
@@ -40,21 +40,21 @@ func setOrigin(ctx context.Context, m *models.Mail) {
 
 // What mails and aggregated audit entries tell of an address: the network of an organization or a neighbourhood.
 const (
-	toldBits4 = 24
-	toldBits6 = 48
+	networkBits4 = 24
+	networkBits6 = 48
 )
 
-// toldNetwork returns the network of an IP address as mails tell it, such as 203.0.113.0/24 or 2001:db8:7::/48, and "" for
+// coarseNetwork returns the network of an IP address as mails tell it, such as 203.0.113.0/24 or 2001:db8:7::/48, and "" for
 // what is no address.
-func toldNetwork(ip string) string {
+func coarseNetwork(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return ""
 	}
 	addr = addr.Unmap().WithZone("")
-	bits := toldBits6
+	bits := networkBits6
 	if addr.Is4() {
-		bits = toldBits4
+		bits = networkBits4
 	}
 	network, err := addr.Prefix(bits)
 	if err != nil {

@@ -2,7 +2,7 @@ package account
 
 import "testing"
 
-func TestMailboxIsTheAddressWithoutItsTag(t *testing.T) {
+func TestMailboxStripsTag(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]string{
 		"ada@example.com":     "ada@example.com",
@@ -20,7 +20,7 @@ func TestMailboxIsTheAddressWithoutItsTag(t *testing.T) {
 	}
 }
 
-func TestToldNetworkIsRough(t *testing.T) {
+func TestCoarseNetworkMasksAddress(t *testing.T) {
 	t.Parallel()
 	for ip, want := range map[string]string{
 		"203.0.113.77":            "203.0.113.0/24",
@@ -31,7 +31,7 @@ func TestToldNetworkIsRough(t *testing.T) {
 		"":                        "",
 		"evil text":               "",
 	} {
-		if got := toldNetwork(ip); got != want {
+		if got := coarseNetwork(ip); got != want {
 			t.Errorf("%q is told as %q, want %q", ip, got, want)
 		}
 	}

@@ -22,10 +22,10 @@ const (
 
 // How long a link works after its mail was handed to a mail server.
 const (
-	verifyLife = 24 * time.Hour
-	changeLife = 24 * time.Hour
-	undoLife   = 72 * time.Hour
-	resetLife  = time.Hour
+	verifyTTL = 24 * time.Hour
+	changeTTL = 24 * time.Hour
+	undoTTL   = 72 * time.Hour
+	resetTTL  = time.Hour
 )
 
 // newMail is a mail about a user, or about whoever has the address if user is nil, to be sent in the language that
@@ -54,30 +54,30 @@ func priorityOf(kind mail.Kind) int64 {
 	return models.MailNotice
 }
 
-// told puts the new address into a notice to the old one, if mail has reached the user there: an address that was never
+// withNewEmail puts the new address into a notice to the old one, if mail has reached the user there: an address that was never
 // verified may be that of a stranger, who gets no text that the user chose.
-func told(m *models.Mail, user *models.User, newEmail string) *models.Mail {
+func withNewEmail(m *models.Mail, user *models.User, newEmail string) *models.Mail {
 	if user.EmailVerified() {
 		m.NewEmail = &newEmail
 	}
 	return m
 }
 
-// mailTo is a mail to a user's own address.
-func (s *Service) mailTo(ctx context.Context, kind mail.Kind, user *models.User) *models.Mail {
+// mailToUser is a mail to a user's own address.
+func (s *Service) mailToUser(ctx context.Context, kind mail.Kind, user *models.User) *models.Mail {
 	return s.newMail(ctx, kind, user, user.Email, user.EmailKey)
 }
 
-// sent are the mails that are to be written: none where no mail is sent.
-func (s *Service) sent(mails ...*models.Mail) []*models.Mail {
+// outgoing are the mails that are to be written: none where no mail is sent.
+func (s *Service) outgoing(mails ...*models.Mail) []*models.Mail {
 	if s.config.Mail == nil {
 		return nil
 	}
 	return mails
 }
 
-// ticketHash is what is stored of a ticket's token: 256 random bits, so that one round of SHA-256 is enough.
-func ticketHash(token string) []byte {
+// oneTimeTokenHash is what is stored of a ticket's token: 256 random bits, so that one round of SHA-256 is enough.
+func oneTimeTokenHash(token string) []byte {
 	sum := sha256.Sum256([]byte("fieldgate ticket\x00" + token))
 	return sum[:]
 }

@@ -56,7 +56,7 @@ type Passwords struct {
 }
 
 // NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost. The first of peppers
-// hashes, and all of them verify; there may be none.
+// countHashes, and all of them verify; there may be none.
 func NewPasswords(cost int, peppers []string, q *Queue) (*Passwords, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
 		return nil, bcrypt.InvalidCostError(cost) // below, GenerateFromPassword would take its default instead
@@ -75,8 +75,8 @@ func (p *Passwords) mark() string {
 	return markKeyed
 }
 
-// keys are those of the HMAC that a hash may have been made with: the first is the one of new hashes.
-func (p *Passwords) keys(mark string) []string {
+// hmacKeys are those of the HMAC that a hash may have been made with: the first is the one of new hashes.
+func (p *Passwords) hmacKeys(mark string) []string {
 	if mark == markPeppered {
 		return p.peppers
 	}
@@ -87,7 +87,7 @@ func (p *Passwords) keys(mark string) []string {
 func (p *Passwords) Hash(ctx context.Context, password string) (stored string, err error) {
 	var hash []byte
 	err = p.queue.Do(ctx, func() (err error) {
-		hash, err = bcrypt.GenerateFromPassword(keyed(p.mark(), p.keys(p.mark())[0], password), p.cost)
+		hash, err = bcrypt.GenerateFromPassword(bcryptInput(p.mark(), p.hmacKeys(p.mark())[0], password), p.cost)
 		return err
 	})
 	if err != nil {
@@ -105,22 +105,22 @@ func (p *Passwords) Hash(ctx context.Context, password string) (stored string, e
 // Each call compares as often as there are peppers, whatever the hash and the outcome: the time of an answer does
 // not tell which pepper was right, nor whether there is an account.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, outdated bool, err error) {
-	mark, hash, known := split(stored)
-	keys := p.keys(mark)
+	mark, hash, known := splitStored(stored)
+	keys := p.hmacKeys(mark)
 	known = known && len(keys) > 0
 	if !known {
-		mark, hash, _ = split(p.dummy)
-		keys = p.keys(mark)
+		mark, hash, _ = splitStored(p.dummy)
+		keys = p.hmacKeys(mark)
 	}
 	known = known && !strings.ContainsRune(password, 0) // where bcrypt stops reading
 	matched := -1
 	err = p.queue.Do(ctx, func() error {
 		for i := range max(1, len(p.peppers)) {
 			key := keys[min(i, len(keys)-1)]
-			if p.compare([]byte(hash), keyed(mark, key, password)) == nil && matched < 0 {
+			if p.compare([]byte(hash), bcryptInput(mark, key, password)) == nil && matched < 0 {
 				matched = i
 			}
-			if err := p.evenOut(cost(hash)); err != nil {
+			if err := p.equalizeCost(cost(hash)); err != nil {
 				return err
 			}
 		}
@@ -130,12 +130,12 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, ou
 		limit.Worked(ctx)
 	}
 	ok = known && matched >= 0
-	return ok, ok && (matched > 0 || p.outdated(mark, hash, password)), err
+	return ok, ok && (matched > 0 || p.isOutdated(mark, hash, password)), err
 }
 
-// evenOut does what a hash of a lower cost has spared, or else the time of an answer would tell that there is
+// equalizeCost does what a hash of a lower cost has spared, or else the time of an answer would tell that there is
 // an account, and that it is an old one: 2ⁿ + 2ⁿ + 2ⁿ⁺¹ + … + 2ᵐ⁻¹ = 2ᵐ.
-func (p *Passwords) evenOut(spent int) error {
+func (p *Passwords) equalizeCost(spent int) error {
 	for ; spent < p.cost; spent++ {
 		if _, err := bcrypt.GenerateFromPassword([]byte(domainLabel), spent); err != nil {
 			return err
@@ -144,9 +144,9 @@ func (p *Passwords) evenOut(spent int) error {
 	return nil
 }
 
-// outdated: a hash of another kind or cost than a new one would be. A plain one stays as it is if bcrypt has not
+// isOutdated: a hash of another kind or cost than a new one would be. A plain one stays as it is if bcrypt has not
 // read all of the password, because what it did not read may be mistyped, and would count from then on.
-func (p *Passwords) outdated(mark, hash, password string) bool {
+func (p *Passwords) isOutdated(mark, hash, password string) bool {
 	if mark == markPlain {
 		return len(password) <= maxPlainBytes
 	}
@@ -159,8 +159,8 @@ func cost(hash string) int {
 	return n
 }
 
-// split takes a stored hash apart; known is false for one that is not ours to read.
-func split(stored string) (mark, hash string, known bool) {
+// splitStored takes a stored hash apart; known is false for one that is not ours to read.
+func splitStored(stored string) (mark, hash string, known bool) {
 	parts := storedForm.FindStringSubmatch(stored)
 	if parts == nil {
 		return "", "", false
@@ -168,9 +168,9 @@ func split(stored string) (mark, hash string, known bool) {
 	return parts[1], parts[2], true
 }
 
-// keyed is what bcrypt gets to read of a password. A plain hash was made of the bytes themselves, of which bcrypt read
+// bcryptInput is what bcrypt gets to read of a password. A plain hash was made of the bytes themselves, of which bcrypt read
 // the first 72.
-func keyed(mark, key, password string) []byte {
+func bcryptInput(mark, key, password string) []byte {
 	if mark == markPlain {
 		return []byte(password)
 	}
@@ -193,9 +193,9 @@ func weakness(password string, minLength int, names ...string) string {
 	if wrong := checkPasswordForm(password, minLength, names...); wrong != "" {
 		return wrong
 	}
-	known := knownWords(names...)
-	for _, form := range undisguised(password) {
-		switch judge(form, known) {
+	known := personalWords(names...)
+	for _, form := range normalizedForms(password) {
+		switch classify(form, known) {
 		case common:
 			return commonPassword
 		case personal:
@@ -216,11 +216,11 @@ func checkPasswordForm(password string, minLength int, names ...string) string {
 		return fmt.Sprintf("must have at least %d characters", minLength)
 	case strings.ContainsFunc(normal, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
 		return "must not have control characters in it"
-	case slices.Contains(knownWords(names...), searchKey(normal)):
+	case slices.Contains(personalWords(names...), searchKey(normal)):
 		return knownPassword
 	}
 	return ""
 }
 
-// product is this service's name.
-const product = "fieldgate"
+// productName is this service's name.
+const productName = "fieldgate"

@@ -42,8 +42,8 @@ func hashOf(t testing.TB, p *Passwords, password string) string {
 	return stored
 }
 
-// plain is a hash that another program made, of bcrypt's given variant.
-func plain(t testing.TB, variant, password string, cost int) string {
+// plainHash is a hash that another program made, of bcrypt's given variant.
+func plainHash(t testing.TB, variant, password string, cost int) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
@@ -52,7 +52,7 @@ func plain(t testing.TB, variant, password string, cost int) string {
 	return variant + strings.TrimPrefix(string(hash), "$2a$")
 }
 
-func TestPasswordsThatAreThemselves(t *testing.T) {
+func TestVerifyMatchesOnlySamePassword(t *testing.T) {
 	t.Parallel()
 	p := newTestPasswords(t, testCost, "")
 	peppered := newTestPasswords(t, testCost, "a pepper kept elsewhere")
@@ -95,7 +95,7 @@ func TestPasswordsThatAreThemselves(t *testing.T) {
 	}
 }
 
-func TestPasswordsStored(t *testing.T) {
+func TestVerifyReadsStoredForms(t *testing.T) {
 	t.Parallel()
 	const password = "correct horse"
 	var (
@@ -105,8 +105,8 @@ func TestPasswordsStored(t *testing.T) {
 		other    = newTestPasswords(t, testCost, "another pepper kept elsewhere")
 		hash     = hashOf(t, ours, password)
 		bare     = strings.TrimPrefix(hash, "v1$")
-		of2a     = plain(t, "$2a$", password, testCost)
-		long     = plain(t, "$2a$", strings.Repeat("a", 72), testCost)
+		of2a     = plainHash(t, "$2a$", password, testCost)
+		long     = plainHash(t, "$2a$", strings.Repeat("a", 72), testCost)
 	)
 	for _, tt := range []struct {
 		name         string
@@ -128,16 +128,16 @@ func TestPasswordsStored(t *testing.T) {
 		{"with a pepper, marked as without", ours, "v1$" + strings.TrimPrefix(hashOf(t, peppered, password), "v1p$"), password, false, false},
 
 		{"brought along, $2a$", ours, of2a, password, true, true},
-		{"brought along, $2b$", ours, plain(t, "$2b$", password, testCost), password, true, true},
-		{"brought along, $2y$", ours, plain(t, "$2y$", password, testCost), password, true, true},
+		{"brought along, $2b$", ours, plainHash(t, "$2b$", password, testCost), password, true, true},
+		{"brought along, $2y$", ours, plainHash(t, "$2y$", password, testCost), password, true, true},
 		{"brought along, $2a$, by another implementation", ours, "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i", "abc", true, true},
 		{"brought along, and there is a pepper", peppered, of2a, password, true, true},
-		{"brought along at a higher cost", ours, plain(t, "$2b$", password, testCost+1), password, true, true},
+		{"brought along at a higher cost", ours, plainHash(t, "$2b$", password, testCost+1), password, true, true},
 		{"brought along, the wrong password", ours, of2a, "wrong", false, false},
 		{"brought along, a NUL where bcrypt stops", ours, of2a, password + "\x00" + password, false, false},
 		{"brought along, all that bcrypt reads", ours, long, strings.Repeat("a", 72), true, true},
 		{"brought along, more than bcrypt reads, which may be mistyped", ours, long, strings.Repeat("a", 80), true, false},
-		{"brought along, an accent as it was typed", ours, plain(t, "$2a$", "jose\u0301 jose\u0301", testCost), "jose\u0301 jose\u0301", true, true},
+		{"brought along, an accent as it was typed", ours, plainHash(t, "$2a$", "jose\u0301 jose\u0301", testCost), "jose\u0301 jose\u0301", true, true},
 
 		{"nothing", ours, "", password, false, false},
 		{"nothing, and no password", ours, "", "", false, false},
@@ -171,7 +171,7 @@ func TestPasswordsStored(t *testing.T) {
 	}
 }
 
-func TestHashForms(t *testing.T) {
+func TestHashHasStoredForm(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -201,7 +201,7 @@ func TestHashForms(t *testing.T) {
 	}
 }
 
-func TestNewPasswordsRefusesACost(t *testing.T) {
+func TestNewPasswordsRejectsInvalidCost(t *testing.T) {
 	t.Parallel()
 	for _, cost := range []int{-1, 0, bcrypt.MinCost - 1, bcrypt.MaxCost + 1} {
 		if _, err := NewPasswords(cost, nil, newTestQueue(t)); err == nil {
@@ -210,13 +210,13 @@ func TestNewPasswordsRefusesACost(t *testing.T) {
 	}
 }
 
-func TestPasswordsWhenTheQueueIsFull(t *testing.T) {
+func TestPasswordsReturnOverloadedErrorWhenQueueIsFull(t *testing.T) {
 	t.Parallel()
 	p, err := NewPasswords(testCost, nil, newQueue(0, 0, time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var full *Overloaded
+	var full *OverloadedError
 	if stored, err := p.Hash(t.Context(), "correct horse"); stored != "" || !errors.As(err, &full) {
 		t.Errorf("hash %q, %v", stored, err)
 	}
@@ -226,7 +226,7 @@ func TestPasswordsWhenTheQueueIsFull(t *testing.T) {
 }
 
 // What the race detector watches: a caller that has gone away must not read what a thread still writes.
-func TestPasswordsWhileCallersGoAway(t *testing.T) {
+func TestPasswordsSurviveCancelledCallers(t *testing.T) {
 	t.Parallel()
 	p := newTestPasswords(t, testCost, "")
 	stored := hashOf(t, p, "correct horse")
@@ -249,7 +249,7 @@ func TestPasswordsWhileCallersGoAway(t *testing.T) {
 }
 
 // The work of an answer that is no: all the same, whatever is stored.
-func BenchmarkVerifyNo(b *testing.B) {
+func BenchmarkVerifyMismatch(b *testing.B) {
 	const cost = 10
 	p := newTestPasswords(b, cost, "")
 	for _, tt := range []struct{ name, stored string }{
@@ -257,7 +257,7 @@ func BenchmarkVerifyNo(b *testing.B) {
 		{"nobody's", ""},
 		{"damaged", "v1$x"},
 		{"at a lower cost", hashOf(b, newTestPasswords(b, cost-3, ""), "correct horse")},
-		{"plain", plain(b, "$2b$", "correct horse", cost)},
+		{"plain", plainHash(b, "$2b$", "correct horse", cost)},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			for b.Loop() {
@@ -307,7 +307,7 @@ func TestPeppersRotate(t *testing.T) {
 }
 
 // An unknown account, a wrong password, an old pepper and a new one cost the same number of hashes.
-func TestVerifyWorksTheSameWhateverThePepper(t *testing.T) {
+func TestVerifyDoesEqualWorkForEveryPepper(t *testing.T) {
 	t.Parallel()
 	const password, old, current = "correct horse", "the first pepper of all", "the second pepper of all"
 	for _, peppers := range []string{"", current, current + "," + old, current + "," + old + ",the third pepper of all"} {
@@ -321,7 +321,7 @@ func TestVerifyWorksTheSameWhateverThePepper(t *testing.T) {
 		for name, stored := range map[string]string{
 			"no account": "", "an unknown form": "argon2", "without a pepper": hashOf(t, newTestPasswords(t, testCost, ""), password),
 			"with the old pepper": hashOf(t, newTestPasswords(t, testCost, old), password), "with the current one": hashOf(t, newTestPasswords(t, testCost, current), password),
-			"from elsewhere": plain(t, "$2a$", password, testCost),
+			"from elsewhere": plainHash(t, "$2a$", password, testCost),
 		} {
 			for _, given := range []string{password, "wrong", "a NUL\x00"} {
 				n = 0

@@ -20,7 +20,7 @@ func niceness() int {
 	return 20 - n
 }
 
-func TestOnlyTheQueueHasALowPriority(t *testing.T) {
+func TestOnlyQueueThreadsHaveLowPriority(t *testing.T) {
 	t.Parallel()
 	if usualNiceness == 19 {
 		t.Skip("the whole test runs at nice 19")
@@ -35,14 +35,14 @@ func TestOnlyTheQueueHasALowPriority(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		otherThreads(t)
+		wantUsualNiceness(t)
 	}
 	q.Close()
-	otherThreads(t)
+	wantUsualNiceness(t)
 }
 
-// otherThreads looks at many. Each is kept until the last one has been looked at, so that none is seen twice.
-func otherThreads(t *testing.T) {
+// wantUsualNiceness looks at many. Each is kept until the last one has been looked at, so that none is seen twice.
+func wantUsualNiceness(t *testing.T) {
 	t.Helper()
 	const many = 16
 	var looked, left sync.WaitGroup

@@ -27,9 +27,9 @@ func (*ProofRequiredError) Error() string {
 	return "sign in to the account of this link, or give its password"
 }
 
-// proveLink returns *ProofRequiredError unless the proof is a living session of the user, or the password of the hash.
+// verifyProof returns *ProofRequiredError unless the proof is a living session of the user, or the password of the hash.
 // Without sessions only the password counts.
-func (s *Service) proveLink(ctx context.Context, user *models.User, hash string, sessions bool, proof Proof) error {
+func (s *Service) verifyProof(ctx context.Context, user *models.User, hash string, sessions bool, proof Proof) error {
 	if sessions {
 		if own, err := s.ownsSession(ctx, user.ID, proof); own || err != nil {
 			return err
@@ -45,7 +45,7 @@ func (s *Service) proveLink(ctx context.Context, user *models.User, hash string,
 	if err != nil || ok {
 		return err
 	}
-	return s.note(ctx, &event{name: EventEmailVerificationFailed, user: user.ID, reason: reasonPassword}, &ProofRequiredError{})
+	return s.recordFailure(ctx, &event{name: EventEmailVerificationFailed, user: user.ID, reason: reasonPassword}, &ProofRequiredError{})
 }
 
 // ownsSession reports whether the request brings a session of the user that has not ended. It asks the database, since a
@@ -53,18 +53,18 @@ func (s *Service) proveLink(ctx context.Context, user *models.User, hash string,
 func (s *Service) ownsSession(ctx context.Context, userID string, proof Proof) (bool, error) {
 	if proof.SessionID != "" {
 		session, err := s.config.Store.SessionWithUser(ctx, proof.SessionID, userID)
-		if own, err := s.isLiving(session, err, userID); own || err != nil {
+		if own, err := s.isActiveSession(session, err, userID); own || err != nil {
 			return own, err
 		}
 	}
 	if proof.RefreshToken != "" {
 		session, err := s.config.Store.SessionByRefreshHash(ctx, refreshHash(proof.RefreshToken))
-		return s.isLiving(session, err, userID)
+		return s.isActiveSession(session, err, userID)
 	}
 	return false, nil
 }
 
-func (s *Service) isLiving(session *models.Session, err error, userID string) (bool, error) {
+func (s *Service) isActiveSession(session *models.Session, err error, userID string) (bool, error) {
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
 	}
@@ -78,25 +78,25 @@ func (s *Service) isLiving(session *models.Session, err error, userID string) (b
 // useless, and mails a link to choose one. A change of address is cancelled, and the account stays as it is. It returns
 // ErrInvalidToken.
 func (s *Service) DisownEmail(ctx context.Context, token string) error {
-	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeRegister, purposeChange)
+	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange)
 	if err != nil {
 		return err
 	}
 	now := s.config.Store.Now()
 	e := &event{name: EventEmailDisowned, level: slog.LevelWarn, user: user.ID}
-	link := s.sent(s.mailTo(ctx, mail.ResetPassword, user))
+	link := s.outgoing(s.mailToUser(ctx, mail.ResetPassword, user))
 	change := func(tx *models.Store) error { return tx.Disown(ctx, ticket, link, now) }
 	if ticket.Purpose == purposeChange {
 		e.name, e.level = EventEmailChangeDeclined, slog.LevelInfo
 		change = func(tx *models.Store) error { return tx.UseToken(ctx, ticket, now) }
 	}
-	return used(s.do(ctx, e, change))
+	return notFoundAsInvalidToken(s.audited(ctx, e, change))
 }
 
-// TokenAccount returns the name under which guesses are counted that are made with the token of a mail, or "" for a
+// TokenAccountKey returns the name under which guesses are counted that are made with the token of a mail, or "" for a
 // token that belongs to no account.
-func TokenAccount(ctx context.Context, store *models.Store, token string) (string, error) {
-	ticket, err := store.TokenByHash(ctx, ticketHash(token))
+func TokenAccountKey(ctx context.Context, store *models.Store, token string) (string, error) {
+	ticket, err := store.TokenByHash(ctx, oneTimeTokenHash(token))
 	if err == nil {
 		var user *models.User
 		if user, err = store.UserByID(ctx, ticket.UserID); err == nil {
@@ -116,12 +116,12 @@ func maskedAddress(email string) string {
 	if at < 1 || dot < at {
 		return masked
 	}
-	return first(email) + masked + "@" + first(email[at+1:]) + masked + email[dot:]
+	return firstRune(email) + masked + "@" + firstRune(email[at+1:]) + masked + email[dot:]
 }
 
 const masked = "•••"
 
-func first(s string) string {
+func firstRune(s string) string {
 	_, n := utf8.DecodeRuneInString(s)
 	return s[:n]
 }

@@ -18,33 +18,33 @@ import (
 // What waits at most, per slot and in time. At bcrypt's cost 12 a core hashes about four passwords a second
 // or more, so the number comes to the same as the time.
 const (
-	waitingPerSlot = 64
-	longestWait    = 10 * time.Second
+	queuedPerThread = 64
+	maxQueueWait    = 10 * time.Second
 )
 
-// Overloaded is the error of work that the queue has no room for. Nothing was done.
-type Overloaded struct{ RetryAfter time.Duration }
+// OverloadedError is the error of work that the queue has no room for. Nothing was done.
+type OverloadedError struct{ RetryAfter time.Duration }
 
-func (*Overloaded) Error() string { return "too many people are signing in; try again shortly" }
+func (*OverloadedError) Error() string { return "too many people are signing in; try again shortly" }
 
 // Queue does expensive work on a fixed number of threads of low priority, so that a storm of sign-ins uses
 // the processors that the rest of the server leaves idle, and no more. The networks whose requests wait are served in
 // turn, those of one IPv6 /48 as one (limit.Site): one that floods the queue waits for itself.
 type Queue struct {
-	slots   int           // how many threads there are
-	longest time.Duration // that each caller may wait
-	threads sync.WaitGroup
+	workers int           // how many threads there are
+	maxWait time.Duration // that each caller may wait
+	running sync.WaitGroup
 
-	// Waited, if it is set before the first Do, is called when a thread takes a caller: with the caller's network, "" for
+	// OnWait, if it is set before the first Do, is called when a thread takes a caller: with the caller's network, "" for
 	// none, and how long the caller waited. The calls are in the order of the turns. Nothing is served meanwhile.
-	Waited func(network string, d time.Duration)
+	OnWait func(network string, d time.Duration)
 
 	busy    atomic.Int64
 	refused atomic.Uint64
 
 	mu      sync.Mutex
-	work    sync.Cond // on mu: there is a waiter, or the queue is closed
-	waiting backlog
+	wake    sync.Cond // on mu: there is a waiter, or the queue is closed
+	backlog backlog
 	started bool
 	closed  bool
 }
@@ -56,12 +56,12 @@ func NewQueue(processors int) *Queue {
 	if !canLowerPriority {
 		slots = max(1, slots-1)
 	}
-	return newQueue(slots, slots*waitingPerSlot, longestWait)
+	return newQueue(slots, slots*queuedPerThread, maxQueueWait)
 }
 
 func newQueue(slots, room int, longest time.Duration) *Queue {
-	q := &Queue{slots: slots, longest: longest, waiting: backlog{room: room}}
-	q.work.L = &q.mu
+	q := &Queue{workers: slots, maxWait: longest, backlog: backlog{capacity: room}}
+	q.wake.L = &q.mu
 	return q
 }
 
@@ -71,8 +71,8 @@ func (q *Queue) start() {
 		return
 	}
 	q.started = true
-	for range q.slots {
-		q.threads.Go(q.run)
+	for range q.workers {
+		q.running.Go(q.run)
 	}
 }
 
@@ -82,7 +82,7 @@ func (q *Queue) run() {
 	lowerPriority()
 	for w := q.next(); w != nil; w = q.next() {
 		q.busy.Add(1)
-		w.do()
+		w.task()
 	}
 }
 
@@ -91,17 +91,17 @@ func (q *Queue) next() *waiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		if w := q.waiting.pop(); w != nil {
-			if q.Waited != nil {
-				q.Waited(w.network, time.Since(w.since))
+		if w := q.backlog.pop(); w != nil {
+			if q.OnWait != nil {
+				q.OnWait(w.network, time.Since(w.since))
 			}
-			close(w.decided)
+			close(w.settled)
 			return w
 		}
 		if q.closed {
 			return nil
 		}
-		q.work.Wait()
+		q.wake.Wait()
 	}
 }
 
@@ -130,7 +130,7 @@ func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err 
 			err = f()
 		}
 	}
-	if err := q.handOver(ctx, network, do); err != nil {
+	if err := q.submit(ctx, network, do); err != nil {
 		return err
 	}
 	<-done
@@ -140,69 +140,69 @@ func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err 
 	return err
 }
 
-// handOver waits until a thread has taken do. After an error no thread will.
-func (q *Queue) handOver(ctx context.Context, network string, do func()) (err error) {
-	w := &waiter{network: network, since: time.Now(), do: do, decided: make(chan struct{})}
-	if !q.enter(w) {
+// submit waits until a thread has taken do. After an error no thread will.
+func (q *Queue) submit(ctx context.Context, network string, do func()) (err error) {
+	w := &waiter{network: network, since: time.Now(), task: do, settled: make(chan struct{})}
+	if !q.enqueue(w) {
 		return q.overloaded()
 	}
 	_, span := trace.Start(ctx, "password wait")
 	defer func() { span.End(err != nil) }()
 	select {
-	case <-w.decided:
+	case <-w.settled:
 	case <-ctx.Done():
-		if q.leave(w) {
+		if q.withdraw(w) {
 			return ctx.Err()
 		}
-	case <-time.After(q.longest):
-		if q.leave(w) {
+	case <-time.After(q.maxWait):
+		if q.withdraw(w) {
 			return q.overloaded()
 		}
 	}
-	if <-w.decided; w.dropped {
+	if <-w.settled; w.dropped {
 		return q.overloaded()
 	}
 	return nil
 }
 
-// enter reports whether w waits from now on. For its sake another one may be dropped.
-func (q *Queue) enter(w *waiter) bool {
+// createAuditEntry reports whether w waits from now on. For its sake another one may be dropped.
+func (q *Queue) enqueue(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
 	q.start()
-	dropped := q.waiting.push(w)
+	dropped := q.backlog.push(w)
 	if dropped == w {
 		return false
 	}
 	if dropped != nil {
 		dropped.dropped = true
-		close(dropped.decided)
+		close(dropped.settled)
 	}
-	q.work.Signal()
+	q.wake.Signal()
 	return true
 }
 
-// leave reports whether w has given up before it was decided about.
-func (q *Queue) leave(w *waiter) bool {
+// withdraw reports whether w has given up before it was decided about.
+func (q *Queue) withdraw(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.waiting.remove(w)
+	return q.backlog.remove(w)
 }
 
 // overloaded spreads the clients' next tries, so that they do not come back together.
 func (q *Queue) overloaded() error {
 	q.refused.Add(1)
-	return &Overloaded{time.Second + rand.N(4*time.Second)}
+	return &OverloadedError{time.Second + rand.N(4*time.Second)}
 }
 
 // Close takes no more work, lets what waits be done and ends the threads. A second call does nothing more.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
-	q.work.Broadcast()
+	q.wake.Broadcast()
 	q.mu.Unlock()
-	q.threads.Wait()
+	q.running.Wait()
 }

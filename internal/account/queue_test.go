@@ -14,8 +14,8 @@ import (
 
 // These tests run in bubbles, whose clock jumps when all are waiting: nobody sleeps.
 
-// occupied is a queue whose threads are all at work until free is called, which closes it too.
-func occupied(slots, room int, longest time.Duration) (q *Queue, free func()) {
+// newBusyQueue is a queue whose threads are all at work until free is called, which closes it too.
+func newBusyQueue(slots, room int, longest time.Duration) (q *Queue, free func()) {
 	q = newQueue(slots, room, longest)
 	release := make(chan struct{})
 	for range slots {
@@ -32,11 +32,11 @@ func occupied(slots, room int, longest time.Duration) (q *Queue, free func()) {
 }
 
 func isOverloaded(err error) bool {
-	var full *Overloaded
+	var full *OverloadedError
 	return errors.As(err, &full) && full.RetryAfter >= time.Second && full.RetryAfter <= 5*time.Second
 }
 
-func TestQueueRunsAsManyAsItHasThreads(t *testing.T) {
+func TestQueueRunsOneTaskPerThread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3, 100, time.Hour)
@@ -62,10 +62,10 @@ func TestQueueRunsAsManyAsItHasThreads(t *testing.T) {
 	})
 }
 
-func TestQueueReturnsTheErrorOfTheWork(t *testing.T) {
+func TestQueueReturnsErrorOfTask(t *testing.T) {
 	t.Parallel()
 	q := newTestQueue(t)
-	for _, want := range []error{nil, errors.New("wrong"), context.Canceled, &Overloaded{time.Second}} {
+	for _, want := range []error{nil, errors.New("wrong"), context.Canceled, &OverloadedError{time.Second}} {
 		if err := q.Do(t.Context(), func() error { return want }); err != want {
 			t.Errorf("%v, want %v", err, want)
 		}
@@ -75,7 +75,7 @@ func TestQueueReturnsTheErrorOfTheWork(t *testing.T) {
 func TestQueueServesInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, free := occupied(1, 100, time.Hour)
+		q, free := newBusyQueue(1, 100, time.Hour)
 		var order []int
 		for i := range 10 {
 			go q.Do(t.Context(), func() error {
@@ -91,10 +91,10 @@ func TestQueueServesInOrder(t *testing.T) {
 	})
 }
 
-func TestQueueThatIsFull(t *testing.T) {
+func TestFullQueueReturnsOverloadedError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, free := occupied(2, 3, time.Hour)
+		q, free := newBusyQueue(2, 3, time.Hour)
 		var done atomic.Int32
 		work := func() error {
 			done.Add(1)
@@ -111,7 +111,7 @@ func TestQueueThatIsFull(t *testing.T) {
 			if !isOverloaded(err) {
 				t.Fatalf("%v, want *Overloaded", err)
 			}
-			after[err.(*Overloaded).RetryAfter] = true
+			after[err.(*OverloadedError).RetryAfter] = true
 		}
 		if time.Since(start) != 0 {
 			t.Error("the answer took time")
@@ -126,7 +126,7 @@ func TestQueueThatIsFull(t *testing.T) {
 	})
 }
 
-func TestQueueCallersThatGiveUp(t *testing.T) {
+func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
@@ -165,7 +165,7 @@ func TestQueueCallersThatGiveUp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q, free := occupied(1, 1, tt.longest)
+				q, free := newBusyQueue(1, 1, tt.longest)
 				ctx, cancel := tt.ctx(t.Context())
 				defer cancel()
 				start := time.Now()
@@ -190,7 +190,7 @@ func TestQueueCallersThatGiveUp(t *testing.T) {
 	}
 }
 
-func TestQueueDoesNothingForAClientThatHasGone(t *testing.T) {
+func TestQueueSkipsCancelledCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 1, time.Hour)
@@ -198,7 +198,7 @@ func TestQueueDoesNothingForAClientThatHasGone(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 100 { // whether the turn or the end is seen first is up to chance
-			synctest.Wait() // until the thread is idle
+			synctest.Wait() // leaseEnd the thread is idle
 			if err := q.Do(ctx, func() error {
 				t.Error("the work was done")
 				return nil
@@ -210,7 +210,7 @@ func TestQueueDoesNothingForAClientThatHasGone(t *testing.T) {
 }
 
 // A caller waits for work that has begun, whatever its context says: it reads what the work writes.
-func TestQueueWorkThatHasBegunIsAwaited(t *testing.T) {
+func TestQueueAwaitsStartedTask(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 1, time.Second)
@@ -229,7 +229,7 @@ func TestQueueWorkThatHasBegunIsAwaited(t *testing.T) {
 	})
 }
 
-func TestQueueWorkThatPanics(t *testing.T) {
+func TestQueuePropagatesPanicWithStack(t *testing.T) {
 	t.Parallel()
 	q := newQueue(1, 1, time.Minute)
 	defer q.Close()
@@ -250,7 +250,7 @@ func TestQueueWorkThatPanics(t *testing.T) {
 	}
 }
 
-func TestQueueClose(t *testing.T) {
+func TestQueueCloseWaitsForQueuedTasks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 10, time.Hour)
@@ -294,7 +294,7 @@ func TestQueueClose(t *testing.T) {
 	})
 }
 
-func TestQueueClosedUnderRequests(t *testing.T) {
+func TestQueueCloseDuringRequestsLosesNoResult(t *testing.T) {
 	t.Parallel()
 	q := newQueue(2, 1000, time.Minute)
 	var done, returned atomic.Int32
@@ -323,7 +323,7 @@ func TestQueueClosedUnderRequests(t *testing.T) {
 	}
 }
 
-func TestNewQueueWorks(t *testing.T) {
+func TestNewQueueRunsTask(t *testing.T) {
 	t.Parallel()
 	q := NewQueue(1)
 	defer q.Close()

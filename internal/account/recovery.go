@@ -18,7 +18,7 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 	if user.EmailVerified() {
 		return nil
 	}
-	return s.config.Store.CreateMails(ctx, s.sent(s.mailTo(ctx, mail.VerifyEmail, user)))
+	return s.config.Store.CreateMails(ctx, s.outgoing(s.mailToUser(ctx, mail.VerifyEmail, user)))
 }
 
 // RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
@@ -37,17 +37,17 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	}
 	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
-		return gone(err)
+		return notFoundAsRevoked(err)
 	}
 	if key == user.EmailKey { // said before the hash: the client knows the address
 		return invalid("newEmail", "is the account's address already")
 	}
-	if err := s.verify(ctx, user, password, EventEmailChangeFailed); err != nil {
+	if err := s.verifyPassword(ctx, user, password, EventEmailChangeFailed); err != nil {
 		return err
 	}
-	notice := told(s.mailTo(ctx, mail.EmailChangeRequested, user), user, newEmail)
-	mails := s.sent(notice, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
-	return gone(s.do(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
+	notice := withNewEmail(s.mailToUser(ctx, mail.EmailChangeRequested, user), user, newEmail)
+	mails := s.outgoing(notice, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
+	return notFoundAsRevoked(s.audited(ctx, &event{name: EventEmailChangeRequested, user: user.ID}, func(tx *models.Store) error {
 		return tx.RequestEmailChange(ctx, user, purposeChange, mails)
 	}))
 }
@@ -57,23 +57,23 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 // registration needs its own password. It returns ErrInvalidToken for a token that is good for
 // none of these, *ProofRequiredError, *InputError, *Overloaded, and models.ErrEmailTaken if another account has the address by now.
 func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) error {
-	ticket, user, err := s.ticket(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
+	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
 	if err != nil {
 		return err
 	}
-	e, change, err := s.useOf(ctx, ticket, user, proof)
+	e, change, err := s.redemption(ctx, ticket, user, proof)
 	if err != nil {
-		return used(err)
+		return notFoundAsInvalidToken(err)
 	}
-	return used(s.do(ctx, e, change))
+	return notFoundAsInvalidToken(s.audited(ctx, e, change))
 }
 
-// useOf is what a ticket about an address does, for a client that has given the proof that it needs.
-func (s *Service) useOf(ctx context.Context, ticket *models.OneTimeToken, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
+// redemption is what a ticket about an address does, for a client that has given the proof that it needs.
+func (s *Service) redemption(ctx context.Context, ticket *models.OneTimeToken, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
 	now := s.config.Store.Now()
 	switch ticket.Purpose {
 	case purposeUndo:
-		mails := s.sent(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
+		mails := s.outgoing(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
 		return &event{name: EventEmailRestored, level: slog.LevelWarn, user: user.ID}, func(tx *models.Store) error {
 			return tx.RestoreEmail(ctx, ticket, mails, now)
 		}, nil
@@ -87,12 +87,12 @@ func (s *Service) useOf(ctx context.Context, ticket *models.OneTimeToken, user *
 		}
 		return &event{name: EventEmailVerified, user: user.ID}, func(tx *models.Store) error {
 			return tx.ConfirmRegistration(ctx, ticket, pending, policy.User, now)
-		}, s.proveLink(ctx, user, pending.PasswordHash, false, proof)
+		}, s.verifyProof(ctx, user, pending.PasswordHash, false, proof)
 	}
-	err := s.proveLink(ctx, user, user.PasswordHash, true, proof)
+	err := s.verifyProof(ctx, user, user.PasswordHash, true, proof)
 	if ticket.Purpose == purposeChange {
-		notice := told(s.mailTo(ctx, mail.EmailChanged, user), user, ticket.Email)
-		undo, mails := s.reservation(user, notice), s.sent(notice)
+		notice := withNewEmail(s.mailToUser(ctx, mail.EmailChanged, user), user, ticket.Email)
+		undo, mails := s.addressReservation(user, notice), s.outgoing(notice)
 		return &event{name: EventEmailChanged, user: user.ID}, func(tx *models.Store) error {
 			return tx.ChangeEmail(ctx, ticket, user.SessionEpoch, undo, mails, now)
 		}, err
@@ -102,14 +102,14 @@ func (s *Service) useOf(ctx context.Context, ticket *models.OneTimeToken, user *
 	}, err
 }
 
-// reservation is the ticket by which the user may take the address back that they have now, until the mail that
+// addressReservation is the ticket by which the user may take the address back that they have now, until the mail that
 // brings one with a token is sent: from the moment of the change nobody else can register with the address.
-func (s *Service) reservation(user *models.User, told *models.Mail) *models.OneTimeToken {
+func (s *Service) addressReservation(user *models.User, told *models.Mail) *models.OneTimeToken {
 	nobodyKnows := make([]byte, 32)
 	rand.Read(nobodyKnows) // never fails: it ends the program instead
 	return &models.OneTimeToken{
 		ID: told.ID, Hash: nobodyKnows, UserID: user.ID, Purpose: purposeUndo,
-		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.config.Store.Now().Add(undoLife),
+		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.config.Store.Now().Add(undoTTL),
 	}
 }
 
@@ -120,12 +120,12 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email string) error 
 	if wrong != "" {
 		return nil // which nobody can have
 	}
-	return s.config.Store.CreateMails(ctx, s.sent(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
+	return s.config.Store.CreateMails(ctx, s.outgoing(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
 }
 
-// RequestPasswordResetOf is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
+// SendPasswordReset is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
 // returns models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
-func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*models.Mail, error) {
+func (s *Service) SendPasswordReset(ctx context.Context, email string) (*models.Mail, error) {
 	user, err := s.userByEmail(ctx, email)
 	if err != nil {
 		return nil, err
@@ -133,9 +133,9 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 	if user.DisabledAt != nil {
 		return nil, invalid("email", "is a disabled account's; enable it first")
 	}
-	link := s.mailTo(ctx, mail.ResetPassword, user)
-	return link, s.do(ctx, &event{name: EventPasswordResetSent, user: user.ID}, func(tx *models.Store) error {
-		return tx.CreateMails(ctx, s.sent(link))
+	link := s.mailToUser(ctx, mail.ResetPassword, user)
+	return link, s.audited(ctx, &event{name: EventPasswordResetSent, user: user.ID}, func(tx *models.Store) error {
+		return tx.CreateMails(ctx, s.outgoing(link))
 	})
 }
 
@@ -143,7 +143,7 @@ func (s *Service) RequestPasswordResetOf(ctx context.Context, email string) (*mo
 // the account, whoever has used it until now. It returns *InputError, *Overloaded, and
 // ErrInvalidToken.
 func (s *Service) ResetPassword(ctx context.Context, token, password string) error {
-	ticket, user, err := s.ticket(ctx, token, purposeReset)
+	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeReset)
 	if err != nil {
 		return err
 	}
@@ -154,17 +154,17 @@ func (s *Service) ResetPassword(ctx context.Context, token, password string) err
 	if err != nil {
 		return err
 	}
-	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
-	return used(s.do(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
+	told, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
+	return notFoundAsInvalidToken(s.audited(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
 		return tx.ResetPassword(ctx, ticket, hash, told, now)
 	}))
 }
 
-// ticket finds a ticket that is good for one of the purposes, and its user.
-func (s *Service) ticket(ctx context.Context, token string, purposes ...string) (*models.OneTimeToken, *models.User, error) {
-	ticket, err := s.config.Store.TokenByHash(ctx, ticketHash(token))
+// lookUpOneTimeToken finds a ticket that is good for one of the purposes, and its user.
+func (s *Service) lookUpOneTimeToken(ctx context.Context, token string, purposes ...string) (*models.OneTimeToken, *models.User, error) {
+	ticket, err := s.config.Store.TokenByHash(ctx, oneTimeTokenHash(token))
 	if errors.Is(err, models.ErrNotFound) {
-		return nil, nil, s.noteUnknownToken(ctx, ErrInvalidToken)
+		return nil, nil, s.recordUnknownToken(ctx, ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -176,11 +176,11 @@ func (s *Service) ticket(ctx context.Context, token string, purposes ...string) 
 	if err == nil && user.DisabledAt != nil {
 		err = ErrInvalidToken
 	}
-	return ticket, user, used(err)
+	return ticket, user, notFoundAsInvalidToken(err)
 }
 
-// used: somebody was quicker, or what the token was about is not there any more.
-func used(err error) error {
+// notFoundAsInvalidToken: somebody was quicker, or what the token was about is not there any more.
+func notFoundAsInvalidToken(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return ErrInvalidToken
 	}
@@ -194,37 +194,37 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	if len(password) > maxPasswordBytes {
 		return invalid("password", longPassword)
 	}
-	user, err := s.prove(ctx, userID, password, EventDeletionFailed)
+	user, err := s.authenticate(ctx, userID, password, EventDeletionFailed)
 	if err != nil {
 		return err
 	}
 	now := s.config.Store.Now()
-	err = s.do(ctx, &event{name: EventUserDeleted, user: user.ID, nowhere: true}, func(tx *models.Store) error {
+	err = s.audited(ctx, &event{name: EventUserDeleted, user: user.ID, omitsClient: true}, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error {
-			return s.eraseOwn(ctx, tx, user, now)
+			return s.deleteOwnAccount(ctx, tx, user, now)
 		})
 	})
-	return gone(err)
+	return notFoundAsRevoked(err)
 }
 
-// prove returns the user as they are now, if the password is theirs, and else ErrInvalidCredentials and an event.
+// authenticate returns the user as they are now, if the password is theirs, and else ErrInvalidCredentials and an event.
 // They are read anew: a session may be one that was trusted without asking, with the user as they were.
-func (s *Service) prove(ctx context.Context, userID, password, failed string) (*models.User, error) {
+func (s *Service) authenticate(ctx context.Context, userID, password, failed string) (*models.User, error) {
 	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
-		return nil, gone(err)
+		return nil, notFoundAsRevoked(err)
 	}
-	return user, s.verify(ctx, user, password, failed)
+	return user, s.verifyPassword(ctx, user, password, failed)
 }
 
-// verify returns ErrInvalidCredentials, and writes down the event, unless the password is the user's.
-func (s *Service) verify(ctx context.Context, user *models.User, password, failed string) error {
+// verifyPassword returns ErrInvalidCredentials, and writes down the event, unless the password is the user's.
+func (s *Service) verifyPassword(ctx context.Context, user *models.User, password, failed string) error {
 	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return s.note(ctx, &event{name: failed, user: user.ID, reason: reasonPassword}, ErrInvalidCredentials)
+		return s.recordFailure(ctx, &event{name: failed, user: user.ID, reason: reasonPassword}, ErrInvalidCredentials)
 	}
 	return nil
 }

@@ -19,31 +19,31 @@ import (
 // refresh at once, or an answer is lost. It is counted by tokenAge from the refresh, and nothing else prolongs it.
 const reuseGrace = 10 * time.Second
 
-// maxSilence is the age from which on tokenAge counts all time. So no token is accepted a minute after it was replaced.
-const maxSilence = time.Minute
+// maxOutage is the age from which on tokenAge counts all time. So no token is accepted a minute after it was replaced.
+const maxOutage = time.Minute
 
-// freshFor is how long after its making, by tokenAge, a refresh token stays the current one: a refresh with it returns it
+// tokenFreshness is how long after its making, by tokenAge, a refresh token stays the current one: a refresh with it returns it
 // again, and writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
-const freshFor = 5 * time.Second
+const tokenFreshness = 5 * time.Second
 
-// settledAfter is the age from which a fresh token is not written into the cookie again. Another tab may refresh a
+// cookieSettledAfter is the age from which a fresh token is not written into the cookie again. Another tab may refresh a
 // moment later, when the token is replaced; if the answers overtook each other, the old cookie would overwrite the new
 // one, and the next refresh would look like a theft.
-const settledAfter = freshFor / 2
+const cookieSettledAfter = tokenFreshness / 2
 
-// refreshLooks: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
+// rotateAttempts: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
 // whose nodes lag behind each other at the third.
-const refreshLooks = 3
+const rotateAttempts = 3
 
 // Refresh replaces a refresh token by its successor, unless it is fresh, and makes a new access token. It returns
 // ErrInvalidToken for an unknown or expired token. A token that was replaced before ends the session: one of the two who had
 // it has stolen it, and nothing says which.
 func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 	hash := refreshHash(token)
-	for range refreshLooks {
+	for range rotateAttempts {
 		session, err := s.config.Store.SessionByRefreshHash(ctx, hash)
 		if errors.Is(err, models.ErrNotFound) {
-			return s.refreshAgain(ctx, token, hash)
+			return s.refreshReplaced(ctx, token, hash)
 		}
 		if err != nil {
 			return nil, err
@@ -62,13 +62,13 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	if session.Ended(now) {
 		return nil, ErrInvalidToken
 	}
-	if age := s.tokenAge(session, now); age < freshFor {
-		if err := s.returnedCookie(ctx, s.config.Store, session); err != nil {
+	if age := s.tokenAge(session, now); age < tokenFreshness {
+		if err := s.dropNetworkTrust(ctx, s.config.Store, session); err != nil {
 			return nil, err
 		}
-		signIn, err := s.signIn(session, token)
+		signIn, err := s.newSignIn(session, token)
 		if err == nil {
-			signIn.KeepsCookie = age >= settledAfter
+			signIn.CookieUnchanged = age >= cookieSettledAfter
 		}
 		return signIn, err
 	}
@@ -80,13 +80,13 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 		ExpiresAt: s.sessionExpiry(session.CreatedAt, now, session.RememberMe),
 		// A thief may use a token while its owner's device sleeps, so a spent token is known for as long as the
 		// owner could bring it.
-		SpentExpiresAt: now.Add(s.idle(session.RememberMe)),
+		SpentExpiresAt: now.Add(s.idleTTL(session.RememberMe)),
 	}
 	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
 		if err := tx.Rotate(ctx, session, r); err != nil {
 			return err
 		}
-		return s.returnedCookie(ctx, tx, session)
+		return s.dropNetworkTrust(ctx, tx, session)
 	})
 	if err != nil {
 		return nil, err
@@ -94,11 +94,11 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	rotated := *session
 	rotated.RefreshHash, rotated.ParentHash, rotated.Nonce = r.RefreshHash, session.RefreshHash, nonce
 	rotated.RotatedAt, rotated.LastUsedAt, rotated.ExpiresAt = &r.At, r.At, r.ExpiresAt
-	return s.signIn(&rotated, next)
+	return s.newSignIn(&rotated, next)
 }
 
-// madeAt is when the living refresh token of a session was made.
-func madeAt(session *models.Session) time.Time {
+// tokenCreatedAt is when the living refresh token of a session was made.
+func tokenCreatedAt(session *models.Session) time.Time {
 	if session.RotatedAt != nil {
 		return *session.RotatedAt
 	}
@@ -106,12 +106,12 @@ func madeAt(session *models.Session) time.Time {
 }
 
 // tokenAge is how long ago the living refresh token of a session was made. Time in which this server's database did not
-// answer does not count, up to maxSilence: a client whose answer was lost in a failover cannot ask again before the
+// answer does not count, up to maxOutage: a client whose answer was lost in a failover cannot ask again before the
 // failover is over, and several tabs may then ask at once.
 func (s *Service) tokenAge(session *models.Session, now time.Time) time.Duration {
-	made := madeAt(session)
+	made := tokenCreatedAt(session)
 	age := now.Sub(made)
-	if age > maxSilence {
+	if age > maxOutage {
 		return age
 	}
 	return age - s.config.Store.Silence(made)
@@ -136,18 +136,18 @@ func SessionOfToken(ctx context.Context, store *models.Store, token string) (id 
 	return session.ID, nil
 }
 
-// refreshAgain refreshes with a token that is no session's living one.
-func (s *Service) refreshAgain(ctx context.Context, token string, hash []byte) (*SignIn, error) {
-	session, err := s.replacedToken(ctx, hash)
+// refreshReplaced refreshes with a token that is no session's living one.
+func (s *Service) refreshReplaced(ctx context.Context, token string, hash []byte) (*SignIn, error) {
+	session, err := s.sessionOfReplacedToken(ctx, hash)
 	if err != nil {
 		return nil, err
 	}
-	return s.signIn(session, successor(token, session.Nonce))
+	return s.newSignIn(session, successor(token, session.Nonce))
 }
 
-// replacedToken returns the session of a token that is its immediate parent, within the grace. Otherwise the error is
+// sessionOfReplacedToken returns the session of a token that is its immediate parent, within the grace. Otherwise the error is
 // ErrInvalidToken, and a token that any session had once ends it.
-func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Session, error) {
+func (s *Service) sessionOfReplacedToken(ctx context.Context, hash []byte) (*models.Session, error) {
 	session, err := s.config.Store.SessionByParentHash(ctx, hash)
 	if err == nil {
 		now := s.config.Store.Now()
@@ -165,19 +165,19 @@ func (s *Service) replacedToken(ctx context.Context, hash []byte) (*models.Sessi
 		if bytes.Equal(hash, refreshHash("")) { // a page that opens without a cookie
 			return nil, ErrInvalidToken
 		}
-		return nil, s.noteUnknownToken(ctx, ErrInvalidToken)
+		return nil, s.recordUnknownToken(ctx, ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.reused(ctx, session)
+	return nil, s.revokeReused(ctx, session)
 }
 
-// reused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
-func (s *Service) reused(ctx context.Context, session *models.Session) error {
+// revokeReused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
+func (s *Service) revokeReused(ctx context.Context, session *models.Session) error {
 	ctx = context.WithoutCancel(ctx)
 	e := &event{name: EventTokenReused, level: slog.LevelWarn, user: session.UserID, session: session.ID}
-	if err := s.endSession(ctx, e); err != nil && !errors.Is(err, models.ErrNotFound) {
+	if err := s.revokeWithEvent(ctx, e); err != nil && !errors.Is(err, models.ErrNotFound) {
 		return err
 	}
 	return ErrInvalidToken
@@ -208,7 +208,7 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 	}
 	for _, find := range finds {
 		session, err := find()
-		also, err := s.endFound(ctx, session, err)
+		also, err := s.revokeFound(ctx, session, err)
 		if err != nil {
 			return ended, err
 		}
@@ -217,13 +217,13 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 	return ended, nil
 }
 
-// endFound ends what a look-up has found, and reports whether it had not ended before.
-func (s *Service) endFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
+// revokeFound ends what a look-up has found, and reports whether it had not ended before.
+func (s *Service) revokeFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
 	if err == nil && session.Ended(s.config.Store.Now()) {
 		err = models.ErrNotFound // its row is swept in time
 	}
 	if err == nil {
-		err = s.endSession(ctx, &event{name: EventSignedOut, user: session.UserID, actor: session.UserID, session: session.ID})
+		err = s.revokeWithEvent(ctx, &event{name: EventSignedOut, user: session.UserID, actor: session.UserID, session: session.ID})
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
@@ -243,7 +243,7 @@ func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.S
 	return nil, err
 }
 
-// endSession ends the session of an event.
-func (s *Service) endSession(ctx context.Context, e *event) error {
-	return s.do(ctx, e, func(tx *models.Store) error { return tx.RevokeSession(ctx, e.session, e.user) })
+// revokeWithEvent ends the session of an event.
+func (s *Service) revokeWithEvent(ctx context.Context, e *event) error {
+	return s.audited(ctx, e, func(tx *models.Store) error { return tx.RevokeSession(ctx, e.session, e.user) })
 }

@@ -13,18 +13,18 @@ import (
 // when they are sent.
 const kindRegistration mail.Kind = "registration"
 
-// registerUnseen makes an account, or a registration that waits to take the place of one, or has the account's owner
-// told; its error is ErrEmailNotVerified if it did either. Each is one transaction of the same number of statements, so
+// registerUnverified makes an account, or a registration that waits to take the place of one, or has the account's owner
+// withNewEmail; its error is ErrEmailNotVerified if it did either. Each is one transaction of the same number of statements, so
 // that its time does not tell which.
-func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
+func (s *Service) registerUnverified(ctx context.Context, user *models.User) error {
 	letter := s.newMail(ctx, kindRegistration, nil, user.Email, user.EmailKey)
 	user.UnusedSince = &user.CreatedAt
 	pending := &models.PendingRegistration{
 		ID: letter.ID, Name: user.Name, NameKey: user.NameKey, PasswordHash: user.PasswordHash,
-		CreatedAt: user.CreatedAt, ExpiresAt: user.CreatedAt.Add(mailLife + verifyLife),
+		CreatedAt: user.CreatedAt, ExpiresAt: user.CreatedAt.Add(mailTTL + verifyTTL),
 	}
 	var e event
-	err := s.do(ctx, &e, func(tx *models.Store) error {
+	err := s.audited(ctx, &e, func(tx *models.Store) error {
 		e = event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role}
 		pending.UserID = user.ID
 		switch err := tx.CreateUserUnlessReserved(ctx, user); {
@@ -47,7 +47,7 @@ func (s *Service) registerUnseen(ctx context.Context, user *models.User) error {
 		if err := tx.CreatePendingRegistration(ctx, pending); err != nil {
 			return err
 		}
-		return tx.CreateMails(ctx, s.sent(letter))
+		return tx.CreateMails(ctx, s.outgoing(letter))
 	})
 	if err != nil {
 		return err
@@ -88,13 +88,13 @@ func (s *Service) SweepUnused(ctx context.Context) (deleted int, err error) {
 		}
 		progress := false
 		for _, user := range list {
-			err := s.do(ctx, &event{name: EventUserExpired, user: user.ID, nowhere: true}, func(tx *models.Store) error {
+			err := s.audited(ctx, &event{name: EventUserExpired, user: user.ID, omitsClient: true}, func(tx *models.Store) error {
 				return tx.DeleteUnusedUser(ctx, user, before, now)
 			})
 			switch {
 			case err == nil:
 				progress, deleted = true, deleted+1
-			case !errors.Is(err, models.ErrNotFound): // used or swept meanwhile
+			case !errors.Is(err, models.ErrNotFound): // notFoundAsInvalidToken or swept meanwhile
 				return deleted, err
 			}
 		}

@@ -23,12 +23,12 @@ import (
 
 // SignIn is the result of a sign-in or a refresh.
 type SignIn struct {
-	Session      *models.Session // with its User
-	AccessToken  string
-	ExpiresAt    time.Time // the access token's
-	RefreshToken string
-	Device       string // for the device cookie; "" for a client that keeps no cookies
-	KeepsCookie  bool   // the refresh cookie of the client is right as it is, and is not set again
+	Session         *models.Session // with its User
+	AccessToken     string
+	ExpiresAt       time.Time // the access token's
+	RefreshToken    string
+	Device          string // for the device cookie; "" for a client that keeps no cookies
+	CookieUnchanged bool   // the refresh cookie of the client is right as it is, and is not set again
 }
 
 // Registration is who wants an account.
@@ -38,7 +38,7 @@ type Registration struct {
 	Password             string
 	PasswordConfirmation *string
 	RememberMe           bool
-	KeepsCookies         bool // the client takes its refresh token in a cookie
+	UsesCookies          bool // the client takes its refresh token in a cookie
 }
 
 // Register makes an account with the role USER, mails it a link by which the person shows that mail reaches them, and
@@ -56,13 +56,13 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 		return nil, err
 	}
 	if s.config.RequireVerifiedEmail {
-		return nil, s.registerUnseen(ctx, user)
+		return nil, s.registerUnverified(ctx, user)
 	}
 	session, refresh := s.newSession(user, r.RememberMe, client)
-	device := deviceOf(client, r.KeepsCookies)
-	verify := s.sent(s.mailTo(ctx, mail.VerifyEmail, user))
+	device := deviceOf(client, r.UsesCookies)
+	verify := s.outgoing(s.mailToUser(ctx, mail.VerifyEmail, user))
 	e := &event{name: EventRegistered, user: user.ID, actor: user.ID, role: user.Role, session: session.ID}
-	err = s.do(ctx, e, func(tx *models.Store) error {
+	err = s.audited(ctx, e, func(tx *models.Store) error {
 		if err := createUser(ctx, tx, user, verify); err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	if err != nil {
 		return nil, err
 	}
-	return s.signInFrom(device, session, refresh)
+	return s.newDeviceSignIn(device, session, refresh)
 }
 
 // createUser returns models.ErrEmailTaken also for an address that somebody may still take back.
@@ -83,7 +83,7 @@ func createUser(ctx context.Context, tx *models.Store, user *models.User, mails 
 }
 
 // CreateUser makes an account with any role and opens no session. Whoever runs the server vouches for the address: it
-// counts as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
+// hasCount as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
 func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
 	if !s.config.Policy.Known(role) {
 		return nil, s.unknownRole()
@@ -94,7 +94,7 @@ func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (
 	}
 	user.EmailVerifiedAt = &user.CreatedAt
 	e := &event{name: EventRegistered, user: user.ID, role: user.Role}
-	if err := s.do(ctx, e, func(tx *models.Store) error { return createUser(ctx, tx, user, nil) }); err != nil {
+	if err := s.audited(ctx, e, func(tx *models.Store) error { return createUser(ctx, tx, user, nil) }); err != nil {
 		return nil, err
 	}
 	return user, nil
@@ -129,10 +129,10 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 
 // Credentials are how somebody proves who they are.
 type Credentials struct {
-	Email        string
-	Password     string
-	RememberMe   bool
-	KeepsCookies bool // the client takes its refresh token in a cookie
+	Email       string
+	Password    string
+	RememberMe  bool
+	UsesCookies bool // the client takes its refresh token in a cookie
 }
 
 // Login opens a session. It returns ErrInvalidCredentials after the same work whatever was wrong: an unknown
@@ -155,19 +155,19 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		return nil, err
 	}
 	if !ok || user.DisabledAt != nil {
-		return nil, s.note(ctx, signInFailed(user, ok), ErrInvalidCredentials)
+		return nil, s.recordFailure(ctx, failedSignInEvent(user, ok), ErrInvalidCredentials)
 	}
 	if s.config.RequireVerifiedEmail && !user.EmailVerified() {
 		if err := s.RequestEmailVerification(ctx, user); err != nil {
 			return nil, err
 		}
-		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
+		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
 	}
 	if err := s.config.Hooks.BeforeSignIn(ctx, user); err != nil {
 		if !hook.Refused(err) {
 			return nil, err
 		}
-		return nil, s.note(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonRefused}, err)
+		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonRefused}, err)
 	}
 	if outdated {
 		if err := s.rehash(ctx, user, c.Password); err != nil {
@@ -178,26 +178,26 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		return nil, err
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
-	device := deviceOf(client, c.KeepsCookies)
+	device := deviceOf(client, c.UsesCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
-	err = s.do(ctx, e, func(tx *models.Store) error {
-		ended, err := s.addSession(ctx, tx, e, session) // first: it reads what others have inserted until now
+	err = s.audited(ctx, e, func(tx *models.Store) error {
+		ended, err := s.addSession(ctx, tx, e, session) // firstRune: it reads what others have inserted until now
 		if err != nil {
 			return err
 		}
-		if err := s.noticeNewSignIn(ctx, tx, user, client); ended || err != nil {
+		if err := s.notifyNewSignIn(ctx, tx, user, client); ended || err != nil {
 			return err
 		}
-		return s.trustPlaceOf(ctx, tx, session, device, client)
+		return s.trustClient(ctx, tx, session, device, client)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.signInFrom(device, session, refresh)
+	return s.newDeviceSignIn(device, session, refresh)
 }
 
-// signInFailed is one event whatever was wrong, as the answer is one.
-func signInFailed(user *models.User, passwordRight bool) *event {
+// failedSignInEvent is one event whatever was wrong, as the answer is one.
+func failedSignInEvent(user *models.User, passwordRight bool) *event {
 	e := &event{name: EventSignInFailed, reason: reasonUnknown}
 	if user != nil {
 		e.reason, e.user = reasonPassword, user.ID
@@ -221,7 +221,7 @@ func (s *Service) userByEmail(ctx context.Context, email string) (*models.User, 
 // no reason to refuse a sign-in.
 func (s *Service) rehash(ctx context.Context, u *models.User, password string) error {
 	better, err := s.config.Passwords.Hash(ctx, password)
-	if full := (*Overloaded)(nil); errors.As(err, &full) {
+	if full := (*OverloadedError)(nil); errors.As(err, &full) {
 		return nil
 	}
 	if err != nil {
@@ -234,16 +234,16 @@ func (s *Service) rehash(ctx context.Context, u *models.User, password string) e
 	return err
 }
 
-// signInFrom is signIn with a device cookie for the client.
-func (s *Service) signInFrom(device string, session *models.Session, refresh string) (*SignIn, error) {
-	signIn, err := s.signIn(session, refresh)
+// newDeviceSignIn is newSignIn with a device cookie for the client.
+func (s *Service) newDeviceSignIn(device string, session *models.Session, refresh string) (*SignIn, error) {
+	signIn, err := s.newSignIn(session, refresh)
 	if err == nil {
 		signIn.Device = device
 	}
 	return signIn, err
 }
 
-func (s *Service) signIn(session *models.Session, refresh string) (*SignIn, error) {
+func (s *Service) newSignIn(session *models.Session, refresh string) (*SignIn, error) {
 	token, expires, err := s.config.Tokens.Issue(session)
 	if err != nil {
 		return nil, err
@@ -266,15 +266,15 @@ func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client
 
 // sessionExpiry is when a session ends that began at created and is used now.
 func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Time {
-	expires, last := now.Add(s.idle(rememberMe)), created.Add(s.config.SessionMaxAge)
+	expires, last := now.Add(s.idleTTL(rememberMe)), created.Add(s.config.SessionMaxAge)
 	if last.Before(expires) {
 		return last
 	}
 	return expires
 }
 
-// idle is how long a session lives unless it is refreshed.
-func (s *Service) idle(rememberMe bool) time.Duration {
+// idleTTL is how long a session lives unless it is refreshed.
+func (s *Service) idleTTL(rememberMe bool) time.Duration {
 	if rememberMe {
 		return s.config.RememberMeTTL
 	}
@@ -303,7 +303,7 @@ const maxUserAgentLength = 255 // characters
 // cleanUserAgent makes what a client says of itself fit for a table and a page.
 func cleanUserAgent(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unprintable(r) {
+		if isUnprintable(r) {
 			return -1
 		}
 		return r

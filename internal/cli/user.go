@@ -222,7 +222,7 @@ func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 		if s.Mailer == nil {
 			return errors.New("SMTP_URL: not set, so no mail can be sent. Hint: SMTP_URL=smtp://USER:PASSWORD@HOST:587")
 		}
-		link, err := s.Accounts.RequestPasswordResetOf(ctx, args[0])
+		link, err := s.Accounts.SendPasswordReset(ctx, args[0])
 		if errors.Is(err, models.ErrNotFound) {
 			return nobody{args[0]}
 		}

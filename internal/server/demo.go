@@ -57,7 +57,7 @@ func (s *Server) StartDemo(ctx context.Context) error {
 		return err
 	}
 	for _, p := range DemoPeople {
-		did, err := s.Accounts.Reset(ctx, account.Registration{Name: p.Name, Email: p.Email, Password: p.Password}, p.Role)
+		did, err := s.Accounts.ResetDemoUser(ctx, account.Registration{Name: p.Name, Email: p.Email, Password: p.Password}, p.Role)
 		if err != nil {
 			return fmt.Errorf("--demo: %s: %w", p.Email, err)
 		}

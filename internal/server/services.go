@@ -152,7 +152,7 @@ func (s *Services) open(told observers) (err error) {
 	}
 	s.App, s.Store = added.App, added.Store
 	s.Queue = account.NewQueue(o.Processors)
-	s.Queue.Waited = told.waited
+	s.Queue.OnWait = told.waited
 	if err = s.openBreached(); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *Services) open(told observers) (err error) {
 	s.sessions.Includes = s.Policy.Includes
 	s.Accounts = account.New(account.Config{
 		Store: s.Store, Sessions: s.sessions, Tokens: s.Tokens, Passwords: passwords, Policy: s.Policy, Log: s.Log, Hooks: added.Hooks,
-		Mail: texts, Counted: told.event, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
+		Mail: texts, OnEvent: told.event, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
 		SecurityNoticesOff: s.Config.SecurityNoticesOff,
 		PasswordMinLength:  s.Config.PasswordMinLength, Breached: s.knownBreached(), Product: s.name,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL, RememberMeTTL: s.Config.RememberMeTTL, SessionMaxAge: s.Config.SessionMaxAge,
@@ -198,7 +198,7 @@ func (s *Services) openMail(told observers) (*mail.Templates, error) {
 	s.Mailer = account.NewMailer(account.MailerConfig{
 		Store: s.Store, Templates: texts, Transport: transport, Log: s.Log,
 		AppURL: s.Config.AppURL, Service: s.name, LimitsOff: s.Config.LimitsOff, Lease: s.options.MailLease,
-		SecurityNoticesOff: s.Config.SecurityNoticesOff, Counted: told.mail, Tracer: told.tracer,
+		SecurityNoticesOff: s.Config.SecurityNoticesOff, OnOutcome: told.mail, Tracer: told.tracer,
 	})
 	return texts, nil
 }

@@ -16,7 +16,7 @@ func TestAdministratorWithoutAUserHasNoRights(t *testing.T) {
 	_, role := nobody.SetRole(t.Context(), p.ID, "ADMIN")
 	_, disable := nobody.Disable(t.Context(), p.ID)
 	_, enable := nobody.Enable(t.Context(), p.ID)
-	_, end := nobody.EndSessions(t.Context(), p.ID)
+	_, end := nobody.RevokeSessions(t.Context(), p.ID)
 	_, erase := nobody.Delete(t.Context(), p.ID, new(servertest.Password))
 	for change, err := range map[string]error{"SetRole": role, "Disable": disable, "Enable": enable, "EndSessions": end, "Delete": erase} {
 		if refused := (*auth.Unauthenticated)(nil); !errors.As(err, &refused) {

@@ -141,7 +141,7 @@ func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
 	)
 	served := make(chan string, all)
 	var recording atomic.Bool
-	b.in.Queue.Waited = func(network string, _ time.Duration) {
+	b.in.Queue.OnWait = func(network string, _ time.Duration) {
 		if recording.Load() && network != "" {
 			served <- network
 		}

@@ -421,7 +421,7 @@ func TestManyFailuresAreTold(t *testing.T) {
 					wantCodes(t, b.asks(nil, ip, loginQuery, "e", "nobody@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 				}
 				for range 3 {
-					if err := b.in.Mailer.NoticeFailures(t.Context()); err != nil {
+					if err := b.in.Mailer.NotifyFailures(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 					b.Clock.Advance(2 * time.Minute)

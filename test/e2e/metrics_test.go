@@ -357,7 +357,7 @@ func TestMetricsPortInUseStopsTheStart(t *testing.T) {
 func TestMetricsAreOffUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	if l, err := b.in.ListenForMetrics(t.Context()); b.in.Metrics != nil || b.in.Queue.Waited != nil || l != nil || err != nil {
+	if l, err := b.in.ListenForMetrics(t.Context()); b.in.Metrics != nil || b.in.Queue.OnWait != nil || l != nil || err != nil {
 		t.Errorf("%v %v", l, err)
 	}
 }

@@ -393,7 +393,7 @@ func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
 		b := boot(t, databaseURL)
 		p, to := b.NewUser("USER"), newAddress()
 		token := b.changeToken(p, to)
-		if _, err := b.in.Accounts.RequestPasswordResetOf(t.Context(), p.Email); err != nil {
+		if _, err := b.in.Accounts.SendPasswordReset(t.Context(), p.Email); err != nil {
 			t.Fatal(err)
 		}
 		b.Query(nil, verifyEmail, "t", token, "p", p.Password).Must()

@@ -25,7 +25,7 @@ func newTokens(t *testing.T, secrets ...string) *auth.Tokens {
 
 var secret = strings.Repeat("s", 32)
 
-func TestCursorComesBackAsThePositionItWas(t *testing.T) {
+func TestCursorRoundTrips(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, prefix string
@@ -42,13 +42,13 @@ func TestCursorComesBackAsThePositionItWas(t *testing.T) {
 	} {
 		cursors := userCursors{tokens: newTokens(t, secret), name: row.prefix, email: row.prefix}
 		var check inputCheck
-		if got := cursors.check(&check, "after", cursors.seal(row.cursor)); check.err() != nil || got != row.cursor {
+		if got := cursors.parse(&check, "after", cursors.seal(row.cursor)); check.err() != nil || got != row.cursor {
 			t.Errorf("%s: %+v, %v", row.name, got, check.err())
 		}
 	}
 }
 
-func TestCursorShowsNoKeyAndHardlyItsLength(t *testing.T) {
+func TestCursorHidesKeyAndLength(t *testing.T) {
 	t.Parallel()
 	cursors := userCursors{tokens: newTokens(t, secret), name: "a", email: "a"}
 	short := cursors.seal(models.Cursor{Key: "ada@example.com", ByEmail: true})
@@ -60,7 +60,7 @@ func TestCursorShowsNoKeyAndHardlyItsLength(t *testing.T) {
 	}
 }
 
-func TestCursorOpensOnlyForItsOwnSearch(t *testing.T) {
+func TestCursorOpensOnlyForItsSearch(t *testing.T) {
 	t.Parallel()
 	tokens := newTokens(t, secret)
 	made := userCursors{tokens: tokens, name: "ad", email: "ad"}
@@ -78,7 +78,7 @@ func TestCursorOpensOnlyForItsOwnSearch(t *testing.T) {
 		}
 	}
 	var check inputCheck
-	if (auditCursors{tokens}).check(&check, "after", cursor); check.err() == nil {
+	if (auditCursors{tokens}).parse(&check, "after", cursor); check.err() == nil {
 		t.Error("the audit log takes a cursor of users")
 	}
 	rotated := userCursors{tokens: newTokens(t, strings.Repeat("x", 32), secret), name: "ad", email: "ad"}
@@ -87,7 +87,7 @@ func TestCursorOpensOnlyForItsOwnSearch(t *testing.T) {
 	}
 }
 
-func TestCursorThatIsAlteredDoesNotOpen(t *testing.T) {
+func TestAlteredCursorIsRejected(t *testing.T) {
 	t.Parallel()
 	cursors := userCursors{tokens: newTokens(t, secret), name: "a", email: "a"}
 	good := cursors.seal(models.Cursor{ID: someID, Key: "ada"})
@@ -105,7 +105,7 @@ func TestCursorThatIsAlteredDoesNotOpen(t *testing.T) {
 			continue
 		}
 		var check inputCheck
-		if c := cursors.check(&check, "before", cursor); check.err() == nil {
+		if c := cursors.parse(&check, "before", cursor); check.err() == nil {
 			t.Errorf("%q is %+v", cursor, c)
 		}
 	}

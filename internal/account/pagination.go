@@ -84,8 +84,8 @@ func (u userCursors) open(cursor string) (c models.Cursor, ok bool) {
 	return models.Cursor{ID: string(rest[:idLength]), Key: string(rest[idLength:])}, true
 }
 
-// check opens the cursor of an argument; "" is none.
-func (u userCursors) check(check *inputCheck, name, cursor string) (c models.Cursor) {
+// parse opens the cursor of an argument; "" is none.
+func (u userCursors) parse(check *inputCheck, name, cursor string) (c models.Cursor) {
 	if cursor == "" {
 		return c
 	}
@@ -105,8 +105,8 @@ func (a auditCursors) seal(entryID string) string {
 	return a.tokens.Seal(auditPurpose, []byte(entryID))
 }
 
-// check opens the cursor of an argument; "" is none.
-func (a auditCursors) check(check *inputCheck, name, cursor string) (entryID string) {
+// parse opens the cursor of an argument; "" is none.
+func (a auditCursors) parse(check *inputCheck, name, cursor string) (entryID string) {
 	if cursor == "" {
 		return ""
 	}

@@ -68,7 +68,7 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	}
 	name, email := searchPrefixes(q.Search)
 	cursors := userCursors{s.config.Tokens, name, email, q.NamesOnly}
-	after, before := cursors.check(&check, "after", q.After), cursors.check(&check, "before", q.Before)
+	after, before := cursors.parse(&check, "after", q.After), cursors.parse(&check, "before", q.Before)
 	if err := check.err(); err != nil {
 		return nil, err
 	}

@@ -12,12 +12,12 @@ import (
 // maxTrustedPlaces is how many places an account trusts. A sign-in from one more drops the place that expires first.
 const maxTrustedPlaces = 20
 
-// TrustLife is how long an account trusts a place after a sign-in, and how long a browser keeps its device cookie.
-const TrustLife = 90 * 24 * time.Hour
+// TrustTTL is how long an account trusts a place after a sign-in, and how long a browser keeps its device cookie.
+const TrustTTL = 90 * 24 * time.Hour
 
-// NameOf is what the account with an e-mail address is counted under, whether or not there is one. What is no
+// AccountKey is what the account with an e-mail address is counted under, whether or not there is one. What is no
 // address has a name of its own too, or else those who mistype theirs would share one count.
-func NameOf(email string) string {
+func AccountKey(email string) string {
 	if key, wrong := EmailKey(email); wrong == "" {
 		return key
 	}
@@ -73,24 +73,24 @@ func (s *Service) openSession(ctx context.Context, tx *models.Store, e *event, s
 	if ended, err := s.addSession(ctx, tx, e, session); ended || err != nil {
 		return err
 	}
-	return s.trustPlaceOf(ctx, tx, session, device, client)
+	return s.trustClient(ctx, tx, session, device, client)
 }
 
-// trustPlaceOf trusts the place of a client that opens a session for TrustLife. Signing out does not end that: attempts
+// trustClient trusts the place of a client that opens a session for TrustTTL. Signing out does not end that: attempts
 // from elsewhere that fill the account's limit must not lock the owner out here.
 //
 // A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
 // its network.
-func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
-	until := session.CreatedAt.Add(TrustLife)
+func (s *Service) trustClient(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
+	until := session.CreatedAt.Add(TrustTTL)
 	var places []*models.TrustedPlace
 	if place := devicePlace(device); place != nil {
-		places = append(places, trustedPlace(session.UserID, place, until))
+		places = append(places, newTrustedPlace(session.UserID, place, until))
 	}
 	network := networkPlace(client.IP)
 	returned := device != "" && device == client.Device
 	if network != nil && !returned {
-		places = append(places, trustedPlace(session.UserID, network, until))
+		places = append(places, newTrustedPlace(session.UserID, network, until))
 	}
 	if err := tx.SaveTrustedPlaces(ctx, places, maxTrustedPlaces); err != nil || network == nil || !returned {
 		return err
@@ -98,7 +98,7 @@ func (s *Service) trustPlaceOf(ctx context.Context, tx *models.Store, session *m
 	return tx.DeleteTrustedPlace(ctx, trustedPlaceID(session.UserID, network), session.UserID)
 }
 
-func trustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
+func newTrustedPlace(userID string, place []byte, until time.Time) *models.TrustedPlace {
 	return &models.TrustedPlace{ID: trustedPlaceID(userID, place), UserID: userID, Place: place, ExpiresAt: until}
 }
 
@@ -106,9 +106,9 @@ func trustedPlaceID(userID string, place []byte) []byte {
 	return limit.Key("trusted place", userID, string(place))
 }
 
-// returnedCookie drops the network of a sign-in whose client has turned out to keep cookies: from its first refresh on
+// dropNetworkTrust drops the network of a sign-in whose client has turned out to keep cookies: from its first refresh on
 // it is known by its device alone.
-func (s *Service) returnedCookie(ctx context.Context, tx *models.Store, session *models.Session) error {
+func (s *Service) dropNetworkTrust(ctx context.Context, tx *models.Store, session *models.Session) error {
 	if session.RotatedAt != nil || session.IP == nil || auth.ViewerFrom(ctx).Client().Device == "" {
 		return nil
 	}

@@ -3,7 +3,7 @@ package account
 import "testing"
 
 // A common password in other clothes is as common: attackers' rules try these first, and browsers and phones write some of them.
-func TestDisguisedCommonPasswords(t *testing.T) {
+func TestDisguisedCommonPasswordsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{
 		// Letters and digits of other blocks of Unicode, look-alikes, accents.

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// undisguised returns the forms in which a password is judged: as it is and, where that differs, in plain Latin letters and
-// without the one separator between its parts. Attackers' rules try a common password in such clothes first.
-func undisguised(password string) []string {
+// normalizedForms returns the forms in which a password is judged: as it is and, where that differs, in plain Latin letters and
+// removeWords the one separator between its parts. Attackers' rules try a common password in such clothes first.
+func normalizedForms(password string) []string {
 	forms := []string{norm.NFC.String(password)}
 	plain := plainLatin(password)
 	if plain != forms[0] {
@@ -31,15 +31,15 @@ func plainLatin(s string) string {
 		}
 		return r
 	}, lower(norm.NFKD.String(s)))
-	latin := lookAlikes.Replace(plain)
+	latin := confusables.Replace(plain)
 	if strings.ContainsFunc(latin, func(r rune) bool { return unicode.Is(unicode.Cyrillic, r) || unicode.Is(unicode.Greek, r) }) {
 		latin = plain
 	}
 	return norm.NFC.String(latin)
 }
 
-// lookAlikes are small letters, also of capitals that look alike, and what they are taken for.
-var lookAlikes = strings.NewReplacer(
+// confusables are small letters, also of capitals that look alike, and what they are taken for.
+var confusables = strings.NewReplacer(
 	"а", "a", "в", "b", "с", "c", "е", "e", "н", "h", "һ", "h", "і", "i", "ј", "j", "к", "k", "ӏ", "l", "м", "m", "о", "o", "р", "p", "ԛ", "q", "ѕ", "s", "т", "t", "у", "y", "ԝ", "w", "х", "x",
 	"α", "a", "β", "b", "ε", "e", "η", "n", "ι", "i", "κ", "k", "μ", "m", "ν", "v", "ο", "o", "ρ", "p", "τ", "t", "υ", "u", "χ", "x", "ω", "w",
 	"ı", "i", "ø", "o", "đ", "d", "ħ", "h", "ł", "l", "ß", "ss", "æ", "ae", "œ", "oe",

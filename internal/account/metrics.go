@@ -14,18 +14,18 @@ func Events() []string {
 
 // What becomes of a mail each time that it is looked at.
 const (
-	MailSent        = "sent"
-	MailWaits       = "waits"       // the mail server did not take it yet
-	MailUnreachable = "unreachable" // there was no mail server to offer it to
-	MailUnwritten   = "unwritten"   // a template failed; it waits
-	MailRefused     = "refused"     // for good
-	MailGivenUp     = "given up"    // it was tried for as long as mails are
-	MailDropped     = "dropped"     // the address has had too many
+	MailSent         = "sent"
+	MailDeferred     = "waits"       // the mail server did not take it yet
+	MailUnreachable  = "unreachable" // there was no mail server to offer it to
+	MailRenderFailed = "unwritten"   // a template failed; it waits
+	MailRefused      = "refused"     // for good
+	MailExpired      = "given up"    // it was tried for as long as mails are
+	MailDropped      = "dropped"     // the address has had too many
 )
 
 // MailOutcomes are all that a Mailer tells MailerConfig.Counted of.
 func MailOutcomes() []string {
-	return []string{MailSent, MailWaits, MailUnreachable, MailUnwritten, MailRefused, MailGivenUp, MailDropped}
+	return []string{MailSent, MailDeferred, MailUnreachable, MailRenderFailed, MailRefused, MailExpired, MailDropped}
 }
 
 // QueueState is what a Queue does at one moment, and what it has refused since its start.
@@ -38,7 +38,7 @@ type QueueState struct {
 // State returns what the queue does now.
 func (q *Queue) State() QueueState {
 	q.mu.Lock()
-	waiting, room := q.waiting.count, q.waiting.room
+	waiting, room := q.backlog.count, q.backlog.capacity
 	q.mu.Unlock()
-	return QueueState{Waiting: waiting, Room: room, Busy: int(q.busy.Load()), Threads: q.slots, Refused: q.refused.Load()}
+	return QueueState{Waiting: waiting, Room: room, Busy: int(q.busy.Load()), Threads: q.workers, Refused: q.refused.Load()}
 }

@@ -11,9 +11,9 @@ import (
 	"fieldgate/models"
 )
 
-// Devices returns a page of a person's sessions that have not ended, the one used last first: those behind the session
+// ListSessions returns a page of a person's sessions that have not ended, the one used last first: those behind the session
 // with the id after, or the first ones if that is "". It returns *InputError.
-func (s *Service) Devices(ctx context.Context, user *models.User, first int, after string) ([]*models.Session, error) {
+func (s *Service) ListSessions(ctx context.Context, user *models.User, first int, after string) ([]*models.Session, error) {
 	var check inputCheck
 	page := models.SessionPage{Limit: first}
 	if first < 1 || first > maxPage {
@@ -36,23 +36,23 @@ func (s *Service) Devices(ctx context.Context, user *models.User, first int, aft
 	return s.config.Store.Sessions(ctx, user, page, now)
 }
 
-// EndDevice ends one session of the user. It returns models.ErrNotFound for an id that is none, or somebody
+// RevokeSession ends one session of the user. It returns models.ErrNotFound for an id that is none, or somebody
 // else's.
-func (s *Service) EndDevice(ctx context.Context, userID, sessionID string) error {
+func (s *Service) RevokeSession(ctx context.Context, userID, sessionID string) error {
 	if uuid.Validate(sessionID) != nil {
 		return models.ErrNotFound
 	}
-	return s.endSession(ctx, &event{name: EventSignedOut, user: userID, session: sessionID})
+	return s.revokeWithEvent(ctx, &event{name: EventSignedOut, user: userID, session: sessionID})
 }
 
-// EndDevices ends all sessions of the user and returns how many there were. It returns models.ErrNotFound if
+// RevokeSessions ends all sessions of the user and returns how many there were. It returns models.ErrNotFound if
 // nobody has the id.
-func (s *Service) EndDevices(ctx context.Context, userID string) (ended int, err error) {
+func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int, err error) {
 	if uuid.Validate(userID) != nil {
 		return 0, models.ErrNotFound
 	}
-	e, now := &event{name: EventSessionsEnded, user: userID, counts: true}, s.config.Store.Now()
-	err = s.do(ctx, e, func(tx *models.Store) (err error) {
+	e, now := &event{name: EventSessionsEnded, user: userID, hasCount: true}, s.config.Store.Now()
+	err = s.audited(ctx, e, func(tx *models.Store) (err error) {
 		e.sessions, err = tx.RevokeSessions(ctx, userID, now)
 		return err
 	})
@@ -71,7 +71,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err := check.err(); err != nil {
 		return err
 	}
-	user, err := s.prove(ctx, session.UserID, current, EventPasswordChangeFailed)
+	user, err := s.authenticate(ctx, session.UserID, current, EventPasswordChangeFailed)
 	if err != nil {
 		return err
 	}
@@ -79,15 +79,15 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err != nil {
 		return err
 	}
-	told, now := s.sent(s.mailTo(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
-	err = s.do(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
+	told, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
+	err = s.audited(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
 		return tx.ChangePassword(ctx, user, hash, session, told, now)
 	})
-	return gone(err)
+	return notFoundAsRevoked(err)
 }
 
-// gone: what the person stood on is not there any more.
-func gone(err error) error {
+// notFoundAsRevoked: what the person stood on is not there any more.
+func notFoundAsRevoked(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return &auth.Unauthenticated{Reason: auth.Revoked}
 	}
@@ -104,9 +104,9 @@ func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, se
 	if err != nil {
 		return ended, err
 	}
-	e.also = nil // of another try
+	e.related = nil // of another try
 	for _, id := range revoked {
-		e.also = append(e.also, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
+		e.related = append(e.related, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
 	}
 	return ended, nil
 }

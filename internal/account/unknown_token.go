@@ -14,12 +14,12 @@ import (
 // unknownTokenWindow is how long attempts of one network share an entry of the audit log.
 const unknownTokenWindow = time.Hour
 
-// noteUnknownToken counts a token of a link or of a session that is not in the database, in one entry of the audit log for
+// recordUnknownToken counts a token of a link or of a session that is not in the database, in one entry of the audit log for
 // each network and hour: a guessing client leaves a trace and does not fill the table. It returns err unless the
 // entry cannot be written.
-func (s *Service) noteUnknownToken(ctx context.Context, err error) error {
+func (s *Service) recordUnknownToken(ctx context.Context, err error) error {
 	now := s.config.Store.Now()
-	network := toldNetwork(auth.ViewerFrom(ctx).Client().IP)
+	network := coarseNetwork(auth.ViewerFrom(ctx).Client().IP)
 	one := "1"
 	written, failed := s.config.Store.IncrementAudit(ctx, &models.AuditEntry{
 		ID: aggregateID(EventUnknownToken, network, now.Truncate(unknownTokenWindow)), Event: EventUnknownToken,
@@ -29,9 +29,9 @@ func (s *Service) noteUnknownToken(ctx context.Context, err error) error {
 		return failed
 	}
 	if written {
-		s.tell(ctx, &event{name: EventUnknownToken})
-	} else if s.config.Counted != nil {
-		s.config.Counted(EventUnknownToken)
+		s.logEvent(ctx, &event{name: EventUnknownToken})
+	} else if s.config.OnEvent != nil {
+		s.config.OnEvent(EventUnknownToken)
 	}
 	return err
 }
