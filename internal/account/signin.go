@@ -164,7 +164,7 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
 	}
 	if err := s.config.Hooks.BeforeSignIn(ctx, user); err != nil {
-		if !hook.Refused(err) {
+		if !hook.IsRefusal(err) {
 			return nil, err
 		}
 		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonRefused}, err)

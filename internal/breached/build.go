@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// startKeys is how many keys Build keeps before it decides that its input is in order, and writes.
-	startKeys = 1 << 16
+	// streamThreshold is how many keys Build keeps before it decides that its input is in order, and writes.
+	streamThreshold = 1 << 16
 	// maxUnordered is how many keys Build sorts in memory: 512 MB.
 	maxUnordered = 64 << 20
 )
 
 // Counts says what Build has done.
 type Counts struct {
-	Read int64 // lines with a password
+	Read int64 // hibpLines with a password
 	Kept int64 // keys that were written
 }
 
@@ -59,7 +59,7 @@ func (b *builder) readLines(r *bufio.Reader, minCount uint64) error {
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			if errors.Is(err, bufio.ErrBufferFull) {
-				err = errLine
+				err = errInvalidLine
 			}
 			return fmt.Errorf("line %d: %w", number, err)
 		}
@@ -87,8 +87,8 @@ func (b *builder) readLines(r *bufio.Reader, minCount uint64) error {
 const hexSHA1 = 40 // digits
 
 var (
-	errLine = errors.New("expected SHA1:COUNT, with 40 hexadecimal digits. Hint: the list of SHA-1 hashes from haveibeenpwned.com, in one file")
-	errNTLM = errors.New("expected 40 hexadecimal digits, and 32 are those of the NTLM list. Hint: download the list of SHA-1 hashes")
+	errInvalidLine = errors.New("expected SHA1:COUNT, with 40 hexadecimal digits. Hint: the list of SHA-1 hashes from haveibeenpwned.com, in one file")
+	errNTLMList    = errors.New("expected 40 hexadecimal digits, and 32 are those of the NTLM list. Hint: download the list of SHA-1 hashes")
 )
 
 func parseLine(line []byte) (key, count uint64, err error) {
@@ -96,16 +96,16 @@ func parseLine(line []byte) (key, count uint64, err error) {
 	var sum [hexSHA1 / 2]byte
 	switch {
 	case len(hash) == 32 && ok:
-		return 0, 0, errNTLM
+		return 0, 0, errNTLMList
 	case len(hash) != hexSHA1 || !ok:
-		return 0, 0, errLine
+		return 0, 0, errInvalidLine
 	}
 	if _, err := hex.Decode(sum[:], hash); err != nil {
-		return 0, 0, errLine
+		return 0, 0, errInvalidLine
 	}
 	count, err = strconv.ParseUint(string(times), 10, 64)
 	if err != nil {
-		return 0, 0, errLine
+		return 0, 0, errInvalidLine
 	}
 	return binary.BigEndian.Uint64(sum[:]), count, nil
 }
@@ -124,7 +124,7 @@ func (b *builder) add(key uint64) error {
 	switch {
 	case b.unordered && len(b.pending) > maxUnordered:
 		return fmt.Errorf("more than %d hashes that are not in order. Hint: LC_ALL=C sort hibp.txt | fieldgate passwords build …", maxUnordered)
-	case !b.unordered && len(b.pending) >= startKeys:
+	case !b.unordered && len(b.pending) >= streamThreshold:
 		b.streaming = true
 		return b.writePending()
 	}

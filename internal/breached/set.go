@@ -28,9 +28,9 @@ const (
 // truncated under a running server is an error of one lookup, where a mapping would end the process (SIGBUS). It
 // also works the same on every system.
 type Set struct {
-	file io.ReaderAt
-	keys int64
-	end  io.Closer
+	file   io.ReaderAt
+	keys   int64
+	closer io.Closer
 }
 
 // Open opens a file that Build has written. Its size and a sample of its content are checked: a text file, one that
@@ -52,7 +52,7 @@ func Open(name string) (*Set, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	s.end = f
+	s.closer = f
 	return s, nil
 }
 
@@ -73,10 +73,10 @@ func New(file io.ReaderAt, size int64) (*Set, error) {
 
 // Close closes the file.
 func (s *Set) Close() error {
-	if s.end == nil {
+	if s.closer == nil {
 		return nil
 	}
-	return s.end.Close()
+	return s.closer.Close()
 }
 
 // Len returns how many passwords are in the set.
@@ -90,13 +90,13 @@ func keyOf(password string) uint64 {
 	return binary.BigEndian.Uint64(sum[:keySize])
 }
 
-// samples is how many blocks check reads at most.
-const samples = 256
+// maxSamples is how many blocks check reads at most.
+const maxSamples = 256
 
 // check reads blocks from all over the file. SHA-1's values are spread evenly, so the first key is near the lowest
 // possible one and the last near the highest.
 func (s *Set) check() error {
-	previous, step := uint64(0), max(blockKeys, s.keys/samples)
+	previous, step := uint64(0), max(blockKeys, s.keys/maxSamples)
 	var first uint64
 	for at := int64(0); at < s.keys; at += step {
 		block, err := s.read(at)
@@ -125,8 +125,8 @@ func (s *Set) check() error {
 	return nil
 }
 
-// guesses is how many reads find takes by interpolation before it halves.
-const guesses = 8
+// maxInterpolations is how many reads find takes by interpolation before it halves.
+const maxInterpolations = 8
 
 // find looks for a key where it would be if the keys were spread evenly between those at both ends, and moves the
 // ends closer by a block at a time. It halves after some guesses, so that the number of reads is bounded whatever is
@@ -136,7 +136,7 @@ func (s *Set) find(key uint64) (bool, error) {
 	lowKey, highKey := uint64(0), uint64(math.MaxUint64)
 	for n := 0; low < high; n++ {
 		at := low + (high-low)/2
-		if n < guesses {
+		if n < maxInterpolations {
 			at = low + interpolate(key-lowKey, highKey-lowKey, high-low)
 		}
 		at = max(low, min(at-blockKeys/2, high-blockKeys))

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// lines are what haveibeenpwned.com would have of passwords: in the order of the hashes, each seen count times.
-func lines(count int, passwords ...string) []string {
+// hibpLines are what haveibeenpwned.com would have of passwords: in the order of the hashes, each seen count times.
+func hibpLines(count int, passwords ...string) []string {
 	list := make([]string, len(passwords))
 	for i, p := range passwords {
 		sum := sha1.Sum([]byte(p))
@@ -35,7 +35,7 @@ func passwords(n int) []string {
 	return list
 }
 
-func built(t *testing.T, input string) []byte {
+func buildSet(t *testing.T, input string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	if _, err := Build(&out, strings.NewReader(input), 1); err != nil {
@@ -44,13 +44,13 @@ func built(t *testing.T, input string) []byte {
 	return out.Bytes()
 }
 
-func TestSetHasWhatWasBuilt(t *testing.T) {
+func TestSetContainsBuiltPasswords(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 2, 511, 512, 513, 1024, 5000, 60_000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			content := built(t, strings.Join(lines(7, passwords(n)...), "\n"))
-			reads := &counter{ReaderAt: bytes.NewReader(content)}
+			content := buildSet(t, strings.Join(hibpLines(7, passwords(n)...), "\n"))
+			reads := &countingReader{ReaderAt: bytes.NewReader(content)}
 			s, err := New(reads, int64(len(content)))
 			if err != nil {
 				t.Fatal(err)
@@ -73,18 +73,18 @@ func TestSetHasWhatWasBuilt(t *testing.T) {
 	}
 }
 
-type counter struct {
+type countingReader struct {
 	io.ReaderAt
 	n int
 }
 
-func (c *counter) ReadAt(p []byte, at int64) (int, error) {
+func (c *countingReader) ReadAt(p []byte, at int64) (int, error) {
 	c.n++
 	return c.ReaderAt.ReadAt(p, at)
 }
 
 // A lookup ends soon, and finds what is there, also where the keys are not spread evenly.
-func TestSetOfUnevenKeys(t *testing.T) {
+func TestSetFindsUnevenlySpreadKeys(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	r := rand.New(rand.NewPCG(1, 2))
@@ -99,14 +99,14 @@ func TestSetOfUnevenKeys(t *testing.T) {
 	for _, k := range keys {
 		content = binary.BigEndian.AppendUint64(content, k)
 	}
-	reads := &counter{ReaderAt: bytes.NewReader(content)}
+	reads := &countingReader{ReaderAt: bytes.NewReader(content)}
 	s, err := New(reads, int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, k := range keys {
 		reads.n = 0
-		if found, err := s.find(k); !found || err != nil || reads.n > guesses+10 {
+		if found, err := s.find(k); !found || err != nil || reads.n > maxInterpolations+10 {
 			t.Fatalf("%x: %v %v, %d reads", k, found, err, reads.n)
 		}
 		if i > 0 && keys[i-1] < k-1 {
@@ -119,10 +119,10 @@ func TestSetOfUnevenKeys(t *testing.T) {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	three := lines(10, "one", "two", "three")
-	want := built(t, strings.Join(three, "\n")+"\n")
-	shuffled := lines(10, passwords(70_000)...)
-	inOrder := built(t, strings.Join(shuffled, "\n"))
+	three := hibpLines(10, "one", "two", "three")
+	want := buildSet(t, strings.Join(three, "\n")+"\n")
+	shuffled := hibpLines(10, passwords(70_000)...)
+	inOrder := buildSet(t, strings.Join(shuffled, "\n"))
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	for _, row := range []struct {
 		name, input string
@@ -139,7 +139,7 @@ func TestBuild(t *testing.T) {
 		{"another order", three[2] + "\n" + three[0] + "\n" + three[1], 1, want, Counts{3, 3}},
 		{"a line twice", three[0] + "\n" + three[0] + "\n" + three[1] + "\n" + three[2], 1, want, Counts{4, 3}},
 		{"seen often enough", strings.Join(three, "\n"), 10, want, Counts{3, 3}},
-		{"some seen too seldom", strings.Join(three, "\n") + "\n" + strings.Join(lines(9, "four"), ""), 10, want, Counts{4, 3}},
+		{"some seen too seldom", strings.Join(three, "\n") + "\n" + strings.Join(hibpLines(9, "four"), ""), 10, want, Counts{4, 3}},
 		{"many in another order", strings.Join(shuffled, "\n"), 1, inOrder, Counts{70_000, 70_000}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -153,14 +153,14 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-func TestBuildRefusesWrongInput(t *testing.T) {
+func TestBuildRejectsInvalidInput(t *testing.T) {
 	t.Parallel()
-	good := lines(10, passwords(startKeys+1000)...)
+	good := hibpLines(10, passwords(streamThreshold+1000)...)
 	sorted := slices.Clone(good)
 	sorted[len(sorted)-1] = good[0]
 	for _, row := range []struct{ name, input, want string }{
 		{"nothing", "", "none of 0 passwords"},
-		{"no password that was seen often enough", lines(9, "one")[0], "none of 1 passwords was seen 10 times"},
+		{"no password that was seen often enough", hibpLines(9, "one")[0], "none of 1 passwords was seen 10 times"},
 		{"a hash without its count", good[0] + "\n" + good[1][:40], "line 2: expected SHA1:COUNT"},
 		{"a count that is none", good[0] + "\n" + good[1] + "x", "line 2: expected SHA1:COUNT"},
 		{"a count below zero", good[0][:41] + "-1", "line 1: expected SHA1:COUNT"},
@@ -189,10 +189,10 @@ type fullDisk struct{ err error }
 
 func (f fullDisk) Write([]byte) (int, error) { return 0, f.err }
 
-func TestOpenRefusesWrongFiles(t *testing.T) {
+func TestOpenRejectsInvalidFiles(t *testing.T) {
 	t.Parallel()
-	text := strings.Join(lines(10, passwords(2000)...), "\n")
-	good := built(t, text)
+	text := strings.Join(hibpLines(10, passwords(2000)...), "\n")
+	good := buildSet(t, text)
 	swapped := slices.Clone(good)
 	copy(swapped, good[8:16])
 	copy(swapped[8:], good[:8])
@@ -229,10 +229,10 @@ func TestOpenRefusesWrongFiles(t *testing.T) {
 }
 
 // What happens to the file of a running server is an error of a lookup at most.
-func TestSetWhoseFileChanges(t *testing.T) {
+func TestTruncatedFileFailsOnlyLookups(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "breached.bin")
-	if err := os.WriteFile(name, built(t, strings.Join(lines(10, passwords(5000)...), "\n")), 0o600); err != nil {
+	if err := os.WriteFile(name, buildSet(t, strings.Join(hibpLines(10, passwords(5000)...), "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(name)

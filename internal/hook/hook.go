@@ -24,8 +24,8 @@ func (h Hooks) BeforeRegister(ctx context.Context, r extend.Registration) error 
 		if f.Hooks.BeforeRegister == nil {
 			continue
 		}
-		at := place{f.Name, "BeforeRegister"}
-		if err := at.within(ctx, func(ctx context.Context) error { return f.Hooks.BeforeRegister(ctx, r) }); err != nil {
+		at := hookID{f.Name, "BeforeRegister"}
+		if err := at.callWithDeadline(ctx, func(ctx context.Context) error { return f.Hooks.BeforeRegister(ctx, r) }); err != nil {
 			return err
 		}
 	}
@@ -38,8 +38,8 @@ func (h Hooks) BeforeSignIn(ctx context.Context, user *models.User) error {
 		if f.Hooks.BeforeSignIn == nil {
 			continue
 		}
-		at := place{f.Name, "BeforeSignIn"}
-		if err := at.within(ctx, func(ctx context.Context) error { return f.Hooks.BeforeSignIn(ctx, user) }); err != nil {
+		at := hookID{f.Name, "BeforeSignIn"}
+		if err := at.callWithDeadline(ctx, func(ctx context.Context) error { return f.Hooks.BeforeSignIn(ctx, user) }); err != nil {
 			return err
 		}
 	}
@@ -52,26 +52,26 @@ func (h Hooks) AfterEvent(ctx context.Context, tx *models.Store, e extend.Event)
 		if f.Hooks.AfterEvent == nil {
 			continue
 		}
-		if err := (place{f.Name, "AfterEvent"}).call(func() error { return f.Hooks.AfterEvent(ctx, tx, e) }); err != nil {
+		if err := (hookID{f.Name, "AfterEvent"}).call(func() error { return f.Hooks.AfterEvent(ctx, tx, e) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ForStore returns what the store keeps of a feature. Its UserDeleted is safe from panics.
-func ForStore(f extend.Feature) models.Feature {
+// StoreFeature returns what the store keeps of a feature. Its UserDeleted is safe from panics.
+func StoreFeature(f extend.Feature) models.Feature {
 	own := models.Feature{Name: f.Name, Migrations: f.Migrations, Tables: f.Tables}
 	if deleted := f.Hooks.UserDeleted; deleted != nil {
 		own.UserDeleted = func(ctx context.Context, tx *models.Store, user *models.User) error {
-			return place{f.Name, "UserDeleted"}.call(func() error { return deleted(ctx, tx, user) })
+			return hookID{f.Name, "UserDeleted"}.call(func() error { return deleted(ctx, tx, user) })
 		}
 	}
 	return own
 }
 
-// Refused reports whether err is a hook's refusal that the client sees, and not a failure of the hook.
-func Refused(err error) bool { return fgerr.Code(err) != "" }
+// IsRefusal reports whether err is a hook's refusal that the client sees, and not a failure of the hook.
+func IsRefusal(err error) bool { return fgerr.Code(err) != "" }
 
 // DeadlineError is the error of a hook that took longer than extend.Deadline.
 type DeadlineError struct{ Feature, Hook string }
@@ -89,11 +89,11 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("feature %q: panic in %s", e.Feature, e.Hook) }
 
-// place is a hook of a feature.
-type place struct{ feature, hook string }
+// hookID is a hook of a feature.
+type hookID struct{ feature, hook string }
 
 // call runs f, and makes an error of its panic.
-func (p place) call(f func() error) (err error) {
+func (p hookID) call(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{p.feature, p.hook, v, debug.Stack()}
@@ -102,8 +102,8 @@ func (p place) call(f func() error) (err error) {
 	return f()
 }
 
-// within runs f with the deadline. One that does not heed its context is left behind: the client is not kept waiting.
-func (p place) within(ctx context.Context, f func(context.Context) error) error {
+// callWithDeadline runs f with the deadline. One that does not heed its context is left behind: the client is not kept waiting.
+func (p hookID) callWithDeadline(ctx context.Context, f func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, extend.Deadline)
 	defer cancel()
 	done := make(chan error, 1)
@@ -114,7 +114,7 @@ func (p place) within(ctx context.Context, f func(context.Context) error) error 
 	case <-limited.Done():
 		err = limited.Err()
 	}
-	failed := err != nil && !Refused(err) && !errors.As(err, new(*PanicError))
+	failed := err != nil && !IsRefusal(err) && !errors.As(err, new(*PanicError))
 	if failed && ctx.Err() == nil && limited.Err() != nil {
 		return &DeadlineError{p.feature, p.hook}
 	}

@@ -14,15 +14,15 @@ type Mail struct {
 	At                time.Time
 }
 
-var inboxPage = parse("inbox")
+var inboxPage = mustParse("inbox")
 
 // Inbox answers with a page of the mails in list, the newest first. It is for development: whoever sees it can use
 // every link in it.
 func Inbox(list func() []Mail) http.Handler {
-	policy := contentPolicy(false)
+	policy := contentSecurityPolicy(false)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		mails := slices.Clone(list())
 		slices.SortStableFunc(mails, func(a, b Mail) int { return b.At.Compare(a.At) })
-		answer(w, policy, render(inboxPage, content{Service: "Development", Wide: true, Style: template.CSS(style), Mails: mails}))
+		writePage(w, policy, mustRender(inboxPage, pageData{Service: "Development", Wide: true, Style: template.CSS(style), Mails: mails}))
 	})
 }

@@ -17,10 +17,10 @@ import (
 //go:embed files
 var files embed.FS
 
-var style, script = file("style.css"), file("script.js")
+var style, script = mustReadFile("style.css"), mustReadFile("script.js")
 
-// names are the pages that links lead to: each is at the path of its name, and made from the file of its name.
-var names = []string{"verify-email", "confirm-email", "undo-email-change", "reset-password"}
+// pageNames are the pages that links lead to: each is at the path of its name, and made from the file of its name.
+var pageNames = []string{"verify-email", "confirm-email", "undo-email-change", "reset-password"}
 
 // Pages are the pages of one server.
 type Pages struct {
@@ -32,9 +32,9 @@ type Pages struct {
 // without one, they are told that they may close the page.
 // They ask the API at /graphql of the origin that they come from.
 func New(service, appURL string) *Pages {
-	p := &Pages{policy: contentPolicy(true), html: map[string][]byte{}}
-	for _, name := range names {
-		p.html[name] = render(parse(name), content{Service: service, AppURL: appURL, Style: template.CSS(style), Script: template.JS(script)})
+	p := &Pages{policy: contentSecurityPolicy(true), html: map[string][]byte{}}
+	for _, name := range pageNames {
+		p.html[name] = mustRender(mustParse(name), pageData{Service: service, AppURL: appURL, Style: template.CSS(style), Script: template.JS(script)})
 	}
 	return p
 }
@@ -43,12 +43,12 @@ func New(service, appURL string) *Pages {
 // that they take, and it changes nothing.
 func (p *Pages) Register(mux *http.ServeMux) {
 	for name, html := range p.html {
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) { answer(w, p.policy, html) })
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) { writePage(w, p.policy, html) })
 	}
 }
 
-// content is what the files of a page are filled in with.
-type content struct {
+// pageData is what the files of a page are filled in with.
+type pageData struct {
 	Service, AppURL string
 	Wide            bool
 	Style           template.CSS
@@ -56,10 +56,10 @@ type content struct {
 	Mails           []Mail
 }
 
-// contentPolicy is the Content-Security-Policy of a page: its own style, its own script if it has one, which may talk
+// contentSecurityPolicy is the Content-Security-Policy of a page: its own style, its own script if it has one, which may talk
 // to this server, and nothing else. Forms are sent by the script alone. The empty icon, which keeps browsers from
 // asking for one, is an image.
-func contentPolicy(scripted bool) string {
+func contentSecurityPolicy(scripted bool) string {
 	policy := "default-src 'none'; style-src " + hash(style) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	if scripted {
 		policy += "; script-src " + hash(script) + "; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -72,9 +72,9 @@ func hash(content string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// answer writes a page. The address that it stands at may hold a token, so it is named to nobody and the page is kept
+// writePage writes a page. The address that it stands at may hold a token, so it is named to nobody and the page is kept
 // by nobody, whatever the server says otherwise.
-func answer(w http.ResponseWriter, policy string, html []byte) {
+func writePage(w http.ResponseWriter, policy string, html []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
@@ -83,12 +83,12 @@ func answer(w http.ResponseWriter, policy string, html []byte) {
 	_, _ = w.Write(html) // nobody is left to tell
 }
 
-func parse(name string) *template.Template {
+func mustParse(name string) *template.Template {
 	return template.Must(template.ParseFS(files, "files/layout.html", "files/"+name+".html"))
 }
 
-// render fails only on a file that does not go with content, which every start would show.
-func render(t *template.Template, c content) []byte {
+// mustRender fails only on a file that does not go with content, which every start would show.
+func mustRender(t *template.Template, c pageData) []byte {
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout", c); err != nil {
 		panic(err)
@@ -96,7 +96,7 @@ func render(t *template.Template, c content) []byte {
 	return b.Bytes()
 }
 
-func file(name string) string {
+func mustReadFile(name string) string {
 	content, err := files.ReadFile("files/" + name)
 	if err != nil {
 		panic(err)

@@ -17,7 +17,7 @@ const appURL = "https://app.example.com"
 
 var paths = []string{"/verify-email", "/confirm-email", "/undo-email-change", "/reset-password"}
 
-func site(service, appURL string) http.Handler {
+func newSite(service, appURL string) http.Handler {
 	mux := http.NewServeMux()
 	pages.New(service, appURL).Register(mux)
 	return mux
@@ -34,9 +34,9 @@ func inbox(mails ...pages.Mail) *httptest.ResponseRecorder {
 }
 
 // Nothing of a link is in the page that it leads to, neither as it is nor in pieces.
-func TestPagesAreTheSameBytesWhateverTheLinkSays(t *testing.T) {
+func TestPagesDoNotDependOnQuery(t *testing.T) {
 	t.Parallel()
-	h := site("Fieldgate", appURL)
+	h := newSite("Fieldgate", appURL)
 	for _, path := range paths {
 		plain := get(h, path)
 		if plain.Code != http.StatusOK || !strings.Contains(plain.Body.String(), `href="https://app.example.com"`) {
@@ -50,9 +50,9 @@ func TestPagesAreTheSameBytesWhateverTheLinkSays(t *testing.T) {
 	}
 }
 
-func TestPagesTakeNothingButGET(t *testing.T) {
+func TestPagesAcceptOnlyGET(t *testing.T) {
 	t.Parallel()
-	h := site("Fieldgate", appURL)
+	h := newSite("Fieldgate", appURL)
 	for _, path := range paths {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 			w := httptest.NewRecorder()
@@ -64,13 +64,13 @@ func TestPagesTakeNothingButGET(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestPagesSetSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	const rest = "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	const scripted = "; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 	answers := map[string]*httptest.ResponseRecorder{"/dev/mail": inbox()}
 	for _, path := range paths {
-		answers[path] = get(site("Fieldgate", appURL), path)
+		answers[path] = get(newSite("Fieldgate", appURL), path)
 	}
 	for path, w := range answers {
 		body := w.Body.String()
@@ -110,7 +110,7 @@ func hashOf(t *testing.T, body, from, to string) string {
 
 func TestNamesAndAddressesAreEscaped(t *testing.T) {
 	t.Parallel()
-	h := site(`<b>"A & B"</b>`, "javascript:alert(1)")
+	h := newSite(`<b>"A & B"</b>`, "javascript:alert(1)")
 	for _, path := range paths {
 		body := get(h, path).Body.String()
 		if strings.Contains(body, "<b>") || !strings.Contains(body, `data-service="&lt;b&gt;&#34;A &amp; B&#34;&lt;/b&gt;"`) {
@@ -122,7 +122,7 @@ func TestNamesAndAddressesAreEscaped(t *testing.T) {
 	}
 }
 
-func TestInbox(t *testing.T) {
+func TestInboxListsNewestMailFirst(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, time.January, 31, 12, 0, 0, 0, time.UTC)
 	const text = "Hello <Ada> & \"others\",\nhttps://app.example.com/verify-email?token=a-b_c"

@@ -28,7 +28,7 @@ func New(store *models.Store, log *slog.Logger, newApp func(*extend.Registry) (*
 	}
 	var kept []models.Feature
 	for _, f := range r.Features() {
-		kept = append(kept, hook.ForStore(f))
+		kept = append(kept, hook.StoreFeature(f))
 	}
 	if err := store.AddFeatures(kept...); err != nil {
 		return nil, fmt.Errorf("app.New: %w", err)
