@@ -23,7 +23,7 @@ func (readOnlyError) Is(target error) bool { return target == ErrUnavailable }
 // Gaps are measured in real time. The moment is taken as that far back as it is on the store's clock, so a test whose clock
 // stands still or jumps may ask for a longer or shorter time, and never gets more than that time.
 func (s *Store) Silence(since time.Time) time.Duration {
-	return s.watch.Silence(time.Now().Add(-s.now().Sub(since)))
+	return s.watch.Outage(time.Now().Add(-s.now().Sub(since)))
 }
 
 // Connections is the state of the connections to the database.

@@ -84,7 +84,7 @@ func (mysqlDialect) unavailable(err error) bool {
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, sql.ErrConnDone) || errors.Is(err, dbwatch.ErrSilent)
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, dbwatch.ErrCircuitOpen)
 }
 
 func containsAny(text string, parts []string) bool {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// watch looks every tick whether something waits for an answer in vain.
-func (w *Watch) watch() {
+// monitor looks every tick whether something waits for an answer in vain.
+func (w *Watch) monitor() {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	for {
@@ -17,7 +17,7 @@ func (w *Watch) watch() {
 			return
 		}
 		now := w.ticks.Add(1)
-		if w.open.Load() || w.probing.Load() || now < w.rests.Load() || now-w.answered.Load() < suspicion || !w.waits(now-suspicion) {
+		if w.open.Load() || w.probing.Load() || now < w.probeAfter.Load() || now-w.lastAnswer.Load() < suspectAfter || !w.isWaiting(now-suspectAfter) {
 			continue
 		}
 		w.probing.Store(true)
@@ -28,12 +28,12 @@ func (w *Watch) watch() {
 	}
 }
 
-// waits reports whether a read or a connection attempt began before a tick and has not ended.
-func (w *Watch) waits(before int64) bool {
+// isWaiting reports whether a read or a connection attempt began before a tick and has not ended.
+func (w *Watch) isWaiting(before int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.wires {
-		if since := c.since.Load(); since > 0 && since <= before+1 && c.patience == 0 {
+		if since := c.readSince.Load(); since > 0 && since <= before+1 && c.readTimeout == 0 {
 			return true
 		}
 	}
@@ -46,49 +46,49 @@ func (w *Watch) waits(before int64) bool {
 }
 
 // suspect probes a database that has been silent, and opens the circuit if it remains so. An answer on any connection
-// since the suspicion arose keeps it closed.
+// readSince the suspicion arose keeps it closed.
 func (w *Watch) suspect(since int64) {
-	waited, err := w.probe(w.patience())
+	waited, err := w.probe(w.packetTimeout())
 	if w.ctx.Err() != nil {
 		return
 	}
 	if err == nil {
-		w.slowest.Store(int64(waited))
+		w.slowestPacket.Store(int64(waited))
 	}
-	if w.answers(err) || w.answered.Load() >= since {
-		w.rests.Store(w.ticks.Load() + probeRest)
+	if w.isAnswered(err) || w.lastAnswer.Load() >= since {
+		w.probeAfter.Store(w.ticks.Load() + probeCooldown)
 		return
 	}
-	w.trip(err)
+	w.openCircuit(err)
 	w.probeUntilAnswered()
 	if w.ctx.Err() == nil {
-		w.recover()
+		w.closeCircuit()
 	}
 }
 
-// probeUntilAnswered sends a probe every probePause and does not wait for the one before: the kernel sends a lost packet
+// probeUntilAnswered sends a probe every probeInterval and does not wait for the one before: the kernel sends a lost packet
 // again after a second, and a new connection is quicker. Each has the time of a connection, because the database may be slow
 // to open one.
 func (w *Watch) probeUntilAnswered() {
-	clock := time.NewTicker(probePause)
+	clock := time.NewTicker(probeInterval)
 	defer clock.Stop()
 	answered := make(chan struct{}, 1)
 	for sent := 1; ; sent++ {
 		w.running.Go(func() {
 			waited, err := w.probe(w.config.ConnectTimeout)
-			if !w.answers(err) {
+			if !w.isAnswered(err) {
 				return
 			}
 			select {
 			case answered <- struct{}{}:
 				if err == nil && w.open.Load() { // the others may have been sent into the silence
-					w.slowest.Store(int64(waited))
+					w.slowestPacket.Store(int64(waited))
 				}
 			default:
 			}
 		})
-		if sent == quickProbes {
-			clock.Reset(2 * probePause)
+		if sent == fastProbes {
+			clock.Reset(2 * probeInterval)
 		}
 		select {
 		case <-clock.C:
@@ -100,31 +100,31 @@ func (w *Watch) probeUntilAnswered() {
 	}
 }
 
-// patience is how long a probe may wait for a packet: for twice as long as the last connection had to, since a database that
+// packetTimeout is how long a probe may wait for a packet: for twice as long as the last connection had to, since a database that
 // looks up names or asks a directory for the user takes seconds to open one. Before the first answer it is the time of a
 // connection.
-func (w *Watch) patience() time.Duration {
-	return max(probeTimeout, min(2*time.Duration(w.slowest.Load()), w.config.ConnectTimeout))
+func (w *Watch) packetTimeout() time.Duration {
+	return max(probePacketTimeout, min(2*time.Duration(w.slowestPacket.Load()), w.config.ConnectTimeout))
 }
 
 // probe opens a connection, asks for the role of the server, and returns the longest wait for a packet.
 func (w *Watch) probe(patience time.Duration) (waited time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(w.ctx, max(probeLimit, patience))
+	ctx, cancel := context.WithTimeout(w.ctx, max(probeMaxDuration, patience))
 	defer cancel()
-	c, _, err := w.dial(ctx, &wireSlot{patience: patience})
+	c, _, err := w.dial(ctx, &wireSlot{readTimeout: patience})
 	if err != nil {
 		return 0, err
 	}
-	return time.Duration(c.wire.longest.Load()), c.Close()
+	return time.Duration(c.wire.longestWait.Load()), c.Close()
 }
 
-// answers reports whether a probe was answered, with an error perhaps.
-func (w *Watch) answers(err error) bool {
-	return err == nil || errors.Is(err, ErrReadOnly) || w.config.Answered(err)
+// isAnswered reports whether a probe was answered, with an error perhaps.
+func (w *Watch) isAnswered(err error) bool {
+	return err == nil || errors.Is(err, ErrReadOnly) || w.config.IsAnswer(err)
 }
 
-// trip opens the circuit: everything that waits is released, except for answers to COMMIT.
-func (w *Watch) trip(err error) {
+// openCircuit opens the circuit: everything that waits is released, except for answers to COMMIT.
+func (w *Watch) openCircuit(err error) {
 	w.mu.Lock()
 	w.closed = make(chan struct{})
 	w.generation.Add(1)
@@ -133,33 +133,33 @@ func (w *Watch) trip(err error) {
 		a.cancel()
 	}
 	for c := range w.wires {
-		if c.patience == 0 { // not a probe
+		if c.readTimeout == 0 { // not a probe
 			c.cut()
 		}
 	}
 	w.mu.Unlock()
 	w.openings.Add(1)
-	w.releaseWaiting()
+	w.releasePoolWaiters()
 	w.config.Log.Warn("the database does not answer: requests that need it fail at once", "error", err)
 }
 
-// releaseWaiting releases those who wait for a connection of the pool while all are kept by COMMITs. The pool offers no way
+// releasePoolWaiters releases those who wait for a connection of the pool while all are kept by COMMITs. The pool offers no way
 // to refuse them but an attempt to open a connection, for which it must have room. While the circuit is open none succeeds,
 // and each that fails has the pool make the next one.
-func (w *Watch) releaseWaiting() {
-	w.connections = w.pool.Stats().MaxOpenConnections
-	if w.connections == 0 { // no limit, so no caller waits for a connection
+func (w *Watch) releasePoolWaiters() {
+	w.poolLimit = w.pool.Stats().MaxOpenConnections
+	if w.poolLimit == 0 { // no limit, so no caller waits for a connection
 		return
 	}
-	w.pool.SetMaxOpenConns(w.connections + 1)
+	w.pool.SetMaxOpenConns(w.poolLimit + 1)
 	_ = w.pool.PingContext(w.ctx)
 }
 
-// recover closes the circuit.
-func (w *Watch) recover() {
-	w.pool.SetMaxOpenConns(w.connections)
+// closeCircuit closes the circuit.
+func (w *Watch) closeCircuit() {
+	w.pool.SetMaxOpenConns(w.poolLimit)
 	w.mu.Lock()
-	w.answered.Store(w.ticks.Load())
+	w.lastAnswer.Store(w.ticks.Load())
 	w.open.Store(false)
 	close(w.closed)
 	w.closed = nil
@@ -167,8 +167,8 @@ func (w *Watch) recover() {
 	w.config.Log.Info("the database answers again")
 }
 
-// opened returns a channel that is closed when the circuit closes; nil if it is closed.
-func (w *Watch) opened() <-chan struct{} {
+// closeSignal returns a channel that is closed when the circuit closes; nil if it is closed.
+func (w *Watch) closeSignal() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.closed

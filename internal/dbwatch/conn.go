@@ -43,7 +43,7 @@ func (c connector) Close() error {
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	w := c.watch
 	w.start()
-	if w.now() < time.Duration(w.refused.Load()) {
+	if w.now() < time.Duration(w.readOnlyUntil.Load()) {
 		return nil, ErrReadOnly
 	}
 	conn, err := w.connectWritable(ctx, w.config.Prepare)
@@ -60,13 +60,13 @@ func (w *Watch) connectWritable(ctx context.Context, prepare prepare) (*conn, er
 		c, err := w.connect(ctx, prepare)
 		switch {
 		case err == nil:
-			w.noteWritable()
+			w.recordWritable()
 			return c, nil
 		case !errors.Is(err, ErrReadOnly):
 			return nil, err
-		case try == connectTries:
-			w.refused.Store(int64(w.now() + refusalKept))
-			w.noteReadOnly(err)
+		case try == maxConnectAttempts:
+			w.readOnlyUntil.Store(int64(w.now() + readOnlyBackoff))
+			w.recordReadOnly(err)
 			return nil, err
 		}
 	}
@@ -94,18 +94,18 @@ func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err erro
 		delete(w.attempts, a)
 		w.mu.Unlock()
 		if err != nil && w.generation.Load() != generation {
-			err = ErrSilent // whatever the driver makes of a context that the breaker has canceled
+			err = ErrCircuitOpen // whatever the driver makes of a context that the breaker has canceled
 		}
 	}()
 	if w.open.Load() { // the breaker has canceled the others already
-		return nil, ErrSilent
+		return nil, ErrCircuitOpen
 	}
 	c, variables, err := w.dial(ctx, &wireSlot{})
 	if err != nil {
 		return nil, err
 	}
 	c.wire.opened.Store(true)
-	w.slowest.Store(c.wire.longest.Load())
+	w.slowestPacket.Store(c.wire.longestWait.Load())
 	c.generation = generation
 	if prepare != nil {
 		if err := prepare(ctx, c.driverConn, variables); err != nil {
@@ -113,7 +113,7 @@ func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err erro
 		}
 	}
 	if w.generation.Load() != generation {
-		return nil, errors.Join(ErrSilent, c.Close())
+		return nil, errors.Join(ErrCircuitOpen, c.Close())
 	}
 	return c, nil
 }
@@ -130,7 +130,7 @@ func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]str
 	}
 	slot.wire.ready.Store(true)
 	c := &conn{driverConn: full, watch: w, wire: slot.wire}
-	variables, err := w.ask(ctx, c)
+	variables, err := w.queryRole(ctx, c)
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
@@ -149,8 +149,8 @@ type conn struct {
 	retired    bool
 }
 
-// stale reports whether the connection must not be used again.
-func (c *conn) stale() bool {
+// isStale reports whether the connection must not be used again.
+func (c *conn) isStale() bool {
 	w := c.watch
 	if !w.open.Load() && c.generation == w.generation.Load() && c.demotions == c.backend.demotions.Load() {
 		return false
@@ -163,17 +163,17 @@ func (c *conn) stale() bool {
 }
 
 // IsValid is called when a connection goes back to the pool.
-func (c *conn) IsValid() bool { return !c.stale() && c.driverConn.IsValid() }
+func (c *conn) IsValid() bool { return !c.isStale() && c.driverConn.IsValid() }
 
 // ResetSession is called when the pool gives out a connection again.
 func (c *conn) ResetSession(ctx context.Context) error {
-	if c.stale() {
+	if c.isStale() {
 		return driver.ErrBadConn
 	}
 	if err := c.driverConn.ResetSession(ctx); err != nil {
 		return err
 	}
-	return c.watch.confirm(ctx, c)
+	return c.watch.confirmWritable(ctx, c)
 }
 
 // BeginTx marks the COMMIT that ends the transaction.
@@ -200,6 +200,6 @@ func (t *tx) Commit() error {
 	begin := time.Now()
 	err := t.Tx.Commit()
 	state.Store(wireFree)
-	t.conn.watch.silence.committed(begin, time.Now())
+	t.conn.watch.outages.recordCommit(begin, time.Now())
 	return err
 }

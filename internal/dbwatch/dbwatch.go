@@ -27,44 +27,44 @@ import (
 // ErrReadOnly is the error of Connect when the server that answers is read-only.
 var ErrReadOnly = errors.New("the database is read-only")
 
-// ErrSilent is the error of Connect while the circuit is open.
-var ErrSilent = errors.New("no statement is sent until a probe is answered")
+// ErrCircuitOpen is the error of Connect while the circuit is open.
+var ErrCircuitOpen = errors.New("no statement is sent until a probe is answered")
 
 const (
 	// tick is the resolution of the breaker.
 	tick = 100 * time.Millisecond
-	// suspicion is how many ticks without any answer pass until a probe is sent. A statement may wait for longer, for a
+	// suspectAfter is how many ticks without any answer pass until a probe is sent. A statement may wait for longer, for a
 	// lock for one: then the probe is answered.
-	suspicion = 7
-	// probeTimeout bounds each wait of a probe for a packet, so that the round trips of a handshake with a distant database
+	suspectAfter = 7
+	// probePacketTimeout bounds each wait of a probe for a packet, so that the round trips of a handshake with a distant database
 	// do not add up. See Watch.patience for a database that needs more.
-	probeTimeout = time.Second
-	// probeLimit bounds a probe.
-	probeLimit = 3 * time.Second
-	// probePause is the time from one probe of an open circuit to the next. After quickProbes of them it is twice as long.
-	probePause  = 250 * time.Millisecond
-	quickProbes = 8
-	// probeRest is how many ticks after an answered probe the next one may be sent.
-	probeRest = 10
+	probePacketTimeout = time.Second
+	// probeMaxDuration bounds a probe.
+	probeMaxDuration = 3 * time.Second
+	// probeInterval is the time from one probe of an open circuit to the next. After fastProbes of them it is twice as long.
+	probeInterval = 250 * time.Millisecond
+	fastProbes    = 8
+	// probeCooldown is how many ticks after an answered probe the next one may be sent.
+	probeCooldown = 10
 
-	// roleFresh is how long a verdict counts. It is a little longer than heartbeatInterval, so that connections to the
+	// roleMaxAge is how long a verdict counts. It is a little longer than heartbeatInterval, so that connections to the
 	// backend of the heartbeat need not ask.
-	roleFresh = 1250 * time.Millisecond
-	// roleTolerated is how long a verdict counts while another connection is asking.
-	roleTolerated = 1600 * time.Millisecond
+	roleMaxAge = 1250 * time.Millisecond
+	// roleStaleAge is how long a verdict counts while another connection is asking.
+	roleStaleAge = 1600 * time.Millisecond
 	// roleTimeout bounds asking. A backend that does not answer within it is left like a read-only one.
 	roleTimeout = 2 * time.Second
-	// connectTries is how often Connect dials while it reaches read-only servers.
-	connectTries = 3
-	// refusalKept is how long Connect fails at once after it has found nothing but read-only servers.
-	refusalKept = 250 * time.Millisecond
+	// maxConnectAttempts is how often Connect dials while it reaches read-only servers.
+	maxConnectAttempts = 3
+	// readOnlyBackoff is how long Connect fails at once after it has found nothing but read-only servers.
+	readOnlyBackoff = 250 * time.Millisecond
 
 	heartbeatInterval = time.Second
 	heartbeatTimeout  = 2 * time.Second
-	// silenceAfter is the shortest gap between two heartbeats that counts as silence.
-	silenceAfter = 5 * time.Second
-	// silenceKept is how long past silence is remembered.
-	silenceKept = 2 * time.Minute
+	// minOutage is the shortest gap between two heartbeats that counts as silence.
+	minOutage = 5 * time.Second
+	// outageRetention is how long past silence is remembered.
+	outageRetention = 2 * time.Minute
 )
 
 // Config says how a server is watched.
@@ -80,12 +80,12 @@ type Config struct {
 	Prepare prepare
 	// Heartbeat is a statement that needs a working database, not only a server that answers.
 	Heartbeat string
-	// Answered reports whether err is the answer of a server.
-	Answered func(err error) bool
-	// Absent reports whether an answer says that the database cannot be used now.
-	Absent func(err error) bool
-	// Patient is for statements that may take any time, such as migrations. There is no breaker and no heartbeat.
-	Patient bool
+	// IsAnswer reports whether err is the answer of a server.
+	IsAnswer func(err error) bool
+	// IsUnavailable reports whether an answer says that the database cannot be used now.
+	IsUnavailable func(err error) bool
+	// NoMonitoring is for statements that may take any time, such as migrations. There is no breaker and no heartbeat.
+	NoMonitoring bool
 }
 
 // Watch is the state of one server, as the connections of this process see it.
@@ -100,20 +100,20 @@ type Watch struct {
 	started sync.Once
 	running sync.WaitGroup
 
-	ticks    atomic.Int64
-	answered atomic.Int64 // the tick in which something was read last
-	probing  atomic.Bool
-	rests    atomic.Int64 // the tick before which no further probe is sent
-	slowest  atomic.Int64 // the longest wait for a packet while the last connection was opened
+	ticks         atomic.Int64
+	lastAnswer    atomic.Int64 // the tick in which something was read last
+	probing       atomic.Bool
+	probeAfter    atomic.Int64 // the tick before which no further probe is sent
+	slowestPacket atomic.Int64 // the longest wait for a packet while the last connection was opened
 
-	open       atomic.Bool
-	generation atomic.Int64 // raised when the circuit opens
-	openings   atomic.Uint64
-	retired    atomic.Uint64
-	readOnly   atomic.Bool
-	refused    atomic.Int64 // since epoch, until when Connect fails with ErrReadOnly
+	open          atomic.Bool
+	generation    atomic.Int64 // raised when the circuit opens
+	openings      atomic.Uint64
+	retired       atomic.Uint64
+	readOnly      atomic.Bool
+	readOnlyUntil atomic.Int64 // readSince epoch, until when Connect fails with ErrReadOnly
 
-	connections int // of the pool, while the circuit is closed
+	poolLimit int // of the pool, while the circuit is closed
 
 	mu       sync.Mutex
 	wires    map[*wire]struct{}
@@ -121,7 +121,7 @@ type Watch struct {
 	backends map[string]*backend
 	closed   chan struct{} // closed when the circuit closes; nil if it is closed
 
-	silence silence
+	outages outages
 }
 
 // New returns a Watch. It does nothing before the first connection.
@@ -130,20 +130,20 @@ func New(c Config) *Watch {
 		config: c, epoch: time.Now(),
 		wires: map[*wire]struct{}{}, attempts: map[*attempt]struct{}{}, backends: map[string]*backend{},
 	}
-	w.slowest.Store(int64(c.ConnectTimeout)) // it may be slow
+	w.slowestPacket.Store(int64(c.ConnectTimeout)) // it may be slow
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
 }
 
 // start begins to watch. A process that ends within a second sends no heartbeat.
 func (w *Watch) start() {
-	if w.config.Patient {
+	if w.config.NoMonitoring {
 		return
 	}
 	w.started.Do(func() {
-		w.silence.begin(time.Now())
-		w.running.Go(w.watch)
-		w.running.Go(w.beat)
+		w.outages.start(time.Now())
+		w.running.Go(w.monitor)
+		w.running.Go(w.runHeartbeats)
 	})
 }
 
@@ -164,7 +164,7 @@ func (w *Watch) now() time.Duration { return time.Since(w.epoch) }
 type State struct {
 	ReadOnly    bool   // the server that answered last is read-only
 	CircuitOpen bool   // the database does not answer, and statements fail at once
-	Retired     uint64 // connections that were closed because of either
+	Retired     uint64 // poolLimit that were closed because of either
 	Openings    uint64 // of the circuit
 }
 

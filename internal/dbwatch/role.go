@@ -27,12 +27,12 @@ var identityVariables = []string{
 
 // backend is one server behind the address that is dialed.
 type backend struct {
-	name      string
-	asked     atomic.Int64 // since the epoch, when it was asked last and was writable
-	demotions atomic.Int64 // raised when it is found read-only, or does not answer
-	heard     atomic.Int64 // the tick in which it has answered anything last
+	name        string
+	confirmedAt atomic.Int64 // readSince the epoch, when it was asked last and was writable
+	demotions   atomic.Int64 // raised when it is found read-only, or does not answer
+	heardAt     atomic.Int64 // the tick in which it has answered anything last
 
-	asking sync.Mutex
+	confirming sync.Mutex
 }
 
 // maxBackends bounds what is remembered. Connections keep their own backend.
@@ -52,15 +52,15 @@ func (w *Watch) backendOf(name string) *backend {
 	return b
 }
 
-// ask asks for the role and the identity of the backend of c, and notes the verdict. It returns ErrReadOnly for a
+// queryRole asks for the role and the identity of the backend of c, and notes the verdict. It returns ErrReadOnly for a
 // read-only one.
 //
 // SHOW VARIABLES leaves out what a server does not know, needs no privilege, and does not wait for a cluster
 // (wsrep_sync_wait = 1) as SELECT does.
-func (w *Watch) ask(ctx context.Context, c *conn) (map[string]string, error) {
+func (w *Watch) queryRole(ctx context.Context, c *conn) (map[string]string, error) {
 	begin := w.now()
 	names := slices.Concat(roleVariables, identityVariables, w.config.Variables)
-	variables, err := show(ctx, c.driverConn, names)
+	variables, err := showVariables(ctx, c.driverConn, names)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +79,11 @@ func (w *Watch) ask(ctx context.Context, c *conn) (map[string]string, error) {
 			return nil, fmt.Errorf("%w (%s on %s:%s)", ErrReadOnly, name, variables["hostname"], variables["port"])
 		}
 	}
-	c.backend.asked.Store(int64(begin))
+	c.backend.confirmedAt.Store(int64(begin))
 	return variables, nil
 }
 
-func show(ctx context.Context, c driver.QueryerContext, names []string) (map[string]string, error) {
+func showVariables(ctx context.Context, c driver.QueryerContext, names []string) (map[string]string, error) {
 	rows, err := c.QueryContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('"+strings.Join(names, "', '")+"')", nil)
 	if err != nil {
 		return nil, err
@@ -105,38 +105,38 @@ func text(v driver.Value) string {
 	return fmt.Sprint(v)
 }
 
-// confirm returns driver.ErrBadConn unless the backend of c was writable a short time ago. If the last answer is older than that, c asks; one connection of a backend does at a time.
-func (w *Watch) confirm(ctx context.Context, c *conn) error {
+// confirmWritable returns driver.ErrBadConn unless the backend of c was writable a short time ago. If the last answer is older than that, c asks; one connection of a backend does at a time.
+func (w *Watch) confirmWritable(ctx context.Context, c *conn) error {
 	b := c.backend
-	switch age := w.now() - time.Duration(b.asked.Load()); {
-	case age < roleFresh:
+	switch age := w.now() - time.Duration(b.confirmedAt.Load()); {
+	case age < roleMaxAge:
 		return nil
-	case age >= roleTolerated:
-		b.asking.Lock()
-	case !b.asking.TryLock():
+	case age >= roleStaleAge:
+		b.confirming.Lock()
+	case !b.confirming.TryLock():
 		return nil // another connection asks
 	}
-	defer b.asking.Unlock()
-	if c.stale() {
+	defer b.confirming.Unlock()
+	if c.isStale() {
 		return driver.ErrBadConn
 	}
-	if w.now()-time.Duration(b.asked.Load()) < roleFresh {
+	if w.now()-time.Duration(b.confirmedAt.Load()) < roleMaxAge {
 		return nil
 	}
 	// Others rely on the answer, so the client of this request cannot give up asking.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roleTimeout)
 	defer cancel()
-	_, err := w.ask(ctx, c)
+	_, err := w.queryRole(ctx, c)
 	switch {
 	case err == nil:
-		w.noteWritable()
+		w.recordWritable()
 		return nil
 	case errors.Is(err, ErrReadOnly):
-		w.noteReadOnly(err)
+		w.recordReadOnly(err)
 	case ctx.Err() != nil:
 		w.abandon(b)
 	}
-	c.stale() // counts it
+	c.isStale() // counts it
 	return driver.ErrBadConn
 }
 
@@ -145,30 +145,30 @@ func (w *Watch) confirm(ctx context.Context, c *conn) error {
 // something on another connection.
 func (w *Watch) abandon(b *backend) {
 	b.demotions.Add(1)
-	if !w.unheard(b) {
+	if !w.isUnheard(b) {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.wires {
-		if c.backend.Load() == b && c.since.Load() > 0 {
+		if c.backend.Load() == b && c.readSince.Load() > 0 {
 			c.cut()
 		}
 	}
 }
 
-// unheard reports whether a backend has not answered anything for as long as asking for its role may take.
-func (w *Watch) unheard(b *backend) bool {
-	return w.ticks.Load()-b.heard.Load() >= int64(roleTimeout/tick)
+// isUnheard reports whether a backend has not answered anything for as long as asking for its role may take.
+func (w *Watch) isUnheard(b *backend) bool {
+	return w.ticks.Load()-b.heardAt.Load() >= int64(roleTimeout/tick)
 }
 
-func (w *Watch) noteReadOnly(err error) {
+func (w *Watch) recordReadOnly(err error) {
 	if !w.readOnly.Swap(true) {
 		w.config.Log.Warn("the database is read-only: its connections are left", "error", err)
 	}
 }
 
-func (w *Watch) noteWritable() {
+func (w *Watch) recordWritable() {
 	if w.readOnly.Load() && w.readOnly.Swap(false) {
 		w.config.Log.Info("the database is writable again")
 	}

@@ -20,15 +20,15 @@ const (
 type wire struct {
 	net.Conn
 	watch *Watch
-	// patience bounds each wait of a probe for a packet. It is 0 for other connections.
-	patience time.Duration
-	// longest is the longest wait for a packet until the connection was open.
-	longest atomic.Int64
-	opened  atomic.Bool // nothing more is added to longest
+	// packetTimeout bounds each wait of a probe for a packet. It is 0 for other connections.
+	readTimeout time.Duration
+	// longestWait is the longest wait for a packet until the connection was open.
+	longestWait atomic.Int64
+	opened      atomic.Bool // nothing more is added to longest
 
-	ready atomic.Bool  // the handshake is over: a proxy answers that by itself
-	since atomic.Int64 // the tick in which the current read began; 0: there is none
-	state atomic.Int32
+	ready     atomic.Bool  // the handshake is over: a proxy answers that by itself
+	readSince atomic.Int64 // the tick in which the current read began; 0: there is none
+	state     atomic.Int32
 	// backend is the server that answered on it last; nil until it has told which it is.
 	backend atomic.Pointer[backend]
 }
@@ -38,16 +38,16 @@ type wireKey struct{}
 
 // wireSlot receives the wire of a connection that is being opened.
 type wireSlot struct {
-	wire     *wire
-	patience time.Duration // of a probe
+	wire        *wire
+	readTimeout time.Duration // of a probe
 }
 
 // Dial is for the driver: it makes the network connections that are watched.
 func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	slot, _ := ctx.Value(wireKey{}).(*wireSlot)
-	if slot != nil && slot.patience > 0 {
-		d.Timeout = slot.patience
+	if slot != nil && slot.readTimeout > 0 {
+		d.Timeout = slot.readTimeout
 	}
 	begin := time.Now()
 	inner, err := d.DialContext(ctx, network, address)
@@ -55,9 +55,9 @@ func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, er
 		return nil, err
 	}
 	c := &wire{Conn: inner, watch: w}
-	c.longest.Store(int64(time.Since(begin)))
+	c.longestWait.Store(int64(time.Since(begin)))
 	if slot != nil {
-		slot.wire, c.patience = c, slot.patience
+		slot.wire, c.readTimeout = c, slot.readTimeout
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, er
 
 func (c *wire) Read(b []byte) (int, error) {
 	now := c.watch.ticks.Load()
-	c.since.Store(now + 1)
-	defer c.since.Store(0)
+	c.readSince.Store(now + 1)
+	defer c.readSince.Store(0)
 	// After since: either this sees the cut, or the deadline of the cut ends the read.
 	if c.state.Load() == wireCut {
 		return 0, os.ErrDeadlineExceeded
@@ -77,19 +77,19 @@ func (c *wire) Read(b []byte) (int, error) {
 	if !c.opened.Load() {
 		begin = time.Now()
 	}
-	if c.patience > 0 {
-		_ = c.Conn.SetReadDeadline(begin.Add(c.patience))
+	if c.readTimeout > 0 {
+		_ = c.Conn.SetReadDeadline(begin.Add(c.readTimeout))
 	}
 	n, err := c.Conn.Read(b)
 	if !begin.IsZero() {
-		c.longest.Store(max(c.longest.Load(), int64(time.Since(begin))))
+		c.longestWait.Store(max(c.longestWait.Load(), int64(time.Since(begin))))
 	}
 	if n > 0 && c.ready.Load() {
-		if now = c.watch.ticks.Load(); c.watch.answered.Load() != now {
-			c.watch.answered.Store(now)
+		if now = c.watch.ticks.Load(); c.watch.lastAnswer.Load() != now {
+			c.watch.lastAnswer.Store(now)
 		}
 		if b := c.backend.Load(); b != nil {
-			b.heard.Store(c.watch.ticks.Load())
+			b.heardAt.Store(c.watch.ticks.Load())
 		}
 	}
 	return n, err

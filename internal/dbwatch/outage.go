@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// beat sends heartbeats, on a connection of its own: it never waits for one of the pool.
-func (w *Watch) beat() {
+// runHeartbeats sends heartbeats, on a connection of its own: it never waits for one of the pool.
+func (w *Watch) runHeartbeats() {
 	var c *conn
 	defer func() {
 		if c != nil {
@@ -25,7 +25,7 @@ func (w *Watch) beat() {
 			timer.Stop()
 			return
 		}
-		if closed := w.opened(); closed != nil {
+		if closed := w.closeSignal(); closed != nil {
 			select {
 			case <-closed:
 			case <-w.ctx.Done():
@@ -35,7 +35,7 @@ func (w *Watch) beat() {
 		next = time.Now().Add(heartbeatInterval)
 		var err error
 		if c, err = w.heartbeat(c); err == nil {
-			w.silence.answered(time.Now())
+			w.outages.recordHeartbeat(time.Now())
 		}
 	}
 }
@@ -58,19 +58,19 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	defer cancel()
 	told := fresh
 	if !told {
-		_, err = w.ask(ctx, c)
+		_, err = w.queryRole(ctx, c)
 		told = err == nil
 		if errors.Is(err, ErrReadOnly) {
-			w.noteReadOnly(err)
+			w.recordReadOnly(err)
 		}
 	}
 	if told {
-		w.noteWritable()
-		err = w.use(ctx, c)
+		w.recordWritable()
+		err = w.execHeartbeat(ctx, c)
 	}
 	if err != nil {
 		// A server that tells its role and is heard of may keep the table locked.
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && (!told || w.unheard(c.backend)) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && (!told || w.isUnheard(c.backend)) {
 			w.abandon(c.backend)
 		}
 		_ = c.Close()
@@ -79,78 +79,78 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	return c, nil
 }
 
-// use runs the statement of the heartbeat. An error of the statement, such as that of a table that is not there yet, is an
+// execHeartbeat runs the statement of the heartbeat. An error of the statement, such as that of a table that is not there yet, is an
 // answer too.
-func (w *Watch) use(ctx context.Context, c *conn) error {
+func (w *Watch) execHeartbeat(ctx context.Context, c *conn) error {
 	rows, err := c.QueryContext(ctx, w.config.Heartbeat, nil)
 	if err == nil {
 		err = rows.Close()
 	}
-	if err != nil && w.config.Answered(err) && !w.config.Absent(err) {
+	if err != nil && w.config.IsAnswer(err) && !w.config.IsUnavailable(err) {
 		return nil
 	}
 	return err
 }
 
-// Silence returns how much of the time since a moment the database did not answer. It remembers two minutes, and counts gaps
+// Outage returns how much of the time since a moment the database did not answer. It remembers two minutes, and counts gaps
 // of five seconds or more.
-func (w *Watch) Silence(since time.Time) time.Duration {
+func (w *Watch) Outage(since time.Time) time.Duration {
 	if w == nil {
 		return 0
 	}
-	return w.silence.within(since, time.Now())
+	return w.outages.total(since, time.Now())
 }
 
-type span struct{ from, to time.Time }
+type interval struct{ from, to time.Time }
 
-// silence is when the database did not answer.
-type silence struct {
+// outages is when the database did not answer.
+type outages struct {
 	mu   sync.Mutex
 	last time.Time // heartbeat; zero: there are none
-	past []span
+	past []interval
 }
 
-func (s *silence) begin(now time.Time) {
+func (s *outages) start(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = now
 }
 
-// answered notes a heartbeat.
-func (s *silence) answered(now time.Time) {
+// lastAnswer notes a heartbeat.
+func (s *outages) recordHeartbeat(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(span{s.last, now})
+	s.add(interval{s.last, now})
 	s.last = now
 }
 
-// committed notes a COMMIT. A cluster that lost a node may answer reads and hold back commits.
-func (s *silence) committed(from, to time.Time) {
-	if to.Sub(from) < silenceAfter {
+// recordCommit notes a COMMIT. A cluster that lost a node may answer reads and hold back commits.
+func (s *outages) recordCommit(from, to time.Time) {
+	if to.Sub(from) < minOutage {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(span{from, to})
+	s.add(interval{from, to})
 }
 
-func (s *silence) add(gap span) {
-	if gap.to.Sub(gap.from) < silenceAfter {
+func (s *outages) add(gap interval) {
+	if gap.to.Sub(gap.from) < minOutage {
 		return
 	}
-	s.past = slices.DeleteFunc(s.past, func(old span) bool { return gap.to.Sub(old.to) > silenceKept })
+	s.past = slices.DeleteFunc(s.past, func(old interval) bool { return gap.to.Sub(old.to) > outageRetention })
 	s.past = append(s.past, gap)
 }
 
-// within adds up the gaps, which may overlap.
-func (s *silence) within(since, now time.Time) (sum time.Duration) {
+// total adds up the gaps, which may overlap.
+func (s *outages) total(since, now time.Time) (sum time.Duration) {
 	s.mu.Lock()
 	gaps := slices.Clone(s.past)
-	if !s.last.IsZero() && now.Sub(s.last) >= silenceAfter {
-		gaps = append(gaps, span{s.last, now})
+	if !s.last.IsZero() && now.Sub(s.last) >= minOutage {
+		gaps = append(gaps, interval{s.last, now})
 	}
 	s.mu.Unlock()
-	slices.SortFunc(gaps, func(a, b span) int { return a.from.Compare(b.from) })
+	slices.SortFunc(gaps, func(a, b interval) int { return a.from.Compare(b.from) })
 	for _, gap := range gaps {
 		if gap.from.Before(since) {
 			gap.from = since
