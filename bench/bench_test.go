@@ -94,7 +94,7 @@ func TestEveryAnswerIsCompared(t *testing.T) {
 			t.Parallel()
 			tool, err := newLoadTool(t.TempDir(), 4)
 			if err != nil {
-				dbtest.LeftOut(t, "wrk", "apt-get install wrk")
+				dbtest.SkipOrFail(t, "wrk", "apt-get install wrk")
 			}
 			var n atomic.Int64
 			var seen sync.Map
@@ -140,7 +140,7 @@ func body(who string) string { return "\n{\"who\":\"" + who + "\"}\n" }
 func TestUsageIsThatOfTheChildrenToo(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		dbtest.LeftOut(t, "/proc", "not on this system")
+		dbtest.SkipOrFail(t, "/proc", "not on this system")
 	}
 	// One child keeps a processor busy until the shell reads the end of its input, or for a while if nobody tells it.
 	// Not with the test's context: that ends the shell alone, in front of the cleanup.

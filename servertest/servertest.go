@@ -150,7 +150,7 @@ func Options(t testing.TB, databaseURL string, log io.Writer, env ...string) ser
 
 // connections is 0, the default, unless the environment says otherwise.
 func connections() int {
-	n, _ := strconv.Atoi(os.Getenv(dbtest.Connections))
+	n, _ := strconv.Atoi(os.Getenv(dbtest.ConnectionsEnv))
 	return n
 }
 

@@ -11,7 +11,7 @@
 //
 // It is dbtest for the tests of failures, and keeps what that promises: real programs, as a user that may run them, in a
 // temporary directory, on free ports of the loopback interface, gone when the test process is gone. What is missing on
-// the machine leaves the test out, as dbtest.LeftOut says.
+// the machine leaves the test out, as dbtest.SkipOrFail says.
 //
 // A node that was killed comes back as a systemd unit would have it: it reads its position from its own files, and gets
 // only what it lacks, unless Wipe has taken its files.
@@ -92,7 +92,7 @@ func Start(tb testing.TB, config string) *Cluster {
 // need leaves the test out if a program is missing, and returns HAProxy's path.
 func need(tb testing.TB) (haproxy string) {
 	tb.Helper()
-	missing := func(what string) { dbtest.LeftOut(tb, what, howToInstall) }
+	missing := func(what string) { dbtest.SkipOrFail(tb, what, howToInstall) }
 	if _, err := os.Stat(library); err != nil {
 		missing("Galera (" + library + ")")
 	}
@@ -108,7 +108,7 @@ func needHAProxy(tb testing.TB) string {
 	tb.Helper()
 	haproxy, err := dbtest.LookPath("haproxy", "/usr/sbin")
 	if err != nil {
-		dbtest.LeftOut(tb, "HAProxy", "apt-get install haproxy")
+		dbtest.SkipOrFail(tb, "HAProxy", "apt-get install haproxy")
 	}
 	return haproxy
 }

@@ -54,7 +54,7 @@ func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*
 func (n *Node) installMySQL(tb testing.TB) {
 	tb.Helper()
 	noError(tb, os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755))
-	noError(tb, dbtest.HandOver(n.dir, filepath.Join(n.dir, "tmp")))
+	noError(tb, dbtest.ChownToServerUser(n.dir, filepath.Join(n.dir, "tmp")))
 	statements := filepath.Join(n.dir, "init.sql")
 	noError(tb, os.WriteFile(statements, []byte("CREATE USER root@'127.0.0.1';\n"+
 		"GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"+

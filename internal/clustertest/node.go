@@ -30,7 +30,7 @@ type Node struct {
 func Single(tb testing.TB, options ...string) *Node {
 	tb.Helper()
 	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
-		dbtest.LeftOut(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
+		dbtest.SkipOrFail(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
 	}
 	n := newNode(tb, filepath.Join(dbtest.Directory(tb), "1"))
 	n.more = options
@@ -188,7 +188,7 @@ func mariadbd(tb testing.TB) string {
 	tb.Helper()
 	name, err := dbtest.LookPath("mariadbd", "/usr/sbin")
 	if errors.Is(err, exec.ErrNotFound) {
-		dbtest.LeftOut(tb, "MariaDB", howToInstall)
+		dbtest.SkipOrFail(tb, "MariaDB", howToInstall)
 	}
 	noError(tb, err)
 	return name

@@ -26,7 +26,7 @@ type Pair struct {
 func MariaDBPair(tb testing.TB) *Pair {
 	tb.Helper()
 	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
-		dbtest.LeftOut(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
+		dbtest.SkipOrFail(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
 	}
 	dir := dbtest.Directory(tb)
 	first, second := newNode(tb, filepath.Join(dir, "1")), newNode(tb, filepath.Join(dir, "2"))

@@ -43,7 +43,7 @@ func StartVitess(tb testing.TB) *Vitess {
 	noError(tb, os.MkdirAll(keyspace, 0o755))
 	noError(tb, os.MkdirAll(tablet, 0o755))
 	noError(tb, os.WriteFile(filepath.Join(keyspace, "vschema.json"), []byte(`{"sharded": false}`), 0o644))
-	noError(tb, dbtest.HandOver(v.dir, filepath.Dir(tablet), tablet))
+	noError(tb, dbtest.ChownToServerUser(v.dir, filepath.Dir(tablet), tablet))
 	v.URL = databaseURL(v.port)
 	tb.Cleanup(func() {
 		if v.process != nil {

@@ -64,12 +64,12 @@ func setParallel() {
 // Program is Main for a program that is no test, but needs the same server: it
 // is all that its main should do. It exits with the status that f returns.
 func Program(f func() (status int)) {
-	if os.Getenv(keeperEnv) != "" {
-		os.Exit(keep()) // this process is not here to test: see keeper.go
+	if os.Getenv(supervisorEnv) != "" {
+		os.Exit(supervise()) // this process is not here to test: see keeper.go
 	}
 	shared.mainRuns.Store(true)
 	code := f()
-	leftOut.print(os.Stdout)
+	skipped.print(os.Stdout)
 	if err := stopShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		code = max(code, 1)
@@ -85,7 +85,7 @@ func NewMySQL() (databaseURL string, drop func() error, own bool, err error) {
 		return "", nil, false, err
 	}
 	databaseURL, drop, err = s.newDatabase()
-	return databaseURL, drop, s.keeper != nil, err
+	return databaseURL, drop, s.supervisor != nil, err
 }
 
 // Each runs f once a database, in parallel subtests named "sqlite" and
@@ -113,14 +113,14 @@ func SQLite(tb testing.TB) string {
 
 // MySQL gives the URL of a new and empty database, in utf8mb4, on MariaDB or on
 // the server of TEST_MYSQL_URL; it is dropped after the test. Without a server
-// the test is left out, as LeftOut says; a server that does not start, or does
+// the test is left out, as SkipOrFail says; a server that does not start, or does
 // not answer, fails it.
 func MySQL(tb testing.TB) string {
 	tb.Helper()
 	s, err := sharedServer()
 	switch {
 	case errors.Is(err, errNotInstalled):
-		LeftOut(tb, "MariaDB ("+err.Error()+")",
+		SkipOrFail(tb, "MariaDB ("+err.Error()+")",
 			"apt-get install mariadb-server-core mariadb-client-core, or set TEST_MYSQL_URL=mysql://user:password@host:3306/")
 	case err != nil:
 		tb.Fatal("dbtest: ", err)
@@ -137,38 +137,38 @@ func RequireAll() bool {
 	return true // REQUIRE_ALL=yes must not turn into a run that skips
 }
 
-// Connections is the variable that says how many connections to its database each server of the tests may have; they
+// ConnectionsEnv is the variable that says how many connections to its database each server of the tests may have; they
 // have as many as any server otherwise. It is for: does everything work with one?
-const Connections = "FIELDGATE_TEST_CONNECTIONS"
+const ConnectionsEnv = "FIELDGATE_TEST_CONNECTIONS"
 
 // Exhaustive reports whether a test runs all of its repetitions and combinations: with -tags exhaustive, as in a step of
 // .ci/run. Without the tag a test runs a sample, so that go test ./... stays quick. Under the race detector, which is ten
 // times slower, and with fewer Connections it is always a sample.
-func Exhaustive() bool { return exhaustive && !raceDetector && os.Getenv(Connections) == "" }
+func Exhaustive() bool { return exhaustive && !raceDetector && os.Getenv(ConnectionsEnv) == "" }
 
 // RaceDetector says whether the tests run under the race detector.
 func RaceDetector() bool { return raceDetector }
 
-// LeftOut ends a test that needs something this machine does not have: what it
+// SkipOrFail ends a test that needs something this machine does not have: what it
 // is, and how to get it. The test is skipped, or fails if RequireAll.
-func LeftOut(tb testing.TB, what, how string) {
+func SkipOrFail(tb testing.TB, what, how string) {
 	tb.Helper()
 	if RequireAll() {
 		tb.Fatalf("REQUIRE_ALL is set, but there is no %s: %s", what, how)
 	}
-	leftOut.add(what, how)
+	skipped.add(what, how)
 	tb.Skipf("left out, there is no %s: %s", what, how)
 }
 
-// omissions counts the skipped tests by what is missing.
-type omissions struct {
+// skipCounts counts the skipped tests by what is missing.
+type skipCounts struct {
 	mu    sync.Mutex
 	tests map[string]int
 }
 
-var leftOut omissions
+var skipped skipCounts
 
-func (o *omissions) add(what, how string) {
+func (o *skipCounts) add(what, how string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.tests == nil {
@@ -179,7 +179,7 @@ func (o *omissions) add(what, how string) {
 }
 
 // print writes one line for each thing that is missing. go test shows it for a single package, and with -v.
-func (o *omissions) print(w io.Writer) {
+func (o *skipCounts) print(w io.Writer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, what := range slices.Sorted(maps.Keys(o.tests)) {

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-func TestEachRunsOnceADatabase(t *testing.T) {
+func TestEachRunsOncePerDatabase(t *testing.T) {
 	var names, urls []string
 	t.Run("each", func(t *testing.T) {
 		seen := make(chan [2]string, 8)
@@ -44,7 +44,7 @@ func TestEachRunsOnceADatabase(t *testing.T) {
 	}
 }
 
-func TestSQLiteGivesANewFileInADirectoryThatExists(t *testing.T) {
+func TestSQLiteReturnsNewFileInExistingDirectory(t *testing.T) {
 	first, second := dbtest.SQLite(t), dbtest.SQLite(t)
 	if first == second {
 		t.Errorf("two calls gave the same file: %s", first)
@@ -66,24 +66,24 @@ func TestSQLiteGivesANewFileInADirectoryThatExists(t *testing.T) {
 	}
 }
 
-func TestMySQLGivesADatabaseThat(t *testing.T) {
+func TestMySQLReturnsEmptyDatabase(t *testing.T) {
 	databaseURL := dbtest.MySQL(t)
 	db := open(t, databaseURL)
 	for _, row := range []struct{ name, query, want string }{
-		{"is the one in the URL", "SELECT database()", path(t, databaseURL)},
+		{"is the one in the URL", "SELECT database()", databaseName(t, databaseURL)},
 		{"is empty", "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()", "0"},
 		{"holds any character", "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4"},
 		{"sorts without regard to case", "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4_unicode_ci"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := ask(t, db, row.query); got != row.want {
+			if got := queryString(t, db, row.query); got != row.want {
 				t.Errorf("%s: %q, want %q", row.query, got, row.want)
 			}
 		})
 	}
 }
 
-func TestOurOwnMariaDB(t *testing.T) {
+func TestPrivateMariaDBSettings(t *testing.T) {
 	if os.Getenv("TEST_MYSQL_URL") != "" {
 		t.Skip("TEST_MYSQL_URL is set, and its server is set up as its owner wants it")
 	}
@@ -96,35 +96,35 @@ func TestOurOwnMariaDB(t *testing.T) {
 		{"listens on the loopback interface only", "SELECT @@bind_address", "127.0.0.1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := ask(t, db, row.query); got != row.want {
+			if got := queryString(t, db, row.query); got != row.want {
 				t.Errorf("%s: %q, want %q", row.query, got, row.want)
 			}
 		})
 	}
 }
 
-func TestTwoCallsGiveTwoDatabases(t *testing.T) {
+func TestMySQLReturnsSeparateDatabases(t *testing.T) {
 	first, second := open(t, dbtest.MySQL(t)), open(t, dbtest.MySQL(t))
 	if _, err := first.Exec("CREATE TABLE only_here (id INT PRIMARY KEY)"); err != nil {
 		t.Fatal(err)
 	}
 	const tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()"
-	if a, b := ask(t, first, tables), ask(t, second, tables); a != "1" || b != "0" {
+	if a, b := queryString(t, first, tables), queryString(t, second, tables); a != "1" || b != "0" {
 		t.Errorf("after one table in the first: %s and %s tables, want 1 and 0", a, b)
 	}
 }
 
-func TestADatabaseIsDroppedAfterItsTest(t *testing.T) {
+func TestDatabaseIsDroppedAfterTest(t *testing.T) {
 	db := open(t, dbtest.MySQL(t))
 	var name string
 	const exists = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = ?"
 	t.Run("the test", func(t *testing.T) {
-		name = path(t, dbtest.MySQL(t))
-		if got := ask(t, db, exists, name); got != "1" {
+		name = databaseName(t, dbtest.MySQL(t))
+		if got := queryString(t, db, exists, name); got != "1" {
 			t.Fatalf("%s databases %s during the test", got, name)
 		}
 	})
-	if got := ask(t, db, exists, name); got != "0" {
+	if got := queryString(t, db, exists, name); got != "0" {
 		t.Errorf("%s databases %s after the test", got, name)
 	}
 }
@@ -152,7 +152,7 @@ func open(tb testing.TB, databaseURL string) *sql.DB {
 	return db
 }
 
-func ask(tb testing.TB, db *sql.DB, query string, args ...any) string {
+func queryString(tb testing.TB, db *sql.DB, query string, args ...any) string {
 	tb.Helper()
 	var answer string
 	if err := db.QueryRowContext(context.Background(), query, args...).Scan(&answer); err != nil {
@@ -161,8 +161,8 @@ func ask(tb testing.TB, db *sql.DB, query string, args ...any) string {
 	return answer
 }
 
-// path is the database's name in a URL.
-func path(tb testing.TB, databaseURL string) string {
+// databaseName is the database's name in a URL.
+func databaseName(tb testing.TB, databaseURL string) string {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {

@@ -29,7 +29,7 @@ var scenarios = map[string]func(t *testing.T){
 	},
 	"exits": func(*testing.T) { os.Exit(3) },
 	"is shot": func(t *testing.T) {
-		shoot(t, os.Getpid())
+		killProcess(t, os.Getpid())
 		select {}
 	},
 }
@@ -40,7 +40,7 @@ func TestScenario(t *testing.T) {
 		t.Skip("runs in a process of its own, for the tests below")
 	}
 	if scenario == "needs something" {
-		LeftOut(t, "unicorn", "look in the forest")
+		SkipOrFail(t, "unicorn", "look in the forest")
 	}
 	fmt.Println("url", MySQL(t))
 	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) == 0 {
@@ -49,8 +49,8 @@ func TestScenario(t *testing.T) {
 	scenarios[scenario](t)
 }
 
-func TestNothingIsLeftBehindWhenATest(t *testing.T) {
-	needMariaDB(t)
+func TestProcessLeavesNothingBehind(t *testing.T) {
+	requireMariaDB(t)
 	for _, row := range []struct {
 		scenario string
 		status   int // of the process
@@ -82,7 +82,7 @@ func TestNothingIsLeftBehindWhenATest(t *testing.T) {
 			if databaseURL == nil {
 				t.Fatalf("it had no database:\n%s", output)
 			}
-			if answers(t, databaseURL[1]) {
+			if isListening(t, databaseURL[1]) {
 				t.Error("MariaDB still runs")
 			}
 			if t.Failed() {
@@ -92,7 +92,7 @@ func TestNothingIsLeftBehindWhenATest(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissing(t *testing.T) {
+func TestMissingProgramSkipsOrFails(t *testing.T) {
 	for _, row := range []struct {
 		name, scenario, env string
 		status              int
@@ -145,15 +145,15 @@ func runScenario(t *testing.T, scenario string, env ...string) (status int, outp
 	return cmd.ProcessState.ExitCode(), b.String()
 }
 
-// needMariaDB is for a test of our own server, whichever one the suite uses.
-func needMariaDB(t *testing.T) {
+// requireMariaDB is for a test of our own server, whichever one the suite uses.
+func requireMariaDB(t *testing.T) {
 	t.Helper()
 	if _, err := findMariaDB(); err != nil {
-		LeftOut(t, "MariaDB", err.Error())
+		SkipOrFail(t, "MariaDB", err.Error())
 	}
 }
 
-func answers(t *testing.T, databaseURL string) bool {
+func isListening(t *testing.T, databaseURL string) bool {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -167,7 +167,7 @@ func answers(t *testing.T, databaseURL string) bool {
 	return true
 }
 
-func shoot(t *testing.T, pid int) {
+func killProcess(t *testing.T, pid int) {
 	t.Helper()
 	p, err := os.FindProcess(pid)
 	if err != nil {

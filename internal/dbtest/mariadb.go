@@ -97,7 +97,7 @@ func InstallMariaDB(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
-	if err := HandOver(dir, tmp); err != nil {
+	if err := ChownToServerUser(dir, tmp); err != nil {
 		return err
 	}
 	return installTables(ctx, bin.install, dir)
@@ -112,7 +112,7 @@ func freePort() (int, error) {
 }
 
 func installTables(ctx context.Context, install, dir string) error {
-	cmd, closeLog, err := command(ctx, dir, install, installOptions(dir)...)
+	cmd, closeLog, err := prepareCommand(ctx, dir, install, installOptions(dir)...)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func installTables(ctx context.Context, install, dir string) error {
 // nothing, so nothing is spent on keeping it.
 func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	cmd, closeLog, err := command(context.Background(), dir, bin, // it outlives ctx, which is for its start
+	cmd, closeLog, err := prepareCommand(context.Background(), dir, bin, // it outlives ctx, which is for its start
 		"--no-defaults", // a my.cnf of the machine is for its own server
 		"--datadir="+filepath.Join(dir, "data"),
 		"--tmpdir="+filepath.Join(dir, "tmp"),
@@ -154,22 +154,22 @@ func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 		return nil, err
 	}
 	defer closeLog()
-	process, err := run(cmd, dir)
+	process, err := startCommand(cmd, dir)
 	if err != nil {
 		return nil, err
 	}
 	db := &mariaDB{Process: process, addr: addr, dir: dir}
-	if err := db.ready(ctx); err != nil {
+	if err := db.waitReady(ctx); err != nil {
 		db.Kill()
 		return nil, err
 	}
 	return db, nil
 }
 
-// ready waits for the server's first answer. An answer alone proves little: the
+// waitReady waits for the server's first answer. An answer alone proves little: the
 // MariaDB of another test process may have got the port first, and would answer
 // until that process ends. So the one that answers has to know our socket.
-func (db *mariaDB) ready(ctx context.Context) error {
+func (db *mariaDB) waitReady(ctx context.Context) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", db.addr
 	cfg.Timeout, cfg.ReadTimeout = time.Second, time.Second // what listens there may not even speak
@@ -202,10 +202,10 @@ func (db *mariaDB) ready(ctx context.Context) error {
 	}
 }
 
-// command prepares a server, or a program of MariaDB's: as a user that may run it, in a
+// prepareCommand prepares a server, or a program of MariaDB's: as a user that may run it, in a
 // process group of its own, dying with us, and with its output in a file. A
 // file, since a pipe would be held open by any child that outlives its parent.
-func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.Cmd, closeLog func(), err error) {
+func prepareCommand(ctx context.Context, dir, name string, args ...string) (cmd *exec.Cmd, closeLog func(), err error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, nil, err
@@ -215,9 +215,9 @@ func command(ctx context.Context, dir, name string, args ...string) (cmd *exec.C
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.Dir = dir // the other user may not be allowed into ours
 	cmd.Stdout, cmd.Stderr = log, log
-	ownGroup(cmd)
+	setProcessGroup(cmd)
 	dieWithParent(cmd)
-	if err := otherUser(cmd); err != nil {
+	if err := runAsServerUser(cmd); err != nil {
 		closeLog()
 		return nil, nil, err
 	}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-func TestAPortThatIsTakenIsNotUsed(t *testing.T) {
-	needMariaDB(t)
+func TestTakenPortIsNotUsed(t *testing.T) {
+	requireMariaDB(t)
 	t.Parallel()
 	other := start(t, freePort) // it answers as well, and is not ours
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,8 +35,8 @@ func TestAPortThatIsTakenIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
-	needMariaDB(t)
+func TestFailedStartReportsLog(t *testing.T) {
+	requireMariaDB(t)
 	t.Parallel()
 	dir := tempDir(t)
 	_, err := startMariaDB(t.Context(), dir, func() (int, error) {
@@ -48,8 +48,8 @@ func TestAServerThatDoesNotStartSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAStartCanBeGivenUp(t *testing.T) {
-	needMariaDB(t)
+func TestStartCanBeCancelled(t *testing.T) {
+	requireMariaDB(t)
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := startMariaDB(ctx, tempDir(t), func() (int, error) {

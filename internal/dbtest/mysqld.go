@@ -22,7 +22,7 @@ func RealMySQL(tb testing.TB) string {
 	switch {
 	case errors.Is(err, errNotInstalled):
 		const what, how = "real MySQL", "bash .ci/get-mysql, or set MYSQLD to the path of its mysqld"
-		leftOut.add(what, how)
+		skipped.add(what, how)
 		tb.Skipf("left out, there is no %s: %s", what, how)
 	case err != nil:
 		tb.Fatal("dbtest: ", err)
@@ -32,16 +32,16 @@ func RealMySQL(tb testing.TB) string {
 
 func findMySQL() (string, error) {
 	if path := os.Getenv("MYSQLD"); path != "" {
-		if err := wantMySQL(path); err != nil {
+		if err := checkIsMySQL(path); err != nil {
 			return "", fmt.Errorf("MYSQLD: %w", err)
 		}
 		return path, nil
 	}
-	if path, err := LookPath("mysqld", "/usr/sbin"); err == nil && wantMySQL(path) == nil {
+	if path, err := LookPath("mysqld", "/usr/sbin"); err == nil && checkIsMySQL(path) == nil {
 		return path, nil
 	}
 	if path, err := exec.LookPath(filepath.Join(unpackedMySQL(), "mysqld")); err == nil {
-		return path, wantMySQL(path)
+		return path, checkIsMySQL(path)
 	}
 	return "", fmt.Errorf("real MySQL is %w", errNotInstalled)
 }
@@ -58,8 +58,8 @@ func unpackedMySQL() string {
 	return filepath.Join(cache, "fieldgate", "mysql")
 }
 
-// wantMySQL tells real MySQL from MariaDB, whose server answers to the name mysqld as well.
-func wantMySQL(path string) error {
+// checkIsMySQL tells real MySQL from MariaDB, whose server answers to the name mysqld as well.
+func checkIsMySQL(path string) error {
 	version, err := exec.Command(path, "--version").Output()
 	if err != nil {
 		return fmt.Errorf("%s --version: %w", path, err)

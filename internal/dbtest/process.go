@@ -23,7 +23,7 @@ type Process struct {
 // removed after the test, or when the test process is gone, however it ends.
 func Directory(tb testing.TB) string {
 	tb.Helper()
-	k, err := startKeeperOf(keepsADirectory)
+	k, err := startSupervisor(taskDirectory)
 	if err != nil {
 		tb.Fatal("dbtest: ", err)
 	}
@@ -41,20 +41,20 @@ func StartProcess(dir string, env []string, name string, args ...string) (*Proce
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	if err := HandOver(dir); err != nil {
+	if err := ChownToServerUser(dir); err != nil {
 		return nil, err
 	}
-	cmd, closeLog, err := command(context.Background(), dir, name, args...)
+	cmd, closeLog, err := prepareCommand(context.Background(), dir, name, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer closeLog()
 	cmd.Env = append(os.Environ(), env...)
-	return run(cmd, dir)
+	return startCommand(cmd, dir)
 }
 
-// run starts a command that command has prepared, and watches it.
-func run(cmd *exec.Cmd, dir string) (*Process, error) {
+// startCommand starts a command that command has prepared, and watches it.
+func startCommand(cmd *exec.Cmd, dir string) (*Process, error) {
 	p := &Process{cmd: cmd, log: filepath.Join(dir, "log"), exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {

@@ -15,16 +15,16 @@ import (
 // shortTempDir makes a directory for a server, in /tmp if TMPDIR will not do.
 func shortTempDir() (string, error) {
 	base := os.TempDir()
-	if !fitForServer(base) {
+	if !isUsableForServer(base) {
 		base = "/tmp"
 	}
 	return os.MkdirTemp(base, "dbtest")
 }
 
-// fitForServer says whether a server can live below dir. The path of a Unix
+// isUsableForServer says whether a server can live below dir. The path of a Unix
 // socket has at most 103 bytes (107 on Linux), and the user that the server runs
 // as when we are root needs a way in, which a root's private TMPDIR is not.
-func fitForServer(dir string) bool {
+func isUsableForServer(dir string) bool {
 	if len(dir) > 60 {
 		return false
 	}
@@ -56,7 +56,7 @@ func installOptions(dir string) []string {
 }
 
 // serverUser is whom MariaDB runs as when we are root, as whom it refuses to
-// run; nil when we are not.
+// startCommand; nil when we are not.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -76,8 +76,8 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// HandOver gives directories to the user that servers run as, if that is not us.
-func HandOver(dirs ...string) error {
+// ChownToServerUser gives directories to the user that servers run as, if that is not us.
+func ChownToServerUser(dirs ...string) error {
 	u, err := serverUser()
 	if u == nil || err != nil {
 		return err
@@ -90,7 +90,7 @@ func HandOver(dirs ...string) error {
 	return nil
 }
 
-func otherUser(cmd *exec.Cmd) error {
+func runAsServerUser(cmd *exec.Cmd) error {
 	u, err := serverUser()
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func otherUser(cmd *exec.Cmd) error {
 	return nil
 }
 
-func ownGroup(cmd *exec.Cmd) { attributes(cmd).Setpgid = true }
+func setProcessGroup(cmd *exec.Cmd) { attributes(cmd).Setpgid = true }
 
 // killGroup kills a command and its children: mariadb-install-db is a shell
 // script with a mariadbd below it.

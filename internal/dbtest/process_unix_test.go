@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestAServerCanLiveBelow(t *testing.T) {
+func TestIsUsableForServer(t *testing.T) {
 	t.Parallel()
 	private := tempDir(t) // 0700, as mktemp makes them
 	for _, row := range []struct {
@@ -25,7 +25,7 @@ func TestAServerCanLiveBelow(t *testing.T) {
 			if err := os.Mkdir(row.dir, 0o755); err == nil {
 				t.Cleanup(func() { _ = os.Remove(row.dir) })
 			}
-			if got := fitForServer(row.dir); got != row.want {
+			if got := isUsableForServer(row.dir); got != row.want {
 				t.Errorf("%s: %v, want %v", row.dir, got, row.want)
 			}
 		})

@@ -15,12 +15,12 @@ func installOptions(dir string) []string {
 	return []string{"--datadir=" + filepath.Join(dir, "data"), "--silent"}
 }
 
-// HandOver does nothing: servers run as ourselves.
-func HandOver(...string) error { return nil }
+// ChownToServerUser does nothing: servers run as ourselves.
+func ChownToServerUser(...string) error { return nil }
 
-func otherUser(*exec.Cmd) error { return nil }
+func runAsServerUser(*exec.Cmd) error { return nil }
 
-func ownGroup(cmd *exec.Cmd) {
+func setProcessGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 

@@ -24,9 +24,9 @@ const queryTimeout = 30 * time.Second
 
 // server is the MySQL server of this process, ours or that of TEST_MYSQL_URL.
 type server struct {
-	url    url.URL // of the server; the path is the database's name
-	admin  *sql.DB
-	keeper *keeper // nil if the server is not ours to stop
+	url        url.URL // of the server; the path is the database's name
+	admin      *sql.DB
+	supervisor *supervisor // nil if the server is not ours to stop
 }
 
 // shared is started by the first test that asks and stopped by Main.
@@ -56,7 +56,7 @@ func stopShared() error {
 }
 
 func startServer() (*server, error) {
-	k, err := startKeeper()
+	k, err := startMariaDBSupervisor()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, k.stop())
 	}
-	s.keeper = k
+	s.supervisor = k
 	return s, nil
 }
 
@@ -108,8 +108,8 @@ func adminConfig(u *url.URL) *mysql.Config {
 
 func (s *server) stop() error {
 	err := s.admin.Close()
-	if s.keeper != nil {
-		err = errors.Join(err, s.keeper.stop())
+	if s.supervisor != nil {
+		err = errors.Join(err, s.supervisor.stop())
 	}
 	return err
 }

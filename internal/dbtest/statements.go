@@ -36,10 +36,10 @@ var (
 	placeholders = regexp.MustCompile(`\(\?(, ?\?)*\)`)
 	userTable    = regexp.MustCompile(`\b(FROM|JOIN|INTO|UPDATE) ((sessions|tickets|trusted_places|pending_registrations|spent_tokens)\b.*)`)
 	columnList   = regexp.MustCompile(`^\w+ \(([\w,]+)\)`)
-	// ofUser also takes the rows of a user in a subquery of a statement on users: they are on that user's shard.
-	ofUser = regexp.MustCompile(`^(\(*)(\w+\.)?user_id (= \?|= users\.id\b|IN \(\?\))`)
-	// ownKey is an upsert that assigns a key. Vitess refuses that, and GORM writes it for DoNothing.
-	ownKey = regexp.MustCompile(`ON DUPLICATE KEY UPDATE (.*,)?(id|name|hash)=`)
+	// userCondition also takes the rows of a user in a subquery of a statement on users: they are on that user's shard.
+	userCondition = regexp.MustCompile(`^(\(*)(\w+\.)?user_id (= \?|= users\.id\b|IN \(\?\))`)
+	// assignsKey is an upsert that assigns a key. Vitess refuses that, and GORM writes it for DoNothing.
+	assignsKey = regexp.MustCompile(`ON DUPLICATE KEY UPDATE (.*,)?(id|name|hash)=`)
 )
 
 // CheckStatement returns an error for a statement, without its values, that a database sharded by user could not run, or
@@ -47,7 +47,7 @@ var (
 // that assigns a key.
 func CheckStatement(statement string) error {
 	text := placeholders.ReplaceAllString(strings.ReplaceAll(statement, "`", ""), "(?)")
-	if ownKey.MatchString(text) {
+	if assignsKey.MatchString(text) {
 		return fmt.Errorf("assigns a key in ON DUPLICATE KEY UPDATE: %s", statement)
 	}
 	for rest := text; ; {
@@ -55,15 +55,15 @@ func CheckStatement(statement string) error {
 		if found == nil {
 			return nil
 		}
-		if err := namesUser(found[1], found[2]); err != nil {
+		if err := checkUserCondition(found[1], found[2]); err != nil {
 			return fmt.Errorf("%w: %s", err, statement)
 		}
 		rest = found[2]
 	}
 }
 
-// namesUser takes the text from the name of a user table on.
-func namesUser(word, text string) error {
+// checkUserCondition takes the text from the name of a user table on.
+func checkUserCondition(word, text string) error {
 	for _, lookup := range Lookups {
 		if lookup.Statement.MatchString(text) {
 			return nil
@@ -77,7 +77,7 @@ func namesUser(word, text string) error {
 		return nil
 	}
 	_, condition, _ := strings.Cut(text, " WHERE ")
-	user := ofUser.FindStringSubmatch(condition)
+	user := userCondition.FindStringSubmatch(condition)
 	if user == nil {
 		return errors.New("its WHERE does not begin with user_id")
 	}

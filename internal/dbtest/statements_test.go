@@ -22,7 +22,7 @@ func TestCheckStatementAcceptsStatementsOfOneUser(t *testing.T) {
 	}
 }
 
-func TestCheckStatementRefusesStatementsOfAllUsers(t *testing.T) {
+func TestCheckStatementRejectsStatementsWithoutUser(t *testing.T) {
 	t.Parallel()
 	for _, statement := range []string{
 		"SELECT `sessions`.`id` FROM `sessions` INNER JOIN `users` ON `users`.`id` = `sessions`.`user_id` WHERE sessions.id = ?",

@@ -29,11 +29,11 @@ func InstallScripts(t *testing.T, folder string, scripts ...string) (run func(sc
 	const how = "install Node 20.11 or newer, which brings npm"
 	node, err := exec.LookPath("node")
 	if err != nil {
-		dbtest.LeftOut(t, "node", how)
+		dbtest.SkipOrFail(t, "node", how)
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		dbtest.LeftOut(t, "npm", how)
+		dbtest.SkipOrFail(t, "npm", how)
 	}
 	dir := filepath.Join(t.TempDir(), filepath.Base(folder))
 	for _, name := range append([]string{".npmrc", "package.json", "package-lock.json"}, scripts...) {
@@ -44,7 +44,7 @@ func InstallScripts(t *testing.T, folder string, scripts ...string) (run func(sc
 	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
-		dbtest.LeftOut(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.11 or newer and the npm registry:\n"+string(out))
+		dbtest.SkipOrFail(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.11 or newer and the npm registry:\n"+string(out))
 	}
 	return func(script string, args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(dir, script)}, args...)...)

@@ -34,7 +34,7 @@ func findChromium(t *testing.T) (path string) {
 		chromium, err = exec.LookPath("chromium")
 	}
 	if err != nil {
-		dbtest.LeftOut(t, "Chromium", "apt-get install chromium-headless-shell, or chromium")
+		dbtest.SkipOrFail(t, "Chromium", "apt-get install chromium-headless-shell, or chromium")
 	}
 	return chromium
 }

@@ -246,6 +246,6 @@ func TestExamplesOfThePlayground(t *testing.T) {
 		}
 	}
 	if len(missing) > 0 { // nobody who tries out a field of their own has to write one
-		dbtest.LeftOut(t, fmt.Sprintf("example of %q", missing), "write it into playground/examples.graphql")
+		dbtest.SkipOrFail(t, fmt.Sprintf("example of %q", missing), "write it into playground/examples.graphql")
 	}
 }

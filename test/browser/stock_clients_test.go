@@ -66,7 +66,7 @@ func TestCurlSignsInAndReadsAList(t *testing.T) {
 	t.Parallel()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		dbtest.LeftOut(t, "curl", "apt-get install curl")
+		dbtest.SkipOrFail(t, "curl", "apt-get install curl")
 	}
 	b := servertest.Start(t, dbtest.SQLite(t))
 	user, admin := b.NewUser("USER"), b.NewUser("ADMIN")

@@ -45,7 +45,7 @@ func writable(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(dbtest.Directory(t), "data")
 	noError(t, os.Mkdir(dir, 0o700))
-	noError(t, dbtest.HandOver(dir))
+	noError(t, dbtest.ChownToServerUser(dir))
 	return dir
 }
 

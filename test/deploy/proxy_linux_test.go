@@ -52,7 +52,7 @@ func startNginx(t *testing.T, upstream string) *proxy {
 	t.Helper()
 	path, err := dbtest.LookPath("nginx", "/usr/sbin")
 	if err != nil {
-		dbtest.LeftOut(t, "nginx", "apt-get install --no-install-recommends nginx-light")
+		dbtest.SkipOrFail(t, "nginx", "apt-get install --no-install-recommends nginx-light")
 	}
 	p := newProxy(t)
 	p.write("fieldgate.conf", replaced(t, file(t, "deploy/nginx.conf"),
@@ -85,7 +85,7 @@ func startCaddy(t *testing.T, upstream string) *proxy {
 	t.Helper()
 	path, err := dbtest.LookPath("caddy", "/usr/bin")
 	if err != nil {
-		dbtest.LeftOut(t, "Caddy", "apt-get install --no-install-recommends caddy")
+		dbtest.SkipOrFail(t, "Caddy", "apt-get install --no-install-recommends caddy")
 	}
 	p := newProxy(t)
 	_, port, _ := net.SplitHostPort(p.addr)

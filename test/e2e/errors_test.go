@@ -42,7 +42,7 @@ func TestOverloaded(t *testing.T) {
 // database goes on, and nothing has to be started again.
 func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
-	wire, databaseURL := dbtest.ThroughWire(t, dbtest.MySQL(t))
+	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
 	b := boot(t, databaseURL)
 	p := b.NewUser("ADMIN")
 	ready := func() int { status, _ := b.get("/readyz"); return status }

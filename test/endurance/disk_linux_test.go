@@ -37,7 +37,7 @@ func startOnSmallDisk(t *testing.T) *smallDisk {
 		err = exec.CommandContext(t.Context(), path, append(unshare[1:], "true")...).Run()
 	}
 	if err != nil {
-		dbtest.LeftOut(t, "user namespace ("+err.Error()+")", "run as root, or with kernel.unprivileged_userns_clone=1")
+		dbtest.SkipOrFail(t, "user namespace ("+err.Error()+")", "run as root, or with kernel.unprivileged_userns_clone=1")
 	}
 	d := &smallDisk{t: t, dir: dbtest.Directory(t), binary: programtest.Build(t)}
 	d.env = []string{

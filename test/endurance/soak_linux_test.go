@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if strings.HasPrefix(databaseURL, "sqlite:") {
 			dir := dbtest.Directory(t)
-			noError(t, dbtest.HandOver(dir))
+			noError(t, dbtest.ChownToServerUser(dir))
 			databaseURL = "sqlite://" + dir + "/fieldgate.db"
 		}
 		s := newSoak(t, databaseURL)

@@ -90,7 +90,7 @@ func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if strings.HasPrefix(databaseURL, "sqlite:") {
 			dir := filepath.Join(dbtest.Directory(t), "data")
-			if err := errors.Join(os.Mkdir(dir, 0o700), dbtest.HandOver(dir)); err != nil {
+			if err := errors.Join(os.Mkdir(dir, 0o700), dbtest.ChownToServerUser(dir)); err != nil {
 				t.Fatal(err)
 			}
 			databaseURL = "sqlite://" + filepath.Join(dir, "fieldgate.db")

@@ -19,7 +19,7 @@ func TestFailureOfNoneThatStartTogether(t *testing.T) {
 		env  []string
 	}{
 		{"three servers", nil},
-		{"three servers with one connection each", []string{dbtest.Connections + "=1"}},
+		{"three servers with one connection each", []string{dbtest.ConnectionsEnv + "=1"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -93,12 +93,12 @@ func newTeam(t *testing.T) *team {
 	}
 	for _, program := range []string{"git", "sh"} {
 		if _, err := exec.LookPath(program); err != nil {
-			dbtest.LeftOut(t, program, "install git and a POSIX shell")
+			dbtest.SkipOrFail(t, program, "install git and a POSIX shell")
 		}
 	}
 	tracked, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
-		dbtest.LeftOut(t, "clone of the repository", "git ls-files: "+err.Error())
+		dbtest.SkipOrFail(t, "clone of the repository", "git ls-files: "+err.Error())
 	}
 	_, section, _ := strings.Cut(read(t, updatePage), "\n"+updateSection+"\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -148,7 +148,7 @@ func (p *team) archive(commit string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "release.tar")
 	if out, err := exec.Command("git", "archive", "--output="+archive, commit).CombinedOutput(); err != nil {
-		dbtest.LeftOut(p.t, "commit "+commit+" in the history of this clone", "git fetch --unshallow: "+string(out))
+		dbtest.SkipOrFail(p.t, "commit "+commit+" in the history of this clone", "git fetch --unshallow: "+string(out))
 	}
 	p.release.run("tar -xf '" + archive + "'")
 }

@@ -166,7 +166,7 @@ func TestRootHoldsMainAlone(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
-		dbtest.LeftOut(t, "a clone of the repository (git ls-files: "+err.Error()+")", "run the tests in a clone")
+		dbtest.SkipOrFail(t, "a clone of the repository (git ls-files: "+err.Error()+")", "run the tests in a clone")
 	}
 	entries := map[string]bool{}
 	for name := range strings.Lines(string(out)) {

@@ -158,7 +158,7 @@ func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
 // A server that is started while the database is away waits, as it would have if it had been started before.
 func TestAServerWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
-	wire, databaseURL := dbtest.ThroughWire(t, dbtest.MySQL(t))
+	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
 	wire.SetCut(true)
 	const app = "https://app.example.com"
 	b, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, "", "CORS_ORIGINS="+app), "waiting for the database")
@@ -240,7 +240,7 @@ func (l *load) retire(r *replica) {
 	l.mu.Unlock()
 	r.busy.Wait()
 	if err := r.process.Signal(syscall.SIGTERM); err != nil {
-		dbtest.LeftOut(l.t, "a signal to another process", "not on this system: "+err.Error())
+		dbtest.SkipOrFail(l.t, "a signal to another process", "not on this system: "+err.Error())
 	}
 	if state, err := r.process.Wait(); err != nil || !state.Success() {
 		l.t.Errorf("a server that was told to stop: %v, %v", state, err)

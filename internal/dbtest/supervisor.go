@@ -17,45 +17,45 @@ import (
 // first one. It is there for the ends that no code of the first sees: a panic in
 // a test, a test timeout, os.Exit, a kill. Its standard input is a pipe that
 // nobody writes to; however the tests end, the pipe ends with them, and the
-// keeper stops MariaDB and removes its directory.
+// supervisor stops MariaDB and removes its directory.
 //
 // It shares the tests' standard error, so whoever started them and reads that to
 // its end, as "go test" does, goes on when the keeper is done as well.
 
-// keeperEnv turns a start of the test program into a keeper, of what its value names.
+// supervisorEnv turns a start of the test program into a keeper, of what its value names.
 const (
-	keeperEnv       = "FIELDGATE_DBTEST_KEEPER"
-	keepsMariaDB    = "MariaDB"
-	keepsADirectory = "a directory"
+	supervisorEnv = "FIELDGATE_DBTEST_KEEPER"
+	taskMariaDB   = "MariaDB"
+	taskDirectory = "a directory"
 )
 
 // startTimeout is for a machine whose cores are all busy with compiling; an
 // idle one takes a second.
 const startTimeout = 90 * time.Second
 
-// keeper is the tests' side of it.
-type keeper struct {
+// supervisor is the tests' side of it.
+type supervisor struct {
 	addr  string // where its MariaDB listens, or the directory
 	cmd   *exec.Cmd
 	alive io.Closer // the pipe
 }
 
-// greeting is what a keeper says, once.
-type greeting struct {
+// startReport is what a keeper says, once.
+type startReport struct {
 	Addr string
 	Err  string
 }
 
-func startKeeper() (*keeper, error) {
+func startMariaDBSupervisor() (*supervisor, error) {
 	if _, err := findMariaDB(); err != nil {
 		return nil, err
 	}
-	return startKeeperOf(keepsMariaDB)
+	return startSupervisor(taskMariaDB)
 }
 
-func startKeeperOf(what string) (*keeper, error) {
+func startSupervisor(what string) (*supervisor, error) {
 	// The keeper is this program once more. Without Main at its start it would
-	// run the tests again instead, which would start a keeper, and so on.
+	// startCommand the tests again instead, which would start a keeper, and so on.
 	if !shared.mainRuns.Load() {
 		return nil, errors.New("this package needs: func TestMain(m *testing.M) { dbtest.Main(m) }")
 	}
@@ -64,10 +64,10 @@ func startKeeperOf(what string) (*keeper, error) {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), keeperEnv+"="+what,
+	cmd.Env = append(os.Environ(), supervisorEnv+"="+what,
 		"GORACE=atexit_sleep_ms=0") // or the race detector makes its end last a second
 	cmd.Stderr = os.Stderr
-	ownGroup(cmd) // Ctrl-C is for the tests; the keeper then cleans up after them
+	setProcessGroup(cmd) // Ctrl-C is for the tests; the keeper then cleans up after them
 	alive, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func startKeeperOf(what string) (*keeper, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	k := &keeper{cmd: cmd, alive: alive}
-	var hello greeting
+	k := &supervisor{cmd: cmd, alive: alive}
+	var hello startReport
 	if err := json.NewDecoder(stdout).Decode(&hello); err != nil {
 		return nil, errors.Join(fmt.Errorf("the keeper of %s said nothing: %w", what, err), k.stop())
 	}
@@ -92,7 +92,7 @@ func startKeeperOf(what string) (*keeper, error) {
 }
 
 // stop returns when MariaDB has stopped and its directory is gone.
-func (k *keeper) stop() error {
+func (k *supervisor) stop() error {
 	if err := k.alive.Close(); err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func (k *keeper) stop() error {
 	return nil
 }
 
-// keep is the keeper's main function; it returns the exit status.
-func keep() int {
+// supervise is the keeper's main function; it returns the exit status.
+func supervise() int {
 	// A write to a reader that has died must be an error here and not the end
 	// of the keeper. Notify and not Ignore: Ignore is inherited by children.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -114,9 +114,9 @@ func keep() int {
 		cancel()
 	}()
 
-	keepIt := keepMariaDB
-	if os.Getenv(keeperEnv) == keepsADirectory {
-		keepIt = keepDirectory
+	keepIt := superviseMariaDB
+	if os.Getenv(supervisorEnv) == taskDirectory {
+		keepIt = superviseDirectory
 	}
 	if err := keepIt(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
@@ -125,13 +125,13 @@ func keep() int {
 	return 0
 }
 
-// keepMariaDB runs a server until ctx ends. That it could not be started is
+// superviseMariaDB runs a server until ctx ends. That it could not be started is
 // told to the tests, and no error here.
-func keepMariaDB(ctx context.Context) (err error) {
+func superviseMariaDB(ctx context.Context) (err error) {
 	hello := json.NewEncoder(os.Stdout)
 	dir, err := shortTempDir()
 	if err != nil {
-		return hello.Encode(greeting{Err: err.Error()})
+		return hello.Encode(startReport{Err: err.Error()})
 	}
 	defer func() { err = errors.Join(err, removeAll(dir)) }()
 
@@ -139,10 +139,10 @@ func keepMariaDB(ctx context.Context) (err error) {
 	defer cancel()
 	db, err := startMariaDB(starting, dir, freePort)
 	if err != nil {
-		return hello.Encode(greeting{Err: err.Error()})
+		return hello.Encode(startReport{Err: err.Error()})
 	}
 	defer db.Kill()
-	if err := hello.Encode(greeting{Addr: db.addr}); err != nil {
+	if err := hello.Encode(startReport{Addr: db.addr}); err != nil {
 		return err
 	}
 	select {
@@ -154,17 +154,17 @@ func keepMariaDB(ctx context.Context) (err error) {
 	}
 }
 
-// keepDirectory removes a directory when ctx ends.
-func keepDirectory(ctx context.Context) error {
+// superviseDirectory removes a directory when ctx ends.
+func superviseDirectory(ctx context.Context) error {
 	hello := json.NewEncoder(os.Stdout)
 	dir, err := shortTempDir()
 	if err == nil {
 		err = os.Chmod(dir, 0o755) // other users' servers live below it
 	}
 	if err != nil {
-		return hello.Encode(greeting{Err: err.Error()})
+		return hello.Encode(startReport{Err: err.Error()})
 	}
-	if err := hello.Encode(greeting{Addr: dir}); err != nil {
+	if err := hello.Encode(startReport{Addr: dir}); err != nil {
 		return errors.Join(err, removeAll(dir))
 	}
 	<-ctx.Done()

@@ -6,14 +6,14 @@ import (
 )
 
 // A keeper that is killed cannot clean up. Its server must not outlive it.
-func TestMariaDBDiesWithItsKeeper(t *testing.T) {
-	needMariaDB(t)
+func TestMariaDBDiesWithSupervisor(t *testing.T) {
+	requireMariaDB(t)
 	tmp := tempDir(t) // for what it leaves behind
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", tmp)
-	k, err := startKeeper()
+	k, err := startMariaDBSupervisor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestMariaDBDiesWithItsKeeper(t *testing.T) {
 		_, err := s.admin.Exec("DO SLEEP(60)")
 		waiting <- err
 	}()
-	shoot(t, k.cmd.Process.Pid)
+	killProcess(t, k.cmd.Process.Pid)
 	if err := <-waiting; err == nil {
 		t.Error("the server went on for a minute")
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Wire is a connection to a database that can be cut.
-type Wire struct {
+// Proxy is a connection to a database that can be cut.
+type Proxy struct {
 	listener net.Listener
 	target   string
 	mu       sync.Mutex
@@ -17,8 +17,8 @@ type Wire struct {
 	ends     []net.Conn
 }
 
-// ThroughWire returns the address of the database behind a wire.
-func ThroughWire(t testing.TB, databaseURL string) (*Wire, string) {
+// StartProxy returns the address of the database behind a wire.
+func StartProxy(t testing.TB, databaseURL string) (*Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -28,14 +28,14 @@ func ThroughWire(t testing.TB, databaseURL string) (*Wire, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{listener: l, target: u.Host}
+	w := &Proxy{listener: l, target: u.Host}
 	t.Cleanup(func() { _ = l.Close(); w.SetCut(true) })
 	go w.run()
 	u.Host = l.Addr().String()
 	return w, u.String()
 }
 
-func (w *Wire) run() {
+func (w *Proxy) run() {
 	for {
 		here, err := w.listener.Accept()
 		if err != nil {
@@ -55,7 +55,7 @@ func (w *Wire) run() {
 }
 
 // SetCut cuts the connections that there are and refuses new ones, or lets them through again.
-func (w *Wire) SetCut(cut bool) {
+func (w *Proxy) SetCut(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut = cut
