@@ -81,7 +81,7 @@ func TestBreakerDoesNotInterruptCommit(t *testing.T) {
 		}
 		begin = time.Now()
 		f.Swallow(clustertest.HoleAfterAccept)
-		time.AfterFunc(4*time.Second, f.Flow)
+		time.AfterFunc(4*time.Second, f.Restore)
 		return nil
 	})
 	if took := time.Since(begin); err != nil || took < 4*time.Second {
@@ -115,7 +115,7 @@ func TestTransactionCutBeforeCommitIsNotCommitted(t *testing.T) {
 		return nil
 	})
 	wantError(t, err, ErrUnavailable)
-	f.Flow()
+	f.Restore()
 	eventually(t, 2*time.Second, "the database answers", func() error { return s.Ping(ctx) })
 	_, err = s.UserByID(ctx, u.ID)
 	wantError(t, err, ErrNotFound)

@@ -52,7 +52,7 @@ func TestCircuitKeepsPoolLimits(t *testing.T) {
 	t.Parallel()
 	for _, connections := range []int{0, 1, 4} { // 0: any number
 		s, f := silentStore(t, connections)
-		f.Flow()
+		f.Restore()
 		eventually(t, 3*time.Second, "the circuit closes", func() error {
 			if s.Connections().CircuitOpen {
 				return errors.New("it is open")

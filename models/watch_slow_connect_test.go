@@ -62,6 +62,6 @@ func TestSilenceIsDetectedQuicklyAfterSlowConnect(t *testing.T) {
 		}
 		return nil
 	})
-	f.Flow()
+	f.Restore()
 	c.end()
 }

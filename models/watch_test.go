@@ -305,7 +305,7 @@ func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 			opened := time.Since(swallowed)
 			<-time.After(time.Until(swallowed.Add(6 * time.Second)))
 			p99, n := c.percentile(.99, swallowed.Add(time.Second))
-			f.Flow()
+			f.Restore()
 			flows := time.Now()
 			recovered := eventually(t, 2*time.Second, "the database answers", func() error {
 				if state := s.Connections(); !c.answeredAfter(flows) || state.CircuitOpen {

@@ -63,7 +63,7 @@ func TestWatchWorksOverTLS(t *testing.T) {
 		}
 		return nil
 	})
-	f.Flow()
+	f.Restore()
 	eventually(t, 2*time.Second, "the database answers", read)
 	c.end()
 	execOutside(t, node.URL(), "SET GLOBAL read_only = ON")

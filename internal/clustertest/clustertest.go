@@ -38,16 +38,16 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// patience bounds what takes seconds, on a machine that has other things to do.
-const patience = 90 * time.Second
+// waitTimeout bounds what takes seconds, on a machine that has other things to do.
+const waitTimeout = 90 * time.Second
 
 // database is the name of the one database that is there.
 const database = "fieldgate"
 
-// library is where Debian keeps Galera.
-const library = "/usr/lib/galera/libgalera_smm.so"
+// galeraLibrary is where Debian keeps Galera.
+const galeraLibrary = "/usr/lib/galera/libgalera_smm.so"
 
-const howToInstall = "apt-get install --no-install-recommends mariadb-server galera-4 rsync haproxy"
+const installHint = "apt-get install --no-install-recommends mariadb-server galera-4 rsync haproxy"
 
 // Cluster is three nodes behind HAProxy.
 type Cluster struct {
@@ -62,16 +62,16 @@ type Cluster struct {
 // Start starts a cluster, and HAProxy with the file config, which gets the addresses from its environment.
 func Start(tb testing.TB, config string) *Cluster {
 	tb.Helper()
-	haproxy := need(tb)
+	haproxy := requireGalera(tb)
 	dir := dbtest.Directory(tb)
 	c := &Cluster{}
 	for i := range 3 {
 		n := newNode(tb, filepath.Join(dir, strconv.Itoa(i+1)))
-		n.galera = FreePorts(tb, 3)
+		n.galeraPort = FreePorts(tb, 3)
 		c.Nodes = append(c.Nodes, n)
 	}
 	for _, n := range c.Nodes {
-		n.cluster = c.address()
+		n.clusterAddress = c.address()
 	}
 	first := c.Nodes[0]
 	first.install(tb)
@@ -79,7 +79,7 @@ func Start(tb testing.TB, config string) *Cluster {
 	first.exec(tb, "CREATE DATABASE "+database, "CREATE USER haproxy@'127.0.0.1'")
 	first.Stop(tb)
 	for _, n := range c.Nodes[1:] {
-		n.copyOf(tb, first) // which is quicker than a transfer
+		n.copyFilesFrom(tb, first) // which is quicker than a transfer
 	}
 	first.start(tb, "--wsrep-new-cluster")
 	for _, n := range c.Nodes[1:] {
@@ -89,22 +89,22 @@ func Start(tb testing.TB, config string) *Cluster {
 	return c
 }
 
-// need leaves the test out if a program is missing, and returns HAProxy's path.
-func need(tb testing.TB) (haproxy string) {
+// requireGalera leaves the test out if a program is missing, and returns HAProxy's path.
+func requireGalera(tb testing.TB) (haproxy string) {
 	tb.Helper()
-	missing := func(what string) { dbtest.SkipOrFail(tb, what, howToInstall) }
-	if _, err := os.Stat(library); err != nil {
-		missing("Galera (" + library + ")")
+	missing := func(what string) { dbtest.SkipOrFail(tb, what, installHint) }
+	if _, err := os.Stat(galeraLibrary); err != nil {
+		missing("Galera (" + galeraLibrary + ")")
 	}
 	for _, name := range []string{"mariadbd", "mariadb-install-db", "wsrep_sst_rsync", "rsync"} {
 		if _, err := dbtest.LookPath(name, "/usr/sbin", "/usr/bin"); err != nil {
 			missing(name)
 		}
 	}
-	return needHAProxy(tb)
+	return requireHAProxy(tb)
 }
 
-func needHAProxy(tb testing.TB) string {
+func requireHAProxy(tb testing.TB) string {
 	tb.Helper()
 	haproxy, err := dbtest.LookPath("haproxy", "/usr/sbin")
 	if err != nil {
@@ -116,7 +116,7 @@ func needHAProxy(tb testing.TB) string {
 func (c *Cluster) address() string {
 	var list []string
 	for _, n := range c.Nodes {
-		list = append(list, fmt.Sprintf("127.0.0.1:%d", n.galera))
+		list = append(list, fmt.Sprintf("127.0.0.1:%d", n.galeraPort))
 	}
 	return "gcomm://" + strings.Join(list, ",")
 }
@@ -130,8 +130,8 @@ func (c *Cluster) startHAProxy(tb testing.TB, haproxy, dir, config string) {
 	}
 	c.haproxy = runHAProxy(tb, haproxy, dir, config, env)
 	c.URL, c.SpreadURL = databaseURL(port), databaseURL(port+1)
-	until(tb, "HAProxy lets nobody through", c.haproxy, func(ctx context.Context) error {
-		return errors.Join(ask(ctx, port, "SELECT 1", new(int)), ask(ctx, port+1, "SELECT 1", new(int)))
+	eventually(tb, "HAProxy lets nobody through", c.haproxy, func(ctx context.Context) error {
+		return errors.Join(query(ctx, port, "SELECT 1", new(int)), query(ctx, port+1, "SELECT 1", new(int)))
 	})
 }
 
@@ -139,12 +139,12 @@ func (c *Cluster) startHAProxy(tb testing.TB, haproxy, dir, config string) {
 func runHAProxy(tb testing.TB, haproxy, dir, config string, env []string) *dbtest.Process {
 	tb.Helper()
 	content, err := os.ReadFile(config)
-	noError(tb, err)
-	noError(tb, os.Mkdir(dir, 0o755))
+	requireNoError(tb, err)
+	requireNoError(tb, os.Mkdir(dir, 0o755))
 	own := filepath.Join(dir, "haproxy.cfg")
-	noError(tb, os.WriteFile(own, content, 0o644))
+	requireNoError(tb, os.WriteFile(own, content, 0o644))
 	process, err := dbtest.StartProcess(dir, env, haproxy, "-db", "-f", own)
-	noError(tb, err)
+	requireNoError(tb, err)
 	tb.Cleanup(process.Kill)
 	return process
 }
@@ -153,9 +153,9 @@ func runHAProxy(tb testing.TB, haproxy, dir, config string, env []string) *dbtes
 func (c *Cluster) Writer(tb testing.TB) (writer *Node) {
 	tb.Helper()
 	port := portOf(c.URL)
-	until(tb, "there is no writer", c.haproxy, func(ctx context.Context) error {
+	eventually(tb, "there is no writer", c.haproxy, func(ctx context.Context) error {
 		var name string
-		err := ask(ctx, port, "SELECT @@wsrep_node_name", &name)
+		err := query(ctx, port, "SELECT @@wsrep_node_name", &name)
 		for _, n := range c.Nodes {
 			if n.name() == name {
 				writer = n
@@ -166,8 +166,8 @@ func (c *Cluster) Writer(tb testing.TB) (writer *Node) {
 	return writer
 }
 
-// Other returns a node that is none of these.
-func (c *Cluster) Other(those ...*Node) *Node {
+// OtherNode returns a node that is none of these.
+func (c *Cluster) OtherNode(those ...*Node) *Node {
 	for _, n := range c.Nodes {
 		if !contains(those, n) {
 			return n
@@ -192,7 +192,7 @@ func FreePorts(tb testing.TB, count int) (first int) {
 	tb.Helper()
 	for range 100 {
 		first = 10000 + rand.IntN(20000)
-		if free(first, count) {
+		if reservePorts(first, count) {
 			return first
 		}
 	}
@@ -200,11 +200,11 @@ func FreePorts(tb testing.TB, count int) (first int) {
 	return 0
 }
 
-var givenAway sync.Map // ports
+var assignedPorts sync.Map // ports
 
-func free(first, count int) bool {
+func reservePorts(first, count int) bool {
 	for port := first; port < first+count; port++ {
-		if _, taken := givenAway.LoadOrStore(port, true); taken {
+		if _, taken := assignedPorts.LoadOrStore(port, true); taken {
 			return false
 		}
 		l, err := net.Listen("tcp", address(port))
@@ -230,12 +230,12 @@ func portOf(databaseURL string) int {
 	return port
 }
 
-// ask runs one statement on a connection of its own. Without an answer it expects no rows.
-func ask(ctx context.Context, port int, query string, answer ...any) error {
-	return askPatiently(ctx, 10*time.Second, port, query, answer...)
+// query runs one statement on a connection of its own. Without an answer it expects no rows.
+func query(ctx context.Context, port int, query string, answer ...any) error {
+	return queryWithTimeout(ctx, 10*time.Second, port, query, answer...)
 }
 
-func askPatiently(ctx context.Context, timeout time.Duration, port int, query string, answer ...any) error {
+func queryWithTimeout(ctx context.Context, timeout time.Duration, port int, query string, answer ...any) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", address(port)
 	cfg.Timeout, cfg.ReadTimeout = time.Second, timeout
@@ -253,10 +253,10 @@ func askPatiently(ctx context.Context, timeout time.Duration, port int, query st
 	return pool.QueryRowContext(ctx, query).Scan(answer...)
 }
 
-// until asks again and again, as long as the process lives; what is said if it does not come about.
-func until(tb testing.TB, what string, process *dbtest.Process, f func(ctx context.Context) error) {
+// eventually asks again and again, as long as the process lives; what is said if it does not come about.
+func eventually(tb testing.TB, what string, process *dbtest.Process, f func(ctx context.Context) error) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), waitTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -275,7 +275,7 @@ func until(tb testing.TB, what string, process *dbtest.Process, f func(ctx conte
 	}
 }
 
-func noError(tb testing.TB, err error) {
+func requireNoError(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal("clustertest: ", err)

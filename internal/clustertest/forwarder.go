@@ -56,17 +56,17 @@ type link struct {
 	client  *net.TCPConn
 	stalled chan struct{} // guarded by the forwarder; packets pass when it is nil or closed
 
-	mu     sync.Mutex
-	server *net.TCPConn
-	ended  chan struct{} // closed by end and reset
-	over   bool
+	mu       sync.Mutex
+	server   *net.TCPConn
+	ended    chan struct{} // closed by end and reset
+	isClosed bool
 }
 
 // Forward starts a forwarder to target, a host and port.
 func Forward(tb testing.TB, target string) *Forwarder {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(tb, err)
+	requireNoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Forwarder{
 		tb: tb, listener: l.(*net.TCPListener), ctx: ctx, targets: []string{target},
@@ -77,7 +77,7 @@ func Forward(tb testing.TB, target string) *Forwarder {
 	tb.Cleanup(func() {
 		cancel()
 		_ = f.listener.Close()
-		f.Flow()
+		f.Restore()
 		f.Cut()
 		f.running.Wait()
 		for _, filler := range f.fillers {
@@ -94,7 +94,7 @@ func (f *Forwarder) Addr() string { return f.listener.Addr().String() }
 func (f *Forwarder) URL(databaseURL string) string {
 	f.tb.Helper()
 	u, err := url.Parse(databaseURL)
-	noError(f.tb, err)
+	requireNoError(f.tb, err)
 	u.Host = f.Addr()
 	return u.String()
 }
@@ -171,12 +171,12 @@ func (f *Forwarder) Swallow(kind Hole) {
 	}
 	f.mu.Unlock()
 	if kind == HoleBeforeAccept {
-		f.fill()
+		f.fillBacklog()
 	}
 }
 
-// Flow ends the black hole: what was held back is delivered.
-func (f *Forwarder) Flow() {
+// Restore ends the black hole: what was held back is delivered.
+func (f *Forwarder) Restore() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.hole == noHole {
@@ -194,19 +194,19 @@ func (f *Forwarder) Flow() {
 	f.hole, f.closed = noHole, nil
 }
 
-// fill has the kernel drop new connections: it does when those that were not accepted yet are too
+// fillBacklog has the kernel drop new connections: it does when those that were not accepted yet are too
 // many. So the forwarder stops to accept, allows none to wait, and takes the last place itself.
-func (f *Forwarder) fill() {
+func (f *Forwarder) fillBacklog() {
 	f.tb.Helper()
-	noError(f.tb, f.listener.SetDeadline(time.Unix(1, 0)))
+	requireNoError(f.tb, f.listener.SetDeadline(time.Unix(1, 0)))
 	<-f.parked
-	noError(f.tb, setBacklog(f.listener, 0))
+	requireNoError(f.tb, setBacklog(f.listener, 0))
 	for range 64 {
 		conn, err := net.DialTimeout("tcp", f.Addr(), 200*time.Millisecond)
 		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 			return
 		}
-		noError(f.tb, err)
+		requireNoError(f.tb, err)
 		f.mu.Lock()
 		f.fillers[conn.LocalAddr().String()] = conn
 		f.mu.Unlock()
@@ -270,17 +270,17 @@ func (f *Forwarder) forward(client *net.TCPConn) {
 		l.reset()
 		return
 	}
-	if !l.pause(handshake) || !f.passes(l) {
+	if !l.sleep(handshake) || !f.waitUntilOpen(l) {
 		return
 	}
 	server, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(f.ctx, "tcp", l.target)
 	if err != nil {
-		if f.passes(l) {
+		if f.waitUntilOpen(l) {
 			l.reset()
 		}
 		return
 	}
-	if !l.connected(server.(*net.TCPConn)) {
+	if !l.setServer(server.(*net.TCPConn)) {
 		return
 	}
 	var directions sync.WaitGroup
@@ -324,7 +324,7 @@ func (f *Forwarder) pump(l *link, from, to *net.TCPConn, delay *time.Duration) {
 		case <-l.ended:
 			return
 		}
-		if !l.pause(time.Until(p.due)) || !f.passes(l) {
+		if !l.sleep(time.Until(p.due)) || !f.waitUntilOpen(l) {
 			return
 		}
 		switch {
@@ -351,11 +351,11 @@ func (l *link) send(way chan<- packet, p packet) bool {
 	}
 }
 
-// connected notes the connection to the server, and reports whether the link is still there.
-func (l *link) connected(server *net.TCPConn) bool {
+// setServer notes the connection to the server, and reports whether the link is still there.
+func (l *link) setServer(server *net.TCPConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.isClosed {
 		_ = server.Close()
 		return false
 	}
@@ -377,10 +377,10 @@ func (l *link) reset() {
 func (l *link) close(how func(*net.TCPConn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.isClosed {
 		return
 	}
-	l.over = true
+	l.isClosed = true
 	close(l.ended)
 	how(l.client)
 	if l.server != nil {
@@ -388,8 +388,8 @@ func (l *link) close(how func(*net.TCPConn)) {
 	}
 }
 
-// pause waits, and reports whether the link is still there.
-func (l *link) pause(d time.Duration) bool {
+// sleep waits, and reports whether the link is still there.
+func (l *link) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
@@ -403,8 +403,8 @@ func (l *link) pause(d time.Duration) bool {
 	}
 }
 
-// passes waits until packets of a link pass, and reports whether it is still there.
-func (f *Forwarder) passes(l *link) bool {
+// waitUntilOpen waits until packets of a link pass, and reports whether it is still there.
+func (f *Forwarder) waitUntilOpen(l *link) bool {
 	for {
 		f.mu.Lock()
 		stalled := l.stalled

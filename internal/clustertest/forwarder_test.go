@@ -19,11 +19,11 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// namedServer answers each line with its name and the line.
-func namedServer(t *testing.T, name string) (address string) {
+// startEchoServer answers each line with its name and the line.
+func startEchoServer(t *testing.T, name string) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -42,68 +42,68 @@ func namedServer(t *testing.T, name string) (address string) {
 	return l.Addr().String()
 }
 
-type caller struct {
+type testClient struct {
 	t *testing.T
 	net.Conn
 	lines *bufio.Reader
 }
 
-func call(t *testing.T, f *Forwarder) *caller {
+func dial(t *testing.T, f *Forwarder) *testClient {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", f.Addr(), 5*time.Second)
-	noError(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	return &caller{t, c, bufio.NewReader(c)}
+	return &testClient{t, c, bufio.NewReader(c)}
 }
 
-func (c *caller) say(line string) {
+func (c *testClient) send(line string) {
 	c.t.Helper()
 	_, err := io.WriteString(c, line+"\n")
-	noError(c.t, err)
+	requireNoError(c.t, err)
 }
 
-func (c *caller) hear(within time.Duration) (string, error) {
-	noError(c.t, c.SetReadDeadline(time.Now().Add(within)))
+func (c *testClient) receive(within time.Duration) (string, error) {
+	requireNoError(c.t, c.SetReadDeadline(time.Now().Add(within)))
 	line, err := c.lines.ReadString('\n')
 	return strings.TrimSpace(line), err
 }
 
-func (c *caller) wantHears(want string) {
+func (c *testClient) wantReceives(want string) {
 	c.t.Helper()
-	if got, err := c.hear(5 * time.Second); got != want {
+	if got, err := c.receive(5 * time.Second); got != want {
 		c.t.Errorf("hears %q (%v), want %q", got, err, want)
 	}
 }
 
-func (c *caller) wantSilence() {
+func (c *testClient) wantSilence() {
 	c.t.Helper()
-	if got, err := c.hear(100 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if got, err := c.receive(100 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Errorf("hears %q (%v), want silence", got, err)
 	}
 }
 
 func TestForwarderMovesOnlyNewConnections(t *testing.T) {
 	t.Parallel()
-	one, two := namedServer(t, "one"), namedServer(t, "two")
+	one, two := startEchoServer(t, "one"), startEchoServer(t, "two")
 	f := Forward(t, one)
-	old := call(t, f)
-	old.say("a")
-	old.wantHears("one a")
+	old := dial(t, f)
+	old.send("a")
+	old.wantReceives("one a")
 	f.SetTargets(two)
-	young := call(t, f)
-	young.say("b")
-	young.wantHears("two b")
-	old.say("c")
-	old.wantHears("one c")
+	young := dial(t, f)
+	young.send("b")
+	young.wantReceives("two b")
+	old.send("c")
+	old.wantReceives("one c")
 	if f.Connections(one) != 1 || f.Connections(two) != 1 {
 		t.Errorf("%d and %d connections, want one each", f.Connections(one), f.Connections(two))
 	}
 
 	f.SetTargets(one, two)
 	for _, want := range []string{"one", "two", "one", "two"} {
-		c := call(t, f)
-		c.say("d")
-		c.wantHears(want + " d")
+		c := dial(t, f)
+		c.send("d")
+		c.wantReceives(want + " d")
 	}
 	f.SetTargets()
 	c, err := net.Dial("tcp", f.Addr()) // the reset may be quicker
@@ -118,13 +118,13 @@ func TestForwarderMovesOnlyNewConnections(t *testing.T) {
 
 func TestForwarderCutsConnections(t *testing.T) {
 	t.Parallel()
-	one := namedServer(t, "one")
+	one := startEchoServer(t, "one")
 	f := Forward(t, one)
-	var callers []*caller
+	var callers []*testClient
 	for range 3 {
-		c := call(t, f)
-		c.say("a")
-		c.wantHears("one a")
+		c := dial(t, f)
+		c.send("a")
+		c.wantReceives("one a")
 		callers = append(callers, c)
 	}
 	f.CutAllBut(1, one)
@@ -133,7 +133,7 @@ func TestForwarderCutsConnections(t *testing.T) {
 		if _, err := io.WriteString(c, "b\n"); err != nil {
 			continue
 		}
-		if got, err := c.hear(5 * time.Second); err == nil && got == "one b" {
+		if got, err := c.receive(5 * time.Second); err == nil && got == "one b" {
 			alive++
 		}
 	}
@@ -146,40 +146,40 @@ func TestForwarderCutsConnections(t *testing.T) {
 	}
 }
 
-func TestForwarderPassesTheEndOfAStream(t *testing.T) {
+func TestForwarderPassesEndOfStream(t *testing.T) {
 	t.Parallel()
-	f := Forward(t, namedServer(t, "one"))
-	c := call(t, f)
-	c.say("last words")
-	noError(t, c.Conn.(*net.TCPConn).CloseWrite())
-	c.wantHears("one last words")
-	if _, err := c.hear(5 * time.Second); !errors.Is(err, io.EOF) {
+	f := Forward(t, startEchoServer(t, "one"))
+	c := dial(t, f)
+	c.send("last words")
+	requireNoError(t, c.Conn.(*net.TCPConn).CloseWrite())
+	c.wantReceives("one last words")
+	if _, err := c.receive(5 * time.Second); !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want EOF", err)
 	}
 }
 
-func TestForwarderSwallowsPacketsUntilFlow(t *testing.T) {
+func TestForwarderSwallowsPacketsUntilRestore(t *testing.T) {
 	t.Parallel()
-	one := namedServer(t, "one")
+	one := startEchoServer(t, "one")
 	for name, kind := range map[string]Hole{"after accept": HoleAfterAccept, "before accept": HoleBeforeAccept, "established": HoleEstablished} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := Forward(t, one)
 			for range 2 { // it may happen again
-				old := call(t, f)
-				old.say("a")
-				old.wantHears("one a")
+				old := dial(t, f)
+				old.send("a")
+				old.wantReceives("one a")
 				f.Swallow(kind)
-				old.say("b")
+				old.send("b")
 				old.wantSilence()
 				switch kind {
 				case HoleEstablished:
-					c := call(t, f)
-					c.say("c")
-					c.wantHears("one c")
+					c := dial(t, f)
+					c.send("c")
+					c.wantReceives("one c")
 				case HoleAfterAccept:
-					c := call(t, f)
-					c.say("c")
+					c := dial(t, f)
+					c.send("c")
 					c.wantSilence()
 				case HoleBeforeAccept:
 					_, err := net.DialTimeout("tcp", f.Addr(), 100*time.Millisecond)
@@ -187,31 +187,31 @@ func TestForwarderSwallowsPacketsUntilFlow(t *testing.T) {
 						t.Errorf("a new connection: %v, want no answer", err)
 					}
 				}
-				f.Flow()
-				old.wantHears("one b")
-				c := call(t, f)
-				c.say("d")
-				c.wantHears("one d")
+				f.Restore()
+				old.wantReceives("one b")
+				c := dial(t, f)
+				c.send("d")
+				c.wantReceives("one d")
 			}
 		})
 	}
 }
 
-func TestForwarderSwallowsTheEndsOfConnections(t *testing.T) {
+func TestForwarderSwallowsConnectionEnds(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	noError(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	f := Forward(t, l.Addr().String())
-	c := call(t, f)
+	c := dial(t, f)
 	server, err := l.Accept()
-	noError(t, err)
+	requireNoError(t, err)
 	f.Swallow(HoleEstablished)
-	noError(t, server.(*net.TCPConn).SetLinger(0))
-	noError(t, server.Close())
+	requireNoError(t, server.(*net.TCPConn).SetLinger(0))
+	requireNoError(t, server.Close())
 	c.wantSilence()
-	f.Flow()
-	if _, err := c.hear(5 * time.Second); !errors.Is(err, syscall.ECONNRESET) {
+	f.Restore()
+	if _, err := c.receive(5 * time.Second); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v, want a reset connection", err)
 	}
 }
@@ -223,16 +223,16 @@ func TestForwarderDelaysEachDirection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := Forward(t, namedServer(t, "one"))
-			c := call(t, f)
-			c.say("a")
-			c.wantHears("one a")
+			f := Forward(t, startEchoServer(t, "one"))
+			c := dial(t, f)
+			c.send("a")
+			c.wantReceives("one a")
 			f.SetDelay(delay[0], delay[1])
 			begin := time.Now()
-			c.say("b")
-			c.say("c")
-			c.wantHears("one b")
-			c.wantHears("one c")
+			c.send("b")
+			c.send("c")
+			c.wantReceives("one b")
+			c.wantReceives("one c")
 			if took := time.Since(begin); took < 80*time.Millisecond {
 				t.Errorf("two packets took %s", took)
 			}
@@ -241,15 +241,15 @@ func TestForwarderDelaysEachDirection(t *testing.T) {
 }
 
 func TestForwarderLeavesNoGoroutines(t *testing.T) {
-	one := namedServer(t, "one")
+	one := startEchoServer(t, "one")
 	before := runtime.NumGoroutine()
 	t.Run("with a hole that is never closed", func(t *testing.T) {
 		f := Forward(t, one)
-		c := call(t, f)
-		c.say("a")
-		c.wantHears("one a")
+		c := dial(t, f)
+		c.send("a")
+		c.wantReceives("one a")
 		f.Swallow(HoleBeforeAccept)
-		c.say("b")
+		c.send("b")
 	})
 	deadline := time.Now().Add(5 * time.Second)
 	for runtime.NumGoroutine() > before {

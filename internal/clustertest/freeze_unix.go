@@ -11,10 +11,10 @@ import (
 // its threads stands still, which is some milliseconds after the signal.
 func (n *Node) Freeze(tb testing.TB) {
 	tb.Helper()
-	noError(tb, n.process.Signal(syscall.SIGSTOP))
+	requireNoError(tb, n.process.Signal(syscall.SIGSTOP))
 	var status syscall.WaitStatus
 	_, err := syscall.Wait4(n.process.ID(), &status, syscall.WUNTRACED, nil)
-	noError(tb, err)
+	requireNoError(tb, err)
 	if !status.Stopped() {
 		tb.Fatalf("the node has ended instead: %v", status)
 	}
@@ -23,5 +23,5 @@ func (n *Node) Freeze(tb testing.TB) {
 // Thaw ends that.
 func (n *Node) Thaw(tb testing.TB) {
 	tb.Helper()
-	noError(tb, n.process.Signal(syscall.SIGCONT))
+	requireNoError(tb, n.process.Signal(syscall.SIGCONT))
 }

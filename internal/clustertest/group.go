@@ -28,29 +28,29 @@ const groupName = "0f1e1d6a-7e55-4c0b-8f0e-f1e1d6a7e000"
 func StartGroup(tb testing.TB, config string) *Group {
 	tb.Helper()
 	dbtest.RealMySQL(tb) // the others are a failure with REQUIRE_ALL, this is not
-	haproxy := needHAProxy(tb)
+	haproxy := requireHAProxy(tb)
 	dir := dbtest.Directory(tb)
 	g := &Group{Nodes: newMySQL(tb, dir, 3, nil)}
 	var seeds []string
 	for _, n := range g.Nodes {
-		n.mysql.group = FreePorts(tb, 1)
-		seeds = append(seeds, address(n.mysql.group))
+		n.mysql.groupPort = FreePorts(tb, 1)
+		seeds = append(seeds, address(n.mysql.groupPort))
 	}
 	for _, n := range g.Nodes {
-		n.mysql.options = groupOptions(n.mysql.group, strings.Join(seeds, ","))
+		n.mysql.options = groupOptions(n.mysql.groupPort, strings.Join(seeds, ","))
 		n.launch(tb)
 	}
 	first := g.Nodes[0]
-	first.answers(tb)
+	first.waitForAnswer(tb)
 	first.exec(tb,
 		"SET GLOBAL group_replication_bootstrap_group = ON",
 		"START GROUP_REPLICATION USER = 'root'",
 		"SET GLOBAL group_replication_bootstrap_group = OFF")
-	first.Synced(tb)
+	first.WaitReady(tb)
 	first.exec(tb, "CREATE USER haproxy@'127.0.0.1'")
 	for _, n := range g.Nodes[1:] {
-		n.answers(tb)
-		n.join(tb)
+		n.waitForAnswer(tb)
+		n.joinGroup(tb)
 	}
 	env := []string{}
 	for i, n := range g.Nodes {
@@ -60,8 +60,8 @@ func StartGroup(tb testing.TB, config string) *Group {
 	env = append(env, "FIELDGATE_DATABASE="+address(port))
 	g.haproxy = runHAProxy(tb, haproxy, filepath.Join(dir, "haproxy"), config, env)
 	g.URL = databaseURL(port)
-	until(tb, "HAProxy reaches no primary", g.haproxy, func(ctx context.Context) error {
-		return ask(ctx, port, "SELECT 1", new(int))
+	eventually(tb, "HAProxy reaches no primary", g.haproxy, func(ctx context.Context) error {
+		return query(ctx, port, "SELECT 1", new(int))
 	})
 	return g
 }
@@ -71,7 +71,7 @@ func groupOptions(port int, seeds string) []string {
 	return []string{
 		"--plugin-load-add=group_replication.so",
 		"--group-replication-group-name=" + groupName,
-		"--group-replication-start-on-boot=OFF", // join starts it, with the user of the distributed recovery
+		"--group-replication-start-on-boot=OFF", // joinGroup starts it, with the user of the distributed recovery
 		"--group-replication-local-address=" + address(port),
 		"--group-replication-group-seeds=" + seeds,
 		"--group-replication-ip-allowlist=127.0.0.1/32",
@@ -86,9 +86,9 @@ func groupOptions(port int, seeds string) []string {
 // Primary returns the node that gets the statements of URL.
 func (g *Group) Primary(tb testing.TB) (primary *Node) {
 	tb.Helper()
-	until(tb, "there is no primary", g.haproxy, func(ctx context.Context) error {
+	eventually(tb, "there is no primary", g.haproxy, func(ctx context.Context) error {
 		var id int
-		err := ask(ctx, portOf(g.URL), "SELECT @@server_id", &id)
+		err := query(ctx, portOf(g.URL), "SELECT @@server_id", &id)
 		if err == nil {
 			primary = g.Nodes[id-1]
 		}
@@ -102,7 +102,7 @@ func (g *Group) Secondary(tb testing.TB) *Node {
 	tb.Helper()
 	primary := g.Primary(tb)
 	for _, n := range g.Nodes {
-		if n != primary && n.online(tb.Context()) == nil {
+		if n != primary && n.checkOnline(tb.Context()) == nil {
 			return n
 		}
 	}
@@ -115,9 +115,9 @@ func (g *Group) Secondary(tb testing.TB) *Node {
 // own view is not enough.
 func (g *Group) WaitUntilOnline(tb testing.TB) {
 	tb.Helper()
-	until(tb, "a member is not online", g.haproxy, func(ctx context.Context) error {
+	eventually(tb, "a member is not online", g.haproxy, func(ctx context.Context) error {
 		var online int
-		err := ask(ctx, portOf(g.URL), "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE = 'ONLINE'", &online)
+		err := query(ctx, portOf(g.URL), "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE = 'ONLINE'", &online)
 		if err == nil && online != len(g.Nodes) {
 			err = fmt.Errorf("%d of %d members are online", online, len(g.Nodes))
 		}
@@ -131,21 +131,21 @@ func (g *Group) SwitchOver(tb testing.TB, to *Node) {
 	tb.Helper()
 	g.WaitUntilOnline(tb)
 	var uuid, result string
-	noError(tb, ask(tb.Context(), to.port, "SELECT @@server_uuid", &uuid))
-	noError(tb, askPatiently(tb.Context(), patience, to.port, "SELECT group_replication_set_as_primary('"+uuid+"')", &result))
+	requireNoError(tb, query(tb.Context(), to.port, "SELECT @@server_uuid", &uuid))
+	requireNoError(tb, queryWithTimeout(tb.Context(), waitTimeout, to.port, "SELECT group_replication_set_as_primary('"+uuid+"')", &result))
 }
 
-// join has a node that runs join the group, and returns when it is as good as the others.
-func (n *Node) join(tb testing.TB) {
+// joinGroup has a node that runs join the group, and returns when it is as good as the others.
+func (n *Node) joinGroup(tb testing.TB) {
 	tb.Helper()
-	noError(tb, askPatiently(tb.Context(), patience, n.port, "START GROUP_REPLICATION USER = 'root'"))
-	n.Synced(tb)
+	requireNoError(tb, queryWithTimeout(tb.Context(), waitTimeout, n.port, "START GROUP_REPLICATION USER = 'root'"))
+	n.WaitReady(tb)
 }
 
-// online returns an error unless the node is a full member of the group.
-func (n *Node) online(ctx context.Context) error {
+// checkOnline returns an error unless the node is a full member of the group.
+func (n *Node) checkOnline(ctx context.Context) error {
 	var state string
-	err := ask(ctx, n.port, "SELECT COALESCE(MAX(MEMBER_STATE), 'OFFLINE') FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid", &state)
+	err := query(ctx, n.port, "SELECT COALESCE(MAX(MEMBER_STATE), 'OFFLINE') FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid", &state)
 	if err == nil && state != "ONLINE" {
 		err = errors.New(state)
 	}

@@ -14,10 +14,10 @@ import (
 
 // mysqlNode is what a Node of real MySQL has beyond one of MariaDB.
 type mysqlNode struct {
-	mysqld  string
-	id      int
-	options []string // beyond those that every node has
-	group   int      // the port of Group Replication; 0: it is in no group
+	mysqld    string
+	id        int
+	options   []string // beyond those that every node has
+	groupPort int      // the port of Group Replication; 0: it is in no group
 }
 
 // MySQL starts servers of real MySQL, each with an empty database and a binary log with GTIDs, and with no replication
@@ -45,7 +45,7 @@ func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*
 	first := nodes[0]
 	first.install(tb)
 	for _, n := range nodes[1:] {
-		n.copyOf(tb, first)
+		n.copyFilesFrom(tb, first)
 	}
 	return nodes
 }
@@ -53,21 +53,21 @@ func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*
 // installMySQL makes the system tables, a user root without a password and the database.
 func (n *Node) installMySQL(tb testing.TB) {
 	tb.Helper()
-	noError(tb, os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755))
-	noError(tb, dbtest.ChownToServerUser(n.dir, filepath.Join(n.dir, "tmp")))
+	requireNoError(tb, os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755))
+	requireNoError(tb, dbtest.ChownToServerUser(n.dir, filepath.Join(n.dir, "tmp")))
 	statements := filepath.Join(n.dir, "init.sql")
-	noError(tb, os.WriteFile(statements, []byte("CREATE USER root@'127.0.0.1';\n"+
+	requireNoError(tb, os.WriteFile(statements, []byte("CREATE USER root@'127.0.0.1';\n"+
 		"GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"+
 		"CREATE DATABASE "+database+";\n"), 0o644))
 	p, err := dbtest.StartProcess(n.dir, nil, n.mysql.mysqld, "--no-defaults", "--initialize-insecure",
 		"--datadir="+filepath.Join(n.dir, "data"), "--tmpdir="+filepath.Join(n.dir, "tmp"),
 		"--innodb-redo-log-capacity=32M", "--init-file="+statements)
-	noError(tb, err)
+	requireNoError(tb, err)
 	if p.Err() != nil {
 		tb.Fatalf("clustertest: mysqld --initialize: %v\n%s", p.Err(), p.LogTail())
 	}
 	// A server makes its own identity. Copies must not share it.
-	noError(tb, os.RemoveAll(filepath.Join(n.dir, "data", "auto.cnf")))
+	requireNoError(tb, os.RemoveAll(filepath.Join(n.dir, "data", "auto.cnf")))
 }
 
 func (n *Node) mysqlOptions(more []string) []string {
@@ -97,24 +97,24 @@ func (n *Node) mysqlOptions(more []string) []string {
 	return append(append(options, n.mysql.options...), more...)
 }
 
-// answers waits until the node answers, also if it is in no group.
-func (n *Node) answers(tb testing.TB) {
+// waitForAnswer waits until the node answers, also if it is in no group.
+func (n *Node) waitForAnswer(tb testing.TB) {
 	tb.Helper()
-	until(tb, n.name()+" does not answer", n.process, n.answersItself)
+	eventually(tb, n.name()+" does not answer", n.process, n.checkAnswers)
 }
 
-// fit returns an error unless the node answers and is online, if it is of a group.
-func (n *Node) fit(ctx context.Context) error {
-	if err := n.answersItself(ctx); err != nil || n.mysql.group == 0 {
+// checkReady returns an error unless the node answers and is online, if it is of a group.
+func (n *Node) checkReady(ctx context.Context) error {
+	if err := n.checkAnswers(ctx); err != nil || n.mysql.groupPort == 0 {
 		return err
 	}
-	return n.online(ctx)
+	return n.checkOnline(ctx)
 }
 
-// answersItself: another server may have got the port.
-func (n *Node) answersItself(ctx context.Context) error {
+// checkAnswers: another server may have got the port.
+func (n *Node) checkAnswers(ctx context.Context) error {
 	var socket string
-	err := ask(ctx, n.port, "SELECT @@socket", &socket)
+	err := query(ctx, n.port, "SELECT @@socket", &socket)
 	if err == nil && socket != filepath.Join(n.dir, "s") {
 		err = errors.New("another server answers")
 	}

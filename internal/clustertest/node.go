@@ -16,14 +16,14 @@ import (
 
 // Node is one MariaDB or MySQL, of a cluster or alone.
 type Node struct {
-	dir     string
-	port    int
-	galera  int        // the first of three ports; 0: it is alone
-	cluster string     // the address of all
-	mysql   *mysqlNode // nil: it is MariaDB
-	replica int        // MariaDB's server_id in a Pair; 0: it replicates nothing
-	more    []string   // options
-	process *dbtest.Process
+	dir            string
+	port           int
+	galeraPort     int        // the first of three ports; 0: it is alone
+	clusterAddress string     // the address of all
+	mysql          *mysqlNode // nil: it is MariaDB
+	serverID       int        // MariaDB's server_id in a Pair; 0: it replicates nothing
+	extraOptions   []string   // options
+	process        *dbtest.Process
 }
 
 // Single starts a MariaDB that is in no cluster, with further options of its own.
@@ -33,7 +33,7 @@ func Single(tb testing.TB, options ...string) *Node {
 		dbtest.SkipOrFail(tb, "MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
 	}
 	n := newNode(tb, filepath.Join(dbtest.Directory(tb), "1"))
-	n.more = options
+	n.extraOptions = options
 	n.install(tb)
 	n.start(tb)
 	n.exec(tb, "CREATE DATABASE "+database)
@@ -69,14 +69,14 @@ func (n *Node) Kill() { n.process.Kill() }
 // Stop has the node end by itself, and returns when it has.
 func (n *Node) Stop(tb testing.TB) {
 	tb.Helper()
-	noError(tb, n.process.Signal(syscall.SIGTERM))
+	requireNoError(tb, n.process.Signal(syscall.SIGTERM))
 	<-n.process.Exited()
 }
 
 // Wipe takes the files of a node that does not run: its disk was replaced.
 func (n *Node) Wipe(tb testing.TB) {
 	tb.Helper()
-	noError(tb, os.RemoveAll(filepath.Join(n.dir, "data")))
+	requireNoError(tb, os.RemoveAll(filepath.Join(n.dir, "data")))
 	n.install(tb)
 }
 
@@ -84,26 +84,26 @@ func (n *Node) Wipe(tb testing.TB) {
 func (n *Node) Rejoin(tb testing.TB) {
 	tb.Helper()
 	switch {
-	case n.mysql != nil && n.mysql.group != 0:
+	case n.mysql != nil && n.mysql.groupPort != 0:
 		n.launch(tb)
-		n.answers(tb)
-		n.join(tb)
+		n.waitForAnswer(tb)
+		n.joinGroup(tb)
 		return
-	case n.galera == 0:
+	case n.galeraPort == 0:
 		n.start(tb)
 		return
 	}
-	n.start(tb, "--wsrep-start-position="+n.position(tb))
+	n.start(tb, "--wsrep-start-position="+n.recoveredPosition(tb))
 }
 
-// position is how far a node has come, by its own files.
-func (n *Node) position(tb testing.TB) string {
+// recoveredPosition is how far a node has come, by its own files.
+func (n *Node) recoveredPosition(tb testing.TB) string {
 	tb.Helper()
 	p, err := dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options("--wsrep-recover")...)
-	noError(tb, err)
-	noError(tb, p.Err())
+	requireNoError(tb, err)
+	requireNoError(tb, p.Err())
 	log, err := os.ReadFile(p.Log())
-	noError(tb, err)
+	requireNoError(tb, err)
 	found := regexp.MustCompile(`Recovered position: *(\S+)`).FindSubmatch(log)
 	if found == nil {
 		tb.Fatalf("clustertest: a node does not know its position:\n%s", log)
@@ -124,24 +124,24 @@ func (n *Node) install(tb testing.TB) {
 		n.installMySQL(tb)
 		return
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	defer cancel()
-	noError(tb, os.MkdirAll(n.dir, 0o755))
-	noError(tb, dbtest.InstallMariaDB(ctx, n.dir))
+	requireNoError(tb, os.MkdirAll(n.dir, 0o755))
+	requireNoError(tb, dbtest.InstallMariaDB(ctx, n.dir))
 }
 
-// copyOf takes over the files of a node that does not run.
-func (n *Node) copyOf(tb testing.TB, other *Node) {
+// copyFilesFrom takes over the files of a node that does not run.
+func (n *Node) copyFilesFrom(tb testing.TB, other *Node) {
 	tb.Helper()
 	p, err := dbtest.StartProcess(n.dir, nil, "cp", "-r", filepath.Join(other.dir, "data"), filepath.Join(other.dir, "tmp"), n.dir)
-	noError(tb, err)
-	noError(tb, p.Err())
+	requireNoError(tb, err)
+	requireNoError(tb, p.Err())
 }
 
 func (n *Node) start(tb testing.TB, more ...string) {
 	tb.Helper()
 	n.launch(tb, more...)
-	n.Synced(tb)
+	n.WaitReady(tb)
 }
 
 func (n *Node) launch(tb testing.TB, more ...string) {
@@ -152,24 +152,24 @@ func (n *Node) launch(tb testing.TB, more ...string) {
 	} else {
 		n.process, err = dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options(more...)...)
 	}
-	noError(tb, err)
+	requireNoError(tb, err)
 }
 
-// Synced waits until the node is one of the cluster's again; one that is alone has to answer.
-func (n *Node) Synced(tb testing.TB) {
+// WaitReady waits until the node is one of the cluster's again; one that is alone has to answer.
+func (n *Node) WaitReady(tb testing.TB) {
 	tb.Helper()
-	until(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
+	eventually(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
 		if n.mysql != nil {
-			return n.fit(ctx)
+			return n.checkReady(ctx)
 		}
-		if n.galera == 0 {
-			return ask(ctx, n.port, "SELECT 1", new(int))
+		if n.galeraPort == 0 {
+			return query(ctx, n.port, "SELECT 1", new(int))
 		}
 		var name, state string
-		if err := ask(ctx, n.port, "SELECT @@wsrep_node_name", &name); err != nil || name != n.name() {
+		if err := query(ctx, n.port, "SELECT @@wsrep_node_name", &name); err != nil || name != n.name() {
 			return errors.Join(err, fmt.Errorf("it is %q", name))
 		}
-		err := ask(ctx, n.port, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_local_state_comment'", &state)
+		err := query(ctx, n.port, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_local_state_comment'", &state)
 		if err == nil && state != "Synced" {
 			err = errors.New(state)
 		}
@@ -180,7 +180,7 @@ func (n *Node) Synced(tb testing.TB) {
 func (n *Node) exec(tb testing.TB, statements ...string) {
 	tb.Helper()
 	for _, statement := range statements {
-		noError(tb, ask(tb.Context(), n.port, statement))
+		requireNoError(tb, query(tb.Context(), n.port, statement))
 	}
 }
 
@@ -188,9 +188,9 @@ func mariadbd(tb testing.TB) string {
 	tb.Helper()
 	name, err := dbtest.LookPath("mariadbd", "/usr/sbin")
 	if errors.Is(err, exec.ErrNotFound) {
-		dbtest.SkipOrFail(tb, "MariaDB", howToInstall)
+		dbtest.SkipOrFail(tb, "MariaDB", installHint)
 	}
-	noError(tb, err)
+	requireNoError(tb, err)
 	return name
 }
 
@@ -213,28 +213,28 @@ func (n *Node) options(more ...string) []string {
 		"--innodb-log-file-size=8M",
 		"--innodb-buffer-pool-size=64M",
 	}
-	if n.galera != 0 {
+	if n.galeraPort != 0 {
 		options = append(options,
 			"--binlog-format=ROW",
 			"--innodb-autoinc-lock-mode=2",
 			"--wsrep-on=ON",
-			"--wsrep-provider="+library,
+			"--wsrep-provider="+galeraLibrary,
 			"--wsrep-cluster-name=fieldgate",
-			"--wsrep-cluster-address="+n.cluster,
+			"--wsrep-cluster-address="+n.clusterAddress,
 			"--wsrep-node-name="+n.name(),
 			"--wsrep-node-address=127.0.0.1",
 			fmt.Sprintf("--wsrep-node-incoming-address=127.0.0.1:%d", n.port),
 			"--wsrep-sst-method=rsync",
-			fmt.Sprintf("--wsrep-sst-receive-address=127.0.0.1:%d", n.galera+2),
+			fmt.Sprintf("--wsrep-sst-receive-address=127.0.0.1:%d", n.galeraPort+2),
 			"--wsrep-slave-threads=2",
 			fmt.Sprintf("--wsrep-provider-options=base_host=127.0.0.1;base_port=%d;gmcast.listen_addr=tcp://127.0.0.1:%d;ist.recv_addr=127.0.0.1:%d;"+
 				"gcache.size=32M;gcache.page_size=32M;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S;"+
-				"evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S", n.galera, n.galera, n.galera+1),
+				"evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S", n.galeraPort, n.galeraPort, n.galeraPort+1),
 		)
 	}
-	if n.replica != 0 {
+	if n.serverID != 0 {
 		options = append(options,
-			fmt.Sprintf("--server-id=%d", n.replica),
+			fmt.Sprintf("--server-id=%d", n.serverID),
 			"--log-bin="+filepath.Join(n.dir, "data", "binlog"),
 			"--log-slave-updates",
 			"--binlog-format=ROW",
@@ -245,5 +245,5 @@ func (n *Node) options(more ...string) []string {
 	} else {
 		options = append(options, "--skip-log-bin")
 	}
-	return append(append(options, n.more...), more...)
+	return append(append(options, n.extraOptions...), more...)
 }

@@ -30,9 +30,9 @@ func MariaDBPair(tb testing.TB) *Pair {
 	}
 	dir := dbtest.Directory(tb)
 	first, second := newNode(tb, filepath.Join(dir, "1")), newNode(tb, filepath.Join(dir, "2"))
-	first.replica, second.replica = 1, 2
+	first.serverID, second.serverID = 1, 2
 	first.install(tb)
-	second.copyOf(tb, first)
+	second.copyFilesFrom(tb, first)
 	first.start(tb)
 	second.start(tb)
 	return newPair(tb, first, second)
@@ -83,19 +83,19 @@ func (n *Node) Demote(tb testing.TB) {
 func (n *Node) DemoteLocked(tb testing.TB, during func()) {
 	tb.Helper()
 	db, err := sql.Open("mysql", "root@tcp("+n.Addr()+")/")
-	noError(tb, err)
+	requireNoError(tb, err)
 	defer func() { _ = db.Close() }()
 	ctx := tb.Context()
 	conn, err := db.Conn(ctx)
-	noError(tb, err)
+	requireNoError(tb, err)
 	defer func() { _ = conn.Close() }()
 	for _, statement := range []string{"FLUSH TABLES WITH READ LOCK", "SET GLOBAL read_only = ON"} {
 		_, err = conn.ExecContext(ctx, statement)
-		noError(tb, err)
+		requireNoError(tb, err)
 	}
 	during()
 	_, err = conn.ExecContext(ctx, "UNLOCK TABLES")
-	noError(tb, err)
+	requireNoError(tb, err)
 }
 
 // Promote makes a replica the primary. It replicates no more, and accepts writes.
@@ -123,9 +123,9 @@ func (n *Node) Follow(tb testing.TB, primary *Node) {
 	primary.exec(tb, "SET GLOBAL "+semisync+"_wait_no_"+word+" = OFF", "SET GLOBAL "+semisync+"_enabled = ON")
 	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF") // it has no replica of its own to wait for
 	n.exec(tb, follow...)
-	until(tb, n.name()+" does not replicate", n.process, func(ctx context.Context) error {
+	eventually(tb, n.name()+" does not replicate", n.process, func(ctx context.Context) error {
 		var name, clients string
-		err := ask(ctx, primary.port, "SHOW GLOBAL STATUS LIKE '"+semisync+"_clients'", &name, &clients)
+		err := query(ctx, primary.port, "SHOW GLOBAL STATUS LIKE '"+semisync+"_clients'", &name, &clients)
 		if err == nil && clients != "1" {
 			err = errors.New(clients + " replicas acknowledge commits")
 		}
@@ -133,39 +133,39 @@ func (n *Node) Follow(tb testing.TB, primary *Node) {
 	})
 }
 
-// CatchUpAlone waits until a replica has applied all that it has received, of a primary that is
+// ApplyReceived waits until a replica has applied all that it has received, of a primary that is
 // gone.
-func (n *Node) CatchUpAlone(tb testing.TB) {
+func (n *Node) ApplyReceived(tb testing.TB) {
 	tb.Helper()
 	column := "Gtid_IO_Pos"
 	if n.mysql != nil {
 		column = "Retrieved_Gtid_Set"
 	}
-	n.waitFor(tb, n.replicaStatus(tb)[column])
+	n.waitForGTID(tb, n.replicaStatus(tb)[column])
 }
 
 func (n *Node) replicaStatus(tb testing.TB) map[string]string {
 	tb.Helper()
 	db, err := sql.Open("mysql", "root@tcp("+n.Addr()+")/")
-	noError(tb, err)
+	requireNoError(tb, err)
 	defer func() { _ = db.Close() }()
 	rows, err := db.QueryContext(tb.Context(), "SHOW REPLICA STATUS")
-	noError(tb, err)
+	requireNoError(tb, err)
 	defer func() { _ = rows.Close() }()
 	names, err := rows.Columns()
-	noError(tb, err)
+	requireNoError(tb, err)
 	status := map[string]string{}
 	for rows.Next() {
 		values, pointers := make([]sql.NullString, len(names)), make([]any, len(names))
 		for i := range values {
 			pointers[i] = &values[i]
 		}
-		noError(tb, rows.Scan(pointers...))
+		requireNoError(tb, rows.Scan(pointers...))
 		for i, name := range names {
 			status[name] = values[i].String
 		}
 	}
-	noError(tb, rows.Err())
+	requireNoError(tb, rows.Err())
 	return status
 }
 
@@ -177,20 +177,20 @@ func (n *Node) CatchUp(tb testing.TB, primary *Node) {
 		position = "SELECT @@global.gtid_executed"
 	}
 	var gtid string
-	noError(tb, ask(tb.Context(), primary.port, position, &gtid))
-	n.waitFor(tb, gtid)
+	requireNoError(tb, query(tb.Context(), primary.port, position, &gtid))
+	n.waitForGTID(tb, gtid)
 }
 
-func (n *Node) waitFor(tb testing.TB, gtid string) {
+func (n *Node) waitForGTID(tb testing.TB, gtid string) {
 	tb.Helper()
 	wait := "SELECT MASTER_GTID_WAIT('%s', 9)" // less than the client waits for an answer
 	if n.mysql != nil {
 		wait = "SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', 9)"
 	}
 	wait = fmt.Sprintf(wait, strings.ReplaceAll(gtid, "\n", ""))
-	until(tb, n.name()+" is behind", n.process, func(ctx context.Context) error {
+	eventually(tb, n.name()+" is behind", n.process, func(ctx context.Context) error {
 		var late int
-		err := ask(ctx, n.port, wait, &late)
+		err := query(ctx, n.port, wait, &late)
 		if err == nil && late != 0 {
 			err = errors.New("it has not applied " + gtid)
 		}

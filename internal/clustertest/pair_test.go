@@ -17,7 +17,7 @@ func TestPairSwitchesItsPrimary(t *testing.T) {
 			p.Switch(t)
 			p.Second.Exec(t, "INSERT INTO fieldgate.t VALUES (2)")
 			count := func(n *Node) (rows int) {
-				noError(t, ask(t.Context(), n.port, "SELECT COUNT(*) FROM fieldgate.t", &rows))
+				requireNoError(t, query(t.Context(), n.port, "SELECT COUNT(*) FROM fieldgate.t", &rows))
 				return rows
 			}
 			if count(p.First) != 1 || count(p.Second) != 2 {
@@ -25,14 +25,14 @@ func TestPairSwitchesItsPrimary(t *testing.T) {
 			}
 			var readOnly [2]string
 			for i, n := range []*Node{p.First, p.Second} {
-				noError(t, ask(t.Context(), n.port, "SELECT IF(@@read_only, 'yes', 'no')", &readOnly[i]))
+				requireNoError(t, query(t.Context(), n.port, "SELECT IF(@@read_only, 'yes', 'no')", &readOnly[i]))
 			}
 			if got := strings.Join(readOnly[:], " "); got != "yes no" {
 				t.Errorf("read_only is %s, want yes no", got)
 			}
 			p.First.Follow(t, p.Second)
 			p.First.CatchUp(t, p.Second)
-			p.First.CatchUpAlone(t)
+			p.First.ApplyReceived(t)
 			if count(p.First) != 2 {
 				t.Errorf("the old primary has %d rows after it has caught up, want 2", count(p.First))
 			}

@@ -40,10 +40,10 @@ func StartVitess(tb testing.TB) *Vitess {
 	v.MySQL.exec(tb, statements...)
 
 	keyspace, tablet := filepath.Join(v.dir, "schema", database), filepath.Join(v.dir, "root", "vt_0000000100")
-	noError(tb, os.MkdirAll(keyspace, 0o755))
-	noError(tb, os.MkdirAll(tablet, 0o755))
-	noError(tb, os.WriteFile(filepath.Join(keyspace, "vschema.json"), []byte(`{"sharded": false}`), 0o644))
-	noError(tb, dbtest.ChownToServerUser(v.dir, filepath.Dir(tablet), tablet))
+	requireNoError(tb, os.MkdirAll(keyspace, 0o755))
+	requireNoError(tb, os.MkdirAll(tablet, 0o755))
+	requireNoError(tb, os.WriteFile(filepath.Join(keyspace, "vschema.json"), []byte(`{"sharded": false}`), 0o644))
+	requireNoError(tb, dbtest.ChownToServerUser(v.dir, filepath.Dir(tablet), tablet))
 	v.URL = databaseURL(v.port)
 	tb.Cleanup(func() {
 		if v.process != nil {
@@ -64,11 +64,11 @@ func (v *Vitess) Restart(tb testing.TB) {
 	v.start(tb)
 }
 
-// Serving waits until vtgate sends writes to MySQL.
-func (v *Vitess) Serving(tb testing.TB) {
+// WaitServing waits until vtgate sends writes to MySQL.
+func (v *Vitess) WaitServing(tb testing.TB) {
 	tb.Helper()
-	until(tb, "Vitess does not serve", v.process, func(ctx context.Context) error {
-		return ask(ctx, v.port, "SELECT 1 FROM "+database+".dual", new(int))
+	eventually(tb, "Vitess does not serve", v.process, func(ctx context.Context) error {
+		return query(ctx, v.port, "SELECT 1 FROM "+database+".dual", new(int))
 	})
 }
 
@@ -77,8 +77,8 @@ func (v *Vitess) start(tb testing.TB) {
 	var err error
 	v.process, err = dbtest.StartProcess(v.dir, []string{"VTDATAROOT=" + filepath.Join(v.dir, "root"), "HOME=" + v.dir, "TMPDIR=" + v.dir},
 		v.vtcombo, v.options()...)
-	noError(tb, err)
-	v.Serving(tb)
+	requireNoError(tb, err)
+	v.WaitServing(tb)
 }
 
 func (v *Vitess) options() []string {

@@ -112,7 +112,7 @@ func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
 	if got := b.scrape(); got["fieldgate_database_circuit_open"] != 1 || got["fieldgate_database_circuit_openings_total"] != 1 {
 		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
 	}
-	f.Flow()
+	f.Restore()
 	within(t, 2*time.Second, "reads are answered", func() bool { return b.Query(p, `{ me { id } }`).At("me.id") == p.ID })
 	if log := b.Log.String(); strings.Count(log, "the database does not answer: requests") != 1 || strings.Count(log, "the database answers again") != 1 {
 		t.Errorf("the log lacks a change of state:\n%s", log)

@@ -111,7 +111,7 @@ func testBlackHole(t *testing.T, kind clustertest.Hole) *silence {
 			<-ready.C
 		}
 		flowed = time.Now()
-		way.Flow()
+		way.Restore()
 		for _, s := range f.servers {
 			s.ready()
 		}

@@ -42,10 +42,10 @@ func testCluster(t *testing.T, cluster *clustertest.Cluster) *clients {
 	})
 	c.while("it goes on", func() {
 		node.Thaw(t)
-		node.Synced(t)
+		node.WaitReady(t)
 	})
 	c.while("another node is killed", func() {
-		node = cluster.Other(cluster.Writer(t))
+		node = cluster.OtherNode(cluster.Writer(t))
 		node.Kill()
 	})
 	c.while("it comes back with an empty disk", func() {

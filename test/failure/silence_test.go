@@ -24,7 +24,7 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 	}{
 		{
 			"the database swallows packets", func(f *clustertest.Forwarder) { f.Swallow(clustertest.HoleAfterAccept) },
-			func(f *clustertest.Forwarder, _ string) { f.Flow() },
+			func(f *clustertest.Forwarder, _ string) { f.Restore() },
 		},
 		{
 			"the database resets connections", func(f *clustertest.Forwarder) { f.SetTargets(); f.Cut() },

@@ -242,13 +242,13 @@ func testPair(t *testing.T, pair *clustertest.Pair) *clients {
 			way.Swallow(clustertest.HoleEstablished)
 		}
 		s.old.Kill()
-		s.new.CatchUpAlone(t)
+		s.new.ApplyReceived(t)
 		s.new.Promote(t)
 		s.moveAll()
 	})
 	c.end()
 	for _, way := range s.ways {
-		way.Flow()
+		way.Restore()
 	}
 	c.wantPromisesKept(s.new.URL())
 	c.wantUnknownsExplained(s.fleet.logs())

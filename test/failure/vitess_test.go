@@ -38,17 +38,17 @@ func TestFailureVitessKeepsPromises(t *testing.T) {
 		v.MySQL.Kill()
 		c.wantUnavailable(f)
 		v.MySQL.Rejoin(t)
-		v.Serving(t)
+		v.WaitServing(t)
 	})
 	c.while("MySQL is killed, and started again at once", func() {
 		v.MySQL.Kill()
 		v.MySQL.Rejoin(t)
-		v.Serving(t)
+		v.WaitServing(t)
 	})
 	c.while("MySQL is stopped (`SIGTERM`), and started again", func() {
 		v.MySQL.Stop(t)
 		v.MySQL.Rejoin(t)
-		v.Serving(t)
+		v.WaitServing(t)
 	})
 	c.while("MySQL hangs (`SIGSTOP`) until servers give it up, and goes on", func() {
 		v.MySQL.Freeze(t)
