@@ -39,7 +39,7 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	if err != nil {
 		return nil, err
 	}
-	v.SignedIn(token.Session)
+	v.SetSession(token.Session)
 	return &generated.AccessToken{AccessToken: token.Token, TokenType: auth.TokenType, ExpiresAt: token.ExpiresAt}, nil
 }
 

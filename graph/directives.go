@@ -91,7 +91,7 @@ func (g *gate) try(ctx context.Context, rule policy.Rule, obj any) error {
 // denial: the rule has judged, and not failed to.
 func denial(err error) bool {
 	var (
-		unauthenticated *auth.Unauthenticated
+		unauthenticated *auth.UnauthenticatedError
 		forbidden       *Forbidden
 	)
 	return errors.As(err, &unauthenticated) || errors.As(err, &forbidden)

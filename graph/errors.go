@@ -30,7 +30,7 @@ const unavailableRetry = 5
 func extensions(err error) (e map[string]any, message string, ok bool) {
 	var (
 		product         *fgerr.Error
-		unauthenticated *auth.Unauthenticated
+		unauthenticated *auth.UnauthenticatedError
 		input           *account.InputError
 		overloaded      *account.OverloadedError
 		limited         *models.LimitReachedError
@@ -168,7 +168,7 @@ func badArgument(path ast.Path, name string) *gqlerror.Error {
 // not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
 // every client does every day.
 func (c Config) tellKnown(ctx context.Context, err error) {
-	unauthenticated, forbidden := (*auth.Unauthenticated)(nil), forbiddenBy(err)
+	unauthenticated, forbidden := (*auth.UnauthenticatedError)(nil), forbiddenBy(err)
 	switch {
 	case errors.As(err, new(*hook.DeadlineError)):
 		c.Log.ErrorContext(ctx, "hook deadline exceeded", "error", err)

@@ -10,7 +10,7 @@ import (
 // explain says what only a developer should be told: who they are to the server, and how to ask for more. The
 // message stays as it is in production, so that nobody builds on what is not there.
 func explain(p *policy.Policy, err error) map[string]any {
-	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
+	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return map[string]any{"hint": tokenHint(unauthenticated.Reason)}
 	}
 	if forbidden := forbiddenBy(err); forbidden != nil {

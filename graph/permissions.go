@@ -41,7 +41,7 @@ func readsAll(ctx context.Context, p *policy.Policy, typeName, field string) (bo
 		return true, nil
 	}
 	user, err := currentUser(ctx)
-	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
+	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return false, nil
 	}
 	return err == nil && p.Includes(user.Role, rule.Role), err

@@ -37,7 +37,7 @@ func currentUser(ctx context.Context) (*models.User, error) {
 // the way that was asked for and no other.
 func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) *generated.AuthPayload {
 	v := auth.ViewerFrom(ctx)
-	v.SignedIn(s.Session)
+	v.SetSession(s.Session)
 	payload := &generated.AuthPayload{
 		AccessToken: s.AccessToken, TokenType: auth.TokenType, ExpiresAt: s.ExpiresAt,
 		User: s.Session.User, Session: s.Session,
@@ -70,7 +70,7 @@ func proof(ctx context.Context, password *string) (account.Proof, error) {
 	v := auth.ViewerFrom(ctx)
 	p := account.Proof{RefreshToken: v.RefreshCookie(), Password: password}
 	session, err := v.Session(ctx)
-	if unauthenticated := (*auth.Unauthenticated)(nil); errors.As(err, &unauthenticated) {
+	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return p, nil
 	}
 	if err == nil {
@@ -90,7 +90,7 @@ func done(err error) (*bool, error) {
 // signOut makes the rest of the request anonymous and clears the refresh cookie.
 func signOut(ctx context.Context) {
 	v := auth.ViewerFrom(ctx)
-	v.SignedOut()
+	v.ClearSession()
 	v.ClearRefreshCookie()
 }
 

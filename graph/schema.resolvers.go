@@ -58,7 +58,7 @@ func (r *mutationResolver) Logout(ctx context.Context, refreshToken *string) (bo
 	if refreshToken == nil {
 		refreshToken = new(v.RefreshCookie())
 	}
-	ended, err := r.Accounts.Logout(ctx, *refreshToken, v.Token(), v.Opened())
+	ended, err := r.Accounts.Logout(ctx, *refreshToken, v.Claims(), v.Opened())
 	if err != nil {
 		return false, err
 	}

@@ -70,7 +70,7 @@ func TestProofFindsWhatIsWrong(t *testing.T) {
 		{"a role is not let through", []string{"Task.effort", "STAFF may have it"}, otherRules("effort: Int @auth(role: STAFF)", "effort: Int @auth(role: ADMIN)")},
 		{"the role is the token's", []string{"somebody whose role was taken", "may not have it"}, instead(func(s *server, right directive) directive {
 			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
-				if _, err := auth.ViewerFrom(ctx).Session(ctx); err == nil && s.policy.Includes(auth.ViewerFrom(ctx).Token().Role, role) {
+				if _, err := auth.ViewerFrom(ctx).Session(ctx); err == nil && s.policy.Includes(auth.ViewerFrom(ctx).Claims().Role, role) {
 					return next(ctx)
 				}
 				return right(ctx, obj, next, role, orOwner, reportOnly)
@@ -78,12 +78,12 @@ func TestProofFindsWhatIsWrong(t *testing.T) {
 		})},
 		{"nobody looks whether an account was shut", []string{"Query.mine, as somebody whose account was shut"}, unless(func(ctx context.Context) bool {
 			_, err := auth.ViewerFrom(ctx).Session(ctx)
-			denied := (*auth.Unauthenticated)(nil)
+			denied := (*auth.UnauthenticatedError)(nil)
 			return errors.As(err, &denied) && denied.Reason == auth.Revoked
 		})},
 		{"nobody looks whether a token has expired", []string{"Query.mine, as somebody whose token has expired"}, unless(func(ctx context.Context) bool {
 			_, err := auth.ViewerFrom(ctx).Session(ctx)
-			denied := (*auth.Unauthenticated)(nil)
+			denied := (*auth.UnauthenticatedError)(nil)
 			return errors.As(err, &denied) && denied.Reason == auth.Expired
 		})},
 		{"the resolver runs before the verdict", []string{"Query.mine", "its resolver ran 1 times, and may have 0 times"}, instead(func(_ *server, right directive) directive {

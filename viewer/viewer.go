@@ -41,7 +41,7 @@ func FromContext(ctx context.Context) (*Viewer, error) {
 // Optional is FromContext for a field that is @public. It returns nil without an error for an anonymous request.
 func Optional(ctx context.Context) (*Viewer, error) {
 	v, err := FromContext(ctx)
-	if errors.As(err, new(*auth.Unauthenticated)) {
+	if errors.As(err, new(*auth.UnauthenticatedError)) {
 		return nil, nil
 	}
 	return v, err

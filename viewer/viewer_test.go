@@ -23,7 +23,7 @@ func (o owned) OwnerID() string { return string(o) }
 
 func TestOutsideARequestNobodyIsSignedIn(t *testing.T) {
 	t.Parallel()
-	if v, err := FromContext(context.Background()); v != nil || !errors.As(err, new(*auth.Unauthenticated)) {
+	if v, err := FromContext(context.Background()); v != nil || !errors.As(err, new(*auth.UnauthenticatedError)) {
 		t.Errorf("%v, %v", v, err)
 	}
 	if v, err := Optional(context.Background()); v != nil || err != nil {

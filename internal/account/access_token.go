@@ -49,7 +49,7 @@ func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session)
 	if err := s.auditAccessTokenIssued(ctx, session); err != nil {
 		return nil, err
 	}
-	token, expires, err := s.config.Tokens.IssueFor(session, maxServerTokenTTL)
+	token, expires, err := s.config.Tokens.IssueWithTTL(session, maxServerTokenTTL)
 	if err != nil {
 		return nil, err
 	}

@@ -108,14 +108,14 @@ func (a Administrator) authorize(ctx context.Context, tx *models.Store, userID, 
 	case a.operator:
 		return nil
 	case a.admin == nil:
-		return &auth.Unauthenticated{Reason: auth.Missing}
+		return &auth.UnauthenticatedError{Reason: auth.Missing}
 	}
 	by, err := tx.UserByID(ctx, a.admin.ID)
 	if err != nil {
 		return notFoundAsRevoked(err)
 	}
 	if by.DisabledAt != nil || by.SessionEpoch != a.admin.SessionEpoch {
-		return &auth.Unauthenticated{Reason: auth.Revoked}
+		return &auth.UnauthenticatedError{Reason: auth.Revoked}
 	}
 	user, err := tx.UserByID(ctx, userID)
 	if err != nil {

@@ -51,7 +51,7 @@ func (a Administrator) authorizeDeletion(ctx context.Context, userID string, pas
 	case a.operator:
 		return nil
 	case a.admin == nil:
-		return &auth.Unauthenticated{Reason: auth.Missing}
+		return &auth.UnauthenticatedError{Reason: auth.Missing}
 	case userID == a.admin.ID:
 		return ErrOwnAccount
 	}

@@ -89,7 +89,7 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 // notFoundAsRevoked: what the person stood on is not there any more.
 func notFoundAsRevoked(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
-		return &auth.Unauthenticated{Reason: auth.Revoked}
+		return &auth.UnauthenticatedError{Reason: auth.Revoked}
 	}
 	return err
 }

@@ -23,10 +23,10 @@ const (
 	Revoked Reason = "revoked" // the session has ended or its time is up, or the account is shut or gone
 )
 
-// Unauthenticated is the error of a question that takes a signed-in person when there is none.
-type Unauthenticated struct{ Reason Reason }
+// UnauthenticatedError is the error of a question that takes a signed-in person when there is none.
+type UnauthenticatedError struct{ Reason Reason }
 
-func (e *Unauthenticated) Error() string {
+func (e *UnauthenticatedError) Error() string {
 	switch e.Reason {
 	case Missing:
 		return "sign in first"

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// bearer returns the access token of a request (RFC 6750 section 2.1: the header only, never the query or
+// bearerToken returns the access token of a request (RFC 6750 section 2.1: the header only, never the query or
 // a cookie). Without one it says Missing; with another scheme, an empty token or two headers, Invalid.
-func bearer(h http.Header) (token string, reason Reason) {
+func bearerToken(h http.Header) (token string, reason Reason) {
 	values := h["Authorization"]
 	if len(values) == 0 {
 		return "", Missing

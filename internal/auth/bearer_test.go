@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestBearer(t *testing.T) {
+func TestBearerTokenComesOnlyFromAuthorizationHeader(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -43,17 +43,17 @@ func TestBearer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if token, reason := bearer(tt.header); token != tt.token || reason != tt.reason {
+			if token, reason := bearerToken(tt.header); token != tt.token || reason != tt.reason {
 				t.Errorf("%q, %q, want %q, %q", token, reason, tt.token, tt.reason)
 			}
 		})
 	}
 }
 
-func TestOddBearersAreInvalid(t *testing.T) {
+func TestMalformedBearerTokensAreInvalid(t *testing.T) {
 	t.Parallel()
 	tokens := newTestTokens(t)
-	good := issue(t, tokens)
+	good := issueToken(t, tokens)
 	for _, tt := range []struct {
 		name, value string
 		ok          bool
@@ -65,7 +65,7 @@ func TestOddBearersAreInvalid(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := tokens.fromHeader(http.Header{"Authorization": {tt.value}}); (err == nil) != tt.ok {
+			if _, err := tokens.verifyHeader(http.Header{"Authorization": {tt.value}}); (err == nil) != tt.ok {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -83,7 +83,7 @@ func FuzzBearer(f *testing.F) {
 		if both {
 			h["Authorization"] = append(h["Authorization"], second)
 		}
-		token, reason := bearer(h)
+		token, reason := bearerToken(h)
 		if (token == "") == (reason == "") {
 			t.Fatalf("%q and the reason %q", token, reason)
 		}

@@ -38,7 +38,7 @@ func (c *Claims) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	known := 0
-	for name := range namesOf(data) {
+	for name := range memberNames(data) {
 		i := slices.IndexFunc(claimNames, func(claim string) bool { return strings.EqualFold(claim, name) })
 		switch {
 		case i >= 0 && claimNames[i] == name:
@@ -53,8 +53,8 @@ func (c *Claims) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// namesOf yields the names in an object as they are written; data must be valid JSON.
-func namesOf(data []byte) iter.Seq[string] {
+// memberNames yields the names in an object as they are written; data must be valid JSON.
+func memberNames(data []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		depth := 0
 		for i := 0; i < len(data); i++ {

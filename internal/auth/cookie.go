@@ -21,16 +21,16 @@ func (c RefreshCookie) Name() string {
 	return "refresh"
 }
 
-// with makes the cookie hold token for the given time.
-func (c RefreshCookie) with(token string, age time.Duration) *http.Cookie {
+// cookie makes the cookie hold token for the given time.
+func (c RefreshCookie) cookie(token string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: c.Name(), Value: token, Path: "/", MaxAge: maxAge(age),
 		HttpOnly: true, Secure: c.Secure, SameSite: c.SameSite,
 	}
 }
 
-// gone makes the browser drop the cookie.
-func (c RefreshCookie) gone() *http.Cookie { return c.with("", 0) }
+// expiredCookie makes the browser drop the cookie.
+func (c RefreshCookie) expiredCookie() *http.Cookie { return c.cookie("", 0) }
 
 // maxAge is in whole seconds. net/http writes Max-Age=0 for -1, and for 0 none at all, which would make a cookie
 // that lives as long as the browser does.
@@ -41,7 +41,7 @@ func maxAge(age time.Duration) int {
 	return int(age / time.Second)
 }
 
-// read returns the refresh token of a request, or "". Two cookies of the name are none: one of them was put
+// parse returns the refresh token of a request, or "". Two cookies of the name are none: one of them was put
 // there by somebody else (another site's subdomain, another program on this host), and nothing says which.
 func (c RefreshCookie) read(r *http.Request) string {
 	cookies := r.CookiesNamed(c.Name())
@@ -61,10 +61,10 @@ func (c RefreshCookie) deviceName() string {
 	return "device"
 }
 
-// withDevice makes the cookie by which a browser is known to the accounts that have signed in with it. It names
+// deviceCookie makes the cookie by which a browser is known to the accounts that have signed in with it. It names
 // nobody and opens nothing: it keeps limits from locking an owner out.
-func (c RefreshCookie) withDevice(device string, age time.Duration) *http.Cookie {
-	cookie := c.with(device, age)
+func (c RefreshCookie) deviceCookie(device string, age time.Duration) *http.Cookie {
+	cookie := c.cookie(device, age)
 	cookie.Name = c.deviceName()
 	return cookie
 }

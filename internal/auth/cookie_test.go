@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestRefreshCookie(t *testing.T) {
+func TestRefreshCookieAttributesFollowConfig(t *testing.T) {
 	t.Parallel()
 	const week = 7 * 24 * time.Hour
 	for _, tt := range []struct {
@@ -55,7 +55,7 @@ func TestRefreshCookie(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := tt.cookie.with("abc-_", tt.age).String(); got != tt.want {
+			if got := tt.cookie.cookie("abc-_", tt.age).String(); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 			if !strings.HasPrefix(tt.want, tt.cookie.Name()+"=") {
@@ -65,7 +65,7 @@ func TestRefreshCookie(t *testing.T) {
 	}
 }
 
-func TestRefreshCookieOfARequest(t *testing.T) {
+func TestAmbiguousRefreshCookieIsIgnored(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, header, want string

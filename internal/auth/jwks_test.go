@@ -26,8 +26,8 @@ func getJWKS(t testing.TB, tokens *Tokens, method, ifNoneMatch string) *http.Res
 	return w.Result()
 }
 
-// readSet reads a JWK Set as somebody would who knows nothing of how it was made.
-func readSet(t testing.TB, response *http.Response) (keys []object) {
+// decodeJWKSet reads a JWK Set as somebody would who knows nothing of how it was made.
+func decodeJWKSet(t testing.TB, response *http.Response) (keys []object) {
 	t.Helper()
 	var set map[string][]object
 	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
@@ -40,15 +40,15 @@ func readSet(t testing.TB, response *http.Response) (keys []object) {
 }
 
 // The set is the public keys, in the order of the files, and of each exactly what is public.
-func TestJWKS(t *testing.T) {
+func TestJWKSHoldsOnlyPublicKeys(t *testing.T) {
 	t.Parallel()
-	private := parsed(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
-	got := readSet(t, getJWKS(t, withKeys(t, private, secret), http.MethodGet, ""))
-	point := need(p256Key().PublicKey.Bytes())
+	private := mustParseKeys(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
+	got := decodeJWKSet(t, getJWKS(t, newTokensWithKeys(t, private, secret), http.MethodGet, ""))
+	point := must(p256Key().PublicKey.Bytes())
 	want := []object{
-		{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": segment(string(ed25519Key().Public().(ed25519.PublicKey)))},
-		{"kty": "EC", "crv": "P-256", "alg": "ES256", "x": segment(string(point[1:33])), "y": segment(string(point[33:]))},
-		{"kty": "RSA", "alg": "RS256", "n": segment(string(rsaKey().N.Bytes())), "e": "AQAB"},
+		{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": encodeSegment(string(ed25519Key().Public().(ed25519.PublicKey)))},
+		{"kty": "EC", "crv": "P-256", "alg": "ES256", "x": encodeSegment(string(point[1:33])), "y": encodeSegment(string(point[33:]))},
+		{"kty": "RSA", "alg": "RS256", "n": encodeSegment(string(rsaKey().N.Bytes())), "e": "AQAB"},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d keys, want %d", len(got), len(want))
@@ -64,30 +64,30 @@ func TestJWKS(t *testing.T) {
 // A coordinate that begins with a zero byte keeps it (RFC 7518 section 6.2.1.2).
 func TestJWKSPadsCoordinates(t *testing.T) {
 	t.Parallel()
-	k := need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	for need(k.PublicKey.Bytes())[1] != 0 {
-		k = need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	k := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	for must(k.PublicKey.Bytes())[1] != 0 {
+		k = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	}
-	got := readSet(t, getJWKS(t, withKeys(t, parsed(t, pkcs8(k))), http.MethodGet, ""))
-	x := need(base64.RawURLEncoding.DecodeString(got[0]["x"].(string)))
+	got := decodeJWKSet(t, getJWKS(t, newTokensWithKeys(t, mustParseKeys(t, pkcs8(k))), http.MethodGet, ""))
+	x := must(base64.RawURLEncoding.DecodeString(got[0]["x"].(string)))
 	if len(x) != 32 || new(big.Int).SetBytes(x).BitLen() > 248 {
 		t.Errorf("x has %d bytes", len(x))
 	}
 }
 
-func TestJWKSOfSecretsIsEmpty(t *testing.T) {
+func TestJWKSOmitsSecrets(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	withKeys(t, nil, secret, older).JWKS().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	newTokensWithKeys(t, nil, secret, oldSecret).JWKS().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Body.String() != `{"keys":[]}` {
 		t.Error(w.Body)
 	}
 }
 
-func TestJWKSIsCached(t *testing.T) {
+func TestJWKSSupportsConditionalRequests(t *testing.T) {
 	t.Parallel()
-	ed, p256 := parsed(t, pkcs8(ed25519Key())), parsed(t, pkcs8(p256Key()))
-	tokens := withKeys(t, ed)
+	ed, p256 := mustParseKeys(t, pkcs8(ed25519Key())), mustParseKeys(t, pkcs8(p256Key()))
+	tokens := newTokensWithKeys(t, ed)
 	first := getJWKS(t, tokens, http.MethodGet, "")
 	etag := first.Header.Get("ETag")
 	if len(etag) < 12 || !strings.HasPrefix(etag, `"`) || !strings.HasSuffix(etag, `"`) {
@@ -103,9 +103,9 @@ func TestJWKSIsCached(t *testing.T) {
 		{"asked for its headers", http.MethodHead, "", tokens, http.StatusOK, true},
 		{"known already", http.MethodGet, etag, tokens, http.StatusNotModified, true},
 		{"known among others", http.MethodGet, `"x", W/` + etag, tokens, http.StatusNotModified, true},
-		{"known from another replica", http.MethodGet, etag, withKeys(t, ed), http.StatusNotModified, true},
+		{"known from another replica", http.MethodGet, etag, newTokensWithKeys(t, ed), http.StatusNotModified, true},
 		{"known as it was", http.MethodGet, `"x"`, tokens, http.StatusOK, false},
-		{"known before a key came", http.MethodGet, etag, withKeys(t, append(ed[:1:1], p256...)), http.StatusOK, false},
+		{"known before a key came", http.MethodGet, etag, newTokensWithKeys(t, append(ed[:1:1], p256...)), http.StatusOK, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			response := getJWKS(t, row.tokens, row.method, row.ifNoneMatch)

@@ -16,12 +16,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-func withKeys(t testing.TB, private []PrivateKey, secrets ...string) *Tokens {
+func newTokensWithKeys(t testing.TB, private []PrivateKey, secrets ...string) *Tokens {
 	t.Helper()
 	return newTestTokens(t, func(c *TokenConfig) { c.PrivateKeys, c.Secrets = private, secrets })
 }
 
-func TestNoKeyAtAll(t *testing.T) {
+func TestNewTokensRequiresKey(t *testing.T) {
 	t.Parallel()
 	_, err := NewTokens(TokenConfig{Issuer: issuer, Audience: audience, TTL: MaxTTL, KnownRole: func(string) bool { return true }, Now: newTestTokens(t).config.Now})
 	if err == nil {
@@ -30,9 +30,9 @@ func TestNoKeyAtAll(t *testing.T) {
 }
 
 // What a deployment's keys are changed to, and whether tokens of before still count.
-func TestRotation(t *testing.T) {
+func TestKeyRotationKeepsTokensOfRemainingKeys(t *testing.T) {
 	t.Parallel()
-	ed, p256, rsa := parsed(t, pkcs8(ed25519Key())), parsed(t, pkcs8(p256Key())), parsed(t, pkcs8(rsaKey()))
+	ed, p256, rsa := mustParseKeys(t, pkcs8(ed25519Key())), mustParseKeys(t, pkcs8(p256Key())), mustParseKeys(t, pkcs8(rsaKey()))
 	list := func(lists ...[]PrivateKey) (all []PrivateKey) {
 		for _, l := range lists {
 			all = append(all, l...)
@@ -45,27 +45,27 @@ func TestRotation(t *testing.T) {
 		good          bool
 		alg           string // of new tokens
 	}{
-		{"a new key announced", withKeys(t, ed), withKeys(t, list(ed, p256)), true, "EdDSA"},
-		{"a new key put in front", withKeys(t, list(ed, p256)), withKeys(t, list(p256, ed)), true, "ES256"},
-		{"and back again", withKeys(t, list(p256, ed)), withKeys(t, list(ed, p256)), true, "EdDSA"},
-		{"three keys", withKeys(t, rsa), withKeys(t, list(ed, p256, rsa)), true, "EdDSA"},
-		{"the old key removed", withKeys(t, ed), withKeys(t, p256), false, "ES256"},
-		{"another key of the same kind", withKeys(t, ed), withKeys(t, parsed(t, string(NewPrivateKey()))), false, "EdDSA"},
-		{"from a secret to a key, the secret kept", withKeys(t, nil, secret), withKeys(t, rsa, secret), true, "RS256"},
-		{"from two secrets to a key, both kept", withKeys(t, nil, older), withKeys(t, rsa, secret, older), true, "RS256"},
-		{"from a secret to a key, the secret removed", withKeys(t, nil, secret), withKeys(t, rsa), false, "RS256"},
-		{"from a key to a secret", withKeys(t, rsa), withKeys(t, nil, secret), false, "HS256"},
+		{"a new key announced", newTokensWithKeys(t, ed), newTokensWithKeys(t, list(ed, p256)), true, "EdDSA"},
+		{"a new key put in front", newTokensWithKeys(t, list(ed, p256)), newTokensWithKeys(t, list(p256, ed)), true, "ES256"},
+		{"and back again", newTokensWithKeys(t, list(p256, ed)), newTokensWithKeys(t, list(ed, p256)), true, "EdDSA"},
+		{"three keys", newTokensWithKeys(t, rsa), newTokensWithKeys(t, list(ed, p256, rsa)), true, "EdDSA"},
+		{"the old key removed", newTokensWithKeys(t, ed), newTokensWithKeys(t, p256), false, "ES256"},
+		{"another key of the same kind", newTokensWithKeys(t, ed), newTokensWithKeys(t, mustParseKeys(t, string(NewPrivateKey()))), false, "EdDSA"},
+		{"from a secret to a key, the secret kept", newTokensWithKeys(t, nil, secret), newTokensWithKeys(t, rsa, secret), true, "RS256"},
+		{"from two secrets to a key, both kept", newTokensWithKeys(t, nil, oldSecret), newTokensWithKeys(t, rsa, secret, oldSecret), true, "RS256"},
+		{"from a secret to a key, the secret removed", newTokensWithKeys(t, nil, secret), newTokensWithKeys(t, rsa), false, "RS256"},
+		{"from a key to a secret", newTokensWithKeys(t, rsa), newTokensWithKeys(t, nil, secret), false, "HS256"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := row.after.Verify(issue(t, row.before)); (err == nil) != row.good {
+			if _, err := row.after.Verify(issueToken(t, row.before)); (err == nil) != row.good {
 				t.Errorf("verified: %v", err)
 			}
-			made := issue(t, row.after)
+			made := issueToken(t, row.after)
 			if _, err := row.after.Verify(made); err != nil {
 				t.Errorf("what it makes is not good: %v", err)
 			}
-			if alg := decode(t, strings.Split(made, ".")[0])["alg"]; alg != row.alg {
+			if alg := decodeSegment(t, strings.Split(made, ".")[0])["alg"]; alg != row.alg {
 				t.Errorf("signed with %s, want %s", alg, row.alg)
 			}
 		})
@@ -73,17 +73,17 @@ func TestRotation(t *testing.T) {
 }
 
 // Each key is used with its own algorithm, whatever a token says, and a public key is no secret.
-func TestKeysAreNotConfused(t *testing.T) {
+func TestTokenSignedByAnotherKeyIsInvalid(t *testing.T) {
 	t.Parallel()
-	keys := parsed(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
-	tokens := withKeys(t, keys, secret)
+	keys := mustParseKeys(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
+	tokens := newTokensWithKeys(t, keys, secret)
 	claims := goodClaims().json()
 	header := func(alg, kid string) string {
 		return object{"alg": alg, "kid": kid, "typ": "at+jwt"}.json()
 	}
 	refused := func(name, token string) {
 		t.Helper()
-		var why *Unauthenticated
+		var why *UnauthenticatedError
 		if _, err := tokens.Verify(token); !errors.As(err, &why) || why.Reason != Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -91,7 +91,7 @@ func TestKeysAreNotConfused(t *testing.T) {
 
 	for _, signer := range keys {
 		alg := signer.key.method.Alg()
-		good := issue(t, withKeys(t, []PrivateKey{signer}))
+		good := issueToken(t, newTokensWithKeys(t, []PrivateKey{signer}))
 		if _, err := tokens.Verify(good); err != nil {
 			t.Fatal(err)
 		}
@@ -99,10 +99,10 @@ func TestKeysAreNotConfused(t *testing.T) {
 		body, signature, _ := strings.Cut(rest, ".")
 		refused(alg+" cut off", head+"."+body+"."+signature[:len(signature)-2])
 		refused(alg+" without a signature", head+"."+body+".")
-		refused(alg+" over other claims", head+"."+segment(claims)+"."+signature)
+		refused(alg+" over other claims", head+"."+encodeSegment(claims)+"."+signature)
 		refused(alg+" all zeros", head+"."+body+"."+strings.Repeat("A", len(signature)))
 		for _, none := range []string{"none", "None", "NONE", ""} {
-			refused(alg+" become "+none, segment(header(none, signer.key.id))+"."+body+".")
+			refused(alg+" become "+none, encodeSegment(header(none, signer.key.id))+"."+body+".")
 		}
 		for _, other := range keys {
 			if other.key.id == signer.key.id {
@@ -110,15 +110,15 @@ func TestKeysAreNotConfused(t *testing.T) {
 			}
 			// Signed by one key, in the name of another, with the algorithm of either.
 			for _, alg := range []string{alg, other.key.method.Alg()} {
-				signed := segment(header(alg, other.key.id)) + "." + segment(claims)
-				made := need(signer.key.method.Sign(signed, signer.key.sign))
+				signed := encodeSegment(header(alg, other.key.id)) + "." + encodeSegment(claims)
+				made := must(signer.key.method.Sign(signed, signer.key.sign))
 				refused(alg+" by another key", signed+"."+base64.RawURLEncoding.EncodeToString(made))
 			}
 		}
-		for form, public := range publicForms(t, signer) {
+		for form, public := range publicKeyEncodings(t, signer) {
 			for _, kid := range []string{signer.key.id, hmacKeyID(secret), hmacKeyID(public), ""} {
 				for _, alg := range []string{"HS256", alg} {
-					signed := segment(header(alg, kid)) + "." + segment(claims)
+					signed := encodeSegment(header(alg, kid)) + "." + encodeSegment(claims)
 					refused(alg+" with a public key as the secret: "+form, signed+"."+hmacSign(sha256.New, public, signed))
 				}
 			}
@@ -126,16 +126,16 @@ func TestKeysAreNotConfused(t *testing.T) {
 	}
 
 	// A secret's own token in the name of a private key.
-	signed := segment(header("HS256", keys[2].key.id)) + "." + segment(claims)
+	signed := encodeSegment(header("HS256", keys[2].key.id)) + "." + encodeSegment(claims)
 	refused("HS256 with our secret under the id of a private key", signed+"."+hmacSign(sha256.New, secret, signed))
 }
 
-// publicForms are what somebody might take a public key's bytes to be.
-func publicForms(t testing.TB, p PrivateKey) map[string]string {
+// publicKeyEncodings are what somebody might take a public key's bytes to be.
+func publicKeyEncodings(t testing.TB, p PrivateKey) map[string]string {
 	t.Helper()
-	spki := need(x509.MarshalPKIXPublicKey(p.key.verify))
+	spki := must(x509.MarshalPKIXPublicKey(p.key.verify))
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
-	set := string(withKeys(t, []PrivateKey{p}).keys.public)
+	set := string(newTokensWithKeys(t, []PrivateKey{p}).keys.public)
 	forms := map[string]string{
 		"DER": string(spki), "PEM": text, "PEM without its last line end": strings.TrimSpace(text),
 		"the JWK Set": set, "the JWK": strings.TrimSuffix(strings.TrimPrefix(set, `{"keys":[`), `]}`), "the key's id": p.key.id,
@@ -144,7 +144,7 @@ func publicForms(t testing.TB, p PrivateKey) map[string]string {
 	case ed25519.PublicKey:
 		forms["its bytes"] = string(public)
 	case *ecdsa.PublicKey:
-		forms["its point"] = string(need(public.Bytes()))
+		forms["its point"] = string(must(public.Bytes()))
 	default:
 		forms["PKCS #1"] = string(x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey))
 		forms["its modulus"] = string(rsaKey().N.Bytes())
@@ -153,11 +153,11 @@ func publicForms(t testing.TB, p PrivateKey) map[string]string {
 }
 
 // A key has one algorithm, although its kind could do others: a signature that is good by another one is refused.
-func TestOtherAlgorithmsOfTheSameKind(t *testing.T) {
+func TestKeyAcceptsOnlyItsOwnAlgorithm(t *testing.T) {
 	t.Parallel()
-	keys := parsed(t, pkcs8(p256Key()), pkcs8(rsaKey()), pkcs8(ed25519Key()))
-	tokens := withKeys(t, keys)
-	p384 := need(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	keys := mustParseKeys(t, pkcs8(p256Key()), pkcs8(rsaKey()), pkcs8(ed25519Key()))
+	tokens := newTokensWithKeys(t, keys)
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	for _, row := range []struct {
 		alg    string
 		key    key
@@ -175,13 +175,13 @@ func TestOtherAlgorithmsOfTheSameKind(t *testing.T) {
 		{"Ed25519", keys[2].key, jwt.SigningMethodEdDSA}, // RFC 9864; ours say EdDSA, which all libraries know
 		{"eddsa", keys[2].key, jwt.SigningMethodEdDSA},
 	} {
-		signed := segment(object{"alg": row.alg, "kid": row.key.id, "typ": "at+jwt"}.json()) + "." + segment(goodClaims().json())
-		signature := need(row.method.Sign(signed, row.key.sign))
+		signed := encodeSegment(object{"alg": row.alg, "kid": row.key.id, "typ": "at+jwt"}.json()) + "." + encodeSegment(goodClaims().json())
+		signature := must(row.method.Sign(signed, row.key.sign))
 		if _, err := tokens.Verify(signed + "." + base64.RawURLEncoding.EncodeToString(signature)); err == nil {
 			t.Errorf("%s by %s is taken for %s", row.alg, row.method.Alg(), row.key.method.Alg())
 		}
 	}
-	signed := segment(object{"alg": "ES256", "kid": keys[0].key.id, "typ": "at+jwt"}.json()) + "." + segment(goodClaims().json())
+	signed := encodeSegment(object{"alg": "ES256", "kid": keys[0].key.id, "typ": "at+jwt"}.json()) + "." + encodeSegment(goodClaims().json())
 	sum := sha256.Sum256([]byte(signed))
 	r, s, err := ecdsa.Sign(rand.Reader, p384, sum[:])
 	if err != nil {

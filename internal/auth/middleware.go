@@ -20,15 +20,15 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 				r, header = withoutCookies(r), http.Header{}
 			}
 			v := &Viewer{
-				client:   Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language"), cookie.readDevice(r)},
-				brought:  cookie.read(r),
-				cookie:   cookie,
-				header:   header,
-				sessions: sessions,
-				browser:  browserHeader(r.Header),
+				client:        Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language"), cookie.readDevice(r)},
+				refreshToken:  cookie.read(r),
+				cookie:        cookie,
+				header:        header,
+				sessions:      sessions,
+				browserHeader: browserHeader(r.Header),
 			}
-			if v.token, v.err = t.fromHeader(r.Header); v.err == nil {
-				v.pending = &identity{v.token.SessionID, v.token.Subject}
+			if v.claims, v.err = t.verifyHeader(r.Header); v.err == nil {
+				v.pending = &identity{v.claims.SessionID, v.claims.Subject}
 			}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), viewerKey{}, v)))
 		})
@@ -55,10 +55,10 @@ func withoutCookies(r *http.Request) *http.Request {
 	return r
 }
 
-func (t *Tokens) fromHeader(h http.Header) (*Claims, error) {
-	token, reason := bearer(h)
+func (t *Tokens) verifyHeader(h http.Header) (*Claims, error) {
+	token, reason := bearerToken(h)
 	if reason != "" {
-		return nil, &Unauthenticated{reason}
+		return nil, &UnauthenticatedError{reason}
 	}
 	return t.Verify(token)
 }

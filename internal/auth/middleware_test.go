@@ -11,7 +11,7 @@ import (
 )
 
 // A resolver behind a GET sees no cookie and can set none, whatever it tries.
-func TestCookiesDoNotPassTheMiddlewareByGET(t *testing.T) {
+func TestMiddlewareDropsCookiesOnGET(t *testing.T) {
 	t.Parallel()
 	for method, passes := range map[string]bool{http.MethodGet: false, http.MethodPost: true} {
 		r := httptest.NewRequest(method, "/", nil)

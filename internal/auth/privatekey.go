@@ -57,7 +57,7 @@ func NewPrivateKey() []byte {
 }
 
 func parsePrivateKey(file []byte) (key, error) {
-	block, err := onlyBlock(file)
+	block, err := singleBlock(file)
 	if err != nil {
 		return key{}, err
 	}
@@ -68,13 +68,13 @@ func parsePrivateKey(file []byte) (key, error) {
 	return signingKey(private)
 }
 
-// unfit says what a file holds that is no key for access tokens.
-func unfit(what string, args ...any) error {
+// invalidKeyFile says what a file holds that is no key for access tokens.
+func invalidKeyFile(what string, args ...any) error {
 	return fmt.Errorf(what+", expected one private key in PEM: Ed25519, ECDSA P-256 or RSA of 2048 to 8192 bits", args...)
 }
 
-// onlyBlock refuses what is behind the key, because of two keys it could only be guessed which one is meant.
-func onlyBlock(file []byte) (*pem.Block, error) {
+// singleBlock refuses what is behind the key, because of two keys it could only be guessed which one is meant.
+func singleBlock(file []byte) (*pem.Block, error) {
 	block, rest := pem.Decode(file)
 	blocks := 1
 	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes them in front of the key, which names its curve itself
@@ -83,11 +83,11 @@ func onlyBlock(file []byte) (*pem.Block, error) {
 	}
 	switch {
 	case block == nil:
-		return nil, unfit("nothing in PEM")
+		return nil, invalidKeyFile("nothing in PEM")
 	case bytes.Count(file, []byte("-----BEGIN ")) > blocks: // pem.Decode passes over those that are damaged
-		return nil, unfit("more than one thing in PEM")
+		return nil, invalidKeyFile("more than one thing in PEM")
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, unfit("something behind the key")
+		return nil, invalidKeyFile("something behind the key")
 	}
 	return block, nil
 }
@@ -95,7 +95,7 @@ func onlyBlock(file []byte) (*pem.Block, error) {
 func parseBlock(block *pem.Block) (private any, err error) {
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "": // RFC 5958, RFC 1421
-		return nil, unfit("a private key that is encrypted")
+		return nil, invalidKeyFile("a private key that is encrypted")
 	case block.Type == "PRIVATE KEY":
 		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case block.Type == "EC PRIVATE KEY":
@@ -103,10 +103,10 @@ func parseBlock(block *pem.Block) (private any, err error) {
 	case block.Type == "RSA PRIVATE KEY":
 		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	default:
-		return nil, unfit("a %.40q", block.Type)
+		return nil, invalidKeyFile("a %.40q", block.Type)
 	}
 	if err != nil { // which might quote what it could not read
-		return nil, unfit("a %q that is damaged or of an unknown kind", block.Type)
+		return nil, invalidKeyFile("a %q that is damaged or of an unknown kind", block.Type)
 	}
 	return private, nil
 }
@@ -123,16 +123,16 @@ func signingKey(private any) (key, error) {
 		return asymmetricKey(jwt.SigningMethodEdDSA, p)
 	case *ecdsa.PrivateKey:
 		if p.Curve != elliptic.P256() {
-			return key{}, unfit("a key of the curve %s", p.Curve.Params().Name)
+			return key{}, invalidKeyFile("a key of the curve %s", p.Curve.Params().Name)
 		}
 		return asymmetricKey(jwt.SigningMethodES256, p)
 	case *rsa.PrivateKey:
 		if bits := p.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return key{}, unfit("an RSA key of %d bits", bits)
+			return key{}, invalidKeyFile("an RSA key of %d bits", bits)
 		}
 		return asymmetricKey(jwt.SigningMethodRS256, p)
 	}
-	return key{}, unfit("a key that cannot sign") // X25519
+	return key{}, invalidKeyFile("a key that cannot sign") // X25519
 }
 
 func asymmetricKey(method jwt.SigningMethod, private crypto.Signer) (key, error) {

@@ -19,8 +19,8 @@ import (
 	"testing"
 )
 
-// need takes the result of what does not fail in these tests.
-func need[T any](v T, err error) T {
+// must takes the result of what does not fail in these tests.
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
@@ -30,10 +30,10 @@ func need[T any](v T, err error) T {
 // The keys of these tests, each made once: an RSA key takes a while.
 var (
 	ed25519Key = sync.OnceValue(func() ed25519.PrivateKey {
-		return need(x509.ParsePKCS8PrivateKey(der(NewPrivateKey()))).(ed25519.PrivateKey)
+		return must(x509.ParsePKCS8PrivateKey(der(NewPrivateKey()))).(ed25519.PrivateKey)
 	})
-	p256Key = sync.OnceValue(func() *ecdsa.PrivateKey { return need(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
-	rsaKey  = sync.OnceValue(func() *rsa.PrivateKey { return need(rsa.GenerateKey(rand.Reader, 2048)) })
+	p256Key = sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
+	rsaKey  = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 )
 
 func der(file []byte) []byte {
@@ -41,21 +41,22 @@ func der(file []byte) []byte {
 	return block.Bytes
 }
 
-func inPEM(kind string, der []byte) string {
+func encodePEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-func pkcs8(key any) string { return inPEM("PRIVATE KEY", need(x509.MarshalPKCS8PrivateKey(key))) }
+func pkcs8(key any) string { return encodePEM("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key))) }
+
 func sec1(key *ecdsa.PrivateKey) string {
-	return inPEM("EC PRIVATE KEY", need(x509.MarshalECPrivateKey(key)))
+	return encodePEM("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(key)))
 }
 
 func pkcs1(key *rsa.PrivateKey) string {
-	return inPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+	return encodePEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
 }
-func spki(key any) string { return inPEM("PUBLIC KEY", need(x509.MarshalPKIXPublicKey(key))) }
+func spki(key any) string { return encodePEM("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(key))) }
 
-func parsed(t testing.TB, files ...string) []PrivateKey {
+func mustParseKeys(t testing.TB, files ...string) []PrivateKey {
 	t.Helper()
 	named := make([]KeyFile, len(files))
 	for i, content := range files {
@@ -68,10 +69,10 @@ func parsed(t testing.TB, files ...string) []PrivateKey {
 	return keys
 }
 
-func TestPrivateKeyFiles(t *testing.T) {
+func TestParsePrivateKeysAcceptsPEMFormats(t *testing.T) {
 	t.Parallel()
 	// As openssl ecparam -name prime256v1 -genkey writes it in front of the key.
-	parameters := inPEM("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})
+	parameters := encodePEM("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})
 	for _, row := range []struct {
 		name, content, alg string
 	}{
@@ -88,16 +89,16 @@ func TestPrivateKeyFiles(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			k := parsed(t, row.content)[0].key
+			k := mustParseKeys(t, row.content)[0].key
 			if k.method.Alg() != row.alg {
 				t.Errorf("%s, want %s", k.method.Alg(), row.alg)
 			}
-			if n := len(need(base64.RawURLEncoding.Strict().DecodeString(k.id))); n != 32 {
+			if n := len(must(base64.RawURLEncoding.Strict().DecodeString(k.id))); n != 32 {
 				t.Errorf("an id of %d bytes, want those of SHA-256", n)
 			}
 			tokens := newTestTokens(t, func(c *TokenConfig) { c.PrivateKeys, c.Secrets = []PrivateKey{{k}}, nil })
-			made := issue(t, tokens)
-			header := decode(t, strings.Split(made, ".")[0])
+			made := issueToken(t, tokens)
+			header := decodeSegment(t, strings.Split(made, ".")[0])
 			if want := (object{"alg": row.alg, "kid": k.id, "typ": "at+jwt"}); header.json() != want.json() {
 				t.Errorf("header %v, want %v", header, want)
 			}
@@ -109,12 +110,12 @@ func TestPrivateKeyFiles(t *testing.T) {
 }
 
 // The wrong files, and what is said of them.
-func TestWrongKeyFiles(t *testing.T) {
+func TestInvalidKeyFileErrorSaysWhatItHolds(t *testing.T) {
 	t.Parallel()
 	good := pkcs8(ed25519Key())
-	p384 := need(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	short := shortRSAKey()
-	x25519 := need(ecdh.X25519().GenerateKey(rand.Reader))
+	x25519 := must(ecdh.X25519().GenerateKey(rand.Reader))
 	legacy := string(pem.EncodeToMemory(&pem.Block{
 		Type: "RSA PRIVATE KEY", Bytes: []byte("encrypted"),
 		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00112233445566778899AABBCCDDEEFF"},
@@ -127,21 +128,21 @@ func TestWrongKeyFiles(t *testing.T) {
 		{"DER", string(der([]byte(good))), "nothing in PEM"},
 		{"a JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`, "nothing in PEM"},
 		{"a key cut off", good[:len(good)-20], "nothing in PEM"},
-		{"parameters without a key", inPEM("EC PARAMETERS", []byte{6, 0}), "nothing in PEM"},
-		{"P-224", pkcs8(need(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))), "a key of the curve P-224"},
+		{"parameters without a key", encodePEM("EC PARAMETERS", []byte{6, 0}), "nothing in PEM"},
+		{"P-224", pkcs8(must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))), "a key of the curve P-224"},
 		{"P-384", pkcs8(p384), "a key of the curve P-384"},
 		{"P-384 in SEC 1", sec1(p384), "a key of the curve P-384"},
-		{"P-521", pkcs8(need(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), "a key of the curve P-521"},
+		{"P-521", pkcs8(must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), "a key of the curve P-521"},
 		{"RSA of 1024 bits", pkcs8(short), "an RSA key of 1024 bits"},
 		{"RSA of 1024 bits in PKCS #1", pkcs1(short), "an RSA key of 1024 bits"},
 		{"X25519, which cannot sign", pkcs8(x25519), "a key that cannot sign"},
-		{"an encrypted key", inPEM("ENCRYPTED PRIVATE KEY", []byte("encrypted")), "a private key that is encrypted"},
+		{"an encrypted key", encodePEM("ENCRYPTED PRIVATE KEY", []byte("encrypted")), "a private key that is encrypted"},
 		{"a key encrypted in the old way", legacy, "a private key that is encrypted"},
 		{"a public key", spki(ed25519Key().Public()), `a "PUBLIC KEY"`},
-		{"an RSA public key", inPEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), `a "RSA PUBLIC KEY"`},
+		{"an RSA public key", encodePEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), `a "RSA PUBLIC KEY"`},
 		{"a certificate", certificate(), `a "CERTIFICATE"`},
-		{"a key of OpenSSH", inPEM("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), `a "OPENSSH PRIVATE KEY"`},
-		{"a kind with a long name", inPEM(strings.Repeat("X", 60), nil), `a "` + strings.Repeat("X", 40) + `"`},
+		{"a key of OpenSSH", encodePEM("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), `a "OPENSSH PRIVATE KEY"`},
+		{"a kind with a long name", encodePEM(strings.Repeat("X", 60), nil), `a "` + strings.Repeat("X", 40) + `"`},
 		{"a key and a certificate", good + certificate(), "more than one thing in PEM"},
 		{"a certificate and a key", certificate() + good, "more than one thing in PEM"},
 		{"two keys", good + sec1(p256Key()), "more than one thing in PEM"},
@@ -149,9 +150,9 @@ func TestWrongKeyFiles(t *testing.T) {
 		{"a good key and a damaged one", good + strings.Replace(good, "MC4C", "M*4C", 1), "more than one thing in PEM"},
 		{"something behind the key", good + "pxbDlPvYGly", "something behind the key"},
 		{"a key that is not base64", strings.Replace(good, "MC4C", "M*4C", 1), "nothing in PEM"},
-		{"zeros", inPEM("PRIVATE KEY", make([]byte, 48)), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
-		{"SEC 1 called PKCS #8", inPEM("PRIVATE KEY", der([]byte(sec1(p256Key())))), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
-		{"PKCS #8 called PKCS #1", inPEM("RSA PRIVATE KEY", der([]byte(good))), `a "RSA PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"zeros", encodePEM("PRIVATE KEY", make([]byte, 48)), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"SEC 1 called PKCS #8", encodePEM("PRIVATE KEY", der([]byte(sec1(p256Key())))), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"PKCS #8 called PKCS #1", encodePEM("RSA PRIVATE KEY", der([]byte(good))), `a "RSA PRIVATE KEY" that is damaged or of an unknown kind`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +172,7 @@ func pemOf(key any) []byte { return []byte(pkcs8(key)) }
 func shortRSAKey() *rsa.PrivateKey {
 	prime := func() *big.Int {
 		for {
-			p := need(rand.Prime(rand.Reader, 512))
+			p := must(rand.Prime(rand.Reader, 512))
 			if new(big.Int).Mod(p, big.NewInt(65537)).Cmp(big.NewInt(1)) != 0 {
 				return p
 			}
@@ -188,7 +189,7 @@ func shortRSAKey() *rsa.PrivateKey {
 }
 
 // A larger key would make tokens slow and, at some size, longer than Verify reads.
-func TestLargestRSAKey(t *testing.T) {
+func TestRSAKeySizeIsBounded(t *testing.T) {
 	t.Parallel()
 	sized := func(bits uint) *rsa.PrivateKey {
 		n := new(big.Int).SetBit(big.NewInt(1), int(bits-1), 1)
@@ -204,10 +205,10 @@ func TestLargestRSAKey(t *testing.T) {
 
 func certificate() string {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fieldgate"}}
-	return inPEM("CERTIFICATE", need(x509.CreateCertificate(rand.Reader, template, template, p256Key().Public(), crypto.Signer(p256Key()))))
+	return encodePEM("CERTIFICATE", must(x509.CreateCertificate(rand.Reader, template, template, p256Key().Public(), crypto.Signer(p256Key()))))
 }
 
-func TestTheSameKeyTwice(t *testing.T) {
+func TestParsePrivateKeysRejectsDuplicateKey(t *testing.T) {
 	t.Parallel()
 	_, err := ParsePrivateKeys([]KeyFile{{"a.pem", pemOf(p256Key())}, {"b.pem", pemOf(ed25519Key())}, {"c.pem", []byte(sec1(p256Key()))}})
 	want := `"c.pem" holds the same key as "a.pem": expected another in each file. Hint: make one with: fieldgate keys ed25519`
@@ -216,7 +217,7 @@ func TestTheSameKeyTwice(t *testing.T) {
 	}
 }
 
-func TestNewPrivateKeyIsAnotherEachTime(t *testing.T) {
+func TestNewPrivateKeyIsUnique(t *testing.T) {
 	t.Parallel()
 	if bytes.Equal(NewPrivateKey(), NewPrivateKey()) {
 		t.Error("twice the same")
@@ -224,10 +225,10 @@ func TestNewPrivateKeyIsAnotherEachTime(t *testing.T) {
 }
 
 // The key of RFC 8037, appendix A, with the thumbprint that the RFC gives it.
-func TestKeyIDIsTheThumbprint(t *testing.T) {
+func TestKeyIDIsRFC7638Thumbprint(t *testing.T) {
 	t.Parallel()
-	seed := need(base64.RawURLEncoding.DecodeString("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
-	k := parsed(t, pkcs8(ed25519.NewKeyFromSeed(seed)))[0].key
+	seed := must(base64.RawURLEncoding.DecodeString("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
+	k := mustParseKeys(t, pkcs8(ed25519.NewKeyFromSeed(seed)))[0].key
 	if want := "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"; k.id != want {
 		t.Errorf("%s, want %s", k.id, want)
 	}

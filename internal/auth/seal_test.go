@@ -7,7 +7,7 @@ import (
 )
 
 // Servers with the same private key open each other's seals, whichever kind of key it is; a secret beside it opens the older ones.
-func TestSealsOpenUnderEachKindOfKey(t *testing.T) {
+func TestSealOpensUnderEachConfiguredKey(t *testing.T) {
 	t.Parallel()
 	key := func() PrivateKey {
 		keys, err := ParsePrivateKeys([]KeyFile{{Name: "a", PEM: NewPrivateKey()}})

@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// secretFileVariable has a copy of the test's own program print a secret, to stand in for a second server.
-const secretFileVariable = "AUTH_TEST_SECRET_FILE"
+// secretFileEnv has a copy of the test's own program print a secret, to stand in for a second server.
+const secretFileEnv = "AUTH_TEST_SECRET_FILE"
 
 func TestMain(m *testing.M) {
-	path, ok := os.LookupEnv(secretFileVariable)
+	path, ok := os.LookupEnv(secretFileEnv)
 	if !ok {
 		os.Exit(m.Run())
 	}
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Stdout.WriteString(secret)
 }
 
-func TestSecretFile(t *testing.T) {
+func TestSecretFileIsCreatedOnceWithMode0600(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "fieldgate.db.key")
 	made, err := SecretFile(path)
@@ -50,10 +50,10 @@ func TestSecretFile(t *testing.T) {
 	if mode := info.Mode().Perm(); mode != 0o600 && runtime.GOOS != "windows" {
 		t.Errorf("mode %o", mode)
 	}
-	noOtherFileThan(t, path, path+"2")
+	requireOnlyFiles(t, path, path+"2")
 }
 
-func noOtherFileThan(t *testing.T, paths ...string) {
+func requireOnlyFiles(t *testing.T, paths ...string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(paths[0]))
 	if err != nil {
@@ -64,7 +64,7 @@ func noOtherFileThan(t *testing.T, paths ...string) {
 	}
 }
 
-func TestSecretFileMadeByManyAtOnce(t *testing.T) {
+func TestConcurrentSecretFileCreationYieldsOneSecret(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -74,7 +74,7 @@ func TestSecretFileMadeByManyAtOnce(t *testing.T) {
 		{"goroutines", 20, SecretFile},
 		{"processes", 4, func(path string) (string, error) {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), secretFileVariable+"="+path)
+			cmd.Env = append(os.Environ(), secretFileEnv+"="+path)
 			out, err := cmd.Output()
 			return string(out), err
 		}},
@@ -101,12 +101,12 @@ func TestSecretFileMadeByManyAtOnce(t *testing.T) {
 					t.Fatalf("%q is not %q", s, secrets[0])
 				}
 			}
-			noOtherFileThan(t, path)
+			requireOnlyFiles(t, path)
 		})
 	}
 }
 
-func TestSecretFileRead(t *testing.T) {
+func TestSecretFileRejectsDamagedContent(t *testing.T) {
 	t.Parallel()
 	good := NewSecret()
 	for _, tt := range []struct {
@@ -142,12 +142,12 @@ func TestSecretFileRead(t *testing.T) {
 			if after, err := os.ReadFile(path); err != nil || string(after) != tt.content {
 				t.Errorf("it was changed to %q, %v", after, err)
 			}
-			noOtherFileThan(t, path)
+			requireOnlyFiles(t, path)
 		})
 	}
 }
 
-func TestSecretFileThatCannotBe(t *testing.T) {
+func TestSecretFileErrorNamesPath(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string

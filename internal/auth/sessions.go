@@ -10,8 +10,8 @@ import (
 	"fieldgate/models"
 )
 
-// maxTrusted bounds the memory that trusted sessions take: about a kilobyte each.
-const maxTrusted = 10_000
+// maxCachedSessions bounds the memory that trusted sessions take: about a kilobyte each.
+const maxCachedSessions = 10_000
 
 // Sessions looks sessions up, and may trust what it has seen for a while. It is safe for use by many
 // goroutines.
@@ -23,25 +23,25 @@ type Sessions struct {
 	now     func() time.Time
 	recheck time.Duration
 
-	mu          sync.Mutex
-	trusted     *simplelru.LRU[identity, trusted]
-	invalidated uint64 // counts calls of Invalidate
+	mu            sync.Mutex
+	cache         *simplelru.LRU[identity, cachedSession]
+	invalidations uint64 // counts calls of Invalidate
 }
 
-type trusted struct {
-	session *models.Session
-	until   time.Time
+type cachedSession struct {
+	session   *models.Session
+	expiresAt time.Time
 }
 
 // NewSessions trusts a session that it has looked up for the time of recheck before it asks the database
 // again; with 0 it always asks. Code that ends or changes a session on this replica must call Invalidate; a change by another
 // replica takes effect here after recheck at the latest.
 func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
-	cache, err := simplelru.NewLRU[identity, trusted](maxTrusted, nil)
+	cache, err := simplelru.NewLRU[identity, cachedSession](maxCachedSessions, nil)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, trusted: cache}
+	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, cache: cache}
 }
 
 // Invalidate drops what is cached of a user: their sessions in s and, if the user is the viewer of ctx, the viewer's
@@ -54,10 +54,10 @@ func (s *Sessions) Invalidate(ctx context.Context, userID string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.invalidated++
-	for _, who := range s.trusted.Keys() {
+	s.invalidations++
+	for _, who := range s.cache.Keys() {
 		if who.userID == userID {
-			s.trusted.Remove(who)
+			s.cache.Remove(who)
 		}
 	}
 }
@@ -67,31 +67,31 @@ func (s *Sessions) load(ctx context.Context, who identity) (*models.Session, err
 	if s.recheck == 0 {
 		return s.find(ctx, who.sessionID, who.userID)
 	}
-	session, invalidated := s.known(who)
+	session, invalidated := s.cached(who)
 	if session != nil {
 		return session, nil
 	}
 	session, err := s.find(ctx, who.sessionID, who.userID)
 	if err == nil {
-		s.trust(session, invalidated)
+		s.store(session, invalidated)
 	}
 	return session, err
 }
 
-func (s *Sessions) known(who identity) (session *models.Session, invalidated uint64) {
+func (s *Sessions) cached(who identity) (session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, ok := s.trusted.Get(who); ok && s.now().Before(t.until) {
-		return t.session, s.invalidated
+	if t, ok := s.cache.Get(who); ok && s.now().Before(t.expiresAt) {
+		return t.session, s.invalidations
 	}
-	return nil, s.invalidated
+	return nil, s.invalidations
 }
 
-// trust keeps a session, unless something was invalidated since it was asked for: the answer may be older.
-func (s *Sessions) trust(session *models.Session, invalidated uint64) {
+// store keeps a session, unless something was invalidated since it was asked for: the answer may be older.
+func (s *Sessions) store(session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.invalidated == invalidated {
-		s.trusted.Add(identity{session.ID, session.UserID}, trusted{session, s.now().Add(s.recheck)})
+	if s.invalidations == invalidated {
+		s.cache.Add(identity{session.ID, session.UserID}, cachedSession{session, s.now().Add(s.recheck)})
 	}
 }

@@ -35,10 +35,10 @@ type TokenConfig struct {
 
 // Tokens makes access tokens and verifies them. It is safe for use by many goroutines.
 type Tokens struct {
-	config   TokenConfig
-	keys     *keyring
-	parser   *jwt.Parser
-	verified *verified
+	config TokenConfig
+	keys   *keyring
+	parser *jwt.Parser
+	cache  *tokenCache
 }
 
 // NewTokens fails if a field is missing or the TTL is one that no token may have.
@@ -57,18 +57,18 @@ func NewTokens(c TokenConfig) (*Tokens, error) {
 		config: c,
 		keys:   keys,
 		// The claims are checked by Claims.check: golang-jwt's own checks do not know how long a token may live.
-		parser:   jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
-		verified: newVerified(maxVerified),
+		parser: jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
+		cache:  newTokenCache(maxCachedTokens),
 	}, nil
 }
 
 // Issue makes an access token for a session, which must have its User, and says when it expires.
 func (t *Tokens) Issue(s *models.Session) (token string, expiresAt time.Time, err error) {
-	return t.IssueFor(s, t.config.TTL)
+	return t.IssueWithTTL(s, t.config.TTL)
 }
 
-// IssueFor is Issue for a token that expires after ttl, if that is sooner.
-func (t *Tokens) IssueFor(s *models.Session, ttl time.Duration) (token string, expiresAt time.Time, err error) {
+// IssueWithTTL is Issue for a token that expires after ttl, if that is sooner.
+func (t *Tokens) IssueWithTTL(s *models.Session, ttl time.Duration) (token string, expiresAt time.Time, err error) {
 	now := t.config.Now().UTC().Truncate(time.Second)
 	expiresAt = now.Add(min(ttl, t.config.TTL))
 	unsigned := jwt.NewWithClaims(t.keys.signer.method, &Claims{
@@ -89,37 +89,37 @@ func (t *Tokens) IssueFor(s *models.Session, ttl time.Duration) (token string, e
 }
 
 // Verify returns what a token of ours says, for everybody to read and nobody to change. The error is *Unauthenticated
-// with the reason Expired or Invalid; of a token that has only expired the claims are returned beside it. It asks no
+// cookie the reason Expired or Invalid; of a token that has only expired the claims are returned beside it. It asks no
 // database: the session may have ended.
 func (t *Tokens) Verify(token string) (*Claims, error) {
 	if len(token) > maxTokenBytes {
-		return nil, &Unauthenticated{Invalid}
+		return nil, &UnauthenticatedError{Invalid}
 	}
 	var room [512]byte // for the bytes of the usual token, which are not allocated
 	key := tokenHash(sha256.Sum256(append(room[:0], token...)))
-	c, known := t.verified.get(key)
+	c, known := t.cache.get(key)
 	if !known {
 		var err error
-		if c, err = t.read(token); err != nil {
-			return nil, &Unauthenticated{Invalid}
+		if c, err = t.parse(token); err != nil {
+			return nil, &UnauthenticatedError{Invalid}
 		}
 	}
 	switch err := c.check(t.config.Issuer, t.config.Audience, t.config.KnownRole, t.config.Now()); {
 	case errors.Is(err, errExpired):
-		t.verified.remove(key)
-		return c, &Unauthenticated{Expired}
+		t.cache.remove(key)
+		return c, &UnauthenticatedError{Expired}
 	case err != nil:
-		return nil, &Unauthenticated{Invalid}
+		return nil, &UnauthenticatedError{Invalid}
 	}
 	if !known {
-		t.verified.add(key, c)
+		t.cache.add(key, c)
 	}
 	return c, nil
 }
 
-// read returns the claims of a token with a good signature, whatever they say.
-func (t *Tokens) read(token string) (*Claims, error) {
-	if !onlyTokenBytes(token) {
+// parse returns the claims of a token with a good signature, whatever they say.
+func (t *Tokens) parse(token string) (*Claims, error) {
+	if !hasOnlyTokenBytes(token) {
 		return nil, errHeader
 	}
 	c := new(Claims)
@@ -141,8 +141,8 @@ func (t *Tokens) keyFor(token *jwt.Token) (any, error) {
 	return k.verify, nil
 }
 
-// onlyTokenBytes: base64url and dots, so no padding, no white space, nothing that a lenient decoder skips.
-func onlyTokenBytes(token string) bool {
+// hasOnlyTokenBytes: base64url and dots, so no padding, no white space, nothing that a lenient decoder skips.
+func hasOnlyTokenBytes(token string) bool {
 	return strings.IndexFunc(token, func(r rune) bool {
 		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 	}) < 0

@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	secret   = "the-first-secret-of-this-deployment"
-	older    = "the-secret-that-has-been-rotated-away"
-	foreign  = "the-secret-of-some-other-deployment"
-	issuer   = "https://api.example.com"
-	audience = "https://app.example.com"
+	secret        = "the-first-secret-of-this-deployment"
+	oldSecret     = "the-secret-that-has-been-rotated-away"
+	foreignSecret = "the-secret-of-some-other-deployment"
+	issuer        = "https://api.example.com"
+	audience      = "https://app.example.com"
 )
 
 // now is in the middle of a second, as most moments are.
@@ -34,7 +34,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 700_000_000, time.UTC)
 func newTestTokens(t testing.TB, change ...func(*TokenConfig)) *Tokens {
 	t.Helper()
 	c := TokenConfig{
-		Secrets: []string{secret, older}, Issuer: issuer, Audience: audience, TTL: 15 * time.Minute,
+		Secrets: []string{secret, oldSecret}, Issuer: issuer, Audience: audience, TTL: 15 * time.Minute,
 		KnownRole: func(role string) bool { return role == "USER" || role == "ADMIN" },
 		Now:       func() time.Time { return now },
 	}
@@ -52,7 +52,7 @@ func testSession() *models.Session {
 	return &models.Session{ID: "session-1", UserID: "user-1", User: &models.User{ID: "user-1", Role: "USER"}}
 }
 
-func issue(t testing.TB, tokens *Tokens) string {
+func issueToken(t testing.TB, tokens *Tokens) string {
 	t.Helper()
 	token, _, err := tokens.Issue(testSession())
 	if err != nil {
@@ -97,7 +97,7 @@ func goodClaims() object {
 	}
 }
 
-func segment(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+func encodeSegment(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 func hmacSign(newHash func() hash.Hash, key, signed string) string {
 	mac := hmac.New(newHash, []byte(key))
@@ -105,27 +105,27 @@ func hmacSign(newHash func() hash.Hash, key, signed string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// token is one whose signature is good.
-func token(header, claims string) string {
-	signed := segment(header) + "." + segment(claims)
+// claims is one whose signature is good.
+func signedToken(header, claims string) string {
+	signed := encodeSegment(header) + "." + encodeSegment(claims)
 	return signed + "." + hmacSign(sha256.New, secret, signed)
 }
 
-func withClaims(o object) string { return token(goodHeader().json(), o.json()) }
-func withHeader(o object) string { return token(o.json(), goodClaims().json()) }
+func tokenWithClaims(o object) string { return signedToken(goodHeader().json(), o.json()) }
+func tokenWithHeader(o object) string { return signedToken(o.json(), goodClaims().json()) }
 
-// claimsText changes the JSON of good claims where a map cannot.
-func claimsText(t testing.TB, old, replacement string) string {
+// tokenReplacing changes the JSON of good claims where a map cannot.
+func tokenReplacing(t testing.TB, old, replacement string) string {
 	t.Helper()
 	text := goodClaims().json()
 	if strings.Count(text, old) != 1 {
 		t.Fatalf("%s is not once in %s", old, text)
 	}
-	return token(goodHeader().json(), strings.Replace(text, old, replacement, 1))
+	return signedToken(goodHeader().json(), strings.Replace(text, old, replacement, 1))
 }
 
-// unusedBit sets the lowest of the bits of the last character that no byte is made of.
-func unusedBit(t testing.TB, s string) string {
+// setUnusedBit sets the lowest of the bits of the last character that no byte is made of.
+func setUnusedBit(t testing.TB, s string) string {
 	t.Helper()
 	if len(s)%4 == 0 {
 		t.Fatalf("%s has no unused bits", s)
@@ -141,7 +141,7 @@ func rsaToken(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed := segment(goodHeader().with("alg", "RS256").json()) + "." + segment(goodClaims().json())
+	signed := encodeSegment(goodHeader().with("alg", "RS256").json()) + "." + encodeSegment(goodClaims().json())
 	sum := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
@@ -150,22 +150,22 @@ func rsaToken(t testing.TB) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-func TestVerify(t *testing.T) {
+func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 	t.Parallel()
 	const good = Reason("")
 	tokens := newTestTokens(t)
 	at := now.Unix()
 	exp, iat := fmt.Sprintf(`"exp":%d`, at+900), fmt.Sprintf(`"iat":%d`, at)
 	h, c := goodHeader(), goodClaims()
-	whole := withClaims(c)
+	whole := tokenWithClaims(c)
 	head, rest, _ := strings.Cut(whole, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	resigned := func(alg string, newHash func() hash.Hash) string {
-		signed := segment(h.with("alg", alg).json()) + "." + body
+		signed := encodeSegment(h.with("alg", alg).json()) + "." + body
 		return signed + "." + hmacSign(newHash, secret, signed)
 	}
 	signedBy := func(key string) string {
-		signed := segment(h.with("kid", hmacKeyID(key)).json()) + "." + body
+		signed := encodeSegment(h.with("kid", hmacKeyID(key)).json()) + "." + body
 		return signed + "." + hmacSign(sha256.New, key, signed)
 	}
 
@@ -175,168 +175,168 @@ func TestVerify(t *testing.T) {
 		want  Reason
 	}{
 		{"made by hand like ours", whole, good},
-		{"signed by the rotated key", signedBy(older), good},
-		{"with a claim that we do not know", withClaims(c.with("tenant", []any{1, object{"exp": 0}})), good},
-		{"with its claims laid out in lines", token(h.json(), "\r\n"+strings.ReplaceAll(c.json(), `,`, "\t,\n ")+" "), good},
-		{"another role", withClaims(c.with("role", "ADMIN")), good},
+		{"signed by the rotated key", signedBy(oldSecret), good},
+		{"with a claim that we do not know", tokenWithClaims(c.with("tenant", []any{1, object{"exp": 0}})), good},
+		{"with its claims laid out in lines", signedToken(h.json(), "\r\n"+strings.ReplaceAll(c.json(), `,`, "\t,\n ")+" "), good},
+		{"another role", tokenWithClaims(c.with("role", "ADMIN")), good},
 
 		// The algorithm
-		{"alg none, no signature", segment(h.with("alg", "none").json()) + "." + body + ".", Invalid},
-		{"alg none, with a signature", withHeader(h.with("alg", "none")), Invalid},
-		{"alg None", segment(h.with("alg", "None").json()) + "." + body + ".", Invalid},
-		{"alg NONE", segment(h.with("alg", "NONE").json()) + "." + body + ".", Invalid},
-		{"alg nOnE", segment(h.with("alg", "nOnE").json()) + "." + body + ".", Invalid},
-		{"alg empty", withHeader(h.with("alg", "")), Invalid},
-		{"alg missing", withHeader(h.without("alg")), Invalid},
-		{"alg a number", withHeader(h.with("alg", 256)), Invalid},
-		{"alg a list", withHeader(h.with("alg", []string{"HS256"})), Invalid},
-		{"alg in another case", withHeader(h.with("alg", "hs256")), Invalid},
+		{"alg none, no signature", encodeSegment(h.with("alg", "none").json()) + "." + body + ".", Invalid},
+		{"alg none, with a signature", tokenWithHeader(h.with("alg", "none")), Invalid},
+		{"alg None", encodeSegment(h.with("alg", "None").json()) + "." + body + ".", Invalid},
+		{"alg NONE", encodeSegment(h.with("alg", "NONE").json()) + "." + body + ".", Invalid},
+		{"alg nOnE", encodeSegment(h.with("alg", "nOnE").json()) + "." + body + ".", Invalid},
+		{"alg empty", tokenWithHeader(h.with("alg", "")), Invalid},
+		{"alg missing", tokenWithHeader(h.without("alg")), Invalid},
+		{"alg a number", tokenWithHeader(h.with("alg", 256)), Invalid},
+		{"alg a list", tokenWithHeader(h.with("alg", []string{"HS256"})), Invalid},
+		{"alg in another case", tokenWithHeader(h.with("alg", "hs256")), Invalid},
 		{"HS384 with our secret", resigned("HS384", sha512.New384), Invalid},
 		{"HS512 with our secret", resigned("HS512", sha512.New), Invalid},
 		{"RS256 by somebody's key", rsaToken(t), Invalid},
-		{"RS256 in the header, HS256 in truth", withHeader(h.with("alg", "RS256")), Invalid},
-		{"ES256 in the header, HS256 in truth", withHeader(h.with("alg", "ES256")), Invalid},
-		{"EdDSA in the header, HS256 in truth", withHeader(h.with("alg", "EdDSA")), Invalid},
+		{"RS256 in the header, HS256 in truth", tokenWithHeader(h.with("alg", "RS256")), Invalid},
+		{"ES256 in the header, HS256 in truth", tokenWithHeader(h.with("alg", "ES256")), Invalid},
+		{"EdDSA in the header, HS256 in truth", tokenWithHeader(h.with("alg", "EdDSA")), Invalid},
 
 		// The key
-		{"kid missing", withHeader(h.without("kid")), Invalid},
-		{"kid empty", withHeader(h.with("kid", "")), Invalid},
-		{"kid null", withHeader(h.with("kid", nil)), Invalid},
-		{"kid a number", withHeader(h.with("kid", 1)), Invalid},
-		{"kid a list", withHeader(h.with("kid", []string{hmacKeyID(secret)})), Invalid},
-		{"kid a path", withHeader(h.with("kid", "../../../../dev/null")), Invalid},
-		{"kid SQL", withHeader(h.with("kid", "x' UNION SELECT 'secret' -- ")), Invalid},
-		{"kid a URL", withHeader(h.with("kid", "https://evil.example/key")), Invalid},
-		{"kid huge", withHeader(h.with("kid", strings.Repeat("k", 2000))), Invalid},
-		{"kid with a NUL behind it", withHeader(h.with("kid", hmacKeyID(secret)+"\x00")), Invalid},
-		{"kid of the other key", withHeader(h.with("kid", hmacKeyID(older))), Invalid},
-		{"another deployment's key under its kid", signedBy(foreign), Invalid},
-		{"another deployment's key under our kid", head + "." + body + "." + hmacSign(sha256.New, foreign, head+"."+body), Invalid},
+		{"kid missing", tokenWithHeader(h.without("kid")), Invalid},
+		{"kid empty", tokenWithHeader(h.with("kid", "")), Invalid},
+		{"kid null", tokenWithHeader(h.with("kid", nil)), Invalid},
+		{"kid a number", tokenWithHeader(h.with("kid", 1)), Invalid},
+		{"kid a list", tokenWithHeader(h.with("kid", []string{hmacKeyID(secret)})), Invalid},
+		{"kid a path", tokenWithHeader(h.with("kid", "../../../../dev/null")), Invalid},
+		{"kid SQL", tokenWithHeader(h.with("kid", "x' UNION SELECT 'secret' -- ")), Invalid},
+		{"kid a URL", tokenWithHeader(h.with("kid", "https://evil.example/key")), Invalid},
+		{"kid huge", tokenWithHeader(h.with("kid", strings.Repeat("k", 2000))), Invalid},
+		{"kid with a NUL behind it", tokenWithHeader(h.with("kid", hmacKeyID(secret)+"\x00")), Invalid},
+		{"kid of the other key", tokenWithHeader(h.with("kid", hmacKeyID(oldSecret))), Invalid},
+		{"another deployment's key under its kid", signedBy(foreignSecret), Invalid},
+		{"another deployment's key under our kid", head + "." + body + "." + hmacSign(sha256.New, foreignSecret, head+"."+body), Invalid},
 		{"signed with an empty key", head + "." + body + "." + hmacSign(sha256.New, "", head+"."+body), Invalid},
 		{"signed with the kid", head + "." + body + "." + hmacSign(sha256.New, hmacKeyID(secret), head+"."+body), Invalid},
 
 		// The rest of the header
-		{"jwk", withHeader(h.with("jwk", object{"kty": "oct", "k": segment(secret)})), Invalid},
-		{"jku", withHeader(h.with("jku", "https://evil.example/jwks.json")), Invalid},
-		{"x5u", withHeader(h.with("x5u", "https://evil.example/cert.pem")), Invalid},
-		{"x5c", withHeader(h.with("x5c", []string{"MIIB"})), Invalid},
-		{"x5t", withHeader(h.with("x5t", "dGh1bWI")), Invalid},
-		{"crit", withHeader(h.with("crit", []string{"exp"})), Invalid},
-		{"crit empty", withHeader(h.with("crit", []string{})), Invalid},
-		{"zip", withHeader(h.with("zip", "DEF")), Invalid},
-		{"b64", withHeader(h.with("b64", false)), Invalid},
-		{"cty", withHeader(h.with("cty", "JWT")), Invalid},
-		{"exp in the header", withHeader(h.with("exp", at+900)), Invalid},
-		{"a header parameter that nobody knows", withHeader(h.with("x", nil)), Invalid},
-		{"typ missing", withHeader(h.without("typ")), Invalid},
-		{"typ missing, another in its place", withHeader(h.without("typ").with("cty", "at+jwt")), Invalid},
-		{"typ JWT", withHeader(h.with("typ", "JWT")), Invalid},
-		{"typ of a refresh token", withHeader(h.with("typ", "rt+jwt")), Invalid},
-		{"typ in another case", withHeader(h.with("typ", "AT+JWT")), Invalid},
-		{"typ as a media type", withHeader(h.with("typ", "application/at+jwt")), Invalid},
-		{"typ a number", withHeader(h.with("typ", 1)), Invalid},
-		{"typ an object", withHeader(h.with("typ", object{})), Invalid},
-		{"Typ in place of typ", withHeader(h.without("typ").with("Typ", "at+jwt")), Invalid},
-		{"a header that is a list", token(`["HS256"]`, c.json()), Invalid},
-		{"a header that is null", token(`null`, c.json()), Invalid},
-		{"a header that is cut off", token(h.json()[:10], c.json()), Invalid},
-		{"a header with something behind it", token(h.json()+"{}", c.json()), Invalid},
+		{"jwk", tokenWithHeader(h.with("jwk", object{"kty": "oct", "k": encodeSegment(secret)})), Invalid},
+		{"jku", tokenWithHeader(h.with("jku", "https://evil.example/jwks.json")), Invalid},
+		{"x5u", tokenWithHeader(h.with("x5u", "https://evil.example/cert.pem")), Invalid},
+		{"x5c", tokenWithHeader(h.with("x5c", []string{"MIIB"})), Invalid},
+		{"x5t", tokenWithHeader(h.with("x5t", "dGh1bWI")), Invalid},
+		{"crit", tokenWithHeader(h.with("crit", []string{"exp"})), Invalid},
+		{"crit empty", tokenWithHeader(h.with("crit", []string{})), Invalid},
+		{"zip", tokenWithHeader(h.with("zip", "DEF")), Invalid},
+		{"b64", tokenWithHeader(h.with("b64", false)), Invalid},
+		{"cty", tokenWithHeader(h.with("cty", "JWT")), Invalid},
+		{"exp in the header", tokenWithHeader(h.with("exp", at+900)), Invalid},
+		{"a header parameter that nobody knows", tokenWithHeader(h.with("x", nil)), Invalid},
+		{"typ missing", tokenWithHeader(h.without("typ")), Invalid},
+		{"typ missing, another in its place", tokenWithHeader(h.without("typ").with("cty", "at+jwt")), Invalid},
+		{"typ JWT", tokenWithHeader(h.with("typ", "JWT")), Invalid},
+		{"typ of a refresh token", tokenWithHeader(h.with("typ", "rt+jwt")), Invalid},
+		{"typ in another case", tokenWithHeader(h.with("typ", "AT+JWT")), Invalid},
+		{"typ as a media type", tokenWithHeader(h.with("typ", "application/at+jwt")), Invalid},
+		{"typ a number", tokenWithHeader(h.with("typ", 1)), Invalid},
+		{"typ an object", tokenWithHeader(h.with("typ", object{})), Invalid},
+		{"Typ in place of typ", tokenWithHeader(h.without("typ").with("Typ", "at+jwt")), Invalid},
+		{"a header that is a list", signedToken(`["HS256"]`, c.json()), Invalid},
+		{"a header that is null", signedToken(`null`, c.json()), Invalid},
+		{"a header that is cut off", signedToken(h.json()[:10], c.json()), Invalid},
+		{"a header with something behind it", signedToken(h.json()+"{}", c.json()), Invalid},
 
 		// When
-		{"a second before it expires", withClaims(c.with("iat", at-899).with("nbf", at-899).with("exp", at+1)), good},
-		{"in the second in which it expires", withClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at)), Expired},
-		{"a second after", withClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at-1)), Expired},
-		{"long after", withClaims(c.with("iat", int64(1)).with("nbf", int64(1)).with("exp", int64(2))), Expired},
-		{"exp missing", withClaims(c.without("exp")), Invalid},
-		{"exp null", withClaims(c.with("exp", nil)), Invalid},
-		{"exp a string", claimsText(t, exp, strings.Replace(exp, ":", `:"`, 1)+`"`), Invalid},
-		{"exp named Exp", withClaims(c.without("exp").with("Exp", at+900)), Invalid},
-		{"exp named EXP", withClaims(c.without("exp").with("EXP", at+900)), Invalid},
-		{"exp beside an Exp", withClaims(c.with("Exp", at+900)), Invalid},
-		{"sub with a letter that folds into an s", withClaims(c.without("sub").with("\u017fub", "user-1")), Invalid},
-		{"a name in a value", withClaims(c.with("jti", `"exp":1,"Exp`)), good},
-		{"names of claims further down", withClaims(c.with("a", []any{object{"exp": 1, "Exp": 2}, "exp"})), good},
-		{"space between a name and its colon", claimsText(t, `"exp":`, "\"exp\" \r\n\t:"), good},
-		{"exp escaped", claimsText(t, `"exp"`, `"\u0065xp"`), Invalid},
-		{"exp 0", withClaims(c.with("exp", 0)), Invalid},
-		{"exp negative", withClaims(c.with("exp", -at)), Invalid},
-		{"exp 1e18", claimsText(t, exp, `"exp":1e18`), Invalid},
-		{"exp 10¹⁸", claimsText(t, exp, `"exp":1000000000000000000`), Invalid},
-		{"exp the largest int64", claimsText(t, exp, `"exp":9223372036854775807`), Invalid},
-		{"exp larger", claimsText(t, exp, `"exp":9223372036854775808`), Invalid},
-		{"exp with a fraction", claimsText(t, exp, exp+".5"), Invalid},
-		{"exp with a point", claimsText(t, exp, exp+".0"), Invalid},
-		{"exp a list", withClaims(c.with("exp", []int64{at + 900})), Invalid},
-		{"exp an object", withClaims(c.with("exp", object{"exp": at + 900})), Invalid},
-		{"exp true", withClaims(c.with("exp", true)), Invalid},
-		{"exp in milliseconds", withClaims(c.with("exp", (at+900)*1000)), Invalid},
-		{"exp before iat", withClaims(c.with("iat", at).with("exp", at-1)), Invalid},
-		{"exp at iat", withClaims(c.with("iat", at-1).with("nbf", at-1).with("exp", at-1)), Invalid},
-		{"living an hour", withClaims(c.with("exp", at+3600)), good},
-		{"living a second more", withClaims(c.with("exp", at+3601)), Invalid},
-		{"having lived more than an hour", withClaims(c.with("iat", at-3601).with("nbf", at-3601).with("exp", at)), Invalid},
-		{"iat as far ahead as clocks differ", withClaims(c.with("iat", at+10)), good},
-		{"iat a second further", withClaims(c.with("iat", at+11)), Invalid},
-		{"iat missing", withClaims(c.without("iat")), Invalid},
-		{"iat null", withClaims(c.with("iat", nil)), Invalid},
-		{"iat 0", withClaims(c.with("iat", 0)), Invalid},
-		{"iat a string", claimsText(t, iat, strings.Replace(iat, ":", `:"`, 1)+`"`), Invalid},
-		{"iat and exp the smallest and the largest", claimsText(t, iat, `"iat":-9223372036854775808`), Invalid},
-		{"nbf as far ahead as clocks differ", withClaims(c.with("nbf", at+10)), good},
-		{"nbf a second further", withClaims(c.with("nbf", at+11)), Invalid},
-		{"nbf missing", withClaims(c.without("nbf")), Invalid},
-		{"nbf null", withClaims(c.with("nbf", nil)), Invalid},
-		{"nbf 0", withClaims(c.with("nbf", 0)), Invalid},
-		{"nbf negative", withClaims(c.with("nbf", -1)), Invalid},
+		{"a second before it expires", tokenWithClaims(c.with("iat", at-899).with("nbf", at-899).with("exp", at+1)), good},
+		{"in the second in which it expires", tokenWithClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at)), Expired},
+		{"a second after", tokenWithClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at-1)), Expired},
+		{"long after", tokenWithClaims(c.with("iat", int64(1)).with("nbf", int64(1)).with("exp", int64(2))), Expired},
+		{"exp missing", tokenWithClaims(c.without("exp")), Invalid},
+		{"exp null", tokenWithClaims(c.with("exp", nil)), Invalid},
+		{"exp a string", tokenReplacing(t, exp, strings.Replace(exp, ":", `:"`, 1)+`"`), Invalid},
+		{"exp named Exp", tokenWithClaims(c.without("exp").with("Exp", at+900)), Invalid},
+		{"exp named EXP", tokenWithClaims(c.without("exp").with("EXP", at+900)), Invalid},
+		{"exp beside an Exp", tokenWithClaims(c.with("Exp", at+900)), Invalid},
+		{"sub with a letter that folds into an s", tokenWithClaims(c.without("sub").with("\u017fub", "user-1")), Invalid},
+		{"a name in a value", tokenWithClaims(c.with("jti", `"exp":1,"Exp`)), good},
+		{"names of claims further down", tokenWithClaims(c.with("a", []any{object{"exp": 1, "Exp": 2}, "exp"})), good},
+		{"space between a name and its colon", tokenReplacing(t, `"exp":`, "\"exp\" \r\n\t:"), good},
+		{"exp escaped", tokenReplacing(t, `"exp"`, `"\u0065xp"`), Invalid},
+		{"exp 0", tokenWithClaims(c.with("exp", 0)), Invalid},
+		{"exp negative", tokenWithClaims(c.with("exp", -at)), Invalid},
+		{"exp 1e18", tokenReplacing(t, exp, `"exp":1e18`), Invalid},
+		{"exp 10¹⁸", tokenReplacing(t, exp, `"exp":1000000000000000000`), Invalid},
+		{"exp the largest int64", tokenReplacing(t, exp, `"exp":9223372036854775807`), Invalid},
+		{"exp larger", tokenReplacing(t, exp, `"exp":9223372036854775808`), Invalid},
+		{"exp with a fraction", tokenReplacing(t, exp, exp+".5"), Invalid},
+		{"exp with a point", tokenReplacing(t, exp, exp+".0"), Invalid},
+		{"exp a list", tokenWithClaims(c.with("exp", []int64{at + 900})), Invalid},
+		{"exp an object", tokenWithClaims(c.with("exp", object{"exp": at + 900})), Invalid},
+		{"exp true", tokenWithClaims(c.with("exp", true)), Invalid},
+		{"exp in milliseconds", tokenWithClaims(c.with("exp", (at+900)*1000)), Invalid},
+		{"exp before iat", tokenWithClaims(c.with("iat", at).with("exp", at-1)), Invalid},
+		{"exp at iat", tokenWithClaims(c.with("iat", at-1).with("nbf", at-1).with("exp", at-1)), Invalid},
+		{"living an hour", tokenWithClaims(c.with("exp", at+3600)), good},
+		{"living a second more", tokenWithClaims(c.with("exp", at+3601)), Invalid},
+		{"having lived more than an hour", tokenWithClaims(c.with("iat", at-3601).with("nbf", at-3601).with("exp", at)), Invalid},
+		{"iat as far ahead as clocks differ", tokenWithClaims(c.with("iat", at+10)), good},
+		{"iat a second further", tokenWithClaims(c.with("iat", at+11)), Invalid},
+		{"iat missing", tokenWithClaims(c.without("iat")), Invalid},
+		{"iat null", tokenWithClaims(c.with("iat", nil)), Invalid},
+		{"iat 0", tokenWithClaims(c.with("iat", 0)), Invalid},
+		{"iat a string", tokenReplacing(t, iat, strings.Replace(iat, ":", `:"`, 1)+`"`), Invalid},
+		{"iat and exp the smallest and the largest", tokenReplacing(t, iat, `"iat":-9223372036854775808`), Invalid},
+		{"nbf as far ahead as clocks differ", tokenWithClaims(c.with("nbf", at+10)), good},
+		{"nbf a second further", tokenWithClaims(c.with("nbf", at+11)), Invalid},
+		{"nbf missing", tokenWithClaims(c.without("nbf")), Invalid},
+		{"nbf null", tokenWithClaims(c.with("nbf", nil)), Invalid},
+		{"nbf 0", tokenWithClaims(c.with("nbf", 0)), Invalid},
+		{"nbf negative", tokenWithClaims(c.with("nbf", -1)), Invalid},
 
 		// Whose
-		{"iss missing", withClaims(c.without("iss")), Invalid},
-		{"iss empty", withClaims(c.with("iss", "")), Invalid},
-		{"iss null", withClaims(c.with("iss", nil)), Invalid},
-		{"iss another deployment's with our key", withClaims(c.with("iss", "https://staging.example.com")), Invalid},
-		{"iss with a slash behind it", withClaims(c.with("iss", issuer+"/")), Invalid},
-		{"iss a list", withClaims(c.with("iss", []string{issuer})), Invalid},
-		{"aud missing", withClaims(c.without("aud")), Invalid},
-		{"aud another's", withClaims(c.with("aud", "https://other.example.com")), Invalid},
-		{"aud a list", withClaims(c.with("aud", []string{audience})), Invalid},
-		{"aud a list with another's", withClaims(c.with("aud", []string{audience, "https://other.example.com"})), Invalid},
-		{"sub missing", withClaims(c.without("sub")), Invalid},
-		{"sub empty", withClaims(c.with("sub", "")), Invalid},
-		{"sub a number", withClaims(c.with("sub", 1)), Invalid},
-		{"sid missing", withClaims(c.without("sid")), Invalid},
-		{"sid empty", withClaims(c.with("sid", "")), Invalid},
-		{"jti missing", withClaims(c.without("jti")), Invalid},
-		{"jti empty", withClaims(c.with("jti", "")), Invalid},
-		{"role missing", withClaims(c.without("role")), Invalid},
-		{"role empty", withClaims(c.with("role", "")), Invalid},
-		{"role unknown", withClaims(c.with("role", "ROOT")), Invalid},
-		{"role in another case", withClaims(c.with("role", "admin")), Invalid},
-		{"role a list", withClaims(c.with("role", []string{"USER", "ADMIN"})), Invalid},
+		{"iss missing", tokenWithClaims(c.without("iss")), Invalid},
+		{"iss empty", tokenWithClaims(c.with("iss", "")), Invalid},
+		{"iss null", tokenWithClaims(c.with("iss", nil)), Invalid},
+		{"iss another deployment's with our key", tokenWithClaims(c.with("iss", "https://staging.example.com")), Invalid},
+		{"iss with a slash behind it", tokenWithClaims(c.with("iss", issuer+"/")), Invalid},
+		{"iss a list", tokenWithClaims(c.with("iss", []string{issuer})), Invalid},
+		{"aud missing", tokenWithClaims(c.without("aud")), Invalid},
+		{"aud another's", tokenWithClaims(c.with("aud", "https://other.example.com")), Invalid},
+		{"aud a list", tokenWithClaims(c.with("aud", []string{audience})), Invalid},
+		{"aud a list with another's", tokenWithClaims(c.with("aud", []string{audience, "https://other.example.com"})), Invalid},
+		{"sub missing", tokenWithClaims(c.without("sub")), Invalid},
+		{"sub empty", tokenWithClaims(c.with("sub", "")), Invalid},
+		{"sub a number", tokenWithClaims(c.with("sub", 1)), Invalid},
+		{"sid missing", tokenWithClaims(c.without("sid")), Invalid},
+		{"sid empty", tokenWithClaims(c.with("sid", "")), Invalid},
+		{"jti missing", tokenWithClaims(c.without("jti")), Invalid},
+		{"jti empty", tokenWithClaims(c.with("jti", "")), Invalid},
+		{"role missing", tokenWithClaims(c.without("role")), Invalid},
+		{"role empty", tokenWithClaims(c.with("role", "")), Invalid},
+		{"role unknown", tokenWithClaims(c.with("role", "ROOT")), Invalid},
+		{"role in another case", tokenWithClaims(c.with("role", "admin")), Invalid},
+		{"role a list", tokenWithClaims(c.with("role", []string{"USER", "ADMIN"})), Invalid},
 
 		// What is wrong in two ways is not just expired: refreshing would not help.
-		{"expired, and signed by another", head + "." + segment(c.with("iat", at-900).with("exp", at-1).json()) + "." + signature, Invalid},
-		{"expired, and of another issuer", withClaims(c.with("iat", at-900).with("exp", at-1).with("iss", "x")), Invalid},
-		{"expired, and for another audience", withClaims(c.with("iat", at-900).with("exp", at-1).with("aud", "x")), Invalid},
-		{"expired, and with an unknown role", withClaims(c.with("iat", at-900).with("exp", at-1).with("role", "ROOT")), Invalid},
-		{"expired, and without a session", withClaims(c.with("iat", at-900).with("exp", at-1).with("sid", "")), Invalid},
-		{"expired, and of another type", token(h.with("typ", "JWT").json(), c.with("iat", at-900).with("exp", at-1).json()), Invalid},
+		{"expired, and signed by another", head + "." + encodeSegment(c.with("iat", at-900).with("exp", at-1).json()) + "." + signature, Invalid},
+		{"expired, and of another issuer", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("iss", "x")), Invalid},
+		{"expired, and for another audience", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("aud", "x")), Invalid},
+		{"expired, and with an unknown role", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("role", "ROOT")), Invalid},
+		{"expired, and without a session", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("sid", "")), Invalid},
+		{"expired, and of another type", signedToken(h.with("typ", "JWT").json(), c.with("iat", at-900).with("exp", at-1).json()), Invalid},
 
 		// The claims as JSON
-		{"a claim twice, the same", claimsText(t, exp, exp+","+exp), Invalid},
-		{"a claim twice, good last", claimsText(t, exp, `"exp":1,`+exp), Invalid},
-		{"a claim twice, good first", claimsText(t, exp, exp+`,"exp":1`), Invalid},
-		{"a claim twice, once escaped", claimsText(t, `"role":"USER"`, `"role":"USER","r\u006fle":"ADMIN"`), Invalid},
-		{"claims one level down", token(h.json(), `{"claims":`+c.json()+`}`), Invalid},
-		{"claims in a list", token(h.json(), `[`+c.json()+`]`), Invalid},
-		{"claims in a string", token(h.json(), `"{}"`), Invalid},
-		{"claims a number", token(h.json(), `1`), Invalid},
-		{"claims null", token(h.json(), `null`), Invalid},
-		{"claims an empty object", token(h.json(), `{}`), Invalid},
-		{"claims nothing", token(h.json(), ``), Invalid},
-		{"claims cut off", token(h.json(), c.json()[:40]), Invalid},
-		{"claims with something behind them", token(h.json(), c.json()+`{}`), Invalid},
-		{"claims nested deeply", token(h.json(), strings.Repeat(`{"a":`, 300)+"1"+strings.Repeat("}", 300)), Invalid},
-		{"claims that are lists nested deeply", token(h.json(), strings.Repeat("[", 2000)), Invalid},
+		{"a claim twice, the same", tokenReplacing(t, exp, exp+","+exp), Invalid},
+		{"a claim twice, good last", tokenReplacing(t, exp, `"exp":1,`+exp), Invalid},
+		{"a claim twice, good first", tokenReplacing(t, exp, exp+`,"exp":1`), Invalid},
+		{"a claim twice, once escaped", tokenReplacing(t, `"role":"USER"`, `"role":"USER","r\u006fle":"ADMIN"`), Invalid},
+		{"claims one level down", signedToken(h.json(), `{"claims":`+c.json()+`}`), Invalid},
+		{"claims in a list", signedToken(h.json(), `[`+c.json()+`]`), Invalid},
+		{"claims in a string", signedToken(h.json(), `"{}"`), Invalid},
+		{"claims a number", signedToken(h.json(), `1`), Invalid},
+		{"claims null", signedToken(h.json(), `null`), Invalid},
+		{"claims an empty object", signedToken(h.json(), `{}`), Invalid},
+		{"claims nothing", signedToken(h.json(), ``), Invalid},
+		{"claims cut off", signedToken(h.json(), c.json()[:40]), Invalid},
+		{"claims with something behind them", signedToken(h.json(), c.json()+`{}`), Invalid},
+		{"claims nested deeply", signedToken(h.json(), strings.Repeat(`{"a":`, 300)+"1"+strings.Repeat("}", 300)), Invalid},
+		{"claims that are lists nested deeply", signedToken(h.json(), strings.Repeat("[", 2000)), Invalid},
 
 		// The form
 		{"nothing", "", Invalid},
@@ -349,9 +349,9 @@ func TestVerify(t *testing.T) {
 		{"four parts, the last one full", whole + "." + signature, Invalid},
 		{"five parts", head + "." + body + "." + signature + "." + signature + "." + signature, Invalid},
 		{"a dot in front", "." + whole, Invalid},
-		{"an unused bit of the signature", head + "." + body + "." + unusedBit(t, signature), Invalid},
-		{"an unused bit of the header, signed", padded(t, true, false), Invalid},
-		{"an unused bit of the claims, signed", padded(t, false, true), Invalid},
+		{"an unused bit of the signature", head + "." + body + "." + setUnusedBit(t, signature), Invalid},
+		{"an unused bit of the header, signed", tokenWithUnusedBit(t, true, false), Invalid},
+		{"an unused bit of the claims, signed", tokenWithUnusedBit(t, false, true), Invalid},
 		{"padding", whole + "=", Invalid},
 		{"padding inside", head + "==." + body + "." + signature, Invalid},
 		{"a newline behind", whole + "\n", Invalid},
@@ -365,13 +365,13 @@ func TestVerify(t *testing.T) {
 		{"letters that only look alike", strings.Replace(whole, "e", "е", 1), Invalid},
 		{"the alphabet of plain base64", head + "." + body + "." + strings.Repeat("+", len(signature)), Invalid},
 		{"the signature cut by a character", whole[:len(whole)-1], Invalid},
-		{"the signature of another token", withClaims(c.with("jti", "token-2"))[:len(head)+len(body)+2] + signature, Invalid},
-		{"as long as may be read", sized(t, maxTokenBytes), good},
-		{"a byte more", sized(t, maxTokenBytes+1), Invalid},
+		{"the signature of another token", tokenWithClaims(c.with("jti", "token-2"))[:len(head)+len(body)+2] + signature, Invalid},
+		{"as long as may be read", tokenOfSize(t, maxTokenBytes), good},
+		{"a byte more", tokenOfSize(t, maxTokenBytes+1), Invalid},
 		{"1 MB of dots", strings.Repeat(".", 1<<20), Invalid},
 		{"4 KiB of dots", strings.Repeat(".", maxTokenBytes), Invalid},
 		{"1 MB of letters", strings.Repeat("a", 1<<20), Invalid},
-		{"a refresh token", segment(strings.Repeat("r", 32)), Invalid},
+		{"a refresh token", encodeSegment(strings.Repeat("r", 32)), Invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -382,7 +382,7 @@ func TestVerify(t *testing.T) {
 				}
 				return
 			}
-			var refused *Unauthenticated
+			var refused *UnauthenticatedError
 			if (got != nil) != (tt.want == Expired) || !errors.As(err, &refused) || refused.Reason != tt.want {
 				t.Errorf("%+v, %v, want the reason %s", got, err, tt.want)
 			}
@@ -390,8 +390,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// padded is a token whose header or claims have an unused bit set, and whose signature is over that.
-func padded(t testing.TB, header, claims bool) string {
+// tokenWithUnusedBit is a token whose header or claims have an unused bit set, and whose signature is over that.
+func tokenWithUnusedBit(t testing.TB, header, claims bool) string {
 	t.Helper()
 	h, c := goodHeader().json(), goodClaims().json()
 	for len(h)%3 != 1 {
@@ -400,26 +400,26 @@ func padded(t testing.TB, header, claims bool) string {
 	for len(c)%3 != 1 {
 		c += " "
 	}
-	if _, err := newTestTokens(t).Verify(token(h, c)); err != nil {
+	if _, err := newTestTokens(t).Verify(signedToken(h, c)); err != nil {
 		t.Fatalf("without the bit it is not good either: %v", err)
 	}
-	h, c = segment(h), segment(c)
+	h, c = encodeSegment(h), encodeSegment(c)
 	if header {
-		h = unusedBit(t, h)
+		h = setUnusedBit(t, h)
 	}
 	if claims {
-		c = unusedBit(t, c)
+		c = setUnusedBit(t, c)
 	}
 	return h + "." + c + "." + hmacSign(sha256.New, secret, h+"."+c)
 }
 
-// sized is a good token of n bytes.
-func sized(t testing.TB, n int) string {
+// tokenOfSize is a good token of n bytes.
+func tokenOfSize(t testing.TB, n int) string {
 	t.Helper()
 	for fill := n / 2; fill < n; fill++ {
 		claims := goodClaims().with("jti", strings.Repeat("j", fill)).json()
 		for _, spaces := range []string{"", " ", "  "} { // base64 takes three bytes at a time
-			if s := token(goodHeader().json()+spaces, claims); len(s) == n {
+			if s := signedToken(goodHeader().json()+spaces, claims); len(s) == n {
 				return s
 			}
 		}
@@ -428,7 +428,7 @@ func sized(t testing.TB, n int) string {
 	return ""
 }
 
-func TestIssue(t *testing.T) {
+func TestIssueSetsHeaderAndClaims(t *testing.T) {
 	t.Parallel()
 	tokens := newTestTokens(t)
 	made, expires, err := tokens.Issue(testSession())
@@ -442,10 +442,10 @@ func TestIssue(t *testing.T) {
 	if len(parts) != 3 || parts[2] != hmacSign(sha256.New, secret, parts[0]+"."+parts[1]) {
 		t.Fatalf("%s is not signed with the first secret", made)
 	}
-	if header := decode(t, parts[0]); !maps.Equal(header, goodHeader()) {
+	if header := decodeSegment(t, parts[0]); !maps.Equal(header, goodHeader()) {
 		t.Errorf("header %v, want %v", header, goodHeader())
 	}
-	claims := decode(t, parts[1])
+	claims := decodeSegment(t, parts[1])
 	want := goodClaims().with("jti", claims["jti"])
 	for name, value := range want {
 		if n, ok := value.(int64); ok {
@@ -460,7 +460,7 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-func decode(t *testing.T, segment string) (o object) {
+func decodeSegment(t *testing.T, segment string) (o object) {
 	t.Helper()
 	b, err := base64.RawURLEncoding.Strict().DecodeString(segment)
 	if err != nil {
@@ -472,12 +472,12 @@ func decode(t *testing.T, segment string) (o object) {
 	return o
 }
 
-func TestTokensHaveIDsOfTheirOwn(t *testing.T) {
+func TestIssuedTokenIDsAreUnique(t *testing.T) {
 	t.Parallel()
 	tokens := newTestTokens(t)
 	ids := map[string]bool{}
 	for range 100 {
-		claims, err := tokens.Verify(issue(t, tokens))
+		claims, err := tokens.Verify(issueToken(t, tokens))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -488,7 +488,7 @@ func TestTokensHaveIDsOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestIssuedTokensVerify(t *testing.T) {
+func TestIssuedTokensVerifyUnderCompatibleConfig(t *testing.T) {
 	t.Parallel()
 	other := func(change func(*TokenConfig)) *Tokens { return newTestTokens(t, change) }
 	for _, tt := range []struct {
@@ -501,19 +501,19 @@ func TestIssuedTokensVerify(t *testing.T) {
 		{
 			"after a new secret was put in front",
 			newTestTokens(t),
-			other(func(c *TokenConfig) { c.Secrets = []string{foreign, secret} }),
+			other(func(c *TokenConfig) { c.Secrets = []string{foreignSecret, secret} }),
 			true,
 		},
 		{
 			"after the list was turned round",
 			newTestTokens(t),
-			other(func(c *TokenConfig) { c.Secrets = []string{older, secret} }),
+			other(func(c *TokenConfig) { c.Secrets = []string{oldSecret, secret} }),
 			true,
 		},
 		{
 			"not after the secret was taken away",
 			newTestTokens(t),
-			other(func(c *TokenConfig) { c.Secrets = []string{older} }),
+			other(func(c *TokenConfig) { c.Secrets = []string{oldSecret} }),
 			false,
 		},
 		{
@@ -555,14 +555,14 @@ func TestIssuedTokensVerify(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := tt.reader.Verify(issue(t, tt.maker)); (err == nil) != tt.ok {
+			if _, err := tt.reader.Verify(issueToken(t, tt.maker)); (err == nil) != tt.ok {
 				t.Errorf("verified: %v", err)
 			}
 		})
 	}
 }
 
-func TestNewTokensRefuses(t *testing.T) {
+func TestNewTokensRejectsInvalidConfig(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -588,10 +588,10 @@ func TestNewTokensRefuses(t *testing.T) {
 	}
 }
 
-func TestKeyIDsTellNothing(t *testing.T) {
+func TestKeyIDDoesNotRevealSecret(t *testing.T) {
 	t.Parallel()
 	id := hmacKeyID(secret)
-	if len(id) != 12 || id != hmacKeyID(secret) || id == hmacKeyID(older) {
+	if len(id) != 12 || id != hmacKeyID(secret) || id == hmacKeyID(oldSecret) {
 		t.Fatalf("%q is no id", id)
 	}
 	plain := sha256.Sum256([]byte(secret))
@@ -610,21 +610,21 @@ func TestKeyIDsTellNothing(t *testing.T) {
 // Only the one good token among the seeds may verify.
 func FuzzVerify(f *testing.F) {
 	tokens := newTestTokens(f)
-	made := withClaims(goodClaims()) // the same in each of the processes that go test makes
+	made := tokenWithClaims(goodClaims()) // the same in each of the processes that go test makes
 	head, rest, _ := strings.Cut(made, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	for _, seed := range []string{
 		"", ".", "..", "...", made, made + ".", made + "=", made + "\n", head, head + "." + body, head + "." + body + ".",
-		segment(`{"alg":"none"}`) + "." + body + ".", head + "." + segment(`null`) + "." + signature,
-		head + "." + segment(`{"exp":1e999}`) + "." + signature, head + "." + body + "." + unusedBit(f, signature),
-		segment(strings.Repeat("[", 1000)) + "." + body + "." + signature, strings.Repeat(".", 5000), "\xff\x00",
-		segment(`{"alg":["HS256"],"kid":{},"typ":[]}`) + "." + body + "." + signature,
+		encodeSegment(`{"alg":"none"}`) + "." + body + ".", head + "." + encodeSegment(`null`) + "." + signature,
+		head + "." + encodeSegment(`{"exp":1e999}`) + "." + signature, head + "." + body + "." + setUnusedBit(f, signature),
+		encodeSegment(strings.Repeat("[", 1000)) + "." + body + "." + signature, strings.Repeat(".", 5000), "\xff\x00",
+		encodeSegment(`{"alg":["HS256"],"kid":{},"typ":[]}`) + "." + body + "." + signature,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		claims, err := tokens.Verify(token)
-		if refused := (*Unauthenticated)(nil); err != nil && (!errors.As(err, &refused) || claims != nil) {
+		if refused := (*UnauthenticatedError)(nil); err != nil && (!errors.As(err, &refused) || claims != nil) {
 			t.Fatalf("%+v, %v", claims, err)
 		}
 		if err == nil && token != made {
@@ -645,7 +645,7 @@ func FuzzClaims(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		claims, err := tokens.Verify(token(goodHeader().json(), text))
+		claims, err := tokens.Verify(signedToken(goodHeader().json(), text))
 		if err != nil {
 			return
 		}
@@ -671,11 +671,11 @@ func FuzzClaims(f *testing.F) {
 // A token that was verified before, beside one that was not: what remembering it saves, as golang-jwt's share.
 func BenchmarkVerify(b *testing.B) {
 	tokens := newTestTokens(b)
-	made := issue(b, tokens)
+	made := issueToken(b, tokens)
 	var first, again time.Duration
 	for b.Loop() {
 		start := time.Now()
-		if _, err := tokens.read(made); err != nil {
+		if _, err := tokens.parse(made); err != nil {
 			b.Fatal(err)
 		}
 		middle := time.Now()

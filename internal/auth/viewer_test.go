@@ -14,8 +14,8 @@ import (
 	"fieldgate/models"
 )
 
-// liveSession is one that has a week to go.
-func liveSession() *models.Session {
+// activeSession is one that has a week to go.
+func activeSession() *models.Session {
 	s := testSession()
 	s.ExpiresAt = now.Add(7 * 24 * time.Hour)
 	return s
@@ -28,7 +28,7 @@ func newViewer(load func(context.Context, string, string) (*models.Session, erro
 	}
 }
 
-func TestViewerSession(t *testing.T) {
+func TestViewerSessionRejectsEndedSessions(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the database is away")
 	for _, tt := range []struct {
@@ -39,15 +39,15 @@ func TestViewerSession(t *testing.T) {
 	}{
 		{name: "alive"},
 		{name: "in its last second", change: func(s *models.Session) { s.ExpiresAt = now.Add(time.Second) }},
-		{name: "its row is gone", err: models.ErrNotFound, want: &Unauthenticated{Revoked}},
+		{name: "its row is gone", err: models.ErrNotFound, want: &UnauthenticatedError{Revoked}},
 		{name: "the database is away", err: broken, want: broken},
-		{name: "its time is up", change: func(s *models.Session) { s.ExpiresAt = now }, want: &Unauthenticated{Revoked}},
-		{name: "the account is disabled", change: func(s *models.Session) { s.User.DisabledAt = &now }, want: &Unauthenticated{Revoked}},
-		{name: "all sessions were ended", change: func(s *models.Session) { s.User.SessionEpoch++ }, want: &Unauthenticated{Revoked}},
+		{name: "its time is up", change: func(s *models.Session) { s.ExpiresAt = now }, want: &UnauthenticatedError{Revoked}},
+		{name: "the account is disabled", change: func(s *models.Session) { s.User.DisabledAt = &now }, want: &UnauthenticatedError{Revoked}},
+		{name: "all sessions were ended", change: func(s *models.Session) { s.User.SessionEpoch++ }, want: &UnauthenticatedError{Revoked}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			row := liveSession()
+			row := activeSession()
 			if tt.change != nil {
 				tt.change(row)
 			}
@@ -74,14 +74,14 @@ func TestViewerSession(t *testing.T) {
 	}
 }
 
-func TestViewerAsksTheDatabaseOnce(t *testing.T) {
+func TestViewerQueriesDatabaseOnce(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		row  *models.Session
 		err  error
 	}{
-		{"which knows the session", liveSession(), nil},
+		{"which knows the session", activeSession(), nil},
 		{"which does not", nil, models.ErrNotFound},
 		{"which is away", nil, errors.New("the database is away")},
 	} {
@@ -108,7 +108,7 @@ func TestViewerAsksTheDatabaseOnce(t *testing.T) {
 	}
 }
 
-func TestSignedInReplacesWhoWasAsking(t *testing.T) {
+func TestSetSessionReplacesIdentity(t *testing.T) {
 	t.Parallel()
 	never := func(context.Context, string, string) (*models.Session, error) {
 		return nil, errors.New("the token of the request was looked up")
@@ -117,15 +117,15 @@ func TestSignedInReplacesWhoWasAsking(t *testing.T) {
 		name   string
 		viewer *Viewer
 	}{
-		{"nobody", &Viewer{err: &Unauthenticated{Missing}}},
-		{"an expired token", &Viewer{err: &Unauthenticated{Expired}}},
+		{"nobody", &Viewer{err: &UnauthenticatedError{Missing}}},
+		{"an expired token", &Viewer{err: &UnauthenticatedError{Expired}}},
 		{"a token not yet looked up", newViewer(never)},
 		{"another person", &Viewer{session: &models.Session{ID: "session-2"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := liveSession()
-			tt.viewer.SignedIn(s)
+			s := activeSession()
+			tt.viewer.SetSession(s)
 			if got, err := tt.viewer.Session(t.Context()); got != s || err != nil {
 				t.Errorf("%v, %v", got, err)
 			}
@@ -133,9 +133,9 @@ func TestSignedInReplacesWhoWasAsking(t *testing.T) {
 	}
 }
 
-func TestSignedInWhileOthersAsk(t *testing.T) {
+func TestSetSessionIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
-	before, after := liveSession(), liveSession()
+	before, after := activeSession(), activeSession()
 	v := newViewer(func(context.Context, string, string) (*models.Session, error) { return before, nil })
 	var wg sync.WaitGroup
 	for range 20 {
@@ -144,7 +144,7 @@ func TestSignedInWhileOthersAsk(t *testing.T) {
 				t.Errorf("%v, %v", got, err)
 			}
 		})
-		wg.Go(func() { v.SignedIn(after) })
+		wg.Go(func() { v.SetSession(after) })
 	}
 	wg.Wait()
 	if got, err := v.Session(t.Context()); got != after || err != nil {
@@ -152,10 +152,10 @@ func TestSignedInWhileOthersAsk(t *testing.T) {
 	}
 }
 
-func TestViewerOutsideARequest(t *testing.T) {
+func TestViewerOutsideRequestIsAnonymous(t *testing.T) {
 	t.Parallel()
 	v := ViewerFrom(t.Context())
-	var refused *Unauthenticated
+	var refused *UnauthenticatedError
 	if got, err := v.Session(t.Context()); got != nil || !errors.As(err, &refused) || refused.Reason != Missing {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -163,13 +163,13 @@ func TestViewerOutsideARequest(t *testing.T) {
 		t.Errorf("client %+v", v.Client())
 	}
 	v.SetRefreshCookie("token", time.Hour)
-	v.SignedIn(liveSession())
+	v.SetSession(activeSession())
 	if _, err := ViewerFrom(t.Context()).Session(t.Context()); err == nil {
 		t.Error("a sign-in outside a request is remembered")
 	}
 }
 
-func TestRefreshCookieOfAResponse(t *testing.T) {
+func TestLastRefreshCookieWins(t *testing.T) {
 	t.Parallel()
 	v := newViewer(nil)
 	v.cookie = RefreshCookie{Secure: true, SameSite: http.SameSiteStrictMode}
@@ -185,7 +185,7 @@ func TestRefreshCookieOfAResponse(t *testing.T) {
 	}
 }
 
-func TestMiddlewareGathersWhoIsAsking(t *testing.T) {
+func TestMiddlewareIdentifiesCaller(t *testing.T) {
 	t.Parallel()
 	tokens := newTestTokens(t)
 	for _, tt := range []struct {
@@ -193,10 +193,10 @@ func TestMiddlewareGathersWhoIsAsking(t *testing.T) {
 		authorization string
 		want          Reason // "" is a session that is to be looked up
 	}{
-		{"a token", "Bearer " + issue(t, tokens), ""},
+		{"a token", "Bearer " + issueToken(t, tokens), ""},
 		{"no token", "", Missing},
 		{"not a token", "Bearer x", Invalid},
-		{"an expired token", "Bearer " + withClaims(goodClaims().with("iat", now.Unix()-900).with("exp", now.Unix()-1)), Expired},
+		{"an expired token", "Bearer " + tokenWithClaims(goodClaims().with("iat", now.Unix()-900).with("exp", now.Unix()-1)), Expired},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -216,12 +216,12 @@ func TestMiddlewareGathersWhoIsAsking(t *testing.T) {
 					t.Errorf("client %+v, want %+v", v.Client(), want)
 				}
 				if tt.want == "" {
-					if v.pending == nil || v.pending.sessionID != "session-1" || v.Token() == nil || v.RefreshCookie() != "abc" {
+					if v.pending == nil || v.pending.sessionID != "session-1" || v.Claims() == nil || v.RefreshCookie() != "abc" {
 						t.Errorf("%+v", v)
 					}
 					return
 				}
-				var refused *Unauthenticated
+				var refused *UnauthenticatedError
 				if _, err := v.Session(r.Context()); !errors.As(err, &refused) || refused.Reason != tt.want {
 					t.Errorf("%v, want the reason %s", err, tt.want)
 				}

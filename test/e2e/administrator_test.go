@@ -19,7 +19,7 @@ func TestAdministratorWithoutAUserHasNoRights(t *testing.T) {
 	_, end := nobody.RevokeSessions(t.Context(), p.ID)
 	_, erase := nobody.Delete(t.Context(), p.ID, new(servertest.Password))
 	for change, err := range map[string]error{"SetRole": role, "Disable": disable, "Enable": enable, "EndSessions": end, "Delete": erase} {
-		if refused := (*auth.Unauthenticated)(nil); !errors.As(err, &refused) {
+		if refused := (*auth.UnauthenticatedError)(nil); !errors.As(err, &refused) {
 			t.Errorf("%s: got %v, want *auth.Unauthenticated", change, err)
 		}
 	}

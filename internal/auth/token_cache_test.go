@@ -8,11 +8,11 @@ import (
 )
 
 // What was verified once is verified by the clock each time, and only what is the same in every byte is the same.
-func TestVerifiedTokensAreStillJudged(t *testing.T) {
+func TestCachedTokensAreCheckedAgainstTheClock(t *testing.T) {
 	t.Parallel()
 	clock := now
 	tokens := newTestTokens(t, func(c *TokenConfig) { c.Now = func() time.Time { return clock } })
-	made := issue(t, tokens)
+	made := issueToken(t, tokens)
 	altered := []byte(made)
 	altered[len(altered)-2]++ // the last character may carry bits that nobody reads
 
@@ -44,33 +44,33 @@ func TestVerifiedTokensAreStillJudged(t *testing.T) {
 	}
 }
 
-func TestVerifiedTokensAreBounded(t *testing.T) {
+func TestTokenCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const few = 5
 	tokens := newTestTokens(t)
-	tokens.verified = newVerified(few)
+	tokens.cache = newTokenCache(few)
 	for range 2 * few {
-		if _, err := tokens.Verify(issue(t, tokens)); err != nil {
+		if _, err := tokens.Verify(issueToken(t, tokens)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := tokens.verified.claims.Len(); n != few {
+	if n := tokens.cache.claims.Len(); n != few {
 		t.Errorf("%d tokens are kept, want %d", n, few)
 	}
-	refused := newTestTokens(t, func(c *TokenConfig) { c.Secrets = []string{foreign} })
-	if _, err := tokens.Verify(issue(t, refused)); reasonOf(err) != Invalid {
+	refused := newTestTokens(t, func(c *TokenConfig) { c.Secrets = []string{foreignSecret} })
+	if _, err := tokens.Verify(issueToken(t, refused)); reasonOf(err) != Invalid {
 		t.Errorf("another deployment's token: %v", err)
 	}
 	empty := newTestTokens(t)
-	if _, err := empty.Verify(issue(t, refused)); err == nil || empty.verified.claims.Len() != 0 {
-		t.Errorf("%d tokens that were refused are kept", empty.verified.claims.Len())
+	if _, err := empty.Verify(issueToken(t, refused)); err == nil || empty.cache.claims.Len() != 0 {
+		t.Errorf("%d tokens that were refused are kept", empty.cache.claims.Len())
 	}
 }
 
-func TestVerifyByManyAtOnce(t *testing.T) {
+func TestVerifyIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	tokens := newTestTokens(t)
-	made := []string{issue(t, tokens), issue(t, tokens)}
+	made := []string{issueToken(t, tokens), issueToken(t, tokens)}
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -86,7 +86,7 @@ func TestVerifyByManyAtOnce(t *testing.T) {
 
 // reasonOf is why a token was refused, and "" if it was not, or for no such reason.
 func reasonOf(err error) Reason {
-	if refused := (*Unauthenticated)(nil); errors.As(err, &refused) {
+	if refused := (*UnauthenticatedError)(nil); errors.As(err, &refused) {
 		return refused.Reason
 	}
 	return ""
