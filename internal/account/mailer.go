@@ -255,7 +255,7 @@ func (r *deliveryRun) recordOutcome(ctx context.Context, row *models.Mail, err e
 		r.count(MailSent)
 		return r.finishSent(ctx, row)
 	}
-	refused := (*mail.Refused)(nil)
+	refused := (*mail.RefusedError)(nil)
 	if !errors.As(err, &refused) {
 		r.disconnect()
 	} else if refused.Permanent {

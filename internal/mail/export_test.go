@@ -2,8 +2,8 @@ package mail
 
 import "time"
 
-// SetPatience shortens all that an SMTP waits for.
-func (s *SMTP) SetPatience(d time.Duration) { s.limits = limits{d, d, 10 * d, d} }
+// SetTimeouts shortens all that an SMTP waits for.
+func (s *SMTP) SetTimeouts(d time.Duration) { s.timeouts = timeouts{d, d, 10 * d, d} }
 
-// SetPatienceForGoodbye shortens only that.
-func (s *SMTP) SetPatienceForGoodbye(d time.Duration) { s.limits.quit = d }
+// SetQuitTimeout shortens only that.
+func (s *SMTP) SetQuitTimeout(d time.Duration) { s.timeouts.quit = d }

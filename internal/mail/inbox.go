@@ -49,14 +49,14 @@ func (c inboxConn) Send(ctx context.Context, m *Message) error {
 	if _, err := checkMessage(m); err != nil {
 		return err
 	}
-	c.inbox.keep(m)
+	c.inbox.add(m)
 	c.inbox.log.InfoContext(ctx, "mail", "to", m.To, "subject", m.Subject, "link", m.Link)
 	return nil
 }
 
 func (c inboxConn) Close() error { return nil }
 
-func (i *Inbox) keep(m *Message) {
+func (i *Inbox) add(m *Message) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if len(i.received) == i.size {

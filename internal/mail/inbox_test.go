@@ -14,13 +14,13 @@ import (
 	"fieldgate/internal/mail"
 )
 
-func TestInboxKeepsTheLastMessages(t *testing.T) {
+func TestInboxKeepsLastMessages(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 3, func() time.Time { return at })
 	conn := connect(t, inbox)
 	for n := range 5 {
-		if err := conn.Send(t.Context(), message(t, fmt.Sprintf("ada%d@example.com", n+1))); err != nil {
+		if err := conn.Send(t.Context(), newMessage(t, fmt.Sprintf("ada%d@example.com", n+1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -33,11 +33,11 @@ func TestInboxKeepsTheLastMessages(t *testing.T) {
 	}
 }
 
-func TestInboxWritesTheLinkToTheLog(t *testing.T) {
+func TestInboxLogsLink(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	inbox := mail.NewInbox(slog.New(slog.NewTextHandler(&log, nil)), 10, time.Now)
-	if err := connect(t, inbox).Send(t.Context(), message(t, "ada@example.com")); err != nil {
+	if err := connect(t, inbox).Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"level=INFO", "msg=mail", "to=ada@example.com", `subject="Choose a new password for Fieldgate"`, link} {
@@ -47,19 +47,19 @@ func TestInboxWritesTheLinkToTheLog(t *testing.T) {
 	}
 }
 
-func TestInboxRefusesWhatCannotBeSent(t *testing.T) {
+func TestInboxRejectsUnsendableMessages(t *testing.T) {
 	t.Parallel()
 	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 10, time.Now)
 	for name, change := range unsendable {
-		m := message(t, "ada@example.com")
+		m := newMessage(t, "ada@example.com")
 		change(m)
-		if refused, ok := errors.AsType[*mail.Refused](connect(t, inbox).Send(t.Context(), m)); !ok || !refused.Permanent {
+		if refused, ok := errors.AsType[*mail.RefusedError](connect(t, inbox).Send(t.Context(), m)); !ok || !refused.Permanent {
 			t.Errorf("%s was taken", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := connect(t, inbox).Send(ctx, message(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
+	if err := connect(t, inbox).Send(ctx, newMessage(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
 	if got := inbox.Messages(); len(got) != 0 {
@@ -67,10 +67,10 @@ func TestInboxRefusesWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestInboxIsForMany(t *testing.T) {
+func TestInboxIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	inbox := mail.NewInbox(slog.New(slog.DiscardHandler), 10, time.Now)
-	m := message(t, "ada@example.com")
+	m := newMessage(t, "ada@example.com")
 	var senders sync.WaitGroup
 	for range 20 {
 		senders.Go(func() {

@@ -69,9 +69,9 @@ type file struct {
 }
 
 func (f files) read(folder fs.FS, path string) error {
-	entries, err := visible(folder, ".")
+	entries, err := visibleNames(folder, ".")
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, cause(err))
+		return fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	for _, lang := range entries {
 		if err := f.readLanguage(folder, path, lang); err != nil {
@@ -85,13 +85,13 @@ func (f files) readLanguage(folder fs.FS, path, lang string) error {
 	path = filepath.Join(path, lang)
 	info, err := fs.Stat(folder, lang) // follows links: a mounted Kubernetes ConfigMap is made of them
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, cause(err))
+		return fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is a file; expected only folders named like a language, as in de or pt-BR", path)
 	}
 	if tag, err := language.Parse(lang); err != nil || tag.String() != lang || tag == language.Und {
-		return fmt.Errorf("%s: the name of the folder must be the BCP 47 tag of a language%s", path, hint(tag))
+		return fmt.Errorf("%s: the name of the folder must be the BCP 47 tag of a language%s", path, tagHint(tag))
 	}
 	if len(lang) > maxTagBytes {
 		return fmt.Errorf("%s: the tag has more than %d bytes", path, maxTagBytes)
@@ -102,9 +102,9 @@ func (f files) readLanguage(folder fs.FS, path, lang string) error {
 	if len(f) > maxLanguages {
 		return fmt.Errorf("%s: more than %d languages", path, maxLanguages)
 	}
-	names, err := visible(folder, lang)
+	names, err := visibleNames(folder, lang)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, cause(err))
+		return fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	for _, name := range names {
 		read, err := readFile(folder, lang+"/"+name, filepath.Join(path, name))
@@ -116,7 +116,7 @@ func (f files) readLanguage(folder fs.FS, path, lang string) error {
 	return nil
 }
 
-func hint(tag language.Tag) string {
+func tagHint(tag language.Tag) string {
 	if tag == language.Und {
 		return ", as in de or pt-BR"
 	}
@@ -129,13 +129,13 @@ func readFile(folder fs.FS, name, path string) (file, error) {
 	}
 	opened, err := folder.Open(name)
 	if err != nil {
-		return file{}, fmt.Errorf("%s: %w", path, cause(err))
+		return file{}, fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	defer opened.Close()
 	content, err := io.ReadAll(io.LimitReader(opened, maxTemplateBytes+1))
 	switch {
 	case err != nil:
-		return file{}, fmt.Errorf("%s: %w", path, cause(err))
+		return file{}, fmt.Errorf("%s: %w", path, withoutPath(err))
 	case len(content) > maxTemplateBytes:
 		return file{}, fmt.Errorf("%s: more than %d bytes", path, maxTemplateBytes)
 	}
@@ -151,9 +151,9 @@ func fileNames() []string {
 	return names
 }
 
-// visible lists what is in a folder, without what begins with a dot, as what
+// visibleNames lists what is in a folder, without what begins with a dot, as what
 // version control, desktops and Kubernetes leave there does.
-func visible(folder fs.FS, name string) (names []string, err error) {
+func visibleNames(folder fs.FS, name string) (names []string, err error) {
 	entries, err := fs.ReadDir(folder, name)
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), ".") {
@@ -163,8 +163,8 @@ func visible(folder fs.FS, name string) (names []string, err error) {
 	return names, err
 }
 
-// cause leaves the path out of an error: it is said already, and in full.
-func cause(err error) error {
+// withoutPath leaves the path out of an error: it is said already, and in full.
+func withoutPath(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
@@ -186,19 +186,19 @@ func (f files) languages() []string {
 }
 
 func (f files) compile() (*Templates, error) {
-	t := &Templates{texts: map[string]map[Kind]texts{}}
+	t := &Templates{byLanguage: map[string]map[Kind]kindTemplates{}}
 	var tags []language.Tag
 	for _, lang := range f.languages() {
 		t.languages = append(t.languages, lang)
 		tags = append(tags, language.MustParse(lang))
-		t.texts[lang] = map[Kind]texts{}
+		t.byLanguage[lang] = map[Kind]kindTemplates{}
 		for _, kind := range Kinds {
 			compiled, err := f.compileKind(lang, kind)
 			if err != nil {
 				return nil, err
 			}
-			t.texts[lang][kind] = compiled
-			if err := t.try(lang, kind); err != nil {
+			t.byLanguage[lang][kind] = compiled
+			if err := t.checkKind(lang, kind); err != nil {
 				return nil, err
 			}
 		}
@@ -207,14 +207,14 @@ func (f files) compile() (*Templates, error) {
 	return t, nil
 }
 
-func (f files) compileKind(lang string, kind Kind) (compiled texts, err error) {
+func (f files) compileKind(lang string, kind Kind) (compiled kindTemplates, err error) {
 	text, _ := f.lookup(lang, string(kind)+".txt")
 	content, htmlLanguage := f.lookup(lang, string(kind)+".html")
 	layout, _ := f.lookup(lang, layoutFile)
 	lifetime, _ := f.lookup(lang, lifetimeFile)
 	origin, _ := f.lookup(lang, originFile)
 
-	compiled = texts{textFile: text.path, htmlFile: content.path, htmlLanguage: htmlLanguage}
+	compiled = kindTemplates{textFile: text.path, htmlFile: content.path, htmlLanguage: htmlLanguage}
 	compiled.text, err = texttemplate.New(text.path).Parse(text.text)
 	if err == nil {
 		err = addText(compiled.text, "lifetime", lifetime)
@@ -236,9 +236,9 @@ func (f files) compileKind(lang string, kind Kind) (compiled texts, err error) {
 	}
 	switch {
 	case err != nil:
-		return texts{}, oneLine(err)
+		return kindTemplates{}, oneLine(err)
 	case compiled.html.Lookup("button") == nil || !strings.Contains(layout.text, `template "content" .`):
-		return texts{}, fmt.Errorf(`%s: it must say {{template "content" .}} and define "button"`, layout.path)
+		return kindTemplates{}, fmt.Errorf(`%s: it must say {{template "content" .}} and define "button"`, layout.path)
 	}
 	return compiled, nil
 }
@@ -261,26 +261,26 @@ func addHTML(to *htmltemplate.Template, name string, f file) error {
 	return err
 }
 
-// try renders a kind with data like real ones. Whoever translates a text may
+// checkKind renders a kind with data like real ones. Whoever translates a text may
 // lose the link, and the first to notice would be somebody who needs it.
-func (t *Templates) try(lang string, kind Kind) error {
+func (t *Templates) checkKind(lang string, kind Kind) error {
 	for _, hours := range []int{1, 24, 24 * 7} {
 		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12", Account: "a•••@e•••.example"}
-		if !kind.notice() {
+		if !kind.isNotice() {
 			sample.Link, sample.Hours = "https://app.example.com/page#token=0-_a", hours
 		}
 		m, err := t.Render(kind, lang, sample)
 		if err != nil {
 			return err
 		}
-		if err := t.texts[lang][kind].checkLink(m); err != nil {
+		if err := t.byLanguage[lang][kind].checkLink(m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t texts) checkLink(m *Message) error {
+func (t kindTemplates) checkLink(m *Message) error {
 	switch {
 	case m.Link == "":
 		return nil

@@ -42,7 +42,7 @@ const (
 	AlreadyRegistered Kind = "already-registered"
 	// AddressNotFree goes to an address that somebody registered with, when it has
 	// an account that is shut, or had one that may take it back still. It is a
-	// notice: there is no link.
+	// isNotice: there is no link.
 	AddressNotFree Kind = "address-not-free"
 	// PasswordChanged goes to the address of an account whose password was changed.
 	// It is a notice: there is no link.
@@ -68,8 +68,8 @@ var Kinds = []Kind{
 	NewSignIn, RoleChanged, FailedSignIns,
 }
 
-// notice reports whether messages of the kind have no link.
-func (k Kind) notice() bool {
+// isNotice reports whether messages of the kind have no link.
+func (k Kind) isNotice() bool {
 	switch k {
 	case EmailTaken, AddressNotFree, PasswordChanged, AccountDeleted, NewSignIn, RoleChanged, FailedSignIns:
 		return true
@@ -121,15 +121,15 @@ type Conn interface {
 	Close() error
 }
 
-// Refused says that a message was not taken, while the connection goes on: the
+// RefusedError says that a message was not taken, while the connection goes on: the
 // server said so, or it was not asked, since the message can never be sent.
-type Refused struct {
+type RefusedError struct {
 	Permanent bool   // trying again is of no use
 	Reason    string // one line: the server's, with its code, as in "550 5.1.1 no such user"
 }
 
 // Error implements error.
-func (r *Refused) Error() string { return "the message was refused: " + r.Reason }
+func (r *RefusedError) Error() string { return "the message was refused: " + r.Reason }
 
 // Received is a message that an Inbox has taken.
 type Received struct {

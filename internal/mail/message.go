@@ -18,40 +18,40 @@ const maxSubjectBytes = 250
 // start a header of its own, or a command, ends here.
 func checkMessage(m *Message) (to string, err error) {
 	switch {
-	case m.ID == "" || strings.ContainsFunc(m.ID, notInID):
-		return "", never("its ID cannot be a Message-ID")
-	case !plain(m.Subject) || len(m.Subject) > maxSubjectBytes:
-		return "", never("its subject is empty, too long or has a control character")
+	case m.ID == "" || strings.ContainsFunc(m.ID, isInvalidInID):
+		return "", permanentError("its ID cannot be a Message-ID")
+	case !isPlainLine(m.Subject) || len(m.Subject) > maxSubjectBytes:
+		return "", permanentError("its subject is empty, too long or has a control character")
 	case strings.TrimSpace(m.Text) == "" || strings.TrimSpace(m.HTML) == "":
-		return "", never("it says nothing")
+		return "", permanentError("it says nothing")
 	case strings.ContainsRune(m.Text, 0) || strings.ContainsRune(m.HTML, 0):
-		return "", never("it has a NUL in it")
+		return "", permanentError("it has a NUL in it")
 	}
-	if to, ok := mailbox(m.To); ok {
+	if to, ok := normalizeAddress(m.To); ok {
 		return to, nil
 	}
-	return "", never("its recipient is not an address")
+	return "", permanentError("its recipient is not an address")
 }
 
-func never(reason string) error { return &Refused{Permanent: true, Reason: reason} }
+func permanentError(reason string) error { return &RefusedError{Permanent: true, Reason: reason} }
 
-// notInID leaves what needs no quoting in a Message-ID (RFC 5322 section 3.6.4).
-func notInID(r rune) bool {
+// isInvalidInID leaves what needs no quoting in a Message-ID (RFC 5322 section 3.6.4).
+func isInvalidInID(r rune) bool {
 	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
 }
 
-// plain reports whether s can stand in one line of a message: it says something,
+// isPlainLine reports whether s can stand in one line of a message: it says something,
 // in UTF-8, and has no CR, LF, NUL or other control character.
-func plain(s string) bool {
+func isPlainLine(s string) bool {
 	return strings.TrimSpace(s) != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// mailbox writes the domain of an address with A-labels (RFC 5890 section
+// normalizeAddress writes the domain of an address with A-labels (RFC 5890 section
 // 2.3.2.1), which every server understands: only a local part beyond ASCII is
 // left for SMTPUTF8. It is not ok if address is more, or less, than an address.
-func mailbox(address string) (_ string, ok bool) {
+func normalizeAddress(address string) (_ string, ok bool) {
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || !plain(address) {
+	if err != nil || parsed.Address != address || !isPlainLine(address) {
 		return "", false
 	}
 	at := strings.LastIndexByte(address, '@')
@@ -62,6 +62,6 @@ func mailbox(address string) (_ string, ok bool) {
 	return address[:at+1] + domain, true
 }
 
-func ascii(s string) bool {
+func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }

@@ -14,7 +14,7 @@ import (
 const (
 	TLSStartTLS = "starttls" // encrypts right after the greeting, or gives up: the default
 	TLSImplicit = "implicit" // encrypts from the first byte (RFC 8314 section 3.3)
-	TLSNone     = "none"     // never encrypts
+	TLSNone     = "none"     // permanentError encrypts
 )
 
 // defaultPorts are those of RFC 8314 section 7.3 and RFC 6409, and the old one for
@@ -67,13 +67,13 @@ func parseURL(value string) (server, error) {
 	}
 	number, err := strconv.ParseUint(s.port, 10, 16)
 	switch {
-	case s.host == "" || !plain(s.host) || strings.ContainsAny(s.host, " @"):
+	case s.host == "" || !isPlainLine(s.host) || strings.ContainsAny(s.host, " @"):
 		return server{}, badURL(smtpURLs+", with a host", urlHint)
 	case err != nil || number == 0:
 		return server{}, badURL(smtpURLs+", with a port of 1 to 65535", "without one it is 587, with ?tls=implicit 465, with ?tls=none 25")
 	case (s.user == "") != (s.password == ""):
 		return server{}, badURL("a user and a password, or neither", urlHint)
-	case s.user != "" && s.tls == TLSNone && !loopback(s.host):
+	case s.user != "" && s.tls == TLSNone && !isLoopback(s.host):
 		return server{}, badURL("no password with ?tls=none, but for a server on this machine", "the password would cross the network in clear: "+tlsHint)
 	}
 	return s, nil
@@ -93,8 +93,8 @@ func tlsMode(query string) (string, error) {
 	return values[0], nil
 }
 
-// loopback reports whether what is sent to a host stays on this machine.
-func loopback(host string) bool {
+// isLoopback reports whether what is sent to a host stays on this machine.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
@@ -104,11 +104,11 @@ func loopback(host string) bool {
 func parseFrom(value string) (*mail.Address, error) {
 	bad := &SettingError{"From", "an address, perhaps with a name", "as in noreply@example.com or Example <noreply@example.com>"}
 	from, err := mail.ParseAddress(value)
-	if err != nil || from.Name != "" && !plain(from.Name) {
+	if err != nil || from.Name != "" && !isPlainLine(from.Name) {
 		return nil, bad
 	}
-	address, ok := mailbox(from.Address)
-	if !ok || !ascii(address) {
+	address, ok := normalizeAddress(from.Address)
+	if !ok || !isASCII(address) {
 		return nil, bad
 	}
 	return &mail.Address{Name: from.Name, Address: address}, nil

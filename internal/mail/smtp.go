@@ -36,14 +36,14 @@ type SMTPConfig struct {
 // or passes them on. It never sends in clear unless the URL says so, never sends a
 // password in clear over a network, and waits for nothing without end.
 type SMTP struct {
-	server server
-	from   *mail.Address
-	tls    *tls.Config
-	limits limits
+	server   server
+	from     *mail.Address
+	tls      *tls.Config
+	timeouts timeouts
 }
 
-// limits are how long an SMTP waits for what.
-type limits struct {
+// timeouts are how long an SMTP waits for what.
+type timeouts struct {
 	dial    time.Duration // for a connection
 	answer  time.Duration // for one answer
 	connect time.Duration // for a connection that messages can be sent on
@@ -61,49 +61,49 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 		return nil, err
 	}
 	return &SMTP{
-		server: server,
-		from:   from,
-		tls:    &tls.Config{ServerName: server.host, RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
-		limits: limits{dial: 10 * time.Second, answer: time.Minute, connect: 2 * time.Minute, quit: 5 * time.Second},
+		server:   server,
+		from:     from,
+		tls:      &tls.Config{ServerName: server.host, RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
+		timeouts: timeouts{dial: 10 * time.Second, answer: time.Minute, connect: 2 * time.Minute, quit: 5 * time.Second},
 	}, nil
 }
 
 // Connect connects, encrypts and signs in, as the URL says. It takes 2 minutes at most.
 func (s *SMTP) Connect(ctx context.Context) (Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.connect)
+	ctx, cancel := context.WithTimeout(ctx, s.timeouts.connect)
 	defer cancel()
-	dialer := net.Dialer{Timeout: s.limits.dial}
+	dialer := net.Dialer{Timeout: s.timeouts.dial}
 	socket, err := dialer.DialContext(ctx, "tcp", s.server.address())
 	if err != nil {
-		return nil, s.failure(ctx, err)
+		return nil, s.wrapError(ctx, err)
 	}
 	c := &smtpConn{smtp: s, socket: socket}
-	err = c.during(ctx, func() error { return c.begin(ctx) })
+	err = c.withContext(ctx, func() error { return c.open(ctx) })
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// failure says what happened with the server, in one line. That the caller has
+// serverError says what happened with the server, in one line. That the caller has
 // given up explains everything else.
-func (s *SMTP) failure(ctx context.Context, err error) error {
+func (s *SMTP) wrapError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return &failure{fmt.Sprintf("mail: %s: %s", s.server.address(), short(err.Error())), err}
+	return &serverError{fmt.Sprintf("mail: %s: %s", s.server.address(), shortLine(err.Error())), err}
 }
 
-type failure struct {
+type serverError struct {
 	message string
 	cause   error
 }
 
-func (f *failure) Error() string { return f.message }
-func (f *failure) Unwrap() error { return f.cause }
+func (f *serverError) Error() string { return f.message }
+func (f *serverError) Unwrap() error { return f.cause }
 
-// short makes one line, and not an endless one, of what a server said.
-func short(message string) string {
+// shortLine makes one line, and not an endless one, of what a server said.
+func shortLine(message string) string {
 	const most = 300
 	message = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -120,45 +120,45 @@ func short(message string) string {
 
 // smtpConn is a connection to an SMTP server.
 type smtpConn struct {
-	smtp   *SMTP
-	socket net.Conn
-	client *smtp.Client
-	gone   bool
+	smtp     *SMTP
+	socket   net.Conn
+	client   *smtp.Client
+	isClosed bool
 }
 
-// errGone is the answer of a connection that has failed before.
-var errGone = errors.New("the connection has failed before")
+// errConnClosed is the answer of a connection that has failed before.
+var errConnClosed = errors.New("the connection has failed before")
 
-// during runs f, which talks to the server, and ends it when ctx ends: nothing
+// withContext runs f, which talks to the server, and ends it when ctx ends: nothing
 // but closing the socket ends a read for certain. What is no *Refused ends the connection.
-func (c *smtpConn) during(ctx context.Context, f func() error) error {
-	if c.gone {
-		return c.smtp.failure(ctx, errGone)
+func (c *smtpConn) withContext(ctx context.Context, f func() error) error {
+	if c.isClosed {
+		return c.smtp.wrapError(ctx, errConnClosed)
 	}
 	if ctx.Err() != nil { // nothing must be sent that nobody waits for
-		c.gone = true
+		c.isClosed = true
 		c.socket.Close()
-		return c.smtp.failure(ctx, ctx.Err())
+		return c.smtp.wrapError(ctx, ctx.Err())
 	}
 	release := context.AfterFunc(ctx, func() { c.socket.Close() })
 	err := f()
-	_, refused := errors.AsType[*Refused](err)
+	_, refused := errors.AsType[*RefusedError](err)
 	if !release() || err != nil && !refused {
-		c.gone = true
+		c.isClosed = true
 		c.socket.Close()
 	}
 	if err != nil && !refused {
-		return c.smtp.failure(ctx, err)
+		return c.smtp.wrapError(ctx, err)
 	}
 	return err
 }
 
-// begin lets go-mail do what comes before the first message. It would not close
+// open lets go-mail do what comes before the first message. It would not close
 // the socket when that fails; during does.
-func (c *smtpConn) begin(ctx context.Context) error {
+func (c *smtpConn) open(ctx context.Context) error {
 	s := c.smtp
-	patient := net.Conn(&patientConn{Conn: c.socket, patience: s.limits.answer, left: maxAnswerBytes})
-	patient.SetDeadline(time.Now().Add(s.limits.answer))
+	patient := net.Conn(&deadlineConn{Conn: c.socket, timeout: s.timeouts.answer, left: maxAnswerBytes})
+	patient.SetDeadline(time.Now().Add(s.timeouts.answer))
 	if s.server.tls == TLSImplicit {
 		encrypted := tls.Client(patient, s.tls)
 		if err := encrypted.HandshakeContext(ctx); err != nil {
@@ -177,9 +177,9 @@ func (c *smtpConn) begin(ctx context.Context) error {
 func (s *SMTP) options(connected net.Conn) []gomail.Option {
 	options := []gomail.Option{
 		gomail.WithDialContextFunc(func(context.Context, string, string) (net.Conn, error) { return connected, nil }),
-		gomail.WithTimeout(s.limits.answer),
+		gomail.WithTimeout(s.timeouts.answer),
 		gomail.WithTLSConfig(s.tls),
-		gomail.WithHELO(hello(connected)),
+		gomail.WithHELO(heloName(connected)),
 	}
 	switch s.server.tls {
 	case TLSStartTLS:
@@ -202,10 +202,10 @@ func (s *SMTP) options(connected net.Conn) []gomail.Option {
 		gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, plain, login))
 }
 
-// hello is what the client calls itself: the name of the machine if that is a
+// heloName is what the client calls itself: the name of the machine if that is a
 // full one, or else its address (RFC 5321 section 4.1.4).
-func hello(c net.Conn) string {
-	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && ascii(name) && plain(name) && !strings.Contains(name, " ") {
+func heloName(c net.Conn) string {
+	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && isASCII(name) && isPlainLine(name) && !strings.Contains(name, " ") {
 		return name
 	}
 	ip, _, err := net.SplitHostPort(c.LocalAddr().String())
@@ -228,65 +228,65 @@ func (c *smtpConn) Send(ctx context.Context, m *Message) error {
 	}
 	content, err := c.smtp.content(m, to)
 	if err != nil {
-		return never(short(err.Error()))
+		return permanentError(shortLine(err.Error()))
 	}
-	return c.during(ctx, func() error { return c.transact(to, content) })
+	return c.withContext(ctx, func() error { return c.transact(to, content) })
 }
 
 // transact is one transaction (RFC 5321 section 3.3). SMTPUTF8 is asked for only
 // if it is needed, since a message that was sent with it cannot be passed on to a
 // server without it.
 func (c *smtpConn) transact(to string, content []byte) error {
-	if !ascii(to) {
+	if !isASCII(to) {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
-			return never("the server cannot send to an address with letters beyond ASCII (SMTPUTF8)")
+			return permanentError("the server cannot send to an address with letters beyond ASCII (SMTPUTF8)")
 		}
 	}
-	c.client.SkipSMTPUTF8(ascii(to))
+	c.client.SkipSMTPUTF8(isASCII(to))
 	if err := c.client.Mail("<" + c.smtp.from.Address + ">"); err != nil {
-		err = c.refusal(err)
-		if refused, ok := errors.AsType[*Refused](err); ok {
+		err = c.refusedError(err)
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
 			refused.Permanent = false // it is about us, and no message: somebody will mend MAIL_FROM
 		}
 		return err
 	}
 	if err := c.client.Rcpt("<" + to + ">"); err != nil {
-		return c.refusal(err)
+		return c.refusedError(err)
 	}
 	data, err := c.client.Data()
 	if err != nil {
-		return c.refusal(err)
+		return c.refusedError(err)
 	}
 	if _, err := data.Write(content); err != nil {
 		return err // without Close, which would say that this was all
 	}
 	if err := data.Close(); err != nil {
-		return c.refusal(err)
+		return c.refusedError(err)
 	}
 	return nil
 }
 
-// refusal makes a *Refused of a server's answer 4xx or 5xx, and has it forget the
+// refusedError makes a *Refused of a server's answer 4xx or 5xx, and has it forget the
 // transaction. 421 says that it hangs up (RFC 5321 section 3.8).
-func (c *smtpConn) refusal(err error) error {
+func (c *smtpConn) refusedError(err error) error {
 	answer, ok := errors.AsType[*textproto.Error](err)
 	if !ok || answer.Code < 400 || answer.Code > 599 || answer.Code == 421 {
 		return err
 	}
 	if err := c.client.Reset(); err != nil {
-		c.gone = true // the next message will hear of it: this one was refused, whatever came after
+		c.isClosed = true // the next message will hear of it: this one was refused, whatever came after
 		c.socket.Close()
 	}
-	return &Refused{Permanent: answer.Code >= 500, Reason: short(strconv.Itoa(answer.Code) + " " + answer.Msg)}
+	return &RefusedError{Permanent: answer.Code >= 500, Reason: shortLine(strconv.Itoa(answer.Code) + " " + answer.Msg)}
 }
 
 // Close implements Conn.
 func (c *smtpConn) Close() error {
-	if c.gone {
+	if c.isClosed {
 		return nil
 	}
-	c.gone = true
-	impatience := time.AfterFunc(c.smtp.limits.quit, func() { c.socket.Close() })
+	c.isClosed = true
+	impatience := time.AfterFunc(c.smtp.timeouts.quit, func() { c.socket.Close() })
 	defer impatience.Stop()
 	c.client.Quit() // whatever the answer, nothing depends on it
 	c.socket.Close()

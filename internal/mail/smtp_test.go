@@ -19,7 +19,7 @@ import (
 
 const from = "Fieldgate <noreply@example.com>"
 
-func TestTheWaysToAServer(t *testing.T) {
+func TestSMTPSendsOverEachTLSModeAndMechanism(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
@@ -44,9 +44,9 @@ func TestTheWaysToAServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server := mailtest.Start(t, test.options)
-			conn := connect(t, transport(t, server))
+			conn := connect(t, newTransport(t, server))
 			for range 3 {
-				if err := conn.Send(t.Context(), message(t, "ada@example.org")); err != nil {
+				if err := conn.Send(t.Context(), newMessage(t, "ada@example.org")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -65,13 +65,13 @@ func TestTheWaysToAServer(t *testing.T) {
 	}
 }
 
-func TestAMessageArrivesAsItWasMade(t *testing.T) {
+func TestSMTPDeliversMessageUnchanged(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	conn := connect(t, transport(t, server))
+	conn := connect(t, newTransport(t, server))
 	var sent []*mail.Message
 	for _, kind := range mail.Kinds {
-		d := data(kind, 2)
+		d := sampleData(kind, 2)
 		d.Service = "Größe & Söhne"
 		if d.NewEmail != "" {
 			d.NewEmail = `"><script>alert(1)</script>@example.com`
@@ -94,11 +94,11 @@ func TestAMessageArrivesAsItWasMade(t *testing.T) {
 		if sent[i].Link != "" && strings.Count(got.Text, sent[i].Link) != 1 {
 			t.Errorf("the link is not there once: %s", got.Text)
 		}
-		checkHeader(t, got, sent[i].ID)
+		wantHeader(t, got, sent[i].ID)
 	}
 }
 
-func checkHeader(t *testing.T, m mailtest.Message, id string) {
+func wantHeader(t *testing.T, m mailtest.Message, id string) {
 	t.Helper()
 	want := map[string]string{
 		"From":                     `"Fieldgate" <noreply@example.com>`,
@@ -129,12 +129,12 @@ func checkHeader(t *testing.T, m mailtest.Message, id string) {
 	}
 }
 
-func TestAnAddressBeyondASCII(t *testing.T) {
+func TestNonASCIILocalPartRequiresSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	conn := connect(t, transport(t, server))
+	conn := connect(t, newTransport(t, server))
 	for _, to := range []string{"josé@example.com", "ada@example.com"} {
-		if err := conn.Send(t.Context(), message(t, to)); err != nil {
+		if err := conn.Send(t.Context(), newMessage(t, to)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,25 +146,25 @@ func TestAnAddressBeyondASCII(t *testing.T) {
 		t.Error("SMTPUTF8 was asked for without need")
 	}
 	old := mailtest.Start(t, mailtest.Options{NoSMTPUTF8: true})
-	conn = connect(t, transport(t, old))
-	wantRefused(t, conn.Send(t.Context(), message(t, "josé@example.com")), true, "SMTPUTF8")
-	if err := conn.Send(t.Context(), message(t, "ada@bücher.example")); err != nil {
+	conn = connect(t, newTransport(t, old))
+	wantRefused(t, conn.Send(t.Context(), newMessage(t, "josé@example.com")), true, "SMTPUTF8")
+	if err := conn.Send(t.Context(), newMessage(t, "ada@bücher.example")); err != nil {
 		t.Error("a domain beyond ASCII needs no SMTPUTF8:", err)
 	}
 }
 
-func TestNothingUnsendableReachesTheServer(t *testing.T) {
+func TestSMTPRejectsUnsendableMessages(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	conn := connect(t, transport(t, server))
+	conn := connect(t, newTransport(t, server))
 	for name, change := range unsendable {
-		m := message(t, "ada@example.com")
+		m := newMessage(t, "ada@example.com")
 		change(m)
-		if refused, ok := errors.AsType[*mail.Refused](conn.Send(t.Context(), m)); !ok || !refused.Permanent {
+		if refused, ok := errors.AsType[*mail.RefusedError](conn.Send(t.Context(), m)); !ok || !refused.Permanent {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	if err := conn.Send(t.Context(), message(t, "ada@example.com")); err != nil {
+	if err := conn.Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
 		t.Error("the connection goes on:", err)
 	}
 	if got := len(server.Messages()); got != 1 {
@@ -172,7 +172,7 @@ func TestNothingUnsendableReachesTheServer(t *testing.T) {
 	}
 }
 
-func TestTheServerRefuses(t *testing.T) {
+func TestRefusedMessageKeepsConnection(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
@@ -192,10 +192,10 @@ func TestTheServerRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server := mailtest.Start(t, mailtest.Options{Mode: test.mode})
-			conn := connect(t, transport(t, server))
-			wantRefused(t, conn.Send(t.Context(), message(t, "ada@example.com")), test.permanent, test.reason)
+			conn := connect(t, newTransport(t, server))
+			wantRefused(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")), test.permanent, test.reason)
 			server.SetMode(mailtest.Accept)
-			if err := conn.Send(t.Context(), message(t, "bob@example.com")); err != nil {
+			if err := conn.Send(t.Context(), newMessage(t, "bob@example.com")); err != nil {
 				t.Error("the connection goes on:", err)
 			}
 			if got := server.WaitFor(t, 1); len(got) != 1 || got[0].To != "bob@example.com" {
@@ -205,7 +205,7 @@ func TestTheServerRefuses(t *testing.T) {
 	}
 }
 
-func TestTheServerHangsUp(t *testing.T) {
+func TestServerHangupEndsConnection(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -223,15 +223,15 @@ func TestTheServerHangsUp(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server := mailtest.Start(t, mailtest.Options{Mode: test.mode})
-			smtp := transport(t, server)
+			smtp := newTransport(t, server)
 			conn := connect(t, smtp)
-			wantGone(t, conn.Send(t.Context(), message(t, "ada@example.com")))
+			wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 			server.SetMode(mailtest.Accept)
-			wantGone(t, conn.Send(t.Context(), message(t, "ada@example.com")))
+			wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 			if got := len(server.Messages()); got != test.came {
 				t.Errorf("%d messages came in", got)
 			}
-			if err := connect(t, smtp).Send(t.Context(), message(t, "ada@example.com")); err != nil {
+			if err := connect(t, smtp).Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
 				t.Error("another connection:", err)
 			}
 		})
@@ -243,9 +243,9 @@ var stagesOfConnect = []mailtest.Stage{mailtest.AtGreeting, mailtest.AtHello, ma
 var stagesOfSend = []mailtest.Stage{mailtest.AtSender, mailtest.AtRecipient, mailtest.AtData, mailtest.InData, mailtest.AfterData}
 
 // A caller that gives up is let go at once, wherever the server fell silent.
-func TestSilenceEndsWithTheContext(t *testing.T) {
+func TestSilentServerEndsWithContext(t *testing.T) {
 	t.Parallel()
-	for name, silent := range everySilence {
+	for name, silent := range silentServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, try := silent(t, time.Minute)
@@ -264,10 +264,10 @@ func TestSilenceEndsWithTheContext(t *testing.T) {
 
 // A caller with all the time in the world is let go too. All wait side by side,
 // since this test is the one that takes its time.
-func TestSilenceEndsByItself(t *testing.T) {
+func TestSilentServerTimesOut(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
-	for name, silent := range everySilence {
+	for name, silent := range silentServers {
 		_, try := silent(t, 2*time.Second)
 		all.Go(func() {
 			err := try(t.Context())
@@ -279,13 +279,13 @@ func TestSilenceEndsByItself(t *testing.T) {
 	all.Wait()
 }
 
-// everySilence makes servers that are silent at each stage, with a function that
+// silentServers makes servers that are silent at each stage, with a function that
 // connects to one or sends, and waits for what does not come.
-func everySilence(yield func(string, func(*testing.T, time.Duration) (*mailtest.Server, func(context.Context) error)) bool) {
+func silentServers(yield func(string, func(*testing.T, time.Duration) (*mailtest.Server, func(context.Context) error)) bool) {
 	for _, mode := range []string{"starttls", "implicit"} {
 		for _, stage := range slices.Concat(stagesOfConnect, stagesOfSend) {
 			if !yield(mode+", "+string(stage), func(t *testing.T, patience time.Duration) (*mailtest.Server, func(context.Context) error) {
-				return silence(t, mode, stage, patience)
+				return newSilentServer(t, mode, stage, patience)
 			}) {
 				return
 			}
@@ -293,21 +293,21 @@ func everySilence(yield func(string, func(*testing.T, time.Duration) (*mailtest.
 	}
 }
 
-func silence(t *testing.T, mode string, stage mailtest.Stage, patience time.Duration) (*mailtest.Server, func(context.Context) error) {
+func newSilentServer(t *testing.T, mode string, stage mailtest.Stage, patience time.Duration) (*mailtest.Server, func(context.Context) error) {
 	t.Helper()
 	server := mailtest.Start(t, mailtest.Options{TLS: mode, User: "u", Password: "p"})
-	smtp := transport(t, server)
-	smtp.SetPatience(patience)
+	smtp := newTransport(t, server)
+	smtp.SetTimeouts(patience)
 	if slices.Contains(stagesOfConnect, stage) {
 		server.SetMode(mailtest.SilentAt(stage))
 		return server, func(ctx context.Context) error { _, err := smtp.Connect(ctx); return err }
 	}
-	conn, m := connect(t, smtp), message(t, "ada@example.com")
+	conn, m := connect(t, smtp), newMessage(t, "ada@example.com")
 	server.SetMode(mailtest.SilentAt(stage))
 	return server, func(ctx context.Context) error { return conn.Send(ctx, m) }
 }
 
-func TestAServerThatNeverStops(t *testing.T) {
+func TestEndlessAnswerEndsConnection(t *testing.T) {
 	t.Parallel()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -332,17 +332,17 @@ func TestAServerThatNeverStops(t *testing.T) {
 	<-ended
 }
 
-func TestACalledOffContextSendsNothing(t *testing.T) {
+func TestCanceledContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	smtp := transport(t, server)
+	smtp := newTransport(t, server)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := smtp.Connect(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Connect: %v", err)
 	}
 	for range 20 { // whatever is closed meanwhile is closed too late, now and then
-		if err := connect(t, smtp).Send(ctx, message(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
+		if err := connect(t, smtp).Send(ctx, newMessage(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
 			t.Errorf("Send: %v", err)
 		}
 	}
@@ -351,7 +351,7 @@ func TestACalledOffContextSendsNothing(t *testing.T) {
 	}
 }
 
-func TestNoConnectionWithout(t *testing.T) {
+func TestConnectRejectsUntrustedServer(t *testing.T) {
 	t.Parallel()
 	const user, password = "u", "hunter2-secret"
 	tests := []struct {
@@ -396,7 +396,7 @@ func TestNoConnectionWithout(t *testing.T) {
 	}
 }
 
-func TestAWrongPassword(t *testing.T) {
+func TestConnectFailsWithWrongPassword(t *testing.T) {
 	t.Parallel()
 	for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"} {
 		server := mailtest.Start(t, mailtest.Options{User: "u", Password: "p", Mechanisms: []string{mechanism}})
@@ -411,43 +411,43 @@ func TestAWrongPassword(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsDown(t *testing.T) {
+func TestSMTPReconnectsAfterServerRestart(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	smtp := transport(t, server)
+	smtp := newTransport(t, server)
 	conn := connect(t, smtp)
 	server.Stop()
-	wantGone(t, conn.Send(t.Context(), message(t, "ada@example.com")))
+	wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 	if _, err := smtp.Connect(t.Context()); err == nil {
 		t.Error("connected")
 	}
 	server.Start()
-	if err := connect(t, smtp).Send(t.Context(), message(t, "ada@example.com")); err != nil {
+	if err := connect(t, smtp).Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
 		t.Error(err)
 	}
 }
 
 // Close is for a worker that ends: it must not wait for a server that does not.
-func TestCloseDoesNotWait(t *testing.T) {
+func TestCloseReturnsWhenServerIsDown(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	conn := connect(t, transport(t, server))
+	conn := connect(t, newTransport(t, server))
 	server.Stop()
 	for range 2 {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	wantGone(t, conn.Send(t.Context(), message(t, "ada@example.com")))
+	wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 }
 
-func TestCloseDoesNotWaitForAnAnswer(t *testing.T) {
+func TestCloseDoesNotWaitForAnswer(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAt(mailtest.AtGoodbye)})
-	smtp := transport(t, server)
-	smtp.SetPatienceForGoodbye(100 * time.Millisecond)
+	smtp := newTransport(t, server)
+	smtp.SetQuitTimeout(100 * time.Millisecond)
 	conn := connect(t, smtp)
-	if err := conn.Send(t.Context(), message(t, "ada@example.com")); err != nil {
+	if err := conn.Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.Close(); err != nil {
@@ -456,7 +456,7 @@ func TestCloseDoesNotWaitForAnAnswer(t *testing.T) {
 	server.WaitSilent(t, 1)
 }
 
-func TestSettings(t *testing.T) {
+func TestNewSMTPValidatesSettings(t *testing.T) {
 	t.Parallel()
 	const ok = "smtp://mail.example.com"
 	tests := []struct{ name, url, from, wrong string }{
@@ -508,14 +508,14 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestTheSendersNameIsEncoded(t *testing.T) {
+func TestSenderNameIsEncoded(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
 	smtp, err := mail.NewSMTP(mail.SMTPConfig{URL: server.URL(), From: `"Größe, Inc." <a@bücher.example>`, RootCAs: server.RootCAs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := message(t, "ada@example.com")
+	m := newMessage(t, "ada@example.com")
 	if err := connect(t, smtp).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -529,7 +529,7 @@ func TestTheSendersNameIsEncoded(t *testing.T) {
 	}
 }
 
-func transport(t *testing.T, server *mailtest.Server) *mail.SMTP {
+func newTransport(t *testing.T, server *mailtest.Server) *mail.SMTP {
 	t.Helper()
 	smtp, err := mail.NewSMTP(mail.SMTPConfig{URL: server.URL(), From: from, RootCAs: server.RootCAs})
 	if err != nil {
@@ -540,16 +540,16 @@ func transport(t *testing.T, server *mailtest.Server) *mail.SMTP {
 
 func wantRefused(t *testing.T, err error, permanent bool, reason string) {
 	t.Helper()
-	refused, ok := errors.AsType[*mail.Refused](err)
+	refused, ok := errors.AsType[*mail.RefusedError](err)
 	if !ok || refused.Permanent != permanent || !strings.Contains(refused.Reason, reason) {
 		t.Errorf("got %v, want refused (for good: %t) because %s", err, permanent, reason)
 	}
 }
 
-// wantGone: the connection has ended, and an error that is none of the server's answers says so.
-func wantGone(t *testing.T, err error) {
+// wantConnectionError: the connection has ended, and an error that is none of the server's answers says so.
+func wantConnectionError(t *testing.T, err error) {
 	t.Helper()
-	if _, refused := errors.AsType[*mail.Refused](err); err == nil || refused {
+	if _, refused := errors.AsType[*mail.RefusedError](err); err == nil || refused {
 		t.Errorf("got %v, want a connection that is gone", err)
 	}
 }

@@ -16,13 +16,13 @@ const english = "en"
 
 // Templates are all texts, in all languages.
 type Templates struct {
-	languages []string // english first
-	matcher   language.Matcher
-	texts     map[string]map[Kind]texts // by language
+	languages  []string // english first
+	matcher    language.Matcher
+	byLanguage map[string]map[Kind]kindTemplates // by language
 }
 
-// texts are a kind's templates in one language.
-type texts struct {
+// byLanguage are a kind's templates in one language.
+type kindTemplates struct {
 	text         *texttemplate.Template
 	html         *htmltemplate.Template
 	textFile     string // for errors
@@ -58,9 +58,9 @@ func (t *Templates) Language(acceptLanguage string) string {
 // English. It refuses data with control characters in it, and an empty Link of a
 // kind that is for nothing else.
 func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
-	byKind, ok := t.texts[lang]
+	byKind, ok := t.byLanguage[lang]
 	if !ok {
-		lang, byKind = english, t.texts[english]
+		lang, byKind = english, t.byLanguage[english]
 	}
 	these, ok := byKind[kind]
 	if !ok {
@@ -71,36 +71,36 @@ func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 	}
 	m := &Message{Link: d.Link, Language: lang}
 	var err error
-	if m.Subject, m.Text, err = these.renderText(view{Data: d, Language: lang}); err != nil {
+	if m.Subject, m.Text, err = these.renderText(templateData{Data: d, Language: lang}); err != nil {
 		return nil, err
 	}
-	if m.HTML, err = these.renderHTML(view{Data: d, Language: these.htmlLanguage, Subject: m.Subject}); err != nil {
+	if m.HTML, err = these.renderHTML(templateData{Data: d, Language: these.htmlLanguage, Subject: m.Subject}); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
 func (d Data) check(kind Kind) error {
-	if !kind.notice() && d.Link == "" {
+	if !kind.isNotice() && d.Link == "" {
 		return fmt.Errorf("mail: %s without a link", kind)
 	}
 	for name, value := range map[string]string{"Service": d.Service, "AppURL": d.AppURL, "Link": d.Link, "NewEmail": d.NewEmail, "At": d.At, "Network": d.Network, "Detail": d.Detail, "Account": d.Account} {
-		if value != "" && !plain(value) {
+		if value != "" && !isPlainLine(value) {
 			return fmt.Errorf("mail: %s has a control character in it", name)
 		}
 	}
 	return nil
 }
 
-// view is what a template sees: Data, and what only the layout needs.
-type view struct {
+// templateData is what a template sees: Data, and what only the layout needs.
+type templateData struct {
 	Data
 	Language string
 	Subject  string // only in HTML
 }
 
 // Days is how long Link works, in whole days; 0 if that is better said in hours.
-func (v view) Days() int {
+func (v templateData) Days() int {
 	if v.Hours%24 == 0 && v.Hours > 48 {
 		return v.Hours / 24
 	}
@@ -108,13 +108,13 @@ func (v view) Days() int {
 }
 
 // Button is what the template "button" takes: {{template "button" (.Button "Choose a new password")}}.
-func (v view) Button(label string) map[string]string {
+func (v templateData) Button(label string) map[string]string {
 	return map[string]string{"Label": label, "Link": v.Link}
 }
 
 const subjectPrefix = "Subject: "
 
-func (t texts) renderText(v view) (subject, text string, err error) {
+func (t kindTemplates) renderText(v templateData) (subject, text string, err error) {
 	var out strings.Builder
 	if err := t.text.Execute(&out, v); err != nil {
 		return "", "", oneLine(err)
@@ -123,7 +123,7 @@ func (t texts) renderText(v view) (subject, text string, err error) {
 	subject, ok := strings.CutPrefix(first, subjectPrefix)
 	empty, text, _ := strings.Cut(rest, "\n")
 	switch subject = strings.TrimSpace(subject); {
-	case !ok || !plain(subject) || len(subject) > maxSubjectBytes:
+	case !ok || !isPlainLine(subject) || len(subject) > maxSubjectBytes:
 		return "", "", fmt.Errorf("%s:1: the first line must be %q and a subject of at most %d bytes, without control characters",
 			t.textFile, strings.TrimSpace(subjectPrefix), maxSubjectBytes)
 	case strings.TrimSpace(empty) != "":
@@ -134,7 +134,7 @@ func (t texts) renderText(v view) (subject, text string, err error) {
 	return subject, strings.TrimSpace(text) + "\n", nil
 }
 
-func (t texts) renderHTML(v view) (string, error) {
+func (t kindTemplates) renderHTML(v templateData) (string, error) {
 	var out bytes.Buffer
 	if err := t.html.Execute(&out, v); err != nil {
 		if _, ok := errors.AsType[*htmltemplate.Error](err); ok { // a tag that is left open is noticed behind it, in the layout

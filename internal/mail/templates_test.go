@@ -15,13 +15,13 @@ import (
 
 const link = "https://app.example.com/page#token=Zm9v-_bar"
 
-func TestEveryKindSaysWhatItIsFor(t *testing.T) {
+func TestEveryKindHasSubjectLinkAndLifetime(t *testing.T) {
 	t.Parallel()
 	templates := builtIn(t)
 	for _, kind := range mail.Kinds {
 		for _, hours := range []int{1, 2, 24, 48, 168} {
-			m := render(t, templates, kind, "en", data(kind, hours))
-			if m.Language != "en" || m.Link != data(kind, hours).Link || !strings.Contains(m.Subject, "Fieldgate") {
+			m := render(t, templates, kind, "en", sampleData(kind, hours))
+			if m.Language != "en" || m.Link != sampleData(kind, hours).Link || !strings.Contains(m.Subject, "Fieldgate") {
 				t.Errorf("%s: language %q, link %q, subject %q", kind, m.Language, m.Link, m.Subject)
 			}
 			if !strings.Contains(m.Text, "\nhttps://app.example.com\n") || !strings.Contains(m.HTML, `href="https://app.example.com"`) {
@@ -44,16 +44,16 @@ func TestEveryKindSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
-func TestEveryKindSaysWhenAndRoughlyFromWhere(t *testing.T) {
+func TestEveryKindShowsTimeAndNetwork(t *testing.T) {
 	t.Parallel()
 	for _, kind := range mail.Kinds {
-		m := render(t, builtIn(t), kind, "en", data(kind, 1))
+		m := render(t, builtIn(t), kind, "en", sampleData(kind, 1))
 		for name, text := range map[string]string{"text": m.Text, "HTML": m.HTML} {
 			if !strings.Contains(text, "Time: 2026-01-31 12:00 UTC. Network: 203.0.113.0/24.") {
 				t.Errorf("%s: the %s does not say so:\n%s", kind, name, text)
 			}
 		}
-		d := data(kind, 1)
+		d := sampleData(kind, 1)
 		d.Network = ""
 		if m := render(t, builtIn(t), kind, "en", d); strings.Contains(m.Text, "Network") || !strings.Contains(m.Text, "Time: 2026-01-31 12:00 UTC.") {
 			t.Errorf("%s from an unknown network:\n%s", kind, m.Text)
@@ -61,10 +61,10 @@ func TestEveryKindSaysWhenAndRoughlyFromWhere(t *testing.T) {
 	}
 }
 
-func TestTheNewAddressIsLeftOutWhereItIsNotTold(t *testing.T) {
+func TestUnknownNewEmailIsOmitted(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []mail.Kind{mail.EmailChanged, mail.EmailChangeRequested} {
-		d := data(kind, 1)
+		d := sampleData(kind, 1)
 		d.NewEmail = ""
 		m := render(t, builtIn(t), kind, "en", d)
 		if strings.Contains(m.Text+m.HTML, "@") || strings.Contains(m.Text, " to .") || strings.Contains(m.Text, "  ") {
@@ -77,7 +77,7 @@ func TestTheNewAddressIsLeftOutWhereItIsNotTold(t *testing.T) {
 func TestHTMLIsAccessibleAndLoadsNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range mail.Kinds {
-		html := render(t, builtIn(t), kind, "en", data(kind, 2)).HTML
+		html := render(t, builtIn(t), kind, "en", sampleData(kind, 2)).HTML
 		for _, want := range []string{`<html lang="en">`, "<title>", `name="color-scheme" content="light dark"`} {
 			if !strings.Contains(html, want) {
 				t.Errorf("%s has no %s", kind, want)
@@ -94,11 +94,11 @@ func TestHTMLIsAccessibleAndLoadsNothing(t *testing.T) {
 	}
 }
 
-func TestTheNewAddressIsShownWhateverItIs(t *testing.T) {
+func TestNewEmailIsEscapedInHTML(t *testing.T) {
 	t.Parallel()
 	hostile := `"><script>alert(1)</script>&'@example.com`
 	for _, kind := range []mail.Kind{mail.EmailChanged, mail.EmailChangeRequested} {
-		d := data(kind, 1)
+		d := sampleData(kind, 1)
 		d.NewEmail = hostile
 		m := render(t, builtIn(t), kind, "en", d)
 		if !strings.Contains(m.Text, hostile) {
@@ -110,9 +110,9 @@ func TestTheNewAddressIsShownWhateverItIs(t *testing.T) {
 	}
 }
 
-func TestRenderRefuses(t *testing.T) {
+func TestRenderRejectsInvalidData(t *testing.T) {
 	t.Parallel()
-	good := data(mail.ResetPassword, 1)
+	good := sampleData(mail.ResetPassword, 1)
 	tests := []struct {
 		name   string
 		kind   mail.Kind
@@ -139,9 +139,9 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
-func TestAFolderReplacesAndAdds(t *testing.T) {
+func TestTemplateFolderOverridesFilesAndAddsLanguages(t *testing.T) {
 	t.Parallel()
-	dir := folder(t, map[string]string{
+	dir := writeFolder(t, map[string]string{
 		"en/email-taken.txt":       "Subject: Taken\n\nTaken at {{.Service}}.\n",
 		"de/reset-password.txt":    "\ufeffSubject: Neues Passwort f\u00fcr {{.Service}}\r\n\r\nHier:\r\n\r\n{{.Link}}\r\n\r\nIn {{template \"lifetime\" .}}\r\n",
 		"de/lifetime.txt":          "{{if eq .Hours 1}}einer Stunde{{else}}{{.Hours}} Stunden{{end}}\n",
@@ -156,26 +156,26 @@ func TestAFolderReplacesAndAdds(t *testing.T) {
 	if got := templates.Languages(); !slices.Equal(got, []string{"en", "de"}) {
 		t.Errorf("languages %q", got)
 	}
-	if m := render(t, templates, mail.EmailTaken, "en", data(mail.EmailTaken, 0)); m.Subject != "Taken" || m.Text != "Taken at Fieldgate.\n" ||
+	if m := render(t, templates, mail.EmailTaken, "en", sampleData(mail.EmailTaken, 0)); m.Subject != "Taken" || m.Text != "Taken at Fieldgate.\n" ||
 		!strings.Contains(m.HTML, "asked to use this e-mail address") {
 		t.Errorf("only the text was replaced: %+v", m)
 	}
-	m := render(t, templates, mail.ResetPassword, "de", data(mail.ResetPassword, 1))
+	m := render(t, templates, mail.ResetPassword, "de", sampleData(mail.ResetPassword, 1))
 	if m.Subject != "Neues Passwort für Fieldgate" || m.Text != "Hier:\n\n"+link+"\n\nIn einer Stunde\n" || m.Language != "de" {
 		t.Errorf("German: %+v", m)
 	}
 	if !strings.Contains(m.HTML, `lang="en"`) || !strings.Contains(m.HTML, "Choose a new password") {
 		t.Errorf("what German lacks is English, and says so: %s", m.HTML)
 	}
-	if m := render(t, templates, mail.PasswordChanged, "de", data(mail.PasswordChanged, 0)); !strings.Contains(m.HTML, `lang="de"`) {
+	if m := render(t, templates, mail.PasswordChanged, "de", sampleData(mail.PasswordChanged, 0)); !strings.Contains(m.HTML, `lang="de"`) {
 		t.Errorf("German HTML: %s", m.HTML)
 	}
-	if m := render(t, templates, mail.ResetPassword, "tlh", data(mail.ResetPassword, 1)); m.Language != "en" {
+	if m := render(t, templates, mail.ResetPassword, "tlh", sampleData(mail.ResetPassword, 1)); m.Language != "en" {
 		t.Errorf("an unknown language is %s", m.Language)
 	}
 }
 
-func TestAMistakeInAFolderIsOneLineThatNamesTheFile(t *testing.T) {
+func TestTemplateErrorIsOneLineAndNamesFile(t *testing.T) {
 	t.Parallel()
 	text := "Subject: S\n\nPress:\n\n{{.Link}}\n"
 	tests := []struct{ name, path, content, want string }{
@@ -207,7 +207,7 @@ func TestAMistakeInAFolderIsOneLineThatNamesTheFile(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t, map[string]string{test.path: test.content})
+			dir := writeFolder(t, map[string]string{test.path: test.content})
 			_, err := mail.LoadTemplates(dir)
 			if err == nil {
 				t.Fatal("it was taken")
@@ -220,7 +220,7 @@ func TestAMistakeInAFolderIsOneLineThatNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotThere(t *testing.T) {
+func TestMissingTemplateFolderIsAnError(t *testing.T) {
 	t.Parallel()
 	_, err := mail.LoadTemplates(filepath.Join(t.TempDir(), "nowhere"))
 	if err == nil || strings.Count(err.Error(), "nowhere") != 1 {
@@ -228,10 +228,10 @@ func TestAFolderThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestLanguage(t *testing.T) {
+func TestLanguageMatchesAcceptLanguage(t *testing.T) {
 	t.Parallel()
 	const text = "Subject: S\n\n{{.Service}}\n"
-	templates, err := mail.LoadTemplates(folder(t, map[string]string{
+	templates, err := mail.LoadTemplates(writeFolder(t, map[string]string{
 		"de/email-taken.txt": text, "pt-BR/email-taken.txt": text, "zh-Hant/email-taken.txt": text,
 	}))
 	if err != nil {
@@ -280,7 +280,7 @@ func FuzzLanguage(f *testing.F) {
 	})
 }
 
-func data(kind mail.Kind, hours int) mail.Data {
+func sampleData(kind mail.Kind, hours int) mail.Data {
 	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "STAFF"}
 	notices := []mail.Kind{
 		mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged, mail.AccountDeleted, mail.NewSignIn, mail.RoleChanged, mail.FailedSignIns,
@@ -314,7 +314,7 @@ func render(t *testing.T, templates *mail.Templates, kind mail.Kind, lang string
 	return m
 }
 
-func folder(t *testing.T, files map[string]string) string {
+func writeFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
@@ -329,15 +329,15 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// message is one that can be sent.
-func message(t *testing.T, to string) *mail.Message {
+// newMessage is one that can be sent.
+func newMessage(t *testing.T, to string) *mail.Message {
 	t.Helper()
-	m := render(t, builtIn(t), mail.ResetPassword, "en", data(mail.ResetPassword, 1))
+	m := render(t, builtIn(t), mail.ResetPassword, "en", sampleData(mail.ResetPassword, 1))
 	m.ID, m.To = fmt.Sprint(time.Now().UnixNano()), to
 	return m
 }
 
-func TestTheManualNamesEveryKindAndFile(t *testing.T) {
+func TestMailDocsListEveryKind(t *testing.T) {
 	t.Parallel()
 	manual, err := os.ReadFile("../../docs/mail.md")
 	if err != nil {

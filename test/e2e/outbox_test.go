@@ -494,7 +494,7 @@ type refusing struct{ said string }
 func (r refusing) Connect(context.Context) (mail.Conn, error) { return r, nil }
 func (r refusing) Close() error                               { return nil }
 func (r refusing) Send(context.Context, *mail.Message) error {
-	return &mail.Refused{Permanent: true, Reason: r.said}
+	return &mail.RefusedError{Permanent: true, Reason: r.said}
 }
 
 // A mail server repeats an address as it was told it, with the domain as DNS has it, or in letters of its own choice.

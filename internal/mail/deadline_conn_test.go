@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// deadlineConn is a connection that always has something to read, and remembers its deadlines.
-type deadlineConn struct {
+// recordingConn is a connection that always has something to read, and remembers its deadlines.
+type recordingConn struct {
 	net.Conn
 	deadlines []time.Time
 }
 
-func (c *deadlineConn) SetDeadline(t time.Time) error {
+func (c *recordingConn) SetDeadline(t time.Time) error {
 	c.deadlines = append(c.deadlines, t)
 	return nil
 }
-func (c *deadlineConn) Write(p []byte) (int, error) { return len(p), nil }
-func (c *deadlineConn) Read(p []byte) (n int, err error) {
+func (c *recordingConn) Write(p []byte) (int, error) { return len(p), nil }
+func (c *recordingConn) Read(p []byte) (n int, err error) {
 	return copy(p, strings.Repeat("x", len(p))), nil
 }
 
 // A server that sends a byte now and then must not get more time for each.
-func TestPatienceIsForAnAnswerNotForAByte(t *testing.T) {
+func TestDeadlineCoversWholeAnswer(t *testing.T) {
 	t.Parallel()
-	raw := &deadlineConn{}
-	c := &patientConn{Conn: raw, patience: time.Hour, left: maxAnswerBytes}
+	raw := &recordingConn{}
+	c := &deadlineConn{Conn: raw, timeout: time.Hour, left: maxAnswerBytes}
 	for round := range 3 {
 		before := time.Now()
 		if _, err := c.Write([]byte("NOOP\r\n")); err != nil {
@@ -38,7 +38,7 @@ func TestPatienceIsForAnAnswerNotForAByte(t *testing.T) {
 			n, err := c.Read(buffer)
 			read += n
 			if err != nil {
-				if !errors.Is(err, errTalkative) {
+				if !errors.Is(err, errAnswerTooLong) {
 					t.Error(err)
 				}
 				break

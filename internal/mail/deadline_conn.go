@@ -10,27 +10,27 @@ import (
 // TLS handshake is the longest that a server has to say.
 const maxAnswerBytes = 64 << 10
 
-var errTalkative = errors.New("the server's answer is too long")
+var errAnswerTooLong = errors.New("the server's answer is too long")
 
-// patientConn gives the server a time for each answer, counted from the last
+// deadlineConn gives the server a time for each answer, counted from the last
 // thing that it was sent. A server that sends a byte now and then does not get more.
-type patientConn struct {
+type deadlineConn struct {
 	net.Conn
-	patience time.Duration
-	left     int
+	timeout time.Duration
+	left    int
 }
 
-func (c *patientConn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+func (c *deadlineConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	c.left = maxAnswerBytes
 	return c.Conn.Write(p)
 }
 
-func (c *patientConn) Read(p []byte) (int, error) {
+func (c *deadlineConn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, errTalkative
+		return 0, errAnswerTooLong
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n
