@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// certificate makes one that vouches for itself, and the pool that trusts it.
-func certificate(options Options) (tls.Certificate, *x509.CertPool, error) {
+// newCertificate makes one that vouches for itself, and the pool that trusts it.
+func newCertificate(options Options) (tls.Certificate, *x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err

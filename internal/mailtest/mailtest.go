@@ -31,30 +31,30 @@ type Options struct {
 	NoSMTPUTF8     bool
 	WrongHost      bool // the certificate is for another host
 	Expired        bool // the certificate is of yesterday
-	Mode           Mode // at the start; the zero value is Accept
+	Mode           Mode // stage the start; the zero value is Accept
 }
 
 // Server is a running SMTP server. All its methods are for any number of goroutines.
 type Server struct {
 	RootCAs *x509.CertPool // what a client must trust
 
-	tb      testing.TB
-	options Options
-	tls     *tls.Config
-	socket  net.Listener // accepts, for as long as the test runs
-	queue   chan net.Conn
-	closed  chan struct{}
-	all     sync.WaitGroup // every goroutine of the server
+	tb         testing.TB
+	options    Options
+	tls        *tls.Config
+	socket     net.Listener // accepts, for as long as the test runs
+	queue      chan net.Conn
+	closed     chan struct{}
+	goroutines sync.WaitGroup // every goroutine of the server
 
 	mu       sync.Mutex
-	down     bool
+	isDown   bool
 	mode     Mode
 	conns    map[*conn]struct{}
 	sessions sync.WaitGroup // one for each of conns
 
-	messages tally[Message]
-	silences tally[Stage]
-	accepted tally[struct{}]
+	messages waitList[Message]
+	silences waitList[Stage]
+	accepted waitList[struct{}]
 }
 
 // Start starts a server, which is stopped when the test ends.
@@ -64,7 +64,7 @@ func Start(tb testing.TB, options Options) *Server {
 	if err != nil {
 		tb.Fatal("mailtest: ", err)
 	}
-	certificate, roots, err := certificate(options)
+	certificate, roots, err := newCertificate(options)
 	if err != nil {
 		tb.Fatal("mailtest: ", err)
 	}
@@ -73,8 +73,8 @@ func Start(tb testing.TB, options Options) *Server {
 		queue: make(chan net.Conn), closed: make(chan struct{}), conns: map[*conn]struct{}{},
 	}
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, GetConfigForClient: s.handshake}
-	s.all.Go(s.accept)
-	s.all.Go(func() { s.smtp().Serve(listener{s}) })
+	s.goroutines.Go(s.accept)
+	s.goroutines.Go(func() { s.smtp().Serve(listener{s}) })
 	tb.Cleanup(s.close)
 	return s
 }
@@ -120,9 +120,9 @@ func (s *Server) SetMode(mode Mode) {
 // server's own, so that nobody else can get it before Start.
 func (s *Server) Stop() {
 	s.mu.Lock()
-	s.down = true
+	s.isDown = true
 	for c := range s.conns {
-		if !c.owes {
+		if !c.owesAnswer {
 			c.Conn.Close()
 		}
 	}
@@ -134,14 +134,14 @@ func (s *Server) Stop() {
 func (s *Server) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.down = false
+	s.isDown = false
 }
 
 func (s *Server) close() {
 	s.Stop()
 	s.socket.Close()
 	close(s.closed)
-	s.all.Wait()
+	s.goroutines.Wait()
 }
 
 // Messages returns the messages that have been taken, oldest first.
@@ -177,8 +177,8 @@ func (s *Server) accept() {
 		if err != nil {
 			return
 		}
-		c := &conn{Conn: raw, server: s, writes: -1}
-		if !s.admit(c) {
+		c := &conn{Conn: raw, server: s, writesLeft: -1}
+		if !s.track(c) {
 			raw.(*net.TCPConn).SetLinger(0) // a reset, as if nobody listened
 			raw.Close()
 			continue
@@ -191,10 +191,10 @@ func (s *Server) accept() {
 	}
 }
 
-func (s *Server) admit(c *conn) bool {
+func (s *Server) track(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.down {
+	if s.isDown {
 		return false
 	}
 	s.conns[c] = struct{}{}
@@ -203,7 +203,7 @@ func (s *Server) admit(c *conn) bool {
 	return true
 }
 
-func (s *Server) leave(c *conn) {
+func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.conns[c]; there {
@@ -212,29 +212,29 @@ func (s *Server) leave(c *conn) {
 	}
 }
 
-// take adds a message, if the server is not down, and owes its sender the answer from then on.
-func (s *Server) take(c *conn, m Message) error {
+// deliver adds a message, if the server is not down, and owes its sender the answer from then on.
+func (s *Server) deliver(c *conn, m Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.down {
-		return errGone
+	if s.isDown {
+		return errConnClosed
 	}
-	c.owes = true
+	c.owesAnswer = true
 	s.messages.add(m)
 	return nil
 }
 
-// quit is after the answer to a message, or instead of it.
-func (s *Server) quit(c *conn) {
+// answered is after the answer to a message, or instead of it.
+func (s *Server) answered(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.owes && s.down {
+	if c.owesAnswer && s.isDown {
 		c.Conn.Close()
 	}
-	c.owes = false
+	c.owesAnswer = false
 }
 
-func (s *Server) now() Mode {
+func (s *Server) currentMode() Mode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mode

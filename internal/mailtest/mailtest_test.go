@@ -12,7 +12,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-func TestAThousandMessagesAtOnce(t *testing.T) {
+func TestServerTakesConcurrentMessages(t *testing.T) {
 	t.Parallel()
 	const senders, each = 20, 50
 	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
@@ -42,7 +42,7 @@ func TestAThousandMessagesAtOnce(t *testing.T) {
 	}
 }
 
-func TestAServerThatGoesDownAndComesUp(t *testing.T) {
+func TestStopAndStartKeepMessages(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
 	for n := range 3 {
@@ -65,7 +65,7 @@ func TestAServerThatGoesDownAndComesUp(t *testing.T) {
 }
 
 // Else whoever sends would have to send a message again that has come in.
-func TestAServerThatGoesDownAnswersForWhatItHasTaken(t *testing.T) {
+func TestStopAnswersForEveryTakenMessage(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
 	var taken atomic.Int64
@@ -90,7 +90,7 @@ func TestAServerThatGoesDownAnswersForWhatItHasTaken(t *testing.T) {
 }
 
 // What is to say nothing must end with the test all the same.
-func TestSilentConnectionsEnd(t *testing.T) {
+func TestStopEndsSilentConnections(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none", Mode: mailtest.Silent})
 	failed := make(chan error, 3)

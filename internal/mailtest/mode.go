@@ -2,7 +2,7 @@ package mailtest
 
 // Mode is how the server behaves.
 type Mode struct {
-	at     Stage
+	stage  Stage
 	code   int  // is the answer at that stage; 0: the connection ends there,
 	silent bool // after silence
 }
@@ -37,19 +37,19 @@ var (
 )
 
 // SilentAt says nothing from that stage on, and keeps the connection open.
-func SilentAt(stage Stage) Mode { return Mode{at: stage, silent: true} }
+func SilentAt(stage Stage) Mode { return Mode{stage: stage, silent: true} }
 
 // DropAt hangs up at that stage.
-func DropAt(stage Stage) Mode { return Mode{at: stage} }
+func DropAt(stage Stage) Mode { return Mode{stage: stage} }
 
 // RefuseSenders answers MAIL with that code, 4xx or 5xx.
-func RefuseSenders(code int) Mode { return Mode{at: AtSender, code: code} }
+func RefuseSenders(code int) Mode { return Mode{stage: AtSender, code: code} }
 
 // RefuseRecipients answers RCPT with that code, 4xx or 5xx.
-func RefuseRecipients(code int) Mode { return Mode{at: AtRecipient, code: code} }
+func RefuseRecipients(code int) Mode { return Mode{stage: AtRecipient, code: code} }
 
 // RefuseMessages answers the end of a message with that code, 4xx or 5xx, and does not keep it.
-func RefuseMessages(code int) Mode { return Mode{at: AfterData, code: code} }
+func RefuseMessages(code int) Mode { return Mode{stage: AfterData, code: code} }
 
 // RefuseLogins answers AUTH with that code, 4xx or 5xx, whatever the password.
-func RefuseLogins(code int) Mode { return Mode{at: AtLogin, code: code} }
+func RefuseLogins(code int) Mode { return Mode{stage: AtLogin, code: code} }

@@ -27,29 +27,29 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 		raw = raw.(*tls.Conn).NetConn()
 	}
 	session := &session{conn: raw.(*conn), options: s.options, tls: encrypted}
-	return session, session.answer(AtHello)
+	return session, session.checkMode(AtHello)
 }
 
 // handshake is called by crypto/tls when a client has said hello to it.
 func (s *Server) handshake(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	return nil, hello.Conn.(*conn).be(AtHandshake)
+	return nil, hello.Conn.(*conn).applyMode(AtHandshake)
 }
 
-// answer returns the error that the mode wants at a stage.
-func (s *session) answer(at Stage) error {
-	if err := s.conn.be(at); err != nil {
+// checkMode returns the error that the mode wants at a stage.
+func (s *session) checkMode(at Stage) error {
+	if err := s.conn.applyMode(at); err != nil {
 		return err
 	}
-	if mode := s.conn.server.now(); mode.at == at && mode.code != 0 {
-		return mode.refusal()
+	if mode := s.conn.server.currentMode(); mode.stage == at && mode.code != 0 {
+		return mode.smtpError()
 	}
 	return nil
 }
 
-func (m Mode) refusal() error {
+func (m Mode) smtpError() error {
 	return &smtp.SMTPError{
 		Code: m.code, EnhancedCode: smtp.EnhancedCode{m.code / 100, 7, 1},
-		Message: fmt.Sprintf("not now\n(%s)", m.at), // of two lines, as real ones can be
+		Message: fmt.Sprintf("not now\n(%s)", m.stage), // of two lines, as real ones can be
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *session) AuthMechanisms() []string {
 }
 
 func (s *session) Auth(mechanism string) (sasl.Server, error) {
-	if err := s.answer(AtLogin); err != nil {
+	if err := s.checkMode(AtLogin); err != nil {
 		return nil, err
 	}
 	check := func(user, password string) error {
@@ -92,7 +92,7 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	if s.from != "" { // real servers refuse that too
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "nested MAIL command"}
 	}
-	if err := s.answer(AtSender); err != nil {
+	if err := s.checkMode(AtSender); err != nil {
 		return err
 	}
 	s.from, s.utf8 = from, options.UTF8
@@ -100,48 +100,48 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if err := s.answer(AtRecipient); err != nil {
+	if err := s.checkMode(AtRecipient); err != nil {
 		return err
 	}
 	s.to = to
-	if mode := s.conn.server.now(); mode.at == AtData {
-		s.conn.writes, s.conn.then = 1, mode // the answer to RCPT; the one to DATA does not come from a session
+	if mode := s.conn.server.currentMode(); mode.stage == AtData {
+		s.conn.writesLeft, s.conn.finalMode = 1, mode // the answer to RCPT; the one to DATA does not come from a session
 	}
 	return nil
 }
 
 func (s *session) Data(r io.Reader) error {
-	mode := s.conn.server.now() // once: it may change meanwhile
-	if mode.at == InData {
+	mode := s.conn.server.currentMode() // once: it may change meanwhile
+	if mode.stage == InData {
 		io.ReadFull(r, make([]byte, 100))
-		return s.conn.misbehave(mode)
+		return s.conn.disconnect(mode)
 	}
 	raw, err := io.ReadAll(r)
 	switch {
 	case err != nil:
 		return err
-	case mode.at == AfterData && mode.code != 0:
-		return mode.refusal()
+	case mode.stage == AfterData && mode.code != 0:
+		return mode.smtpError()
 	}
-	if err := s.keep(raw); err != nil {
+	if err := s.store(raw); err != nil {
 		return err
 	}
-	switch mode.at {
+	switch mode.stage {
 	case AfterData:
-		return s.conn.misbehave(mode)
+		return s.conn.disconnect(mode)
 	case AtGoodbye:
-		s.conn.writes, s.conn.then = 1, mode // as in Rcpt
+		s.conn.writesLeft, s.conn.finalMode = 1, mode // as in Rcpt
 	}
 	return nil
 }
 
-func (s *session) keep(raw []byte) error {
+func (s *session) store(raw []byte) error {
 	m, err := parse(raw)
 	if err != nil {
 		s.conn.server.tb.Errorf("mailtest: a message is not what it should be: %v\n%s", err, raw)
 	}
 	m.From, m.To, m.TLS, m.UTF8, m.User, m.Mechanism = s.from, s.to, s.tls, s.utf8, s.user, s.mechanism
-	return s.conn.server.take(s.conn, m)
+	return s.conn.server.deliver(s.conn, m)
 }
 
 func (s *session) Reset()        { s.from, s.to = "", "" }

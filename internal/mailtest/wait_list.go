@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// tally is a list that one can wait for.
-type tally[T any] struct {
+// waitList is a list that one can wait for.
+type waitList[T any] struct {
 	mu      sync.Mutex
 	items   []T
 	changed chan struct{} // closed by the next change
 }
 
-func (t *tally[T]) add(item T) {
+func (t *waitList[T]) add(item T) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.items = append(t.items, item)
@@ -24,20 +24,20 @@ func (t *tally[T]) add(item T) {
 	}
 }
 
-func (t *tally[T]) list() []T {
+func (t *waitList[T]) list() []T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.items)
 }
 
-// patience is for a machine that does a lot at once, and longer than servers wait before they try again after they were
+// waitTimeout is for a machine that does a lot at once, and longer than servers wait before they try again after they were
 // killed, or had lost the mail server: half a minute at first. What takes so long will never come.
-const patience = 2 * time.Minute
+const waitTimeout = 2 * time.Minute
 
 // wait returns the list as soon as it has n items; not ok, if it does not get them.
-func (t *tally[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
+func (t *waitList[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
 	tb.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(waitTimeout)
 	for {
 		items, changed := t.watch()
 		if len(items) >= n {
@@ -53,7 +53,7 @@ func (t *tally[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
 	}
 }
 
-func (t *tally[T]) watch() (items []T, changed <-chan struct{}) {
+func (t *waitList[T]) watch() (items []T, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.changed == nil {
