@@ -34,7 +34,7 @@ func BenchmarkPOST(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			h := handler.New(&graphql.ExecutableSchemaMock{
 				SchemaFunc: func() *ast.Schema { return testSchema },
-				ExecFunc:   func(context.Context) graphql.ResponseHandler { return answers },
+				ExecFunc:   func(context.Context) graphql.ResponseHandler { return fakeExec },
 			})
 			h.AddTransport(bb.transport)
 			h.SetQueryCache(guard.NewDocumentCache())

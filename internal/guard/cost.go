@@ -10,8 +10,8 @@ import (
 const (
 	// itemCost is what an item of a list costs beside its fields: a row is read for it, and an object made.
 	itemCost = 10
-	// mostItems is how many items of a list are counted. Fieldgate's own fields refuse to answer more.
-	mostItems = 100
+	// maxItems is how many items of a list are counted. Fieldgate's own fields refuse to answer more.
+	maxItems = 100
 )
 
 // sizeArguments say how many items a list is asked for. Of several that are given, the largest counts.
@@ -23,15 +23,15 @@ type variables struct {
 	document *ast.QueryDocument
 }
 
-// dependOnVariables reports whether the cost of a document can depend on its variables: sizes are of the type Int.
-func dependOnVariables(document *ast.QueryDocument) bool {
+// dependsOnVariables reports whether the cost of a document can depend on its variables: sizes are of the type Int.
+func dependsOnVariables(document *ast.QueryDocument) bool {
 	return slices.ContainsFunc(document.Operations, func(o *ast.OperationDefinition) bool {
 		return slices.ContainsFunc(o.VariableDefinitions, func(v *ast.VariableDefinition) bool { return v.Type.Name() == "Int" })
 	})
 }
 
-// items returns how many items a field is asked for, at most mostItems, and whether it takes a size at all.
-func (w *weigher) items(parent *ast.Definition, f *ast.Field) (n int, sized bool) {
+// items returns how many items a field is asked for, at most maxItems, and whether it takes a size at all.
+func (w *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, sized bool) {
 	if parent == nil {
 		return 0, false
 	}
@@ -56,20 +56,20 @@ func (w *weigher) items(parent *ast.Definition, f *ast.Field) (n int, sized bool
 	return n, sized
 }
 
-// size reads the value of an argument that says how many; given is false for null, and for a variable without a value.
+// fieldSize reads the value of an argument that says how many; given is false for null, and for a variable without a value.
 // Whatever is no number counts as much as can be: the validation will refuse it.
 func (v variables) size(value *ast.Value) (n int, given bool) {
 	switch {
 	case value == nil || value.Kind == ast.NullValue:
 		return 0, false
 	case value.Kind != ast.Variable:
-		return itemsOf(json.Number(value.Raw)), true
+		return clampItems(json.Number(value.Raw)), true
 	}
 	if sent, ok := v.given[value.Raw]; ok {
 		if number, ok := sent.(json.Number); ok {
-			return itemsOf(number), true
+			return clampItems(number), true
 		}
-		return mostItems, sent != nil
+		return maxItems, sent != nil
 	}
 	// A default differs by operation, and a fragment is weighed once for all of them.
 	for _, operation := range v.document.Operations {
@@ -81,19 +81,19 @@ func (v variables) size(value *ast.Value) (n int, given bool) {
 	return n, given
 }
 
-func itemsOf(number json.Number) int {
+func clampItems(number json.Number) int {
 	n, err := number.Int64()
-	if err != nil || n > mostItems {
-		return mostItems
+	if err != nil || n > maxItems {
+		return maxItems
 	}
 	return int(max(n, 0))
 }
 
 // cost is what a field comes to with its selections, which cost so much together.
-func (w *weigher) cost(parent *ast.Definition, f *ast.Field, selections int) int {
+func (w *complexityCounter) cost(parent *ast.Definition, f *ast.Field, selections int) int {
 	n, sized := w.items(parent, f)
 	if !sized {
-		return add(1, selections)
+		return saturatingAdd(1, selections)
 	}
-	return add(1, min(n*min(add(itemCost, selections), saturated/mostItems), saturated))
+	return saturatingAdd(1, min(n*min(saturatingAdd(itemCost, selections), maxCount/maxItems), maxCount))
 }

@@ -28,11 +28,11 @@ func costOf(t *testing.T, text string, values map[string]any) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWeigher(document, credentialsOf(listSchema), values)
-	return w.set(w.root(document.Operations[0].Operation), document.Operations[0].SelectionSet).cost
+	w := newComplexityCounter(document, credentialsOf(listSchema), values)
+	return w.selectionSet(w.rootType(document.Operations[0].Operation), document.Operations[0].SelectionSet).cost
 }
 
-func TestCostOfLists(t *testing.T) {
+func TestCostMultipliesListItems(t *testing.T) {
 	t.Parallel()
 	number := func(n string) map[string]any { return map[string]any{"n": json.Number(n)} }
 	for _, row := range []struct {
@@ -83,7 +83,7 @@ func TestCostDoesNotOverflow(t *testing.T) {
 }
 
 // A document is kept by its text, and what its variables ask for changes with each request.
-func TestCostOfCachedDocuments(t *testing.T) {
+func TestCachedDocumentCostFollowsVariables(t *testing.T) {
 	t.Parallel()
 	const text = `query($n: Int! = 50) { a: sessions(first: $n) { id } b: sessions(first: $n) { id } }`
 	document, err := parser.ParseQuery(&ast.Source{Input: text})

@@ -40,32 +40,32 @@ func (c credentials) inherit(from, to *ast.Definition) {
 	}
 }
 
-// taken reports whether a document has a field that takes a credential. The
+// usedBy reports whether a document has a field that takes a credential. The
 // validation has entered the definitions of its fields.
-func (c credentials) taken(document *ast.QueryDocument) bool {
+func (c credentials) usedBy(document *ast.QueryDocument) bool {
 	for _, operation := range document.Operations {
-		if c.takenIn(operation.SelectionSet) {
+		if c.usedIn(operation.SelectionSet) {
 			return true
 		}
 	}
 	for _, fragment := range document.Fragments {
-		if c.takenIn(fragment.SelectionSet) {
+		if c.usedIn(fragment.SelectionSet) {
 			return true
 		}
 	}
 	return false
 }
 
-// takenIn follows no spread: fragments are looked at where they are defined.
-func (c credentials) takenIn(set ast.SelectionSet) bool {
+// usedIn follows no spread: fragments are looked at where they are defined.
+func (c credentials) usedIn(set ast.SelectionSet) bool {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
-			if c.fields[s.Definition] || c.takenIn(s.SelectionSet) {
+			if c.fields[s.Definition] || c.usedIn(s.SelectionSet) {
 				return true
 			}
 		case *ast.InlineFragment:
-			if c.takenIn(s.SelectionSet) {
+			if c.usedIn(s.SelectionSet) {
 				return true
 			}
 		}
@@ -73,8 +73,8 @@ func (c credentials) takenIn(set ast.SelectionSet) bool {
 	return false
 }
 
-// root is the type that an operation starts from; nil if the schema has none.
-func (c credentials) root(operation ast.Operation) *ast.Definition {
+// rootType is the type that an operation starts from; nil if the schema has none.
+func (c credentials) rootType(operation ast.Operation) *ast.Definition {
 	switch operation {
 	case ast.Mutation:
 		return c.schema.Mutation
@@ -85,9 +85,9 @@ func (c credentials) root(operation ast.Operation) *ast.Definition {
 	}
 }
 
-// follow looks a field up in a type: the type that it answers, nil if there is
+// lookUpField looks a field up in a type: the type that it answers, nil if there is
 // no such field, and whether it takes a credential.
-func (c credentials) follow(parent *ast.Definition, name string) (answers *ast.Definition, takes bool) {
+func (c credentials) lookUpField(parent *ast.Definition, name string) (answers *ast.Definition, takes bool) {
 	if parent == nil {
 		return nil, false
 	}

@@ -13,7 +13,7 @@ import (
 	"fieldgate/internal/guard"
 )
 
-func TestDocumentCacheKeeps(t *testing.T) {
+func TestDocumentCacheSkipsStringLiteralsAndLongDocuments(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
@@ -41,7 +41,7 @@ func TestDocumentCacheKeeps(t *testing.T) {
 	}
 }
 
-func kept(t *testing.T, cache *guard.DocumentCache, texts []string) (n int) {
+func countKept(t *testing.T, cache *guard.DocumentCache, texts []string) (n int) {
 	for _, text := range texts {
 		if _, ok := cache.Get(t.Context(), text); ok {
 			n++
@@ -50,7 +50,7 @@ func kept(t *testing.T, cache *guard.DocumentCache, texts []string) (n int) {
 	return n
 }
 
-func fill(t *testing.T, cache *guard.DocumentCache, n, length int) (texts []string) {
+func fillCache(t *testing.T, cache *guard.DocumentCache, n, length int) (texts []string) {
 	for i := range n {
 		text := fmt.Sprintf("%0*d", length, i)
 		cache.Add(t.Context(), text, new(ast.QueryDocument))
@@ -63,31 +63,31 @@ func fill(t *testing.T, cache *guard.DocumentCache, n, length int) (texts []stri
 func TestDocumentCacheIsBounded(t *testing.T) {
 	t.Run("by number", func(t *testing.T) {
 		cache := guard.NewDocumentCache()
-		texts := fill(t, cache, 1500, 10)
-		if n := kept(t, cache, texts); n != 1000 {
+		texts := fillCache(t, cache, 1500, 10)
+		if n := countKept(t, cache, texts); n != 1000 {
 			t.Errorf("%d documents kept, want 1000", n)
 		}
-		if n := kept(t, cache, texts[500:]); n != 1000 {
+		if n := countKept(t, cache, texts[500:]); n != 1000 {
 			t.Errorf("%d of the last 1000 kept", n)
 		}
 	})
 	t.Run("by the sum of the texts", func(t *testing.T) {
 		cache := guard.NewDocumentCache()
-		texts := fill(t, cache, 100, 8<<10)
-		if n := kept(t, cache, texts); n != 32 {
+		texts := fillCache(t, cache, 100, 8<<10)
+		if n := countKept(t, cache, texts); n != 32 {
 			t.Errorf("%d documents of 8 KiB kept, want 32", n)
 		}
-		if n := kept(t, cache, texts[68:]); n != 32 {
+		if n := countKept(t, cache, texts[68:]); n != 32 {
 			t.Errorf("%d of the last 32 kept", n)
 		}
 		// What was dropped is no longer counted.
-		if n := kept(t, cache, fill(t, cache, 1000, 10)); n != 1000 {
+		if n := countKept(t, cache, fillCache(t, cache, 1000, 10)); n != 1000 {
 			t.Errorf("%d short documents kept, want 1000", n)
 		}
 	})
 }
 
-func TestDocumentCacheKeepsWhatIsUsed(t *testing.T) {
+func TestDocumentCacheEvictsLeastRecentlyUsed(t *testing.T) {
 	cache := guard.NewDocumentCache()
 	cache.Add(t.Context(), "used", new(ast.QueryDocument))
 	for i := range 3000 {
@@ -98,7 +98,7 @@ func TestDocumentCacheKeepsWhatIsUsed(t *testing.T) {
 	}
 }
 
-func TestDocumentCacheUnderConcurrentRequests(t *testing.T) {
+func TestDocumentCacheIsSafeForConcurrentUse(t *testing.T) {
 	h := newHandler(guard.POST{})
 	h.SetQueryCache(guard.NewDocumentCache())
 	var wg sync.WaitGroup
@@ -107,7 +107,7 @@ func TestDocumentCacheUnderConcurrentRequests(t *testing.T) {
 			for j := range 50 {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(fmt.Sprintf(`{"query":"query Q%d { hello }"}`, (i+j)%5))))
-				if w.Code != 200 || w.Body.String() != helloA {
+				if w.Code != 200 || w.Body.String() != helloAnswer {
 					t.Errorf("%d %s", w.Code, w.Body)
 				}
 			}

@@ -46,28 +46,28 @@ func (d *Documents) Validate(schema graphql.ExecutableSchema) error {
 
 // MutateOperationParameters changes nothing.
 func (d *Documents) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if err := within("variableValues", countValues(params.Variables), d.Limits.VariableValues); err != nil {
+	if err := checkLimit("variableValues", countValues(params.Variables), d.Limits.VariableValues); err != nil {
 		return err
 	}
 	if d.Cache != nil {
 		if document, passed := d.Cache.Get(ctx, params.Query); passed {
-			return d.checkAgain(document, params.Variables)
+			return d.checkVariables(document, params.Variables)
 		}
 	}
 	return d.check(params.Query, params.Variables)
 }
 
-// checkAgain looks at what can have changed since a document passed.
-func (d *Documents) checkAgain(document *ast.QueryDocument, variables map[string]any) *gqlerror.Error {
-	if !dependOnVariables(document) {
+// checkVariables looks at what can have changed since a document passed.
+func (d *Documents) checkVariables(document *ast.QueryDocument, variables map[string]any) *gqlerror.Error {
+	if !dependsOnVariables(document) {
 		return nil
 	}
-	return newWeigher(document, d.credentials, variables).checkCost(document, d.Limits)
+	return newComplexityCounter(document, d.credentials, variables).checkCost(document, d.Limits)
 }
 
 func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error {
 	source := &ast.Source{Input: text}
-	if err := scan(source, d.Limits); err != nil {
+	if err := scanTokens(source, d.Limits); err != nil {
 		return err
 	}
 	document, err := parser.ParseQueryWithTokenLimit(source, d.Limits.Tokens)
@@ -77,11 +77,11 @@ func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error
 	if err := checkDefinitions(document, d.Limits); err != nil {
 		return err
 	}
-	w := newWeigher(document, d.credentials, variables)
+	w := newComplexityCounter(document, d.credentials, variables)
 	if err := w.check(document, d.Limits); err != nil {
 		return err
 	}
-	c := comparer{fragments: w.fragments, limit: d.Limits.ValidationSteps}
+	c := overlapCounter{fragments: w.fragments, limit: d.Limits.ValidationSteps}
 	return c.check(document)
 }
 
@@ -95,9 +95,9 @@ func checkDefinitions(document *ast.QueryDocument, limits Limits) *gqlerror.Erro
 		variables += len(fragment.VariableDefinition)
 	}
 	return cmp.Or(
-		within("operations", len(document.Operations), limits.Operations),
-		within("fragments", len(document.Fragments), limits.Fragments),
-		within("variables", variables, limits.Variables),
+		checkLimit("operations", len(document.Operations), limits.Operations),
+		checkLimit("fragments", len(document.Fragments), limits.Fragments),
+		checkLimit("variables", variables, limits.Variables),
 	)
 }
 

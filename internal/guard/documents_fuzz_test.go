@@ -14,13 +14,13 @@ import (
 // FuzzDocuments holds the guard to a walk that remembers nothing: of documents
 // small enough for that, both must say the same. What the guard lets through
 // must be safe to validate, and it must not take more steps than there are
-// tokens.
+// countTokens.
 func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		`{ me { id } }`, `query A($a: [Int!] = [1], $b: Filter = {and: [{id: "x"}]}) { me { name(in: [[1], [2]], of: {id: $b}) @skip(if: $a) } }`,
 		`mutation { a: login { id } ...F } fragment F on Mutation { logout account { login { id } } }`,
 		`{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }`,
-		`{ me { ...F0 } } ` + chain(6, "User", `...NEXT ... { a: friends { ...NEXT } }`, `id`),
+		`{ me { ...F0 } } ` + fragmentChain(6, "User", `...NEXT ... { a: friends { ...NEXT } }`, `id`),
 		`{ node { ... on User { unlock id } unlock } }`, "{ login(a: \"\\u00df\", b: \"\"\" \\\"\"\" \"\"\") # {\n }", "\ufeff{ me { id, } }",
 		`{ me { id } me { id name } me { friends { id } friends { name } } }`, `subscription { login } fragment F on Nothing { x }`,
 		strings.Repeat(`{ me `, 40), graphqlJS, `{ a(x: [[[[[[[[[[1]]]]]]]]]]) }`, `{ me @a @b @c @d @e @f @g @h @i @j @k { id } }`,
@@ -34,7 +34,7 @@ func FuzzDocuments(f *testing.F) {
 			t.Skip("a body is not as long")
 		}
 		refused := d.check(text, nil)
-		if scan(&ast.Source{Input: text}, d.Limits) != nil {
+		if scanTokens(&ast.Source{Input: text}, d.Limits) != nil {
 			return // not safe to parse
 		}
 		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.Limits.Tokens)
@@ -44,21 +44,21 @@ func FuzzDocuments(f *testing.F) {
 			}
 			return
 		}
-		w := newWeigher(document, d.credentials, nil)
+		w := newComplexityCounter(document, d.credentials, nil)
 		_ = w.check(document, d.Limits)
-		if n := tokens(text); w.steps > n {
+		if n := countTokens(text); w.steps > n {
 			t.Errorf("%d steps for %d tokens", w.steps, n)
 		}
 		if refused == nil {
 			validate(document)
 		}
 		if checkDefinitions(document, exact.Limits) == nil && w.nodeDirectives <= exact.Limits.NodeDirectives {
-			compareNaively(t, exact, document, text)
+			compareWithNaiveCounter(t, exact, document, text)
 		}
 	})
 }
 
-func tokens(text string) (n int) {
+func countTokens(text string) (n int) {
 	for lex := lexer.New(&ast.Source{Input: text}); ; n++ {
 		if token, err := lex.ReadToken(); err != nil || token.Kind == lexer.EOF {
 			return n
@@ -71,21 +71,21 @@ func validate(document *ast.QueryDocument) {
 	_ = validator.ValidateWithRules(documentSchema, document, ValidationRules(true)())
 }
 
-// naive expands fragments again and again.
-type naive struct {
+// naiveCounter expands fragments again and again.
+type naiveCounter struct {
 	credentials
 	document *ast.QueryDocument
-	spread   []string
+	path     []string
 	budget   int
-	circle   bool
+	hasCycle bool
 }
 
-func compareNaively(t *testing.T, d *Documents, document *ast.QueryDocument, text string) {
-	n := naive{credentials: d.credentials, document: document, budget: 50_000}
-	var all weight
+func compareWithNaiveCounter(t *testing.T, d *Documents, document *ast.QueryDocument, text string) {
+	n := naiveCounter{credentials: d.credentials, document: document, budget: 50_000}
+	var all complexity
 	within := true
 	for _, operation := range document.Operations {
-		own := n.set(n.root(operation.Operation), operation.SelectionSet)
+		own := n.selectionSet(n.rootType(operation.Operation), operation.SelectionSet)
 		roots := d.Limits.QueryFields
 		if operation.Operation == ast.Mutation {
 			roots = d.Limits.MutationFields
@@ -94,26 +94,26 @@ func compareNaively(t *testing.T, d *Documents, document *ast.QueryDocument, tex
 		all.add(own)
 	}
 	for _, fragment := range document.Fragments {
-		n.set(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
+		n.selectionSet(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
 	}
-	within = within && all.depth <= d.Limits.Depth && all.fields <= d.Limits.Fields && all.aliases <= d.Limits.Aliases && !n.circle
+	within = within && all.depth <= d.Limits.Depth && all.fields <= d.Limits.Fields && all.aliases <= d.Limits.Aliases && !n.hasCycle
 	if n.budget <= 0 {
 		return // too large to say
 	}
 	if err := d.check(text, nil); (err == nil) != within {
-		t.Errorf("the guard says %v, the naive walk %+v (circle: %v)", err, all, n.circle)
+		t.Errorf("the guard says %v, the naive walk %+v (circle: %v)", err, all, n.hasCycle)
 	}
 }
 
-func (n *naive) set(parent *ast.Definition, set ast.SelectionSet) (sum weight) {
+func (n *naiveCounter) selectionSet(parent *ast.Definition, set ast.SelectionSet) (sum complexity) {
 	for _, selection := range set {
 		if n.budget--; n.budget <= 0 {
 			return sum
 		}
 		switch s := selection.(type) {
 		case *ast.Field:
-			answers, takes := n.follow(parent, s.Name)
-			below := n.set(answers, s.SelectionSet)
+			answers, takes := n.lookUpField(parent, s.Name)
+			below := n.selectionSet(answers, s.SelectionSet)
 			sum.depth = max(sum.depth, below.depth+1)
 			sum.root++
 			sum.fields += below.fields + 1
@@ -130,26 +130,26 @@ func (n *naive) set(parent *ast.Definition, set ast.SelectionSet) (sum weight) {
 			if s.TypeCondition != "" {
 				on = n.schema.Types[s.TypeCondition]
 			}
-			sum.add(n.set(on, s.SelectionSet))
+			sum.add(n.selectionSet(on, s.SelectionSet))
 		case *ast.FragmentSpread:
-			sum.add(n.follows(s))
+			sum.add(n.expand(s))
 		}
 	}
 	return sum
 }
 
-func (n *naive) follows(s *ast.FragmentSpread) weight {
+func (n *naiveCounter) expand(s *ast.FragmentSpread) complexity {
 	fragment := n.document.Fragments.ForName(s.Name)
-	for _, name := range n.spread {
+	for _, name := range n.path {
 		if name == s.Name {
-			n.circle = true
-			return weight{}
+			n.hasCycle = true
+			return complexity{}
 		}
 	}
 	if fragment == nil {
-		return weight{}
+		return complexity{}
 	}
-	n.spread = append(n.spread, s.Name)
-	defer func() { n.spread = n.spread[:len(n.spread)-1] }()
-	return n.set(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
+	n.path = append(n.path, s.Name)
+	defer func() { n.path = n.path[:len(n.path)-1] }()
+	return n.selectionSet(n.schema.Types[fragment.TypeCondition], fragment.SelectionSet)
 }

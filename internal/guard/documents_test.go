@@ -33,8 +33,8 @@ func newDocuments(tb testing.TB, limits Limits) *Documents {
 	return d
 }
 
-// limitOf is the limit that a document is over; "" if it is within all.
-func limitOf(tb testing.TB, err *gqlerror.Error) string {
+// exceededLimit is the limit that a document is over; "" if it is within all.
+func exceededLimit(tb testing.TB, err *gqlerror.Error) string {
 	tb.Helper()
 	if err == nil {
 		return ""
@@ -54,7 +54,7 @@ func repeat(n int, format string) string {
 	return b.String()
 }
 
-func TestDocumentsAtEachLimit(t *testing.T) {
+func TestDocumentsEnforceEachLimit(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		limits Limits
@@ -132,7 +132,7 @@ func TestDocumentsAtEachLimit(t *testing.T) {
 		{"a place shared by nobody", Limits{ValidationSteps: 4}, `{ me { id } a: me { id } }`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := limitOf(t, newDocuments(t, tt.limits).check(tt.text, nil)); got != tt.want {
+			if got := exceededLimit(t, newDocuments(t, tt.limits).check(tt.text, nil)); got != tt.want {
 				t.Errorf("limit %q, want %q", got, tt.want)
 			}
 		})
@@ -140,17 +140,17 @@ func TestDocumentsAtEachLimit(t *testing.T) {
 }
 
 // A bomb is small, and walking it must be too.
-func TestDocumentsOfFragmentBombs(t *testing.T) {
+func TestFragmentBombsAreRejectedCheaply(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"spreads only", `{ ...F0 } ` + chain(20, "Query", `...NEXT ...NEXT`, `login`), "rootFields"},
-		{"through fields", `{ me { ...F0 } } ` + chain(12, "User", `a: friends { ...NEXT } b: friends { ...NEXT }`, `id`), "fields"},
-		{"49 levels that would count to 10^40", `{ me { ...F0 } } ` + chain(48, "User", `...NEXT ...NEXT ...NEXT ...NEXT ...NEXT ...NEXT ...NEXT`, `id`), "fields"},
-		{"2^64 fields, which is 0 if it overflows", `{ me { ...F0 } } ` + chain(32, "User", `...NEXT ...NEXT ...NEXT ...NEXT`, `id`), "fields"},
-		{"in aliases", `{ me { ...F0 } } ` + chain(9, "User", `...NEXT ...NEXT`, `a: id`), "aliases"},
-		{"in inline fragments", `{ me { ...F0 } } ` + chain(12, "User", `... { ...NEXT } ... on User { ...NEXT }`, `id`), "fields"},
-		{"that nobody spreads", `{ login } ` + chain(20, "User", `...NEXT ...NEXT`, `id`), "validation"},
-		{"of login", `mutation { ...F0 } ` + chain(5, "Mutation", `...NEXT ...NEXT`, `login { id }`), "credentialFields"},
-		{"in one operation of two", `query A { login } query B { me { ...F0 } } ` + chain(20, "User", `...NEXT ...NEXT`, `id`), "fields"},
+		{"spreads only", `{ ...F0 } ` + fragmentChain(20, "Query", `...NEXT ...NEXT`, `login`), "rootFields"},
+		{"through fields", `{ me { ...F0 } } ` + fragmentChain(12, "User", `a: friends { ...NEXT } b: friends { ...NEXT }`, `id`), "fields"},
+		{"49 levels that would count to 10^40", `{ me { ...F0 } } ` + fragmentChain(48, "User", `...NEXT ...NEXT ...NEXT ...NEXT ...NEXT ...NEXT ...NEXT`, `id`), "fields"},
+		{"2^64 fields, which is 0 if it overflows", `{ me { ...F0 } } ` + fragmentChain(32, "User", `...NEXT ...NEXT ...NEXT ...NEXT`, `id`), "fields"},
+		{"in aliases", `{ me { ...F0 } } ` + fragmentChain(9, "User", `...NEXT ...NEXT`, `a: id`), "aliases"},
+		{"in inline fragments", `{ me { ...F0 } } ` + fragmentChain(12, "User", `... { ...NEXT } ... on User { ...NEXT }`, `id`), "fields"},
+		{"that nobody spreads", `{ login } ` + fragmentChain(20, "User", `...NEXT ...NEXT`, `id`), "validation"},
+		{"of login", `mutation { ...F0 } ` + fragmentChain(5, "Mutation", `...NEXT ...NEXT`, `login { id }`), "credentialFields"},
+		{"in one operation of two", `query A { login } query B { me { ...F0 } } ` + fragmentChain(20, "User", `...NEXT ...NEXT`, `id`), "fields"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDocuments(t, Limits{})
@@ -158,15 +158,15 @@ func TestDocumentsOfFragmentBombs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := limitOf(t, d.check(tt.text, nil)); got != tt.want {
+			if got := exceededLimit(t, d.check(tt.text, nil)); got != tt.want {
 				t.Errorf("limit %q, want %q", got, tt.want)
 			}
-			w := newWeigher(document, d.credentials, nil)
+			w := newComplexityCounter(document, d.credentials, nil)
 			_ = w.check(document, d.Limits)
-			if n := written(document); w.steps > n {
+			if n := countWritten(document); w.steps > n {
 				t.Errorf("%d steps through %d selections", w.steps, n)
 			}
-			c := comparer{fragments: w.fragments, limit: 1000}
+			c := overlapCounter{fragments: w.fragments, limit: 1000}
 			_ = c.check(document)
 			if c.steps > 1100 {
 				t.Errorf("counted to %d, over a limit of 1000", c.steps)
@@ -175,8 +175,8 @@ func TestDocumentsOfFragmentBombs(t *testing.T) {
 	}
 }
 
-// chain is F0, which spreads F1, and so on; the last of them holds end.
-func chain(n int, on, body, end string) string {
+// fragmentChain is F0, which spreads F1, and so on; the last of them holds end.
+func fragmentChain(n int, on, body, end string) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "fragment F%d on %s { %s } ", i, on, strings.ReplaceAll(body, "NEXT", fmt.Sprintf("F%d", i+1)))
@@ -185,8 +185,8 @@ func chain(n int, on, body, end string) string {
 	return b.String()
 }
 
-// written counts the selections of a document as they stand there.
-func written(document *ast.QueryDocument) (n int) {
+// countWritten counts the selections of a document as they stand there.
+func countWritten(document *ast.QueryDocument) (n int) {
 	var count func(ast.SelectionSet)
 	count = func(set ast.SelectionSet) {
 		for _, selection := range set {
@@ -208,7 +208,7 @@ func written(document *ast.QueryDocument) (n int) {
 	return n
 }
 
-func TestDocumentsRefuseCircles(t *testing.T) {
+func TestFragmentCyclesAreRejected(t *testing.T) {
 	for name, text := range map[string]string{
 		"of one":                       `{ ...F } fragment F on Query { ...F }`,
 		"of two":                       `{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }`,
@@ -228,7 +228,7 @@ func TestDocumentsRefuseCircles(t *testing.T) {
 	}
 }
 
-func TestDocumentsLeaveMistakesToValidation(t *testing.T) {
+func TestInvalidDocumentsAreLeftToValidation(t *testing.T) {
 	for name, text := range map[string]string{
 		"no document":                  ``,
 		"half a document":              `{ me {`,
@@ -322,7 +322,7 @@ var graphqlJS = `
 
     ` + typeRef
 
-func TestDocumentsOfRealClientsPass(t *testing.T) {
+func TestRealClientDocumentsPass(t *testing.T) {
 	const user = `__typename id name email role emailVerified createdAt`
 	for _, tt := range []struct{ name, text string }{
 		{"the introspection of graphql-js and GraphiQL", graphqlJS},
@@ -348,7 +348,7 @@ func TestDocumentsOfRealClientsPass(t *testing.T) {
 	}
 }
 
-func TestDocumentsCountValuesOfVariables(t *testing.T) {
+func TestVariableValuesAreLimited(t *testing.T) {
 	d := newDocuments(t, Limits{VariableValues: 6})
 	for _, tt := range []struct {
 		name      string
@@ -362,25 +362,25 @@ func TestDocumentsCountValuesOfVariables(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: `{ login }`, Variables: tt.variables})
-			if got := limitOf(t, err); got != tt.want {
+			if got := exceededLimit(t, err); got != tt.want {
 				t.Errorf("limit %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestDocumentsThatAreKeptAreNotCheckedAgain(t *testing.T) {
+func TestCachedDocumentsAreNotCheckedAgain(t *testing.T) {
 	d := newDocuments(t, Limits{Fields: 1, VariableValues: 2})
 	d.Cache = NewDocumentCache()
 	const text = `{ me { id } }`
-	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text}); limitOf(t, err) != "fields" {
+	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text}); exceededLimit(t, err) != "fields" {
 		t.Fatal(err)
 	}
 	d.Cache.Add(t.Context(), text, new(ast.QueryDocument))
 	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text}); err != nil {
 		t.Error(err)
 	}
-	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text, Variables: map[string]any{"a": 1, "b": 2}}); limitOf(t, err) != "variableValues" {
+	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text, Variables: map[string]any{"a": 1, "b": 2}}); exceededLimit(t, err) != "variableValues" {
 		t.Error("variables come anew with each request:", err)
 	}
 }
@@ -404,7 +404,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 	}
 }
 
-func TestLimitsSayWhatTheyAre(t *testing.T) {
+func TestLimitErrorNamesLimitAndMaximum(t *testing.T) {
 	for name := range limitNames {
 		if err := tooComplex(name, 7); err.Extensions["max"] != 7 || err.Extensions["limit"] != name || limitNames[name] == "" {
 			t.Error(err, err.Extensions)

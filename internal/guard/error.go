@@ -36,9 +36,9 @@ type refusal struct {
 	err    *gqlerror.Error
 }
 
-func (r *refusal) answer(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType) {
+func (r *refusal) writeTo(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType) {
 	maps.Copy(w.Header(), r.header)
-	write(w, cmp.Or(r.status, media.requestErrorStatus()), exec.DispatchError(ctx, gqlerror.List{r.err}))
+	writeResponse(w, cmp.Or(r.status, media.requestErrorStatus()), exec.DispatchError(ctx, gqlerror.List{r.err}))
 }
 
 // refuse blames one part of the request: a header, or "body".
@@ -49,28 +49,28 @@ func refuse(status int, part, message string) *refusal {
 	}
 }
 
-func (r *refusal) with(name, value string) *refusal {
+func (r *refusal) withHeader(name, value string) *refusal {
 	r.header = http.Header{name: {value}}
 	return r
 }
 
-// Unavailable answers every request with 503 and the code UNAVAILABLE, to be asked again after so many seconds.
-func Unavailable(message string, retryAfter int) http.Handler {
+// UnavailableHandler answers every request with 503 and the code UNAVAILABLE, to be asked again after so many seconds.
+func UnavailableHandler(message string, retryAfter int) http.Handler {
 	err := Error(fgerr.Unavailable, message)
 	err.Extensions["retryAfter"] = retryAfter
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-		write(w, http.StatusServiceUnavailable, &graphql.Response{Errors: gqlerror.List{err}})
+		writeResponse(w, http.StatusServiceUnavailable, &graphql.Response{Errors: gqlerror.List{err}})
 	})
 }
 
-// Refused answers every request alike: with the status, and an error that blames one part of it. It is for
+// RejectHandler answers every request alike: with the status, and an error that blames one part of it. It is for
 // what stands in front of the transport.
-func Refused(status int, part, message string) http.Handler {
+func RejectHandler(status int, part, message string) http.Handler {
 	no := refuse(status, part, message)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")
-		write(w, no.status, &graphql.Response{Errors: gqlerror.List{no.err}})
+		writeResponse(w, no.status, &graphql.Response{Errors: gqlerror.List{no.err}})
 	})
 }

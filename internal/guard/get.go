@@ -41,14 +41,14 @@ func (g GET) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	w.Header().Set("Content-Type", string(media)+"; charset=utf-8")
 
 	start := graphql.Now()
-	params, no := readURL(r, acceptable)
+	params, no := parseURL(r, acceptable)
 	if no != nil {
-		no.answer(ctx, w, exec, media)
+		no.writeTo(ctx, w, exec, media)
 		return
 	}
 	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	run(ctx, w, exec, media, params, g.check)
+	execute(ctx, w, exec, media, params, g.check)
 }
 
 // negotiateURL picks the media type of the answer to a GET. Browsers, and Node as
@@ -68,7 +68,7 @@ func (g GET) check(document *ast.QueryDocument) *refusal {
 			return needsPOST("a document with a mutation or a subscription")
 		}
 	}
-	if g.Documents.credentials.taken(document) {
+	if g.Documents.credentials.usedBy(document) {
 		return needsPOST("a field that takes a password or a token")
 	}
 	return nil
@@ -76,11 +76,11 @@ func (g GET) check(document *ast.QueryDocument) *refusal {
 
 func needsPOST(what string) *refusal {
 	return refuse(http.StatusMethodNotAllowed, "method", "must be POST for "+what).
-		with("Allow", http.MethodPost)
+		withHeader("Allow", http.MethodPost)
 }
 
-// readURL makes a GraphQL request out of a GET, or says why it is none.
-func readURL(r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
+// parseURL makes a GraphQL request out of a GET, or says why it is none.
+func parseURL(r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 	switch {
 	case len(r.RequestURI) > maxURLBytes:
 		return nil, refuse(http.StatusRequestURITooLong, "URL", "is too long: send the query by POST")
@@ -116,12 +116,12 @@ func decodeURLParams(rawQuery string) (*graphql.RawParams, *refusal) {
 		}
 		values[name] = value
 	}
-	m := members{}
+	m := paramDecoder{}
 	return m.finish(&graphql.RawParams{
 		Query:         values["query"],
 		OperationName: values["operationName"], // empty: absent, as the specification says
-		Variables:     m.objectIn(values, "variables"),
-		Extensions:    m.objectIn(values, "extensions"),
+		Variables:     m.urlObject(values, "variables"),
+		Extensions:    m.urlObject(values, "extensions"),
 	})
 }
 
@@ -137,20 +137,20 @@ func unescapePair(pair string) (name, value string, ok bool) {
 	return name, value, errName == nil && errValue == nil && utf8.ValidString(value)
 }
 
-// objectIn decodes a parameter that is a JSON object or null.
-func (m *members) objectIn(values map[string]string, name string) map[string]any {
+// urlObject decodes a parameter that is a JSON object or null.
+func (m *paramDecoder) urlObject(values map[string]string, name string) map[string]any {
 	text, given := values[name]
 	if !given {
 		return nil
 	}
 	value, err := decodeJSON([]byte(text), maxDepth-1) // as deep as in a body
 	if err != nil {
-		m.wrong = append(m.wrong, FieldError{name, "is not well-formed JSON: " + err.Error()})
+		m.fieldErrors = append(m.fieldErrors, FieldError{name, "is not well-formed JSON: " + err.Error()})
 		return nil
 	}
 	object, ok := value.(map[string]any)
 	if value != nil && !ok {
-		m.wrong = append(m.wrong, FieldError{name, "must be an object or null"})
+		m.fieldErrors = append(m.fieldErrors, FieldError{name, "must be an object or null"})
 	}
 	return object
 }

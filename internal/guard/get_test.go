@@ -11,7 +11,7 @@ import (
 	"fieldgate/internal/guard"
 )
 
-func inURL(pairs ...string) string {
+func encodeQuery(pairs ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
 		if i > 0 {
@@ -22,14 +22,14 @@ func inURL(pairs ...string) string {
 	return b.String()
 }
 
-func needsPOST(what string) string { return blamed("method", "must be POST for "+what) }
+func needsPOST(what string) string { return badInput("method", "must be POST for "+what) }
 
 var (
-	changes = needsPOST("a document with a mutation or a subscription")
-	secret  = needsPOST("a field that takes a password or a token")
+	mutationNeedsPOST   = needsPOST("a document with a mutation or a subscription")
+	credentialNeedsPOST = needsPOST("a field that takes a password or a token")
 )
 
-// Every row sends application/json as Accept unless it says otherwise. As in TestPOST, no answer repeats the word
+// Every row sends application/json as Accept unless it says otherwise. As in TestPOSTFollowsGraphQLOverHTTP, no answer repeats the word
 // hunter2.
 var getTests = []struct {
 	name     string
@@ -42,79 +42,79 @@ var getTests = []struct {
 	contains string
 	allow    string
 }{
-	{name: "a query", query: inURL("query", "{ hello }"), status: 200, want: helloA},
-	{name: "a query, new media type", query: inURL("query", "{ hello }"), accept: "application/graphql-response+json", status: 200, typ: graphqlType, want: helloA},
-	{name: "a plus is a space", query: "query={+hello+}", status: 200, want: helloA},
-	{name: "the operation is chosen by name", query: inURL("query", "query A { hello } query B { fail }", "operationName", "A"), status: 200, want: helloA},
-	{name: "an empty operation name is none", query: inURL("query", "{ hello }", "operationName", ""), status: 200, want: helloA},
-	{name: "variables", query: inURL("query", "query($value: Any) { echo(value: $value) }", "variables", `{"value":{"n":12345678901234567890.10}}`), status: 200, want: `{"data":{"echo":{"n":12345678901234567890.10}}}`},
-	{name: "variables and extensions of null", query: inURL("query", "{ hello }", "variables", "null", "extensions", "null"), status: 200, want: helloA},
-	{name: "a query with a hash runs", query: inURL("query", "{ hello }", "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), status: 200, want: helloA},
-	{name: "a hash without a query, old client", query: inURL("extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), status: 200, want: notSupported},
-	{name: "a hash without a query, new client", query: inURL("extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), accept: "application/graphql-response+json", status: 400, typ: graphqlType, want: notSupported},
+	{name: "a query", query: encodeQuery("query", "{ hello }"), status: 200, want: helloAnswer},
+	{name: "a query, new media type", query: encodeQuery("query", "{ hello }"), accept: "application/graphql-response+json", status: 200, typ: graphqlType, want: helloAnswer},
+	{name: "a plus is a space", query: "query={+hello+}", status: 200, want: helloAnswer},
+	{name: "the operation is chosen by name", query: encodeQuery("query", "query A { hello } query B { fail }", "operationName", "A"), status: 200, want: helloAnswer},
+	{name: "an empty operation name is none", query: encodeQuery("query", "{ hello }", "operationName", ""), status: 200, want: helloAnswer},
+	{name: "variables", query: encodeQuery("query", "query($value: Any) { echo(value: $value) }", "variables", `{"value":{"n":12345678901234567890.10}}`), status: 200, want: `{"data":{"echo":{"n":12345678901234567890.10}}}`},
+	{name: "variables and extensions of null", query: encodeQuery("query", "{ hello }", "variables", "null", "extensions", "null"), status: 200, want: helloAnswer},
+	{name: "a query with a hash runs", query: encodeQuery("query", "{ hello }", "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), status: 200, want: helloAnswer},
+	{name: "a hash without a query, old client", query: encodeQuery("extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), status: 200, want: notSupported},
+	{name: "a hash without a query, new client", query: encodeQuery("extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), accept: "application/graphql-response+json", status: 400, typ: graphqlType, want: notSupported},
 
 	// Accept
-	{name: "no Accept", query: inURL("query", "{ hello }"), accept: "-", status: 406, want: blamed("Accept", "must name application/graphql-response+json or application/json")},
-	{name: "anything", query: inURL("query", "{ hello }"), accept: "*/*", status: 406},
-	{name: "any application", query: inURL("query", "{ hello }"), accept: "application/*", status: 406},
-	{name: "a browser's navigation", query: inURL("query", "{ hello }"), accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", status: 406},
-	{name: "an image", query: inURL("query", "{ hello }"), accept: "image/avif,image/webp,*/*", status: 406},
-	{name: "anything, from a script's fetch", query: inURL("query", "{ hello }"), accept: "*/*", mode: "cors", status: 200, want: helloA},
-	{name: "anything, from an image", query: inURL("query", "{ hello }"), accept: "*/*", mode: "no-cors", status: 406},
-	{name: "anything, from a link", query: inURL("query", "{ hello }"), accept: "*/*", mode: "navigate", status: 406},
-	{name: "a type that there is not, from a script's fetch", query: inURL("query", "{ hello }"), accept: "text/html", mode: "cors", status: 406},
-	{name: "a name that is refused beside a wildcard", query: inURL("query", "{ hello }"), accept: "*/*, application/json;q=0", status: 406},
-	{name: "a name beside a wildcard", query: inURL("query", "{ hello }"), accept: "*/*, application/json", status: 200, want: helloA},
-	{name: "a wildcard prefers nothing that was not named", query: inURL("query", "{ hello }"), accept: "*/*, application/json;q=0.1", status: 200, want: helloA},
-	{name: "urql's Accept", query: inURL("query", "{ hello }"), accept: "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed", status: 200, typ: graphqlType, want: helloA},
+	{name: "no Accept", query: encodeQuery("query", "{ hello }"), accept: "-", status: 406, want: badInput("Accept", "must name application/graphql-response+json or application/json")},
+	{name: "anything", query: encodeQuery("query", "{ hello }"), accept: "*/*", status: 406},
+	{name: "any application", query: encodeQuery("query", "{ hello }"), accept: "application/*", status: 406},
+	{name: "a browser's navigation", query: encodeQuery("query", "{ hello }"), accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", status: 406},
+	{name: "an image", query: encodeQuery("query", "{ hello }"), accept: "image/avif,image/webp,*/*", status: 406},
+	{name: "anything, from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "cors", status: 200, want: helloAnswer},
+	{name: "anything, from an image", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "no-cors", status: 406},
+	{name: "anything, from a link", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "navigate", status: 406},
+	{name: "a type that there is not, from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "text/html", mode: "cors", status: 406},
+	{name: "a name that is refused beside a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0", status: 406},
+	{name: "a name beside a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json", status: 200, want: helloAnswer},
+	{name: "a wildcard prefers nothing that was not named", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0.1", status: 200, want: helloAnswer},
+	{name: "urql's Accept", query: encodeQuery("query", "{ hello }"), accept: "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed", status: 200, typ: graphqlType, want: helloAnswer},
 
 	// What only POST does
-	{name: "a mutation", query: inURL("query", `mutation { plain(password: "hunter2") }`), status: 405, allow: "POST", want: changes},
-	{name: "a mutation, new media type", query: inURL("query", `mutation { plain(password: "hunter2") }`), accept: "application/graphql-response+json", status: 405, typ: graphqlType, allow: "POST", want: changes},
-	{name: "a mutation beside the query that is asked for", query: inURL("query", `query A { hello } mutation B { plain }`, "operationName", "A"), status: 405, allow: "POST", want: changes},
-	{name: "a mutation that does not validate", query: inURL("query", `mutation { nope(password: "hunter2") }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
-	{name: "a mutation whose variables do not fit", query: inURL("query", `mutation($i: Login!) { login(input: $i) }`), status: 405, allow: "POST", want: changes},
-	{name: "a mutation of a name that is not there", query: inURL("query", `mutation A { plain }`, "operationName", "hunter2"), status: 405, allow: "POST", want: changes},
-	{name: "a mutation in a fragment", query: inURL("query", `mutation { ...F } fragment F on Mutation { plain }`), status: 405, allow: "POST", want: changes},
-	{name: "a fragment on the mutation in a query", query: inURL("query", `{ ...F } fragment F on Mutation { plain }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
-	{name: "a subscription", query: inURL("query", `subscription { tick }`), status: 405, allow: "POST", want: changes},
-	{name: "a query that takes a password", query: inURL("query", `{ check(password: "hunter2") }`), status: 405, allow: "POST", want: secret},
-	{name: "a query that takes a password, in a variable", query: inURL("query", `query($p: String) { check(password: $p) }`, "variables", `{"p":"hunter2"}`), status: 405, allow: "POST", want: secret},
-	{name: "a query that takes a password, under an alias, in a fragment", query: inURL("query", `{ ...F } fragment F on Query { ... { a: check(password: "hunter2") } }`), status: 405, allow: "POST", want: secret},
-	{name: "a query that takes a password, behind @skip", query: inURL("query", `{ hello check(password: "hunter2") @skip(if: true) }`), status: 405, allow: "POST", want: secret},
-	{name: "a query that takes a password, in the other operation", query: inURL("query", `query A { hello } query B { check(password: "hunter2") }`, "operationName", "A"), status: 405, allow: "POST", want: secret},
-	{name: "a password deeper down", query: inURL("query", `{ me { name proof(password: "hunter2") } }`), status: 405, allow: "POST", want: secret},
-	{name: "a password behind an interface", query: inURL("query", `{ node { proof(password: "hunter2") } }`), status: 405, allow: "POST", want: secret},
+	{name: "a mutation", query: encodeQuery("query", `mutation { plain(password: "hunter2") }`), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation, new media type", query: encodeQuery("query", `mutation { plain(password: "hunter2") }`), accept: "application/graphql-response+json", status: 405, typ: graphqlType, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation beside the query that is asked for", query: encodeQuery("query", `query A { hello } mutation B { plain }`, "operationName", "A"), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation that does not validate", query: encodeQuery("query", `mutation { nope(password: "hunter2") }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
+	{name: "a mutation whose variables do not fit", query: encodeQuery("query", `mutation($i: Login!) { login(input: $i) }`), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation of a name that is not there", query: encodeQuery("query", `mutation A { plain }`, "operationName", "hunter2"), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation in a fragment", query: encodeQuery("query", `mutation { ...F } fragment F on Mutation { plain }`), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a fragment on the mutation in a query", query: encodeQuery("query", `{ ...F } fragment F on Mutation { plain }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
+	{name: "a subscription", query: encodeQuery("query", `subscription { tick }`), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a query that takes a password", query: encodeQuery("query", `{ check(password: "hunter2") }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a query that takes a password, in a variable", query: encodeQuery("query", `query($p: String) { check(password: $p) }`, "variables", `{"p":"hunter2"}`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a query that takes a password, under an alias, in a fragment", query: encodeQuery("query", `{ ...F } fragment F on Query { ... { a: check(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a query that takes a password, behind @skip", query: encodeQuery("query", `{ hello check(password: "hunter2") @skip(if: true) }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a query that takes a password, in the other operation", query: encodeQuery("query", `query A { hello } query B { check(password: "hunter2") }`, "operationName", "A"), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a password deeper down", query: encodeQuery("query", `{ me { name proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a password behind an interface", query: encodeQuery("query", `{ node { proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
 
 	// The URL
-	{name: "no parameters", status: 400, want: parameters(`{"name":"query","message":"must be a string that is not empty"}`)},
+	{name: "no parameters", status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
 	{name: "an empty query", query: "query=", status: 400},
-	{name: "an unknown parameter", query: inURL("query", "{ hello }", "access_token", "hunter2"), status: 400, want: blamed("URL", "must have no parameters but query, operationName, variables and extensions")},
-	{name: "an unknown name is not repeated", query: inURL("query", "{ hello }", "hunter2", ""), status: 400},
-	{name: "Query is not query", query: inURL("Query", "{ hello }"), status: 400},
-	{name: "a second query", query: inURL("query", "{ hello }", "query", "{ fail }"), status: 400, want: blamed("query", "must stand once in the URL")},
-	{name: "a second query in escapes", query: "query={hello}&%71uery={fail}", status: 400, want: blamed("query", "must stand once in the URL")},
-	{name: "second variables", query: inURL("query", "{ hello }", "variables", "{}", "variables", "{}"), status: 400},
+	{name: "an unknown parameter", query: encodeQuery("query", "{ hello }", "access_token", "hunter2"), status: 400, want: badInput("URL", "must have no parameters but query, operationName, variables and extensions")},
+	{name: "an unknown name is not repeated", query: encodeQuery("query", "{ hello }", "hunter2", ""), status: 400},
+	{name: "Query is not query", query: encodeQuery("Query", "{ hello }"), status: 400},
+	{name: "a second query", query: encodeQuery("query", "{ hello }", "query", "{ fail }"), status: 400, want: badInput("query", "must stand once in the URL")},
+	{name: "a second query in escapes", query: "query={hello}&%71uery={fail}", status: 400, want: badInput("query", "must stand once in the URL")},
+	{name: "second variables", query: encodeQuery("query", "{ hello }", "variables", "{}", "variables", "{}"), status: 400},
 	{name: "a semicolon is no separator", query: "query={hello};query={fail}", status: 400, contains: "well-formed"},
 	{name: "a broken escape", query: "query={hello}%zz", status: 400, contains: "well-formed"},
 	{name: "bytes that are not UTF-8", query: "query={hello}%ff", status: 400, contains: "well-formed"},
-	{name: "an array of queries", query: inURL("query", `[{"query":"{ hello }"}]`), status: 200, contains: "GRAPHQL_PARSE_FAILED"},
-	{name: "variables that are no JSON", query: inURL("query", "{ hello }", "variables", `{"p":"hunter2"`), status: 400, want: parameters(`{"name":"variables","message":"is not well-formed JSON: expected ',' or '}', at byte 14"}`)},
-	{name: "empty variables", query: inURL("query", "{ hello }", "variables", ""), status: 400},
-	{name: "variables in an array", query: inURL("query", "{ hello }", "variables", `["hunter2"]`), status: 400, want: parameters(`{"name":"variables","message":"must be an object or null"}`)},
-	{name: "a byte order mark", query: inURL("query", "{ hello }", "variables", "\ufeff{}"), status: 400},
-	{name: "a key that stands twice", query: inURL("query", "{ hello }", "variables", `{"a":1,"\u0061":2}`), status: 400},
+	{name: "an array of queries", query: encodeQuery("query", `[{"query":"{ hello }"}]`), status: 200, contains: "GRAPHQL_PARSE_FAILED"},
+	{name: "variables that are no JSON", query: encodeQuery("query", "{ hello }", "variables", `{"p":"hunter2"`), status: 400, want: badParameters(`{"name":"variables","message":"is not well-formed JSON: expected ',' or '}', at byte 14"}`)},
+	{name: "empty variables", query: encodeQuery("query", "{ hello }", "variables", ""), status: 400},
+	{name: "variables in an array", query: encodeQuery("query", "{ hello }", "variables", `["hunter2"]`), status: 400, want: badParameters(`{"name":"variables","message":"must be an object or null"}`)},
+	{name: "a byte order mark", query: encodeQuery("query", "{ hello }", "variables", "\ufeff{}"), status: 400},
+	{name: "a key that stands twice", query: encodeQuery("query", "{ hello }", "variables", `{"a":1,"\u0061":2}`), status: 400},
 	{
-		name: "all wrong parameters are named at once", query: inURL("query", "{ hello }", "variables", `7`, "extensions", `"hunter2"`), status: 400,
-		want: parameters(`{"name":"variables","message":"must be an object or null"},{"name":"extensions","message":"must be an object or null"}`),
+		name: "all wrong parameters are named at once", query: encodeQuery("query", "{ hello }", "variables", `7`, "extensions", `"hunter2"`), status: 400,
+		want: badParameters(`{"name":"variables","message":"must be an object or null"},{"name":"extensions","message":"must be an object or null"}`),
 	},
-	{name: "31 levels of variables", query: inURL("query", "{ hello }", "variables", nested(31)), status: 200, want: helloA},
-	{name: "32 levels of variables", query: inURL("query", "{ hello }", "variables", nested(32)), status: 400, contains: "nested deeper"},
-	{name: "a URL of exactly the limit", query: inURL("query", "{ hello }") + strings.Repeat("+", 8<<10-len("/?"+inURL("query", "{ hello }"))), status: 200, want: helloA},
-	{name: "a URL over the limit", query: inURL("query", "{ hello }") + strings.Repeat("+", 8<<10), status: 414, want: blamed("URL", "is too long: send the query by POST")},
+	{name: "31 levels of variables", query: encodeQuery("query", "{ hello }", "variables", nestedObject(31)), status: 200, want: helloAnswer},
+	{name: "32 levels of variables", query: encodeQuery("query", "{ hello }", "variables", nestedObject(32)), status: 400, contains: "nested deeper"},
+	{name: "a URL of exactly the limit", query: encodeQuery("query", "{ hello }") + strings.Repeat("+", 8<<10-len("/?"+encodeQuery("query", "{ hello }"))), status: 200, want: helloAnswer},
+	{name: "a URL over the limit", query: encodeQuery("query", "{ hello }") + strings.Repeat("+", 8<<10), status: 414, want: badInput("URL", "is too long: send the query by POST")},
 }
 
-func TestGET(t *testing.T) {
+func TestGETFollowsGraphQLOverHTTP(t *testing.T) {
 	server := newServer(t)
 	for _, tt := range getTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -139,22 +139,22 @@ func TestGET(t *testing.T) {
 			if !strings.Contains(body, tt.contains) {
 				t.Errorf("body\n%s\ndoes not contain\n%s", body, tt.contains)
 			}
-			if strings.Contains(body, marker) {
+			if strings.Contains(body, secretMarker) {
 				t.Errorf("the answer repeats what the client sent:\n%s", body)
 			}
-			checkShape(t, resp, body)
+			wantResponseShape(t, resp, body)
 		})
 	}
 }
 
-func TestBodyOfAGETIsRefused(t *testing.T) {
+func TestGETWithBodyIsRejected(t *testing.T) {
 	resp, body := send(t, newServer(t)+"/?query={hello}", http.MethodGet, map[string]string{"Accept": "application/json"}, strings.NewReader(`{"query":"{ fail }"}`))
-	if resp.StatusCode != http.StatusBadRequest || body != blamed("body", "must be absent: parameters of a GET are in its URL") {
+	if resp.StatusCode != http.StatusBadRequest || body != badInput("body", "must be absent: parameters of a GET are in its URL") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
 
-func TestHEADIsRefused(t *testing.T) {
+func TestHEADIsRejected(t *testing.T) {
 	resp, body := send(t, newServer(t)+"/?query={hello}", http.MethodHead, map[string]string{"Accept": "application/json", "Content-Type": ""}, nil)
 	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, POST" || body != "" {
 		t.Errorf("%d, Allow %q, %q", resp.StatusCode, resp.Header.Get("Allow"), body)
@@ -181,7 +181,7 @@ func FuzzGET(f *testing.F) {
 		if strings.Contains(body, `"login"`) && w.Code == http.StatusOK && strings.Contains(body, `"data"`) {
 			t.Errorf("%q ran a mutation: %s", query, body)
 		}
-		checkShape(t, w.Result(), body)
+		wantResponseShape(t, w.Result(), body)
 		if w.Code != http.StatusOK || !strings.Contains(body, `"data"`) {
 			return
 		}
@@ -194,14 +194,14 @@ func FuzzGET(f *testing.F) {
 				t.Errorf("%q has %d values of %q", query, len(list), name)
 			}
 		}
-		if post := viaPOST(t, h, values); post != body {
+		if post := postParams(t, h, values); post != body {
 			t.Errorf("%q: GET answers %s, POST %s", query, body, post)
 		}
 	})
 }
 
-// viaPOST sends the parameters of a URL in a body.
-func viaPOST(t *testing.T, h http.Handler, values url.Values) string {
+// postParams sends the parameters of a URL in a body.
+func postParams(t *testing.T, h http.Handler, values url.Values) string {
 	t.Helper()
 	members := []string{}
 	for name, list := range values {

@@ -29,7 +29,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	added := []string{"the text is not UTF-8", "a key stands twice in one object", "half a surrogate pair", "nested deeper than 32 levels"}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := decodeJSON(body, maxDepth)
-		want, wantErr := unmarshal(body)
+		want, wantErr := decodeReference(body)
 		if err == nil {
 			if wantErr != nil || !reflect.DeepEqual(got, want) {
 				t.Fatalf("read %#v; encoding/json reads %#v, %v", got, want, wantErr)
@@ -60,15 +60,15 @@ func FuzzDecodeJSON(f *testing.F) {
 		got, err = decodeJSON(clean, maxDepth)
 		switch detail, _ := errors.AsType[*jsonError](err); {
 		case err == nil && reflect.DeepEqual(got, want):
-		case err != nil && detail.problem == "nested deeper than 32 levels" && depth(want) > 32:
+		case err != nil && detail.problem == "nested deeper than 32 levels" && nestingDepth(want) > 32:
 		default:
 			t.Fatalf("read %#v, %v; encoding/json reads %#v", got, err, want)
 		}
 	})
 }
 
-// unmarshal is encoding/json's reading of exactly one value.
-func unmarshal(body []byte) (v any, err error) {
+// decodeReference is encoding/json's reading of exactly one value.
+func decodeReference(body []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
@@ -80,15 +80,15 @@ func unmarshal(body []byte) (v any, err error) {
 	return v, nil
 }
 
-func depth(v any) (levels int) {
+func nestingDepth(v any) (levels int) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, v := range v {
-			levels = max(levels, depth(v))
+			levels = max(levels, nestingDepth(v))
 		}
 	case []any:
 		for _, v := range v {
-			levels = max(levels, depth(v))
+			levels = max(levels, nestingDepth(v))
 		}
 	default:
 		return 0

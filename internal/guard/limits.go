@@ -13,7 +13,7 @@ import (
 // limit that is 0 is that of [DefaultLimits].
 //
 // "Expanded" counts what a fragment holds once more for every place where it is
-// spread, as executing it does. @skip and @include exempt nothing: what they
+// path, as executing it does. @skip and @include exempt nothing: what they
 // leave out may change with every request of the same document.
 type Limits struct {
 	Tokens           int // of the document; a comment is one too
@@ -22,14 +22,14 @@ type Limits struct {
 	Operations       int // in the document
 	Fragments        int // definitions
 	Variables        int // definitions, in all operations together
-	VariableValues   int // values in the request's variables, at every level
+	VariableValues   int // countLiterals in the request's variables, at every level
 	Directives       int // in the document
 	NodeDirectives   int // at one place
 	Depth            int // fields within fields, expanded
 	Fields           int // in all operations together, expanded
 	Aliases          int // in all operations together, expanded
-	QueryFields      int // root fields of a query, expanded
-	MutationFields   int // root fields of a mutation, expanded
+	QueryFields      int // rootType fields of a query, expanded
+	MutationFields   int // rootType fields of a mutation, expanded
 	Introspection    int // __schema and __type in all operations together, expanded
 	CredentialFields int // fields marked @credential in one operation, expanded
 	Cost             int // of one operation, expanded: fields, times the items of lists; see cost.go
@@ -118,8 +118,8 @@ func tooComplex(limit string, maximum int) *gqlerror.Error {
 	return err
 }
 
-// within is nil as long as n is not over the limit.
-func within(limit string, n, maximum int) *gqlerror.Error {
+// checkLimit is nil as long as n is not over the limit.
+func checkLimit(limit string, n, maximum int) *gqlerror.Error {
 	if n <= maximum {
 		return nil
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNegotiate(t *testing.T) {
+func TestNegotiatePrefersQualityThenPrecision(t *testing.T) {
 	const neither mediaType = ""
 	for _, tt := range []struct {
 		name   string

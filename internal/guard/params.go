@@ -26,47 +26,47 @@ func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 		}
 		return nil, refuse(http.StatusBadRequest, "body", "must be a JSON object")
 	}
-	m := members{object: object}
+	m := paramDecoder{object: object}
 	params := &graphql.RawParams{
-		Query:         member[string](&m, "query", "a string"),
-		OperationName: member[string](&m, "operationName", "a string or null"),
-		Variables:     member[map[string]any](&m, "variables", "an object or null"),
-		Extensions:    member[map[string]any](&m, "extensions", "an object or null"),
+		Query:         param[string](&m, "query", "a string"),
+		OperationName: param[string](&m, "operationName", "a string or null"),
+		Variables:     param[map[string]any](&m, "variables", "an object or null"),
+		Extensions:    param[map[string]any](&m, "extensions", "an object or null"),
 	}
 	return m.finish(params)
 }
 
 // finish returns the parameters, or says what is wrong with them.
-func (m *members) finish(params *graphql.RawParams) (*graphql.RawParams, *refusal) {
-	if params.Query == "" && len(m.wrong) == 0 {
+func (m *paramDecoder) finish(params *graphql.RawParams) (*graphql.RawParams, *refusal) {
+	if params.Query == "" && len(m.fieldErrors) == 0 {
 		if _, hash := params.Extensions["persistedQuery"].(map[string]any); hash {
 			// The message is what Apollo's link and urql's exchange look for. Both
 			// then send the query.
 			return nil, &refusal{err: Error(fgerr.PersistedQueryNotSupported, "PersistedQueryNotSupported")}
 		}
-		m.wrong = []FieldError{{"query", "must be a string that is not empty"}}
+		m.fieldErrors = []FieldError{{"query", "must be a string that is not empty"}}
 	}
-	if len(m.wrong) > 0 {
+	if len(m.fieldErrors) > 0 {
 		return nil, &refusal{
 			status: http.StatusBadRequest,
-			err:    Error(fgerr.BadUserInput, "the request's parameters are not well-formed", m.wrong...),
+			err:    Error(fgerr.BadUserInput, "the request's parameters are not well-formed", m.fieldErrors...),
 		}
 	}
 	return params, nil
 }
 
-// members collects what is wrong with the members of an object, so that a
+// paramDecoder collects what is wrong with the members of an object, so that a
 // client hears of everything at once.
-type members struct {
-	object map[string]any
-	wrong  []FieldError
+type paramDecoder struct {
+	object      map[string]any
+	fieldErrors []FieldError
 }
 
-func member[T any](m *members, name, want string) (value T) {
+func param[T any](m *paramDecoder, name, want string) (value T) {
 	if v := m.object[name]; v != nil {
 		var ok bool
 		if value, ok = v.(T); !ok {
-			m.wrong = append(m.wrong, FieldError{name, "must be " + want})
+			m.fieldErrors = append(m.fieldErrors, FieldError{name, "must be " + want})
 		}
 	}
 	return value

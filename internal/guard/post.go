@@ -49,22 +49,22 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	start := graphql.Now()
 	params, no := p.read(w, r, acceptable)
 	if no != nil {
-		no.answer(ctx, w, exec, media)
+		no.writeTo(ctx, w, exec, media)
 		return
 	}
 	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	run(ctx, w, exec, media, params, nil)
+	execute(ctx, w, exec, media, params, nil)
 }
 
-// run answers the operation that params ask for. check, unless it is nil, may
+// execute answers the operation that params ask for. check, unless it is nil, may
 // refuse a document that was parsed.
-func run(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
+func execute(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if check != nil && op != nil && op.Doc != nil {
 		// Before the errors: the method is wrong whatever else is.
 		if no := check(op.Doc); no != nil {
-			no.answer(ctx, w, exec, media)
+			no.writeTo(ctx, w, exec, media)
 			return
 		}
 	}
@@ -76,7 +76,7 @@ func run(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor,
 		if op != nil {
 			ctx = graphql.WithOperationContext(ctx, op)
 		}
-		write(w, media.requestErrorStatus(), exec.DispatchError(ctx, errs))
+		writeResponse(w, media.requestErrorStatus(), exec.DispatchError(ctx, errs))
 		return
 	}
 
@@ -85,10 +85,10 @@ func run(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor,
 	case response == nil: // cancelled before it ran
 		gone := Error(fgerr.Unavailable, "the request was cancelled")
 		gone.Extensions["retryAfter"] = 1
-		write(w, http.StatusServiceUnavailable, exec.DispatchError(ctx, gqlerror.List{gone}))
+		writeResponse(w, http.StatusServiceUnavailable, exec.DispatchError(ctx, gqlerror.List{gone}))
 	case len(response.Data) == 0: // stopped before it ran
-		write(w, media.requestErrorStatus(), response)
+		writeResponse(w, media.requestErrorStatus(), response)
 	default:
-		write(w, http.StatusOK, response)
+		writeResponse(w, http.StatusOK, response)
 	}
 }

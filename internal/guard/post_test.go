@@ -20,29 +20,29 @@ import (
 )
 
 const (
-	jsonType    = "application/json; charset=utf-8"
-	graphqlType = "application/graphql-response+json; charset=utf-8"
-	marker      = "hunter2"
+	jsonType     = "application/json; charset=utf-8"
+	graphqlType  = "application/graphql-response+json; charset=utf-8"
+	secretMarker = "hunter2"
 )
 
-// blamed is the answer to a request that was refused on account of one part.
-func blamed(part, message string) string {
+// badInput is the answer to a request that was refused on account of one part.
+func badInput(part, message string) string {
 	return `{"errors":[{"message":"` + part + ` ` + message + `","extensions":{"code":"BAD_USER_INPUT","fields":[{"name":"` +
 		part + `","message":"` + message + `"}]}}]}`
 }
 
-func parameters(fields string) string {
+func badParameters(fields string) string {
 	return `{"errors":[{"message":"the request's parameters are not well-formed","extensions":{"code":"BAD_USER_INPUT","fields":[` + fields + `]}}]}`
 }
 
-func invalid(message string) string {
+func validationError(message string) string {
 	return `{"errors":[{"message":"` + message + `","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`
 }
 
 const (
-	hello        = `{"query":"{ hello }"}`
+	helloQuery   = `{"query":"{ hello }"}`
 	notSupported = `{"errors":[{"message":"PersistedQueryNotSupported","extensions":{"code":"PERSISTED_QUERY_NOT_SUPPORTED"}}]}`
-	helloA       = `{"data":{"hello":"<b>ß & co</b>"}}`
+	helloAnswer  = `{"data":{"hello":"<b>ß & co</b>"}}`
 )
 
 // Every row sends its body as application/json unless its headers say
@@ -59,7 +59,7 @@ var postTests = []struct {
 	contains string
 	wantHead map[string]string
 }{
-	{name: "a query is answered with data alone", body: hello, status: 200, want: helloA},
+	{name: "a query is answered with data alone", body: helloQuery, status: 200, want: helloAnswer},
 	{
 		name: "nothing is escaped for HTML and errors come first", body: `{"query":"{ fail }"}`, status: 200,
 		want: `{"errors":[{"message":"it <failed>"}],"data":{"fail":null},"extensions":{"cost":3}}`,
@@ -72,10 +72,10 @@ var postTests = []struct {
 		name: "a mutation runs", body: `{"query":"mutation($i: Login!) { login(input: $i) }","variables":{"i":{"email":"a@b.c","password":"hunter2"}}}`,
 		status: 200, want: `{"data":{"login":true}}`,
 	},
-	{name: "null stands for absent", body: `{"query":"{ hello }","operationName":null,"variables":null,"extensions":null}`, status: 200, want: helloA},
-	{name: "the operation is chosen by name", body: `{"query":"query A { hello } query B { fail }","operationName":"A"}`, status: 200, want: helloA},
-	{name: "unknown members are ignored", body: `{"query":"{ hello }","id":7,"Query":[],"doc_id":{"a":[1,2]}}`, status: 200, want: helloA},
-	{name: "space around the body is allowed", body: " \r\n\t" + hello + "\n", status: 200, want: helloA},
+	{name: "null stands for absent", body: `{"query":"{ hello }","operationName":null,"variables":null,"extensions":null}`, status: 200, want: helloAnswer},
+	{name: "the operation is chosen by name", body: `{"query":"query A { hello } query B { fail }","operationName":"A"}`, status: 200, want: helloAnswer},
+	{name: "unknown members are ignored", body: `{"query":"{ hello }","id":7,"Query":[],"doc_id":{"a":[1,2]}}`, status: 200, want: helloAnswer},
+	{name: "space around the body is allowed", body: " \r\n\t" + helloQuery + "\n", status: 200, want: helloAnswer},
 	{
 		name:   "numbers keep all their digits and strings their text",
 		body:   `{"query":"query($value: Any) { echo(value: $value) }","variables":{"value":{"n":12345678901234567890.10,"s":"\u00df\ud83c\udfc3\"\\\/\b\f\n\r\t","a":[true,false,null,-0,1e-9,[],{}]}}}`,
@@ -87,100 +87,100 @@ var postTests = []struct {
 	},
 
 	// Method (GraphQL over HTTP, Status Codes; RFC 9110, section 15.5.6)
-	{name: "OPTIONS is not allowed", method: "OPTIONS", status: 405, want: blamed("method", "must be POST, or GET for a query"), wantHead: map[string]string{"Allow": "GET, POST"}},
-	{name: "PUT is not allowed", method: "PUT", body: hello, status: 405, wantHead: map[string]string{"Allow": "GET, POST"}},
+	{name: "OPTIONS is not allowed", method: "OPTIONS", status: 405, want: badInput("method", "must be POST, or GET for a query"), wantHead: map[string]string{"Allow": "GET, POST"}},
+	{name: "PUT is not allowed", method: "PUT", body: helloQuery, status: 405, wantHead: map[string]string{"Allow": "GET, POST"}},
 
 	// What a browser sends across sites without asking first
 	{
-		name: "text/plain is refused", header: map[string]string{"Content-Type": "text/plain"}, body: hello, status: 415,
-		want: blamed("Content-Type", "must be application/json, in UTF-8"), wantHead: map[string]string{"Accept": "application/json"},
+		name: "text/plain is refused", header: map[string]string{"Content-Type": "text/plain"}, body: helloQuery, status: 415,
+		want: badInput("Content-Type", "must be application/json, in UTF-8"), wantHead: map[string]string{"Accept": "application/json"},
 	},
 	{name: "a form is refused", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "query={hello}", status: 415},
 	{name: "multipart is refused", header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"}, body: "--x--", status: 415},
-	{name: "no content type is refused", header: map[string]string{"Content-Type": ""}, body: hello, status: 415},
-	{name: "a content type that only begins well is refused", header: map[string]string{"Content-Type": "application/json, text/plain"}, body: hello, status: 415},
-	{name: "a broken content type is refused", header: map[string]string{"Content-Type": "application/json; charset"}, body: hello, status: 415},
-	{name: "the media type of responses is none for requests", header: map[string]string{"Content-Type": "application/graphql-response+json"}, body: hello, status: 415},
-	{name: "UTF-8 may be named in any spelling", header: map[string]string{"Content-Type": `Application/JSON ; charset="UTF-8"`}, body: hello, status: 200, want: helloA},
-	{name: "another charset is refused", header: map[string]string{"Content-Type": "application/json; charset=utf-16"}, body: hello, status: 415},
+	{name: "no content type is refused", header: map[string]string{"Content-Type": ""}, body: helloQuery, status: 415},
+	{name: "a content type that only begins well is refused", header: map[string]string{"Content-Type": "application/json, text/plain"}, body: helloQuery, status: 415},
+	{name: "a broken content type is refused", header: map[string]string{"Content-Type": "application/json; charset"}, body: helloQuery, status: 415},
+	{name: "the media type of responses is none for requests", header: map[string]string{"Content-Type": "application/graphql-response+json"}, body: helloQuery, status: 415},
+	{name: "UTF-8 may be named in any spelling", header: map[string]string{"Content-Type": `Application/JSON ; charset="UTF-8"`}, body: helloQuery, status: 200, want: helloAnswer},
+	{name: "another charset is refused", header: map[string]string{"Content-Type": "application/json; charset=utf-16"}, body: helloQuery, status: 415},
 	{
-		name: "a compressed body is refused", header: map[string]string{"Content-Encoding": "gzip"}, body: hello, status: 415,
+		name: "a compressed body is refused", header: map[string]string{"Content-Encoding": "gzip"}, body: helloQuery, status: 415,
 		wantHead: map[string]string{"Accept-Encoding": "identity"},
 	},
-	{name: "identity is no coding", header: map[string]string{"Content-Encoding": "identity"}, body: hello, status: 200},
+	{name: "identity is no coding", header: map[string]string{"Content-Encoding": "identity"}, body: helloQuery, status: 200},
 
 	// The body
 	{
 		name: "a body over the limit is refused", body: `{"query":"` + strings.Repeat("x", guard.DefaultMaxBytes) + `"}`, status: 413,
-		want: blamed("body", "is too large"),
+		want: badInput("body", "is too large"),
 	},
-	{name: "a body of exactly the limit is read", body: hello + strings.Repeat(" ", guard.DefaultMaxBytes-len(hello)), status: 200, want: helloA},
-	{name: "an empty body is malformed", status: 400, want: blamed("body", "is not well-formed JSON: expected a value, at byte 0")},
+	{name: "a body of exactly the limit is read", body: helloQuery + strings.Repeat(" ", guard.DefaultMaxBytes-len(helloQuery)), status: 200, want: helloAnswer},
+	{name: "an empty body is malformed", status: 400, want: badInput("body", "is not well-formed JSON: expected a value, at byte 0")},
 	{
 		name: "a malformed body is not repeated", body: `{"query":"mutation { plain(password: \"hunter2\") }",}`, status: 400,
-		want: blamed("body", "is not well-formed JSON: expected a key, at byte 53"),
+		want: badInput("body", "is not well-formed JSON: expected a key, at byte 53"),
 	},
 	{
 		name: "a truncated login is not repeated", body: `{"variables":{"password":"hunter2`, status: 400,
-		want: blamed("body", "is not well-formed JSON: a string does not end, at byte 33"),
+		want: badInput("body", "is not well-formed JSON: a string does not end, at byte 33"),
 	},
 	{
-		name: "an array is told that batching is off", body: `[` + hello + `,` + hello + `]`, status: 400,
-		want: blamed("body", "must be one JSON object: operations are not taken in batches"),
+		name: "an array is told that batching is off", body: `[` + helloQuery + `,` + helloQuery + `]`, status: 400,
+		want: badInput("body", "must be one JSON object: operations are not taken in batches"),
 	},
-	{name: "a string is no request", body: `"hunter2"`, status: 400, want: blamed("body", "must be a JSON object")},
-	{name: "null is no request", body: `null`, status: 400, want: blamed("body", "must be a JSON object")},
-	{name: "trailing data is refused", body: hello + hello, status: 400, want: blamed("body", "is not well-formed JSON: expected nothing after the value, at byte 21")},
+	{name: "a string is no request", body: `"hunter2"`, status: 400, want: badInput("body", "must be a JSON object")},
+	{name: "null is no request", body: `null`, status: 400, want: badInput("body", "must be a JSON object")},
+	{name: "trailing data is refused", body: helloQuery + helloQuery, status: 400, want: badInput("body", "is not well-formed JSON: expected nothing after the value, at byte 21")},
 	{
 		name: "a second query is refused", body: `{"query":"{ hello }","query":"{ fail }"}`, status: 400,
-		want: blamed("body", "is not well-formed JSON: a key stands twice in one object, at byte 21"),
+		want: badInput("body", "is not well-formed JSON: a key stands twice in one object, at byte 21"),
 	},
 	{name: "a second query in escapes is refused", body: `{"query":"{ hello }","\u0071uery":"{ fail }"}`, status: 400},
 	{name: "a second password is refused, deep in variables", body: `{"query":"{ hello }","variables":{"a":[{"password":"hunter2","password":"x"}]}}`, status: 400},
 	{name: "a second key is refused where nobody reads it", body: `{"query":"{ hello }","x":{"a":1,"a":1}}`, status: 400},
-	{name: "Query is not query", body: `{"Query":"{ hello }"}`, status: 400, want: parameters(`{"name":"query","message":"must be a string that is not empty"}`)},
+	{name: "Query is not query", body: `{"Query":"{ hello }"}`, status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
 	{name: "an empty query is none", body: `{"query":""}`, status: 400},
 	{name: "a hash without a query, old client", body: `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: notSupported},
 	{
 		name: "a hash without a query, new client", header: map[string]string{"Accept": "application/graphql-response+json"},
 		body: `{"query":null,"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 400, typ: graphqlType, want: notSupported,
 	},
-	{name: "a query with a hash runs", body: `{"query":"{ hello }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: helloA},
-	{name: "a hash that is no object is none", body: `{"extensions":{"persistedQuery":"hunter2"}}`, status: 400, want: parameters(`{"name":"query","message":"must be a string that is not empty"}`)},
+	{name: "a query with a hash runs", body: `{"query":"{ hello }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: helloAnswer},
+	{name: "a hash that is no object is none", body: `{"extensions":{"persistedQuery":"hunter2"}}`, status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
 	{
 		name: "all wrong parameters are named at once", body: `{"query":["hunter2"],"operationName":7,"variables":"hunter2","extensions":[]}`, status: 400,
-		want: parameters(`{"name":"query","message":"must be a string"},{"name":"operationName","message":"must be a string or null"},` +
+		want: badParameters(`{"name":"query","message":"must be a string"},{"name":"operationName","message":"must be a string or null"},` +
 			`{"name":"variables","message":"must be an object or null"},{"name":"extensions","message":"must be an object or null"}`),
 	},
 	{
 		name: "bytes that are not UTF-8 are refused", body: "{\"query\":\"{ hello }\",\"variables\":{\"p\":\"hunter2\xff\"}}", status: 400,
-		want: blamed("body", "is not well-formed JSON: the text is not UTF-8, at byte 0"),
+		want: badInput("body", "is not well-formed JSON: the text is not UTF-8, at byte 0"),
 	},
 	{name: "half a surrogate pair is refused", body: `{"query":"{ hello }","variables":{"p":"\ud83c"}}`, status: 400},
-	{name: "a byte order mark is refused", body: "\ufeff" + hello, status: 400},
-	{name: "31 levels below the body are read", body: `{"query":"{ hello }","variables":` + nested(31) + `}`, status: 200, want: helloA},
+	{name: "a byte order mark is refused", body: "\ufeff" + helloQuery, status: 400},
+	{name: "31 levels below the body are read", body: `{"query":"{ hello }","variables":` + nestedObject(31) + `}`, status: 200, want: helloAnswer},
 	{
-		name: "deeper nesting is refused", body: `{"query":"{ hello }","variables":` + nested(32) + `}`, status: 400,
+		name: "deeper nesting is refused", body: `{"query":"{ hello }","variables":` + nestedObject(32) + `}`, status: 400,
 		contains: "nested deeper than 32 levels",
 	},
 	{name: "a body of brackets is refused", body: strings.Repeat("[", 100_000), status: 400},
 
 	// Accept (GraphQL over HTTP, Accept and Body)
 	{
-		name: "the new media type is given to who asks for it", header: map[string]string{"Accept": "application/graphql-response+json"}, body: hello,
-		status: 200, typ: graphqlType, want: helloA,
+		name: "the new media type is given to who asks for it", header: map[string]string{"Accept": "application/graphql-response+json"}, body: helloQuery,
+		status: 200, typ: graphqlType, want: helloAnswer,
 	},
-	{name: "who accepts anything gets the old one", header: map[string]string{"Accept": "*/*"}, body: hello, status: 200},
+	{name: "who accepts anything gets the old one", header: map[string]string{"Accept": "*/*"}, body: helloQuery, status: 200},
 	{
-		name: "who accepts neither is told so", header: map[string]string{"Accept": "text/html"}, body: hello, status: 406,
-		want: blamed("Accept", "must include application/graphql-response+json or application/json"),
+		name: "who accepts neither is told so", header: map[string]string{"Accept": "text/html"}, body: helloQuery, status: 406,
+		want: badInput("Accept", "must include application/graphql-response+json or application/json"),
 	},
 	{
 		name: "a malformed body is 400 in the new media type too", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"`,
 		status: 400, typ: graphqlType,
 	},
 	{
-		name: "no content type is 415 in the new media type too", header: map[string]string{"Accept": "application/graphql-response+json", "Content-Type": ""}, body: hello,
+		name: "no content type is 415 in the new media type too", header: map[string]string{"Accept": "application/graphql-response+json", "Content-Type": ""}, body: helloQuery,
 		status: 415, typ: graphqlType,
 	},
 
@@ -193,7 +193,7 @@ var postTests = []struct {
 		name: "a document that does not parse, new client", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"{"}`,
 		status: 400, typ: graphqlType, contains: `GRAPHQL_PARSE_FAILED`,
 	},
-	{name: "a document without an operation", body: `{"query":"# hunter2"}`, status: 200, want: invalid("no operation provided")},
+	{name: "a document without an operation", body: `{"query":"# hunter2"}`, status: 200, want: validationError("no operation provided")},
 	{name: "a field that is not there, old client", body: `{"query":"{ nope }"}`, status: 200, contains: `Cannot query field \"nope\" on type \"Query\"`},
 	{
 		name: "a field that is not there, new client", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"{ nope }"}`,
@@ -203,10 +203,10 @@ var postTests = []struct {
 		name: "a variable that does not fit", header: map[string]string{"Accept": "application/graphql-response+json"},
 		body: `{"query":"mutation($i: Login!) { login(input: $i) }","variables":{"i":null}}`, status: 400, typ: graphqlType, contains: `cannot be null`,
 	},
-	{name: "an operation that is not there is not named", body: `{"query":"query A { hello }","operationName":"hunter2"}`, status: 200, want: invalid("operation not found")},
+	{name: "an operation that is not there is not named", body: `{"query":"query A { hello }","operationName":"hunter2"}`, status: 200, want: validationError("operation not found")},
 	{
 		name: "a subscription is no business of POST", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"subscription { tick }"}`,
-		status: 400, typ: graphqlType, want: invalid("subscriptions are not offered over HTTP POST"),
+		status: 400, typ: graphqlType, want: validationError("subscriptions are not offered over HTTP POST"),
 	},
 
 	// Parsers and validators quote what they read
@@ -259,7 +259,7 @@ var postTests = []struct {
 	{name: "a panic is masked", body: `{"query":"{ panic }"}`, status: 500, contains: `"code":"INTERNAL"`},
 }
 
-func TestPOST(t *testing.T) {
+func TestPOSTFollowsGraphQLOverHTTP(t *testing.T) {
 	url := newServer(t)
 	for _, tt := range postTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -285,18 +285,18 @@ func TestPOST(t *testing.T) {
 			if !strings.Contains(body, tt.contains) {
 				t.Errorf("body\n%s\ndoes not contain\n%s", body, tt.contains)
 			}
-			if strings.Contains(body, marker) || strings.Contains(body, "secret") {
+			if strings.Contains(body, secretMarker) || strings.Contains(body, "secret") {
 				t.Errorf("the answer repeats what the client sent:\n%s", body)
 			}
-			checkShape(t, resp, body)
+			wantResponseShape(t, resp, body)
 		})
 	}
 }
 
-// checkShape holds every answer to the GraphQL specification, section 7.1:
+// wantResponseShape holds every answer to the GraphQL specification, section 7.1:
 // errors, if there are any, have a message each, and data is there whenever
 // errors are not.
-func checkShape(t *testing.T, resp *http.Response, body string) {
+func wantResponseShape(t *testing.T, resp *http.Response, body string) {
 	t.Helper()
 	if !json.Valid([]byte(body)) {
 		t.Fatalf("not JSON: %s", body)
@@ -346,13 +346,13 @@ func send(t testing.TB, url, method string, header map[string]string, body io.Re
 	return resp, string(b)
 }
 
-// nested is an object that holds objects: levels of them, itself included.
-func nested(levels int) string {
+// nestedObject is an object that holds objects: levels of them, itself included.
+func nestedObject(levels int) string {
 	return strings.Repeat(`{"a":`, levels-1) + "{}" + strings.Repeat("}", levels-1)
 }
 
-func TestContentTypeGivenTwiceIsRefused(t *testing.T) {
-	req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(hello))
+func TestDuplicateContentTypeIsRejected(t *testing.T) {
+	req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(helloQuery))
 	req.Header["Content-Type"] = []string{"application/json", "text/plain"}
 	w := httptest.NewRecorder()
 	newHandler(guard.POST{}).ServeHTTP(w, req)
@@ -361,35 +361,35 @@ func TestContentTypeGivenTwiceIsRefused(t *testing.T) {
 	}
 }
 
-func TestChunkedBodyOverTheLimitIsRefused(t *testing.T) {
+func TestChunkedBodyOverLimitIsRejected(t *testing.T) {
 	// A reader without a length makes the client send chunks.
-	body := io.MultiReader(strings.NewReader(`{"query":"`), io.LimitReader(zeros{}, 1<<20))
+	body := io.MultiReader(strings.NewReader(`{"query":"`), io.LimitReader(zeroReader{}, 1<<20))
 	resp, _ := send(t, newServer(t), "", nil, body)
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d, want 413", resp.StatusCode)
 	}
 }
 
-func TestLimitFurtherOutIsA413Too(t *testing.T) {
+func TestOuterBodyLimitReturns413(t *testing.T) {
 	url := newServer(t, func(h http.Handler) http.Handler { return http.MaxBytesHandler(h, 10) })
-	resp, _ := send(t, url, "", nil, strings.NewReader(hello))
+	resp, _ := send(t, url, "", nil, strings.NewReader(helloQuery))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d, want 413", resp.StatusCode)
 	}
 }
 
-func TestOwnLimit(t *testing.T) {
-	h := newHandler(guard.POST{MaxBytes: int64(len(hello)) - 1})
+func TestMaxBytesLimitsBody(t *testing.T) {
+	h := newHandler(guard.POST{MaxBytes: int64(len(helloQuery)) - 1})
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(hello)))
+	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(helloQuery)))
 	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d, want 413", w.Code)
 	}
 }
 
-type zeros struct{}
+type zeroReader struct{}
 
-func (zeros) Read(b []byte) (int, error) {
+func (zeroReader) Read(b []byte) (int, error) {
 	for i := range b {
 		b[i] = '0'
 	}
@@ -402,37 +402,37 @@ func jsonRequest(ctx context.Context, body io.Reader) *http.Request {
 	return req
 }
 
-func TestBodyThatDoesNotArriveIsA408(t *testing.T) {
+func TestBodyReadTimeoutReturns408(t *testing.T) {
 	w := httptest.NewRecorder()
-	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failing{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}}))
+	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failingReader{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}}))
 	if w.Code != http.StatusRequestTimeout {
 		t.Errorf("status %d, want 408", w.Code)
 	}
 }
 
-func TestBodyThatBreaksOffIsA400(t *testing.T) {
+func TestTruncatedBodyReturns400(t *testing.T) {
 	w := httptest.NewRecorder()
-	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failing{io.ErrUnexpectedEOF}))
-	if want := blamed("body", "could not be read to its end"); w.Code != http.StatusBadRequest || w.Body.String() != want {
+	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failingReader{io.ErrUnexpectedEOF}))
+	if want := badInput("body", "could not be read to its end"); w.Code != http.StatusBadRequest || w.Body.String() != want {
 		t.Errorf("%d %s, want 400 %s", w.Code, w.Body, want)
 	}
 }
 
-type failing struct{ err error }
+type failingReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
-func TestCancelledRequestIsAnsweredWithoutAPanic(t *testing.T) {
+func TestCanceledRequestReturns503(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
-	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(ctx, strings.NewReader(hello)))
+	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(ctx, strings.NewReader(helloQuery)))
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), `"code":"UNAVAILABLE"`) || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
 
-func TestExtensionThatAnswersWithoutRunning(t *testing.T) {
+func TestExtensionErrorWithoutDataIsRequestError(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response *graphql.Response
 		status   int
@@ -446,7 +446,7 @@ func TestExtensionThatAnswersWithoutRunning(t *testing.T) {
 			h.AroundOperations(func(context.Context, graphql.OperationHandler) graphql.ResponseHandler {
 				return graphql.OneShot(tt.response)
 			})
-			req := jsonRequest(t.Context(), strings.NewReader(hello))
+			req := jsonRequest(t.Context(), strings.NewReader(helloQuery))
 			req.Header.Set("Accept", "application/graphql-response+json")
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, req)
@@ -457,9 +457,9 @@ func TestExtensionThatAnswersWithoutRunning(t *testing.T) {
 	}
 }
 
-// TestEveryErrorIsPresented: one presenter shapes every error, so each kind
+// TestEveryErrorIsPresentedOnce: one presenter shapes every error, so each kind
 // must pass through it, and through it only once.
-func TestEveryErrorIsPresented(t *testing.T) {
+func TestEveryErrorIsPresentedOnce(t *testing.T) {
 	for name, body := range map[string]string{
 		"malformed": `{`, "not parsed": `{"query":"{"}`, "not valid": `{"query":"{ nope }"}`, "subscription": `{"query":"subscription { tick }"}`, "failed field": `{"query":"{ fail }"}`,
 	} {
@@ -478,8 +478,8 @@ func TestEveryErrorIsPresented(t *testing.T) {
 	}
 }
 
-// TestLargeResponse also holds that data goes out as gqlgen wrote it.
-func TestLargeResponse(t *testing.T) {
+// TestLargeResponseIsSentUnchanged also holds that data goes out as gqlgen wrote it.
+func TestLargeResponseIsSentUnchanged(t *testing.T) {
 	data := append(append([]byte(`{"hello": "`), bytes.Repeat([]byte("<"), 1<<20)...), `"}`...)
 	h := newHandler(guard.POST{})
 	h.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
@@ -489,7 +489,7 @@ func TestLargeResponse(t *testing.T) {
 	})
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	resp, body := send(t, srv.URL, "", nil, strings.NewReader(hello))
+	resp, body := send(t, srv.URL, "", nil, strings.NewReader(helloQuery))
 	if want := `{"data":` + string(data) + `}`; body != want || resp.ContentLength != int64(len(want)) {
 		t.Errorf("got %d bytes (Content-Length %d), want %d", len(body), resp.ContentLength, len(want))
 	}

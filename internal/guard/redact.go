@@ -22,10 +22,10 @@ func redact(errs gqlerror.List) {
 		case errcode.ValidationFailed:
 			err.Message = redactValidation(err)
 		}
-		err.Message = shorten(err.Message, maxMessage)
+		err.Message = truncate(err.Message, maxMessage)
 		for i, element := range err.Path { // which holds names of variables and of what is in them
 			if name, ok := element.(ast.PathName); ok {
-				err.Path[i] = ast.PathName(shorten(string(name), maxMessage))
+				err.Path[i] = ast.PathName(truncate(string(name), maxMessage))
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func redact(errs gqlerror.List) {
 // fields that conflict lists all that conflicts within them.
 const maxMessage = 1000
 
-func shorten(text string, length int) string {
+func truncate(text string, length int) string {
 	if len(text) <= length {
 		return text
 	}

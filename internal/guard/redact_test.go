@@ -9,7 +9,7 @@ import (
 
 // The messages that the parser rarely gets to say; what it usually says is
 // tested over HTTP.
-func TestRedact(t *testing.T) {
+func TestRedactRemovesQuotedValues(t *testing.T) {
 	for _, tt := range []struct{ name, code, rule, message, want string }{
 		{"an escape quotes the rest of the document", "GRAPHQL_PARSE_FAILED", "", `Invalid character escape sequence: \u00 hunter2`, "Syntax error: unexpected token"},
 		{"a token is quoted", "GRAPHQL_PARSE_FAILED", "", `Unexpected String "hunter2"`, "Syntax error: unexpected token"},

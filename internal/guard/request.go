@@ -17,7 +17,7 @@ import (
 func (p POST) read(w http.ResponseWriter, r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 	if r.Method != http.MethodPost {
 		return nil, refuse(http.StatusMethodNotAllowed, "method", "must be POST, or GET for a query").
-			with("Allow", "GET, POST")
+			withHeader("Allow", "GET, POST")
 	}
 	if !acceptable {
 		return nil, refuse(http.StatusNotAcceptable, "Accept",
@@ -42,13 +42,13 @@ func checkContent(h http.Header) *refusal {
 	types := h.Values("Content-Type")
 	if len(types) != 1 || !isJSON(types[0]) {
 		return refuse(http.StatusUnsupportedMediaType, "Content-Type", "must be application/json, in UTF-8").
-			with("Accept", string(legacyJSON)) // RFC 9110, section 15.5.16
+			withHeader("Accept", string(legacyJSON)) // RFC 9110, section 15.5.16
 	}
 	for _, coding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(coding, "identity") {
 			// A few compressed KiB can hold a GiB.
 			return refuse(http.StatusUnsupportedMediaType, "Content-Encoding", "must be absent").
-				with("Accept-Encoding", "identity")
+				withHeader("Accept-Encoding", "identity")
 		}
 	}
 	return nil

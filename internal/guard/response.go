@@ -13,16 +13,16 @@ import (
 	"fieldgate/fgerr"
 )
 
-// write sends a response as the GraphQL specification has it (section 7.1):
+// writeResponse sends a response as the GraphQL specification has it (section 7.1):
 // errors first, and data only if there was an execution. graphql.Response
 // itself encodes absent data as null, which says the opposite.
-func write(w http.ResponseWriter, status int, response *graphql.Response) {
+func writeResponse(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil || len(response.Errors) == 0 && len(response.Data) == 0 {
 		// An extension swallowed it. An answer needs one or the other.
 		status = http.StatusInternalServerError
 		response = &graphql.Response{Errors: gqlerror.List{Error(fgerr.Internal, "internal error")}}
 	}
-	body := encode(response)
+	body := encodeResponse(response)
 	if seconds := retryAfter(response.Errors); seconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	}
@@ -31,9 +31,9 @@ func write(w http.ResponseWriter, status int, response *graphql.Response) {
 	_, _ = w.Write(body) // nobody is left to tell
 }
 
-// encode copies data as it is: gqlgen has just written it, and encoding/json
+// encodeResponse copies data as it is: gqlgen has just written it, and encoding/json
 // would check and compact it once more, byte by byte.
-func encode(response *graphql.Response) []byte {
+func encodeResponse(response *graphql.Response) []byte {
 	var b bytes.Buffer
 	room := len(`{"data":}`) + len(response.Data)
 	if len(response.Errors) > 0 || len(response.Extensions) > 0 {

@@ -6,11 +6,11 @@ import (
 	"github.com/vektah/gqlparser/v2/lexer"
 )
 
-// scan reads the tokens of a document, and so knows how deep the parser would
+// scanTokens reads the tokens of a document, and so knows how deep the parser would
 // go without going there. It is the parser's own lexer that reads them: there is
 // one opinion on where a string or a comment ends. An error of the lexer ends
 // the scan, as it will end the parser.
-func scan(source *ast.Source, limits Limits) *gqlerror.Error {
+func scanTokens(source *ast.Source, limits Limits) *gqlerror.Error {
 	tokens, depth, directives := 0, 0, 0
 	for lex := lexer.New(source); ; {
 		token, err := lex.ReadToken()

@@ -39,9 +39,9 @@ var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
 	scalar Any
 `})
 
-// answers plays the part of generated code: what each root field answers. It
-// looks at the first field only.
-func answers(ctx context.Context) *graphql.Response {
+// fakeExec plays the part of generated code: what each root field answers. It
+// visits at the first field only.
+func fakeExec(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	switch op.Operation.SelectionSet[0].(*ast.Field).Name {
 	case "hello":
@@ -76,7 +76,7 @@ func answers(ctx context.Context) *graphql.Response {
 func newHandler(post guard.POST) *handler.Server {
 	schema := &graphql.ExecutableSchemaMock{
 		SchemaFunc: func() *ast.Schema { return testSchema },
-		ExecFunc:   func(context.Context) graphql.ResponseHandler { return answers },
+		ExecFunc:   func(context.Context) graphql.ResponseHandler { return fakeExec },
 		ComplexityFunc: func(context.Context, string, string, int, map[string]any) (int, bool) {
 			return 0, false
 		},

@@ -14,7 +14,7 @@ func (s *Server) onlyKnownHosts(checked bool) func(http.Handler) http.Handler {
 	if !checked {
 		return func(next http.Handler) http.Handler { return next }
 	}
-	return web.Hosts(s.Config.KnownHosts(), guard.Refused(http.StatusMisdirectedRequest, "Host",
+	return web.Hosts(s.Config.KnownHosts(), guard.RejectHandler(http.StatusMisdirectedRequest, "Host",
 		"names no host of this server. It answers to IP addresses, localhost and the host of PUBLIC_URL. Hint: ALLOWED_HOSTS=NAME adds a name"))
 }
 

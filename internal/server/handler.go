@@ -57,7 +57,7 @@ func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 		// The server's own origin is listed for a proxy that rewrites the Host header.
 		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), Local: s.Config.LocalPages(),
 		Refused: func(header, message string) http.Handler {
-			return guard.Refused(http.StatusForbidden, header, message)
+			return guard.RejectHandler(http.StatusForbidden, header, message)
 		},
 		Hint: func(origin string) string { return "Hint: CORS_ORIGINS=" + origin + " allows the pages of this origin" },
 		Log:  s.Log, Now: s.options.Now,

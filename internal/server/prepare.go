@@ -119,7 +119,7 @@ func (s *Server) Starting() http.Handler {
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, s.Log))
-	unavailable := guard.Unavailable("the server is starting", int(preparePause.Seconds()))
+	unavailable := guard.UnavailableHandler("the server is starting", int(preparePause.Seconds()))
 	mux.Handle("/graphql", s.crossOrigin(unavailable))
 	mux.Handle("/", unavailable)
 	return web.Chain(mux, web.RequestID, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),

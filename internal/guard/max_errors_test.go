@@ -15,14 +15,14 @@ import (
 	"fieldgate/internal/guard"
 )
 
-func validating(introspection bool) *handler.Server {
+func newValidatingHandler(introspection bool) *handler.Server {
 	h := newHandler(guard.POST{})
 	h.SetValidationRulesFn(guard.ValidationRules(introspection))
 	h.SetDisableSuggestion(!introspection)
 	return h
 }
 
-func errorsOf(t *testing.T, h *handler.Server, query string) gqlerror.List {
+func queryErrors(t *testing.T, h *handler.Server, query string) gqlerror.List {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"query": query})
 	if err != nil {
@@ -37,7 +37,7 @@ func errorsOf(t *testing.T, h *handler.Server, query string) gqlerror.List {
 	return got.Errors
 }
 
-func TestTheFirstTwentyMistakesAreTold(t *testing.T) {
+func TestValidationReturnsFirstTwentyErrors(t *testing.T) {
 	wrong := func(n int, format string) string {
 		var b strings.Builder
 		for i := range n {
@@ -58,7 +58,7 @@ func TestTheFirstTwentyMistakesAreTold(t *testing.T) {
 	} {
 		for _, introspection := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, introspection %v", tt.name, introspection), func(t *testing.T) {
-				errs := errorsOf(t, validating(introspection), tt.query)
+				errs := queryErrors(t, newValidatingHandler(introspection), tt.query)
 				if len(errs) != tt.want {
 					t.Errorf("%d errors, want %d: %v", len(errs), tt.want, errs)
 				}
@@ -75,7 +75,7 @@ func TestTheFirstTwentyMistakesAreTold(t *testing.T) {
 	}
 }
 
-func TestAMistakeIsToldBriefly(t *testing.T) {
+func TestValidationErrorsAreShort(t *testing.T) {
 	long := strings.Repeat("ä", 5000)
 	for name, query := range map[string]string{
 		"a long name":               `{ ` + strings.Repeat("a", 5000) + ` }`,
@@ -83,7 +83,7 @@ func TestAMistakeIsToldBriefly(t *testing.T) {
 		"a long value":              `{ add(role: "` + long + `") }`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			errs := errorsOf(t, validating(true), query)
+			errs := queryErrors(t, newValidatingHandler(true), query)
 			if len(errs) == 0 {
 				t.Fatal("no error")
 			}
@@ -96,20 +96,20 @@ func TestAMistakeIsToldBriefly(t *testing.T) {
 	}
 }
 
-// thrower panics where a document is validated.
-type thrower struct{}
+// panickingExtension panics where a document is validated.
+type panickingExtension struct{}
 
-func (thrower) ExtensionName() string                   { return "thrower" }
-func (thrower) Validate(graphql.ExecutableSchema) error { return nil }
-func (thrower) MutateOperationParameters(context.Context, *graphql.RawParams) *gqlerror.Error {
+func (panickingExtension) ExtensionName() string                   { return "thrower" }
+func (panickingExtension) Validate(graphql.ExecutableSchema) error { return nil }
+func (panickingExtension) MutateOperationParameters(context.Context, *graphql.RawParams) *gqlerror.Error {
 	panic("something else")
 }
 
-func TestOtherPanicsAreInternal(t *testing.T) {
-	h := validating(false)
-	h.Use(thrower{})
+func TestExtensionPanicIsInternalError(t *testing.T) {
+	h := newValidatingHandler(false)
+	h.Use(panickingExtension{})
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(hello)))
+	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(helloQuery)))
 	if w.Code != 500 || !strings.Contains(w.Body.String(), `"INTERNAL"`) {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
