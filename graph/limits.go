@@ -49,14 +49,14 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 		return nil, err
 	}
 	var won []models.Reservation
-	execution := &limit.Execution{Succeeding: func(ctx context.Context) (err error) {
+	execution := &limit.Execution{OnSuccess: func(ctx context.Context) (err error) {
 		won, err = l.takeForSuccess(ctx, field, slots)
 		return err
 	}}
-	result, err := next(limit.With(ctx, execution))
+	result, err := next(limit.NewContext(ctx, execution))
 	if err == nil {
 		// Of a resolver that has not asked before. What is done is done, and counts as far as there is room.
-		_ = execution.Succeed(ctx)
+		_ = execution.AcquireSuccess(ctx)
 	}
 	l.giveBack(ctx, unused(taken, won, execution, err))
 	return result, err
@@ -281,7 +281,7 @@ func unused(taken, won []models.Reservation, execution *limit.Execution, err err
 	switch {
 	case err == nil:
 		return slices.DeleteFunc(taken, func(s models.Reservation) bool { return s.CountsSuccesses })
-	case execution.HasWorked() || !untried(err):
+	case execution.IsCounted() || !untried(err):
 		return won
 	default:
 		return append(taken, won...)

@@ -33,7 +33,7 @@ func TestUnusedSlots(t *testing.T) {
 	} {
 		execution := &limit.Execution{}
 		if row.hashed {
-			limit.Worked(limit.With(t.Context(), execution))
+			limit.MarkCounted(limit.NewContext(t.Context(), execution))
 		}
 		taken := []models.Reservation{{Name: "f"}, {Name: "a", CountsSuccesses: true}}
 		got := ""
@@ -50,18 +50,18 @@ func TestSuccessIsClaimedOnce(t *testing.T) {
 	t.Parallel()
 	var claims []error
 	full := &models.LimitReachedError{}
-	e := &limit.Execution{Succeeding: func(context.Context) error {
+	e := &limit.Execution{OnSuccess: func(context.Context) error {
 		claims = append(claims, full)
 		return full
 	}}
-	ctx := limit.With(t.Context(), e)
-	if err := limit.Succeed(ctx); !errors.Is(err, full) {
+	ctx := limit.NewContext(t.Context(), e)
+	if err := limit.AcquireSuccess(ctx); !errors.Is(err, full) {
 		t.Errorf("got %v", err)
 	}
-	if err := limit.Succeed(ctx); err != nil || !slices.Equal(claims, []error{full}) {
+	if err := limit.AcquireSuccess(ctx); err != nil || !slices.Equal(claims, []error{full}) {
 		t.Errorf("got %v after %d claims", err, len(claims))
 	}
-	if err := limit.Succeed(t.Context()); err != nil {
+	if err := limit.AcquireSuccess(t.Context()); err != nil {
 		t.Errorf("without limits: %v", err)
 	}
 }

@@ -93,7 +93,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (stored string, e
 	if err != nil {
 		return "", err
 	}
-	limit.Worked(ctx)
+	limit.MarkCounted(ctx)
 	return p.mark() + string(hash), nil
 }
 
@@ -127,7 +127,7 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, ou
 		return nil
 	})
 	if err == nil {
-		limit.Worked(ctx)
+		limit.MarkCounted(ctx)
 	}
 	ok = known && matched >= 0
 	return ok, ok && (matched > 0 || p.isOutdated(mark, hash, password)), err

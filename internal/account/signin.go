@@ -174,7 +174,7 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 			return nil, err
 		}
 	}
-	if err := limit.Succeed(ctx); err != nil {
+	if err := limit.AcquireSuccess(ctx); err != nil {
 		return nil, err
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)

@@ -8,7 +8,7 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestWait(t *testing.T) {
+func TestWaitFollowsGCRA(t *testing.T) {
 	t.Parallel()
 	five := Rate{Count: 5, Window: 15 * time.Minute} // a step is 3 minutes
 	for _, row := range []struct {
@@ -41,7 +41,7 @@ func TestWait(t *testing.T) {
 }
 
 // Whatever the rate, a fresh key lets exactly Count through at once: no rounding gives or takes one.
-func TestExactlyCountAtOnce(t *testing.T) {
+func TestFreshKeyAdmitsExactlyCountAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, window := range []time.Duration{time.Second, 7 * time.Second, 15 * time.Minute, time.Hour, 24 * time.Hour} {
 		for _, count := range []int{1, 2, 3, 5, 7, 30, 77, 600, 997, 1000} {
@@ -57,7 +57,7 @@ func TestExactlyCountAtOnce(t *testing.T) {
 	}
 }
 
-func TestNetwork(t *testing.T) {
+func TestNetworkMasksIPv6To64Bits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, ip, want string }{
 		{"an IPv4 address", "192.0.2.7", "192.0.2.7"},
@@ -82,7 +82,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-func TestKeysOfDifferentPartsDiffer(t *testing.T) {
+func TestKeyDependsOnPartBoundaries(t *testing.T) {
 	t.Parallel()
 	seen := map[string][]string{}
 	for _, parts := range [][]string{{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"ab", ""}, {"", "ab"}, {"a\x00b"}, {"b", "a"}} {

@@ -2,7 +2,7 @@ package limit
 
 import "testing"
 
-func TestSite(t *testing.T) {
+func TestSiteMasksIPv6To48Bits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ network, want string }{
 		{"2001:db8:1:2::/64", "2001:db8:1::/48"},

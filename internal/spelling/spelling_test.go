@@ -6,7 +6,7 @@ import (
 	"fieldgate/internal/spelling"
 )
 
-func TestDistance(t *testing.T) {
+func TestDistanceCountsEdits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		a, b string
@@ -28,7 +28,7 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-func TestClosest(t *testing.T) {
+func TestClosestReturnsNearestWord(t *testing.T) {
 	t.Parallel()
 	known := []string{"serve", "migrate", "user", "keys", "policy", "version"}
 	for word, want := range map[string]string{
