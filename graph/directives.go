@@ -52,11 +52,11 @@ func (g *gate) pass(ctx context.Context, obj any, next graphql.Resolver) (any, e
 		return nil, fmt.Errorf("the policy has no rule for %s.%s", field.Object, field.Field.Name)
 	}
 	if !rule.Public {
-		if err := g.judge(ctx, rule.InForce(), obj); err != nil {
+		if err := g.judge(ctx, rule.Enforced(), obj); err != nil {
 			return nil, err
 		}
 	}
-	if rule.Reports() {
+	if rule.HasReportOnly() {
 		if err := g.try(ctx, rule, obj); err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func (g *gate) pass(ctx context.Context, obj any, next graphql.Resolver) (any, e
 
 // judge lets through whom a demand lets through. The role is the one that the person has in the database now, whatever the
 // token says.
-func (g *gate) judge(ctx context.Context, demand policy.Demand, obj any) error {
+func (g *gate) judge(ctx context.Context, demand policy.Requirement, obj any) error {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (g *gate) judge(ctx context.Context, demand policy.Demand, obj any) error {
 // try reports what a rule that is not in force would deny, and lets it through. Its error is that nobody knows who is
 // asking: a database that does not answer is no permission, and a report with holes would say that all is well.
 func (g *gate) try(ctx context.Context, rule policy.Rule, obj any) error {
-	err := g.judge(ctx, rule.Reported, obj)
+	err := g.judge(ctx, rule.ReportOnly, obj)
 	if !denial(err) {
 		return err
 	}

@@ -30,7 +30,7 @@ func DenialReasons() []string {
 // Deniable are the fields of a policy that can be denied, by their coordinates.
 func Deniable(p *policy.Policy) (fields []string) {
 	for _, rule := range p.Rules() {
-		if !rule.Public || rule.Reports() { // behind one that reports, a resolver may miss the person
+		if !rule.Public || rule.HasReportOnly() { // behind one that reports, a resolver may miss the person
 			fields = append(fields, rule.Coordinate())
 		}
 	}

@@ -19,13 +19,13 @@ func permissions(p *policy.Policy, role string) []*generated.Permission {
 	for _, rule := range p.Rules() {
 		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
 		asks := rule.Role
-		if rule.Reports() {
-			asks = rule.Reported.Role
+		if rule.HasReportOnly() {
+			asks = rule.ReportOnly.Role
 		}
 		if asks != "" {
 			permission.Role = &asks
 		}
-		if rule.OrOwner || rule.Reported.OrOwner {
+		if rule.OrOwner || rule.ReportOnly.OrOwner {
 			permission.Conditions = []string{conditionOwner}
 		}
 		list = append(list, permission)

@@ -51,7 +51,7 @@ func (r *Reports) add(ctx context.Context, rule policy.Rule) {
 		}
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, account.EventWouldBeDenied, slog.String("field", field),
-		slog.String("requires", rule.Reported.Role), slog.String("user_id", line.userID), slog.String("ip", viewer.Client().IP))
+		slog.String("requires", rule.ReportOnly.Role), slog.String("user_id", line.userID), slog.String("ip", viewer.Client().IP))
 }
 
 type reportedLine struct{ field, userID string }

@@ -66,7 +66,7 @@ func start(t *testing.T, databaseURL string, wrong *way) *server {
 	must(s.store.Migrate(t.Context()))(t)
 	s.tokens = must(auth.NewTokens(auth.TokenConfig{
 		Secrets: []string{"pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"}, Issuer: "sample", Audience: "sample", TTL: 15 * time.Minute,
-		KnownRole: s.policy.Known, Now: s.now,
+		KnownRole: s.policy.IsRole, Now: s.now,
 	}))(t)
 	config := configOf(s, s.policy)
 	directives := sample.DirectiveRoot(graph.Directives(config))

@@ -39,7 +39,7 @@ func (s *Service) AsOperator() Administrator { return Administrator{service: s, 
 
 // SetRole gives an account a role. It returns *InputError for one that there is not.
 func (a Administrator) SetRole(ctx context.Context, userID, role string) (*models.User, error) {
-	if !a.service.config.Policy.Known(role) {
+	if !a.service.config.Policy.IsRole(role) {
 		return nil, a.service.unknownRole()
 	}
 	return a.administer(ctx, &event{name: EventRoleChanged, user: userID}, role, func(tx *models.Store) error {

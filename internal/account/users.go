@@ -63,7 +63,7 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if len(q.Search) > maxSearchBytes {
 		check.field("search", "must have at most 400 bytes")
 	}
-	if q.Role != "" && !s.config.Policy.Known(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
+	if q.Role != "" && !s.config.Policy.IsRole(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
 		check.field("role", s.oneOfTheRoles())
 	}
 	name, email := searchPrefixes(q.Search)

@@ -60,7 +60,7 @@ func (c *compiler) checkDefaults() {
 	reportOnly := c.defaultOf(authDirective, reportOnlyArgument)
 	c.checkBoolean(def.Position, "@auth(reportOnly:)", reportOnlyArgument, reportOnly)
 	if reportOnly != nil && reportOnly.Raw == "true" {
-		c.refuse(def.Position, "@auth(reportOnly:)", "is true by default, so a rule that does not mention it denies nobody",
+		c.addError(def.Position, "@auth(reportOnly:)", "is true by default, so a rule that does not mention it denies nobody",
 			"write reportOnly: Boolean! = false")
 	}
 }
@@ -68,18 +68,18 @@ func (c *compiler) checkDefaults() {
 // checkRole and checkBoolean look at what gqlparser takes as it comes: it holds the values that a schema's directives are
 // given to neither their type nor the enum.
 func (c *compiler) checkRole(at *ast.Position, coordinate string, role *ast.Value) {
-	if role == nil || len(c.ladder.roles) == 0 { // without enum Role, which is reported already, no role is known
+	if role == nil || len(c.hierarchy.roles) == 0 { // without enum Role, which is reported already, no role is known
 		return
 	}
-	if role.Kind != ast.EnumValue || !c.ladder.reach[step{role.Raw, role.Raw}] {
-		c.refuse(at, coordinate, fmt.Sprintf("asks for %s, which is no role", role),
-			"write one of "+strings.Join(c.ladder.roles, ", "))
+	if role.Kind != ast.EnumValue || !c.hierarchy.includes[rolePair{role.Raw, role.Raw}] {
+		c.addError(at, coordinate, fmt.Sprintf("asks for %s, which is no role", role),
+			"write one of "+strings.Join(c.hierarchy.roles, ", "))
 	}
 }
 
 func (c *compiler) checkBoolean(at *ast.Position, coordinate, name string, value *ast.Value) {
 	if value != nil && value.Kind != ast.BooleanValue {
-		c.refuse(at, coordinate, fmt.Sprintf("says %s: %s", name, value), "write true or false")
+		c.addError(at, coordinate, fmt.Sprintf("says %s: %s", name, value), "write true or false")
 	}
 }
 

@@ -22,14 +22,14 @@ const (
 
 // compiler is the state of one [Compile]: each check reads the schema, adds what it learned, and reports what it refuses.
 type compiler struct {
-	report
+	errorList
 	schema *ast.Schema
 	types  []*ast.Definition // in source order
 
-	ladder ladder
-	rules  []Rule
-	open   []Rule // fields that have @credential and no rule
-	limits map[fieldKey][]Limit
+	hierarchy roleHierarchy
+	rules     []Rule
+	open      []Rule // fields that have @credential and no rule
+	limits    map[fieldKey][]Limit
 }
 
 // roots returns the root types, whatever the schema calls them.

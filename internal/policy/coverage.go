@@ -25,7 +25,7 @@ func (c *compiler) readRules() {
 // checkSubscription refuses what would be generated and never served.
 func (c *compiler) checkSubscription() {
 	if def := c.schema.Subscription; def != nil {
-		c.refuse(def.Position, "type "+def.Name, "is the subscription type, but the server has no subscriptions", "remove it, and let clients poll a field of Query")
+		c.addError(def.Position, "type "+def.Name, "is the subscription type, but the server has no subscriptions", "remove it, and let clients poll a field of Query")
 	}
 }
 
@@ -59,9 +59,9 @@ func (c *compiler) rulesOn(field *ast.FieldDefinition) (on fieldRules) {
 		switch { // of two of one kind, which checkPlacement refuses, the first
 		case d.Name == publicDirective && on.public == nil:
 			on.public = d
-		case c.onlyReports(d) && on.report == nil:
+		case c.isReportOnly(d) && on.report == nil:
 			on.report = d
-		case d.Name == authDirective && !c.onlyReports(d) && on.auth == nil:
+		case d.Name == authDirective && !c.isReportOnly(d) && on.auth == nil:
 			on.auth = d
 		}
 	}
@@ -73,13 +73,13 @@ func (c *compiler) rulesOn(field *ast.FieldDefinition) (on fieldRules) {
 func (c *compiler) checkCoverage(rule Rule, at *ast.Position, on fieldRules) {
 	switch {
 	case rule.Root && on == fieldRules{}:
-		c.refuse(at, rule.Coordinate(), "has neither @auth nor @public",
+		c.addError(at, rule.Coordinate(), "has neither @auth nor @public",
 			"write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it")
 	case rule.Root && on.auth != nil && on.public != nil:
-		c.refuse(at, rule.Coordinate(), "has both @auth and @public",
+		c.addError(at, rule.Coordinate(), "has both @auth and @public",
 			"keep @auth if it needs a signed-in person, or @public if anybody may use it")
 	case !rule.Root && on.public != nil:
-		c.refuse(on.public.Position, rule.Coordinate(), "carries @public, which says nothing on a field of a type that is no root",
+		c.addError(on.public.Position, rule.Coordinate(), "carries @public, which says nothing on a field of a type that is no root",
 			"remove it, such a field is open unless it carries @auth")
 	}
 }
@@ -87,47 +87,47 @@ func (c *compiler) checkCoverage(rule Rule, at *ast.Position, on fieldRules) {
 // readRule completes the rule of a field that has one, and refuses what could not be enforced on it.
 func (c *compiler) readRule(rule Rule, field *ast.FieldDefinition, on fieldRules) Rule {
 	if on.auth != nil || on.report != nil {
-		c.checkNull(rule, field)
+		c.checkFieldNullable(rule, field)
 	}
 	if on.auth != nil {
-		inForce := c.readDemand(rule, on.auth)
+		inForce := c.readRequirement(rule, on.auth)
 		rule.Role, rule.OrOwner = inForce.Role, inForce.OrOwner
 	}
 	rule.Public = on.auth == nil
 	if on.report != nil {
-		rule.Reported = c.readDemand(rule, on.report)
-		c.checkReport(rule, on.report)
+		rule.ReportOnly = c.readRequirement(rule, on.report)
+		c.checkReportOnly(rule, on.report)
 	}
 	rule.Written = writtenOn(field, on)
 	return rule
 }
 
-func (c *compiler) readDemand(rule Rule, auth *ast.Directive) Demand {
+func (c *compiler) readRequirement(rule Rule, auth *ast.Directive) Requirement {
 	c.checkRole(auth.Position, rule.Coordinate(), given(auth, roleArgument))
 	for _, name := range []string{orOwnerArgument, reportOnlyArgument} {
 		c.checkBoolean(auth.Position, rule.Coordinate(), name, given(auth, name))
 	}
-	demand := Demand{Role: c.rawValue(auth, roleArgument), OrOwner: c.rawValue(auth, orOwnerArgument) == "true"}
+	demand := Requirement{Role: c.rawValue(auth, roleArgument), OrOwner: c.rawValue(auth, orOwnerArgument) == "true"}
 	if rule.Root && demand.OrOwner {
-		c.refuse(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but says orOwner: true",
+		c.addError(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but says orOwner: true",
 			"write orOwner: false, and let the resolver look for what is the caller's own")
 	}
 	return demand
 }
 
-// checkNull holds for a rule that only reports as well: that a field may be null is what clients have to learn first.
-func (c *compiler) checkNull(rule Rule, field *ast.FieldDefinition) {
+// checkFieldNullable holds for a rule that only reports as well: that a field may be null is what clients have to learn first.
+func (c *compiler) checkFieldNullable(rule Rule, field *ast.FieldDefinition) {
 	if field.Type.NonNull {
-		c.refuse(field.Position, rule.Coordinate(), fmt.Sprintf("is gated by @auth but never null (%s)", field.Type),
+		c.addError(field.Position, rule.Coordinate(), fmt.Sprintf("is gated by @auth but never null (%s)", field.Type),
 			fmt.Sprintf("write %s, because a denied field is answered with null", nullable(field.Type)))
 	}
 }
 
-// checkReport refuses a report of what cannot happen, which would be taken for good news.
-func (c *compiler) checkReport(rule Rule, report *ast.Directive) {
-	stricter := !c.ladder.reach[step{rule.Role, rule.Reported.Role}] || rule.OrOwner && !rule.Reported.OrOwner
-	if !rule.Public && !stricter && len(c.ladder.roles) > 0 {
-		c.refuse(report.Position, rule.Coordinate(), "reports nothing: whom the other @auth lets through, this one would too",
+// checkReportOnly refuses a report of what cannot happen, which would be taken for good news.
+func (c *compiler) checkReportOnly(rule Rule, report *ast.Directive) {
+	stricter := !c.hierarchy.includes[rolePair{rule.Role, rule.ReportOnly.Role}] || rule.OrOwner && !rule.ReportOnly.OrOwner
+	if !rule.Public && !stricter && len(c.hierarchy.roles) > 0 {
+		c.addError(report.Position, rule.Coordinate(), "reports nothing: whom the other @auth lets through, this one would too",
 			"take it out, or let it ask for more")
 	}
 }

@@ -78,16 +78,16 @@ func (c *compiler) checkDeclarations() {
 			continue
 		}
 		if have == nil {
-			c.refuse(nil, "@"+want.name, "is not declared", "write "+want.text)
+			c.addError(nil, "@"+want.name, "is not declared", "write "+want.text)
 			continue
 		}
-		for _, problem := range append(want.compareUse(have), want.compareArguments(have)...) {
-			c.refuse(have.Position, "@"+want.name, problem, "write "+want.text)
+		for _, problem := range append(want.compareLocations(have), want.compareArguments(have)...) {
+			c.addError(have.Position, "@"+want.name, problem, "write "+want.text)
 		}
 	}
 }
 
-func (want declaration) compareUse(have *ast.DirectiveDefinition) (problems []string) {
+func (want declaration) compareLocations(have *ast.DirectiveDefinition) (problems []string) {
 	if !slices.Equal(have.Locations, []ast.DirectiveLocation{want.location}) {
 		problems = append(problems, fmt.Sprintf("is declared on %s but counts on %s only", locations(have), want.location))
 	}

@@ -7,18 +7,18 @@ import "slices"
 func (p *Policy) Describe(rule Rule) string {
 	text := "Public."
 	if !rule.Public {
-		text = "Requires " + p.demanded(rule.InForce()) + "."
+		text = "Requires " + p.describeRequirement(rule.Enforced()) + "."
 	}
-	if rule.Reports() {
-		text += " A rule that only reports requires " + p.demanded(rule.Reported) + "."
+	if rule.HasReportOnly() {
+		text += " A rule that only reports requires " + p.describeRequirement(rule.ReportOnly) + "."
 	}
 	return text
 }
 
-func (p *Policy) demanded(d Demand) string {
+func (p *Policy) describeRequirement(d Requirement) string {
 	weaker := func(role string) bool { return !p.Includes(role, d.Role) }
 	switch {
-	case !slices.ContainsFunc(p.ladder.roles, weaker):
+	case !slices.ContainsFunc(p.hierarchy.roles, weaker):
 		return "a signed-in user"
 	case d.OrOwner:
 		return "role " + d.Role + " or ownership"

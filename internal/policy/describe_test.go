@@ -2,7 +2,7 @@ package policy_test
 
 import "testing"
 
-func TestDescribeSaysWhatARuleRequires(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	p := compile(t, declarations, `
 		type Query {
 			hello: String @public

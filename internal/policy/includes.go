@@ -10,15 +10,15 @@ import (
 
 const rolesArgument = "roles"
 
-// readLadder reads enum Role and its @includes.
+// readRoles reads enum Role and its @includes.
 //
 // Every role has to include USER: a bare @auth means "signed in", and it would turn away somebody whose role does not.
 // That ADMIN includes every other role is not asked for: a schema may keep, say, an AUDITOR apart on purpose. An ADMIN then
 // neither gives that role nor acts on those who have it, because nobody acts on what their own role does not include.
-func (c *compiler) readLadder() {
+func (c *compiler) readRoles() {
 	def := c.schema.Types[roleEnum]
 	if def == nil || def.Kind != ast.Enum {
-		c.refuse(nil, "enum "+roleEnum, "is not declared",
+		c.addError(nil, "enum "+roleEnum, "is not declared",
 			"write enum Role { USER STAFF @includes(roles: [USER]) ADMIN @includes(roles: [STAFF]) }, with the roles you need")
 		return
 	}
@@ -26,31 +26,31 @@ func (c *compiler) readLadder() {
 	for _, value := range def.EnumValues {
 		roles = append(roles, value.Name)
 	}
-	sound := len(c.report)
+	sound := len(c.errorList)
 	direct := map[string][]string{}
 	for _, value := range def.EnumValues {
-		direct[value.Name] = c.readSteps(value, roles)
+		direct[value.Name] = c.readIncludes(value, roles)
 	}
-	c.checkCircles(def, roles, direct)
-	c.checkServerRoles(def)
-	if len(c.report) == sound { // a broken step is one defect, not also a role that does not get down to USER
-		c.checkReachesUser(def, direct)
+	c.checkCycles(def, roles, direct)
+	c.checkRequiredRoles(def)
+	if len(c.errorList) == sound { // a broken step is one defect, not also a role that does not get down to USER
+		c.checkIncludesUser(def, direct)
 	}
-	c.ladder = newLadder(roles, direct)
+	c.hierarchy = newRoleHierarchy(roles, direct)
 }
 
-// readSteps returns the roles that a role names, and leaves out what it refuses.
-func (c *compiler) readSteps(from *ast.EnumValueDefinition, roles []string) (steps []string) {
+// readIncludes returns the roles that a role names, and leaves out what it refuses.
+func (c *compiler) readIncludes(from *ast.EnumValueDefinition, roles []string) (steps []string) {
 	for _, d := range from.Directives.ForNames(includesDirective) {
 		for _, to := range list(d.Arguments.ForName(rolesArgument)) {
 			coordinate := roleEnum + "." + from.Name
 			switch {
 			case to.Kind != ast.EnumValue || !slices.Contains(roles, to.Raw):
-				c.refuse(d.Position, coordinate, fmt.Sprintf("includes %s, which is no role", to), "write one of "+strings.Join(roles, ", "))
+				c.addError(d.Position, coordinate, fmt.Sprintf("includes %s, which is no role", to), "write one of "+strings.Join(roles, ", "))
 			case to.Raw == from.Name:
-				c.refuse(d.Position, coordinate, "includes itself", "take it out, every role does")
+				c.addError(d.Position, coordinate, "includes itself", "take it out, every role does")
 			case slices.Contains(steps, to.Raw):
-				c.refuse(d.Position, coordinate, fmt.Sprintf("includes %s more than once", to), "name it once")
+				c.addError(d.Position, coordinate, fmt.Sprintf("includes %s more than once", to), "name it once")
 			default:
 				steps = append(steps, to.Raw)
 			}
@@ -74,29 +74,29 @@ func list(arg *ast.Argument) []*ast.Value {
 	return values
 }
 
-func (c *compiler) checkCircles(def *ast.Definition, roles []string, direct map[string][]string) {
-	for _, circle := range circles(roles, direct) {
-		c.refuse(def.EnumValues.ForName(circle[0]).Position, roleEnum+"."+circle[0],
+func (c *compiler) checkCycles(def *ast.Definition, roles []string, direct map[string][]string) {
+	for _, circle := range findCycles(roles, direct) {
+		c.addError(def.EnumValues.ForName(circle[0]).Position, roleEnum+"."+circle[0],
 			fmt.Sprintf("includes itself by %s", strings.Join(circle, " → ")),
 			"take out the step by which a weaker role includes a stronger one")
 	}
 }
 
-func (c *compiler) checkServerRoles(def *ast.Definition) {
+func (c *compiler) checkRequiredRoles(def *ast.Definition) {
 	if def.EnumValues.ForName(User) == nil {
-		c.refuse(def.Position, "enum "+roleEnum, "has no "+User, "add it, everybody who registers is given it")
+		c.addError(def.Position, "enum "+roleEnum, "has no "+User, "add it, everybody who registers is given it")
 	}
 	if def.EnumValues.ForName(Admin) == nil {
-		c.refuse(def.Position, "enum "+roleEnum, "has no "+Admin, "add it, the operator is given it")
+		c.addError(def.Position, "enum "+roleEnum, "has no "+Admin, "add it, the operator is given it")
 	}
 }
 
-// checkReachesUser looks at the roles that include none: without circles every way down ends at one of them, and so at
+// checkIncludesUser looks at the roles that include none: without circles every way down ends at one of them, and so at
 // USER if there is no other.
-func (c *compiler) checkReachesUser(def *ast.Definition, direct map[string][]string) {
+func (c *compiler) checkIncludesUser(def *ast.Definition, direct map[string][]string) {
 	for _, value := range def.EnumValues {
 		if value.Name != User && len(direct[value.Name]) == 0 {
-			c.refuse(value.Position, roleEnum+"."+value.Name,
+			c.addError(value.Position, roleEnum+"."+value.Name,
 				"does not include USER, so a bare @auth would turn its people away",
 				"write @includes(roles: [USER]), or name a role that includes USER")
 		}

@@ -20,18 +20,18 @@ type RoleDocument struct {
 
 // FieldDocument is all that the schema says of a field.
 type FieldDocument struct {
-	Field      string            `json:"field"`      // "Mutation.setUserRole"
-	Rule       string            `json:"rule"`       // as the schema writes it; "" if the field has @credential only
-	Public     bool              `json:"public"`     // nothing is asked for now
-	Requires   *DemandDocument   `json:"requires"`   // what is in force; null if the field is public
-	ReportOnly *DemandDocument   `json:"reportOnly"` // what is only reported; null if nothing is
-	Access     map[string]Access `json:"access"`     // now, by role, and for "anonymous"
-	Credential bool              `json:"credential"` // once an operation
-	Limits     []LimitDocument   `json:"limits"`     // in the schema's order
+	Field      string               `json:"field"`      // "Mutation.setUserRole"
+	Rule       string               `json:"rule"`       // as the schema writes it; "" if the field has @credential only
+	Public     bool                 `json:"public"`     // nothing is asked for now
+	Requires   *RequirementDocument `json:"requires"`   // what is in force; null if the field is public
+	ReportOnly *RequirementDocument `json:"reportOnly"` // what is only reported; null if nothing is
+	Access     map[string]Access    `json:"access"`     // now, by role, and for "anonymous"
+	Credential bool                 `json:"credential"` // once an operation
+	Limits     []LimitDocument      `json:"limits"`     // in the schema's order
 }
 
-// DemandDocument is what an @auth asks for.
-type DemandDocument struct {
+// RequirementDocument is what an @auth asks for.
+type RequirementDocument struct {
 	Role    string `json:"role"`
 	OrOwner bool   `json:"orOwner"`
 }
@@ -49,7 +49,7 @@ type LimitDocument struct {
 // Document returns the whole policy, for programs.
 func (p *Policy) Document() Document {
 	d := Document{Roles: []RoleDocument{}, Fields: []FieldDocument{}}
-	for _, role := range p.ladder.roles {
+	for _, role := range p.hierarchy.roles {
 		d.Roles = append(d.Roles, RoleDocument{role, p.included(role)})
 	}
 	for _, rule := range p.fields() {
@@ -64,13 +64,13 @@ func (p *Policy) fieldDocument(rule Rule) FieldDocument {
 		Access: map[string]Access{}, Limits: []LimitDocument{},
 	}
 	if !rule.Public {
-		field.Requires = &DemandDocument{rule.Role, rule.OrOwner}
+		field.Requires = &RequirementDocument{rule.Role, rule.OrOwner}
 	}
-	if rule.Reports() {
-		field.ReportOnly = new(DemandDocument(rule.Reported))
+	if rule.HasReportOnly() {
+		field.ReportOnly = new(RequirementDocument(rule.ReportOnly))
 	}
 	field.Access[anonymous], _ = p.Access(rule, "")
-	for _, role := range p.ladder.roles {
+	for _, role := range p.hierarchy.roles {
 		field.Access[role], _ = p.Access(rule, role)
 	}
 	for _, l := range p.Limits(rule.Type, rule.Field) {

@@ -54,15 +54,15 @@ func (l Limit) Scope(coordinate string) []string {
 	return scope
 }
 
-// sameCount reports whether two limits of one field, or two shared ones, count the same.
-func (l Limit) sameCount(other Limit) bool {
+// sharesCounter reports whether two limits of one field, or two shared ones, count the same.
+func (l Limit) sharesCounter(other Limit) bool {
 	return l.By == other.By && l.Shared == other.Shared && l.Successes == other.Successes && l.SuccessesOnly == other.SuccessesOnly
 }
 
 const (
-	shortestWindow = time.Second
-	longestWindow  = 24 * time.Hour
-	mostASecond    = 1000
+	minWindow    = time.Second
+	maxWindow    = 24 * time.Hour
+	maxPerSecond = 1000
 )
 
 // Limits returns the limits of a field, in the order of the schema. Only root fields have any. Nobody changes
@@ -89,7 +89,7 @@ func (c *compiler) readLimits() {
 
 func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d *ast.Directive, root bool) {
 	key := fieldKey{def.Name, field.Name}
-	refuse := func(problem, fix string) { c.refuse(d.Position, def.Name+"."+field.Name, problem, fix) }
+	refuse := func(problem, fix string) { c.addError(d.Position, def.Name+"."+field.Name, problem, fix) }
 	if !root {
 		refuse("carries @limit, which is enforced on root fields only", "write it on the field of Query or Mutation that leads here")
 		return
@@ -102,7 +102,7 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 		refuse(fmt.Sprintf("is limited by %s, which is no LimitKey", by), "write one of "+strings.Join(limitKeys, ", "))
 		return
 	}
-	if slices.ContainsFunc(c.limits[key], limit.sameCount) {
+	if slices.ContainsFunc(c.limits[key], limit.sharesCounter) {
 		refuse(fmt.Sprintf("is limited by %s more than once", limit.By), "keep one")
 	}
 	if limit.SuccessesOnly && !limit.Successes {
@@ -111,10 +111,10 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 	if shared := c.value(d, sharedArgument); shared != nil && shared.Kind != ast.NullValue && (shared.Kind != ast.StringValue || shared.Raw == "") {
 		refuse(fmt.Sprintf("shares a count as %s, which is no name", shared), `write a name, as in shared: "password"`)
 	}
-	if limit.By == BySession && !c.namesSession(field) {
+	if limit.By == BySession && !c.identifiesSession(field) {
 		refuse("is limited by SESSION, but nothing says which session", "gate it by @auth, or let it take a refreshToken: String")
 	}
-	if (limit.By == ByAccount || limit.By == ByAccountAndAddress) && !c.namesAccount(field) {
+	if (limit.By == ByAccount || limit.By == ByAccountAndAddress) && !c.identifiesAccount(field) {
 		refuse(fmt.Sprintf("is limited by %s, but nothing says which account", limit.By),
 			"gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail")
 	}
@@ -124,9 +124,9 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 		}
 	}
 	var wrong string
-	if limit.Window, wrong = window(c.value(d, windowArgument)); wrong != "" {
+	if limit.Window, wrong = parseWindow(c.value(d, windowArgument)); wrong != "" {
 		refuse(wrong, `write "1s" to "24h", as in "15m"`)
-	} else if limit.Count, wrong = count(c.value(d, countArgument), limit.Window); wrong != "" {
+	} else if limit.Count, wrong = parseCount(c.value(d, countArgument), limit.Window); wrong != "" {
 		refuse(wrong, "write how many, 1 at least, and 1,000 a second at most")
 	}
 	c.checkShared(limit, refuse)
@@ -141,7 +141,7 @@ func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
 	}
 	var others []string
 	for key, limits := range c.limits {
-		if slices.ContainsFunc(limits, limit.contradicts) {
+		if slices.ContainsFunc(limits, limit.conflictsWith) {
 			others = append(others, key.typeName+"."+key.field)
 		}
 	}
@@ -151,42 +151,42 @@ func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
 	}
 }
 
-// contradicts reports whether two limits share a count and give it different rates.
-func (l Limit) contradicts(other Limit) bool {
-	return l.sameCount(other) && (l.Count != other.Count || l.Window != other.Window)
+// conflictsWith reports whether two limits share a count and give it different rates.
+func (l Limit) conflictsWith(other Limit) bool {
+	return l.sharesCounter(other) && (l.Count != other.Count || l.Window != other.Window)
 }
 
-// namesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or
+// identifiesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or
 // that of the refresh token, which a credential field without arguments takes from the cookie.
-func (c *compiler) namesSession(field *ast.FieldDefinition) bool {
+func (c *compiler) identifiesSession(field *ast.FieldDefinition) bool {
 	token := field.Arguments.ForName("refreshToken")
 	cookie := len(field.Arguments) == 0 && field.Directives.ForName(credentialDirective) != nil
 	return c.rulesOn(field).auth != nil || cookie || token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
 }
 
-func window(v *ast.Value) (d time.Duration, wrong string) {
+func parseWindow(v *ast.Value) (d time.Duration, wrong string) {
 	if v != nil && (v.Kind == ast.StringValue || v.Kind == ast.BlockValue) {
 		d, err := time.ParseDuration(v.Raw)
-		if err == nil && d >= shortestWindow && d <= longestWindow {
+		if err == nil && d >= minWindow && d <= maxWindow {
 			return d, ""
 		}
 	}
 	return 0, fmt.Sprintf("is limited per %s, which is no window", v)
 }
 
-func count(v *ast.Value, window time.Duration) (n int, wrong string) {
+func parseCount(v *ast.Value, window time.Duration) (n int, wrong string) {
 	if v != nil && v.Kind == ast.IntValue {
 		n, err := strconv.Atoi(v.Raw)
-		if err == nil && n >= 1 && n <= mostASecond*int(window/time.Second) {
+		if err == nil && n >= 1 && n <= maxPerSecond*int(window/time.Second) {
 			return n, ""
 		}
 	}
 	return 0, fmt.Sprintf("is limited to %s, which is no count", v)
 }
 
-// namesAccount reports whether the code behind @limit can tell which account an execution is about: the signed-in
+// identifiesAccount reports whether the code behind @limit can tell which account an execution is about: the signed-in
 // person's, or else the one with the address that the field is given, or of the mail's token that it is given.
-func (c *compiler) namesAccount(field *ast.FieldDefinition) bool {
+func (c *compiler) identifiesAccount(field *ast.FieldDefinition) bool {
 	if c.rulesOn(field).auth != nil { // one that only reports lets those through who have no account
 		return true
 	}

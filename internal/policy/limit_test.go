@@ -8,13 +8,13 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// limited are the usual declarations and those of limits.
-const limited = declarations + `directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, failures: Boolean! = true, shared: String) repeatable on FIELD_DEFINITION
+// limitDeclarations are the usual declarations and those of limits.
+const limitDeclarations = declarations + `directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, failures: Boolean! = true, shared: String) repeatable on FIELD_DEFINITION
 enum LimitKey { ADDRESS ACCOUNT_AND_ADDRESS ACCOUNT SESSION }
 `
 
 func TestLimits(t *testing.T) {
-	p := compile(t, limited+"directive @credential on FIELD_DEFINITION\n", `
+	p := compile(t, limitDeclarations+"directive @credential on FIELD_DEFINITION\n", `
 		type Query { me: Int @auth @limit(by: ACCOUNT, count: 5, window: "90s")  open: Int @public }
 		type Mutation {
 			login(input: Login!): Int @public
@@ -56,7 +56,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	// A declaration from before there were failures and shared.
-	old := compile(t, change(limited, ", failures: Boolean! = true, shared: String", ""), `type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: "1s") }`)
+	old := compile(t, mustReplace(limitDeclarations, ", failures: Boolean! = true, shared: String", ""), `type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: "1s") }`)
 	if got, want := old.Limits("Query", "a"), []policy.Limit{{By: policy.ByAddress, Count: 1, Window: time.Second}}; !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -65,7 +65,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestWrongLimits(t *testing.T) {
+func TestInvalidLimitsAreRejected(t *testing.T) {
 	at := func(directive string) string {
 		return "type Query { hello: Int @public }\ntype Mutation { open(email: String!): Int @public " + directive + " }"
 	}
@@ -75,33 +75,33 @@ func TestWrongLimits(t *testing.T) {
 		aCount    = ": write how many, 1 at least, and 1,000 a second at most"
 		noAccount = ", but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"
 	)
-	runAll(t, []refusal{
-		{name: "a key that is none is refused", declarations: limited, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "is limited by PLANET, which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION"}},
-		{name: "a key in quotes is refused", declarations: limited, schema: at(`@limit(by: "ADDRESS", count: 1, window: "1s")`), want: []string{place + `is limited by "ADDRESS", which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION`}},
-		{name: "none at all is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 0, window: "1s")`), want: []string{place + "is limited to 0, which is no count" + aCount}},
-		{name: "less than none is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: -5, window: "1s")`), want: []string{place + "is limited to -5, which is no count" + aCount}},
-		{name: "a part of one is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1.5, window: "1s")`), want: []string{place + "is limited to 1.5, which is no count" + aCount}},
-		{name: "a count in quotes is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: "5", window: "1s")`), want: []string{place + `is limited to "5", which is no count` + aCount}},
-		{name: "more than can be counted is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1001, window: "1s")`), want: []string{place + "is limited to 1001, which is no count" + aCount}},
-		{name: "a count that is no number is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 99999999999999999999, window: "1s")`), want: []string{place + "is limited to 99999999999999999999, which is no count" + aCount}},
-		{name: "a window without a unit is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "15")`), want: []string{place + `is limited per "15", which is no window` + aWindow}},
-		{name: "a window without quotes is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: 15)`), want: []string{place + `is limited per 15, which is no window` + aWindow}},
-		{name: "a window too short is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "999ms")`), want: []string{place + `is limited per "999ms", which is no window` + aWindow}},
-		{name: "a window too long is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "24h1s")`), want: []string{place + `is limited per "24h1s", which is no window` + aWindow}},
-		{name: "successes that are neither are refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: "no")`), want: []string{place + `says successes: "no": write true or false`}},
-		{name: "one key twice is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s") @limit(by: ADDRESS, count: 9, window: "1m")`), want: []string{place + "is limited by ADDRESS more than once: keep one"}},
-		{name: "failures that are neither are refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: true, failures: 0)`), want: []string{place + `says failures: 0: write true or false`}},
-		{name: "a limit that counts nothing is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", failures: false)`), want: []string{place + "is limited, and counts neither successes nor failures: write successes: true, or leave failures out"}},
-		{name: "a shared count without a name is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", shared: "")`), want: []string{place + `shares a count as "", which is no name: write a name, as in shared: "password"`}},
-		{name: "a session that nothing names is refused", declarations: limited, schema: at(`@limit(by: SESSION, count: 1, window: "1s")`), want: []string{place + "is limited by SESSION, but nothing says which session: gate it by @auth, or let it take a refreshToken: String"}},
+	runAll(t, []rejection{
+		{name: "a key that is none is refused", declarations: limitDeclarations, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "is limited by PLANET, which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION"}},
+		{name: "a key in quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: "ADDRESS", count: 1, window: "1s")`), want: []string{place + `is limited by "ADDRESS", which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION`}},
+		{name: "none at all is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 0, window: "1s")`), want: []string{place + "is limited to 0, which is no count" + aCount}},
+		{name: "less than none is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: -5, window: "1s")`), want: []string{place + "is limited to -5, which is no count" + aCount}},
+		{name: "a part of one is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1.5, window: "1s")`), want: []string{place + "is limited to 1.5, which is no count" + aCount}},
+		{name: "a count in quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: "5", window: "1s")`), want: []string{place + `is limited to "5", which is no count` + aCount}},
+		{name: "more than can be counted is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1001, window: "1s")`), want: []string{place + "is limited to 1001, which is no count" + aCount}},
+		{name: "a count that is no number is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 99999999999999999999, window: "1s")`), want: []string{place + "is limited to 99999999999999999999, which is no count" + aCount}},
+		{name: "a window without a unit is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "15")`), want: []string{place + `is limited per "15", which is no window` + aWindow}},
+		{name: "a window without quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: 15)`), want: []string{place + `is limited per 15, which is no window` + aWindow}},
+		{name: "a window too short is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "999ms")`), want: []string{place + `is limited per "999ms", which is no window` + aWindow}},
+		{name: "a window too long is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "24h1s")`), want: []string{place + `is limited per "24h1s", which is no window` + aWindow}},
+		{name: "successes that are neither are refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: "no")`), want: []string{place + `says successes: "no": write true or false`}},
+		{name: "one key twice is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s") @limit(by: ADDRESS, count: 9, window: "1m")`), want: []string{place + "is limited by ADDRESS more than once: keep one"}},
+		{name: "failures that are neither are refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: true, failures: 0)`), want: []string{place + `says failures: 0: write true or false`}},
+		{name: "a limit that counts nothing is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", failures: false)`), want: []string{place + "is limited, and counts neither successes nor failures: write successes: true, or leave failures out"}},
+		{name: "a shared count without a name is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", shared: "")`), want: []string{place + `shares a count as "", which is no name: write a name, as in shared: "password"`}},
+		{name: "a session that nothing names is refused", declarations: limitDeclarations, schema: at(`@limit(by: SESSION, count: 1, window: "1s")`), want: []string{place + "is limited by SESSION, but nothing says which session: gate it by @auth, or let it take a refreshToken: String"}},
 		{
-			name: "one shared count of two rates is refused", declarations: limited,
+			name: "one shared count of two rates is refused", declarations: limitDeclarations,
 			schema: "type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: \"1s\", shared: \"x\")\n b: Int @public @limit(by: ADDRESS, count: 2, window: \"1s\", shared: \"x\") }",
 			want:   []string{`schema.graphqls:2: Query.b shares the count "x" by ADDRESS with Query.a, which has another rate: write the same count and window on all fields that share it`},
 		},
-		{name: "an argument twice is refused", declarations: limited, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "gives @limit the argument count more than once: keep one"}},
+		{name: "an argument twice is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "gives @limit the argument count more than once: keep one"}},
 		{
-			name: "a field that knows no account is not limited by one", declarations: limited,
+			name: "a field that knows no account is not limited by one", declarations: limitDeclarations,
 			schema: `type Query { hello: Int @public }
 				type Mutation {
 					a: Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
@@ -123,19 +123,19 @@ func TestWrongLimits(t *testing.T) {
 			},
 		},
 		{
-			name: "a field of a type is not limited", declarations: limited,
+			name: "a field of a type is not limited", declarations: limitDeclarations,
 			schema: `type Query { me: User @auth }
 				type User { email: String @auth @limit(by: ADDRESS, count: 1, window: "1s") }`,
 			want: []string{"schema.graphqls:2: User.email carries @limit, which is enforced on root fields only: write it on the field of Query or Mutation that leads here"},
 		},
 		{
-			name: "an interface's field is not limited", declarations: limited,
+			name: "an interface's field is not limited", declarations: limitDeclarations,
 			schema: `type Query { hello: Int @public }
 				interface Actor { id: ID! @limit(by: ADDRESS, count: 1, window: "1s") }`,
 			want: []string{"schema.graphqls:2: Actor.id carries @limit, which is not enforced there: write it on id of every type that implements Actor"},
 		},
 		{
-			name: "a declaration that says something else is refused", declarations: change(change(limited, "window: String!", "window: Int!"), "String) repeatable on FIELD_DEFINITION\nenum", "String) repeatable on FIELD_DEFINITION | OBJECT\nenum"),
+			name: "a declaration that says something else is refused", declarations: mustReplace(mustReplace(limitDeclarations, "window: String!", "window: Int!"), "String) repeatable on FIELD_DEFINITION\nenum", "String) repeatable on FIELD_DEFINITION | OBJECT\nenum"),
 			schema: hello,
 			want: []string{
 				"rules.graphqls:9: @limit is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only: " + limitText,

@@ -33,7 +33,7 @@ func (p *Policy) WriteMarkdown(w io.Writer) error {
 			text.WriteString(strings.Repeat("|---", len(row)) + "|\n")
 		}
 	}
-	text.WriteString("\nRoles, the weakest first: " + strings.Join(p.steps(), "; ") + ".\n" + markdownFoot)
+	text.WriteString("\nRoles, the weakest first: " + strings.Join(p.roleIncludes(), "; ") + ".\n" + markdownFoot)
 	_, err := io.WriteString(w, text.String())
 	return err
 }
@@ -45,9 +45,9 @@ func code(text string) string {
 	return "`" + text + "`"
 }
 
-// steps says of each role what it includes.
-func (p *Policy) steps() (list []string) {
-	for _, role := range p.ladder.roles {
+// roleIncludes says of each role what it includes.
+func (p *Policy) roleIncludes() (list []string) {
+	for _, role := range p.hierarchy.roles {
 		text := code(role)
 		if included := p.included(role); len(included) > 0 {
 			text += " includes " + strings.Join(included, ", ")
@@ -60,7 +60,7 @@ func (p *Policy) steps() (list []string) {
 // included are the roles that a role includes besides itself, the weakest first.
 func (p *Policy) included(role string) []string {
 	list := []string{}
-	for _, other := range p.ladder.roles {
+	for _, other := range p.hierarchy.roles {
 		if other != role && p.Includes(role, other) {
 			list = append(list, other)
 		}

@@ -20,9 +20,9 @@ func (f sketchField) coordinate() string {
 	return owner + "." + name
 }
 
-func (f sketchField) ruled() bool { return f.rule != "" }
-func (f sketchField) gated() bool { return strings.HasPrefix(f.rule, "@auth") }
-func (f sketchField) root() bool  { return f.owner == "Query" || f.owner == "Mutation" }
+func (f sketchField) hasRule() bool { return f.rule != "" }
+func (f sketchField) isGated() bool { return strings.HasPrefix(f.rule, "@auth") }
+func (f sketchField) isRoot() bool  { return f.owner == "Query" || f.owner == "Mutation" }
 
 func (s sketch) String() string {
 	var text strings.Builder
@@ -39,7 +39,7 @@ func (s sketch) String() string {
 	return text.String()
 }
 
-var sound = sketch{
+var validSketch = sketch{
 	{"Query", "me", "User", "@auth"},
 	{"Query", "user(id: ID!)", "User", "@auth(role: STAFF)"},
 	{"Query", "hello", "String!", "@public"},
@@ -52,50 +52,50 @@ var sound = sketch{
 	{"Bot implements Actor", "email", "String", "@auth(role: STAFF, orOwner: true)"},
 }
 
-// spoiling is one way to get a rule wrong.
-type spoiling struct {
-	name    string
-	applies func(sketchField) bool
-	spoil   func(*sketchField)
-	blames  func(sketchField) string // nil for the field's own coordinate
+// mutation is one way to get a rule wrong.
+type mutation struct {
+	name       string
+	applies    func(sketchField) bool
+	mutate     func(*sketchField)
+	reportedAt func(sketchField) string // nil for the field's own coordinate
 }
 
-var spoilings = []spoiling{
+var mutations = []mutation{
 	{
 		name:    "left out",
-		applies: func(f sketchField) bool { return f.ruled() && (f.root() || f.name == "email") },
-		spoil:   func(f *sketchField) { f.rule = "" },
+		applies: func(f sketchField) bool { return f.hasRule() && (f.isRoot() || f.name == "email") },
+		mutate:  func(f *sketchField) { f.rule = "" },
 	},
 	{
 		name:    "written twice",
-		applies: sketchField.ruled,
-		spoil:   func(f *sketchField) { f.rule += " " + f.rule },
+		applies: sketchField.hasRule,
+		mutate:  func(f *sketchField) { f.rule += " " + f.rule },
 	},
 	{
 		name:    "joined by @public",
-		applies: sketchField.gated,
-		spoil:   func(f *sketchField) { f.rule += " @public" },
+		applies: sketchField.isGated,
+		mutate:  func(f *sketchField) { f.rule += " @public" },
 	},
 	{
 		name:    "joined by @auth",
 		applies: func(f sketchField) bool { return f.rule == "@public" },
-		spoil:   func(f *sketchField) { f.rule += " @auth" },
+		mutate:  func(f *sketchField) { f.rule += " @auth" },
 	},
 	{
 		name:    "replaced by @public below the root",
-		applies: func(f sketchField) bool { return f.gated() && !f.root() },
-		spoil:   func(f *sketchField) { f.rule = "@public" },
+		applies: func(f sketchField) bool { return f.isGated() && !f.isRoot() },
+		mutate:  func(f *sketchField) { f.rule = "@public" },
 	},
 	{
 		name:    "given by mistake to an open field",
-		applies: func(f sketchField) bool { return !f.ruled() },
-		spoil:   func(f *sketchField) { f.rule = "@public" },
+		applies: func(f sketchField) bool { return !f.hasRule() },
+		mutate:  func(f *sketchField) { f.rule = "@public" },
 	},
 	{
 		name:    "moved to the argument",
 		applies: func(f sketchField) bool { return strings.Contains(f.name, "(") },
-		spoil:   func(f *sketchField) { f.name, f.rule = strings.Replace(f.name, ")", " "+f.rule+")", 1), "" },
-		blames: func(f sketchField) string {
+		mutate:  func(f *sketchField) { f.name, f.rule = strings.Replace(f.name, ")", " "+f.rule+")", 1), "" },
+		reportedAt: func(f sketchField) string {
 			_, argument, _ := strings.Cut(f.name, "(")
 			name, _, _ := strings.Cut(argument, ":")
 			return f.coordinate() + "(" + name + ":)"
@@ -103,48 +103,48 @@ var spoilings = []spoiling{
 	},
 	{
 		name:    "asking for a role that is not there",
-		applies: sketchField.gated,
-		spoil:   func(f *sketchField) { f.rule = "@auth(role: WIZARD)" },
+		applies: sketchField.isGated,
+		mutate:  func(f *sketchField) { f.rule = "@auth(role: WIZARD)" },
 	},
 	{
 		name:    "on a field that is never null",
-		applies: func(f sketchField) bool { return f.gated() && f.name != "email" },
-		spoil:   func(f *sketchField) { f.typeName += "!" },
+		applies: func(f sketchField) bool { return f.isGated() && f.name != "email" },
+		mutate:  func(f *sketchField) { f.typeName += "!" },
 	},
 	{
 		name:    "letting the owner of a root field through",
-		applies: func(f sketchField) bool { return f.gated() && f.root() },
-		spoil:   func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
+		applies: func(f sketchField) bool { return f.isGated() && f.isRoot() },
+		mutate:  func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
 	},
 	{
-		name:    "weaker than the other implementor's",
-		applies: func(f sketchField) bool { return f.name == "email" },
-		spoil:   func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
-		blames:  func(sketchField) string { return "Bot.email" }, // the first in the schema is the model, spoilt or not
+		name:       "weaker than the other implementor's",
+		applies:    func(f sketchField) bool { return f.name == "email" },
+		mutate:     func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
+		reportedAt: func(sketchField) string { return "Bot.email" }, // the first in the schema is the model, spoilt or not
 	},
 }
 
-func TestTheSketchIsSound(t *testing.T) {
-	compile(t, declarations, sound.String())
+func TestSketchCompiles(t *testing.T) {
+	compile(t, declarations, validSketch.String())
 }
 
 // Every rule of a sound schema, spoilt in every way: the schema is refused, and the message names the place.
-func TestEverySpoiltRuleIsRefused(t *testing.T) {
-	for _, way := range spoilings {
+func TestEveryMutatedRuleIsRejected(t *testing.T) {
+	for _, way := range mutations {
 		tried := false
-		for i, field := range sound {
+		for i, field := range validSketch {
 			if !way.applies(field) {
 				continue
 			}
 			tried = true
 			t.Run(field.coordinate()+" "+way.name, func(t *testing.T) {
-				spoilt := slices.Clone(sound)
-				way.spoil(&spoilt[i])
+				spoilt := slices.Clone(validSketch)
+				way.mutate(&spoilt[i])
 				blamed := field.coordinate()
-				if way.blames != nil {
-					blamed = way.blames(field)
+				if way.reportedAt != nil {
+					blamed = way.reportedAt(field)
 				}
-				wantBlamed(t, spoilt.String(), blamed)
+				requireErrorAt(t, spoilt.String(), blamed)
 			})
 		}
 		if !tried {
@@ -154,13 +154,13 @@ func TestEverySpoiltRuleIsRefused(t *testing.T) {
 }
 
 // A rule on the type guards none of its fields.
-func TestEveryRuleMovedToItsTypeIsRefused(t *testing.T) {
-	for i, field := range sound {
-		if !field.ruled() {
+func TestEveryRuleMovedToItsTypeIsRejected(t *testing.T) {
+	for i, field := range validSketch {
+		if !field.hasRule() {
 			continue
 		}
 		t.Run(field.coordinate(), func(t *testing.T) {
-			spoilt := slices.Clone(sound)
+			spoilt := slices.Clone(validSketch)
 			for j := range spoilt {
 				if spoilt[j].owner == field.owner {
 					spoilt[j].owner += " " + field.rule
@@ -168,19 +168,19 @@ func TestEveryRuleMovedToItsTypeIsRefused(t *testing.T) {
 			}
 			spoilt[i].rule = ""
 			owner, _, _ := strings.Cut(field.owner, " ")
-			wantBlamed(t, spoilt.String(), "type "+owner)
-			if field.root() {
-				wantBlamed(t, spoilt.String(), field.coordinate())
+			requireErrorAt(t, spoilt.String(), "type "+owner)
+			if field.isRoot() {
+				requireErrorAt(t, spoilt.String(), field.coordinate())
 			}
 		})
 	}
 }
 
-// wantBlamed compiles with the wide declarations: with the usual ones gqlparser would refuse half of the schemas itself.
-func wantBlamed(t *testing.T, schema, coordinate string) {
+// requireErrorAt compiles with the wide declarations: with the usual ones gqlparser would refuse half of the schemas itself.
+func requireErrorAt(t *testing.T, schema, coordinate string) {
 	t.Helper()
-	_, err := policy.Compile(load(t, wide, schema))
-	for _, v := range violations(t, err) {
+	_, err := policy.Compile(load(t, wideDeclarations, schema))
+	for _, v := range ruleErrors(t, err) {
 		if v.Coordinate == coordinate && v.File == "schema.graphqls" {
 			return
 		}
@@ -188,15 +188,15 @@ func wantBlamed(t *testing.T, schema, coordinate string) {
 	t.Errorf("%s is not blamed in\n%s\nbut\n%v", coordinate, schema, err)
 }
 
-func TestEveryBrokenStepOfTheLadderIsRefused(t *testing.T) {
+func TestEveryMutatedIncludesIsRejected(t *testing.T) {
 	for _, test := range []struct{ name, from, to, blamed string }{
 		{"STAFF without its step", "STAFF @includes(roles: [USER])", "STAFF", "Role.STAFF"},
 		{"ADMIN without its step", "ADMIN @includes(roles: [STAFF])", "ADMIN", "Role.ADMIN"},
 		{"STAFF's step turned round", "  USER\n  STAFF @includes(roles: [USER])", "  USER @includes(roles: [STAFF])\n  STAFF", "Role.STAFF"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := policy.Compile(load(t, change(declarations, test.from, test.to), hello))
-			if got := violations(t, err); len(got) != 1 || got[0].Coordinate != test.blamed {
+			_, err := policy.Compile(load(t, mustReplace(declarations, test.from, test.to), hello))
+			if got := ruleErrors(t, err); len(got) != 1 || got[0].Coordinate != test.blamed {
 				t.Errorf("got %v, want %s blamed alone", err, test.blamed)
 			}
 		})

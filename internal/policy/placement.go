@@ -14,13 +14,13 @@ func (c *compiler) checkPlacement() {
 	for _, at := range c.sites() {
 		seen := map[string]bool{}
 		for _, d := range at.directives {
-			kind := c.kind(d)
+			kind := c.directiveKey(d)
 			switch {
-			case !isRule(d.Name):
-			case !slices.Contains(at.takes, d.Name):
-				c.refuseMisplaced(at, d)
+			case !isPolicyDirective(d.Name):
+			case !slices.Contains(at.allowed, d.Name):
+				c.addMisplaced(at, d)
 			case seen[kind] && d.Name != limitDirective:
-				c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries %s more than once", kind), "keep one")
+				c.addError(d.Position, at.coordinate, fmt.Sprintf("carries %s more than once", kind), "keep one")
 			default:
 				c.checkArgumentsOnce(at, d)
 			}
@@ -29,28 +29,28 @@ func (c *compiler) checkPlacement() {
 	}
 }
 
-// kind is what there may be one of: beside the rule that is in force, one that only reports.
-func (c *compiler) kind(d *ast.Directive) string {
-	if c.onlyReports(d) {
+// directiveKey is what there may be one of: beside the rule that is in force, one that only reports.
+func (c *compiler) directiveKey(d *ast.Directive) string {
+	if c.isReportOnly(d) {
 		return "@auth(reportOnly: true)"
 	}
 	return "@" + d.Name
 }
 
-func (c *compiler) onlyReports(d *ast.Directive) bool {
+func (c *compiler) isReportOnly(d *ast.Directive) bool {
 	return d.Name == authDirective && c.rawValue(d, reportOnlyArgument) == "true"
 }
 
-func isRule(directive string) bool {
+func isPolicyDirective(directive string) bool {
 	return slices.ContainsFunc(declarations, func(d declaration) bool { return d.name == directive })
 }
 
-func (c *compiler) refuseMisplaced(at site, d *ast.Directive) {
+func (c *compiler) addMisplaced(at site, d *ast.Directive) {
 	if d.Name == includesDirective {
-		c.refuse(d.Position, at.coordinate, "carries @includes, which counts on the values of enum Role only", "remove it")
+		c.addError(d.Position, at.coordinate, "carries @includes, which counts on the values of enum Role only", "remove it")
 		return
 	}
-	c.refuse(d.Position, at.coordinate, fmt.Sprintf("carries @%s, which is not enforced there", d.Name), at.remedy)
+	c.addError(d.Position, at.coordinate, fmt.Sprintf("carries @%s, which is not enforced there", d.Name), at.fix)
 }
 
 // checkArgumentsOnce refuses @auth(role: USER, role: ADMIN), which gqlparser lets pass and of which the weaker might win.
@@ -58,7 +58,7 @@ func (c *compiler) checkArgumentsOnce(at site, d *ast.Directive) {
 	seen := map[string]bool{}
 	for _, arg := range d.Arguments {
 		if seen[arg.Name] {
-			c.refuse(d.Position, at.coordinate, fmt.Sprintf("gives @%s the argument %s more than once", d.Name, arg.Name), "keep one")
+			c.addError(d.Position, at.coordinate, fmt.Sprintf("gives @%s the argument %s more than once", d.Name, arg.Name), "keep one")
 		}
 		seen[arg.Name] = true
 	}

@@ -42,11 +42,11 @@ import (
 // Policy is the rules of one schema. It never changes, and is safe for concurrent use. The zero value has no roles and no
 // rules: it includes nothing.
 type Policy struct {
-	ladder  ladder
-	rules   []Rule
-	open    []Rule // of fields that have @credential and no rule
-	byField map[fieldKey]Rule
-	limits  map[fieldKey][]Limit
+	hierarchy roleHierarchy
+	rules     []Rule
+	open      []Rule // of fields that have @credential and no rule
+	byField   map[fieldKey]Rule
+	limits    map[fieldKey][]Limit
 }
 
 type fieldKey struct{ typeName, field string }
@@ -58,18 +58,18 @@ func Compile(schema *ast.Schema) (*Policy, error) {
 	c.checkDeclarations()
 	c.checkPlacement()
 	c.checkSubscription()
-	c.readLadder()
+	c.readRoles()
 	c.readRules()
 	c.readLimits()
 	c.checkInterfaces()
-	if err := c.report.err(); err != nil {
+	if err := c.errorList.err(); err != nil {
 		return nil, err
 	}
 	return c.policy(), nil
 }
 
 func (c *compiler) policy() *Policy {
-	p := &Policy{ladder: c.ladder, rules: c.rules, open: c.open, byField: make(map[fieldKey]Rule, len(c.rules)), limits: c.limits}
+	p := &Policy{hierarchy: c.hierarchy, rules: c.rules, open: c.open, byField: make(map[fieldKey]Rule, len(c.rules)), limits: c.limits}
 	for _, rule := range c.rules {
 		p.byField[fieldKey{rule.Type, rule.Field}] = rule
 	}
@@ -78,19 +78,19 @@ func (c *compiler) policy() *Policy {
 
 // Includes reports whether somebody with the role have may do what the role want may do. Every role includes itself. A
 // role that the schema does not have includes nothing and is included by nothing, not even by itself. It runs on every
-// gated field of every request: one map lookup, no allocation.
+// isGated field of every request: one map lookup, no allocation.
 func (p *Policy) Includes(have, want string) bool {
-	return p.ladder.reach[step{have, want}]
+	return p.hierarchy.includes[rolePair{have, want}]
 }
 
-// Known reports whether the schema has the role.
-func (p *Policy) Known(role string) bool {
+// IsRole reports whether the schema has the role.
+func (p *Policy) IsRole(role string) bool {
 	return p.Includes(role, role)
 }
 
 // Roles returns every role, the weakest first: none comes before a role it includes. Ties stand as in the schema.
 func (p *Policy) Roles() []string {
-	return slices.Clone(p.ladder.roles)
+	return slices.Clone(p.hierarchy.roles)
 }
 
 // Rules returns the rule of every field that has one: the fields of Query, Mutation and Subscription, then those of the
@@ -101,7 +101,7 @@ func (p *Policy) Rules() []Rule {
 
 // ReportOnly returns every rule that has a demand which only reports, in the order of Rules.
 func (p *Policy) ReportOnly() []Rule {
-	return slices.DeleteFunc(p.Rules(), func(r Rule) bool { return !r.Reports() })
+	return slices.DeleteFunc(p.Rules(), func(r Rule) bool { return !r.HasReportOnly() })
 }
 
 // Rule returns the rule of a field. False means that the schema states none: the field is open to whoever reached its

@@ -45,8 +45,8 @@ func compile(t *testing.T, declarations, schema string) *policy.Policy {
 	return p
 }
 
-// violations takes the joined error apart again.
-func violations(t *testing.T, err error) []*policy.Violation {
+// ruleErrors takes the joined error apart again.
+func ruleErrors(t *testing.T, err error) []*policy.RuleError {
 	t.Helper()
 	if err == nil {
 		return nil
@@ -55,9 +55,9 @@ func violations(t *testing.T, err error) []*policy.Violation {
 	if !ok {
 		t.Fatalf("%T is not joined from violations: %v", err, err)
 	}
-	var found []*policy.Violation
+	var found []*policy.RuleError
 	for _, err := range joined.Unwrap() {
-		var v *policy.Violation
+		var v *policy.RuleError
 		if !errors.As(err, &v) {
 			t.Fatalf("%T is no violation: %v", err, err)
 		}
@@ -80,7 +80,7 @@ type Query {
 }
 `
 
-func TestRulesComeRootsFirst(t *testing.T) {
+func TestRulesListRootFieldsFirst(t *testing.T) {
 	want := []policy.Rule{
 		{Type: "Query", Field: "items", Root: true, Public: true, Written: "@public", Line: 11},
 		{Type: "Mutation", Field: "buy", Root: true, Role: "USER", Written: "@auth", Line: 7},
@@ -93,7 +93,7 @@ func TestRulesComeRootsFirst(t *testing.T) {
 	}
 }
 
-func TestRulesCannotBeChangedByACaller(t *testing.T) {
+func TestRulesAndRolesReturnCopies(t *testing.T) {
 	p := compile(t, declarations, shop)
 	p.Rules()[0].Public = false
 	p.Roles()[0] = "NOBODY"
@@ -102,7 +102,7 @@ func TestRulesCannotBeChangedByACaller(t *testing.T) {
 	}
 }
 
-func TestRuleOfAField(t *testing.T) {
+func TestRule(t *testing.T) {
 	p := compile(t, declarations, shop)
 	for _, test := range []struct {
 		name, typeName, field string
@@ -127,8 +127,8 @@ func TestRuleOfAField(t *testing.T) {
 	}
 }
 
-func TestDefaultsAreTheDeclarations(t *testing.T) {
-	p := compile(t, change(declarations, "role: Role! = USER, orOwner: Boolean! = false", "role: Role! = STAFF, orOwner: Boolean! = true"), `
+func TestDefaultsComeFromTheDeclaration(t *testing.T) {
+	p := compile(t, mustReplace(declarations, "role: Role! = USER, orOwner: Boolean! = false", "role: Role! = STAFF, orOwner: Boolean! = true"), `
 		type Query { me: User @auth(orOwner: false) }
 		type User { email: String @auth  phone: String @auth(role: ADMIN) }`)
 	for _, want := range []policy.Rule{
@@ -142,7 +142,7 @@ func TestDefaultsAreTheDeclarations(t *testing.T) {
 	}
 }
 
-func TestRootTypesGoByTheSchemasNames(t *testing.T) {
+func TestRootTypesMayHaveAnyName(t *testing.T) {
 	p := compile(t, declarations, `
 		schema { query: Read  mutation: Write }
 		type Query { open: Int }
@@ -160,14 +160,14 @@ func TestRootTypesGoByTheSchemasNames(t *testing.T) {
 	}
 }
 
-func TestATypeThatIsTwoRootsIsReadOnce(t *testing.T) {
+func TestSharedRootTypeIsReadOnce(t *testing.T) {
 	p := compile(t, declarations, `schema { query: All  mutation: All } type All { hello: String @public }`)
 	if got := p.Rules(); len(got) != 1 {
 		t.Errorf("got %v", got)
 	}
 }
 
-func TestExtensionsCount(t *testing.T) {
+func TestTypeExtensionsAreRead(t *testing.T) {
 	p := compile(t, declarations, `
 		type Query { me: User @auth }
 		extend type Query { hello: String @public }
@@ -182,7 +182,7 @@ func TestExtensionsCount(t *testing.T) {
 }
 
 // The one schema that must never be out of order.
-func TestTheServersOwnSchema(t *testing.T) {
+func TestServerSchemaCompiles(t *testing.T) {
 	text, err := os.ReadFile("../../schema.graphqls")
 	if err != nil {
 		t.Fatal(err)
@@ -196,8 +196,8 @@ func TestTheServersOwnSchema(t *testing.T) {
 	}
 }
 
-// change is strings.Replace for a text that must be there, once at least.
-func change(text, from, to string) string {
+// mustReplace is strings.Replace for a text that must be there, once at least.
+func mustReplace(text, from, to string) string {
 	if !strings.Contains(text, from) {
 		panic("nothing to change: " + from)
 	}

@@ -12,14 +12,14 @@ import (
 type site struct {
 	coordinate string
 	directives ast.DirectiveList
-	takes      []string // the rules that count here
-	remedy     string   // where to write a rule that does not
+	allowed    []string // the rules that count here
+	fix        string   // where to write a rule that does not
 }
 
 const onTheField = "write it on the field that takes or returns it"
 
-// kinds are the words that a type is declared with.
-var kinds = map[ast.DefinitionKind]string{
+// typeKeywords are the words that a type is declared with.
+var typeKeywords = map[ast.DefinitionKind]string{
 	ast.Scalar:      "scalar",
 	ast.Object:      "type",
 	ast.Interface:   "interface",
@@ -31,7 +31,7 @@ var kinds = map[ast.DefinitionKind]string{
 // sites returns every place there is, not only those where the directives are declared to stand: gqlparser refuses the
 // others itself, but only as long as nobody widens the declarations.
 func (c *compiler) sites() []site {
-	sites := []site{{coordinate: "schema", directives: c.schema.SchemaDirectives, remedy: "write it on each root field"}}
+	sites := []site{{coordinate: "schema", directives: c.schema.SchemaDirectives, fix: "write it on each root field"}}
 	for _, def := range c.types {
 		sites = append(sites, siteOfType(def))
 		sites = append(sites, sitesOfFields(def)...)
@@ -44,24 +44,24 @@ func (c *compiler) sites() []site {
 }
 
 func siteOfType(def *ast.Definition) site {
-	at := site{coordinate: kinds[def.Kind] + " " + def.Name, directives: def.Directives, remedy: onTheField}
+	at := site{coordinate: typeKeywords[def.Kind] + " " + def.Name, directives: def.Directives, fix: onTheField}
 	switch def.Kind {
 	case ast.Object:
-		at.remedy = "write it on each field of the type that needs it"
+		at.fix = "write it on each field of the type that needs it"
 	case ast.Interface:
-		at.remedy = "write it on the fields of every type that implements " + def.Name
+		at.fix = "write it on the fields of every type that implements " + def.Name
 	}
 	return at
 }
 
 func sitesOfFields(def *ast.Definition) (sites []site) {
 	for _, field := range def.Fields {
-		at := site{coordinate: def.Name + "." + field.Name, directives: field.Directives, remedy: onTheField}
+		at := site{coordinate: def.Name + "." + field.Name, directives: field.Directives, fix: onTheField}
 		switch def.Kind {
 		case ast.Object:
-			at.takes = []string{authDirective, publicDirective, limitDirective, credentialDirective}
+			at.allowed = []string{authDirective, publicDirective, limitDirective, credentialDirective}
 		case ast.Interface:
-			at.remedy = fmt.Sprintf("write it on %s of every type that implements %s", field.Name, def.Name)
+			at.fix = fmt.Sprintf("write it on %s of every type that implements %s", field.Name, def.Name)
 		}
 		sites = append(sites, at)
 		sites = append(sites, sitesOfArguments(at.coordinate, field.Arguments)...)
@@ -71,9 +71,9 @@ func sitesOfFields(def *ast.Definition) (sites []site) {
 
 func sitesOfValues(def *ast.Definition) (sites []site) {
 	for _, value := range def.EnumValues {
-		at := site{coordinate: def.Name + "." + value.Name, directives: value.Directives, remedy: onTheField}
+		at := site{coordinate: def.Name + "." + value.Name, directives: value.Directives, fix: onTheField}
 		if def.Name == roleEnum {
-			at.takes = []string{includesDirective}
+			at.allowed = []string{includesDirective}
 		}
 		sites = append(sites, at)
 	}
@@ -85,7 +85,7 @@ func sitesOfArguments(owner string, args ast.ArgumentDefinitionList) (sites []si
 		sites = append(sites, site{
 			coordinate: fmt.Sprintf("%s(%s:)", owner, arg.Name),
 			directives: arg.Directives,
-			remedy:     onTheField,
+			fix:        onTheField,
 		})
 	}
 	return sites

@@ -22,8 +22,8 @@ const (
 	Yes Access = "yes"
 )
 
-// access is what a demand grants a role, and "" is nobody's role.
-func (p *Policy) access(d Demand, role string) Access {
+// accessFor is what a demand grants a role, and "" is nobody's role.
+func (p *Policy) accessFor(d Requirement, role string) Access {
 	switch {
 	case p.Includes(role, d.Role):
 		return Yes
@@ -39,12 +39,12 @@ func (p *Policy) access(d Demand, role string) Access {
 func (p *Policy) Access(rule Rule, role string) (now Access, reported bool) {
 	now = Yes
 	if !rule.Public {
-		now = p.access(rule.InForce(), role)
+		now = p.accessFor(rule.Enforced(), role)
 	}
-	if !rule.Reports() || now == No {
+	if !rule.HasReportOnly() || now == No {
 		return now, false
 	}
-	later := p.access(rule.Reported, role)
+	later := p.accessFor(rule.ReportOnly, role)
 	return now, later != Yes && later != now
 }
 
@@ -67,15 +67,15 @@ var trailingSpace = regexp.MustCompile(`(?m) +$`)
 
 // table has a head, and a row for every field that the schema says something of.
 func (p *Policy) table() [][]string {
-	rows := [][]string{append([]string{"field", "rule", anonymous}, p.ladder.roles...)}
+	rows := [][]string{append([]string{"field", "rule", anonymous}, p.hierarchy.roles...)}
 	besides := []string{"besides"}
 	for _, rule := range p.fields() {
 		row := []string{rule.Coordinate(), rule.Written, p.cell(rule, "")}
-		for _, role := range p.ladder.roles {
+		for _, role := range p.hierarchy.roles {
 			row = append(row, p.cell(rule, role))
 		}
 		rows = append(rows, row)
-		besides = append(besides, p.besides(rule))
+		besides = append(besides, p.constraints(rule))
 	}
 	if strings.Join(besides[1:], "") == "" {
 		return rows
@@ -103,14 +103,14 @@ func (p *Policy) cell(rule Rule, role string) string {
 	}
 }
 
-// besides is what else there is to a field: "@credential; 30 per 15m by ADDRESS".
-func (p *Policy) besides(rule Rule) string {
+// constraints is what else there is to a field: "@credential; 30 per 15m by ADDRESS".
+func (p *Policy) constraints(rule Rule) string {
 	var list []string
 	if rule.Credential {
 		list = append(list, "@"+credentialDirective)
 	}
 	for _, l := range p.Limits(rule.Type, rule.Field) {
-		text := fmt.Sprintf("%d per %s by %s", l.Count, short(l.Window), l.By)
+		text := fmt.Sprintf("%d per %s by %s", l.Count, shortDuration(l.Window), l.By)
 		switch {
 		case l.SuccessesOnly:
 			text += ", successes only"
@@ -125,8 +125,8 @@ func (p *Policy) besides(rule Rule) string {
 	return strings.Join(list, "; ")
 }
 
-// short writes 15m0s as people do: 15m.
-func short(d time.Duration) string {
+// shortDuration writes 15m0s as people do: 15m.
+func shortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -28,8 +28,8 @@ Order.address   @auth(role: STAFF, orOwner: true)   -          own   yes    yes
 	}
 }
 
-// tried has every kind of rule, and what stands besides rules.
-const tried = `
+// reportOnlySchema has every kind of rule, and what stands besides rules.
+const reportOnlySchema = `
 	type Query {
 		items: [ID!] @public @auth(reportOnly: true)
 		users: [User!] @auth(role: STAFF) @auth(role: ADMIN, reportOnly: true)
@@ -45,9 +45,9 @@ const tried = `
 		check(pin: String): Boolean @credential
 	}`
 
-const triedDeclarations = limited + "directive @credential on FIELD_DEFINITION\n"
+const reportOnlyDeclarations = limitDeclarations + "directive @credential on FIELD_DEFINITION\n"
 
-func TestWriteTableWithAllThatThereIs(t *testing.T) {
+func TestWriteTableShowsReportOnlyRulesAndLimits(t *testing.T) {
 	want := `
 field           rule                                                                       anonymous  USER  STAFF  ADMIN  besides
 Query.items     @public @auth(reportOnly: true)                                            yes!       yes   yes    yes
@@ -59,20 +59,20 @@ User.phone      @auth(role: STAFF, orOwner: true, reportOnly: true)             
 User.check                                                                                 yes        yes   yes    yes    @credential
 `
 	var got strings.Builder
-	if err := compile(t, triedDeclarations, tried).WriteTable(&got); err != nil {
+	if err := compile(t, reportOnlyDeclarations, reportOnlySchema).WriteTable(&got); err != nil {
 		t.Fatal(err)
 	}
-	if squeezed("\n"+got.String()) != squeezed(want) {
+	if squeeze("\n"+got.String()) != squeeze(want) {
 		t.Errorf("got\n%s\nwant%s", got.String(), want)
 	}
 }
 
-// squeezed leaves the width of the columns to the other test.
-func squeezed(text string) string { return regexp.MustCompile(` +`).ReplaceAllString(text, " ") }
+// squeeze leaves the width of the columns to the other test.
+func squeeze(text string) string { return regexp.MustCompile(` +`).ReplaceAllString(text, " ") }
 
 func TestWriteMarkdown(t *testing.T) {
 	var got strings.Builder
-	if err := compile(t, triedDeclarations, tried).WriteMarkdown(&got); err != nil {
+	if err := compile(t, reportOnlyDeclarations, reportOnlySchema).WriteMarkdown(&got); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -109,7 +109,7 @@ func TestWriteJSON(t *testing.T) {
     }
   ]
 }`
-	p := compile(t, triedDeclarations, `
+	p := compile(t, reportOnlyDeclarations, `
 		type Mutation {
 			login: User @public @credential @limit(by: ADDRESS, count: 30, window: "1500ms", successes: true) @auth(role: ADMIN, reportOnly: true)
 		}
@@ -138,7 +138,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
 
-func TestAFailedWriteIsReported(t *testing.T) {
+func TestWriteErrorsAreReturned(t *testing.T) {
 	p := compile(t, declarations, shop)
 	for name, write := range map[string]func(io.Writer) error{"table": p.WriteTable, "markdown": p.WriteMarkdown, "json": p.WriteJSON} {
 		if err := write(fullDisk{}); !errors.Is(err, errFull) {

@@ -220,7 +220,7 @@ func (s *Services) mailTransport() (mail.Transport, error) {
 func (s *Services) newTokens(private []auth.PrivateKey, secrets []string) (*auth.Tokens, error) {
 	return auth.NewTokens(auth.TokenConfig{
 		PrivateKeys: private, Secrets: secrets, Issuer: s.Config.JWTIssuer, Audience: s.Config.JWTAudience,
-		TTL: s.Config.AccessTokenTTL, KnownRole: s.Policy.Known, Now: s.options.Now,
+		TTL: s.Config.AccessTokenTTL, KnownRole: s.Policy.IsRole, Now: s.options.Now,
 	})
 }
 

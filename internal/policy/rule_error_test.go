@@ -12,20 +12,20 @@ import (
 
 const hello = "type Query { hello: String @public }"
 
-// wide lets the directives stand everywhere and twice, so that gqlparser has nothing against it.
-var wide = change(change(change(declarations,
+// wideDeclarations lets the directives stand everywhere and twice, so that gqlparser has nothing against it.
+var wideDeclarations = mustReplace(mustReplace(mustReplace(declarations,
 	"repeatable ", ""), "on FIELD_DEFINITION", "repeatable on FIELD_DEFINITION|ARGUMENT_DEFINITION|INPUT_FIELD_DEFINITION|"+
 	"OBJECT|INTERFACE|UNION|ENUM|ENUM_VALUE|SCALAR|INPUT_OBJECT|SCHEMA"),
 	"on ENUM_VALUE", "repeatable on ENUM_VALUE|FIELD_DEFINITION")
 
-type refusal struct {
+type rejection struct {
 	name         string
 	declarations string // "" for the usual ones
 	schema       string
 	want         []string
 }
 
-func (test refusal) run(t *testing.T) {
+func (test rejection) run(t *testing.T) {
 	if test.declarations == "" {
 		test.declarations = declarations
 	}
@@ -34,8 +34,8 @@ func (test refusal) run(t *testing.T) {
 		t.Fatalf("got a policy (%v) and the error %v", p != nil, err)
 	}
 	var got []string
-	for _, v := range violations(t, err) {
-		if test.declarations != wide || v.File == "schema.graphqls" { // that wide is refused itself has its own row
+	for _, v := range ruleErrors(t, err) {
+		if test.declarations != wideDeclarations || v.File == "schema.graphqls" { // that wide is refused itself has its own row
 			got = append(got, v.Error())
 		}
 	}
@@ -44,14 +44,14 @@ func (test refusal) run(t *testing.T) {
 	}
 }
 
-func runAll(t *testing.T, tests []refusal) {
+func runAll(t *testing.T, tests []rejection) {
 	for _, test := range tests {
 		t.Run(test.name, test.run)
 	}
 }
 
-func TestRootFieldsCarryOneRule(t *testing.T) {
-	runAll(t, []refusal{
+func TestRootFieldsNeedExactlyOneRule(t *testing.T) {
+	runAll(t, []rejection{
 		{
 			name: "a field without a rule is refused",
 			schema: `type Query {
@@ -92,7 +92,7 @@ func TestRootFieldsCarryOneRule(t *testing.T) {
 		},
 		{
 			name:         "a rule twice on a field is refused",
-			declarations: wide,
+			declarations: wideDeclarations,
 			schema: `type Query {
 				me: String @auth @auth(role: ADMIN)
 				hello: String @public @public
@@ -105,8 +105,8 @@ func TestRootFieldsCarryOneRule(t *testing.T) {
 	})
 }
 
-func TestGatedFields(t *testing.T) {
-	runAll(t, []refusal{
+func TestInvalidAuthRulesAreRejected(t *testing.T) {
+	runAll(t, []rejection{
 		{
 			name: "a gated field that is never null is refused",
 			schema: `type Query {
@@ -166,21 +166,21 @@ func TestGatedFields(t *testing.T) {
 	})
 }
 
-func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
+func TestMisplacedRulesAreRejected(t *testing.T) {
 	field := "write it on the field that takes or returns it"
-	runAll(t, []refusal{
+	runAll(t, []rejection{
 		{
-			name: "on a type", declarations: wide,
+			name: "on a type", declarations: wideDeclarations,
 			schema: hello + "\n" + `type User @auth { id: ID }`,
 			want:   []string{"schema.graphqls:2: type User carries @auth, which is not enforced there: write it on each field of the type that needs it"},
 		},
 		{
-			name: "on a root type", declarations: wide,
+			name: "on a root type", declarations: wideDeclarations,
 			schema: hello + "\n" + `extend type Query @auth`,
 			want:   []string{"schema.graphqls:2: type Query carries @auth, which is not enforced there: write it on each field of the type that needs it"},
 		},
 		{
-			name: "on an interface", declarations: wide,
+			name: "on an interface", declarations: wideDeclarations,
 			schema: hello + "\n" + `interface Node @auth { id: ID }`,
 			want:   []string{"schema.graphqls:2: interface Node carries @auth, which is not enforced there: write it on the fields of every type that implements Node"},
 		},
@@ -193,7 +193,7 @@ func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
 			},
 		},
 		{
-			name: "on a field's argument, at the line of the rule", declarations: wide,
+			name: "on a field's argument, at the line of the rule", declarations: wideDeclarations,
 			schema: `type Query {
 				user(
 					id: ID!
@@ -203,7 +203,7 @@ func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
 			want: []string{"schema.graphqls:4: Query.user(id:) carries @auth, which is not enforced there: " + field},
 		},
 		{
-			name: "on an input and its field", declarations: wide,
+			name: "on an input and its field", declarations: wideDeclarations,
 			schema: hello + "\n" + `input Search @auth { text: String @public }`,
 			want: []string{
 				"schema.graphqls:2: input Search carries @auth, which is not enforced there: " + field,
@@ -211,7 +211,7 @@ func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
 			},
 		},
 		{
-			name: "on a union, a scalar, an enum and its value", declarations: wide,
+			name: "on a union, a scalar, an enum and its value", declarations: wideDeclarations,
 			schema: hello + "\n" + `scalar Time @auth
 				enum Colour @public { RED @auth }
 				type User { id: ID }
@@ -224,17 +224,17 @@ func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
 			},
 		},
 		{
-			name: "on the schema", declarations: wide,
+			name: "on the schema", declarations: wideDeclarations,
 			schema: "schema @auth { query: Query }\n" + hello,
 			want:   []string{"schema.graphqls:1: schema carries @auth, which is not enforced there: write it on each root field"},
 		},
 		{
-			name: "on a directive's argument", declarations: wide,
+			name: "on a directive's argument", declarations: wideDeclarations,
 			schema: "directive @slow(seconds: Int @auth) on FIELD_DEFINITION\n" + hello,
 			want:   []string{"schema.graphqls:1: @slow(seconds:) carries @auth, which is not enforced there: " + field},
 		},
 		{
-			name: "@includes counts on roles only", declarations: wide,
+			name: "@includes counts on roles only", declarations: wideDeclarations,
 			schema: `type Query { hello: String @public @includes(roles: [USER]) }
 				enum Colour { RED @includes(roles: [USER]) }`,
 			want: []string{
@@ -245,9 +245,9 @@ func TestRulesStandOnlyWhereTheyAreEnforced(t *testing.T) {
 	})
 }
 
-func TestImplementorsAgree(t *testing.T) {
+func TestImplementorsNeedTheSameRule(t *testing.T) {
 	const query = "type Query { hello: String @public }\n"
-	runAll(t, []refusal{
+	runAll(t, []rejection{
 		{
 			name: "one type gates the field and another leaves it open",
 			schema: query + `interface Actor { email: String }
@@ -308,7 +308,7 @@ func TestImplementorsAgree(t *testing.T) {
 	})
 }
 
-func TestImplementorsThatAgreePass(t *testing.T) {
+func TestImplementorsWithTheSameRuleCompile(t *testing.T) {
 	compile(t, declarations, `type Query { hello: String @public }
 		interface Actor { name: String!  email: String }
 		type User implements Actor { name: String!  email: String @auth }
@@ -316,36 +316,36 @@ func TestImplementorsThatAgreePass(t *testing.T) {
 		type Stone { email: String }`)
 }
 
-func TestLadderDefects(t *testing.T) {
-	runAll(t, []refusal{
+func TestInvalidRolesAreRejected(t *testing.T) {
+	runAll(t, []rejection{
 		{
 			name: "a role that is not there", schema: hello,
-			declarations: change(declarations, "[STAFF]", "[STUFF]"),
+			declarations: mustReplace(declarations, "[STAFF]", "[STUFF]"),
 			want:         []string{"rules.graphqls:7: Role.ADMIN includes STUFF, which is no role: write one of USER, STAFF, ADMIN"},
 		},
 		{
 			name: "a role in quotes", schema: hello,
-			declarations: change(declarations, "[STAFF]", `"STAFF"`),
+			declarations: mustReplace(declarations, "[STAFF]", `"STAFF"`),
 			want:         []string{`rules.graphqls:7: Role.ADMIN includes "STAFF", which is no role: write one of USER, STAFF, ADMIN`},
 		},
 		{
 			name: "a role that includes itself", schema: hello,
-			declarations: change(declarations, "[STAFF]", "[STAFF, ADMIN]"),
+			declarations: mustReplace(declarations, "[STAFF]", "[STAFF, ADMIN]"),
 			want:         []string{"rules.graphqls:7: Role.ADMIN includes itself: take it out, every role does"},
 		},
 		{
 			name: "a role named twice", schema: hello,
-			declarations: change(declarations, "[STAFF]", "[STAFF, STAFF]"),
+			declarations: mustReplace(declarations, "[STAFF]", "[STAFF, STAFF]"),
 			want:         []string{"rules.graphqls:7: Role.ADMIN includes STAFF more than once: name it once"},
 		},
 		{
 			name: "roles in a circle", schema: hello,
-			declarations: change(declarations, "USER\n", "USER @includes(roles: [ADMIN])\n"),
+			declarations: mustReplace(declarations, "USER\n", "USER @includes(roles: [ADMIN])\n"),
 			want:         []string{"rules.graphqls:5: Role.USER includes itself by USER → ADMIN → STAFF → USER: take out the step by which a weaker role includes a stronger one"},
 		},
 		{
 			name: "several circles, two of them by a common way", schema: hello,
-			declarations: change(change(declarations, "[USER]", "[USER, ADMIN]"),
+			declarations: mustReplace(mustReplace(declarations, "[USER]", "[USER, ADMIN]"),
 				"USER\n", "USER A @includes(roles: [B]) B @includes(roles: [C, D]) C @includes(roles: [A]) D @includes(roles: [A])\n"),
 			want: []string{
 				"rules.graphqls:5: Role.A includes itself by A → B → C → A: take out the step by which a weaker role includes a stronger one",
@@ -355,19 +355,19 @@ func TestLadderDefects(t *testing.T) {
 		},
 		{
 			name: "a role that does not include USER", schema: hello,
-			declarations: change(declarations, "[STAFF]", "[]"),
+			declarations: mustReplace(declarations, "[STAFF]", "[]"),
 			want:         []string{"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would turn its people away: write @includes(roles: [USER]), or name a role that includes USER"},
 		},
 		{
 			name: "a role that misses USER is told once, not again at those that include it", schema: hello,
-			declarations: change(declarations, " @includes(roles: [USER])", ""),
+			declarations: mustReplace(declarations, " @includes(roles: [USER])", ""),
 			want: []string{
 				"rules.graphqls:6: Role.STAFF does not include USER, so a bare @auth would turn its people away: write @includes(roles: [USER]), or name a role that includes USER",
 			},
 		},
 		{
 			name: "no USER and no ADMIN", schema: hello,
-			declarations: change(change(change(declarations, "ADMIN", "BOSS"), "[USER]", "[GUEST]"), "  USER\n", "  GUEST\n"),
+			declarations: mustReplace(mustReplace(mustReplace(declarations, "ADMIN", "BOSS"), "[USER]", "[GUEST]"), "  USER\n", "  GUEST\n"),
 			want: []string{
 				"rules.graphqls:1: @auth(role:) asks for USER, which is no role: write one of GUEST, STAFF, BOSS",
 				"rules.graphqls:4: enum Role has no USER: add it, everybody who registers is given it",
@@ -382,16 +382,16 @@ func TestLadderDefects(t *testing.T) {
 	})
 }
 
-func TestDoubledIncludes(t *testing.T) {
-	p, err := policy.Compile(load(t, change(wide, "[STAFF])", "[STAFF]) @includes(roles: [USER])"), hello))
-	got := violations(t, err)
+func TestRepeatedIncludesIsRejected(t *testing.T) {
+	p, err := policy.Compile(load(t, mustReplace(wideDeclarations, "[STAFF])", "[STAFF]) @includes(roles: [USER])"), hello))
+	got := ruleErrors(t, err)
 	want := "rules.graphqls:7: Role.ADMIN carries @includes more than once: keep one"
 	if p != nil || len(got) == 0 || got[len(got)-1].Error() != want {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestDeclarations(t *testing.T) {
+func TestInvalidDeclarationsAreRejected(t *testing.T) {
 	const (
 		auth     = ": write directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION"
 		public   = ": write directive @public on FIELD_DEFINITION"
@@ -399,7 +399,7 @@ func TestDeclarations(t *testing.T) {
 
 		credential = ": write directive @credential on FIELD_DEFINITION"
 	)
-	runAll(t, []refusal{
+	runAll(t, []rejection{
 		{
 			name: "none of the three, which gqlparser does not mind", declarations: "enum Role { USER ADMIN }", schema: "scalar Any",
 			want: []string{
@@ -411,7 +411,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "allowed where they are not enforced", schema: hello,
-			declarations: change(declarations, "on FIELD_DEFINITION", "on FIELD_DEFINITION | OBJECT"),
+			declarations: mustReplace(declarations, "on FIELD_DEFINITION", "on FIELD_DEFINITION | OBJECT"),
 			want: []string{
 				"rules.graphqls:1: @auth is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only" + auth,
 				"rules.graphqls:2: @public is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only" + public,
@@ -419,7 +419,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "repeatable", schema: hello,
-			declarations: change(change(declarations, "@public on", "@public repeatable on"), "on ENUM_VALUE", "repeatable on ENUM_VALUE"),
+			declarations: mustReplace(mustReplace(declarations, "@public on", "@public repeatable on"), "on ENUM_VALUE", "repeatable on ENUM_VALUE"),
 			want: []string{
 				"rules.graphqls:2: @public is declared repeatable but counts once" + public,
 				"rules.graphqls:3: @includes is declared repeatable but counts once" + includes,
@@ -427,7 +427,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "without their arguments", schema: hello,
-			declarations: change(declarations, "@auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false)", "@auth"),
+			declarations: mustReplace(declarations, "@auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false)", "@auth"),
 			want: []string{
 				"rules.graphqls:1: @auth lacks the argument role: Role!" + auth,
 				"rules.graphqls:1: @auth lacks the argument orOwner: Boolean!" + auth,
@@ -436,7 +436,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with arguments of other types", schema: hello,
-			declarations: change(change(declarations, "role: Role! =", "role: Role ="), "roles: [Role!]!", "roles: [Role!]"),
+			declarations: mustReplace(mustReplace(declarations, "role: Role! =", "role: Role ="), "roles: [Role!]!", "roles: [Role!]"),
 			want: []string{
 				"rules.graphqls:1: @auth has the argument role: Role instead of Role!" + auth,
 				"rules.graphqls:3: @includes has the argument roles: [Role!] instead of [Role!]!" + includes,
@@ -444,7 +444,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with an argument that may be left out, and is", schema: hello,
-			declarations: change(change(declarations, "roles: [Role!]!", "roles: [Role!]"), "(roles: [STAFF])", ""),
+			declarations: mustReplace(mustReplace(declarations, "roles: [Role!]!", "roles: [Role!]"), "(roles: [STAFF])", ""),
 			want: []string{
 				"rules.graphqls:3: @includes has the argument roles: [Role!] instead of [Role!]!" + includes,
 				"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would turn its people away: write @includes(roles: [USER]), or name a role that includes USER",
@@ -452,7 +452,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with arguments that nobody reads", schema: hello,
-			declarations: change(change(declarations, "= false) repeatable", "= false, scope: String) repeatable"), "@public", "@public(why: String)"),
+			declarations: mustReplace(mustReplace(declarations, "= false) repeatable", "= false, scope: String) repeatable"), "@public", "@public(why: String)"),
 			want: []string{
 				"rules.graphqls:1: @auth has the argument scope, which nobody reads" + auth,
 				"rules.graphqls:2: @public has the argument why, which nobody reads" + public,
@@ -460,7 +460,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with defaults that are none, which is told once and not on every field", schema: "type Query { me: String @auth }",
-			declarations: change(change(declarations, "Role! = USER", "Role! = WIZARD"), "= false", "= 0"),
+			declarations: mustReplace(mustReplace(declarations, "Role! = USER", "Role! = WIZARD"), "= false", "= 0"),
 			want: []string{
 				"rules.graphqls:1: @auth(role:) asks for WIZARD, which is no role: write one of USER, STAFF, ADMIN",
 				"rules.graphqls:1: @auth(orOwner:) says orOwner: 0: write true or false",
@@ -469,7 +469,7 @@ func TestDeclarations(t *testing.T) {
 		},
 		{
 			name: "with a default that would switch off every rule", schema: "type Query { me: String @auth }",
-			declarations: change(declarations, "reportOnly: Boolean! = false", "reportOnly: Boolean! = true"),
+			declarations: mustReplace(declarations, "reportOnly: Boolean! = false", "reportOnly: Boolean! = true"),
 			want:         []string{"rules.graphqls:1: @auth(reportOnly:) is true by default, so a rule that does not mention it denies nobody: write reportOnly: Boolean! = false"},
 		},
 		{
@@ -483,9 +483,9 @@ func TestDeclarations(t *testing.T) {
 	})
 }
 
-func TestSubscriptionsAreRefused(t *testing.T) {
+func TestSubscriptionsAreRejected(t *testing.T) {
 	const refused = " is the subscription type, but the server has no subscriptions: remove it, and let clients poll a field of Query"
-	runAll(t, []refusal{
+	runAll(t, []rejection{
 		{
 			name:   "with rules",
 			schema: hello + "\ntype Subscription { tick: Int @auth }",
@@ -499,13 +499,13 @@ func TestSubscriptionsAreRefused(t *testing.T) {
 	})
 }
 
-func TestViolationsAreSortedByFileThenLine(t *testing.T) {
-	_, err := policy.Compile(load(t, change(declarations, "[STAFF]", "[STUFF]"), `type Zoo { a: ID @public }
+func TestErrorsAreSortedByFileThenLine(t *testing.T) {
+	_, err := policy.Compile(load(t, mustReplace(declarations, "[STAFF]", "[STUFF]"), `type Zoo { a: ID @public }
 		type Query { b: ID
 			c: ID }
 		type Apple { d: ID! @auth }`))
 	var got []string
-	for _, v := range violations(t, err) {
+	for _, v := range ruleErrors(t, err) {
 		got = append(got, v.Coordinate)
 	}
 	if want := []string{"Role.ADMIN", "Zoo.a", "Query.b", "Query.c", "Apple.d"}; !slices.Equal(got, want) {
@@ -531,7 +531,7 @@ func TestPositionsMayBeMissing(t *testing.T) {
 			schema := load(t, declarations, hello)
 			schema.Query, schema.Types["Query"] = query, query
 			_, err := policy.Compile(schema)
-			if got := violations(t, err); len(got) != 1 || !strings.HasPrefix(got[0].Error(), test.want) {
+			if got := ruleErrors(t, err); len(got) != 1 || !strings.HasPrefix(got[0].Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})

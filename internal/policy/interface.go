@@ -7,10 +7,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// member is an object's field that stands in for an interface's field.
-type member struct {
+// implementor is an object's field that stands in for an interface's field.
+type implementor struct {
 	field *ast.FieldDefinition
-	gate  Rule // the zero Rule if the field is open
+	rule  Rule // the zero Rule if the field is open
 }
 
 // checkInterfaces holds the types behind an interface to one rule a field. A field read through an interface is executed
@@ -23,32 +23,32 @@ func (c *compiler) checkInterfaces() {
 			continue
 		}
 		for _, field := range iface.Fields {
-			members := c.members(iface, field)
+			members := c.implementors(iface, field)
 			c.checkNullable(iface, field, members)
 			if !c.inherits(iface, field) { // else the interface it comes from sees these members, and perhaps more
-				c.checkAgreement(iface, members)
+				c.checkSameRule(iface, members)
 			}
 		}
 	}
 }
 
-// members returns the fields that are executed in place of the interface's. An object names every interface that it
+// implementors returns the fields that are executed in place of the interface's. An object names every interface that it
 // implements, also those that it implements only because another one does, so there is nothing to climb.
-func (c *compiler) members(iface *ast.Definition, field *ast.FieldDefinition) (members []member) {
+func (c *compiler) implementors(iface *ast.Definition, field *ast.FieldDefinition) (members []implementor) {
 	for _, def := range c.types {
 		if def.Kind != ast.Object || !slices.Contains(def.Interfaces, iface.Name) {
 			continue
 		}
 		if own := def.Fields.ForName(field.Name); own != nil {
-			members = append(members, member{own, c.gate(def.Name, field.Name)})
+			members = append(members, implementor{own, c.gatingRule(def.Name, field.Name)})
 		}
 	}
 	return members
 }
 
-func (c *compiler) gate(typeName, field string) Rule {
+func (c *compiler) gatingRule(typeName, field string) Rule {
 	for _, rule := range c.rules {
-		if rule.Type == typeName && rule.Field == field && (!rule.Public || rule.Reports()) {
+		if rule.Type == typeName && rule.Field == field && (!rule.Public || rule.HasReportOnly()) {
 			return rule
 		}
 	}
@@ -63,35 +63,35 @@ func (c *compiler) inherits(iface *ast.Definition, field *ast.FieldDefinition) b
 }
 
 // checkNullable says it at the interface: there is no way to mend the member's type alone.
-func (c *compiler) checkNullable(iface *ast.Definition, field *ast.FieldDefinition, members []member) {
+func (c *compiler) checkNullable(iface *ast.Definition, field *ast.FieldDefinition, members []implementor) {
 	first := slices.IndexFunc(members, isGated)
 	if first < 0 || !field.Type.NonNull {
 		return
 	}
-	c.refuse(field.Position, iface.Name+"."+field.Name,
-		fmt.Sprintf("is never null (%s), but %s stands in for it and is gated", field.Type, members[first].gate.Coordinate()),
+	c.addError(field.Position, iface.Name+"."+field.Name,
+		fmt.Sprintf("is never null (%s), but %s stands in for it and is gated", field.Type, members[first].rule.Coordinate()),
 		fmt.Sprintf("write %s, because a denied field is answered with null", nullable(field.Type)))
 }
 
-func (c *compiler) checkAgreement(iface *ast.Definition, members []member) {
+func (c *compiler) checkSameRule(iface *ast.Definition, members []implementor) {
 	first := slices.IndexFunc(members, isGated)
 	if first < 0 {
 		return
 	}
-	model := members[first].gate
+	model := members[first].rule
 	for _, m := range members {
-		if m.gate.InForce() == model.InForce() && m.gate.Reported == model.Reported { // an open field asks for no role
+		if m.rule.Enforced() == model.Enforced() && m.rule.ReportOnly == model.ReportOnly { // an open field asks for no role
 			continue
 		}
-		c.refuse(m.field.Position, m.gate.Coordinate(),
+		c.addError(m.field.Position, m.rule.Coordinate(),
 			fmt.Sprintf("%s, but %s %s, and both are read as %s.%s",
-				describe(m.gate), model.Coordinate(), describe(model), iface.Name, m.field.Name),
+				describe(m.rule), model.Coordinate(), describe(model), iface.Name, m.field.Name),
 			fmt.Sprintf("write the same rule on both, or take %s out of %s", m.field.Name, iface.Name))
 	}
 }
 
-func isGated(m member) bool {
-	return m.gate.Written != ""
+func isGated(m implementor) bool {
+	return m.rule.Written != ""
 }
 
 func describe(gate Rule) string {

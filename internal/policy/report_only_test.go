@@ -8,14 +8,14 @@ import (
 )
 
 func TestReportOnly(t *testing.T) {
-	p := compile(t, triedDeclarations, tried)
+	p := compile(t, reportOnlyDeclarations, reportOnlySchema)
 	for _, want := range []policy.Rule{
-		{Type: "Query", Field: "items", Public: true, Reported: policy.Demand{Role: "USER"}},
-		{Type: "Query", Field: "users", Role: "STAFF", Reported: policy.Demand{Role: "ADMIN"}},
-		{Type: "Query", Field: "find", Public: true, Reported: policy.Demand{Role: "STAFF"}},
+		{Type: "Query", Field: "items", Public: true, ReportOnly: policy.Requirement{Role: "USER"}},
+		{Type: "Query", Field: "users", Role: "STAFF", ReportOnly: policy.Requirement{Role: "ADMIN"}},
+		{Type: "Query", Field: "find", Public: true, ReportOnly: policy.Requirement{Role: "STAFF"}},
 		{Type: "Mutation", Field: "login", Public: true, Credential: true},
-		{Type: "User", Field: "email", Role: "STAFF", OrOwner: true, Reported: policy.Demand{Role: "STAFF"}},
-		{Type: "User", Field: "phone", Public: true, Reported: policy.Demand{Role: "STAFF", OrOwner: true}},
+		{Type: "User", Field: "email", Role: "STAFF", OrOwner: true, ReportOnly: policy.Requirement{Role: "STAFF"}},
+		{Type: "User", Field: "phone", Public: true, ReportOnly: policy.Requirement{Role: "STAFF", OrOwner: true}},
 	} {
 		got, ok := p.Rule(want.Type, want.Field)
 		want.Root, want.Written, want.Line = want.Type != "User", got.Written, got.Line
@@ -36,7 +36,7 @@ func TestReportOnly(t *testing.T) {
 }
 
 // Which of the two stands first makes no difference, and neither does a written default.
-func TestOrderOfTwoRulesMakesNoDifference(t *testing.T) {
+func TestOrderOfTwoRulesDoesNotMatter(t *testing.T) {
 	p := compile(t, declarations, `type Query {
 		a: Int @auth(role: STAFF, reportOnly: false) @auth(role: ADMIN, reportOnly: true)
 		b: Int @auth(role: ADMIN, reportOnly: true) @auth(role: STAFF)
@@ -45,13 +45,13 @@ func TestOrderOfTwoRulesMakesNoDifference(t *testing.T) {
 	a, _ := p.Rule("Query", "a")
 	b, _ := p.Rule("Query", "b")
 	c, _ := p.Rule("Query", "c")
-	if a.Role != "STAFF" || a.InForce() != b.InForce() || a.Reported != b.Reported || !c.Public || c.Written != "@auth(reportOnly: true) @public" {
+	if a.Role != "STAFF" || a.Enforced() != b.Enforced() || a.ReportOnly != b.ReportOnly || !c.Public || c.Written != "@auth(reportOnly: true) @public" {
 		t.Errorf("got\n%+v\n%+v\n%+v", a, b, c)
 	}
 }
 
 func TestAccess(t *testing.T) {
-	p := compile(t, triedDeclarations, tried)
+	p := compile(t, reportOnlyDeclarations, reportOnlySchema)
 	for _, row := range []struct {
 		name, typeName, field, role string
 		now                         policy.Access
@@ -73,9 +73,9 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-func TestWrongReports(t *testing.T) {
+func TestInvalidReportOnlyRulesAreRejected(t *testing.T) {
 	const nothing = " reports nothing: whom the other @auth lets through, this one would too: take it out, or let it ask for more"
-	runAll(t, []refusal{
+	runAll(t, []rejection{
 		{
 			name: "two that report are one too many, and so are two in force",
 			schema: `type Query {
@@ -122,7 +122,7 @@ func TestWrongReports(t *testing.T) {
 			want:   []string{`schema.graphqls:1: Query.a says reportOnly: "true": write true or false`},
 		},
 		{
-			name: "a limit by account has no account of those who are let through", declarations: limited,
+			name: "a limit by account has no account of those who are let through", declarations: limitDeclarations,
 			schema: `type Query { a: Int @auth(reportOnly: true) @limit(by: ACCOUNT, count: 1, window: "1s") }`,
 			want:   []string{"schema.graphqls:1: Query.a is limited by ACCOUNT, but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"},
 		},

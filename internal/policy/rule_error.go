@@ -11,8 +11,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Violation is one defect in a schema's rules, worded for the person who mends it.
-type Violation struct {
+// RuleError is one defect in a schema's rules, worded for the person who mends it.
+type RuleError struct {
 	Line       int    // 0 if the schema was not read from a text
 	File       string // without its folder; "" if unknown
 	Coordinate string // what is wrong: "Query.me", "Query.user(id:)", "Role.STAFF", "enum Role", "@auth"
@@ -22,11 +22,11 @@ type Violation struct {
 
 // Error says it all in one line that an editor can jump to:
 // "schema.graphqls:41: Query.me has neither @auth nor @public: write …".
-func (v *Violation) Error() string {
-	return v.place() + v.Coordinate + " " + v.Problem + ": " + v.Fix
+func (v *RuleError) Error() string {
+	return v.location() + v.Coordinate + " " + v.Problem + ": " + v.Fix
 }
 
-func (v *Violation) place() string {
+func (v *RuleError) location() string {
 	switch {
 	case v.Line == 0:
 		return ""
@@ -37,11 +37,11 @@ func (v *Violation) place() string {
 	}
 }
 
-// report gathers violations, so that one run shows them all.
-type report []*Violation
+// errorList gathers violations, so that one run shows them all.
+type errorList []*RuleError
 
-func (r *report) refuse(at *ast.Position, coordinate, problem, fix string) {
-	v := &Violation{Coordinate: coordinate, Problem: problem, Fix: fix}
+func (r *errorList) addError(at *ast.Position, coordinate, problem, fix string) {
+	v := &RuleError{Coordinate: coordinate, Problem: problem, Fix: fix}
 	v.File, v.Line = locate(at)
 	*r = append(*r, v)
 }
@@ -59,8 +59,8 @@ func locate(at *ast.Position) (file string, line int) {
 }
 
 // err sorts by file, then line; violations of one line stay in the order of the checks.
-func (r report) err() error {
-	slices.SortStableFunc(r, func(a, b *Violation) int {
+func (r errorList) err() error {
+	slices.SortStableFunc(r, func(a, b *RuleError) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	joined := make([]error, len(r))

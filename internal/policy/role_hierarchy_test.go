@@ -10,8 +10,8 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// ladderOf compiles a schema in which enum Role has these values, given as a schema writes them.
-func ladderOf(t *testing.T, values string) *policy.Policy {
+// compileRoles compiles a schema in which enum Role has these values, given as a schema writes them.
+func compileRoles(t *testing.T, values string) *policy.Policy {
 	t.Helper()
 	start := strings.Index(declarations, "enum Role")
 	return compile(t, declarations[:start]+"enum Role { "+values+" }", "type Query { hello: String @public }")
@@ -26,7 +26,7 @@ const branched = `
 	USER`
 
 func TestIncludes(t *testing.T) {
-	p := ladderOf(t, branched)
+	p := compileRoles(t, branched)
 	for _, test := range []struct {
 		name, have, want string
 		includes         bool
@@ -53,21 +53,21 @@ func TestIncludes(t *testing.T) {
 	}
 }
 
-func TestKnown(t *testing.T) {
-	p := ladderOf(t, branched)
-	if !p.Known("AUDITOR") || p.Known("WIZARD") || p.Known("") {
+func TestIsRole(t *testing.T) {
+	p := compileRoles(t, branched)
+	if !p.IsRole("AUDITOR") || p.IsRole("WIZARD") || p.IsRole("") {
 		t.Error("the known roles are not those of the schema")
 	}
 }
 
-func TestRolesComeWeakestFirst(t *testing.T) {
+func TestRolesAreOrderedWeakestFirst(t *testing.T) {
 	want := []string{"USER", "SUPPORT", "AUDITOR", "ROBOT", "ADMIN"}
-	if got := ladderOf(t, branched).Roles(); !slices.Equal(got, want) {
+	if got := compileRoles(t, branched).Roles(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-func TestTheZeroPolicyIncludesNothing(t *testing.T) {
+func TestZeroPolicyIncludesNothing(t *testing.T) {
 	var p policy.Policy
 	if p.Includes("USER", "USER") || p.Includes("", "") {
 		t.Error("a policy without a schema let somebody through")
@@ -75,7 +75,7 @@ func TestTheZeroPolicyIncludesNothing(t *testing.T) {
 }
 
 func TestIncludesDoesNotAllocate(t *testing.T) {
-	p := ladderOf(t, branched)
+	p := compileRoles(t, branched)
 	if n := testing.AllocsPerRun(100, func() { p.Includes("ADMIN", "USER") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -83,10 +83,10 @@ func TestIncludesDoesNotAllocate(t *testing.T) {
 
 // Whatever the ladder: every role includes itself, inclusion carries on, two different roles never include each other,
 // and a role comes after all that it includes.
-func TestEveryLadderIsAnOrder(t *testing.T) {
+func TestRoleInclusionIsAPartialOrder(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		p := ladderOf(t, randomLadder(random))
+		p := compileRoles(t, randomRoles(random))
 		roles := p.Roles()
 		for i, a := range roles {
 			if !p.Includes(a, a) {
@@ -106,8 +106,8 @@ func TestEveryLadderIsAnOrder(t *testing.T) {
 	}
 }
 
-// randomLadder writes roles in random order. Each includes some of the weaker ones, USER if there is no other.
-func randomLadder(random *rand.Rand) string {
+// randomRoles writes roles in random order. Each includes some of the weaker ones, USER if there is no other.
+func randomRoles(random *rand.Rand) string {
 	values := []string{"USER"}
 	names := []string{"USER"}
 	for _, name := range []string{"A", "B", "C", "D", "ADMIN"} {
