@@ -11,8 +11,8 @@ func (p *proof) arguments(c Case, coordinate string, field *ast.FieldDefinition)
 	for _, arg := range field.Arguments {
 		if value, ok := given[arg.Name]; ok {
 			values[arg.Name] = value
-		} else if required(arg.Type, arg.DefaultValue) {
-			values[arg.Name] = p.value(c, arg.Type)
+		} else if isRequired(arg.Type, arg.DefaultValue) {
+			values[arg.Name] = p.placeholderValue(c, arg.Type)
 		}
 	}
 	return values
@@ -25,15 +25,15 @@ func (p *proof) fixture(c Case, coordinate string) Fixture {
 	return Fixture{}
 }
 
-func required(t *ast.Type, defaultValue *ast.Value) bool { return t.NonNull && defaultValue == nil }
+func isRequired(t *ast.Type, defaultValue *ast.Value) bool { return t.NonNull && defaultValue == nil }
 
-// madeUp is for scalars of the schema's own, too: most are texts.
-const madeUp = "policytest"
+// placeholder is for scalars of the schema's own, too: most are texts.
+const placeholder = "policytest"
 
-// value makes a value of a type up. The first value of enum Role is the weakest role, so that nobody is promoted by mistake.
-func (p *proof) value(c Case, t *ast.Type) any {
+// placeholderValue makes a value of a type up. The first value of enum Role is the weakest role, so that nobody is promoted by mistake.
+func (p *proof) placeholderValue(c Case, t *ast.Type) any {
 	if t.Elem != nil {
-		return []any{p.value(c, t.Elem)}
+		return []any{p.placeholderValue(c, t.Elem)}
 	}
 	def := p.Schema.Types[t.Name()]
 	switch {
@@ -44,7 +44,7 @@ func (p *proof) value(c Case, t *ast.Type) any {
 	case def.Kind == ast.Enum:
 		return def.EnumValues[0].Name
 	case def.Kind == ast.InputObject:
-		return p.input(c, def)
+		return p.placeholderInput(c, def)
 	}
 	switch def.Name {
 	case "ID":
@@ -56,14 +56,14 @@ func (p *proof) value(c Case, t *ast.Type) any {
 	case "Time":
 		return "2026-01-31T09:30:00Z"
 	}
-	return madeUp
+	return placeholder
 }
 
-func (p *proof) input(c Case, def *ast.Definition) map[string]any {
+func (p *proof) placeholderInput(c Case, def *ast.Definition) map[string]any {
 	values := map[string]any{}
 	for _, field := range def.Fields {
-		if required(field.Type, field.DefaultValue) {
-			values[field.Name] = p.value(c, field.Type)
+		if isRequired(field.Type, field.DefaultValue) {
+			values[field.Name] = p.placeholderValue(c, field.Type)
 		}
 	}
 	return values

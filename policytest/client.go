@@ -15,27 +15,27 @@ type request struct {
 	Variables     map[string]any `json:"variables,omitempty"`
 }
 
-// answer is what came back.
-type answer struct {
+// graphQLResponse is what came back.
+type graphQLResponse struct {
 	status int
 	body   string
 	data   map[string]any
-	errors []answerError
+	errors []responseError
 }
 
-type answerError struct {
+type responseError struct {
 	Message    string
 	Path       []any
 	Extensions map[string]any
 }
 
-func (e answerError) code() string {
+func (e responseError) code() string {
 	code, _ := e.Extensions["code"].(string)
 	return code
 }
 
-// path is one in a word: "users.edges.0.node".
-func (e answerError) path() (text string) {
+// dottedPath is one in a word: "users.edges.0.node".
+func (e responseError) dottedPath() (text string) {
 	for i, p := range e.Path {
 		if i > 0 {
 			text += "."
@@ -45,7 +45,7 @@ func (e answerError) path() (text string) {
 	return text
 }
 
-func (p *proof) post(token string, q request) (*answer, error) {
+func (p *proof) post(token string, q request) (*graphQLResponse, error) {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
@@ -69,10 +69,10 @@ func (p *proof) post(token string, q request) (*answer, error) {
 	}
 	var decoded struct {
 		Data   map[string]any
-		Errors []answerError
+		Errors []responseError
 	}
 	if err := json.Unmarshal(content, &decoded); err != nil {
 		return nil, fmt.Errorf("the answer is no JSON: %w", err)
 	}
-	return &answer{response.StatusCode, string(content), decoded.Data, decoded.Errors}, nil
+	return &graphQLResponse{response.StatusCode, string(content), decoded.Data, decoded.Errors}, nil
 }

@@ -32,30 +32,30 @@ func (d *document) variable(typeName string, value any) string {
 	return "$" + name
 }
 
-// along is the selection that leads along a route to fields at its end.
-func (d *document) along(l leg) string {
+// pathSelection is the selection that leads along a route to fields at its end.
+func (d *document) pathSelection(l queryPath) string {
 	on := l.route.end
 	if l.route.direct != nil {
 		on = l.route.direct
 	}
 	var selections []string
 	for _, field := range l.fields {
-		selections = append(selections, d.write(on, d.call(l.Case, l.route.end, field)+d.leaves(field), true))
+		selections = append(selections, d.wrap(on, d.call(l.Case, l.route.end, field)+d.subselection(field), true))
 	}
 	text := strings.Join(selections, " ")
 	for i, s := range slices.Backward(l.route.steps) {
-		text = d.write(s.parent, d.call(l.Case, s.parent, s.field)+" { "+d.within(l.route, i, text)+" }", false)
+		text = d.wrap(s.parent, d.call(l.Case, s.parent, s.field)+" { "+d.stepSelection(l.route, i, text)+" }", false)
 	}
 	return text
 }
 
-// write is a selection in the document's form.
-func (d *document) write(on *ast.Definition, selection string, last bool) string {
-	if d.form.every != nil {
-		selection = d.form.every(d, on.Name, selection)
+// wrap is a selection in the document's form.
+func (d *document) wrap(on *ast.Definition, selection string, last bool) string {
+	if d.form.wrapEach != nil {
+		selection = d.form.wrapEach(d, on.Name, selection)
 	}
-	if last && d.form.last != nil {
-		selection = d.form.last(d, on.Name, selection)
+	if last && d.form.wrapLast != nil {
+		selection = d.form.wrapLast(d, on.Name, selection)
 	}
 	return selection
 }
@@ -79,8 +79,8 @@ func (d *document) call(c Case, on *ast.Definition, field *ast.FieldDefinition) 
 	return field.Name + "(" + strings.Join(args, ", ") + ")"
 }
 
-// within adds what is harmless to what is selected on the answer of a route's i-th step.
-func (d *document) within(r route, i int, selection string) string {
+// stepSelection adds what is harmless to what is selected on the answer of a route's i-th step.
+func (d *document) stepSelection(r route, i int, selection string) string {
 	at, last := r.end, i+1 == len(r.steps)
 	if !last {
 		at = r.steps[i+1].parent
@@ -88,34 +88,34 @@ func (d *document) within(r route, i int, selection string) string {
 	def := d.proof.Schema.Types[r.steps[i].field.Type.Name()]
 	switch {
 	case def.Kind == ast.Object:
-		return d.harmless(def) + " " + selection
+		return d.openSelection(def) + " " + selection
 	case last && r.direct != nil:
 		text := "__typename"
-		for _, member := range membersOf(d.proof.Schema, def) {
-			text += " ... on " + member.Name + " { " + d.harmless(member) + " }"
+		for _, member := range possibleTypes(d.proof.Schema, def) {
+			text += " ... on " + member.Name + " { " + d.openSelection(member) + " }"
 		}
 		return text + " " + selection
 	}
-	return "__typename ... on " + at.Name + " { " + d.harmless(at) + " " + selection + " }"
+	return "__typename ... on " + at.Name + " { " + d.openSelection(at) + " " + selection + " }"
 }
 
-// leaves is what is selected on what the field at the end answers, if that is an object.
-func (d *document) leaves(field *ast.FieldDefinition) string {
+// subselection is what is selected on what the field at the end answers, if that is an object.
+func (d *document) subselection(field *ast.FieldDefinition) string {
 	switch def := d.proof.Schema.Types[field.Type.Name()]; def.Kind {
 	case ast.Object:
-		return " { " + d.harmless(def) + " }"
+		return " { " + d.openSelection(def) + " }"
 	case ast.Interface, ast.Union:
 		return " { __typename }"
 	}
 	return ""
 }
 
-// harmless is what everybody may see of an object, as far as the proof looks at it: which type it is, whose it is, and a
+// openSelection is what everybody may see of an object, as far as the proof looks at it: which type it is, whose it is, and a
 // sibling that is never null.
-func (d *document) harmless(def *ast.Definition) string {
-	path := segments(d.proof.Owners[def.Name])
+func (d *document) openSelection(def *ast.Definition) string {
+	path := splitPath(d.proof.Owners[def.Name])
 	text := "__typename"
-	for i, name := range d.harmlessFields(def) {
+	for i, name := range d.openFields(def) {
 		if i == 0 && len(path) > 0 {
 			name = strings.Join(path, " { __typename ") + strings.Repeat(" }", len(path)-1)
 		}
@@ -124,9 +124,9 @@ func (d *document) harmless(def *ast.Definition) string {
 	return text
 }
 
-// harmlessFields are the fields in it: the one that tells the owner, if there is one, and the sibling.
-func (d *document) harmlessFields(def *ast.Definition) (names []string) {
-	if path := segments(d.proof.Owners[def.Name]); len(path) > 0 {
+// openFields are the fields in it: the one that tells the owner, if there is one, and the sibling.
+func (d *document) openFields(def *ast.Definition) (names []string) {
+	if path := splitPath(d.proof.Owners[def.Name]); len(path) > 0 {
 		names = path[:1:1]
 	}
 	for _, field := range def.Fields {
@@ -139,21 +139,21 @@ func (d *document) harmlessFields(def *ast.Definition) (names []string) {
 	return names
 }
 
-// finish makes a whole document of what is selected on the root, and names the operation to run.
-func (d *document) finish(root ast.Operation, selection string) (query, operation string) {
+// build makes a whole document of what is selected on the root, and names the operation to run.
+func (d *document) build(root ast.Operation, selection string) (query, operation string) {
 	query = string(root) + " Proof"
 	if len(d.declarations) > 0 {
 		query += "(" + strings.Join(d.declarations, ", ") + ")"
 	}
 	query += " { __typename " + selection + " }"
-	if d.form.second {
+	if d.form.isSecondOperation {
 		query = "query First { __typename } " + query
 	}
 	return strings.Join(append([]string{query}, d.fragments...), " "), "Proof"
 }
 
-// segments are the names in a dotted path.
-func segments(path string) []string {
+// splitPath are the names in a dotted path.
+func splitPath(path string) []string {
 	if path == "" {
 		return nil
 	}

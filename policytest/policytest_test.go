@@ -28,31 +28,31 @@ import (
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
 // Interfaces, unions, lists within lists and objects of others, behind the server's own @auth: what the server's own schema has none of.
-func TestPolicyOfTheSampleIsProven(t *testing.T) {
+func TestSamplePolicyIsEnforced(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		policytest.Run(t, start(t, databaseURL, nil).app())
+		policytest.Run(t, startServer(t, databaseURL, nil).app())
 	})
 }
 
 // server is the sample behind what the real server has in front of its API, and with its directives.
 type server struct {
-	t      *testing.T
-	store  *models.Store
-	tokens *auth.Tokens
-	policy *policy.Policy
-	sample *sample.Sample
-	ahead  atomic.Int64 // of the real time, in nanoseconds
-	url    string
+	t           *testing.T
+	store       *models.Store
+	tokens      *auth.Tokens
+	policy      *policy.Policy
+	sample      *sample.Sample
+	clockOffset atomic.Int64 // of the real time, in nanoseconds
+	url         string
 }
 
-// way is a way to get the enforcement wrong.
-type way struct {
+// fault is a way to get the enforcement wrong.
+type fault struct {
 	directives func(*server, sample.DirectiveRoot) sample.DirectiveRoot
 	around     func(http.Handler) http.Handler
 }
 
-func start(t *testing.T, databaseURL string, wrong *way) *server {
+func startServer(t *testing.T, databaseURL string, wrong *fault) *server {
 	t.Helper()
 	s := &server{t: t, sample: sample.New()}
 	schema := sample.NewExecutableSchema(sample.Config{}).Schema()
@@ -68,7 +68,7 @@ func start(t *testing.T, databaseURL string, wrong *way) *server {
 		Secrets: []string{"pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"}, Issuer: "sample", Audience: "sample", TTL: 15 * time.Minute,
 		KnownRole: s.policy.IsRole, Now: s.now,
 	}))(t)
-	config := configOf(s, s.policy)
+	config := graphConfig(s, s.policy)
 	directives := sample.DirectiveRoot(graph.Directives(config))
 	handler := func(d sample.DirectiveRoot) http.Handler {
 		return graph.Serve(sample.NewExecutableSchema(sample.Config{Resolvers: s.sample, Directives: d}), config)
@@ -86,7 +86,7 @@ func start(t *testing.T, databaseURL string, wrong *way) *server {
 	return s
 }
 
-func configOf(s *server, p *policy.Policy) graph.Config {
+func graphConfig(s *server, p *policy.Policy) graph.Config {
 	log := slog.New(slog.DiscardHandler)
 	return graph.Config{Policy: p, Reports: graph.NewReports(p, log), Store: s.store, Log: log, LimitsOff: true}
 }
@@ -101,20 +101,20 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-func (s *server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *server) now() time.Time { return time.Now().Add(time.Duration(s.clockOffset.Load())) }
 
 func (s *server) app() policytest.App {
 	return policytest.App{
 		URL: s.url, Schema: sample.NewExecutableSchema(sample.Config{}).Schema(), Policy: s.policy,
-		Enrol: s.enrol, Disable: s.disable, SetRole: s.setRole,
-		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: s.enrolLongAgo}},
+		Enrol: s.register, Disable: s.disable, SetRole: s.setRole,
+		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: s.registerWithExpiredToken}},
 		Owners: map[string]string{"Note": "author.id", "Task": "author.id"},
 		Runs:   s.sample.Runs, Statements: s.store.Queries, Quick: !dbtest.Exhaustive(),
 	}
 }
 
-// enrol writes the rows of a person and their session. How people really get them is no matter here.
-func (s *server) enrol(role string) policytest.Person {
+// register writes the rows of a person and their session. How people really get them is no matter here.
+func (s *server) register(role string) policytest.Person {
 	s.t.Helper()
 	now, id := s.store.Now(), newID()
 	user := &models.User{ID: id, Email: id + "@example.com", EmailKey: id + "@example.com", Name: "Somebody", NameKey: "somebody", Role: role, CreatedAt: now, UpdatedAt: now}
@@ -122,35 +122,35 @@ func (s *server) enrol(role string) policytest.Person {
 		ID: newID(), UserID: id, User: user, RefreshHash: []byte(strings.ReplaceAll(newID(), "-", "")), CreatedAt: now, LastUsedAt: now,
 		ExpiresAt: now.Add(24 * time.Hour),
 	}
-	noError(s.t, s.store.CreateUser(s.t.Context(), user))
-	noError(s.t, s.store.CreateSession(s.t.Context(), session))
+	requireNoError(s.t, s.store.CreateUser(s.t.Context(), user))
+	requireNoError(s.t, s.store.CreateSession(s.t.Context(), session))
 	token, _, err := s.tokens.Issue(session)
-	noError(s.t, err)
+	requireNoError(s.t, err)
 	return policytest.Person{ID: id, Role: role, Token: token}
 }
 
-func (s *server) enrolLongAgo() policytest.Person {
+func (s *server) registerWithExpiredToken() policytest.Person {
 	s.t.Helper()
-	s.ahead.Store(int64(-time.Hour))
-	p := s.enrol("USER")
-	s.ahead.Store(0)
+	s.clockOffset.Store(int64(-time.Hour))
+	p := s.register("USER")
+	s.clockOffset.Store(0)
 	p.Role, p.Reason = "", "expired"
 	return p
 }
 
 func (s *server) disable(p policytest.Person) {
 	s.t.Helper()
-	noError(s.t, s.store.Disable(s.t.Context(), p.ID, s.store.Now()))
+	requireNoError(s.t, s.store.Disable(s.t.Context(), p.ID, s.store.Now()))
 }
 
 func (s *server) setRole(p policytest.Person, role string) {
 	s.t.Helper()
-	noError(s.t, s.store.SetRole(s.t.Context(), p.ID, role))
+	requireNoError(s.t, s.store.SetRole(s.t.Context(), p.ID, role))
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-func noError(t testing.TB, err error) {
+func requireNoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func noError(t testing.TB, err error) {
 }
 
 // What keeps a field from being proven fails the proof, with the field's name and what to give.
-func TestWhatCannotBeProvenIsSaid(t *testing.T) {
+func TestRunReportsFieldsItCannotTest(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -167,7 +167,7 @@ func TestWhatCannotBeProvenIsSaid(t *testing.T) {
 	}{
 		{
 			"a type that nothing leads to",
-			func(t *testing.T, _ *server, a *policytest.App) { a.Schema, a.Policy = island(t) },
+			func(t *testing.T, _ *server, a *policytest.App) { a.Schema, a.Policy = withUnreachableType(t) },
 			[]string{"Island.treasure cannot be proven: no field of Query or Mutation leads to Island"},
 		},
 		{
@@ -200,21 +200,21 @@ func TestWhatCannotBeProvenIsSaid(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, dbtest.SQLite(t), nil)
+			s := startServer(t, dbtest.SQLite(t), nil)
 			app := s.app()
 			tt.change(t, s, &app)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			r := &reports{ctx: ctx, end: cancel, want: tt.want}
+			r := &reportRecorder{ctx: ctx, cancel: cancel, want: tt.want}
 			if policytest.Run(r, app); !r.found {
-				t.Errorf("got %q, want %q", r.said, tt.want)
+				t.Errorf("got %q, want %q", r.messages, tt.want)
 			}
 		})
 	}
 }
 
-// island is the sample's schema with a type that stands alone.
-func island(t *testing.T) (*ast.Schema, *policy.Policy) {
+// withUnreachableType is the sample's schema with a type that stands alone.
+func withUnreachableType(t *testing.T) (*ast.Schema, *policy.Policy) {
 	t.Helper()
 	source := must(os.ReadFile("internal/sample/schema.graphqls"))(t)
 	schema := must(gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(source) + "type Island { treasure: String @auth }"}))(t)

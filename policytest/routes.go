@@ -28,7 +28,7 @@ func (r route) key() (name string) {
 		name = r.steps[0].field.Name
 	}
 	for _, s := range r.steps {
-		name += s.feature()
+		name += s.shape()
 	}
 	if r.direct != nil {
 		name += " as " + r.direct.Name
@@ -36,8 +36,8 @@ func (r route) key() (name string) {
 	return name
 }
 
-// feature is what makes a step worth a route of its own. What comes back of an interface or a union is in the next step's parent.
-func (s step) feature() string {
+// shape is what makes a step worth a route of its own. What comes back of an interface or a union is in the next step's parent.
+func (s step) shape() string {
 	if s.field.Type.Elem != nil {
 		return " []"
 	}
@@ -61,10 +61,10 @@ func (r route) String() (text string) {
 // maxSteps is more than anybody should have to go: the guard refuses what is deeper than twice as much.
 const maxSteps = 6
 
-// routesOf finds the routes to every object type: of those that begin with the same root field and pass the same kinds of
+// findRoutes finds the routes to every object type: of those that begin with the same root field and pass the same kinds of
 // places, the shortest.
-func routesOf(schema *ast.Schema) map[string][]route {
-	f := &finder{schema: schema, found: map[string]map[string]route{}}
+func findRoutes(schema *ast.Schema) map[string][]route {
+	f := &routeFinder{schema: schema, found: map[string]map[string]route{}}
 	for _, root := range []struct {
 		operation ast.Operation
 		def       *ast.Definition
@@ -82,37 +82,37 @@ func routesOf(schema *ast.Schema) map[string][]route {
 	return routes
 }
 
-type finder struct {
+type routeFinder struct {
 	schema *ast.Schema
 	found  map[string]map[string]route // by the type's name, by key
 }
 
-// visit keeps r and goes on from its end, to types that it has not passed.
-func (f *finder) visit(r route, passed []string) {
-	f.keep(r)
+// fieldResult keeps r and goes on from its end, to types that it has not passed.
+func (f *routeFinder) visit(r route, passed []string) {
+	f.add(r)
 	if len(r.steps) == maxSteps {
 		return
 	}
 	for _, field := range r.end.Fields {
 		def := f.schema.Types[field.Type.Name()]
-		if introspection(field.Name) || def == nil {
+		if isIntrospection(field.Name) || def == nil {
 			continue
 		}
 		next := route{root: r.root, steps: append(slices.Clone(r.steps), step{r.end, field})}
-		for _, member := range membersOf(f.schema, def) {
+		for _, member := range possibleTypes(f.schema, def) {
 			if slices.Contains(passed, member.Name) {
 				continue
 			}
 			next.end = member
 			f.visit(next, append(slices.Clone(passed), member.Name))
 			if def.Kind == ast.Interface {
-				f.keep(route{root: next.root, steps: next.steps, end: member, direct: def})
+				f.add(route{root: next.root, steps: next.steps, end: member, direct: def})
 			}
 		}
 	}
 }
 
-func (f *finder) keep(r route) {
+func (f *routeFinder) add(r route) {
 	byKey := f.found[r.end.Name]
 	if byKey == nil {
 		byKey = map[string]route{}
@@ -123,12 +123,12 @@ func (f *finder) keep(r route) {
 	}
 }
 
-// membersOf are the object types that a field of this type can answer.
-func membersOf(schema *ast.Schema, def *ast.Definition) []*ast.Definition {
+// possibleTypes are the object types that a field of this type can answer.
+func possibleTypes(schema *ast.Schema, def *ast.Definition) []*ast.Definition {
 	if def.IsCompositeType() {
 		return schema.GetPossibleTypes(def)
 	}
 	return nil
 }
 
-func introspection(name string) bool { return len(name) > 1 && name[:2] == "__" }
+func isIntrospection(name string) bool { return len(name) > 1 && name[:2] == "__" }

@@ -19,7 +19,7 @@ const (
 	maxSecrets = 32
 )
 
-func (s secrets) learn(schema *ast.Schema, coordinate string, field *ast.FieldDefinition, value string) {
+func (s secrets) add(schema *ast.Schema, coordinate string, field *ast.FieldDefinition, value string) {
 	known := s[coordinate]
 	if len(value) < minSecret || schema.Types[field.Type.Name()].Kind == ast.Enum || slices.Contains(known, value) {
 		return
@@ -27,8 +27,8 @@ func (s secrets) learn(schema *ast.Schema, coordinate string, field *ast.FieldDe
 	s[coordinate] = append([]string{value}, known[:min(len(known), maxSecrets-1)]...)
 }
 
-// quoted is a text as it stands within a text of JSON.
-func quoted(text string) string {
+// jsonEscape is a text as it stands within a text of JSON.
+func jsonEscape(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {
 		return text

@@ -14,7 +14,7 @@ import (
 )
 
 // The sample's schema, in which one type with a root field that leads to it comes from a file of a product's own.
-func schemaOfTwoFiles(t *testing.T, below string) *ast.Schema {
+func schemaInTwoFiles(t *testing.T, below string) *ast.Schema {
 	t.Helper()
 	schema := must(gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(must(os.ReadFile("internal/sample/schema.graphqls"))(t))}))(t)
 	file := &ast.Source{Name: "../../" + below + "/notes.graphqls"}
@@ -24,13 +24,13 @@ func schemaOfTwoFiles(t *testing.T, below string) *ast.Schema {
 	return schema
 }
 
-// cellsOf proves a part, and returns how many cells that were and of how many fields.
-func cellsOf(t *testing.T, s *server, change func(*policytest.App)) (fields, cells int) {
+// countCells proves a part, and returns how many cells that were and of how many fields.
+func countCells(t *testing.T, s *server, change func(*policytest.App)) (fields, cells int) {
 	t.Helper()
 	app := s.app()
-	app.Schema = schemaOfTwoFiles(t, "app/notes")
+	app.Schema = schemaInTwoFiles(t, "app/notes")
 	change(&app)
-	said := &logged{TB: t}
+	said := &logRecorder{TB: t}
 	policytest.Run(said, app)
 	for _, line := range said.lines {
 		if before, after, ok := strings.Cut(line, " routes: "); ok {
@@ -45,26 +45,26 @@ func cellsOf(t *testing.T, s *server, change func(*policytest.App)) (fields, cel
 	return fields, cells
 }
 
-type logged struct {
+type logRecorder struct {
 	testing.TB
 	lines []string
 }
 
-func (l *logged) Logf(format string, args ...any) {
+func (l *logRecorder) Logf(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
 // What a feature proves and what the rest proves are all cells together, and none twice.
-func TestWithinAndWithoutShareTheCells(t *testing.T) {
+func TestWithinAndWithoutPartitionTheCells(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t), nil)
-	_, all := cellsOf(t, s, func(*policytest.App) {})
-	fields, within := cellsOf(t, s, func(a *policytest.App) { a.Within = "app/notes" })
-	_, without := cellsOf(t, s, func(a *policytest.App) { a.Without = "app" })
+	s := startServer(t, dbtest.SQLite(t), nil)
+	_, all := countCells(t, s, func(*policytest.App) {})
+	fields, within := countCells(t, s, func(a *policytest.App) { a.Within = "app/notes" })
+	_, without := countCells(t, s, func(a *policytest.App) { a.Without = "app" })
 	if within == 0 || without == 0 || within+without != all {
 		t.Errorf("%d cells within and %d without, of %d", within, without, all)
 	}
-	_, elsewhere := cellsOf(t, s, func(a *policytest.App) { a.Without = "app/note" })
+	_, elsewhere := countCells(t, s, func(a *policytest.App) { a.Without = "app/note" })
 	if elsewhere != all {
 		t.Errorf("%d cells without a folder that holds nothing, of %d", elsewhere, all)
 	}

@@ -31,7 +31,7 @@ func (s *Sample) Runs() map[string]int {
 	return maps.Clone(s.runs)
 }
 
-func (s *Sample) ran(coordinate string) {
+func (s *Sample) recordRun(coordinate string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runs[coordinate]++
@@ -48,14 +48,14 @@ type Author struct{ ID string }
 
 // Note is one that belongs to a person.
 type Note struct {
-	sample *Sample
-	person string
+	sample  *Sample
+	ownerID string
 }
 
 // Task is something that a person means to do.
 type Task struct {
-	sample *Sample
-	person string
+	sample  *Sample
+	ownerID string
 }
 
 // Tag belongs to nobody.
@@ -77,46 +77,49 @@ func (*Task) isFound() {}
 func (*Tag) isFound()  {}
 
 // OwnerID is what the rule orOwner asks.
-func (n *Note) OwnerID() string { return n.person }
+func (n *Note) OwnerID() string { return n.ownerID }
 
 // ID is an id of its own.
-func (n *Note) ID() string { return "note-" + n.person }
+func (n *Note) ID() string { return "note-" + n.ownerID }
 
 // Author is the owner.
-func (n *Note) Author() *Author { return &Author{n.person} }
+func (n *Note) Author() *Author { return &Author{n.ownerID} }
 
 // Title is for everybody.
 func (n *Note) Title() string { return "a title" }
 
 // Tags are gated.
 func (n *Note) Tags() []string {
-	n.sample.ran("Note.tags")
-	return []string{"first tag of note-" + n.person, "second tag of note-" + n.person}
+	n.sample.recordRun("Note.tags")
+	return []string{"first tag of note-" + n.ownerID, "second tag of note-" + n.ownerID}
 }
 
 // Marked is gated.
 func (n *Note) Marked(with Mood) *string {
-	n.sample.ran("Note.marked")
-	return new("marked " + string(with) + ", note-" + n.person)
+	n.sample.recordRun("Note.marked")
+	return new("marked " + string(with) + ", note-" + n.ownerID)
 }
 
 // OwnerID is what the rule orOwner asks.
-func (t *Task) OwnerID() string { return t.person }
+func (t *Task) OwnerID() string { return t.ownerID }
 
 // ID is an id of its own.
-func (t *Task) ID() string { return "task-" + t.person }
+func (t *Task) ID() string { return "task-" + t.ownerID }
 
 // Author is the owner.
-func (t *Task) Author() *Author { return &Author{t.person} }
+func (t *Task) Author() *Author { return &Author{t.ownerID} }
 
 // Effort is gated.
-func (t *Task) Effort() *int32 { t.sample.ran("Task.effort"); return new(int32(5)) }
+func (t *Task) Effort() *int32 { t.sample.recordRun("Task.effort"); return new(int32(5)) }
 
 // Name is for everybody.
 func (t *Tag) Name() string { return "a name" }
 
 // Origin is gated.
-func (t *Tag) Origin() *string { t.sample.ran("Tag.origin"); return new("where the tag comes from") }
+func (t *Tag) Origin() *string {
+	t.sample.recordRun("Tag.origin")
+	return new("where the tag comes from")
+}
 
 // Name is for everybody.
 func (s *Shelf) Name() string { return "a shelf" }
@@ -130,13 +133,16 @@ func (s *Shelf) Boxes(first int32) []*Box {
 func (b *Box) Name() string { return "a box" }
 
 // Lid is gated.
-func (b *Box) Lid() *string { b.sample.ran("Box.lid"); return new("the lid of the box") }
+func (b *Box) Lid() *string { b.sample.recordRun("Box.lid"); return new("the lid of the box") }
 
 // Lines is for everybody who gets here.
 func (a *Audit) Lines() int32 { return 3 }
 
 // Secret is gated.
-func (a *Audit) Secret() *string { a.sample.ran("Audit.secret"); return new("the secret of the audit") }
+func (a *Audit) Secret() *string {
+	a.sample.recordRun("Audit.secret")
+	return new("the secret of the audit")
+}
 
 // Query answers the fields of Query.
 func (s *Sample) Query() QueryResolver { return query{s} }
@@ -158,12 +164,12 @@ type (
 )
 
 func (n note) Text(_ context.Context, obj *Note, _ int32) (*string, error) {
-	n.ran("Note.text")
+	n.recordRun("Note.text")
 	return new("the text of " + obj.ID()), nil
 }
 
 func (t task) Text(_ context.Context, obj *Task, _ int32) (*string, error) {
-	t.ran("Task.text")
+	t.recordRun("Task.text")
 	return new("the text of " + obj.ID()), nil
 }
 
@@ -174,8 +180,8 @@ func (q query) Shelves(_ context.Context, _ string, _ int32) ([]*Shelf, error) {
 	return []*Shelf{{q.Sample}}, nil
 }
 
-// somebodyElse owns what a list holds besides what was asked for.
-const somebodyElse = "somebody-else"
+// otherOwner owns what a list holds besides what was asked for.
+const otherOwner = "somebody-else"
 
 func (q query) Note(_ context.Context, person string) (*Note, error) {
 	return &Note{q.Sample, person}, nil
@@ -185,28 +191,28 @@ func (q query) Entries(_ context.Context, person string) ([]Entry, error) {
 	if q.Empty {
 		return nil, nil
 	}
-	return []Entry{&Note{q.Sample, person}, &Task{q.Sample, somebodyElse}, &Task{q.Sample, person}, &Note{q.Sample, somebodyElse}}, nil
+	return []Entry{&Note{q.Sample, person}, &Task{q.Sample, otherOwner}, &Task{q.Sample, person}, &Note{q.Sample, otherOwner}}, nil
 }
 
 func (q query) Findings(_ context.Context, person string) ([][]Found, error) {
 	if q.Empty {
 		return nil, nil
 	}
-	return [][]Found{{&Tag{q.Sample}, &Task{q.Sample, person}}, {}, {&Note{q.Sample, person}, &Note{q.Sample, somebodyElse}}}, nil
+	return [][]Found{{&Tag{q.Sample}, &Task{q.Sample, person}}, {}, {&Note{q.Sample, person}, &Note{q.Sample, otherOwner}}}, nil
 }
 
 func (q query) Mine(context.Context) ([]*Note, error) {
-	q.ran("Query.mine")
-	return []*Note{{q.Sample, somebodyElse}, nil}, nil
+	q.recordRun("Query.mine")
+	return []*Note{{q.Sample, otherOwner}, nil}, nil
 }
 
 func (q query) Audit(context.Context) (*Audit, error) {
-	q.ran("Query.audit")
+	q.recordRun("Query.audit")
 	return &Audit{q.Sample}, nil
 }
 
 func (q query) Total(context.Context) (*int32, error) {
-	q.ran("Query.total")
+	q.recordRun("Query.total")
 	return new(int32(7)), nil
 }
 
@@ -215,8 +221,11 @@ func (m mutation) Touch(_ context.Context, person string) (*Touched, error) {
 }
 
 func (m mutation) Write(context.Context, NoteInput) (*Note, error) {
-	m.ran("Mutation.write")
-	return &Note{m.Sample, somebodyElse}, nil
+	m.recordRun("Mutation.write")
+	return &Note{m.Sample, otherOwner}, nil
 }
 
-func (m mutation) Wipe(context.Context) (*bool, error) { m.ran("Mutation.wipe"); return new(true), nil }
+func (m mutation) Wipe(context.Context) (*bool, error) {
+	m.recordRun("Mutation.wipe")
+	return new(true), nil
+}

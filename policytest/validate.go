@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// sound says what stands in the way before anything is fired.
-func (p *proof) sound() bool {
+// validate says what stands in the way before anything is fired.
+func (p *proof) validate() bool {
 	ok := true
 	complain := func(format string, args ...any) {
 		p.t.Helper()
 		p.t.Errorf(format, args...)
 		ok = false
 	}
-	for _, rule := range p.gated() {
+	for _, rule := range p.gatedRules() {
 		if len(p.routes[rule.Type]) == 0 {
 			complain("%s cannot be proven: no field of Query or Mutation leads to %s within %d steps. Make one reachable, or take it out of the schema",
 				rule.Coordinate(), rule.Type, maxSteps)
@@ -24,7 +24,7 @@ func (p *proof) sound() bool {
 		}
 	}
 	for typeName, path := range p.Owners {
-		if err := p.openPath(typeName, path); err != nil {
+		if err := p.checkOwnerPath(typeName, path); err != nil {
 			complain("Owners[%q] = %q: %v", typeName, path, err)
 		}
 	}
@@ -37,9 +37,9 @@ func (p *proof) sound() bool {
 	return ok
 }
 
-// openPath refuses an owner whom not everybody is told.
-func (p *proof) openPath(typeName, path string) error {
-	for _, name := range segments(path) {
+// checkOwnerPath refuses an owner whom not everybody is told.
+func (p *proof) checkOwnerPath(typeName, path string) error {
+	for _, name := range splitPath(path) {
 		def := p.Schema.Types[typeName]
 		if def == nil || def.Fields.ForName(name) == nil {
 			return fmt.Errorf("%s has no field %s", typeName, name)

@@ -1,0 +1,409 @@
+package policytest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"fieldgate/fgerr"
+	"fieldgate/internal/policy"
+)
+
+// responseChecker compares one answer with what the rules say. It knows nothing of how the document was made: it executes the
+// document anew, over the answer instead of the data, and judges each field by the policy and by whose each object is.
+type responseChecker struct {
+	*proof
+	document     *ast.QueryDocument
+	operation    *ast.OperationDefinition
+	variables    map[string]any
+	response     *graphQLResponse
+	viewer       Person
+	participants Case
+
+	errors        map[string][]responseError // by path, those that were not expected yet
+	problems      []problem
+	results       []fieldResult
+	allowedValues map[string]bool // wrapEach text at a place where the viewer may see it
+}
+
+// problem is a difference between the answer and the rules.
+type problem struct{ coordinate, kind, text string }
+
+// fieldResult is a gated field, or a field of a root, that was reached in the answer.
+type fieldResult struct {
+	coordinate string
+	isRoot     bool
+	isAllowed  bool
+	hasValue   bool // without an error, and not null
+	subfields  []string
+}
+
+const (
+	unauthenticated = fgerr.Unauthenticated
+	forbidden       = fgerr.Forbidden
+	tooComplex      = fgerr.QueryTooComplex
+)
+
+// nonResolverCodes are codes of errors that say nothing about whether the gate is open. Any other code is a field's own.
+var nonResolverCodes = []string{
+	"", unauthenticated, forbidden, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
+	fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed,
+}
+
+func (x *responseChecker) check() {
+	x.errors, x.allowedValues = map[string][]responseError{}, map[string]bool{}
+	for _, e := range x.response.errors {
+		x.errors[e.dottedPath()] = append(x.errors[e.dottedPath()], e)
+	}
+	root, typeName := x.Schema.Query, "Query"
+	if x.operation.Operation == ast.Mutation {
+		root, typeName = x.Schema.Mutation, "Mutation"
+	}
+	fields := x.collect(x.operation.SelectionSet, root)
+	switch {
+	case x.response.status != 200:
+		x.report(typeName, "the status is %d", x.response.status)
+	case x.countCredentials(x.operation.SelectionSet) > 1:
+		x.checkOperationRejected(typeName)
+	case x.response.data == nil:
+		x.checkNullData(fields, root)
+	default:
+		x.checkObject(fields, root, x.response.data, "")
+	}
+	for _, path := range slices.Sorted(maps.Keys(x.errors)) {
+		for _, e := range x.errors[path] {
+			x.report(x.coordinateAt(e, typeName), "an error that nothing explains: %s %q at %q", e.code(), e.Message, path)
+		}
+	}
+}
+
+func (x *responseChecker) report(coordinate, format string, args ...any) {
+	x.problems = append(x.problems, problem{coordinate, format, fmt.Sprintf(format, args...)})
+}
+
+// coordinateAt is the field that an error is about, as far as the document tells.
+func (x *responseChecker) coordinateAt(e responseError, root string) string {
+	coordinate := root
+	def, sets := x.Schema.Types[root], []ast.SelectionSet{x.operation.SelectionSet}
+	for _, p := range e.Path {
+		key, ok := p.(string)
+		if !ok {
+			continue
+		}
+		for _, member := range possibleTypes(x.Schema, def) {
+			for _, f := range x.collect(slices.Concat(sets...), member) {
+				if f.key == key && f.def != nil {
+					coordinate, sets, def = member.Name+"."+f.name, []ast.SelectionSet{f.selectionSet}, x.Schema.Types[f.def.Type.Name()]
+				}
+			}
+		}
+	}
+	return coordinate
+}
+
+// selectedField is a field that is to be answered, merged of all its selections.
+type selectedField struct {
+	key, name    string
+	def          *ast.FieldDefinition // nil for __typename
+	selectionSet ast.SelectionSet
+}
+
+// collect is CollectFields of GraphQL's specification, section 6.3.2.
+func (x *responseChecker) collect(set ast.SelectionSet, on *ast.Definition) (fields []selectedField) {
+	for _, s := range x.flatten(set, on) {
+		i := slices.IndexFunc(fields, func(f selectedField) bool { return f.key == s.Alias })
+		if i < 0 {
+			i, fields = len(fields), append(fields, selectedField{key: s.Alias, name: s.Name, def: on.Fields.ForName(s.Name)})
+		}
+		fields[i].selectionSet = append(fields[i].selectionSet, s.SelectionSet...)
+	}
+	return fields
+}
+
+func (x *responseChecker) flatten(set ast.SelectionSet, on *ast.Definition) (fields []*ast.Field) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if x.isIncluded(s.Directives) {
+				fields = append(fields, s)
+			}
+		case *ast.InlineFragment:
+			if x.isIncluded(s.Directives) && x.typeApplies(s.TypeCondition, on) {
+				fields = append(fields, x.flatten(s.SelectionSet, on)...)
+			}
+		case *ast.FragmentSpread:
+			if fragment := x.document.Fragments.ForName(s.Name); x.isIncluded(s.Directives) && x.typeApplies(fragment.TypeCondition, on) {
+				fields = append(fields, x.flatten(fragment.SelectionSet, on)...)
+			}
+		}
+	}
+	return fields
+}
+
+func (x *responseChecker) isIncluded(directives ast.DirectiveList) bool {
+	for name, want := range map[string]bool{"include": true, "skip": false} {
+		if d := directives.ForName(name); d != nil && x.variables[d.Arguments.ForName("if").Value.Raw] != want {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *responseChecker) typeApplies(condition string, on *ast.Definition) bool {
+	if condition == "" || condition == on.Name {
+		return true
+	}
+	return slices.Contains(x.Schema.GetPossibleTypes(x.Schema.Types[condition]), on)
+}
+
+// checkObject compares what was answered of an object. The fields of a mutation change who asks the next one.
+func (x *responseChecker) checkObject(fields []selectedField, on *ast.Definition, data map[string]any, at string) {
+	if len(data) != len(fields) {
+		x.report(on.Name, "at %q there are %v, and %d fields were asked for", at, slices.Sorted(maps.Keys(data)), len(fields))
+	}
+	owner := x.ownerOf(on.Name, data)
+	for _, f := range fields {
+		path := strings.TrimPrefix(at+"."+f.key, ".")
+		value, present := data[f.key]
+		switch {
+		case f.name == "__typename":
+			if value != on.Name {
+				x.report(on.Name, "%s is %v, want %s", path, value, on.Name)
+			}
+		case !present:
+			x.report(on.Name+"."+f.name, "nothing at %s", path)
+		default:
+			x.checkField(f, on, owner, value, path)
+		}
+	}
+}
+
+func (x *responseChecker) ownerOf(typeName string, data any) string {
+	path := splitPath(x.Owners[typeName])
+	if len(path) == 0 {
+		return ""
+	}
+	for _, name := range path {
+		object, _ := data.(map[string]any)
+		data = object[name]
+	}
+	owner, _ := data.(string)
+	return owner
+}
+
+func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner string, value any, path string) {
+	coordinate := on.Name + "." + f.name
+	errors := x.errors[path]
+	delete(x.errors, path)
+	rule, ruled := x.Policy.Rule(on.Name, f.name)
+	denial := denial{}
+	if ruled {
+		denial = x.expectedDenial(rule, owner)
+		x.results = append(x.results, fieldResult{coordinate, rule.Root, denial.code == "", len(errors) == 0 && value != nil, x.subfields(f)})
+	}
+	if denial.code != "" {
+		x.checkDenied(coordinate, denial, errors, value, path)
+		return
+	}
+	for _, e := range errors {
+		if slices.Contains(nonResolverCodes, e.code()) {
+			x.report(coordinate, "%s may have it, and got %s %q at %s", x.viewerName(), e.code(), e.Message, path)
+		}
+	}
+	if value == nil {
+		if f.def.Type.NonNull {
+			x.report(coordinate, "%s is null, and can never be", path)
+		}
+		return
+	}
+	if becomes := x.fixture(x.participants, coordinate).Viewer; on == x.Schema.Mutation && becomes != nil && len(errors) == 0 {
+		x.viewer = *becomes
+	}
+	x.checkValue(f, coordinate, value, path)
+}
+
+// denial is the error that a field is denied with; the zero value is none.
+type denial struct{ code, key, value string }
+
+func (x *responseChecker) expectedDenial(rule policy.Rule, owner string) denial {
+	switch {
+	case rule.Public:
+		return denial{}
+	case x.viewer.Role == "":
+		return denial{unauthenticated, "reason", x.viewer.Reason}
+	case x.Policy.Includes(x.viewer.Role, rule.Role):
+		return denial{}
+	case rule.OrOwner && (x.viewer.ID == "" || x.viewer.ID == owner):
+		return denial{}
+	}
+	return denial{forbidden, "requires", rule.Role}
+}
+
+func (x *responseChecker) checkDenied(coordinate string, want denial, errors []responseError, value any, path string) {
+	if value != nil {
+		x.report(coordinate, "%s may not have it, and got %.80v at %s", x.viewerName(), value, path)
+	}
+	if len(errors) != 1 {
+		x.report(coordinate, "%d errors at %s, want one, %s", len(errors), path, want.code)
+	}
+	for _, e := range errors {
+		if e.code() != want.code || e.Extensions[want.key] != want.value {
+			x.report(coordinate, "%s at %s is denied with %s, %s %v; want %s, %s %s", x.viewerName(), path, e.code(),
+				want.key, e.Extensions[want.key], want.code, want.key, want.value)
+		}
+	}
+}
+
+func (x *responseChecker) viewerName() string {
+	if x.viewer.Role == "" {
+		return "nobody (" + x.viewer.Reason + ")"
+	}
+	return x.viewer.Role
+}
+
+// checkValue goes down into lists and objects, and remembers what is shown.
+func (x *responseChecker) checkValue(f selectedField, coordinate string, value any, path string) {
+	switch value := value.(type) {
+	case []any:
+		for i, v := range value {
+			if v != nil {
+				x.checkValue(f, coordinate, v, fmt.Sprint(path, ".", i))
+			}
+		}
+	case map[string]any:
+		typeName, _ := value["__typename"].(string)
+		on := x.Schema.Types[typeName]
+		if on == nil || !slices.Contains(possibleTypes(x.Schema, x.Schema.Types[f.def.Type.Name()]), on) {
+			x.report(coordinate, "%s is a %q, want a %s", path, typeName, f.def.Type.Name())
+			return
+		}
+		x.checkObject(x.collect(f.selectionSet, on), on, value, path)
+	case string:
+		x.allowedValues[value] = true
+		x.secrets.add(x.Schema, coordinate, f.def, value)
+	}
+}
+
+// checkNullData: a root field that is never null was not answered for a reason of its own, which takes the whole data along.
+func (x *responseChecker) checkNullData(fields []selectedField, root *ast.Definition) {
+	excused := false
+	for _, f := range fields {
+		rule, _ := x.Policy.Rule(root.Name, f.name)
+		errors := x.errors[f.key]
+		switch want := x.expectedDenial(rule, ""); {
+		case f.def == nil:
+			continue
+		case want.code != "":
+			delete(x.errors, f.key)
+			x.checkDenied(root.Name+"."+f.name, want, errors, nil, f.key)
+		case len(errors) == 1 && f.def.Type.NonNull && !slices.Contains(nonResolverCodes, errors[0].code()):
+			delete(x.errors, f.key)
+			excused = true
+		}
+		x.results = append(x.results, fieldResult{root.Name + "." + f.name, true, x.expectedDenial(rule, "").code == "", false, x.subfields(f)})
+	}
+	if !excused {
+		x.report(root.Name, "there is no data at all")
+	}
+}
+
+// countCredentials counts the root fields that take a password or a token. The server runs no operation with two.
+func (x *responseChecker) countCredentials(set ast.SelectionSet) (n int) {
+	if x.operation.Operation != ast.Mutation {
+		return 0
+	}
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if field := x.Schema.Mutation.Fields.ForName(s.Name); field != nil && field.Directives.ForName("credential") != nil {
+				n++
+			}
+		case *ast.InlineFragment:
+			n += x.countCredentials(s.SelectionSet)
+		case *ast.FragmentSpread:
+			n += x.countCredentials(x.document.Fragments.ForName(s.Name).SelectionSet)
+		}
+	}
+	return n
+}
+
+func (x *responseChecker) checkOperationRejected(root string) {
+	if len(x.response.errors) != 1 || x.response.errors[0].code() != tooComplex || x.response.data != nil {
+		x.report(root, "two fields of one operation take a password; want %s alone", tooComplex)
+	}
+	clear(x.errors)
+}
+
+// selectionSet are the fields that are selected beneath one, as coordinates: what is not to be told if it is denied.
+func (x *responseChecker) subfields(f selectedField) (coordinates []string) {
+	if f.def == nil {
+		return nil
+	}
+	for _, on := range possibleTypes(x.Schema, x.Schema.Types[f.def.Type.Name()]) {
+		for _, field := range x.collect(f.selectionSet, on) {
+			if field.def != nil {
+				coordinates = append(append(coordinates, on.Name+"."+field.name), x.subfields(field)...)
+			}
+		}
+	}
+	return coordinates
+}
+
+// checkLeaks looks for what is denied anywhere in the answer: under another name, in an error's message or its extensions.
+func (x *responseChecker) checkLeaks() {
+	for _, v := range x.results {
+		if v.isAllowed {
+			continue
+		}
+		for _, coordinate := range append([]string{v.coordinate}, v.subfields...) {
+			for _, secret := range x.secrets[coordinate] {
+				if !x.allowedValues[secret] && (strings.Contains(x.response.body, secret) || strings.Contains(x.response.body, jsonEscape(secret))) {
+					x.report(coordinate, "%s may not have it, and the answer holds it: %s", x.viewerName(), secret)
+				}
+			}
+		}
+	}
+}
+
+// checkResolverRuns compares how often the resolvers of the gated fields ran with how often they may.
+func (x *responseChecker) checkResolverRuns(before, after map[string]int) {
+	may := map[string]int{}
+	for _, v := range x.results {
+		may[v.coordinate] += 0
+		if v.isAllowed {
+			may[v.coordinate]++
+		}
+		for _, coordinate := range v.subfields {
+			may[coordinate] += 0
+		}
+	}
+	for coordinate, n := range may {
+		if _, ruled := x.Policy.Rule(splitCoordinate(coordinate)); ruled && after[coordinate]-before[coordinate] > n {
+			x.report(coordinate, "its resolver ran %d times, and may have %d times", after[coordinate]-before[coordinate], n)
+		}
+	}
+}
+
+func splitCoordinate(coordinate string) (typeName, field string) {
+	typeName, field, _ = strings.Cut(coordinate, ".")
+	return typeName, field
+}
+
+// checkStatements: to judge takes one statement, and none if nobody asks.
+func (x *responseChecker) checkStatements(statements uint64, token string) {
+	allowed := slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isRoot && v.isAllowed })
+	most := uint64(1)
+	if token == "" || len(x.results) == 0 {
+		most = 0
+	}
+	if !allowed && statements > most {
+		coordinate := x.operation.Name
+		if len(x.results) > 0 {
+			coordinate = x.results[0].coordinate
+		}
+		x.report(coordinate, "was denied and cost %d statements, and may cost %d", statements, most)
+	}
+}
