@@ -15,10 +15,10 @@ import (
 	"fieldgate/models"
 )
 
-// invalidTokens is the rate of invalid tokens from one address. It is not a @limit: the caller is a server that renders the
+// invalidTokenRate is the rate of invalid tokens from one address. It is not a @limit: the caller is a server that renders the
 // pages of all visitors, so that a visitor with invalid tokens must not keep the others out. It is counted after the token was
 // looked up, and for invalid ones only.
-var invalidTokens = limit.Rate{Count: 600, Window: 5 * time.Minute}
+var invalidTokenRate = limit.Rate{Count: 600, Window: 5 * time.Minute}
 
 // accessToken issues an access token for the session of the refresh cookie.
 func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, error) {
@@ -28,7 +28,7 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	}
 	session, err := r.Accounts.ReadRefreshToken(ctx, v.RefreshCookie())
 	if errors.Is(err, account.ErrInvalidToken) {
-		if err := r.limits.countInvalidToken(ctx); err != nil {
+		if err := r.limiter.countInvalidToken(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -44,15 +44,15 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 }
 
 // countInvalidToken returns *models.LimitReachedError if the client's address has used up its invalid tokens.
-func (l *limits) countInvalidToken(ctx context.Context) error {
+func (l *limiter) countInvalidToken(ctx context.Context) error {
 	if l.off {
 		return nil
 	}
 	field, network := graphql.GetFieldContext(ctx), limit.Network(auth.ViewerFrom(ctx).Client().IP)
 	id := limit.Key(coordinate(field), "invalid tokens", network)
-	_, err := l.store.Acquire(ctx, []models.Reservation{{Name: policy.ByAddress, ID: id, Rate: invalidTokens}})
+	_, err := l.store.Acquire(ctx, []models.Reservation{{Name: policy.ByAddress, ID: id, Rate: invalidTokenRate}})
 	if err != nil {
-		l.tellReached(ctx, field, err)
+		l.logLimited(ctx, field, err)
 	}
 	return err
 }

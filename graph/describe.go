@@ -6,23 +6,23 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// described returns a copy of a schema in which the description of each field that has a rule ends with the rule, so that
+// withRuleDescriptions returns a copy of a schema in which the description of each field that has a rule ends with the rule, so that
 // whatever reads the schema by introspection shows it.
-func described(schema *ast.Schema, p *policy.Policy) *ast.Schema {
+func withRuleDescriptions(schema *ast.Schema, p *policy.Policy) *ast.Schema {
 	s := *schema
 	copies := make(map[*ast.Definition]*ast.Definition, len(schema.Types))
 	s.Types = make(map[string]*ast.Definition, len(schema.Types))
 	for name, def := range schema.Types {
-		copies[def] = describedType(def, p)
+		copies[def] = withFieldRules(def, p)
 		s.Types[name] = copies[def]
 	}
 	s.Query, s.Mutation, s.Subscription = copies[schema.Query], copies[schema.Mutation], copies[schema.Subscription]
-	s.PossibleTypes = replaced(schema.PossibleTypes, copies)
-	s.Implements = replaced(schema.Implements, copies)
+	s.PossibleTypes = replaceDefinitions(schema.PossibleTypes, copies)
+	s.Implements = replaceDefinitions(schema.Implements, copies)
 	return &s
 }
 
-func replaced(lists map[string][]*ast.Definition, copies map[*ast.Definition]*ast.Definition) map[string][]*ast.Definition {
+func replaceDefinitions(lists map[string][]*ast.Definition, copies map[*ast.Definition]*ast.Definition) map[string][]*ast.Definition {
 	out := make(map[string][]*ast.Definition, len(lists))
 	for name, list := range lists {
 		for _, def := range list {
@@ -32,22 +32,22 @@ func replaced(lists map[string][]*ast.Definition, copies map[*ast.Definition]*as
 	return out
 }
 
-func describedType(def *ast.Definition, p *policy.Policy) *ast.Definition {
+func withFieldRules(def *ast.Definition, p *policy.Policy) *ast.Definition {
 	d := *def
 	d.Fields = make(ast.FieldList, len(def.Fields))
 	for i, field := range def.Fields {
 		d.Fields[i] = field
 		if rule, ok := p.Rule(def.Name, field.Name); ok {
 			f := *field
-			f.Description = withLine(field.Description, p.Describe(rule))
+			f.Description = appendParagraph(field.Description, p.Describe(rule))
 			d.Fields[i] = &f
 		}
 	}
 	return &d
 }
 
-// withLine adds a paragraph: descriptions are Markdown.
-func withLine(description, line string) string {
+// appendParagraph adds a paragraph: descriptions are Markdown.
+func appendParagraph(description, line string) string {
 	if description == "" {
 		return line
 	}

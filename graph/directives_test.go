@@ -28,8 +28,8 @@ func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	reports := NewReports(rules, slog.New(slog.NewTextHandler(&log, nil)))
-	g := &gate{policy: rules, reports: reports, limits: &limits{policy: rules, off: true}}
+	reports := NewDryRunRecorder(rules, slog.New(slog.NewTextHandler(&log, nil)))
+	g := &gate{policy: rules, recorder: reports, limiter: &limiter{policy: rules, off: true}}
 	ask := func(field string) (any, error) {
 		ctx := graphql.WithFieldContext(t.Context(), &graphql.FieldContext{
 			Object: "Query", Field: graphql.CollectedField{Field: &ast.Field{Name: field}},

@@ -22,12 +22,12 @@ import (
 	"fieldgate/models"
 )
 
-// unavailableRetry is how many seconds a client waits for a database that does not answer.
-const unavailableRetry = 5
+// unavailableRetrySeconds is how many seconds a client waits for a database that does not answer.
+const unavailableRetrySeconds = 5
 
-// extensions is the one table: what an error is to a client. ok is false for an error that is not in it, and
+// clientError is the one table: what an error is to a client. ok is false for an error that is not in it, and
 // so is none of the client's business.
-func extensions(err error) (e map[string]any, message string, ok bool) {
+func clientError(err error) (e map[string]any, message string, ok bool) {
 	var (
 		product         *fgerr.Error
 		unauthenticated *auth.UnauthenticatedError
@@ -38,7 +38,7 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 		undoPending     *account.UndoPendingError
 		hookDeadline    *hook.DeadlineError
 	)
-	forbidden := forbiddenBy(err)
+	forbidden := asForbidden(err)
 	switch {
 	case errors.As(err, &product):
 		return product.Extensions(), product.Error(), true
@@ -47,11 +47,11 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 	case forbidden != nil:
 		return map[string]any{"code": fgerr.Forbidden, "requires": forbidden.Requires}, forbidden.Error(), true
 	case errors.As(err, &input):
-		return map[string]any{"code": fgerr.BadUserInput, "fields": fields(input)}, input.Error(), true
+		return map[string]any{"code": fgerr.BadUserInput, "fields": fieldErrors(input)}, input.Error(), true
 	case errors.As(err, &limited):
-		return map[string]any{"code": fgerr.RateLimited, "retryAfter": seconds(limited.Wait)}, limited.Error(), true
+		return map[string]any{"code": fgerr.RateLimited, "retryAfter": ceilSeconds(limited.Wait)}, limited.Error(), true
 	case errors.As(err, &overloaded):
-		return map[string]any{"code": fgerr.Overloaded, "retryAfter": seconds(overloaded.RetryAfter)}, overloaded.Error(), true
+		return map[string]any{"code": fgerr.Overloaded, "retryAfter": ceilSeconds(overloaded.RetryAfter)}, overloaded.Error(), true
 	case errors.Is(err, account.ErrInvalidCredentials):
 		return map[string]any{"code": fgerr.InvalidCredentials}, account.ErrInvalidCredentials.Error(), true
 	case errors.As(err, &proofRequired):
@@ -71,32 +71,32 @@ func extensions(err error) (e map[string]any, message string, ok bool) {
 	case errors.Is(err, models.ErrConflict):
 		return map[string]any{"code": fgerr.Conflict}, models.ErrConflict.Error(), true
 	case errors.As(err, &hookDeadline):
-		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetry}, "try again shortly", true
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, "try again shortly", true
 	case errors.Is(err, models.ErrNotFound):
 		return map[string]any{"code": fgerr.NotFound}, "there is nothing with this id", true
 	case errors.Is(err, models.ErrUnavailable):
-		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetry}, "try again shortly", true
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, "try again shortly", true
 	}
 	return nil, "", false
 }
 
-// forbiddenBy is the denial of somebody whose role is too low: for the field, or for the person or the role that the field
+// asForbidden is the denial of somebody whose role is too low: for the field, or for the person or the role that the field
 // is about. nil is none.
-func forbiddenBy(err error) *Forbidden {
+func asForbidden(err error) *ForbiddenError {
 	var (
-		forbidden *Forbidden
+		forbidden *ForbiddenError
 		above     *account.InsufficientRoleError
 	)
 	switch {
 	case errors.As(err, &forbidden):
 		return forbidden
 	case errors.As(err, &above):
-		return &Forbidden{Requires: above.Required, Have: above.Actual}
+		return &ForbiddenError{Requires: above.Required, Have: above.Actual}
 	}
 	return nil
 }
 
-func fields(e *account.InputError) []guard.FieldError {
+func fieldErrors(e *account.InputError) []guard.FieldError {
 	list := make([]guard.FieldError, len(e.Fields))
 	for i, f := range e.Fields {
 		list[i] = guard.FieldError{Name: f.Name, Message: f.Message}
@@ -104,42 +104,42 @@ func fields(e *account.InputError) []guard.FieldError {
 	return list
 }
 
-// seconds rounds up: a client that waits this long has waited long enough.
-func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+// ceilSeconds rounds up: a client that waits this long has waited long enough.
+func ceilSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// presenter shapes every error that leaves the server. What the table does not know is logged here, once, with
+// errorPresenter shapes every error that leaves the server. What the table does not know is logged here, once, with
 // the request's id, and masked. In development denials are explained.
-func presenter(c Config) graphql.ErrorPresenterFunc {
+func errorPresenter(c Config) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
 		if request := (*gqlerror.Error)(nil); errors.As(err, &request) {
-			if requestError(request) {
+			if isRequestError(request) {
 				return request
 			}
-			if name := argument(ctx, request); name != "" {
-				return badArgument(shown.Path, name)
+			if name := invalidArgumentName(ctx, request); name != "" {
+				return invalidArgumentError(shown.Path, name)
 			}
 		}
 		var known bool
-		shown.Extensions, shown.Message, known = extensions(err)
+		shown.Extensions, shown.Message, known = clientError(err)
 		if known {
-			c.tellKnown(ctx, err)
+			c.logClientError(ctx, err)
 			if c.Explain {
 				maps.Copy(shown.Extensions, explain(c.Policy, err))
 			}
 			return shown
 		}
 		id := web.RequestIDFrom(ctx)
-		c.Log.LogAttrs(ctx, unknownLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stack(err))
+		c.Log.LogAttrs(ctx, internalErrorLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stackAttr(err))
 		shown.Message = "internal error"
 		shown.Extensions = map[string]any{"code": fgerr.Internal, "requestId": id}
 		return shown
 	}
 }
 
-// requestError is about the document or the request itself, and has the shape that it leaves with. Its code
+// isRequestError is about the document or the request itself, and has the shape that it leaves with. Its code
 // was set by gqlgen or by package guard; nothing else sets one.
-func requestError(e *gqlerror.Error) bool {
+func isRequestError(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
 	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex, fgerr.BadUserInput, fgerr.Unavailable, fgerr.PersistedQueryNotSupported:
 		return true
@@ -147,9 +147,9 @@ func requestError(e *gqlerror.Error) bool {
 	return false
 }
 
-// argument returns the name of the argument, or of the field of an input, whose value could not be read: a
+// invalidArgumentName returns the name of the argument, or of the field of an input, whose value could not be read: a
 // number that has no room in its type. gqlgen adds its name to the path of the field that is being answered.
-func argument(ctx context.Context, e *gqlerror.Error) string {
+func invalidArgumentName(ctx context.Context, e *gqlerror.Error) string {
 	field := graphql.GetFieldContext(ctx)
 	if field == nil || len(e.Path) <= len(field.Path()) {
 		return ""
@@ -158,36 +158,36 @@ func argument(ctx context.Context, e *gqlerror.Error) string {
 	return string(name)
 }
 
-func badArgument(path ast.Path, name string) *gqlerror.Error {
+func invalidArgumentError(path ast.Path, name string) *gqlerror.Error {
 	e := guard.Error(fgerr.BadUserInput, name+" is not a value of its type", guard.FieldError{Name: name, Message: "is not a value of its type"})
 	e.Path = path
 	return e
 }
 
-// tellKnown: a database that does not answer is the operator's business too, and so is who asks for what they may
+// logClientError: a database that does not answer is the operator's business too, and so is who asks for what they may
 // not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
 // every client does every day.
-func (c Config) tellKnown(ctx context.Context, err error) {
-	unauthenticated, forbidden := (*auth.UnauthenticatedError)(nil), forbiddenBy(err)
+func (c Config) logClientError(ctx context.Context, err error) {
+	unauthenticated, forbidden := (*auth.UnauthenticatedError)(nil), asForbidden(err)
 	switch {
 	case errors.As(err, new(*hook.DeadlineError)):
 		c.Log.ErrorContext(ctx, "hook deadline exceeded", "error", err)
 	case errors.Is(err, models.ErrUnavailable):
 		c.Log.ErrorContext(ctx, "database unavailable", "error", err)
 	case forbidden != nil:
-		c.denied(ctx, slog.LevelInfo, reasonForbidden, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
+		c.logDenied(ctx, slog.LevelInfo, reasonForbidden, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
 	case errors.As(err, &unauthenticated):
-		c.denied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))
+		c.logDenied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))
 	}
 }
 
-// denied names the field as the schema does; the path would be what the client calls it.
-func (c Config) denied(ctx context.Context, level slog.Level, reason string, why ...slog.Attr) {
+// logDenied names the field as the schema does; the path would be what the client calls it.
+func (c Config) logDenied(ctx context.Context, level slog.Level, reason string, why ...slog.Attr) {
 	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Field != nil {
 		name := coordinate(field)
 		why = append(why, slog.String("field", name))
-		if c.Meter != nil {
-			c.Meter.Denied(name, reason)
+		if c.Metrics != nil {
+			c.Metrics.Denied(name, reason)
 		}
 	}
 	c.Log.LogAttrs(ctx, level, account.EventDenied, append(why, slog.String("ip", auth.ViewerFrom(ctx).Client().IP))...)
@@ -195,27 +195,27 @@ func (c Config) denied(ctx context.Context, level slog.Level, reason string, why
 
 func coordinate(field *graphql.FieldContext) string { return field.Object + "." + field.Field.Name }
 
-// unknownLevel: that a client hung up is no fault of anybody's.
-func unknownLevel(err error) slog.Level {
+// internalErrorLevel: that a client hung up is no fault of anybody's.
+func internalErrorLevel(err error) slog.Level {
 	if errors.Is(err, context.Canceled) {
 		return slog.LevelDebug
 	}
 	return slog.LevelError
 }
 
-// panicked is what a resolver's panic becomes.
-type panicked struct {
+// panicError is what a resolver's panic becomes.
+type panicError struct {
 	value any
 	stack []byte
 }
 
-func (p *panicked) Error() string { return "panic in a resolver" }
+func (p *panicError) Error() string { return "panic in a resolver" }
 
-func recoverPanic(_ context.Context, v any) error { return &panicked{v, debug.Stack()} }
+func recoverPanic(_ context.Context, v any) error { return &panicError{v, debug.Stack()} }
 
-func stack(err error) slog.Attr {
+func stackAttr(err error) slog.Attr {
 	var (
-		resolver *panicked
+		resolver *panicError
 		inHook   *hook.PanicError
 	)
 	switch {

@@ -35,10 +35,10 @@ type Config struct {
 	App           *app.App // what the product adds
 	Accounts      *account.Service
 	Policy        *policy.Policy
-	Store         *models.Store // counts what is limited
-	Reports       *Reports      // counts what would be denied
-	Meter         Meter         // nil: nobody counts
-	Traced        bool          // the spans of requests are to be told what was asked for
+	Store         *models.Store   // counts what is limited
+	DryRun        *DryRunRecorder // counts what would be denied
+	Metrics       Metrics         // nil: nobody counts
+	Traced        bool            // the spans of requests are to be told what was asked for
 	Log           *slog.Logger
 	Introspection bool
 	LimitsOff     bool // nothing is limited
@@ -49,18 +49,18 @@ type Config struct {
 func NewHandler(c Config) http.Handler {
 	schema := Schema()
 	if c.Introspection { // nothing else reads the descriptions
-		schema = described(schema, c.Policy)
+		schema = withRuleDescriptions(schema, c.Policy)
 	}
 	return Serve(generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
-		Resolvers:  &Resolver{App: c.App, Accounts: c.Accounts, Policy: c.Policy, limits: newLimits(c)},
+		Resolvers:  &Resolver{App: c.App, Accounts: c.Accounts, Policy: c.Policy, limiter: newLimiter(c)},
 		Directives: Directives(c),
 	}), c)
 }
 
 // Directives are what runs behind @auth and @public. It takes no accounts.
 func Directives(c Config) generated.DirectiveRoot {
-	gate := &gate{policy: c.Policy, reports: c.Reports, limits: newLimits(c)}
+	gate := &gate{policy: c.Policy, recorder: c.DryRun, limiter: newLimiter(c)}
 	return generated.DirectiveRoot{Auth: gate.auth, Public: gate.public}
 }
 
@@ -71,16 +71,16 @@ func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 	cache := guard.NewDocumentCache()
 	documents := &guard.Documents{Cache: cache}
 	for _, transport := range []graphql.Transport{guard.GET{Documents: documents}, guard.POST{}} {
-		if c.Meter != nil || c.Traced {
-			transport = watched{transport, c.Meter}
+		if c.Metrics != nil || c.Traced {
+			transport = instrumentedTransport{transport, c.Metrics}
 		}
 		srv.AddTransport(transport)
 	}
 	srv.Use(documents)
 	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
 	srv.SetQueryCache(cache)
-	srv.AroundOperations(c.Reports.remember)
-	srv.SetErrorPresenter(presenter(c))
+	srv.AroundOperations(c.DryRun.deduplicateLog)
+	srv.SetErrorPresenter(errorPresenter(c))
 	srv.SetRecoverFunc(recoverPanic)
 	srv.SetValidationRulesFn(guard.ValidationRules(c.Introspection))
 	srv.SetDisableSuggestion(!c.Introspection)

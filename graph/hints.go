@@ -13,7 +13,7 @@ func explain(p *policy.Policy, err error) map[string]any {
 	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return map[string]any{"hint": tokenHint(unauthenticated.Reason)}
 	}
-	if forbidden := forbiddenBy(err); forbidden != nil {
+	if forbidden := asForbidden(err); forbidden != nil {
 		return map[string]any{"have": forbidden.Have, "hint": roleHint(p, forbidden)}
 	}
 	return nil
@@ -34,10 +34,10 @@ func tokenHint(reason auth.Reason) string {
 
 // roleHint says who can give the role. Nobody gives one that is above them, so that may be more than an ADMIN, or whoever
 // runs the server alone.
-func roleHint(p *policy.Policy, e *Forbidden) string {
+func roleHint(p *policy.Policy, e *ForbiddenError) string {
 	command := "fieldgate user role EMAIL " + e.Requires
 	hint := "nobody can give this role but whoever runs the server: " + command
-	switch giver := giverOf(p, e.Requires); giver {
+	switch giver := grantingRole(p, e.Requires); giver {
 	case "":
 	case policy.Admin:
 		hint = "an ADMIN can give a role with setUserRole, or: " + command
@@ -50,8 +50,8 @@ func roleHint(p *policy.Policy, e *Forbidden) string {
 	return hint
 }
 
-// giverOf is the weakest role whose people may give a role; "" is none.
-func giverOf(p *policy.Policy, role string) string {
+// grantingRole is the weakest role whose people may give a role; "" is none.
+func grantingRole(p *policy.Policy, role string) string {
 	for _, giver := range p.Roles() {
 		if p.Includes(giver, policy.Admin) && p.Includes(giver, role) {
 			return giver

@@ -33,9 +33,9 @@ func permissions(p *policy.Policy, role string) []*generated.Permission {
 	return list
 }
 
-// readsAll reports whether the caller may read a field of every object of its type, also of objects that the caller does not
+// canReadAll reports whether the caller may read a field of every object of its type, also of objects that the caller does not
 // own. Its error is the database's.
-func readsAll(ctx context.Context, p *policy.Policy, typeName, field string) (bool, error) {
+func canReadAll(ctx context.Context, p *policy.Policy, typeName, field string) (bool, error) {
 	rule, gated := p.Rule(typeName, field)
 	if !gated || rule.Public {
 		return true, nil

@@ -21,7 +21,7 @@ type Resolver struct {
 	App      *app.App // what the product adds
 	Accounts *account.Service
 	Policy   *policy.Policy
-	limits   *limits
+	limiter  *limiter
 }
 
 // currentUser is the person who is asking. Behind @auth there is one.
@@ -51,7 +51,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 }
 
 // newSignIn also ends the session that the browser was signed in with until now: its cookie is about to be
-// replaced, and nobody could end it any more.
+// replaceDefinitions, and nobody could end it any more.
 func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) (*generated.AuthPayload, error) {
 	if old := auth.ViewerFrom(ctx).RefreshCookie(); old != "" && delivery == generated.TokenDeliveryCookie {
 		if _, err := r.Accounts.Logout(ctx, old, nil, nil); err != nil {
@@ -65,8 +65,8 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 	return payload, nil
 }
 
-// proof is what a request brings to show that it belongs to an account.
-func proof(ctx context.Context, password *string) (account.Proof, error) {
+// accountProof is what a request brings to show that it belongs to an account.
+func accountProof(ctx context.Context, password *string) (account.Proof, error) {
 	v := auth.ViewerFrom(ctx)
 	p := account.Proof{RefreshToken: v.RefreshCookie(), Password: password}
 	session, err := v.Session(ctx)
@@ -79,8 +79,8 @@ func proof(ctx context.Context, password *string) (account.Proof, error) {
 	return p, err
 }
 
-// done is the answer of a gated field that has nothing to say but that it is done.
-func done(err error) (*bool, error) {
+// trueOrError is the answer of a gated field that has nothing to say but that it is done.
+func trueOrError(err error) (*bool, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func signOut(ctx context.Context) {
 	v.ClearRefreshCookie()
 }
 
-// value is what a pointer points to, and else the zero value.
-func value[T any](p *T) (v T) {
+// valueOrZero is what a pointer points to, and else the zero value.
+func valueOrZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
 	}

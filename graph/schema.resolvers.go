@@ -38,7 +38,7 @@ func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput
 }
 
 func (r *mutationResolver) Refresh(ctx context.Context, refreshToken *string) (*generated.AuthPayload, error) {
-	token, delivery := value(refreshToken), generated.TokenDeliveryBody
+	token, delivery := valueOrZero(refreshToken), generated.TokenDeliveryBody
 	if refreshToken == nil {
 		token, delivery = auth.ViewerFrom(ctx).RefreshCookie(), generated.TokenDeliveryCookie
 	}
@@ -106,11 +106,11 @@ func (r *mutationResolver) RequestEmailVerification(ctx context.Context) (*bool,
 	if err != nil {
 		return nil, err
 	}
-	return done(r.Accounts.RequestEmailVerification(ctx, user))
+	return trueOrError(r.Accounts.RequestEmailVerification(ctx, user))
 }
 
 func (r *mutationResolver) VerifyEmail(ctx context.Context, token string, password *string) (bool, error) {
-	p, err := proof(ctx, password)
+	p, err := accountProof(ctx, password)
 	if err != nil {
 		return false, err
 	}
@@ -128,7 +128,7 @@ func (r *mutationResolver) RequestEmailChange(ctx context.Context, input generat
 	if err != nil {
 		return nil, err
 	}
-	return done(r.Accounts.RequestEmailChange(ctx, user.ID, input.NewEmail, input.Password))
+	return trueOrError(r.Accounts.RequestEmailChange(ctx, user.ID, input.NewEmail, input.Password))
 }
 
 func (r *mutationResolver) RequestPasswordReset(ctx context.Context, email string) (bool, error) {
@@ -195,7 +195,7 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, userID string, passwo
 		return nil, err
 	}
 	_, err = r.Accounts.AsAdmin(by).Delete(ctx, userID, password)
-	return done(err)
+	return trueOrError(err)
 }
 
 func (r *mutationResolver) UpdateProfile(ctx context.Context, input generated.UpdateProfileInput) (*models.User, error) {
@@ -215,7 +215,7 @@ func (r *queryResolver) Sessions(ctx context.Context, first int32, after *string
 	if err != nil {
 		return nil, err
 	}
-	return r.Accounts.ListSessions(ctx, user, int(first), value(after))
+	return r.Accounts.ListSessions(ctx, user, int(first), valueOrZero(after))
 }
 
 func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permission, error) {
@@ -231,12 +231,12 @@ func (r *queryResolver) User(ctx context.Context, id string) (*models.User, erro
 }
 
 func (r *queryResolver) Users(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, role *string) (*generated.UserConnection, error) {
-	all, err := readsAll(ctx, r.Policy, "User", "email")
+	all, err := canReadAll(ctx, r.Policy, "User", "email")
 	if err != nil {
 		return nil, err
 	}
 	page, err := r.Accounts.Users(ctx, account.UserQuery{
-		PageQuery: pageQuery(ctx, first, after, last, before), Search: value(search), NamesOnly: !all, Role: value(role),
+		PageQuery: pageQuery(ctx, first, after, last, before), Search: valueOrZero(search), NamesOnly: !all, Role: valueOrZero(role),
 	})
 	if err != nil {
 		return nil, err

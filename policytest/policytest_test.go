@@ -88,7 +88,7 @@ func startServer(t *testing.T, databaseURL string, wrong *fault) *server {
 
 func graphConfig(s *server, p *policy.Policy) graph.Config {
 	log := slog.New(slog.DiscardHandler)
-	return graph.Config{Policy: p, Reports: graph.NewReports(p, log), Store: s.store, Log: log, LimitsOff: true}
+	return graph.Config{Policy: p, DryRun: graph.NewDryRunRecorder(p, log), Store: s.store, Log: log, LimitsOff: true}
 }
 
 func must[T any](v T, err error) func(testing.TB) T {

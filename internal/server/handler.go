@@ -67,12 +67,12 @@ func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 // newAPI answers at /graphql.
 func (s *Server) newAPI() http.Handler {
 	c := graph.Config{
-		App: s.App, Accounts: s.Accounts, Policy: s.Policy, Store: s.Store, Reports: s.Reports, Log: s.Log,
+		App: s.App, Accounts: s.Accounts, Policy: s.Policy, Store: s.Store, DryRun: s.Reports, Log: s.Log,
 		Introspection: s.Config.Introspection, LimitsOff: s.Config.LimitsOff, Explain: !s.Config.Production,
 		Traced: s.Traces != nil,
 	}
 	if s.Metrics != nil {
-		c.Meter = s.Metrics
+		c.Metrics = s.Metrics
 	}
 	return web.Chain(
 		graph.NewHandler(c),

@@ -24,7 +24,7 @@ import (
 func (s *Server) sources() metrics.Sources {
 	m := metrics.Sources{
 		Version: version.Of().Version,
-		Codes:   fgerr.Codes(), Gated: graph.Deniable(s.Policy), Reasons: graph.DenialReasons(),
+		Codes:   fgerr.Codes(), Gated: graph.DeniableFields(s.Policy), Reasons: graph.DenialReasons(),
 		Events: account.Events(), MailOutcomes: account.MailOutcomes(),
 		WouldDeny:  s.Reports.Counts,
 		Pool:       func() sql.DBStats { return s.Store.Pool() },

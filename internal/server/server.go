@@ -18,7 +18,7 @@ import (
 // Server is its services and what answers requests.
 type Server struct {
 	*Services
-	Reports *graph.Reports
+	Reports *graph.DryRunRecorder
 	Metrics *metrics.Metrics // nil without METRICS_ADDR
 	Traces  *export.Exporter // nil: there are none
 	Handler http.Handler     // answers everything but the metrics
@@ -61,7 +61,7 @@ func New(o Options) (_ *Server, err error) {
 
 // observe starts what watches the server, as far as it is asked for.
 func (s *Server) observe() (told observers, err error) {
-	s.Reports = graph.NewReports(s.Policy, s.Log)
+	s.Reports = graph.NewDryRunRecorder(s.Policy, s.Log)
 	if s.Config.MetricsAddr != "" {
 		s.Metrics = metrics.New(s.sources())
 		told.waited, told.event, told.mail = s.Metrics.Waited, s.Metrics.Event, s.Metrics.Mail

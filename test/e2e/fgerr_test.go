@@ -65,10 +65,10 @@ func bootProduct(t *testing.T, err error, env ...string) *booted {
 	t.Helper()
 	b := boot(t, dbtest.SQLite(t), env...)
 	config := graph.Config{
-		Accounts: b.in.Accounts, Policy: b.in.Policy, Store: b.in.Store, Reports: b.in.Reports, Log: b.in.Log, LimitsOff: b.in.Config.LimitsOff,
+		Accounts: b.in.Accounts, Policy: b.in.Policy, Store: b.in.Store, DryRun: b.in.Reports, Log: b.in.Log, LimitsOff: b.in.Config.LimitsOff,
 	}
 	if b.in.Metrics != nil {
-		config.Meter = b.in.Metrics
+		config.Metrics = b.in.Metrics
 	}
 	schema := generated.NewExecutableSchema(generated.Config{
 		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.in.Accounts, Policy: b.in.Policy}, err},

@@ -11,7 +11,7 @@ import (
 	"fieldgate/models"
 )
 
-func TestUnusedSlots(t *testing.T) {
+func TestUnusedReservations(t *testing.T) {
 	t.Parallel()
 	badInput := &account.InputError{Fields: []account.FieldError{{Name: "newEmail", Message: "is wrong"}}}
 	for _, row := range []struct {
@@ -37,7 +37,7 @@ func TestUnusedSlots(t *testing.T) {
 		}
 		taken := []models.Reservation{{Name: "f"}, {Name: "a", CountsSuccesses: true}}
 		got := ""
-		for _, slot := range unused(taken, []models.Reservation{{Name: "s", CountsSuccesses: true}}, execution, row.err) {
+		for _, slot := range unusedReservations(taken, []models.Reservation{{Name: "s", CountsSuccesses: true}}, execution, row.err) {
 			got += slot.Name
 		}
 		if got != row.want {

@@ -17,40 +17,40 @@ import (
 	"fieldgate/models"
 )
 
-// limits keeps the rates that the schema states with @limit. It runs behind @auth and @public, one of which every
+// limiter keeps the rates that the schema states with @limit. It runs behind @auth and @public, one of which every
 // root field carries: once an execution, after who is asking was judged, and before anything is done. gqlgen would
 // run each @limit of a field by itself, and a slot of the first be gone when the second refuses.
-type limits struct {
-	policy *policy.Policy
-	store  *models.Store
-	log    *slog.Logger
-	meter  Meter // nil: nobody counts
-	off    bool
+type limiter struct {
+	policy  *policy.Policy
+	store   *models.Store
+	log     *slog.Logger
+	metrics Metrics // nil: nobody counts
+	off     bool
 }
 
-func newLimits(c Config) *limits {
-	return &limits{policy: c.Policy, store: c.Store, log: c.Log, meter: c.Meter, off: c.LimitsOff}
+func newLimiter(c Config) *limiter {
+	return &limiter{policy: c.Policy, store: c.Store, log: c.Log, metrics: c.Metrics, off: c.LimitsOff}
 }
 
 // run executes a field within its limits; the error of one that is used up is *models.LimitReachedError.
-func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
+func (l *limiter) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	rules := l.policy.Limits(field.Object, field.Field.Name)
 	if l.off || len(rules) == 0 {
 		return next(ctx)
 	}
-	rules, slots, err := l.slots(ctx, field, rules)
+	rules, slots, err := l.reservations(ctx, field, rules)
 	if err != nil {
 		return nil, err
 	}
-	taken, err := l.take(ctx, field, rules, slots)
+	taken, err := l.acquire(ctx, field, rules, slots)
 	if err != nil {
-		l.tellReached(ctx, field, err)
+		l.logLimited(ctx, field, err)
 		return nil, err
 	}
 	var won []models.Reservation
 	execution := &limit.Execution{OnSuccess: func(ctx context.Context) (err error) {
-		won, err = l.takeForSuccess(ctx, field, slots)
+		won, err = l.acquireForSuccess(ctx, field, slots)
 		return err
 	}}
 	result, err := next(limit.NewContext(ctx, execution))
@@ -58,13 +58,13 @@ func (l *limits) run(ctx context.Context, next graphql.Resolver) (any, error) {
 		// Of a resolver that has not asked before. What is done is done, and counts as far as there is room.
 		_ = execution.AcquireSuccess(ctx)
 	}
-	l.giveBack(ctx, unused(taken, won, execution, err))
+	l.release(ctx, unusedReservations(taken, won, execution, err))
 	return result, err
 }
 
-// takeForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
+// acquireForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
 // an execution that may fail: a client that fails often would block the owner's successes meanwhile.
-func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Reservation) ([]models.Reservation, error) {
+func (l *limiter) acquireForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Reservation) ([]models.Reservation, error) {
 	var own []models.Reservation
 	for _, slot := range slots {
 		if slot.CheckOnly {
@@ -77,16 +77,16 @@ func (l *limits) takeForSuccess(ctx context.Context, field *graphql.FieldContext
 	}
 	taken, err := l.store.Acquire(ctx, own)
 	if err != nil {
-		l.tellReached(ctx, field, err)
+		l.logLimited(ctx, field, err)
 	}
 	return taken, err
 }
 
-// take takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
+// acquire takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
 // trusts has slots of its own, so that they do not lock the owner out. A trusted device has some of the limit by account
 // and address too, since a neighbour behind the same NAT has the same address. From other places that one counts in any
 // case, so that guesses from there are bounded.
-func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation) ([]models.Reservation, error) {
+func (l *limiter) acquire(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation) ([]models.Reservation, error) {
 	taken, err := l.store.Acquire(ctx, slots)
 	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {
@@ -100,10 +100,10 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 		if who == "" {
 			return nil, err
 		}
-		_, own := withoutNeighbours(rules, slots)
+		_, own := withoutAddressFailures(rules, slots)
 		return l.store.Acquire(ctx, own)
 	}
-	if !slices.ContainsFunc(rules, byAccount) {
+	if !slices.ContainsFunc(rules, isByAccount) {
 		return nil, err
 	}
 	client := auth.ViewerFrom(ctx).Client()
@@ -113,7 +113,7 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if client.IP == "" && client.Device == "" {
 		return nil, err
 	}
-	who, lookup := l.account(ctx, field)
+	who, lookup := l.accountKey(ctx, field)
 	if lookup != nil {
 		return nil, lookup
 	}
@@ -127,14 +127,14 @@ func (l *limits) take(ctx context.Context, field *graphql.FieldContext, rules []
 	if place == nil {
 		return nil, err
 	}
-	return l.store.Acquire(ctx, trustedSlots(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
+	return l.store.Acquire(ctx, trustedReservations(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
 }
 
-func byAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
+func isByAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
 
-// trustedSlots are the slots of an execution from a trusted place: the account's are counted for that place alone, and
+// trustedReservations are the slots of an execution from a trusted place: the account's are counted for that place alone, and
 // the failures of others in its network are not counted. For a device that includes those at the account.
-func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation, who string, place []byte, isDevice bool) (list []models.Reservation) {
+func trustedReservations(field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation, who string, place []byte, isDevice bool) (list []models.Reservation) {
 	for i, rule := range rules {
 		slot := slots[i]
 		switch {
@@ -148,10 +148,10 @@ func trustedSlots(field *graphql.FieldContext, rules []policy.Limit, slots []mod
 	return list
 }
 
-// slots are what one execution uses: a slot of each limit that counts it, beside the limit.
-func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Reservation, err error) {
+// reservations are what one execution uses: a slot of each limit that counts it, beside the limit.
+func (l *limiter) reservations(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Reservation, err error) {
 	for _, rule := range all {
-		who, err := l.counted(ctx, field, rule)
+		who, err := l.keyParts(ctx, field, rule)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -164,17 +164,17 @@ func (l *limits) slots(ctx context.Context, field *graphql.FieldContext, all []p
 			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, CountsSuccesses: rule.Successes, CheckOnly: rule.SuccessesOnly,
 		})
 	}
-	if l.isPublic(field) && slices.ContainsFunc(rules, bySession) {
-		rules, slots = withoutNeighbours(rules, slots)
+	if l.isPublic(field) && slices.ContainsFunc(rules, isBySession) {
+		rules, slots = withoutAddressFailures(rules, slots)
 	}
 	return rules, slots, nil
 }
 
-func bySession(rule policy.Limit) bool { return rule.By == policy.BySession }
+func isBySession(rule policy.Limit) bool { return rule.By == policy.BySession }
 
-// withoutNeighbours drops the limits on failures of a network, for an execution that brings a good token, of a session or a
+// withoutAddressFailures drops the limits on failures of a network, for an execution that brings a good token, of a session or a
 // mail: the bad tokens of a neighbour do not keep it out.
-func withoutNeighbours(all []policy.Limit, slots []models.Reservation) (rules []policy.Limit, own []models.Reservation) {
+func withoutAddressFailures(all []policy.Limit, slots []models.Reservation) (rules []policy.Limit, own []models.Reservation) {
 	for i, rule := range all {
 		if rule.By != policy.ByAddress || rule.Successes {
 			rules, own = append(rules, rule), append(own, slots[i])
@@ -184,31 +184,31 @@ func withoutNeighbours(all []policy.Limit, slots []models.Reservation) (rules []
 }
 
 // isPublic reports whether a field takes no signed-in user: its arguments say what it is about.
-func (l *limits) isPublic(field *graphql.FieldContext) bool {
+func (l *limiter) isPublic(field *graphql.FieldContext) bool {
 	rule, _ := l.policy.Rule(field.Object, field.Field.Name)
 	return rule.Public
 }
 
-// counted is what a limit counts an execution by; nil if it does not count it.
-func (l *limits) counted(ctx context.Context, field *graphql.FieldContext, rule policy.Limit) ([]string, error) {
+// keyParts is what a limit counts an execution by; nil if it does not count it.
+func (l *limiter) keyParts(ctx context.Context, field *graphql.FieldContext, rule policy.Limit) ([]string, error) {
 	network := limit.Network(auth.ViewerFrom(ctx).Client().IP)
 	switch rule.By {
 	case policy.ByAddress:
 		return []string{network}, nil
 	case policy.ByAccountAndAddress:
-		who, err := l.account(ctx, field)
+		who, err := l.accountKey(ctx, field)
 		if who == "" {
 			return nil, err
 		}
 		return []string{who, network}, err
 	case policy.ByAccount:
-		who, err := l.account(ctx, field)
+		who, err := l.accountKey(ctx, field)
 		if who == "" {
 			return nil, err
 		}
 		return []string{who}, err
 	case policy.BySession:
-		id, err := l.session(ctx, field)
+		id, err := l.sessionID(ctx, field)
 		if id == "" {
 			return nil, err
 		}
@@ -218,9 +218,9 @@ func (l *limits) counted(ctx context.Context, field *graphql.FieldContext, rule 
 	}
 }
 
-// session is the id of the session that an execution is about: the viewer's behind @auth, and else that of the refresh
+// sessionID is the id of the session that an execution is about: the viewer's behind @auth, and else that of the refresh
 // token. "" is none.
-func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (string, error) {
+func (l *limiter) sessionID(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	v := auth.ViewerFrom(ctx)
 	if !l.isPublic(field) {
 		session, err := v.Session(ctx)
@@ -236,9 +236,9 @@ func (l *limits) session(ctx context.Context, field *graphql.FieldContext) (stri
 	return account.SessionOfToken(ctx, l.store, *token)
 }
 
-// account is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
+// accountKey is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
 // the e-mail address in the arguments, or of the mail's token there. It is "" for a token of no account.
-func (l *limits) account(ctx context.Context, field *graphql.FieldContext) (string, error) {
+func (l *limiter) accountKey(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	if !l.isPublic(field) {
 		user, err := currentUser(ctx)
 		if err != nil {
@@ -275,31 +275,31 @@ func inputText(ctx context.Context, field *graphql.FieldContext, name string) (t
 	return text, ok
 }
 
-// unused are the slots that an execution with this outcome does not count for: those of limits on failures after a
+// unusedReservations are the slots that an execution with this outcome does not count for: those of limits on failures after a
 // success, those of limits on successes only after a failure, and all if nothing was tried.
-func unused(taken, won []models.Reservation, execution *limit.Execution, err error) []models.Reservation {
+func unusedReservations(taken, won []models.Reservation, execution *limit.Execution, err error) []models.Reservation {
 	switch {
 	case err == nil:
 		return slices.DeleteFunc(taken, func(s models.Reservation) bool { return s.CountsSuccesses })
-	case execution.IsCounted() || !untried(err):
+	case execution.IsCounted() || !wasNotAttempted(err):
 		return won
 	default:
 		return append(taken, won...)
 	}
 }
 
-// giveBack gives slots back. It is done whether or not the client still waits, and a failure of it takes nothing from the
+// release gives slots back. It is done whether or not the client still waits, and a failure of it takes nothing from the
 // answer: the slot comes back with time.
-func (l *limits) giveBack(ctx context.Context, unused []models.Reservation) {
+func (l *limiter) release(ctx context.Context, unused []models.Reservation) {
 	ctx = context.WithoutCancel(ctx)
 	if err := l.store.Release(ctx, unused); err != nil {
 		l.log.WarnContext(ctx, "a rate limit keeps what was to be given back", "error", err)
 	}
 }
 
-// untried: values that break a rule are refused before anything is done with them, and a server without room or
+// wasNotAttempted: values that break a rule are refused before anything is done with them, and a server without room or
 // without its database finds nothing out. It is asked of executions that have not worked yet.
-func untried(err error) bool {
+func wasNotAttempted(err error) bool {
 	var (
 		input         *account.InputError
 		overloaded    *account.OverloadedError
@@ -312,16 +312,16 @@ func untried(err error) bool {
 	return errors.As(err, &input) || errors.As(err, &proofRequired) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
 }
 
-// tellReached never says whose account it was: what is typed into that field may be a password.
-func (l *limits) tellReached(ctx context.Context, field *graphql.FieldContext, err error) {
+// logLimited never says whose account it was: what is typed into that field may be a password.
+func (l *limiter) logLimited(ctx context.Context, field *graphql.FieldContext, err error) {
 	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {
 		return
 	}
 	name := coordinate(field)
 	l.log.WarnContext(ctx, "rate limited", "field", name, "by", full.Name,
-		"ip", auth.ViewerFrom(ctx).Client().IP, "retry_after", seconds(full.Wait))
-	if l.meter != nil {
-		l.meter.Limited(name, full.Name)
+		"ip", auth.ViewerFrom(ctx).Client().IP, "retry_after", ceilSeconds(full.Wait))
+	if l.metrics != nil {
+		l.metrics.Limited(name, full.Name)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// Meter is told what happens, to count it. What it is told is from closed lists: types of operations, fgerr.Codes, DenialReasons,
+// Metrics is told what happens, to count it. What it is told is from closed lists: types of operations, fgerr.Codes, DenialReasons,
 // and the schema's fields and limits.
-type Meter interface {
+type Metrics interface {
 	// Operation is told of each request: its type, query, mutation or none if it was refused before it had one; the code of
 	// its first error, "" if there is none; and how long it took.
 	Operation(kind, code string, took time.Duration)
@@ -27,8 +27,8 @@ func DenialReasons() []string {
 	return []string{reasonForbidden, string(auth.Missing), string(auth.Expired), string(auth.Invalid), string(auth.Revoked)}
 }
 
-// Deniable are the fields of a policy that can be denied, by their coordinates.
-func Deniable(p *policy.Policy) (fields []string) {
+// DeniableFields are the fields of a policy that can be denied, by their coordinates.
+func DeniableFields(p *policy.Policy) (fields []string) {
 	for _, rule := range p.Rules() {
 		if !rule.Public || rule.HasReportOnly() { // behind one that reports, a resolver may miss the person
 			fields = append(fields, rule.Coordinate())
