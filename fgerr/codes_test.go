@@ -12,7 +12,7 @@ import (
 )
 
 // A constant that is missing in Codes would be free for products, and be counted as theirs.
-func TestCodesHasEveryConstant(t *testing.T) {
+func TestCodesListsEveryConstant(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "fgerr.go", nil, 0)
 	if err != nil {

@@ -42,15 +42,15 @@ const (
 )
 
 var (
-	shared   = []string{Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Overloaded, Unavailable}
-	reserved = []string{
+	sharedCodes   = []string{Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Overloaded, Unavailable}
+	reservedCodes = []string{
 		Unauthenticated, InvalidCredentials, InvalidToken, ProofRequired, EmailTaken, EmailNotVerified,
 		QueryTooComplex, PersistedQueryNotSupported, GraphQLParseFailed, GraphQLValidationFailed, Internal,
 	}
 )
 
 // Codes returns every code of Fieldgate.
-func Codes() []string { return slices.Concat(shared, reserved) }
+func Codes() []string { return slices.Concat(sharedCodes, reservedCodes) }
 
 // Error is an error that the client may see as it is.
 type Error struct {
@@ -68,7 +68,7 @@ type Error struct {
 // seconds, also sets the header Retry-After. An @limit does not count executions that end in BAD_USER_INPUT,
 // OVERLOADED or UNAVAILABLE, unless they have hashed a password.
 func New(code, message string, extensions map[string]any) error {
-	if err := check(code); err != nil {
+	if err := validateCode(code); err != nil {
 		return err
 	}
 	own := maps.Clone(extensions)
@@ -97,17 +97,17 @@ func InvalidInput(fields ...FieldError) error {
 	return &Error{BadUserInput, strings.Join(messages, "; "), map[string]any{"fields": slices.Clone(fields)}}
 }
 
-func check(code string) error {
-	if !isCode(code) {
+func validateCode(code string) error {
+	if !isValidCode(code) {
 		return fmt.Errorf("fgerr: the code %q does not match ^[A-Z][A-Z0-9_]*$", code)
 	}
-	if slices.Contains(reserved, code) {
+	if slices.Contains(reservedCodes, code) {
 		return fmt.Errorf("fgerr: the code %s is reserved for Fieldgate", code)
 	}
 	return nil
 }
 
-func isCode(s string) bool {
+func isValidCode(s string) bool {
 	for i, c := range []byte(s) {
 		letter := c >= 'A' && c <= 'Z'
 		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {

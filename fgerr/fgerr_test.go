@@ -10,7 +10,7 @@ import (
 	"fieldgate/fgerr"
 )
 
-func TestCodesThatAreRefused(t *testing.T) {
+func TestNewRejectsInvalidAndReservedCodes(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"", "lower", "_A", "1A", "A-B", "A B", "Ä", "A\n", "UNAUTHENTICATED", "INTERNAL", "INVALID_TOKEN", "GRAPHQL_PARSE_FAILED", "QUERY_TOO_COMPLEX"} {
 		err := fgerr.New(code, "shown", nil)

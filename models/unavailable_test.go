@@ -58,7 +58,7 @@ func arbitraryValue(of reflect.Type) reflect.Value {
 	if of == reflect.TypeFor[limit.Rate]() {
 		return reflect.ValueOf(limit.Rate{Count: 5, Window: time.Minute})
 	}
-	return schematest.Meaningless(of)
+	return schematest.NonZero(of)
 }
 
 func TestEveryCallIsErrUnavailableWithoutServer(t *testing.T) {

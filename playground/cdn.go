@@ -15,22 +15,22 @@ import (
 )
 
 var (
-	inlineScripts = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
-	outerScripts  = regexp.MustCompile(`src="(https://[^"]+)"`)
-	outerStyles   = regexp.MustCompile(`href="(https://[^"]+)"`)
-	fromElsewhere = regexp.MustCompile(`(?s)<script\s+src=[^>]*></script>|<link\s[^>]*>`)
+	inlineScripts   = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+	externalScripts = regexp.MustCompile(`src="(https://[^"]+)"`)
+	externalStyles  = regexp.MustCompile(`href="(https://[^"]+)"`)
+	externalTags    = regexp.MustCompile(`(?s)<script\s+src=[^>]*></script>|<link\s[^>]*>`)
 )
 
-// offline is the content of the page until GraphiQL has loaded from the CDN: which command builds the playground, and a
+// fallbackHTML is the content of the page until GraphiQL has loaded from the CDN: which command builds the playground, and a
 // form that sends a query. GraphiQL replaces it.
 //
 //go:embed offline.html
-var offline []byte
+var fallbackHTML []byte
 
 const viewport = `<meta name="viewport" content="width=device-width, initial-scale=1">`
 
-// loading is what gqlgen's page shows until GraphiQL has loaded.
-var loading = regexp.MustCompile(`(?s)<div class="loading">.*?</div>\s*</div>`)
+// loadingElement is what gqlgen's page shows until GraphiQL has loaded.
+var loadingElement = regexp.MustCompile(`(?s)<div class="loading">.*?</div>\s*</div>`)
 
 // fromCDN returns gqlgen's page, which loads GraphiQL from a CDN and checks it by hash, and the page's
 // Content-Security-Policy.
@@ -38,8 +38,8 @@ var loading = regexp.MustCompile(`(?s)<div class="loading">.*?</div>\s*</div>`)
 // The policy allows those scripts and the inline ones, each by its hash, and requests to this server only. Styles may be
 // inline: the editor writes them while it runs.
 func fromCDN() (html []byte, policy string) {
-	html = withFallback(rendered(playground.Handler("Fieldgate", "/graphql")))
-	scripts, styles := matches(outerScripts, html), matches(outerStyles, html)
+	html = withFallback(render(playground.Handler("Fieldgate", "/graphql")))
+	scripts, styles := matches(externalScripts, html), matches(externalStyles, html)
 	for _, script := range matches(inlineScripts, html) {
 		sum := sha256.Sum256([]byte(script))
 		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
@@ -53,11 +53,11 @@ func fromCDN() (html []byte, policy string) {
 // head would keep the page blank until the CDN responds.
 func withFallback(html []byte) []byte {
 	head, body, _ := bytes.Cut(html, []byte("</head>"))
-	loads := bytes.Join(fromElsewhere.FindAll(head, -1), []byte("\n"))
-	head = fromElsewhere.ReplaceAll(head, nil)
+	loads := bytes.Join(externalTags.FindAll(head, -1), []byte("\n"))
+	head = externalTags.ReplaceAll(head, nil)
 	head = bytes.Replace(head, []byte("<html>"), []byte(`<html lang="en">`), 1)
-	content := slices.Concat(offline, []byte("</div>\n"), loads)
-	body = loading.ReplaceAllLiteral(body, content)
+	content := slices.Concat(fallbackHTML, []byte("</div>\n"), loads)
+	body = loadingElement.ReplaceAllLiteral(body, content)
 	return slices.Concat(head, []byte(viewport+"</head>"), body)
 }
 
@@ -68,17 +68,17 @@ func matches(pattern *regexp.Regexp, page []byte) (list []string) {
 	return list
 }
 
-// rendered is what a handler answers to GET /.
-func rendered(h http.Handler) []byte {
-	w := answerBuffer{header: http.Header{}}
+// render is what a handler answers to GET /.
+func render(h http.Handler) []byte {
+	w := responseBuffer{header: http.Header{}}
 	h.ServeHTTP(&w, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}})
 	return w.Bytes()
 }
 
-type answerBuffer struct {
+type responseBuffer struct {
 	bytes.Buffer
 	header http.Header
 }
 
-func (w *answerBuffer) Header() http.Header { return w.header }
-func (w *answerBuffer) WriteHeader(int)     {}
+func (w *responseBuffer) Header() http.Header { return w.header }
+func (w *responseBuffer) WriteHeader(int)     {}

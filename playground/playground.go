@@ -25,9 +25,9 @@ func Embedded() fs.FS {
 	return files
 }
 
-// Person is somebody whom a visitor can be by pressing a button. The password stands in the page, so these are for
+// DemoUser is somebody whom a visitor can be by pressing a button. The password stands in the page, so these are for
 // demonstrations only.
-type Person struct {
+type DemoUser struct {
 	Name     string `json:"name"`
 	Email    string `json:"email"`
 	Role     string `json:"role"`
@@ -48,7 +48,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 // New makes the page from the built files, or, if there is no index.html among them, from a CDN. People are those of a
 // demonstration; the page from the CDN does not know them.
-func New(built fs.FS, people []Person) (*Page, error) {
+func New(built fs.FS, people []DemoUser) (*Page, error) {
 	if _, err := fs.Stat(built, "index.html"); err != nil {
 		html, policy := fromCDN()
 		return &Page{html: html, policy: policy}, nil
@@ -58,11 +58,11 @@ func New(built fs.FS, people []Person) (*Page, error) {
 		return nil, err
 	}
 	var html bytes.Buffer
-	if err := t.Execute(&html, struct{ People []Person }{people}); err != nil {
+	if err := t.Execute(&html, struct{ People []DemoUser }{people}); err != nil {
 		return nil, err
 	}
 	p := &Page{html: html.Bytes(), policy: policy, assets: map[string][]byte{}}
-	for ending := range types {
+	for ending := range mediaTypes {
 		names, err := fs.Glob(built, "*"+ending)
 		if err != nil {
 			return nil, err
@@ -76,8 +76,8 @@ func New(built fs.FS, people []Person) (*Page, error) {
 	return p, nil
 }
 
-// Built reports whether the page is ours, and not the CDN's.
-func (p *Page) Built() bool { return p.assets != nil }
+// IsBuilt reports whether the page is ours, and not the CDN's.
+func (p *Page) IsBuilt() bool { return p.assets != nil }
 
 // Register puts the page at / of mux, and what it is made of below /playground/.
 func (p *Page) Register(mux *http.ServeMux) {
@@ -86,23 +86,23 @@ func (p *Page) Register(mux *http.ServeMux) {
 		w.Header().Set("Content-Security-Policy", p.policy)
 		_, _ = w.Write(p.html) // nobody is left to tell
 	})
-	if p.Built() {
-		mux.HandleFunc("GET /playground/{name}", p.asset)
+	if p.IsBuilt() {
+		mux.HandleFunc("GET /playground/{name}", p.serveAsset)
 	}
 }
 
-// types are the media types of assets, by the ending of their names. A system's own list can be wrong.
-var types = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+// mediaTypes are the media types of assets, by the ending of their names. A system's own list can be wrong.
+var mediaTypes = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 
-// asset answers with a file. Its name has a hash of what is in it, so browsers need never ask for it again.
-func (p *Page) asset(w http.ResponseWriter, r *http.Request) {
+// serveAsset answers with a file. Its name has a hash of what is in it, so browsers need never ask for it again.
+func (p *Page) serveAsset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	content, ok := p.assets[name]
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Content-Type", types[path.Ext(name)])
+	w.Header().Set("Content-Type", mediaTypes[path.Ext(name)])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(content) // nobody is left to tell
 }

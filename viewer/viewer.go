@@ -20,8 +20,8 @@ import (
 
 // Viewer is the person who is signed in, as the database has them now. It is safe for use by many goroutines.
 type Viewer struct {
-	session *models.Session
-	roles   func(have, want string) bool
+	session      *models.Session
+	includesRole func(have, want string) bool
 }
 
 // FromContext returns the viewer of a request. Behind @auth there is one. Elsewhere the error may be one that the client
@@ -74,7 +74,7 @@ func (v *Viewer) SessionID() string {
 // HasRole reports whether the user has the role, or one that includes it by the schema's @includes. Of nil, and of a role that
 // the schema does not have, it is false.
 func (v *Viewer) HasRole(role string) bool {
-	return v != nil && v.roles(v.session.User.Role, role)
+	return v != nil && v.includesRole(v.session.User.Role, role)
 }
 
 // Owns reports whether the object belongs to the user: its OwnerID is the user's id. An object without OwnerID belongs to

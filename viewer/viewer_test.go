@@ -9,7 +9,7 @@ import (
 )
 
 // A resolver of a @public field may use what Optional returns without a look at whether it is nil.
-func TestNilViewerIsNobody(t *testing.T) {
+func TestNilViewerIsAnonymous(t *testing.T) {
 	t.Parallel()
 	var v *Viewer
 	if v.ID() != "" || v.User() != nil || v.SessionID() != "" || v.HasRole("USER") || v.HasRole("") || v.Owns(owned("")) || v.Owns(nil) {
@@ -21,7 +21,7 @@ type owned string
 
 func (o owned) OwnerID() string { return string(o) }
 
-func TestOutsideARequestNobodyIsSignedIn(t *testing.T) {
+func TestContextWithoutRequestIsAnonymous(t *testing.T) {
 	t.Parallel()
 	if v, err := FromContext(context.Background()); v != nil || !errors.As(err, new(*auth.UnauthenticatedError)) {
 		t.Errorf("%v, %v", v, err)

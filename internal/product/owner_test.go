@@ -21,13 +21,13 @@ import (
 // A rule with orOwner on a type whose Go type has no OwnerID looks as if it let the owner through, and never does.
 func TestTypesWithOrOwnerHaveAnOwnerID(t *testing.T) {
 	t.Parallel()
-	for _, wrong := range ownerless(t, graph.Schema()) {
+	for _, wrong := range orOwnerWithoutOwnerID(t, graph.Schema()) {
 		t.Error(wrong)
 	}
 }
 
-// ownerless returns the rules with orOwner of types that schema files below app/ define, and that have no owner.
-func ownerless(t *testing.T, schema *gql.Schema) (wrong []string) {
+// orOwnerWithoutOwnerID returns the rules with orOwner of types that schema files below app/ define, and that have no owner.
+func orOwnerWithoutOwnerID(t *testing.T, schema *gql.Schema) (wrong []string) {
 	t.Helper()
 	rules, err := policy.Compile(schema)
 	if err != nil {
@@ -105,7 +105,7 @@ func declaresOwner(declared ast.Decl, name string) bool {
 	return false
 }
 
-func TestOrOwnerOfATypeWithoutAnOwnerIsFound(t *testing.T) {
+func TestOrOwnerWithoutOwnerIDIsReported(t *testing.T) {
 	t.Parallel()
 	own, err := os.ReadFile("../../schema.graphqls")
 	if err != nil {
@@ -128,7 +128,7 @@ func TestOrOwnerOfATypeWithoutAnOwnerIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fields []string
-	for _, wrong := range ownerless(t, schema) {
+	for _, wrong := range orOwnerWithoutOwnerID(t, schema) {
 		field, _, _ := strings.Cut(wrong, " ")
 		fields = append(fields, field)
 	}

@@ -30,8 +30,8 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// makers are what the tests of this file are about: the product, and the example.
-var makers = map[string]func(*extend.Registry) (*app.App, error){
+// constructors are what the tests of this file are about: the product, and the example.
+var constructors = map[string]func(*extend.Registry) (*app.App, error){
 	"app": app.New,
 	"examples": func(r *extend.Registry) (*app.App, error) {
 		notes.New(r)
@@ -42,7 +42,7 @@ var makers = map[string]func(*extend.Registry) (*app.App, error){
 // eachProduct runs f for each maker, on a migrated database of each kind.
 func eachProduct(t *testing.T, f func(t *testing.T, p *Product)) {
 	t.Helper()
-	for name, make := range makers {
+	for name, make := range constructors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -83,7 +83,7 @@ func (p *Product) tables() (list []schematest.Table) {
 	return list
 }
 
-func TestMigratedTablesOfFeaturesAgreeWithTheRows(t *testing.T) {
+func TestFeatureTablesMatchTheirRowTypes(t *testing.T) {
 	t.Parallel()
 	eachProduct(t, func(t *testing.T, p *Product) {
 		schematest.Compare(t, p.Store.DB(t.Context()), p.tables())
@@ -131,17 +131,17 @@ func emptyLike(t *testing.T, p *Product) string {
 	return dbtest.SQLite(t)
 }
 
-func TestDeletedUserLeavesNothingInTheTablesOfFeatures(t *testing.T) {
+func TestDeletingUserRemovesRowsOfFeatures(t *testing.T) {
 	t.Parallel()
 	eachProduct(t, func(t *testing.T, p *Product) {
-		for _, left := range leftBehind(t, p) {
+		for _, left := range remainingReferences(t, p) {
 			t.Errorf("%s still names a user who was deleted: have the feature's UserDeleted delete such rows, or clear the column", left)
 		}
 	})
 }
 
-// leftBehind deletes a user whom every table of the features names, and returns the columns that still do.
-func leftBehind(t *testing.T, p *Product) (columns []string) {
+// remainingReferences deletes a user whom every table of the features names, and returns the columns that still do.
+func remainingReferences(t *testing.T, p *Product) (columns []string) {
 	t.Helper()
 	ctx, now := t.Context(), time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)
 	u := &models.User{
@@ -153,7 +153,7 @@ func leftBehind(t *testing.T, p *Product) (columns []string) {
 	}
 	naming := map[string][]string{}
 	for _, table := range p.tables() {
-		row, name := schematest.Meaningless(reflect.TypeOf(table.Row)), table.Name(t)
+		row, name := schematest.NonZero(reflect.TypeOf(table.Row)), table.Name(t)
 		for _, f := range table.Parse(t).Fields {
 			if f.DBName != "" && table.RefersToUser(t, f, reflect.TypeFor[models.User]()) {
 				if err := f.Set(ctx, row, u.ID); err != nil {
@@ -186,7 +186,7 @@ func leftBehind(t *testing.T, p *Product) (columns []string) {
 	return columns
 }
 
-func TestFeatureThatForgetsTheDeletionIsFound(t *testing.T) {
+func TestFeatureWithoutUserDeletedIsReported(t *testing.T) {
 	t.Parallel()
 	forgets := func(r *extend.Registry) (*app.App, error) {
 		notes.New(r)
@@ -198,26 +198,26 @@ func TestFeatureThatForgetsTheDeletionIsFound(t *testing.T) {
 		if _, err := p.Store.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := leftBehind(t, p); !slices.Equal(got, []string{"notes.author_id"}) {
+		if got := remainingReferences(t, p); !slices.Equal(got, []string{"notes.author_id"}) {
 			t.Errorf("%q", got)
 		}
 	})
 }
 
 // orOwner in the schema asks OwnerID. What belongs to a user goes with the user.
-func TestTypesWithAnOwnerAreDeletedWithTheirOwner(t *testing.T) {
+func TestFeaturesOfOwnedTypesRegisterUserDeleted(t *testing.T) {
 	t.Parallel()
-	for folder, make := range makers {
+	for folder, make := range constructors {
 		p := open(t, dbtest.SQLite(t), make)
-		for _, wrong := range undeleted(t, os.DirFS(filepath.Join("..", "..", folder)), p.Features) {
+		for _, wrong := range ownedWithoutUserDeleted(t, os.DirFS(filepath.Join("..", "..", folder)), p.Features) {
 			t.Errorf("%s/%s", folder, wrong)
 		}
 	}
 }
 
-// undeleted returns the types with an OwnerID in the Go files of a folder whose feature registers no UserDeleted. A feature has
+// ownedWithoutUserDeleted returns the types with an OwnerID in the Go files of a folder whose feature registers no UserDeleted. A feature has
 // the name of its package's folder, or a row type of the package.
-func undeleted(t *testing.T, folder fs.FS, features []extend.Feature) (wrong []string) {
+func ownedWithoutUserDeleted(t *testing.T, folder fs.FS, features []extend.Feature) (wrong []string) {
 	t.Helper()
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
 		if d != nil && d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules") {
@@ -239,7 +239,7 @@ func undeleted(t *testing.T, folder fs.FS, features []extend.Feature) (wrong []s
 			if !ok || f.Recv == nil || f.Name.Name != "OwnerID" {
 				continue
 			}
-			if in := path.Dir(name); !slices.ContainsFunc(features, func(f extend.Feature) bool { return f.Hooks.UserDeleted != nil && isOf(f, in) }) {
+			if in := path.Dir(name); !slices.ContainsFunc(features, func(f extend.Feature) bool { return f.Hooks.UserDeleted != nil && belongsTo(f, in) }) {
 				wrong = append(wrong, name+" has a type with OwnerID, and no feature of the folder registers UserDeleted")
 			}
 		}
@@ -251,13 +251,13 @@ func undeleted(t *testing.T, folder fs.FS, features []extend.Feature) (wrong []s
 	return wrong
 }
 
-func isOf(f extend.Feature, folder string) bool {
+func belongsTo(f extend.Feature, folder string) bool {
 	return f.Name == path.Base(folder) || slices.ContainsFunc(f.Tables, func(table models.Table) bool {
 		return strings.HasSuffix(reflect.TypeOf(table.Row).Elem().PkgPath(), "/"+folder)
 	})
 }
 
-func TestOwnedTypeWithoutADeletionIsFound(t *testing.T) {
+func TestOwnedTypeWithoutUserDeletedIsReported(t *testing.T) {
 	t.Parallel()
 	source := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("package p\n" + text)} }
 	folder := fstest.MapFS{
@@ -279,7 +279,7 @@ func TestOwnedTypeWithoutADeletionIsFound(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var files []string
-			for _, wrong := range undeleted(t, folder, row.features) {
+			for _, wrong := range ownedWithoutUserDeleted(t, folder, row.features) {
 				file, _, _ := strings.Cut(wrong, " ")
 				files = append(files, file)
 			}
@@ -291,7 +291,7 @@ func TestOwnedTypeWithoutADeletionIsFound(t *testing.T) {
 }
 
 // gqlgen names the file of a schema file's resolvers after it: two of one name would share that.
-func TestSchemaFilesHaveNamesOfTheirOwn(t *testing.T) {
+func TestSchemaFileNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	first := map[string]string{"schema.graphqls": "Fieldgate's schema.graphqls", "gqlgen.graphqls": "graph/gqlgen.graphqls"}
 	err := fs.WalkDir(os.DirFS("../.."), "app", func(name string, d fs.DirEntry, err error) error {

@@ -45,15 +45,15 @@ type orderLine struct {
 	Amount  int
 }
 
-// counted has a number that the database gives.
-type counted struct {
+// autoIncremented has a number that the database gives.
+type autoIncremented struct {
 	ID   uint
 	Name string
 }
 
-func TestDraftsKeepEveryTypeOfARow(t *testing.T) {
+func TestMigrationStoresEveryFieldType(t *testing.T) {
 	t.Parallel()
-	tables := []schematest.Table{{Row: &ware{}, Indexes: []string{"title,id", "state"}}, {Row: &orderLine{}, Indexes: []string{"ware_id"}}, {Row: &counted{}}}
+	tables := []schematest.Table{{Row: &ware{}, Indexes: []string{"title,id", "state"}}, {Row: &orderLine{}, Indexes: []string{"ware_id"}}, {Row: &autoIncremented{}}}
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		store, err := models.Open(databaseURL, models.Options{})
 		if err != nil {
@@ -71,7 +71,7 @@ func TestDraftsKeepEveryTypeOfARow(t *testing.T) {
 		}
 		schematest.Compare(t, db, tables)
 		wrote := &ware{ID: models.NewID(), State: "ON", Count: 3, Weight: 1.5, Raw: []byte{1}, Labels: map[string]string{"a": "b"}, Made: time.Now().UTC()}
-		first := &counted{Name: "first"}
+		first := &autoIncremented{Name: "first"}
 		for _, row := range []any{wrote, first, &orderLine{OrderID: models.NewID(), WareID: wrote.ID, Amount: 2}} {
 			if err := db.Create(row).Error; err != nil {
 				t.Error(err)
@@ -87,15 +87,15 @@ func TestDraftsKeepEveryTypeOfARow(t *testing.T) {
 	})
 }
 
-// failing keeps what a comparison reports, instead of failing the test.
-type failing struct {
+// errorRecorder keeps what a comparison reports, instead of failing the test.
+type errorRecorder struct {
 	testing.TB
-	reports []string
+	messages []string
 }
 
-func (f *failing) Errorf(format string, _ ...any) { f.reports = append(f.reports, format) }
+func (f *errorRecorder) Errorf(format string, _ ...any) { f.messages = append(f.messages, format) }
 
-func TestComparisonFindsAColumnOfAnotherKind(t *testing.T) {
+func TestCompareReportsColumnMismatch(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, column string }{
 		{"a text in a whole number", "count TEXT NOT NULL"},
@@ -119,9 +119,9 @@ func TestComparisonFindsAColumnOfAnotherKind(t *testing.T) {
 				if err := db.Exec("CREATE TABLE tallies (id CHAR(36) NOT NULL, " + row.column + ", PRIMARY KEY (id))").Error; err != nil {
 					t.Fatal(err)
 				}
-				f := &failing{TB: t}
-				if schematest.Compare(f, db, []schematest.Table{{Row: &tally{}}}); len(f.reports) != 1 {
-					t.Errorf("reports %q, want one", f.reports)
+				f := &errorRecorder{TB: t}
+				if schematest.Compare(f, db, []schematest.Table{{Row: &tally{}}}); len(f.messages) != 1 {
+					t.Errorf("reports %q, want one", f.messages)
 				}
 			})
 		})

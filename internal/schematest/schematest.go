@@ -45,8 +45,8 @@ func (field Column) fits(column Column) bool {
 	return field.Null == column.Null && slices.Contains(kinds, column.Kind)
 }
 
-// agree reports whether a table has the columns of a row type and no others.
-func agree(table, row map[string]Column) bool {
+// columnsMatch reports whether a table has the columns of a row type and no others.
+func columnsMatch(table, row map[string]Column) bool {
 	for name, field := range row {
 		if column, ok := table[name]; !ok || !field.fits(column) {
 			return false
@@ -64,7 +64,7 @@ func Compare(t testing.TB, db *gorm.DB, tables []Table) {
 		if want := table.Columns(t); made[name] == nil {
 			t.Errorf("no migration makes the table %s", name)
 			continue
-		} else if !agree(made[name], want) {
+		} else if !columnsMatch(made[name], want) {
 			t.Errorf("table %s\nhas  %v\nwant %v", name, made[name], want)
 		}
 		want, got := table.AllIndexes(t), []string(nil)

@@ -10,14 +10,14 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// columnsOfUsers are names that mean a user's id in every table.
-var columnsOfUsers = []string{"user_id", "actor_id", "owner_id", "author_id"}
+// userIDColumns are names that mean a user's id in every table.
+var userIDColumns = []string{"user_id", "actor_id", "owner_id", "author_id"}
 
 // RefersToUser reports whether a column holds the id of a user: by its name, by a relation to the row type of users, or
 // because OwnerID returns it.
 func (table Table) RefersToUser(t testing.TB, f *schema.Field, user reflect.Type) bool {
 	t.Helper()
-	if slices.Contains(columnsOfUsers, f.DBName) || strings.HasSuffix(f.DBName, "_user_id") {
+	if slices.Contains(userIDColumns, f.DBName) || strings.HasSuffix(f.DBName, "_user_id") {
 		return true
 	}
 	for _, relation := range table.Parse(t).Relationships.Relations {
@@ -48,10 +48,10 @@ func (table Table) ownedBy(t testing.TB, f *schema.Field) bool {
 // moment is a time that every column keeps whole.
 var moment = time.Date(2026, 2, 28, 23, 59, 59, 999_000_000, time.UTC)
 
-// Meaningless returns a value of a type that is not zero: every field of a struct is set.
-func Meaningless(of reflect.Type) reflect.Value { return meaningless(of, 0) }
+// NonZero returns a value of a type that is not zero: every field of a struct is set.
+func NonZero(of reflect.Type) reflect.Value { return nonZero(of, 0) }
 
-func meaningless(of reflect.Type, depth int) reflect.Value {
+func nonZero(of reflect.Type, depth int) reflect.Value {
 	v := reflect.New(of).Elem()
 	switch {
 	case of == reflect.TypeFor[time.Time]():
@@ -65,7 +65,7 @@ func meaningless(of reflect.Type, depth int) reflect.Value {
 	case of.Kind() == reflect.Func:
 		v.Set(reflect.MakeFunc(of, func([]reflect.Value) []reflect.Value { return []reflect.Value{reflect.Zero(of.Out(0))} }))
 	case of.Kind() == reflect.Slice:
-		v.Set(reflect.Append(v, meaningless(of.Elem(), depth)))
+		v.Set(reflect.Append(v, nonZero(of.Elem(), depth)))
 	case of.Kind() == reflect.Uint8:
 		v.SetUint('1')
 	case v.CanUint():
@@ -74,11 +74,11 @@ func meaningless(of reflect.Type, depth int) reflect.Value {
 		v.SetFloat(1)
 	case of.Kind() == reflect.Pointer && depth < 3: // rows may point in a circle
 		v.Set(reflect.New(of.Elem()))
-		v.Elem().Set(meaningless(of.Elem(), depth+1))
+		v.Elem().Set(nonZero(of.Elem(), depth+1))
 	case of.Kind() == reflect.Struct:
 		for i := range of.NumField() {
 			if of.Field(i).IsExported() {
-				v.Field(i).Set(meaningless(of.Field(i).Type, depth))
+				v.Field(i).Set(nonZero(of.Field(i).Type, depth))
 			}
 		}
 	}

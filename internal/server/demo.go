@@ -19,7 +19,7 @@ const DemoPassword = "fieldgate demo, known to all"
 
 // DemoPeople are those of "serve --demo". The ADMIN comes first, so that the others' roles can be taken back: there is
 // always another ADMIN then.
-var DemoPeople = []playground.Person{
+var DemoPeople = []playground.DemoUser{
 	{Name: "Margaret", Email: "margaret@fieldgate.example", Role: policy.Admin, Password: DemoPassword},
 	{Name: "Grace", Email: "grace@fieldgate.example", Role: "STAFF", Password: DemoPassword},
 	{Name: "Ada", Email: "ada@fieldgate.example", Role: policy.User, Password: DemoPassword},
@@ -87,7 +87,7 @@ func (s *Server) RefuseDemo(ctx context.Context) error {
 // a database from before there was a mark. Only the server can make a verified account of them, since no mail reaches
 // fieldgate.example.
 func (s *Server) isDemo(ctx context.Context, oldest *models.User) (bool, error) {
-	if oldest.EmailVerified() && slices.ContainsFunc(DemoPeople, func(p playground.Person) bool { return p.Email == oldest.Email }) {
+	if oldest.EmailVerified() && slices.ContainsFunc(DemoPeople, func(p playground.DemoUser) bool { return p.Email == oldest.Email }) {
 		return true, nil
 	}
 	return s.Store.IsDemo(ctx)

@@ -91,7 +91,7 @@ func (s *Server) onward() string {
 }
 
 // offered are the people whom a visitor of the playground can be without knowing their password.
-func (s *Server) offered() []playground.Person {
+func (s *Server) offered() []playground.DemoUser {
 	if !s.options.Demo {
 		return nil
 	}

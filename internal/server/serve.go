@@ -163,7 +163,7 @@ func (s *Server) announce(on []net.Listener) {
 	if s.Mailer == nil {
 		s.Log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
 	}
-	if s.Config.Playground && !s.page.Built() {
+	if s.Config.Playground && !s.page.IsBuilt() {
 		s.Log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
 	}
 	if s.options.Banner != nil {

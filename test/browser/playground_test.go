@@ -100,7 +100,7 @@ func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 			page := b.Get("/").Body
 			_, after, _ := strings.Cut(page, `<script type="application/json">`)
 			text, _, _ := strings.Cut(after, `</script>`)
-			var people []playground.Person
+			var people []playground.DemoUser
 			if err := json.Unmarshal([]byte(text), &people); err != nil {
 				t.Fatal(err)
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 // signInAs signs in as one of the demo's people, who must be as they were made.
-func (b *booted) signInAs(t *testing.T, p playground.Person) *servertest.User {
+func (b *booted) signInAs(t *testing.T, p playground.DemoUser) *servertest.User {
 	t.Helper()
 	got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) {
 		accessToken user { id name email role emailVerified } } }`, "e", p.Email, "p", p.Password).Must()
@@ -76,7 +76,7 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 				admin := b.signInAs(t, margaret)
 				stranger := b.NewUser("ADMIN")
 				b.Query(admin, verifyEmail, "t", b.changeToken(admin, newAddress())).Must()
-				for _, p := range []playground.Person{grace, ada} {
+				for _, p := range []playground.DemoUser{grace, ada} {
 					b.Query(stranger, deleteUser, "u", b.signInAs(t, p).ID, "p", stranger.Password).Must()
 				}
 			}, "created"},

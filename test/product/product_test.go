@@ -55,7 +55,7 @@ func TestExampleFeature(t *testing.T) {
 // ofTheWholeSchema are tests that look at every field or every table there is.
 const ofTheWholeSchema = "^(TestPolicyIsProven|TestPermissions|TestPermissionsFileIsCurrent|TestBrokenRuleOfTheSchemaDoesNotCompile|TestNothingIsDoneThatIsNotAudited|" +
 	"TestExamplesOfThePlayground|TestIntrospectionDescribesTheRuleOfEachField|TestImportsPointDown|TestEveryPackageIsOneSentence|" +
-	"TestMigratedTablesOfFeaturesAgreeWithTheRows|TestDeletedUserLeavesNothingInTheTablesOfFeatures|TestTypesWithAnOwnerAreDeletedWithTheirOwner)$"
+	"TestFeatureTablesMatchTheirRowTypes|TestDeletingUserRemovesRowsOfFeatures|TestFeaturesOfOwnedTypesRegisterUserDeleted)$"
 
 // files are those of a tree, but for what no commit has.
 func files(t *testing.T, dir string) (names []string) {

@@ -70,4 +70,4 @@ func wantFailure(t *testing.T, c *tree, commands string, parts ...string) {
 }
 
 const afterAnUpdate = "^(TestNotes.*|TestRulesOfNotesAreProven|TestPolicyIsProven|TestPermissionsFileIsCurrent|" +
-	"TestMigratedTables.*|TestMigratedIndexesMatchDeclaredIndexes|TestMySQLTablesHaveRequiredProperties|TestDialectsHaveSameSteps|TestDeletedUserLeavesNothingInTheTablesOfFeatures)$"
+	"TestMigratedTables.*|TestMigratedIndexesMatchDeclaredIndexes|TestMySQLTablesHaveRequiredProperties|TestDialectsHaveSameSteps|TestDeletingUserRemovesRowsOfFeatures)$"

@@ -15,24 +15,24 @@ import (
 
 // MySQL commits each statement that changes a table: a server that dies behind one has not noted the step, and the next one
 // runs it again.
-func TestStepsOfFeaturesCanBeRunTwiceOnMySQL(t *testing.T) {
+func TestFeatureMigrationsCanRunTwiceOnMySQL(t *testing.T) {
 	t.Parallel()
-	for name, make := range makers {
+	for name, make := range constructors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := open(t, dbtest.MySQL(t), make)
 			if _, err := p.Store.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, wrong := range unrepeatable(t, p) {
+			for _, wrong := range nonRepeatableMigrations(t, p) {
 				t.Error(wrong)
 			}
 		})
 	}
 }
 
-// unrepeatable forgets each step of the features that was applied, and applies it again.
-func unrepeatable(t *testing.T, p *Product) (wrong []string) {
+// nonRepeatableMigrations forgets each step of the features that was applied, and applies it again.
+func nonRepeatableMigrations(t *testing.T, p *Product) (wrong []string) {
 	t.Helper()
 	ctx := t.Context()
 	list, err := p.Store.Migrations(ctx)
@@ -57,10 +57,10 @@ func unrepeatable(t *testing.T, p *Product) (wrong []string) {
 	return wrong
 }
 
-func TestStepThatCannotBeRunTwiceIsFound(t *testing.T) {
+func TestNonRepeatableMigrationIsReported(t *testing.T) {
 	t.Parallel()
 	p := open(t, dbtest.MySQL(t), func(r *extend.Registry) (*app.App, error) {
-		r.Add(extend.Feature{Name: "pets", Migrations: stepsNamed(map[string]string{
+		r.Add(extend.Feature{Name: "pets", Migrations: migrationFiles(map[string]string{
 			"00001_pets.sql": "CREATE TABLE pets (id CHAR(36) NOT NULL, PRIMARY KEY (id))",
 			"00002_toys.sql": "CREATE TABLE IF NOT EXISTS toys (id CHAR(36) NOT NULL, PRIMARY KEY (id))",
 		})})
@@ -69,18 +69,18 @@ func TestStepThatCannotBeRunTwiceIsFound(t *testing.T) {
 	if _, err := p.Store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if wrong := unrepeatable(t, p); len(wrong) != 1 || wrong[0][:len("pets/00001_pets.sql")] != "pets/00001_pets.sql" {
+	if wrong := nonRepeatableMigrations(t, p); len(wrong) != 1 || wrong[0][:len("pets/00001_pets.sql")] != "pets/00001_pets.sql" {
 		t.Errorf("%q", wrong)
 	}
 }
 
 // A server that is stopped between two statements of a step leaves the first one done on MySQL, and the next server goes on.
-func TestStepThatFailsHalfWayIsFinishedByTheNextStart(t *testing.T) {
+func TestNextStartFinishesAFailedMigration(t *testing.T) {
 	t.Parallel()
 	const pets = "CREATE TABLE IF NOT EXISTS pets (id CHAR(36) NOT NULL, PRIMARY KEY (id))"
 	with := func(second string) func(*extend.Registry) (*app.App, error) {
 		return func(r *extend.Registry) (*app.App, error) {
-			r.Add(extend.Feature{Name: "pets", Migrations: stepsNamed(map[string]string{"00001_pets.sql": pets + ";\n" + second})})
+			r.Add(extend.Feature{Name: "pets", Migrations: migrationFiles(map[string]string{"00001_pets.sql": pets + ";\n" + second})})
 			return &app.App{}, nil
 		}
 	}
@@ -96,8 +96,8 @@ func TestStepThatFailsHalfWayIsFinishedByTheNextStart(t *testing.T) {
 	})
 }
 
-// stepsNamed are the folders of both dialects with these statements in their files.
-func stepsNamed(files map[string]string) fs.FS {
+// migrationFiles are the folders of both dialects with these statements in their files.
+func migrationFiles(files map[string]string) fs.FS {
 	folders := fstest.MapFS{}
 	for name, text := range files {
 		file := &fstest.MapFile{Data: []byte("-- +goose Up\n" + text + ";\n")}
