@@ -49,7 +49,7 @@ func listenAndServe(ctx context.Context, s *server.Server) error {
 // warnOfUnknown warns of variables that are probably misspelled.
 func (s *settings) warnOfUnknown() {
 	for _, u := range s.unknown {
-		s.Log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Meant)
+		s.Log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Suggestion)
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *settings) warnOfProduction() {
 	if s.ignoredDotEnv {
 		s.Log.Warn("production does not read .env unless it is named. Hint: ENV_FILE=.env, or --env-file .env")
 	}
-	if s.Config.Production && s.Config.DatabaseInClear() {
+	if s.Config.Production && s.Config.DatabaseUnencrypted() {
 		s.Log.Warn("the connection to MySQL is not encrypted. Hint: DATABASE_URL=mysql://…?tls=true")
 	}
 }

@@ -37,12 +37,12 @@ func (c Console) settings() (settings, error) {
 	unknown := config.UnknownVariables(append(source.Names, c.names()...))
 	cfg, err := config.Load(source.Lookup)
 	if err != nil {
-		if source.Ignored {
+		if source.IgnoredDotEnv {
 			err = errors.Join(err, errors.New("there is a .env here, and production does not read it unless it is named. Hint: ENV_FILE=.env, or --env-file .env"))
 		}
 		return settings{}, withUnknown(err, unknown)
 	}
-	s := settings{Options: server.Options{Config: cfg, Log: c.newLog(cfg)}, unknown: unknown, ignoredDotEnv: source.Ignored}
+	s := settings{Options: server.Options{Config: cfg, Log: c.newLog(cfg)}, unknown: unknown, ignoredDotEnv: source.IgnoredDotEnv}
 	if c.Adjust != nil {
 		c.Adjust(&s.Options)
 	}

@@ -34,38 +34,38 @@ func isLoopbackAddr(addr string) bool {
 	return host == loopbackName || err == nil && ip.Unmap().IsLoopback()
 }
 
-func parsePort(c *Config, value string) *refusal {
+func parsePort(c *Config, value string) *valueError {
 	port, ok := portNumber(value)
 	if !ok {
-		return &refusal{"a port from 0 to 65535", "write the number alone, as in 8080; 0 lets the system pick a free one"}
+		return &valueError{"a port from 0 to 65535", "write the number alone, as in 8080; 0 lets the system pick a free one"}
 	}
 	c.Addr = hostPort(defaultHost(c), port)
 	return nil
 }
 
 // parseAddr comes after parsePort, which has set c.Addr if there was a PORT.
-func parseAddr(c *Config, value string) *refusal {
+func parseAddr(c *Config, value string) *valueError {
 	host, portText, err := net.SplitHostPort(value)
 	port, ok := portNumber(portText)
 	if err != nil || !ok || host != "" && !validHost(host) {
-		return &refusal{"HOST:PORT or :PORT", "write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"}
+		return &valueError{"HOST:PORT or :PORT", "write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"}
 	}
 	if c.Addr != "" && c.Addr != hostPort(defaultHost(c), port) {
-		return &refusal{"the port that PORT names", "set only one of PORT and ADDR"}
+		return &valueError{"the port that PORT names", "set only one of PORT and ADDR"}
 	}
 	c.Addr = hostPort(strings.ToLower(host), port)
 	return nil
 }
 
 // parseMetricsAddr comes after parseAddr, on which it depends.
-func parseMetricsAddr(c *Config, value string) *refusal {
+func parseMetricsAddr(c *Config, value string) *valueError {
 	host, portText, err := net.SplitHostPort(value)
 	port, ok := portNumber(portText)
 	if err != nil || !ok || host != "" && !validHost(host) {
-		return &refusal{"HOST:PORT or :PORT", "write 127.0.0.1:9090 for this machine only; port 0 lets the system pick"}
+		return &valueError{"HOST:PORT or :PORT", "write 127.0.0.1:9090 for this machine only; port 0 lets the system pick"}
 	}
 	if _, api, _ := net.SplitHostPort(c.Addr); port != 0 && api == portText {
-		return &refusal{"another port than the API's", "metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090"}
+		return &valueError{"another port than the API's", "metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090"}
 	}
 	c.MetricsAddr = hostPort(strings.ToLower(host), port)
 	return nil

@@ -5,7 +5,7 @@
 //	cfg, err := config.Load(source.Lookup)
 //
 // The table in variables.go is the whole of it: one row a variable, with its default, what it means and how it is
-// read. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
+// readVariable. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
 // space around a value is dropped, except around a secret, where it is an error: dropping it silently would make
 // another key of it.
 //
@@ -88,6 +88,6 @@ func (c *Config) CookieSecure() bool {
 	return c.PublicURL != nil && c.PublicURL.Scheme == "https"
 }
 
-// LocalPages reports whether pages of this machine may use the API without being listed in CORSOrigins: in
+// AllowsLocalPages reports whether pages of this machine may use the API without being listed in CORSOrigins: in
 // development, where no other machine reaches the server.
-func (c *Config) LocalPages() bool { return !c.Production && c.ListensOnLoopback() }
+func (c *Config) AllowsLocalPages() bool { return !c.Production && c.ListensOnLoopback() }

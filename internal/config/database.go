@@ -11,8 +11,8 @@ const (
 	sqliteHint   = "sqlite://fieldgate.db is a file in the working directory, sqlite:///var/lib/fieldgate.db an absolute path"
 )
 
-func parseDatabaseURL(c *Config, value string) *refusal {
-	bad := &refusal{databaseURLs, sqliteHint}
+func parseDatabaseURL(c *Config, value string) *valueError {
+	bad := &valueError{databaseURLs, sqliteHint}
 	if path, ok := strings.CutPrefix(value, "sqlite://"); ok {
 		bad = checkSQLite(path)
 	} else if rest, ok := strings.CutPrefix(value, "mysql://"); ok {
@@ -25,21 +25,21 @@ func parseDatabaseURL(c *Config, value string) *refusal {
 }
 
 // checkSQLite checks the path, which is taken as it stands, without any %XX.
-func checkSQLite(path string) *refusal {
+func checkSQLite(path string) *valueError {
 	switch {
 	case strings.Contains(path, ":memory:"):
-		return &refusal{"a database that is kept in a file", "a database in memory is empty again after each start: " + sqliteHint}
+		return &valueError{"a database that is kept in a file", "a database in memory is empty again after each start: " + sqliteHint}
 	case strings.Contains(path, "?"):
-		return &refusal{"sqlite://FILE without parameters", "the server sets SQLite's options itself"}
+		return &valueError{"sqlite://FILE without parameters", "the server sets SQLite's options itself"}
 	case path == "" || path == "." || path == ".." || strings.HasSuffix(path, "/"):
-		return &refusal{"sqlite://FILE, with the name of a file", sqliteHint}
+		return &valueError{"sqlite://FILE, with the name of a file", sqliteHint}
 	}
 	return nil
 }
 
-// DatabaseInClear reports whether the database is one that is reached over the network without encryption, or with it
+// DatabaseUnencrypted reports whether the database is one that is reached over the network without encryption, or with it
 // only if the server offers it.
-func (c *Config) DatabaseInClear() bool {
+func (c *Config) DatabaseUnencrypted() bool {
 	u, err := url.Parse(c.DatabaseURL)
 	if err != nil || u.Scheme != "mysql" {
 		return false
@@ -51,39 +51,39 @@ func (c *Config) DatabaseInClear() bool {
 // tlsModes are the values of the parameter tls, as the MySQL driver knows them.
 var tlsModes = []string{"true", "false", "skip-verify", "preferred"}
 
-func checkMySQL(value, rest string) *refusal {
+func checkMySQL(value, rest string) *valueError {
 	u, err := url.Parse(value)
-	if err != nil || strayAt(rest) {
-		return &refusal{databaseURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
+	if err != nil || hasStrayAt(rest) {
+		return &valueError{databaseURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
 	}
 	name := strings.TrimPrefix(u.Path, "/")
 	switch {
 	case u.User.Username() == "":
-		return &refusal{"mysql://USER:PASSWORD@HOST:PORT/NAME, with a user", "mysql://fieldgate:PASSWORD@localhost:3306/fieldgate"}
+		return &valueError{"mysql://USER:PASSWORD@HOST:PORT/NAME, with a user", "mysql://fieldgate:PASSWORD@localhost:3306/fieldgate"}
 	case !validURLHost(u):
-		return &refusal{"mysql://USER:PASSWORD@HOST:PORT/NAME, with a host", "the host is a name or an address, as in localhost:3306; without a port it is 3306"}
+		return &valueError{"mysql://USER:PASSWORD@HOST:PORT/NAME, with a host", "the host is a name or an address, as in localhost:3306; without a port it is 3306"}
 	case name == "" || strings.Contains(name, "/"):
-		return &refusal{"mysql://USER:PASSWORD@HOST:PORT/NAME, with the name of one database", "create it first: CREATE DATABASE fieldgate"}
+		return &valueError{"mysql://USER:PASSWORD@HOST:PORT/NAME, with the name of one database", "create it first: CREATE DATABASE fieldgate"}
 	case u.Fragment != "":
-		return &refusal{databaseURLs, "in a user or password write # as %23"}
+		return &valueError{databaseURLs, "in a user or password write # as %23"}
 	}
 	return checkMySQLParameters(u.RawQuery)
 }
 
-func checkMySQLParameters(query string) *refusal {
+func checkMySQLParameters(query string) *valueError {
 	const hint = "mysql://…/NAME?tls=true encrypts the connection and checks the server's certificate"
 	parameters, err := url.ParseQuery(query)
 	if err != nil {
-		return &refusal{"parameters of the form ?tls=true", hint}
+		return &valueError{"parameters of the form ?tls=true", hint}
 	}
 	// In the order of the query: the first name is one for certain, a later one may belong to a password with an &.
 	for parameter := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(parameter, "="); name != "tls" && parameter != "" {
-			return &refusal{"no parameter but tls, not " + quote(name), "the server sets the character set, the time zone and the timeouts itself"}
+			return &valueError{"no parameter but tls, not " + quote(name), "the server sets the character set, the time zone and the timeouts itself"}
 		}
 	}
 	if modes, ok := parameters["tls"]; ok && (len(modes) != 1 || !slices.Contains(tlsModes, modes[0])) {
-		return &refusal{"one tls parameter: " + either(tlsModes), hint}
+		return &valueError{"one tls parameter: " + joinOr(tlsModes), hint}
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ const (
 	ownOptions  = "the server sets the character set, the time zone and the timeouts itself"
 )
 
-// asItIs is the value of a row whose Config holds the value unchanged.
-func asItIs(name, value string) sample {
+// unchanged is the value of a row whose Config holds the value unchanged.
+func unchanged(name, value string) sample {
 	return sample{name: name, value: value, want: value}
 }
 
@@ -34,17 +34,17 @@ func badDatabase(name, value, shown, expected string) sample {
 var databaseURLSamples = samples{
 	of: func(c *Config) any { return c.DatabaseURL },
 	rows: []sample{
-		asItIs("a relative file", "sqlite://data/fieldgate.db"),
-		asItIs("an absolute file", "sqlite:///var/lib/field gate.db"),
-		asItIs("a server with everything", "mysql://user:password@host:3306/name?tls=skip-verify"),
-		asItIs("a server at the usual port", "mysql://user:password@host/name"),
-		asItIs("a user without a password", "mysql://root@localhost/name"),
-		asItIs("an escaped password", "mysql://user:p%40ss%2Fw%3Ard@db_1:3306/name"),
-		asItIs("an IPv6 server", "mysql://user:password@[::1]:3306/name"),
-		asItIs("tls", "mysql://user:password@host/name?tls=true"),
-		asItIs("no tls", "mysql://user:password@host/name?tls=false"),
-		asItIs("tls if the server has it", "mysql://user:password@host/name?tls=preferred"),
-		asItIs("no parameters after all", "mysql://user:password@host/name?"),
+		unchanged("a relative file", "sqlite://data/fieldgate.db"),
+		unchanged("an absolute file", "sqlite:///var/lib/field gate.db"),
+		unchanged("a server with everything", "mysql://user:password@host:3306/name?tls=skip-verify"),
+		unchanged("a server at the usual port", "mysql://user:password@host/name"),
+		unchanged("a user without a password", "mysql://root@localhost/name"),
+		unchanged("an escaped password", "mysql://user:p%40ss%2Fw%3Ard@db_1:3306/name"),
+		unchanged("an IPv6 server", "mysql://user:password@[::1]:3306/name"),
+		unchanged("tls", "mysql://user:password@host/name?tls=true"),
+		unchanged("no tls", "mysql://user:password@host/name?tls=false"),
+		unchanged("tls if the server has it", "mysql://user:password@host/name?tls=preferred"),
+		unchanged("no parameters after all", "mysql://user:password@host/name?"),
 
 		badDatabase("another database", "postgres://x", `"postgres://x"`, anyDatabase+". Hint: "+sqliteFile),
 		badDatabase("another database with a password", "postgres://u:hunter2@x/y", `"postgres://u:xxxxx@x/y"`, anyDatabase+". Hint: "+sqliteFile),
@@ -98,7 +98,7 @@ func TestDatabaseExplicit(t *testing.T) {
 }
 
 // A password stands in no error, wherever the operator has put it and whatever it is made of.
-func TestDatabasePasswordIsNeverShown(t *testing.T) {
+func TestErrorsNeverShowDatabasePassword(t *testing.T) {
 	places := []string{
 		"mysql://u:%s@h/n?x=1", "mysql://u:%s@h", "mysql://u:%s@", "mysql://u:%s", "mysql://u:%s/n", "mysql://u:12%s@h/",
 		"u:%s@tcp(h:3306)/n", "u:%s", "mysql:u:%s@h/n", "mysql:/u:%s@h/n", "postgres://u:%s@h/n", "sqlite://u:%s@h/n",

@@ -16,7 +16,7 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-func TestDotEnv(t *testing.T) {
+func TestDotEnvValues(t *testing.T) {
 	environment := env{"PORT": "1", "ADDR": ""}
 	tests := []struct {
 		name, text     string
@@ -53,7 +53,7 @@ func TestDotEnv(t *testing.T) {
 	}
 }
 
-func TestDotEnvMalformed(t *testing.T) {
+func TestDotEnvReportsMalformedLine(t *testing.T) {
 	tests := []struct {
 		name, text string
 		line       string
@@ -82,7 +82,7 @@ func TestDotEnvMalformed(t *testing.T) {
 	}
 }
 
-func TestDotEnvMissing(t *testing.T) {
+func TestMissingDotEnvIsIgnored(t *testing.T) {
 	lookup, err := DotEnv(filepath.Join(t.TempDir(), ".env"), env{"ENV": "development"}.lookup)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestDotEnvMissing(t *testing.T) {
 	}
 }
 
-func TestDotEnvUnreadable(t *testing.T) {
+func TestUnreadableDotEnvNamesPath(t *testing.T) {
 	dir := t.TempDir()
 	_, err := DotEnv(dir, env{}.lookup)
 	if err == nil || !strings.Contains(err.Error(), dir) {
@@ -100,7 +100,7 @@ func TestDotEnvUnreadable(t *testing.T) {
 	}
 }
 
-func TestDotEnvThenLoad(t *testing.T) {
+func TestLoadReadsDotEnv(t *testing.T) {
 	path := writeFile(t, "PORT=9000\nLOG_LEVEL=loud\n")
 	lookup, err := DotEnv(path, env{"LOG_LEVEL": "warn"}.lookup)
 	if err != nil {

@@ -12,14 +12,14 @@ const dotEnv = ".env"
 
 // Source is where variables are read from.
 type Source struct {
-	Lookup  func(name string) (string, bool)
-	Names   []string // the variables of the file
-	Ignored bool     // there is a file .env that was not read, because it was not named and ENV is production
+	Lookup        func(name string) (string, bool)
+	Names         []string // the variables of the file
+	IgnoredDotEnv bool     // there is a file .env that was not read, because it was not named and ENV is production
 }
 
-// errDotEnvOfProduction keeps a production server whose ENV stands only in the file from starting as one of
+// errProductionDotEnv keeps a production server whose ENV stands only in the file from starting as one of
 // development, where the file is not.
-var errDotEnvOfProduction = errors.New(".env says ENV=production, and only development reads a .env that is not named. Hint: name it: ENV_FILE=.env, or fieldgate --env-file .env")
+var errProductionDotEnv = errors.New(".env says ENV=production, and only development reads a .env that is not named. Hint: name it: ENV_FILE=.env, or fieldgate --env-file .env")
 
 // Find returns the environment, in which lookup finds variables, together with a file of settings: the one named, or
 // else the one that ENV_FILE names, or else .env in the working directory, in development only. A file that is named
@@ -37,17 +37,17 @@ func Find(named string, lookup func(name string) (string, bool)) (Source, error)
 		}
 		return readSource(named, lookup)
 	}
-	if saysProduction(lookup) {
+	if isProduction(lookup) {
 		_, err := os.Stat(dotEnv)
-		return Source{Lookup: lookup, Ignored: err == nil}, nil
+		return Source{Lookup: lookup, IgnoredDotEnv: err == nil}, nil
 	}
 	s, err := readSource(dotEnv, lookup)
 	if err != nil {
 		return Source{}, err
 	}
 	alone, err := DotEnv(dotEnv, func(string) (string, bool) { return "", false })
-	if err == nil && saysProduction(alone) {
-		err = errDotEnvOfProduction
+	if err == nil && isProduction(alone) {
+		err = errProductionDotEnv
 	}
 	return s, err
 }
@@ -57,15 +57,15 @@ func readSource(file string, lookup func(string) (string, bool)) (Source, error)
 	return Source{Lookup: both, Names: DotEnvNames(file)}, err
 }
 
-func saysProduction(lookup func(string) (string, bool)) bool {
+func isProduction(lookup func(string) (string, bool)) bool {
 	value, _ := lookup("ENV")
 	return strings.EqualFold(strings.TrimSpace(value), "production")
 }
 
 // parseEnvFile checks what Find has used.
-func parseEnvFile(c *Config, value string) *refusal {
+func parseEnvFile(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return &refusal{"the name of a file", "it is read from the environment only: in a file it means nothing"}
+		return &valueError{"the name of a file", "it is read from the environment only: in a file it means nothing"}
 	}
 	c.EnvFile = value
 	return nil

@@ -19,7 +19,7 @@ var envFileSamples = samples{
 	},
 }
 
-func TestFind(t *testing.T) {
+func TestFindSelectsSettingsFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	write := func(name, text string) {
@@ -75,14 +75,14 @@ func TestFind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if port, _ := s.Lookup("PORT"); port != row.port || s.Ignored != row.ignored {
-				t.Errorf("PORT=%s, ignored %v", port, s.Ignored)
+			if port, _ := s.Lookup("PORT"); port != row.port || s.IgnoredDotEnv != row.ignored {
+				t.Errorf("PORT=%s, ignored %v", port, s.IgnoredDotEnv)
 			}
 		})
 	}
 }
 
-func TestDatabaseInClear(t *testing.T) {
+func TestDatabaseUnencrypted(t *testing.T) {
 	for url, want := range map[string]bool{
 		"sqlite://x.db": false, "mysql://a:b@db/x": true, "mysql://a:b@db/x?tls=false": true, "mysql://a:b@db/x?tls=preferred": true,
 		"mysql://a:b@db/x?tls=skip-verify": false, "mysql://a:b@db/x?tls=true": false, "mysql://a:b@127.0.0.1/x": true,
@@ -91,7 +91,7 @@ func TestDatabaseInClear(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.DatabaseInClear(); got != want {
+		if got := c.DatabaseUnencrypted(); got != want {
 			t.Errorf("%s: %v", url, got)
 		}
 	}

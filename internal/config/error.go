@@ -23,8 +23,8 @@ func (e *Error) Error() string {
 	switch e.Value {
 	case "":
 		b.WriteString(": not set")
-	case notShown:
-		b.WriteString(": " + notShown + " is not usable")
+	case hidden:
+		b.WriteString(": " + hidden + " is not usable")
 	default:
 		b.WriteString(": " + quote(e.Value) + " is not usable")
 	}
@@ -35,19 +35,19 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// refusal is an Error that does not know its variable and value yet. Parsers return this instead of an Error, so
+// valueError is an Error that does not know its variable and value yet. Parsers return this instead of an Error, so
 // that what is shown of a value is decided in one place, and not by each parser. Its text must not quote the value
 // of a secret.
-type refusal struct{ expected, hint string }
+type valueError struct{ expected, hint string }
 
-// longestQuote is how many characters of a value an error shows.
-const longestQuote = 80
+// maxQuoteLength is how many characters of a value an error shows.
+const maxQuoteLength = 80
 
 // quote returns s in quotes and on one line, cut off when it is long.
 func quote(s string) string {
-	if utf8.RuneCountInString(s) > longestQuote {
+	if utf8.RuneCountInString(s) > maxQuoteLength {
 		end := 0
-		for range longestQuote {
+		for range maxQuoteLength {
 			_, size := utf8.DecodeRuneInString(s[end:])
 			end += size
 		}

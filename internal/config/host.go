@@ -12,18 +12,18 @@ import (
 // hostPattern is a DNS name. An underscore is not one of DNS's characters, but container networks use it in names.
 var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*$`)
 
-// longestName is DNS's own limit, in bytes.
-const longestName = 253
+// maxHostLength is DNS's own limit, in bytes.
+const maxHostLength = 253
 
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return len(host) <= longestName && hostPattern.MatchString(host)
+	return len(host) <= maxHostLength && hostPattern.MatchString(host)
 }
 
 // validURLHost reports whether the URL has a host and, if it has a port, one from 1 to 65535. url.Parse lets any
-// number through, and a colon with nothing after it.
+// integer through, and a colon with nothing after it.
 func validURLHost(u *url.URL) bool {
 	if !validHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
 		return false

@@ -16,10 +16,10 @@ func duration(field func(*Config) *time.Duration, low, high time.Duration, hint 
 	if high > 0 {
 		expected = "a duration from " + shortDuration(low) + " to " + shortDuration(high)
 	}
-	return func(c *Config, value string) *refusal {
+	return func(c *Config, value string) *valueError {
 		d, err := time.ParseDuration(value)
 		if err != nil || d < low || high > 0 && d > high {
-			return &refusal{expected, hint}
+			return &valueError{expected, hint}
 		}
 		*field(c) = d
 		return nil
@@ -52,7 +52,7 @@ var lifetimes = []struct {
 
 // alignLifetimes sees to it that none is longer than the next. A default gives way, so that whoever wants sessions
 // of a day sets SESSION_MAX_AGE alone; what the operator has set does not, and is refused.
-func (r *reading) alignLifetimes() {
+func (r *loader) alignLifetimes() {
 	for i := len(lifetimes) - 2; i >= 0; i-- {
 		short, long := lifetimes[i], lifetimes[i+1]
 		s, l := short.field(r.config), long.field(r.config)
@@ -61,9 +61,9 @@ func (r *reading) alignLifetimes() {
 		case r.set[short.name] == "":
 			*s = *l
 		case r.set[long.name] != "":
-			r.refuse(long.name, &refusal{"at least " + short.name + ", which is " + shortDuration(*s), short.beyond})
+			r.addError(long.name, &valueError{"at least " + short.name + ", which is " + shortDuration(*s), short.beyond})
 		default:
-			r.refuse(short.name, &refusal{"at most " + long.name + ", which is " + shortDuration(*l), short.beyond})
+			r.addError(short.name, &valueError{"at most " + long.name + ", which is " + shortDuration(*l), short.beyond})
 		}
 	}
 }

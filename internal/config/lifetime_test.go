@@ -124,7 +124,7 @@ func badRecheck(value string) string {
 		"Hint: 0s asks the database in every request; 5s spares it most of the work"
 }
 
-func TestContradictingLifetimesAreAllNamed(t *testing.T) {
+func TestEveryContradictingLifetimeIsReported(t *testing.T) {
 	_, err := Load(env{"ACCESS_TOKEN_TTL": "40m", "REFRESH_TOKEN_TTL": "30m", "REMEMBER_ME_TTL": "20m", "SESSION_MAX_AGE": "10m"}.lookup)
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 3 {

@@ -108,7 +108,7 @@ func productionWith(variables ...string) env {
 }
 
 // Either is a strong key. A secret that is set is judged, also where it only verifies.
-func TestProductionTakesKeyFilesForASecret(t *testing.T) {
+func TestProductionAcceptsKeyFilesInsteadOfSecret(t *testing.T) {
 	tests := []struct {
 		name string
 		env  env
@@ -134,7 +134,7 @@ func TestProductionTakesKeyFilesForASecret(t *testing.T) {
 	}
 }
 
-func TestProductionNeeds(t *testing.T) {
+func TestProductionRequirements(t *testing.T) {
 	tests := []struct{ name, variable, value, err string }{
 		{
 			"a database", "DATABASE_URL", "",
@@ -181,7 +181,7 @@ func TestProductionNeeds(t *testing.T) {
 	}
 }
 
-func TestEveryWrongValueAtOnce(t *testing.T) {
+func TestLoadReportsEveryInvalidValue(t *testing.T) {
 	e := env{}
 	for _, v := range variables {
 		e[v.name] = "?"
@@ -218,7 +218,7 @@ func TestEveryWrongValueAtOnce(t *testing.T) {
 	}
 }
 
-func TestNothingFollowsFromWhatIsWrong(t *testing.T) {
+func TestInvalidValueCausesNoFollowUpErrors(t *testing.T) {
 	tests := []struct {
 		name string
 		env  env

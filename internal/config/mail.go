@@ -17,67 +17,67 @@ const smtpURLs = "smtp://USER:PASSWORD@HOST:PORT, or smtp://HOST:PORT"
 // smtpModes are the values of the parameter tls.
 var smtpModes = []string{"starttls", "implicit", "none"}
 
-func parseSMTPURL(c *Config, value string) *refusal {
+func parseSMTPURL(c *Config, value string) *valueError {
 	if strings.HasPrefix(value, "smtps://") {
-		return &refusal{smtpURLs, "what others call smtps:// is smtp://…?tls=implicit here"}
+		return &valueError{smtpURLs, "what others call smtps:// is smtp://…?tls=implicit here"}
 	}
 	rest, ok := strings.CutPrefix(value, "smtp://")
 	u, err := url.Parse(value)
-	if !ok || err != nil || strayAt(rest) {
-		return &refusal{smtpURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
+	if !ok || err != nil || hasStrayAt(rest) {
+		return &valueError{smtpURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
 	}
 	switch {
 	case !validURLHost(u):
-		return &refusal{smtpURLs + ", with a host", "the port is 587 if none is written, 465 with ?tls=implicit"}
+		return &valueError{smtpURLs + ", with a host", "the port is 587 if none is written, 465 with ?tls=implicit"}
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return &refusal{smtpURLs + ", without a path", "in a user or password write / as %2F and # as %23"}
+		return &valueError{smtpURLs + ", without a path", "in a user or password write / as %2F and # as %23"}
 	}
 	if password, _ := u.User.Password(); u.User != nil && (password == "" || u.User.Username() == "") {
-		return &refusal{smtpURLs + ": a user and a password, or neither", "leave USER:PASSWORD@ out if the server asks for none"}
+		return &valueError{smtpURLs + ": a user and a password, or neither", "leave USER:PASSWORD@ out if the server asks for none"}
 	}
 	if bad := checkSMTPParameters(u.RawQuery); bad != nil {
 		return bad
 	}
-	if u.User != nil && u.Query().Get("tls") == "none" && !onThisMachine(u.Hostname()) {
-		return &refusal{"no password with ?tls=none, but for a server on this machine", "it would cross the network in clear: use starttls, the default, or ?tls=implicit"}
+	if u.User != nil && u.Query().Get("tls") == "none" && !isLoopbackHost(u.Hostname()) {
+		return &valueError{"no password with ?tls=none, but for a server on this machine", "it would cross the network in clear: use starttls, the default, or ?tls=implicit"}
 	}
 	c.SMTPURL = value
 	return nil
 }
 
-func onThisMachine(host string) bool {
+func isLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
-func checkSMTPParameters(query string) *refusal {
+func checkSMTPParameters(query string) *valueError {
 	const hint = "starttls is the default and never falls back to plain text; implicit is for port 465"
 	parameters, err := url.ParseQuery(query)
 	if err != nil {
-		return &refusal{"parameters of the form ?tls=starttls", hint}
+		return &valueError{"parameters of the form ?tls=starttls", hint}
 	}
 	for parameter := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(parameter, "="); name != "tls" && parameter != "" {
-			return &refusal{"no parameter but tls, not " + quote(name), hint}
+			return &valueError{"no parameter but tls, not " + quote(name), hint}
 		}
 	}
 	if modes, ok := parameters["tls"]; ok && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])) {
-		return &refusal{"one tls parameter: " + either(smtpModes), hint}
+		return &valueError{"one tls parameter: " + joinOr(smtpModes), hint}
 	}
 	return nil
 }
 
 // parseMailFrom takes an address, or a name and an address in angle brackets.
-func parseMailFrom(c *Config, value string) *refusal {
+func parseMailFrom(c *Config, value string) *valueError {
 	from, err := mail.ParseAddress(value)
 	if err != nil || strings.ContainsAny(value, "\r\n\x00") || !strings.Contains(from.Address, "@") {
-		return &refusal{"an e-mail address, or a name and one: Fieldgate <no-reply@example.com>", "it must be one from which the mail server lets you send"}
+		return &valueError{"an e-mail address, or a name and one: Fieldgate <no-reply@example.com>", "it must be one from which the mail server lets you send"}
 	}
 	if strings.ContainsFunc(from.Name, unicode.IsControl) {
-		return &refusal{"a name without control characters", "an encoded name counts as what it says"}
+		return &valueError{"a name without control characters", "an encoded name counts as what it says"}
 	}
-	if !sendable(from.Address) {
-		return &refusal{
+	if !isSendable(from.Address) {
+		return &valueError{
 			"an address that every mail server can send from",
 			"before the @ it has ASCII letters and nothing that must be quoted, and behind it a name of DNS: no-reply@example.com",
 		}
@@ -86,18 +86,18 @@ func parseMailFrom(c *Config, value string) *refusal {
 	return nil
 }
 
-// sendable: whether the mail server of the day knows more is seen when mails are sent, which is too late.
-func sendable(address string) bool {
+// isSendable: whether the mail server of the day knows more is seen when mails are sent, which is too late.
+func isSendable(address string) bool {
 	parsed, err := mail.ParseAddress(address)
 	if err != nil || parsed.Address != address { // it has to be quoted
 		return false
 	}
 	at := strings.LastIndexByte(address, '@')
-	return !strings.ContainsFunc(address[:at], func(r rune) bool { return r > unicode.MaxASCII }) && mailDomain(address[at+1:])
+	return !strings.ContainsFunc(address[:at], func(r rune) bool { return r > unicode.MaxASCII }) && isMailDomain(address[at+1:])
 }
 
-// mailDomain is stricter than validHost: DNS has no underscores for mail.
-func mailDomain(host string) bool {
+// isMailDomain is stricter than validHost: DNS has no underscores for mail.
+func isMailDomain(host string) bool {
 	name, err := idna.Lookup.ToASCII(host)
 	return err == nil && name != ""
 }
@@ -113,23 +113,23 @@ func defaultMailFrom(c *Config) string {
 // mailHost: there is no mail to a number, nor to a name with an underscore, and no use in an address that nothing can be
 // sent from.
 func mailHost(host string) string {
-	if _, err := netip.ParseAddr(host); err == nil || !mailDomain(host) {
+	if _, err := netip.ParseAddr(host); err == nil || !isMailDomain(host) {
 		return "localhost"
 	}
 	return host
 }
 
 // parseAppURL comes after parsePublicURL. Unlike that, it may have a path.
-func parseAppURL(c *Config, value string) *refusal {
+func parseAppURL(c *Config, value string) *valueError {
 	u, err := url.Parse(value)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !validURLHost(u) || u.User != nil || strings.ContainsAny(value, "?#") {
-		return &refusal{
+		return &valueError{
 			"an absolute http or https URL without query, fragment or user",
 			"write where the pages are that links in mails lead to, as in https://app.example.com",
 		}
 	}
 	if c.Production && u.Scheme != "https" {
-		return &refusal{"an https URL in production", "links in mails carry a token"}
+		return &valueError{"an https URL in production", "links in mails carry a token"}
 	}
 	c.AppURL = &url.URL{
 		Scheme: u.Scheme, Host: originHost(u),
@@ -139,21 +139,21 @@ func parseAppURL(c *Config, value string) *refusal {
 }
 
 // parseMailTemplates checks the name alone: whether the folder has good templates is for those to say who read it.
-func parseMailTemplates(c *Config, value string) *refusal {
+func parseMailTemplates(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return &refusal{"the name of a folder", "leave it out to use the built-in texts"}
+		return &valueError{"the name of a folder", "leave it out to use the built-in texts"}
 	}
 	c.MailTemplates = filepath.Clean(value)
 	return nil
 }
 
 // parseRequireVerified comes after parseSMTPURL: where no mail is sent, nobody could ever sign in.
-func parseRequireVerified(c *Config, value string) *refusal {
+func parseRequireVerified(c *Config, value string) *valueError {
 	if bad := flag(func(c *Config) *bool { return &c.RequireVerifiedEmail })(c, value); bad != nil {
 		return bad
 	}
 	if c.RequireVerifiedEmail && c.Production && c.SMTPURL == "" {
-		return &refusal{"an SMTP_URL beside it", "without mail nobody can verify an address, and nobody could sign in"}
+		return &valueError{"an SMTP_URL beside it", "without mail nobody can verify an address, and nobody could sign in"}
 	}
 	return nil
 }

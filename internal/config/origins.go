@@ -7,13 +7,13 @@ import (
 
 // parseOrigins keeps each origin as a browser writes it into the Origin header, because that is compared byte by
 // byte (RFC 6454, section 6.2).
-func parseOrigins(c *Config, value string) *refusal {
-	origins, bad := commaList(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
-		func(part string) (string, *refusal) {
+func parseOrigins(c *Config, value string) *valueError {
+	origins, bad := parseCSV(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
+		func(part string) (string, *valueError) {
 			part = strings.TrimSpace(part)
 			u, err := url.Parse(part)
 			if err != nil || !isOrigin(u, part) {
-				return "", &refusal{
+				return "", &valueError{
 					"exact http or https origins, SCHEME://HOST or SCHEME://HOST:PORT, without path, and neither * nor null",
 					"name each origin whose pages may use the API, as in https://app.example.com,http://localhost:3000",
 				}

@@ -21,9 +21,9 @@ var proxySamples = samples{
 		{name: "a zone", value: "fe80::1%eth0", err: badProxy(`"fe80::1%eth0"`, "")},
 		{name: "a space in place of a comma", value: "10.0.0.1 10.0.0.2", err: badProxy(`"10.0.0.1 10.0.0.2"`, "")},
 		{name: "a wrong one in a list", value: "10.0.0.1,nonsense", err: badProxy(`"10.0.0.1,nonsense"`, " (range 2 of 2)")},
-		{name: "all addresses of IPv4", value: "0.0.0.0/0", err: allProxies(`"0.0.0.0/0"`)},
-		{name: "all addresses of IPv6", value: "::/0", err: allProxies(`"::/0"`)},
-		{name: "all addresses of IPv4 in IPv6", value: "::ffff:0.0.0.0/96", err: allProxies(`"::ffff:0.0.0.0/96"`)},
+		{name: "all addresses of IPv4", value: "0.0.0.0/0", err: badProxyRange(`"0.0.0.0/0"`)},
+		{name: "all addresses of IPv6", value: "::/0", err: badProxyRange(`"::/0"`)},
+		{name: "all addresses of IPv4 in IPv6", value: "::ffff:0.0.0.0/96", err: badProxyRange(`"::ffff:0.0.0.0/96"`)},
 		{
 			name: "a comma at the end", value: "10.0.0.1,",
 			err: `TRUSTED_PROXIES: "10.0.0.1," is not usable: expected no empty place in the comma list (range 2 of 2). Hint: take away the comma that is too many`,
@@ -41,7 +41,7 @@ func badProxy(value, which string) string {
 		". Hint: write the addresses that your proxies call from, as in 10.0.0.0/8,2001:db8::1; names are not looked up"
 }
 
-func allProxies(value string) string {
+func badProxyRange(value string) string {
 	return "TRUSTED_PROXIES: " + value + " is not usable: expected no range of all addresses. " +
 		"Hint: every client could then choose the address that it is known by; write those of your proxies"
 }

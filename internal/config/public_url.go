@@ -8,16 +8,16 @@ import (
 
 // parsePublicURL keeps the URL as a browser writes an origin: lower case, no trailing slash, no default port. Origins
 // are compared byte by byte, here and by the services that check a token's issuer.
-func parsePublicURL(c *Config, value string) *refusal {
+func parsePublicURL(c *Config, value string) *valueError {
 	u, err := url.Parse(value)
 	if err != nil || !isOrigin(u, value) {
-		return &refusal{
+		return &valueError{
 			"an absolute http or https URL without path, query, fragment or user",
 			"write the address that clients use, as in https://api.example.com",
 		}
 	}
 	if c.Production && u.Scheme != "https" {
-		return &refusal{
+		return &valueError{
 			"an https URL in production",
 			"it is the address that clients use, also where a proxy in front of the server ends TLS",
 		}
@@ -32,12 +32,12 @@ func isOrigin(u *url.URL, value string) bool {
 		!strings.ContainsAny(value, "?#") // url.Parse keeps no trace of an empty fragment
 }
 
-// ownPort is the port that a browser leaves out of an origin.
-var ownPort = map[string]uint16{"http": 80, "https": 443}
+// schemePorts is the port that a browser leaves out of an origin.
+var schemePorts = map[string]uint16{"http": 80, "https": 443}
 
 func originHost(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
-	if port, ok := portNumber(u.Port()); ok && port != ownPort[u.Scheme] {
+	if port, ok := portNumber(u.Port()); ok && port != schemePorts[u.Scheme] {
 		return hostPort(host, port)
 	}
 	if strings.Contains(host, ":") {
@@ -56,8 +56,8 @@ func defaultPublicURL(c *Config) string {
 	return "http://" + hostPort("localhost", port)
 }
 
-// publicURLText is the default of variables that follow PUBLIC_URL: empty if that is wrong itself.
-func publicURLText(c *Config) string {
+// defaultFromPublicURL is the default of variables that follow PUBLIC_URL: empty if that is wrong itself.
+func defaultFromPublicURL(c *Config) string {
 	if c.PublicURL == nil {
 		return ""
 	}
@@ -65,12 +65,12 @@ func publicURLText(c *Config) string {
 }
 
 // parseAllowedHosts keeps each name as it is compared: in lower case, without a dot at the end.
-func parseAllowedHosts(c *Config, value string) *refusal {
-	hosts, bad := commaList(value, "host", "upper case and a dot at the end make no difference",
-		func(part string) (string, *refusal) {
+func parseAllowedHosts(c *Config, value string) *valueError {
+	hosts, bad := parseCSV(value, "host", "upper case and a dot at the end make no difference",
+		func(part string) (string, *valueError) {
 			host := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(part), "."))
 			if !validHost(host) {
-				return "", &refusal{
+				return "", &valueError{
 					"exact host names, without scheme, port and *",
 					"name each host that clients use, as in host.docker.internal,my-laptop.local",
 				}

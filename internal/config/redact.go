@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// notShown stands in errors for a value that must not be seen.
-const notShown = "(not shown)"
+// hidden stands in errors for a value that must not be seen.
+const hidden = "(not shown)"
 
 var schemePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+]*$`)
 
-// showDatabaseURL returns what an error may show of a DATABASE_URL. The value is a wrong one, so its password may
+// redactDatabaseURL returns what an error may show of a DATABASE_URL. The value is a wrong one, so its password may
 // stand where a correct URL has none: unescaped, without a host after it, in a driver's own notation. Whenever it is
 // not certain where the password is, only the scheme is left.
-func showDatabaseURL(value string) string {
+func redactDatabaseURL(value string) string {
 	scheme, rest, isURL := strings.Cut(value, "://")
 	switch {
 	case !isURL && !strings.ContainsAny(value, ":@"):
 		return value // a bare word, such as a file name without its scheme
 	case !isURL || !schemePattern.MatchString(scheme):
-		return notShown
+		return hidden
 	case scheme == "sqlite" && !strings.Contains(rest, "@"):
 		return value
 	}
 	u, err := url.Parse(value)
-	if err != nil || strayAt(rest) || u.Hostname() != "" && !validHost(u.Hostname()) {
+	if err != nil || hasStrayAt(rest) || u.Hostname() != "" && !validHost(u.Hostname()) {
 		return scheme + "://…" // what looks like the host may be the end of a password with an @
 	}
 	if u.User == nil && strings.Contains(u.Host, ":") {
@@ -39,18 +39,18 @@ func showDatabaseURL(value string) string {
 	return u.Redacted() + tail
 }
 
-// showPublicURL returns what an error may show of a PUBLIC_URL, or of a list of origins: all of it, unless somebody
+// redactPublicURL returns what an error may show of a PUBLIC_URL, or of a list of origins: all of it, unless somebody
 // put a password into it.
-func showPublicURL(value string) string {
+func redactPublicURL(value string) string {
 	if strings.Contains(value, "@") {
-		return showDatabaseURL(value)
+		return redactDatabaseURL(value)
 	}
 	return value
 }
 
-// strayAt reports whether an @ follows the authority in what comes after a URL's "://". It is then likely that a
+// hasStrayAt reports whether an @ follows the authority in what comes after a URL's "://". It is then likely that a
 // password holds an unescaped /, ? or #, and that the parts of the URL are not what they seem.
-func strayAt(rest string) bool {
+func hasStrayAt(rest string) bool {
 	end := strings.IndexAny(rest, "/?#")
 	return end >= 0 && strings.Contains(rest[end:], "@")
 }

@@ -14,25 +14,25 @@ const (
 
 	// maxPeppers bounds the work of a sign-in.
 	maxPeppers = 3
-	// writtenComma stands for \, while a list is taken apart. No environment can hold it.
-	writtenComma = "\x00"
+	// escapedComma stands for \, while a list is taken apart. No environment can hold it.
+	escapedComma = "\x00"
 
 	secretHint = "make one with: fieldgate keys secret"
 )
 
 // parseJWTSecrets reads the comma list by which keys are rotated.
-func parseJWTSecrets(c *Config, value string) *refusal {
-	secrets, bad := commaList(value, "secret", "to rotate, put a new secret in front of the old one; "+secretHint,
-		func(part string) (string, *refusal) { return part, checkSecret(c, part, minJWTSecret) })
+func parseJWTSecrets(c *Config, value string) *valueError {
+	secrets, bad := parseCSV(value, "secret", "to rotate, put a new secret in front of the old one; "+secretHint,
+		func(part string) (string, *valueError) { return part, checkSecret(c, part, minJWTSecret) })
 	c.JWTSecrets = secrets
 	return bad
 }
 
 // parsePepper reads the comma list by which peppers are rotated. A pepper from before there was a list may have a comma.
-func parsePepper(c *Config, value string) *refusal {
-	peppers, bad := commaList(strings.ReplaceAll(value, `\,`, writtenComma), "pepper", "to rotate, put a new pepper in front of the old one; "+secretHint,
-		func(part string) (string, *refusal) {
-			part = strings.ReplaceAll(part, writtenComma, ",")
+func parsePepper(c *Config, value string) *valueError {
+	peppers, bad := parseCSV(strings.ReplaceAll(value, `\,`, escapedComma), "pepper", "to rotate, put a new pepper in front of the old one; "+secretHint,
+		func(part string) (string, *valueError) {
+			part = strings.ReplaceAll(part, escapedComma, ",")
 			bad := checkSecret(c, part, minPepper)
 			if bad != nil && strings.Contains(value, ",") {
 				bad.hint = `a comma that belongs to a pepper is written \,; ` + bad.hint
@@ -40,22 +40,22 @@ func parsePepper(c *Config, value string) *refusal {
 			return part, bad
 		})
 	if bad == nil && len(peppers) > maxPeppers {
-		bad = &refusal{fmt.Sprintf("at most %d peppers", maxPeppers), "each sign-in takes as many hashes as there are peppers: take out the oldest"}
+		bad = &valueError{fmt.Sprintf("at most %d peppers", maxPeppers), "each sign-in takes as many hashes as there are peppers: take out the oldest"}
 	}
 	c.PasswordPeppers = peppers
 	return bad
 }
 
 // checkSecret says what is wrong with a secret, and never quotes it.
-func checkSecret(c *Config, secret string, minBytes int) *refusal {
+func checkSecret(c *Config, secret string, minBytes int) *valueError {
 	if strings.TrimSpace(secret) != secret {
-		return &refusal{"a secret without white space around it", "look for a space or a line break at either end"}
+		return &valueError{"a secret without white space around it", "look for a space or a line break at either end"}
 	}
 	if len(secret) < minBytes {
-		return &refusal{fmt.Sprintf("at least %d bytes", minBytes), secretHint}
+		return &valueError{fmt.Sprintf("at least %d bytes", minBytes), secretHint}
 	}
 	if why := Weakness(secret); why != "" && c.Production {
-		return &refusal{"a random secret in production, and this one " + why, secretHint}
+		return &valueError{"a random secret in production, and this one " + why, secretHint}
 	}
 	return nil
 }

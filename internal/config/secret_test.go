@@ -115,7 +115,7 @@ func TestRandomSecretsAreNotWeak(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNeverShown(t *testing.T) {
+func TestErrorsNeverShowSecrets(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{})
 	for _, v := range variables {
 		if !v.secret {

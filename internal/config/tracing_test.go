@@ -39,7 +39,7 @@ var otlpEndpointSamples = samples{
 		{name: "a path", value: "https://collector.example.com/otlp", want: "https://collector.example.com/otlp/v1/traces"},
 		{name: "no scheme", value: "collector:4318", err: badEndpoint("OTEL_EXPORTER_OTLP_ENDPOINT", `"collector:4318"`)},
 		{name: "another scheme", value: "grpc://collector:4317", err: badEndpoint("OTEL_EXPORTER_OTLP_ENDPOINT", `"grpc://collector:4317"`)},
-		{name: "a password, which is not shown", value: "https://me:pass@c", err: badEndpoint("OTEL_EXPORTER_OTLP_ENDPOINT", `"`+showPublicURL("https://me:pass@c")+`"`)},
+		{name: "a password, which is not shown", value: "https://me:pass@c", err: badEndpoint("OTEL_EXPORTER_OTLP_ENDPOINT", `"`+redactPublicURL("https://me:pass@c")+`"`)},
 	},
 }
 
@@ -60,7 +60,7 @@ var otlpProtocolSamples = samples{
 	},
 }
 
-const badHeaders = "OTEL_EXPORTER_OTLP_HEADERS: " + notShown + " is not usable: expected NAME=value in a comma list, as in Authorization=Basic%20…. " +
+const badHeaders = "OTEL_EXPORTER_OTLP_HEADERS: " + hidden + " is not usable: expected NAME=value in a comma list, as in Authorization=Basic%20…. " +
 	"Hint: spaces, commas and = in a value are written with a %, as in URLs"
 
 var otlpHeaderSamples = samples{

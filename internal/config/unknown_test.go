@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestUnknownVariablesThatResembleOneOfOurs(t *testing.T) {
+func TestMisspelledVariableGetsSuggestion(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"CORS_ORIGIN":           "CORS_ORIGINS",
@@ -30,14 +30,14 @@ func TestUnknownVariablesThatResembleOneOfOurs(t *testing.T) {
 		"METRIC_ADDR":           "METRICS_ADDR",
 	} {
 		got := UnknownVariables([]string{name})
-		if len(got) != 1 || got[0] != (UnknownVariable{Name: name, Meant: want}) {
+		if len(got) != 1 || got[0] != (UnknownVariable{Name: name, Suggestion: want}) {
 			t.Errorf("%s: got %v, want %s", name, got, want)
 		}
 	}
 }
 
-// environments are the names of variables that machines set, or that other programs read.
-const environments = `
+// foreignVariables are the names of variables that machines set, or that other programs read.
+const foreignVariables = `
 PATH HOME USER LOGNAME SHELL PWD OLDPWD SHLVL TERM TERM_PROGRAM COLORTERM LANG LANGUAGE LC_ALL LC_CTYPE TZ EDITOR VISUAL PAGER MAIL
 DISPLAY HOSTNAME HOSTTYPE OSTYPE TMPDIR TMP TEMP _ PS1 IFS LS_COLORS XDG_RUNTIME_DIR XDG_SESSION_ID XDG_CONFIG_HOME DBUS_SESSION_BUS_ADDRESS
 SSH_CONNECTION SSH_CLIENT SSH_TTY SSH_AUTH_SOCK SUDO_USER SUDO_UID SUDO_COMMAND INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID NOTIFY_SOCKET
@@ -61,10 +61,10 @@ OTEL_SDK_DISABLED OTEL_PROPAGATORS OTEL_METRICS_EXPORTER OTEL_LOGS_EXPORTER OTEL
 OTEL_BSP_SCHEDULE_DELAY OTEL_LOG_LEVEL OTEL_EXPORTER_OTLP_METRICS_ENDPOINT OTEL_EXPORTER_OTLP_COMPRESSION
 TEST_MYSQL_URL REQUIRE_ALL FIELDGATE_TEST_CONNECTIONS COMPOSE_PROJECT_NAME DOCKER_HOST IMAGE_TAG UID GID`
 
-func TestVariablesOfOthersAreNotWarnedOf(t *testing.T) {
+func TestOtherProgramsVariablesAreNotReported(t *testing.T) {
 	t.Parallel()
-	for _, u := range UnknownVariables(strings.Fields(environments)) {
-		t.Errorf("%s is taken for %s", u.Name, u.Meant)
+	for _, u := range UnknownVariables(strings.Fields(foreignVariables)) {
+		t.Errorf("%s is taken for %s", u.Name, u.Suggestion)
 	}
 	for _, v := range variables {
 		if got := UnknownVariables([]string{v.name}); got != nil {
@@ -73,7 +73,7 @@ func TestVariablesOfOthersAreNotWarnedOf(t *testing.T) {
 	}
 }
 
-func TestAnUnknownVariableIsNamedOnceAndInOrder(t *testing.T) {
+func TestUnknownVariablesAreUniqueAndSorted(t *testing.T) {
 	t.Parallel()
 	got := UnknownVariables([]string{"JTW_SECRET", "CORS_ORIGIN", "JTW_SECRET"})
 	want := []UnknownVariable{{"CORS_ORIGIN", "CORS_ORIGINS"}, {"JTW_SECRET", "JWT_SECRET"}}

@@ -137,17 +137,17 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestRowsAreComplete(t *testing.T) {
+func TestVariableRowsAreComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, v := range variables {
-		if v.instead != "" && !seen[v.instead] {
-			t.Errorf("%s: %s is no variable of a row above", v.name, v.instead)
+		if v.alternative != "" && !seen[v.alternative] {
+			t.Errorf("%s: %s is no variable of a row above", v.name, v.alternative)
 		}
 		if seen[v.name] {
 			t.Errorf("%s has two rows", v.name)
 		}
 		seen[v.name] = true
-		if v.parse == nil || v.meaning == "" || v.standard+v.inWords == "" {
+		if v.parse == nil || v.description == "" || v.defaultValue+v.defaultText == "" {
 			t.Errorf("%s: a row has a parser, a meaning and a default to show", v.name)
 		}
 	}

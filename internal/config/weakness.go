@@ -12,20 +12,20 @@ func Weakness(secret string) string {
 	switch {
 	case hasCommonWord(secret):
 		return "holds a common word or a placeholder"
-	case variety(secret) < few(secret):
+	case countDistinct(secret) < minDistinct(secret):
 		return "has too few different characters"
-	case repeatsItself(secret):
+	case isRepetition(secret):
 		return "repeats a short pattern"
-	case variety(steps(secret)) < few(secret):
+	case countDistinct(differences(secret)) < minDistinct(secret):
 		return "is a sequence"
 	}
 	return ""
 }
 
-// few is how many different bytes a random secret has at the very least: one of 32 hex digits has about 14.
-func few(secret string) int { return min(len(secret)/4, 8) }
+// minDistinct is how many different bytes a random secret has at the very least: one of 32 hex digits has about 14.
+func minDistinct(secret string) int { return min(len(secret)/4, 8) }
 
-func variety(s string) int {
+func countDistinct(s string) int {
 	var seen [256]bool
 	n := 0
 	for i := range len(s) {
@@ -37,8 +37,8 @@ func variety(s string) int {
 	return n
 }
 
-// steps returns the differences from each byte to the next: few kinds in abcd…, 9876…, aabbcc….
-func steps(s string) string {
+// differences returns the differences from each byte to the next: few kinds in abcd…, 9876…, aabbcc….
+func differences(s string) string {
 	d := make([]byte, len(s)-1)
 	for i := range d {
 		d[i] = s[i+1] - s[i]
@@ -46,8 +46,8 @@ func steps(s string) string {
 	return string(d)
 }
 
-// repeatsItself reports whether the secret is a pattern that is too short by itself, said at least twice.
-func repeatsItself(secret string) bool {
+// isRepetition reports whether the secret is a pattern that is too short by itself, said at least twice.
+func isRepetition(secret string) bool {
 	for period := 1; period <= len(secret)/2 && period < minJWTSecret; period++ {
 		if secret[period:] == secret[:len(secret)-period] {
 			return true
@@ -63,11 +63,11 @@ var (
 		"example", "default", "placeholder", "insecure", "development", "production", "fieldgate", "letmein", "qwerty",
 		"asdfgh", "iloveyou",
 	}
-	// commonStarts are not, so they count at the start only, and as people write them: test, Test and TEST, not tE5t.
-	commonStarts = []string{"test", "your", "demo", "admin"}
+	// commonPrefixes are not, so they count at the start only, and as people write them: test, Test and TEST, not tE5t.
+	commonPrefixes = []string{"test", "your", "demo", "admin"}
 
-	// plainLetters undoes what people do to a word that was refused: S3cr3t.
-	plainLetters = strings.NewReplacer("0", "o", "3", "e", "4", "a", "5", "s", "@", "a", "$", "s")
+	// leetReplacer undoes what people do to a word that was refused: S3cr3t.
+	leetReplacer = strings.NewReplacer("0", "o", "3", "e", "4", "a", "5", "s", "@", "a", "$", "s")
 )
 
 func hasCommonWord(secret string) bool {
@@ -76,14 +76,14 @@ func hasCommonWord(secret string) bool {
 			return -1
 		}
 		return r
-	}, plainLetters.Replace(strings.ToLower(secret)))
+	}, leetReplacer.Replace(strings.ToLower(secret)))
 	for _, word := range commonWords {
 		if strings.Contains(letters, word) {
 			return true
 		}
 	}
 	start := strings.TrimLeftFunc(secret, func(r rune) bool { return !unicode.IsLetter(r) })
-	for _, word := range commonStarts {
+	for _, word := range commonPrefixes {
 		title := strings.ToUpper(word[:1]) + word[1:]
 		if strings.HasPrefix(start, word) || strings.HasPrefix(start, title) || strings.HasPrefix(start, strings.ToUpper(word)) {
 			return true

@@ -198,7 +198,7 @@ func unknownVariables(r *report, f Facts) {
 }
 
 func (r *report) unknown(u config.UnknownVariable) {
-	r.add("configuration.unknown", Warning, u.Name+" is set, and is not a variable of Fieldgate", "write "+u.Meant+", if that was meant")
+	r.add("configuration.unknown", Warning, u.Name+" is set, and is not a variable of Fieldgate", "write "+u.Suggestion+", if that was meant")
 }
 
 func environment(r *report, f Facts) {

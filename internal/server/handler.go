@@ -55,7 +55,7 @@ func (s *Server) routes() (_ *http.ServeMux, err error) {
 func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 	return web.CrossOrigin(web.CrossOriginConfig{
 		// The server's own origin is listed for a proxy that rewrites the Host header.
-		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), Local: s.Config.LocalPages(),
+		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), Local: s.Config.AllowsLocalPages(),
 		Refused: func(header, message string) http.Handler {
 			return guard.RejectHandler(http.StatusForbidden, header, message)
 		},

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// commaList reads a list of which each part is read by itself, and is there once. An error says which part is
+// parseCSV reads a list of which each part is read by itself, and is there once. An error says which part is
 // meant by its number, since a part may be a secret; noun is what the list is of.
-func commaList[T comparable](value, noun, twice string, read func(part string) (T, *refusal)) ([]T, *refusal) {
+func parseCSV[T comparable](value, noun, twice string, read func(part string) (T, *valueError)) ([]T, *valueError) {
 	parts := strings.Split(value, ",")
 	list := make([]T, 0, len(parts))
 	for i, part := range parts {
 		item, bad := read(part)
 		switch {
 		case strings.TrimSpace(part) == "" && len(parts) > 1:
-			bad = &refusal{"no empty place in the comma list", "take away the comma that is too many"}
+			bad = &valueError{"no empty place in the comma list", "take away the comma that is too many"}
 		case bad == nil && slices.Contains(list, item):
-			bad = &refusal{"each " + noun + " once", twice}
+			bad = &valueError{"each " + noun + " once", twice}
 		}
 		if bad == nil {
 			list = append(list, item)

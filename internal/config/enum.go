@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// word reads one of a few words, in any case, each of which stands for a value.
-func word[T any](field func(*Config) *T, hint string, words []string, values ...T) parser {
-	return func(c *Config, value string) *refusal {
+// enum reads one of a few words, in any case, each of which stands for a value.
+func enum[T any](field func(*Config) *T, hint string, words []string, values ...T) parser {
+	return func(c *Config, value string) *valueError {
 		value = strings.ToLower(value)
 		i := slices.Index(words, value)
 		if i < 0 {
-			if near := nearest(value, words); near != "" {
-				return &refusal{either(words), "did you mean " + near + "?"}
+			if near := closestByPrefix(value, words); near != "" {
+				return &valueError{joinOr(words), "did you mean " + near + "?"}
 			}
-			return &refusal{either(words), hint}
+			return &valueError{joinOr(words), hint}
 		}
 		*field(c) = values[i]
 		return nil
@@ -23,12 +23,12 @@ func word[T any](field func(*Config) *T, hint string, words []string, values ...
 }
 
 func flag(field func(*Config) *bool) parser {
-	return word(field, "write true or false, not 1, 0, yes or on", []string{"true", "false"}, true, false)
+	return enum(field, "write true or false, not 1, 0, yes or on", []string{"true", "false"}, true, false)
 }
 
 // parseSameSite comes after parsePublicURL, on which it depends.
-func parseSameSite(c *Config, value string) *refusal {
-	read := word(
+func parseSameSite(c *Config, value string) *valueError {
+	read := enum(
 		func(c *Config) *http.SameSite { return &c.CookieSameSite }, "strict is the safest, none is for a frontend on another site",
 		[]string{"strict", "lax", "none"}, http.SameSiteStrictMode, http.SameSiteLaxMode, http.SameSiteNoneMode,
 	)
@@ -36,7 +36,7 @@ func parseSameSite(c *Config, value string) *refusal {
 		return bad
 	}
 	if c.CookieSameSite == http.SameSiteNoneMode && c.PublicURL != nil && !c.CookieSecure() {
-		return &refusal{
+		return &valueError{
 			"strict or lax while PUBLIC_URL is not https",
 			"browsers drop a cookie with SameSite=None that is not Secure",
 		}
@@ -45,20 +45,20 @@ func parseSameSite(c *Config, value string) *refusal {
 }
 
 // parseLimits comes after ENV, on which it depends.
-func parseLimits(c *Config, value string) *refusal {
-	read := word(func(c *Config) *bool { return &c.LimitsOff }, "they keep people from guessing passwords; off is for load tests",
+func parseLimits(c *Config, value string) *valueError {
+	read := enum(func(c *Config) *bool { return &c.LimitsOff }, "they keep people from guessing passwords; off is for load tests",
 		[]string{"on", "off"}, false, true)
 	if bad := read(c, value); bad != nil {
 		return bad
 	}
 	if c.LimitsOff && c.Production {
-		return &refusal{"on in production", "off is for load tests: without limits anybody may guess passwords as fast as the server hashes"}
+		return &valueError{"on in production", "off is for load tests: without limits anybody may guess passwords as fast as the server hashes"}
 	}
 	return nil
 }
 
-// nearest returns the word that begins as the value does: production for prod or prodution.
-func nearest(value string, words []string) string {
+// closestByPrefix returns the word that begins as the value does: production for prod or prodution.
+func closestByPrefix(value string, words []string) string {
 	const enough = 3
 	if len(value) < enough {
 		return ""
@@ -71,8 +71,8 @@ func nearest(value string, words []string) string {
 	return ""
 }
 
-// either returns the words as a sentence has them: a, b or c.
-func either(words []string) string {
+// joinOr returns the words as a sentence has them: a, b or c.
+func joinOr(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
