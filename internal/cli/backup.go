@@ -32,13 +32,13 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 		case errors.Is(err, models.ErrBackupUnsupported):
 			return errors.New("DATABASE_URL: not SQLite. Hint: mysqldump --single-transaction (docs/operations.md)")
 		case errors.Is(err, fs.ErrExist):
-			return fmt.Errorf("%s: there is a file already, and it stays", shown(args[0]))
+			return fmt.Errorf("%s: there is a file already, and it stays", printable(args[0]))
 		case err != nil:
 			return err
 		}
 		info, err := os.Stat(args[0])
 		if err == nil {
-			_, err = fmt.Fprintf(c.Stdout, "%s has a copy of the database: %d bytes\n", shown(args[0]), info.Size())
+			_, err = fmt.Fprintf(c.Stdout, "%s has a copy of the database: %d bytes\n", printable(args[0]), info.Size())
 		}
 		return err
 	})

@@ -65,8 +65,8 @@ func Main(ctx context.Context, c Console) int {
 	return status
 }
 
-// errReadEnough is what happens to "user list" in "user list | head".
-var errReadEnough = errors.New("nobody reads the output any more")
+// errOutputClosed is what happens to "user list" in "user list | head".
+var errOutputClosed = errors.New("nobody reads the output any more")
 
 // output is stdout. A broken pipe gets a name of its own there: the connection to a database can be one too, and
 // that is a failure.
@@ -75,7 +75,7 @@ type output struct{ io.Writer }
 func (o output) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
 	if errors.Is(err, syscall.EPIPE) {
-		err = errReadEnough
+		err = errOutputClosed
 	}
 	return n, err
 }
@@ -88,7 +88,7 @@ const (
 	StatusConflict
 )
 
-const statuses = `Exit status: 0 done, 1 failed (or not ready, or something to mend), 2 wrong usage, 3 nobody has the address,
+const exitStatusHelp = `Exit status: 0 done, 1 failed (or not ready, or something to mend), 2 wrong usage, 3 nobody has the address,
 4 conflict (the address is taken; the account is the last ADMIN's).`
 
 func exitStatus(err error) int {
@@ -97,7 +97,7 @@ func exitStatus(err error) int {
 		library cli.ExitCoder // from "help" with a command that there is not
 	)
 	switch {
-	case err == nil, errors.Is(err, errReadEnough):
+	case err == nil, errors.Is(err, errOutputClosed):
 		return 0
 	case errors.As(err, &usage), errors.As(err, &library):
 		return StatusUsage
@@ -121,7 +121,7 @@ func (c Console) command() *cli.Command {
 	root := &cli.Command{
 		Name:        "fieldgate",
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
-		Description: "It is configured by environment variables, which can stand in a file: README.md has them.\n\n" + statuses + "\n\n   fieldgate\n   fieldgate user list --help",
+		Description: "It is configured by environment variables, which can stand in a file: README.md has them.\n\n" + exitStatusHelp + "\n\n   fieldgate\n   fieldgate user list --help",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true},
 			&cli.StringFlag{Name: "env-file", Usage: "read settings from this `FILE`, as ENV_FILE does", TakesFile: true, Destination: c.envFile},
@@ -134,11 +134,11 @@ func (c Console) command() *cli.Command {
 				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "with a USER, a STAFF and an ADMIN whom anybody can be: in development, on a database of its own"}},
 				Action:      c.serve,
 			},
-			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contract()}, Action: c.migrate, Commands: []*cli.Command{
-				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Flags: []cli.Flag{contract()}, Action: c.migrate},
+			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contractFlag()}, Action: c.migrate, Commands: []*cli.Command{
+				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Flags: []cli.Flag{contractFlag()}, Action: c.migrate},
 				{
 					Name: "status", Usage: "show what has been applied", Description: "   fieldgate migrate status --json",
-					Flags: []cli.Flag{jsonLines()}, Action: c.migrationStatus,
+					Flags: []cli.Flag{jsonLinesFlag()}, Action: c.migrationStatus,
 				},
 			}},
 			c.userCommands(),
@@ -161,7 +161,7 @@ func (c Console) command() *cli.Command {
 			},
 			{
 				Name: "version", Usage: "show what this program was built from", Description: "   fieldgate version --json",
-				Flags: []cli.Flag{jsonObject()}, Action: c.version,
+				Flags: []cli.Flag{jsonFlag()}, Action: c.version,
 			},
 		}, c.operationCommands()...),
 		Reader: c.Stdin, Writer: c.Stdout, ErrWriter: c.Stderr,
@@ -169,16 +169,16 @@ func (c Console) command() *cli.Command {
 		ConfigureShellCompletionCommand: func(cmd *cli.Command) {
 			cmd.Hidden = false
 			cmd.Usage = "print a script that completes commands and flags in a shell"
-			c.quiet(cmd)
+			c.setErrorHandlers(cmd)
 		},
 	}
-	c.quiet(root)
+	c.setErrorHandlers(root)
 	return root
 }
 
-// quiet keeps the library from printing errors and ending the program itself, and gives groups of commands
+// setErrorHandlers keeps the library from printing errors and ending the program itself, and gives groups of commands
 // an error of their own for a command that they do not have.
-func (c Console) quiet(cmd *cli.Command) {
+func (c Console) setErrorHandlers(cmd *cli.Command) {
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {}
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 		return usagef("%w.%s Hint: %s --help", err, suggestFlag(cmd, err), cmd.FullName())
@@ -186,13 +186,13 @@ func (c Console) quiet(cmd *cli.Command) {
 	if cmd.Action == nil {
 		cmd.Action = func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Present() {
-				return noCommand(cmd, cmd.Args().First())
+				return unknownCommand(cmd, cmd.Args().First())
 			}
 			return cli.ShowSubcommandHelp(cmd)
 		}
 	}
 	for _, sub := range cmd.Commands {
-		c.quiet(sub)
+		c.setErrorHandlers(sub)
 	}
 }
 
@@ -204,7 +204,7 @@ func arguments(cmd *cli.Command, names ...string) ([]string, error) {
 	}
 	usage := strings.Join(append([]string{cmd.FullName()}, names...), " ")
 	if len(names) == 0 {
-		return nil, noCommand(cmd, args[0])
+		return nil, unknownCommand(cmd, args[0])
 	}
 	return nil, usagef("expected: %s", usage)
 }

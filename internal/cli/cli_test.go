@@ -10,21 +10,21 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-func TestABrokenPipeToTheDatabaseIsAFailure(t *testing.T) {
+func TestBrokenDatabasePipeFails(t *testing.T) {
 	t.Parallel()
 	if status := exitStatus(fmt.Errorf("the database was lost at COMMIT: %w", syscall.EPIPE)); status != 1 {
 		t.Errorf("status %d", status)
 	}
 }
 
-func TestTextThatIsNoUTF8IsShownQuoted(t *testing.T) {
+func TestInvalidUTF8IsQuoted(t *testing.T) {
 	t.Parallel()
-	if got := shown("not \x9b UTF-8"); got != `"not \x9b UTF-8"` {
+	if got := printable("not \x9b UTF-8"); got != `"not \x9b UTF-8"` {
 		t.Errorf("what is no UTF-8 is shown as %s", got)
 	}
 }
 
-func TestHelpHasAnExampleOfEveryCommand(t *testing.T) {
+func TestHelpHasAnExampleForEveryCommand(t *testing.T) {
 	t.Parallel()
 	var visit func(cmd *cli.Command, name string)
 	visit = func(cmd *cli.Command, name string) {
@@ -38,14 +38,14 @@ func TestHelpHasAnExampleOfEveryCommand(t *testing.T) {
 	visit(Console{}.command(), "fieldgate")
 	var stdout bytes.Buffer
 	Main(t.Context(), Console{Args: []string{"fieldgate", "--help"}, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stdout})
-	for _, line := range strings.Split(statuses, "\n") {
+	for _, line := range strings.Split(exitStatusHelp, "\n") {
 		if !strings.Contains(stdout.String(), line) {
 			t.Errorf("--help does not say %q", line)
 		}
 	}
 }
 
-func TestDeletionIsConfirmedByTypingTheAddress(t *testing.T) {
+func TestDeletionRequiresTypedAddress(t *testing.T) {
 	t.Parallel()
 	for typed, confirmed := range map[string]bool{
 		"ada@example.com\n": true, " ada@example.com \r\n": true, "ada@example.com": true,
@@ -59,12 +59,12 @@ func TestDeletionIsConfirmedByTypingTheAddress(t *testing.T) {
 	}
 }
 
-func TestLoopbackOf(t *testing.T) {
+func TestLoopbackAddr(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
 		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "127.0.0.1:80",
 	} {
-		if got := loopbackOf(addr); got != want {
+		if got := loopbackAddr(addr); got != want {
 			t.Errorf("%s is at %s, want %s", addr, got, want)
 		}
 	}

@@ -37,7 +37,7 @@ func (c Console) operationCommands() []*cli.Command {
 			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "mail", Usage: "sign in to the mail server, without sending anything"},
 				&cli.BoolFlag{Name: "deep", Usage: "read all of a SQLite file to see whether it is whole: seconds a gigabyte"},
-				jsonLines(),
+				jsonLinesFlag(),
 			},
 			Action: c.doctor,
 		},
@@ -59,7 +59,7 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
-	findings := doctor.Examine(c.facts(ctx, cmd.Bool("mail"), cmd.Bool("deep")))
+	findings := doctor.Examine(c.snapshot(ctx, cmd.Bool("mail"), cmd.Bool("deep")))
 	var out bytes.Buffer
 	for _, f := range findings {
 		if cmd.Bool("json") {
@@ -68,9 +68,9 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 			}
 			continue
 		}
-		fmt.Fprintf(&out, "%-7s  %-22s  %s\n", f.Level, f.ID, shown(f.Seen))
+		fmt.Fprintf(&out, "%-7s  %-22s  %s\n", f.Level, f.ID, printable(f.Seen))
 		if f.Do != "" {
-			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", shown(f.Do))
+			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", printable(f.Do))
 		}
 	}
 	if _, err := out.WriteTo(c.Stdout); err != nil {
@@ -86,28 +86,28 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 	}
 }
 
-// facts are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
-func (c Console) facts(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
+// snapshot are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
+func (c Console) snapshot(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
 	s, err := c.settings()
 	if err != nil {
 		f.ConfigErr = err
 		return f
 	}
 	s.Log = slog.New(slog.DiscardHandler) // what is said is the findings
-	f.Config, f.Unknown, f.Machine = s.Config, s.unknown, thisMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
-	f.KeyFiles = keyFileFacts(s.Config.JWTPrivateKeyFiles)
-	f.DevelopmentKey = developmentKeyOf(s)
-	f.Breached = breachedFacts(s.Config.BreachedPasswords)
+	f.Config, f.Unknown, f.Machine = s.Config, s.unknownVariables, inspectMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
+	f.KeyFiles = inspectKeyFiles(s.Config.JWTPrivateKeyFiles)
+	f.DevelopmentKey = developmentKeyUse(s)
+	f.Breached = inspectBreachedFile(s.Config.BreachedPasswords)
 	_, f.Templates = mail.LoadTemplates(s.Config.MailTemplates)
 	if askMail && s.Config.SMTPURL != "" {
-		f.Mail = &doctor.Tried{Err: tryMail(ctx, s)}
+		f.Mail = &doctor.Tried{Err: checkMailServer(ctx, s)}
 	}
-	f.Database = databaseFacts(ctx, s, deep)
-	f.Hash = hashTime(ctx, s)
+	f.Database = inspectDatabase(ctx, s, deep)
+	f.Hash = measureHash(ctx, s)
 	return f
 }
 
-func keyFileFacts(names []string) (files []doctor.KeyFile) {
+func inspectKeyFiles(names []string) (files []doctor.KeyFile) {
 	for _, name := range names {
 		file := doctor.KeyFile{Name: name}
 		if info, err := os.Stat(name); err == nil {
@@ -119,8 +119,8 @@ func keyFileFacts(names []string) (files []doctor.KeyFile) {
 	return files
 }
 
-// breachedFacts looks at the file of BREACHED_PASSWORDS; nil if there is none.
-func breachedFacts(name string) *doctor.BreachedFile {
+// inspectBreachedFile looks at the file of BREACHED_PASSWORDS; nil if there is none.
+func inspectBreachedFile(name string) *doctor.BreachedFile {
 	if name == "" {
 		return nil
 	}
@@ -131,7 +131,7 @@ func breachedFacts(name string) *doctor.BreachedFile {
 	return &doctor.BreachedFile{Passwords: set.Len(), Err: set.Close()}
 }
 
-func developmentKeyOf(s settings) doctor.KeptKey {
+func developmentKeyUse(s settings) doctor.KeptKey {
 	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if !ok {
 		return doctor.NoKey
@@ -146,11 +146,11 @@ func developmentKeyOf(s settings) doctor.KeptKey {
 	return doctor.KeyUnused
 }
 
-// mailPatience is for a mail server that does not answer.
-const mailPatience = 20 * time.Second
+// mailTimeout is for a mail server that does not answer.
+const mailTimeout = 20 * time.Second
 
-func tryMail(ctx context.Context, s settings) error {
-	ctx, cancel := context.WithTimeout(ctx, mailPatience)
+func checkMailServer(ctx context.Context, s settings) error {
+	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	defer cancel()
 	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.Config.SMTPURL, From: s.Config.MailFrom, RootCAs: s.SMTPRoots})
 	if err != nil {
@@ -163,7 +163,7 @@ func tryMail(ctx context.Context, s settings) error {
 	return conn.Close()
 }
 
-func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Database) {
+func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Database) {
 	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			d.Err = models.CheckSQLiteFolder(file)
@@ -184,14 +184,14 @@ func databaseFacts(ctx context.Context, s settings, deep bool) (d doctor.Databas
 		return d
 	}
 	if len(d.State.Pending) == 0 {
-		d.Admin, d.AdminErr = anyAdmin(ctx, store)
+		d.Admin, d.AdminErr = hasAdmin(ctx, store)
 		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // an error is not judged
 	}
 	return d
 }
 
-// anyAdmin reports whether somebody has an open account with a role that includes ADMIN.
-func anyAdmin(ctx context.Context, store *models.Store) (bool, error) {
+// hasAdmin reports whether somebody has an open account with a role that includes ADMIN.
+func hasAdmin(ctx context.Context, store *models.Store) (bool, error) {
 	p, err := policy.Compile(graph.Schema())
 	if err != nil {
 		return false, err
@@ -202,9 +202,9 @@ func anyAdmin(ctx context.Context, store *models.Store) (bool, error) {
 
 var programStart = time.Now()
 
-// hashTime is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
+// measureHash is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
 // server at work, since passwords come last.
-func hashTime(ctx context.Context, s settings) time.Duration {
+func measureHash(ctx context.Context, s settings) time.Duration {
 	queue := account.NewQueue(1)
 	defer queue.Close()
 	passwords, err := account.NewPasswords(s.Config.BcryptCost, s.Config.PasswordPeppers, queue)
@@ -213,17 +213,17 @@ func hashTime(ctx context.Context, s settings) time.Duration {
 	}
 	best := time.Duration(math.MaxInt64)
 	for range 2 {
-		begin := processorUsed()
+		begin := processorTime()
 		if _, err := passwords.Hash(ctx, "a password to measure with"); err != nil {
 			return 0
 		}
-		best = min(best, processorUsed()-begin)
+		best = min(best, processorTime()-begin)
 	}
 	return best
 }
 
-// thisMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
-func thisMachine(threads int) doctor.Machine {
+// inspectMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
+func inspectMachine(threads int) doctor.Machine {
 	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: threads, Limited: os.Getenv("GOMEMLIMIT") != ""}
 	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
 	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number

@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// healthPatience is a bit more than /readyz takes to find out.
-const healthPatience = 4 * time.Second
+// healthcheckTimeout is a bit more than /readyz takes to find out.
+const healthcheckTimeout = 4 * time.Second
 
 func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
@@ -25,8 +25,8 @@ func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Bool("live") {
 		path = "/healthz"
 	}
-	page := "http://" + loopbackOf(s.Config.Addr) + path
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	page := "http://" + loopbackAddr(s.Config.Addr) + path
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
@@ -44,8 +44,8 @@ func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	return nil
 }
 
-// loopbackOf is where a server that listens at addr is reached from its own machine.
-func loopbackOf(addr string) string {
+// loopbackAddr is where a server that listens at addr is reached from its own machine.
+func loopbackAddr(addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	switch host {
 	case "", "0.0.0.0", "localhost": // the server may have no IPv6

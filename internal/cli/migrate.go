@@ -10,7 +10,7 @@ import (
 	"fieldgate/models"
 )
 
-func contract() cli.Flag {
+func contractFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "contract", Usage: "also take away what no program reads any more, once none runs that did"}
 }
 
@@ -51,7 +51,7 @@ func (c Console) migrationStatus(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := databaseMeant(s); err != nil {
+	if err := checkDefaultDatabase(s); err != nil {
 		return err
 	}
 	return c.withStore(func(store *models.Store) error {
@@ -81,9 +81,9 @@ func (c Console) writeMigration(m models.Migration, asJSON bool) error {
 			State     string     `json:"state"`
 			AppliedAt *time.Time `json:"appliedAt"`
 			Contract  string     `json:"contract,omitempty"`
-		}{m.Feature, m.Number, m.Name, stateOf(m), applied, m.Contract})
+		}{m.Feature, m.Number, m.Name, migrationState(m), applied, m.Contract})
 	}
-	name, state := m.Title(), stateOf(m)
+	name, state := m.Title(), migrationState(m)
 	switch {
 	case m.Unknown():
 		state = "applied " + applied.Format(time.RFC3339) + " by a newer program"
@@ -96,7 +96,7 @@ func (c Console) writeMigration(m models.Migration, asJSON bool) error {
 	return err
 }
 
-func stateOf(m models.Migration) string {
+func migrationState(m models.Migration) string {
 	switch {
 	case m.Unknown():
 		return "unknown"

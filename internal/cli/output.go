@@ -14,26 +14,26 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-func jsonObject() cli.Flag {
+func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "answer with a JSON object on a line"}
 }
 
-func jsonLines() cli.Flag {
+func jsonLinesFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "answer with a JSON object on a line for each (JSON Lines)"}
 }
 
-// shown is text as a terminal may have it: what was imported from elsewhere may hold what would move the cursor or
+// printable is text as a terminal may have it: what was imported from elsewhere may hold what would move the cursor or
 // turn a line around, and is quoted then.
-func shown(text string) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, unshowable) {
+func printable(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, isUnprintable) {
 		return text
 	}
 	return strconv.QuoteToGraphic(text)
 }
 
-// unshowable characters do something to a terminal other than to stand there. The joiners stay, since scripts and
+// isUnprintable characters do something to a terminal other than to stand there. The joiners stay, since scripts and
 // emoji need them.
-func unshowable(r rune) bool {
+func isUnprintable(r rune) bool {
 	const joiner, nonJoiner = '\u200D', '\u200C'
 	return !unicode.IsGraphic(r) && r != joiner && r != nonJoiner
 }
@@ -50,7 +50,7 @@ func writeJSON(w io.Writer, v any) error {
 	var out []byte
 	for _, r := range strings.TrimSuffix(line.String(), "\n") {
 		switch {
-		case !unshowable(r):
+		case !isUnprintable(r):
 			out = utf8.AppendRune(out, r)
 		case r > 0xFFFF:
 			high, low := utf16.EncodeRune(r)

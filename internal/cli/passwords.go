@@ -32,7 +32,7 @@ func (c Console) passwordsBuild(ctx context.Context, cmd *cli.Command) error {
 	if out, ok := c.Stdout.(output); ok && isTerminal(out.Writer) || isTerminal(c.Stdin) {
 		return usagef("standard input or output is a terminal. Hint: %s --min-count 20 < hibp.txt > breached.bin", cmd.FullName())
 	}
-	counts, err := breached.Build(c.Stdout, interruptible{ctx, c.Stdin}, cmd.Uint64("min-count"))
+	counts, err := breached.Build(c.Stdout, contextReader{ctx, c.Stdin}, cmd.Uint64("min-count"))
 	if err != nil {
 		return err
 	}
@@ -45,13 +45,13 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// interruptible is a reader that fails when ctx ends.
-type interruptible struct {
+// contextReader is a reader that fails when ctx ends.
+type contextReader struct {
 	ctx context.Context
 	io.Reader
 }
 
-func (r interruptible) Read(p []byte) (int, error) {
+func (r contextReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}

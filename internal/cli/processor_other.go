@@ -4,5 +4,5 @@ package cli
 
 import "time"
 
-// processorUsed is the time since the start: nothing here says what of it was spent on work.
-func processorUsed() time.Duration { return time.Since(programStart) }
+// processorTime is the time since the start: nothing here says what of it was spent on work.
+func processorTime() time.Duration { return time.Since(programStart) }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// processorUsed is what this process has used of the processors so far, whoever else was at work.
-func processorUsed() time.Duration {
+// processorTime is what this process has used of the processors so far, whoever else was at work.
+func processorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return time.Since(programStart)

@@ -26,9 +26,9 @@ func (c Console) serve(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	s.Demo = cmd.Bool("demo")
-	s.warnOfUnknown()
-	s.warnOfProduction()
-	if c.developsAtTerminal(s.Config) {
+	s.warnUnknownVariables()
+	s.warnProduction()
+	if c.isDevelopmentTerminal(s.Config) {
 		s.Banner = c.Stderr
 	}
 	running, err := server.New(s.Options)
@@ -46,16 +46,16 @@ func listenAndServe(ctx context.Context, s *server.Server) error {
 	return s.Serve(ctx, on)
 }
 
-// warnOfUnknown warns of variables that are probably misspelled.
-func (s *settings) warnOfUnknown() {
-	for _, u := range s.unknown {
+// warnUnknownVariables warns of variables that are probably misspelled.
+func (s *settings) warnUnknownVariables() {
+	for _, u := range s.unknownVariables {
 		s.Log.Warn("unknown environment variable", "name", u.Name, "did_you_mean", u.Suggestion)
 	}
 }
 
-// warnOfProduction warns of what is unsafe in production, and of settings that do not count there.
-func (s *settings) warnOfProduction() {
-	if s.ignoredDotEnv {
+// warnProduction warns of what is unsafe in production, and of settings that do not count there.
+func (s *settings) warnProduction() {
+	if s.hasIgnoredDotEnv {
 		s.Log.Warn("production does not read .env unless it is named. Hint: ENV_FILE=.env, or --env-file .env")
 	}
 	if s.Config.Production && s.Config.DatabaseUnencrypted() {

@@ -24,8 +24,8 @@ import (
 // settings are what a command is given to work with.
 type settings struct {
 	server.Options
-	unknown       []config.UnknownVariable // names that are set, and were probably meant for a variable
-	ignoredDotEnv bool                     // there is a .env that production does not read
+	unknownVariables []config.UnknownVariable // environNames that are set, and were probably meant for a variable
+	hasIgnoredDotEnv bool                     // there is a .env that production does not read
 }
 
 // settings reads the environment and the file of settings.
@@ -34,23 +34,23 @@ func (c Console) settings() (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	unknown := config.UnknownVariables(append(source.Names, c.names()...))
+	unknown := config.UnknownVariables(append(source.Names, c.environNames()...))
 	cfg, err := config.Load(source.Lookup)
 	if err != nil {
 		if source.IgnoredDotEnv {
 			err = errors.Join(err, errors.New("there is a .env here, and production does not read it unless it is named. Hint: ENV_FILE=.env, or --env-file .env"))
 		}
-		return settings{}, withUnknown(err, unknown)
+		return settings{}, withUnknownVariables(err, unknown)
 	}
-	s := settings{Options: server.Options{Config: cfg, Log: c.newLog(cfg)}, unknown: unknown, ignoredDotEnv: source.IgnoredDotEnv}
+	s := settings{Options: server.Options{Config: cfg, Log: c.newLog(cfg)}, unknownVariables: unknown, hasIgnoredDotEnv: source.IgnoredDotEnv}
 	if c.Adjust != nil {
 		c.Adjust(&s.Options)
 	}
 	return s, nil
 }
 
-// names are those of all variables of the environment.
-func (c Console) names() (names []string) {
+// environNames are those of all variables of the environment.
+func (c Console) environNames() (names []string) {
 	if c.Environ == nil {
 		return nil
 	}
@@ -61,8 +61,8 @@ func (c Console) names() (names []string) {
 	return names
 }
 
-// withUnknown adds what may be the cause of a wrong configuration.
-func withUnknown(err error, unknown []config.UnknownVariable) error {
+// withUnknownVariables adds what may be the cause of a wrong configuration.
+func withUnknownVariables(err error, unknown []config.UnknownVariable) error {
 	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		all = slices.Clone(joined.Unwrap())
@@ -80,15 +80,15 @@ func (c Console) newLog(cfg *config.Config) *slog.Logger {
 	switch {
 	case cfg.LogFormat == "json":
 		h = slog.NewJSONHandler(c.Stderr, o)
-	case c.developsAtTerminal(cfg):
+	case c.isDevelopmentTerminal(cfg):
 		noColor, _ := c.Lookup("NO_COLOR")
 		h = devlog.New(c.Stderr, devlog.Options{Level: cfg.LogLevel, NoColor: noColor != ""})
 	}
 	return slog.New(web.LogHandler(h, trace.LogAttrs))
 }
 
-// developsAtTerminal reports whether the log is for a person in front of it.
-func (c Console) developsAtTerminal(cfg *config.Config) bool {
+// isDevelopmentTerminal reports whether the log is for a person in front of it.
+func (c Console) isDevelopmentTerminal(cfg *config.Config) bool {
 	f, ok := c.Stderr.(*os.File)
 	return ok && !cfg.Production && cfg.LogFormat == "text" && term.IsTerminal(int(f.Fd()))
 }
@@ -100,7 +100,7 @@ func (c Console) withDatabase(ctx context.Context, f func(*server.Services) erro
 	if err != nil {
 		return err
 	}
-	if err := databaseExists(s); err != nil {
+	if err := checkDatabaseExists(s); err != nil {
 		return err
 	}
 	return c.withNewDatabase(ctx, f)
@@ -142,8 +142,8 @@ func (c Console) withStore(f func(*models.Store) error) error {
 	return errors.Join(f(p.Store), p.Store.Close())
 }
 
-// databaseExists returns an error if the database is a SQLite file that is not there.
-func databaseExists(s settings) error {
+// checkDatabaseExists returns an error if the database is a SQLite file that is not there.
+func checkDatabaseExists(s settings) error {
 	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if !ok {
 		return nil
@@ -158,10 +158,10 @@ func databaseExists(s settings) error {
 		"fieldgate migrate makes a new database", file)
 }
 
-// databaseMeant returns an error if the default SQLite file is not there: this may be the wrong folder.
-func databaseMeant(s settings) error {
+// checkDefaultDatabase returns an error if the default SQLite file is not there: this may be the wrong folder.
+func checkDefaultDatabase(s settings) error {
 	if s.Config.DatabaseExplicit {
 		return nil
 	}
-	return databaseExists(s)
+	return checkDatabaseExists(s)
 }

@@ -9,8 +9,8 @@ import (
 	"fieldgate/internal/spelling"
 )
 
-// noCommand is the error for a word that is no command, with the command that was probably meant.
-func noCommand(cmd *cli.Command, word string) error {
+// unknownCommand is the error for a word that is no command, with the command that was probably meant.
+func unknownCommand(cmd *cli.Command, word string) error {
 	what := "command"
 	if len(commandNames(cmd)) == 0 {
 		what = "argument"

@@ -29,7 +29,7 @@ func (c Console) userCommands() *cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "name", Usage: "what the person wants to be called", Required: true},
 				&cli.StringFlag{Name: "role", Usage: "what the person may do", Value: policy.User},
-				jsonObject(),
+				jsonFlag(),
 			},
 			Action: c.userCreate,
 		},
@@ -40,26 +40,26 @@ func (c Console) userCommands() *cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "search", Usage: "only those whose name or e-mail address begins with this"},
 				&cli.StringFlag{Name: "role", Usage: "only those with exactly this role"},
-				jsonLines(),
+				jsonLinesFlag(),
 			},
 			Action: c.userList,
 		},
 		{
 			Name: "role", Usage: "give an account a role, in force on its next request", ArgsUsage: "EMAIL ROLE",
-			Description: "   fieldgate user role ada@example.com ADMIN", Flags: []cli.Flag{jsonObject()}, Action: c.userRole,
+			Description: "   fieldgate user role ada@example.com ADMIN", Flags: []cli.Flag{jsonFlag()}, Action: c.userRole,
 		},
 		{
 			Name: "disable", Usage: "shut an account and end its sessions", ArgsUsage: "EMAIL",
-			Description: "   fieldgate user disable ada@example.com", Flags: []cli.Flag{jsonObject()}, Action: c.userDisable,
+			Description: "   fieldgate user disable ada@example.com", Flags: []cli.Flag{jsonFlag()}, Action: c.userDisable,
 		},
 		{
 			Name: "enable", Usage: "open an account again; its sessions stay ended", ArgsUsage: "EMAIL",
-			Description: "   fieldgate user enable ada@example.com", Flags: []cli.Flag{jsonObject()}, Action: c.userEnable,
+			Description: "   fieldgate user enable ada@example.com", Flags: []cli.Flag{jsonFlag()}, Action: c.userEnable,
 		},
 		{
 			Name: "delete", Usage: "delete an account with everything that belongs to it, for good", ArgsUsage: "EMAIL",
 			Description: "It asks for confirmation on a terminal; elsewhere it needs --yes.\nThe address gets a mail, which is sent by a server that runs.\n\n   fieldgate user delete ada@example.com\n   fieldgate user delete ada@example.com --yes",
-			Flags:       []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "delete without asking for confirmation"}, jsonObject()},
+			Flags:       []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "delete without asking for confirmation"}, jsonFlag()},
 			Action:      c.userDelete,
 		},
 		{
@@ -79,7 +79,7 @@ func (c Console) userCreate(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := databaseMeant(s); err != nil {
+	if err := checkDefaultDatabase(s); err != nil {
 		return err
 	}
 	return c.withNewDatabase(ctx, func(s *server.Services) error {
@@ -93,7 +93,7 @@ func (c Console) userCreate(ctx context.Context, cmd *cli.Command) error {
 		if err != nil {
 			return err
 		}
-		return c.say(cmd, user, "%s has an account with the role %s: %s", shown(user.Email), user.Role, user.ID)
+		return c.printUser(cmd, user, "%s has an account with the role %s: %s", printable(user.Email), user.Role, user.ID)
 	})
 }
 
@@ -138,7 +138,7 @@ func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 	return c.withDatabase(ctx, func(s *server.Services) error {
 		var out bytes.Buffer
 		if !cmd.Bool("json") {
-			fmt.Fprintf(&out, userRow, "ID", "CREATED", "DISABLED", "ROLE", "EMAIL", "NAME")
+			fmt.Fprintf(&out, userRowFormat, "ID", "CREATED", "DISABLED", "ROLE", "EMAIL", "NAME")
 		}
 		for q := (account.UserQuery{PageQuery: account.PageQuery{First: 100}, Search: cmd.String("search"), Role: cmd.String("role")}); ; {
 			page, err := s.Accounts.Users(ctx, q)
@@ -159,19 +159,19 @@ func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userRole(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(s *server.Services, id string, args []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(s *server.Services, id string, args []string) (*models.User, error) {
 		return s.Accounts.AsOperator().SetRole(ctx, id, args[1])
 	})
 }
 
 func (c Console) userDisable(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().Disable(ctx, id)
 	})
 }
 
 func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
-	return c.change(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().Enable(ctx, id)
 	})
 }
@@ -184,7 +184,7 @@ func (c Console) userDelete(ctx context.Context, cmd *cli.Command) error {
 		}
 		return usagef("standard input is not a terminal, so nothing can be confirmed. Hint: --yes deletes the account without asking")
 	}
-	return c.change(ctx, cmd, []string{"EMAIL"}, "deleted %s (role %s)", func(s *server.Services, id string, args []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "deleted %s (role %s)", func(s *server.Services, id string, args []string) (*models.User, error) {
 		if !cmd.Bool("yes") {
 			if err := c.confirmDeletion(terminal, args[0]); err != nil {
 				return nil, err
@@ -196,7 +196,7 @@ func (c Console) userDelete(ctx context.Context, cmd *cli.Command) error {
 
 // confirmDeletion has the address typed again.
 func (c Console) confirmDeletion(terminal io.Reader, email string) error {
-	fmt.Fprintf(c.Stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", shown(email))
+	fmt.Fprintf(c.Stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", printable(email))
 	line, err := bufio.NewReader(io.LimitReader(terminal, 8<<10)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the confirmation: %w", err)
@@ -224,12 +224,12 @@ func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 		}
 		link, err := s.Accounts.SendPasswordReset(ctx, args[0])
 		if errors.Is(err, models.ErrNotFound) {
-			return nobody{args[0]}
+			return noAccountError{args[0]}
 		}
 		if err != nil {
 			return err
 		}
-		to := shown(link.Email)
+		to := printable(link.Email)
 		if s.Inbox != nil { // this one ends with the command: the one to look into is the server's
 			_, err = fmt.Fprintf(c.Stdout, "a link for %s is at %s as soon as a server runs; with SMTP_URL it is mailed\n", to, s.Config.PublicURL.String()+server.InboxPath)
 			return err
@@ -247,9 +247,9 @@ func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 	})
 }
 
-// change does something to the account whose address is the first argument, and says what has become of it: done
+// updateUser does something to the account whose address is the first argument, and says what has become of it: done
 // is a format for the address and the role.
-func (c Console) change(ctx context.Context, cmd *cli.Command, names []string, done string, f func(s *server.Services, id string, args []string) (*models.User, error)) error {
+func (c Console) updateUser(ctx context.Context, cmd *cli.Command, names []string, done string, f func(s *server.Services, id string, args []string) (*models.User, error)) error {
 	args, err := arguments(cmd, names...)
 	if err != nil {
 		return err
@@ -260,26 +260,26 @@ func (c Console) change(ctx context.Context, cmd *cli.Command, names []string, d
 			user, err = f(s, user.ID, args)
 		}
 		if errors.Is(err, models.ErrNotFound) {
-			return nobody{args[0]}
+			return noAccountError{args[0]}
 		}
 		if err != nil {
 			return err
 		}
-		return c.say(cmd, user, done, shown(user.Email), user.Role)
+		return c.printUser(cmd, user, done, printable(user.Email), user.Role)
 	})
 }
 
-// nobody is models.ErrNotFound in the words of somebody who has typed an address.
-type nobody struct{ email string }
+// noAccountError is models.ErrNotFound in the words of somebody who has typed an address.
+type noAccountError struct{ email string }
 
-func (e nobody) Error() string {
+func (e noAccountError) Error() string {
 	return fmt.Sprintf("nobody has the address %q. Hint: fieldgate user list", e.email)
 }
 
-func (nobody) Unwrap() error { return models.ErrNotFound }
+func (noAccountError) Unwrap() error { return models.ErrNotFound }
 
-// say writes what has become of an account, as a sentence or as JSON.
-func (c Console) say(cmd *cli.Command, u *models.User, format string, args ...any) error {
+// printUser writes what has become of an account, as a sentence or as JSON.
+func (c Console) printUser(cmd *cli.Command, u *models.User, format string, args ...any) error {
 	if cmd.Bool("json") {
 		return writeUserJSON(c.Stdout, u)
 	}
@@ -287,16 +287,16 @@ func (c Console) say(cmd *cli.Command, u *models.User, format string, args ...an
 	return err
 }
 
-// userRow has what varies in length at its end, so that the columns stand one below the other without anybody
+// userRowFormat has what varies in length at its end, so that the columns stand one below the other without anybody
 // having seen all of the rows.
-const userRow = "%-36s  %-20s  %-20s  %-5s  %-32s  %s\n"
+const userRowFormat = "%-36s  %-20s  %-20s  %-5s  %-32s  %s\n"
 
 func writeUserRow(w io.Writer, u *models.User) error {
 	disabled := "-"
 	if u.DisabledAt != nil {
 		disabled = u.DisabledAt.UTC().Format(time.RFC3339)
 	}
-	_, err := fmt.Fprintf(w, userRow, u.ID, u.CreatedAt.UTC().Format(time.RFC3339), disabled, u.Role, shown(u.Email), shown(u.Name))
+	_, err := fmt.Fprintf(w, userRowFormat, u.ID, u.CreatedAt.UTC().Format(time.RFC3339), disabled, u.Role, printable(u.Email), printable(u.Name))
 	return err
 }
 
