@@ -59,7 +59,7 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
 	}
-	findings := doctor.Examine(c.snapshot(ctx, cmd.Bool("mail"), cmd.Bool("deep")))
+	findings := doctor.Check(c.snapshot(ctx, cmd.Bool("mail"), cmd.Bool("deep")))
 	var out bytes.Buffer
 	for _, f := range findings {
 		if cmd.Bool("json") {
@@ -68,9 +68,9 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 			}
 			continue
 		}
-		fmt.Fprintf(&out, "%-7s  %-22s  %s\n", f.Level, f.ID, printable(f.Seen))
-		if f.Do != "" {
-			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", printable(f.Do))
+		fmt.Fprintf(&out, "%-7s  %-22s  %s\n", f.Level, f.ID, printable(f.Message))
+		if f.Fix != "" {
+			fmt.Fprintf(&out, "%-7s  %-22s  → %s\n", "", "", printable(f.Fix))
 		}
 	}
 	if _, err := out.WriteTo(c.Stdout); err != nil {
@@ -87,23 +87,23 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 }
 
 // snapshot are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
-func (c Console) snapshot(ctx context.Context, askMail, deep bool) (f doctor.Facts) {
+func (c Console) snapshot(ctx context.Context, askMail, deep bool) (f doctor.Snapshot) {
 	s, err := c.settings()
 	if err != nil {
 		f.ConfigErr = err
 		return f
 	}
 	s.Log = slog.New(slog.DiscardHandler) // what is said is the findings
-	f.Config, f.Unknown, f.Machine = s.Config, s.unknownVariables, inspectMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
+	f.Config, f.UnknownVariables, f.Machine = s.Config, s.unknownVariables, inspectMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
 	f.KeyFiles = inspectKeyFiles(s.Config.JWTPrivateKeyFiles)
 	f.DevelopmentKey = developmentKeyUse(s)
 	f.Breached = inspectBreachedFile(s.Config.BreachedPasswords)
-	_, f.Templates = mail.LoadTemplates(s.Config.MailTemplates)
+	_, f.TemplatesErr = mail.LoadTemplates(s.Config.MailTemplates)
 	if askMail && s.Config.SMTPURL != "" {
-		f.Mail = &doctor.Tried{Err: checkMailServer(ctx, s)}
+		f.Mail = &doctor.Result{Err: checkMailServer(ctx, s)}
 	}
 	f.Database = inspectDatabase(ctx, s, deep)
-	f.Hash = measureHash(ctx, s)
+	f.HashTime = measureHash(ctx, s)
 	return f
 }
 
@@ -131,15 +131,15 @@ func inspectBreachedFile(name string) *doctor.BreachedFile {
 	return &doctor.BreachedFile{Passwords: set.Len(), Err: set.Close()}
 }
 
-func developmentKeyUse(s settings) doctor.KeptKey {
+func developmentKeyUse(s settings) doctor.KeyUse {
 	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if !ok {
-		return doctor.NoKey
+		return doctor.KeyAbsent
 	}
 	kept, err := os.ReadFile(file + ".key")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return doctor.NoKey
+		return doctor.KeyAbsent
 	case err == nil && slices.Contains(s.Config.JWTSecrets, strings.TrimSpace(string(kept))):
 		return doctor.KeySigning
 	}
@@ -167,7 +167,7 @@ func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Datab
 	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			d.Err = models.CheckSQLiteFolder(file)
-			d.New = d.Err == nil
+			d.IsNew = d.Err == nil
 			return d
 		}
 	}
@@ -180,11 +180,11 @@ func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Datab
 	}
 	store := added.Store
 	defer store.Close()
-	if d.State, d.Err = store.Inspect(ctx, deep); d.Err != nil {
+	if d.Inspection, d.Err = store.Inspect(ctx, deep); d.Err != nil {
 		return d
 	}
-	if len(d.State.Pending) == 0 {
-		d.Admin, d.AdminErr = hasAdmin(ctx, store)
+	if len(d.Inspection.Pending) == 0 {
+		d.HasAdmin, d.AdminErr = hasAdmin(ctx, store)
 		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // an error is not judged
 	}
 	return d
@@ -224,7 +224,7 @@ func measureHash(ctx context.Context, s settings) time.Duration {
 
 // inspectMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
 func inspectMachine(threads int) doctor.Machine {
-	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: threads, Limited: os.Getenv("GOMEMLIMIT") != ""}
+	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: threads, HasGoMemLimit: os.Getenv("GOMEMLIMIT") != ""}
 	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
 	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number
 	if p, err := strconv.ParseFloat(period, 64); err == nil && p > 0 {

@@ -11,7 +11,7 @@ import (
 	"fieldgate/models"
 )
 
-func database(r *report, f Facts) {
+func database(r *report, f Snapshot) {
 	const id = "database"
 	d := f.Database
 	if e, ok := errors.AsType[*models.NotWritableError](d.Err); ok {
@@ -22,22 +22,22 @@ func database(r *report, f Facts) {
 	case d.Err != nil:
 		r.add(id, Problem, "DATABASE_URL: "+d.Err.Error(), "check the address, that the database runs, and that this machine and user may connect")
 		return
-	case d.New:
+	case d.IsNew:
 		r.add(id, Note, "there is no database yet", "the first start makes it, or: fieldgate migrate")
 		return
-	case d.State == nil:
+	case d.Inspection == nil:
 		return
 	}
-	e := d.State
-	r.ok(id, "%s %s answers in %s", e.Product, e.Version, short(e.RoundTrip))
+	e := d.Inspection
+	r.ok(id, "%s %s answers in %s", e.Product, e.Version, shortDuration(e.RoundTrip))
 	version(r, e)
 	roundTrip(r, e)
 	clock(r, e)
 	migrations(r, e)
-	flaws(r, e)
+	schemaIssues(r, e)
 	switch {
 	case e.File != nil:
-		file(r, f, e)
+		sqliteFile(r, f, e)
 	default:
 		encryption(r, f)
 		connections(r, e)
@@ -46,11 +46,11 @@ func database(r *report, f Facts) {
 	}
 }
 
-// oldest are the versions from which on a server is maintained by somebody, and known to work.
-var oldest = map[string][2]int{"MySQL": {8, 0}, "MariaDB": {10, 6}}
+// oldestVersions are the versions from which on a server is maintained by somebody, and known to work.
+var oldestVersions = map[string][2]int{"MySQL": {8, 0}, "MariaDB": {10, 6}}
 
 func version(r *report, e *models.Inspection) {
-	least, known := oldest[e.Product]
+	least, known := oldestVersions[e.Product]
 	majorText, rest, _ := strings.Cut(e.Version, ".")
 	minorText, _, _ := strings.Cut(rest, ".")
 	major, err := strconv.Atoi(majorText)
@@ -63,19 +63,19 @@ func version(r *report, e *models.Inspection) {
 
 // A request asks once or twice, a sign-in some ten times, one after the other.
 const (
-	farAway  = 5 * time.Millisecond
-	tooSlow  = 50 * time.Millisecond
-	skewed   = time.Second      // sessions end and limits open earlier or later by as much
-	tooWrong = 30 * time.Second // as much as tokens are given for clocks that differ
+	noteRoundTrip = 5 * time.Millisecond
+	warnRoundTrip = 50 * time.Millisecond
+	warnSkew      = time.Second      // sessions end and limits open earlier or later by as much
+	problemSkew   = 30 * time.Second // as much as tokens are given for clocks that differ
 )
 
 func roundTrip(r *report, e *models.Inspection) {
 	const id, do = "database.distance", "run the server beside the database: same zone, same network"
 	switch {
-	case e.RoundTrip > tooSlow:
-		r.add(id, Warning, fmt.Sprintf("a question takes %s: a sign-in asks about ten", short(e.RoundTrip)), do)
-	case e.RoundTrip > farAway:
-		r.add(id, Note, fmt.Sprintf("a question takes %s", short(e.RoundTrip)), do)
+	case e.RoundTrip > warnRoundTrip:
+		r.add(id, Warning, fmt.Sprintf("a question takes %s: a sign-in asks about ten", shortDuration(e.RoundTrip)), do)
+	case e.RoundTrip > noteRoundTrip:
+		r.add(id, Note, fmt.Sprintf("a question takes %s", shortDuration(e.RoundTrip)), do)
 	}
 }
 
@@ -88,11 +88,11 @@ func clock(r *report, e *models.Inspection) {
 	if e.ClockAhead < 0 {
 		direction = "behind ours"
 	}
-	seen := fmt.Sprintf("the database's clock is %s %s", short(e.ClockAhead.Abs()), direction)
+	seen := fmt.Sprintf("the database's clock is %s %s", shortDuration(e.ClockAhead.Abs()), direction)
 	switch off := e.ClockAhead.Abs(); {
-	case off > tooWrong:
+	case off > problemSkew:
 		r.add(id, Problem, seen, do)
-	case off > skewed:
+	case off > warnSkew:
 		r.add(id, Warning, seen, do)
 	default:
 		r.ok(id, "it agrees with ours")
@@ -126,8 +126,8 @@ func migrations(r *report, e *models.Inspection) {
 	}
 }
 
-// flaws says all of a kind at once: a table that was converted has one in each of its columns.
-func flaws(r *report, e *models.Inspection) {
+// schemaIssues says all of a kind at once: a table that was converted has one in each of its columns.
+func schemaIssues(r *report, e *models.Inspection) {
 	found := false
 	for _, kind := range []struct {
 		kind  models.SchemaIssueKind
@@ -147,7 +147,7 @@ func flaws(r *report, e *models.Inspection) {
 		var list []string
 		for _, f := range e.Issues {
 			if f.Kind == kind.kind {
-				list = append(list, flaw(f))
+				list = append(list, describeIssue(f))
 			}
 		}
 		if len(list) > 0 {
@@ -168,7 +168,7 @@ func flaws(r *report, e *models.Inspection) {
 	}
 }
 
-func flaw(f models.SchemaIssue) string {
+func describeIssue(f models.SchemaIssue) string {
 	if f.Actual == "" {
 		return f.Object
 	}
@@ -196,15 +196,15 @@ const (
 	gigabyte = 1 << 30
 )
 
-// file looks at SQLite's.
-func file(r *report, f Facts, e *models.Inspection) {
+// sqliteFile looks at SQLite's.
+func sqliteFile(r *report, f Snapshot, e *models.Inspection) {
 	d := e.File
 	const rights = "database.file"
 	switch {
-	case open(d.Mode):
-		r.add(rights, inProduction(f, Problem), fmt.Sprintf("%s has the mode %04o: every user of the machine can read it", d.Path, d.Mode), "chmod 600 "+d.Path)
-	case d.Folder&0o002 != 0 && open(d.Folder):
-		r.add(rights, inProduction(f, Warning), fmt.Sprintf("the folder of %s has the mode %04o: every user of the machine can put another file in its place", d.Path, d.Folder),
+	case isWorldAccessible(d.Mode):
+		r.add(rights, productionLevel(f, Problem), fmt.Sprintf("%s has the mode %04o: every user of the machine can read it", d.Path, d.Mode), "chmod 600 "+d.Path)
+	case d.Folder&0o002 != 0 && isWorldAccessible(d.Folder):
+		r.add(rights, productionLevel(f, Warning), fmt.Sprintf("the folder of %s has the mode %04o: every user of the machine can put another file in its place", d.Path, d.Folder),
 			"a folder of its own, with the mode 0700")
 	default:
 		r.ok(rights, "%s can be read by those who should", d.Path)
@@ -213,13 +213,13 @@ func file(r *report, f Facts, e *models.Inspection) {
 		r.add("database.journal", Warning, "the journal mode is "+d.Journal+": the file system has no shared memory, as network ones have not, and readers and writers wait for each other",
 			"a disk of the machine's own")
 	}
-	space(r, d)
+	diskSpace(r, d)
 	if f.Config.Production {
 		r.add("database.sqlite", Note, "SQLite in production: one machine, and no replicas on others", "fieldgate backup makes copies; MySQL for several machines (docs/operations.md)")
 	}
 }
 
-func space(r *report, d *models.DatabaseFile) {
+func diskSpace(r *report, d *models.DatabaseFile) {
 	const id = "database.disk"
 	seen := fmt.Sprintf("%d MB are free on the disk of %s, which has %d MB", d.Free/megabyte, d.Path, d.Size/megabyte)
 	switch {
@@ -233,19 +233,19 @@ func space(r *report, d *models.DatabaseFile) {
 	}
 }
 
-func encryption(r *report, f Facts) {
+func encryption(r *report, f Snapshot) {
 	const id = "database.tls"
 	u, err := url.Parse(f.Config.DatabaseURL)
-	if err != nil || loopback(u.Hostname()) {
+	if err != nil || isLoopback(u.Hostname()) {
 		return
 	}
 	switch mode := u.Query().Get("tls"); mode {
 	case "true":
 		r.ok(id, "the connection is encrypted, and the server's certificate checked")
 	case "", "false":
-		r.add(id, inProduction(f, Warning), "the connection to "+u.Hostname()+" is not encrypted", "?tls=true, unless nobody else is on that network")
+		r.add(id, productionLevel(f, Warning), "the connection to "+u.Hostname()+" is not encrypted", "?tls=true, unless nobody else is on that network")
 	default:
-		r.add(id, inProduction(f, Warning), "the connection to "+u.Hostname()+" does not check who answers: tls="+mode, "?tls=true, unless nobody else is on that network")
+		r.add(id, productionLevel(f, Warning), "the connection to "+u.Hostname()+" does not check who answers: tls="+mode, "?tls=true, unless nobody else is on that network")
 	}
 }
 
@@ -278,20 +278,20 @@ func cluster(r *report, c *models.Cluster) {
 	}
 }
 
-func administrators(r *report, f Facts) {
+func administrators(r *report, f Snapshot) {
 	const id = "accounts.admin"
 	switch {
-	case f.Database.State == nil || len(f.Database.State.Pending) > 0:
+	case f.Database.Inspection == nil || len(f.Database.Inspection.Pending) > 0:
 	case f.Database.AdminErr != nil:
 		r.add(id, Problem, "nobody knows whether somebody may administer: "+f.Database.AdminErr.Error(), "mend the table users first")
-	case f.Database.Admin:
+	case f.Database.HasAdmin:
 		r.ok(id, "somebody may administer")
 	default:
 		r.add(id, Warning, "nobody has the role ADMIN and an open account", "fieldgate user create EMAIL --name NAME --role ADMIN, or: fieldgate user role EMAIL ADMIN")
 	}
 }
 
-func machine(r *report, f Facts) {
+func machine(r *report, f Snapshot) {
 	m := f.Machine
 	const id = "machine"
 	good := true
@@ -300,7 +300,7 @@ func machine(r *report, f Facts) {
 			m.Quota, m.Processors, m.Threads), "let it be a whole number of at least 2, or give it processors instead of a quota (docker: cpuset, systemd: AllowedCPUs)")
 		good = false
 	}
-	if m.Memory > 0 && !m.Limited {
+	if m.Memory > 0 && !m.HasGoMemLimit {
 		r.add(id+".memory", Note, fmt.Sprintf("the container may use %d MB, and GOMEMLIMIT is not set", m.Memory/megabyte), fmt.Sprintf("GOMEMLIMIT=%dMiB, so that garbage is collected before the limit", m.Memory*9/10/megabyte))
 		good = false
 	}

@@ -33,10 +33,10 @@ var levels = []Level{OK, Note, Warning, Problem}
 
 // Finding is what there is to say of one thing.
 type Finding struct {
-	ID    string `json:"id"` // stays as it is, for machines
-	Level Level  `json:"level"`
-	Seen  string `json:"seen"`         // never a secret
-	Do    string `json:"do,omitempty"` // empty if there is nothing to do
+	ID      string `json:"id"` // stays as it is, for machines
+	Level   Level  `json:"level"`
+	Message string `json:"seen"`         // never a secret
+	Fix     string `json:"do,omitempty"` // empty if there is nothing to do
 }
 
 // Worst is the worst level among findings; OK if there are none.
@@ -58,27 +58,27 @@ func Count(findings []Finding, level Level) (n int) {
 	return n
 }
 
-// Facts are what is known of a configuration and its surroundings. What is left out is not judged.
-type Facts struct {
+// Snapshot are what is known of a configuration and its surroundings. What is left out is not judged.
+type Snapshot struct {
 	Config    *config.Config // nil: it cannot be read, and ConfigErr says why; then nothing else is judged
 	ConfigErr error
 
-	Unknown []config.UnknownVariable // set, and probably misspelled
+	UnknownVariables []config.UnknownVariable // setEnv, and probably misspelled
 
 	KeyFiles []KeyFile
 	// DevelopmentKey: beside the SQLite file lies the key that a development server has made there.
-	DevelopmentKey KeptKey
+	DevelopmentKey KeyUse
 
 	Breached *BreachedFile // nil: BREACHED_PASSWORDS is not set
 
-	Templates error // what is wrong with the texts of mails
+	TemplatesErr error // what is wrong with the texts of mails
 
-	Mail *Tried // whether the mail server lets us in; nil: it was not asked
+	Mail *Result // whether the mail server lets us in; nil: it was not asked
 
 	Database Database
 
-	Hash    time.Duration // that one password takes of a processor; 0: not measured
-	Machine Machine
+	HashTime time.Duration // that one password takes of a processor; 0: not measured
+	Machine  Machine
 }
 
 // KeyFile is a file with a private key.
@@ -94,28 +94,28 @@ type BreachedFile struct {
 	Err       error // why it cannot be used
 }
 
-// KeptKey says what is known of the key beside a SQLite file.
-type KeptKey string
+// KeyUse says what is known of the key beside a SQLite file.
+type KeyUse string
 
 // What can be known of it.
 const (
-	NoKey      KeptKey = ""           // there is none, or no SQLite file
-	KeyUnused  KeptKey = "unused"     // the server has another one
-	KeySigning KeptKey = "is the key" // the configuration names the same
+	KeyAbsent  KeyUse = ""           // there is none, or no SQLite file
+	KeyUnused  KeyUse = "unused"     // the server has another one
+	KeySigning KeyUse = "is the key" // the configuration names the same
 )
 
-// Tried is the outcome of something that was tried.
-type Tried struct{ Err error }
+// Result is the outcome of something that was tried.
+type Result struct{ Err error }
 
 // Database is what is known of the database.
 type Database struct {
-	Err   error              // it cannot be opened, or does not answer
-	New   bool               // there is no SQLite file yet: the first start makes it
-	State *models.Inspection // nil with Err or New
+	Err        error              // it cannot be opened, or does not answer
+	IsNew      bool               // there is no SQLite file yet: the first start makes it
+	Inspection *models.Inspection // nil with Err or New
 
-	// Admin: somebody has an open account that may do everything. It is judged where there is a State without pending
+	// HasAdmin: somebody has an open account that may do everything. It is judged where there is a State without pending
 	// migrations.
-	Admin    bool
+	HasAdmin bool
 	AdminErr error // nobody knows
 
 	// SignIns says from where the newest sign-ins came, also those that failed. Without any it is not judged.
@@ -124,23 +124,23 @@ type Database struct {
 
 // Machine is what the server runs on.
 type Machine struct {
-	Processors int     // that the system has for us
-	Threads    int     // that hash passwords
-	Quota      float64 // processors that the container's cgroup allows; 0: all
-	Memory     int64   // bytes that the cgroup allows; 0: all
-	Limited    bool    // GOMEMLIMIT is set
+	Processors    int     // that the system has for us
+	Threads       int     // that hash passwords
+	Quota         float64 // processors that the container's cgroup allows; 0: all
+	Memory        int64   // bytes that the cgroup allows; 0: all
+	HasGoMemLimit bool    // GOMEMLIMIT is set
 }
 
-// Examine judges everything that is known. The findings come in the order of the sections of docs/operations.md; there
+// Check judges everything that is known. The findings come in the order of the sections of docs/operations.md; there
 // is at least one of each thing that was looked at.
-func Examine(f Facts) []Finding {
+func Check(f Snapshot) []Finding {
 	if f.Config == nil {
 		return configurationErrors(f.ConfigErr)
 	}
 	r := &report{}
-	for _, check := range []func(*report, Facts){
+	for _, check := range []func(*report, Snapshot){
 		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing, breachedPasswords,
-		addresses, origins, cookies, proxies, signIns, mail, surface, watching,
+		publicURL, corsOrigins, cookies, proxies, signIns, mail, surface, metricsAddr,
 		database, administrators, machine,
 	} {
 		check(r, f)
@@ -157,7 +157,7 @@ func configurationErrors(err error) []Finding {
 	}
 	for _, err := range list {
 		if u, ok := errors.AsType[config.UnknownVariable](err); ok {
-			r.unknown(u)
+			r.addUnknown(u)
 			continue
 		}
 		one, ok := errors.AsType[*config.Error](err)
@@ -178,30 +178,30 @@ func configurationErrors(err error) []Finding {
 type report struct{ findings []Finding }
 
 func (r *report) add(id string, level Level, seen, do string) {
-	r.findings = append(r.findings, Finding{ID: id, Level: level, Seen: seen, Do: do})
+	r.findings = append(r.findings, Finding{ID: id, Level: level, Message: seen, Fix: do})
 }
 
 func (r *report) ok(id, format string, args ...any) { r.add(id, OK, fmt.Sprintf(format, args...), "") }
 
-// inProduction is level for a production server, and a note where somebody develops.
-func inProduction(f Facts, level Level) Level {
+// productionLevel is level for a production server, and a note where somebody develops.
+func productionLevel(f Snapshot, level Level) Level {
 	if f.Config.Production {
 		return level
 	}
 	return Note
 }
 
-func unknownVariables(r *report, f Facts) {
-	for _, u := range f.Unknown {
-		r.unknown(u)
+func unknownVariables(r *report, f Snapshot) {
+	for _, u := range f.UnknownVariables {
+		r.addUnknown(u)
 	}
 }
 
-func (r *report) unknown(u config.UnknownVariable) {
+func (r *report) addUnknown(u config.UnknownVariable) {
 	r.add("configuration.unknown", Warning, u.Name+" is set, and is not a variable of Fieldgate", "write "+u.Suggestion+", if that was meant")
 }
 
-func environment(r *report, f Facts) {
+func environment(r *report, f Snapshot) {
 	if f.Config.Production {
 		r.ok("environment", "production")
 		return

@@ -9,8 +9,8 @@ import (
 	"fieldgate/models"
 )
 
-// enoughMembers is how many a group needs to go on without one of them.
-const enoughMembers = 3
+// minMembers is how many a group needs to go on without one of them.
+const minMembers = 3
 
 // group checks a member of MySQL Group Replication.
 func group(r *report, g *models.Group) {
@@ -40,8 +40,8 @@ func members(r *report, g *models.Group) {
 			"bring the unreachable members back; group_replication_force_members if they are gone for good (docs/operations.md)")
 	case g.HasSinglePrimary && g.Role != "PRIMARY":
 		r.add(id, Problem, seen+": this member takes no writes", "point DATABASE_URL at a proxy that follows the primary (deploy/haproxy-group-replication.cfg)")
-	case online < enoughMembers:
-		r.add(id, Warning, fmt.Sprintf("%s: with fewer than %d online members, the group does not survive the loss of one", seen, enoughMembers),
+	case online < minMembers:
+		r.add(id, Warning, fmt.Sprintf("%s: with fewer than %d online members, the group does not survive the loss of one", seen, minMembers),
 			"START GROUP_REPLICATION on the others, or add a member")
 	default:
 		r.ok(id, "%s", seen)
@@ -77,7 +77,7 @@ func groupSettings(r *report, g *models.Group) {
 		},
 		{
 			g.ExpelTimeout > 0, Note,
-			fmt.Sprintf("group_replication_member_expel_timeout is %s: a primary that fails is replaced by so much later, in which no request is served", short(g.ExpelTimeout)),
+			fmt.Sprintf("group_replication_member_expel_timeout is %s: a primary that fails is replaced by so much later, in which no request is served", shortDuration(g.ExpelTimeout)),
 			"SET PERSIST group_replication_member_expel_timeout = 0 on each member, unless their network loses packets for seconds",
 		},
 		{
@@ -92,6 +92,6 @@ func groupSettings(r *report, g *models.Group) {
 		}
 	}
 	if good {
-		r.ok(id, "consistency %s, expel timeout %s", g.Consistency, short(g.ExpelTimeout))
+		r.ok(id, "consistency %s, expel timeout %s", g.Consistency, shortDuration(g.ExpelTimeout))
 	}
 }

@@ -77,15 +77,15 @@ func TestDoctorChecksGroupReplication(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := good()
+			w := healthyServer()
 			g := withSettings(models.Group{State: "ONLINE", Role: "PRIMARY", Members: map[string]int{"ONLINE": 3}})
 			row.change(&g)
-			w.state.Group = &g
+			w.inspection.Group = &g
 			var got, seen []string
-			for _, f := range w.examine(t) {
+			for _, f := range w.check(t) {
 				if strings.HasPrefix(f.ID, "database.group") {
-					got, seen = append(got, string(f.Level)+" "+f.ID), append(seen, f.Seen)
-					if (f.Do == "") != (f.Level == OK) {
+					got, seen = append(got, string(f.Level)+" "+f.ID), append(seen, f.Message)
+					if (f.Fix == "") != (f.Level == OK) {
 						t.Errorf("%+v: no advice, or advice without need", f)
 					}
 				}

@@ -15,14 +15,14 @@ import (
 	"fieldgate/internal/config"
 )
 
-// addresses looks at where clients come to.
-func addresses(r *report, f Facts) {
+// publicURL looks at where clients come to.
+func publicURL(r *report, f Snapshot) {
 	const id = "url.public"
 	c := f.Config
 	switch host := c.PublicURL.Hostname(); {
 	case c.PublicURL.Scheme == "https":
 		r.ok(id, "%s: cookies are Secure", c.PublicURL)
-	case loopback(host):
+	case isLoopback(host):
 		r.ok(id, "%s, which is this machine", c.PublicURL)
 	default:
 		r.add(id, Warning, c.PublicURL.String()+": passwords and tokens cross the network in clear, and the cookie is not Secure", "an https PUBLIC_URL, and a proxy in front that ends TLS")
@@ -45,22 +45,22 @@ func appURL(r *report, c *config.Config) {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// watching looks at where metrics and profiles are to be had, by whoever asks.
-func watching(r *report, f Facts) {
+// metricsAddr looks at where metrics and profiles are to be had, by whoever asks.
+func metricsAddr(r *report, f Snapshot) {
 	const id = "metrics"
 	addr := f.Config.MetricsAddr
 	if addr == "" {
 		return
 	}
 	host, _, _ := net.SplitHostPort(addr)
-	if loopback(host) {
+	if isLoopback(host) {
 		r.ok(id, "%s, on this machine only", addr)
 		return
 	}
 	r.add(id, Note, fmt.Sprintf("%q: metrics and profiles are for everybody who reaches that address", addr), "METRICS_ADDR=127.0.0.1:9090, unless it is in a network of the scraper's own")
 }
 
-func origins(r *report, f Facts) {
+func corsOrigins(r *report, f Snapshot) {
 	const id = "cors"
 	if len(f.Config.CORSOrigins) == 0 {
 		r.ok(id, "pages of %s may call the API, and of no other origin", f.Config.PublicURL)
@@ -73,7 +73,7 @@ func origins(r *report, f Facts) {
 			continue // the configuration has seen that it is one
 		}
 		switch {
-		case f.Config.Production && loopback(u.Hostname()):
+		case f.Config.Production && isLoopback(u.Hostname()):
 			r.add(id, Warning, o+" may call the API: any program on a visitor's own machine can serve that page", "take it out of CORS_ORIGINS in production")
 			good = false
 		case f.Config.Production && u.Scheme != "https":
@@ -87,7 +87,7 @@ func origins(r *report, f Facts) {
 }
 
 // cookies compares sites: browsers send the refresh cookie to another site only with SameSite=None.
-func cookies(r *report, f Facts) {
+func cookies(r *report, f Snapshot) {
 	const id = "cookie.samesite"
 	c := f.Config
 	var others []string
@@ -99,7 +99,7 @@ func cookies(r *report, f Facts) {
 	switch none := c.CookieSameSite == http.SameSiteNoneMode; {
 	case len(others) > 0 && !none:
 		r.add(id, Warning, fmt.Sprintf("%s is another site than %s: browsers do not send the refresh cookie from there, and people are signed out after %s",
-			strings.Join(others, ", "), c.PublicURL, short(c.AccessTokenTTL)), "put the app and the API under one domain, or ask for tokens with delivery: BODY, or COOKIE_SAMESITE=none (docs/frontends.md)")
+			strings.Join(others, ", "), c.PublicURL, shortDuration(c.AccessTokenTTL)), "put the app and the API under one domain, or ask for tokens with delivery: BODY, or COOKIE_SAMESITE=none (docs/frontends.md)")
 	case len(others) == 0 && none:
 		r.add(id, Warning, "none, although no page of another site uses the API", "COOKIE_SAMESITE=strict")
 	default:
@@ -125,11 +125,11 @@ func site(host string) string {
 
 // The widest ranges of proxies that are nobody else's: a private range of IPv4, and what one customer has of IPv6.
 const (
-	widestV4 = 8
-	widestV6 = 32
+	minBitsV4 = 8
+	minBitsV6 = 32
 )
 
-func proxies(r *report, f Facts) {
+func proxies(r *report, f Snapshot) {
 	const id = "proxies"
 	c := f.Config
 	if len(c.TrustedProxies) == 0 {
@@ -144,8 +144,8 @@ func proxies(r *report, f Facts) {
 	}
 	good := true
 	for _, p := range c.TrustedProxies {
-		if wide(p) {
-			r.add(id, inProduction(f, Problem), p.String()+" are more addresses than anybody's proxies have: whoever calls from one chooses the address that rate limits and the audit log know",
+		if isTooWide(p) {
+			r.add(id, productionLevel(f, Problem), p.String()+" are more addresses than anybody's proxies have: whoever calls from one chooses the address that rate limits and the audit log know",
 				"the addresses of your proxies, and no others")
 			good = false
 		}
@@ -155,17 +155,17 @@ func proxies(r *report, f Facts) {
 	}
 }
 
-// fewSignIns say nothing about where most come from.
-const fewSignIns = 20
+// minSignIns say nothing about where most come from.
+const minSignIns = 20
 
 // sharedAddresses is the range of carrier-grade NAT (RFC 6598), which proxies in a cloud have too.
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 // signIns looks for a proxy that the server does not know: most clients seem to have one address, which is none of the internet.
-func signIns(r *report, f Facts) {
+func signIns(r *report, f Snapshot) {
 	const id = "proxies.signins"
 	s := f.Database.SignIns
-	if s.Total < fewSignIns {
+	if s.Total < minSignIns {
 		return
 	}
 	top, err := netip.ParseAddr(s.Top)
@@ -177,7 +177,7 @@ func signIns(r *report, f Facts) {
 	}
 	level := Warning
 	if top.IsLoopback() {
-		level = inProduction(f, Warning)
+		level = productionLevel(f, Warning)
 	}
 	seen := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: clients share its rate limits and its turn for password hashes", s.TopCount, s.Total, top)
 	if slices.ContainsFunc(f.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(top) }) {
@@ -187,12 +187,12 @@ func signIns(r *report, f Facts) {
 	r.add(id, level, seen, "add "+top.String()+" to TRUSTED_PROXIES, if it is a proxy that sets X-Forwarded-For")
 }
 
-func wide(p netip.Prefix) bool {
+func isTooWide(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		// 10.0.0.0/8 is private; any other range of that size belongs to many.
-		return p.Bits() < widestV4 || p.Bits() < 2*widestV4 && !p.Addr().IsPrivate() && !p.Addr().IsLoopback()
+		return p.Bits() < minBitsV4 || p.Bits() < 2*minBitsV4 && !p.Addr().IsPrivate() && !p.Addr().IsLoopback()
 	}
-	return p.Bits() < widestV6 && !p.Addr().IsPrivate()
+	return p.Bits() < minBitsV6 && !p.Addr().IsPrivate()
 }
 
 func join[T fmt.Stringer](list []T) string {
@@ -203,11 +203,11 @@ func join[T fmt.Stringer](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-func mail(r *report, f Facts) {
+func mail(r *report, f Snapshot) {
 	const id = "mail"
 	c := f.Config
-	if f.Templates != nil {
-		r.add("mail.templates", Problem, "MAIL_TEMPLATES: "+f.Templates.Error(), "docs/mail.md says what a folder of templates holds")
+	if f.TemplatesErr != nil {
+		r.add("mail.templates", Problem, "MAIL_TEMPLATES: "+f.TemplatesErr.Error(), "docs/mail.md says what a folder of templates holds")
 	}
 	if c.SMTPURL == "" {
 		if c.Production {
@@ -218,7 +218,7 @@ func mail(r *report, f Facts) {
 		return
 	}
 	u, err := url.Parse(c.SMTPURL)
-	if err == nil && u.Query().Get("tls") == "none" && !loopback(u.Hostname()) {
+	if err == nil && u.Query().Get("tls") == "none" && !isLoopback(u.Hostname()) {
 		r.add(id, Warning, u.Hostname()+" gets mails in clear, with the links that reset passwords", "?tls=starttls or ?tls=implicit")
 	} else {
 		r.ok(id, "mails go to %s", u.Hostname())
@@ -233,7 +233,7 @@ func mail(r *report, f Facts) {
 }
 
 // surface looks at what is meant for development, or for finding a fault.
-func surface(r *report, f Facts) {
+func surface(r *report, f Snapshot) {
 	c := f.Config
 	good := true
 	for _, row := range []struct {
@@ -248,7 +248,7 @@ func surface(r *report, f Facts) {
 		{"surface.limits", c.LimitsOff, Warning, "LIMITS=off: passwords may be guessed without end", "LIMITS=on, but for load tests"},
 		{"surface.log", c.LogLevel < slog.LevelInfo && c.Production, Warning, "LOG_LEVEL=debug: a line for each statement costs time and disk", "LOG_LEVEL=info, but while a fault is looked for"},
 		{"surface.log", c.LogLevel > slog.LevelWarn, Note, "LOG_LEVEL=error: the log does not say that a refresh token was stolen or a limit used up", "LOG_LEVEL=info"},
-		{"surface.recheck", c.SessionRecheck > 0, Note, fmt.Sprintf("a logout, a new role or a shut account counts up to %s later on another replica", short(c.SessionRecheck)), "SESSION_RECHECK=0s, unless that is meant"},
+		{"surface.recheck", c.SessionRecheck > 0, Note, fmt.Sprintf("a logout, a new role or a shut account counts up to %s later on another replica", shortDuration(c.SessionRecheck)), "SESSION_RECHECK=0s, unless that is meant"},
 	} {
 		if row.on {
 			r.add(row.id, row.level, row.seen, row.do)
@@ -260,8 +260,8 @@ func surface(r *report, f Facts) {
 	}
 }
 
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }

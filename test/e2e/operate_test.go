@@ -156,7 +156,7 @@ func TestDoctor(t *testing.T) {
 					t.Errorf("status %d", status)
 				}
 				for _, f := range findings {
-					if strings.Contains(f.Seen+f.Do, servertest.Secret) || strings.Contains(f.Seen+f.Do, "hunter2") {
+					if strings.Contains(f.Message+f.Fix, servertest.Secret) || strings.Contains(f.Message+f.Fix, "hunter2") {
 						t.Errorf("a secret is shown: %+v", f)
 					}
 				}
@@ -182,7 +182,7 @@ func TestDoctorNamesEveryWrongVariable(t *testing.T) {
 	var problems []string
 	for _, f := range findings {
 		if f.Level == doctor.Problem {
-			variable, _, _ := strings.Cut(f.Seen, ":")
+			variable, _, _ := strings.Cut(f.Message, ":")
 			problems = append(problems, variable)
 		}
 	}
@@ -235,7 +235,7 @@ func TestDoctorAsksTheMailServer(t *testing.T) {
 				t.Errorf("%q, want %q, in %+v", got, row.level, findings)
 			}
 			for _, f := range findings {
-				if strings.Contains(f.Seen+f.Do, "hunter2") {
+				if strings.Contains(f.Message+f.Fix, "hunter2") {
 					t.Errorf("the password is shown: %+v", f)
 				}
 			}

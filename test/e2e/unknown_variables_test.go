@@ -63,7 +63,7 @@ func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
 		if isMistyped(f) {
 			n++
 		}
-		if strings.Contains(f.Seen+f.Do, mistyped) || strings.Contains(f.Seen, "API_URL") {
+		if strings.Contains(f.Message+f.Fix, mistyped) || strings.Contains(f.Message, "API_URL") {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -73,5 +73,5 @@ func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
 }
 
 func isMistyped(f doctor.Finding) bool {
-	return f.ID == "configuration.unknown" && f.Level == doctor.Warning && strings.Contains(f.Seen, "JTW_SECRET") && strings.Contains(f.Do, "JWT_SECRET")
+	return f.ID == "configuration.unknown" && f.Level == doctor.Warning && strings.Contains(f.Message, "JTW_SECRET") && strings.Contains(f.Fix, "JWT_SECRET")
 }
