@@ -17,9 +17,9 @@ import (
 // DemoPassword is known to everybody: it stands in the README and in the playground's page.
 const DemoPassword = "fieldgate demo, known to all"
 
-// DemoPeople are those of "serve --demo". The ADMIN comes first, so that the others' roles can be taken back: there is
+// DemoUsers are those of "serve --demo". The ADMIN comes first, so that the others' roles can be taken back: there is
 // always another ADMIN then.
-var DemoPeople = []playground.DemoUser{
+var DemoUsers = []playground.DemoUser{
 	{Name: "Margaret", Email: "margaret@fieldgate.example", Role: policy.Admin, Password: DemoPassword},
 	{Name: "Grace", Email: "grace@fieldgate.example", Role: "STAFF", Password: DemoPassword},
 	{Name: "Ada", Email: "ada@fieldgate.example", Role: policy.User, Password: DemoPassword},
@@ -31,7 +31,7 @@ func (s *Server) checkDemo(ctx context.Context) error {
 	case s.options.Demo:
 		return s.StartDemo(ctx)
 	case s.Config.Production:
-		return s.RefuseDemo(ctx)
+		return s.RejectDemo(ctx)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func (s *Server) StartDemo(ctx context.Context) error {
 		return err
 	}
 	if len(page.Users) > 0 {
-		demo, err := s.isDemo(ctx, page.Users[0])
+		demo, err := s.isDemoDatabase(ctx, page.Users[0])
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (s *Server) StartDemo(ctx context.Context) error {
 	if err := s.Store.MarkDemo(ctx); err != nil {
 		return err
 	}
-	for _, p := range DemoPeople {
+	for _, p := range DemoUsers {
 		did, err := s.Accounts.ResetDemoUser(ctx, account.Registration{Name: p.Name, Email: p.Email, Password: p.Password}, p.Role)
 		if err != nil {
 			return fmt.Errorf("--demo: %s: %w", p.Email, err)
@@ -70,24 +70,24 @@ func (s *Server) StartDemo(ctx context.Context) error {
 	return err
 }
 
-// RefuseDemo returns an error if the database is a demo's: anybody could sign in as its people.
-func (s *Server) RefuseDemo(ctx context.Context) error {
+// RejectDemo returns an error if the database is a demo's: anybody could sign in as its people.
+func (s *Server) RejectDemo(ctx context.Context) error {
 	page, err := s.Accounts.Users(ctx, account.UserQuery{PageQuery: account.PageQuery{First: 1}})
 	if err != nil || len(page.Users) == 0 {
 		return err
 	}
-	demo, err := s.isDemo(ctx, page.Users[0])
+	demo, err := s.isDemoDatabase(ctx, page.Users[0])
 	if err != nil || !demo {
 		return err
 	}
-	return fmt.Errorf("the database is one of --demo, such as of %s, whose password is known to all. Hint: use another database", DemoPeople[0].Email)
+	return fmt.Errorf("the database is one of --demo, such as of %s, whose password is known to all. Hint: use another database", DemoUsers[0].Email)
 }
 
-// isDemo reports whether a database is a demo's: it is marked, or its oldest account is one of the demo's people, as in
+// isDemoDatabase reports whether a database is a demo's: it is marked, or its oldest account is one of the demo's people, as in
 // a database from before there was a mark. Only the server can make a verified account of them, since no mail reaches
 // fieldgate.example.
-func (s *Server) isDemo(ctx context.Context, oldest *models.User) (bool, error) {
-	if oldest.EmailVerified() && slices.ContainsFunc(DemoPeople, func(p playground.DemoUser) bool { return p.Email == oldest.Email }) {
+func (s *Server) isDemoDatabase(ctx context.Context, oldest *models.User) (bool, error) {
+	if oldest.EmailVerified() && slices.ContainsFunc(DemoUsers, func(p playground.DemoUser) bool { return p.Email == oldest.Email }) {
 		return true, nil
 	}
 	return s.Store.IsDemo(ctx)

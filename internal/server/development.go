@@ -9,8 +9,8 @@ import (
 	"fieldgate/internal/web"
 )
 
-// onlyKnownHosts refuses requests that name another host, if checked is set.
-func (s *Server) onlyKnownHosts(checked bool) func(http.Handler) http.Handler {
+// requireKnownHost refuses requests that name another host, if checked is set.
+func (s *Server) requireKnownHost(checked bool) func(http.Handler) http.Handler {
 	if !checked {
 		return func(next http.Handler) http.Handler { return next }
 	}
@@ -18,9 +18,9 @@ func (s *Server) onlyKnownHosts(checked bool) func(http.Handler) http.Handler {
 		"names no host of this server. It answers to IP addresses, localhost and the host of PUBLIC_URL. Hint: ALLOWED_HOSTS=NAME adds a name"))
 }
 
-// warnOfDevelopment says what a server without ENV=production shows, and to which machines: whether
+// warnDevelopment says what a server without ENV=production shows, and to which machines: whether
 // that was forgotten shows in the log.
-func (s *Server) warnOfDevelopment(on []net.Listener) {
+func (s *Server) warnDevelopment(on []net.Listener) {
 	if s.Config.Production {
 		return
 	}
@@ -31,11 +31,11 @@ func (s *Server) warnOfDevelopment(on []net.Listener) {
 			message = "this is a development server, and other machines can reach it. " + hint
 		}
 	}
-	s.Log.Warn(message, "listen", on[0].Addr().String(), "exposes", strings.Join(s.exposed(), ", "))
+	s.Log.Warn(message, "listen", on[0].Addr().String(), "exposes", strings.Join(s.exposedFeatures(), ", "))
 }
 
-// exposed is what every client of a development server can see or use, for its log.
-func (s *Server) exposed() (list []string) {
+// exposedFeatures is what every client of a development server can see or use, for its log.
+func (s *Server) exposedFeatures() (list []string) {
 	for _, thing := range []struct {
 		is   bool
 		name string

@@ -19,12 +19,12 @@ func (s *Server) newHandler() (http.Handler, error) {
 		return nil, err
 	}
 	h := web.Chain(mux, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),
-		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.onlyKnownHosts(s.Config.ChecksHosts()))
+		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.requireKnownHost(s.Config.ChecksHosts()))
 	if s.Metrics != nil {
 		h = web.Watch(s.Metrics.Request)(h)
 	}
 	if s.Traces != nil {
-		h = web.Watch(s.traced(mux))(h)
+		h = web.Watch(s.traceRequests(mux))(h)
 	}
 	return web.RequestID(h), nil
 }
@@ -35,17 +35,17 @@ func (s *Server) routes() (_ *http.ServeMux, err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.newAPI())
 	mux.Handle("GET /.well-known/jwks.json", s.Tokens.JWKS())
-	pages.New(s.name, s.onward()).Register(mux)
+	pages.New(s.displayName, s.continueURL()).Register(mux)
 	if s.Inbox != nil {
-		mux.Handle("GET "+InboxPath, pages.Inbox(s.received))
+		mux.Handle("GET "+InboxPath, pages.Inbox(s.inboxMessages))
 	}
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(s.Ready, s.Log))
 	if !s.Config.Playground {
-		mux.Handle("GET /{$}", web.Index(s.name))
+		mux.Handle("GET /{$}", web.Index(s.displayName))
 		return mux, nil
 	}
-	if s.page, err = playground.New(s.options.Playground, s.offered()); err != nil {
+	if s.page, err = playground.New(s.options.Playground, s.demoUsers()); err != nil {
 		return nil, fmt.Errorf("the playground's page: %w", err)
 	}
 	s.page.Register(mux)
@@ -82,24 +82,24 @@ func (s *Server) newAPI() http.Handler {
 	)
 }
 
-// onward is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
-func (s *Server) onward() string {
+// continueURL is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
+func (s *Server) continueURL() string {
 	if app := s.Config.AppURL.String(); s.Config.Playground || app != s.Config.PublicURL.String() {
 		return app
 	}
 	return ""
 }
 
-// offered are the people whom a visitor of the playground can be without knowing their password.
-func (s *Server) offered() []playground.DemoUser {
+// demoUsers are the people whom a visitor of the playground can be without knowing their password.
+func (s *Server) demoUsers() []playground.DemoUser {
 	if !s.options.Demo {
 		return nil
 	}
-	return DemoPeople
+	return DemoUsers
 }
 
-// received are the mails in the inbox, for its page.
-func (s *Server) received() (list []pages.Mail) {
+// inboxMessages are the mails in the inbox, for its page.
+func (s *Server) inboxMessages() (list []pages.Mail) {
 	for _, m := range s.Inbox.Messages() {
 		list = append(list, pages.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Link: m.Link, At: m.At})
 	}

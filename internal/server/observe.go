@@ -65,9 +65,9 @@ func (s *Server) newTraces() (err error) {
 	return err
 }
 
-// traced begins the span of each request, but of probes. What a request is called is the pattern that it matches: there are
+// traceRequests begins the span of each request, but of probes. What a request is called is the pattern that it matches: there are
 // few of those, whatever clients ask for.
-func (s *Server) traced(mux *http.ServeMux) func(*http.Request) (context.Context, func(status int)) {
+func (s *Server) traceRequests(mux *http.ServeMux) func(*http.Request) (context.Context, func(status int)) {
 	tracer := s.Traces.Tracer()
 	return func(r *http.Request) (context.Context, func(status int)) {
 		if web.Probe(r.URL.Path) {
@@ -82,16 +82,16 @@ func (s *Server) traced(mux *http.ServeMux) func(*http.Request) (context.Context
 	}
 }
 
-// FlushTime is how long a server that stops waits at most for the collector of traces.
-const FlushTime = 3 * time.Second
+// FlushTimeout is how long a server that stops waits at most for the collector of traces.
+const FlushTimeout = 3 * time.Second
 
 // flushTraces sends the last traces, or gives up on them. A second call does nothing.
 func (s *Server) flushTraces(drain context.Context) {
 	if s.Traces == nil {
 		return
 	}
-	s.flush.Do(func() {
-		ctx, cancel := context.WithTimeout(drain, FlushTime)
+	s.flushOnce.Do(func() {
+		ctx, cancel := context.WithTimeout(drain, FlushTimeout)
 		defer cancel()
 		if err := s.Traces.Shutdown(ctx); err != nil {
 			s.Log.Warn("the last traces are lost", "error", err)
@@ -115,8 +115,8 @@ func (s *Server) ListenForMetrics(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// metricsDrain is how long somebody who is reading the metrics may go on when everything else has stopped.
-const metricsDrain = time.Second
+// metricsDrainTimeout is how long somebody who is reading the metrics may go on when everything else has stopped.
+const metricsDrainTimeout = time.Second
 
 // ServeMetrics answers on l, if it is not nil, until the function that it returns is called: the last requests of a
 // server that stops are counted too.
@@ -125,7 +125,7 @@ func (s *Server) ServeMetrics(l net.Listener) (stop func()) {
 		return func() {}
 	}
 	server := s.Metrics.Server(s.Log)
-	server.Handler = s.onlyKnownHosts(s.Config.ChecksMetricsHosts())(server.Handler)
+	server.Handler = s.requireKnownHost(s.Config.ChecksMetricsHosts())(server.Handler)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -134,7 +134,7 @@ func (s *Server) ServeMetrics(l net.Listener) (stop func()) {
 		}
 	}()
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), metricsDrain)
+		ctx, cancel := context.WithTimeout(context.Background(), metricsDrainTimeout)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close() // a profile that somebody records

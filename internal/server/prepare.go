@@ -14,14 +14,14 @@ import (
 	"fieldgate/models"
 )
 
-// behindError says what the database lacks that this program needs.
-type behindError struct{ steps []string }
+// pendingMigrationsError says what the database lacks that this program needs.
+type pendingMigrationsError struct{ migrations []string }
 
-func (e behindError) Error() string {
-	return fmt.Sprintf("the database lacks what this program needs: %s. Hint: fieldgate migrate", strings.Join(e.steps, ", "))
+func (e pendingMigrationsError) Error() string {
+	return fmt.Sprintf("the database lacks what this program needs: %s. Hint: fieldgate migrate", strings.Join(e.migrations, ", "))
 }
 
-// Migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a behindError
+// Migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a pendingMigrationsError
 // if that has not been done.
 func (s *Services) Migrate(ctx context.Context) error {
 	if s.Config.AutoMigrate {
@@ -37,20 +37,20 @@ func (s *Services) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var behind behindError
+	var behind pendingMigrationsError
 	for _, m := range list {
 		if m.Pending() {
-			behind.steps = append(behind.steps, m.Title())
+			behind.migrations = append(behind.migrations, m.Title())
 		}
 	}
-	if behind.steps != nil {
+	if behind.migrations != nil {
 		return behind
 	}
 	return nil
 }
 
-// noteMigrations says what whoever upgrades has to know, once, when the server starts.
-func (s *Server) noteMigrations(ctx context.Context) error {
+// logMigrations says what whoever upgrades has to know, once, when the server starts.
+func (s *Server) logMigrations(ctx context.Context) error {
 	list, err := s.Store.Migrations(ctx)
 	var ahead []int64
 	var features, waiting []string
@@ -76,8 +76,8 @@ func (s *Server) noteMigrations(ctx context.Context) error {
 	return err
 }
 
-// preparePause is how often a server looks whether what it waits for has come.
-const preparePause = time.Second
+// prepareInterval is how often a server looks whether what it waits for has come.
+const prepareInterval = time.Second
 
 // prepare returns when the database is as this program needs it. It waits for a server that does not answer, as it would
 // if that had happened a moment later; a file that cannot be opened is a mistake, and will not open by itself.
@@ -87,7 +87,7 @@ func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 	for said := ""; ; {
 		err := s.Migrate(ctx)
 		if err == nil {
-			err = errors.Join(s.noteMigrations(ctx), s.checkDemo(ctx))
+			err = errors.Join(s.logMigrations(ctx), s.checkDemo(ctx))
 		}
 		var waiting string
 		switch {
@@ -95,7 +95,7 @@ func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 			return nil
 		case errors.Is(err, models.ErrUnavailable) && !file:
 			waiting = "waiting for the database"
-		case errors.As(err, new(behindError)):
+		case errors.As(err, new(pendingMigrationsError)):
 			waiting = "waiting for migrations"
 		default:
 			return err
@@ -107,21 +107,21 @@ func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(preparePause):
+		case <-time.After(prepareInterval):
 		}
 	}
 }
 
-// Starting answers so long as the database is not as this program needs it.
-func (s *Server) Starting() http.Handler {
+// StartingHandler answers so long as the database is not as this program needs it.
+func (s *Server) StartingHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
 		return errors.New("the database does not answer yet, or its tables are not up to date")
 	}, s.Log))
-	unavailable := guard.UnavailableHandler("the server is starting", int(preparePause.Seconds()))
+	unavailable := guard.UnavailableHandler("the server is starting", int(prepareInterval.Seconds()))
 	mux.Handle("/graphql", s.crossOrigin(unavailable))
 	mux.Handle("/", unavailable)
 	return web.Chain(mux, web.RequestID, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),
-		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.onlyKnownHosts(s.Config.ChecksHosts()))
+		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.requireKnownHost(s.Config.ChecksHosts()))
 }

@@ -14,8 +14,8 @@ import (
 	"fieldgate/internal/web"
 )
 
-// DrainTime is how long the requests under way may take when the server is told to stop.
-const DrainTime = 25 * time.Second
+// DrainTimeout is how long the requests under way may take when the server is told to stop.
+const DrainTimeout = 25 * time.Second
 
 // Listeners are where a server answers.
 type Listeners struct {
@@ -42,7 +42,7 @@ func (s *Server) Listen(ctx context.Context) (on Listeners, err error) {
 // for one.
 func (s *Server) Serve(ctx context.Context, on Listeners) error {
 	var handler atomic.Pointer[http.Handler]
-	handler.Store(new(s.Starting()))
+	handler.Store(new(s.StartingHandler()))
 	server := web.NewServer(on.API[0].Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), s.Log)
@@ -58,11 +58,11 @@ func (s *Server) Serve(ctx context.Context, on Listeners) error {
 		return errors.Join(err, server.Close())
 	}
 	handler.Store(&s.Handler)
-	s.warnOfDevelopment(on.API)
+	s.warnDevelopment(on.API)
 	s.announce(on.API)
 	go s.sweepUntil(ctx)
-	mailed := s.mailUntil(ctx)
-	s.warnOfReportOnly()
+	mailed := s.sendMailUntil(ctx)
+	s.warnReportOnly()
 	select {
 	case err := <-failed:
 		return err
@@ -71,11 +71,11 @@ func (s *Server) Serve(ctx context.Context, on Listeners) error {
 	return s.drain(ctx, server, mailed)
 }
 
-// drain ends a server when the requests under way are answered and the mail under way is sent, or when DrainTime is over.
+// drain ends a server when the requests under way are answered and the mail under way is sent, or when DrainTimeout is over.
 func (s *Server) drain(ctx context.Context, server *http.Server, mailed <-chan struct{}) error {
-	s.draining.Store(true)
-	s.Log.Info("stopping", "drain", DrainTime.String())
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTime)
+	s.isDraining.Store(true)
+	s.Log.Info("stopping", "drain", DrainTimeout.String())
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTimeout)
 	defer cancel()
 	err := server.Shutdown(drain)
 	select {
@@ -91,14 +91,14 @@ func (s *Server) drain(ctx context.Context, server *http.Server, mailed <-chan s
 
 // Ready returns an error if no requests should be sent here.
 func (s *Server) Ready(ctx context.Context) error {
-	if s.draining.Load() {
+	if s.isDraining.Load() {
 		return errors.New("shutting down")
 	}
 	return s.Store.Ping(ctx)
 }
 
-// mailUntil sends mails until ctx ends, and closes its result when the last one is sent.
-func (s *Server) mailUntil(ctx context.Context) <-chan struct{} {
+// sendMailUntil sends mails until ctx ends, and closes its result when the last one is sent.
+func (s *Server) sendMailUntil(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -109,8 +109,8 @@ func (s *Server) mailUntil(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// warnOfReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
-func (s *Server) warnOfReportOnly() {
+// warnReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
+func (s *Server) warnReportOnly() {
 	rules := s.Policy.ReportOnly()
 	fields := make([]string, len(rules))
 	for i, rule := range rules {
@@ -121,9 +121,9 @@ func (s *Server) warnOfReportOnly() {
 	}
 }
 
-// sweepPause is how long a replica waits after it has swept; at random up to twice as long, so that replicas
+// sweepInterval is how long a replica waits after it has swept; at random up to twice as long, so that replicas
 // which started together do not sweep together.
-const sweepPause = time.Minute
+const sweepInterval = time.Minute
 
 // sweepUntil deletes what has expired, until ctx ends.
 func (s *Server) sweepUntil(ctx context.Context) {
@@ -131,7 +131,7 @@ func (s *Server) sweepUntil(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(sweepPause + rand.N(sweepPause)):
+		case <-time.After(sweepInterval + rand.N(sweepInterval)):
 		}
 		s.Sweep(ctx)
 	}

@@ -25,8 +25,8 @@ type Server struct {
 
 	page        *playground.Page                // nil: there is none
 	crossOrigin func(http.Handler) http.Handler // which other origins may call
-	draining    atomic.Bool
-	flush       sync.Once // of traces
+	isDraining  atomic.Bool
+	flushOnce   sync.Once // of traces
 }
 
 // New builds a server and opens its database, which it does not touch yet. Close ends it.
@@ -64,7 +64,7 @@ func (s *Server) observe() (told observers, err error) {
 	s.Reports = graph.NewDryRunRecorder(s.Policy, s.Log)
 	if s.Config.MetricsAddr != "" {
 		s.Metrics = metrics.New(s.sources())
-		told.waited, told.event, told.mail = s.Metrics.Waited, s.Metrics.Event, s.Metrics.Mail
+		told.onWait, told.onEvent, told.onMail = s.Metrics.Waited, s.Metrics.Event, s.Metrics.Mail
 	}
 	if err := s.newTraces(); err != nil {
 		return observers{}, err

@@ -38,7 +38,7 @@ type Options struct {
 	Processors int // how many password hashes run at once; 0 is GOMAXPROCS
 
 	Schema     *ast.Schema // nil is the schema that the server was generated from
-	Demo       bool        // the playground offers to be one of DemoPeople
+	Demo       bool        // the playground offers to be one of DemoUsers
 	Banner     io.Writer   // gets the addresses of the pages at the start; nil: the log does
 	Playground fs.FS       // what the playground was built into; nil: what this program was compiled with
 	Migrations fs.FS       // models.Options.Migrations
@@ -99,18 +99,18 @@ type Services struct {
 	Mailer   *account.Mailer // nil: no mail is sent
 	Inbox    *mail.Inbox     // of a development server without a mail server; else nil
 
-	options  Options
-	name     string // what the server calls itself in mails and on pages
-	breached *breached.Set
-	sessions *auth.Sessions
+	options     Options
+	displayName string // what the server calls itself in mails and on pages
+	breached    *breached.Set
+	sessions    *auth.Sessions
 }
 
 // observers receive what the services do. The zero value has none.
 type observers struct {
-	waited func(network string, d time.Duration)
-	event  func(event string)
-	mail   func(outcome string)
-	tracer *trace.Tracer
+	onWait  func(network string, d time.Duration)
+	onEvent func(event string)
+	onMail  func(outcome string)
+	tracer  *trace.Tracer
 }
 
 // Open opens the services of a command. It touches no database yet and writes no file: what needs a key for a moment,
@@ -152,7 +152,7 @@ func (s *Services) open(told observers) (err error) {
 	}
 	s.App, s.Store = added.App, added.Store
 	s.Queue = account.NewQueue(o.Processors)
-	s.Queue.OnWait = told.waited
+	s.Queue.OnWait = told.onWait
 	if err = s.openBreached(); err != nil {
 		return err
 	}
@@ -168,9 +168,9 @@ func (s *Services) open(told observers) (err error) {
 	s.sessions.Includes = s.Policy.Includes
 	s.Accounts = account.New(account.Config{
 		Store: s.Store, Sessions: s.sessions, Tokens: s.Tokens, Passwords: passwords, Policy: s.Policy, Log: s.Log, Hooks: added.Hooks,
-		Mail: texts, OnEvent: told.event, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
+		Mail: texts, OnEvent: told.onEvent, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
 		SecurityNoticesOff: s.Config.SecurityNoticesOff,
-		PasswordMinLength:  s.Config.PasswordMinLength, Breached: s.knownBreached(), Product: s.name,
+		PasswordMinLength:  s.Config.PasswordMinLength, Breached: s.breachedSet(), Product: s.displayName,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL, RememberMeTTL: s.Config.RememberMeTTL, SessionMaxAge: s.Config.SessionMaxAge,
 		UnverifiedTTL: s.Config.UnverifiedAccountTTL,
 	})
@@ -187,7 +187,7 @@ func (s *Services) openMail(told observers) (*mail.Templates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("MAIL_FROM: %w", err)
 	}
-	s.name = cmp.Or(from.Name, "Fieldgate")
+	s.displayName = cmp.Or(from.Name, "Fieldgate")
 	if !s.sendsMail() {
 		return nil, nil
 	}
@@ -197,8 +197,8 @@ func (s *Services) openMail(told observers) (*mail.Templates, error) {
 	}
 	s.Mailer = account.NewMailer(account.MailerConfig{
 		Store: s.Store, Templates: texts, Transport: transport, Log: s.Log,
-		AppURL: s.Config.AppURL, Service: s.name, LimitsOff: s.Config.LimitsOff, Lease: s.options.MailLease,
-		SecurityNoticesOff: s.Config.SecurityNoticesOff, OnOutcome: told.mail, Tracer: told.tracer,
+		AppURL: s.Config.AppURL, Service: s.displayName, LimitsOff: s.Config.LimitsOff, Lease: s.options.MailLease,
+		SecurityNoticesOff: s.Config.SecurityNoticesOff, OnOutcome: told.onMail, Tracer: told.tracer,
 	})
 	return texts, nil
 }
@@ -250,8 +250,8 @@ func (s *Services) openBreached() (err error) {
 	return nil
 }
 
-// knownBreached is nil, and no interface with a nil in it, if there is none.
-func (s *Services) knownBreached() account.Breached {
+// breachedSet is nil, and no interface with a nil in it, if there is none.
+func (s *Services) breachedSet() account.Breached {
 	if s.breached == nil {
 		return nil
 	}

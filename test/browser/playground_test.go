@@ -124,14 +124,14 @@ func TestDemo(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := servertest.Start(t, databaseURL)
 		ctx := t.Context()
-		if err := b.Internal().RefuseDemo(ctx); err != nil {
+		if err := b.Internal().RejectDemo(ctx); err != nil {
 			t.Errorf("an empty database is refused in production: %v", err)
 		}
 		for range 2 {
 			if err := b.Internal().StartDemo(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Internal().Accounts.AsOperator().SetRoleByEmail(ctx, server.DemoPeople[2].Email, "ADMIN"); err != nil { // and the next start takes it back
+			if _, err := b.Internal().Accounts.AsOperator().SetRoleByEmail(ctx, server.DemoUsers[2].Email, "ADMIN"); err != nil { // and the next start takes it back
 				t.Fatal(err)
 			}
 		}
@@ -140,11 +140,11 @@ func TestDemo(t *testing.T) {
 			t.Errorf("somebody registered in the demo, and it starts no more: %v", err)
 		}
 		ada := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { role } } }`,
-			"e", server.DemoPeople[2].Email, "p", server.DemoPassword).Must()
+			"e", server.DemoUsers[2].Email, "p", server.DemoPassword).Must()
 		if got := ada.At("login.user.role"); got != "USER" {
 			t.Errorf("Ada is %v", got)
 		}
-		if err := b.Internal().RefuseDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
+		if err := b.Internal().RejectDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
 			t.Errorf("a demo's database is taken in production: %v", err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestDemoIsRefusedOnTheCommandLine(t *testing.T) {
 	if status, _, stderr := servertest.RunCLI(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not with ENV=production") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	create := []string{"user", "create", server.DemoPeople[0].Email, "--name", server.DemoPeople[0].Name, "--role", "ADMIN"}
+	create := []string{"user", "create", server.DemoUsers[0].Email, "--name", server.DemoUsers[0].Name, "--role", "ADMIN"}
 	if status, _, stderr := servertest.RunCLI(t, production, server.DemoPassword, create...); status != 0 {
 		t.Fatal(stderr)
 	}

@@ -37,7 +37,7 @@ func (b *booted) startDemoAgain(t *testing.T) {
 func TestDemoIsResetAtEveryStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		margaret, grace, ada := server.DemoPeople[0], server.DemoPeople[1], server.DemoPeople[2]
+		margaret, grace, ada := server.DemoUsers[0], server.DemoUsers[1], server.DemoUsers[2]
 		b := bootMailing(t, databaseURL, "LIMITS", "on")
 		b.startDemoAgain(t)
 		for _, row := range []struct {
@@ -97,7 +97,7 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 			if len(did) != 3 || !slices.Contains(did, row.did) {
 				t.Errorf("%s: logged %q, want %q", row.name, did, row.did)
 			}
-			for _, p := range server.DemoPeople {
+			for _, p := range server.DemoUsers {
 				b.signInAs(t, p)
 			}
 		}
@@ -115,10 +115,10 @@ func TestRegisteringWithAnAddressOfTheDemoStopsNoServer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.Query(nil, registerAs, "e", server.DemoPeople[0].Email).Must() // the oldest account
+		b.Query(nil, registerAs, "e", server.DemoUsers[0].Email).Must() // the oldest account
 		b.NewUser("USER")
-		b.Query(nil, registerAs, "e", server.DemoPeople[1].Email).Must()
-		if err := b.in.RefuseDemo(t.Context()); err != nil {
+		b.Query(nil, registerAs, "e", server.DemoUsers[1].Email).Must()
+		if err := b.in.RejectDemo(t.Context()); err != nil {
 			t.Errorf("production does not start: %v", err)
 		}
 		if err := b.in.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
@@ -132,9 +132,9 @@ func TestProductionRefusesADemoWhosePeopleMovedAway(t *testing.T) {
 	t.Parallel()
 	b := bootMailing(t, dbtest.SQLite(t))
 	b.startDemoAgain(t)
-	margaret := b.signInAs(t, server.DemoPeople[0])
+	margaret := b.signInAs(t, server.DemoUsers[0])
 	b.Query(margaret, verifyEmail, "t", b.changeToken(margaret, newAddress())).Must()
-	if err := b.in.RefuseDemo(t.Context()); err == nil {
+	if err := b.in.RejectDemo(t.Context()); err == nil {
 		t.Error("production starts")
 	}
 }

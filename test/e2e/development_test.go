@@ -333,7 +333,7 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 func TestStartingDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	url := servertest.ServeOn(t, servertest.Listen(t), b.in.Starting()).URL
+	url := servertest.ServeOn(t, servertest.Listen(t), b.in.StartingHandler()).URL
 	for host, want := range map[string]int{"localhost": 200, "evil.com": 421} {
 		if got := rawStatus(t, strings.TrimPrefix(url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
 			t.Errorf("%s: status %d, want %d", host, got, want)

@@ -480,7 +480,7 @@ func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
 		cancel()
 		select {
 		case <-stopped:
-		case <-time.After(server.DrainTime):
+		case <-time.After(server.DrainTimeout):
 			t.Error("still waiting")
 		}
 		silent.Stop()

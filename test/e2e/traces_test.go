@@ -318,7 +318,7 @@ func TestTracesAreInNobodysWay(t *testing.T) {
 			if err := b.in.Close(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 2*server.FlushTime {
+			if took := time.Since(start); took > 2*server.FlushTimeout {
 				t.Errorf("to stop took %v", took)
 			}
 			warnings := 0

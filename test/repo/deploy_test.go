@@ -153,8 +153,8 @@ func TestComposeServicesAreShutIn(t *testing.T) {
 	services := composeServices(t)
 	for name, s := range services {
 		grace, err := time.ParseDuration(s.Grace)
-		if err != nil || grace <= server.DrainTime {
-			t.Errorf("%s is killed %s after it is told to stop, and may take %s", name, s.Grace, server.DrainTime)
+		if err != nil || grace <= server.DrainTimeout {
+			t.Errorf("%s is killed %s after it is told to stop, and may take %s", name, s.Grace, server.DrainTimeout)
 		}
 		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) || s.Restart == "" {
 			t.Errorf("%s: %+v", name, s)
@@ -287,8 +287,8 @@ func TestUnit(t *testing.T) {
 		}
 	}
 	stop, err := strconv.Atoi(strings.Join(settings["TimeoutStopSec"], ""))
-	if err != nil || time.Duration(stop)*time.Second <= server.DrainTime {
-		t.Errorf("it is killed %d s after it is told to stop, and may take %s", stop, server.DrainTime)
+	if err != nil || time.Duration(stop)*time.Second <= server.DrainTimeout {
+		t.Errorf("it is killed %d s after it is told to stop, and may take %s", stop, server.DrainTimeout)
 	}
 	if strings.Join(settings["ExecStart"], "") != "/usr/local/bin/fieldgate serve" {
 		t.Errorf("ExecStart is %q", settings["ExecStart"])
