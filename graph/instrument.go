@@ -27,7 +27,7 @@ func (m instrumentedTransport) Do(w http.ResponseWriter, r *http.Request, exec g
 		if m.metrics != nil {
 			m.metrics.Operation(o.kind, o.code, time.Since(start))
 		}
-		if span := trace.From(r.Context()); o.code != "" && span.Recording() {
+		if span := trace.From(r.Context()); o.code != "" && span.IsRecording() {
 			span.Set(trace.String("error.type", o.code))
 			if isServerFault(o.code) {
 				span.Fail()
@@ -58,7 +58,7 @@ func (o *instrumentedExecutor) DispatchError(ctx context.Context, errs gqlerror.
 // DispatchOperation is called by the transport.
 func (o *instrumentedExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	o.kind = operationKind(op.Operation)
-	if span := trace.From(ctx); span.Recording() {
+	if span := trace.From(ctx); span.IsRecording() {
 		span.Rename(o.kind + " " + rootFieldName(op.Operation.SelectionSet))
 		span.Set(trace.String("graphql.operation.type", o.kind))
 	}

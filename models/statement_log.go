@@ -36,7 +36,7 @@ func (l *statementLog) ParamsFilter(_ context.Context, sql string, _ ...any) (st
 // Trace is called once a statement. Errors are not logged here: whoever handles them decides.
 func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
 	l.queries.Add(1)
-	logged, traced := l.log.Enabled(ctx, slog.LevelDebug), trace.From(ctx).Recording()
+	logged, traced := l.log.Enabled(ctx, slog.LevelDebug), trace.From(ctx).IsRecording()
 	if !logged && !traced {
 		return
 	}
@@ -44,7 +44,7 @@ func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement fun
 	failed := err != nil && !errors.Is(err, gorm.ErrRecordNotFound)
 	if traced {
 		name := summary(sql)
-		trace.Call(ctx, begin, name, failed, trace.String("db.system.name", l.system), trace.String("db.query.summary", name), trace.String("db.query.text", sql))
+		trace.RecordCall(ctx, begin, name, failed, trace.String("db.system.name", l.system), trace.String("db.query.summary", name), trace.String("db.query.text", sql))
 	}
 	if logged {
 		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", milliseconds(time.Since(begin)), "failed", failed)

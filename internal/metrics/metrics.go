@@ -33,9 +33,9 @@ type Metrics struct {
 	mails      map[string]prometheus.Counter
 	waits      prometheus.Observer
 
-	inFlight prometheus.Gauge
-	answers  [6]prometheus.Counter // by the status's first digit; 0: none
-	ended    func(status int)
+	inFlight  prometheus.Gauge
+	responses [6]prometheus.Counter // by the status's first digit; 0: none
+	onEnd     func(status int)
 }
 
 type operation struct{ kind, outcome string }
@@ -43,8 +43,8 @@ type operation struct{ kind, outcome string }
 // other takes what is not in its closed list.
 const other = "other"
 
-// ok is the outcome of a request without errors.
-const ok = "ok"
+// outcomeOK is the outcome of a request without errors.
+const outcomeOK = "ok"
 
 // durationBuckets are in seconds: what is read from the database takes milliseconds, and a password tenths of a second
 // and its turn in the queue.
@@ -57,41 +57,41 @@ var waitBuckets = []float64{.001, .01, .05, .1, .25, .5, 1, 2.5, 5, 10}
 func New(s Sources) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.countRequests(s)
-	m.countRules(s)
-	m.countPeople(s)
-	m.read(s)
+	m.registerRequests(s)
+	m.registerRules(s)
+	m.registerAccounts(s)
+	m.registerSources(s)
 	return m
 }
 
-func (m *Metrics) countRequests(s Sources) {
+func (m *Metrics) registerRequests(s Sources) {
 	requests := m.counters("graphql_requests_total", "Requests of the API, by the type of their operation (none: it was refused before there was one) "+
 		"and by their outcome: ok, or the code of their first error.", "type", "outcome")
 	durations := m.histograms("graphql_request_duration_seconds", "How long the API took for a request, by the type of its operation.", durationBuckets, "type")
 	m.operations, m.durations = map[operation]prometheus.Counter{}, map[string]prometheus.Observer{}
 	for _, kind := range []string{"query", "mutation", "none"} {
 		m.durations[kind] = durations.WithLabelValues(kind)
-		for _, outcome := range append([]string{ok, other}, s.Codes...) {
+		for _, outcome := range append([]string{outcomeOK, other}, s.Codes...) {
 			m.operations[operation{kind, outcome}] = requests.WithLabelValues(kind, outcome)
 		}
 	}
 	m.inFlight = m.gauge("http_requests_in_flight", "HTTP requests that are being answered, those of probes and pages included.")
 	answers := m.counters("http_responses_total", "HTTP requests that were answered, by the class of the status (none: the connection was cut instead).", "class")
-	m.answers[0] = answers.WithLabelValues("none")
-	for i := 1; i < len(m.answers); i++ {
-		m.answers[i] = answers.WithLabelValues(strconv.Itoa(i) + "xx")
+	m.responses[0] = answers.WithLabelValues("none")
+	for i := 1; i < len(m.responses); i++ {
+		m.responses[i] = answers.WithLabelValues(strconv.Itoa(i) + "xx")
 	}
-	m.ended = func(status int) {
+	m.onEnd = func(status int) {
 		m.inFlight.Dec()
 		class := status / 100
-		if class < 0 || class >= len(m.answers) {
+		if class < 0 || class >= len(m.responses) {
 			class = 0
 		}
-		m.answers[class].Inc()
+		m.responses[class].Inc()
 	}
 }
 
-func (m *Metrics) countRules(s Sources) {
+func (m *Metrics) registerRules(s Sources) {
 	denials := m.counters("field_denials_total", "Executions of fields that were denied, by the field and by why: forbidden (the person's role does not include "+
 		"the one that it takes), or what was wrong with the access token.", "field", "reason")
 	m.denials = map[[2]string]prometheus.Counter{{other, other}: denials.WithLabelValues(other, other)}
@@ -107,16 +107,16 @@ func (m *Metrics) countRules(s Sources) {
 	}
 }
 
-func (m *Metrics) countPeople(s Sources) {
-	m.events = m.closed(m.counters("account_events_total", "What happened to accounts, by the event's name in the log and in the audit log.", "event"), s.Events)
+func (m *Metrics) registerAccounts(s Sources) {
+	m.events = m.countersByValue(m.counters("account_events_total", "What happened to accounts, by the event's name in the log and in the audit log.", "event"), s.Events)
 	m.waits = m.histograms("password_queue_wait_seconds", "How long those passwords waited for their turn that were hashed.", waitBuckets).WithLabelValues()
 	if s.Backlog != nil {
-		m.mails = m.closed(m.counters("mails_total", "What became of mails each time that one was looked at.", "outcome"), s.MailOutcomes)
+		m.mails = m.countersByValue(m.counters("mails_total", "What became of mails each time that one was looked at.", "outcome"), s.MailOutcomes)
 	}
 }
 
-// closed makes a counter for each value of a label.
-func (m *Metrics) closed(v *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
+// countersByValue makes a counter for each value of a label.
+func (m *Metrics) countersByValue(v *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
 	list := map[string]prometheus.Counter{}
 	for _, value := range append(slices.Clone(values), other) {
 		list[value] = v.WithLabelValues(value)
@@ -127,14 +127,14 @@ func (m *Metrics) closed(v *prometheus.CounterVec, values []string) map[string]p
 // Request counts an HTTP request, for web.Watch.
 func (m *Metrics) Request(r *http.Request) (ctx context.Context, end func(status int)) {
 	m.inFlight.Inc()
-	return r.Context(), m.ended
+	return r.Context(), m.onEnd
 }
 
 // Operation counts a request of the API: its type (query, mutation or none), the code of its first error ("" if there is
 // none) and how long it took.
 func (m *Metrics) Operation(kind, code string, took time.Duration) {
 	if code == "" {
-		code = ok
+		code = outcomeOK
 	}
 	if _, known := m.durations[kind]; !known {
 		kind = "none"
@@ -175,8 +175,8 @@ func incOne(counters map[string]prometheus.Counter, value string) {
 	counter.Inc()
 }
 
-// Waited counts how long a password waited for a thread. The network is no label: there are too many.
-func (m *Metrics) Waited(_ string, d time.Duration) { m.waits.Observe(d.Seconds()) }
+// QueueWait counts how long a password waited for a thread. The network is no label: there are too many.
+func (m *Metrics) QueueWait(_ string, d time.Duration) { m.waits.Observe(d.Seconds()) }
 
 // buildInfo is always 1: its labels are what it says.
 func (m *Metrics) buildInfo(version string) {

@@ -31,7 +31,7 @@ func sources() metrics.Sources {
 	}
 }
 
-func read(t *testing.T, m *metrics.Metrics) string {
+func scrape(t *testing.T, m *metrics.Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -41,9 +41,9 @@ func read(t *testing.T, m *metrics.Metrics) string {
 	return w.Body.String()
 }
 
-func TestNumbersComeFromTheirSources(t *testing.T) {
+func TestMetricsReadTheirSources(t *testing.T) {
 	t.Parallel()
-	got := read(t, metrics.New(sources()))
+	got := scrape(t, metrics.New(sources()))
 	for _, want := range []string{
 		`build_info{go="go`, `field_would_deny_total{field="Query.users"} 3`, `password_queue_waiting 1`, `password_queue_room 2`,
 		`password_queue_busy_threads 3`, `password_queue_threads 4`, `password_queue_refusals_total 5`, `database_connections_max 6`,
@@ -60,10 +60,10 @@ func TestNumbersComeFromTheirSources(t *testing.T) {
 }
 
 // What is in no list makes no series: it is counted as other.
-func TestWhatIsInNoListIsOther(t *testing.T) {
+func TestUnlistedValuesCountAsOther(t *testing.T) {
 	t.Parallel()
 	m := metrics.New(sources())
-	series := strings.Count(read(t, m), "\nfieldgate_")
+	series := strings.Count(scrape(t, m), "\nfieldgate_")
 	m.Operation("query", "NEW", time.Second)
 	m.Operation("subscription", "", time.Second)
 	m.Denied("Query.nothing", "forbidden")
@@ -73,7 +73,7 @@ func TestWhatIsInNoListIsOther(t *testing.T) {
 	m.Mail("lost")
 	_, end := m.Request(httptest.NewRequest(http.MethodGet, "/", nil))
 	end(777)
-	got := read(t, m)
+	got := scrape(t, m)
 	for _, want := range []string{
 		`graphql_requests_total{outcome="other",type="query"} 1`, `graphql_requests_total{outcome="ok",type="none"} 1`,
 		`field_denials_total{field="other",reason="other"} 2`, `limit_hits_total{by="other",field="other"} 1`,
@@ -89,7 +89,7 @@ func TestWhatIsInNoListIsOther(t *testing.T) {
 }
 
 // Each request tells it several things.
-func TestTellingItAllocatesNothing(t *testing.T) {
+func TestRecordingDoesNotAllocate(t *testing.T) {
 	m := metrics.New(sources())
 	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 	for name, tell := range map[string]func(){
@@ -99,7 +99,7 @@ func TestTellingItAllocatesNothing(t *testing.T) {
 		"a denial":    func() { m.Denied("Query.me", "forbidden") },
 		"a limit":     func() { m.Limited("Mutation.login", "ADDRESS") },
 		"an event":    func() { m.Event("sign-in") },
-		"a wait":      func() { m.Waited("", time.Millisecond) },
+		"a wait":      func() { m.QueueWait("", time.Millisecond) },
 		"the unknown": func() { m.Event("unknown") },
 	} {
 		if n := testing.AllocsPerRun(1000, tell); n != 0 {
@@ -109,7 +109,7 @@ func TestTellingItAllocatesNothing(t *testing.T) {
 }
 
 // The database is asked once in a while, whoever reads, and what it does not say is not made up.
-func TestBacklogIsKeptForSomeSeconds(t *testing.T) {
+func TestBacklogIsCached(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name  string
@@ -129,7 +129,7 @@ func TestBacklogIsKeptForSomeSeconds(t *testing.T) {
 			}
 			m := metrics.New(s)
 			for range 3 {
-				if got := strings.Contains(read(t, m), "\nfieldgate_mails_waiting 12"); got != row.there {
+				if got := strings.Contains(scrape(t, m), "\nfieldgate_mails_waiting 12"); got != row.there {
 					t.Errorf("there is a number: %v", got)
 				}
 			}
@@ -140,11 +140,11 @@ func TestBacklogIsKeptForSomeSeconds(t *testing.T) {
 	}
 }
 
-func TestServerWithoutMailHasNoMetricsOfMails(t *testing.T) {
+func TestServerWithoutMailHasNoMailMetrics(t *testing.T) {
 	t.Parallel()
 	s := sources()
 	s.Backlog = nil
-	if got := read(t, metrics.New(s)); strings.Contains(got, "mail") {
+	if got := scrape(t, metrics.New(s)); strings.Contains(got, "mail") {
 		t.Error(got)
 	}
 }

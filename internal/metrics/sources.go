@@ -51,12 +51,12 @@ type Backlog struct {
 	Oldest  time.Duration // how old the oldest of them is; 0 if there is none
 }
 
-// read registers what is asked for when somebody reads.
-func (m *Metrics) read(s Sources) {
-	m.readQueue(s)
-	m.readDatabase(s)
+// registerSources registers what is asked for when somebody reads.
+func (m *Metrics) registerSources(s Sources) {
+	m.registerQueue(s)
+	m.registerDatabase(s)
 	if s.Backlog != nil {
-		m.readBacklog(s.Backlog)
+		m.registerBacklog(s.Backlog)
 	}
 	would := m.desc("counter", "field_would_deny_total", "Executions of fields that rules which only report would have denied.", "field")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
@@ -67,7 +67,7 @@ func (m *Metrics) read(s Sources) {
 	m.buildInfo(s.Version)
 }
 
-func (m *Metrics) readQueue(s Sources) {
+func (m *Metrics) registerQueue(s Sources) {
 	waiting := m.desc("gauge", "password_queue_waiting", "Passwords that wait for their turn to be hashed.")
 	room := m.desc("gauge", "password_queue_room", "How many may wait: beyond that, clients get OVERLOADED.")
 	busy := m.desc("gauge", "password_queue_busy_threads", "Threads that hash a password.")
@@ -83,7 +83,7 @@ func (m *Metrics) readQueue(s Sources) {
 	}))
 }
 
-func (m *Metrics) readDatabase(s Sources) {
+func (m *Metrics) registerDatabase(s Sources) {
 	limit := m.desc("gauge", "database_connections_max", "How many connections to the database there may be.")
 	open := m.desc("gauge", "database_connections", "Connections to the database, by their state: in_use or idle.", "state")
 	waits := m.desc("counter", "database_connection_waits_total", "How often somebody waited for a connection because all were in use.")
@@ -95,8 +95,8 @@ func (m *Metrics) readDatabase(s Sources) {
 	retired := m.desc("counter", "database_connections_retired_total", "Connections that were closed because their server became read-only or did not answer.")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		state := s.Database()
-		yield(gauge(readOnly, number(state.ReadOnly)))
-		yield(gauge(circuitOpen, number(state.CircuitOpen)))
+		yield(gauge(readOnly, boolValue(state.ReadOnly)))
+		yield(gauge(circuitOpen, boolValue(state.CircuitOpen)))
 		yield(counter(openings, float64(state.Openings)))
 		yield(counter(retired, float64(state.Retired)))
 		pool := s.Pool()
@@ -109,17 +109,17 @@ func (m *Metrics) readDatabase(s Sources) {
 	}))
 }
 
-func number(is bool) float64 {
+func boolValue(is bool) float64 {
 	if is {
 		return 1
 	}
 	return 0
 }
 
-func (m *Metrics) readBacklog(ask func(context.Context) (Backlog, error)) {
+func (m *Metrics) registerBacklog(ask func(context.Context) (Backlog, error)) {
 	waiting := m.desc("gauge", "mails_waiting", "Mails that are not sent yet, of all servers of the database together. Absent while the database does not say.")
 	oldest := m.desc("gauge", "mails_oldest_age_seconds", "How long the oldest of them waits; 0 if there is none. Absent while the database does not say.")
-	kept := &keptBacklog{ask: ask}
+	kept := &cachedBacklog{fetch: ask}
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		if b, ok := kept.get(); ok {
 			yield(gauge(waiting, float64(b.Waiting)))
@@ -130,30 +130,30 @@ func (m *Metrics) readBacklog(ask func(context.Context) (Backlog, error)) {
 
 // The database is asked for the backlog this often at most, whoever reads, and given up on after that.
 const (
-	backlogKept    = 5 * time.Second
+	backlogTTL     = 5 * time.Second
 	backlogTimeout = 2 * time.Second
 )
 
-// keptBacklog is the backlog as it was a few seconds ago.
-type keptBacklog struct {
-	ask func(context.Context) (Backlog, error)
+// cachedBacklog is the backlog as it was a few seconds ago.
+type cachedBacklog struct {
+	fetch func(context.Context) (Backlog, error)
 
-	mu    sync.Mutex
-	asked time.Time
-	last  Backlog
-	ok    bool
+	mu        sync.Mutex
+	fetchedAt time.Time
+	last      Backlog
+	ok        bool
 }
 
-func (k *keptBacklog) get() (Backlog, bool) {
+func (k *cachedBacklog) get() (Backlog, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.asked.IsZero() || time.Since(k.asked) > backlogKept {
+	if k.fetchedAt.IsZero() || time.Since(k.fetchedAt) > backlogTTL {
 		ctx, cancel := context.WithTimeout(context.Background(), backlogTimeout)
 		defer cancel()
 		var err error
-		k.last, err = k.ask(ctx)
+		k.last, err = k.fetch(ctx)
 		k.ok = err == nil
-		k.asked = time.Now()
+		k.fetchedAt = time.Now()
 	}
 	return k.last, k.ok
 }

@@ -21,10 +21,10 @@ func (s *Server) newHandler() (http.Handler, error) {
 	h := web.Chain(mux, web.ClientIP(s.Config.TrustedProxies), web.Log(s.Log), web.Recover(s.Log),
 		web.SecurityHeaders(s.Config.CookieSecure(), s.Config.HSTSSubdomains), web.NoStore, s.requireKnownHost(s.Config.ChecksHosts()))
 	if s.Metrics != nil {
-		h = web.Watch(s.Metrics.Request)(h)
+		h = web.Instrument(s.Metrics.Request)(h)
 	}
 	if s.Traces != nil {
-		h = web.Watch(s.traceRequests(mux))(h)
+		h = web.Instrument(s.traceRequests(mux))(h)
 	}
 	return web.RequestID(h), nil
 }
@@ -55,7 +55,7 @@ func (s *Server) routes() (_ *http.ServeMux, err error) {
 func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 	return web.CrossOrigin(web.CrossOriginConfig{
 		// The server's own origin is listed for a proxy that rewrites the Host header.
-		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), Local: s.Config.AllowsLocalPages(),
+		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), AllowLocal: s.Config.AllowsLocalPages(),
 		Refused: func(header, message string) http.Handler {
 			return guard.RejectHandler(http.StatusForbidden, header, message)
 		},

@@ -70,7 +70,7 @@ func (s *Server) newTraces() (err error) {
 func (s *Server) traceRequests(mux *http.ServeMux) func(*http.Request) (context.Context, func(status int)) {
 	tracer := s.Traces.Tracer()
 	return func(r *http.Request) (context.Context, func(status int)) {
-		if web.Probe(r.URL.Path) {
+		if web.IsProbe(r.URL.Path) {
 			return r.Context(), func(int) {}
 		}
 		_, pattern := mux.Handler(r)

@@ -64,7 +64,7 @@ func (s *Server) observe() (told observers, err error) {
 	s.Reports = graph.NewDryRunRecorder(s.Policy, s.Log)
 	if s.Config.MetricsAddr != "" {
 		s.Metrics = metrics.New(s.sources())
-		told.onWait, told.onEvent, told.onMail = s.Metrics.Waited, s.Metrics.Event, s.Metrics.Mail
+		told.onWait, told.onEvent, told.onMail = s.Metrics.QueueWait, s.Metrics.Event, s.Metrics.Mail
 	}
 	if err := s.newTraces(); err != nil {
 		return observers{}, err

@@ -45,8 +45,8 @@ func From(ctx context.Context) Span {
 	return Span{}
 }
 
-// Recording reports whether somebody writes the span down. Set, with attributes that have to be made, is worth a question.
-func (s Span) Recording() bool { return s.span != nil }
+// IsRecording reports whether somebody writes the span down. Set, with attributes that have to be made, is worth a question.
+func (s Span) IsRecording() bool { return s.span != nil }
 
 // Set adds attributes.
 func (s Span) Set(attrs ...Attr) {
@@ -88,8 +88,8 @@ func (s Span) Within(ctx context.Context) context.Context {
 	return trace.ContextWithSpan(ctx, s.span)
 }
 
-// scope names the code that makes spans.
-const scope = "fieldgate"
+// scopeName names the code that makes spans.
+const scopeName = "fieldgate"
 
 // Start begins a span below the one of ctx; there is none if there is no such.
 func Start(ctx context.Context, name string) (context.Context, Span) {
@@ -97,17 +97,17 @@ func Start(ctx context.Context, name string) (context.Context, Span) {
 	if !parent.IsRecording() {
 		return ctx, Span{}
 	}
-	ctx, span := parent.TracerProvider().Tracer(scope).Start(ctx, name)
+	ctx, span := parent.TracerProvider().Tracer(scopeName).Start(ctx, name)
 	return ctx, Span{span}
 }
 
-// Call writes down a call of another system, below the span of ctx, that began at begin and has just ended.
-func Call(ctx context.Context, begin time.Time, name string, failed bool, attrs ...Attr) {
+// RecordCall writes down a call of another system, below the span of ctx, that began at begin and has just ended.
+func RecordCall(ctx context.Context, begin time.Time, name string, failed bool, attrs ...Attr) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return
 	}
-	_, span := parent.TracerProvider().Tracer(scope).Start(ctx, name,
+	_, span := parent.TracerProvider().Tracer(scopeName).Start(ctx, name,
 		trace.WithTimestamp(begin), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
 	Span{span}.End(failed)
 }
@@ -125,7 +125,7 @@ func LogAttrs(ctx context.Context) []slog.Attr {
 type Tracer struct{ tracer trace.Tracer }
 
 // NewTracer is a tracer whose spans p takes.
-func NewTracer(p trace.TracerProvider) *Tracer { return &Tracer{p.Tracer(scope)} }
+func NewTracer(p trace.TracerProvider) *Tracer { return &Tracer{p.Tracer(scopeName)} }
 
 // Start begins a span that is a trace of its own, for work that no request waits for.
 func (t *Tracer) Start(ctx context.Context, name string) (context.Context, Span) {
@@ -146,7 +146,7 @@ func (t *Tracer) Start(ctx context.Context, name string) (context.Context, Span)
 // else of it counts: anybody may send one, so whether the caller is sampled is not believed, nor is a tracestate passed on.
 func (t *Tracer) Request(r *http.Request, route, requestID string) (ctx context.Context, end func(status int)) {
 	ctx = r.Context()
-	if parent := caller(r); parent.IsValid() {
+	if parent := remoteParent(r); parent.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
 	}
 	method := methodOf(r)
@@ -168,7 +168,7 @@ func (t *Tracer) Request(r *http.Request, route, requestID string) (ctx context.
 	}
 }
 
-func caller(r *http.Request) trace.SpanContext {
+func remoteParent(r *http.Request) trace.SpanContext {
 	if len(r.Header["Traceparent"]) != 1 {
 		return trace.SpanContext{}
 	}

@@ -11,13 +11,13 @@ import (
 )
 
 // Where nobody asked for traces, they cost nothing.
-func TestWithoutATraceNothingIsAllocated(t *testing.T) {
+func TestNoTraceDoesNotAllocate(t *testing.T) {
 	ctx := httptest.NewRequest(http.MethodPost, "/graphql", nil).Context()
 	var nobody *trace.Tracer
 	for name, do := range map[string]func(){
 		"a span":           func() { _, span := trace.Start(ctx, "password hash"); span.End(false) },
-		"a call":           func() { trace.Call(ctx, time.Time{}, "SELECT users", false) },
-		"a question":       func() { _ = trace.From(ctx).Recording() },
+		"a call":           func() { trace.RecordCall(ctx, time.Time{}, "SELECT users", false) },
+		"a question":       func() { _ = trace.From(ctx).IsRecording() },
 		"a context":        func() { _ = trace.From(ctx).Within(ctx) },
 		"a line":           func() { _ = trace.LogAttrs(ctx) },
 		"a trace's begin":  func() { _, span := nobody.Start(ctx, "mail"); span.End(true) },
@@ -29,10 +29,10 @@ func TestWithoutATraceNothingIsAllocated(t *testing.T) {
 	}
 }
 
-func TestWithoutATraceNothingChanges(t *testing.T) {
+func TestNoTraceChangesNothing(t *testing.T) {
 	t.Parallel()
 	ctx, span := trace.Start(t.Context(), "password hash")
-	if ctx != t.Context() || span.Recording() || span.Within(ctx) != ctx || trace.LogAttrs(context.Background()) != nil {
+	if ctx != t.Context() || span.IsRecording() || span.Within(ctx) != ctx || trace.LogAttrs(context.Background()) != nil {
 		t.Error("something is recorded")
 	}
 }

@@ -27,7 +27,7 @@ const forwardedFor = "X-Forwarded-For"
 func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r, a := withAbout(r)
+			r, a := withRequestInfo(r)
 			if client := clientIP(r, trusted); client.IsValid() {
 				a.ip = client.String()
 			}
@@ -38,16 +38,16 @@ func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 
 // ClientIPFrom is the address of the client that the request of ctx comes from:
 // without a port or a zone, an IPv4 address in its own form. It is "" if the
-// address is not known, and outside of a request.
+// parseAddr is not known, and outside of a request.
 func ClientIPFrom(ctx context.Context) string {
-	if a := aboutOf(ctx); a != nil {
+	if a := requestInfoFrom(ctx); a != nil {
 		return a.ip
 	}
 	return ""
 }
 
 func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	client, ok := address(r.RemoteAddr)
+	client, ok := parseAddr(r.RemoteAddr)
 	if !ok {
 		return netip.Addr{} // a socket of another kind
 	}
@@ -59,7 +59,7 @@ func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 			}
 			var last string
 			rest, last, more = cutLast(rest)
-			before, ok := address(last)
+			before, ok := parseAddr(last)
 			if !ok {
 				return client
 			}
@@ -82,13 +82,13 @@ func isTrusted(ip netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// address reads an address with or without a port, an IPv6 one with or without
+// parseAddr reads an address with or without a port, an IPv6 one with or without
 // brackets.
-func address(s string) (ip netip.Addr, ok bool) {
+func parseAddr(s string) (ip netip.Addr, ok bool) {
 	s = strings.Trim(s, " \t")
 	withPort, err := netip.ParseAddrPort(s)
 	if err == nil {
-		return plain(withPort.Addr()), true
+		return normalize(withPort.Addr()), true
 	}
 	if inner, found := strings.CutPrefix(s, "["); found {
 		if s, found = strings.CutSuffix(inner, "]"); !found || !strings.Contains(s, ":") {
@@ -98,8 +98,8 @@ func address(s string) (ip netip.Addr, ok bool) {
 	if ip, err = netip.ParseAddr(s); err != nil {
 		return netip.Addr{}, false
 	}
-	return plain(ip), true
+	return normalize(ip), true
 }
 
-// plain is one form of what is one address to whoever counts by it.
-func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
+// normalize is one form of what is one address to whoever counts by it.
+func normalize(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

@@ -87,7 +87,7 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
-func TestClientIPOutsideOfARequestIsEmpty(t *testing.T) {
+func TestClientIPOutsideRequestIsEmpty(t *testing.T) {
 	if ip := web.ClientIPFrom(t.Context()); ip != "" {
 		t.Errorf("ip %q", ip)
 	}

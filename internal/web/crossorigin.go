@@ -18,8 +18,8 @@ const corsMaxAge = 7200
 
 // CrossOriginConfig says whose pages may call. Log, Refused and Hint are needed.
 type CrossOriginConfig struct {
-	Origins []string // exact, as browsers write them: https://app.example.com
-	Local   bool     // and pages of http://localhost, http://127.0.0.1 and http://[::1], at every port
+	Origins    []string // exact, as browsers write them: https://app.example.com
+	AllowLocal bool     // and pages of http://localhost, http://127.0.0.1 and http://[::1], at every port
 
 	Refused func(header, message string) http.Handler // answers with the status 403 and an error that blames a header
 	Hint    func(origin string) string                // what to set, to allow the pages of an origin
@@ -50,12 +50,12 @@ func CrossOrigin(c CrossOriginConfig) func(http.Handler) http.Handler {
 type crossOrigin struct {
 	CrossOriginConfig
 	protection *http.CrossOriginProtection
-	refusals   refusals
+	refusals   refusalLog
 }
 
 // allows reports whether pages of an origin may call.
 func (o *crossOrigin) allows(origin string) bool {
-	return slices.Contains(o.Origins, origin) || o.Local && localOrigin(origin)
+	return slices.Contains(o.Origins, origin) || o.AllowLocal && isLocalOrigin(origin)
 }
 
 // preflight refuses preflights of other origins, which rs/cors answers with 204 and no reason.
@@ -63,7 +63,7 @@ func (o *crossOrigin) preflight(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		preflight := r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != ""
-		if repeated(r.Header) || preflight && !o.allows(origin) {
+		if hasRepeatedHeaders(r.Header) || preflight && !o.allows(origin) {
 			o.refuseOrigin(w, r)
 			return
 		}
@@ -71,9 +71,9 @@ func (o *crossOrigin) preflight(next http.Handler) http.Handler {
 	})
 }
 
-// repeated reports whether a header that says where the request comes from has more than one value. Browsers send one;
+// hasRepeatedHeaders reports whether a header that says where the request comes from has more than one value. Browsers send one;
 // of two, this server and a proxy may each read another one.
-func repeated(h http.Header) bool {
+func hasRepeatedHeaders(h http.Header) bool {
 	return len(h["Origin"]) > 1 || len(h["Sec-Fetch-Site"]) > 1 || len(h["Sec-Fetch-Mode"]) > 1 || len(h["Sec-Fetch-Dest"]) > 1
 }
 
@@ -124,19 +124,19 @@ func asPOST(r *http.Request) *http.Request {
 func (o *crossOrigin) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Vary"] = vary
 	message := "is not one of those that may use this API"
-	if origin := r.Header.Get("Origin"); !repeated(r.Header) && wellFormedOrigin(origin) {
+	if origin := r.Header.Get("Origin"); !hasRepeatedHeaders(r.Header) && isWellFormedOrigin(origin) {
 		hint := o.Hint(origin)
 		message += ". " + hint
-		if o.refusals.first(origin, o.Now()) {
+		if o.refusals.isFirst(origin, o.Now()) {
 			o.Log.InfoContext(r.Context(), "cross-origin request refused", "origin", origin, "hint", hint)
 		}
 	}
 	o.Refused("Origin", message).ServeHTTP(w, r)
 }
 
-// refusals remembers which origins were logged, so that a page that asks again and again, or a client that makes
+// refusalLog remembers which origins were logged, so that a page that asks again and again, or a client that makes
 // origins up, does not fill the log.
-type refusals struct {
+type refusalLog struct {
 	mu    sync.Mutex
 	since time.Time
 	seen  map[string]bool
@@ -144,18 +144,18 @@ type refusals struct {
 
 // At most so many origins are logged in such a time, each of them once.
 const (
-	refusalWindow = time.Hour
-	refusalCount  = 20
+	refusalWindow    = time.Hour
+	maxLoggedOrigins = 20
 )
 
-// first reports whether the refusal of an origin is to be logged.
-func (l *refusals) first(origin string, now time.Time) bool {
+// isFirst reports whether the refusal of an origin is to be logged.
+func (l *refusalLog) isFirst(origin string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now.Sub(l.since) >= refusalWindow {
 		l.since, l.seen = now, map[string]bool{}
 	}
-	if l.seen[origin] || len(l.seen) == refusalCount {
+	if l.seen[origin] || len(l.seen) == maxLoggedOrigins {
 		return false
 	}
 	l.seen[origin] = true
@@ -165,19 +165,19 @@ func (l *refusals) first(origin string, now time.Time) bool {
 // originPattern is an origin as browsers write one. null, which stands for a sandboxed frame or a file, is none.
 var originPattern = regexp.MustCompile(`^https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
-const longestOrigin = len("https://") + 253 + len(":65535")
+const maxOriginLength = len("https://") + 253 + len(":65535")
 
-// wellFormedOrigin reports whether an Origin header can be repeated in an answer and in the log.
-func wellFormedOrigin(origin string) bool {
-	return len(origin) <= longestOrigin && originPattern.MatchString(origin)
+// isWellFormedOrigin reports whether an Origin header can be repeated in an answer and in the log.
+func isWellFormedOrigin(origin string) bool {
+	return len(origin) <= maxOriginLength && originPattern.MatchString(origin)
 }
 
 // localHosts are the names of this machine in its own browser, as browsers write them.
 var localHosts = []string{"localhost", "127.0.0.1", "::1"}
 
-// localOrigin reports whether an origin is a page that this machine serves over plain http.
-func localOrigin(origin string) bool {
-	if !wellFormedOrigin(origin) {
+// isLocalOrigin reports whether an origin is a page that this machine serves over plain http.
+func isLocalOrigin(origin string) bool {
+	if !isWellFormedOrigin(origin) {
 		return false
 	}
 	u, err := url.Parse(origin)

@@ -9,7 +9,7 @@ import (
 )
 
 // Hosts lets requests through whose Host is an IP address, localhost or a name below it, or one of
-// names, with any port. The others get refused.
+// contextAttrs, with any port. The others get refused.
 //
 // It stops DNS rebinding: a page at a name of an attacker, which resolves to this machine, is of
 // the same origin as the server to a browser, and could read every answer. Its requests carry the
@@ -17,11 +17,11 @@ import (
 // resolved by public DNS (RFC 6761, section 6.3). Forwarded headers are not consulted: clients can
 // set them.
 //
-// names are in lower case and have no dot at the end.
+// contextAttrs are in lower case and have no dot at the end.
 func Hosts(names []string, refused http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !allowedHost(r.Host, names) {
+			if !isAllowedHost(r.Host, names) {
 				refused.ServeHTTP(w, r)
 				return
 			}
@@ -37,7 +37,7 @@ var (
 	localName = regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*localhost$`)
 )
 
-func allowedHost(hostport string, names []string) bool {
+func isAllowedHost(hostport string, names []string) bool {
 	parts := hostForm.FindStringSubmatch(hostport)
 	if parts == nil {
 		return false

@@ -52,13 +52,13 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) + "ms"
 }
 
-// Probe reports whether a path is asked for by probes only.
-func Probe(path string) bool { return path == "/healthz" || path == "/readyz" }
+// IsProbe reports whether a path is asked for by probes only.
+func IsProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // requestLevel keeps the probes, which come every few seconds for ever, out of
 // the usual log.
 func requestLevel(path string) slog.Level {
-	if Probe(path) {
+	if IsProbe(path) {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

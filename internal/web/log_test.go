@@ -14,7 +14,7 @@ import (
 	"fieldgate/internal/web"
 )
 
-func TestLogWritesOneLineARequest(t *testing.T) {
+func TestLogWritesOneLinePerRequest(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		h      http.HandlerFunc
@@ -33,9 +33,9 @@ func TestLogWritesOneLineARequest(t *testing.T) {
 		}, 201, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			logger, log := logTo(slog.LevelInfo)
+			logger, log := newLogger(slog.LevelInfo)
 			w := get(web.Chain(tt.h, web.RequestID, web.ClientIP(nil), web.Log(logger)), "/graphql?token=hunter2")
-			got := lines(t, log)
+			got := parseLog(t, log)
 			if len(got) != 1 {
 				t.Fatalf("%d lines: %s", len(got), log)
 			}
@@ -57,8 +57,8 @@ func TestLogWritesOneLineARequest(t *testing.T) {
 	}
 }
 
-func TestLogHoldsNothingThatMayBeSecret(t *testing.T) {
-	logger, log := logTo(slog.LevelDebug)
+func TestLogOmitsSecrets(t *testing.T) {
+	logger, log := newLogger(slog.LevelDebug)
 	req := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader("hunter2"))
 	for _, name := range []string{"Authorization", "Cookie", "User-Agent", "Referer", "X-Forwarded-For"} {
 		req.Header.Set(name, "hunter2")
@@ -91,21 +91,21 @@ func TestLogCannotBeForged(t *testing.T) {
 
 func TestLogKeepsProbesAtDebug(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz"} {
-		logger, log := logTo(slog.LevelInfo)
+		logger, log := newLogger(slog.LevelInfo)
 		get(web.Log(logger)(web.Live()), path)
 		if log.Len() > 0 {
 			t.Errorf("at info: %s", log)
 		}
-		logger, log = logTo(slog.LevelDebug)
+		logger, log = newLogger(slog.LevelDebug)
 		get(web.Log(logger)(web.Live()), path)
-		if got := lines(t, log); len(got) != 1 || got[0]["level"] != "DEBUG" {
+		if got := parseLog(t, log); len(got) != 1 || got[0]["level"] != "DEBUG" {
 			t.Errorf("at debug: %s", log)
 		}
 	}
 }
 
-func TestLogIsNotInTheWayWhenItsLevelIsOff(t *testing.T) {
-	logger, _ := logTo(slog.LevelWarn)
+func TestLogDoesNotWrapWhenLevelIsOff(t *testing.T) {
+	logger, _ := newLogger(slog.LevelWarn)
 	want := httptest.NewRecorder()
 	h := web.Log(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if w != http.ResponseWriter(want) {
@@ -115,21 +115,21 @@ func TestLogIsNotInTheWayWhenItsLevelIsOff(t *testing.T) {
 	h.ServeHTTP(want, httptest.NewRequest(http.MethodGet, "/", nil))
 }
 
-func TestLogTellsOfAnAbortedRequest(t *testing.T) {
-	logger, log := logTo(slog.LevelInfo)
+func TestLogRecordsAbortedRequest(t *testing.T) {
+	logger, log := newLogger(slog.LevelInfo)
 	func() {
 		defer func() { _ = recover() }()
 		get(web.Log(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), "/")
 	}()
-	if got := lines(t, log); len(got) != 1 || got[0]["status"] != 0.0 {
+	if got := parseLog(t, log); len(got) != 1 || got[0]["status"] != 0.0 {
 		t.Errorf("log: %s", log)
 	}
 }
 
-// TestResponseControllerReachesThrough: flushing and deadlines must work below
+// TestResponseControllerUnwrapsRecorder: flushing and deadlines must work below
 // the middlewares that record.
-func TestResponseControllerReachesThrough(t *testing.T) {
-	logger, _ := logTo(slog.LevelInfo)
+func TestResponseControllerUnwrapsRecorder(t *testing.T) {
+	logger, _ := newLogger(slog.LevelInfo)
 	failed := make(chan error, 1)
 	srv := httptest.NewServer(web.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		failed <- http.NewResponseController(w).Flush()

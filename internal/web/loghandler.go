@@ -11,16 +11,16 @@ import (
 // it. It stands at the top level of the record, also below a WithGroup: a search
 // for an id has to find every line.
 func LogHandler(next slog.Handler, more ...func(context.Context) []slog.Attr) slog.Handler {
-	return &logHandler{root: next, next: next, more: more}
+	return &logHandler{root: next, next: next, extractors: more}
 }
 
 type logHandler struct {
-	root slog.Handler // before the first group, where request_id belongs
-	next slog.Handler // with everything that was added
-	more []func(context.Context) []slog.Attr
-	// redo adds to root what next has more than root: groups and what is in
+	root       slog.Handler // before the first group, where request_id belongs
+	next       slog.Handler // with everything that was added
+	extractors []func(context.Context) []slog.Attr
+	// replay adds to root what next has more than root: groups and what is in
 	// them. It is empty for a logger without groups, which nearly all are.
-	redo []func(slog.Handler) slog.Handler
+	replay []func(slog.Handler) slog.Handler
 }
 
 func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -29,11 +29,11 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 	var room [4]slog.Attr // which is not allocated: this runs for every line
-	attrs := h.names(ctx, room[:0])
+	attrs := h.contextAttrs(ctx, room[:0])
 	if len(attrs) == 0 {
 		return h.next.Handle(ctx, record)
 	}
-	if len(h.redo) == 0 {
+	if len(h.replay) == 0 {
 		record = record.Clone()
 		record.AddAttrs(attrs...)
 		return h.next.Handle(ctx, record)
@@ -41,18 +41,18 @@ func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 	// An attribute of the record would land inside the group. So the handler
 	// is built again, this once, with the id before the group.
 	next := h.root.WithAttrs(slices.Clone(attrs))
-	for _, again := range h.redo {
+	for _, again := range h.replay {
 		next = again(next)
 	}
 	return next.Handle(ctx, record)
 }
 
-// names adds what a context says of where a record belongs.
-func (h *logHandler) names(ctx context.Context, attrs []slog.Attr) []slog.Attr {
+// contextAttrs adds what a context says of where a record belongs.
+func (h *logHandler) contextAttrs(ctx context.Context, attrs []slog.Attr) []slog.Attr {
 	if id := RequestIDFrom(ctx); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))
 	}
-	for _, find := range h.more {
+	for _, find := range h.extractors {
 		attrs = append(attrs, find(ctx)...)
 	}
 	return attrs
@@ -62,8 +62,8 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
 	}
-	if len(h.redo) == 0 {
-		return LogHandler(h.next.WithAttrs(attrs), h.more...)
+	if len(h.replay) == 0 {
+		return LogHandler(h.next.WithAttrs(attrs), h.extractors...)
 	}
 	return h.with(func(next slog.Handler) slog.Handler { return next.WithAttrs(attrs) })
 }
@@ -77,9 +77,9 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 
 func (h *logHandler) with(add func(slog.Handler) slog.Handler) slog.Handler {
 	return &logHandler{
-		root: h.root,
-		next: add(h.next),
-		more: h.more,
-		redo: append(slices.Clip(h.redo), add), // siblings must not share a backing array
+		root:       h.root,
+		next:       add(h.next),
+		extractors: h.extractors,
+		replay:     append(slices.Clip(h.replay), add), // siblings must not share a backing array
 	}
 }

@@ -18,7 +18,7 @@ func requestContext() (ctx context.Context, id string) {
 	return ctx, web.RequestIDFrom(ctx)
 }
 
-func TestLogHandlerIsAHandler(t *testing.T) {
+func TestLogHandlerConformsToSlog(t *testing.T) {
 	var out bytes.Buffer
 	slogtest.Run(t, func(*testing.T) slog.Handler {
 		out.Reset()
@@ -32,7 +32,7 @@ func TestLogHandlerIsAHandler(t *testing.T) {
 	})
 }
 
-func TestLogHandlerNamesTheRequestAtTheTop(t *testing.T) {
+func TestLogHandlerAddsRequestIDAtTopLevel(t *testing.T) {
 	ctx, id := requestContext()
 	for _, tt := range []struct {
 		name string
@@ -78,17 +78,17 @@ func TestLogHandlerNamesTheRequestAtTheTop(t *testing.T) {
 	}
 }
 
-// TestLogHandlersOfOneGroupAreSeparate: loggers made from one share its past,
+// TestLogHandlerSiblingsShareNoAttributes: loggers made from one share its past,
 // never each other's attributes.
-func TestLogHandlersOfOneGroupAreSeparate(t *testing.T) {
+func TestLogHandlerSiblingsShareNoAttributes(t *testing.T) {
 	ctx, _ := requestContext()
-	logger, log := logTo(slog.LevelInfo)
+	logger, log := newLogger(slog.LevelInfo)
 	parent := logger.WithGroup("g").With("x", 0).With("y", 0)
 	a, b := parent.With("a", 1), parent.With("b", 2)
 	a.InfoContext(ctx, "m")
 	b.InfoContext(ctx, "m")
 	for i, key := range []string{"a", "b"} {
-		group, _ := lines(t, log)[i]["g"].(map[string]any)
+		group, _ := parseLog(t, log)[i]["g"].(map[string]any)
 		if _, ok := group[key]; !ok || len(group) != 3 {
 			t.Errorf("%s: %v", key, group)
 		}
@@ -109,7 +109,7 @@ func TestLogHandlerDoesNotChangeTheRecord(t *testing.T) {
 }
 
 // What else finds something in a context stands beside the request's id, also below a group.
-func TestLogHandlerAsksOthersToo(t *testing.T) {
+func TestLogHandlerAddsExtractedAttributes(t *testing.T) {
 	ctx, id := requestContext()
 	more := func(context.Context) []slog.Attr { return []slog.Attr{slog.String("trace_id", "t")} }
 	for _, ctx := range []context.Context{ctx, context.Background()} {

@@ -32,7 +32,7 @@ func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler 
 		if r.Context().Err() != nil {
 			return // the prober hung up, which says nothing about us
 		}
-		p.note(r.Context(), err)
+		p.update(r.Context(), err)
 		if err != nil {
 			writeProbe(w, http.StatusServiceUnavailable, "not ready\n")
 			return
@@ -42,14 +42,14 @@ func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler 
 }
 
 // readiness is what the last probe found. Its zero value is "ready", so the
-// first success of a fresh server is no news.
+// isFirst success of a fresh server is no news.
 type readiness struct {
 	logger *slog.Logger
 	mu     sync.Mutex
 	lost   bool
 }
 
-func (p *readiness) note(ctx context.Context, err error) {
+func (p *readiness) update(ctx context.Context, err error) {
 	p.mu.Lock()
 	changed := p.lost != (err != nil)
 	p.lost = err != nil

@@ -20,8 +20,8 @@ func TestLive(t *testing.T) {
 	}
 }
 
-func TestReadyFollowsItsCheckAndLogsChangesOnly(t *testing.T) {
-	logger, log := logTo(slog.LevelDebug)
+func TestReadyLogsChangesOnly(t *testing.T) {
+	logger, log := newLogger(slog.LevelDebug)
 	var err error
 	h := web.Ready(func(context.Context) error { return err }, logger)
 	down := errors.New("dial tcp 10.0.0.1:3306: refused")
@@ -36,15 +36,15 @@ func TestReadyFollowsItsCheckAndLogsChangesOnly(t *testing.T) {
 			t.Errorf("probe %d: %d %q", i, w.Code, w.Body)
 		}
 	}
-	got := lines(t, log)
+	got := parseLog(t, log)
 	if len(got) != 3 || got[0]["msg"] != "not ready" || got[0]["error"] != down.Error() || got[1]["msg"] != "ready again" || got[2]["msg"] != "not ready" {
 		t.Errorf("log: %s", log)
 	}
 }
 
-func TestReadyWaitsTwoSeconds(t *testing.T) {
+func TestReadyTimesOutAfterTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := logTo(slog.LevelDebug)
+		logger, _ := newLogger(slog.LevelDebug)
 		start := time.Now()
 		w := get(web.Ready(func(ctx context.Context) error {
 			<-ctx.Done()
@@ -56,8 +56,8 @@ func TestReadyWaitsTwoSeconds(t *testing.T) {
 	})
 }
 
-func TestAProberThatHangsUpIsNoNews(t *testing.T) {
-	logger, log := logTo(slog.LevelDebug)
+func TestReadyIgnoresCanceledProbe(t *testing.T) {
+	logger, log := newLogger(slog.LevelDebug)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	h := web.Ready(func(ctx context.Context) error { return ctx.Err() }, logger)

@@ -14,7 +14,7 @@ import (
 )
 
 func TestRecoverAnswersAndLogsOnce(t *testing.T) {
-	logger, log := logTo(slog.LevelError)
+	logger, log := newLogger(slog.LevelError)
 	w := get(web.Chain(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "3")
 		panic(errors.New("a secret\nlevel=ERROR"))
@@ -31,7 +31,7 @@ func TestRecoverAnswersAndLogsOnce(t *testing.T) {
 	if w.Header().Get("Content-Length") != "" {
 		t.Error("the handler's Content-Length is still there")
 	}
-	got := lines(t, log)
+	got := parseLog(t, log)
 	if len(got) != 1 || got[0]["msg"] != "panic" || got[0]["request_id"] != id || got[0]["panic"] != "a secret\nlevel=ERROR" {
 		t.Fatalf("log: %s", log)
 	}
@@ -40,25 +40,25 @@ func TestRecoverAnswersAndLogsOnce(t *testing.T) {
 	}
 }
 
-func TestRecoverOutsideOfARequestIDNamesNone(t *testing.T) {
-	logger, _ := logTo(slog.LevelError)
+func TestRecoverOmitsMissingRequestID(t *testing.T) {
+	logger, _ := newLogger(slog.LevelError)
 	w := get(web.Recover(logger)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(1) })), "/")
 	if want := `{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}`; w.Body.String() != want {
 		t.Errorf("%s, want %s", w.Body, want)
 	}
 }
 
-func TestRecoverIsSeenByLogAsA500(t *testing.T) {
-	logger, log := logTo(slog.LevelInfo)
+func TestLogRecordsRecoveredPanicAs500(t *testing.T) {
+	logger, log := newLogger(slog.LevelInfo)
 	get(web.Chain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") }), web.Log(logger), web.Recover(logger)), "/")
-	if got := lines(t, log); len(got) != 2 || got[0]["msg"] != "panic" || got[1]["status"] != 500.0 {
+	if got := parseLog(t, log); len(got) != 2 || got[0]["msg"] != "panic" || got[1]["status"] != 500.0 {
 		t.Errorf("log: %s", log)
 	}
 }
 
-// TestRecoverCutsAHalfWrittenAnswer: a client must not take half for the whole.
-func TestRecoverCutsAHalfWrittenAnswer(t *testing.T) {
-	logger, log := logTo(slog.LevelError)
+// TestRecoverAbortsPartialResponse: a client must not take half for the whole.
+func TestRecoverAbortsPartialResponse(t *testing.T) {
+	logger, log := newLogger(slog.LevelError)
 	srv := httptest.NewServer(web.Recover(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
@@ -74,13 +74,13 @@ func TestRecoverCutsAHalfWrittenAnswer(t *testing.T) {
 		t.Errorf("%q, %v: the cut is not seen", body, err)
 	}
 	srv.Close() // waits for the handler, and so for its line
-	if got := lines(t, log); len(got) != 1 || got[0]["panic"] != "too late" {
+	if got := parseLog(t, log); len(got) != 1 || got[0]["panic"] != "too late" {
 		t.Errorf("log: %s", log)
 	}
 }
 
-func TestRecoverLetsAnAbortPass(t *testing.T) {
-	logger, log := logTo(slog.LevelDebug)
+func TestRecoverPropagatesAbortHandler(t *testing.T) {
+	logger, log := newLogger(slog.LevelDebug)
 	defer func() {
 		if v := recover(); v != http.ErrAbortHandler || log.Len() > 0 {
 			t.Errorf("recovered %v, log: %s", v, log)

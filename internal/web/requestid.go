@@ -18,7 +18,7 @@ const RequestIDHeader = "X-Request-Id"
 // traceparent, which claims nothing about this server's log.
 func RequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, a := withAbout(r)
+		r, a := withRequestInfo(r)
 		a.id = rand.Text() // at least 128 bits, letters and digits only
 		w.Header().Set(RequestIDHeader, a.id)
 		next.ServeHTTP(w, r)
@@ -28,7 +28,7 @@ func RequestID(next http.Handler) http.Handler {
 // RequestIDFrom is the id of the request that ctx belongs to, "" if it belongs
 // to none.
 func RequestIDFrom(ctx context.Context) string {
-	if a := aboutOf(ctx); a != nil {
+	if a := requestInfoFrom(ctx); a != nil {
 		return a.id
 	}
 	return ""

@@ -29,7 +29,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-func TestRequestIDOutsideOfARequestIsEmpty(t *testing.T) {
+func TestRequestIDOutsideRequestIsEmpty(t *testing.T) {
 	if id := web.RequestIDFrom(t.Context()); id != "" {
 		t.Errorf("id %q", id)
 	}

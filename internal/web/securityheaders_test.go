@@ -28,7 +28,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestAPageBringsItsOwnPolicy(t *testing.T) {
+func TestHandlerCanReplaceContentSecurityPolicy(t *testing.T) {
 	w := get(web.SecurityHeaders(false, false)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
 	})), "/")

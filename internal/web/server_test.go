@@ -10,8 +10,8 @@ import (
 	"fieldgate/internal/web"
 )
 
-func TestServerLetsNobodyHoldIt(t *testing.T) {
-	logger, _ := logTo(slog.LevelInfo)
+func TestServerHasTimeouts(t *testing.T) {
+	logger, _ := newLogger(slog.LevelInfo)
 	srv := web.NewServer(":0", http.NotFoundHandler(), logger)
 	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.WriteTimeout < srv.ReadTimeout || srv.IdleTimeout <= 0 {
 		t.Errorf("a timeout is missing, or the body's leaves none for the answer: %+v", srv)
@@ -19,7 +19,7 @@ func TestServerLetsNobodyHoldIt(t *testing.T) {
 }
 
 func TestServerRefusesHugeHeaders(t *testing.T) {
-	logger, _ := logTo(slog.LevelInfo)
+	logger, _ := newLogger(slog.LevelInfo)
 	url := serve(t, web.NewServer("", web.Live(), logger))
 	for size, want := range map[int]int{8 << 10: 200, 64 << 10: 431} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -38,10 +38,10 @@ func TestServerRefusesHugeHeaders(t *testing.T) {
 	}
 }
 
-func TestServerLogsItsOwnTroubleThroughTheLogger(t *testing.T) {
-	logger, log := logTo(slog.LevelWarn)
+func TestServerErrorsGoToLogger(t *testing.T) {
+	logger, log := newLogger(slog.LevelWarn)
 	web.NewServer("", http.NotFoundHandler(), logger).ErrorLog.Print("http: trouble\nlevel=ERROR")
-	if got := lines(t, log); len(got) != 1 || got[0]["level"] != "WARN" || got[0]["msg"] != "http: trouble\nlevel=ERROR" {
+	if got := parseLog(t, log); len(got) != 1 || got[0]["level"] != "WARN" || got[0]["msg"] != "http: trouble\nlevel=ERROR" {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"fieldgate/internal/web"
 )
 
-// logTo is a logger as the server has it, and where its lines go.
-func logTo(level slog.Level) (*slog.Logger, *bytes.Buffer) {
+// newLogger is a logger as the server has it, and where its lines go.
+func newLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var out bytes.Buffer
 	h := slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: level})
 	return slog.New(web.LogHandler(h)), &out
 }
 
-// lines are the log's records; a line that is not one record fails the test.
-func lines(t *testing.T, log *bytes.Buffer) (records []map[string]any) {
+// parseLog are the log's records; a line that is not one record fails the test.
+func parseLog(t *testing.T, log *bytes.Buffer) (records []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(log.String()) {
 		var record map[string]any
@@ -39,7 +39,7 @@ func get(h http.Handler, target string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestChainPutsTheFirstOutermost(t *testing.T) {
+func TestChainRunsFirstMiddlewareOutermost(t *testing.T) {
 	var seen []string
 	mark := func(name string) func(http.Handler) http.Handler {
 		return func(next http.Handler) http.Handler {

@@ -117,7 +117,7 @@ func repeat(n int, f func()) {
 }
 
 // me of a server that is watched, beside the same of one that is not: what METRICS_ADDR and traces cost. What is off has no
-// code in the way; TestTellingItAllocatesNothing and TestWithoutATraceNothingIsAllocated hold what there is.
+// code in the way; TestRecordingDoesNotAllocate and TestNoTraceDoesNotAllocate hold what there is.
 func BenchmarkWatchedMe(b *testing.B) {
 	taken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	b.Cleanup(taken.Close)

@@ -38,16 +38,16 @@ type collector struct {
 // retryPolicy says when a batch is sent again: after a pause that grows by half each time, from first to longest, until
 // total is over.
 type retryPolicy struct {
-	first, longest, total time.Duration
+	initial, max, total time.Duration
 }
 
-var defaultRetry = retryPolicy{first: time.Second, longest: 5 * time.Second, total: 20 * time.Second}
+var defaultRetry = retryPolicy{initial: time.Second, max: 5 * time.Second, total: 20 * time.Second}
 
-// answerTimeout limits one request to the collector.
-const answerTimeout = 10 * time.Second
+// responseTimeout limits one request to the collector.
+const responseTimeout = 10 * time.Second
 
-// maxAnswer is how many bytes of an answer are read.
-const maxAnswer = 64 << 10
+// maxResponseBytes is how many bytes of an answer are read.
+const maxResponseBytes = 64 << 10
 
 // newCollector reads what Config does not have from OpenTelemetry's environment variables.
 func newCollector(c Config, getenv func(string) string) (*collector, error) {
@@ -80,16 +80,16 @@ func newCollector(c Config, getenv func(string) string) (*collector, error) {
 // httpClient follows no redirect, because the headers may hold a password.
 func httpClient(tlsConfig *tls.Config) *http.Client {
 	return &http.Client{
-		Timeout:       answerTimeout,
+		Timeout:       responseTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: answerTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:         (&net.Dialer{Timeout: responseTimeout, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:     tlsConfig,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConns:        2,
 			IdleConnTimeout:     90 * time.Second,
-			TLSHandshakeTimeout: answerTimeout,
+			TLSHandshakeTimeout: responseTimeout,
 		},
 	}
 }
@@ -114,7 +114,7 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*otlp.ResourceSpan
 		return err
 	}
 	deadline := time.Now().Add(c.retry.total)
-	for pause := c.retry.first; ; pause = min(pause*3/2, c.retry.longest) {
+	for pause := c.retry.initial; ; pause = min(pause*3/2, c.retry.max) {
 		err := c.send(ctx, body)
 		var again *retryError
 		if !errors.As(err, &again) {
@@ -167,7 +167,7 @@ func (c *collector) send(ctx context.Context, body []byte) error {
 		return err
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxResponseBytes))
 	switch status := answer.StatusCode; {
 	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		return &retryError{statusError(answer, text), retryAfter(answer.Header)}
@@ -201,11 +201,11 @@ func retryAfter(h http.Header) time.Duration {
 func partialSuccess(answer []byte) error {
 	var rejected uint64
 	var message []byte
-	err := fields(answer, func(number protowire.Number, _ uint64, partial []byte) error {
+	err := walkFields(answer, func(number protowire.Number, _ uint64, partial []byte) error {
 		if number != 1 {
 			return nil
 		}
-		return fields(partial, func(number protowire.Number, n uint64, text []byte) error {
+		return walkFields(partial, func(number protowire.Number, n uint64, text []byte) error {
 			switch number {
 			case 1:
 				rejected = n
@@ -224,8 +224,8 @@ func partialSuccess(answer []byte) error {
 	return fmt.Errorf("the collector refused %d spans: %.200q", rejected, message)
 }
 
-// fields calls f with each field of a message: n is the value of a varint, text that of a string or a message.
-func fields(message []byte, f func(number protowire.Number, n uint64, text []byte) error) error {
+// walkFields calls f with each field of a message: n is the value of a varint, text that of a string or a message.
+func walkFields(message []byte, f func(number protowire.Number, n uint64, text []byte) error) error {
 	for len(message) > 0 {
 		number, kind, size := protowire.ConsumeTag(message)
 		if size < 0 {

@@ -28,7 +28,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-var someSpans = []*otlp.ResourceSpans{{ScopeSpans: []*otlp.ScopeSpans{{Spans: []*otlp.Span{{Name: "mutation login"}}}}}}
+var testSpans = []*otlp.ResourceSpans{{ScopeSpans: []*otlp.ScopeSpans{{Spans: []*otlp.Span{{Name: "mutation login"}}}}}}
 
 // testCollector sends to url without waiting long between attempts. env is a list of names and values in turn.
 func testCollector(t *testing.T, url string, env ...string) *collector {
@@ -37,7 +37,7 @@ func testCollector(t *testing.T, url string, env ...string) *collector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.retry = retryPolicy{first: time.Millisecond, longest: time.Millisecond, total: 20 * time.Second}
+	c.retry = retryPolicy{initial: time.Millisecond, max: time.Millisecond, total: 20 * time.Second}
 	t.Cleanup(func() { _ = c.Stop(context.Background()) })
 	return c
 }
@@ -89,7 +89,7 @@ func TestBatchIsSentInProtobuf(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if err := testCollector(t, url, row.variable, row.value).UploadTraces(t.Context(), someSpans); err != nil {
+			if err := testCollector(t, url, row.variable, row.value).UploadTraces(t.Context(), testSpans); err != nil {
 				t.Fatal(err)
 			}
 			header := <-headers
@@ -109,7 +109,7 @@ func partial(rejected uint64, message string) string {
 	return string(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), inner))
 }
 
-func TestCollectorsAnswer(t *testing.T) {
+func TestCollectorResponses(t *testing.T) {
 	t.Parallel()
 	protobuf := http.Header{"Content-Type": {"application/x-protobuf"}}
 	for _, row := range []struct {
@@ -153,7 +153,7 @@ func TestCollectorsAnswer(t *testing.T) {
 				w.WriteHeader(row.status)
 				_, _ = io.WriteString(w, row.body)
 			})
-			err := testCollector(t, url).UploadTraces(t.Context(), someSpans)
+			err := testCollector(t, url).UploadTraces(t.Context(), testSpans)
 			if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
@@ -174,7 +174,7 @@ func TestRetriesEnd(t *testing.T) {
 	t.Run("when the time of a batch is over", func(t *testing.T) {
 		c := testCollector(t, url)
 		c.retry.total = 100 * time.Millisecond
-		if err := c.UploadTraces(t.Context(), someSpans); err == nil {
+		if err := c.UploadTraces(t.Context(), testSpans); err == nil {
 			t.Error("ended without an error")
 		}
 		for len(requests) > 0 {
@@ -187,10 +187,10 @@ func TestRetriesEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := testCollector(t, url)
-			c.retry.first, c.retry.longest, c.retry.total = time.Hour, time.Hour, 3*time.Hour
+			c.retry.initial, c.retry.max, c.retry.total = time.Hour, time.Hour, 3*time.Hour
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- c.UploadTraces(ctx, someSpans) }()
+			go func() { done <- c.UploadTraces(ctx, testSpans) }()
 			<-requests
 			end(c, cancel)
 			if err := <-done; !errors.Is(err, context.Canceled) {
@@ -208,7 +208,7 @@ func TestSilentCollectorEndsWithStop(t *testing.T) {
 	t.Cleanup(func() { close(silence) })
 	c := testCollector(t, url)
 	done := make(chan error, 1)
-	go func() { done <- c.UploadTraces(t.Context(), someSpans) }()
+	go func() { done <- c.UploadTraces(t.Context(), testSpans) }()
 	<-asked
 	_ = c.Stop(context.Background())
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -248,7 +248,7 @@ func clientCertificate(t *testing.T) (certificate *x509.Certificate, file, keyFi
 	return certificate, pemFile(t, "CERTIFICATE", der), pemFile(t, "EC PRIVATE KEY", keyDER)
 }
 
-func TestCertificatesOfTheEnvironmentAreUsed(t *testing.T) {
+func TestEnvironmentCertificatesAreUsed(t *testing.T) {
 	t.Parallel()
 	client, clientFile, keyFile := clientCertificate(t)
 	clients := x509.NewCertPool()
@@ -272,14 +272,14 @@ func TestCertificatesOfTheEnvironmentAreUsed(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			if err := testCollector(t, s.URL, row.env...).UploadTraces(t.Context(), someSpans); (err == nil) != row.ok {
+			if err := testCollector(t, s.URL, row.env...).UploadTraces(t.Context(), testSpans); (err == nil) != row.ok {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-func TestWrongVariablesAreNamed(t *testing.T) {
+func TestInvalidVariablesAreNamed(t *testing.T) {
 	t.Parallel()
 	certificate, file, _ := clientCertificate(t)
 	for _, row := range []struct{ name, url, variable, value string }{

@@ -36,8 +36,8 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// longestAttribute cuts off what a span says, in bytes.
-const longestAttribute = 4096
+// maxAttributeLength cuts off what a span says, in bytes.
+const maxAttributeLength = 4096
 
 // Exporter sends spans until Shutdown.
 type Exporter struct {
@@ -62,9 +62,9 @@ func New(c Config) (*Exporter, error) {
 	// The library reports its other failures here, for the whole process.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { c.Log.Debug("traces", "error", err) }))
 	limits := sdk.NewSpanLimits()
-	limits.AttributeValueLengthLimit = longestAttribute
+	limits.AttributeValueLengthLimit = maxAttributeLength
 	return &Exporter{exporter: exporter, provider: sdk.NewTracerProvider(
-		sdk.WithBatcher(&quiet{SpanExporter: exporter, log: c.Log}), sdk.WithSampler(root), sdk.WithRawSpanLimits(limits), sdk.WithResource(about(c)),
+		sdk.WithBatcher(&quietExporter{SpanExporter: exporter, log: c.Log}), sdk.WithSampler(root), sdk.WithRawSpanLimits(limits), sdk.WithResource(newResource(c)),
 	)}, nil
 }
 
@@ -81,7 +81,7 @@ func sampler(name string, ratio float64) (sdk.Sampler, error) {
 	return sdk.ParentBased(root, sdk.WithRemoteParentSampled(root), sdk.WithRemoteParentNotSampled(root)), nil
 }
 
-func about(c Config) *resource.Resource {
+func newResource(c Config) *resource.Resource {
 	attrs := []attribute.KeyValue{
 		attribute.String("telemetry.sdk.name", "opentelemetry"), attribute.String("telemetry.sdk.language", "go"), attribute.String("telemetry.sdk.version", otelsdk.Version()),
 	}
@@ -102,17 +102,17 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 	return errors.Join(e.provider.Shutdown(ctx), e.exporter.Shutdown(ctx))
 }
 
-// quiet logs that a collector does not answer any more, and that it does again, and not each batch that is lost meanwhile.
-type quiet struct {
+// quietExporter logs that a collector does not answer any more, and that it does again, and not each batch that is lost meanwhile.
+type quietExporter struct {
 	sdk.SpanExporter
-	log    *slog.Logger
-	silent atomic.Bool
+	log       *slog.Logger
+	isFailing atomic.Bool
 }
 
 // ExportSpans is called by the library, which would write each error to standard error.
-func (q *quiet) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+func (q *quietExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	err := q.SpanExporter.ExportSpans(ctx, spans)
-	switch was := q.silent.Swap(err != nil); {
+	switch was := q.isFailing.Swap(err != nil); {
 	case err != nil && !was:
 		q.log.Warn("traces are lost: the collector does not take them", "error", err)
 	case err == nil && was:

@@ -9,7 +9,7 @@ import (
 	"fieldgate/internal/web"
 )
 
-func TestWatchIsToldOfEveryRequest(t *testing.T) {
+func TestInstrumentObservesEveryRequest(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	for _, row := range []struct {
@@ -26,7 +26,7 @@ func TestWatchIsToldOfEveryRequest(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var ended []int
-			watch := web.Watch(func(r *http.Request) (context.Context, func(int)) {
+			watch := web.Instrument(func(r *http.Request) (context.Context, func(int)) {
 				return context.WithValue(r.Context(), key{}, "begun"), func(status int) { ended = append(ended, status) }
 			})
 			handler := watch(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// Watch has each request watched from outside: begin is told of it before
+// Instrument has each request watched from outside: begin is told of it before
 // anything else is done, and returns the context that it goes on with and what
 // is to be told the status that it was answered with. The status is 0 if the
 // handler panicked before it answered (see [Recover]).
 //
 // It shares what it writes the status down in with [Log], if it stands in front
 // of it.
-func Watch(begin func(*http.Request) (ctx context.Context, end func(status int))) func(http.Handler) http.Handler {
+func Instrument(begin func(*http.Request) (ctx context.Context, end func(status int))) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx, end := begin(r)
