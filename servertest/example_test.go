@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { servertest.Main(m) }
 
 // A table of who asks what: each row is a subtest, and what one changes, the next one sees.
-func TestScenariosSayWhoGetsWhat(t *testing.T) {
+func TestScenariosCheckDataAndCodes(t *testing.T) {
 	t.Parallel()
 	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
 		s := servertest.Start(t, databaseURL)
@@ -51,7 +51,7 @@ func TestAccessTokensExpire(t *testing.T) {
 }
 
 // Mails are kept, with the link that they want opened.
-func TestAResetGoesByMail(t *testing.T) {
+func TestPasswordResetByMail(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t))
 	ada := s.NewUser("USER")
@@ -69,7 +69,7 @@ func TestAResetGoesByMail(t *testing.T) {
 }
 
 // The variables of the README configure a server of a test, and its log can be read.
-func TestTheLogHasEachRequestOnce(t *testing.T) {
+func TestLogHasOneLinePerRequest(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t), "ALLOWED_HOSTS", "api.example.com")
 	got := s.Query(nil, `{ __typename }`).Must()
@@ -88,7 +88,7 @@ func TestTheLogHasEachRequestOnce(t *testing.T) {
 }
 
 // Commands run on the database of a server.
-func TestARoleIsGivenOnTheCommandLine(t *testing.T) {
+func TestRoleCommandGrantsRole(t *testing.T) {
 	t.Parallel()
 	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
 		s := servertest.Start(t, databaseURL)
@@ -109,7 +109,7 @@ func TestARoleIsGivenOnTheCommandLine(t *testing.T) {
 }
 
 // A server in a process of its own can be killed. What it answered is there afterwards.
-func TestAnAnswerSurvivesAKill(t *testing.T) {
+func TestCommittedDataSurvivesKill(t *testing.T) {
 	t.Parallel()
 	databaseURL := servertest.SQLite(t)
 	first, process := servertest.StartProcess(t, databaseURL)

@@ -25,13 +25,13 @@ func (m Mail) Token() string {
 // Mails sends what waits, and returns all mails to an address, the one that was sent last first. The server must have no SMTP_URL.
 func (s *Server) Mails(to string) (list []Mail) {
 	s.t.Helper()
-	if s.in.Inbox == nil {
+	if s.internal.Inbox == nil {
 		s.t.Fatal("the server keeps no mails: it sends them, or has ENV=production")
 	}
-	if _, err := s.in.Mailer.Deliver(s.t.Context()); err != nil {
+	if _, err := s.internal.Mailer.Deliver(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
-	for _, m := range s.in.Inbox.Messages() {
+	for _, m := range s.internal.Inbox.Messages() {
 		if m.To == to {
 			list = append(list, Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Link: m.Link, At: m.At})
 		}

@@ -14,7 +14,7 @@ import (
 //	policytest.Run(t, app)
 func (s *Server) Proof() policytest.App {
 	return policytest.App{
-		URL: s.URL + "/graphql", Schema: graph.Schema(), Policy: s.in.Policy, Statements: s.in.Store.Queries,
+		URL: s.URL + "/graphql", Schema: graph.Schema(), Policy: s.internal.Policy, Statements: s.internal.Store.Queries,
 		Quick: !Exhaustive(),
 		Enrol: func(role string) policytest.Person {
 			s.t.Helper()
@@ -26,7 +26,7 @@ func (s *Server) Proof() policytest.App {
 		},
 		Disable: func(p policytest.Person) {
 			s.t.Helper()
-			if _, err := s.in.Accounts.AsOperator().Disable(s.t.Context(), p.ID); err != nil {
+			if _, err := s.internal.Accounts.AsOperator().Disable(s.t.Context(), p.ID); err != nil {
 				s.t.Fatal(err)
 			}
 		},

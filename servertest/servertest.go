@@ -58,8 +58,8 @@ type Server struct {
 	Log   *Log
 	Clock *Clock // nil for a server in a process of its own
 
-	t  testing.TB
-	in *server.Server
+	t        testing.TB
+	internal *server.Server
 }
 
 // Config is what a server of a test is made of. The zero value is a server on a new SQLite file.
@@ -104,7 +104,7 @@ func StartConfig(t testing.TB, c Config) *Server {
 			t.Error(err)
 		}
 	})
-	s.in = in
+	s.internal = in
 	if _, err := in.Store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -155,11 +155,11 @@ func connections() int {
 }
 
 // Store is the server's database.
-func (s *Server) Store() *models.Store { return s.in.Store }
+func (s *Server) Store() *models.Store { return s.internal.Store }
 
 // Internal is the server behind its port: for Fieldgate's own tests, since a product cannot name its type. It is nil for
 // a server in a process of its own.
-func (s *Server) Internal() *server.Server { return s.in }
+func (s *Server) Internal() *server.Server { return s.internal }
 
 // Listen opens a free port of this machine, for a server whose configuration names it.
 func Listen(t testing.TB) net.Listener {

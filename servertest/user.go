@@ -35,7 +35,7 @@ func (s *Server) NewUser(role string) *User {
 // SetRole gives a user another role, in force on their next request.
 func (s *Server) SetRole(u *User, role string) {
 	s.t.Helper()
-	if _, err := s.in.Accounts.AsOperator().SetRoleByEmail(s.t.Context(), u.Email, role); err != nil {
+	if _, err := s.internal.Accounts.AsOperator().SetRoleByEmail(s.t.Context(), u.Email, role); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -121,22 +121,22 @@ func (s *Server) Status(path string) int {
 	return response.StatusCode
 }
 
-// wait bounds what takes seconds at most on an idle machine.
-const wait = time.Minute
+// waitTimeout bounds what takes seconds at most on an idle machine.
+const waitTimeout = time.Minute
 
 // Wait returns when ok returns true. It fails the test after a minute, or when the process has ended.
 func Wait(tb testing.TB, what string, process *dbtest.Process, ok func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(wait); !ok(); <-tick.C {
+	for deadline := time.Now().Add(waitTimeout); !ok(); <-tick.C {
 		select {
 		case <-process.Exited():
 			tb.Fatalf("not so: %s: the process has ended: %v\n%s", what, process.Err(), process.LogTail())
 		default:
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("not within %s: %s\n%s", wait, what, process.LogTail())
+			tb.Fatalf("not within %s: %s\n%s", waitTimeout, what, process.LogTail())
 		}
 	}
 }
@@ -232,7 +232,7 @@ func send(client *http.Client, r *http.Request, header http.Header) (*Answer, er
 // Bearer returns the header with an access token.
 func Bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-var registered atomic.Int64
+var userCounter atomic.Int64
 
 // Register creates a user through the server at origin, and returns the answer: register { accessToken refreshToken
 // user { id email } session { id ip } }.
@@ -240,7 +240,7 @@ func Register(tb testing.TB, client *http.Client, origin string, header http.Hea
 	tb.Helper()
 	a, err := Post(client, origin, header, `mutation($email: String!, $password: String!) {
 		register(input: {name: "Ada", email: $email, password: $password, delivery: BODY}) { accessToken refreshToken user { id email } session { id ip } }
-	}`, map[string]any{"email": fmt.Sprintf("user-%d@example.com", registered.Add(1)), "password": Password})
+	}`, map[string]any{"email": fmt.Sprintf("user-%d@example.com", userCounter.Add(1)), "password": Password})
 	if err != nil {
 		tb.Fatal("programtest: ", err)
 	}

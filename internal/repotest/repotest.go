@@ -14,13 +14,13 @@ import (
 // Main is servertest.Main for a package whose tests run in the module's root: paths are relative to it.
 func Main(m *testing.M) {
 	if os.Getenv(servertest.AsProgram) == "" {
-		enterRoot()
+		chdirToModuleRoot()
 	}
 	servertest.Main(m)
 }
 
-// enterRoot changes to the folder above that has the go.mod. A copy of the test binary that runs elsewhere stays there.
-func enterRoot() {
+// chdirToModuleRoot changes to the folder above that has the go.mod. A copy of the test binary that runs elsewhere stays there.
+func chdirToModuleRoot() {
 	dir, err := os.Getwd()
 	for err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); !errors.Is(err, fs.ErrNotExist) {
