@@ -22,7 +22,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-func TestMedianAndQuantiles(t *testing.T) {
+func TestQuantile(t *testing.T) {
 	t.Parallel()
 	hundred := make([]int, 100)
 	for i := range hundred {
@@ -56,16 +56,16 @@ func TestRatioIsTakenWithinRounds(t *testing.T) {
 	}
 }
 
-func TestNumbersForReaders(t *testing.T) {
+func TestNumberFormatting(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ got, want string }{
-		{count(7), "7"},
-		{count(1000), "1,000"},
-		{count(2_000_000), "2,000,000"},
-		{significant(0.847), "0.85"},
-		{significant(9.996), "10.00"},
-		{significant(12.34), "12.3"},
-		{significant(12345.6), "12,346"},
+		{formatCount(7), "7"},
+		{formatCount(1000), "1,000"},
+		{formatCount(2_000_000), "2,000,000"},
+		{formatNumber(0.847), "0.85"},
+		{formatNumber(9.996), "10.00"},
+		{formatNumber(12.34), "12.3"},
+		{formatNumber(12345.6), "12,346"},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s, want %s", row.got, row.want)
@@ -74,13 +74,13 @@ func TestNumbersForReaders(t *testing.T) {
 }
 
 // Every connection asks as others do, and each answer must be the one to its own question.
-func TestEveryAnswerIsCompared(t *testing.T) {
+func TestLoadToolChecksEveryResponse(t *testing.T) {
 	t.Parallel()
 	const people = 40
 	for _, row := range []struct {
 		name   string
 		second func(w http.ResponseWriter, who string) (body string) // the second answer of all
-		want   string                                                // of the error
+		want   string                                                // meanOf the error
 	}{
 		{"all answers are right", func(_ http.ResponseWriter, who string) string { return body(who) }, ""},
 		{"one answer is another person's", func(http.ResponseWriter, string) string { return body("person0") }, " 1 were wrong, and 0 connections broke"},
@@ -111,10 +111,10 @@ func TestEveryAnswerIsCompared(t *testing.T) {
 				_, _ = io.WriteString(w, answer)
 			}))
 			t.Cleanup(server.Close)
-			asks := make([]ask, people)
+			asks := make([]loadRequest, people)
 			for i := range asks {
 				who := fmt.Sprintf("person%d", i+1)
-				asks[i] = ask{who, body(who)}
+				asks[i] = loadRequest{who, body(who)}
 			}
 			l, err := tool.run(t.Context(), server.URL, "ask\n]]", asks, time.Second)
 			if row.want != "" {
@@ -137,7 +137,7 @@ func TestEveryAnswerIsCompared(t *testing.T) {
 
 func body(who string) string { return "\n{\"who\":\"" + who + "\"}\n" }
 
-func TestUsageIsThatOfTheChildrenToo(t *testing.T) {
+func TestUsageIncludesChildProcesses(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		dbtest.SkipOrFail(t, "/proc", "not on this system")
@@ -149,7 +149,7 @@ func TestUsageIsThatOfTheChildrenToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := launch(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return nil })
+	p, err := startProcess(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,48 +169,48 @@ func TestUsageIsThatOfTheChildrenToo(t *testing.T) {
 		if all.memory > 0 && all.processor >= alone+5*clockTick {
 			return
 		}
-		wait(t.Context(), time.Millisecond)
+		sleep(t.Context(), time.Millisecond)
 	}
 }
 
-func TestAServerThatEndsSaysWhy(t *testing.T) {
+func TestStartErrorIncludesTheLog(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), "go", "no-such-command")
-	_, err := launch(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return errors.New("not yet") })
+	_, err := startProcess(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return errors.New("not yet") })
 	if err == nil || !strings.Contains(err.Error(), "no-such-command: unknown command") {
 		t.Errorf("%v", err)
 	}
 }
 
 // The server by hand and the peers look the session up in the same words.
-func TestPeersAskTheSameQuery(t *testing.T) {
+func TestPeersUseTheSameSessionQuery(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("peers/people.js")
-	if err != nil || !bytes.Contains(script, []byte("`"+bySession+"`")) {
-		t.Errorf("%v: people.js does not say %s", err, bySession)
+	if err != nil || !bytes.Contains(script, []byte("`"+sessionQuery+"`")) {
+		t.Errorf("%v: people.js does not say %s", err, sessionQuery)
 	}
 }
 
 // sampleResults are ones that meet every goal, but for those that change says.
 func sampleResults(change func(*results)) *results {
-	race := func(list ...*contestant) (rows []raceResult) {
-		rates := map[*contestant]float64{byHand: 1100, apollo: 90, apolloTuned: 200, mercurius: 150, mercuriusTuned: 300}
+	race := func(list ...*implementation) (rows []comparison) {
+		rates := map[*implementation]float64{handWritten: 1100, apollo: 90, apolloTuned: 200, mercurius: 150, mercuriusTuned: 300}
 		for _, c := range list {
 			rate := 1000.0
 			if other, ok := rates[c]; ok {
 				rate = other
 			}
 			took := time.Duration(1e9 / rate)
-			rows = append(rows, raceResult{Name: c.name, series: series{{rate, took, 2 * took, took / 2, took / 4}}})
+			rows = append(rows, comparison{Name: c.name, series: series{{rate, took, 2 * took, took / 2, took / 4}}})
 			rows[len(rows)-1].ours = rows[0].series
 		}
 		return rows
 	}
-	servers := append([]*contestant{ours}, peers...)
+	servers := append([]*implementation{ours}, peers...)
 	r := &results{
-		Plan: quickPlan, Me: race(append([]*contestant{ours, byHand}, peers...)...), Refused: race(servers...), Trusting: race(oursTrusting, byHand),
-		Hashes: []float64{8}, Hash: []time.Duration{250 * time.Millisecond}, NodeHashes: 9,
-		Crowds: []crowdResult{{1000, race(ours)[0].series}, {2_000_000, race(ours)[0].series}},
+		Plan: quickPlan, Me: race(append([]*implementation{ours, handWritten}, peers...)...), Denied: race(servers...), WithoutLookup: race(oursWithRecheck, handWritten),
+		BcryptRates: []float64{8}, BcryptTimes: []time.Duration{250 * time.Millisecond}, NodeBcryptRate: 9,
+		Datasets: []datasetResult{{1000, race(ours)[0].series}, {2_000_000, race(ours)[0].series}},
 	}
 	for _, c := range servers {
 		r.Starts = append(r.Starts, startResult{Name: c.name, Took: time.Second, Idle: 20e6, Loaded: 30e6})
@@ -221,7 +221,7 @@ func sampleResults(change func(*results)) *results {
 	return r
 }
 
-func TestGoals(t *testing.T) {
+func TestGoalsReportMisses(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -229,20 +229,20 @@ func TestGoals(t *testing.T) {
 		missed string
 	}{
 		{"all are met", func(*results) {}, ""},
-		{"the login is slow", func(r *results) { r.Logins[0].rounds[1].ofHashes = 0.5 }, "logins a second"},
+		{"the login is slow", func(r *results) { r.Logins[0].rounds[1].bcryptRatio = 0.5 }, "logins a second"},
 		{"the storm is felt", func(r *results) { r.Storms[0].P99 = 7 * time.Millisecond }, "p99"},
-		{"the crowd costs", func(r *results) { r.Crowds[1].series[0].processor *= 2 }, "2,000,000 people"},
+		{"the crowd costs", func(r *results) { r.Datasets[1].series[0].processor *= 2 }, "2,000,000 people"},
 		{"a peer is fast", func(r *results) { r.Me[3].series[0].perSecond = 251 }, "Apollo Server, tuned"},
 	} {
 		for _, g := range sampleResults(row.change).Goals() {
-			if missed := row.missed != "" && strings.Contains(g.What, row.missed); g.Met == missed {
+			if missed := row.missed != "" && strings.Contains(g.Name, row.missed); g.Met == missed {
 				t.Errorf("%s: %+v", row.name, g)
 			}
 		}
 	}
 }
 
-func TestPageIsWritten(t *testing.T) {
+func TestReportIsWritten(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "docs")
 	r := sampleResults(func(r *results) { r.Me[5].Name = "Mercurius <tuned> & more" })

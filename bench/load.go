@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// load is what wrk saw.
-type load struct {
+// loadResult is what wrk saw.
+type loadResult struct {
 	requests int
 	took     time.Duration
 	p50, p99 time.Duration
 }
 
-func (l load) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
+func (l loadResult) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
 
-// ask is one who asks, and the answer that they have to get, to the byte.
-type ask struct{ token, want string }
+// loadRequest is one who asks, and the answer that they have to get, to the byte.
+type loadRequest struct{ token, want string }
 
 //go:embed load.lua
 var loadScript []byte
@@ -45,8 +45,8 @@ func newLoadTool(dir string, connections int) (*loadTool, error) {
 }
 
 // run posts body to url over all connections, each as the next one of asks in turn, as fast as it is answered. One
-// answer that is not what it has to be is an error. Where not even one comes in time, it takes longer.
-func (t *loadTool) run(ctx context.Context, url, body string, asks []ask, lasts time.Duration) (l load, err error) {
+// writeJSON that is not what it has to be is an error. Where not even one comes in time, it takes longer.
+func (t *loadTool) run(ctx context.Context, url, body string, asks []loadRequest, lasts time.Duration) (l loadResult, err error) {
 	for ; l.requests == 0 && err == nil && lasts < startTimeout; lasts *= 2 {
 		l, err = t.runOnce(ctx, url, body, asks, lasts)
 	}
@@ -56,9 +56,9 @@ func (t *loadTool) run(ctx context.Context, url, body string, asks []ask, lasts 
 	return l, err
 }
 
-func (t *loadTool) runOnce(ctx context.Context, url, body string, asks []ask, lasts time.Duration) (l load, err error) {
+func (t *loadTool) runOnce(ctx context.Context, url, body string, asks []loadRequest, lasts time.Duration) (l loadResult, err error) {
 	work := filepath.Join(t.dir, "work.lua")
-	if err := os.WriteFile(work, t.work(body, asks), 0o600); err != nil {
+	if err := os.WriteFile(work, t.luaInput(body, asks), 0o600); err != nil {
 		return l, err
 	}
 	threads := t.connections
@@ -94,16 +94,16 @@ func (t *loadTool) runOnce(ctx context.Context, url, body string, asks []ask, la
 	return l, nil
 }
 
-// work is the file that the script reads.
-func (t *loadTool) work(body string, asks []ask) []byte {
+// luaInput is the file that the script reads.
+func (t *loadTool) luaInput(body string, asks []loadRequest) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "return { connections = %d, body = %s, asks = {\n", t.connections, lua(body))
+	fmt.Fprintf(&b, "return { connections = %d, body = %s, asks = {\n", t.connections, luaString(body))
 	for _, a := range asks {
-		fmt.Fprintf(&b, "{ token = %s, want = %s },\n", lua(a.token), lua(a.want))
+		fmt.Fprintf(&b, "{ token = %s, want = %s },\n", luaString(a.token), luaString(a.want))
 	}
 	b.WriteString("} }\n")
 	return b.Bytes()
 }
 
-// lua writes a text as Lua reads it. The newline that it drops behind the bracket is one more than there was.
-func lua(text string) string { return "[===[\n" + text + "]===]" }
+// luaString writes a text as Lua reads it. The newline that it drops behind the bracket is one more than there was.
+func luaString(text string) string { return "[===[\n" + text + "]===]" }

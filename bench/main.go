@@ -27,8 +27,8 @@ import (
 )
 
 func main() {
-	if addr := os.Getenv(asLimit); addr != "" {
-		fmt.Fprintln(os.Stderr, serveLimit(addr))
+	if addr := os.Getenv(baselineEnv); addr != "" {
+		fmt.Fprintln(os.Stderr, serveBaseline(addr))
 		os.Exit(1)
 	}
 	dbtest.Program(func() int {
@@ -54,11 +54,11 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.DurationVar(&p.Round, "round", p.Round, "how long a turn is")
 	flags.DurationVar(&p.Logins, "logins", p.Logins, "how long Fieldgate signs people in, in each of two rounds")
 	flags.DurationVar(&p.Storm, "storm", p.Storm, "how long a login storm lasts")
-	people := flags.Int("people", p.Crowds[len(p.Crowds)-1], "how many accounts the largest database has")
+	people := flags.Int("people", p.Datasets[len(p.Datasets)-1], "how many accounts the largest database has")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	p.Crowds[len(p.Crowds)-1] = *people
+	p.Datasets[len(p.Datasets)-1] = *people
 	if *quick {
 		p = quickPlan
 	}
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	for _, g := range r.Goals() {
-		fmt.Printf("%-150s %s: %s\n", g.What, g.Wanted, significant(g.Got))
+		fmt.Printf("%-150s %s: %s\n", g.Name, g.Target, formatNumber(g.Measured))
 	}
 	return r.write(*out)
 }
@@ -99,8 +99,8 @@ func newBench(ctx context.Context, p plan) (*bench, error) {
 	}
 	root := filepath.Dir(strings.TrimSpace(string(mod)))
 	return &bench{
-		plan: p, root: root, dir: dir, peers: filepath.Join(root, "bench", "peers"), self: self, node: node, say: os.Stdout,
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * stormConnections}, Timeout: time.Minute},
-		made:   map[person]string{},
+		plan: p, root: root, dir: dir, peers: filepath.Join(root, "bench", "peers"), self: self, node: node, out: os.Stdout,
+		client:     &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * stormConnections}, Timeout: time.Minute},
+		tokenCache: map[user]string{},
 	}, nil
 }

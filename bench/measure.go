@@ -26,14 +26,14 @@ import (
 type plan struct {
 	Quick       bool
 	Starts      int           // how often each server is started
-	Warm        time.Duration // of load, before the first round
+	Warm        time.Duration // meanOf load, before the first round
 	Rounds      int
-	Round       time.Duration // of load, for one server in one round
+	Round       time.Duration // meanOf load, for one server in one round
 	Logins      time.Duration // for Fieldgate and bare bcrypt, in each of two rounds
 	PeerLogins  time.Duration
 	Storm       time.Duration // a storm; the calm before it half as long
-	Crowds      []int         // how many people there are; the first is what the others are compared with
-	Askers      int           // as how many of them me is asked
+	Datasets    []int         // how many people there are; the first is what the others are compared with
+	Users       int           // as how many of them me is asked
 	Cost        int           // bcrypt's
 	Connections int
 }
@@ -41,19 +41,19 @@ type plan struct {
 var (
 	fullPlan = plan{
 		Starts: 5, Warm: 2 * time.Second, Rounds: 5, Round: 2 * time.Second, Logins: 20 * time.Second, PeerLogins: 6 * time.Second,
-		Storm: 8 * time.Second, Crowds: []int{1_000, 100_000, 2_000_000}, Askers: 1_000, Cost: 12, Connections: 16,
+		Storm: 8 * time.Second, Datasets: []int{1_000, 100_000, 2_000_000}, Users: 1_000, Cost: 12, Connections: 16,
 	}
 	quickPlan = plan{
 		Quick: true, Starts: 1, Rounds: 1, Round: 250 * time.Millisecond, Logins: 500 * time.Millisecond, PeerLogins: 500 * time.Millisecond,
-		Storm: 500 * time.Millisecond, Crowds: []int{1_000, 5_000}, Askers: 100, Cost: 10, Connections: 16,
+		Storm: 500 * time.Millisecond, Datasets: []int{1_000, 5_000}, Users: 100, Cost: 10, Connections: 16,
 	}
 )
 
 // Who does what in the smallest crowd. Signing in as somebody must not change what the others answer.
 const (
-	asker      = person(999)
-	guessed    = person(500)
-	firstLogin = person(100) // of Fieldgate; each of the others has a hundred people of its own
+	testUser       = user(999)
+	guessedUser    = user(500)
+	firstLoginUser = user(100) // meanOf Fieldgate; each of the others has a hundred people of its own
 )
 
 // bench is one run.
@@ -61,7 +61,7 @@ type bench struct {
 	plan
 	root, dir, peers   string // the project, what is gone afterwards, and the folder of the peers
 	binary, self, node string
-	say                io.Writer
+	out                io.Writer
 	client             *http.Client
 	load               *loadTool
 	tokens             *auth.Tokens
@@ -73,8 +73,8 @@ type bench struct {
 	logs               int
 	results            *results
 
-	mu   sync.Mutex
-	made map[person]string
+	mu         sync.Mutex
+	tokenCache map[user]string
 }
 
 // run measures everything, in parts.
@@ -86,16 +86,16 @@ func (b *bench) run(ctx context.Context) (_ *results, err error) {
 		do   func(context.Context) error
 	}{
 		{"install and build", b.prepare},
-		{"fill the databases", b.fillAll},
+		{"fill the databases", b.fillDatabases},
 		{"start", b.measureStarts},
 		{"me, refused", b.measureOperations},
-		{"without a lookup", b.measureTrusting},
+		{"without a lookup", b.measureWithoutLookup},
 		{"login", b.measureLogins},
 		{"storm", b.measureStorms},
-		{"crowds", b.measureCrowds},
+		{"crowds", b.measureDatasets},
 	} {
 		begin := time.Now()
-		fmt.Fprintf(b.say, "%s …\n", part.name)
+		fmt.Fprintf(b.out, "%s …\n", part.name)
 		if err := part.do(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, errors.New("interrupted")
@@ -104,7 +104,7 @@ func (b *bench) run(ctx context.Context) (_ *results, err error) {
 		}
 		took := time.Since(begin)
 		b.results.Parts = append(b.results.Parts, partResult{part.name, took})
-		fmt.Fprintf(b.say, "%s: %.1f s\n", part.name, took.Seconds())
+		fmt.Fprintf(b.out, "%s: %.1f s\n", part.name, took.Seconds())
 	}
 	return b.results, nil
 }
@@ -165,19 +165,19 @@ func (b *bench) measureSizes() error {
 	return nil
 }
 
-// fillAll makes a database for each crowd.
-func (b *bench) fillAll(ctx context.Context) error {
-	for _, n := range b.Crowds {
+// fillDatabases makes a database for each crowd.
+func (b *bench) fillDatabases(ctx context.Context) error {
+	for _, n := range b.Datasets {
 		begin := time.Now()
-		if err := b.fillOne(ctx, n); err != nil {
+		if err := b.fillDatabase(ctx, n); err != nil {
 			return err
 		}
-		fmt.Fprintf(b.say, "  %d people: %.1f s\n", n, time.Since(begin).Seconds())
+		fmt.Fprintf(b.out, "  %d people: %.1f s\n", n, time.Since(begin).Seconds())
 	}
 	return nil
 }
 
-func (b *bench) fillOne(ctx context.Context, n int) error {
+func (b *bench) fillDatabase(ctx context.Context, n int) error {
 	databaseURL, drop, own, err := dbtest.NewMySQL()
 	if err != nil {
 		return err
@@ -188,8 +188,8 @@ func (b *bench) fillOne(ctx context.Context, n int) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	if b.results.Own = own; own && b.databasePID == 0 {
-		if b.databasePID, err = makeRoom(ctx, db, b.Quick); err != nil {
+	if b.results.OwnDatabase = own; own && b.databasePID == 0 {
+		if b.databasePID, err = configureOwnDatabase(ctx, db, b.Quick); err != nil {
 			return err
 		}
 	}
@@ -199,12 +199,12 @@ func (b *bench) fillOne(ctx context.Context, n int) error {
 	if err := b.migrate(ctx, databaseURL); err != nil {
 		return err
 	}
-	return fill(ctx, db, n, b.passwordHash)
+	return fillDataset(ctx, db, n, b.passwordHash)
 }
 
-// makeRoom gives our own database server, which is made for tests, the memory that one in production has, and returns
+// configureOwnDatabase gives our own database server, which is made for tests, the memory that one in production has, and returns
 // its process id.
-func makeRoom(ctx context.Context, db *sql.DB, quick bool) (pid int, err error) {
+func configureOwnDatabase(ctx context.Context, db *sql.DB, quick bool) (pid int, err error) {
 	if !quick {
 		for _, setting := range []string{"innodb_buffer_pool_size = 2 << 30", "innodb_log_file_size = 1 << 30"} {
 			if _, err := db.ExecContext(ctx, "SET GLOBAL "+setting); err != nil {
@@ -226,16 +226,16 @@ func makeRoom(ctx context.Context, db *sql.DB, quick bool) (pid int, err error) 
 // measureStarts starts everybody several times, and takes the memory of a server that has answered once. The last ones
 // go on for the parts that follow.
 func (b *bench) measureStarts(ctx context.Context) error {
-	for _, c := range append([]*contestant{ours}, peers...) {
+	for _, c := range append([]*implementation{ours}, peers...) {
 		row := startResult{Name: c.name}
 		var took []time.Duration
 		for i := range b.Starts {
-			s, err := b.start(ctx, c, b.databases[0], me, asker)
+			s, err := b.start(ctx, c, b.databases[0], me, testUser)
 			if err != nil {
 				return err
 			}
 			u, err := s.usage()
-			took, row.Idle = append(took, s.started), u.memory
+			took, row.Idle = append(took, s.startDuration), u.memory
 			if i < b.Starts-1 {
 				s.process.stop()
 			} else {
@@ -253,13 +253,13 @@ func (b *bench) measureStarts(ctx context.Context) error {
 
 // measureOperations asks me, and a field that is refused, of everybody in turn; and takes their memory in between.
 func (b *bench) measureOperations(ctx context.Context) error {
-	limit, err := b.start(ctx, byHand, b.databases[0], me, asker)
+	limit, err := b.start(ctx, handWritten, b.databases[0], me, testUser)
 	if err != nil {
 		return err
 	}
 	defer limit.process.stop()
 	all := slices.Insert(slices.Clone(b.running), 1, limit)
-	if b.results.Me, err = b.race(ctx, all, me); err != nil {
+	if b.results.Me, err = b.compareServers(ctx, all, me); err != nil {
 		return err
 	}
 	for i, s := range b.running {
@@ -269,51 +269,51 @@ func (b *bench) measureOperations(ctx context.Context) error {
 		}
 		b.results.Starts[i].Loaded = u.memory
 	}
-	b.results.Refused, err = b.race(ctx, all, refused)
+	b.results.Denied, err = b.compareServers(ctx, all, deniedField)
 	return err
 }
 
-// measureTrusting asks a gated field of a server that need not look the session up, beside a handler that only
+// measureWithoutLookup asks a gated field of a server that need not look the session up, beside a handler that only
 // verifies the token.
-func (b *bench) measureTrusting(ctx context.Context) error {
+func (b *bench) measureWithoutLookup(ctx context.Context) error {
 	var all servers
 	defer func() { all.stop() }()
-	for _, c := range []*contestant{oursTrusting, byHand} {
-		s, err := b.start(ctx, c, b.databases[0], meID, asker)
+	for _, c := range []*implementation{oursWithRecheck, handWritten} {
+		s, err := b.start(ctx, c, b.databases[0], meID, testUser)
 		if err != nil {
 			return err
 		}
 		all = append(all, s)
 	}
-	rows, err := b.race(ctx, all, meID)
-	b.results.Trusting = rows
+	rows, err := b.compareServers(ctx, all, meID)
+	b.results.WithoutLookup = rows
 	return err
 }
 
-// measureCrowds asks me as people from all over each crowd, the same number of them.
-func (b *bench) measureCrowds(ctx context.Context) error {
+// measureDatasets asks me as people from all over each crowd, the same number of them.
+func (b *bench) measureDatasets(ctx context.Context) error {
 	var all servers
 	defer func() { all.stop() }()
 	var runners []runner
-	for i, n := range b.Crowds {
-		s, err := b.start(ctx, ours, b.databases[i], me, person(n-1))
+	for i, n := range b.Datasets {
+		s, err := b.start(ctx, ours, b.databases[i], me, user(n-1))
 		if err != nil {
 			return err
 		}
 		all = append(all, s)
-		people := make([]person, b.Askers)
+		people := make([]user, b.Users)
 		for j := range people {
-			people[j] = person(j * (n / len(people))) // so that no two share a page of a large table
+			people[j] = user(j * (n / len(people))) // so that no two share a page of a large table
 		}
-		asks, err := s.asks(ctx, me, people)
+		asks, err := s.loadRequests(ctx, me, people)
 		if err != nil {
 			return err
 		}
 		runners = append(runners, runner{s, asks})
 	}
-	rounds, err := b.rounds(ctx, runners, me)
+	rounds, err := b.runRounds(ctx, runners, me)
 	for i, s := range rounds {
-		b.results.Crowds = append(b.results.Crowds, crowdResult{People: b.Crowds[i], series: s})
+		b.results.Datasets = append(b.results.Datasets, datasetResult{Users: b.Datasets[i], series: s})
 	}
 	return err
 }
@@ -321,36 +321,36 @@ func (b *bench) measureCrowds(ctx context.Context) error {
 // runner is a server, and who asks it.
 type runner struct {
 	*server
-	asks []ask
+	requests []loadRequest
 }
 
-// race asks one operation of all servers, as one person.
-func (b *bench) race(ctx context.Context, all servers, op operation) ([]raceResult, error) {
+// compareServers asks one operation of all servers, as one person.
+func (b *bench) compareServers(ctx context.Context, all servers, op operation) ([]comparison, error) {
 	runners := make([]runner, len(all))
 	for i, s := range all {
-		asks, err := s.asks(ctx, op, []person{asker})
+		asks, err := s.loadRequests(ctx, op, []user{testUser})
 		if err != nil {
 			return nil, err
 		}
 		runners[i] = runner{s, asks}
 	}
-	rounds, err := b.rounds(ctx, runners, op)
+	rounds, err := b.runRounds(ctx, runners, op)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]raceResult, len(all))
+	list := make([]comparison, len(all))
 	for i, s := range all {
-		list[i] = raceResult{Name: s.name, series: rounds[i], ours: rounds[0]}
+		list[i] = comparison{Name: s.name, series: rounds[i], ours: rounds[0]}
 	}
 	return list, nil
 }
 
-// rounds puts load on one after the other, again and again.
-func (b *bench) rounds(ctx context.Context, runners []runner, op operation) ([]series, error) {
+// runRounds puts load on one after the other, again and again.
+func (b *bench) runRounds(ctx context.Context, runners []runner, op operation) ([]series, error) {
 	all := make([]series, len(runners))
 	if b.Warm > 0 {
 		for _, r := range runners {
-			if _, err := b.load.run(ctx, r.url(op), op.body, r.asks, b.Warm); err != nil {
+			if _, err := b.load.run(ctx, r.url(op), op.body, r.requests, b.Warm); err != nil {
 				return nil, err
 			}
 		}
@@ -368,23 +368,23 @@ func (b *bench) rounds(ctx context.Context, runners []runner, op operation) ([]s
 }
 
 func (b *bench) sample(ctx context.Context, r runner, op operation) (s sample, err error) {
-	before, databaseBefore, err := b.used(r.server)
+	before, databaseBefore, err := b.processorTimes(r.server)
 	if err != nil {
 		return s, err
 	}
-	l, err := b.load.run(ctx, r.url(op), op.body, r.asks, b.Round)
+	l, err := b.load.run(ctx, r.url(op), op.body, r.requests, b.Round)
 	if err != nil {
 		return s, err
 	}
-	after, databaseAfter, err := b.used(r.server)
+	after, databaseAfter, err := b.processorTimes(r.server)
 	n := time.Duration(l.requests)
 	return sample{
 		perSecond: l.perSecond(), p50: l.p50, p99: l.p99, processor: (after - before) / n, database: (databaseAfter - databaseBefore) / n,
 	}, err
 }
 
-// used is the processor time of a server and of the database so far.
-func (b *bench) used(s *server) (server, database time.Duration, err error) {
+// processorTimes is the processor time of a server and of the database so far.
+func (b *bench) processorTimes(s *server) (server, database time.Duration, err error) {
 	u, err := s.usage()
 	if err == nil && b.databasePID != 0 {
 		database, err = processorTime(b.databasePID)
@@ -394,7 +394,7 @@ func (b *bench) used(s *server) (server, database time.Duration, err error) {
 
 // migrate makes the tables.
 func (b *bench) migrate(ctx context.Context, databaseURL string) error {
-	cmd := fieldgate(ctx, b)
+	cmd := fieldgateCommand(ctx, b)
 	cmd.Args = append(cmd.Args, "migrate")
 	cmd.Dir, cmd.Env = b.dir, []string{"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + secret}
 	if out, err := cmd.CombinedOutput(); err != nil {

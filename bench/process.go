@@ -16,17 +16,17 @@ import (
 
 // process is a server that was started, with the processes that it started in turn.
 type process struct {
-	cmd     *exec.Cmd
-	log     string // the name of a file
-	started time.Duration
-	exited  chan struct{}
+	cmd           *exec.Cmd
+	log           string // the name of a file
+	startDuration time.Duration
+	exited        chan struct{}
 }
 
 // startTimeout is for a machine that has other things to do as well.
 const startTimeout = time.Minute
 
-// launch starts a command, and waits until ready is nil: that is how long it took to start.
-func launch(ctx context.Context, cmd *exec.Cmd, log string, ready func(context.Context) error) (*process, error) {
+// startProcess starts a command, and waits until ready is nil: that is how long it took to start.
+func startProcess(ctx context.Context, cmd *exec.Cmd, log string, ready func(context.Context) error) (*process, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -44,15 +44,15 @@ func launch(ctx context.Context, cmd *exec.Cmd, log string, ready func(context.C
 	}()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := p.wait(ctx, ready); err != nil {
+	if err := p.waitReady(ctx, ready); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, p.logTail())
 	}
-	p.started = time.Since(begin)
+	p.startDuration = time.Since(begin)
 	return p, nil
 }
 
-func (p *process) wait(ctx context.Context, ready func(context.Context) error) error {
+func (p *process) waitReady(ctx context.Context, ready func(context.Context) error) error {
 	again := time.NewTicker(2 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -102,7 +102,7 @@ func usageOf(pid int) (u usage, err error) {
 	if u.processor, err = processorTime(pid); err != nil {
 		return u, err
 	}
-	if u.memory, err = memory(pid); err != nil {
+	if u.memory, err = residentMemory(pid); err != nil {
 		return u, err
 	}
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -156,8 +156,8 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, err
 }
 
-// memory is the proportional set size.
-func memory(pid int) (int64, error) {
+// residentMemory is the proportional set size.
+func residentMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err

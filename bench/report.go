@@ -19,24 +19,24 @@ import (
 
 // results are all that was measured, as the page shows it.
 type results struct {
-	Plan     plan
-	Machine  machine
-	Versions []version
-	Database string // the server's version
-	Own      bool   // it is our own
-	Parts    []partResult
-	Size     sizes
-	Starts   []startResult
-	Me       []raceResult
-	Refused  []raceResult
-	Trusting []raceResult
+	Plan          plan
+	Machine       machine
+	Versions      []version
+	Database      string // the server's version
+	OwnDatabase   bool   // it is our own
+	Parts         []partResult
+	Size          sizes
+	Starts        []startResult
+	Me            []comparison
+	Denied        []comparison
+	WithoutLookup []comparison
 
-	Hashes     []float64       // a second, by bare bcrypt on all processors, in each round
-	Hash       []time.Duration // of processor time
-	NodeHashes float64         // a second, by the peers' library
-	Logins     []loginResult
-	Storms     []stormResult
-	Crowds     []crowdResult
+	BcryptRates    []float64       // a second, by bare bcrypt on all processors, in each round
+	BcryptTimes    []time.Duration // meanOf processor time
+	NodeBcryptRate float64         // a second, by the peers' library
+	Logins         []loginResult
+	Storms         []stormResult
+	Datasets       []datasetResult
 }
 
 type machine struct {
@@ -63,21 +63,21 @@ type startResult struct {
 	Idle, Loaded int64 // bytes
 }
 
-// raceResult is one contestant's rounds beside ours.
-type raceResult struct {
+// comparison is one contestant's rounds beside ours.
+type comparison struct {
 	Name string
 	series
 	ours series
 }
 
-// Ahead is how many times their requests a second ours are, and Cheaper how many times our processor time theirs is.
-func (r raceResult) Ahead() float64     { return r.ours.ratio(r.series, perSecond) }
-func (r raceResult) Cheaper() float64   { return r.ratio(r.ours, processor) }
-func (r raceResult) P50OfOurs() float64 { return r.ratio(r.ours, p50) }
-func (r raceResult) P99OfOurs() float64 { return r.ratio(r.ours, p99) }
-func (r raceResult) Least() float64     { return r.spread(0) }
-func (r raceResult) Most() float64      { return r.spread(1) }
-func (r raceResult) spread(q float64) float64 {
+// Speedup is how many times their requests a second ours are, and Cheaper how many times our processor time theirs is.
+func (r comparison) Speedup() float64        { return r.ours.ratio(r.series, perSecond) }
+func (r comparison) ProcessorRatio() float64 { return r.ratio(r.ours, processor) }
+func (r comparison) P50Ratio() float64       { return r.ratio(r.ours, p50) }
+func (r comparison) P99Ratio() float64       { return r.ratio(r.ours, p99) }
+func (r comparison) MinSpeedup() float64     { return r.spread(0) }
+func (r comparison) MaxSpeedup() float64     { return r.spread(1) }
+func (r comparison) spread(q float64) float64 {
 	list := make([]float64, len(r.series))
 	for i := range list {
 		list[i] = r.ours[i].perSecond / r.series[i].perSecond
@@ -91,18 +91,18 @@ type loginResult struct {
 }
 
 func (l loginResult) PerSecond() float64 {
-	return l.of(func(r loginRound) float64 { return r.perSecond })
+	return l.meanOf(func(r loginRound) float64 { return r.perSecond })
 }
 
-func (l loginResult) OfHashes() float64 {
-	return l.of(func(r loginRound) float64 { return r.ofHashes })
+func (l loginResult) BcryptRatio() float64 {
+	return l.meanOf(func(r loginRound) float64 { return r.bcryptRatio })
 }
 
 func (l loginResult) Processor() float64 {
-	return l.of(func(r loginRound) float64 { return r.processor.Seconds() })
+	return l.meanOf(func(r loginRound) float64 { return r.processor.Seconds() })
 }
 
-func (l loginResult) of(what func(loginRound) float64) float64 {
+func (l loginResult) meanOf(what func(loginRound) float64) float64 {
 	list := make([]float64, len(l.rounds))
 	for i, r := range l.rounds {
 		list[i] = what(r)
@@ -113,52 +113,54 @@ func (l loginResult) of(what func(loginRound) float64) float64 {
 type stormResult struct {
 	Name                       string
 	IdleP50, IdleP99, P50, P99 time.Duration
-	PerSecond, OfHashes        float64
+	PerSecond, BcryptRatio     float64
 }
 
-func (s stormResult) P50OfIdle() float64 { return s.P50.Seconds() / s.IdleP50.Seconds() }
-func (s stormResult) P99OfIdle() float64 { return s.P99.Seconds() / s.IdleP99.Seconds() }
+func (s stormResult) P50Ratio() float64 { return s.P50.Seconds() / s.IdleP50.Seconds() }
+func (s stormResult) P99Ratio() float64 { return s.P99.Seconds() / s.IdleP99.Seconds() }
 
-type crowdResult struct {
-	People int
+type datasetResult struct {
+	Users int
 	series
 }
 
-// OfFirst compares with the smallest crowd.
-func (r *results) OfFirst(c crowdResult) float64 { return c.ratio(r.Crowds[0].series, processor) }
-
-// DatabaseOfFirst is the same of what the database has to do.
-func (r *results) DatabaseOfFirst(c crowdResult) float64 {
-	return c.ratio(r.Crowds[0].series, database)
+// ProcessorRatio compares with the smallest crowd.
+func (r *results) ProcessorRatio(c datasetResult) float64 {
+	return c.ratio(r.Datasets[0].series, processor)
 }
 
-// BareHashes is the median of bare bcrypt.
-func (r *results) BareHashes() float64 { return median(r.Hashes) }
+// DatabaseRatio is the same of what the database has to do.
+func (r *results) DatabaseRatio(c datasetResult) float64 {
+	return c.ratio(r.Datasets[0].series, database)
+}
 
-// BareHash is the processor time of one comparison.
-func (r *results) BareHash() float64 { return median(r.Hash).Seconds() }
+// BcryptRate is the median of bare bcrypt.
+func (r *results) BcryptRate() float64 { return median(r.BcryptRates) }
+
+// BcryptTime is the processor time of one comparison.
+func (r *results) BcryptTime() float64 { return median(r.BcryptTimes).Seconds() }
 
 // goal is what was to be reached, and whether it was.
 type goal struct {
-	What, Wanted string
-	Got          float64
+	Name, Target string
+	Measured     float64
 	Met          bool
 }
 
-func find(list []raceResult, c *contestant) raceResult {
-	return list[slices.IndexFunc(list, func(row raceResult) bool { return row.Name == c.name })]
+func find(list []comparison, c *implementation) comparison {
+	return list[slices.IndexFunc(list, func(row comparison) bool { return row.Name == c.name })]
 }
 
 // ceiling is how far the handler by hand is ahead of a peer at me.
 type ceiling struct {
-	Name              string
-	PerSecond, Dearer float64
+	Name                    string
+	Speedup, ProcessorRatio float64
 }
 
 // Ceilings bound what Fieldgate can reach beside the peers that it has goals for.
 func (r *results) Ceilings() (list []ceiling) {
-	hand := find(r.Me, byHand)
-	for _, c := range []*contestant{apollo, apolloTuned} {
+	hand := find(r.Me, handWritten)
+	for _, c := range []*implementation{apollo, apolloTuned} {
 		p := find(r.Me, c)
 		list = append(list, ceiling{p.Name, hand.ratio(p.series, perSecond), p.ratio(hand.series, processor)})
 	}
@@ -172,62 +174,62 @@ func (r *results) Goals() []goal {
 	most := func(what string, wanted, got float64) goal {
 		return goal{what, fmt.Sprintf("at most %v", wanted), got, got <= wanted}
 	}
-	storm, last := r.Storms[0], r.Crowds[len(r.Crowds)-1]
+	storm, last := r.Storms[0], r.Datasets[len(r.Datasets)-1]
 	return []goal{
-		least("`me`: requests a second, of those of a handler by hand", 0.85, find(r.Me, byHand).Ahead()),
-		least("a gated field without a fresh lookup (`SESSION_RECHECK=5s`): requests a second, of those of a handler by hand that only verifies the token", 0.9, find(r.Trusting, byHand).Ahead()),
-		least("logins a second, of the hashes of bare bcrypt", 0.95, r.Logins[0].OfHashes()),
-		most("`me` during a login storm: p50, of the calm one", 1.5, storm.P50OfIdle()),
-		most("`me` during a login storm: p99, of the calm one", 3, storm.P99OfIdle()),
-		least("guesses answered during the storm, of the hashes of all processors", 0.85, storm.OfHashes),
-		most(fmt.Sprintf("`me` among %s people: processor time, of that among %s", count(last.People), count(r.Crowds[0].People)), 1.1, r.OfFirst(last)),
-		least("`me`: requests a second, times those of Apollo Server", 10, find(r.Me, apollo).Ahead()),
-		least("`me`: requests a second, times those of Apollo Server, tuned", 4, find(r.Me, apolloTuned).Ahead()),
+		least("`me`: requests a second, of those of a handler by hand", 0.85, find(r.Me, handWritten).Speedup()),
+		least("a gated field without a fresh lookup (`SESSION_RECHECK=5s`): requests a second, of those of a handler by hand that only verifies the token", 0.9, find(r.WithoutLookup, handWritten).Speedup()),
+		least("logins a second, of the hashes of bare bcrypt", 0.95, r.Logins[0].BcryptRatio()),
+		most("`me` during a login storm: p50, of the calm one", 1.5, storm.P50Ratio()),
+		most("`me` during a login storm: p99, of the calm one", 3, storm.P99Ratio()),
+		least("guesses answered during the storm, of the hashes of all processors", 0.85, storm.BcryptRatio),
+		most(fmt.Sprintf("`me` among %s people: processor time, of that among %s", formatCount(last.Users), formatCount(r.Datasets[0].Users)), 1.1, r.ProcessorRatio(last)),
+		least("`me`: requests a second, times those of Apollo Server", 10, find(r.Me, apollo).Speedup()),
+		least("`me`: requests a second, times those of Apollo Server, tuned", 4, find(r.Me, apolloTuned).Speedup()),
 	}
 }
 
-// Contestants are those whose settings the page tells.
-func (r *results) Contestants() []contestant {
-	var list []contestant
-	for _, c := range append([]*contestant{ours, oursTrusting, oursUnlimited, byHand}, peers...) {
+// Implementations are those whose settings the page tells.
+func (r *results) Implementations() []implementation {
+	var list []implementation
+	for _, c := range append([]*implementation{ours, oursWithRecheck, oursUnlimited, handWritten}, peers...) {
 		list = append(list, *c)
 	}
 	return list
 }
 
 // Name and Settings are for the page.
-func (c contestant) Name() string     { return c.name }
-func (c contestant) Settings() string { return c.settings }
+func (c implementation) Name() string     { return c.name }
+func (c implementation) Settings() string { return c.settings }
 
 //go:embed performance.md.tmpl
-var pageText string
+var pageTemplate string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": count,
-	"x":     func(f float64) string { return significant(f) + " ×" },
-	"num":   significant,
+	"count": formatCount,
+	"x":     func(f float64) string { return formatNumber(f) + " ×" },
+	"num":   formatNumber,
 	"µs":    func(seconds float64) string { return fmt.Sprintf("%.0f µs", seconds*1e6) },
-	"ms":    func(seconds float64) string { return significant(seconds*1e3) + " ms" },
-	"took":  func(d time.Duration) string { return significant(d.Seconds()*1e3) + " ms" },
+	"ms":    func(seconds float64) string { return formatNumber(seconds*1e3) + " ms" },
+	"took":  func(d time.Duration) string { return formatNumber(d.Seconds()*1e3) + " ms" },
 	"s":     func(d time.Duration) string { return fmt.Sprintf("%v s", d.Seconds()) },
 	"whole": func(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) },
 	"MB":    func(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) },
 	"sum":   func(a, b int64) int64 { return a + b },
-}).Parse(pageText))
+}).Parse(pageTemplate))
 
-// significant writes a number with the digits that mean something.
-func significant(f float64) string {
+// formatNumber writes a number with the digits that mean something.
+func formatNumber(f float64) string {
 	switch {
 	case f >= 100:
-		return count(int(f + 0.5))
+		return formatCount(int(f + 0.5))
 	case f >= 10:
 		return fmt.Sprintf("%.1f", f)
 	}
 	return fmt.Sprintf("%.2f", f)
 }
 
-// count writes 1,000,000 so that it can be read.
-func count(n int) string {
+// formatCount writes 1,000,000 so that it can be read.
+func formatCount(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -244,7 +246,7 @@ func (r *results) write(folder string) error {
 	return errors.Join(
 		os.MkdirAll(folder, 0o755),
 		os.WriteFile(filepath.Join(folder, "performance.md"), text.Bytes(), 0o644),
-		os.WriteFile(filepath.Join(folder, "performance.svg"), r.picture(), 0o644),
+		os.WriteFile(filepath.Join(folder, "performance.svg"), r.chart(), 0o644),
 	)
 }
 

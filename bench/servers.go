@@ -16,9 +16,9 @@ import (
 	"fieldgate/internal/auth"
 )
 
-// What every server is told, and what the tokens of the measurements are made with.
+// Name every server is told, and what the tokens of the measurements are made with.
 const (
-	secret    = "TzP0m4cVfQkqk0m2rYc7cJ1yq1cQ2J9b9Jm3XHqk3no" // of nothing but a database that is gone afterwards
+	secret    = "TzP0m4cVfQkqk0m2rYc7cJ1yq1cQ2J9b9Jm3XHqk3no" // meanOf nothing but a database that is gone afterwards
 	publicURL = "https://bench.example.com"
 )
 
@@ -47,69 +47,71 @@ func openDatabase(databaseURL string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// contestant is one way to serve the same operations.
-type contestant struct {
-	name     string
-	settings string // for the page
-	command  func(ctx context.Context, b *bench) *exec.Cmd
-	env      []string
-	byHand   bool // it has a path for each operation instead of /graphql
+// implementation is one way to serve the same operations.
+type implementation struct {
+	name       string
+	settings   string // for the page
+	command    func(ctx context.Context, b *bench) *exec.Cmd
+	env        []string
+	isBaseline bool // it has a path for each operation instead of /graphql
 }
 
-// What is compared. The first is ours.
+// Name is compared. The first is ours.
 var (
 	production = []string{"ENV=production", "PUBLIC_URL=" + publicURL}
 
-	ours = &contestant{
-		name: "Fieldgate", command: fieldgate, env: production,
+	ours = &implementation{
+		name: "Fieldgate", command: fieldgateCommand, env: production,
 		settings: "`ENV=production`, on MySQL's protocol, and the default of everything else: rate limits, `BCRYPT_COST=12`, `LOG_LEVEL=info`, so a line in the log for each request",
 	}
-	oursTrusting = &contestant{
-		name: "Fieldgate, `SESSION_RECHECK=5s`", command: fieldgate, env: append([]string{"SESSION_RECHECK=5s"}, production...),
+	oursWithRecheck = &implementation{
+		name: "Fieldgate, `SESSION_RECHECK=5s`", command: fieldgateCommand, env: append([]string{"SESSION_RECHECK=5s"}, production...),
 		settings: "the same, and a session that was looked up is trusted for five seconds",
 	}
 	// Production refuses to start without limits.
-	oursUnlimited = &contestant{
-		name: "Fieldgate", command: fieldgate,
+	oursUnlimited = &implementation{
+		name: "Fieldgate", command: fieldgateCommand,
 		env:      []string{"LIMITS=off", "LOG_FORMAT=json", "PLAYGROUND=false", "INTROSPECTION=false", "PUBLIC_URL=" + publicURL},
 		settings: "in the storm, `LIMITS=off`, which production refuses, in development with production's other settings: else all but a few of the guesses would be refused unhashed",
 	}
-	byHand = &contestant{
-		name: "net/http by hand", command: itself, env: []string{"GOGC=400"}, byHand: true,
+	handWritten = &implementation{
+		name: "net/http by hand", command: selfCommand, env: []string{"GOGC=400"}, isBaseline: true,
 		settings: "a handler for this one operation, without GraphQL: `internal/auth` verifies the token, `database/sql` looks the session and its user up with one prepared statement, `encoding/json` writes the answer. `GOGC=400`, as Fieldgate sets it",
 	}
-	apollo = &contestant{
-		name: "Apollo Server", command: peer("apollo", "tutorial"),
+	apollo = &implementation{
+		name: "Apollo Server", command: peerCommand("apollo", "tutorial"),
 		settings: "as tutorials write it: `startStandaloneServer`, a schema directive by `mapSchema`, `jwt.verify` with the secret's text, `pool.query`",
 	}
-	apolloTuned = &contestant{
-		name: "Apollo Server, tuned", command: peer("apollo", "tuned"), env: tuned,
+	apolloTuned = &implementation{
+		name: "Apollo Server, tuned", command: peerCommand("apollo", "tuned"), env: tuned,
 		settings: "under Fastify, one process a core (`node:cluster`), `NODE_ENV=production`, prepared statements (`pool.execute`), a `KeyObject` as the secret; the document cache is on by default",
 	}
-	mercurius = &contestant{
-		name: "Mercurius", command: peer("mercurius", "tutorial"),
+	mercurius = &implementation{
+		name: "Mercurius", command: peerCommand("mercurius", "tutorial"),
 		settings: "as tutorials write it: Fastify with the plugin and its defaults, otherwise as Apollo Server",
 	}
-	mercuriusTuned = &contestant{
-		name: "Mercurius, tuned", command: peer("mercurius", "tuned"), env: tuned,
+	mercuriusTuned = &implementation{
+		name: "Mercurius, tuned", command: peerCommand("mercurius", "tuned"), env: tuned,
 		settings: "with `jit: 1`, otherwise tuned as Apollo Server",
 	}
 	tuned = []string{"NODE_ENV=production"}
-	peers = []*contestant{apollo, apolloTuned, mercurius, mercuriusTuned}
+	peers = []*implementation{apollo, apolloTuned, mercurius, mercuriusTuned}
 )
 
-func fieldgate(ctx context.Context, b *bench) *exec.Cmd { return exec.CommandContext(ctx, b.binary) }
+func fieldgateCommand(ctx context.Context, b *bench) *exec.Cmd {
+	return exec.CommandContext(ctx, b.binary)
+}
 
-func itself(ctx context.Context, b *bench) *exec.Cmd { return exec.CommandContext(ctx, b.self) }
+func selfCommand(ctx context.Context, b *bench) *exec.Cmd { return exec.CommandContext(ctx, b.self) }
 
-func peer(library, form string) func(context.Context, *bench) *exec.Cmd {
+func peerCommand(library, form string) func(context.Context, *bench) *exec.Cmd {
 	return func(ctx context.Context, b *bench) *exec.Cmd {
 		return exec.CommandContext(ctx, b.node, filepath.Join(b.peers, "serve.js"), library, form)
 	}
 }
 
 // start starts a contestant on a database, and waits until it answers the operation right.
-func (b *bench) start(ctx context.Context, c *contestant, databaseURL string, op operation, as person) (*server, error) {
+func (b *bench) start(ctx context.Context, c *implementation, databaseURL string, op operation, as user) (*server, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -119,13 +121,13 @@ func (b *bench) start(ctx context.Context, c *contestant, databaseURL string, op
 	cmd.Dir = b.dir // where there is no .env
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "DATABASE_URL=" + databaseURL,
-		"ADDR=" + addr, "PORT=" + port, asLimit + "=" + addr,
+		"ADDR=" + addr, "PORT=" + port, baselineEnv + "=" + addr,
 		"JWT_SECRET=" + secret, "JWT_ISSUER=" + publicURL, "JWT_AUDIENCE=" + publicURL, fmt.Sprintf("BCRYPT_COST=%d", b.Cost),
 	}, c.env...)
-	s := &server{contestant: c, b: b, addr: addr}
+	s := &server{implementation: c, b: b, addr: addr}
 	b.logs++
-	s.process, err = launch(ctx, cmd, filepath.Join(b.dir, fmt.Sprintf("log%d", b.logs)), func(ctx context.Context) error {
-		_, err := s.ask(ctx, op, as)
+	s.process, err = startProcess(ctx, cmd, filepath.Join(b.dir, fmt.Sprintf("log%d", b.logs)), func(ctx context.Context) error {
+		_, err := s.send(ctx, op, as)
 		return err
 	})
 	if err != nil {
@@ -136,7 +138,7 @@ func (b *bench) start(ctx context.Context, c *contestant, databaseURL string, op
 
 // server is a contestant that runs.
 type server struct {
-	*contestant
+	*implementation
 	*process
 	b    *bench
 	addr string
@@ -152,8 +154,8 @@ func (all servers) stop() {
 
 // url is where the operation is posted.
 func (s *server) url(op operation) string {
-	if s.byHand {
-		return "http://" + s.addr + op.byHand
+	if s.isBaseline {
+		return "http://" + s.addr + op.baselinePath
 	}
 	return "http://" + s.addr + "/graphql"
 }

@@ -26,14 +26,14 @@ func quantile[T cmp.Ordered](list []T, q float64) T {
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
-	processor time.Duration // of the server, for each request
-	database  time.Duration // of the database, for each request; 0 if nobody knows
+	processor time.Duration // meanOf the server, for each request
+	database  time.Duration // meanOf the database, for each request; 0 if nobody knows
 }
 
 // series are the rounds of one contestant.
 type series []sample
 
-func (s series) of(what func(sample) float64) float64 {
+func (s series) medianOf(what func(sample) float64) float64 {
 	list := make([]float64, len(s))
 	for i := range s {
 		list[i] = what(s[i])
@@ -50,12 +50,12 @@ func (s series) ratio(other series, what func(sample) float64) float64 {
 	return median(list)
 }
 
-// What the page shows of a series.
-func (s series) PerSecond() float64 { return s.of(perSecond) }
-func (s series) P50() float64       { return s.of(p50) }
-func (s series) P99() float64       { return s.of(p99) }
-func (s series) Processor() float64 { return s.of(processor) }
-func (s series) Database() float64  { return s.of(database) }
+// Name the page shows of a series.
+func (s series) PerSecond() float64 { return s.medianOf(perSecond) }
+func (s series) P50() float64       { return s.medianOf(p50) }
+func (s series) P99() float64       { return s.medianOf(p99) }
+func (s series) Processor() float64 { return s.medianOf(processor) }
+func (s series) Database() float64  { return s.medianOf(database) }
 
 func perSecond(s sample) float64 { return s.perSecond }
 func p50(s sample) float64       { return s.p50.Seconds() }

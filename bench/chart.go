@@ -15,25 +15,25 @@ type bar struct {
 }
 
 const (
-	barHeight   = 22
-	barDistance = 30
-	barsBegin   = 210
-	barsWidth   = 390
-	pictureWide = 760
+	barHeight    = 22
+	barSpacing   = 30
+	barLeft      = 210
+	barAreaWidth = 390
+	chartWidth   = 760
 )
 
-// picture is SVG: requests a second, and what a login storm does to the others' requests. It has a ground of its own, and
+// chart is SVG: requests a second, and what a login storm does to the others' requests. It has a ground of its own, and
 // with it colours that everybody can tell apart (Okabe and Ito's), in a light and in a dark page.
-func (r *results) picture() []byte {
+func (r *results) chart() []byte {
 	var b bytes.Buffer
 	var requests, storms []bar
 	for i, row := range r.Me {
-		requests = append(requests, bar{row.Name, row.PerSecond(), significant(row.PerSecond()) + " requests a second", i == 0})
+		requests = append(requests, bar{row.Name, row.PerSecond(), formatNumber(row.PerSecond()) + " requests a second", i == 0})
 	}
 	for i, row := range r.Storms {
-		storms = append(storms, bar{row.Name, row.P99OfIdle(), significant(row.P99OfIdle()) + " times the calm p99", i == 0})
+		storms = append(storms, bar{row.Name, row.P99Ratio(), formatNumber(row.P99Ratio()) + " times the calm p99", i == 0})
 	}
-	high := 120 + barDistance*(len(requests)+len(storms))
+	high := 120 + barSpacing*(len(requests)+len(storms))
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-labelledby="title">
 <title id="title">Fieldgate beside a handler by hand, Apollo Server and Mercurius: requests a second, and p99 in a login storm</title>
 <style>
@@ -49,7 +49,7 @@ func (r *results) picture() []byte {
   }
 </style>
 <rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="6"/>
-`, pictureWide, high, pictureWide-1, high-1)
+`, chartWidth, high, chartWidth-1, high-1)
 	y := panel(&b, 34, "me: more is better", requests)
 	panel(&b, y+36, "me in a login storm: less is better", storms)
 	b.WriteString("</svg>\n")
@@ -62,23 +62,23 @@ func panel(b *bytes.Buffer, y int, head string, bars []bar) int {
 	for _, bar := range bars {
 		longest = max(longest, bar.value)
 	}
-	fmt.Fprintf(b, "<text class=\"head\" x=\"20\" y=\"%d\">%s</text>\n", y, escaped(head))
+	fmt.Fprintf(b, "<text class=\"head\" x=\"20\" y=\"%d\">%s</text>\n", y, escapeXML(head))
 	y += 14
 	for _, bar := range bars {
 		class := "theirs"
 		if bar.ours {
 			class = "ours"
 		}
-		width := max(2, int(bar.value/longest*(barsWidth-40)))
-		fmt.Fprintf(b, "<text x=\"20\" y=\"%d\">%s</text>\n", y+16, escaped(bar.name))
-		fmt.Fprintf(b, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\"/>\n", class, barsBegin, y, width, barHeight)
-		fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\">%s</text>\n", barsBegin+width+8, y+16, escaped(bar.text))
-		y += barDistance
+		width := max(2, int(bar.value/longest*(barAreaWidth-40)))
+		fmt.Fprintf(b, "<text x=\"20\" y=\"%d\">%s</text>\n", y+16, escapeXML(bar.name))
+		fmt.Fprintf(b, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\"/>\n", class, barLeft, y, width, barHeight)
+		fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\">%s</text>\n", barLeft+width+8, y+16, escapeXML(bar.text))
+		y += barSpacing
 	}
 	return y
 }
 
-func escaped(text string) string {
+func escapeXML(text string) string {
 	var b bytes.Buffer
 	_ = xml.EscapeText(&b, []byte(text)) // a buffer takes everything
 	return b.String()

@@ -20,20 +20,20 @@ import (
 
 // The limits: the least that could do the same work, written by hand for this and nothing else.
 
-// asLimit is set in the environment of this program when it is to be the hand-written server: the address to listen on.
-const asLimit = "FIELDGATE_BENCH_LIMIT"
+// baselineEnv is set in the environment of this program when it is to be the hand-written server: the address to listen on.
+const baselineEnv = "FIELDGATE_BENCH_LIMIT"
 
-// bySession is the lookup of a request, once for this server and, in the same words, once for the peers.
-const bySession = `SELECT u.id, u.name, u.email, u.role FROM sessions s JOIN users u ON u.id = s.user_id
+// sessionQuery is the lookup of a request, once for this server and, in the same words, once for the peers.
+const sessionQuery = `SELECT u.id, u.name, u.email, u.role FROM sessions s JOIN users u ON u.id = s.user_id
   WHERE s.id = ? AND s.epoch = u.session_epoch AND s.expires_at > UTC_TIMESTAMP(3) AND u.disabled_at IS NULL`
 
-// limit answers what Fieldgate would, without any GraphQL: it does not even look at what it is asked.
-type limit struct {
+// baseline answers what Fieldgate would, without any GraphQL: it does not even look at what it is asked.
+type baseline struct {
 	tokens *auth.Tokens
-	lookup *sql.Stmt // bySession
+	lookup *sql.Stmt // sessionQuery
 }
 
-type limitUser struct {
+type userJSON struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Email string `json:"email"`
@@ -47,35 +47,35 @@ const (
 	pathToken   = "/token"   // verifies the token
 )
 
-func (l *limit) handler() http.Handler {
+func (l *baseline) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+pathMe, l.asSomebody(func(user *limitUser) any {
+	mux.HandleFunc("POST "+pathMe, l.withSession(func(user *userJSON) any {
 		return map[string]any{"data": map[string]any{"me": user}}
 	}))
-	mux.HandleFunc("POST "+pathRefused, l.asSomebody(func(*limitUser) any {
+	mux.HandleFunc("POST "+pathRefused, l.withSession(func(*userJSON) any {
 		return map[string]any{
 			"errors": []any{map[string]any{"message": "not with your role", "path": []any{"user"}, "extensions": map[string]any{"code": "FORBIDDEN"}}},
 			"data":   map[string]any{"user": nil},
 		}
 	}))
 	mux.HandleFunc("POST "+pathToken, l.withToken(func(w http.ResponseWriter, _ *http.Request, c *auth.Claims) {
-		answer(w, map[string]any{"data": map[string]any{"me": map[string]any{"id": c.Subject}}})
+		writeJSON(w, map[string]any{"data": map[string]any{"me": map[string]any{"id": c.Subject}}})
 	}))
 	return mux
 }
 
-func (l *limit) asSomebody(say func(*limitUser) any) http.HandlerFunc {
+func (l *baseline) withSession(say func(*userJSON) any) http.HandlerFunc {
 	return l.withToken(func(w http.ResponseWriter, r *http.Request, c *auth.Claims) {
-		var u limitUser
+		var u userJSON
 		if err := l.lookup.QueryRowContext(r.Context(), c.SessionID).Scan(&u.ID, &u.Name, &u.Email, &u.Role); err != nil {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
-		answer(w, say(&u))
+		writeJSON(w, say(&u))
 	})
 }
 
-func (l *limit) withToken(next func(http.ResponseWriter, *http.Request, *auth.Claims)) http.HandlerFunc {
+func (l *baseline) withToken(next func(http.ResponseWriter, *http.Request, *auth.Claims)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 128<<10)); err != nil {
 			http.Error(w, "no", http.StatusBadRequest)
@@ -90,13 +90,13 @@ func (l *limit) withToken(next func(http.ResponseWriter, *http.Request, *auth.Cl
 	}
 }
 
-func answer(w http.ResponseWriter, body any) {
+func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(body) // the client may have gone
 }
 
-// serveLimit is what this program does when it is the hand-written server.
-func serveLimit(addr string) error {
+// serveBaseline is what this program does when it is the hand-written server.
+func serveBaseline(addr string) error {
 	tokens, err := newTokens()
 	if err != nil {
 		return err
@@ -106,17 +106,17 @@ func serveLimit(addr string) error {
 		return err
 	}
 	db.SetMaxIdleConns(32)
-	lookup, err := db.Prepare(bySession)
+	lookup, err := db.Prepare(sessionQuery)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: addr, Handler: (&limit{tokens, lookup}).handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: addr, Handler: (&baseline{tokens, lookup}).handler(), ReadHeaderTimeout: 5 * time.Second}
 	return server.ListenAndServe()
 }
 
-// bareHashes is how many comparisons a second all processors do with bcrypt if they do nothing else, and the processor
+// bcryptRate is how many comparisons a second all processors do with bcrypt if they do nothing else, and the processor
 // time of each.
-func bareHashes(ctx context.Context, hash string, lasts time.Duration) (perSecond float64, each time.Duration, err error) {
+func bcryptRate(ctx context.Context, hash string, lasts time.Duration) (perSecond float64, each time.Duration, err error) {
 	before, err := processorTime(os.Getpid())
 	if err != nil {
 		return 0, 0, err

@@ -11,23 +11,23 @@ import (
 	"fieldgate/models"
 )
 
-// person is the nth account of a filled database; the first is number 0. Each has one session.
-type person int
+// user is the nth account of a filled database; the first is number 0. Each has one session.
+type user int
 
-func (p person) id() string        { return fmt.Sprintf("01900000-0000-7000-8000-%012x", int(p)) }
-func (p person) sessionID() string { return fmt.Sprintf("01900000-0000-7000-9000-%012x", int(p)) }
-func (p person) email() string     { return fmt.Sprintf("person%08d@example.com", int(p)) }
-func (p person) name() string      { return fmt.Sprintf("Person %08d", int(p)) }
+func (p user) id() string        { return fmt.Sprintf("01900000-0000-7000-8000-%012x", int(p)) }
+func (p user) sessionID() string { return fmt.Sprintf("01900000-0000-7000-9000-%012x", int(p)) }
+func (p user) email() string     { return fmt.Sprintf("person%08d@example.com", int(p)) }
+func (p user) name() string      { return fmt.Sprintf("Person %08d", int(p)) }
 
 // session is what an access token is made for.
-func (p person) session() *models.Session {
+func (p user) session() *models.Session {
 	return &models.Session{ID: p.sessionID(), UserID: p.id(), User: &models.User{ID: p.id(), Role: "USER"}}
 }
 
-// fill puts n people into a migrated and empty database, all with one password: as plain bcrypt, which every server
+// fillDataset puts n people into a migrated and empty database, all with one password: as plain bcrypt, which every server
 // here can read. Whatever is indexed is in the order of the rows, so that each index only grows at its end: two million
 // people at random places would take many times as long, and me reads none of those indexes.
-func fill(ctx context.Context, db *sql.DB, n int, passwordHash string) error {
+func fillDataset(ctx context.Context, db *sql.DB, n int, passwordHash string) error {
 	now := time.Now().UTC()
 	tables := []struct {
 		insert, values string
@@ -49,7 +49,7 @@ func fill(ctx context.Context, db *sql.DB, n int, passwordHash string) error {
 	failed := make(chan error, len(tables))
 	for _, table := range tables { // at once: each takes one processor of the database's
 		go func() {
-			digits, numbers := numbered(n)
+			digits, numbers := numberSequence(n)
 			_, err := db.ExecContext(ctx, "INSERT INTO "+table.insert+" WITH digits AS ("+digits+") SELECT "+table.values+
 				" FROM ("+numbers+") AS numbers ORDER BY n", table.args...)
 			failed <- err
@@ -68,8 +68,8 @@ func fill(ctx context.Context, db *sql.DB, n int, passwordHash string) error {
 	return nil
 }
 
-// numbered is SQL for the numbers below n, in the words that MySQL and MariaDB share: the digits, and what combines them.
-func numbered(n int) (digits, numbers string) {
+// numberSequence is SQL for the numbers below n, in the words that MySQL and MariaDB share: the digits, and what combines them.
+func numberSequence(n int) (digits, numbers string) {
 	digits = "SELECT 0 AS d"
 	for d := 1; d <= 9; d++ {
 		digits += fmt.Sprintf(" UNION ALL SELECT %d", d)
