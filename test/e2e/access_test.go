@@ -12,7 +12,7 @@ import (
 )
 
 // What a request costs in queries: the person is loaded with the session, once, by the first field that asks.
-func TestQueriesOfARequest(t *testing.T) {
+func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -36,9 +36,9 @@ func TestQueriesOfARequest(t *testing.T) {
 			{"a page of accounts with all their gated fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				before := b.in.Store.Queries()
+				before := b.internal.Store.Queries()
 				b.Query(row.as, row.query)
-				if got := b.in.Store.Queries() - before; got != row.want {
+				if got := b.internal.Store.Queries() - before; got != row.want {
 					t.Errorf("%d queries, want %d", got, row.want)
 				}
 			})
@@ -47,7 +47,7 @@ func TestQueriesOfARequest(t *testing.T) {
 }
 
 // What changes in the database counts on the next request of a token that was made before.
-func TestChangesCountOnTheNextRequest(t *testing.T) {
+func TestRoleChangeAppliesToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		t.Run("a role that was given and taken", func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestChangesCountOnTheNextRequest(t *testing.T) {
 				role string
 				want []string
 			}{{"USER", []string{"users FORBIDDEN"}}, {"ADMIN", []string{}}, {"STAFF", []string{}}, {"USER", []string{"users FORBIDDEN"}}} {
-				if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, step.role); err != nil {
+				if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, step.role); err != nil {
 					t.Fatal(err)
 				}
 				if got := b.Query(p, `{ users { edges { cursor } } }`).Codes(); !slices.Equal(got, step.want) {
@@ -69,7 +69,7 @@ func TestChangesCountOnTheNextRequest(t *testing.T) {
 	})
 }
 
-func TestSessionWhoseTimeIsUp(t *testing.T) {
+func TestExpiredSessionIsUnauthenticated(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "ACCESS_TOKEN_TTL", "1h", "REFRESH_TOKEN_TTL", "1h", "REMEMBER_ME_TTL", "1h", "SESSION_MAX_AGE", "1h")
 	p := b.NewUser("USER")
@@ -82,13 +82,13 @@ func TestSessionWhoseTimeIsUp(t *testing.T) {
 }
 
 // A refused field's resolver does not run: a mutation that is refused changes nothing.
-func TestRefusedMutationChangesNothing(t *testing.T) {
+func TestDeniedMutationRunsNoResolver(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
-	before := b.in.Store.Queries()
+	before := b.internal.Store.Queries()
 	b.Query(nil, `mutation { updateProfile(input: {name: "changed"}) { id } }`)
-	if b.in.Store.Queries() != before {
+	if b.internal.Store.Queries() != before {
 		t.Error("the resolver asked the database")
 	}
 	if got := b.Query(p, `{ me { name } }`).Must().At("me.name"); got != "Somebody" {
@@ -97,7 +97,7 @@ func TestRefusedMutationChangesNothing(t *testing.T) {
 }
 
 // Wrong passwords, unknown addresses and disabled accounts: the same bytes but for the request's id.
-func TestFailedLoginsCannotBeToldApart(t *testing.T) {
+func TestFailedLoginsAreIndistinguishable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -127,7 +127,7 @@ func TestFailedLoginsCannotBeToldApart(t *testing.T) {
 	})
 }
 
-func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
+func TestConcurrentRegistrationsCreateOneAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -149,7 +149,7 @@ func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
 		if count[""] != 1 || count["register EMAIL_TAKEN"] != n-1 {
 			t.Errorf("got %v", count)
 		}
-		page, err := b.in.Store.Users(t.Context(), models.UserFilter{Limit: 2})
+		page, err := b.internal.Store.Users(t.Context(), models.UserFilter{Limit: 2})
 		if err != nil || len(page.Users) != 1 {
 			t.Errorf("%+v, %v", page, err)
 		}
@@ -157,7 +157,7 @@ func TestManyRegistrationsOfOneAddressAtOnce(t *testing.T) {
 }
 
 // A password that was stored by an older configuration, or by another program, works and is stored anew.
-func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
+func TestLoginRehashesOutdatedPasswords(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		old := boot(t, databaseURL, "BCRYPT_COST", "11")
@@ -176,7 +176,7 @@ func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
 					return b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", p.Password)
 				}
 				login().Must()
-				user, err := b.in.Store.UserByID(t.Context(), p.ID)
+				user, err := b.internal.Store.UserByID(t.Context(), p.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -190,16 +190,16 @@ func TestOldPasswordHashesAreReplacedAtLogin(t *testing.T) {
 }
 
 // A pepper is rotated by a list: the first hashes, all verify, and a login stores the password with the first.
-func TestPepperRotatesByLogin(t *testing.T) {
+func TestLoginRehashesWithTheFirstPepper(t *testing.T) {
 	t.Parallel()
 	const first, second = "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6", "Qm4Zp8Xw2Lc6Vr0Tb5Hd9Ks3Fn7Gy1Ja"
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		login := func(b *booted, p *servertest.User, password string) *servertest.Response {
+		login := func(b *testServer, p *servertest.User, password string) *servertest.Response {
 			return b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", password)
 		}
-		stored := func(b *booted, p *servertest.User) string {
-			user, err := b.in.Store.UserByID(t.Context(), p.ID)
-			withoutError(t, err)
+		stored := func(b *testServer, p *servertest.User) string {
+			user, err := b.internal.Store.UserByID(t.Context(), p.ID)
+			requireNoError(t, err)
 			return user.PasswordHash
 		}
 		before := boot(t, databaseURL, "PASSWORD_PEPPER", first)
@@ -227,7 +227,7 @@ func TestPepperRotatesByLogin(t *testing.T) {
 	})
 }
 
-func TestLongPasswords(t *testing.T) {
+func TestLongPasswordsAreNotTruncated(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("quiet rivers under old moss carry 7 stones; ", 24)
 	b := boot(t, dbtest.SQLite(t))

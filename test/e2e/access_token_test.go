@@ -14,19 +14,19 @@ import (
 
 const accessToken = `mutation { accessToken { accessToken expiresAt tokenType } }`
 
-// visitor is what a server that renders a page forwards.
-func visitor(refreshToken string) http.Header {
+// refreshCookieHeader is what a server that renders a page forwards.
+func refreshCookieHeader(refreshToken string) http.Header {
 	return http.Header{"Cookie": {"refresh=" + refreshToken}}
 }
 
-func with(h http.Header, pairs ...string) http.Header {
+func withHeaders(h http.Header, pairs ...string) http.Header {
 	for i := 0; i < len(pairs); i += 2 {
 		h.Set(pairs[i], pairs[i+1])
 	}
 	return h
 }
 
-func TestAccessTokenLeavesTheSessionAsItIs(t *testing.T) {
+func TestAccessTokenDoesNotChangeTheSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -36,7 +36,7 @@ func TestAccessTokenLeavesTheSessionAsItIs(t *testing.T) {
 		before := b.Query(d.User, ofDevice).Must().JSON()
 		b.Clock.Advance(time.Minute)
 		for range 3 {
-			got := b.QueryWith(visitor(d.refresh), accessToken).Must()
+			got := b.QueryWith(refreshCookieHeader(d.refresh), accessToken).Must()
 			if len(got.Header.Values("Set-Cookie")) > 0 || got.Text("accessToken.tokenType") != "Bearer" {
 				t.Errorf("%s %v", got.Body, got.Header)
 			}
@@ -56,31 +56,31 @@ func TestAccessTokenLeavesTheSessionAsItIs(t *testing.T) {
 				t.Error(got.Body)
 			}
 		}
-		b.refreshed(d.refresh) // the token was not replaced
+		b.mustRefresh(d.refresh) // the token was not replaced
 	})
 }
 
-func TestAccessTokenMakesTheRestOfTheRequestThatPersons(t *testing.T) {
+func TestAccessTokenAuthenticatesTheRestOfTheRequest(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p, other := b.NewUser("USER"), b.NewUser("STAFF")
 	d := b.newDevice(p, false)
-	got := b.QueryWith(with(visitor(d.refresh), "Authorization", "Bearer "+other.Token), `mutation { accessToken { tokenType } updateProfile(input: {name: "Ada"}) { email name } }`).Must()
+	got := b.QueryWith(withHeaders(refreshCookieHeader(d.refresh), "Authorization", "Bearer "+other.Token), `mutation { accessToken { tokenType } updateProfile(input: {name: "Ada"}) { email name } }`).Must()
 	if got.At("updateProfile.email") != p.Email || got.At("updateProfile.name") != "Ada" {
 		t.Error(got.Body)
 	}
-	wantCodes(t, b.QueryWith(visitor(d.refresh), `mutation { accessToken { tokenType } refresh { tokenType } }`), "QUERY_TOO_COMPLEX")
-	wantCodes(t, b.QueryWith(visitor(d.refresh), `mutation($t: String) { accessToken(refreshToken: $t) { tokenType } }`, "t", d.refresh), "GRAPHQL_VALIDATION_FAILED")
+	wantCodes(t, b.QueryWith(refreshCookieHeader(d.refresh), `mutation { accessToken { tokenType } refresh { tokenType } }`), "QUERY_TOO_COMPLEX")
+	wantCodes(t, b.QueryWith(refreshCookieHeader(d.refresh), `mutation($t: String) { accessToken(refreshToken: $t) { tokenType } }`, "t", d.refresh), "GRAPHQL_VALIDATION_FAILED")
 }
 
 // No page can have a browser call it, not even one of the server's own origin, and a call that is refused judges no token.
-func TestAccessTokenIsRefusedToBrowsers(t *testing.T) {
+func TestAccessTokenRejectsBrowsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "CORS_ORIGINS", "https://app.example.com")
-		d := b.newPersonsDevice()
+		d := b.newUserDevice()
 		old := d.refresh
-		d.refresh = b.refreshed(b.refreshed(old))
+		d.refresh = b.mustRefresh(b.mustRefresh(old))
 		for _, header := range [][]string{
 			{"Origin", b.URL},
 			{"Origin", "https://app.example.com"},
@@ -91,7 +91,7 @@ func TestAccessTokenIsRefusedToBrowsers(t *testing.T) {
 			{"Sec-Fetch-Site", ""},
 		} {
 			for _, token := range []string{d.refresh, old} {
-				got := b.QueryWith(with(visitor(token), header...), accessToken)
+				got := b.QueryWith(withHeaders(refreshCookieHeader(token), header...), accessToken)
 				wantCodes(t, got, "accessToken BAD_USER_INPUT")
 				if fields, _ := got.Errors[0].Extensions["fields"].([]any); len(fields) != 1 || fields[0].(map[string]any)["name"] != header[0] {
 					t.Errorf("%q: %s", header, got.Body)
@@ -99,85 +99,85 @@ func TestAccessTokenIsRefusedToBrowsers(t *testing.T) {
 			}
 		}
 		for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}} {
-			if got := b.QueryWith(with(visitor(d.refresh), header...), accessToken); got.Status != http.StatusForbidden {
+			if got := b.QueryWith(withHeaders(refreshCookieHeader(d.refresh), header...), accessToken); got.Status != http.StatusForbidden {
 				t.Errorf("%q: %d %s", header, got.Status, got.Body)
 			}
 		}
-		if !b.signedIn(d.User) {
+		if !b.isSignedIn(d.User) {
 			t.Error("an old token from a browser ended the session")
 		}
 		// What fetch of Node.js adds.
-		b.QueryWith(with(visitor(d.refresh), "Sec-Fetch-Mode", "cors", "Accept-Language", "*"), accessToken).Must()
+		b.QueryWith(withHeaders(refreshCookieHeader(d.refresh), "Sec-Fetch-Mode", "cors", "Accept-Language", "*"), accessToken).Must()
 	})
 }
 
-func TestAccessTokenOfATokenThatIsNoMore(t *testing.T) {
+func TestAccessTokenRejectsInvalidRefreshTokens(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name string
-			make func(*booted) (cookie string, d *device)
+			make func(*testServer) (cookie string, d *device)
 			ends bool // the session ends
 		}{
-			{"an older token", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
-				b.refreshed(b.refreshed(d.refresh))
+			{"an older token", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
+				b.mustRefresh(b.mustRefresh(d.refresh))
 				return d.refresh, d
 			}, true},
-			{"the parent after more than ten seconds", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
-				b.refreshed(d.refresh)
+			{"the parent after more than ten seconds", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
+				b.mustRefresh(d.refresh)
 				b.Clock.Advance(11 * time.Second)
 				return d.refresh, d
 			}, true},
-			{"a logout", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
+			{"a logout", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
 				b.Query(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", d.refresh).Must()
 				return d.refresh, d
 			}, true},
-			{"a disabled account", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
-				if _, err := b.in.Accounts.AsOperator().Disable(b.t.Context(), d.ID); err != nil {
+			{"a disabled account", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
+				if _, err := b.internal.Accounts.AsOperator().Disable(b.t.Context(), d.ID); err != nil {
 					b.t.Fatal(err)
 				}
 				return d.refresh, d
 			}, true},
-			{"a disabled account, by the parent", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
-				b.refreshed(d.refresh)
-				if _, err := b.in.Accounts.AsOperator().Disable(b.t.Context(), d.ID); err != nil {
+			{"a disabled account, by the parent", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
+				b.mustRefresh(d.refresh)
+				if _, err := b.internal.Accounts.AsOperator().Disable(b.t.Context(), d.ID); err != nil {
 					b.t.Fatal(err)
 				}
 				return d.refresh, d
 			}, true},
-			{"a session past its idle limit", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
+			{"a session past its idle limit", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
 				for range 8 { // each day; nothing of it extends the session
-					b.QueryWith(visitor(d.refresh), accessToken)
+					b.QueryWith(refreshCookieHeader(d.refresh), accessToken)
 					b.Clock.Advance(24 * time.Hour)
 				}
 				return d.refresh, nil
 			}, true},
-			{"an access token in the cookie", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
+			{"an access token in the cookie", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
 				return d.Token, d
 			}, false},
-			{"no cookie", func(*booted) (string, *device) { return "", nil }, false},
-			{"a token that never was", func(*booted) (string, *device) { return strings.Repeat("A", 43), nil }, false},
-			{"a token with a character more", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
+			{"no cookie", func(*testServer) (string, *device) { return "", nil }, false},
+			{"a token that never was", func(*testServer) (string, *device) { return strings.Repeat("A", 43), nil }, false},
+			{"a token with a character more", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
 				return d.refresh + "A", d
 			}, false},
-			{"two cookies", func(b *booted) (string, *device) {
-				d := b.newPersonsDevice()
+			{"two cookies", func(b *testServer) (string, *device) {
+				d := b.newUserDevice()
 				return d.refresh + "; refresh=" + d.refresh, d
 			}, false},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL)
 				cookie, d := row.make(b)
-				wantCodes(t, b.QueryWith(visitor(cookie), accessToken), "accessToken INVALID_TOKEN")
-				if d != nil && b.signedIn(d.User) == row.ends {
+				wantCodes(t, b.QueryWith(refreshCookieHeader(cookie), accessToken), "accessToken INVALID_TOKEN")
+				if d != nil && b.isSignedIn(d.User) == row.ends {
 					t.Errorf("the session has ended: %t", !row.ends)
 				}
 			})
@@ -185,35 +185,35 @@ func TestAccessTokenOfATokenThatIsNoMore(t *testing.T) {
 	})
 }
 
-func TestAccessTokenOfTheImmediateParent(t *testing.T) {
+func TestAccessTokenAcceptsTheParentTokenInTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		d := b.newPersonsDevice()
-		next := b.refreshed(d.refresh)
+		d := b.newUserDevice()
+		next := b.mustRefresh(d.refresh)
 		b.Clock.Advance(9 * time.Second)
 		for _, token := range []string{d.refresh, next} {
-			d.Token = b.QueryWith(visitor(token), accessToken).Must().Text("accessToken.accessToken")
-			if !b.signedIn(d.User) {
+			d.Token = b.QueryWith(refreshCookieHeader(token), accessToken).Must().Text("accessToken.accessToken")
+			if !b.isSignedIn(d.User) {
 				t.Error("the access token is good for nothing")
 			}
 		}
-		b.refreshed(next)
+		b.mustRefresh(next)
 	})
 }
 
 // A page is rendered while the browser refreshes: neither gets in the other's way.
-func TestAccessTokenWhileTheBrowserRefreshes(t *testing.T) {
+func TestAccessTokenAndRefreshRunConcurrently(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		d := b.newPersonsDevice()
+		d := b.newUserDevice()
 		for range 5 {
 			const n = 8
 			answers := make(chan *servertest.Response, 2*n)
 			for range n {
 				go func() { answers <- b.Query(nil, refreshInBody, "t", d.refresh) }()
-				go func() { answers <- b.QueryWith(visitor(d.refresh), accessToken) }()
+				go func() { answers <- b.QueryWith(refreshCookieHeader(d.refresh), accessToken) }()
 			}
 			next := d.refresh
 			for range 2 * n {
@@ -224,7 +224,7 @@ func TestAccessTokenWhileTheBrowserRefreshes(t *testing.T) {
 			}
 			d.refresh = next
 		}
-		if !b.signedIn(d.User) {
+		if !b.isSignedIn(d.User) {
 			t.Error("the session has ended")
 		}
 	})
@@ -237,7 +237,7 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		phone, laptop := b.newDevice(p, false), b.newDevice(p, false)
 		entries := func() (n int) {
-			for _, entry := range b.audited(b.newDevice(admin, false).User, p) {
+			for _, entry := range b.auditEvents(b.newDevice(admin, false).User, p) {
 				if entry == account.EventAccessTokenIssued {
 					n++
 				}
@@ -246,7 +246,7 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 		}
 		answers := make(chan *servertest.Response, 10)
 		for range cap(answers) {
-			go func() { answers <- b.QueryWith(visitor(phone.refresh), accessToken) }()
+			go func() { answers <- b.QueryWith(refreshCookieHeader(phone.refresh), accessToken) }()
 		}
 		for range cap(answers) {
 			(<-answers).Must()
@@ -254,17 +254,17 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 		if n := entries(); n != 1 {
 			t.Errorf("%d entries of one session, want 1", n)
 		}
-		b.QueryWith(visitor(laptop.refresh), accessToken).Must()
+		b.QueryWith(refreshCookieHeader(laptop.refresh), accessToken).Must()
 		if n := entries(); n != 2 {
 			t.Errorf("%d entries of two sessions, want 2", n)
 		}
 		b.Clock.Advance(59 * time.Minute)
-		b.QueryWith(visitor(phone.refresh), accessToken).Must()
+		b.QueryWith(refreshCookieHeader(phone.refresh), accessToken).Must()
 		if n := entries(); n != 2 {
 			t.Errorf("%d entries within the hour, want 2", n)
 		}
 		b.Clock.Advance(2 * time.Minute)
-		b.QueryWith(visitor(phone.refresh), accessToken).Must()
+		b.QueryWith(refreshCookieHeader(phone.refresh), accessToken).Must()
 		if n := entries(); n != 3 {
 			t.Errorf("%d entries after the hour, want 3", n)
 		}
@@ -279,66 +279,66 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 }
 
 // A server that renders the pages of all visitors has one address. No visitor uses up its limit, with good tokens or bad ones.
-func TestAccessTokenIsCountedPerSession(t *testing.T) {
+func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
-		one, other := b.newDevice(b.registered(home), false), b.newDevice(b.registered(home), false)
+		b := bootWithLimits(t, databaseURL)
+		one, other := b.newDevice(b.registerFrom(homeIP), false), b.newDevice(b.registerFrom(homeIP), false)
 		ask := func(ip, token string) *servertest.Response {
-			return b.QueryWith(with(visitor(token), "X-Forwarded-For", ip), accessToken)
+			return b.QueryWith(withHeaders(refreshCookieHeader(token), "X-Forwarded-For", ip), accessToken)
 		}
 		for range 600 {
-			ask(elsewhere, one.refresh).Must()
+			ask(otherIP, one.refresh).Must()
 		}
-		wantLimited(t, ask(elsewhere, one.refresh), "accessToken")
-		next := b.refreshed(one.refresh)
+		wantRateLimited(t, ask(otherIP, one.refresh), "accessToken")
+		next := b.mustRefresh(one.refresh)
 		for range 10 { // have come back in the 5 seconds until the token can be replaced
-			ask(home, next).Must()
+			ask(homeIP, next).Must()
 		}
-		wantLimited(t, ask(home, next), "accessToken") // the session, whatever its token and address
-		ask(elsewhere, other.refresh).Must()
+		wantRateLimited(t, ask(homeIP, next), "accessToken") // the session, whatever its token and address
+		ask(otherIP, other.refresh).Must()
 		for i := range 600 {
-			wantCodes(t, ask(elsewhere, fmt.Sprintf("%043d", i)), "accessToken INVALID_TOKEN")
+			wantCodes(t, ask(otherIP, fmt.Sprintf("%043d", i)), "accessToken INVALID_TOKEN")
 		}
-		wantLimited(t, ask(elsewhere, strings.Repeat("A", 43)), "accessToken")
-		before := b.in.Store.Queries()
-		wantLimited(t, ask(elsewhere, strings.Repeat("A", 42)), "accessToken")
-		if n := b.in.Store.Queries() - before; n != 1 {
+		wantRateLimited(t, ask(otherIP, strings.Repeat("A", 43)), "accessToken")
+		before := b.internal.Store.Queries()
+		wantRateLimited(t, ask(otherIP, strings.Repeat("A", 42)), "accessToken")
+		if n := b.internal.Store.Queries() - before; n != 1 {
 			t.Errorf("%d queries for a text without the form of a token, want the limit's one", n)
 		}
-		ask(elsewhere, other.refresh).Must()
-		wantCodes(t, ask(home, strings.Repeat("A", 43)), "accessToken INVALID_TOKEN")
+		ask(otherIP, other.refresh).Must()
+		wantCodes(t, ask(homeIP, strings.Repeat("A", 43)), "accessToken INVALID_TOKEN")
 		b.Clock.Advance(time.Second)
-		ask(elsewhere, other.refresh).Must()
+		ask(otherIP, other.refresh).Must()
 	})
 }
 
 // The address of the server that renders the pages is no place from which the owner signed in.
-func TestAccessTokenMakesNoPlaceTrusted(t *testing.T) {
+func TestAccessTokenTrustsNoIP(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
-		p := b.registered(home)
+		b := bootWithLimits(t, databaseURL)
+		p := b.registerFrom(homeIP)
 		d := b.newDevice(p, false)
-		before := b.trustedPlaces(databaseURL, p)
-		b.QueryWith(with(http.Header{"Cookie": {"refresh=" + d.refresh + "; device=" + strings.Repeat("d", 43)}}, "X-Forwarded-For", elsewhere), accessToken).Must()
-		if after := b.trustedPlaces(databaseURL, p); after != before {
+		before := b.countTrustedIPs(databaseURL, p)
+		b.QueryWith(withHeaders(http.Header{"Cookie": {"refresh=" + d.refresh + "; device=" + strings.Repeat("d", 43)}}, "X-Forwarded-For", otherIP), accessToken).Must()
+		if after := b.countTrustedIPs(databaseURL, p); after != before {
 			t.Errorf("%d trusted places, were %d", after, before)
 		}
-		b.failFromEverywhere(p.Email)
-		wantLimited(t, b.login(elsewhere, p.Email, p.Password), "login")
+		b.exhaustAccountLimit(p.Email)
+		wantRateLimited(t, b.login(otherIP, p.Email, p.Password), "login")
 	})
 }
 
 // As refresh, it does not sign out who was signed in when verified addresses became required.
-func TestAccessTokenAgreesWithRefreshOnAnUnverifiedAddress(t *testing.T) {
+func TestAccessTokenAndRefreshAcceptUnverifiedEmail(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		d := boot(t, databaseURL).newPersonsDevice()
+		d := boot(t, databaseURL).newUserDevice()
 		strict := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
-		strict.QueryWith(visitor(d.refresh), accessToken).Must()
-		strict.QueryWith(visitor(d.refresh), `mutation { refresh { tokenType } }`).Must()
+		strict.QueryWith(refreshCookieHeader(d.refresh), accessToken).Must()
+		strict.QueryWith(refreshCookieHeader(d.refresh), `mutation { refresh { tokenType } }`).Must()
 	})
 }
 
-func (b *booted) newPersonsDevice() *device { return b.newDevice(b.NewUser("USER"), false) }
+func (b *testServer) newUserDevice() *device { return b.newDevice(b.NewUser("USER"), false) }

@@ -9,10 +9,10 @@ import (
 	"fieldgate/servertest"
 )
 
-func TestAdministratorWithoutAUserHasNoRights(t *testing.T) {
+func TestAsAdminWithoutUserIsUnauthenticated(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	p, nobody := b.NewUser("USER"), b.in.Accounts.AsAdmin(nil)
+	p, nobody := b.NewUser("USER"), b.internal.Accounts.AsAdmin(nil)
 	_, role := nobody.SetRole(t.Context(), p.ID, "ADMIN")
 	_, disable := nobody.Disable(t.Context(), p.ID)
 	_, enable := nobody.Enable(t.Context(), p.ID)

@@ -21,8 +21,8 @@ import (
 //
 //	go test -run '^$' -bench . -benchtime 5s ./test/e2e
 
-// limits compares ours with the least that could do the same work.
-func limits(b *testing.B, ours, limit func()) {
+// compareWithBaseline compares ours with the least that could do the same work.
+func compareWithBaseline(b *testing.B, ours, limit func()) {
 	b.Helper()
 	ours()
 	limit()
@@ -35,23 +35,23 @@ func limits(b *testing.B, ours, limit func()) {
 		took += middle.Sub(start)
 		best += time.Since(middle)
 	}
-	b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+	b.ReportMetric(0, "ns/op") // source both together: it would only mislead
 	b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/ours")
 	b.ReportMetric(float64(best.Microseconds())/float64(b.N), "µs/limit")
 	b.ReportMetric(best.Seconds()/took.Seconds(), "of-limit")
 }
 
-func onEach(b *testing.B, f func(b *testing.B, databaseURL string)) {
+func benchEachDatabase(b *testing.B, f func(b *testing.B, databaseURL string)) {
 	b.Run("sqlite", func(b *testing.B) { f(b, dbtest.SQLite(b)) })
 	b.Run("mysql", func(b *testing.B) { f(b, dbtest.MySQL(b)) })
 }
 
 // me, beside a handler that verifies the same token, asks the same query and writes the same answer.
 func BenchmarkMe(b *testing.B) {
-	onEach(b, func(b *testing.B, databaseURL string) {
+	benchEachDatabase(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "LOG_LEVEL", "error")
 		user := s.NewUser("USER")
-		tokens, err := s.in.Tokens, error(nil)
+		tokens, err := s.internal.Tokens, error(nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func BenchmarkMe(b *testing.B) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
 			}
-			session, err := s.in.Store.SessionWithUser(r.Context(), claims.SessionID, claims.Subject)
+			session, err := s.internal.Store.SessionWithUser(r.Context(), claims.SessionID, claims.Subject)
 			if err != nil || session.Ended(s.Clock.Now()) {
 				http.Error(w, "no", http.StatusUnauthorized)
 				return
@@ -72,7 +72,7 @@ func BenchmarkMe(b *testing.B) {
 			}}})
 		}))
 		b.Cleanup(byHand.Close)
-		limits(b, post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.Token, ""))
+		compareWithBaseline(b, post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.Token, ""))
 	})
 }
 
@@ -89,7 +89,7 @@ func BenchmarkMeByGET(b *testing.B) {
 				r.Header.Set("Content-Type", "application/json")
 			}
 			w := httptest.NewRecorder()
-			if s.in.Handler.ServeHTTP(w, r); !strings.Contains(w.Body.String(), `"me":{"id"`) {
+			if s.internal.Handler.ServeHTTP(w, r); !strings.Contains(w.Body.String(), `"me":{"id"`) {
 				b.Fatalf("%d %s", w.Code, w.Body)
 			}
 		}
@@ -101,8 +101,8 @@ func BenchmarkMeByGET(b *testing.B) {
 	const rounds = 20 // the clock of processor time may be coarse
 	var byGET, byPOST time.Duration
 	for b.Loop() {
-		byGET += processorTimeOf(func() { repeat(rounds, get) })
-		byPOST += processorTimeOf(func() { repeat(rounds, post) })
+		byGET += cpuTimeOf(func() { repeat(rounds, get) })
+		byPOST += cpuTimeOf(func() { repeat(rounds, post) })
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(byGET.Microseconds())/float64(b.N*rounds), "µs/GET")
@@ -118,14 +118,14 @@ func repeat(n int, f func()) {
 
 // me of a server that is watched, beside the same of one that is not: what METRICS_ADDR and traces cost. What is off has no
 // code in the way; TestRecordingDoesNotAllocate and TestNoTraceDoesNotAllocate hold what there is.
-func BenchmarkWatchedMe(b *testing.B) {
+func BenchmarkInstrumentedMe(b *testing.B) {
 	taken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	b.Cleanup(taken.Close)
 	for _, row := range []struct {
 		name string
 		env  []string
 	}{
-		{"metrics", metered},
+		{"metrics", metricsEnv},
 		{"traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL}},
 		{"a tenth of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"}},
 	} {
@@ -135,13 +135,13 @@ func BenchmarkWatchedMe(b *testing.B) {
 			watched := boot(b, databaseURL, append([]string{"LOG_LEVEL", "error"}, row.env...)...)
 			user := alone.NewUser("USER")
 			const me = `{"query":"{ me { id name email role } }"}`
-			limits(b, post(b, watched.URL+"/graphql", user.Token, me), post(b, alone.URL+"/graphql", user.Token, me))
+			compareWithBaseline(b, post(b, watched.URL+"/graphql", user.Token, me), post(b, alone.URL+"/graphql", user.Token, me))
 		})
 	}
 }
 
 // A field that is refused for want of a token, beside a handler that only refuses: what GraphQL itself costs.
-func BenchmarkRefusedField(b *testing.B) {
+func BenchmarkDeniedField(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
 	byHand := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -150,7 +150,7 @@ func BenchmarkRefusedField(b *testing.B) {
 	}))
 	b.Cleanup(byHand.Close)
 	body := `{"query":"{ users { edges { cursor } } }"}`
-	limits(b, post(b, s.URL+"/graphql", "", body), post(b, byHand.URL, "", body))
+	compareWithBaseline(b, post(b, s.URL+"/graphql", "", body), post(b, byHand.URL, "", body))
 }
 
 // A gated field that is granted, beside the same one without a gate: what @auth costs once somebody has asked
@@ -160,12 +160,12 @@ func BenchmarkGatedField(b *testing.B) {
 	user := s.NewUser("USER")
 	gated := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { email } }"}`)
 	open := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { name } }"}`)
-	limits(b, gated, open)
+	compareWithBaseline(b, gated, open)
 }
 
 // login, beside bare bcrypt at the same cost.
 func BenchmarkLogin(b *testing.B) {
-	onEach(b, func(b *testing.B, databaseURL string) {
+	benchEachDatabase(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "BCRYPT_COST", "12", "LOG_LEVEL", "error")
 		p := s.NewUser("USER")
 		body, err := json.Marshal(map[string]string{"query": `mutation { login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { accessToken } }`})
@@ -176,7 +176,7 @@ func BenchmarkLogin(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		limits(b, post(b, s.URL+"/graphql", "", string(body)), func() {
+		compareWithBaseline(b, post(b, s.URL+"/graphql", "", string(body)), func() {
 			if err := bcrypt.CompareHashAndPassword(hash, []byte(p.Password)); err != nil {
 				b.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func BenchmarkLogin(b *testing.B) {
 
 func BenchmarkVerifyToken(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b))
-	tokens, err := s.in.Tokens, error(nil)
+	tokens, err := s.internal.Tokens, error(nil)
 	if err != nil {
 		b.Fatal(err)
 	}

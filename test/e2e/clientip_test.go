@@ -10,7 +10,7 @@ import (
 )
 
 // Who a client is, is told by the connection, or by a proxy that is trusted; never by the client.
-func TestClientAddress(t *testing.T) {
+func TestClientIPComesFromTrustedProxiesOnly(t *testing.T) {
 	t.Parallel()
 	direct := boot(t, dbtest.SQLite(t))
 	elsewhere := boot(t, dbtest.SQLite(t), "TRUSTED_PROXIES", "10.0.0.0/8")
@@ -18,7 +18,7 @@ func TestClientAddress(t *testing.T) {
 	const here = "127.0.0.1"
 	for _, row := range []struct {
 		name      string
-		b         *booted
+		b         *testServer
 		forwarded []string
 		want      string
 	}{

@@ -11,7 +11,7 @@ import (
 	"fieldgate/servertest"
 )
 
-func TestMistypedCommandsAreSuggested(t *testing.T) {
+func TestMistypedCommandsGetSuggestions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		args []string
@@ -52,7 +52,7 @@ func TestVersionFlag(t *testing.T) {
 	}
 }
 
-func TestUserCommandsMakeNoDatabase(t *testing.T) {
+func TestUserCommandsCreateNoDatabase(t *testing.T) {
 	folder := t.TempDir()
 	t.Chdir(folder)
 	named := map[string]string{"DATABASE_URL": "sqlite://named.db", "BCRYPT_COST": "10"}
@@ -91,7 +91,7 @@ func TestUserCommandsMakeNoDatabase(t *testing.T) {
 	}
 }
 
-func TestUserCommandsReachADatabaseOfAServer(t *testing.T) {
+func TestUserCommandsConnectToMySQL(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret}, "", "user", "list"); status != 0 {

@@ -23,7 +23,7 @@ import (
 	"fieldgate/servertest"
 )
 
-func TestCommands(t *testing.T) {
+func TestCommandsReturnStatusAndOutput(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 
 // The command works on the database of a server that is running, and counts on the next request of a token
 // that was made before.
-func TestRoleCommandIsInForceAtOnce(t *testing.T) {
+func TestRoleCommandAppliesToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -99,7 +99,7 @@ func TestRoleCommandIsInForceAtOnce(t *testing.T) {
 		if got := b.Query(p, `{ users { edges { cursor } } }`).Codes(); !slices.Equal(got, []string{"users FORBIDDEN"}) {
 			t.Fatalf("got %q", got)
 		}
-		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.in.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.internal.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
 		if status, _, stderr := servertest.RunCLI(t, env, "", "user", "role", p.Email, "ADMIN"); status != 0 {
 			t.Fatal(stderr)
 		}
@@ -108,10 +108,10 @@ func TestRoleCommandIsInForceAtOnce(t *testing.T) {
 }
 
 // An account made on the command line signs in over HTTP.
-func TestAccountOfTheCommandLineSignsIn(t *testing.T) {
+func TestAccountCreatedByCommandSignsIn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	env := map[string]string{"DATABASE_URL": b.in.Config.DatabaseURL, "BCRYPT_COST": "10"}
+	env := map[string]string{"DATABASE_URL": b.internal.Config.DatabaseURL, "BCRYPT_COST": "10"}
 	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password+"\r\n", "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 		t.Fatal(stderr)
 	}
@@ -121,7 +121,7 @@ func TestAccountOfTheCommandLineSignsIn(t *testing.T) {
 	}
 }
 
-func TestCommandsAnswerInJSON(t *testing.T) {
+func TestCommandsPrintJSON(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
@@ -161,7 +161,7 @@ func TestCommandsAnswerInJSON(t *testing.T) {
 			status, stdout, stderr := servertest.RunCLI(t, env, servertest.Password, append(row.args, "--json")...)
 			var got []string
 			for line := range strings.Lines(stdout) {
-				got = append(got, withoutIDsAndTimes(t, strings.TrimSuffix(line, "\n")))
+				got = append(got, maskIDsAndTimes(t, strings.TrimSuffix(line, "\n")))
 			}
 			if row.args[0] == "migrate" {
 				got = got[:min(1, len(got))]
@@ -173,8 +173,8 @@ func TestCommandsAnswerInJSON(t *testing.T) {
 	})
 }
 
-// withoutIDsAndTimes replaces what is different each time, if it has the form that it should have.
-func withoutIDsAndTimes(t *testing.T, line string) string {
+// maskIDsAndTimes replaces what is different each time, if it has the form that it should have.
+func maskIDsAndTimes(t *testing.T, line string) string {
 	t.Helper()
 	var values map[string]any
 	if err := json.Unmarshal([]byte(line), &values); err != nil {
@@ -195,8 +195,8 @@ func withoutIDsAndTimes(t *testing.T, line string) string {
 	return line
 }
 
-// crowd makes accounts, more than go on a page of the list.
-func crowd(t *testing.T, databaseURL string, n int) {
+// insertSearchableUsers makes accounts, more than go on a page of the list.
+func insertUsers(t *testing.T, databaseURL string, n int) {
 	t.Helper()
 	store, err := models.Open(databaseURL, models.Options{})
 	if err != nil {
@@ -221,24 +221,24 @@ func crowd(t *testing.T, databaseURL string, n int) {
 	}
 }
 
-// writes counts what is written, and fails after so many times.
-type writes struct {
-	sizes []int
-	fail  int // 0 is never
+// recordingWriter counts what is written, and fails after so many times.
+type recordingWriter struct {
+	sizes  []int
+	failAt int // 0 is never
 }
 
-func (w *writes) Write(p []byte) (int, error) {
+func (w *recordingWriter) Write(p []byte) (int, error) {
 	w.sizes = append(w.sizes, len(p))
-	if len(w.sizes) == w.fail {
+	if len(w.sizes) == w.failAt {
 		return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
 	}
 	return len(p), nil
 }
 
-func TestUserListWritesPageByPage(t *testing.T) {
+func TestUserListStreamsPages(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		crowd(t, databaseURL, 350)
+		insertUsers(t, databaseURL, 350)
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
 		_, stdout, _ := servertest.RunCLI(t, env, "", "user", "list", "--json")
 		if n := strings.Count(stdout, "\n"); n != 350 {
@@ -253,7 +253,7 @@ func TestUserListWritesPageByPage(t *testing.T) {
 			{"lines of JSON", []string{"fieldgate", "user", "list", "--json"}, 0, 4},
 			{"to a pipe that is closed in the middle", []string{"fieldgate", "user", "list"}, 2, 2},
 		} {
-			stdout, stderr := &writes{fail: row.fail}, &strings.Builder{}
+			stdout, stderr := &recordingWriter{failAt: row.fail}, &strings.Builder{}
 			status := cli.Main(t.Context(), cli.Console{
 				Args: row.args, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 				Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
@@ -266,10 +266,10 @@ func TestUserListWritesPageByPage(t *testing.T) {
 }
 
 // As a shell runs "fieldgate user list | head -1".
-func TestUserListIntoAPipeThatIsClosedSaysNothing(t *testing.T) {
+func TestUserListIntoClosedPipePrintsNoError(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	crowd(t, databaseURL, 2000)                                                                                                // more than fits into a pipe
+	insertUsers(t, databaseURL, 2000)                                                                                          // more than fits into a pipe
 	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL}, "", "migrate"); status != 0 { // a product's tables
 		t.Fatal(stderr)
 	}
@@ -299,10 +299,10 @@ func TestUserListIntoAPipeThatIsClosedSaysNothing(t *testing.T) {
 	}
 }
 
-func TestImportedNamesDoNothingToTheTerminal(t *testing.T) {
+func TestUserListEscapesControlCharacters(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	crowd(t, databaseURL, 0)
+	insertUsers(t, databaseURL, 0)
 	store, err := models.Open(databaseURL, models.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -341,7 +341,7 @@ func TestImportedNamesDoNothingToTheTerminal(t *testing.T) {
 	}
 }
 
-func TestCompletion(t *testing.T) {
+func TestShellCompletion(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/nowhere/fieldgate.db"} // it needs none
 	for _, row := range []struct {

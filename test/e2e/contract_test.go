@@ -21,7 +21,7 @@ type operation struct {
 	codes []string // "path CODE", sorted
 }
 
-func TestOperations(t *testing.T) {
+func TestOperationsReturnDataAndErrorCodes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -35,12 +35,12 @@ func TestOperations(t *testing.T) {
 	})
 }
 
-const everything = `{ id name email emailVerified role disabledAt }`
+const allUserFields = `{ id name email emailVerified role disabledAt }`
 
 var operations = []operation{
 	{"nobody asks me", "", `{ me { id } }`, `{"me": null}`, []string{"me UNAUTHENTICATED"}},
 	{
-		"a USER asks me and sees everything of their own but what only STAFF see", "USER", `{ me ` + everything + ` }`,
+		"a USER asks me and sees everything of their own but what only STAFF see", "USER", `{ me ` + allUserFields + ` }`,
 		`{"me": {"id": "$ID", "name": "Somebody", "email": "$EMAIL", "emailVerified": false, "role": "USER", "disabledAt": null}}`,
 		[]string{"me.disabledAt FORBIDDEN"},
 	},
@@ -48,7 +48,7 @@ var operations = []operation{
 	{"nobody asks for an account", "", `{ user(id: "$ID") { id } }`, `{"user": null}`, []string{"user UNAUTHENTICATED"}},
 	{"a USER asks for their own account by id: the field takes STAFF", "USER", `{ user(id: "$ID") { id } }`, `{"user": null}`, []string{"user FORBIDDEN"}},
 	{
-		"a STAFF asks for an account", "STAFF", `{ user(id: "$ID") ` + everything + ` }`,
+		"a STAFF asks for an account", "STAFF", `{ user(id: "$ID") ` + allUserFields + ` }`,
 		`{"user": {"id": "$ID", "name": "Somebody", "email": "$EMAIL", "emailVerified": false, "role": "USER", "disabledAt": null}}`,
 		[]string{},
 	},
@@ -101,7 +101,7 @@ var operations = []operation{
 	{"a deletion as STAFF", "STAFF", `mutation { deleteUser(userId: "$ID", password: "x") }`, `{"deleteUser": null}`, []string{"deleteUser FORBIDDEN"}},
 }
 
-func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
+func TestInputErrorsNameEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	got := b.Query(nil, `mutation { register(input: {name: "", email: "x", password: "short", passwordConfirmation: "other"}) { accessToken } }`)
@@ -119,7 +119,7 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestValuesOfEnumsAreSpelledAsInTheSchema(t *testing.T) {
+func TestEnumValuesAreCaseSensitive(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	staff := b.NewUser("STAFF")
@@ -136,7 +136,7 @@ func TestValuesOfEnumsAreSpelledAsInTheSchema(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatClientsActOn(t *testing.T) {
+func TestErrorsCarryReasonOrRequiredRole(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	user := b.NewUser("USER")
@@ -169,7 +169,7 @@ func TestErrorsSayWhatClientsActOn(t *testing.T) {
 	})
 }
 
-func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
+func TestSignInAuthenticatesTheRestOfTheRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -209,14 +209,14 @@ func TestSignInMakesTheRestOfTheRequestThatPersons(t *testing.T) {
 	})
 }
 
-func TestRefreshTokenIsDeliveredAsAsked(t *testing.T) {
+func TestRefreshTokenIsDeliveredAsRequested(t *testing.T) {
 	t.Parallel()
 	const register = `mutation($d: TokenDelivery!, $r: Boolean!) { register(input: {name: "X", email: "x@example.com", password: "` + servertest.Password + `", delivery: $d, rememberMe: $r}) { refreshToken tokenType } }`
 	for _, row := range []struct {
 		name, delivery string
 		remember       bool
 		publicURL      string
-		cookie         string // with the value cut out; "" is none
+		cookie         string // mailsWith the value cut out; "" is none
 	}{
 		{"in the body no cookie is set", "BODY", false, "http://localhost:8080", ""},
 		{"over plain http the cookie is not Secure", "COOKIE", false, "http://localhost:8080", "refresh=…; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict"},

@@ -11,7 +11,7 @@ import (
 
 // What browsers say of where a request comes from, and what becomes of it. None of it must let another site use
 // the cookie of a person who looks at it.
-func TestCrossOrigin(t *testing.T) {
+func TestCrossOriginRequestsRequireAListedOrigin(t *testing.T) {
 	t.Parallel()
 	const app, other = "https://app.example.com", "https://evil.example"
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", app+",http://localhost:5173", "PUBLIC_URL", "https://api.example.com", "ADDR", ":8080")
@@ -41,7 +41,7 @@ func TestCrossOrigin(t *testing.T) {
 		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for method, got := range map[string]*servertest.Response{"POST": b.QueryWith(row.header, `{ __typename }`), "GET": b.askByGET(row.header, `{ __typename }`)} {
+			for method, got := range map[string]*servertest.Response{"POST": b.QueryWith(row.header, `{ __typename }`), "GET": b.queryByGET(row.header, `{ __typename }`)} {
 				if got.Status != row.status || got.Header.Get("Access-Control-Allow-Origin") != row.allowed {
 					t.Errorf("%s: status %d, allowed %q, want %d %q", method, got.Status, got.Header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
 				}
@@ -60,7 +60,7 @@ func TestCrossOrigin(t *testing.T) {
 }
 
 // A page may only send what is no simple request, and so is asked about first.
-func TestPreflight(t *testing.T) {
+func TestPreflightAllowsListedOriginsOnly(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com")
 	for _, row := range []struct{ name, origin, method, headers, allowed string }{
@@ -87,7 +87,7 @@ func TestPreflight(t *testing.T) {
 }
 
 // What a form on another site can send at all, with the cookie of whoever looks at it.
-func TestSimpleRequestsAreRefused(t *testing.T) {
+func TestSimpleRequestsAreRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	d := b.newDevice(b.NewUser("USER"), false)
@@ -99,12 +99,12 @@ func TestSimpleRequestsAreRefused(t *testing.T) {
 		}
 	}
 	for accept, status := range map[string]int{"": 406, "text/html, */*;q=0.8": 406, "application/json": 405} {
-		got := b.askByGET(http.Header{"Accept": {accept}, "Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`)
+		got := b.queryByGET(http.Header{"Accept": {accept}, "Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`)
 		if got.Status != status {
 			t.Errorf("GET that accepts %q: status %d", accept, got.Status)
 		}
 	}
-	if !b.signedIn(d.User) {
+	if !b.isSignedIn(d.User) {
 		t.Error("one of them signed the person out")
 	}
 }

@@ -19,7 +19,7 @@ func aliases(n int, field string) string {
 }
 
 // One document of a kilobyte with 50 aliases of sessions made 14.6 MB.
-func TestDocumentsThatAskForTooManyItemsAreRefused(t *testing.T) {
+func TestCostLimitRejectsTooManyItems(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("ADMIN")

@@ -14,10 +14,10 @@ import (
 )
 
 // promQL is an expression of the dashboard or of an alert.
-type promQL struct{ of, expr string }
+type promQL struct{ source, expr string }
 
-// dashboardQuestions are those of deploy/grafana/fieldgate.json, with what Grafana puts into them.
-func dashboardQuestions(t *testing.T) (list []promQL) {
+// dashboardQueries are those of deploy/grafana/fieldgate.json, with what Grafana puts into them.
+func dashboardQueries(t *testing.T) (list []promQL) {
 	t.Helper()
 	content, err := os.ReadFile("deploy/grafana/fieldgate.json")
 	if err != nil {
@@ -53,8 +53,8 @@ func dashboardQuestions(t *testing.T) (list []promQL) {
 	return list
 }
 
-// alertQuestions are those of deploy/prometheus-alerts.yml.
-func alertQuestions(t *testing.T) (list []promQL) {
+// alertQueries are those of deploy/prometheus-alerts.yml.
+func alertQueries(t *testing.T) (list []promQL) {
 	t.Helper()
 	content, err := os.ReadFile("deploy/prometheus-alerts.yml")
 	if err != nil {
@@ -84,51 +84,51 @@ func alertQuestions(t *testing.T) (list []promQL) {
 }
 
 var (
-	quotedText    = regexp.MustCompile(`"[^"]*"`)
-	anyMetric     = regexp.MustCompile(`\b(?:fieldgate|go|process)_\w+`)
-	labelMatching = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
+	quotedTextPattern   = regexp.MustCompile(`"[^"]*"`)
+	metricNamePattern   = regexp.MustCompile(`\b(?:fieldgate|go|process)_\w+`)
+	labelMatcherPattern = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
 )
 
 // What the dashboard and the alerts ask for is there, down to the values of labels, and the dashboard shows all there is.
-func TestDashboardAndAlertsAskForWhatThereIs(t *testing.T) {
+func TestDashboardAndAlertsUseExistingMetrics(t *testing.T) {
 	t.Parallel()
-	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t), metered...)
+	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t), metricsEnv...)
 	b.NewUser("USER")
-	series := b.scrapeAll()
+	series := b.scrapeSeries()
 	onDashboard := ""
 	check := func(where string, list []promQL) {
 		if len(list) == 0 {
 			t.Errorf("%s asks for nothing", where)
 		}
 		for _, q := range list {
-			for _, name := range anyMetric.FindAllString(quotedText.ReplaceAllString(q.expr, ""), -1) {
+			for _, name := range metricNamePattern.FindAllString(quotedTextPattern.ReplaceAllString(q.expr, ""), -1) {
 				if !slices.ContainsFunc(series, func(s string) bool { return s == name || strings.HasPrefix(s, name+"{") }) {
-					t.Errorf("%s: %s: there is no %s", where, q.of, name)
+					t.Errorf("%s: %s: there is no %s", where, q.source, name)
 				}
 			}
-			for _, match := range labelMatching.FindAllStringSubmatch(q.expr, -1) {
+			for _, match := range labelMatcherPattern.FindAllStringSubmatch(q.expr, -1) {
 				label, values := match[1], match[2]
 				if strings.HasPrefix(values, "$") { // job and instance, which Prometheus adds
 					continue
 				}
 				for value := range strings.SplitSeq(values, "|") {
 					if !slices.ContainsFunc(series, func(s string) bool { return strings.Contains(s, label+`="`+value+`"`) }) {
-						t.Errorf("%s: %s: nothing has %s=%q", where, q.of, label, value)
+						t.Errorf("%s: %s: nothing has %s=%q", where, q.source, label, value)
 					}
 				}
 			}
 			if strings.Count(q.expr, "(") != strings.Count(q.expr, ")") || strings.Count(q.expr, "{") != strings.Count(q.expr, "}") {
-				t.Errorf("%s: %s: brackets do not match in %s", where, q.of, q.expr)
+				t.Errorf("%s: %s: brackets do not match in %s", where, q.source, q.expr)
 			}
 		}
 	}
-	dashboard := dashboardQuestions(t)
+	dashboard := dashboardQueries(t)
 	check("the dashboard", dashboard)
-	check("the alerts", alertQuestions(t))
+	check("the alerts", alertQueries(t))
 	for _, q := range dashboard {
 		onDashboard += q.expr + "\n"
 	}
-	for _, name := range b.in.Metrics.Names() {
+	for _, name := range b.internal.Metrics.Names() {
 		if !regexp.MustCompile(name + `(_bucket|_sum|_count)?\b`).MatchString(onDashboard) {
 			t.Errorf("the dashboard does not show %s", name)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // The transports do not stream: a deferred part would be left out of the answer without an error.
-func TestDeferIsRefused(t *testing.T) {
+func TestDeferIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")

@@ -17,7 +17,7 @@ const deleteUser = `mutation($u: ID!, $p: String) { deleteUser(userId: $u, passw
 func TestDeleteUserErasesTheAccountAndMailsItsAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		admin, p := b.NewUser("ADMIN"), b.NewUser("STAFF")
 		phone := b.newDevice(p, true)
 		reset := b.resetToken(p)
@@ -25,31 +25,31 @@ func TestDeleteUserErasesTheAccountAndMailsItsAddress(t *testing.T) {
 		got := b.Query(admin, `mutation($u: ID!, $p: String) { deleteUser(userId: $u, password: $p) again: disableUser(userId: $u) { id } }`,
 			"u", p.ID, "p", admin.Password)
 		wantCodes(t, got, "again NOT_FOUND")
-		if got.At("deleteUser") != true || b.signedIn(p) || b.signedIn(phone.User) || !b.signedIn(admin) {
+		if got.At("deleteUser") != true || b.isSignedIn(p) || b.isSignedIn(phone.User) || !b.isSignedIn(admin) {
 			t.Error(got.Body)
 		}
-		wantCodes(t, b.Query(nil, resetPassword, "t", reset, "p", anotherGood), "resetPassword INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, resetPassword, "t", reset, "p", newPassword), "resetPassword INVALID_TOKEN")
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		for _, table := range []string{"users", "sessions", "tickets", "mails"} {
-			if rows := rowsAbout(t, databaseURL, table, p); rows != 0 {
+			if rows := countUserRows(t, databaseURL, table, p); rows != 0 {
 				t.Errorf("%d rows about the person in %s", rows, table)
 			}
 		}
-		if got := b.audited(admin, p)[0]; got != "user deleted" {
+		if got := b.auditEvents(admin, p)[0]; got != "user deleted" {
 			t.Errorf("the audit log says %q", got)
 		}
 		b.Query(nil, registerAs, "e", p.Email).Must() // the address is free, and its new owner gets the notice all the same
-		notices := slices.DeleteFunc(b.mails(p.Email), func(m mail.Received) bool { return !strings.Contains(m.Subject, "was deleted") })
+		notices := slices.DeleteFunc(b.mailsTo(p.Email), func(m mail.Received) bool { return !strings.Contains(m.Subject, "was deleted") })
 		if len(notices) != 1 || notices[0].Link != "" {
-			t.Errorf("mails: %+v", b.mails(p.Email))
+			t.Errorf("mails: %+v", b.mailsTo(p.Email))
 		}
 	})
 }
 
-func TestDeleteUserRefusals(t *testing.T) {
+func TestDeleteUserRejectsInvalidRequests(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithRules(t, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])"), databaseURL)
+		b := bootWithSchema(t, schemaReplacing(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])"), databaseURL)
 		admin, staff, p, owner := b.NewUser("ADMIN"), b.NewUser("STAFF"), b.NewUser("USER"), b.NewUser("OWNER")
 		for _, row := range []struct {
 			name     string
@@ -76,7 +76,7 @@ func TestDeleteUserRefusals(t *testing.T) {
 			}
 		}
 		for _, stays := range []*servertest.User{admin, staff, p, owner} {
-			if !b.signedIn(stays) {
+			if !b.isSignedIn(stays) {
 				t.Error("what was refused was done")
 			}
 		}
@@ -87,7 +87,7 @@ func TestDeleteUserRefusals(t *testing.T) {
 	})
 }
 
-func TestDeleteUserGuessesAreCountedPerCallingAccount(t *testing.T) {
+func TestDeleteUserPasswordAttemptsAreLimitedPerCaller(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "on")
 	admin, other, p := b.NewUser("ADMIN"), b.NewUser("ADMIN"), b.NewUser("USER")
@@ -97,11 +97,11 @@ func TestDeleteUserGuessesAreCountedPerCallingAccount(t *testing.T) {
 	for range 5 {
 		wantCodes(t, b.Query(admin, deleteUser, "u", p.ID, "p", wrongPassword), "deleteUser INVALID_CREDENTIALS")
 	}
-	wantLimited(t, b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password), "deleteUser")
+	wantRateLimited(t, b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password), "deleteUser")
 	b.Query(other, deleteUser, "u", p.ID, "p", other.Password).Must()
 }
 
-func TestTwoAdminsWhoDeleteEachOtherLeaveOne(t *testing.T) {
+func TestAdminsDeletingEachOtherLeaveOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -125,7 +125,7 @@ func TestTwoAdminsWhoDeleteEachOtherLeaveOne(t *testing.T) {
 }
 
 // The last two ADMINs are deleted at once on the command line.
-func TestTwoDeletionsAtOnceLeaveAnAdmin(t *testing.T) {
+func TestConcurrentAdminDeletionsLeaveOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -134,7 +134,7 @@ func TestTwoDeletionsAtOnceLeaveAnAdmin(t *testing.T) {
 		errs := make([]error, len(ids))
 		var both sync.WaitGroup
 		for i, id := range ids {
-			both.Go(func() { _, errs[i] = b.in.Accounts.AsOperator().Delete(t.Context(), id, nil) })
+			both.Go(func() { _, errs[i] = b.internal.Accounts.AsOperator().Delete(t.Context(), id, nil) })
 		}
 		both.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) || len(b.admins(t)) != 1 {
@@ -143,9 +143,9 @@ func TestTwoDeletionsAtOnceLeaveAnAdmin(t *testing.T) {
 	})
 }
 
-func (b *booted) admins(t *testing.T) []*models.User {
+func (b *testServer) admins(t *testing.T) []*models.User {
 	t.Helper()
-	page, err := b.in.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 10})
+	page, err := b.internal.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func (b *booted) admins(t *testing.T) []*models.User {
 func TestUserDeleteCommand(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret, "BCRYPT_COST": "10"}
 		for _, row := range []struct {
@@ -176,10 +176,10 @@ func TestUserDeleteCommand(t *testing.T) {
 				t.Errorf("%s: status %d\n%s%s\nwant %d %q %q", row.name, status, stdout, stderr, row.status, row.stdout, row.stderr)
 			}
 		}
-		if b.signedIn(p) || !b.signedIn(admin) {
+		if b.isSignedIn(p) || !b.isSignedIn(admin) {
 			t.Error("the wrong accounts are there")
 		}
-		if mails := b.mails(p.Email); !strings.Contains(mails[0].Subject, "was deleted") {
+		if mails := b.mailsTo(p.Email); !strings.Contains(mails[0].Subject, "was deleted") {
 			t.Errorf("the newest mail is %q", mails[0].Subject)
 		}
 		entry := b.Query(admin, auditLog, "n", 1, "u", p.ID).Must()

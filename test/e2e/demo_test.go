@@ -13,8 +13,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// signInAs signs in as one of the demo's people, who must be as they were made.
-func (b *booted) signInAs(t *testing.T, p playground.DemoUser) *servertest.User {
+// signInDemoUser signs in as one of the demo's people, who must be as they were made.
+func (b *testServer) signInDemoUser(t *testing.T, p playground.DemoUser) *servertest.User {
 	t.Helper()
 	got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) {
 		accessToken user { id name email role emailVerified } } }`, "e", p.Email, "p", p.Password).Must()
@@ -26,9 +26,9 @@ func (b *booted) signInAs(t *testing.T, p playground.DemoUser) *servertest.User 
 	return &servertest.User{ID: got.Text("login.user.id"), Email: p.Email, Password: p.Password, Token: got.Text("login.accessToken")}
 }
 
-func (b *booted) startDemoAgain(t *testing.T) {
+func (b *testServer) restartDemo(t *testing.T) {
 	t.Helper()
-	if err := b.in.StartDemo(context.WithoutCancel(t.Context())); err != nil {
+	if err := b.internal.StartDemo(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatalf("the demo does not start any more: %v", err)
 	}
 }
@@ -38,8 +38,8 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		margaret, grace, ada := server.DemoUsers[0], server.DemoUsers[1], server.DemoUsers[2]
-		b := bootMailing(t, databaseURL, "LIMITS", "on")
-		b.startDemoAgain(t)
+		b := bootWithSMTP(t, databaseURL, "LIMITS", "on")
+		b.restartDemo(t)
 		for _, row := range []struct {
 			name string
 			do   func()
@@ -47,37 +47,37 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 		}{
 			{"nothing", func() {}, "nothing"},
 			{"a password", func() {
-				p := b.signInAs(t, ada)
-				b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+				p := b.signInDemoUser(t, ada)
+				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}, "password"},
 			{"a name", func() {
-				b.Query(b.signInAs(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
+				b.Query(b.signInDemoUser(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 			}, "name"},
 			{"roles", func() {
-				admin := b.signInAs(t, margaret)
-				b.Query(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", b.signInAs(t, ada).ID).Must()
+				admin := b.signInDemoUser(t, margaret)
+				b.Query(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", b.signInDemoUser(t, ada).ID).Must()
 				b.Query(b.newDevice(&servertest.User{Email: ada.Email, Password: ada.Password}, false).User, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", admin.ID).Must()
 			}, "role"},
 			{"a disabled account", func() {
-				b.Query(b.signInAs(t, margaret), `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", b.signInAs(t, grace).ID).Must()
+				b.Query(b.signInDemoUser(t, margaret), `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", b.signInDemoUser(t, grace).ID).Must()
 			}, "disabled"},
 			{"an account that left", func() {
-				p := b.signInAs(t, ada)
+				p := b.signInDemoUser(t, ada)
 				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}, "created"},
 			{"an account that an ADMIN deleted", func() {
-				admin := b.signInAs(t, margaret)
-				b.Query(admin, deleteUser, "u", b.signInAs(t, grace).ID, "p", admin.Password).Must()
+				admin := b.signInDemoUser(t, margaret)
+				b.Query(admin, deleteUser, "u", b.signInDemoUser(t, grace).ID, "p", admin.Password).Must()
 			}, "created"},
 			{"another address", func() {
-				b.Query(nil, verifyEmail, "t", b.changeToken(b.signInAs(t, grace), newAddress()), "p", grace.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(b.signInDemoUser(t, grace), newAddress()), "p", grace.Password).Must()
 			}, "created"},
 			{"the oldest account under another address, and another ADMIN", func() {
-				admin := b.signInAs(t, margaret)
+				admin := b.signInDemoUser(t, margaret)
 				stranger := b.NewUser("ADMIN")
-				b.Query(admin, verifyEmail, "t", b.changeToken(admin, newAddress())).Must()
+				b.Query(admin, verifyEmail, "t", b.emailChangeToken(admin, newAddress())).Must()
 				for _, p := range []playground.DemoUser{grace, ada} {
-					b.Query(stranger, deleteUser, "u", b.signInAs(t, p).ID, "p", stranger.Password).Must()
+					b.Query(stranger, deleteUser, "u", b.signInDemoUser(t, p).ID, "p", stranger.Password).Must()
 				}
 			}, "created"},
 			{"too many wrong passwords", func() {
@@ -87,7 +87,7 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 		} {
 			row.do()
 			before := len(b.Log.Records(b.t))
-			b.startDemoAgain(t)
+			b.restartDemo(t)
 			var did []string
 			for _, line := range b.Log.Records(b.t)[before:] {
 				if reset, ok := line["reset"].(string); ok {
@@ -98,43 +98,43 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 				t.Errorf("%s: logged %q, want %q", row.name, did, row.did)
 			}
 			for _, p := range server.DemoUsers {
-				b.signInAs(t, p)
+				b.signInDemoUser(t, p)
 			}
 		}
-		admin := b.signInAs(t, margaret)
+		admin := b.signInDemoUser(t, margaret)
 		b.Query(admin, `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
-		b.startDemoAgain(t)
-		if got := b.audited(admin, admin); got[0] != account.EventUserReset+" name" {
+		b.restartDemo(t)
+		if got := b.auditEvents(admin, admin); got[0] != account.EventUserReset+" name" {
 			t.Errorf("the audit log says %q", got)
 		}
 	})
 }
 
 // A registration with an address of the demo does not make a database a demo's, and production starts.
-func TestRegisteringWithAnAddressOfTheDemoStopsNoServer(t *testing.T) {
+func TestDemoAddressRegistrationDoesNotStopProduction(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		b.Query(nil, registerAs, "e", server.DemoUsers[0].Email).Must() // the oldest account
 		b.NewUser("USER")
 		b.Query(nil, registerAs, "e", server.DemoUsers[1].Email).Must()
-		if err := b.in.RejectDemo(t.Context()); err != nil {
+		if err := b.internal.RejectDemo(t.Context()); err != nil {
 			t.Errorf("production does not start: %v", err)
 		}
-		if err := b.in.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+		if err := b.internal.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
 			t.Errorf("a demo among other people: %v", err)
 		}
 	})
 }
 
 // Production does not start on a database in which the demo's people have changed their addresses.
-func TestProductionRefusesADemoWhosePeopleMovedAway(t *testing.T) {
+func TestProductionRefusesADemoDatabaseWithChangedAddresses(t *testing.T) {
 	t.Parallel()
-	b := bootMailing(t, dbtest.SQLite(t))
-	b.startDemoAgain(t)
-	margaret := b.signInAs(t, server.DemoUsers[0])
-	b.Query(margaret, verifyEmail, "t", b.changeToken(margaret, newAddress())).Must()
-	if err := b.in.RejectDemo(t.Context()); err == nil {
+	b := bootWithSMTP(t, dbtest.SQLite(t))
+	b.restartDemo(t)
+	margaret := b.signInDemoUser(t, server.DemoUsers[0])
+	b.Query(margaret, verifyEmail, "t", b.emailChangeToken(margaret, newAddress())).Must()
+	if err := b.internal.RejectDemo(t.Context()); err == nil {
 		t.Error("production starts")
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // In development a denial says how to ask, in production the code and what is required, and the message is the same.
-func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
+func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		development := boot(t, databaseURL)
@@ -29,7 +29,7 @@ func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
 			header http.Header
 			query  string
 			later  time.Duration
-			always string // in both
+			always string // internal both
 			have   string
 			hint   string // how it begins
 		}{
@@ -68,9 +68,9 @@ func TestDenialsExplainThemselvesInDevelopment(t *testing.T) {
 }
 
 // Where the owner would be let through, the hint says that too.
-func TestDenialOfAnothersFieldSaysSo(t *testing.T) {
+func TestOwnerFieldDenialHintNamesOwnerAndRole(t *testing.T) {
 	t.Parallel()
-	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t)) // in which a USER reaches others
+	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t)) // internal which a USER reaches others
 	user, other := b.NewUser("USER"), b.NewUser("USER")
 	got := b.Query(user, `{ user(id: "`+other.ID+`") { name email } }`)
 	wantCodes(t, got, "user.email FORBIDDEN")
@@ -81,18 +81,18 @@ func TestDenialOfAnothersFieldSaysSo(t *testing.T) {
 }
 
 // What is refused because of whom it is about is a denial as any other: explained in development, and logged.
-func TestDenialOfWhatIsAboveExplainsItself(t *testing.T) {
+func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 	t.Parallel()
-	rules := schemaWith(t, "  ADMIN @includes(roles: [STAFF])",
+	rules := schemaReplacing(t, "  ADMIN @includes(roles: [STAFF])",
 		"  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])\n  AUDITOR @includes(roles: [USER])")
-	development := bootWithRules(t, rules, dbtest.SQLite(t))
-	production := bootWithRules(t, rules, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+	development := bootWithSchema(t, rules, dbtest.SQLite(t))
+	production := bootWithSchema(t, rules, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	for _, row := range []struct{ above, hint string }{
 		{"OWNER", "somebody with the role OWNER can give a role with setUserRole, or: fieldgate user role EMAIL OWNER"},
 		{"AUDITOR", "nobody can give this role but whoever runs the server: fieldgate user role EMAIL AUDITOR"},
 	} {
 		t.Run(row.above, func(t *testing.T) {
-			for b, more := range map[*booted]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
+			for b, more := range map[*testServer]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
 				admin, other := b.NewUser("ADMIN"), b.NewUser(row.above)
 				got := b.Query(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.ID)
 				wantCodes(t, got, "shut FORBIDDEN")
@@ -100,8 +100,8 @@ func TestDenialOfWhatIsAboveExplainsItself(t *testing.T) {
 				if e := got.Errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "this takes the role "+row.above {
 					t.Errorf("got %s, want %v", got.Body, more)
 				}
-				lines := b.linesOf(got, account.EventDenied)
-				if len(lines) != 1 || !hasAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.ID}) {
+				lines := b.logLines(got, account.EventDenied)
+				if len(lines) != 1 || !containsAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.ID}) {
 					t.Errorf("it logs %v", lines)
 				}
 			}

@@ -19,9 +19,9 @@ import (
 	"fieldgate/servertest"
 )
 
-// startCommand runs serve in this process with the given environment, until the test ends, and
+// runServeCommand runs serve in this process with the given environment, until the test ends, and
 // returns its log and the record that says it serves.
-func startCommand(t *testing.T, env map[string]string) (log *servertest.Log, serving map[string]any) {
+func runServeCommand(t *testing.T, env map[string]string) (log *servertest.Log, serving map[string]any) {
 	t.Helper()
 	log = &servertest.Log{}
 	read, write := io.Pipe()
@@ -51,11 +51,11 @@ func startCommand(t *testing.T, env map[string]string) (log *servertest.Log, ser
 	return nil, nil
 }
 
-// outsideAddress is an address of this machine that is not on its loopback interface.
-func outsideAddress(t *testing.T) string {
+// nonLoopbackAddress is an address of this machine that is not on its loopback interface.
+func nonLoopbackAddress(t *testing.T) string {
 	t.Helper()
 	list, err := net.InterfaceAddrs()
-	withoutError(t, err)
+	requireNoError(t, err)
 	for _, a := range list {
 		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && ip.IP.IsGlobalUnicast() {
 			return ip.IP.String()
@@ -75,7 +75,7 @@ func developmentEnv(t *testing.T, more ...string) map[string]string {
 	return env
 }
 
-func reaches(address string) bool {
+func canConnect(address string) bool {
 	c, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return false
@@ -85,33 +85,33 @@ func reaches(address string) bool {
 
 func TestDevelopmentServerListensOnLoopbackOnly(t *testing.T) {
 	t.Parallel()
-	outside := outsideAddress(t)
-	_, serving := startCommand(t, developmentEnv(t))
+	outside := nonLoopbackAddress(t)
+	_, serving := runServeCommand(t, developmentEnv(t))
 	port := portOf(t, serving["listen"].(string))
-	if !reaches("127.0.0.1:" + port) {
+	if !canConnect("127.0.0.1:" + port) {
 		t.Error("127.0.0.1 does not reach the server")
 	}
 	if l, err := net.Listen("tcp", "[::1]:0"); err == nil { // the machine has IPv6
-		withoutError(t, l.Close())
-		if !reaches("[::1]:" + port) {
+		requireNoError(t, l.Close())
+		if !canConnect("[::1]:" + port) {
 			t.Error("[::1] does not reach the server")
 		}
 	}
-	if reaches(net.JoinHostPort(outside, port)) {
+	if canConnect(net.JoinHostPort(outside, port)) {
 		t.Errorf("%s reaches a development server", outside)
 	}
 }
 
-func TestDevelopmentServerListensWhereADDRSays(t *testing.T) {
+func TestDevelopmentServerListensOnADDR(t *testing.T) {
 	t.Parallel()
-	outside := outsideAddress(t)
-	_, serving := startCommand(t, developmentEnv(t, "PORT", "", "ADDR", ":0"))
+	outside := nonLoopbackAddress(t)
+	_, serving := runServeCommand(t, developmentEnv(t, "PORT", "", "ADDR", ":0"))
 	port := portOf(t, serving["listen"].(string))
 	response, err := http.Get("http://" + net.JoinHostPort(outside, port) + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	withoutError(t, response.Body.Close())
+	requireNoError(t, response.Body.Close())
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("status %d", response.StatusCode)
 	}
@@ -119,14 +119,14 @@ func TestDevelopmentServerListensWhereADDRSays(t *testing.T) {
 
 func TestProductionServerListensOnEveryAddress(t *testing.T) {
 	t.Parallel()
-	outside := outsideAddress(t)
-	_, serving := startCommand(t, developmentEnv(t, "ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret))
-	if !reaches(net.JoinHostPort(outside, portOf(t, serving["listen"].(string)))) {
+	outside := nonLoopbackAddress(t)
+	_, serving := runServeCommand(t, developmentEnv(t, "ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret))
+	if !canConnect(net.JoinHostPort(outside, portOf(t, serving["listen"].(string)))) {
 		t.Errorf("%s does not reach a production server", outside)
 	}
 }
 
-func TestPortThatIsInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
+func TestPortInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(address, func(t *testing.T) {
@@ -148,19 +148,19 @@ func TestPortThatIsInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
 func rawStatus(t *testing.T, address, request string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
-	withoutError(t, err)
+	requireNoError(t, err)
 	defer c.Close()
 	_, err = io.WriteString(c, request)
-	withoutError(t, err)
+	requireNoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
-	withoutError(t, err)
+	requireNoError(t, err)
 	defer response.Body.Close()
 	return response.StatusCode
 }
 
-// hostRows are Host headers and whether a development server with PUBLIC_URL=http://public.example:3000 and
+// hostCases are Host headers and whether a development server with PUBLIC_URL=http://public.example:3000 and
 // ALLOWED_HOSTS=listed.example answers them.
-var hostRows = []struct {
+var hostCases = []struct {
 	name, host string
 	allowed    bool
 }{
@@ -216,7 +216,7 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", "http://public.example:3000", "ALLOWED_HOSTS", "listed.example")
 	address := strings.TrimPrefix(b.URL, "http://")
-	for _, row := range hostRows {
+	for _, row := range hostCases {
 		t.Run(row.name, func(t *testing.T) {
 			for path, good := range map[string]int{
 				server.InboxPath: 200, "/": 200, "/healthz": 200, "/readyz": 200, "/.well-known/jwks.json": 200, "/reset-password": 200, "/graphql": 406, "/nothing": 404,
@@ -258,7 +258,7 @@ func TestDNSRebindingDoesNotReadTheDevelopmentInbox(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t))
 	for _, path := range []string{server.InboxPath, "/graphql"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.URL+path, strings.NewReader(`{"query":"{ __typename }"}`))
-		withoutError(t, err)
+		requireNoError(t, err)
 		r.Host = "evil.com:8080"
 		r.Header = http.Header{"Origin": {"http://evil.com:8080"}, "Sec-Fetch-Site": {"same-origin"}, "Content-Type": {"application/json"}}
 		got := b.Do(r)
@@ -269,7 +269,7 @@ func TestDNSRebindingDoesNotReadTheDevelopmentInbox(t *testing.T) {
 	}
 }
 
-func TestProductionServerChecksHostsIfTheyAreListed(t *testing.T) {
+func TestProductionServerChecksHostsIfConfigured(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, listed, host string
@@ -311,9 +311,9 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), append([]string{"METRICS_ADDR", "127.0.0.1:0"}, row.env...)...)
-			l, err := b.in.ListenForMetrics(t.Context())
-			withoutError(t, err)
-			defer b.in.ServeMetrics(l)()
+			l, err := b.internal.ListenForMetrics(t.Context())
+			requireNoError(t, err)
+			defer b.internal.ServeMetrics(l)()
 			address := net.JoinHostPort("127.0.0.1", portOf(t, l.Addr().String()))
 			for _, path := range []string{"/metrics", "/debug/pprof/cmdline"} {
 				for host, want := range map[string]int{"localhost": 200, "127.0.0.1:9090": 200, "fieldgate:9090": 421, "localhost.evil.com": 421} {
@@ -333,7 +333,7 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 func TestStartingDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	url := servertest.ServeOn(t, servertest.Listen(t), b.in.StartingHandler()).URL
+	url := servertest.ServeOn(t, servertest.Listen(t), b.internal.StartingHandler()).URL
 	for host, want := range map[string]int{"localhost": 200, "evil.com": 421} {
 		if got := rawStatus(t, strings.TrimPrefix(url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
 			t.Errorf("%s: status %d, want %d", host, got, want)
@@ -364,7 +364,7 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			log, _ := startCommand(t, developmentEnv(t, row.env...))
+			log, _ := runServeCommand(t, developmentEnv(t, row.env...))
 			line := ""
 			for l := range strings.Lines(log.String()) {
 				if strings.Contains(l, "development server") {

@@ -20,11 +20,11 @@ func wantRetryAfter(t *testing.T, got *servertest.Response) {
 	}
 }
 
-func TestOverloaded(t *testing.T) {
+func TestFullPasswordQueueReturnsOverloaded(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
-	b.in.Queue.Close() // as full as a queue can be
+	b.internal.Queue.Close() // as full as a queue can be
 	for name, mutation := range map[string]string{
 		"login":    `login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { tokenType }`,
 		"register": `register(input: {name: "X", email: "x@example.com", password: "` + p.Password + `"}) { tokenType }`,
@@ -33,14 +33,14 @@ func TestOverloaded(t *testing.T) {
 		wantCodes(t, got, name+" OVERLOADED")
 		wantRetryAfter(t, got)
 	}
-	if !b.signedIn(p) {
+	if !b.isSignedIn(p) {
 		t.Error("who is signed in is locked out")
 	}
 }
 
 // The database goes away and comes back: gated fields fail closed and say so, readyz does, what needs no
 // database goes on, and nothing has to be started again.
-func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
+func TestDatabaseOutageIsUnavailableUntilItRecovers(t *testing.T) {
 	t.Parallel()
 	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
 	b := boot(t, databaseURL)
@@ -72,7 +72,7 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 	}
 	wantCodes(t, b.Query(nil, `{ me { id } }`), "me UNAUTHENTICATED")
 	wire.SetCut(false)
-	if !b.signedIn(p) || ready() != http.StatusOK {
+	if !b.isSignedIn(p) || ready() != http.StatusOK {
 		t.Error("it does not come back")
 	}
 }
@@ -83,7 +83,7 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
-		execute(t, databaseURL, "DROP TABLE sessions")
+		execSQL(t, databaseURL, "DROP TABLE sessions")
 		got := b.Query(p, `{ me { id } __typename }`)
 		wantCodes(t, got, "me INTERNAL")
 		id := got.Header.Get("X-Request-Id")
@@ -102,8 +102,8 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	})
 }
 
-// execute runs a statement behind the server's back.
-func execute(t *testing.T, databaseURL, statement string) {
+// execSQL runs a statement behind the server's back.
+func execSQL(t *testing.T, databaseURL, statement string) {
 	t.Helper()
 	if _, err := servertest.OpenDatabase(t, databaseURL).ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
 		t.Fatal(err)

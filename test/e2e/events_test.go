@@ -22,11 +22,11 @@ func TestEventsAreLogged(t *testing.T) {
 		admin, user, other := b.NewUser("ADMIN"), b.NewUser("USER"), b.NewUser("USER")
 		phone := b.newDevice(user, false)
 		stolen := b.newDevice(user, false)
-		b.refreshed(b.refreshed(stolen.refresh))
+		b.mustRefresh(b.mustRefresh(stolen.refresh))
 		changing := b.newDevice(other, false)
 		moving, resetting, changed, leaving := b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER")
 		address, verify, reset := newAddress(), b.tokenOf(moving.Email, "/verify-email"), b.resetToken(resetting)
-		change := b.changeToken(changed, newAddress())
+		change := b.emailChangeToken(changed, newAddress())
 		undo := b.tokenOf(changed.Email, "/undo-email-change")
 		for _, row := range []struct {
 			name  string
@@ -56,7 +56,7 @@ func TestEventsAreLogged(t *testing.T) {
 			{"a wrong password of who wants another address", moving, requestChange, []any{"e", address, "p", "wrong password"}, account.EventEmailChangeFailed, map[string]any{"user_id": moving.ID, "by": moving.ID, "reason": "password"}},
 			{"a request for another address", moving, requestChange, []any{"e", address, "p", servertest.Password}, account.EventEmailChangeRequested, map[string]any{"user_id": moving.ID, "by": moving.ID}},
 			{"a verified address", nil, verifyEmail, []any{"t", verify, "p", servertest.Password}, account.EventEmailVerified, map[string]any{"user_id": moving.ID}},
-			{"a reset", nil, resetPassword, []any{"t", reset, "p", anotherGood}, account.EventPasswordReset, map[string]any{"user_id": resetting.ID}},
+			{"a reset", nil, resetPassword, []any{"t", reset, "p", newPassword}, account.EventPasswordReset, map[string]any{"user_id": resetting.ID}},
 			{"another address", nil, verifyEmail, []any{"t", change, "p", servertest.Password}, account.EventEmailChanged, map[string]any{"user_id": changed.ID}},
 			{"the old address again", nil, verifyEmail, []any{"t", undo}, account.EventEmailRestored, map[string]any{"level": "WARN", "user_id": changed.ID}},
 			{"a wrong password of who wants to leave", leaving, deleteAccount, []any{"p", "wrong password"}, account.EventDeletionFailed, map[string]any{"user_id": leaving.ID, "by": leaving.ID, "reason": "password"}},
@@ -109,7 +109,7 @@ func TestEventsAreLogged(t *testing.T) {
 					}
 				}
 				if row.msg != account.EventDenied {
-					b.wantAudited(t, admin, got[0])
+					b.wantAuditEntry(t, admin, got[0])
 				}
 			})
 		}
@@ -117,19 +117,19 @@ func TestEventsAreLogged(t *testing.T) {
 }
 
 var events = []string{
-	account.EventAlreadyRegistered, // TestRegistrationWithAnAddressThatIsNotFree has it
+	account.EventAlreadyRegistered, // TestRegistrationOfATakenAddressIsIndistinguishable has it
 	account.EventRegistered, account.EventSignIn, account.EventSignInFailed, account.EventSignedOut, account.EventSessionsEnded,
-	account.EventSessionRevoked,    // TestAnAccountHasAHundredSessionsAtMost has it
+	account.EventSessionRevoked,    // TestAccountHasAtMostAHundredSessions has it
 	account.EventAccessTokenIssued, // TestAccessTokenIsAuditedOncePerSessionAndHour has it
 	account.EventTokenReused, account.EventPasswordChanged, account.EventPasswordChangeFailed, account.EventRoleChanged,
-	account.EventPasswordResetSent, // TestResetPasswordCommand has it
+	account.EventPasswordResetSent, // TestResetPasswordCommandMailsALink has it
 	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
 	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted,
 	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed,
 	account.EventUserReset, // TestDemoIsResetAtEveryStart has it
 	account.EventDenied,
-	account.EventUnknownToken,  // TestUnknownTokensLeaveOneEntryPerNetworkAndHour has it
-	account.EventWouldBeDenied, // TestReportOnlyRules has its lines
+	account.EventUnknownToken,  // TestUnknownTokensAreAuditedOncePerNetworkAndHour has it
+	account.EventWouldBeDenied, // TestReportOnlyRulesReportAndAllow has its lines
 	account.EventRegisteredAgain, account.EventEmailVerificationFailed, account.EventEmailDisowned, account.EventEmailChangeDeclined,
 	account.EventUserExpired, // verification_test.go has these
 }
@@ -155,7 +155,7 @@ func TestEventsAreDocumented(t *testing.T) {
 }
 
 // With the usual level, a client whose token has expired is no news.
-func TestDenialOfNobodyIsNoNews(t *testing.T) {
+func TestUnauthenticatedDenialIsNotLoggedAtInfo(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LOG_LEVEL", slog.LevelInfo.String())
 	b.Query(nil, `{ me { id } }`)

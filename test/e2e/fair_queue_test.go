@@ -15,27 +15,27 @@ import (
 )
 
 // occupyQueue has every thread of the password queue at work until free is called.
-func (b *booted) occupyQueue() (free func()) {
+func (b *testServer) occupyQueue() (free func()) {
 	b.t.Helper()
 	release := make(chan struct{})
 	var working sync.WaitGroup
-	for range b.in.Queue.State().Threads {
+	for range b.internal.Queue.State().Threads {
 		working.Go(func() {
-			_ = b.in.Queue.Do(b.t.Context(), func() error {
+			_ = b.internal.Queue.Do(b.t.Context(), func() error {
 				<-release
 				return nil
 			})
 		})
 	}
-	b.await("the threads to be busy", func() bool { return b.in.Queue.State().Busy == b.in.Queue.State().Threads })
+	b.waitUntil("the threads to be busy", func() bool { return b.internal.Queue.State().Busy == b.internal.Queue.State().Threads })
 	return func() {
 		close(release)
 		working.Wait()
 	}
 }
 
-// await returns when something holds.
-func (b *booted) await(what string, holds func() bool) {
+// waitUntil returns when something holds.
+func (b *testServer) waitUntil(what string, holds func() bool) {
 	b.t.Helper()
 	look, over := time.NewTicker(time.Millisecond), time.After(20*time.Second)
 	defer look.Stop()
@@ -50,11 +50,11 @@ func (b *booted) await(what string, holds func() bool) {
 
 // 28 accounts of one network, each with 5 requests that verify a password, fill the queue. The owner of another account
 // signs in from another network all the same.
-func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
+func TestOneNetworkCannotBlockOtherSignIns(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
 	owner := b.NewUser("USER")
-	room := b.in.Queue.State().Room
+	room := b.internal.Queue.State().Room
 	var accounts []*servertest.User
 	for range room/5 + 3 {
 		accounts = append(accounts, b.NewUser("USER"))
@@ -67,7 +67,7 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			free := b.occupyQueue()
-			before := b.in.Queue.State().Refused
+			before := b.internal.Queue.State().Refused
 			var flood sync.WaitGroup
 			for i, p := range accounts {
 				for j := range 5 {
@@ -76,20 +76,20 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 						if strings.Contains(ip, "%x") {
 							ip = fmt.Sprintf(ip, 5*i+j+1)
 						}
-						header := from(ip)
+						header := fromIP(ip)
 						header.Set("Authorization", "Bearer "+p.Token)
 						b.QueryWith(header, change, "e", newAddress(), "p", p.Password)
 					})
 				}
 			}
 			surplus := uint64(5*len(accounts) - room)
-			b.await("the queue to be full", func() bool { return b.in.Queue.State().Refused == before+surplus })
+			b.waitUntil("the queue to be full", func() bool { return b.internal.Queue.State().Refused == before+surplus })
 			signIns := make(chan *servertest.Response)
 			const tries = 10
 			for range tries {
 				go func() { signIns <- b.login(row.owner, owner.Email, owner.Password) }()
 			}
-			b.await("the owner's requests to wait", func() bool { return b.in.Queue.State().Refused == before+surplus+tries })
+			b.waitUntil("the owner's requests to wait", func() bool { return b.internal.Queue.State().Refused == before+surplus+tries })
 			free()
 			signedIn := 0
 			for range tries {
@@ -106,19 +106,19 @@ func TestOneNetworkKeepsNobodyElseFromSigningIn(t *testing.T) {
 }
 
 // The same attack as it was, with the own address: it is refused before any hash.
-func TestOwnAddressAsTheNewOneIsRefusedBeforeTheHash(t *testing.T) {
+func TestUnchangedEmailIsRejectedBeforeHashing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
-		p := b.registered(home)
+		b := bootWithLimits(t, databaseURL)
+		p := b.registerFrom(homeIP)
 		header := http.Header{"Authorization": {"Bearer " + p.Token}}
 		const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
-		b.in.Queue.Close() // a hash would be OVERLOADED
+		b.internal.Queue.Close() // a hash would be OVERLOADED
 		for range 10 {
 			for _, password := range []string{p.Password, wrongPassword} {
 				got := b.QueryWith(header, change, "e", p.Email, "p", password)
 				wantCodes(t, got, "requestEmailChange BAD_USER_INPUT")
-				if names := inputFields(got); fmt.Sprint(names) != "[newEmail]" {
+				if names := invalidFields(got); fmt.Sprint(names) != "[newEmail]" {
 					t.Errorf("fields %q", names)
 				}
 			}
@@ -129,7 +129,7 @@ func TestOwnAddressAsTheNewOneIsRefusedBeforeTheHash(t *testing.T) {
 
 // Two offices and a flood wait: all three take turns, so the last of the offices is served when the flood has had about as
 // many turns as each of them.
-func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
+func TestPasswordQueueIsFairAcrossNetworks(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
 	const (
@@ -141,7 +141,7 @@ func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
 	)
 	served := make(chan string, all)
 	var recording atomic.Bool
-	b.in.Queue.OnWait = func(network string, _ time.Duration) {
+	b.internal.Queue.OnWait = func(network string, _ time.Duration) {
 		if recording.Load() && network != "" {
 			served <- network
 		}
@@ -155,7 +155,7 @@ func TestHonestNetworksShareTheQueueBesideAFlood(t *testing.T) {
 			answers.Go(func() { b.login(ip, p.Email, wrongPassword) })
 		}
 	}
-	b.await("all of them to wait", func() bool { return b.in.Queue.State().Waiting == all })
+	b.waitUntil("all of them to wait", func() bool { return b.internal.Queue.State().Waiting == all })
 	free()
 	answers.Wait() // on a machine whose processors are all taken, the last of the flood may have become OVERLOADED
 	close(served)

@@ -60,39 +60,39 @@ func (m productMutation) RequestPasswordReset(context.Context, string) (bool, er
 
 func (s productSession) Current(context.Context, *models.Session) (bool, error) { return false, s.err }
 
-// bootProduct starts a server whose resolvers Query.me, Session.current and Mutation.requestPasswordReset return err.
-func bootProduct(t *testing.T, err error, env ...string) *booted {
+// bootWithResolverError starts a server whose resolvers Query.me, Session.current and Mutation.requestPasswordReset return err.
+func bootWithResolverError(t *testing.T, err error, env ...string) *testServer {
 	t.Helper()
 	b := boot(t, dbtest.SQLite(t), env...)
 	config := graph.Config{
-		Accounts: b.in.Accounts, Policy: b.in.Policy, Store: b.in.Store, DryRun: b.in.Reports, Log: b.in.Log, LimitsOff: b.in.Config.LimitsOff,
+		Accounts: b.internal.Accounts, Policy: b.internal.Policy, Store: b.internal.Store, DryRun: b.internal.Reports, Log: b.internal.Log, LimitsOff: b.internal.Config.LimitsOff,
 	}
-	if b.in.Metrics != nil {
-		config.Metrics = b.in.Metrics
+	if b.internal.Metrics != nil {
+		config.Metrics = b.internal.Metrics
 	}
 	schema := generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.in.Accounts, Policy: b.in.Policy}, err},
+		Resolvers:  &productResolver{&graph.Resolver{Accounts: b.internal.Accounts, Policy: b.internal.Policy}, err},
 		Directives: graph.Directives(config),
 	})
 	product := web.Chain(graph.Serve(schema, config), web.RequestID,
-		auth.Middleware(b.in.Tokens, auth.NewSessions(b.in.Store, 0), auth.RefreshCookie{}))
+		auth.Middleware(b.internal.Tokens, auth.NewSessions(b.internal.Store, 0), auth.RefreshCookie{}))
 	b.URL = servertest.ServeOn(t, servertest.Listen(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Product") != "" {
 			product.ServeHTTP(w, r)
 			return
 		}
-		b.in.Handler.ServeHTTP(w, r)
+		b.internal.Handler.ServeHTTP(w, r)
 	})).URL
 	return b
 }
 
-// askProduct asks the resolvers of the product.
-func (b *booted) askProduct(as *servertest.User, query string) *servertest.Response {
+// queryProduct asks the resolvers of the product.
+func (b *testServer) queryProduct(as *servertest.User, query string) *servertest.Response {
 	b.t.Helper()
 	return b.QueryWith(http.Header{"Authorization": {"Bearer " + as.Token}, "Product": {"yes"}}, query)
 }
 
-func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
+func TestProductErrorsReachTheClientUnchanged(t *testing.T) {
 	t.Parallel()
 	outOfStock := fgerr.New("OUT_OF_STOCK", "only 3 are left", map[string]any{"left": 3, "code": "X", "requestId": "forged"})
 	for name, row := range map[string]struct {
@@ -108,8 +108,8 @@ func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := bootProduct(t, row.err)
-			got := b.askProduct(b.NewUser("USER"), `{ mine: me { id } __typename }`)
+			b := bootWithResolverError(t, row.err)
+			got := b.queryProduct(b.NewUser("USER"), `{ mine: me { id } __typename }`)
 			if len(got.Errors) != 1 || got.Errors[0].Message != row.message || !maps.Equal(got.Errors[0].Extensions, row.extensions) {
 				t.Errorf("got %s", got.Body)
 			}
@@ -124,7 +124,7 @@ func TestProductErrorsReachTheClientAsGiven(t *testing.T) {
 	}
 }
 
-func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
+func TestInvalidProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		err    error
@@ -137,8 +137,8 @@ func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := bootProduct(t, row.err)
-			got := b.askProduct(b.NewUser("USER"), `{ me { id } }`)
+			b := bootWithResolverError(t, row.err)
+			got := b.queryProduct(b.NewUser("USER"), `{ me { id } }`)
 			wantCodes(t, got, "me INTERNAL")
 			if got.Errors[0].Message != "internal error" || got.Errors[0].Extensions["requestId"] == "" {
 				t.Errorf("got %s", got.Body)
@@ -158,15 +158,15 @@ func TestWrongProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 
 func TestProductErrorsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 	t.Parallel()
-	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil))
+	b := bootWithResolverError(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil))
 	p := b.NewUser("USER")
 	b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
-	wantCodes(t, b.askProduct(p, `{ sessions { current } }`), "sessions.0.current OUT_OF_STOCK", "sessions.1.current OUT_OF_STOCK")
+	wantCodes(t, b.queryProduct(p, `{ sessions { current } }`), "sessions.0.current OUT_OF_STOCK", "sessions.1.current OUT_OF_STOCK")
 }
 
 func TestDenialsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 	t.Parallel()
-	b := bootWithRules(t, schemaWith(t, "): UserConnection @auth(role: STAFF)", "): UserConnection @auth"), dbtest.SQLite(t))
+	b := bootWithSchema(t, schemaReplacing(t, "): UserConnection @auth(role: STAFF)", "): UserConnection @auth"), dbtest.SQLite(t))
 	asking := b.NewUser("USER")
 	b.NewUser("USER")
 	b.NewUser("USER")
@@ -176,21 +176,21 @@ func TestDenialsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 
 func TestProductCodesAddNoSeriesToTheMetrics(t *testing.T) {
 	t.Parallel()
-	b := bootProduct(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil), metered...)
+	b := bootWithResolverError(t, fgerr.New("OUT_OF_STOCK", "only 3 are left", nil), metricsEnv...)
 	p, before := b.NewUser("USER"), b.scrape()
-	b.askProduct(p, `{ me { id } }`)
+	b.queryProduct(p, `{ me { id } }`)
 	after := b.scrape()
-	if n := after.grown(before, "graph")[`graphql_requests_total{outcome="other",type="query"}`]; n != 1 || strings.Contains(b.exposition(), "OUT_OF_STOCK") {
+	if n := after.increase(before, "graph")[`graphql_requests_total{outcome="other",type="query"}`]; n != 1 || strings.Contains(b.exposition(), "OUT_OF_STOCK") {
 		t.Errorf("other grew by %v", n)
 	}
 }
 
-func TestProductErrorSetsRetryAfterAndLeavesTheLimit(t *testing.T) {
+func TestProductErrorSetsRetryAfterAndIsNotCounted(t *testing.T) {
 	t.Parallel()
-	b := bootProduct(t, fgerr.New(fgerr.Unavailable, "the warehouse is away", map[string]any{"retryAfter": 7}), "LIMITS", "on")
+	b := bootWithResolverError(t, fgerr.New(fgerr.Unavailable, "the warehouse is away", map[string]any{"retryAfter": 7}), "LIMITS", "on")
 	p := b.NewUser("USER")
 	for range 7 { // @limit allows 5
-		got := b.askProduct(p, `mutation { requestPasswordReset(email: "a@example.com") }`)
+		got := b.queryProduct(p, `mutation { requestPasswordReset(email: "a@example.com") }`)
 		wantCodes(t, got, "requestPasswordReset UNAVAILABLE")
 		wantRetryAfter(t, got)
 	}

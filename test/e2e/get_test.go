@@ -15,8 +15,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// askByGET is askWith by GET. It accepts JSON, unless the header says otherwise.
-func (b *booted) askByGET(header http.Header, query string, variables ...any) *servertest.Response {
+// queryByGET is askWith by GET. It accepts JSON, unless the header says otherwise.
+func (b *testServer) queryByGET(header http.Header, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
 	values := url.Values{"query": {query}}
 	if len(variables) > 0 {
@@ -30,11 +30,11 @@ func (b *booted) askByGET(header http.Header, query string, variables ...any) *s
 		}
 		values.Set("variables", string(encoded))
 	}
-	return b.getURL(header, values.Encode())
+	return b.getGraphQL(header, values.Encode())
 }
 
-// getURL sends a GET with this query string.
-func (b *booted) getURL(header http.Header, query string) *servertest.Response {
+// getGraphQL sends a GET with this query string.
+func (b *testServer) getGraphQL(header http.Header, query string) *servertest.Response {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/graphql?"+query, nil)
 	if err != nil {
@@ -48,7 +48,7 @@ func (b *booted) getURL(header http.Header, query string) *servertest.Response {
 }
 
 // GET and POST share everything behind the transport: denials, limits of documents, errors and statuses.
-func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
+func TestGETAndPOSTAnswerQueriesAlike(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -73,8 +73,8 @@ func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
 					if p != nil {
 						header.Set("Authorization", "Bearer "+p.Token)
 					}
-					get, post := b.askByGET(header, query), b.QueryWith(header, query)
-					if get.Status != post.Status || requestIDs.ReplaceAllString(get.Body, "") != requestIDs.ReplaceAllString(post.Body, "") ||
+					get, post := b.queryByGET(header, query), b.QueryWith(header, query)
+					if get.Status != post.Status || requestIDPattern.ReplaceAllString(get.Body, "") != requestIDPattern.ReplaceAllString(post.Body, "") ||
 						get.Header.Get("Content-Type") != post.Header.Get("Content-Type") {
 						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, who, accept, get.Status, get.Body, post.Status, post.Body)
 					}
@@ -87,61 +87,61 @@ func TestGETAnswersQueriesAsPOSTDoes(t *testing.T) {
 	})
 }
 
-var requestIDs = regexp.MustCompile(`"requestId":"[^"]*"`)
+var requestIDPattern = regexp.MustCompile(`"requestId":"[^"]*"`)
 
 // A limit counts the executions of a field, however they are asked for.
 func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
 	t.Parallel()
-	schema := schemaWith(t, "  permissions: [Permission!] @auth", "  permissions: [Permission!] @auth @limit(by: ADDRESS, count: 2, window: \"1h\", successes: true)")
-	b := bootWithRules(t, schema, dbtest.SQLite(t), "LIMITS", "on")
+	schema := schemaReplacing(t, "  permissions: [Permission!] @auth", "  permissions: [Permission!] @auth @limit(by: ADDRESS, count: 2, window: \"1h\", successes: true)")
+	b := bootWithSchema(t, schema, dbtest.SQLite(t), "LIMITS", "on")
 	b.Clock.Stop()
 	p := b.NewUser("USER")
 	header := http.Header{"Authorization": {"Bearer " + p.Token}}
 	const query = `{ permissions { field } }`
-	b.askByGET(header, query).Must()
+	b.queryByGET(header, query).Must()
 	b.QueryWith(header, query).Must()
-	got := b.askByGET(header, query)
+	got := b.queryByGET(header, query)
 	wantCodes(t, got, "permissions RATE_LIMITED")
 	wantRetryAfter(t, got)
 }
 
 // Whatever a link can be made to hold, with everything that a browser or a client may send along, nothing is changed.
-func TestGETChangesNothing(t *testing.T) {
+func TestGETRejectsMutations(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	d := b.newDevice(b.NewUser("ADMIN"), false)
 	header := http.Header{"Cookie": {"refresh=" + d.refresh}, "Authorization": {"Bearer " + d.User.Token}}
 	for _, query := range []string{
-		inQuery("query", `mutation { logout }`),
-		inQuery("query", `mutation { logoutEverywhere }`),
-		inQuery("query", `mutation { __typename }`),
-		inQuery("query", `mutation { refresh { accessToken } }`),
-		inQuery("query", `query A { me { id } } mutation B { logout }`, "operationName", "A"),
-		inQuery("query", `query A { me { id } } mutation B { logout }`, "operationName", "B"),
-		inQuery("query", `mutation { ...F } fragment F on Mutation { logout }`),
-		inQuery("query", `mutation { logout @skip(if: false) }`, "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"00"}}`),
-		inQuery("query", "\ufeff# a comment\nmutation { logout }"),
-		inQuery("query", `mutation($p: String!) { deleteAccount(password: $p) }`, "variables", `{"p":"`+servertest.Password+`"}`),
+		queryString("query", `mutation { logout }`),
+		queryString("query", `mutation { logoutEverywhere }`),
+		queryString("query", `mutation { __typename }`),
+		queryString("query", `mutation { refresh { accessToken } }`),
+		queryString("query", `query A { me { id } } mutation B { logout }`, "operationName", "A"),
+		queryString("query", `query A { me { id } } mutation B { logout }`, "operationName", "B"),
+		queryString("query", `mutation { ...F } fragment F on Mutation { logout }`),
+		queryString("query", `mutation { logout @skip(if: false) }`, "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"00"}}`),
+		queryString("query", "\ufeff# a comment\nmutation { logout }"),
+		queryString("query", `mutation($p: String!) { deleteAccount(password: $p) }`, "variables", `{"p":"`+servertest.Password+`"}`),
 	} {
-		got := b.getURL(header, query)
+		got := b.getGraphQL(header, query)
 		if got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" || got.Data != nil {
 			t.Errorf("%s: %d, Allow %q, %s", query, got.Status, got.Header.Get("Allow"), got.Body)
 		}
 	}
 	for _, query := range []string{
-		inQuery("query", `{ ... on Mutation { logout } }`),
-		inQuery("query", `{ ...F } fragment F on Mutation { logout }`),
-		inQuery("query", `{ logout }`),
-		inQuery("query", `{ me { id } }`) + "&" + inQuery("query", `mutation { logout }`),
-		inQuery("query", `[{"query":"mutation { logout }"}]`),
+		queryString("query", `{ ... on Mutation { logout } }`),
+		queryString("query", `{ ...F } fragment F on Mutation { logout }`),
+		queryString("query", `{ logout }`),
+		queryString("query", `{ me { id } }`) + "&" + queryString("query", `mutation { logout }`),
+		queryString("query", `[{"query":"mutation { logout }"}]`),
 		"mutation=" + url.QueryEscape(`mutation { logout }`),
 	} {
-		if got := b.getURL(header, query); got.Data != nil || len(got.Errors) == 0 {
+		if got := b.getGraphQL(header, query); got.Data != nil || len(got.Errors) == 0 {
 			t.Errorf("%s: %d %s", query, got.Status, got.Body)
 		}
 	}
 	for _, method := range []string{http.MethodHead, http.MethodPut, http.MethodDelete} {
-		r := b.request(method, "/graphql?"+inQuery("query", `mutation { logout }`))
+		r := b.newRequest(method, "/graphql?"+queryString("query", `mutation { logout }`))
 		maps.Copy(r.Header, header)
 		r.Header.Set("Accept", "application/json")
 		response, err := http.DefaultClient.Do(r)
@@ -153,13 +153,13 @@ func TestGETChangesNothing(t *testing.T) {
 			t.Errorf("%s: %d, Allow %q", method, response.StatusCode, response.Header.Get("Allow"))
 		}
 	}
-	if !b.signedIn(d.User) {
+	if !b.isSignedIn(d.User) {
 		t.Error("one of them signed the person out")
 	}
 }
 
-// inQuery is a query string of names and values.
-func inQuery(pairs ...string) string {
+// queryString is a query string of names and values.
+func queryString(pairs ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		values.Set(pairs[i], pairs[i+1])
@@ -173,13 +173,13 @@ func TestGETIgnoresCookies(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t))
 	d, other := b.newDevice(b.NewUser("USER"), false), b.NewUser("USER")
 	cookie := http.Header{"Cookie": {"refresh=" + d.refresh + "; __Host-refresh=" + d.refresh}}
-	got := b.askByGET(cookie, `{ me { id } }`)
+	got := b.queryByGET(cookie, `{ me { id } }`)
 	wantCodes(t, got, "me UNAUTHENTICATED")
 	cookie.Set("Authorization", "Bearer "+other.Token)
-	if id := b.askByGET(cookie, `{ me { id } }`).Must().Text("me.id"); id != other.ID {
+	if id := b.queryByGET(cookie, `{ me { id } }`).Must().Text("me.id"); id != other.ID {
 		t.Errorf("it is %s, want %s of the Authorization header", id, other.ID)
 	}
-	for _, got := range []*servertest.Response{got, b.askByGET(cookie, `mutation { refresh { tokenType } }`), b.askByGET(cookie, `{ nope }`), b.getURL(cookie, "")} {
+	for _, got := range []*servertest.Response{got, b.queryByGET(cookie, `mutation { refresh { tokenType } }`), b.queryByGET(cookie, `{ nope }`), b.getGraphQL(cookie, "")} {
 		if got.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%d %q", got.Status, got.Header)
 		}
@@ -190,7 +190,7 @@ func TestGETIgnoresCookies(t *testing.T) {
 }
 
 // What a browser sends for a link, an image, a frame, a script element or a form, here and on another site.
-func TestGETOfMarkupIsRefused(t *testing.T) {
+func TestGETFromMarkupIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com", "ADDR", ":8080")
 	p := b.NewUser("USER")
@@ -226,7 +226,7 @@ func TestGETOfMarkupIsRefused(t *testing.T) {
 					header.Set(name, value)
 				}
 			}
-			if got := b.askByGET(header, `{ me { id } }`); got.Status != row.status || (got.At("me.id") == p.ID) != (row.status == 200) {
+			if got := b.queryByGET(header, `{ me { id } }`); got.Status != row.status || (got.At("me.id") == p.ID) != (row.status == 200) {
 				t.Errorf("%d %s", got.Status, got.Body)
 			}
 		})
@@ -234,9 +234,9 @@ func TestGETOfMarkupIsRefused(t *testing.T) {
 }
 
 // The query string may hold secrets.
-func TestQueryStringIsWrittenNowhere(t *testing.T) {
+func TestQueryStringIsNotLoggedOrTraced(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
+	r := newTraceCollector(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "METRICS_ADDR", "127.0.0.1:0", "LOG_LEVEL", "debug")
 	admin := b.NewUser("ADMIN")
 	const secret = "mrkr7d1f"
@@ -245,20 +245,20 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 		{"Authorization": {"Bearer " + admin.Token}}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}},
 	} {
 		for _, query := range []string{
-			inQuery("query", `query `+secret+`($s: String) { `+secret+`: users(search: $s) { edges { cursor } } }`, "variables", `{"s":"`+secret+`"}`, "operationName", secret),
-			inQuery("query", `mutation { `+secret+`: logout }`),
-			inQuery("query", `{ user(id: "`+secret+`") { id } }`),
-			inQuery("query", `{ `+secret+` }`),
-			inQuery("query", `{ "`+secret+`"`),
-			inQuery("query", `{ me { id } }`, "access_token", secret),
-			inQuery("query", `{ me { id } }`, "variables", secret),
+			queryString("query", `query `+secret+`($s: String) { `+secret+`: users(search: $s) { edges { cursor } } }`, "variables", `{"s":"`+secret+`"}`, "operationName", secret),
+			queryString("query", `mutation { `+secret+`: logout }`),
+			queryString("query", `{ user(id: "`+secret+`") { id } }`),
+			queryString("query", `{ `+secret+` }`),
+			queryString("query", `{ "`+secret+`"`),
+			queryString("query", `{ me { id } }`, "access_token", secret),
+			queryString("query", `{ me { id } }`, "variables", secret),
 			secret + "=%zz", secret + ";" + secret,
-			inQuery("query", strings.Repeat(secret, 2000)),
+			queryString("query", strings.Repeat(secret, 2000)),
 		} {
-			statuses[b.getURL(header, query).Status] = true
+			statuses[b.getGraphQL(header, query).Status] = true
 		}
 	}
-	redirected := b.request(http.MethodGet, "//graphql?"+secret)
+	redirected := b.newRequest(http.MethodGet, "//graphql?"+secret)
 	if got := b.Do(redirected); got.Header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("%q", got.Header)
 	}
@@ -267,9 +267,9 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 			t.Errorf("nothing was answered with %d", status)
 		}
 	}
-	b.received(r)
+	b.exportedSpans(r)
 	w := httptest.NewRecorder()
-	b.in.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	b.internal.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for where, text := range map[string]string{"the log": b.Log.String(), "a trace": r.raw.String(), "the metrics": w.Body.String()} {
 		if i := strings.Index(text, secret); i >= 0 {
 			t.Errorf("%s has the query string: …%s…", where, text[max(0, i-200):min(len(text), i+50)])
@@ -281,15 +281,15 @@ func TestQueryStringIsWrittenNowhere(t *testing.T) {
 }
 
 // A hash alone is answered with what Apollo's link and urql's exchange look for; both then send the query.
-func TestHashWithoutQueryIsAnsweredWithItsCode(t *testing.T) {
+func TestPersistedQueryHashReturnsNotSupported(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t), metered...)
+	b := boot(t, dbtest.SQLite(t), metricsEnv...)
 	const hash = `{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
 	for _, accept := range []string{"application/json", "application/graphql-response+json"} {
 		header := http.Header{"Accept": {accept}}
 		for method, got := range map[string]*servertest.Response{
 			"POST": b.Post(header, `{"operationName":"Me","variables":{},"extensions":`+hash+`}`),
-			"GET":  b.getURL(header, inQuery("operationName", "Me", "variables", "{}", "extensions", hash)),
+			"GET":  b.getGraphQL(header, queryString("operationName", "Me", "variables", "{}", "extensions", hash)),
 		} {
 			wantCodes(t, got, "PERSISTED_QUERY_NOT_SUPPORTED")
 			if status := map[string]int{"application/json": 200, "application/graphql-response+json": 400}[accept]; got.Status != status || got.Errors[0].Message != "PersistedQueryNotSupported" {
@@ -297,19 +297,19 @@ func TestHashWithoutQueryIsAnsweredWithItsCode(t *testing.T) {
 			}
 		}
 		b.Post(header, `{"query":"{ __typename }","extensions":`+hash+`}`).Must()
-		b.getURL(header, inQuery("query", "{ __typename }", "extensions", hash)).Must()
+		b.getGraphQL(header, queryString("query", "{ __typename }", "extensions", hash)).Must()
 	}
 }
 
 // The checks of graphql-cop, a scanner that many teams run, as it sends them: over Python's requests, which accept
 // anything.
-func TestProductionHasNoFindingOfGraphQLCop(t *testing.T) {
+func TestProductionPassesGraphQLCop(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	header := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}, "User-Agent": {"graphql-cop/1.14"}}
 	for name, finds := range map[string]func() bool{
 		"alias overloading": func() bool {
-			return b.QueryWith(header, "query cop { "+numbered(101, "alias#:__typename \n")+" }").Data != nil
+			return b.QueryWith(header, "query cop { "+repeatNumbered(101, "alias#:__typename \n")+" }").Data != nil
 		},
 		"array-based batching": func() bool {
 			got := b.Post(header, "["+strings.Repeat(`{"query":"query cop { __typename }","operationName":"cop"},`, 9)+`{"query":"query cop { __typename }"}]`)
@@ -327,19 +327,19 @@ func TestProductionHasNoFindingOfGraphQLCop(t *testing.T) {
 		"field suggestions": func() bool {
 			return strings.Contains(b.QueryWith(header, `query cop { __schema { directive } }`).Body, "Did you mean")
 		},
-		"queries by GET":   func() bool { return b.askByGET(header, `query cop {__typename}`).Data != nil },
-		"mutations by GET": func() bool { return b.askByGET(header, `mutation cop {__typename}`).Data != nil },
+		"queries by GET":   func() bool { return b.queryByGET(header, `query cop {__typename}`).Data != nil },
+		"mutations by GET": func() bool { return b.queryByGET(header, `mutation cop {__typename}`).Data != nil },
 		"introspection": func() bool {
 			return b.QueryWith(header, `query cop { __schema { types { name fields { name } } } }`).Data != nil
 		},
 		"forms": func() bool {
 			form := header.Clone()
 			form.Set("Content-Type", "application/x-www-form-urlencoded")
-			return b.Post(form, inQuery("query", `query cop { __typename }`)).Data != nil
+			return b.Post(form, queryString("query", `query cop { __typename }`)).Data != nil
 		},
 		"an IDE": func() bool {
 			for _, path := range []string{"/", "/graphql", "/graphiql", "/playground", "/console"} {
-				r := b.request(http.MethodGet, path)
+				r := b.newRequest(http.MethodGet, path)
 				r.Header.Set("Accept", "text/html")
 				if body := b.Do(r).Body; strings.Contains(strings.ToLower(body), "graphiql") || strings.Contains(strings.ToLower(body), "playground") {
 					return true

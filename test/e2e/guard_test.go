@@ -20,11 +20,11 @@ type attack struct {
 	name  string
 	body  string
 	code  string
-	limit string // of QUERY_TOO_COMPLEX
+	limit string // source QUERY_TOO_COMPLEX
 }
 
-// doubling is 25 fragments, each of which spreads the next one twice.
-func doubling(on, body, end string) string {
+// doublingFragments is 25 fragments, each of which spreads the next one twice.
+func doublingFragments(on, body, end string) string {
 	var b strings.Builder
 	for i := range 25 {
 		fmt.Fprintf(&b, "fragment F%d on %s{%s}", i, on, strings.ReplaceAll(body, "NEXT", fmt.Sprintf("...F%d", i+1)))
@@ -33,44 +33,44 @@ func doubling(on, body, end string) string {
 }
 
 var attacks = []attack{
-	{"100,000 brackets", document(strings.Repeat("[", 100_000)), "QUERY_TOO_COMPLEX", "nesting"},
-	{"30,000 nested selection sets", document(strings.Repeat("{a", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
-	{"30,000 nested lists in an argument", document("{user(id:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
-	{"30,000 nested types", document("query($v:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
-	{"2,000 times me", document("{" + strings.Repeat("me{id}", 2000) + "}"), "QUERY_TOO_COMPLEX", "tokens"},
-	{"as many times me as there may be tokens", document("{" + strings.Repeat("me{id}", 499) + "}"), "QUERY_TOO_COMPLEX", "rootFields"},
-	{"one field 1,900 times", document("{me{" + strings.Repeat("id ", 1900) + "}}"), "QUERY_TOO_COMPLEX", "fields"},
-	{"one field 900 times", document("{me{" + strings.Repeat("id ", 900) + "}}"), "QUERY_TOO_COMPLEX", "validation"},
-	{"one field 20 times in one field 45 times", document("{" + strings.Repeat("me{"+strings.Repeat("id ", 20)+"}", 45) + "}"), "QUERY_TOO_COMPLEX", "validation"},
-	{"5,000 aliases", document("{" + numbered(5000, "a#:__typename ") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
-	{"600 aliases", document("{me{" + numbered(600, "a#:id ") + "}}"), "QUERY_TOO_COMPLEX", "aliases"},
-	{"2,000 directives", document("{me " + strings.Repeat("@skip(if:true)", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
-	{"2,000 directives of no name that is known", document("{me " + strings.Repeat("@a", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
-	{"fragments that spread one another twice", document("{me{...F0}}" + doubling("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "fields"},
-	{"fragments that spread one another twice, at the root", document("{...F0}" + doubling("Query", "NEXT NEXT", "me{id}")), "QUERY_TOO_COMPLEX", "rootFields"},
-	{"such fragments that nobody spreads", document("{me{id}}" + doubling("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "validation"},
-	{"such fragments around introspection", document("{__schema{types{...F0}}}" + doubling("__Type", "a:ofType{NEXT}b:ofType{NEXT}", "name")), "QUERY_TOO_COMPLEX", "depth"},
-	{"a circle that no comparison comes out of", document("{me{...F}}fragment F on User{a{a{...F}...F}a{...F}}"), "GRAPHQL_VALIDATION_FAILED", ""},
-	{"a circle of 30 fragments, each of which spreads 20", document("{me{...F0}}" + numbered(30, "fragment F# on User{a{"+numbered(20, "...F# ")+"}}")), "GRAPHQL_VALIDATION_FAILED", ""},
-	{"the schema 50 times", document("{" + numbered(50, "a#:__schema{types{fields{type{fields{name description}}}}}") + "}"), "QUERY_TOO_COMPLEX", "introspection"},
+	{"100,000 brackets", requestBody(strings.Repeat("[", 100_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested selection sets", requestBody(strings.Repeat("{a", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested lists in an argument", requestBody("{user(id:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"30,000 nested types", requestBody("query($v:" + strings.Repeat("[", 30_000)), "QUERY_TOO_COMPLEX", "nesting"},
+	{"2,000 times me", requestBody("{" + strings.Repeat("me{id}", 2000) + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+	{"as many times me as there may be tokens", requestBody("{" + strings.Repeat("me{id}", 499) + "}"), "QUERY_TOO_COMPLEX", "rootFields"},
+	{"one field 1,900 times", requestBody("{me{" + strings.Repeat("id ", 1900) + "}}"), "QUERY_TOO_COMPLEX", "fields"},
+	{"one field 900 times", requestBody("{me{" + strings.Repeat("id ", 900) + "}}"), "QUERY_TOO_COMPLEX", "validation"},
+	{"one field 20 times in one field 45 times", requestBody("{" + strings.Repeat("me{"+strings.Repeat("id ", 20)+"}", 45) + "}"), "QUERY_TOO_COMPLEX", "validation"},
+	{"5,000 aliases", requestBody("{" + repeatNumbered(5000, "a#:__typename ") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+	{"600 aliases", requestBody("{me{" + repeatNumbered(600, "a#:id ") + "}}"), "QUERY_TOO_COMPLEX", "aliases"},
+	{"2,000 directives", requestBody("{me " + strings.Repeat("@skip(if:true)", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
+	{"2,000 directives of no name that is known", requestBody("{me " + strings.Repeat("@a", 2000) + "{id}}"), "QUERY_TOO_COMPLEX", "directives"},
+	{"fragments that spread one another twice", requestBody("{me{...F0}}" + doublingFragments("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "fields"},
+	{"fragments that spread one another twice, at the root", requestBody("{...F0}" + doublingFragments("Query", "NEXT NEXT", "me{id}")), "QUERY_TOO_COMPLEX", "rootFields"},
+	{"such fragments that nobody spreads", requestBody("{me{id}}" + doublingFragments("User", "NEXT NEXT", "id")), "QUERY_TOO_COMPLEX", "validation"},
+	{"such fragments around introspection", requestBody("{__schema{types{...F0}}}" + doublingFragments("__Type", "a:ofType{NEXT}b:ofType{NEXT}", "name")), "QUERY_TOO_COMPLEX", "depth"},
+	{"a circle that no comparison comes out of", requestBody("{me{...F}}fragment F on User{a{a{...F}...F}a{...F}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a circle of 30 fragments, each of which spreads 20", requestBody("{me{...F0}}" + repeatNumbered(30, "fragment F# on User{a{"+repeatNumbered(20, "...F# ")+"}}")), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"the schema 50 times", requestBody("{" + repeatNumbered(50, "a#:__schema{types{fields{type{fields{name description}}}}}") + "}"), "QUERY_TOO_COMPLEX", "introspection"},
 	{"variables nested 9,000 deep", `{"query":"{me{id}}","variables":{"v":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, "BAD_USER_INPUT", ""},
 	{"50,000 values in the variables", `{"query":"query($v:[Int]){me{id}}","variables":{"v":[1` + strings.Repeat(",1", 50_000) + `]}}`, "QUERY_TOO_COMPLEX", "variableValues"},
-	{"400 variables", document("query(" + numbered(400, "$v#:Int ") + "){me{id}}"), "QUERY_TOO_COMPLEX", "variables"},
-	{"100 operations", document(numbered(100, "query Q#{me{id}}")), "QUERY_TOO_COMPLEX", "operations"},
-	{"200 fragments", document("{me{id}}" + numbered(200, "fragment F# on User{id}")), "QUERY_TOO_COMPLEX", "fragments"},
-	{"a name of 100,000 letters", document("{" + strings.Repeat("m", 100_000) + "}"), "QUERY_TOO_COMPLEX", "nameLength"},
-	{"900 mistakes", document("{me{" + numbered(900, "wrong#"+strings.Repeat("x", 100)+" ") + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
-	{"a mistake whose value is 100,000 letters", document(`{user(id:[{x:"` + strings.Repeat("x", 100_000) + `"}]){id}}`), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"400 variables", requestBody("query(" + repeatNumbered(400, "$v#:Int ") + "){me{id}}"), "QUERY_TOO_COMPLEX", "variables"},
+	{"100 operations", requestBody(repeatNumbered(100, "query Q#{me{id}}")), "QUERY_TOO_COMPLEX", "operations"},
+	{"200 fragments", requestBody("{me{id}}" + repeatNumbered(200, "fragment F# on User{id}")), "QUERY_TOO_COMPLEX", "fragments"},
+	{"a name of 100,000 letters", requestBody("{" + strings.Repeat("m", 100_000) + "}"), "QUERY_TOO_COMPLEX", "nameLength"},
+	{"900 mistakes", requestBody("{me{" + repeatNumbered(900, "wrong#"+strings.Repeat("x", 100)+" ") + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"a mistake whose value is 100,000 letters", requestBody(`{user(id:[{x:"` + strings.Repeat("x", 100_000) + `"}]){id}}`), "GRAPHQL_VALIDATION_FAILED", ""},
 	{"a variable of 100,000 letters", `{"query":"mutation($v:LoginInput!){login(input:$v){tokenType}}","variables":{"v":{"` + strings.Repeat("x", 100_000) + `":1}}}`, "GRAPHQL_VALIDATION_FAILED", ""},
 	{"a body of 10 MB", `{"query":"` + strings.Repeat(" ", 10<<20) + `{me{id}}"}`, "BAD_USER_INPUT", ""},
-	{"an array of 100 operations", "[" + strings.Repeat(document("{me{id}}")+",", 99) + document("{me{id}}") + "]", "BAD_USER_INPUT", ""},
+	{"an array of 100 operations", "[" + strings.Repeat(requestBody("{me{id}}")+",", 99) + requestBody("{me{id}}") + "]", "BAD_USER_INPUT", ""},
 
 	// As dear as the limits allow.
-	{"50 times me", document("{" + strings.Repeat("me{id}", 50) + "}"), "UNAUTHENTICATED", ""},
-	{"conflicts all over", document("{me{" + strings.Repeat("a:id a:name ", 49) + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
-	{"ten operations of 17 times me, one missing", document(numbered(10, "query Q#{"+strings.Repeat("me{id}", 17)+"}")), "GRAPHQL_VALIDATION_FAILED", ""},
-	{"inline fragments as deep as may be", document("{me" + strings.Repeat("{...", 28) + "{" + strings.Repeat("id ", 17) + "}" + strings.Repeat("}", 28) + "}"), "UNAUTHENTICATED", ""},
-	{"fragments compared with one another", document("{me{" + numbered(45, "...F# ") + "}}" + numbered(45, "fragment F# on User{id name}")), "UNAUTHENTICATED", ""},
+	{"50 times me", requestBody("{" + strings.Repeat("me{id}", 50) + "}"), "UNAUTHENTICATED", ""},
+	{"conflicts all over", requestBody("{me{" + strings.Repeat("a:id a:name ", 49) + "}}"), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"ten operations of 17 times me, one missing", requestBody(repeatNumbered(10, "query Q#{"+strings.Repeat("me{id}", 17)+"}")), "GRAPHQL_VALIDATION_FAILED", ""},
+	{"inline fragments as deep as may be", requestBody("{me" + strings.Repeat("{...", 28) + "{" + strings.Repeat("id ", 17) + "}" + strings.Repeat("}", 28) + "}"), "UNAUTHENTICATED", ""},
+	{"fragments compared with one another", requestBody("{me{" + repeatNumbered(45, "...F# ") + "}}" + repeatNumbered(45, "fragment F# on User{id name}")), "UNAUTHENTICATED", ""},
 }
 
 // maxAttackCost is how many trivial requests ({__typename}) any attack may cost in processor time of the handler.
@@ -106,14 +106,14 @@ func TestGuardKeepsAttacksCheap(t *testing.T) {
 
 // attackCost returns the processor time of an attack, as a multiple of a trivial request's. Both are measured in turn, so
 // that other load slows down both, and the cheapest of some rounds counts: load only adds to a time.
-func (b *booted) attackCost(a attack) float64 {
+func (b *testServer) attackCost(a attack) float64 {
 	const rounds, trivialRequests = 5, 40
 	before, after, _ := strings.Cut(a.body, `"query":"`)
 	attackTime, trivialTime := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	for round := range rounds {
-		trivialTime = min(trivialTime, processorTimeOf(func() {
+		trivialTime = min(trivialTime, cpuTimeOf(func() {
 			for range trivialRequests {
-				b.handle(strings.NewReader(`{"query":"{ __typename }"}`))
+				b.serveRequest(strings.NewReader(`{"query":"{ __typename }"}`))
 			}
 		})/trivialRequests)
 		var body io.Reader = strings.NewReader(a.body)
@@ -121,7 +121,7 @@ func (b *booted) attackCost(a attack) float64 {
 			body = io.MultiReader(strings.NewReader(before+`"query":"`+strings.Repeat(" ", round+1)), strings.NewReader(after))
 		}
 		counted := &countingReader{Reader: body}
-		attackTime = min(attackTime, processorTimeOf(func() { b.handle(counted) }))
+		attackTime = min(attackTime, cpuTimeOf(func() { b.serveRequest(counted) }))
 		if counted.n > maxBodyRead {
 			b.t.Errorf("%s: the server read %d bytes", a.name, counted.n)
 		}
@@ -129,11 +129,11 @@ func (b *booted) attackCost(a attack) float64 {
 	return float64(attackTime) / float64(trivialTime)
 }
 
-// handle has the server answer a request that comes over no network.
-func (b *booted) handle(body io.Reader) {
+// serveRequest has the server answer a request that comes over no network.
+func (b *testServer) serveRequest(body io.Reader) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", body)
 	r.Header.Set("Content-Type", "application/json")
-	b.in.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	b.internal.Handler.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 type countingReader struct {
@@ -158,37 +158,37 @@ func wantRefused(t *testing.T, got *servertest.Response, a attack) {
 	if a.code != "UNAUTHENTICATED" && (got.Data != nil || strings.Contains(got.Body, `"data"`)) {
 		t.Errorf("it has data: %.300s", got.Body)
 	}
-	if a.limit != "" && (got.Errors[0].Extensions["limit"] != a.limit || !positive(got.Errors[0].Extensions["max"])) {
+	if a.limit != "" && (got.Errors[0].Extensions["limit"] != a.limit || !isPositive(got.Errors[0].Extensions["max"])) {
 		t.Errorf("%.300s: want limit %s", got.Body, a.limit)
 	}
 }
 
-func positive(v any) bool { n, ok := v.(float64); return ok && n > 0 }
+func isPositive(v any) bool { n, ok := v.(float64); return ok && n > 0 }
 
 // The rows are ways to guess 100 passwords with one request.
-func TestGuardOfPasswords(t *testing.T) {
+func TestGuardRejectsMultiplePasswordGuesses(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	victim := b.NewUser("USER")
 	login := fmt.Sprintf(`login(input:{email:%q,password:"guess #"}){accessToken}`, victim.Email)
 	for _, row := range []struct{ name, body, code, limit string }{
-		{"aliases", document("mutation{" + numbered(100, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"two aliases", document("mutation{" + numbered(2, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"the right one last", document("mutation{" + numbered(2, "a#:"+login) + fmt.Sprintf(`b:login(input:{email:%q,password:%q}){accessToken}`, victim.Email, victim.Password) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"fragments", document("mutation{" + numbered(40, "...F# ") + "}" + numbered(40, "fragment F# on Mutation{a#:"+login+"}")), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"inline fragments", document("mutation{" + numbered(100, "...{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
-		{"a few inline fragments", document("mutation{" + numbered(9, "... on Mutation{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"@include", document("mutation($yes:Boolean!=true){" + numbered(2, "a#:"+strings.Replace(login, "{accessToken}", "@include(if:$yes){accessToken}", 1)) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"other fields that take a password", document(`mutation{changePassword(input:{currentPassword:"x",newPassword:"y"}) ` + login + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"tokens", document(`mutation{` + numbered(10, `a#:refresh(refreshToken:"guess #"){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"registrations", document(`mutation{` + numbered(2, `a#:register(input:{name:"x",email:"x#@example.com",password:"correct horse"}){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
-		{"an array", "[" + document("mutation{"+login+"}") + "," + document("mutation{"+login+"}") + "]", "BAD_USER_INPUT", ""},
+		{"aliases", requestBody("mutation{" + repeatNumbered(100, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"two aliases", requestBody("mutation{" + repeatNumbered(2, "a#:"+login) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"the right one last", requestBody("mutation{" + repeatNumbered(2, "a#:"+login) + fmt.Sprintf(`b:login(input:{email:%q,password:%q}){accessToken}`, victim.Email, victim.Password) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"fragments", requestBody("mutation{" + repeatNumbered(40, "...F# ") + "}" + repeatNumbered(40, "fragment F# on Mutation{a#:"+login+"}")), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"inline fragments", requestBody("mutation{" + repeatNumbered(100, "...{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "tokens"},
+		{"a few inline fragments", requestBody("mutation{" + repeatNumbered(9, "... on Mutation{a#:"+login+"}") + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"@include", requestBody("mutation($yes:Boolean!=true){" + repeatNumbered(2, "a#:"+strings.Replace(login, "{accessToken}", "@include(if:$yes){accessToken}", 1)) + "}"), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"other fields that take a password", requestBody(`mutation{changePassword(input:{currentPassword:"x",newPassword:"y"}) ` + login + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"tokens", requestBody(`mutation{` + repeatNumbered(10, `a#:refresh(refreshToken:"guess #"){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"registrations", requestBody(`mutation{` + repeatNumbered(2, `a#:register(input:{name:"x",email:"x#@example.com",password:"correct horse"}){accessToken}`) + `}`), "QUERY_TOO_COMPLEX", "credentialFields"},
+		{"an array", "[" + requestBody("mutation{"+login+"}") + "," + requestBody("mutation{"+login+"}") + "]", "BAD_USER_INPUT", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			before := b.in.Store.Queries()
+			before := b.internal.Store.Queries()
 			got := b.Post(http.Header{}, row.body)
 			wantRefused(t, got, attack{code: row.code, limit: row.limit})
-			if n := b.in.Store.Queries() - before; n != 0 {
+			if n := b.internal.Store.Queries() - before; n != 0 {
 				t.Errorf("%d queries", n)
 			}
 			if strings.Contains(got.Body+b.Log.String(), "guess ") {
@@ -201,7 +201,7 @@ func TestGuardOfPasswords(t *testing.T) {
 	}
 }
 
-func TestGuardAnswersInTheMediaTypeThatWasAsked(t *testing.T) {
+func TestGuardRespondsInTheRequestedMediaType(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	for accept, status := range map[string]int{"application/json": 200, "application/graphql-response+json": 400} {

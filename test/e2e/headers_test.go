@@ -13,7 +13,7 @@ import (
 )
 
 // What every answer says to a browser, whoever makes it.
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestSecurityHeadersOnEveryResponse(t *testing.T) {
 	t.Parallel()
 	development := boot(t, dbtest.SQLite(t))
 	production := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
@@ -48,7 +48,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"a page that takes no forms", http.MethodPost, "/reset-password", "", 405, noStore, strict},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for _, b := range []*booted{development, production} {
+			for _, b := range []*testServer{development, production} {
 				r, err := http.NewRequestWithContext(t.Context(), row.method, b.URL+row.path, strings.NewReader(row.body))
 				if err != nil {
 					t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 )
 
 // bootWithFeatures starts a server whose product has these features.
-func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Feature, env ...string) *booted {
+func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Feature, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{
 		DatabaseURL: databaseURL, Env: env,
@@ -34,12 +34,12 @@ func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Featur
 	})
 }
 
-func bootWithHooks(t *testing.T, databaseURL string, hooks extend.Hooks, env ...string) *booted {
+func bootWithHooks(t *testing.T, databaseURL string, hooks extend.Hooks, env ...string) *testServer {
 	t.Helper()
 	return bootWithFeatures(t, databaseURL, []extend.Feature{{Name: "hooks", Hooks: hooks}}, env...)
 }
 
-// marks is a table of a product in which hooks leave something.
+// countMarks is a table of a product in which hooks leave something.
 type mark struct {
 	ID string `gorm:"primaryKey"`
 }
@@ -54,9 +54,9 @@ func marksFeature(hooks extend.Hooks) extend.Feature {
 	}
 }
 
-func (b *booted) marks() (n int64) {
+func (b *testServer) countMarks() (n int64) {
 	b.t.Helper()
-	if err := b.in.Store.DB(b.t.Context()).Model(&mark{}).Count(&n).Error; err != nil {
+	if err := b.internal.Store.DB(b.t.Context()).Model(&mark{}).Count(&n).Error; err != nil {
 		b.t.Fatal(err)
 	}
 	return n
@@ -86,11 +86,11 @@ func TestBeforeRegisterRefusesWithAnInputError(t *testing.T) {
 				if !strings.Contains(got.Body, `"fields":[{"name":"email","message":"must be of the company"}]`) {
 					t.Error(got.Body)
 				}
-				if _, err := b.in.Store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
+				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("the account: %v", err)
 				}
 				b.Query(nil, hookedRegister, "e", "ada@example.com")
-				if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -110,7 +110,7 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 			}
 			return nil
 		}})
-		p := b.newcomer()
+		p := b.registerDevice()
 		refuse.Store(true)
 		calls.Store(0)
 		wantCodes(t, b.Query(nil, hookedLogin, "e", p.Email, "p", "a wrong password"), "login INVALID_CREDENTIALS")
@@ -119,7 +119,7 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 		}
 		got := b.Query(nil, hookedLogin, "e", p.Email, "p", p.Password)
 		wantCodes(t, got, "login TENANT_SUSPENDED")
-		log, err := b.in.Store.AuditLog(t.Context(), models.AuditFilter{UserID: p.ID, Limit: 1})
+		log, err := b.internal.Store.AuditLog(t.Context(), models.AuditFilter{UserID: p.ID, Limit: 1})
 		if err != nil || log[0].Event != "sign-in failed" || log[0].Detail == nil || *log[0].Detail != "refused" {
 			t.Errorf("%+v, %v", log, err)
 		}
@@ -129,7 +129,7 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 }
 
 // The masked error is the client's, and its cause is in the log once.
-func TestHookThatFailsIsMaskedAndLoggedOnce(t *testing.T) {
+func TestHookFailureIsMaskedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -154,7 +154,7 @@ func TestHookThatFailsIsMaskedAndLoggedOnce(t *testing.T) {
 				if n := strings.Count(b.Log.String(), row.log); n != 1 {
 					t.Errorf("the cause is in the log %d times:\n%s", n, b.Log)
 				}
-				if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("the account: %v", err)
 				}
 			})
@@ -187,14 +187,14 @@ func TestHookPastItsDeadlineIsUnavailable(t *testing.T) {
 			if n := strings.Count(b.Log.String(), "hook deadline exceeded"); n != 1 || !strings.Contains(b.Log.String(), `feature \"hooks\": BeforeRegister`) {
 				t.Errorf("%d lines in the log:\n%s", n, b.Log)
 			}
-			if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
+			if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("the account: %v", err)
 			}
 		})
 	}
 }
 
-func TestAfterEventErrorRollsBackTheWhole(t *testing.T) {
+func TestAfterEventErrorRollsBackTheTransaction(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		var fail atomic.Bool
@@ -216,17 +216,17 @@ func TestAfterEventErrorRollsBackTheWhole(t *testing.T) {
 		})})
 		fail.Store(true)
 		wantCodes(t, b.Query(nil, hookedRegister, "e", "ada@example.com"), "register QUOTA_EXCEEDED")
-		_, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com")
-		log, _ := b.in.Store.AuditLog(t.Context(), models.AuditFilter{})
-		if !errors.Is(err, models.ErrNotFound) || len(log) != 0 || b.marks() != 0 {
-			t.Errorf("the account: %v; %d entries, %d marks", err, len(log), b.marks())
+		_, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com")
+		log, _ := b.internal.Store.AuditLog(t.Context(), models.AuditFilter{})
+		if !errors.Is(err, models.ErrNotFound) || len(log) != 0 || b.countMarks() != 0 {
+			t.Errorf("the account: %v; %d entries, %d marks", err, len(log), b.countMarks())
 		}
 		fail.Store(false)
 		got := b.Query(nil, hookedRegister, "e", "ada@example.com").Must()
-		log, _ = b.in.Store.AuditLog(t.Context(), models.AuditFilter{})
+		log, _ = b.internal.Store.AuditLog(t.Context(), models.AuditFilter{})
 		id := got.Text("register.user.id")
-		if len(events) != 1 || len(log) != 1 || b.marks() != 1 {
-			t.Fatalf("%d events, %d entries, %d marks", len(events), len(log), b.marks())
+		if len(events) != 1 || len(log) != 1 || b.countMarks() != 1 {
+			t.Fatalf("%d events, %d entries, %d marks", len(events), len(log), b.countMarks())
 		}
 		e := events[0]
 		if e.Name != "registered" || e.UserID != id || e.ActorID != id || e.Detail != "USER" || e.ID != log[0].ID || !e.At.Equal(log[0].CreatedAt) {
@@ -236,7 +236,7 @@ func TestAfterEventErrorRollsBackTheWhole(t *testing.T) {
 }
 
 // What a hook sees as the viewer is who asks.
-func TestHooksKnowTheViewer(t *testing.T) {
+func TestHooksSeeTheViewer(t *testing.T) {
 	t.Parallel()
 	type seen struct {
 		id, ip       string
@@ -265,7 +265,7 @@ func TestHooksKnowTheViewer(t *testing.T) {
 	}
 }
 
-func TestUserDeletedErrorKeepsTheUser(t *testing.T) {
+func TestUserDeletedHookErrorKeepsTheUser(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		var fail atomic.Bool
@@ -280,32 +280,32 @@ func TestUserDeletedErrorKeepsTheUser(t *testing.T) {
 				return nil
 			},
 		})})
-		p := b.newcomer()
+		p := b.registerDevice()
 		const deleteOwn = `mutation($p: String!) { deleteAccount(password: $p) }`
 		fail.Store(true)
 		wantCodes(t, b.Query(p.User, deleteOwn, "p", p.Password), "deleteAccount INTERNAL")
 		b.Query(p.User, `{ me { id } }`).Must()
-		if b.marks() != 0 {
-			t.Errorf("%d marks", b.marks())
+		if b.countMarks() != 0 {
+			t.Errorf("%d marks", b.countMarks())
 		}
 		fail.Store(false)
 		b.Query(p.User, deleteOwn, "p", p.Password).Must()
-		if b.marks() != 1 {
-			t.Errorf("%d marks", b.marks())
+		if b.countMarks() != 1 {
+			t.Errorf("%d marks", b.countMarks())
 		}
 	})
 }
 
 // Accounts that were never used are deleted in the background, where nobody would recover from a panic.
-func TestSweepSurvivesAHookThatPanics(t *testing.T) {
+func TestSweepSurvivesPanickingHook(t *testing.T) {
 	t.Parallel()
 	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{
 		UserDeleted: func(context.Context, *models.Store, *models.User) error { panic("out of cheese") },
 	}, "REQUIRE_VERIFIED_EMAIL", "true")
 	b.Query(nil, hookedRegister, "e", "ada@example.com")
-	b.Clock.Advance(b.in.Config.UnverifiedAccountTTL + time.Hour)
-	b.in.Sweep(t.Context())
-	if _, err := b.in.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
+	b.Clock.Advance(b.internal.Config.UnverifiedAccountTTL + time.Hour)
+	b.internal.Sweep(t.Context())
+	if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
 		t.Errorf("the account: %v", err)
 	}
 	if !strings.Contains(b.Log.String(), `UserDeleted`) {
@@ -313,7 +313,7 @@ func TestSweepSurvivesAHookThatPanics(t *testing.T) {
 	}
 }
 
-func TestWrongFeatureStopsTheStart(t *testing.T) {
+func TestInvalidFeatureStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, want string
@@ -342,20 +342,20 @@ func TestWrongFeatureStopsTheStart(t *testing.T) {
 }
 
 // migrate, its status, readiness and the doctor know the steps of features.
-func TestCommandsKnowTheFeatures(t *testing.T) {
+func TestCommandsIncludeFeatureMigrations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithFeatures(t, databaseURL, []extend.Feature{marksFeature(extend.Hooks{})})
-		if err := b.in.Migrate(t.Context()); err != nil {
+		if err := b.internal.Migrate(t.Context()); err != nil {
 			t.Error(err)
 		}
-		execute(t, databaseURL, "DELETE FROM goose_db_version_marks WHERE version_id = 1")
-		b.in.Config.AutoMigrate = false
-		if err := b.in.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
+		execSQL(t, databaseURL, "DELETE FROM goose_db_version_marks WHERE version_id = 1")
+		b.internal.Config.AutoMigrate = false
+		if err := b.internal.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
 			t.Errorf("error %v", err)
 		}
 		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret}
-		_, out, stderr := servertest.RunCLI(t, env, "", "doctor") // of a program without the feature
+		_, out, stderr := servertest.RunCLI(t, env, "", "doctor") // source a program without the feature
 		if !strings.Contains(out, "the feature marks has migrated this database") {
 			t.Errorf("%s%s", out, stderr)
 		}

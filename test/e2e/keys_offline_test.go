@@ -30,7 +30,7 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file, "JWT_AUDIENCE", "orders")
 			p := b.NewUser("STAFF")
 			p = b.newDevice(p, false).User // whose token has the role
-			header, claims := unpack(t, p.Token)
+			header, claims := decodeToken(t, p.Token)
 			parts := strings.Split(p.Token, ".")
 			changed := func(o map[string]any, name string, value any) map[string]any {
 				c := map[string]any{}
@@ -47,16 +47,16 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 				name, issuer, audience, token string
 				refused                       string // contained in what it says; empty: it prints the claims
 			}{
-				{"good", b.in.Config.JWTIssuer, "orders", p.Token, ""},
-				{"good, made again by the test", b.in.Config.JWTIssuer, "orders", key.jws(t, header, claims), ""},
-				{"with another role", b.in.Config.JWTIssuer, "orders", parts[0] + "." + segment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
-				{"expired", b.in.Config.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
-				{"for another audience", b.in.Config.JWTIssuer, "invoices", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"good", b.internal.Config.JWTIssuer, "orders", p.Token, ""},
+				{"good, made again by the test", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, header, claims), ""},
+				{"with another role", b.internal.Config.JWTIssuer, "orders", parts[0] + "." + encodeSegment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
+				{"expired", b.internal.Config.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
+				{"for another audience", b.internal.Config.JWTIssuer, "invoices", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
 				{"of another issuer", "https://id.example.com", "orders", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of another type", b.in.Config.JWTIssuer, "orders", key.jws(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of a key that is not in the set", b.in.Config.JWTIssuer, "orders", key.jws(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
-				{"HS256 with the public key", b.in.Config.JWTIssuer, "orders", withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
-				{"without a signature", b.in.Config.JWTIssuer, "orders", segment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{"of another type", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{"of a key that is not in the set", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
+				{"HS256 with the public key", b.internal.Config.JWTIssuer, "orders", hmacTokenWithPublicKey(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{"without a signature", b.internal.Config.JWTIssuer, "orders", encodeSegment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
 			} {
 				stdout, err := verify(b.URL+"/.well-known/jwks.json", row.issuer, row.audience, row.token)
 				if row.refused != "" {
@@ -75,17 +75,17 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 	t.Run("a secret's token is not for others", func(t *testing.T) {
 		t.Parallel()
 		b := boot(t, dbtest.SQLite(t))
-		_, err := verify(b.URL+"/.well-known/jwks.json", b.in.Config.JWTIssuer, b.in.Config.JWTAudience, b.NewUser("USER").Token)
+		_, err := verify(b.URL+"/.well-known/jwks.json", b.internal.Config.JWTIssuer, b.internal.Config.JWTAudience, b.NewUser("USER").Token)
 		if err == nil || !strings.Contains(err.Error(), "ERR_JOSE_ALG_NOT_ALLOWED") {
 			t.Error(err)
 		}
 	})
 }
 
-// jws signs a header and claims, whatever they say (RFC 7515 section 5.1, RFC 7518 section 3).
-func (k signingKey) jws(t *testing.T, header, claims map[string]any) string {
+// signJWS signs a header and claims, whatever they say (RFC 7515 section 5.1, RFC 7518 section 3).
+func (k signingKey) signJWS(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
-	signed := segment(t, header) + "." + segment(t, claims)
+	signed := encodeSegment(t, header) + "." + encodeSegment(t, claims)
 	sum := sha256.Sum256([]byte(signed))
 	var signature []byte
 	var err error

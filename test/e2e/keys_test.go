@@ -82,16 +82,16 @@ func (k signingKey) publicPEM(t *testing.T) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// withPublicKeyAsSecret is a token signed by HMAC with what everybody knows, in the name of a key.
-func withPublicKeyAsSecret(t *testing.T, public []byte, kid any, claims map[string]any) string {
+// hmacTokenWithPublicKey is a token signed by HMAC with what everybody knows, in the name of a key.
+func hmacTokenWithPublicKey(t *testing.T, public []byte, kid any, claims map[string]any) string {
 	t.Helper()
-	signed := segment(t, map[string]any{"alg": "HS256", "kid": kid, "typ": "at+jwt"}) + "." + segment(t, claims)
+	signed := encodeSegment(t, map[string]any{"alg": "HS256", "kid": kid, "typ": "at+jwt"}) + "." + encodeSegment(t, claims)
 	mac := hmac.New(sha256.New, public)
 	mac.Write([]byte(signed))
 	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func segment(t *testing.T, o map[string]any) string {
+func encodeSegment(t *testing.T, o map[string]any) string {
 	t.Helper()
 	b, err := json.Marshal(o)
 	if err != nil {
@@ -100,8 +100,8 @@ func segment(t *testing.T, o map[string]any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// unpack reads a token without judging it.
-func unpack(t *testing.T, token string) (header, claims map[string]any) {
+// decodeToken reads a token without judging it.
+func decodeToken(t *testing.T, token string) (header, claims map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	for i, o := range []*map[string]any{&header, &claims} {
@@ -117,7 +117,7 @@ func unpack(t *testing.T, token string) (header, claims map[string]any) {
 }
 
 // jwks asks for the JWK Set.
-func (b *booted) jwks(ifNoneMatch string) (a *servertest.Response, keys []map[string]string) {
+func (b *testServer) jwks(ifNoneMatch string) (a *servertest.Response, keys []map[string]string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/.well-known/jwks.json", nil)
 	if err != nil {
@@ -136,7 +136,7 @@ func (b *booted) jwks(ifNoneMatch string) (a *servertest.Response, keys []map[st
 }
 
 // wantMe asks who the token's person is.
-func (b *booted) wantMe(p *servertest.User, when string) {
+func (b *testServer) wantMe(p *servertest.User, when string) {
 	b.t.Helper()
 	if got := b.Query(p, `{ me { id } }`); got.At("me.id") != p.ID {
 		b.t.Errorf("%s: %s", when, got.Body)
@@ -145,7 +145,7 @@ func (b *booted) wantMe(p *servertest.User, when string) {
 
 var algorithms = []string{"EdDSA", "ES256", "RS256"}
 
-func TestServerWithPrivateKeys(t *testing.T) {
+func TestPrivateKeysSignTokensAndPublishJWKS(t *testing.T) {
 	t.Parallel()
 	members := map[string][]string{
 		"EdDSA": {"alg", "crv", "kid", "kty", "use", "x"},
@@ -161,7 +161,7 @@ func TestServerWithPrivateKeys(t *testing.T) {
 			b.wantMe(p, "with a token of its own")
 
 			_, keys := b.jwks("")
-			header, claims := unpack(t, p.Token)
+			header, claims := decodeToken(t, p.Token)
 			if len(keys) != 1 || keys[0]["kid"] != header["kid"] || keys[0]["alg"] != alg || header["alg"] != alg || keys[0]["use"] != "sig" {
 				t.Fatalf("keys %v, header %v", keys, header)
 			}
@@ -173,18 +173,18 @@ func TestServerWithPrivateKeys(t *testing.T) {
 				t.Errorf("members %q, want %q", names, members[alg])
 			}
 
-			forged := withPublicKeyAsSecret(t, key.publicPEM(t), header["kid"], claims)
+			forged := hmacTokenWithPublicKey(t, key.publicPEM(t), header["kid"], claims)
 			if got := b.Query(&servertest.User{Token: forged}, `{ me { id } }`); got.At("me") != nil || got.Errors[0].Extensions["reason"] != "invalid" {
 				t.Errorf("HMAC with the public key: %s", got.Body)
 			}
-			if _, err := os.Stat(strings.TrimPrefix(b.in.Config.DatabaseURL, "sqlite://") + ".key"); err == nil {
+			if _, err := os.Stat(strings.TrimPrefix(b.internal.Config.DatabaseURL, "sqlite://") + ".key"); err == nil {
 				t.Error("a secret was made that nobody asked for")
 			}
 		})
 	}
 }
 
-func TestJWKSIsForEverybodyToKeep(t *testing.T) {
+func TestJWKSIsPublicAndCacheable(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "JWT_PRIVATE_KEY_FILES", newSigningKey(t, "EdDSA").file)
 	got, keys := b.jwks("")
@@ -213,14 +213,14 @@ func TestJWKSOfASecretIsEmpty(t *testing.T) {
 
 // Each step of a rotation is a restart on the same database. Nobody notices, but for the holder of a token whose
 // key was removed: they refresh.
-func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
+func TestKeyRotationKeepsSessions(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	oldKey, newKey := newSigningKey(t, "RS256"), newSigningKey(t, "EdDSA")
-	restart := func(files ...string) *booted {
+	restart := func(files ...string) *testServer {
 		return boot(t, databaseURL, "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", strings.Join(files, ","))
 	}
-	wantSet := func(b *booted, algs ...string) {
+	wantSet := func(b *testServer, algs ...string) {
 		t.Helper()
 		_, keys := b.jwks("")
 		got := make([]string, len(keys))
@@ -233,7 +233,7 @@ func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
 	}
 	wantSigner := func(p *servertest.User, alg string) {
 		t.Helper()
-		if header, _ := unpack(t, p.Token); header["alg"] != alg {
+		if header, _ := decodeToken(t, p.Token); header["alg"] != alg {
 			t.Errorf("signed with %v, want %s", header["alg"], alg)
 		}
 	}
@@ -262,10 +262,10 @@ func TestKeysRotateAndNobodyIsLoggedOut(t *testing.T) {
 	if got := b.Query(early, `{ me { id } }`); got.At("me") != nil || got.Errors[0].Extensions["reason"] != "invalid" {
 		t.Errorf("a token whose key was removed: %s", got.Body)
 	}
-	b.refreshed(late.refresh)
+	b.mustRefresh(late.refresh)
 }
 
-func TestFromSecretToKeyNobodyIsLoggedOut(t *testing.T) {
+func TestSwitchFromSecretToKeyKeepsSessions(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	key := newSigningKey(t, "ES256")
@@ -275,16 +275,16 @@ func TestFromSecretToKeyNobodyIsLoggedOut(t *testing.T) {
 	b := boot(t, databaseURL, "JWT_PRIVATE_KEY_FILES", key.file) // beside the secret, which boot sets
 	b.wantMe(device.User, "with a token of the secret")
 	after := b.NewUser("USER")
-	if header, _ := unpack(t, after.Token); header["alg"] != "ES256" {
+	if header, _ := decodeToken(t, after.Token); header["alg"] != "ES256" {
 		t.Errorf("signed with %v", header["alg"])
 	}
 
 	b = boot(t, databaseURL, "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
 	b.wantMe(after, "with the secret removed")
-	b.refreshed(device.refresh)
+	b.mustRefresh(device.refresh)
 }
 
-func TestWrongKeyFileStopsTheStart(t *testing.T) {
+func TestInvalidKeyFileStopsTheStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	public := filepath.Join(dir, "public.pem")

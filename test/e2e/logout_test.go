@@ -20,7 +20,7 @@ func refreshCookie(a *servertest.Response) (set string) {
 }
 
 // A logout behind a sign-in in the same document ends the session that the sign-in opened.
-func TestLogoutEndsTheSessionThatTheRequestOpened(t *testing.T) {
+func TestLogoutRevokesTheSessionOpenedByTheRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -58,7 +58,7 @@ func TestLogoutEndsTheSessionThatTheRequestOpened(t *testing.T) {
 					t.Errorf("there was no session: %s", got.Body)
 				}
 				opened := &servertest.User{ID: p.ID, Token: got.Text("login.accessToken")}
-				if b.signedIn(opened) {
+				if b.isSignedIn(opened) {
 					t.Error("the session that the request opened is alive")
 				}
 				if token := got.At("login.refreshToken"); token != nil {
@@ -72,21 +72,21 @@ func TestLogoutEndsTheSessionThatTheRequestOpened(t *testing.T) {
 		t.Run("register, then logout", func(t *testing.T) {
 			got := b.Query(nil, `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p}) { accessToken user { id } } logout }`,
 				"e", newAddress(), "p", servertest.Password).Must()
-			if b.signedIn(&servertest.User{ID: got.Text("register.user.id"), Token: got.Text("register.accessToken")}) || refreshCookie(got) != cleared {
+			if b.isSignedIn(&servertest.User{ID: got.Text("register.user.id"), Token: got.Text("register.accessToken")}) || refreshCookie(got) != cleared {
 				t.Errorf("%s %q", got.Body, got.Header)
 			}
 		})
 		t.Run("refresh of a token in the argument, then logout", func(t *testing.T) {
 			d := b.newDevice(b.NewUser("USER"), false)
 			got := b.Query(nil, `mutation($t: String) { refresh(refreshToken: $t) { accessToken } logout }`, "t", d.refresh).Must()
-			if got.At("logout") != true || b.signedIn(d.User) {
+			if got.At("logout") != true || b.isSignedIn(d.User) {
 				t.Error(got.Body)
 			}
 		})
 		t.Run("a logout in front of the login ends only what was before", func(t *testing.T) {
 			d := b.newDevice(b.NewUser("USER"), false)
 			got := b.QueryWith(bearer(d), signature+`logout `+inBody+` }`, "e", d.Email, "p", d.Password).Must()
-			if b.signedIn(d.User) || !b.signedIn(&servertest.User{ID: d.ID, Token: got.Text("login.accessToken")}) {
+			if b.isSignedIn(d.User) || !b.isSignedIn(&servertest.User{ID: d.ID, Token: got.Text("login.accessToken")}) {
 				t.Error(got.Body)
 			}
 		})

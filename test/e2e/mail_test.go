@@ -17,25 +17,25 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootMailing starts a server that sends its mail to an SMTP server of the test, as nearly everything about mail is tested.
-func bootMailing(t *testing.T, databaseURL string, env ...string) *booted {
+// bootWithSMTP starts a server that sends its mail to an SMTP server of the test, as nearly everything about mail is tested.
+func bootWithSMTP(t *testing.T, databaseURL string, env ...string) *testServer {
 	t.Helper()
-	return bootWithMail(t, databaseURL, mailtest.Start(t, mailtest.Options{}), env...)
+	return bootWithSMTPServer(t, databaseURL, mailtest.Start(t, mailtest.Options{}), env...)
 }
 
 // deliver sends what waits in the outbox.
-func (b *booted) deliver() {
+func (b *testServer) deliver() {
 	b.t.Helper()
-	if _, err := b.in.Mailer.Deliver(b.t.Context()); err != nil {
+	if _, err := b.internal.Mailer.Deliver(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// mails are those that have come to an address, newest first.
-func (b *booted) mails(to string) (list []mail.Received) {
+// mailsTo are those that have come to an address, newest first.
+func (b *testServer) mailsTo(to string) (list []mail.Received) {
 	b.t.Helper()
 	b.deliver()
-	for _, m := range b.arrived() {
+	for _, m := range b.receivedMails() {
 		if m.To == to {
 			list = append(list, m)
 		}
@@ -43,20 +43,20 @@ func (b *booted) mails(to string) (list []mail.Received) {
 	return list
 }
 
-// arrived are all mails that have come, newest first.
-func (b *booted) arrived() (list []mail.Received) {
+// receivedMails are all mails that have come, newest first.
+func (b *testServer) receivedMails() (list []mail.Received) {
 	if b.smtp == nil {
-		return b.in.Inbox.Messages()
+		return b.internal.Inbox.Messages()
 	}
 	for _, m := range b.smtp.Messages() {
-		list = append(list, mail.Received{Message: mail.Message{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Link: linkIn(m.Text)}})
+		list = append(list, mail.Received{Message: mail.Message{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Link: tokenLink(m.Text)}})
 	}
 	slices.Reverse(list)
 	return list
 }
 
-// linkIn is what a text wants clicked: a line with a token in it.
-func linkIn(text string) string {
+// tokenLink is what a text wants clicked: a line with a token in it.
+func tokenLink(text string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "?token=") {
 			return strings.TrimSpace(line)
@@ -66,9 +66,9 @@ func linkIn(text string) string {
 }
 
 // tokenOf is the token in the newest mail to an address whose link leads to path.
-func (b *booted) tokenOf(to, path string) string {
+func (b *testServer) tokenOf(to, path string) string {
 	b.t.Helper()
-	for _, m := range b.mails(to) {
+	for _, m := range b.mailsTo(to) {
 		if u, err := url.Parse(m.Link); err == nil && u.Path == path {
 			return u.Query().Get("token")
 		}
@@ -86,30 +86,30 @@ const (
 	changePassword = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
 	registerAs     = `mutation($e: String!) { register(input: {name: "X", email: $e, password: "` + servertest.Password + `"}) { tokenType } }`
 	login          = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id email emailVerified } } }`
-	anotherGood    = "another good password"
+	newPassword    = "another good password"
 )
 
 // resetToken asks for a reset of somebody's password and returns the token that they get.
-func (b *booted) resetToken(p *servertest.User) string {
+func (b *testServer) resetToken(p *servertest.User) string {
 	b.t.Helper()
 	b.Query(nil, requestReset, "e", p.Email).Must()
 	return b.tokenOf(p.Email, "/reset-password")
 }
 
 // newAddress is one that nobody has.
-func newAddress() string { return fmt.Sprintf("new%d@example.com", people.Add(1)) }
+func newAddress() string { return fmt.Sprintf("new%d@example.com", addressCounter.Add(1)) }
 
-// changeToken asks for another address and returns the token that it gets.
-func (b *booted) changeToken(p *servertest.User, to string) string {
+// emailChangeToken asks for another address and returns the token that it gets.
+func (b *testServer) emailChangeToken(p *servertest.User, to string) string {
 	b.t.Helper()
 	b.Query(p, requestChange, "e", to, "p", p.Password).Must()
 	return b.tokenOf(to, "/confirm-email")
 }
 
-func TestVerifyEmail(t *testing.T) {
+func TestVerifyEmailWorksOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		token := b.tokenOf(p.Email, "/verify-email")
 		if got := b.Query(p, `{ me { emailVerified } }`).Must(); got.At("me.emailVerified") != false {
@@ -121,67 +121,67 @@ func TestVerifyEmail(t *testing.T) {
 		}
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token), "verifyEmail INVALID_TOKEN")
 
-		before := len(b.mails(p.Email))
+		before := len(b.mailsTo(p.Email))
 		b.Query(p, `mutation { requestEmailVerification }`).Must()
-		if got := len(b.mails(p.Email)); got != before {
+		if got := len(b.mailsTo(p.Email)); got != before {
 			t.Error("a verified address gets another link")
 		}
 		wantCodes(t, b.Query(nil, `mutation { requestEmailVerification }`), "requestEmailVerification UNAUTHENTICATED")
 	})
 }
 
-func TestResetPassword(t *testing.T) {
+func TestResetPasswordRevokesAllSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		phone := b.newDevice(p, true)
 		token := b.resetToken(p)
 		wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", "short"), "resetPassword BAD_USER_INPUT")
 		wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", p.Email), "resetPassword BAD_USER_INPUT")
-		b.Query(nil, resetPassword, "t", token, "p", anotherGood).Must()
-		if b.signedIn(p) || b.signedIn(phone.User) {
+		b.Query(nil, resetPassword, "t", token, "p", newPassword).Must()
+		if b.isSignedIn(p) || b.isSignedIn(phone.User) {
 			t.Error("a session outlives a reset")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
-		got := b.Query(nil, login, "e", p.Email, "p", anotherGood).Must()
+		got := b.Query(nil, login, "e", p.Email, "p", newPassword).Must()
 		if got.At("login.user.emailVerified") != true {
 			t.Error("who got the mail has shown that it reaches them")
 		}
 		wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", "a third good password"), "resetPassword INVALID_TOKEN")
-		if told := b.mails(p.Email)[0]; told.Link != "" || !strings.Contains(told.Subject, "assword") {
+		if told := b.mailsTo(p.Email)[0]; told.Link != "" || !strings.Contains(told.Subject, "assword") {
 			t.Errorf("no notice of the new password, but %q", told.Subject)
 		}
 	})
 }
 
 // Of a request nobody can tell who has an account; who has none gets no mail.
-func TestResetOfAnUnknownAddress(t *testing.T) {
+func TestPasswordResetDoesNotRevealAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p, shut := b.NewUser("USER"), b.NewUser("USER")
-		if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
-		before := len(b.arrived())
+		before := len(b.receivedMails())
 		for _, email := range []string{"nobody@example.com", shut.Email, "no address", ""} {
 			got := b.Query(nil, requestReset, "e", email).Must()
-			if known := b.Query(nil, requestReset, "e", p.Email).Must(); !sameAnswer(got, known) {
+			if known := b.Query(nil, requestReset, "e", p.Email).Must(); !sameResponse(got, known) {
 				t.Errorf("%q: %s %v, and for a known one %s %v", email, got.Body, got.Header, known.Body, known.Header)
 			}
 		}
 		b.deliver()
-		if got := len(b.arrived()) - before; got != 4 || len(b.mails("nobody@example.com"))+len(b.mails(shut.Email)) > 1 {
+		if got := len(b.receivedMails()) - before; got != 4 || len(b.mailsTo("nobody@example.com"))+len(b.mailsTo(shut.Email)) > 1 {
 			t.Errorf("%d mails", got)
 		}
 	})
 }
 
-// sameAnswer: byte for byte, but for the request's id, which is as long as any other, and the time.
-func sameAnswer(a, b *servertest.Response) bool {
+// sameResponse: byte for byte, but for the request's id, which is as long as any other, and the time.
+func sameResponse(a, b *servertest.Response) bool {
 	headers := []http.Header{a.Header.Clone(), b.Header.Clone()}
 	for _, h := range headers {
 		h["X-Request-Id"] = []string{fmt.Sprint(len(h.Get("X-Request-Id")))}
@@ -193,24 +193,24 @@ func sameAnswer(a, b *servertest.Response) bool {
 func TestMailGoesToTheStoredAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		b.Query(nil, `mutation { register(input: {name: "Ada", email: "Ada@Example.com", password: "`+servertest.Password+`"}) { tokenType } }`).Must()
 		b.Query(nil, requestReset, "e", "ADA@EXAMPLE.COM").Must()
-		if got := b.mails("Ada@example.com"); len(got) != 2 { // the domain as DNS has it
+		if got := b.mailsTo("Ada@example.com"); len(got) != 2 { // the domain as DNS has it
 			t.Errorf("%d mails to the address as it was typed at the registration, want 2", len(got))
 		}
 	})
 }
 
-func TestChangeEmail(t *testing.T) {
+func TestEmailChangeRequiresConfirmationAndCanBeUndone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		wantCodes(t, b.Query(p, requestChange, "e", "new@example.com", "p", "wrong password"), "requestEmailChange INVALID_CREDENTIALS")
 		wantCodes(t, b.Query(p, requestChange, "e", "no address", "p", p.Password), "requestEmailChange BAD_USER_INPUT")
 		wantCodes(t, b.Query(p, requestChange, "e", strings.ToUpper(p.Email), "p", p.Password), "requestEmailChange BAD_USER_INPUT")
-		token := b.changeToken(p, "New@example.com")
+		token := b.emailChangeToken(p, "New@example.com")
 		if got := b.Query(p, `{ me { email } }`).Must(); got.At("me.email") != p.Email {
 			t.Error("changed before it was confirmed: " + got.Body)
 		}
@@ -218,7 +218,7 @@ func TestChangeEmail(t *testing.T) {
 		if got.At("updateProfile.email") != "New@example.com" || got.At("updateProfile.emailVerified") != true {
 			t.Error(got.Body)
 		}
-		if !b.signedIn(p) {
+		if !b.isSignedIn(p) {
 			t.Error("signed out")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
@@ -228,12 +228,12 @@ func TestChangeEmail(t *testing.T) {
 		undo := b.tokenOf(p.Email, "/undo-email-change")
 		wantCodes(t, b.Query(nil, registerAs, "e", p.Email), "register EMAIL_TAKEN")
 		b.Query(nil, verifyEmail, "t", undo).Must()
-		if b.signedIn(p) {
+		if b.isSignedIn(p) {
 			t.Error("who changed it is still signed in")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
-		b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", anotherGood).Must()
-		if got := b.Query(nil, login, "e", p.Email, "p", anotherGood).Must(); got.At("login.user.id") != p.ID {
+		b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", newPassword).Must()
+		if got := b.Query(nil, login, "e", p.Email, "p", newPassword).Must(); got.At("login.user.id") != p.ID {
 			t.Error(got.Body)
 		}
 	})
@@ -241,33 +241,33 @@ func TestChangeEmail(t *testing.T) {
 
 // Somebody who has a session and the password moves the account twice, and tries everything that ends tickets, so
 // that its owner cannot take it back. They can.
-func TestOwnerTakesTheAddressBack(t *testing.T) {
+func TestOwnerCanUndoAHostileEmailChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
-			thief  func(b *booted, p *servertest.User, has, hasToo string)
+			thief  func(b *testServer, p *servertest.User, has, hasToo string)
 			before time.Duration
 		}{
-			{"before it is confirmed", func(b *booted, p *servertest.User, has, hasToo string) { b.changeToken(p, has) }, 0},
-			{"after 71 hours", func(b *booted, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, has), "p", p.Password).Must()
+			{"before it is confirmed", func(b *testServer, p *servertest.User, has, hasToo string) { b.emailChangeToken(p, has) }, 0},
+			{"after 71 hours", func(b *testServer, p *servertest.User, has, hasToo string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
 				b.deliver()
 			}, 71 * time.Hour},
-			{"after a second change, which was undone", func(b *booted, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, has), "p", p.Password).Must()
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, hasToo), "p", p.Password).Must()
+			{"after a second change, which was undone", func(b *testServer, p *servertest.User, has, hasToo string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, hasToo), "p", p.Password).Must()
 				b.Query(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).Must()
 			}, 0},
-			{"after a new password", func(b *booted, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, has), "p", p.Password).Must()
-				b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+			{"after a new password", func(b *testServer, p *servertest.User, has, hasToo string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
+				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 				b.Query(nil, requestReset, "e", has).Must()
 				b.Query(nil, resetPassword, "t", b.tokenOf(has, "/reset-password"), "p", "a third good password").Must()
 			}, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL)
+				b := bootWithSMTP(t, databaseURL)
 				p := b.NewUser("USER")
 				has, hasToo := newAddress(), newAddress()
 				row.thief(b, p, has, hasToo)
@@ -278,7 +278,7 @@ func TestOwnerTakesTheAddressBack(t *testing.T) {
 				if got.At("login.user.id") != p.ID {
 					t.Error(got.Body)
 				}
-				for _, m := range b.arrived() {
+				for _, m := range b.receivedMails() {
 					if u, err := url.Parse(m.Link); err == nil && m.Link != "" && (m.To == has || m.To == hasToo) {
 						if got := b.Query(nil, verifyEmail, "t", u.Query().Get("token")); !slices.Equal(got.Codes(), []string{"verifyEmail INVALID_TOKEN"}) {
 							t.Errorf("the thief's %q is still good: %s", m.Subject, got.Body)
@@ -291,41 +291,41 @@ func TestOwnerTakesTheAddressBack(t *testing.T) {
 }
 
 // A mail that still waits for the thief's address, while the owner takes theirs back, brings no link to undo that.
-func TestMailsThatWaitDoNotGiveTheAddressToTheThiefAgain(t *testing.T) {
+func TestUndoDropsQueuedMailsToTheThief(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name  string
-			thief func(b *booted, p *servertest.User, has, hasToo string)
+			thief func(b *testServer, p *servertest.User, has, hasToo string)
 		}{
-			{"another change was asked for", func(b *booted, p *servertest.User, has, hasToo string) {
+			{"another change was asked for", func(b *testServer, p *servertest.User, has, hasToo string) {
 				b.Query(p, requestChange, "e", hasToo, "p", p.Password).Must()
 			}},
-			{"another change was made", func(b *booted, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, hasToo), "p", p.Password).Must()
+			{"another change was made", func(b *testServer, p *servertest.User, has, hasToo string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, hasToo), "p", p.Password).Must()
 			}},
-			{"another change was undone", func(b *booted, p *servertest.User, has, hasToo string) {
-				b.changeToken(p, hasToo)
+			{"another change was undone", func(b *testServer, p *servertest.User, has, hasToo string) {
+				b.emailChangeToken(p, hasToo)
 				b.Query(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).Must()
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL)
+				b := bootWithSMTP(t, databaseURL)
 				p := b.NewUser("USER")
 				has, hasToo := newAddress(), newAddress()
-				b.Query(nil, verifyEmail, "t", b.changeToken(p, has), "p", p.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
 				undo := b.tokenOf(p.Email, "/undo-email-change")
 				row.thief(b, p, has, hasToo)
-				before := len(b.arrived())
+				before := len(b.receivedMails())
 				b.Query(nil, verifyEmail, "t", undo).Must()
 				b.deliver()
-				got := b.arrived()
+				got := b.receivedMails()
 				for _, m := range got[:len(got)-before] {
 					if m.To != p.Email {
 						t.Errorf("%q goes to the thief", m.Subject)
 					}
 				}
-				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", anotherGood).Must()
+				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", newPassword).Must()
 			})
 		}
 	})
@@ -333,10 +333,10 @@ func TestMailsThatWaitDoNotGiveTheAddressToTheThiefAgain(t *testing.T) {
 
 // A password that is not the account's any more when a change of address is written down is none, although it was
 // when it was looked at.
-func TestChangeOfAddressIsNotAskedForWithAPasswordThatIsJustReplaced(t *testing.T) {
+func TestEmailChangeRacingAResetSendsNoMail(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "BCRYPT_COST", "10") // so that a look takes its time
+		b := bootWithSMTP(t, databaseURL, "BCRYPT_COST", "10") // so that a look takes its time
 		rounds := 3
 		if dbtest.Exhaustive() {
 			rounds = 10
@@ -346,9 +346,9 @@ func TestChangeOfAddressIsNotAskedForWithAPasswordThatIsJustReplaced(t *testing.
 			token := b.resetToken(p)
 			asked := make(chan *servertest.Response)
 			go func() { asked <- b.Query(p, requestChange, "e", to, "p", p.Password) }()
-			b.Query(nil, resetPassword, "t", token, "p", anotherGood).Must()
+			b.Query(nil, resetPassword, "t", token, "p", newPassword).Must()
 			<-asked
-			if got := b.mails(to); len(got) != 0 {
+			if got := b.mailsTo(to); len(got) != 0 {
 				t.Fatalf("%q was sent after the reset", got[0].Subject)
 			}
 		}
@@ -356,26 +356,26 @@ func TestChangeOfAddressIsNotAskedForWithAPasswordThatIsJustReplaced(t *testing.
 }
 
 // That an address has an account is told to the address alone.
-func TestChangeToATakenAddress(t *testing.T) {
+func TestEmailChangeToATakenAddressNotifiesItsOwnerOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.Query(p, requestChange, "e", strings.ToUpper(other.Email), "p", p.Password).Must()
-		if told := b.mails(other.Email)[0]; told.Link != "" {
+		if told := b.mailsTo(other.Email)[0]; told.Link != "" {
 			t.Errorf("%q has a link", told.Subject)
 		}
 		// It may come to have one while the mail is on its way.
-		token := b.changeToken(p, "both@example.com")
+		token := b.emailChangeToken(p, "both@example.com")
 		b.Query(nil, registerAs, "e", "both@example.com").Must()
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token, "p", p.Password), "verifyEmail EMAIL_TAKEN")
 	})
 }
 
-func TestDeleteAccount(t *testing.T) {
+func TestDeleteAccountRemovesAllItsRows(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p, admin := b.NewUser("USER"), b.NewUser("ADMIN")
 		phone := b.newDevice(p, true)
 		reset := b.resetToken(p)
@@ -386,27 +386,27 @@ func TestDeleteAccount(t *testing.T) {
 		if got.At("deleteAccount") != true || got.At("again") != false {
 			t.Error(got.Body)
 		}
-		if b.signedIn(p) || b.signedIn(phone.User) {
+		if b.isSignedIn(p) || b.isSignedIn(phone.User) {
 			t.Error("a session outlives its account")
 		}
-		for query, token := range map[string]string{refreshInBody: phone.refresh, `mutation($t: String!) { resetPassword(input: {token: $t, newPassword: "` + anotherGood + `"}) }`: reset} {
+		for query, token := range map[string]string{refreshInBody: phone.refresh, `mutation($t: String!) { resetPassword(input: {token: $t, newPassword: "` + newPassword + `"}) }`: reset} {
 			if got := b.Query(nil, query, "t", token); len(got.Codes()) != 1 || !strings.HasSuffix(got.Codes()[0], "INVALID_TOKEN") {
 				t.Error(got.Body)
 			}
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		wantCodes(t, b.Query(admin, `query($u: ID!) { user(id: $u) { id } }`, "u", p.ID), "user NOT_FOUND")
-		before := len(b.arrived())
+		before := len(b.receivedMails())
 		b.deliver()
-		if len(b.arrived()) != before {
+		if len(b.receivedMails()) != before {
 			t.Error("a mail to somebody who has left")
 		}
 		for _, table := range []string{"users", "sessions", "tickets", "mails"} {
-			if rows := rowsAbout(t, databaseURL, table, p); rows != 0 {
+			if rows := countUserRows(t, databaseURL, table, p); rows != 0 {
 				t.Errorf("%d rows about the person in %s", rows, table)
 			}
 		}
-		if n := b.trustedPlaces(databaseURL, p); n != 0 {
+		if n := b.countTrustedIPs(databaseURL, p); n != 0 {
 			t.Errorf("%d trusted places of a deleted account", n)
 		}
 		// The address is free again.
@@ -414,8 +414,8 @@ func TestDeleteAccount(t *testing.T) {
 	})
 }
 
-// rowsAbout counts what a table says about a person.
-func rowsAbout(t *testing.T, databaseURL, table string, p *servertest.User) (rows int) {
+// countUserRows counts what a table says about a person.
+func countUserRows(t *testing.T, databaseURL, table string, p *servertest.User) (rows int) {
 	t.Helper()
 	condition := map[string]string{"users": "id = ?", "sessions": "user_id = ?", "tickets": "user_id = ?", "mails": "user_id = ?"}[table]
 	db := servertest.OpenDatabase(t, databaseURL)
@@ -426,13 +426,13 @@ func rowsAbout(t *testing.T, databaseURL, table string, p *servertest.User) (row
 }
 
 // Each kind of token is good for its own purpose and no other.
-func TestTokensOfOneKindAreRefusedWhereAnotherIsWanted(t *testing.T) {
+func TestTokensAreRejectedForOtherPurposes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		phone := b.newDevice(p, false)
-		change := b.changeToken(p, "new@example.com")
+		change := b.emailChangeToken(p, "new@example.com")
 		tokens := map[string]string{
 			"verify": b.tokenOf(p.Email, "/verify-email"), "change": change, "undo": b.tokenOf(p.Email, "/undo-email-change"),
 			"reset": b.resetToken(p), "access": p.Token, "refresh": phone.refresh, "nothing": "", "no token": "x", "a NUL": "a\x00b", "too long": strings.Repeat("a", 10_000),
@@ -442,7 +442,7 @@ func TestTokensOfOneKindAreRefusedWhereAnotherIsWanted(t *testing.T) {
 				wantCodes(t, b.Query(nil, verifyEmail, "t", token), "verifyEmail INVALID_TOKEN")
 			}
 			if name != "reset" {
-				wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", anotherGood), "resetPassword INVALID_TOKEN")
+				wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", newPassword), "resetPassword INVALID_TOKEN")
 			}
 			if name != "refresh" {
 				wantCodes(t, b.Query(nil, refreshInBody, "t", token), "refresh INVALID_TOKEN")
@@ -453,23 +453,23 @@ func TestTokensOfOneKindAreRefusedWhereAnotherIsWanted(t *testing.T) {
 				}
 			}
 		}
-		b.refreshed(phone.refresh)
-		b.Query(nil, resetPassword, "t", tokens["reset"], "p", anotherGood).Must()
+		b.mustRefresh(phone.refresh)
+		b.Query(nil, resetPassword, "t", tokens["reset"], "p", newPassword).Must()
 	})
 }
 
 // One token, many at once: one wins.
-func TestOneTokenUsedByManyAtOnce(t *testing.T) {
+func TestConcurrentUsesOfATokenSucceedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		for _, row := range []struct {
 			name, query string
 			token       func() string
 		}{
 			{"verifyEmail", verifyEmail, func() string { return b.tokenOf(p.Email, "/verify-email") }},
-			{"resetPassword", `mutation($t: String!) { resetPassword(input: {token: $t, newPassword: "` + anotherGood + `"}) }`, func() string { return b.resetToken(p) }},
+			{"resetPassword", `mutation($t: String!) { resetPassword(input: {token: $t, newPassword: "` + newPassword + `"}) }`, func() string { return b.resetToken(p) }},
 		} {
 			token := row.token()
 			const n = 50
@@ -494,61 +494,63 @@ func TestOneTokenUsedByManyAtOnce(t *testing.T) {
 }
 
 // What makes a link useless before its time.
-func TestOlderLinksAreUseless(t *testing.T) {
+func TestStaleLinksAreRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		verify := func(b *booted, p *servertest.User) string { return b.tokenOf(p.Email, "/verify-email") }
-		change := func(b *booted, p *servertest.User) string { return b.changeToken(p, newAddress()) }
-		reset := (*booted).resetToken
+		verify := func(b *testServer, p *servertest.User) string { return b.tokenOf(p.Email, "/verify-email") }
+		change := func(b *testServer, p *servertest.User) string { return b.emailChangeToken(p, newAddress()) }
+		reset := (*testServer).resetToken
 		for _, row := range []struct {
 			name  string
 			query string
-			token func(*booted, *servertest.User) string
-			then  func(*booted, *servertest.User)
+			token func(*testServer, *servertest.User) string
+			then  func(*testServer, *servertest.User)
 		}{
-			{"a verification, by a newer one", verifyEmail, verify, func(b *booted, p *servertest.User) {
+			{"a verification, by a newer one", verifyEmail, verify, func(b *testServer, p *servertest.User) {
 				b.Query(p, `mutation { requestEmailVerification }`).Must()
 				b.deliver()
 			}},
-			{"a verification, by another address", verifyEmail, verify, func(b *booted, p *servertest.User) {
+			{"a verification, by another address", verifyEmail, verify, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", change(b, p), "p", p.Password).Must()
 			}},
-			{"a verification, after a day", verifyEmail, verify, func(b *booted, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
-			{"a reset after an undo, after an hour", resetPassword, func(b *booted, p *servertest.User) string {
-				b.changeToken(p, newAddress())
+			{"a verification, after a day", verifyEmail, verify, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
+			{"a reset after an undo, after an hour", resetPassword, func(b *testServer, p *servertest.User) string {
+				b.emailChangeToken(p, newAddress())
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 				return b.tokenOf(p.Email, "/reset-password")
-			}, func(b *booted, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
-			{"a reset, by a newer one", resetPassword, reset, func(b *booted, p *servertest.User) { b.resetToken(p) }},
-			{"a reset, by another reset", resetPassword, reset, func(b *booted, p *servertest.User) {
-				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
+			}, func(b *testServer, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
+			{"a reset, by a newer one", resetPassword, reset, func(b *testServer, p *servertest.User) { b.resetToken(p) }},
+			{"a reset, by another reset", resetPassword, reset, func(b *testServer, p *servertest.User) {
+				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
 			}},
-			{"a reset, by a new password", resetPassword, reset, func(b *booted, p *servertest.User) {
-				b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+			{"a reset, by a new password", resetPassword, reset, func(b *testServer, p *servertest.User) {
+				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}},
-			{"a reset, by another address", resetPassword, reset, func(b *booted, p *servertest.User) {
+			{"a reset, by another address", resetPassword, reset, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", change(b, p), "p", p.Password).Must()
 			}},
-			{"a reset, by a shut account", resetPassword, reset, func(b *booted, p *servertest.User) { _, _ = b.in.Accounts.AsOperator().Disable(t.Context(), p.ID) }},
-			{"a reset, after an hour", resetPassword, reset, func(b *booted, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
-			{"a change of address, by a newer one to another", verifyEmail, change, func(b *booted, p *servertest.User) { b.changeToken(p, newAddress()) }},
-			{"a change of address, by a new password", verifyEmail, change, func(b *booted, p *servertest.User) {
-				b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+			{"a reset, by a shut account", resetPassword, reset, func(b *testServer, p *servertest.User) {
+				_, _ = b.internal.Accounts.AsOperator().Disable(t.Context(), p.ID)
 			}},
-			{"a change of address, by a reset", verifyEmail, change, func(b *booted, p *servertest.User) {
-				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
+			{"a reset, after an hour", resetPassword, reset, func(b *testServer, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
+			{"a change of address, by a newer one to another", verifyEmail, change, func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
+			{"a change of address, by a new password", verifyEmail, change, func(b *testServer, p *servertest.User) {
+				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}},
-			{"a change of address, by the link that stops it", verifyEmail, change, func(b *booted, p *servertest.User) {
+			{"a change of address, by a reset", verifyEmail, change, func(b *testServer, p *servertest.User) {
+				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
+			}},
+			{"a change of address, by the link that stops it", verifyEmail, change, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 			}},
-			{"a change of address, after a day", verifyEmail, change, func(b *booted, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
-			{"one that stops a change, after 72 hours", verifyEmail, func(b *booted, p *servertest.User) string {
-				b.changeToken(p, newAddress())
+			{"a change of address, after a day", verifyEmail, change, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
+			{"one that stops a change, after 72 hours", verifyEmail, func(b *testServer, p *servertest.User) string {
+				b.emailChangeToken(p, newAddress())
 				return b.tokenOf(p.Email, "/undo-email-change")
-			}, func(b *booted, _ *servertest.User) { b.Clock.Advance(72 * time.Hour) }},
+			}, func(b *testServer, _ *servertest.User) { b.Clock.Advance(72 * time.Hour) }},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL)
+				b := bootWithSMTP(t, databaseURL)
 				p := b.NewUser("USER")
 				token := row.token(b, p)
 				row.then(b, p)
@@ -565,32 +567,32 @@ func TestOlderLinksAreUseless(t *testing.T) {
 }
 
 // A change of address that waits in the outbox ends with the password that it was asked for with.
-func TestChangeOfAddressThatWaitsEndsWithThePassword(t *testing.T) {
+func TestPasswordChangeCancelsAQueuedEmailChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		b.Query(p, requestChange, "e", "new@example.com", "p", p.Password).Must()
-		b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
-		if got := b.mails("new@example.com"); len(got) != 0 {
+		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
+		if got := b.mailsTo("new@example.com"); len(got) != 0 {
 			t.Errorf("%q was sent", got[0].Subject)
 		}
-		if got := b.mails(p.Email); len(got) != 3 { // verification, the warning, the notice of the new password
+		if got := b.mailsTo(p.Email); len(got) != 3 { // verification, the warning, the notice of the new password
 			t.Errorf("%d mails to the old address", len(got))
 		}
 	})
 }
 
 // Somebody registers with another's address and waits. Who has the mailbox gets the account, and the other is out.
-func TestProvingAMailboxTakesTheAccountFromWhoeverMadeIt(t *testing.T) {
+func TestPasswordResetTakesOverAnUnverifiedAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER") // not the mailbox's owner
 		other := b.newDevice(p, true)
-		stop := b.changeToken(p, "thief@example.com")
-		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
-		if b.signedIn(p) || b.signedIn(other.User) {
+		stop := b.emailChangeToken(p, "thief@example.com")
+		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
+		if b.isSignedIn(p) || b.isSignedIn(other.User) {
 			t.Error("still signed in")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
@@ -600,10 +602,10 @@ func TestProvingAMailboxTakesTheAccountFromWhoeverMadeIt(t *testing.T) {
 }
 
 // Links are made of the configuration, whatever a request says of the host that it was sent to.
-func TestLinksLeadToAppURL(t *testing.T) {
+func TestMailLinksUseAppURL(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "APP_URL", "https://app.example.com/accounts/", "TRUSTED_PROXIES", "127.0.0.1", "ALLOWED_HOSTS", "evil.example")
+		b := bootWithSMTP(t, databaseURL, "APP_URL", "https://app.example.com/accounts/", "TRUSTED_PROXIES", "127.0.0.1", "ALLOWED_HOSTS", "evil.example")
 		p := b.NewUser("USER")
 		body := `{"query": "mutation { requestPasswordReset(email: \"` + p.Email + `\") }"}`
 		for _, forged := range []http.Header{
@@ -621,7 +623,7 @@ func TestLinksLeadToAppURL(t *testing.T) {
 			r.Header.Set("Content-Type", "application/json")
 			b.Do(r).Must()
 		}
-		got := b.mails(p.Email)
+		got := b.mailsTo(p.Email)
 		if len(got) != 6 {
 			t.Fatalf("%d mails", len(got))
 		}
@@ -637,9 +639,9 @@ func TestLinksLeadToAppURL(t *testing.T) {
 func TestOpeningALinkChangesNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
-		change := b.changeToken(p, "new@example.com")
+		change := b.emailChangeToken(p, "new@example.com")
 		tokens := map[string]string{
 			"/verify-email": b.tokenOf(p.Email, "/verify-email"), "/confirm-email": change,
 			"/undo-email-change": b.tokenOf(p.Email, "/undo-email-change"), "/reset-password": b.resetToken(p),
@@ -663,7 +665,7 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 		}
 		b.Query(nil, verifyEmail, "t", tokens["/verify-email"], "p", p.Password).Must()
 		b.Query(nil, verifyEmail, "t", tokens["/confirm-email"], "p", p.Password).Must()
-		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", anotherGood), "resetPassword INVALID_TOKEN") // ended by the change
+		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", newPassword), "resetPassword INVALID_TOKEN") // ended by the change
 		b.Query(nil, verifyEmail, "t", tokens["/undo-email-change"]).Must()
 		for path, token := range tokens {
 			if strings.Contains(b.Log.String(), token) {
@@ -674,17 +676,17 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 }
 
 // Where addresses must be verified, a registration tells nobody whether there was an account; its owner is told.
-func TestRegistrationWithVerifiedAddresses(t *testing.T) {
+func TestRegistrationWithRequiredVerificationHidesAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		ada := newAddress()
 		first := b.Query(nil, registerAs, "e", ada)
 		wantCodes(t, first, "register EMAIL_NOT_VERIFIED")
 		wantCodes(t, b.Query(nil, login, "e", ada, "p", servertest.Password), "login EMAIL_NOT_VERIFIED")
 		wantCodes(t, b.Query(nil, login, "e", ada, "p", "wrong password"), "login INVALID_CREDENTIALS")
 		for name, email := range map[string]string{"taken and not verified": ada, "taken, in capitals": strings.ToUpper(ada), "new": newAddress()} {
-			if got := b.Query(nil, registerAs, "e", email); !sameAnswer(got, first) {
+			if got := b.Query(nil, registerAs, "e", email); !sameResponse(got, first) {
 				t.Errorf("%s: %s %v\nwant %s %v", name, got.Body, got.Header, first.Body, first.Header)
 			}
 		}
@@ -694,8 +696,8 @@ func TestRegistrationWithVerifiedAddresses(t *testing.T) {
 
 		// Whoever owns the address learns of a registration, and may choose a new password.
 		wantCodes(t, b.Query(nil, registerAs, "e", ada), "register EMAIL_NOT_VERIFIED")
-		b.Query(nil, resetPassword, "t", b.tokenOf(ada, "/reset-password"), "p", anotherGood).Must()
-		b.Query(nil, login, "e", ada, "p", anotherGood).Must()
+		b.Query(nil, resetPassword, "t", b.tokenOf(ada, "/reset-password"), "p", newPassword).Must()
+		b.Query(nil, login, "e", ada, "p", newPassword).Must()
 
 		// Wrong values are told as ever: they say nothing about anybody.
 		wantCodes(t, b.Query(nil, `mutation { register(input: {name: "", email: "x", password: "short"}) { tokenType } }`), "register BAD_USER_INPUT")
@@ -703,22 +705,22 @@ func TestRegistrationWithVerifiedAddresses(t *testing.T) {
 }
 
 // Whoever registers with an address that is not free waits for a mail too, whyever it is not. The answer takes as many
-// statements as for a new one.
-func TestRegistrationWithAnAddressThatIsNotFree(t *testing.T) {
+// loggedStatements as for a new one.
+func TestRegistrationOfATakenAddressIsIndistinguishable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
-		admin := b.made("ADMIN")
+		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		admin := b.newCommandLineUser("ADMIN")
 		work := func(email string) uint64 {
-			before := b.in.Store.Queries()
+			before := b.internal.Store.Queries()
 			wantCodes(t, b.Query(nil, registerAs, "e", email), "register EMAIL_NOT_VERIFIED")
-			return b.in.Store.Queries() - before
+			return b.internal.Store.Queries() - before
 		}
-		proven, shut, moved := b.made("USER"), b.made("USER"), b.made("USER")
+		proven, shut, moved := b.newCommandLineUser("USER"), b.newCommandLineUser("USER"), b.newCommandLineUser("USER")
 		unproven := newAddress()
 		of := work(unproven)
 		b.Query(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", shut.ID).Must()
-		b.Query(nil, verifyEmail, "t", b.changeToken(moved, newAddress()), "p", moved.Password).Must()
+		b.Query(nil, verifyEmail, "t", b.emailChangeToken(moved, newAddress()), "p", moved.Password).Must()
 		for _, row := range []struct {
 			name, email, subject string
 		}{
@@ -730,11 +732,11 @@ func TestRegistrationWithAnAddressThatIsNotFree(t *testing.T) {
 			if got := work(row.email); got != of && row.email != moved.Email { // what was inserted there is taken out
 				t.Errorf("an address %s takes %d statements, a new one %d", row.name, got, of)
 			}
-			if got := b.mails(row.email); len(got) == 0 || got[0].Subject != row.subject {
+			if got := b.mailsTo(row.email); len(got) == 0 || got[0].Subject != row.subject {
 				t.Errorf("an address %s: none of %d mails says so", row.name, len(got))
 			}
 		}
-		if got := b.audited(admin, proven); !slices.Equal(got, []string{"already registered", "sign-in", "registered USER"}) {
+		if got := b.auditEvents(admin, proven); !slices.Equal(got, []string{"already registered", "sign-in", "registered USER"}) {
 			t.Errorf("the audit log has %q", got)
 		}
 		if got := b.Query(admin, `query($e: String!) { users(search: $e) { edges { node { id } } } }`, "e", moved.Email).Must(); len(got.At("users.edges").([]any)) != 0 {
@@ -743,11 +745,11 @@ func TestRegistrationWithAnAddressThatIsNotFree(t *testing.T) {
 	})
 }
 
-// made is somebody whose account was made at the command line, and who has signed in.
-func (b *booted) made(role string) *servertest.User {
+// newCommandLineUser is somebody whose account was made at the command line, and who has signed in.
+func (b *testServer) newCommandLineUser(role string) *servertest.User {
 	b.t.Helper()
 	p := &servertest.User{Email: newAddress(), Password: servertest.Password}
-	u, err := b.in.Accounts.CreateUser(b.t.Context(), account.Registration{Name: "Somebody", Email: p.Email, Password: p.Password}, role)
+	u, err := b.internal.Accounts.CreateUser(b.t.Context(), account.Registration{Name: "Somebody", Email: p.Email, Password: p.Password}, role)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -758,10 +760,10 @@ func (b *booted) made(role string) *servertest.User {
 }
 
 // Of many registrations at once one makes the account, and none says so.
-func TestManyRegistrationsAtOnceWithVerifiedAddresses(t *testing.T) {
+func TestConcurrentUnverifiedRegistrationsCreateOneAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		email := newAddress()
 		const n = 50
 		answers := make(chan *servertest.Response, n)
@@ -774,19 +776,19 @@ func TestManyRegistrationsAtOnceWithVerifiedAddresses(t *testing.T) {
 		if rows := countRows(t, databaseURL, "users", "email = ?", email); rows != 1 {
 			t.Errorf("%d accounts, want 1", rows)
 		}
-		if links := b.linksTo(email, "/verify-email"); len(links) != n { // of its own registration each
+		if links := b.tokensOf(email, "/verify-email"); len(links) != n { // source its own registration each
 			t.Errorf("%d links to verify the address, want %d", len(links), n)
 		}
 	})
 }
 
 // Whoever runs the server vouches for those whom they make.
-func TestAccountsOfTheCommandLineAreVerified(t *testing.T) {
+func TestAccountsCreatedByCommandAreVerified(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		ada := newAddress()
-		if _, err := b.in.Accounts.CreateUser(t.Context(), account.Registration{Name: "Ada", Email: ada, Password: servertest.Password}, "ADMIN"); err != nil {
+		if _, err := b.internal.Accounts.CreateUser(t.Context(), account.Registration{Name: "Ada", Email: ada, Password: servertest.Password}, "ADMIN"); err != nil {
 			t.Fatal(err)
 		}
 		b.Query(nil, login, "e", ada, "p", servertest.Password).Must()
@@ -794,40 +796,40 @@ func TestAccountsOfTheCommandLineAreVerified(t *testing.T) {
 }
 
 // Somebody asks for mails to a person for hours, from everywhere. The person gets a few, and warnings always.
-func TestMailsToOnePersonAreLimited(t *testing.T) {
+func TestMailsToOneAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootWithSMTP(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 		p := b.NewUser("USER")
 		b.Clock.Stop()
 		b.deliver()
-		before := len(b.arrived())
+		before := len(b.receivedMails())
 		for i := range 30 {
 			b.QueryWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.Email).Must()
 		}
 		b.deliver()
-		if got := len(b.arrived()) - before; got != 10 {
+		if got := len(b.receivedMails()) - before; got != 10 {
 			t.Errorf("%d mails, want 10", got)
 		}
-		b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
+		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 		b.deliver()
-		if got := len(b.arrived()) - before; got != 11 {
+		if got := len(b.receivedMails()) - before; got != 11 {
 			t.Errorf("%d mails, want the warning too", got)
 		}
 		b.Clock.Advance(time.Hour)
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		b.deliver()
-		if got := len(b.arrived()) - before; got != 12 {
+		if got := len(b.receivedMails()) - before; got != 12 {
 			t.Errorf("%d mails, want another one after an hour", got)
 		}
 	})
 }
 
 // Others can have notices sent to a person, but not so many that there is none left of those that the person needs.
-func TestNoticesDoNotUseUpTheLinksToRecover(t *testing.T) {
+func TestNoticesDoNotExhaustTheRecoveryMailLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootWithSMTP(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 		p, thief := b.NewUser("USER"), b.NewUser("USER")
 		b.Clock.Stop()
 		b.deliver()
@@ -836,6 +838,6 @@ func TestNoticesDoNotUseUpTheLinksToRecover(t *testing.T) {
 			b.QueryWith(from, requestChange, "e", p.Email, "p", thief.Password).Must()
 			b.deliver()
 		}
-		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
+		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
 	})
 }

@@ -23,16 +23,16 @@ import (
 	"fieldgate/servertest"
 )
 
-// metered is what a server is booted with that is watched.
-var metered = []string{"METRICS_ADDR", "127.0.0.1:0"}
+// metricsEnv is what a server is booted with that is watched.
+var metricsEnv = []string{"METRICS_ADDR", "127.0.0.1:0"}
 
-// scraped are the values of all series of ours, by name and labels as Prometheus writes them.
-type scraped map[string]float64
+// metricValues are the values of all series of ours, by name and labels as Prometheus writes them.
+type metricValues map[string]float64
 
 // scrape reads the metrics of ours as Prometheus does.
-func (b *booted) scrape() scraped {
+func (b *testServer) scrape() metricValues {
 	b.t.Helper()
-	values := scraped{}
+	values := metricValues{}
 	for line := range strings.Lines(b.exposition()) {
 		if !strings.HasPrefix(line, "fieldgate_") {
 			continue
@@ -47,8 +47,8 @@ func (b *booted) scrape() scraped {
 	return values
 }
 
-// scrapeAll are all series, Go's and the process's too.
-func (b *booted) scrapeAll() (series []string) {
+// scrapeSeries are all series, Go's and the process's too.
+func (b *testServer) scrapeSeries() (series []string) {
 	b.t.Helper()
 	for line := range strings.Lines(b.exposition()) {
 		if !strings.HasPrefix(line, "#") {
@@ -59,19 +59,19 @@ func (b *booted) scrapeAll() (series []string) {
 }
 
 // exposition is what Prometheus gets to read.
-func (b *booted) exposition() string {
+func (b *testServer) exposition() string {
 	b.t.Helper()
 	answer := httptest.NewRecorder()
-	b.in.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	b.internal.Metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if answer.Code != http.StatusOK {
 		b.t.Fatalf("%d %s", answer.Code, answer.Body)
 	}
 	return answer.Body.String()
 }
 
-// grown is what has become more, of the counters that the prefixes name.
-func (s scraped) grown(since scraped, prefixes ...string) scraped {
-	more := scraped{}
+// increase is what has become more, of the counters that the prefixes name.
+func (s metricValues) increase(since metricValues, prefixes ...string) metricValues {
+	more := metricValues{}
 	for series, value := range s {
 		counts := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(series, "fieldgate_"+p) })
 		if n := value - since[series]; counts && n != 0 {
@@ -81,25 +81,25 @@ func (s scraped) grown(since scraped, prefixes ...string) scraped {
 	return more
 }
 
-func TestMetricsCountWhatHappens(t *testing.T) {
+func TestMetricsCountRequestsAndEvents(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithRules(t, triedSchema(t), databaseURL, append(metered, "LIMITS", "on")...)
+		b := bootWithSchema(t, reportOnlySchema(t), databaseURL, append(metricsEnv, "LIMITS", "on")...)
 		b.Clock.Stop()
 		user, staff, victim := b.NewUser("USER"), b.NewUser("STAFF"), b.NewUser("USER")
 		b.deliver()
-		failed := scraped{
+		failed := metricValues{
 			`graphql_requests_total{outcome="INVALID_CREDENTIALS",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
 			`account_events_total{event="sign-in failed"}`: 1, `password_queue_wait_seconds_count`: 1, `http_responses_total{class="2xx"}`: 1,
 		}
-		query := func(outcome string, n float64) scraped {
-			return scraped{
+		query := func(outcome string, n float64) metricValues {
+			return metricValues{
 				`graphql_requests_total{outcome="` + outcome + `",type="query"}`: n, `graphql_request_duration_seconds_count{type="query"}`: n,
 				`http_responses_total{class="2xx"}`: n,
 			}
 		}
-		refused := func(outcome, class string) scraped {
-			return scraped{
+		refused := func(outcome, class string) metricValues {
+			return metricValues{
 				`graphql_requests_total{outcome="` + outcome + `",type="none"}`: 1, `graphql_request_duration_seconds_count{type="none"}`: 1,
 				`http_responses_total{class="` + class + `"}`: 1,
 			}
@@ -107,62 +107,62 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		for _, row := range []struct {
 			name string
 			do   func()
-			want []scraped
+			want []metricValues
 		}{
-			{"a query", func() { b.Query(user, `{ me { id } }`) }, []scraped{query("ok", 1)}},
+			{"a query", func() { b.Query(user, `{ me { id } }`) }, []metricValues{query("ok", 1)}},
 			{
 				"a login", func() { b.Query(nil, login, "e", user.Email, "p", servertest.Password).Must() },
-				[]scraped{{
+				[]metricValues{{
 					`graphql_requests_total{outcome="ok",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
 					`account_events_total{event="sign-in"}`: 1, `password_queue_wait_seconds_count`: 1, `http_responses_total{class="2xx"}`: 1,
 				}},
 			},
-			{"a wrong password", func() { b.Query(nil, login, "e", victim.Email, "p", wrongPassword) }, []scraped{failed}},
+			{"a wrong password", func() { b.Query(nil, login, "e", victim.Email, "p", wrongPassword) }, []metricValues{failed}},
 			{
 				"a limit that is used up", func() {
 					for range 5 {
 						b.Query(nil, login, "e", victim.Email, "p", wrongPassword)
 					}
 				},
-				[]scraped{failed, failed, failed, failed, {
+				[]metricValues{failed, failed, failed, failed, {
 					`graphql_requests_total{outcome="RATE_LIMITED",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
 					`limit_hits_total{by="ACCOUNT_AND_ADDRESS",field="Mutation.login"}`: 1, `http_responses_total{class="2xx"}`: 1,
 				}},
 			},
 			{
 				"a field that takes another role, twice, counts by the executed field", func() { b.Query(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
-				[]scraped{query("FORBIDDEN", 1), {`field_denials_total{field="Query.users",reason="forbidden"}`: 2}},
+				[]metricValues{query("FORBIDDEN", 1), {`field_denials_total{field="Query.users",reason="forbidden"}`: 2}},
 			},
 			{
 				"a field of nobody's", func() { b.Query(nil, `{ sessions { id } }`) },
-				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="missing"}`: 1}},
+				[]metricValues{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="missing"}`: 1}},
 			},
 			{
 				"a token that is none", func() { b.Query(&servertest.User{Token: "x"}, `{ sessions { id } }`) },
-				[]scraped{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="invalid"}`: 1}},
+				[]metricValues{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="invalid"}`: 1}},
 			},
 			{
 				"a rule that only reports", func() { b.Query(staff, `{ users { edges { cursor } } }`) },
-				[]scraped{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
+				[]metricValues{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
 			},
-			{"a document that is none", func() { b.Query(nil, `{`) }, []scraped{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
-			{"a field that there is not", func() { b.Query(nil, `{ nothing }`) }, []scraped{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
-			{"a document that is too much", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []scraped{refused("QUERY_TOO_COMPLEX", "2xx")}},
-			{"a method that there is not", func() { b.get("/graphql") }, []scraped{refused("BAD_USER_INPUT", "4xx")}},
-			{"a probe", func() { b.get("/healthz") }, []scraped{{`http_responses_total{class="2xx"}`: 1}}},
+			{"a document that is none", func() { b.Query(nil, `{`) }, []metricValues{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
+			{"a field that there is not", func() { b.Query(nil, `{ nothing }`) }, []metricValues{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
+			{"a document that is too much", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []metricValues{refused("QUERY_TOO_COMPLEX", "2xx")}},
+			{"a method that there is not", func() { b.get("/graphql") }, []metricValues{refused("BAD_USER_INPUT", "4xx")}},
+			{"a probe", func() { b.get("/healthz") }, []metricValues{{`http_responses_total{class="2xx"}`: 1}}},
 			{
 				"a mail", func() {
 					b.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", user.Email).Must()
 					b.deliver()
 				},
-				[]scraped{{
+				[]metricValues{{
 					`graphql_requests_total{outcome="ok",type="mutation"}`: 1, `graphql_request_duration_seconds_count{type="mutation"}`: 1,
 					`mails_total{outcome="sent"}`: 1, `http_responses_total{class="2xx"}`: 1,
 				}},
 			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				want := scraped{}
+				want := metricValues{}
 				for _, some := range row.want {
 					for series, n := range some {
 						want[series] += n
@@ -170,7 +170,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 				}
 				before := b.scrape()
 				row.do()
-				got := b.scrape().grown(before, "graphql_requests_total", "graphql_request_duration_seconds_count", "http_responses_total", "field_",
+				got := b.scrape().increase(before, "graphql_requests_total", "graphql_request_duration_seconds_count", "http_responses_total", "field_",
 					"limit_", "account_", "password_queue_wait_seconds_count", "password_queue_refusals", "mails_total")
 				if !maps.Equal(got, want) {
 					t.Errorf("got  %v\nwant %v", got, want)
@@ -184,18 +184,18 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 }
 
 // What somebody else counts is what is shown.
-func TestMetricsShowTheQueueTheDatabaseAndTheOutbox(t *testing.T) {
+func TestMetricsReportQueueDatabaseAndOutbox(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := boot(t, databaseURL, metered...)
+		b := boot(t, databaseURL, metricsEnv...)
 		b.Clock.Stop()
 		b.NewUser("USER")
 		b.Clock.Advance(90_000_000_000)
 		b.NewUser("USER")
-		statements := float64(b.in.Store.Queries())
-		got, queue := b.scrape(), b.in.Queue.State()
+		statements := float64(b.internal.Store.Queries())
+		got, queue := b.scrape(), b.internal.Queue.State()
 		for series, want := range map[string]float64{
-			"mails_waiting": 2, "mails_oldest_age_seconds": 90, "database_connections_max": float64(b.in.Store.Pool().MaxOpenConnections),
+			"mails_waiting": 2, "mails_oldest_age_seconds": 90, "database_connections_max": float64(b.internal.Store.Pool().MaxOpenConnections),
 			"password_queue_waiting": 0, "password_queue_busy_threads": 0, "password_queue_refusals_total": 0,
 			"password_queue_threads": float64(queue.Threads), "password_queue_room": float64(queue.Room),
 		} {
@@ -214,11 +214,11 @@ func TestMetricsShowTheQueueTheDatabaseAndTheOutbox(t *testing.T) {
 }
 
 // A scrape answers without the database, at once, and without the numbers that it does not have.
-func TestMetricsWithoutADatabase(t *testing.T) {
+func TestMetricsAnswerWithoutADatabase(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t), metered...)
+	b := boot(t, dbtest.SQLite(t), metricsEnv...)
 	p := b.NewUser("USER")
-	if err := b.in.Store.Close(); err != nil {
+	if err := b.internal.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	code, _ := b.Query(p, `{ me { id } }`).Errors[0].Extensions["code"].(string)
@@ -229,9 +229,9 @@ func TestMetricsWithoutADatabase(t *testing.T) {
 }
 
 // Whatever clients write, there are no more series than before, and nothing of it is in a metric.
-func TestMetricsKeepNothingOfClients(t *testing.T) {
+func TestMetricsContainNoClientInput(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t), metered...)
+	b := boot(t, dbtest.SQLite(t), metricsEnv...)
 	p := b.NewUser("USER")
 	before := b.scrape()
 	many := 200
@@ -247,7 +247,7 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 		case 2:
 			b.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", fmt.Sprintf("hostile%d@example.com", i))
 		case 3:
-			b.Do(b.request(fmt.Sprintf("HOSTILE%d", i), fmt.Sprintf("/hostile%d", i)))
+			b.Do(b.newRequest(fmt.Sprintf("HOSTILE%d", i), fmt.Sprintf("/hostile%d", i)))
 		case 4:
 			b.QueryWith(http.Header{"Authorization": {fmt.Sprint("hostile", i)}, "User-Agent": {fmt.Sprint("hostile", i)}}, fmt.Sprintf(`query Hostile%d { hostile%d: me { hostile%d: id } }`, i, i, i))
 		}
@@ -271,7 +271,7 @@ func TestMetricsKeepNothingOfClients(t *testing.T) {
 	}
 }
 
-func (b *booted) request(method, path string) *http.Request {
+func (b *testServer) newRequest(method, path string) *http.Request {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.URL+path, nil)
 	if err != nil {
@@ -289,17 +289,17 @@ func TestEveryEventIsCounted(t *testing.T) {
 }
 
 // Metrics and profiles are to be had on their own address only, for as long as the server runs.
-func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+func TestMetricsAreServedOnTheirOwnAddressOnly(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t), metered...)
-	metrics, err := b.in.ListenForMetrics(t.Context())
+	b := boot(t, dbtest.SQLite(t), metricsEnv...)
+	metrics, err := b.internal.ListenForMetrics(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := servertest.Listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}, Metrics: metrics}) }()
+	go func() { done <- b.internal.Serve(ctx, server.Listeners{API: []net.Listener{l}, Metrics: metrics}) }()
 	inside, outside := "http://"+metrics.Addr().String(), "http://"+l.Addr().String()
 	b.URL = outside
 	b.UntilReady()
@@ -354,10 +354,10 @@ func TestMetricsPortInUseStopsTheStart(t *testing.T) {
 }
 
 // Without METRICS_ADDR there is nothing that counts.
-func TestMetricsAreOffUnlessAskedFor(t *testing.T) {
+func TestMetricsAreOffByDefault(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	if l, err := b.in.ListenForMetrics(t.Context()); b.in.Metrics != nil || b.in.Queue.OnWait != nil || l != nil || err != nil {
+	if l, err := b.internal.ListenForMetrics(t.Context()); b.internal.Metrics != nil || b.internal.Queue.OnWait != nil || l != nil || err != nil {
 		t.Errorf("%v %v", l, err)
 	}
 }
@@ -372,7 +372,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	before, rest, _ := strings.Cut(string(doc), begin)
 	table, after, _ := strings.Cut(rest, end)
-	want := boot(t, dbtest.SQLite(t), metered...).in.Metrics.Table()
+	want := boot(t, dbtest.SQLite(t), metricsEnv...).internal.Metrics.Table()
 	if table == want {
 		return
 	}

@@ -22,8 +22,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootWithMail starts a server that sends its mail to an SMTP server.
-func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *booted {
+// bootWithSMTPServer starts a server that sends its mail to an SMTP server.
+func bootWithSMTPServer(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *testServer {
 	t.Helper()
 	b := bootConfig(t, servertest.Config{
 		DatabaseURL: databaseURL, MailRoots: server.RootCAs,
@@ -33,11 +33,11 @@ func bootWithMail(t *testing.T, databaseURL string, server *mailtest.Server, env
 	return b
 }
 
-func TestMailByAnSMTPServer(t *testing.T) {
+func TestMailIsSentOverSMTP(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "p@ss/word"})
-		b := bootWithMail(t, databaseURL, server, "APP_URL", "https://app.example.com")
+		b := bootWithSMTPServer(t, databaseURL, server, "APP_URL", "https://app.example.com")
 		p := b.NewUser("USER")
 		b.deliver()
 		m := server.WaitFor(t, 1)[0]
@@ -54,18 +54,18 @@ func TestMailByAnSMTPServer(t *testing.T) {
 			}
 		}
 		b.Query(nil, verifyEmail, "t", link, "p", p.Password).Must()
-		if !strings.Contains(m.Text, "Example Accounts") || b.in.Inbox != nil {
+		if !strings.Contains(m.Text, "Example Accounts") || b.internal.Inbox != nil {
 			t.Errorf("the text does not say who writes: %s", m.Text)
 		}
 	})
 }
 
 // Nothing that a person types gets into a header, or into the mail of somebody else.
-func TestNobodyWritesAHeader(t *testing.T) {
+func TestInputCannotInjectMailHeaders(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{})
-		b := bootWithMail(t, databaseURL, server)
+		b := bootWithSMTPServer(t, databaseURL, server)
 		const register = `mutation($n: String!, $e: String!) { register(input: {name: $n, email: $e, password: "` + servertest.Password + `"}) { tokenType } }`
 		for _, evil := range []string{"a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com", "a\rb", "a\x00b", "a\u2028b", "a\u0085b"} {
 			wantCodes(t, b.Query(nil, register, "n", evil, "e", newAddress()), "register BAD_USER_INPUT")
@@ -95,7 +95,7 @@ func TestNobodyWritesAHeader(t *testing.T) {
 }
 
 // Whatever the mail server does, requests are answered, nothing is lost, and what is sent is sent once.
-func TestMailServersThatFail(t *testing.T) {
+func TestMailSurvivesMailServerFailures(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
@@ -113,12 +113,12 @@ func TestMailServersThatFail(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "secret", Mode: row.mode})
-				b := bootWithMail(t, databaseURL, server)
+				b := bootWithSMTPServer(t, databaseURL, server)
 				p := b.NewUser("USER")
 				for range 3 {
-					_, _ = b.in.Mailer.Deliver(t.Context())
+					_, _ = b.internal.Mailer.Deliver(t.Context())
 				}
-				if !b.signedIn(p) {
+				if !b.isSignedIn(p) {
 					t.Error("me")
 				}
 				server.SetMode(mailtest.Accept)
@@ -142,19 +142,19 @@ func TestMailServersThatFail(t *testing.T) {
 	})
 }
 
-func TestASilentMailServerIsInNobodysWay(t *testing.T) {
+func TestUnresponsiveMailServerDoesNotBlockRequests(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAfterData})
-		b := bootWithMail(t, databaseURL, server)
+		b := bootWithSMTPServer(t, databaseURL, server)
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
-		running.Go(func() { b.in.Mailer.Run(ctx) })
+		running.Go(func() { b.internal.Mailer.Run(ctx) })
 		p := b.NewUser("USER")
 		server.WaitSilent(t, 1) // and so is the one who waits for its answer
 		b.Query(p, `mutation { requestEmailVerification }`).Must()
 		b.Query(nil, requestReset, "e", p.Email).Must()
-		if !b.signedIn(p) {
+		if !b.isSignedIn(p) {
 			t.Error("me")
 		}
 		server.Stop()
@@ -164,11 +164,11 @@ func TestASilentMailServerIsInNobodysWay(t *testing.T) {
 }
 
 // A mail that nobody takes is given up after two days, and the log says so.
-func TestMailIsGivenUp(t *testing.T) {
+func TestMailIsGivenUpAfterTwoDays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.RefuseRecipients(450)})
-		b := bootWithMail(t, databaseURL, server)
+		b := bootWithSMTPServer(t, databaseURL, server)
 		b.NewUser("USER")
 		tries := 0
 		for range 48 * 4 {
@@ -195,23 +195,23 @@ func TestMailIsGivenUp(t *testing.T) {
 }
 
 // In which language somebody is written to is decided by their request.
-func TestMailInTheLanguageOfTheRequest(t *testing.T) {
+func TestMailUsesTheLanguageOfTheRequest(t *testing.T) {
 	t.Parallel()
-	b := boot(t, dbtest.SQLite(t), "MAIL_TEMPLATES", germanTexts(t))
+	b := boot(t, dbtest.SQLite(t), "MAIL_TEMPLATES", germanTemplates(t))
 	p := b.NewUser("USER")
 	b.deliver()
 	for _, row := range []struct{ header, want string }{
 		{"", "en"}, {"de-AT, en;q=0.5", "de"}, {"fr, de;q=0.1", "de"}, {"en-GB, de;q=0.9", "en"}, {"xx", "en"}, {strings.Repeat("de;", 20_000), "en"},
 	} {
 		b.QueryWith(map[string][]string{"Accept-Language": {row.header}}, requestReset, "e", p.Email)
-		if got := b.mails(p.Email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
+		if got := b.mailsTo(p.Email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
 			t.Errorf("%.30q: %s, %q", row.header, got.Language, got.Subject)
 		}
 	}
 }
 
-// germanTexts is a folder with one text of another language.
-func germanTexts(t *testing.T) (dir string) {
+// germanTemplates is a folder with one text of another language.
+func germanTemplates(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range map[string]string{
@@ -228,7 +228,7 @@ func germanTexts(t *testing.T) (dir string) {
 
 // Servers that share an outbox, and are killed, and a mail server that comes and goes: every mail arrives, none twice,
 // save those in flight at a kill: one on each of a server's two connections.
-func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
+func TestMailArrivesOnceAcrossKills(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		n := 50
@@ -239,7 +239,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 		const kills = 2
 		env := []string{"SMTP_URL=" + server.URL(), "LIMITS=off"}
 		b, process := startProcess(t, databaseURL, env...)
-		emails := fillWithPeople(t, databaseURL, n)
+		emails := insertMailRecipients(t, databaseURL, n)
 		for i, email := range emails {
 			b.Query(nil, requestReset, "e", email).Must()
 			switch i {
@@ -271,7 +271,7 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		last := bootWithMail(t, databaseURL, server)
+		last := bootWithSMTPServer(t, databaseURL, server)
 		last.Clock.Advance(time.Hour)
 		last.deliver()
 		count(server.Messages())
@@ -291,8 +291,8 @@ func TestMailArrivesOnceWhateverIsKilled(t *testing.T) {
 	})
 }
 
-// fillWithPeople puts accounts into a database, and returns their addresses.
-func fillWithPeople(t *testing.T, databaseURL string, n int) (emails []string) {
+// insertMailRecipients puts accounts into a database, and returns their addresses.
+func insertMailRecipients(t *testing.T, databaseURL string, n int) (emails []string) {
 	t.Helper()
 	store, err := models.Open(databaseURL, models.Options{})
 	if err != nil {
@@ -317,87 +317,87 @@ func fillWithPeople(t *testing.T, databaseURL string, n int) (emails []string) {
 	return emails
 }
 
-// late is a way to a mail server on which something happens before there is a connection.
-type late struct {
+// delayedTransport is a way to a mail server on which something happens before there is a connection.
+type delayedTransport struct {
 	mail.Transport
-	meanwhile func()
+	beforeConnect func()
 }
 
-func (l late) Connect(ctx context.Context) (mail.Conn, error) {
-	l.meanwhile()
+func (l delayedTransport) Connect(ctx context.Context) (mail.Conn, error) {
+	l.beforeConnect()
 	return l.Transport.Connect(ctx)
 }
 
 // A server that needs longer for a connection than nobody else may try does not send what another one has sent.
-func TestMailIsSentOnceHoweverLongTheConnectionTakes(t *testing.T) {
+func TestSlowConnectionDoesNotSendAMailTwice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
 		b.deliver()
-		b.Query(p, changePassword, "c", p.Password, "n", anotherGood).Must()
-		slow := late{b.in.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
-		if _, err := b.mailer(slow).Deliver(t.Context()); err != nil {
+		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
+		slow := delayedTransport{b.internal.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
+		if _, err := b.newMailer(slow).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.mails(p.Email); len(got) != 2 { // the link to verify, and the notice
+		if got := b.mailsTo(p.Email); len(got) != 2 { // the link to verify, and the notice
 			t.Errorf("%d mails: %v", len(got), got)
 		}
 	})
 }
 
-// mailer returns a second mailer on the server's database.
-func (b *booted) mailer(transport mail.Transport) *account.Mailer {
+// newMailer returns a second mailer on the server's database.
+func (b *testServer) newMailer(transport mail.Transport) *account.Mailer {
 	b.t.Helper()
 	texts, err := mail.LoadTemplates("")
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return account.NewMailer(account.MailerConfig{
-		Store: b.in.Store, Templates: texts, Transport: transport, Log: b.in.Log, AppURL: b.in.Config.AppURL, Service: "Fieldgate",
+		Store: b.internal.Store, Templates: texts, Transport: transport, Log: b.internal.Log, AppURL: b.internal.Config.AppURL, Service: "Fieldgate",
 	})
 }
 
-// hopeless is a way to a mail server that breaks down in the middle of every message, after something has happened.
-type hopeless struct{ meanwhile func() }
+// brokenTransport is a way to a mail server that breaks down in the middle of every message, after something has happened.
+type brokenTransport struct{ onSend func() }
 
-func (h hopeless) Connect(context.Context) (mail.Conn, error) { return h, nil }
-func (h hopeless) Close() error                               { return nil }
-func (h hopeless) Send(context.Context, *mail.Message) error {
-	h.meanwhile()
+func (h brokenTransport) Connect(context.Context) (mail.Conn, error) { return h, nil }
+func (h brokenTransport) Close() error                               { return nil }
+func (h brokenTransport) Send(context.Context, *mail.Message) error {
+	h.onSend()
 	return errors.New("the connection broke down")
 }
 
 // Whoever leaves while a mail to them is being sent is in nobody's way.
-func TestMailsGoOnWhenOneWasDeletedMeanwhile(t *testing.T) {
+func TestDeletedMailDoesNotStopDelivery(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p, _ := b.NewUser("USER"), b.NewUser("USER")
 		tries := 0
-		broken := hopeless{func() {
+		broken := brokenTransport{func() {
 			if tries++; tries == 1 {
 				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}
 		}}
-		if _, err := b.mailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
+		if _, err := b.newMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
 			t.Errorf("%d mails were tried, want 2: %v", tries, err)
 		}
 	})
 }
 
 // A link for an account that has another address by now, for which it is not good, goes to nobody.
-func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
+func TestResetLinkIsNotSentToAChangedAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p, to := b.NewUser("USER"), newAddress()
-		token := b.changeToken(p, to)
-		if _, err := b.in.Accounts.SendPasswordReset(t.Context(), p.Email); err != nil {
+		token := b.emailChangeToken(p, to)
+		if _, err := b.internal.Accounts.SendPasswordReset(t.Context(), p.Email); err != nil {
 			t.Fatal(err)
 		}
 		b.Query(nil, verifyEmail, "t", token, "p", p.Password).Must()
-		for _, m := range b.mails(to) {
+		for _, m := range b.mailsTo(to) {
 			if strings.Contains(m.Link, "/reset-password") {
 				t.Errorf("%q", m.Subject)
 			}
@@ -405,13 +405,13 @@ func TestResetOfAnAddressThatWasLeftMeanwhile(t *testing.T) {
 	})
 }
 
-func TestResetPasswordCommand(t *testing.T) {
+func TestResetPasswordCommandMailsALink(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
-		b := bootWithMail(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootWithSMTPServer(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 		p, shut := b.NewUser("USER"), b.NewUser("USER")
-		if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
@@ -463,18 +463,18 @@ func TestResetPasswordCommand(t *testing.T) {
 }
 
 // A server that is told to stop does not wait for a mail server that says nothing: nothing was sent yet.
-func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
+func TestStopDoesNotWaitForTheMailServer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		silent := mailtest.Start(t, mailtest.Options{Mode: mailtest.Silent})
-		b := bootWithMail(t, databaseURL, silent)
+		b := bootWithSMTPServer(t, databaseURL, silent)
 		b.NewUser("USER")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
-			b.in.Mailer.Run(ctx)
+			b.internal.Mailer.Run(ctx)
 		}()
 		silent.WaitSilent(t, 1)
 		cancel()
@@ -488,23 +488,23 @@ func TestStoppingDoesNotWaitForAConnection(t *testing.T) {
 	})
 }
 
-// refusing is a way to a mail server that says for whom it takes no mail.
-type refusing struct{ said string }
+// refusingTransport is a way to a mail server that says for whom it takes no mail.
+type refusingTransport struct{ reply string }
 
-func (r refusing) Connect(context.Context) (mail.Conn, error) { return r, nil }
-func (r refusing) Close() error                               { return nil }
-func (r refusing) Send(context.Context, *mail.Message) error {
-	return &mail.RefusedError{Permanent: true, Reason: r.said}
+func (r refusingTransport) Connect(context.Context) (mail.Conn, error) { return r, nil }
+func (r refusingTransport) Close() error                               { return nil }
+func (r refusingTransport) Send(context.Context, *mail.Message) error {
+	return &mail.RefusedError{Permanent: true, Reason: r.reply}
 }
 
 // A mail server repeats an address as it was told it, with the domain as DNS has it, or in letters of its own choice.
-func TestLogDoesNotRepeatAnAddressAsTheMailServerWritesIt(t *testing.T) {
+func TestLogRedactsAddressesInMailServerReplies(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		b.Query(nil, registerAs, "e", "Jo@bücher.example").Must()
-		rude := refusing{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
-		if _, err := b.mailer(rude).Deliver(t.Context()); err != nil {
+		rude := refusingTransport{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
+		if _, err := b.newMailer(rude).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if log := strings.ToLower(b.Log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {

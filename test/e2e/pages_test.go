@@ -9,7 +9,7 @@ import (
 )
 
 // The pages send nobody to where nothing is.
-func TestPagesLeadOn(t *testing.T) {
+func TestPagesLinkToTheApplication(t *testing.T) {
 	t.Parallel()
 	const publicURL = "https://api.example.com"
 	for _, row := range []struct {

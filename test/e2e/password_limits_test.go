@@ -15,8 +15,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// guesses are the fields at which a password can be guessed, with a wrong one.
-var guesses = []struct{ field, query string }{
+// passwordFields are the fields at which a password can be guessed, with a wrong one.
+var passwordFields = []struct{ field, query string }{
 	{"login", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { tokenType } }`},
 	{"changePassword", `mutation($p: String!) { changePassword(input: {currentPassword: $p, newPassword: "another good password"}) }`},
 	{"requestEmailChange", `mutation($p: String!) { requestEmailChange(input: {newEmail: "new@example.com", password: $p}) }`},
@@ -24,54 +24,54 @@ var guesses = []struct{ field, query string }{
 	{"deleteUser", `mutation($p: String!) { deleteUser(userId: "0196f0a0-0000-7000-8000-000000000000", password: $p) }`},
 }
 
-// guess tries a password at one of them, signed in as p.
-func (b *booted) guess(i int, ip string, p *servertest.User, password string) *servertest.Response {
+// guessPassword tries a password at one of them, signed in as p.
+func (b *testServer) guessPassword(i int, ip string, p *servertest.User, password string) *servertest.Response {
 	b.t.Helper()
-	header := from(ip)
+	header := fromIP(ip)
 	header.Set("Authorization", "Bearer "+p.Token)
 	variables := []any{"p", password}
-	if guesses[i].field == "login" {
+	if passwordFields[i].field == "login" {
 		variables = append(variables, "e", p.Email)
 	}
-	return b.QueryWith(header, guesses[i].query, variables...)
+	return b.QueryWith(header, passwordFields[i].query, variables...)
 }
 
 // A stolen session gives no more guesses by going from field to field.
-func TestGuessesOfAllFieldsShareOneCount(t *testing.T) {
+func TestPasswordFieldsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
+		b := bootWithLimits(t, databaseURL)
 		t.Run("from one address", func(t *testing.T) {
-			for first := range guesses {
-				p := b.admin(home)
+			for first := range passwordFields {
+				p := b.registerAdminFrom(homeIP)
 				for n := range 5 {
-					i := (first + n) % len(guesses)
-					wantCodes(t, b.guess(i, elsewhere, p, wrongPassword), guesses[i].field+" INVALID_CREDENTIALS")
+					i := (first + n) % len(passwordFields)
+					wantCodes(t, b.guessPassword(i, otherIP, p, wrongPassword), passwordFields[i].field+" INVALID_CREDENTIALS")
 				}
-				for i, guess := range guesses {
-					wantLimited(t, b.guess(i, elsewhere, p, p.Password), guess.field)
+				for i, guess := range passwordFields {
+					wantRateLimited(t, b.guessPassword(i, otherIP, p, p.Password), guess.field)
 				}
 			}
 		})
 		t.Run("from many addresses, with a session", func(t *testing.T) {
-			p := b.admin(home)
+			p := b.registerAdminFrom(homeIP)
 			for n := range 20 {
-				i := 1 + n%(len(guesses)-1)
-				wantCodes(t, b.guess(i, fmt.Sprintf("203.0.113.%d", n), p, wrongPassword), guesses[i].field+" INVALID_CREDENTIALS")
+				i := 1 + n%(len(passwordFields)-1)
+				wantCodes(t, b.guessPassword(i, fmt.Sprintf("203.0.113.%d", n), p, wrongPassword), passwordFields[i].field+" INVALID_CREDENTIALS")
 			}
-			for i, guess := range guesses[1:] {
-				wantLimited(t, b.guess(i+1, "203.0.113.99", p, p.Password), guess.field)
+			for i, guess := range passwordFields[1:] {
+				wantRateLimited(t, b.guessPassword(i+1, "203.0.113.99", p, p.Password), guess.field)
 			}
 			b.login("203.0.113.99", p.Email, p.Password).Must() // attempts without a session are counted by login's own limit
 		})
 	})
 }
 
-// admin is an ADMIN who has registered at an address.
-func (b *booted) admin(ip string) *servertest.User {
+// registerAdminFrom is an ADMIN who has registered at an address.
+func (b *testServer) registerAdminFrom(ip string) *servertest.User {
 	b.t.Helper()
-	p := b.registered(ip)
-	if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.Email, "ADMIN"); err != nil {
+	p := b.registerFrom(ip)
+	if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(b.t.Context(), p.Email, "ADMIN"); err != nil {
 		b.t.Fatal(err)
 	}
 	return p
@@ -80,31 +80,31 @@ func (b *booted) admin(ip string) *servertest.User {
 func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
+		b := bootWithLimits(t, databaseURL)
 		t.Run("one after the other", func(t *testing.T) {
-			p, other := b.registered(home), b.registered(home)
+			p, other := b.registerFrom(homeIP), b.registerFrom(homeIP)
 			for range 3 { // failures are not counted
-				b.fail(1, elsewhere, p.Email)
+				b.failLogins(1, otherIP, p.Email)
 			}
 			for range 60 {
-				b.login(home, p.Email, p.Password).Must()
+				b.login(homeIP, p.Email, p.Password).Must()
 			}
-			b.login(home, other.Email, other.Password).Must()
-			before := b.in.Store.Queries()
-			wait := wantLimited(t, b.login(home, p.Email, p.Password), "login") // also where the account is known
-			if n := b.in.Store.Queries() - before; n > 4 {
+			b.login(homeIP, other.Email, other.Password).Must()
+			before := b.internal.Store.Queries()
+			wait := wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // also where the account is known
+			if n := b.internal.Store.Queries() - before; n > 4 {
 				t.Errorf("%d queries: it was hashed before", n)
 			}
-			wantLimited(t, b.login(elsewhere, p.Email, p.Password), "login")
+			wantRateLimited(t, b.login(otherIP, p.Email, p.Password), "login")
 			if wait != time.Minute {
 				t.Errorf("the wait is %s", wait)
 			}
 			b.Clock.Advance(wait)
-			b.login(home, p.Email, p.Password).Must()
-			wantLimited(t, b.login(home, p.Email, p.Password), "login")
+			b.login(homeIP, p.Email, p.Password).Must()
+			wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
 		})
 		t.Run("at once", func(t *testing.T) {
-			p := b.registered(home)
+			p := b.registerFrom(homeIP)
 			answers := make(chan *servertest.Response)
 			for i := range 80 {
 				go func() { answers <- b.login(fmt.Sprintf("203.0.113.%d", i), p.Email, p.Password) }()
@@ -118,53 +118,53 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 			}
 		})
 		t.Run("failures keep no success out", func(t *testing.T) {
-			p := b.registered(home)
+			p := b.registerFrom(homeIP)
 			for i := range 70 {
-				b.fail(1, fmt.Sprintf("203.0.113.%d", i), p.Email)
+				b.failLogins(1, fmt.Sprintf("203.0.113.%d", i), p.Email)
 			}
-			b.login(home, p.Email, p.Password).Must()
+			b.login(homeIP, p.Email, p.Password).Must()
 		})
 	})
 }
 
 // 600 hashes in 15 minutes for one network, whichever fields cause them, and whether or not they succeed.
-func TestHashesOfANetworkAreLimited(t *testing.T) {
+func TestPasswordHashesAreLimitedPerNetwork(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
-		p := b.admin(elsewhere)
+		b := bootWithLimits(t, databaseURL)
+		p := b.registerAdminFrom(otherIP)
 		slot := models.Reservation{
 			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 15 * time.Minute},
-			ID: limit.Key("shared", "password hash", "successes", policy.ByAddress, limit.Network(home)),
+			ID: limit.Key("shared", "password hash", "successes", policy.ByAddress, limit.Network(homeIP)),
 		}
 		for range 600 - 4 {
-			if _, err := b.in.Store.Acquire(t.Context(), []models.Reservation{slot}); err != nil {
+			if _, err := b.internal.Store.Acquire(t.Context(), []models.Reservation{slot}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b.login(home, p.Email, p.Password).Must()
-		wantCodes(t, b.guess(1, home, p, wrongPassword), "changePassword INVALID_CREDENTIALS")
-		b.guess(2, home, p, p.Password).Must()
-		wantCodes(t, b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT") // hashes nothing
-		b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", servertest.Password).Must()
-		for i, guess := range guesses {
-			wantLimited(t, b.guess(i, home, p, p.Password), guess.field)
+		b.login(homeIP, p.Email, p.Password).Must()
+		wantCodes(t, b.guessPassword(1, homeIP, p, wrongPassword), "changePassword INVALID_CREDENTIALS")
+		b.guessPassword(2, homeIP, p, p.Password).Must()
+		wantCodes(t, b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT") // hashes nothing
+		b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", servertest.Password).Must()
+		for i, guess := range passwordFields {
+			wantRateLimited(t, b.guessPassword(i, homeIP, p, p.Password), guess.field)
 		}
-		wantLimited(t, b.QueryWith(from(home), registerQuery, "e", newAddress(), "p", servertest.Password), "register")
-		wantLimited(t, b.QueryWith(from(home), resetPassword, "t", "x", "p", anotherGood), "resetPassword")
-		b.login(elsewhere, p.Email, p.Password).Must()
+		wantRateLimited(t, b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", servertest.Password), "register")
+		wantRateLimited(t, b.QueryWith(fromIP(homeIP), resetPassword, "t", "x", "p", newPassword), "resetPassword")
+		b.login(otherIP, p.Email, p.Password).Must()
 		b.Clock.Advance(1500 * time.Millisecond)
-		b.login(home, p.Email, p.Password).Must()
+		b.login(homeIP, p.Email, p.Password).Must()
 	})
 }
 
 // Every field that hashes has that limit.
-func TestEveryFieldThatHashesIsLimitedByAddress(t *testing.T) {
+func TestEveryHashingFieldIsLimitedByAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "verifyEmail", "resetPassword", "deleteAccount", "deleteUser"}
-	for _, rule := range b.in.Policy.Rules() {
-		has := slices.ContainsFunc(b.in.Policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
+	for _, rule := range b.internal.Policy.Rules() {
+		has := slices.ContainsFunc(b.internal.Policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
 			return l.By == policy.ByAddress && l.Successes && l.Shared == "password hash"
 		})
 		if has != slices.Contains(hashes, rule.Field) {
@@ -174,11 +174,11 @@ func TestEveryFieldThatHashesIsLimitedByAddress(t *testing.T) {
 }
 
 // The 978 refreshes of one client leave two rows and not 977.
-func TestRefreshesWithoutAPauseLeaveNoRows(t *testing.T) {
+func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootLimited(t, databaseURL)
-		d := b.newDevice(b.registered(home), false)
+		b := bootWithLimits(t, databaseURL)
+		d := b.newDevice(b.registerFrom(homeIP), false)
 		other := b.newDevice(d.User, false)
 		spent := func() (rows int) {
 			t.Helper()
@@ -192,9 +192,9 @@ func TestRefreshesWithoutAPauseLeaveNoRows(t *testing.T) {
 			if i == 200 || i == 400 { // six seconds in all, and the limit has given some back
 				b.Clock.Advance(3 * time.Second)
 			}
-			got := b.QueryWith(from(home), refreshInBody, "t", d.refresh)
+			got := b.QueryWith(fromIP(homeIP), refreshInBody, "t", d.refresh)
 			if got.At("refresh.refreshToken") == nil {
-				wantLimited(t, got, "refresh")
+				wantRateLimited(t, got, "refresh")
 				refused++
 				continue
 			}
@@ -203,13 +203,13 @@ func TestRefreshesWithoutAPauseLeaveNoRows(t *testing.T) {
 		if rows := spent(); rows > 2 || refused != 978-306 {
 			t.Errorf("%d rows, %d refused", rows, refused)
 		}
-		b.QueryWith(from(home), refreshInBody, "t", other.refresh).Must() // another session of the same client
+		b.QueryWith(fromIP(homeIP), refreshInBody, "t", other.refresh).Must() // another session of the same client
 		b.Clock.Advance(time.Second)
-		d.refresh = b.QueryWith(from(home), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
+		d.refresh = b.QueryWith(fromIP(homeIP), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 	})
 }
 
-func TestAFreshRefreshTokenComesBackItself(t *testing.T) {
+func TestFreshRefreshTokenIsNotRotated(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -221,7 +221,7 @@ func TestAFreshRefreshTokenComesBackItself(t *testing.T) {
 			if got.Text("refresh.refreshToken") != d.refresh || got.Text("refresh.accessToken") == d.Token {
 				t.Error(got.Body)
 			}
-			if !b.signedIn(&servertest.User{ID: d.ID, Token: got.Text("refresh.accessToken")}) {
+			if !b.isSignedIn(&servertest.User{ID: d.ID, Token: got.Text("refresh.accessToken")}) {
 				t.Error("the access token is good for nothing")
 			}
 		})

@@ -33,9 +33,9 @@ func fieldMessage(a *servertest.Response, field string) string {
 }
 
 // The passwords of the review, wherever one is chosen.
-func TestCommonPasswordsAreRefusedEverywhere(t *testing.T) {
+func TestCommonPasswordsAreRejectedEverywhere(t *testing.T) {
 	t.Parallel()
-	b := bootMailing(t, dbtest.SQLite(t))
+	b := bootWithSMTP(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
 	reset := b.resetToken(p)
 	for _, password := range []string{
@@ -63,7 +63,7 @@ func TestCommonPasswordsAreRefusedEverywhere(t *testing.T) {
 }
 
 // The name that the service has in mails is no password.
-func TestServiceNameIsNoPassword(t *testing.T) {
+func TestPasswordFromTheServiceNameIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "MAIL_FROM", "Analytical Engines <no-reply@example.com>")
 	if got := b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", "analyticalengines1"); fieldMessage(got, "password") == "" {
@@ -77,8 +77,8 @@ func hibpLine(password string, count int) string {
 	return fmt.Sprintf("%s:%d", strings.ToUpper(hex.EncodeToString(sum[:])), count)
 }
 
-// breachedFile has passwords as fieldgate passwords build writes them.
-func breachedFile(t *testing.T, passwords ...string) (name string) {
+// breachedPasswordFile has passwords as fieldgate passwords build writes them.
+func breachedPasswordFile(t *testing.T, passwords ...string) (name string) {
 	t.Helper()
 	lines := make([]string, len(passwords))
 	for i, p := range passwords {
@@ -90,7 +90,7 @@ func breachedFile(t *testing.T, passwords ...string) (name string) {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
 	name = filepath.Join(t.TempDir(), "breached.bin")
-	withoutError(t, os.WriteFile(name, []byte(stdout), 0o600))
+	requireNoError(t, os.WriteFile(name, []byte(stdout), 0o600))
 	return name
 }
 
@@ -101,11 +101,11 @@ const (
 	breachedThree = "Zo\u00eb likes old clocks"
 )
 
-func TestBreachedPasswordsAreRefused(t *testing.T) {
+func TestBreachedPasswordsAreRejected(t *testing.T) {
 	t.Parallel()
-	file := breachedFile(t, breachedOne, breachedTwo, breachedThree)
+	file := breachedPasswordFile(t, breachedOne, breachedTwo, breachedThree)
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "BREACHED_PASSWORDS", file)
+		b := bootWithSMTP(t, databaseURL, "BREACHED_PASSWORDS", file)
 		p := b.NewUser("USER")
 		reset := b.resetToken(p)
 		const change = `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`
@@ -135,15 +135,15 @@ func TestBreachedPasswordStillSignsIn(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	p := boot(t, databaseURL).NewUser("USER")
-	b := boot(t, databaseURL, "BREACHED_PASSWORDS", breachedFile(t, p.Password))
+	b := boot(t, databaseURL, "BREACHED_PASSWORDS", breachedPasswordFile(t, p.Password))
 	b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", p.Email, "p", p.Password).Must()
 }
 
-func TestWrongBreachedFileStopsTheStart(t *testing.T) {
+func TestInvalidBreachedPasswordFileStopsTheStart(t *testing.T) {
 	t.Parallel()
 	write := func(content []byte) string {
 		name := filepath.Join(t.TempDir(), "breached.bin")
-		withoutError(t, os.WriteFile(name, content, 0o600))
+		requireNoError(t, os.WriteFile(name, content, 0o600))
 		return name
 	}
 	for _, row := range []struct{ name, file string }{
@@ -165,18 +165,18 @@ func TestWrongBreachedFileStopsTheStart(t *testing.T) {
 }
 
 // A file that loses its content under a running server ends neither the server nor the ways to a new password.
-func TestBreachedFileThatIsTruncatedKeepsNoOneOut(t *testing.T) {
+func TestTruncatedBreachedPasswordFileDoesNotBlockRegistration(t *testing.T) {
 	t.Parallel()
-	file := breachedFile(t, breachedOne, breachedTwo)
+	file := breachedPasswordFile(t, breachedOne, breachedTwo)
 	b := boot(t, dbtest.SQLite(t), "BREACHED_PASSWORDS", file)
-	withoutError(t, os.Truncate(file, 0))
+	requireNoError(t, os.Truncate(file, 0))
 	b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne).Must()
 	if !strings.Contains(b.Log.String(), "breached passwords cannot be read") {
 		t.Error("the log does not say that they cannot be read")
 	}
 }
 
-func TestPasswordsBuildNamesTheWrongLine(t *testing.T) {
+func TestPasswordsBuildReportsTheInvalidLine(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, stdin string

@@ -18,7 +18,7 @@ import (
 )
 
 // What permissions says is what happens: each root field is asked for by everybody, and denied to whom it said so.
-func TestPermissions(t *testing.T) {
+func TestPermissionsMatchEnforcement(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -26,15 +26,15 @@ func TestPermissions(t *testing.T) {
 		for _, role := range []string{"USER", "STAFF", "ADMIN"} {
 			t.Run(role, func(t *testing.T) {
 				p := b.NewUser(role)
-				before := b.in.Store.Queries()
+				before := b.internal.Store.Queries()
 				list := b.permissionsOf(p)
-				if n := b.in.Store.Queries() - before; n != 1 {
+				if n := b.internal.Store.Queries() - before; n != 1 {
 					t.Errorf("%d queries", n)
 				}
 				var fields []string
 				for _, got := range list {
 					typeName, name, _ := strings.Cut(got.Field, ".")
-					rule, _ := b.in.Policy.Rule(typeName, name)
+					rule, _ := b.internal.Policy.Rule(typeName, name)
 					if !rule.Root {
 						continue // TestPermissionsCoverGatedFieldsOfTypes
 					}
@@ -42,7 +42,7 @@ func TestPermissions(t *testing.T) {
 					if (got.Role == nil) != rule.Public || got.Role != nil && *got.Role != rule.Role {
 						t.Errorf("%s asks for %v", got.Field, got.Role)
 					}
-					answer := b.Query(p, question(typeName, name))
+					answer := b.Query(p, rootFieldQuery(typeName, name))
 					forbidden := strings.Join(answer.Codes(), " ") == name+" FORBIDDEN"
 					if forbidden == got.Allowed {
 						t.Errorf("%s is said to be allowed: %v, but %s", got.Field, got.Allowed, answer.Body)
@@ -74,7 +74,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 	if got := may(); len(got) != 0 {
 		t.Errorf("a USER may %q", got)
 	}
-	if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "STAFF"); err != nil {
+	if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "STAFF"); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(may(), " "); !strings.Contains(got, "Query.users") {
@@ -85,7 +85,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 // For a type's field, allowed says what happens on objects of others, and OWNER what happens on the caller's own.
 func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 	t.Parallel()
-	b := bootWithRules(t, schemaWith(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
+	b := bootWithSchema(t, schemaReplacing(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
 		"user(\n    id: ID!\n  ): User @auth"), dbtest.SQLite(t))
 	other := b.NewUser("USER")
 	want := map[string]string{
@@ -96,7 +96,7 @@ func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 		seen := map[string]bool{}
 		for _, got := range b.permissionsOf(p) {
 			typeName, name, _ := strings.Cut(got.Field, ".")
-			if rule, _ := b.in.Policy.Rule(typeName, name); rule.Root {
+			if rule, _ := b.internal.Policy.Rule(typeName, name); rule.Root {
 				if got.Conditions != nil {
 					t.Errorf("%s has the conditions %q", got.Field, got.Conditions)
 				}
@@ -126,7 +126,7 @@ type permission struct {
 	Conditions []string
 }
 
-func (b *booted) permissionsOf(p *servertest.User) (list []permission) {
+func (b *testServer) permissionsOf(p *servertest.User) (list []permission) {
 	b.t.Helper()
 	data, err := json.Marshal(b.Query(p, `{ permissions { field allowed role conditions } }`).Must().At("permissions"))
 	if err == nil {
@@ -151,15 +151,15 @@ func rootFields() string {
 	return strings.Join(names, " ")
 }
 
-// question asks for one root field, with values that are of the right type and of no use.
-func question(typeName, name string) string {
+// rootFieldQuery asks for one root field, with values that are of the right type and of no use.
+func rootFieldQuery(typeName, name string) string {
 	schema := graph.Schema()
 	field := schema.Types[typeName].Fields.ForName(name)
 	text := strings.ToLower(typeName) + " { " + name
 	var args []string
 	for _, arg := range field.Arguments {
 		if arg.Type.NonNull && arg.DefaultValue == nil {
-			args = append(args, arg.Name+": "+uselessValue(schema, arg.Type))
+			args = append(args, arg.Name+": "+placeholderValue(schema, arg.Type))
 		}
 	}
 	if len(args) > 0 {
@@ -171,7 +171,7 @@ func question(typeName, name string) string {
 	return text + " }"
 }
 
-func uselessValue(schema *ast.Schema, of *ast.Type) string {
+func placeholderValue(schema *ast.Schema, of *ast.Type) string {
 	switch def := schema.Types[of.Name()]; {
 	case def.Kind == ast.Enum:
 		return def.EnumValues[0].Name
@@ -179,7 +179,7 @@ func uselessValue(schema *ast.Schema, of *ast.Type) string {
 		var fields []string
 		for _, field := range def.Fields {
 			if field.Type.NonNull && field.DefaultValue == nil {
-				fields = append(fields, field.Name+": "+uselessValue(schema, field.Type))
+				fields = append(fields, field.Name+": "+placeholderValue(schema, field.Type))
 			}
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
@@ -188,7 +188,7 @@ func uselessValue(schema *ast.Schema, of *ast.Type) string {
 	}
 }
 
-func TestPolicyCommand(t *testing.T) {
+func TestPolicyCommandPrintsEachFormat(t *testing.T) {
 	t.Parallel()
 	status, table, stderr := servertest.RunCLI(t, nil, "", "policy")
 	if status != 0 || !strings.Contains(table, "Mutation.setUserRole  ") || !strings.Contains(table, "5 per 15m by ACCOUNT_AND_ADDRESS") {

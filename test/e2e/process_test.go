@@ -32,7 +32,7 @@ func ageSessions(t *testing.T, databaseURL string) {
 }
 
 // What was answered is there after a kill -9 right behind the answer.
-func TestAnsweredChangesSurviveAKill(t *testing.T) {
+func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		const register = `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "` + servertest.Password + `", delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`
@@ -43,20 +43,20 @@ func TestAnsweredChangesSurviveAKill(t *testing.T) {
 		kill(t, process)
 
 		b, process = startProcess(t, databaseURL)
-		if !b.signedIn(ada) {
+		if !b.isSignedIn(ada) {
 			t.Fatal("the registration is lost")
 		}
 		family := b.newDevice(ada, false)
 		newest := family.refresh
 		for range 2 {
 			ageSessions(t, databaseURL)
-			newest = b.refreshed(newest)
+			newest = b.mustRefresh(newest)
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", family.refresh), "refresh INVALID_TOKEN")
 		kill(t, process)
 
 		b, process = startProcess(t, databaseURL)
-		if b.signedIn(family.User) {
+		if b.isSignedIn(family.User) {
 			t.Error("the family's end is lost")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", newest), "refresh INVALID_TOKEN")
@@ -65,7 +65,7 @@ func TestAnsweredChangesSurviveAKill(t *testing.T) {
 		kill(t, process)
 
 		b, _ = startProcess(t, databaseURL)
-		if b.signedIn(other.User) || !b.signedIn(ada) {
+		if b.isSignedIn(other.User) || !b.isSignedIn(ada) {
 			t.Error("the end of the other sessions is lost, or more than that has ended")
 		}
 		if codes := b.Query(nil, login, "p", servertest.Password).Codes(); !slices.Equal(codes, []string{"login INVALID_CREDENTIALS"}) {
@@ -76,7 +76,7 @@ func TestAnsweredChangesSurviveAKill(t *testing.T) {
 }
 
 // A server that is told to stop ends with the status 0.
-func TestProcessEndsWhenToldTo(t *testing.T) {
+func TestServerExitsWithStatusZeroOnInterrupt(t *testing.T) {
 	t.Parallel()
 	_, p := startProcess(t, dbtest.SQLite(t))
 	if err := p.Signal(os.Interrupt); err != nil {

@@ -15,18 +15,18 @@ import (
 func TestPolicyIsProven(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		policytest.Run(t, proven(boot(t, databaseURL, "LOG_LEVEL", "error"), boot(t, databaseURL, "LOG_LEVEL", "error")))
+		policytest.Run(t, policyApp(boot(t, databaseURL, "LOG_LEVEL", "error"), boot(t, databaseURL, "LOG_LEVEL", "error")))
 	})
 }
 
-// proven is a server as the proof wants it. The other one, of the same database, makes tokens that have expired.
-func proven(b, past *booted) policytest.App {
+// policyApp is a server as the proof wants it. The other one, of the same database, makes tokens that have expired.
+func policyApp(b, past *testServer) policytest.App {
 	past.Clock.Advance(-time.Hour)
 	return policytest.App{
-		URL: b.URL + "/graphql", Schema: graph.Schema(), Policy: b.in.Policy, Statements: b.in.Store.Queries, Quick: !dbtest.Exhaustive(),
-		Enrol: b.enrol, Disable: b.disable, SetRole: b.setRole,
+		URL: b.URL + "/graphql", Schema: graph.Schema(), Policy: b.internal.Policy, Statements: b.internal.Store.Queries, Quick: !dbtest.Exhaustive(),
+		Enrol: b.newPolicyUser, Disable: b.disableUser, SetRole: b.setUserRole,
 		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: func() policytest.Person {
-			p := past.enrol("USER")
+			p := past.newPolicyUser("USER")
 			p.Role, p.Reason = "", "expired"
 			return p
 		}}},
@@ -34,15 +34,15 @@ func proven(b, past *booted) policytest.App {
 		Owners:  map[string]string{"User": "id"},
 		Fixtures: map[string]func(policytest.Case) policytest.Fixture{
 			"Mutation.register": func(policytest.Case) policytest.Fixture {
-				return policytest.Fixture{Arguments: map[string]any{"input": newcomer()}, Viewer: &policytest.Person{Role: "USER"}}
+				return policytest.Fixture{Arguments: map[string]any{"input": registerInput()}, Viewer: &policytest.Person{Role: "USER"}}
 			},
 			"Mutation.login": func(c policytest.Case) policytest.Fixture {
 				m := memberOf(c)
-				return m.signsIn("input", map[string]any{"email": m.Email, "password": m.Password})
+				return m.signInFixture("input", map[string]any{"email": m.Email, "password": m.Password})
 			},
 			"Mutation.refresh": func(c policytest.Case) policytest.Fixture {
 				m := memberOf(c)
-				return m.signsIn("refreshToken", m.refresh)
+				return m.signInFixture("refreshToken", m.refresh)
 			},
 			"Mutation.changePassword": func(c policytest.Case) policytest.Fixture {
 				return policytest.Fixture{Arguments: map[string]any{"input": map[string]any{
@@ -50,15 +50,15 @@ func proven(b, past *booted) policytest.App {
 				}}}
 			},
 			"Mutation.revokeSession": func(c policytest.Case) policytest.Fixture {
-				return policytest.Fixture{Arguments: map[string]any{"id": memberOf(c).session}, Viewer: nobodyAnyMore}
+				return policytest.Fixture{Arguments: map[string]any{"id": memberOf(c).session}, Viewer: revokedViewer}
 			},
-			"Mutation.logoutEverywhere": func(policytest.Case) policytest.Fixture { return policytest.Fixture{Viewer: nobodyAnyMore} },
+			"Mutation.logoutEverywhere": func(policytest.Case) policytest.Fixture { return policytest.Fixture{Viewer: revokedViewer} },
 		},
 	}
 }
 
-// nobodyAnyMore asks the rest of an operation in which somebody signed out.
-var nobodyAnyMore = &policytest.Person{Reason: "revoked"}
+// revokedViewer asks the rest of an operation in which somebody signed out.
+var revokedViewer = &policytest.Person{Reason: "revoked"}
 
 // member is what the fixtures remember of a person.
 type member struct {
@@ -74,34 +74,34 @@ func memberOf(c policytest.Case) *member {
 	return c.Subject.Data.(*member)
 }
 
-// signsIn is a field that makes the rest of the operation the member's.
-func (m *member) signsIn(argument string, value any) policytest.Fixture {
+// signIn is a field that makes the rest of the operation the member's.
+func (m *member) signInFixture(argument string, value any) policytest.Fixture {
 	return policytest.Fixture{Arguments: map[string]any{argument: value}, Viewer: &policytest.Person{ID: m.ID, Role: m.role}}
 }
 
-// newcomer is somebody who has no account yet.
-func newcomer() map[string]any {
+// registerDevice is somebody who has no account yet.
+func registerInput() map[string]any {
 	return map[string]any{
 		"name": "Somebody", "email": servertest.NewAddress(), "password": servertest.Password, "delivery": "BODY",
 	}
 }
 
-// enrol makes a person whose token says the role that they have.
-func (b *booted) enrol(role string) policytest.Person {
+// newPolicyUser makes a person whose token says the role that they have.
+func (b *testServer) newPolicyUser(role string) policytest.Person {
 	b.t.Helper()
 	m := &member{role: role}
 	if role == "USER" {
-		m.device = b.newcomer()
+		m.device = b.registerDevice()
 	} else {
 		m.device = b.newDevice(b.NewUser(role), false)
 	}
 	return policytest.Person{ID: m.ID, Role: role, Token: m.Token, Data: m}
 }
 
-// newcomer registers somebody, and keeps all that they get.
-func (b *booted) newcomer() *device {
+// registerDevice registers somebody, and keeps all that they get.
+func (b *testServer) registerDevice() *device {
 	b.t.Helper()
-	input := newcomer()
+	input := registerInput()
 	got := b.Query(nil, `mutation($input: RegisterInput!) { register(input: $input) { accessToken refreshToken user { id } session { id } } }`,
 		"input", input).Must()
 	return &device{
@@ -112,16 +112,16 @@ func (b *booted) newcomer() *device {
 	}
 }
 
-func (b *booted) disable(p policytest.Person) {
+func (b *testServer) disableUser(p policytest.Person) {
 	b.t.Helper()
-	if _, err := b.in.Accounts.AsOperator().Disable(b.t.Context(), p.ID); err != nil {
+	if _, err := b.internal.Accounts.AsOperator().Disable(b.t.Context(), p.ID); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *booted) setRole(p policytest.Person, role string) {
+func (b *testServer) setUserRole(p policytest.Person, role string) {
 	b.t.Helper()
-	if _, err := b.in.Accounts.AsOperator().SetRole(b.t.Context(), p.ID, role); err != nil {
+	if _, err := b.internal.Accounts.AsOperator().SetRole(b.t.Context(), p.ID, role); err != nil {
 		b.t.Fatal(err)
 	}
 	p.Data.(*member).role = role

@@ -16,32 +16,32 @@ import (
 	"fieldgate/servertest"
 )
 
-const nobodysID = 65534
+const nobodyUID = 65534
 
-// unprivileged is a folder, with a server in it that runs as a user whom rights bind: root's user does not count them.
-type unprivileged struct {
+// unprivilegedServer is a folder, with a server in it that runs as a user whom rights bind: root's user does not count them.
+type unprivilegedServer struct {
 	t           *testing.T
 	exe, folder string
 }
 
-func newUnprivileged(t *testing.T) *unprivileged {
+func newUnprivilegedServer(t *testing.T) *unprivilegedServer {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &unprivileged{t: t, folder: t.TempDir(), exe: filepath.Join(t.TempDir(), "fieldgate.test")}
+	u := &unprivilegedServer{t: t, folder: t.TempDir(), exe: filepath.Join(t.TempDir(), "fieldgate.test")}
 	if os.Link(exe, u.exe) != nil { // on another file system
 		repotest.CopyFile(t, exe, u.exe)
 	}
 	for _, path := range []string{u.exe, filepath.Dir(u.exe), u.folder, filepath.Dir(u.folder)} {
-		u.mode(path, 0o755)
+		u.chmod(path, 0o755)
 	}
-	t.Cleanup(func() { u.mode(u.folder, 0o755) }) // so that it can be deleted
+	t.Cleanup(func() { u.chmod(u.folder, 0o755) }) // so that it can be deleted
 	return u
 }
 
-func (u *unprivileged) mode(path string, mode os.FileMode) {
+func (u *unprivilegedServer) chmod(path string, mode os.FileMode) {
 	u.t.Helper()
 	if err := os.Chmod(path, mode); err != nil {
 		u.t.Fatal(err)
@@ -49,13 +49,13 @@ func (u *unprivileged) mode(path string, mode os.FileMode) {
 }
 
 // run runs a command in the folder and returns what it says on stderr.
-func (u *unprivileged) run(env []string, args ...string) (stderr string) {
+func (u *unprivilegedServer) run(env []string, args ...string) (stderr string) {
 	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), u.exe, args...)
 	cmd.Dir = u.folder
 	cmd.Env = append(append(os.Environ(), servertest.AsProgram+"=1", "BCRYPT_COST=10", "ADDR=127.0.0.1:0"), env...)
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodysID, Gid: nobodysID}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyUID, Gid: nobodyUID}}
 	}
 	var out strings.Builder
 	cmd.Stderr = &out
@@ -81,7 +81,7 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			u := newUnprivileged(t)
+			u := newUnprivilegedServer(t)
 			for _, name := range row.make {
 				content := ""
 				if strings.HasSuffix(name, ".key") {
@@ -90,9 +90,9 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(u.folder, name), []byte(content), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				u.mode(filepath.Join(u.folder, name), 0o666)
+				u.chmod(filepath.Join(u.folder, name), 0o666)
 			}
-			u.mode(u.folder, 0o555)
+			u.chmod(u.folder, 0o555)
 			said := u.run(row.env, row.args...)
 			for _, want := range []string{"DATABASE_URL", "the folder " + u.folder + " (dr-xr-xr-x) cannot be written by user id ", "permission denied", "Hint: "} {
 				if !strings.Contains(said, want) {
@@ -106,13 +106,13 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 func TestFileThatCannotBeWrittenIsNamedAsTheCause(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]os.FileMode{"fieldgate.db": 0o444, "fieldgate.db.key": 0o000} {
-		u := newUnprivileged(t)
+		u := newUnprivilegedServer(t)
 		path := filepath.Join(u.folder, name)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		u.mode(path, mode)
-		u.mode(u.folder, 0o777)
+		u.chmod(path, mode)
+		u.chmod(u.folder, 0o777)
 		if said := u.run(nil, "serve"); !strings.Contains(said, name) || !strings.Contains(said, "user id ") || strings.Contains(said, "the folder") {
 			t.Errorf("%s: %s", name, said)
 		}
@@ -121,14 +121,14 @@ func TestFileThatCannotBeWrittenIsNamedAsTheCause(t *testing.T) {
 
 func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 	t.Parallel()
-	u := newUnprivileged(t)
-	u.mode(u.folder, 0o555)
+	u := newUnprivilegedServer(t)
+	u.chmod(u.folder, 0o555)
 	cmd := exec.CommandContext(t.Context(), u.exe, "doctor")
 	cmd.Dir, cmd.Env = u.folder, append(os.Environ(), servertest.AsProgram+"=1", "BCRYPT_COST=10")
 	user := strconv.Itoa(os.Getuid())
 	if os.Geteuid() == 0 {
-		user = strconv.Itoa(nobodysID)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodysID, Gid: nobodysID}}
+		user = strconv.Itoa(nobodyUID)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyUID, Gid: nobodyUID}}
 	}
 	if out, _ := cmd.Output(); !strings.Contains(string(out), "the folder "+u.folder+" (dr-xr-xr-x) cannot be written by user id "+user) {
 		t.Errorf("got %s", out)
@@ -136,10 +136,10 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 }
 
 // The check of a folder leaves nothing behind.
-func TestFolderOfADatabaseHasNothingElseInIt(t *testing.T) {
+func TestFolderCheckLeavesNoFiles(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(b.in.Config.DatabaseURL, "sqlite://")))
+	files, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(b.internal.Config.DatabaseURL, "sqlite://")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,48 +10,48 @@ import (
 
 // A mailbox gets all mails to its +tags. A stranger registers accounts with those, and asks for links that reset them: these
 // links do not open the account of the mailbox's owner, so they must not use up the mails that do.
-func TestLinksForTaggedAddressesLeaveRoomForTheOwnersRecovery(t *testing.T) {
+func TestTaggedAddressesDoNotExhaustRecoveryMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		p := b.NewUser("USER")
-		b.verifies(p)
+		b.confirmEmail(p)
 		local, domain, _ := strings.Cut(p.Email, "@")
 		for i := range 40 {
 			ip, tagged := fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("%s+%d@%s", local, i, domain)
-			b.asks(nil, ip, registerAs, "e", tagged).Must()
+			b.queryFrom(nil, ip, registerAs, "e", tagged).Must()
 			for range 3 {
-				b.asks(nil, ip, requestReset, "e", tagged).Must()
+				b.queryFrom(nil, ip, requestReset, "e", tagged).Must()
 			}
 		}
 		b.deliver()
-		if got := len(b.arrived()); got > 50 {
+		if got := len(b.receivedMails()); got > 50 {
 			t.Errorf("%d mails reach the mailbox", got)
 		}
-		b.asks(nil, "198.51.100.9", requestReset, "e", p.Email).Must()
+		b.queryFrom(nil, "198.51.100.9", requestReset, "e", p.Email).Must()
 		b.tokenOf(p.Email, "/reset-password")
 	})
 }
 
 // Gmail delivers an address with dots anywhere, and of both its domains, to one mailbox.
-func TestMailsToOneGmailMailboxCountWithoutDots(t *testing.T) {
+func TestMailLimitIgnoresDotsInGmailAddresses(t *testing.T) {
 	t.Parallel()
-	b := bootCounting(t, dbtest.SQLite(t))
+	b := bootWithMailLimits(t, dbtest.SQLite(t))
 	for i, address := range []string{
 		"victim@gmail.com", "v.ictim@gmail.com", "vi.ctim@gmail.com", "vic.tim@gmail.com", "vict.im@gmail.com", "victi.m@GMAIL.com", "v.i.ctim@gmail.com",
 		"victim@googlemail.com", "v.ictim@googlemail.com", "v.i.c.t.i.m+x@gmail.com", "V.I.CTIM@googlemail.com", "vi.cti.m+y@gmail.com",
 	} {
-		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", address).Must()
+		b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", address).Must()
 	}
 	b.deliver()
-	if got := len(b.arrived()); got != 10 {
+	if got := len(b.receivedMails()); got != 10 {
 		t.Errorf("%d mails reach one mailbox, want 10", got)
 	}
-	for i := range 12 { // elsewhere dots tell people apart
-		b.asks(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").Must()
+	for i := range 12 { // otherIP dots tell people apart
+		b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").Must()
 	}
 	b.deliver()
-	if got := len(b.arrived()); got != 22 {
+	if got := len(b.receivedMails()); got != 22 {
 		t.Errorf("%d mails in all, want 22", got)
 	}
 }

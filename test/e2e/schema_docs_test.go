@@ -9,16 +9,16 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-const fieldsOf = `query($type: String!) { __type(name: $type) { fields { name description } specifiedByURL } }`
+const typeFieldsQuery = `query($type: String!) { __type(name: $type) { fields { name description } specifiedByURL } }`
 
-// descriptionsOf are what introspection says of the fields of a type, by name.
-func (b *booted) descriptionsOf(typeName string) map[string]string {
+// fieldDescriptions are what introspection says of the fields of a type, by name.
+func (b *testServer) fieldDescriptions(typeName string) map[string]string {
 	b.t.Helper()
-	got := b.Query(nil, fieldsOf, "type", typeName).Must()
+	got := b.Query(nil, typeFieldsQuery, "type", typeName).Must()
 	descriptions := map[string]string{}
 	for i := range got.At("__type.fields").([]any) {
 		at := fmt.Sprintf("__type.fields.%d.", i)
-		descriptions[got.Text(at+"name")] = asText(got.At(at + "description"))
+		descriptions[got.Text(at+"name")] = stringOf(got.At(at + "description"))
 	}
 	return descriptions
 }
@@ -31,14 +31,14 @@ func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
 		if len(def.Fields) == 0 || !def.IsCompositeType() || def.BuiltIn {
 			continue
 		}
-		descriptions := b.descriptionsOf(name)
+		descriptions := b.fieldDescriptions(name)
 		for _, field := range def.Fields {
 			if strings.HasPrefix(field.Name, "__") {
 				continue
 			}
 			want := field.Description
-			if rule, ok := b.in.Policy.Rule(name, field.Name); ok {
-				want += "\n\n" + b.in.Policy.Describe(rule)
+			if rule, ok := b.internal.Policy.Rule(name, field.Name); ok {
+				want += "\n\n" + b.internal.Policy.Describe(rule)
 			}
 			if got := descriptions[field.Name]; got != want {
 				t.Errorf("%s.%s: %q, want %q", name, field.Name, got, want)
@@ -46,31 +46,31 @@ func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
 		}
 	}
 	for field, want := range map[string]string{"email": "Requires role STAFF or ownership.", "disabledAt": "Requires role STAFF."} {
-		if got := b.descriptionsOf("User")[field]; !strings.HasSuffix(got, "\n\n"+want) {
+		if got := b.fieldDescriptions("User")[field]; !strings.HasSuffix(got, "\n\n"+want) {
 			t.Errorf("%s: %q", field, got)
 		}
 	}
 }
 
 // The text follows the rules that are enforced, and one server's does not reach another's.
-func TestIntrospectionDescribesTheRulesThatAreEnforced(t *testing.T) {
+func TestIntrospectionDescribesEnforcedRules(t *testing.T) {
 	t.Parallel()
-	changed := bootWithRules(t, schemaWith(t, "disabledAt: Time @auth(role: STAFF)", "disabledAt: Time @auth(role: ADMIN)"), dbtest.SQLite(t))
+	changed := bootWithSchema(t, schemaReplacing(t, "disabledAt: Time @auth(role: STAFF)", "disabledAt: Time @auth(role: ADMIN)"), dbtest.SQLite(t))
 	usual := boot(t, dbtest.SQLite(t))
 	for _, row := range []struct {
-		b    *booted
+		b    *testServer
 		want string
 	}{{changed, "Requires role ADMIN."}, {usual, "Requires role STAFF."}} {
-		if got := row.b.descriptionsOf("User")["disabledAt"]; !strings.HasSuffix(got, row.want) || strings.Count(got, "Requires") != 1 {
+		if got := row.b.fieldDescriptions("User")["disabledAt"]; !strings.HasSuffix(got, row.want) || strings.Count(got, "Requires") != 1 {
 			t.Errorf("%q, want %q", got, row.want)
 		}
 	}
 }
 
-func TestIntrospectionSaysWhatATimeIs(t *testing.T) {
+func TestIntrospectionSpecifiesTheTimeScalar(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	if got := b.Query(nil, fieldsOf, "type", "Time").Must(); got.At("__type.specifiedByURL") != "https://www.rfc-editor.org/rfc/rfc3339#section-5.6" {
+	if got := b.Query(nil, typeFieldsQuery, "type", "Time").Must(); got.At("__type.specifiedByURL") != "https://www.rfc-editor.org/rfc/rfc3339#section-5.6" {
 		t.Error(got.Body)
 	}
 }

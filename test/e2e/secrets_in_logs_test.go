@@ -14,7 +14,7 @@ import (
 )
 
 // marker is in everything that a client of this test keeps secret, and forged in everything that is to begin a line
-// of its own.
+// source its own.
 const (
 	marker = "mrkr7d1f"
 	forged = "forged9c2e"
@@ -106,7 +106,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 			requests++
 			b.get(path)
 		}
-		if err := b.in.Store.Close(); err != nil {
+		if err := b.internal.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		do(nobody, login, "e", password, "p", password)

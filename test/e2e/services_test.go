@@ -21,7 +21,7 @@ import (
 func TestUserListWritesNoSigningKey(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	crowd(t, databaseURL, 250)
+	insertUsers(t, databaseURL, 250)
 	env := map[string]string{"DATABASE_URL": databaseURL}
 	status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "list", "--json")
 	if status != 0 || strings.Count(stdout, "\n") != 250 {

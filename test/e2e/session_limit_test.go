@@ -13,15 +13,15 @@ import (
 	"fieldgate/servertest"
 )
 
-// addSessions puts sessions of a person into the database, in one statement. The n-th was used n minutes ago.
-func addSessions(t *testing.T, b *booted, databaseURL string, p *servertest.User, n int) (ids []string) {
+// insertSessions puts sessions of a person into the database, in one statement. The n-th was used n minutes ago.
+func insertSessions(t *testing.T, b *testServer, databaseURL string, p *servertest.User, n int) (ids []string) {
 	t.Helper()
-	rows, now := make([]string, n), b.in.Store.Now()
+	rows, now := make([]string, n), b.internal.Store.Now()
 	at := func(d time.Duration) string { return now.Add(d).Format("2006-01-02 15:04:05.000") }
 	for i := range rows {
 		ids = append(ids, newRowID())
 		used := at(-time.Duration(i+1) * time.Minute)
-		rows[i] = fmt.Sprintf("('%s', '%s', 0, '%032d', 0, '%s', '%s', '%s')", ids[i], p.ID, people.Add(1), used, used, at(time.Hour))
+		rows[i] = fmt.Sprintf("('%s', '%s', 0, '%032d', 0, '%s', '%s', '%s')", ids[i], p.ID, addressCounter.Add(1), used, used, at(time.Hour))
 	}
 	_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(),
 		"INSERT INTO sessions (id, user_id, epoch, refresh_hash, remember_me, created_at, last_used_at, expires_at) VALUES "+strings.Join(rows, ", "))
@@ -31,8 +31,8 @@ func addSessions(t *testing.T, b *booted, databaseURL string, p *servertest.User
 	return ids
 }
 
-// sessionRows are the ids of a person's sessions.
-func sessionRows(t *testing.T, db *sql.DB, p *servertest.User) (ids []string) {
+// sessionIDs are the ids of a person's sessions.
+func sessionIDs(t *testing.T, db *sql.DB, p *servertest.User) (ids []string) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), "SELECT id FROM sessions WHERE user_id = '"+p.ID+"'")
 	if err != nil {
@@ -49,7 +49,7 @@ func sessionRows(t *testing.T, db *sql.DB, p *servertest.User) (ids []string) {
 	return ids
 }
 
-func TestAnAccountHasAHundredSessionsAtMost(t *testing.T) {
+func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "SESSION_RECHECK", "1m")
@@ -57,16 +57,16 @@ func TestAnAccountHasAHundredSessionsAtMost(t *testing.T) {
 		t.Run("a sign-in revokes the one used least recently", func(t *testing.T) {
 			p := b.NewUser("USER")
 			oldest := b.newDevice(p, false)
-			if !b.signedIn(oldest.User) { // which this server trusts from now on
+			if !b.isSignedIn(oldest.User) { // which this server trusts from now on
 				t.Fatal("not signed in")
 			}
-			addSessions(t, b, databaseURL, p, 98)
+			insertSessions(t, b, databaseURL, p, 98)
 			_, err := db.ExecContext(t.Context(), "UPDATE sessions SET last_used_at = '2020-01-01 00:00:00.000' WHERE id = '"+oldest.session+"'")
 			if err != nil {
 				t.Fatal(err)
 			}
 			newest := b.newDevice(p, false)
-			if n := len(sessionRows(t, db, p)); n != 100 || b.signedIn(oldest.User) || !b.signedIn(newest.User) || !b.signedIn(p) {
+			if n := len(sessionIDs(t, db, p)); n != 100 || b.isSignedIn(oldest.User) || !b.isSignedIn(newest.User) || !b.isSignedIn(p) {
 				t.Errorf("%d sessions, or another one was revoked", n)
 			}
 			wantCodes(t, b.Query(nil, refreshInBody, "t", oldest.refresh), "refresh INVALID_TOKEN")
@@ -88,45 +88,45 @@ func TestAnAccountHasAHundredSessionsAtMost(t *testing.T) {
 		t.Run("those that have ended do not count", func(t *testing.T) {
 			p := b.NewUser("USER")
 			d := b.newDevice(p, false)
-			addSessions(t, b, databaseURL, p, 150)
+			insertSessions(t, b, databaseURL, p, 150)
 			_, err := db.ExecContext(t.Context(), "UPDATE sessions SET expires_at = '2020-01-01 00:00:00.000' WHERE user_id = '"+p.ID+"' AND id <> '"+d.session+"'")
 			if err != nil {
 				t.Fatal(err)
 			}
 			b.newDevice(p, false)
-			if n := len(sessionRows(t, db, p)); n != 153 || !b.signedIn(d.User) {
+			if n := len(sessionIDs(t, db, p)); n != 153 || !b.isSignedIn(d.User) {
 				t.Errorf("%d rows", n)
 			}
 		})
 		t.Run("an account that had more before comes down to a hundred", func(t *testing.T) {
 			p := b.NewUser("USER")
-			addSessions(t, b, databaseURL, p, 180)
+			insertSessions(t, b, databaseURL, p, 180)
 			b.newDevice(p, false)
-			if n := len(sessionRows(t, db, p)); n != 100 {
+			if n := len(sessionIDs(t, db, p)); n != 100 {
 				t.Errorf("%d rows", n)
 			}
 		})
 		t.Run("no session of another account ends", func(t *testing.T) {
 			p, other := b.NewUser("USER"), b.NewUser("USER")
-			addSessions(t, b, databaseURL, p, 99)
+			insertSessions(t, b, databaseURL, p, 99)
 			b.newDevice(other, false)
 			b.newDevice(p, false)
-			if n := len(sessionRows(t, db, other)); n != 2 || !b.signedIn(other) {
+			if n := len(sessionIDs(t, db, other)); n != 2 || !b.isSignedIn(other) {
 				t.Errorf("%d rows", n)
 			}
 		})
 	})
 }
 
-func TestManySignInsAtOnceLeaveAHundredSessions(t *testing.T) {
+func TestConcurrentSignInsLeaveAHundredSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		one, two := boot(t, databaseURL), boot(t, databaseURL)
 		p := one.NewUser("USER")
-		addSessions(t, one, databaseURL, p, 80)
+		insertSessions(t, one, databaseURL, p, 80)
 		answers := make(chan *servertest.Response)
 		for i := range 50 {
-			b := []*booted{one, two}[i%2]
+			b := []*testServer{one, two}[i%2]
 			go func() { answers <- b.Query(nil, loginQuery, "e", p.Email, "p", p.Password) }()
 		}
 		for range 50 {
@@ -134,19 +134,19 @@ func TestManySignInsAtOnceLeaveAHundredSessions(t *testing.T) {
 				t.Errorf("%s", got.Body)
 			}
 		}
-		if n := len(sessionRows(t, servertest.OpenDatabase(t, databaseURL), p)); n != 100 {
+		if n := len(sessionIDs(t, servertest.OpenDatabase(t, databaseURL), p)); n != 100 {
 			t.Errorf("%d sessions", n)
 		}
 	})
 }
 
-func TestPagesOfSessions(t *testing.T) {
+func TestSessionsArePaged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.Clock.Stop()
-		want := addSessions(t, b, databaseURL, p, 79)
+		want := insertSessions(t, b, databaseURL, p, 79)
 		_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(), // some share their time, and then the id decides
 			"UPDATE sessions SET last_used_at = '2026-01-01 00:00:00.000' WHERE user_id = '"+p.ID+"' AND id IN ('"+strings.Join(want[40:60], "', '")+"')")
 		if err != nil {
@@ -190,7 +190,7 @@ func TestPagesOfSessions(t *testing.T) {
 			"behind what is not ASCII": {10, "é", "after"},
 		} {
 			got := b.Query(p, sessions, "n", row.first, "a", row.after)
-			if wantCodes(t, got, "sessions BAD_USER_INPUT"); !slices.Equal(inputFields(got), []string{row.field}) {
+			if wantCodes(t, got, "sessions BAD_USER_INPUT"); !slices.Equal(invalidFields(got), []string{row.field}) {
 				t.Errorf("%s: %s", name, got.Body)
 			}
 		}

@@ -21,7 +21,7 @@ type device struct {
 }
 
 // newDevice signs a person in once more.
-func (b *booted) newDevice(p *servertest.User, rememberMe bool) *device {
+func (b *testServer) newDevice(p *servertest.User, rememberMe bool) *device {
 	b.t.Helper()
 	got := b.Query(nil, `mutation($e: String!, $p: String!, $r: Boolean!) { login(input: {email: $e, password: $p, rememberMe: $r, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`,
 		"e", p.Email, "p", p.Password, "r", rememberMe).Must()
@@ -33,8 +33,8 @@ func (b *booted) newDevice(p *servertest.User, rememberMe bool) *device {
 
 const refreshInBody = `mutation($t: String) { refresh(refreshToken: $t) { accessToken refreshToken expiresAt user { email } session { id current expiresAt } } }`
 
-// refreshed brings a token, which must be good, and returns its successor. It is old enough by then to be replaced.
-func (b *booted) refreshed(token string) string {
+// mustRefresh brings a token, which must be good, and returns its successor. It is old enough by then to be replaced.
+func (b *testServer) mustRefresh(token string) string {
 	b.t.Helper()
 	if b.Clock != nil { // a process of its own has none
 		b.Clock.Advance(5 * time.Second)
@@ -42,8 +42,8 @@ func (b *booted) refreshed(token string) string {
 	return b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken")
 }
 
-// signedIn reports whether an access token is good for something.
-func (b *booted) signedIn(p *servertest.User) bool {
+// isSignedIn reports whether an access token is good for something.
+func (b *testServer) isSignedIn(p *servertest.User) bool {
 	b.t.Helper()
 	got := b.Query(p, `{ me { id } }`)
 	if got.At("me.id") == p.ID {
@@ -76,14 +76,14 @@ func TestRefreshRotatesTheToken(t *testing.T) {
 			t.Errorf("a cookie for a client that asked for none: %q", got.Header)
 		}
 		d.Token = got.Text("refresh.accessToken")
-		if !b.signedIn(d.User) {
+		if !b.isSignedIn(d.User) {
 			t.Error("the new access token is good for nothing")
 		}
 	})
 }
 
 // The same successor for two tabs that refresh at once, or for a client whose answer was lost.
-func TestRefreshOfTheImmediateParent(t *testing.T) {
+func TestParentTokenRefreshesInTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
@@ -99,7 +99,7 @@ func TestRefreshOfTheImmediateParent(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL)
 				d := b.newDevice(b.NewUser("USER"), false)
-				next := b.refreshed(d.refresh)
+				next := b.mustRefresh(d.refresh)
 				var got *servertest.Response
 				for _, wait := range row.waits {
 					b.Clock.Advance(wait)
@@ -110,9 +110,9 @@ func TestRefreshOfTheImmediateParent(t *testing.T) {
 					if got.Text("refresh.refreshToken") != next {
 						t.Error("another successor")
 					}
-					b.refreshed(next)
+					b.mustRefresh(next)
 				}
-				if b.signedIn(d.User) != (len(row.last) == 0) {
+				if b.isSignedIn(d.User) != (len(row.last) == 0) {
 					t.Error("the session lives on after a reuse, or has ended without one")
 				}
 			})
@@ -121,7 +121,7 @@ func TestRefreshOfTheImmediateParent(t *testing.T) {
 }
 
 // Old tokens: one of the two who had it has stolen it. The family ends with all that came of it, and nothing else.
-func TestReuseOfAnOldRefreshTokenEndsTheSession(t *testing.T) {
+func TestRefreshReuseRevokesSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, generations := range []int{2, 3, 5} {
@@ -131,10 +131,10 @@ func TestReuseOfAnOldRefreshTokenEndsTheSession(t *testing.T) {
 				stolen, other := b.newDevice(p, false), b.newDevice(p, false)
 				chain := []string{stolen.refresh}
 				for range generations {
-					chain = append(chain, b.refreshed(chain[len(chain)-1]))
+					chain = append(chain, b.mustRefresh(chain[len(chain)-1]))
 				}
 				wantCodes(t, b.Query(nil, refreshInBody, "t", chain[0]), "refresh INVALID_TOKEN")
-				if b.signedIn(stolen.User) {
+				if b.isSignedIn(stolen.User) {
 					t.Error("an access token of the family is still good")
 				}
 				for i, token := range chain {
@@ -142,10 +142,10 @@ func TestReuseOfAnOldRefreshTokenEndsTheSession(t *testing.T) {
 						t.Errorf("token %d of the family: %s", i, got.Body)
 					}
 				}
-				if !b.signedIn(other.User) || !b.signedIn(p) {
+				if !b.isSignedIn(other.User) || !b.isSignedIn(p) {
 					t.Error("another device was signed out")
 				}
-				b.refreshed(other.refresh)
+				b.mustRefresh(other.refresh)
 				if log := b.Log.String(); strings.Count(log, "refresh token reused") != 1 || strings.Contains(log, chain[0]) {
 					t.Error("the log has no line of the reuse, or more than one, or the token")
 				}
@@ -156,16 +156,16 @@ func TestReuseOfAnOldRefreshTokenEndsTheSession(t *testing.T) {
 
 // A phone that slept through the thief's refreshes wakes up: its token is known as spent for as long as it could
 // have been good.
-func TestReuseIsNoticedAfterWeeks(t *testing.T) {
+func TestRefreshReuseIsDetectedAfterWeeks(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		phone := b.newDevice(b.NewUser("USER"), true)
 		thief := phone.refresh
 		for range 29 { // every day
-			thief = b.refreshed(thief)
+			thief = b.mustRefresh(thief)
 			b.Clock.Advance(24 * time.Hour)
-			if _, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); err != nil {
+			if _, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -174,7 +174,7 @@ func TestReuseIsNoticedAfterWeeks(t *testing.T) {
 	})
 }
 
-func TestManyRefreshesOfOneTokenAtOnce(t *testing.T) {
+func TestConcurrentRefreshesGetOneSuccessor(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -205,13 +205,13 @@ func TestManyRefreshesOfOneTokenAtOnce(t *testing.T) {
 				token = next.(string)
 			}
 		}
-		if !b.signedIn(d.User) {
+		if !b.isSignedIn(d.User) {
 			t.Error("the session has ended")
 		}
 	})
 }
 
-func TestRefreshesThatAreGoodForNothing(t *testing.T) {
+func TestInvalidRefreshTokensAreRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -241,15 +241,15 @@ func TestRefreshesThatAreGoodForNothing(t *testing.T) {
 				}
 			})
 		}
-		b.refreshed(d.refresh)
-		if !b.signedIn(d.User) {
+		b.mustRefresh(d.refresh)
+		if !b.isSignedIn(d.User) {
 			t.Error("a wrong token ended the session")
 		}
 	})
 }
 
 // Idle and absolute limits; refreshing prolongs the first and never the second.
-func TestSessionLimits(t *testing.T) {
+func TestSessionsExpireByIdleAndAbsoluteLimit(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name     string
@@ -283,7 +283,7 @@ func TestSessionLimits(t *testing.T) {
 	}
 }
 
-func TestRefreshByCookie(t *testing.T) {
+func TestRefreshByCookieRotatesTheCookie(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
@@ -313,11 +313,11 @@ func TestRefreshByCookie(t *testing.T) {
 	t.Run("a login that fails leaves the session in the cookie alone", func(t *testing.T) {
 		d := b.newDevice(p, false)
 		b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { session { id } } }`, "e", p.Email)
-		b.refreshed(d.refresh)
+		b.mustRefresh(d.refresh)
 	})
 }
 
-func TestLogout(t *testing.T) {
+func TestLogoutRevokesTheSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -335,11 +335,11 @@ func TestLogout(t *testing.T) {
 				return b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout)
 			}, true},
 			{"by a refresh token that was replaced meanwhile", func(d *device) *servertest.Response {
-				b.refreshed(d.refresh)
+				b.mustRefresh(d.refresh)
 				return b.Query(nil, logout, "t", d.refresh)
 			}, true},
 			{"by one that was replaced twice", func(d *device) *servertest.Response {
-				b.refreshed(b.refreshed(d.refresh))
+				b.mustRefresh(b.mustRefresh(d.refresh))
 				return b.Query(nil, logout, "t", d.refresh)
 			}, true},
 			{"by the access token, beside a refresh token that is none", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout, "t", "x") }, true},
@@ -353,7 +353,7 @@ func TestLogout(t *testing.T) {
 				if got := row.ask(d).Must(); got.At("logout") != row.want {
 					t.Error(got.Body)
 				}
-				if b.signedIn(d.User) {
+				if b.isSignedIn(d.User) {
 					t.Error("still signed in")
 				}
 				wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
@@ -379,14 +379,14 @@ func TestLogout(t *testing.T) {
 			}
 			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 		})
-		if !b.signedIn(b.newDevice(p, false).User) {
+		if !b.isSignedIn(b.newDevice(p, false).User) {
 			t.Error("other devices were signed out")
 		}
 	})
 }
 
 // The request's identity follows what the request did.
-func TestIdentityWithinOneRequest(t *testing.T) {
+func TestIdentityFollowsChangesWithinARequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -423,7 +423,7 @@ func TestIdentityWithinOneRequest(t *testing.T) {
 	})
 }
 
-func TestDevices(t *testing.T) {
+func TestSessionsAreListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -442,7 +442,7 @@ func TestDevices(t *testing.T) {
 			return ids
 		}
 		b.Clock.Advance(time.Second)
-		b.refreshed(first.refresh)
+		b.mustRefresh(first.refresh)
 		if got := list(first.User); len(got) != 3 || got[0] != "current" || got[1] != second.session {
 			t.Errorf("the one that was used last is not the first: %q", got)
 		}
@@ -461,7 +461,7 @@ func TestDevices(t *testing.T) {
 				wantCodes(t, b.Query(row.as, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", row.id), row.want...)
 			})
 		}
-		if b.signedIn(second.User) || !b.signedIn(first.User) {
+		if b.isSignedIn(second.User) || !b.isSignedIn(first.User) {
 			t.Error("the wrong session has ended")
 		}
 		if got := list(first.User); len(got) != 2 {
@@ -472,17 +472,17 @@ func TestDevices(t *testing.T) {
 			t.Error(got.Body)
 		}
 		for _, d := range []*servertest.User{p, first.User, third.User} {
-			if b.signedIn(d) {
+			if b.isSignedIn(d) {
 				t.Error("still signed in")
 			}
 		}
-		if !b.signedIn(somebody) {
+		if !b.isSignedIn(somebody) {
 			t.Error("somebody else was signed out")
 		}
 	})
 }
 
-func TestChangePassword(t *testing.T) {
+func TestChangePasswordRevokesOtherSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -492,16 +492,16 @@ func TestChangePassword(t *testing.T) {
 		wantCodes(t, b.Query(mine.User, change, "c", "wrong password", "n", "another good password"), "changePassword INVALID_CREDENTIALS")
 		wantCodes(t, b.Query(mine.User, change, "c", p.Password, "n", "short"), "changePassword BAD_USER_INPUT")
 		wantCodes(t, b.Query(nil, change, "c", p.Password, "n", "another good password"), "changePassword UNAUTHENTICATED")
-		if !b.signedIn(other.User) {
+		if !b.isSignedIn(other.User) {
 			t.Error("a change that failed ended a session")
 		}
 		if got := b.Query(mine.User, change, "c", p.Password, "n", "another good password").Must(); got.At("changePassword") != true {
 			t.Error(got.Body)
 		}
-		if !b.signedIn(mine.User) || b.signedIn(other.User) {
+		if !b.isSignedIn(mine.User) || b.isSignedIn(other.User) {
 			t.Error("the wrong sessions have ended")
 		}
-		b.refreshed(mine.refresh)
+		b.mustRefresh(mine.refresh)
 		wantCodes(t, b.Query(nil, refreshInBody, "t", other.refresh), "refresh INVALID_TOKEN")
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
@@ -510,7 +510,7 @@ func TestChangePassword(t *testing.T) {
 }
 
 // What an ADMIN does to somebody counts on the next request of any of their tokens.
-func TestAdministrationIsInForceAtOnce(t *testing.T) {
+func TestAdminChangesApplyToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -529,13 +529,13 @@ func TestAdministrationIsInForceAtOnce(t *testing.T) {
 		if got := ask(`mutation($id: ID!) { endUserSessions(userId: $id) }`); got.At("endUserSessions") != float64(2) {
 			t.Error(got.Body)
 		}
-		if b.signedIn(d.User) || b.signedIn(p) {
+		if b.isSignedIn(d.User) || b.isSignedIn(p) {
 			t.Error("signed in after endUserSessions")
 		}
 
 		d = b.newDevice(p, false)
 		since := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`).Text("disableUser.disabledAt")
-		if b.signedIn(d.User) {
+		if b.isSignedIn(d.User) {
 			t.Error("signed in although disabled")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
@@ -547,7 +547,7 @@ func TestAdministrationIsInForceAtOnce(t *testing.T) {
 		if got := ask(`mutation($id: ID!) { enableUser(userId: $id) { disabledAt } }`); got.At("enableUser.disabledAt") != nil {
 			t.Error(got.Body)
 		}
-		if b.signedIn(d.User) {
+		if b.isSignedIn(d.User) {
 			t.Error("a session from before came to life again")
 		}
 		b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
@@ -562,14 +562,14 @@ func TestAdministrationIsInForceAtOnce(t *testing.T) {
 	})
 }
 
-func TestLastAdminStays(t *testing.T) {
+func TestLastAdminCannotBeDemotedOrDisabled(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		last := b.NewUser("ADMIN")
 		wantCodes(t, b.Query(last, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", last.ID), "setUserRole CONFLICT")
 		wantCodes(t, b.Query(last, `mutation($id: ID!) { disableUser(userId: $id) { id } }`, "id", last.ID), "disableUser CONFLICT")
-		if !b.signedIn(last) {
+		if !b.isSignedIn(last) {
 			t.Error("what was refused was done")
 		}
 		t.Run("when two demote each other at once", func(t *testing.T) {
@@ -587,12 +587,12 @@ func TestLastAdminStays(t *testing.T) {
 				}
 				<-done
 				<-done
-				admins, err := b.in.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 3})
+				admins, err := b.internal.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 3})
 				if err != nil || len(admins.Users) != 1 {
 					t.Fatalf("ADMINs are left: %+v, %v", admins, err)
 				}
 				for _, p := range []*servertest.User{last, other} {
-					if _, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "ADMIN"); err != nil {
+					if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "ADMIN"); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -603,29 +603,31 @@ func TestLastAdminStays(t *testing.T) {
 
 // Two ADMINs give up at once what they are, each in any way that there is, or the one takes it from the other on the command line:
 // one of them stays.
-func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
+func TestConcurrentAdminChangesLeaveOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		one, two := b.NewUser("ADMIN"), b.NewUser("ADMIN")
-		b.disable(b.enrol("ADMIN")) // who does not count
+		b.disableUser(b.newPolicyUser("ADMIN")) // who does not count
 		ways := []struct {
 			name string
 			give func(p *servertest.User) (done bool)
 		}{
 			{"demote", func(p *servertest.User) bool {
-				return b.gaveUp(b.Query(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.ID))
+				return b.succeededOrConflict(b.Query(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.ID))
 			}},
 			{"disable", func(p *servertest.User) bool {
-				return b.gaveUp(b.Query(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.ID))
+				return b.succeededOrConflict(b.Query(p, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.ID))
 			}},
-			{"delete", func(p *servertest.User) bool { return b.gaveUp(b.Query(p, deleteAccount, "p", p.Password)) }},
+			{"delete", func(p *servertest.User) bool {
+				return b.succeededOrConflict(b.Query(p, deleteAccount, "p", p.Password))
+			}},
 			{"be deleted on the command line", func(p *servertest.User) bool {
-				_, err := b.in.Accounts.AsOperator().Delete(t.Context(), p.ID, nil)
+				_, err := b.internal.Accounts.AsOperator().Delete(t.Context(), p.ID, nil)
 				return err == nil
 			}},
 			{"be demoted on the command line", func(p *servertest.User) bool {
-				_, err := b.in.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "USER")
+				_, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "USER")
 				return err == nil
 			}},
 		}
@@ -637,7 +639,7 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 				if firstDone := <-done; firstDone == secondDone {
 					t.Fatalf("%s and %s at once: %v and %v", first.name, second.name, firstDone, secondDone)
 				}
-				page, err := b.in.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
+				page, err := b.internal.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -655,8 +657,8 @@ func TestAnAdminStaysWhateverTwoDoAtOnce(t *testing.T) {
 	})
 }
 
-// gaveUp: it was done, or refused as the last ADMIN is.
-func (b *booted) gaveUp(got *servertest.Response) bool {
+// succeededOrConflict: it was done, or refused as the last ADMIN is.
+func (b *testServer) succeededOrConflict(got *servertest.Response) bool {
 	b.t.Helper()
 	if len(got.Errors) > 0 && got.Errors[0].Extensions["code"] != "CONFLICT" {
 		b.t.Errorf("neither done nor a CONFLICT: %s", got.Body)
@@ -665,22 +667,22 @@ func (b *booted) gaveUp(got *servertest.Response) bool {
 }
 
 // A login that verified the old password just before it was changed opens a session that has ended.
-func TestLoginDuringAPasswordChange(t *testing.T) {
+func TestLoginRacingAPasswordChangeOpensNoSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
-		old, err := b.in.Store.UserByID(t.Context(), p.ID)
+		old, err := b.internal.Store.UserByID(t.Context(), p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.Query(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another good password"}) }`, "c", p.Password).Must()
-		now := b.in.Store.Now()
+		now := b.internal.Store.Now()
 		late := &models.Session{ID: "01a2027b-72e4-7b47-a427-0cc080f605d1", UserID: p.ID, Epoch: old.SessionEpoch, RefreshHash: make([]byte, 32), CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour)}
-		if err := b.in.Store.CreateSession(t.Context(), late); err != nil {
+		if err := b.internal.Store.CreateSession(t.Context(), late); err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := b.in.Tokens, error(nil)
+		tokens, err := b.internal.Tokens, error(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -689,7 +691,7 @@ func TestLoginDuringAPasswordChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.signedIn(&servertest.User{ID: p.ID, Token: token}) {
+		if b.isSignedIn(&servertest.User{ID: p.ID, Token: token}) {
 			t.Error("the old password opened a session that outlived it")
 		}
 		if got := b.Query(p, `{ sessions { id } }`).Must(); len(got.At("sessions").([]any)) != 1 {
@@ -699,36 +701,36 @@ func TestLoginDuringAPasswordChange(t *testing.T) {
 }
 
 // Two servers of one database: what one ends, the other does not take any more at the next request.
-func TestTwoServersOfOneDatabase(t *testing.T) {
+func TestServersShareSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		one, two := boot(t, databaseURL), boot(t, databaseURL)
 		p := one.NewUser("USER")
 		d := one.newDevice(p, false)
-		if !two.signedIn(d.User) {
+		if !two.isSignedIn(d.User) {
 			t.Fatal("the second server does not know the session")
 		}
 		one.Query(d.User, `mutation { logout }`).Must()
-		if two.signedIn(d.User) || !two.signedIn(p) {
+		if two.isSignedIn(d.User) || !two.isSignedIn(p) {
 			t.Error("a logout on one is no logout on the other, or of too much")
 		}
 		d = two.newDevice(p, false)
-		if next := one.refreshed(d.refresh); two.refreshed(d.refresh) != next {
+		if next := one.mustRefresh(d.refresh); two.mustRefresh(d.refresh) != next {
 			t.Error("the two give the same token different successors")
 		}
 	})
 }
 
 // With SESSION_RECHECK a session is trusted for a while; what this server itself ends, it never trusts again.
-func TestSessionRecheck(t *testing.T) {
+func TestSessionRecheckCachesSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		here, elsewhere := boot(t, databaseURL, "SESSION_RECHECK", "5s"), boot(t, databaseURL)
 		p, admin := here.NewUser("USER"), here.NewUser("ADMIN")
 		queries := func(as *servertest.User) uint64 {
-			before := here.in.Store.Queries()
+			before := here.internal.Store.Queries()
 			here.Query(as, `{ me { id } }`)
-			return here.in.Store.Queries() - before
+			return here.internal.Store.Queries() - before
 		}
 		if first, second := queries(p), queries(p); first != 1 || second != 0 {
 			t.Errorf("%d and %d queries, want 1 and 0", first, second)
@@ -743,7 +745,7 @@ func TestSessionRecheck(t *testing.T) {
 				here.Query(p, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", d.session).Must()
 			},
 			"reuse": func(d *device) {
-				here.refreshed(here.refreshed(d.refresh))
+				here.mustRefresh(here.mustRefresh(d.refresh))
 				here.Query(nil, refreshInBody, "t", d.refresh)
 			},
 			"logout by cookie": func(d *device) {
@@ -755,11 +757,11 @@ func TestSessionRecheck(t *testing.T) {
 		} {
 			t.Run("ended here by "+name, func(t *testing.T) {
 				d := here.newDevice(p, false)
-				if !here.signedIn(d.User) {
+				if !here.isSignedIn(d.User) {
 					t.Fatal("not signed in")
 				}
 				end(d)
-				if here.signedIn(d.User) {
+				if here.isSignedIn(d.User) {
 					t.Error("trusted although it was ended here")
 				}
 			})
@@ -776,7 +778,7 @@ func TestSessionRecheck(t *testing.T) {
 			elsewhere.Clock.Follow(here.Clock)
 			elsewhere.Query(d.User, `mutation { logout }`).Must()
 			here.Clock.Advance(5 * time.Second)
-			if here.signedIn(d.User) {
+			if here.isSignedIn(d.User) {
 				t.Error("trusted for too long")
 			}
 		})
@@ -784,34 +786,34 @@ func TestSessionRecheck(t *testing.T) {
 }
 
 // What has expired is swept away, and nothing else.
-func TestSweep(t *testing.T) {
+func TestSweepDeletesExpiredRowsOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
 		short, long := b.newDevice(p, false), b.newDevice(p, true)
-		next := b.refreshed(b.refreshed(long.refresh))
+		next := b.mustRefresh(b.mustRefresh(long.refresh))
 		for range 450 { // more than two batches
-			session := b.rowOf(t.Context(), short)
+			session := b.sessionRow(t.Context(), short)
 			session.ID, session.RefreshHash = newRowID(), []byte(newRowID()[:32])
-			if err := b.in.Store.CreateSession(t.Context(), session); err != nil {
+			if err := b.internal.Store.CreateSession(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if rows, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); rows != 0 || err != nil {
+		if rows, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); rows != 0 || err != nil {
 			t.Errorf("%d rows, %v", rows, err)
 		}
 		b.Clock.Advance(169 * time.Hour)
-		if rows, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); rows != 453 || err != nil { // with the registration's session and mail
+		if rows, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); rows != 453 || err != nil { // mailsWith the registration's session and mail
 			t.Errorf("%d rows, %v", rows, err)
 		}
-		b.refreshed(next)
+		b.mustRefresh(next)
 	})
 }
 
-func (b *booted) rowOf(ctx context.Context, d *device) *models.Session {
+func (b *testServer) sessionRow(ctx context.Context, d *device) *models.Session {
 	b.t.Helper()
-	s, err := b.in.Store.SessionWithUser(ctx, d.session, d.ID)
+	s, err := b.internal.Store.SessionWithUser(ctx, d.session, d.ID)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ import (
 )
 
 // Two hundred clients that begin a request and never end it are in nobody's way, and are put out.
-func TestSlowClients(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Parallel()
 	const clients, patience = 200, 2 * time.Second
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
-	server := web.NewServer("", b.in.Handler, b.in.Log)
+	server := web.NewServer("", b.internal.Handler, b.internal.Log)
 	if server.ReadHeaderTimeout <= 0 || server.ReadTimeout <= 0 {
 		t.Fatal("the server waits for ever")
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // A schema whose rules have gaps stops the server, with the name of the field and what to write.
-func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
+func TestInvalidRulesStopTheStart(t *testing.T) {
 	t.Parallel()
 	schema, err := os.ReadFile("schema.graphqls")
 	if err != nil {
@@ -57,7 +57,7 @@ func TestServerDoesNotStartWithAGapInTheRules(t *testing.T) {
 }
 
 // Whatever a server began before it found that it cannot start ends with that.
-func TestAServerThatDoesNotStartLeavesNothingRunning(t *testing.T) {
+func TestFailedStartLeavesNoGoroutines(t *testing.T) {
 	t.Parallel()
 	nowhere := filepath.Join(t.TempDir(), "nowhere", "there")
 	for _, row := range []struct{ name, variable, value string }{
@@ -91,7 +91,7 @@ func TestAServerThatDoesNotStartLeavesNothingRunning(t *testing.T) {
 }
 
 // A configuration that is wrong stops the start with a line that names the variable, and no stack trace.
-func TestWrongConfigurationNamesItsVariable(t *testing.T) {
+func TestInvalidConfigurationNamesItsVariable(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, variable, value string
@@ -160,7 +160,7 @@ func TestWrongConfigurationNamesItsVariable(t *testing.T) {
 
 // Without a secret a development server makes a key, keeps it for its owner only, and is itself again after a
 // restart.
-func TestDevelopmentKeyIsKept(t *testing.T) {
+func TestDevelopmentKeySurvivesARestart(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
 	first := boot(t, databaseURL, "JWT_SECRET", "")
@@ -176,12 +176,12 @@ func TestDevelopmentKeyIsKept(t *testing.T) {
 }
 
 // serveOnce serves as the program does, until the server is ready, and stops it.
-func (b *booted) serveOnce(t *testing.T) {
+func (b *testServer) serveOnce(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	l, done := servertest.Listen(t), make(chan error, 1)
-	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
+	go func() { done <- b.internal.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
 	b.URL = "http://" + l.Addr().String()
 	b.UntilReady()
 	stop()
@@ -190,27 +190,27 @@ func (b *booted) serveOnce(t *testing.T) {
 	}
 }
 
-func TestServeUntilToldToStop(t *testing.T) {
+func TestServerIsNotReadyAfterItStops(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	b.serveOnce(t)
-	if err := b.in.Ready(t.Context()); err == nil {
+	if err := b.internal.Ready(t.Context()); err == nil {
 		t.Error("ready although it has stopped")
 	}
 }
 
-func TestPages(t *testing.T) {
+func TestPagesAndProbesAnswer(t *testing.T) {
 	t.Parallel()
 	sqlite := func() string { return dbtest.SQLite(t) }
 	development := boot(t, sqlite())
 	production := boot(t, sqlite(), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	noDatabase := boot(t, sqlite())
-	if err := noDatabase.in.Store.Close(); err != nil {
+	if err := noDatabase.internal.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {
 		name   string
-		b      *booted
+		b      *testServer
 		path   string
 		status int
 		body   string

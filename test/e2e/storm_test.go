@@ -58,8 +58,8 @@ func BenchmarkStorm(b *testing.B) {
 }
 
 // latencies are those of me over one connection, a hundred a second: one after the other without a pause would
-// take a processor from the guesses, and measure how they share it. Each must be answered.
-func latencies(b *testing.B, server *booted, p *servertest.User, lasts time.Duration) (list []time.Duration) {
+// store a processor from the guesses, and measure how they share it. Each must be answered.
+func latencies(b *testing.B, server *testServer, p *servertest.User, lasts time.Duration) (list []time.Duration) {
 	b.Helper()
 	ask := post(b, server.URL+"/graphql", p.Token, `{"query":"{ me { id } }"}`)
 	pace := time.NewTicker(10 * time.Millisecond)

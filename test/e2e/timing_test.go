@@ -22,16 +22,16 @@ import (
 //
 // These tests are not parallel, so that no other test of this package runs beside them.
 
-func TestAFailedLoginTakesTheSameTime(t *testing.T) {
+func TestFailedLoginTakesTheSameTime(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
 	person, shut := b.NewUser("USER"), b.NewUser("USER")
-	if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+	if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(email, password string) func() {
 		return func() { wantCodes(t, b.Query(nil, login, "e", email, "p", password), "login INVALID_CREDENTIALS") }
 	}
-	takeTheSameTime(t, 1, []timed{
+	wantSameTime(t, 1, []timedRequest{
 		{"a wrong password", ask(person.Email, "wrong password")},
 		{"an unknown address", ask("nobody@example.com", "wrong password")},
 		{"what is no address", ask("nobody", "wrong password")},
@@ -40,17 +40,17 @@ func TestAFailedLoginTakesTheSameTime(t *testing.T) {
 }
 
 // Whoever has the address, and while mails are being sent, too.
-func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
+func TestPasswordResetRequestTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error")
-		go b.in.Mailer.Run(t.Context())
+		go b.internal.Mailer.Run(t.Context())
 		proven, unproven, shut := b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER")
 		b.Query(nil, verifyEmail, "t", b.tokenOf(proven.Email, "/verify-email"), "p", proven.Password).Must()
-		if _, err := b.in.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
 			t.Fatal(err)
 		}
 		ask := func(email string) func() { return func() { b.Query(nil, requestReset, "e", email).Must() } }
-		takeTheSameTime(t, 4, []timed{
+		wantSameTime(t, 4, []timedRequest{
 			{"an unknown address", ask("nobodyat@example.com")},
 			{"an account's address", ask(proven.Email)},
 			{"one that was not verified", ask(unproven.Email)},
@@ -60,10 +60,10 @@ func TestARequestForANewPasswordTakesTheSameTime(t *testing.T) {
 }
 
 // At the cost of the tests a hash hides nothing of what the database does.
-func TestARegistrationTakesTheSameTime(t *testing.T) {
+func TestRegistrationTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error", "REQUIRE_VERIFIED_EMAIL", "true")
-		go b.in.Mailer.Run(t.Context())
+		go b.internal.Mailer.Run(t.Context())
 		register := func(email func() string) func() {
 			return func() { wantCodes(t, b.Query(nil, registerAs, "e", email()), "register EMAIL_NOT_VERIFIED") }
 		}
@@ -72,7 +72,7 @@ func TestARegistrationTakesTheSameTime(t *testing.T) {
 			register(func() string { return taken })()
 		}
 		b.Query(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email"), "p", servertest.Password).Must()
-		takeTheSameTime(t, 4, []timed{
+		wantSameTime(t, 4, []timedRequest{
 			{"a new address", register(servertest.NewAddress)},
 			{"an account's address", register(func() string { return proven })},
 			{"one that was not verified", register(func() string { return unproven })},
@@ -80,21 +80,21 @@ func TestARegistrationTakesTheSameTime(t *testing.T) {
 	})
 }
 
-// timed is a kind of request.
-type timed struct {
+// timedRequest is a kind of request.
+type timedRequest struct {
 	name string
-	ask  func()
+	send func()
 }
 
-// takeTheSameTime times so many rounds, as a multiple of what is enough where a hash takes most of the time.
-func takeTheSameTime(t *testing.T, times int, kinds []timed) {
+// wantSameTime times so many rounds, as a multiple of what is enough where a hash takes most of the time.
+func wantSameTime(t *testing.T, times int, kinds []timedRequest) {
 	t.Helper()
 	const rounds, widest = 25, 0.15
 	timings := make([][]time.Duration, len(kinds))
 	for range rounds * times {
-		for i, kind := range kinds { // in turn, so that what else the machine does falls on all alike
+		for i, kind := range kinds { // internal turn, so that what else the machine does falls on all alike
 			begin := time.Now()
-			kind.ask()
+			kind.send()
 			timings[i] = append(timings[i], time.Since(begin))
 		}
 	}
@@ -114,7 +114,7 @@ func median(list []time.Duration) time.Duration {
 }
 
 // rankSum is how many standard deviations two samples lie apart by the test of Mann and Whitney: beyond 4 they are
-// of two kinds, however wide they scatter.
+// source two kinds, however wide they scatter.
 func rankSum(a, b []time.Duration) (z float64) {
 	type timing struct {
 		took time.Duration

@@ -15,14 +15,14 @@ import (
 	"fieldgate/servertest"
 )
 
-// forgery makes tokens like the server's own, from one of them: with its key, and something changed.
-type forgery struct {
+// tokenForgery makes tokens like the server's own, from one of them: with its key, and something changed.
+type tokenForgery struct {
 	header, claims map[string]any
 }
 
-func forge(t *testing.T, token string) forgery {
+func newForgery(t *testing.T, token string) tokenForgery {
 	t.Helper()
-	var f forgery
+	var f tokenForgery
 	for i, part := range strings.Split(token, ".")[:2] {
 		b, err := base64.RawURLEncoding.DecodeString(part)
 		if err != nil {
@@ -35,8 +35,8 @@ func forge(t *testing.T, token string) forgery {
 	return f
 }
 
-// with returns the token with members of the header or the claims set, or taken out where the value is nil.
-func (f forgery) with(header, claims map[string]any) string {
+// mailsWith returns the token with members of the header or the claims set, or taken out where the value is nil.
+func (f tokenForgery) sign(header, claims map[string]any) string {
 	part := func(original, changes map[string]any) string {
 		m := maps.Clone(original)
 		for name, v := range changes {
@@ -58,25 +58,25 @@ func (f forgery) with(header, claims map[string]any) string {
 
 // Whatever is wrong with a token, a gated field is refused with the reason, a public one works, and it is never the
 // server that fails. The same table in package auth goes further; this one is what a client sees.
-func TestTokensThatAreNotOurs(t *testing.T) {
+func TestForgedTokensAreRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
-		f := forge(t, p.Token)
+		f := newForgery(t, p.Token)
 		now := float64(time.Now().Unix())
-		head, claims, signature := part(p.Token, 0), part(p.Token, 1), part(p.Token, 2)
-		header := func(name string, v any) string { return f.with(map[string]any{name: v}, nil) }
-		claim := func(name string, v any) string { return f.with(nil, map[string]any{name: v}) }
+		head, claims, signature := tokenPart(p.Token, 0), tokenPart(p.Token, 1), tokenPart(p.Token, 2)
+		header := func(name string, v any) string { return f.sign(map[string]any{name: v}, nil) }
+		claim := func(name string, v any) string { return f.sign(nil, map[string]any{name: v}) }
 		elsewhere := boot(t, databaseURL, "PUBLIC_URL", "https://elsewhere.example")
 		stranger := boot(t, dbtest.SQLite(t), "JWT_SECRET", "another-Key-of-enough-bytes-0123456789abcdef")
-		if got := b.Query(&servertest.User{Token: f.with(nil, nil)}, `{ me { id } }`); got.At("me.id") != p.ID {
+		if got := b.Query(&servertest.User{Token: f.sign(nil, nil)}, `{ me { id } }`); got.At("me.id") != p.ID {
 			t.Fatalf("the forgery itself is no good: %s", got.Body)
 		}
 		for _, row := range []struct{ name, token, reason string }{
 			{"no algorithm", header("alg", "none"), "invalid"},
 			{"no algorithm, in other letters", header("alg", "nOnE"), "invalid"},
-			{"no algorithm and no signature", strings.TrimSuffix(header("alg", "none"), part(header("alg", "none"), 2)), "invalid"},
+			{"no algorithm and no signature", strings.TrimSuffix(header("alg", "none"), tokenPart(header("alg", "none"), 2)), "invalid"},
 			{"another algorithm of the family", header("alg", "HS512"), "invalid"},
 			{"an algorithm of another family", header("alg", "RS256"), "invalid"},
 			{"an unknown key", header("kid", "x"), "invalid"},
@@ -96,15 +96,15 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 			{"no kind", header("typ", nil), "invalid"},
 			{"no end", claim("exp", nil), "invalid"},
 			{"an end in words", claim("exp", "9999999999"), "invalid"},
-			{"an end under another name", f.with(nil, map[string]any{"exp": nil, "Exp": now + 60}), "invalid"},
+			{"an end under another name", f.sign(nil, map[string]any{"exp": nil, "Exp": now + 60}), "invalid"},
 			{"an end of zero", claim("exp", 0), "invalid"},
 			{"an end before the beginning", claim("exp", -1), "invalid"},
 			{"an end that never comes", claim("exp", 1e18), "invalid"},
 			{"an end between two seconds", claim("exp", now+60.5), "invalid"},
 			{"an end that is far", claim("exp", now+2*3600), "invalid"},
-			{"an end that has come", f.with(nil, map[string]any{"exp": now - 1, "iat": now - 60, "nbf": now - 60}), "expired"},
+			{"an end that has come", f.sign(nil, map[string]any{"exp": now - 1, "iat": now - 60, "nbf": now - 60}), "expired"},
 			{"not valid yet", claim("nbf", now+60), "invalid"},
-			{"made in the future", f.with(nil, map[string]any{"iat": now + 60, "exp": now + 120}), "invalid"},
+			{"made in the future", f.sign(nil, map[string]any{"iat": now + 60, "exp": now + 120}), "invalid"},
 			{"another issuer", claim("iss", "https://evil.example"), "invalid"},
 			{"no issuer", claim("iss", nil), "invalid"},
 			{"another audience", claim("aud", "https://evil.example"), "invalid"},
@@ -148,7 +148,7 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 	})
 }
 
-func part(token string, i int) string { return strings.Split(token, ".")[i] }
+func tokenPart(token string, i int) string { return strings.Split(token, ".")[i] }
 
 // nextLetter differs from c in bits that 32 bytes in base64url do not use.
 func nextLetter(c byte) string {

@@ -22,8 +22,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// receiver is a collector of traces.
-type receiver struct {
+// traceCollector is a collector of traces.
+type traceCollector struct {
 	*httptest.Server
 	mu       sync.Mutex
 	raw      bytes.Buffer // all that came, as it came
@@ -32,9 +32,9 @@ type receiver struct {
 	spans    []*otlp.Span
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newTraceCollector(t *testing.T) *traceCollector {
 	t.Helper()
-	r := &receiver{}
+	r := &traceCollector{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
 		var batch otlp.TracesData // has the fields of an ExportTraceServiceRequest
@@ -42,14 +42,14 @@ func newReceiver(t *testing.T) *receiver {
 			http.Error(w, "no traces", http.StatusBadRequest)
 			return
 		}
-		r.take(request.Header, body, &batch)
+		r.store(request.Header, body, &batch)
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
 	t.Cleanup(r.Close)
 	return r
 }
 
-func (r *receiver) take(header http.Header, body []byte, batch *otlp.TracesData) {
+func (r *traceCollector) store(header http.Header, body []byte, batch *otlp.TracesData) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.raw.Write(body)
@@ -65,10 +65,10 @@ func (r *receiver) take(header http.Header, body []byte, batch *otlp.TracesData)
 	}
 }
 
-// received are the spans so far.
-func (b *booted) received(r *receiver) []*otlp.Span {
+// exportedSpans are the spans so far.
+func (b *testServer) exportedSpans(r *traceCollector) []*otlp.Span {
 	b.t.Helper()
-	if err := b.in.Traces.Flush(b.t.Context()); err != nil {
+	if err := b.internal.Traces.Flush(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	r.mu.Lock()
@@ -76,7 +76,7 @@ func (b *booted) received(r *receiver) []*otlp.Span {
 	return slices.Clone(r.spans)
 }
 
-func attributesOf(s *otlp.Span) map[string]string {
+func spanAttributes(s *otlp.Span) map[string]string {
 	list := map[string]string{}
 	for _, a := range s.Attributes {
 		list[a.Key] = a.Value.GetStringValue()
@@ -98,25 +98,25 @@ func tree(spans []*otlp.Span, parent []byte, indent string) (text string) {
 }
 
 const (
-	callersTrace  = "4bf92f3577b34da6a3ce929d0e0e4736"
-	callersSpan   = "00f067aa0ba902b7"
-	callersParent = "00-" + callersTrace + "-" + callersSpan + "-00" // who is not sampled itself
+	callerTraceID     = "4bf92f3577b34da6a3ce929d0e0e4736"
+	callerSpanID      = "00f067aa0ba902b7"
+	callerTraceparent = "00-" + callerTraceID + "-" + callerSpanID + "-00" // who is not sampled itself
 )
 
-// traceOf are the spans of a trace.
-func traceOf(spans []*otlp.Span, id string) []*otlp.Span {
+// spansOfTrace are the spans of a trace.
+func spansOfTrace(spans []*otlp.Span, id string) []*otlp.Span {
 	return slices.DeleteFunc(slices.Clone(spans), func(s *otlp.Span) bool { return fmt.Sprintf("%x", s.TraceId) != id })
 }
 
-func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
+func TestTraceHasSpansOfQueueHashAndStatements(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		r := newReceiver(t)
+		r := newTraceCollector(t)
 		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_EXPORTER_OTLP_HEADERS", "X-Key=a%20key", "OTEL_SERVICE_NAME", "accounts",
 			"OTEL_RESOURCE_ATTRIBUTES", "team=a")
 		p := b.NewUser("USER")
-		got := b.QueryWith(http.Header{"Traceparent": {callersParent}, "Tracestate": {"a=b"}}, login, "e", p.Email, "p", servertest.Password).Must()
-		trace := traceOf(b.received(r), callersTrace)
+		got := b.QueryWith(http.Header{"Traceparent": {callerTraceparent}, "Tracestate": {"a=b"}}, login, "e", p.Email, "p", servertest.Password).Must()
+		trace := spansOfTrace(b.exportedSpans(r), callerTraceID)
 		want := `mutation login
   SELECT users
   password wait
@@ -131,7 +131,7 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
     INSERT audit
 `
 		var caller []byte
-		_, _ = fmt.Sscanf(callersSpan, "%x", &caller)
+		_, _ = fmt.Sscanf(callerSpanID, "%x", &caller)
 		if text := tree(trace, caller, ""); text != want {
 			t.Fatalf("got\n%swant\n%s", text, want)
 		}
@@ -140,23 +140,23 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
 			"graphql.operation.type": "mutation", "http.request.method": "POST", "http.route": "/graphql", "http.response.status_code": "200",
 			"fieldgate.request_id": got.Header.Get("X-Request-Id"),
 		} {
-			if attributesOf(request)[key] != value {
-				t.Errorf("%s is %q, want %q", key, attributesOf(request)[key], value)
+			if spanAttributes(request)[key] != value {
+				t.Errorf("%s is %q, want %q", key, spanAttributes(request)[key], value)
 			}
 		}
 		if request.Kind != otlp.Span_SPAN_KIND_SERVER || request.TraceState != "" || len(request.Attributes) != 5 {
 			t.Errorf("%v", request)
 		}
 		statement := trace[slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Name == "SELECT users" })]
-		if a := attributesOf(statement); !strings.Contains(a["db.query.text"], "?") || a["db.system.name"] == "" || statement.Kind != otlp.Span_SPAN_KIND_CLIENT {
+		if a := spanAttributes(statement); !strings.Contains(a["db.query.text"], "?") || a["db.system.name"] == "" || statement.Kind != otlp.Span_SPAN_KIND_CLIENT {
 			t.Errorf("%v", statement)
 		}
 		if r.resource["service.name"] != "accounts" || r.resource["team"] != "a" || r.resource["service.version"] != "devel" || r.header.Get("X-Key") != "a key" {
 			t.Errorf("%v %v", r.resource, r.header)
 		}
 		for _, message := range []string{"http request", "sign-in"} {
-			lines := b.linesOf(got, message)
-			if len(lines) != 1 || lines[0]["trace_id"] != callersTrace || lines[0]["span_id"] != fmt.Sprintf("%x", request.SpanId) {
+			lines := b.logLines(got, message)
+			if len(lines) != 1 || lines[0]["trace_id"] != callerTraceID || lines[0]["span_id"] != fmt.Sprintf("%x", request.SpanId) {
 				t.Errorf("the log says %v", lines)
 			}
 		}
@@ -164,18 +164,18 @@ func TestTraceShowsWhatARequestWaitsFor(t *testing.T) {
 }
 
 // What a span is called is from a closed list, and what went wrong a code.
-func TestSpansAreNamedByTheSchema(t *testing.T) {
+func TestSpanNamesComeFromTheSchema(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
+	r := newTraceCollector(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	user := b.NewUser("USER")
 	gone := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
-	if err := gone.in.Store.Close(); err != nil {
+	if err := gone.internal.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for i, row := range []struct {
 		title string
-		b     *booted
+		b     *testServer
 		do    func(h http.Header)
 		name  string
 		code  string
@@ -185,22 +185,22 @@ func TestSpansAreNamedByTheSchema(t *testing.T) {
 		{"the first of several", b, func(h http.Header) { b.QueryWith(h, `{ permissions { field } me { id } }`) }, "query permissions …", "UNAUTHENTICATED", false},
 		{"a field in fragments", b, func(h http.Header) { b.QueryWith(h, `{ ... { ...Hostile } } fragment Hostile on Query { me { id } }`) }, "query me", "UNAUTHENTICATED", false},
 		{"a document that is none", b, func(h http.Header) { b.QueryWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
-		{"a method that there is not", b, func(h http.Header) { b.hostile(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
-		{"a page", b, func(h http.Header) { b.hostile(h, "GET", "/verify-email?token=hostile") }, "GET /verify-email", "", false},
-		{"a page that there is not", b, func(h http.Header) { b.hostile(h, "PUT", "/hostile") }, "PUT", "", false},
+		{"a method that there is not", b, func(h http.Header) { b.sendWithHeader(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
+		{"a page", b, func(h http.Header) { b.sendWithHeader(h, "GET", "/verify-email?token=hostile") }, "GET /verify-email", "", false},
+		{"a page that there is not", b, func(h http.Header) { b.sendWithHeader(h, "PUT", "/hostile") }, "PUT", "", false},
 		{"a fault", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.Token); gone.QueryWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
 	} {
 		t.Run(row.title, func(t *testing.T) {
 			id := fmt.Sprintf("%032x", i+1)
-			row.do(http.Header{"Traceparent": {"00-" + id + "-" + callersSpan + "-01"}})
-			row.b.received(r)
-			trace := traceOf(b.received(r), id)
+			row.do(http.Header{"Traceparent": {"00-" + id + "-" + callerSpanID + "-01"}})
+			row.b.exportedSpans(r)
+			trace := spansOfTrace(b.exportedSpans(r), id)
 			i := slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Kind == otlp.Span_SPAN_KIND_SERVER })
 			if i < 0 {
 				t.Fatal("there is no span")
 			}
 			span := trace[i]
-			if span.Name != row.name || attributesOf(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
+			if span.Name != row.name || spanAttributes(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
 				t.Errorf("%v", span)
 			}
 		})
@@ -210,9 +210,9 @@ func TestSpansAreNamedByTheSchema(t *testing.T) {
 	}
 }
 
-func (b *booted) hostile(h http.Header, method, path string) {
+func (b *testServer) sendWithHeader(h http.Header, method, path string) {
 	b.t.Helper()
-	r := b.request(method, path)
+	r := b.newRequest(method, path)
 	r.Header = h
 	b.Do(r)
 }
@@ -220,29 +220,29 @@ func (b *booted) hostile(h http.Header, method, path string) {
 // A header that is no traceparent begins a new trace, as if there were none.
 func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
+	r := newTraceCollector(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	for _, row := range []struct {
 		name      string
 		header    []string
 		continued bool
 	}{
-		{"one of a caller that is sampled", []string{"00-" + callersTrace + "-" + callersSpan + "-01"}, true},
-		{"one of a caller that is not", []string{callersParent}, true},
+		{"one of a caller that is sampled", []string{"00-" + callerTraceID + "-" + callerSpanID + "-01"}, true},
+		{"one of a caller that is not", []string{callerTraceparent}, true},
 		{"none", nil, false},
-		{"two", []string{callersParent, callersParent}, false},
-		{"zeros", []string{"00-" + strings.Repeat("0", 32) + "-" + callersSpan + "-01"}, false},
+		{"two", []string{callerTraceparent, callerTraceparent}, false},
+		{"zeros", []string{"00-" + strings.Repeat("0", 32) + "-" + callerSpanID + "-01"}, false},
 		{"something else", []string{"hostile"}, false},
 		{"a long one", []string{strings.Repeat("0", 8000)}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := b.QueryWith(http.Header{"Traceparent": row.header}, `{ __typename }`).Must()
-			line := b.linesOf(got, "http request")[0]
+			line := b.logLines(got, "http request")[0]
 			id, _ := line["trace_id"].(string)
-			if len(id) != 32 || (id == callersTrace) != row.continued {
+			if len(id) != 32 || (id == callerTraceID) != row.continued {
 				t.Errorf("the trace is %q", id)
 			}
-			if len(traceOf(b.received(r), id)) == 0 {
+			if len(spansOfTrace(b.exportedSpans(r), id)) == 0 {
 				t.Error("it was not sent")
 			}
 		})
@@ -250,10 +250,10 @@ func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
 }
 
 // Nothing that is a person's is in a trace, whatever they do.
-func TestTracesHaveNothingPersonal(t *testing.T) {
+func TestTracesContainNoPersonalData(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		r := newReceiver(t)
+		r := newTraceCollector(t)
 		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 		const name, agent, wrong = "Zaphod Beeblebrox", "Heart of Gold/42", "a wrong password of mine"
 		h := http.Header{"User-Agent": {agent}, "X-Forwarded-For": {"203.0.113.77"}}
@@ -272,10 +272,10 @@ func TestTracesHaveNothingPersonal(t *testing.T) {
 		b.QueryWith(as(admin), `{ users(search: "`+name+`") { edges { node { email name } } } user(id: "`+p.ID+`") { email } auditLog { edges { node { event ip } } } }`).Must()
 		b.QueryWith(as(p), requestChange, "e", "elsewhere@example.com", "p", servertest.Password).Must()
 		reset := b.resetToken(p) // which delivers
-		b.QueryWith(h, resetPassword, "t", reset, "p", anotherGood).Must()
+		b.QueryWith(h, resetPassword, "t", reset, "p", newPassword).Must()
 		b.QueryWith(h, refreshInBody, "t", d.refresh)
 		b.deliver()
-		spans := b.received(r)
+		spans := b.exportedSpans(r)
 		if i := slices.IndexFunc(spans, func(s *otlp.Span) bool { return s.Name == "mail send" }); i < 0 || len(spans[i].ParentSpanId) == 0 {
 			t.Error("there is no span of a mail, below another one")
 		}
@@ -284,7 +284,7 @@ func TestTracesHaveNothingPersonal(t *testing.T) {
 		}
 		for what, secret := range map[string]string{
 			"an address": p.Email, "another": "stranger@example.com", "a new one": "elsewhere@example.com", "any": "@example.com", "a name": name, "a part of it": "eeblebrox",
-			"a password": servertest.Password, "a wrong one": wrong, "a new password": anotherGood, "an access token": p.Token, "a refresh token": d.refresh, "a token of a mail": reset,
+			"a password": servertest.Password, "a wrong one": wrong, "a new password": newPassword, "an access token": p.Token, "a refresh token": d.refresh, "a token of a mail": reset,
 			"an id": p.ID, "a session's": d.session, "a program": agent, "a client": "203.0.113.77", "a client's address": "127.0.0.1", "a hash": "$2a$",
 		} {
 			if strings.Contains(r.raw.String(), secret) {
@@ -296,7 +296,7 @@ func TestTracesHaveNothingPersonal(t *testing.T) {
 
 // A collector that is not there, or never answers, is in nobody's way: not in a request's, and not for long in the way of a
 // server that stops. The log says it once.
-func TestTracesAreInNobodysWay(t *testing.T) {
+func TestUnresponsiveTraceCollectorDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
@@ -313,9 +313,9 @@ func TestTracesAreInNobodysWay(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_ = b.in.Traces.Flush(ctx) // begins to send at the latest
+			_ = b.internal.Traces.Flush(ctx) // begins to send at the latest
 			start := time.Now()
-			if err := b.in.Close(); err != nil {
+			if err := b.internal.Close(); err != nil {
 				t.Error(err)
 			}
 			if took := time.Since(start); took > 2*server.FlushTimeout {
@@ -334,9 +334,9 @@ func TestTracesAreInNobodysWay(t *testing.T) {
 	}
 }
 
-func TestTracesAreOffUnlessAskedFor(t *testing.T) {
+func TestTracesAreOffByDefault(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
+	r := newTraceCollector(t)
 	for _, row := range []struct {
 		name string
 		env  []string
@@ -354,14 +354,14 @@ func TestTracesAreOffUnlessAskedFor(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), row.env...)
 			before := len(r.spans)
-			got := b.QueryWith(http.Header{"Traceparent": {"00-" + callersTrace + "-" + callersSpan + "-01"}}, `{ __typename }`).Must()
-			if (b.in.Traces != nil) != row.made {
-				t.Fatal(b.in.Traces)
+			got := b.QueryWith(http.Header{"Traceparent": {"00-" + callerTraceID + "-" + callerSpanID + "-01"}}, `{ __typename }`).Must()
+			if (b.internal.Traces != nil) != row.made {
+				t.Fatal(b.internal.Traces)
 			}
-			if _, named := b.linesOf(got, "http request")[0]["trace_id"]; named != row.made {
+			if _, named := b.logLines(got, "http request")[0]["trace_id"]; named != row.made {
 				t.Errorf("the log names a trace: %v", named)
 			}
-			if row.made && (len(b.received(r)) > before) != row.sent {
+			if row.made && (len(b.exportedSpans(r)) > before) != row.sent {
 				t.Errorf("%d spans were sent", len(r.spans)-before)
 			}
 		})
@@ -369,24 +369,24 @@ func TestTracesAreOffUnlessAskedFor(t *testing.T) {
 }
 
 // A server that stops sends what it still has, also that of its last requests.
-func TestLastTracesAreSentWhenTheServerStops(t *testing.T) {
+func TestStopFlushesTraces(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t)
+	r := newTraceCollector(t)
 	b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	l := servertest.Listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.in.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
+	go func() { done <- b.internal.Serve(ctx, server.Listeners{API: []net.Listener{l}}) }()
 	b.URL = "http://" + l.Addr().String()
 	b.UntilReady()
-	b.QueryWith(http.Header{"Traceparent": {callersParent}}, `{ __typename }`).Must()
+	b.QueryWith(http.Header{"Traceparent": {callerTraceparent}}, `{ __typename }`).Must()
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(traceOf(r.spans, callersTrace)) != 1 {
+	if len(spansOfTrace(r.spans, callerTraceID)) != 1 {
 		t.Errorf("%v", r.spans)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"fieldgate/servertest"
 )
 
-// deletionsTold counts the mails to an address that say that its account was deleted.
-func (b *booted) deletionsTold(to string) (n int) {
+// countDeletionMails counts the mails to an address that say that its account was deleted.
+func (b *testServer) countDeletionMails(to string) (n int) {
 	b.t.Helper()
-	for _, m := range b.mails(to) {
+	for _, m := range b.mailsTo(to) {
 		if strings.Contains(m.Subject, "was deleted") {
 			n++
 		}
@@ -21,8 +21,8 @@ func (b *booted) deletionsTold(to string) (n int) {
 	return n
 }
 
-// verifiedPerson is newPerson with an address that is verified.
-func (b *booted) verifiedPerson() *servertest.User {
+// newVerifiedUser is newPerson with an address that is verified.
+func (b *testServer) newVerifiedUser() *servertest.User {
 	b.t.Helper()
 	p := b.NewUser("USER")
 	b.Query(p, verifyEmail, "t", b.tokenOf(p.Email, "/verify-email")).Must()
@@ -31,30 +31,30 @@ func (b *booted) verifiedPerson() *servertest.User {
 
 // A thief with a session and the password changes the address, confirms it and deletes the account, so that nobody can take
 // it back. The owner can.
-func TestDeletionWaitsUntilAChangeOfAddressCannotBeUndone(t *testing.T) {
+func TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
-			change func(b *booted, p *servertest.User)
+			change func(b *testServer, p *servertest.User)
 		}{
-			{"a change", func(b *booted, p *servertest.User) {
-				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
+			{"a change", func(b *testServer, p *servertest.User) {
+				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
 			}},
-			{"a change whose warning was not sent yet", func(b *booted, p *servertest.User) {
-				token := b.changeToken(p, newAddress())
-				execute(t, databaseURL, "DELETE FROM tickets WHERE slot IS NULL")
+			{"a change whose warning was not sent yet", func(b *testServer, p *servertest.User) {
+				token := b.emailChangeToken(p, newAddress())
+				execSQL(t, databaseURL, "DELETE FROM tickets WHERE slot IS NULL")
 				b.Query(p, verifyEmail, "t", token).Must()
 			}},
-			{"two changes", func(b *booted, p *servertest.User) {
-				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
-				b.Query(p, verifyEmail, "t", b.changeToken(p, newAddress())).Must()
+			{"two changes", func(b *testServer, p *servertest.User) {
+				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
+				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
 			}},
-			{"a change that was only asked for", func(b *booted, p *servertest.User) { b.changeToken(p, newAddress()) }},
+			{"a change that was only asked for", func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL)
-				p := b.verifiedPerson()
+				b := bootWithSMTP(t, databaseURL)
+				p := b.newVerifiedUser()
 				row.change(b, p)
 				wantCodes(t, b.Query(p, deleteAccount, "p", wrongPassword), "deleteAccount INVALID_CREDENTIALS")
 				got := b.Query(p, deleteAccount, "p", p.Password)
@@ -65,8 +65,8 @@ func TestDeletionWaitsUntilAChangeOfAddressCannotBeUndone(t *testing.T) {
 				}
 				wantCodes(t, b.Query(nil, registerAs, "e", p.Email), "register EMAIL_TAKEN")
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
-				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", owners).Must()
-				if got := b.Query(nil, login, "e", p.Email, "p", owners).Must(); got.At("login.user.id") != p.ID {
+				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", ownerPassword).Must()
+				if got := b.Query(nil, login, "e", p.Email, "p", ownerPassword).Must(); got.At("login.user.id") != p.ID {
 					t.Error(got.Body)
 				}
 			})
@@ -74,12 +74,12 @@ func TestDeletionWaitsUntilAChangeOfAddressCannotBeUndone(t *testing.T) {
 	})
 }
 
-func TestDeletionGoesThroughWhenNoUndoLives(t *testing.T) {
+func TestDeletionSucceedsAfterTheUndoExpires(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
-		p, to := b.verifiedPerson(), newAddress()
-		b.Query(p, verifyEmail, "t", b.changeToken(p, to)).Must()
+		b := bootWithSMTP(t, databaseURL)
+		p, to := b.newVerifiedUser(), newAddress()
+		b.Query(p, verifyEmail, "t", b.emailChangeToken(p, to)).Must()
 		b.deliver() // the link's time begins when it is sent
 		p.Email = to
 		b.Clock.Advance(72*time.Hour - time.Minute)
@@ -87,48 +87,48 @@ func TestDeletionGoesThroughWhenNoUndoLives(t *testing.T) {
 		wantCodes(t, b.Query(phone.User, deleteAccount, "p", p.Password), "deleteAccount CONFLICT")
 		b.Clock.Advance(2 * time.Minute)
 		b.Query(phone.User, deleteAccount, "p", p.Password).Must()
-		if n := b.deletionsTold(to); n != 1 {
+		if n := b.countDeletionMails(to); n != 1 {
 			t.Errorf("%d mails to the account's address", n)
 		}
-		if b.accepts(to, p.Password) {
+		if b.canSignIn(to, p.Password) {
 			t.Error("the account is there")
 		}
 	})
 }
 
 // An ADMIN's deletion ends the undo, and every address that could undo is told, whatever else is turned off.
-func TestAdminsDeletionEndsTheUndoAndTellsEveryAddress(t *testing.T) {
+func TestDeletionByAdminEndsTheUndoAndNotifiesEveryAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
 			env    []string
-			delete func(b *booted, p *servertest.User)
+			delete func(b *testServer, p *servertest.User)
 			told   int // the account's own address
 		}{
-			{"by deleteUser", nil, func(b *booted, p *servertest.User) {
+			{"by deleteUser", nil, func(b *testServer, p *servertest.User) {
 				admin := b.NewUser("ADMIN")
 				b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password).Must()
 			}, 1},
-			{"on the command line", nil, func(b *booted, p *servertest.User) {
-				if _, err := b.in.Accounts.AsOperator().Delete(t.Context(), p.ID, nil); err != nil {
+			{"on the command line", nil, func(b *testServer, p *servertest.User) {
+				if _, err := b.internal.Accounts.AsOperator().Delete(t.Context(), p.ID, nil); err != nil {
 					t.Fatal(err)
 				}
 			}, 1},
-			{"without notices", []string{"SECURITY_NOTICES", "off"}, func(b *booted, p *servertest.User) {
+			{"without notices", []string{"SECURITY_NOTICES", "off"}, func(b *testServer, p *servertest.User) {
 				admin := b.NewUser("ADMIN")
 				b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password).Must()
 			}, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL, row.env...)
-				p := b.verifiedPerson()
+				b := bootWithSMTP(t, databaseURL, row.env...)
+				p := b.newVerifiedUser()
 				first, second := newAddress(), newAddress()
-				b.Query(p, verifyEmail, "t", b.changeToken(p, first)).Must()
-				b.Query(p, verifyEmail, "t", b.changeToken(p, second)).Must()
+				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, first)).Must()
+				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, second)).Must()
 				undos := []string{b.tokenOf(p.Email, "/undo-email-change"), b.tokenOf(first, "/undo-email-change")}
 				row.delete(b, p)
-				got := []int{b.deletionsTold(p.Email), b.deletionsTold(first), b.deletionsTold(second)}
+				got := []int{b.countDeletionMails(p.Email), b.countDeletionMails(first), b.countDeletionMails(second)}
 				if !slices.Equal(got, []int{1, 1, row.told}) {
 					t.Errorf("mails to the addresses, the oldest first: %v", got)
 				}

@@ -13,12 +13,12 @@ import (
 	"fieldgate/servertest"
 )
 
-const mistyped = "a secret under a mistyped name"
+const mistypedValue = "a secret under a mistyped name"
 
-func TestServerWarnsOfMistypedVariablesByNameAtStart(t *testing.T) {
+func TestServerWarnsOfMistypedVariables(t *testing.T) {
 	t.Parallel()
-	cmd := servertest.Command(t, dbtest.SQLite(t), "JTW_SECRET="+mistyped, "API_URL="+mistyped)
-	if err := os.WriteFile(cmd.Dir+"/.env", []byte("CORS_ORIGIN="+mistyped+"\n"), 0o600); err != nil {
+	cmd := servertest.Command(t, dbtest.SQLite(t), "JTW_SECRET="+mistypedValue, "API_URL="+mistypedValue)
+	if err := os.WriteFile(cmd.Dir+"/.env", []byte("CORS_ORIGIN="+mistypedValue+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := startServer(t, cmd)
@@ -31,39 +31,39 @@ func TestServerWarnsOfMistypedVariablesByNameAtStart(t *testing.T) {
 	if !slices.Equal(warned, []string{"WARN CORS_ORIGIN CORS_ORIGINS", "WARN JTW_SECRET JWT_SECRET"}) {
 		t.Errorf("got %q", warned)
 	}
-	if strings.Contains(b.Log.String(), mistyped) {
+	if strings.Contains(b.Log.String(), mistypedValue) {
 		t.Error("the value is in the log")
 	}
 }
 
-func TestWrongConfigurationNamesMistypedVariables(t *testing.T) {
+func TestInvalidConfigurationNamesMistypedVariables(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
-		"ENV": "production", "PUBLIC_URL": "https://api.example.com", "DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistyped,
+		"ENV": "production", "PUBLIC_URL": "https://api.example.com", "DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistypedValue,
 	}
 	status, _, stderr := servertest.RunCLI(t, env, "", "serve")
 	if status != cli.StatusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a variable of Fieldgate") {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
-	status, findings := examined(t, env)
-	if status != 1 || !slices.ContainsFunc(findings, isMistyped) {
+	status, findings := runDoctor(t, env)
+	if status != 1 || !slices.ContainsFunc(findings, isMistypedWarning) {
 		t.Errorf("status %d, %v", status, findings)
 	}
-	if strings.Contains(stderr, mistyped) {
+	if strings.Contains(stderr, mistypedValue) {
 		t.Error("the value is shown")
 	}
 }
 
 func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistyped, "PATH": "/bin", "API_URL": "x"}
-	_, findings := examined(t, env)
+	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistypedValue, "PATH": "/bin", "API_URL": "x"}
+	_, findings := runDoctor(t, env)
 	n := 0
 	for _, f := range findings {
-		if isMistyped(f) {
+		if isMistypedWarning(f) {
 			n++
 		}
-		if strings.Contains(f.Message+f.Fix, mistyped) || strings.Contains(f.Message, "API_URL") {
+		if strings.Contains(f.Message+f.Fix, mistypedValue) || strings.Contains(f.Message, "API_URL") {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -72,6 +72,6 @@ func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
 	}
 }
 
-func isMistyped(f doctor.Finding) bool {
+func isMistypedWarning(f doctor.Finding) bool {
 	return f.ID == "configuration.unknown" && f.Level == doctor.Warning && strings.Contains(f.Message, "JTW_SECRET") && strings.Contains(f.Fix, "JWT_SECRET")
 }

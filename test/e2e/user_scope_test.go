@@ -13,8 +13,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// statements returns the texts of the statements that the server has sent so far, as far as it logs at level debug.
-func (b *booted) statements() []string {
+// loggedStatements returns the texts of the statements that the server has sent so far, as far as it logs at level debug.
+func (b *testServer) loggedStatements() []string {
 	texts := map[string]bool{}
 	for line := range strings.Lines(b.Log.String()) {
 		if !strings.Contains(line, `"msg":"sql"`) {
@@ -29,9 +29,9 @@ func (b *booted) statements() []string {
 }
 
 // checkStatements fails the test of every server whose statements a database sharded by user could not run.
-func (b *booted) checkStatements(t testing.TB) {
+func (b *testServer) checkStatements(t testing.TB) {
 	t.Helper()
-	for _, statement := range b.statements() {
+	for _, statement := range b.loggedStatements() {
 		if err := dbtest.CheckStatement(statement); err != nil {
 			t.Errorf("a statement that names no user, and is none of dbtest.Lookups: %v", err)
 		}
@@ -43,20 +43,20 @@ func TestStatementsOfUserTablesAreLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		strict := boot(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
-		wantCodes(t, strict.Query(nil, `mutation($input: RegisterInput!) { register(input: $input) { tokenType } }`, "input", newcomer()),
+		wantCodes(t, strict.Query(nil, `mutation($input: RegisterInput!) { register(input: $input) { tokenType } }`, "input", registerInput()),
 			"register EMAIL_NOT_VERIFIED")
-		b := bootMailing(t, databaseURL, "LIMITS", "on")
-		d := b.newPersonsDevice()
+		b := bootWithSMTP(t, databaseURL, "LIMITS", "on")
+		d := b.newUserDevice()
 		for range 3 {
 			b.Clock.Advance(6 * time.Second)
-			d.refresh = b.refreshed(d.refresh)
+			d.refresh = b.mustRefresh(d.refresh)
 		}
 		b.Query(nil, resetPassword, "t", b.resetToken(d.User), "p", servertest.Password+"!").Must()
 		b.Clock.Advance(365 * 24 * time.Hour)
-		if _, err := b.in.Store.Sweep(t.Context(), b.in.Store.Now()); err != nil {
+		if _, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); err != nil {
 			t.Fatal(err)
 		}
-		statements := strings.ReplaceAll(strings.Join(append(b.statements(), strict.statements()...), "\n"), "`", "")
+		statements := strings.ReplaceAll(strings.Join(append(b.loggedStatements(), strict.loggedStatements()...), "\n"), "`", "")
 		for _, want := range []string{
 			"FROM sessions INNER JOIN users", "INSERT INTO sessions", "UPDATE sessions", "DELETE FROM sessions",
 			"INSERT INTO tickets", "FROM tickets WHERE hash", "DELETE FROM tickets",
@@ -71,31 +71,31 @@ func TestStatementsOfUserTablesAreLogged(t *testing.T) {
 }
 
 // A token counts only for the session of its own user, and the lookup that finds this out is the one of every request.
-func TestTokenWithTheSessionOfAnotherUserIsRefused(t *testing.T) {
+func TestTokenWithAnotherUsersSessionIsRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, recheck := range []string{"0s", "1m"} {
 			t.Run("with SESSION_RECHECK="+recheck, func(t *testing.T) {
 				b := boot(t, databaseURL, "SESSION_RECHECK", recheck)
 				ada, bob := b.NewUser("ADMIN"), b.NewUser("USER")
-				for _, p := range []*servertest.User{ada, bob} { // with a recheck, both are kept from here on
+				for _, p := range []*servertest.User{ada, bob} { // mailsWith a recheck, both are kept from here on
 					b.Query(p, `{ me { id } }`).Must()
 				}
-				sessionOf := forge(t, ada.Token).claims["sid"]
-				crossed := &servertest.User{Token: forge(t, bob.Token).with(nil, map[string]any{"sid": sessionOf})}
-				before := b.in.Store.Queries()
+				sessionOf := newForgery(t, ada.Token).claims["sid"]
+				crossed := &servertest.User{Token: newForgery(t, bob.Token).sign(nil, map[string]any{"sid": sessionOf})}
+				before := b.internal.Store.Queries()
 				got := b.Query(crossed, `{ me { id } }`)
 				wantCodes(t, got, "me UNAUTHENTICATED")
 				if reason := got.Errors[0].Extensions["reason"]; reason != "revoked" {
 					t.Errorf("reason %v", reason)
 				}
-				if n := b.in.Store.Queries() - before; n != 1 {
+				if n := b.internal.Store.Queries() - before; n != 1 {
 					t.Errorf("%d queries, want 1", n)
 				}
 				wantCodes(t, b.Query(crossed, fmt.Sprintf(`{ user(id: %q) { id } }`, ada.ID)), "user UNAUTHENTICATED")
 				b.Query(crossed, `mutation { logout }`).Must()
 				for _, p := range []*servertest.User{ada, bob} {
-					if !b.signedIn(p) {
+					if !b.isSignedIn(p) {
 						t.Error("the crossed token ended a session")
 					}
 				}

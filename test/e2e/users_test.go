@@ -14,7 +14,7 @@ import (
 )
 
 // A client that goes on after each endCursor, or after any other cursor, meets everybody it asks for once.
-func TestUsersPageByPage(t *testing.T) {
+func TestUserPagesListEachMatchOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -30,9 +30,9 @@ func TestUsersPageByPage(t *testing.T) {
 		} {
 			u := &models.User{
 				ID: fmt.Sprintf("01a2027b-72e4-7b47-a427-%012d", i), Name: p.name, NameKey: strings.ToLower(p.name),
-				Email: p.email, EmailKey: strings.ToLower(p.email), Role: p.role, CreatedAt: b.in.Store.Now(), UpdatedAt: b.in.Store.Now(),
+				Email: p.email, EmailKey: strings.ToLower(p.email), Role: p.role, CreatedAt: b.internal.Store.Now(), UpdatedAt: b.internal.Store.Now(),
 			}
-			if err := b.in.Store.CreateUser(t.Context(), u); err != nil {
+			if err := b.internal.Store.CreateUser(t.Context(), u); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -82,7 +82,7 @@ func TestUsersPageByPage(t *testing.T) {
 
 // Whoever is looked for with all that is known of them is found: by the address as it is shown, although its domain is compared in
 // another form, and by the longest name.
-func TestUsersAreFoundByTheWholeOfWhatIsShown(t *testing.T) {
+func TestUserSearchFindsFullEmailAndLongestName(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)

@@ -8,8 +8,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// inputFields are the fields that a BAD_USER_INPUT names.
-func inputFields(a *servertest.Response) (names []string) {
+// invalidFields are the fields that a BAD_USER_INPUT names.
+func invalidFields(a *servertest.Response) (names []string) {
 	for _, e := range a.Errors {
 		fields, _ := e.Extensions["fields"].([]any)
 		for _, f := range fields {
@@ -21,7 +21,7 @@ func inputFields(a *servertest.Response) (names []string) {
 
 // Whether a password is common takes up to 20 ms of processor time to say, so a request that is refused anyway
 // does not find out.
-func TestMismatchingConfirmationCostsNoEstimate(t *testing.T) {
+func TestMismatchedConfirmationSkipsTheCommonPasswordCheck(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	const register = `mutation($p: String!, $c: String) { register(input: {name: "X", email: "x@example.com", password: $p, passwordConfirmation: $c}) { tokenType } }`
@@ -34,7 +34,7 @@ func TestMismatchingConfirmationCostsNoEstimate(t *testing.T) {
 		{"a short password that does not match", "x", "y", []string{"password", "passwordConfirmation"}},
 	} {
 		got := b.Query(nil, register, "p", row.password, "c", row.confirmation)
-		if names := inputFields(got); fmt.Sprint(names) != fmt.Sprint(row.want) {
+		if names := invalidFields(got); fmt.Sprint(names) != fmt.Sprint(row.want) {
 			t.Errorf("%s: fields %q, want %q: %s", row.name, names, row.want, got.Body)
 		}
 	}

@@ -19,33 +19,33 @@ import (
 	"fieldgate/servertest"
 )
 
-// booted is a server of a test, with what several of these tests do to one.
-type booted struct {
+// testServer is a server of a test, with what several of these tests do to one.
+type testServer struct {
 	*servertest.Server
-	in   *server.Server // behind the port; nil for a process of its own
-	t    testing.TB
-	smtp *mailtest.Server // takes its mail; nil: the inbox does, or nobody
+	internal *server.Server // behind the port; nil for a process of its own
+	t        testing.TB
+	smtp     *mailtest.Server // takes its mail; nil: the inbox does, or nobody
 }
 
 // boot starts a server on an empty database. env adds to the configuration, name and value in turn.
-func boot(t testing.TB, databaseURL string, env ...string) *booted {
+func boot(t testing.TB, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{DatabaseURL: databaseURL, Env: env})
 }
 
-func bootConfig(t testing.TB, c servertest.Config) *booted {
+func bootConfig(t testing.TB, c servertest.Config) *testServer {
 	t.Helper()
 	if c.App == nil {
 		c.App = withoutHooks
 	}
 	s := servertest.StartConfig(t, c)
-	b := &booted{Server: s, in: s.Internal(), t: t}
+	b := &testServer{Server: s, internal: s.Internal(), t: t}
 	t.Cleanup(func() { b.checkStatements(t) })
 	return b
 }
 
 // withoutHooks makes the product of app.New, with its tables and resolvers. Its hooks may refuse whom these tests register, and
-// ask the database more than they count: the product tests those.
+// send the database more than they count: the product tests those.
 func withoutHooks(r *extend.Registry) (*app.App, error) {
 	made, err := app.New(r)
 	for i := range r.Features() {
@@ -54,41 +54,41 @@ func withoutHooks(r *extend.Registry) (*app.App, error) {
 	return made, err
 }
 
-// bootWithRules starts a server that enforces the rules of another schema; nil is its own.
-func bootWithRules(t testing.TB, schema *ast.Schema, databaseURL string, env ...string) *booted {
+// bootWithSchema starts a server that enforces the rules of another schema; nil is its own.
+func bootWithSchema(t testing.TB, schema *ast.Schema, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{DatabaseURL: databaseURL, Env: env, Schema: schema})
 }
 
 // bootWithPlayground starts a server whose playground was built into these files.
-func bootWithPlayground(t testing.TB, l net.Listener, built fs.FS, env ...string) *booted {
+func bootWithPlayground(t testing.TB, l net.Listener, built fs.FS, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{Env: env, Listener: l, Playground: built})
 }
 
 // startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can
 // only ask. env is NAME=VALUE.
-func startProcess(t testing.TB, databaseURL string, env ...string) (*booted, *os.Process) {
+func startProcess(t testing.TB, databaseURL string, env ...string) (*testServer, *os.Process) {
 	t.Helper()
 	return startServer(t, servertest.Command(t, databaseURL, env...))
 }
 
 // startServer starts a command that serves, on a free port, and kills it after the test.
-func startServer(t testing.TB, cmd *exec.Cmd) (*booted, *os.Process) {
+func startServer(t testing.TB, cmd *exec.Cmd) (*testServer, *os.Process) {
 	t.Helper()
 	s, p := servertest.StartCommand(t, cmd, "serving")
-	return &booted{Server: s, t: t}, p
+	return &testServer{Server: s, t: t}, p
 }
 
 // get asks for a page.
-func (b *booted) get(path string) (status int, body string) {
+func (b *testServer) get(path string) (status int, body string) {
 	b.t.Helper()
 	got := b.Get(path)
 	return got.Status, got.Body
 }
 
-// people are counted, so that each has an address of their own.
-var people atomic.Int64
+// addressCounter are counted, so that each has an address of their own.
+var addressCounter atomic.Int64
 
 // newRowID is an id for a row that a test puts into the database itself.
 func newRowID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -23,8 +23,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// examined are the doctor's findings, and its exit status.
-func examined(t *testing.T, env map[string]string, args ...string) (status int, findings []doctor.Finding) {
+// runDoctor are the doctor's findings, and its exit status.
+func runDoctor(t *testing.T, env map[string]string, args ...string) (status int, findings []doctor.Finding) {
 	t.Helper()
 	var out, errs strings.Builder
 	status = cli.Main(t.Context(), cli.Console{
@@ -47,8 +47,8 @@ func examined(t *testing.T, env map[string]string, args ...string) (status int, 
 	return status, findings
 }
 
-// level is the worst that is said of one thing; empty if nothing is.
-func level(findings []doctor.Finding, id string) doctor.Level {
+// worstLevel is the worst that is said of one thing; empty if nothing is.
+func worstLevel(findings []doctor.Finding, id string) doctor.Level {
 	of := slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.ID != id })
 	if len(of) == 0 {
 		return ""
@@ -56,7 +56,7 @@ func level(findings []doctor.Finding, id string) doctor.Level {
 	return doctor.Worst(of)
 }
 
-func TestDoctor(t *testing.T) {
+func TestDoctorReportsEachProblem(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -81,25 +81,25 @@ func TestDoctor(t *testing.T) {
 				}
 				rows = append(rows, fmt.Sprintf("('%s', 'sign-in', '%s', '2026-01-01 00:00:00.000')", newRowID(), ip))
 			}
-			execute(t, env["DATABASE_URL"], "INSERT INTO audit (id, event, ip, created_at) VALUES "+strings.Join(rows, ", "))
+			execSQL(t, env["DATABASE_URL"], "INSERT INTO audit (id, event, ip, created_at) VALUES "+strings.Join(rows, ", "))
 		}, "proxies.signins", doctor.Warning, ""},
 		{"a migration that is pending", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id = 9")
+			execSQL(t, env["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id = 9")
 		}, "database.migrations", doctor.Warning, ""},
 		{"a migration of a newer program", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)")
+			execSQL(t, env["DATABASE_URL"], "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)")
 		}, "database.migrations", doctor.Warning, ""},
 		{"a table that is gone", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "DROP TABLE mails")
+			execSQL(t, env["DATABASE_URL"], "DROP TABLE mails")
 		}, "database.tables", doctor.Problem, ""},
 		{"a table without users", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "ALTER TABLE users RENAME TO gone")
+			execSQL(t, env["DATABASE_URL"], "ALTER TABLE users RENAME TO gone")
 		}, "database.tables", doctor.Problem, ""},
 		{"a table in latin1", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "ALTER TABLE tickets CONVERT TO CHARACTER SET latin1")
+			execSQL(t, env["DATABASE_URL"], "ALTER TABLE tickets CONVERT TO CHARACTER SET latin1")
 		}, "database.collation", doctor.Problem, "mysql"},
 		{"a table without transactions", func(t *testing.T, env map[string]string) {
-			execute(t, env["DATABASE_URL"], "ALTER TABLE limits ENGINE = Aria")
+			execSQL(t, env["DATABASE_URL"], "ALTER TABLE limits ENGINE = Aria")
 		}, "database.engine", doctor.Problem, "mysql"},
 		{"a server that is down", func(_ *testing.T, env map[string]string) {
 			u, _ := url.Parse(env["DATABASE_URL"])
@@ -114,7 +114,7 @@ func TestDoctor(t *testing.T) {
 		{"the clocks of one machine", nil, "database.clock", doctor.OK, "mysql"},
 		{"a file that everybody can read", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
-			withoutError(t, os.Chmod(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"), 0o644))
+			requireNoError(t, os.Chmod(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"), 0o644))
 		}, "database.file", doctor.Problem, "sqlite"},
 		{"no database yet", func(t *testing.T, env map[string]string) { env["DATABASE_URL"] = dbtest.SQLite(t) }, "database", doctor.Note, "sqlite"},
 		{"a folder that is not there", func(_ *testing.T, env map[string]string) { env["DATABASE_URL"] += "/x.db" }, "database", doctor.Problem, "sqlite"},
@@ -130,7 +130,7 @@ func TestDoctor(t *testing.T) {
 		}, "keys.files", doctor.Problem, "sqlite"},
 		{"the development key in production", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
-			withoutError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(servertest.Secret+"\n"), 0o600))
+			requireNoError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(servertest.Secret+"\n"), 0o600))
 		}, "keys.development", doctor.Warning, "sqlite"},
 		{"templates that are not there", func(_ *testing.T, env map[string]string) { env["MAIL_TEMPLATES"] = "nowhere" }, "mail.templates", doctor.Problem, "sqlite"},
 		{"a configuration that is wrong", func(_ *testing.T, env map[string]string) { env["BCRYPT_COST"] = "4" }, "configuration", doctor.Problem, "sqlite"},
@@ -148,8 +148,8 @@ func TestDoctor(t *testing.T) {
 				if row.before != nil {
 					row.before(t, env)
 				}
-				status, findings := examined(t, env)
-				if got := level(findings, row.id); got != row.level {
+				status, findings := runDoctor(t, env)
+				if got := worstLevel(findings, row.id); got != row.level {
 					t.Errorf("%s is %q, want %q, in %+v", row.id, got, row.level, findings)
 				}
 				if (status == 1) != (doctor.Worst(findings) == doctor.Problem) {
@@ -170,15 +170,15 @@ func keyFile(t *testing.T, mode fs.FileMode) string {
 	t.Helper()
 	_, pem, _ := servertest.RunCLI(t, nil, "", "keys", "ed25519")
 	path := filepath.Join(t.TempDir(), "key.pem")
-	withoutError(t, os.WriteFile(path, []byte(pem), mode))
-	withoutError(t, os.Chmod(path, mode)) // whatever the umask
+	requireNoError(t, os.WriteFile(path, []byte(pem), mode))
+	requireNoError(t, os.Chmod(path, mode)) // whatever the umask
 	return path
 }
 
 // All that is wrong with the configuration is a finding, at once.
-func TestDoctorNamesEveryWrongVariable(t *testing.T) {
+func TestDoctorReportsEveryInvalidVariable(t *testing.T) {
 	t.Parallel()
-	status, findings := examined(t, map[string]string{"ENV": "production", "BCRYPT_COST": "4", "JWT_SECRET": "hunter2", "LOG_LEVEL": "loud"})
+	status, findings := runDoctor(t, map[string]string{"ENV": "production", "BCRYPT_COST": "4", "JWT_SECRET": "hunter2", "LOG_LEVEL": "loud"})
 	var problems []string
 	for _, f := range findings {
 		if f.Level == doctor.Problem {
@@ -193,7 +193,7 @@ func TestDoctorNamesEveryWrongVariable(t *testing.T) {
 }
 
 // What a person reads: a line for each thing, and under it what to do.
-func TestDoctorForPeople(t *testing.T) {
+func TestDoctorPrintsFindingsWithFixes(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SESSION_RECHECK": "5s"}
 	status, stdout, stderr := servertest.RunCLI(t, env, "", "doctor")
@@ -213,7 +213,7 @@ func TestDoctorForPeople(t *testing.T) {
 	}
 }
 
-func TestDoctorAsksTheMailServer(t *testing.T) {
+func TestDoctorChecksTheMailServerOnRequest(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none", User: "ada", Password: "hunter2"})
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SMTP_URL": server.URL()}
@@ -230,8 +230,8 @@ func TestDoctorAsksTheMailServer(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			env["SMTP_URL"] = row.url
-			_, findings := examined(t, env, row.args...)
-			if got := level(findings, "mail.server"); got != row.level {
+			_, findings := runDoctor(t, env, row.args...)
+			if got := worstLevel(findings, "mail.server"); got != row.level {
 				t.Errorf("%q, want %q, in %+v", got, row.level, findings)
 			}
 			for _, f := range findings {
@@ -243,15 +243,15 @@ func TestDoctorAsksTheMailServer(t *testing.T) {
 	}
 }
 
-func TestHealthcheck(t *testing.T) {
+func TestHealthcheckReportsTheServersState(t *testing.T) {
 	t.Parallel()
 	up, down := boot(t, dbtest.SQLite(t)), boot(t, dbtest.SQLite(t))
-	withoutError(t, down.in.Store.Close())
+	requireNoError(t, down.internal.Store.Close())
 	nobody := servertest.Listen(t)
-	withoutError(t, nobody.Close())
+	requireNoError(t, nobody.Close())
 	silent := servertest.Listen(t) // takes connections, and says nothing
 	t.Cleanup(func() { _ = silent.Close() })
-	port := func(b *booted) string { return portOf(t, strings.TrimPrefix(b.URL, "http://")) }
+	port := func(b *testServer) string { return portOf(t, strings.TrimPrefix(b.URL, "http://")) }
 	for _, row := range []struct {
 		name   string
 		env    map[string]string
@@ -282,21 +282,21 @@ func TestHealthcheck(t *testing.T) {
 func portOf(t *testing.T, address string) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)
-	withoutError(t, err)
+	requireNoError(t, err)
 	return port
 }
 
 // A copy of a server's database, made while it runs, is a database to start another one with.
-func TestBackupCommand(t *testing.T) {
+func TestBackupIsAUsableDatabase(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
 	file := filepath.Join(t.TempDir(), "copy.db")
-	env := map[string]string{"DATABASE_URL": b.in.Config.DatabaseURL}
+	env := map[string]string{"DATABASE_URL": b.internal.Config.DatabaseURL}
 	if status, stdout, stderr := servertest.RunCLI(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, file+" has a copy of the database: ") {
 		t.Fatalf("status %d, %s%s", status, stdout, stderr)
 	}
-	if !boot(t, "sqlite://"+filepath.ToSlash(file)).signedIn(p) {
+	if !boot(t, "sqlite://"+filepath.ToSlash(file)).isSignedIn(p) {
 		t.Error("the copy does not know who is signed in")
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere.db")
@@ -308,8 +308,8 @@ func TestBackupCommand(t *testing.T) {
 		stderr string
 	}{
 		{"a database that is not there", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
-		{"a file that is there", b.in.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
-		{"no file", b.in.Config.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
+		{"a file that is there", b.internal.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
+		{"no file", b.internal.Config.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
 		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestBackupCommand(t *testing.T) {
 	}
 }
 
-func withoutError(t *testing.T, err error) {
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -16,34 +16,34 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootCounting starts a server that counts mails, behind a proxy that tells clients apart.
-func bootCounting(t *testing.T, databaseURL string, env ...string) *booted {
+// bootWithMailLimits starts a server that counts mails, behind a proxy that tells clients apart.
+func bootWithMailLimits(t *testing.T, databaseURL string, env ...string) *testServer {
 	t.Helper()
-	b := bootMailing(t, databaseURL, append([]string{"LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1"}, env...)...)
+	b := bootWithSMTP(t, databaseURL, append([]string{"LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1"}, env...)...)
 	b.Clock.Stop()
 	return b
 }
 
-// asks sends a query of a person from an address.
-func (b *booted) asks(p *servertest.User, ip, query string, variables ...any) *servertest.Response {
+// queryFrom sends a query of a person from an address.
+func (b *testServer) queryFrom(p *servertest.User, ip, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
-	header := from(ip)
+	header := fromIP(ip)
 	if p != nil {
 		header.Set("Authorization", "Bearer "+p.Token)
 	}
 	return b.QueryWith(header, query, variables...)
 }
 
-// verifies has a person confirm their address.
-func (b *booted) verifies(p *servertest.User) {
+// confirmEmail has a person confirm their address.
+func (b *testServer) confirmEmail(p *servertest.User) {
 	b.t.Helper()
 	b.Query(p, verifyEmail, "t", b.tokenOf(p.Email, "/verify-email")).Must()
 }
 
-// with returns the mails to an address whose subject or link has a text in it.
-func (b *booted) with(to, text string) (list []mail.Received) {
+// mailsWith returns the mails to an address whose subject or link has a text in it.
+func (b *testServer) mailsWith(to, text string) (list []mail.Received) {
 	b.t.Helper()
-	for _, m := range b.mails(to) {
+	for _, m := range b.mailsTo(to) {
 		if strings.Contains(m.Subject+" "+m.Link, text) {
 			list = append(list, m)
 		}
@@ -51,13 +51,13 @@ func (b *booted) with(to, text string) (list []mail.Received) {
 	return list
 }
 
-// changesPasswordOften changes a password n times.
-func (b *booted) changesPasswordOften(p *servertest.User, n int) {
+// changePasswordRepeatedly changes a password n times.
+func (b *testServer) changePasswordRepeatedly(p *servertest.User, n int) {
 	b.t.Helper()
 	for range n {
 		next := servertest.Password
 		if p.Password == servertest.Password {
-			next = anotherGood
+			next = newPassword
 		}
 		b.Query(p, changePassword, "c", p.Password, "n", next).Must()
 		p.Password = next
@@ -66,23 +66,23 @@ func (b *booted) changesPasswordOften(p *servertest.User, n int) {
 }
 
 // Forty changes of a password would be forty mails to an address that was never verified.
-func TestNoticesToAnUnverifiedAddressAreOneADay(t *testing.T) {
+func TestUnverifiedAddressGetsOneNoticeADay(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		p := b.NewUser("USER")
-		before := len(b.mails(p.Email))
-		b.changesPasswordOften(p, 40)
+		before := len(b.mailsTo(p.Email))
+		b.changePasswordRepeatedly(p, 40)
 		for range 5 {
 			b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
 		}
-		if got := len(b.mails(p.Email)) - before; got != 1 {
+		if got := len(b.mailsTo(p.Email)) - before; got != 1 {
 			t.Errorf("%d notices to an unverified address, want 1", got)
 		}
 		b.Clock.Advance(24 * time.Hour)
 		p.Token = b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must().Text("login.accessToken")
-		b.changesPasswordOften(p, 5)
-		if got := len(b.mails(p.Email)) - before; got != 2 {
+		b.changePasswordRepeatedly(p, 5)
+		if got := len(b.mailsTo(p.Email)) - before; got != 2 {
 			t.Errorf("%d notices after a day, want 2", got)
 		}
 	})
@@ -91,11 +91,11 @@ func TestNoticesToAnUnverifiedAddressAreOneADay(t *testing.T) {
 func TestNoticesToAVerifiedAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		p := b.NewUser("USER")
-		b.verifies(p)
-		b.changesPasswordOften(p, 40)
-		if got := len(b.with(p.Email, "password")); got != 10 {
+		b.confirmEmail(p)
+		b.changePasswordRepeatedly(p, 40)
+		if got := len(b.mailsWith(p.Email, "password")); got != 10 {
 			t.Errorf("%d notices of a new password in an hour, want 10", got)
 		}
 		// What stops or undoes a change of the address has a share of its own.
@@ -108,15 +108,15 @@ func TestNoticesToAVerifiedAddressAreLimited(t *testing.T) {
 }
 
 // The new address is text that the user chose. A registration with a stranger's address must not mail it to them.
-func TestNewAddressIsNotToldToAnUnverifiedAddress(t *testing.T) {
+func TestNoticeToAnUnverifiedAddressOmitsTheNewOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p := b.NewUser("USER")
 		const text = "win-a-prize-at-evil.example"
-		token := b.changeToken(p, text+"@example.com")
+		token := b.emailChangeToken(p, text+"@example.com")
 		b.Query(p, verifyEmail, "t", token).Must()
-		got := b.mails(p.Email)
+		got := b.mailsTo(p.Email)
 		if len(got) != 3 {
 			t.Errorf("%d mails, want the link to verify and two notices", len(got))
 		}
@@ -126,10 +126,10 @@ func TestNewAddressIsNotToldToAnUnverifiedAddress(t *testing.T) {
 			}
 		}
 		owner := b.NewUser("USER")
-		b.verifies(owner)
-		b.Query(owner, verifyEmail, "t", b.changeToken(owner, "new-"+text+"@example.com")).Must()
+		b.confirmEmail(owner)
+		b.Query(owner, verifyEmail, "t", b.emailChangeToken(owner, "new-"+text+"@example.com")).Must()
 		told := 0
-		for _, m := range b.mails(owner.Email) {
+		for _, m := range b.mailsTo(owner.Email) {
 			if strings.Contains(m.Text, "new-"+text+"@example.com") && strings.Contains(m.HTML, "new-"+text+"@example.com") {
 				told++
 			}
@@ -140,7 +140,7 @@ func TestNewAddressIsNotToldToAnUnverifiedAddress(t *testing.T) {
 	})
 }
 
-func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
+func TestMailLimitIgnoresAddressTags(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
@@ -154,13 +154,13 @@ func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
 			{"from thirty IPv6 networks of one site", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 5},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootCounting(t, databaseURL)
-				name := fmt.Sprintf("victim%d", people.Add(1))
+				b := bootWithMailLimits(t, databaseURL)
+				name := fmt.Sprintf("victim%d", addressCounter.Add(1))
 				for i := range 30 {
-					b.asks(nil, row.ip(i), registerAs, "e", fmt.Sprintf("%s+%d@example.com", name, i)).Must()
+					b.queryFrom(nil, row.ip(i), registerAs, "e", fmt.Sprintf("%s+%d@example.com", name, i)).Must()
 				}
 				b.deliver()
-				if got := len(b.arrived()); got != row.want {
+				if got := len(b.receivedMails()); got != row.want {
 					t.Errorf("%d mails reach one mailbox, want %d", got, row.want)
 				}
 			})
@@ -169,45 +169,45 @@ func TestMailsToOneMailboxCountWithoutTheTag(t *testing.T) {
 }
 
 // Accounts of one mailbox under many tags are as good as one.
-func TestAccountsOfOneMailboxGetAFewLinksTogether(t *testing.T) {
+func TestAccountsOfOneMailboxShareAMailLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
-		name := fmt.Sprintf("victim%d", people.Add(1))
+		b := bootWithMailLimits(t, databaseURL)
+		name := fmt.Sprintf("victim%d", addressCounter.Add(1))
 		for i := range 30 {
 			p := &servertest.User{Email: fmt.Sprintf("%s+%d@example.com", name, i), Password: servertest.Password}
 			ip := fmt.Sprintf("192.0.2.%d", i)
-			p.Token = b.asks(nil, ip, registerQuery, "e", p.Email, "p", p.Password).Must().Text("register.accessToken")
-			b.asks(p, ip, `mutation { requestEmailVerification }`).Must()
+			p.Token = b.queryFrom(nil, ip, registerQuery, "e", p.Email, "p", p.Password).Must().Text("register.accessToken")
+			b.queryFrom(p, ip, `mutation { requestEmailVerification }`).Must()
 		}
 		b.deliver()
-		if got := len(b.arrived()); got != 10 {
+		if got := len(b.receivedMails()); got != 10 {
 			t.Errorf("%d links reach one mailbox, want 10", got)
 		}
 	})
 }
 
 // Others ask for mails to an address that they do not have, until there is no room for more. Its owner still gets one.
-func TestConfirmationMailsOfOthersDoNotBlockTheOwners(t *testing.T) {
+func TestStrangersCannotExhaustConfirmationMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		address := newAddress()
 		for i := range 10 {
 			stranger := b.NewUser("USER")
 			for range 3 {
-				b.asks(stranger, fmt.Sprintf("192.0.2.%d", i), requestChange, "e", address, "p", stranger.Password).Must()
+				b.queryFrom(stranger, fmt.Sprintf("192.0.2.%d", i), requestChange, "e", address, "p", stranger.Password).Must()
 				b.deliver()
 			}
 		}
-		before := len(b.mails(address))
+		before := len(b.mailsTo(address))
 		if before > 10+5 { // the first of each, and what all share
 
 			t.Errorf("%d mails of strangers", before)
 		}
 		owner := b.NewUser("USER")
-		b.asks(owner, "198.51.100.1", requestChange, "e", address, "p", owner.Password).Must()
-		if got := len(b.mails(address)) - before; got != 1 {
+		b.queryFrom(owner, "198.51.100.1", requestChange, "e", address, "p", owner.Password).Must()
+		if got := len(b.mailsTo(address)) - before; got != 1 {
 			t.Fatalf("%d mails for the owner's own request, want 1", got)
 		}
 		b.Query(owner, verifyEmail, "t", b.tokenOf(address, "/confirm-email")).Must()
@@ -216,47 +216,47 @@ func TestConfirmationMailsOfOthersDoNotBlockTheOwners(t *testing.T) {
 
 // Strangers in other networks register with an address until there is no room for more. Its owner's registration still
 // brings a mail.
-func TestRegistrationsOfOthersDoNotBlockTheOwners(t *testing.T) {
+func TestStrangersCannotExhaustRegistrationMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
+		b := bootWithMailLimits(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		address := newAddress()
 		for network := range 4 {
 			for range 10 {
-				b.asks(nil, fmt.Sprintf("192.0.2.%d", network), registerAs, "e", address)
+				b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", network), registerAs, "e", address)
 				b.deliver()
 			}
 		}
-		before := len(b.mails(address))
+		before := len(b.mailsTo(address))
 		if before > 20 { // ten to verify the address, ten that say that it has an account
 			t.Errorf("%d mails of strangers", before)
 		}
-		b.asks(nil, "198.51.100.1", registerAs, "e", address)
-		if got := len(b.mails(address)) - before; got != 1 {
+		b.queryFrom(nil, "198.51.100.1", registerAs, "e", address)
+		if got := len(b.mailsTo(address)) - before; got != 1 {
 			t.Errorf("%d mails for the owner's own registration, want 1", got)
 		}
 	})
 }
 
-func TestRecoveryFromATrustedPlaceIsReserved(t *testing.T) {
+func TestRecoveryFromATrustedPlaceHasItsOwnLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		p := b.NewUser("USER")
-		b.verifies(p)
-		b.asks(nil, "198.51.100.7", loginQuery, "e", p.Email, "p", p.Password).Must()
+		b.confirmEmail(p)
+		b.queryFrom(nil, "198.51.100.7", loginQuery, "e", p.Email, "p", p.Password).Must()
 		for i := range 30 {
-			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
+			b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
 		}
-		resets := func() int { b.t.Helper(); return len(b.with(p.Email, "/reset-password")) }
+		resets := func() int { b.t.Helper(); return len(b.mailsWith(p.Email, "/reset-password")) }
 		if got := resets(); got != 10 {
 			t.Errorf("%d links that others asked for, want 10", got)
 		}
-		b.asks(nil, "198.51.100.7", requestReset, "e", p.Email).Must()
+		b.queryFrom(nil, "198.51.100.7", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
 			t.Error("the owner gets no link at the place where they signed in")
 		}
-		b.asks(nil, "198.51.100.8", requestReset, "e", p.Email).Must()
+		b.queryFrom(nil, "198.51.100.8", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
 			t.Errorf("%d links, one of them from a place that is not trusted", got)
 		}
@@ -264,17 +264,17 @@ func TestRecoveryFromATrustedPlaceIsReserved(t *testing.T) {
 }
 
 // queueNotices puts n notices about a person into the outbox, all older than what comes next.
-func (b *booted) queueNotices(p *servertest.User, n int) {
+func (b *testServer) queueNotices(p *servertest.User, n int) {
 	b.t.Helper()
 	var rows []*models.Mail
-	due := b.in.Store.Now().Add(-time.Hour)
+	due := b.internal.Store.Now().Add(-time.Hour)
 	for range n {
 		rows = append(rows, &models.Mail{
 			ID: newRowID(), Kind: string(mail.PasswordChanged), UserID: &p.ID, Email: p.Email, EmailKey: p.Email,
 			CreatedAt: due, DueAt: due, Priority: models.MailNotice,
 		})
 	}
-	if err := b.in.Store.CreateMails(b.t.Context(), rows); err != nil {
+	if err := b.internal.Store.CreateMails(b.t.Context(), rows); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -282,15 +282,15 @@ func (b *booted) queueNotices(p *servertest.User, n int) {
 func TestRecoveryLinksAreSentFirst(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL)
+		b := bootWithSMTP(t, databaseURL)
 		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.deliver()
-		before := len(b.arrived())
+		before := len(b.receivedMails())
 		b.queueNotices(other, 50)
 		b.Query(p, `mutation { requestEmailVerification }`).Must()
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		b.deliver()
-		got := b.arrived()
+		got := b.receivedMails()
 		slices.Reverse(got)
 		got = got[before:]
 		if len(got) != 52 || !strings.Contains(got[0].Link, "/reset-password") || !strings.Contains(got[1].Link, "/verify-email") {
@@ -304,11 +304,11 @@ func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAt(mailtest.AtRecipient)})
-		b := bootWithMail(t, databaseURL, server)
+		b := bootWithSMTPServer(t, databaseURL, server)
 		p := b.NewUser("USER") // whose link to verify is what the server is slow with
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
-		running.Go(func() { b.in.Mailer.Run(ctx) })
+		running.Go(func() { b.internal.Mailer.Run(ctx) })
 		server.WaitSilent(t, 1)
 		server.SetMode(mailtest.Accept)
 		b.Query(nil, requestReset, "e", p.Email).Must()
@@ -322,10 +322,10 @@ func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 }
 
 // Every mail says when and roughly from where it was caused, and nothing that the client says of itself.
-func TestMailsSayWhenAndRoughlyFromWhere(t *testing.T) {
+func TestMailsNameTimeAndNetworkOfTheRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootWithSMTP(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
 		p := b.NewUser("USER")
 		b.deliver()
 		b.Clock.Stop()
@@ -334,11 +334,11 @@ func TestMailsSayWhenAndRoughlyFromWhere(t *testing.T) {
 			{"2001:db8:7:1234:5678::9", "2001:db8:7::/48"},
 			{"::ffff:203.0.113.77", "203.0.113.0/24"},
 		} {
-			header := from(row.ip)
+			header := fromIP(row.ip)
 			header.Set("User-Agent", "EvilText/1.0")
-			at := b.in.Store.Now().UTC().Format("2006-01-02 15:04 UTC")
+			at := b.internal.Store.Now().UTC().Format("2006-01-02 15:04 UTC")
 			b.QueryWith(header, requestReset, "e", p.Email).Must()
-			m := b.mails(p.Email)[0]
+			m := b.mailsTo(p.Email)[0]
 			for _, text := range []string{m.Text, m.HTML} {
 				if !strings.Contains(text, row.want) || !strings.Contains(text, at) || strings.Contains(text, row.ip) || strings.Contains(text, "EvilText") {
 					t.Errorf("from %s at %s:\n%s", row.ip, at, text)
@@ -348,7 +348,7 @@ func TestMailsSayWhenAndRoughlyFromWhere(t *testing.T) {
 	})
 }
 
-func TestSecurityNotices(t *testing.T) {
+func TestSecurityNoticesFollowTheSetting(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, on := range []bool{true, false} {
@@ -357,12 +357,12 @@ func TestSecurityNotices(t *testing.T) {
 				setting, want = "off", 0
 			}
 			t.Run("SECURITY_NOTICES="+setting, func(t *testing.T) {
-				b := bootMailing(t, databaseURL, "SECURITY_NOTICES", setting, "TRUSTED_PROXIES", "127.0.0.1")
+				b := bootWithSMTP(t, databaseURL, "SECURITY_NOTICES", setting, "TRUSTED_PROXIES", "127.0.0.1")
 				admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
-				b.verifies(p)
+				b.confirmEmail(p)
 				told := func(what, text string, want int) {
 					t.Helper()
-					got := b.with(p.Email, what)
+					got := b.mailsWith(p.Email, what)
 					if len(got) != want {
 						t.Errorf("%d mails about a %s, want %d", len(got), what, want)
 					}
@@ -374,15 +374,15 @@ func TestSecurityNotices(t *testing.T) {
 				b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must()
 				told("New sign-in", "", 0) // where the account was made
 				for range 2 {
-					b.asks(nil, "203.0.113.9", loginQuery, "e", p.Email, "p", p.Password).Must()
+					b.queryFrom(nil, "203.0.113.9", loginQuery, "e", p.Email, "p", p.Password).Must()
 				}
 				told("New sign-in", "203.0.113.0/24", want)
 
 				for range 2 {
-					b.asks(admin, "198.51.100.1", `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.ID).Must()
+					b.queryFrom(admin, "198.51.100.1", `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.ID).Must()
 				}
 				told("Your role", "to STAFF", want)
-				if got := b.with(p.Email, "Your role"); len(got) > 0 && strings.Contains(got[0].Text, "198.51.100") {
+				if got := b.mailsWith(p.Email, "Your role"); len(got) > 0 && strings.Contains(got[0].Text, "198.51.100") {
 					t.Errorf("the network of the administrator is told:\n%s", got[0].Text)
 				}
 
@@ -395,7 +395,7 @@ func TestSecurityNotices(t *testing.T) {
 
 // The mailer finds accounts with many failures, so that a failed sign-in does the same work for a known address and an
 // unknown one.
-func TestManyFailuresAreTold(t *testing.T) {
+func TestTenFailedSignInsSendANotice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for i, row := range []struct {
@@ -410,24 +410,24 @@ func TestManyFailuresAreTold(t *testing.T) {
 			{"ten, with notices off", "off", 10, 1, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				b := bootMailing(t, databaseURL, "SECURITY_NOTICES", row.setting, "TRUSTED_PROXIES", "127.0.0.1")
+				b := bootWithSMTP(t, databaseURL, "SECURITY_NOTICES", row.setting, "TRUSTED_PROXIES", "127.0.0.1")
 				b.Clock.Stop()
 				b.Clock.Advance(time.Duration(i) * 10 * time.Minute) // the rows share a database
 				p := b.NewUser("USER")
-				b.verifies(p)
+				b.confirmEmail(p)
 				for i := range row.failures {
 					ip := fmt.Sprintf("203.0.%d.5", i%row.networks)
-					wantCodes(t, b.asks(nil, ip, loginQuery, "e", p.Email, "p", wrongPassword), "login INVALID_CREDENTIALS")
-					wantCodes(t, b.asks(nil, ip, loginQuery, "e", "nobody@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
+					wantCodes(t, b.queryFrom(nil, ip, loginQuery, "e", p.Email, "p", wrongPassword), "login INVALID_CREDENTIALS")
+					wantCodes(t, b.queryFrom(nil, ip, loginQuery, "e", "nobody@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 				}
 				for range 3 {
-					if err := b.in.Mailer.NotifyFailures(t.Context()); err != nil {
+					if err := b.internal.Mailer.NotifyFailures(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 					b.Clock.Advance(2 * time.Minute)
 				}
-				got := b.with(p.Email, "Failed sign-ins")
-				if len(got) != row.want || len(b.mails("nobody@example.com")) > 0 {
+				got := b.mailsWith(p.Email, "Failed sign-ins")
+				if len(got) != row.want || len(b.mailsTo("nobody@example.com")) > 0 {
 					t.Fatalf("%d mails, want %d", len(got), row.want)
 				}
 				if len(got) > 0 && (!strings.Contains(got[0].Text, "10 attempts") || strings.Contains(got[0].Text, "203.0.0.0/24") != (row.networks == 1)) {
@@ -439,39 +439,39 @@ func TestManyFailuresAreTold(t *testing.T) {
 }
 
 // A browser that the account knows by its cookie is no news, wherever it is; another one in the same network is.
-func TestNewDeviceInAKnownNetworkIsTold(t *testing.T) {
+func TestSignInFromANewDeviceSendsANotice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootMailing(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
+		b := bootWithSMTP(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
 		w := b.newBrowser("203.0.113.9")
-		p := w.registers()
-		w.asks(browserRefresh).Must() // the browser has returned its cookie
+		p := w.register()
+		w.send(browserRefresh).Must() // the browser has returned its cookie
 		w.ip = "198.51.100.3"
-		w.signsIn(p).Must()
-		if got := len(b.with(p.Email, "New sign-in")); got != 0 {
+		w.signIn(p).Must()
+		if got := len(b.mailsWith(p.Email, "New sign-in")); got != 0 {
 			t.Errorf("%d notices of a known device", got)
 		}
-		b.newBrowser("203.0.113.9").signsIn(p).Must()
-		if got := len(b.with(p.Email, "New sign-in")); got != 1 {
+		b.newBrowser("203.0.113.9").signIn(p).Must()
+		if got := len(b.mailsWith(p.Email, "New sign-in")); got != 1 {
 			t.Errorf("%d notices of a new device, want 1", got)
 		}
 	})
 }
 
 // A mailer that runs looks for failures by itself.
-func TestRunningMailerTellsOfFailures(t *testing.T) {
+func TestRunningMailerSendsFailureNotices(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
-	b := bootWithMail(t, dbtest.SQLite(t), server)
+	b := bootWithSMTPServer(t, dbtest.SQLite(t), server)
 	p := b.NewUser("USER")
-	b.verifies(p)
+	b.confirmEmail(p)
 	before := len(server.Messages())
 	for range 10 {
 		b.Query(nil, loginQuery, "e", p.Email, "p", wrongPassword)
 	}
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
-	running.Go(func() { b.in.Mailer.Run(ctx) })
+	running.Go(func() { b.internal.Mailer.Run(ctx) })
 	if got := server.WaitFor(t, before+1)[before]; !strings.Contains(got.Subject, "Failed sign-ins") {
 		t.Errorf("%q", got.Subject)
 	}
@@ -480,21 +480,21 @@ func TestRunningMailerTellsOfFailures(t *testing.T) {
 }
 
 // Budgets are applied when a mail is sent: the request does the same for a mailbox that is full.
-func TestFullMailboxDoesNotShowInTheAnswer(t *testing.T) {
+func TestMailLimitDoesNotShowInTheResponse(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootCounting(t, databaseURL)
+		b := bootWithMailLimits(t, databaseURL)
 		p := b.NewUser("USER")
 		for i := range 15 {
-			b.asks(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
+			b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", i), requestReset, "e", p.Email).Must()
 		}
 		b.deliver()
-		before := b.in.Store.Queries()
-		full := b.asks(nil, "198.51.100.1", requestReset, "e", p.Email).Must()
-		work := b.in.Store.Queries() - before
-		before = b.in.Store.Queries()
-		unknown := b.asks(nil, "198.51.100.2", requestReset, "e", newAddress()).Must()
-		if got := b.in.Store.Queries() - before; got != work || !sameAnswer(full, unknown) {
+		before := b.internal.Store.Queries()
+		full := b.queryFrom(nil, "198.51.100.1", requestReset, "e", p.Email).Must()
+		work := b.internal.Store.Queries() - before
+		before = b.internal.Store.Queries()
+		unknown := b.queryFrom(nil, "198.51.100.2", requestReset, "e", newAddress()).Must()
+		if got := b.internal.Store.Queries() - before; got != work || !sameResponse(full, unknown) {
 			t.Errorf("%d statements and %s, for an unknown address %d and %s", work, full.Body, got, unknown.Body)
 		}
 	})

@@ -18,23 +18,23 @@ import (
 const auditLog = `query($n: Int!, $a: String, $u: ID) { auditLog(first: $n, after: $a, userId: $u) {
 	edges { cursor node { id createdAt event detail userId user { email } actorId actor { email } sessionId ip userAgent } } pageInfo { hasNextPage endCursor } } }`
 
-// audited are the events of an account, the newest first, as "event detail".
-func (b *booted) audited(admin, of *servertest.User) (list []string) {
+// auditEvents are the events of an account, the newest first, as "event detail".
+func (b *testServer) auditEvents(admin, of *servertest.User) (list []string) {
 	b.t.Helper()
 	got := b.Query(admin, auditLog, "n", 100, "u", of.ID).Must()
 	for _, edge := range got.At("auditLog.edges").([]any) {
 		node := edge.(map[string]any)["node"].(map[string]any)
-		list = append(list, strings.TrimSpace(fmt.Sprint(node["event"], " ", asText(node["detail"]))))
+		list = append(list, strings.TrimSpace(fmt.Sprint(node["event"], " ", stringOf(node["detail"]))))
 	}
 	return list
 }
 
-func asText(v any) string {
+func stringOf(v any) string {
 	s, _ := v.(string)
 	return s
 }
 
-func TestAuditLogSaysWhoDidWhatToWhom(t *testing.T) {
+func TestAuditLogRecordsActorAndSubject(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -45,8 +45,8 @@ func TestAuditLogSaysWhoDidWhatToWhom(t *testing.T) {
 		b.Query(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", p.ID).Must()
 		b.Query(nil, login, "e", p.Email, "p", p.Password)
 		b.Query(admin, `mutation($u: ID!) { enableUser(userId: $u) { id } }`, "u", p.ID).Must()
-		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", anotherGood).Must()
-		got := b.audited(admin, p)
+		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
+		got := b.auditEvents(admin, p)
 		want := []string{
 			"password reset", "user enabled STAFF", "sign-in failed disabled", "user disabled STAFF", "role changed STAFF",
 			"sign-in", "sign-in failed password", "registered USER",
@@ -72,7 +72,7 @@ func TestAuditLogSaysWhoDidWhatToWhom(t *testing.T) {
 }
 
 // An address that nobody has is tried all day; that is written down too, without the address.
-func TestAuditLogOfAnUnknownAddress(t *testing.T) {
+func TestAuditLogOmitsUnknownAddresses(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -88,7 +88,7 @@ func TestAuditLogOfAnUnknownAddress(t *testing.T) {
 	})
 }
 
-func TestAuditLogPageByPage(t *testing.T) {
+func TestAuditLogPagesAreStable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
@@ -130,25 +130,25 @@ func TestAuditLogPageByPage(t *testing.T) {
 
 // What cannot be written down is not done, by no command and by no mutation that signs somebody in or administers: those that take
 // a credential, or more than somebody who is signed in, are all here.
-func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
+func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		admin, p, shut := b.NewUser("ADMIN"), b.NewUser("USER"), b.NewUser("USER")
 		phone, stolen := b.newDevice(p, false), b.newDevice(p, false)
-		b.refreshed(b.refreshed(stolen.refresh))
+		b.mustRefresh(b.mustRefresh(stolen.refresh))
 		administer := func(mutation string, of *servertest.User) *servertest.Response {
 			return b.Query(admin, `mutation($u: ID!) { `+mutation+` }`, "u", of.ID)
 		}
 		administer("disableUser(userId: $u) { id }", shut).Must()
 		reset, verify, newcomer := b.resetToken(p), b.tokenOf(p.Email, "/verify-email"), newAddress()
-		execute(t, databaseURL, "DROP TABLE audit")
+		execSQL(t, databaseURL, "DROP TABLE audit")
 		asked := map[string]func() *servertest.Response{
 			"register": func() *servertest.Response { return b.Query(nil, registerAs, "e", newcomer) },
 			"login":    func() *servertest.Response { return b.Query(nil, login, "e", p.Email, "p", p.Password) },
 			"refresh":  func() *servertest.Response { return b.Query(nil, refreshInBody, "t", stolen.refresh) },
 			"accessToken": func() *servertest.Response {
-				return b.QueryWith(visitor(phone.refresh), accessToken)
+				return b.QueryWith(refreshCookieHeader(phone.refresh), accessToken)
 			},
 			"logout": func() *servertest.Response {
 				return b.Query(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", phone.refresh)
@@ -157,11 +157,11 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 			"revokeSession": func() *servertest.Response {
 				return b.Query(p, `mutation($i: ID!) { revokeSession(id: $i) }`, "i", phone.session)
 			},
-			"changePassword":     func() *servertest.Response { return b.Query(p, changePassword, "c", p.Password, "n", anotherGood) },
+			"changePassword":     func() *servertest.Response { return b.Query(p, changePassword, "c", p.Password, "n", newPassword) },
 			"verifyEmail":        func() *servertest.Response { return b.Query(p, verifyEmail, "t", verify) },
 			"disownEmail":        func() *servertest.Response { return b.Query(nil, disownEmail, "t", verify) },
 			"requestEmailChange": func() *servertest.Response { return b.Query(p, requestChange, "e", newcomer, "p", p.Password) },
-			"resetPassword":      func() *servertest.Response { return b.Query(nil, resetPassword, "t", reset, "p", anotherGood) },
+			"resetPassword":      func() *servertest.Response { return b.Query(nil, resetPassword, "t", reset, "p", newPassword) },
 			"deleteAccount":      func() *servertest.Response { return b.Query(p, deleteAccount, "p", p.Password) },
 			"setUserRole":        func() *servertest.Response { return administer("setUserRole(userId: $u, role: ADMIN) { id }", p) },
 			"disableUser":        func() *servertest.Response { return administer("disableUser(userId: $u) { id }", p) },
@@ -172,12 +172,12 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 		for name, ask := range asked {
 			wantCodes(t, ask(), name+" INTERNAL")
 		}
-		for _, rule := range b.in.Policy.Rules() {
+		for _, rule := range b.internal.Policy.Rules() {
 			if rule.Type == "Mutation" && (rule.Credential || !rule.Public && rule.Role != "USER") && asked[rule.Field] == nil {
 				t.Errorf("%s: that it was done ought to be in the audit log, and asked for here", rule.Coordinate())
 			}
 		}
-		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.in.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
+		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.internal.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
 		for _, command := range [][]string{
 			{"create", newcomer, "--name", "X"},
 			{"role", p.Email, "ADMIN"},
@@ -201,8 +201,8 @@ func TestNothingIsDoneThatIsNotAudited(t *testing.T) {
 	})
 }
 
-// wantAudited compares the newest entry of the audit log with a line of the log about the same event.
-func (b *booted) wantAudited(t *testing.T, admin *servertest.User, line map[string]any) {
+// wantAuditEntry compares the newest entry of the audit log with a line of the log about the same event.
+func (b *testServer) wantAuditEntry(t *testing.T, admin *servertest.User, line map[string]any) {
 	t.Helper()
 	got := b.Query(admin, auditLog, "n", 1).Must()
 	want := map[string]any{"event": line["msg"], "userId": line["user_id"], "ip": line["ip"]}
@@ -223,14 +223,14 @@ func (b *booted) wantAudited(t *testing.T, admin *servertest.User, line map[stri
 }
 
 // Of somebody who has left, what happened stays, and where they were does not.
-func TestAuditLogForgetsWhereSomebodyWasWhoHasLeft(t *testing.T) {
+func TestAccountDeletionErasesIPsFromTheAuditLog(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		admin, p, other := b.NewUser("ADMIN"), b.NewUser("ADMIN"), b.NewUser("USER")
 		b.Query(p, `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", other.ID).Must()
 		b.Query(p, deleteAccount, "p", p.Password).Must()
-		if got := b.audited(admin, p); !slices.Equal(got, []string{"account deleted", "role changed ADMIN", "registered USER"}) {
+		if got := b.auditEvents(admin, p); !slices.Equal(got, []string{"account deleted", "role changed ADMIN", "registered USER"}) {
 			t.Errorf("%q", got)
 		}
 		for _, of := range []*servertest.User{p, other} {
@@ -249,36 +249,36 @@ func TestAuditLogForgetsWhereSomebodyWasWhoHasLeft(t *testing.T) {
 	})
 }
 
-func TestAuditLogIsKeptForItsTime(t *testing.T) {
+func TestAuditLogIsSweptAfterRetention(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		sweep := func() {
-			if _, err := b.in.Store.SweepAudit(t.Context(), b.in.Store.Now().Add(-b.in.Config.AuditRetention)); err != nil {
+			if _, err := b.internal.Store.SweepAudit(t.Context(), b.internal.Store.Now().Add(-b.internal.Config.AuditRetention)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b.Clock.Advance(b.in.Config.AuditRetention - time.Hour)
+		b.Clock.Advance(b.internal.Config.AuditRetention - time.Hour)
 		sweep()
 		admin = b.newDevice(admin, false).User
-		if got := b.audited(admin, p); len(got) != 1 {
+		if got := b.auditEvents(admin, p); len(got) != 1 {
 			t.Errorf("%q", got)
 		}
 		b.Clock.Advance(2 * time.Hour)
 		sweep()
 		admin = b.newDevice(admin, false).User
-		if got := b.audited(admin, p); len(got) != 0 {
+		if got := b.auditEvents(admin, p); len(got) != 0 {
 			t.Errorf("%q", got)
 		}
 	})
 }
 
 // Nobody acts on somebody above them, or gives a role that they have not got themselves.
-func TestNobodyActsAboveThemselves(t *testing.T) {
+func TestAdminCannotActOnHigherRoles(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithRules(t, schemaWith(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])"), databaseURL)
+		b := bootWithSchema(t, schemaReplacing(t, "  ADMIN @includes(roles: [STAFF])", "  ADMIN @includes(roles: [STAFF])\n  OWNER @includes(roles: [ADMIN])"), databaseURL)
 		admin, owner := b.NewUser("ADMIN"), b.NewUser("OWNER")
 		for name, query := range map[string]string{
 			"setUserRole":     `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`,
@@ -293,27 +293,27 @@ func TestNobodyActsAboveThemselves(t *testing.T) {
 			}
 			if name != "setUserRole" {
 				b.Query(owner, query, "u", admin.ID).Must()
-				if _, err := b.in.Accounts.AsOperator().Enable(t.Context(), admin.ID); err != nil {
+				if _, err := b.internal.Accounts.AsOperator().Enable(t.Context(), admin.ID); err != nil {
 					t.Fatal(err)
 				}
 				admin = b.newDevice(admin, false).User
 			}
 		}
-		if !b.signedIn(owner) {
+		if !b.isSignedIn(owner) {
 			t.Error("the owner was signed out")
 		}
-		user, err := b.in.Accounts.User(t.Context(), admin.ID)
+		user, err := b.internal.Accounts.User(t.Context(), admin.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.in.Accounts.AsAdmin(user).SetRole(t.Context(), admin.ID, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
+		if _, err := b.internal.Accounts.AsAdmin(user).SetRole(t.Context(), admin.ID, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
 			t.Errorf("an ADMIN makes themselves an OWNER: %v", err)
 		}
 	})
 }
 
-// schemaWith is the schema with something in place of something else.
-func schemaWith(t *testing.T, old, replacement string) *ast.Schema {
+// schemaReplacing is the schema with something in place of something else.
+func schemaReplacing(t *testing.T, old, replacement string) *ast.Schema {
 	t.Helper()
 	text := schemaText(t)
 	if !strings.Contains(text, old) {

@@ -12,19 +12,19 @@ import (
 	"fieldgate/servertest"
 )
 
-// productionText are the settings of a production server, as they stand in a file.
-func productionText(databaseURL string) string {
+// productionDotEnv are the settings of a production server, as they stand in a file.
+func productionDotEnv(databaseURL string) string {
 	return "ENV=production\nPUBLIC_URL=https://api.example.com\nDATABASE_URL=" + databaseURL + "\nJWT_SECRET=" + servertest.Secret + "\n"
 }
 
-// ranIn runs a command in a process of its own, whose working directory has a .env with text, and which has no other
+// runWithDotEnv runs a command in a process of its own, whose working directory has a .env with text, and which has no other
 // environment.
-func ranIn(t *testing.T, text string, env []string, args ...string) (status int, output string) {
+func runWithDotEnv(t *testing.T, text string, env []string, args ...string) (status int, output string) {
 	t.Helper()
 	cmd := servertest.Command(t, "")
 	cmd.Args = append(cmd.Args, args...)
 	cmd.Env = append([]string{servertest.AsProgram + "=1"}, env...)
-	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(text), 0o600))
+	requireNoError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(text), 0o600))
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -32,9 +32,9 @@ func ranIn(t *testing.T, text string, env []string, args ...string) (status int,
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-func TestUnnamedDotEnvOfProductionStopsTheStart(t *testing.T) {
+func TestUnnamedProductionDotEnvStopsTheStart(t *testing.T) {
 	t.Parallel()
-	text := productionText(dbtest.SQLite(t))
+	text := productionDotEnv(dbtest.SQLite(t))
 	for _, row := range []struct {
 		name string
 		env  []string
@@ -46,7 +46,7 @@ func TestUnnamedDotEnvOfProductionStopsTheStart(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status, out := ranIn(t, text, row.env, row.args...)
+			status, out := runWithDotEnv(t, text, row.env, row.args...)
 			if status != cli.StatusFailed || !strings.Contains(out, "ENV=production") || !strings.Contains(out, "ENV_FILE=.env") || strings.Contains(out, servertest.Secret) || strings.Count(out, "\n") != 1 {
 				t.Errorf("status %d, %s", status, out)
 			}
@@ -54,9 +54,9 @@ func TestUnnamedDotEnvOfProductionStopsTheStart(t *testing.T) {
 	}
 }
 
-func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
+func TestProductionReadsOnlyTheNamedEnvFile(t *testing.T) {
 	t.Parallel()
-	text := productionText(dbtest.SQLite(t))
+	text := productionDotEnv(dbtest.SQLite(t))
 	for _, row := range []struct {
 		name   string
 		env    []string
@@ -72,7 +72,7 @@ func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status, out := ranIn(t, text, row.env, append(row.args, "migrate")...)
+			status, out := runWithDotEnv(t, text, row.env, append(row.args, "migrate")...)
 			if status != row.status || !strings.Contains(out, row.want) {
 				t.Errorf("status %d, %s", status, out)
 			}
@@ -80,7 +80,7 @@ func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
 	}
 	t.Run("the flag behind the command", func(t *testing.T) {
 		t.Parallel()
-		if status, out := ranIn(t, text, nil, "migrate", "--env-file", ".env"); status != 0 {
+		if status, out := runWithDotEnv(t, text, nil, "migrate", "--env-file", ".env"); status != 0 {
 			t.Errorf("status %d, %s", status, out)
 		}
 	})
@@ -90,7 +90,7 @@ func TestProductionReadsOnlyTheFileThatIsNamed(t *testing.T) {
 func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
 	t.Parallel()
 	cmd := servertest.Command(t, dbtest.SQLite(t), "ENV=production", "PUBLIC_URL=https://api.example.com")
-	withoutError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=nonsense\n"), 0o600))
+	requireNoError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=nonsense\n"), 0o600))
 	b, _ := startServer(t, cmd)
 	if !strings.Contains(b.Log.String(), "production does not read .env") {
 		t.Error(b.Log)
@@ -99,7 +99,7 @@ func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
 
 func TestDevelopmentReadsDotEnv(t *testing.T) {
 	t.Parallel()
-	if status, out := ranIn(t, "DATABASE_URL="+dbtest.SQLite(t)+"\n", nil, "migrate"); status != 0 {
+	if status, out := runWithDotEnv(t, "DATABASE_URL="+dbtest.SQLite(t)+"\n", nil, "migrate"); status != 0 {
 		t.Errorf("status %d, %s", status, out)
 	}
 }

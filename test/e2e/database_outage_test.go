@@ -24,7 +24,7 @@ func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	}
 }
 
-func executeAt(t *testing.T, databaseURL, statement string) {
+func execOnServer(t *testing.T, databaseURL, statement string) {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -42,12 +42,12 @@ func executeAt(t *testing.T, databaseURL, statement string) {
 	}
 }
 
-func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
+func TestReadOnlyDatabaseIsUnavailableAndNotReady(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
-	b := boot(t, node.URL(), metered...)
+	b := boot(t, node.URL(), metricsEnv...)
 	p := b.NewUser("USER")
-	executeAt(t, node.URL(), "SET GLOBAL read_only = ON")
+	execOnServer(t, node.URL(), "SET GLOBAL read_only = ON")
 	within(t, 2*time.Second, "reads are refused", func() bool { return b.Query(p, `{ me { id } }`).At("me") == nil })
 	wantCodes(t, b.Query(p, `{ me { id } }`), "me UNAVAILABLE")
 	wantCodes(t, b.Query(p, `mutation { updateProfile(input: {name: "X"}) { id } }`), "updateProfile UNAVAILABLE")
@@ -60,9 +60,9 @@ func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
 	}
 	got := b.scrape()
 	if got["fieldgate_database_read_only"] != 1 || got["fieldgate_database_circuit_open"] != 0 || got["fieldgate_database_connections_retired_total"] == 0 {
-		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
+		t.Errorf("metrics %v", got.increase(metricValues{}, "database_"))
 	}
-	executeAt(t, node.URL(), "SET GLOBAL read_only = OFF")
+	execOnServer(t, node.URL(), "SET GLOBAL read_only = OFF")
 	within(t, 2*time.Second, "reads are answered", func() bool { return b.Query(p, `{ me { id } }`).At("me.id") == p.ID })
 	if status, _ := b.get("/readyz"); status != http.StatusOK {
 		t.Errorf("readyz %d", status)
@@ -79,7 +79,7 @@ func TestReadOnlyDatabaseRefusesReadsAndReadiness(t *testing.T) {
 }
 
 // Requests that need no database are answered as ever, and those that need it are refused at once.
-func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
+func TestUnresponsiveDatabaseKeepsPublicFieldsAvailable(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
 	u, err := url.Parse(node.URL())
@@ -87,7 +87,7 @@ func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := clustertest.Forward(t, u.Host)
-	b := boot(t, f.URL(node.URL()), metered...)
+	b := boot(t, f.URL(node.URL()), metricsEnv...)
 	p := b.NewUser("USER")
 	f.Swallow(clustertest.HoleAfterAccept)
 	wantCodes(t, b.Query(p, `{ me { id } __typename }`), "me UNAVAILABLE") // the first one waits
@@ -110,7 +110,7 @@ func TestSilentDatabaseLeavesPublicFieldsAlone(t *testing.T) {
 		}
 	}
 	if got := b.scrape(); got["fieldgate_database_circuit_open"] != 1 || got["fieldgate_database_circuit_openings_total"] != 1 {
-		t.Errorf("metrics %v", got.grown(scraped{}, "database_"))
+		t.Errorf("metrics %v", got.increase(metricValues{}, "database_"))
 	}
 	f.Restore()
 	within(t, 2*time.Second, "reads are answered", func() bool { return b.Query(p, `{ me { id } }`).At("me.id") == p.ID })

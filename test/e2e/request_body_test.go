@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// document is the body of a request with this query.
-func document(query string) string {
+// requestBody is the body of a request with this query.
+func requestBody(query string) string {
 	body, err := json.Marshal(map[string]string{"query": query})
 	if err != nil {
 		panic(err)
@@ -15,8 +15,8 @@ func document(query string) string {
 	return string(body)
 }
 
-// numbered repeats text with # replaced by 0, 1, 2, …
-func numbered(n int, text string) string {
+// repeatNumbered repeats text with # replaced by 0, 1, 2, …
+func repeatNumbered(n int, text string) string {
 	var b strings.Builder
 	for i := range n {
 		b.WriteString(strings.ReplaceAll(text, "#", fmt.Sprint(i)))

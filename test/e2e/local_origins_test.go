@@ -12,16 +12,16 @@ import (
 )
 
 // preflight asks, as a browser does, whether a page may send a JSON body with an access token.
-func (b *booted) preflight(origin string) *servertest.Response {
+func (b *testServer) preflight(origin string) *servertest.Response {
 	b.t.Helper()
-	r := b.request(http.MethodOptions, "/graphql")
+	r := b.newRequest(http.MethodOptions, "/graphql")
 	r.Header.Set("Origin", origin)
 	r.Header.Set("Access-Control-Request-Method", http.MethodPost)
 	r.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
 	return b.Do(r)
 }
 
-var originRows = []struct {
+var originCases = []struct {
 	name, origin string
 	local        bool
 }{
@@ -68,11 +68,11 @@ var originRows = []struct {
 }
 
 // Pages of this machine may use a development server that only this machine reaches, and no other server.
-func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
+func TestLocalOriginsMayUseALoopbackDevelopmentServer(t *testing.T) {
 	t.Parallel()
 	for _, server := range []struct {
 		name  string
-		b     *booted
+		b     *testServer
 		local bool
 	}{
 		{"development on the loopback interface, by default", boot(t, dbtest.SQLite(t)), true},
@@ -82,14 +82,14 @@ func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
 		{"production on the loopback interface", boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example", "ADDR", "127.0.0.1:8080"), false},
 	} {
 		t.Run(server.name, func(t *testing.T) {
-			for _, row := range originRows {
+			for _, row := range originCases {
 				allowed := ""
 				if server.local && row.local {
 					allowed = row.origin
 				}
 				header := http.Header{"Origin": {row.origin}, "Sec-Fetch-Site": {"cross-site"}}
 				for what, got := range map[string]*servertest.Response{
-					"preflight": server.b.preflight(row.origin), "GET": server.b.askByGET(header, `{ __typename }`), "POST": server.b.QueryWith(header, `{ __typename }`),
+					"preflight": server.b.preflight(row.origin), "GET": server.b.queryByGET(header, `{ __typename }`), "POST": server.b.QueryWith(header, `{ __typename }`),
 				} {
 					if got.Header.Get("Access-Control-Allow-Origin") != allowed || (got.Status == http.StatusForbidden) != (allowed == "") {
 						t.Errorf("%s, %s: %d, allowed %q", row.name, what, got.Status, got.Header.Get("Access-Control-Allow-Origin"))
@@ -101,7 +101,7 @@ func TestLocalPagesMayUseADevelopmentServer(t *testing.T) {
 }
 
 // The answer to a refused origin and the log name the variable and the value to set.
-func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
+func TestRefusedOriginErrorNamesCORSOrigins(t *testing.T) {
 	t.Parallel()
 	const origin, hint = "https://app.example.com:8443", "CORS_ORIGINS=https://app.example.com:8443"
 	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
@@ -113,7 +113,7 @@ func TestRefusedOriginIsToldWhatToSet(t *testing.T) {
 		}
 		return hints
 	}
-	for _, got := range []*servertest.Response{b.preflight(origin), b.preflight(origin), b.QueryWith(http.Header{"Origin": {origin}}, `{ __typename }`), b.askByGET(http.Header{"Origin": {origin}}, `{ __typename }`)} {
+	for _, got := range []*servertest.Response{b.preflight(origin), b.preflight(origin), b.QueryWith(http.Header{"Origin": {origin}}, `{ __typename }`), b.queryByGET(http.Header{"Origin": {origin}}, `{ __typename }`)} {
 		if got.Status != http.StatusForbidden || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Message, hint+" ") {
 			t.Errorf("%d %s", got.Status, got.Body)
 		}

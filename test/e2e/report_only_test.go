@@ -23,8 +23,8 @@ func schemaText(t *testing.T) string {
 	return string(content)
 }
 
-// triedSchema is our own with rules that are tried out: beside one that is in force, and alone.
-func triedSchema(t *testing.T) *ast.Schema {
+// reportOnlySchema is our own with rules that are tried out: beside one that is in force, and alone.
+func reportOnlySchema(t *testing.T) *ast.Schema {
 	t.Helper()
 	text := schemaText(t)
 	for was, is := range map[string]string{
@@ -45,17 +45,17 @@ func triedSchema(t *testing.T) *ast.Schema {
 	return schema
 }
 
-func TestReportOnlyRules(t *testing.T) {
+func TestReportOnlyRulesReportAndAllow(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithRules(t, triedSchema(t), databaseURL)
+		b := bootWithSchema(t, reportOnlySchema(t), databaseURL)
 		user, staff, admin := b.NewUser("USER"), b.NewUser("STAFF"), b.NewUser("ADMIN")
 		theUser := `user(id: "` + user.ID + `")`
 		for _, row := range []struct {
 			name  string
 			as    *servertest.User
 			query string
-			codes string            // of the answer
+			codes string            // source the answer
 			count map[string]uint64 // that it adds
 			line  map[string]any    // the one it logs; nil: it logs none
 		}{
@@ -100,7 +100,7 @@ func TestReportOnlyRules(t *testing.T) {
 			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				want := b.in.Reports.Counts()
+				want := b.internal.Reports.Counts()
 				for field, n := range row.count {
 					want[field] += n
 				}
@@ -108,24 +108,24 @@ func TestReportOnlyRules(t *testing.T) {
 				if strings.Join(got.Codes(), " ") != row.codes {
 					t.Errorf("got %s, want %q", got.Body, row.codes)
 				}
-				if counts := b.in.Reports.Counts(); !maps.Equal(counts, want) {
+				if counts := b.internal.Reports.Counts(); !maps.Equal(counts, want) {
 					t.Errorf("counts %v, want %v", counts, want)
 				}
-				lines := b.linesOf(got, account.EventWouldBeDenied)
-				if len(row.count) == len(lines) && (len(row.count) != 1 || hasAll(lines[0], row.line) && hasAll(lines[0], map[string]any{"level": "INFO", "ip": "127.0.0.1"})) {
+				lines := b.logLines(got, account.EventWouldBeDenied)
+				if len(row.count) == len(lines) && (len(row.count) != 1 || containsAll(lines[0], row.line) && containsAll(lines[0], map[string]any{"level": "INFO", "ip": "127.0.0.1"})) {
 					return
 				}
 				t.Errorf("it logs %v, want %v", lines, row.line)
 			})
 		}
-		if got := b.in.Reports.Counts(); len(got) != 4 {
+		if got := b.internal.Reports.Counts(); len(got) != 4 {
 			t.Errorf("the counter has %v", got)
 		}
 	})
 }
 
-// linesOf are the log's lines of one event about one request.
-func (b *booted) linesOf(a *servertest.Response, event string) (lines []map[string]any) {
+// logLines are the log's lines of one event about one request.
+func (b *testServer) logLines(a *servertest.Response, event string) (lines []map[string]any) {
 	b.t.Helper()
 	for _, line := range b.Log.Records(b.t) {
 		if line["request_id"] == a.Header.Get("X-Request-Id") && line["msg"] == event {
@@ -135,7 +135,7 @@ func (b *booted) linesOf(a *servertest.Response, event string) (lines []map[stri
 	return lines
 }
 
-func hasAll(line, want map[string]any) bool {
+func containsAll(line, want map[string]any) bool {
 	for key, value := range want {
 		if line[key] != value {
 			return false
@@ -145,9 +145,9 @@ func hasAll(line, want map[string]any) bool {
 }
 
 // Permissions are what is in force, with the role that will be asked for.
-func TestPermissionsOfReportOnlyRules(t *testing.T) {
+func TestPermissionsAllowReportOnlyRules(t *testing.T) {
 	t.Parallel()
-	b := bootWithRules(t, triedSchema(t), dbtest.SQLite(t))
+	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t))
 	got := map[string]string{}
 	for role, p := range map[string]*servertest.User{"USER": b.NewUser("USER"), "STAFF": b.NewUser("STAFF")} {
 		for _, permission := range b.permissionsOf(p) {
@@ -174,12 +174,12 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 		schema *ast.Schema
 		fields []any
 	}{
-		{"rules that are tried out", triedSchema(t), []any{"Query.me", "Query.user", "Query.users", "User.disabledAt"}},
+		{"rules that are tried out", reportOnlySchema(t), []any{"Query.me", "Query.user", "Query.users", "User.disabledAt"}},
 		{"no such rules", nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := bootWithRules(t, row.schema, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
+			b := bootWithSchema(t, row.schema, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 			b.serveOnce(t)
 			var warned []map[string]any
 			for _, line := range b.Log.Records(b.t) {
@@ -206,19 +206,19 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 }
 
 // Who is asking could not be found out: that is not permission, although the field's own row is there.
-func TestReportOnlyRuleDoesNotTakeAFailureForPermission(t *testing.T) {
+func TestReportOnlyRuleDeniesOnLookupFailure(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithRules(t, triedSchema(t), databaseURL)
+		b := bootWithSchema(t, reportOnlySchema(t), databaseURL)
 		p := b.NewUser("ADMIN")
-		execute(t, databaseURL, "DROP TABLE sessions")
+		execSQL(t, databaseURL, "DROP TABLE sessions")
 		query := `{ user(id: "` + p.ID + `") { name } }`
 		got := b.Query(p, query)
 		wantCodes(t, got, "user INTERNAL")
-		if lines := b.linesOf(got, account.EventWouldBeDenied); got.At("user") != nil || len(lines) != 0 || b.in.Reports.Counts()["Query.user"] != 0 {
-			t.Errorf("%s, %v, %v", got.Body, lines, b.in.Reports.Counts())
+		if lines := b.logLines(got, account.EventWouldBeDenied); got.At("user") != nil || len(lines) != 0 || b.internal.Reports.Counts()["Query.user"] != 0 {
+			t.Errorf("%s, %v, %v", got.Body, lines, b.internal.Reports.Counts())
 		}
-		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // of nobody nothing has to be found out
+		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // source nobody nothing has to be found out
 			t.Error(got.Body)
 		}
 	})

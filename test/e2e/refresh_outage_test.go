@@ -14,11 +14,11 @@ import (
 
 // A client whose answer was lost in a failover repeats the refresh when the database answers again. The time in which it
 // did not answer does not count. TestFailureRefreshGraceEndsAfterAMinute has the bound, in real time.
-func TestRefreshGraceExcludesSilenceOfTheDatabase(t *testing.T) {
+func TestRefreshGraceExcludesDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
-		silence time.Duration // of the database after the refresh
+		silence time.Duration // source the database after the refresh
 		later   time.Duration // time that passes besides, in which the database answers
 		ends    bool          // the retry ends the session
 	}{
@@ -31,7 +31,7 @@ func TestRefreshGraceExcludesSilenceOfTheDatabase(t *testing.T) {
 			for _, operation := range []string{"refresh", "accessToken"} {
 				t.Run(operation, func(t *testing.T) {
 					t.Parallel()
-					testGraceAfterSilence(t, operation, row.silence, row.later, row.ends)
+					testGraceAfterOutage(t, operation, row.silence, row.later, row.ends)
 				})
 			}
 		})
@@ -40,11 +40,11 @@ func TestRefreshGraceExcludesSilenceOfTheDatabase(t *testing.T) {
 
 // After a failover several tabs refresh at once. The token that they get is as fresh as if there had been no silence, so
 // a late answer to one of them cannot bring back a token that another one replaced.
-func TestRefreshTokenStaysFreshDuringSilence(t *testing.T) {
+func TestRefreshTokenStaysFreshDuringDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	b, silence := bootBehindForwarder(t)
-	d := b.newPersonsDevice()
-	next := b.refreshed(d.refresh)
+	d := b.newUserDevice()
+	next := b.mustRefresh(d.refresh)
 	silence(6 * time.Second)
 	for _, token := range []string{d.refresh, next, d.refresh} {
 		if got := b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken"); got != next {
@@ -58,7 +58,7 @@ func TestRefreshTokenStaysFreshDuringSilence(t *testing.T) {
 }
 
 // bootBehindForwarder boots a server whose database a test can silence for a time.
-func bootBehindForwarder(t *testing.T) (b *booted, silence func(time.Duration)) {
+func bootBehindForwarder(t *testing.T) (b *testServer, silence func(time.Duration)) {
 	t.Helper()
 	databaseURL := dbtest.MySQL(t)
 	target := hostOf(t, databaseURL)
@@ -69,21 +69,21 @@ func bootBehindForwarder(t *testing.T) (b *booted, silence func(time.Duration)) 
 		f.SetTargets()
 		f.Cut()
 		begin := time.Now()
-		untilTrue(t, "the database was silent", func() bool {
+		pollUntil(t, "the database was silent", func() bool {
 			wantCodes(t, b.Query(witness, `{ me { id } }`), "me UNAVAILABLE")
 			return time.Since(begin) >= d
 		})
 		f.SetTargets(target)
-		untilTrue(t, "the database answers again", func() bool {
+		pollUntil(t, "the database answers again", func() bool {
 			return b.Query(witness, `{ me { id } }`).At("me.id") == witness.ID
 		})
 	}
 }
 
-func testGraceAfterSilence(t *testing.T, operation string, silence, later time.Duration, ends bool) {
+func testGraceAfterOutage(t *testing.T, operation string, silence, later time.Duration, ends bool) {
 	b, silenceFor := bootBehindForwarder(t)
-	d := b.newPersonsDevice()
-	next := b.refreshed(d.refresh)
+	d := b.newUserDevice()
+	next := b.mustRefresh(d.refresh)
 	if silence > 0 {
 		silenceFor(silence)
 	}
@@ -92,13 +92,13 @@ func testGraceAfterSilence(t *testing.T, operation string, silence, later time.D
 		if operation == "refresh" {
 			return b.Query(nil, refreshInBody, "t", token)
 		}
-		return b.QueryWith(visitor(token), accessToken)
+		return b.QueryWith(refreshCookieHeader(token), accessToken)
 	}
 	got := ask(d.refresh)
 	if ends {
 		wantCodes(t, got, operation+" INVALID_TOKEN")
 		wantCodes(t, ask(next), operation+" INVALID_TOKEN")
-		if b.signedIn(d.User) {
+		if b.isSignedIn(d.User) {
 			t.Error("the session goes on after a reuse")
 		}
 		return
@@ -107,7 +107,7 @@ func testGraceAfterSilence(t *testing.T, operation string, silence, later time.D
 	if operation == "refresh" && got.Text("refresh.refreshToken") != next {
 		t.Error("the retry got another successor")
 	}
-	b.refreshed(next) // the client goes on with it, which spends its parent for good
+	b.mustRefresh(next) // the client goes on with it, which spends its parent for good
 	wantCodes(t, ask(d.refresh), operation+" INVALID_TOKEN")
 }
 
@@ -120,7 +120,7 @@ func hostOf(t *testing.T, databaseURL string) string {
 	return u.Host
 }
 
-func untilTrue(t *testing.T, what string, ok func() bool) {
+func pollUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
