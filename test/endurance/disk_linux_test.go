@@ -29,7 +29,7 @@ type smallDisk struct {
 	server *programtest.Server
 }
 
-func startOnSmallDisk(t *testing.T) *smallDisk {
+func newSmallDisk(t *testing.T) *smallDisk {
 	t.Helper()
 	unshare := []string{"unshare", "--user", "--map-root-user", "--mount"}
 	path, err := exec.LookPath(unshare[0])
@@ -49,8 +49,8 @@ func startOnSmallDisk(t *testing.T) *smallDisk {
 	return d
 }
 
-// inside returns the output of a command that sees the small disk.
-func (d *smallDisk) inside(command ...string) string {
+// run returns the output of a command that sees the small disk.
+func (d *smallDisk) run(command ...string) string {
 	d.t.Helper()
 	cmd := exec.CommandContext(d.t.Context(), "nsenter", append([]string{"-t", strconv.Itoa(d.server.Process.ID()), "-U", "-m"}, command...)...)
 	cmd.Env = append(cmd.Environ(), d.env...)
@@ -66,12 +66,12 @@ func (d *smallDisk) ballast() string { return filepath.Join(d.dir, "ballast") }
 // fill writes to the disk until it is full.
 func (d *smallDisk) fill() {
 	d.t.Helper()
-	if out := d.inside("dd", "if=/dev/zero", "of="+d.ballast(), "bs=4k", "oflag=append", "conv=notrunc"); !strings.Contains(out, "No space left on device") {
+	if out := d.run("dd", "if=/dev/zero", "of="+d.ballast(), "bs=4k", "oflag=append", "conv=notrunc"); !strings.Contains(out, "No space left on device") {
 		d.t.Fatalf("the disk is not full: %s", out)
 	}
 }
 
-func (d *smallDisk) free() { d.inside("rm", d.ballast()) }
+func (d *smallDisk) free() { d.run("rm", d.ballast()) }
 
 const registration = `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`
 
@@ -92,7 +92,7 @@ func (d *smallDisk) register(n int64) (email string, a *programtest.Answer) {
 // space again the same process writes again, and everything that was acknowledged is there.
 func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
-	d := startOnSmallDisk(t)
+	d := newSmallDisk(t)
 	_, first := d.register(0)
 	token := first.Text("register.accessToken")
 	if token == "" {
@@ -148,8 +148,8 @@ func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 	if status := d.server.Status("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz after all: %d", status)
 	}
-	d.wantExactly(acknowledged)
-	if out := d.inside(d.binary, "doctor", "--deep"); strings.Contains(out, "quick_check") {
+	d.wantAccounts(acknowledged)
+	if out := d.run(d.binary, "doctor", "--deep"); strings.Contains(out, "quick_check") {
 		t.Errorf("the database is damaged:\n%s", out)
 	}
 	t.Logf("%d registrations acknowledged, %d refused on a full disk", len(acknowledged), full.Load())
@@ -179,17 +179,17 @@ func (d *smallDisk) wantReadsOnly(token string) {
 	if named == 0 {
 		t.Errorf("the log does not say that the disk is full:\n%s", d.server.Process.LogTail())
 	}
-	if out := d.inside(d.binary, "doctor"); !strings.Contains(out, "0 MB are free on the disk") {
+	if out := d.run(d.binary, "doctor"); !strings.Contains(out, "0 MB are free on the disk") {
 		t.Errorf("the doctor does not say that the disk is full:\n%s", out)
 	}
 }
 
-// wantExactly: the accounts are the acknowledged ones, each once, and none of the refused.
-func (d *smallDisk) wantExactly(acknowledged []string) {
+// wantAccounts: the accounts are the acknowledged ones, each once, and none of the refused.
+func (d *smallDisk) wantAccounts(acknowledged []string) {
 	t := d.t
 	t.Helper()
 	var got []string
-	for line := range strings.Lines(d.inside(d.binary, "user", "list", "--json")) {
+	for line := range strings.Lines(d.run(d.binary, "user", "list", "--json")) {
 		var user struct{ Email string }
 		if err := json.Unmarshal([]byte(line), &user); err == nil && user.Email != "" { // warnings are no JSON of an account
 			got = append(got, user.Email)

@@ -19,29 +19,29 @@ import (
 // rtt is the round trip to the distant database.
 const rtt = 100 * time.Millisecond
 
-// distant is a server whose database is behind a forwarder, and what its operations need.
-type distant struct {
-	t      *testing.T
-	server *programtest.Server
-	trips  *roundTrips
-	client *http.Client
-	number int
-	access string
-	token  string // the refresh token
-	email  string
+// distantServer is a server whose database is behind a forwarder, and what its operations need.
+type distantServer struct {
+	t            *testing.T
+	server       *programtest.Server
+	trips        *roundTrips
+	client       *http.Client
+	userNumber   int
+	accessToken  string
+	refreshToken string // the refresh token
+	email        string
 }
 
 // operations are measured in this order; each uses what those before it have left.
 var operations = []string{"__typename", "register", "login", "me", "sessions", "refresh", "updateProfile", "logout"}
 
-func (d *distant) run(operation string) *programtest.Answer {
+func (d *distantServer) run(operation string) *programtest.Answer {
 	d.t.Helper()
 	const payload = `{ accessToken refreshToken user { id } }`
 	ask := func(signedIn bool, query string, variables map[string]any) *programtest.Answer {
 		d.t.Helper()
-		header := http.Header{"X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", d.number)}}
+		header := http.Header{"X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", d.userNumber)}}
 		if signedIn {
-			header.Set("Authorization", "Bearer "+d.access)
+			header.Set("Authorization", "Bearer "+d.accessToken)
 		}
 		a, err := programtest.Post(d.client, d.server.URL, header, query, variables)
 		noError(d.t, err)
@@ -51,20 +51,20 @@ func (d *distant) run(operation string) *programtest.Answer {
 		return a
 	}
 	take := func(a *programtest.Answer) *programtest.Answer {
-		d.access, d.token = a.Text(operation+".accessToken"), a.Text(operation+".refreshToken")
+		d.accessToken, d.refreshToken = a.Text(operation+".accessToken"), a.Text(operation+".refreshToken")
 		return a
 	}
 	switch operation {
 	case "register":
-		d.number++
-		d.email = fmt.Sprintf("distant-%d@example.com", d.number)
+		d.userNumber++
+		d.email = fmt.Sprintf("distant-%d@example.com", d.userNumber)
 		return take(ask(false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) `+payload+` }`,
 			map[string]any{"e": d.email, "p": programtest.Password}))
 	case "login":
 		return take(ask(false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) `+payload+` }`,
 			map[string]any{"e": d.email, "p": programtest.Password}))
 	case "refresh":
-		return take(ask(false, `mutation($t: String!) { refresh(refreshToken: $t) `+payload+` }`, map[string]any{"t": d.token}))
+		return take(ask(false, `mutation($t: String!) { refresh(refreshToken: $t) `+payload+` }`, map[string]any{"t": d.refreshToken}))
 	case "updateProfile":
 		return ask(true, `mutation { updateProfile(input: {name: "Grace"}) { name } }`, nil)
 	case "logout":
@@ -75,16 +75,16 @@ func (d *distant) run(operation string) *programtest.Answer {
 	return ask(true, `{ `+operation+` { id } }`, nil)
 }
 
-// cost is the least that an operation took in several rounds.
-type cost struct {
+// operationCost is the least that an operation took in several rounds.
+type operationCost struct {
 	time  time.Duration
 	trips int64 // to the database
 }
 
 // measure runs each operation several times.
-func (d *distant) measure(rounds int) map[string]cost {
+func (d *distantServer) measure(rounds int) map[string]operationCost {
 	d.t.Helper()
-	costs := map[string]cost{}
+	costs := map[string]operationCost{}
 	for range rounds {
 		for _, operation := range operations {
 			begin, before := time.Now(), d.trips.count.Load()
@@ -93,7 +93,7 @@ func (d *distant) measure(rounds int) map[string]cost {
 			if c, known := costs[operation]; known {
 				took, trips = min(took, c.time), min(trips, c.trips)
 			}
-			costs[operation] = cost{took, trips}
+			costs[operation] = operationCost{took, trips}
 		}
 	}
 	return costs
@@ -101,13 +101,13 @@ func (d *distant) measure(rounds int) map[string]cost {
 
 // A database 100 ms away slows each operation down by its round trips, and nothing else: no request fails, the server
 // stays ready, and reading a session takes one.
-func TestDistantDatabaseCostsRoundTripsAlone(t *testing.T) {
+func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	u, err := url.Parse(databaseURL)
 	noError(t, err)
 	forwarder := clustertest.Forward(t, u.Host)
-	d := &distant{t: t, trips: countRoundTrips(t, forwarder.Addr()), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
+	d := &distantServer{t: t, trips: countRoundTrips(t, forwarder.Addr()), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
 	t.Cleanup(d.client.CloseIdleConnections)
 	d.server = programtest.Start(t, programtest.Build(t), "DATABASE_URL="+strings.Replace(databaseURL, u.Host, d.trips.listener.Addr().String(), 1), "ENV=production", "PUBLIC_URL=https://api.example.com",
 		"TRUSTED_PROXIES=127.0.0.1")
@@ -128,7 +128,7 @@ func TestDistantDatabaseCostsRoundTripsAlone(t *testing.T) {
 			t.Errorf("%s took %s for %d round trips: they were not delayed", operation, f.time, n.trips)
 		}
 	}
-	figures(t, "distance", rows.String())
+	reportFigures(t, "distance", rows.String())
 	for operation, want := range map[string]int64{"__typename": 0, "me": 1, "sessions": 2} {
 		if got := near[operation].trips; got != want {
 			t.Errorf("%s takes %d round trips to the database, want %d", operation, got, want)
@@ -140,7 +140,7 @@ func TestDistantDatabaseCostsRoundTripsAlone(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 96 {
 		asking.Go(func() {
-			a, err := programtest.Post(d.client, d.server.URL, programtest.Bearer(d.access), `{ me { id } }`, nil)
+			a, err := programtest.Post(d.client, d.server.URL, programtest.Bearer(d.accessToken), `{ me { id } }`, nil)
 			if err != nil || a.Code() != "" {
 				t.Errorf("me: %v %+v", err, a)
 			}

@@ -19,8 +19,8 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// figures logs what was measured. With FIGURES=FILE it also replaces what the file, docs/operations.md, has between two comments.
-func figures(t *testing.T, name, text string) {
+// reportFigures logs what was measured. With FIGURES=FILE it also replaces what the file, docs/operations.md, has between two comments.
+func reportFigures(t *testing.T, name, text string) {
 	t.Helper()
 	t.Log(text)
 	path := os.Getenv("FIGURES")

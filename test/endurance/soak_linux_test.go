@@ -32,16 +32,16 @@ const soakUsers = 64
 
 // soak sends mixed requests to one server, at an even rate, and knows what it was told.
 type soak struct {
-	t       *testing.T
-	server  *programtest.Server
-	metrics string // HOST:PORT
-	client  *http.Client
-	users   chan *soakUser // those that no worker is busy with
-	number  atomic.Int64   // of users, so far
+	t          *testing.T
+	server     *programtest.Server
+	metrics    string // HOST:PORT
+	client     *http.Client
+	users      chan *soakUser // those that no worker is busy with
+	userNumber atomic.Int64   // of users, so far
 
-	mu     sync.Mutex
-	counts map[string]int64
-	broken []string
+	mu         sync.Mutex
+	counts     map[string]int64
+	violations []string
 }
 
 type soakUser struct {
@@ -59,21 +59,21 @@ func TestSoak(t *testing.T) {
 			databaseURL = "sqlite://" + dir + "/fieldgate.db"
 		}
 		s := newSoak(t, databaseURL)
-		s.send(*soakRequests / 5)
+		s.sendAtRate(*soakRequests / 5)
 		before := s.measure()
 		begin := time.Now()
-		s.send(*soakRequests - *soakRequests/5)
+		s.sendAtRate(*soakRequests - *soakRequests/5)
 		took := time.Since(begin)
 		after := s.measure()
-		s.wantEverything()
-		for _, broken := range s.broken[:min(len(s.broken), 10)] {
+		s.wantAcknowledgedState()
+		for _, broken := range s.violations[:min(len(s.violations), 10)] {
 			t.Error(broken)
 		}
-		if len(s.broken) > 0 {
-			t.Fatalf("%d answers were wrong", len(s.broken))
+		if len(s.violations) > 0 {
+			t.Fatalf("%d answers were wrong", len(s.violations))
 		}
 		name := t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]
-		figures(t, "soak "+name, fmt.Sprintf("%d requests at %.0f per second, %d of them writes, %d refused as OVERLOADED and sent again: no acknowledged write was lost. "+
+		reportFigures(t, "soak "+name, fmt.Sprintf("%d requests at %.0f per second, %d of them writes, %d refused as OVERLOADED and sent again: no acknowledged write was lost. "+
 			"After a fifth of the requests the server had %v; at the end %v.", *soakRequests, float64(*soakRequests-*soakRequests/5)/took.Seconds(),
 			s.counts["register"]+s.counts["login"]+s.counts["logout"]+s.counts["refresh"]+s.counts["updateProfile"], s.counts["OVERLOADED"], before, after))
 		t.Log(s.counts)
@@ -96,15 +96,15 @@ func newSoak(t *testing.T, databaseURL string) *soak {
 	for range soakUsers {
 		u := s.register()
 		if u == nil {
-			t.Fatal(s.broken)
+			t.Fatal(s.violations)
 		}
 		s.users <- u
 	}
 	return s
 }
 
-// send sends requests at the rate of the whole run, and returns when all are answered.
-func (s *soak) send(requests int64) {
+// sendAtRate sends requests at the rate of the whole run, and returns when all are answered.
+func (s *soak) sendAtRate(requests int64) {
 	interval := *soakDuration / time.Duration(*soakRequests)
 	begin := time.Now()
 	var next atomic.Int64
@@ -117,47 +117,47 @@ func (s *soak) send(requests int64) {
 					return
 				}
 				<-time.After(time.Until(begin.Add(time.Duration(i) * interval)))
-				s.users <- s.act(<-s.users)
+				s.users <- s.sendRandom(<-s.users)
 			}
 		})
 	}
 	working.Wait()
 }
 
-// act sends one request of a user. It returns the user, or the one who came in their place.
-func (s *soak) act(u *soakUser) *soakUser {
+// sendRandom sends one request of a user. It returns the user, or the one who came in their place.
+func (s *soak) sendRandom(u *soakUser) *soakUser {
 	switch n := rand.IntN(1000); {
 	case n < 620:
 		s.wantMe(u)
 	case n < 700:
-		a := s.ask("list", u, true, `{ permissions { field allowed } sessions { id current } me { name } }`, nil, "")
-		s.want(a.Text("me.name") == u.name, "list", a)
+		a := s.send("list", u, true, `{ permissions { field allowed } sessions { id current } me { name } }`, nil, "")
+		s.check(a.Text("me.name") == u.name, "list", a)
 	case n < 730:
 		a, err := programtest.Get(s.client, s.server.URL, s.headerOf(u, true), `{ me { id } }`)
-		s.count("me by GET", a, err, "")
+		s.record("me by GET", a, err, "")
 	case n < 880:
-		a := s.ask("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { accessToken refreshToken user { id } } }`, map[string]any{"t": u.refresh}, "")
-		if s.want(a.Text("refresh.user.id") == u.id, "refresh", a) {
+		a := s.send("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { accessToken refreshToken user { id } } }`, map[string]any{"t": u.refresh}, "")
+		if s.check(a.Text("refresh.user.id") == u.id, "refresh", a) {
 			u.access, u.refresh = a.Text("refresh.accessToken"), a.Text("refresh.refreshToken")
 		}
 	case n < 940:
 		name := fmt.Sprintf("Ada %d", rand.Int64())
-		a := s.ask("updateProfile", u, true, `mutation($n: String!) { updateProfile(input: {name: $n}) { name } }`, map[string]any{"n": name}, "")
-		if s.want(a.Text("updateProfile.name") == name, "updateProfile", a) {
+		a := s.send("updateProfile", u, true, `mutation($n: String!) { updateProfile(input: {name: $n}) { name } }`, map[string]any{"n": name}, "")
+		if s.check(a.Text("updateProfile.name") == name, "updateProfile", a) {
 			u.name = name
 		}
 	case n < 960:
-		s.ask("a wrong document", u, true, `{ me { nothing } }`, nil, "GRAPHQL_VALIDATION_FAILED")
+		s.send("a wrong document", u, true, `{ me { nothing } }`, nil, "GRAPHQL_VALIDATION_FAILED")
 	case n < 975:
-		s.ask("a denied field", u, true, `{ users { edges { cursor } } }`, nil, "FORBIDDEN")
+		s.send("a denied field", u, true, `{ users { edges { cursor } } }`, nil, "FORBIDDEN")
 	case n < 985:
-		s.ask("an unknown refresh token", u, false, `mutation { refresh(refreshToken: "unknown") { accessToken } }`, nil, "INVALID_TOKEN")
+		s.send("an unknown refresh token", u, false, `mutation { refresh(refreshToken: "unknown") { accessToken } }`, nil, "INVALID_TOKEN")
 	case n < 993:
 		s.signInAndOut(u)
 	default:
-		a := s.ask("logout", u, true, `mutation($t: String) { logout(refreshToken: $t) }`, map[string]any{"t": u.refresh}, "")
-		s.want(a.At("logout") == true, "logout", a)
-		s.ask("after logout", u, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
+		a := s.send("logout", u, true, `mutation($t: String) { logout(refreshToken: $t) }`, map[string]any{"t": u.refresh}, "")
+		s.check(a.At("logout") == true, "logout", a)
+		s.send("after logout", u, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
 		if fresh := s.register(); fresh != nil {
 			return fresh
 		}
@@ -166,30 +166,30 @@ func (s *soak) act(u *soakUser) *soakUser {
 }
 
 func (s *soak) wantMe(u *soakUser) {
-	a := s.ask("me", u, true, `{ me { id name } }`, nil, "")
-	s.want(a.Text("me.id") == u.id && a.Text("me.name") == u.name, "me", a)
+	a := s.send("me", u, true, `{ me { id name } }`, nil, "")
+	s.check(a.Text("me.id") == u.id && a.Text("me.name") == u.name, "me", a)
 }
 
 func (s *soak) signInAndOut(u *soakUser) {
-	a := s.ask("login", u, false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`,
+	a := s.send("login", u, false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`,
 		map[string]any{"e": u.email, "p": programtest.Password}, "")
-	if !s.want(a.Text("login.user.id") == u.id, "login", a) {
+	if !s.check(a.Text("login.user.id") == u.id, "login", a) {
 		return
 	}
 	second := *u
 	second.access = a.Text("login.accessToken")
-	a = s.ask("logout", &second, true, `mutation { logout }`, nil, "")
-	s.want(a.At("logout") == true, "logout of the second session", a)
-	s.ask("after logout", &second, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
+	a = s.send("logout", &second, true, `mutation { logout }`, nil, "")
+	s.check(a.At("logout") == true, "logout of the second session", a)
+	s.send("after logout", &second, true, `{ me { id } }`, nil, "UNAUTHENTICATED")
 }
 
 func (s *soak) register() *soakUser {
-	n := s.number.Add(1)
+	n := s.userNumber.Add(1)
 	u := &soakUser{email: fmt.Sprintf("soak-%d@example.com", n), name: "Ada", header: http.Header{"X-Forwarded-For": {fmt.Sprintf("10.%d.%d.1", n/250, n%250)}}}
-	a := s.ask("register", u, false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken user { id } } }`,
+	a := s.send("register", u, false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken user { id } } }`,
 		map[string]any{"e": u.email, "p": programtest.Password}, "")
 	u.id, u.access, u.refresh = a.Text("register.user.id"), a.Text("register.accessToken"), a.Text("register.refreshToken")
-	if !s.want(u.id != "", "register", a) {
+	if !s.check(u.id != "", "register", a) {
 		return nil
 	}
 	return u
@@ -203,49 +203,49 @@ func (s *soak) headerOf(u *soakUser, signedIn bool) http.Header {
 	return header
 }
 
-// ask sends a request whose answer must have this code; an OVERLOADED one is sent again, as a client should.
-func (s *soak) ask(what string, u *soakUser, signedIn bool, query string, variables map[string]any, code string) *programtest.Answer {
+// send sends a request whose answer must have this code; an OVERLOADED one is sent again, as a client should.
+func (s *soak) send(what string, u *soakUser, signedIn bool, query string, variables map[string]any, code string) *programtest.Answer {
 	for {
 		a, err := programtest.Post(s.client, s.server.URL, s.headerOf(u, signedIn), query, variables)
 		if err == nil && a.Code() == "OVERLOADED" {
-			s.count("OVERLOADED", a, nil, "OVERLOADED")
+			s.record("OVERLOADED", a, nil, "OVERLOADED")
 			<-time.After(time.Second)
 			continue
 		}
-		return s.count(what, a, err, code)
+		return s.record(what, a, err, code)
 	}
 }
 
-func (s *soak) count(what string, a *programtest.Answer, err error, code string) *programtest.Answer {
+func (s *soak) record(what string, a *programtest.Answer, err error, code string) *programtest.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts[what]++
 	if err != nil {
-		s.broken = append(s.broken, fmt.Sprintf("%s: %v", what, err))
+		s.violations = append(s.violations, fmt.Sprintf("%s: %v", what, err))
 		return &programtest.Answer{}
 	}
 	if a.Code() != code {
-		s.broken = append(s.broken, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
+		s.violations = append(s.violations, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
 	}
 	return a
 }
 
-func (s *soak) want(right bool, what string, a *programtest.Answer) bool {
+func (s *soak) check(right bool, what string, a *programtest.Answer) bool {
 	if !right {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.broken = append(s.broken, fmt.Sprintf("%s: not what was acknowledged before: %s", what, a.Body))
+		s.violations = append(s.violations, fmt.Sprintf("%s: not what was acknowledged before: %s", what, a.Body))
 	}
 	return right
 }
 
-// wantEverything: every user has the last name that was acknowledged, and can refresh.
-func (s *soak) wantEverything() {
+// wantAcknowledgedState: every user has the last name that was acknowledged, and can refresh.
+func (s *soak) wantAcknowledgedState() {
 	for range soakUsers {
 		u := <-s.users
 		s.wantMe(u)
-		a := s.ask("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { user { id name } } }`, map[string]any{"t": u.refresh}, "")
-		s.want(a.Text("refresh.user.name") == u.name, "refresh at the end", a)
+		a := s.send("refresh", u, false, `mutation($t: String!) { refresh(refreshToken: $t) { user { id name } } }`, map[string]any{"t": u.refresh}, "")
+		s.check(a.Text("refresh.user.name") == u.name, "refresh at the end", a)
 	}
 }
 

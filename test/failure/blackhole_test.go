@@ -18,15 +18,15 @@ import (
 
 // What a server promises whose database swallows packets: no reset, no answer.
 const (
-	silentFor    = 5 * time.Second
-	tripsWithin  = time.Second     // from the second second on, requests are refused
-	refusesIn    = time.Second     // 99 of 100 refused requests
-	recoversIn   = 2 * time.Second // after the packets flow again
-	askers       = 48              // of each server: more than it has connections
-	askersOfNone = 4               // who ask for what needs no database
+	outageTime                = 5 * time.Second
+	detectionTime             = time.Second     // from the second second on, requests are refused
+	maxRejectionTime          = time.Second     // 99 of 100 refused requests
+	maxRecoveryTime           = 2 * time.Second // after the packets flow again
+	requestersPerServer       = 48              // of each server: more than it has connections
+	publicRequestersPerServer = 4               // who ask for what needs no database
 )
 
-var holes = []struct {
+var blackHoles = []struct {
 	name string
 	kind clustertest.Hole
 }{
@@ -34,77 +34,77 @@ var holes = []struct {
 	{"on a host that is gone", clustertest.HoleBeforeAccept},
 }
 
-// silence is what was measured of one.
-type silence struct {
-	name      string
-	clients   *clients
-	refused   []time.Duration // how long each refusal took
-	recovered time.Duration   // when the last request was refused
+// blackHoleResult is what was measured of one.
+type blackHoleResult struct {
+	name       string
+	clients    *clients
+	rejections []time.Duration // how long each refusal took
+	recovered  time.Duration   // when the last request was refused
 }
 
-// answered is one request of a load.
-type answered struct {
+// requestResult is one request of a load.
+type requestResult struct {
 	begin, end time.Time
 	code       string
 	retryAfter string
 }
 
-// asker asks the same again and again.
-type asker struct {
-	mu   sync.Mutex
-	list []answered
+// requester asks the same again and again.
+type requester struct {
+	mu      sync.Mutex
+	results []requestResult
 }
 
 // testBlackHole: the database is silent while people use the service and more clients ask than there
 // are connections.
-func testBlackHole(t *testing.T, kind clustertest.Hole) *silence {
+func testBlackHole(t *testing.T, kind clustertest.Hole) *blackHoleResult {
 	t.Helper()
 	node := clustertest.Single(t)
 	way := clustertest.Forward(t, node.Addr())
-	f := newCheapFleet(t, way.URL(node.URL()))
+	f := newFastHashFleet(t, way.URL(node.URL()))
 	var envs [][]string
 	for range 2 {
 		envs = append(envs, []string{fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", clustertest.FreePorts(t, 1))})
 	}
-	f.addEach(envs...)
+	f.addServersWithEnv(envs...)
 	c := newClients(t, "silent-", f.endpoints()...)
-	c.withAdmin(node.URL())
+	c.registerAdmin(node.URL())
 	witness := c.register(0, "silent-witness@example.com")
 	if witness == nil {
-		t.Fatal(c.broken)
+		t.Fatal(c.violations)
 	}
-	c.start(visitors)
+	c.start(userCount)
 
-	signedIn, public := make([]*asker, len(f.servers)), make([]*asker, len(f.servers))
+	signedIn, public := make([]*requester, len(f.servers)), make([]*requester, len(f.servers))
 	stop := make(chan struct{})
 	var asking sync.WaitGroup
 	for i, s := range f.servers {
-		signedIn[i], public[i] = &asker{}, &asker{}
-		for range askers {
-			asking.Go(func() { signedIn[i].ask(c, s.endpoint, witness.token, failureMe, stop) })
+		signedIn[i], public[i] = &requester{}, &requester{}
+		for range requestersPerServer {
+			asking.Go(func() { signedIn[i].run(c, s.endpoint, witness.token, meQuery, stop) })
 		}
-		for range askersOfNone {
-			asking.Go(func() { public[i].ask(c, s.endpoint, "", `{ __typename __schema { queryType { name } } }`, stop) })
+		for range publicRequestersPerServer {
+			asking.Go(func() { public[i].run(c, s.endpoint, "", `{ __typename __schema { queryType { name } } }`, stop) })
 		}
 	}
 	for i := range f.servers {
-		signedIn[i].waitFor(t, 200)
+		signedIn[i].waitForResults(t, 200)
 	}
 	before := f.resources(t)
 
 	var swallowed, flowed time.Time
-	c.while("the network swallows packets for five seconds "+nameOf(kind), func() {
+	c.during("the network swallows packets for five seconds "+blackHoleName(kind), func() {
 		way.Swallow(kind)
 		swallowed = time.Now()
 		ready := time.NewTicker(200 * time.Millisecond)
 		defer ready.Stop()
-		for time.Since(swallowed) < silentFor {
+		for time.Since(swallowed) < outageTime {
 			for _, s := range f.servers {
 				asked := time.Since(swallowed)
-				if status := s.get("/healthz"); status != http.StatusOK {
+				if status := s.status("/healthz"); status != http.StatusOK {
 					t.Errorf("/healthz after %s: %d", asked, status)
 				}
-				if status := s.get("/readyz"); status != http.StatusServiceUnavailable && asked > 2*time.Second {
+				if status := s.status("/readyz"); status != http.StatusServiceUnavailable && asked > 2*time.Second {
 					t.Errorf("/readyz after %s: %d", asked, status)
 				}
 			}
@@ -113,43 +113,43 @@ func testBlackHole(t *testing.T, kind clustertest.Hole) *silence {
 		flowed = time.Now()
 		way.Restore()
 		for _, s := range f.servers {
-			s.ready()
+			s.waitReady()
 		}
-		if took := time.Since(flowed); took > recoversIn {
+		if took := time.Since(flowed); took > maxRecoveryTime {
 			t.Errorf("/readyz recovered after %s", took)
 		}
 	})
-	c.settle()
+	c.waitForRounds()
 	close(stop)
 	asking.Wait()
 	c.end()
 
-	result := &silence{clients: c, name: nameOf(kind)}
+	result := &blackHoleResult{clients: c, name: blackHoleName(kind)}
 	for i := range f.servers {
-		result.judge(t, signedIn[i].list, swallowed, flowed)
-		wantUnaffected(t, public[i].list)
+		result.addResults(t, signedIn[i].results, swallowed, flowed)
+		wantUnaffected(t, public[i].results)
 	}
-	if n := len(result.refused); n < 100 {
+	if n := len(result.rejections); n < 100 {
 		t.Fatalf("%d requests were refused", n)
 	}
-	slices.Sort(result.refused)
-	if p99 := result.percentile(99); p99 > refusesIn {
-		t.Errorf("99 of 100 requests were refused within %s, want %s", p99, refusesIn)
+	slices.Sort(result.rejections)
+	if p99 := result.percentile(99); p99 > maxRejectionTime {
+		t.Errorf("99 of 100 requests were refused within %s, want %s", p99, maxRejectionTime)
 	}
-	if result.recovered > recoversIn {
-		t.Errorf("requests were refused until %s after packets flowed again, want %s", result.recovered, recoversIn)
+	if result.recovered > maxRecoveryTime {
+		t.Errorf("requests were refused until %s after packets flowed again, want %s", result.recovered, maxRecoveryTime)
 	}
-	t.Logf("%d refused, half within %s, 99 of 100 within %s, all within %s; answered %s after packets flowed", len(result.refused),
+	t.Logf("%d refused, half within %s, 99 of 100 within %s, all within %s; answered %s after packets flowed", len(result.rejections),
 		result.percentile(50), result.percentile(99), result.percentile(100), result.recovered)
 	c.wantPromisesKept(node.URL())
-	c.wantUnknownsExplained(f.logs())
+	c.wantUnknownOutcomesExplained(f.logs())
 	c.client.CloseIdleConnections()
 	f.wantNoLeak(t, before)
 	return result
 }
 
-func nameOf(kind clustertest.Hole) string {
-	for _, hole := range holes {
+func blackHoleName(kind clustertest.Hole) string {
+	for _, hole := range blackHoles {
 		if hole.kind == kind {
 			return hole.name
 		}
@@ -157,19 +157,19 @@ func nameOf(kind clustertest.Hole) string {
 	return ""
 }
 
-// ask asks until it is stopped, twenty times a second.
-func (k *asker) ask(c *clients, e *endpoint, token, query string, stop <-chan struct{}) {
+// run asks until it is stopped, twenty times a second.
+func (k *requester) run(c *clients, e *endpoint, token, query string, stop <-chan struct{}) {
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
 		begin := time.Now()
-		a, code := c.try(e, token, query)
-		one := answered{begin, time.Now(), code, ""}
+		a, code := c.send(e, token, query)
+		one := requestResult{begin, time.Now(), code, ""}
 		if a.Header != nil {
 			one.retryAfter = a.Header.Get("Retry-After")
 		}
 		k.mu.Lock()
-		k.list = append(k.list, one)
+		k.results = append(k.results, one)
 		k.mu.Unlock()
 		select {
 		case <-again.C:
@@ -179,24 +179,24 @@ func (k *asker) ask(c *clients, e *endpoint, token, query string, stop <-chan st
 	}
 }
 
-func (k *asker) waitFor(t *testing.T, count int) {
+func (k *requester) waitForResults(t *testing.T, count int) {
 	t.Helper()
 	waitUntil(t, fmt.Sprintf("%d were answered", count), func() bool {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		return len(k.list) >= count
+		return len(k.results) >= count
 	})
 }
 
-// judge adds what the clients of one server saw.
-func (r *silence) judge(t *testing.T, list []answered, swallowed, flowed time.Time) {
+// addResults adds what the clients of one server saw.
+func (r *blackHoleResult) addResults(t *testing.T, list []requestResult, swallowed, flowed time.Time) {
 	t.Helper()
 	wrong := map[string]int{}
 	for _, a := range list {
 		switch {
 		case a.code == "":
 			continue
-		case a.code != later:
+		case a.code != unavailable:
 			wrong[a.code]++
 			continue
 		case a.retryAfter == "":
@@ -205,17 +205,17 @@ func (r *silence) judge(t *testing.T, list []answered, swallowed, flowed time.Ti
 		if a.begin.After(flowed) {
 			r.recovered = max(r.recovered, a.begin.Sub(flowed))
 		}
-		if a.begin.After(swallowed.Add(tripsWithin)) {
-			r.refused = append(r.refused, a.end.Sub(a.begin))
+		if a.begin.After(swallowed.Add(detectionTime)) {
+			r.rejections = append(r.rejections, a.end.Sub(a.begin))
 		}
 	}
 	if len(wrong) > 0 {
-		t.Errorf("who is signed in is told, beside %s: %v", later, wrong)
+		t.Errorf("who is signed in is told, beside %s: %v", unavailable, wrong)
 	}
 }
 
 // wantUnaffected: what needs no database is answered as ever.
-func wantUnaffected(t *testing.T, list []answered) {
+func wantUnaffected(t *testing.T, list []requestResult) {
 	t.Helper()
 	took := make([]time.Duration, len(list))
 	for i, a := range list {
@@ -225,14 +225,14 @@ func wantUnaffected(t *testing.T, list []answered) {
 		}
 	}
 	slices.Sort(took)
-	if p99 := took[(len(took)-1)*99/100]; p99 > refusesIn {
+	if p99 := took[(len(took)-1)*99/100]; p99 > maxRejectionTime {
 		t.Errorf("99 of 100 requests that need no database took up to %s", p99)
 	}
 }
 
 // percentile is of the sorted times.
-func (r *silence) percentile(p int) time.Duration {
-	return r.refused[(len(r.refused)-1)*p/100].Round(time.Millisecond)
+func (r *blackHoleResult) percentile(p int) time.Duration {
+	return r.rejections[(len(r.rejections)-1)*p/100].Round(time.Millisecond)
 }
 
 // resources are how many goroutines and files each server has.
@@ -291,11 +291,11 @@ func (f *fleet) wantNoLeak(t *testing.T, before []map[string]float64) {
 	}
 }
 
-func silenceFigures(all []*silence) string {
+func formatBlackHoleFigures(all []*blackHoleResult) string {
 	var b strings.Builder
 	b.WriteString("\n| a database that is silent | requests refused from the second second on | half of them within | 99 of 100 within | answered again after |\n|---|--:|--:|--:|--:|\n")
 	for _, r := range all {
-		fmt.Fprintf(&b, "| %s | %d | %d ms | %d ms | %.1f s |\n", r.name, len(r.refused), r.percentile(50).Milliseconds(), r.percentile(99).Milliseconds(), r.recovered.Seconds())
+		fmt.Fprintf(&b, "| %s | %d | %d ms | %d ms | %.1f s |\n", r.name, len(r.rejections), r.percentile(50).Milliseconds(), r.percentile(99).Milliseconds(), r.recovered.Seconds())
 	}
 	return b.String()
 }

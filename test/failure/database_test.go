@@ -11,62 +11,62 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// testOneDatabase: without a cluster the service is away as long as its database is. It says so, and comes back with it.
-func testOneDatabase(t *testing.T, node *clustertest.Node) *clients {
+// testSingleDatabase: without a cluster the service is away as long as its database is. It says so, and comes back with it.
+func testSingleDatabase(t *testing.T, node *clustertest.Node) *clients {
 	t.Helper()
-	f := newCheapFleet(t, node.URL())
-	f.add(2)
+	f := newFastHashFleet(t, node.URL())
+	f.addServers(2)
 	c := newClients(t, "one-database-", f.endpoints()...)
 	witness := c.register(0, "one-database-witness@example.com")
 	if witness == nil {
-		t.Fatal(c.broken)
+		t.Fatal(c.violations)
 	}
 	c.start(2)
 
-	c.while("the only database is killed, and started again", func() {
+	c.during("the only database is killed, and started again", func() {
 		node.Kill()
-		c.wantClosed(f, witness)
+		c.wantFailClosed(f, witness)
 		node.Rejoin(t)
 	})
-	c.while("it is stopped, and started again", func() {
+	c.during("it is stopped, and started again", func() {
 		node.Stop(t)
-		c.wantClosed(f, witness)
+		c.wantFailClosed(f, witness)
 		node.Rejoin(t)
 	})
-	c.while("it hangs, and goes on", func() {
+	c.during("it hangs, and goes on", func() {
 		node.Freeze(t)
-		c.wantClosed(f, witness)
+		c.wantFailClosed(f, witness)
 		node.Thaw(t)
 	})
 	c.end()
 	c.wantPromisesKept(node.URL())
-	c.wantUnknownsExplained(f.logs())
+	c.wantUnknownOutcomesExplained(f.logs())
 	return c
 }
 
-// wantClosed: without the database nobody is let in, whoever asks is told why, probes see it, and what needs no database
+// wantFailClosed: without the database nobody is let in, whoever asks is told why, probes see it, and what needs no database
 // goes on. All is asked at once: of a database that hangs, each answer takes its time.
-func (c *clients) wantClosed(f *fleet, witness *registered) {
+func (c *clients) wantFailClosed(f *fleet, witness *account) {
 	var asking sync.WaitGroup
 	for _, s := range f.servers {
-		for name, query := range map[string]string{"me": failureMe, "users": `{ result: users { edges { cursor } } }`} {
+		for name, query := range map[string]string{"me": meQuery, "users": `{ result: users { edges { cursor } } }`} {
 			asking.Go(func() {
 				begin := time.Now()
-				a, code := c.try(s.endpoint, witness.token, query)
-				if took := time.Since(begin); code != later || a.At("result") != nil || a.Header.Get("Retry-After") == "" || took > 5*time.Second {
+				a, code := c.send(s.endpoint, witness.token, query)
+				if took := time.Since(begin); code != unavailable || a.At("result") != nil || a.Header.Get("Retry-After") == "" || took > 5*time.Second {
 					c.t.Errorf("%s without a database: %q %s after %s", name, code, a.Body, took)
 				}
 			})
 		}
 		asking.Go(func() {
-			if _, code := c.try(s.endpoint, "", failureMe); code != "UNAUTHENTICATED" {
+			if _, code := c.send(s.endpoint, "", meQuery); code != "UNAUTHENTICATED" {
 				c.t.Errorf("nobody without a database: %q", code)
 			}
 		})
 		for page, status := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK} {
 			asking.Go(func() {
 				begin := time.Now()
-				if got := s.get(page); got != status || time.Since(begin) > 5*time.Second {
+				if got := s.status(page); got != status || time.Since(begin) > 5*time.Second {
 					c.t.Errorf("%s without a database: %d after %s", page, got, time.Since(begin))
 				}
 			})

@@ -49,7 +49,7 @@ type server struct {
 // newFleet builds the program that is deployed.
 func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
-	f := emptyFleet(t, databaseURL, append([]string{"BCRYPT_COST=10"}, env...)...)
+	f := newEmptyFleet(t, databaseURL, append([]string{"BCRYPT_COST=10"}, env...)...)
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", f.program, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -57,10 +57,10 @@ func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	return f
 }
 
-// newCheapFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
-func newCheapFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+// newFastHashFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
+func newFastHashFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
-	f := emptyFleet(t, databaseURL, append([]string{servertest.AsProgram + "=1", servertest.CheapHashes + "=1"}, env...)...)
+	f := newEmptyFleet(t, databaseURL, append([]string{servertest.AsProgram + "=1", servertest.CheapHashes + "=1"}, env...)...)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func newCheapFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	return f
 }
 
-func emptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
+func newEmptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
 	dir := dbtest.Directory(t)
 	return &fleet{t: t, dir: dir, program: filepath.Join(dir, "fieldgate"), env: append([]string{
@@ -84,8 +84,8 @@ func emptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	}, env...)}
 }
 
-// eachFailing is dbtest.Each, but that the file of SQLite is where another user's server can write it.
-func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
+// eachDatabase is dbtest.Each, but that the file of SQLite is where another user's server can write it.
+func eachDatabase(t *testing.T, f func(t *testing.T, databaseURL string)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if strings.HasPrefix(databaseURL, "sqlite:") {
@@ -99,14 +99,14 @@ func eachFailing(t *testing.T, f func(t *testing.T, databaseURL string)) {
 	})
 }
 
-// add starts several servers at once, and returns when all are ready.
-func (f *fleet) add(count int) {
+// addServers starts several servers at once, and returns when all are ready.
+func (f *fleet) addServers(count int) {
 	f.t.Helper()
-	f.addEach(make([][]string, count)...)
+	f.addServersWithEnv(make([][]string, count)...)
 }
 
-// addEach is add for servers that differ in their environment.
-func (f *fleet) addEach(envs ...[]string) {
+// addServersWithEnv is add for servers that differ in their environment.
+func (f *fleet) addServersWithEnv(envs ...[]string) {
 	f.t.Helper()
 	var fresh []*server
 	for _, env := range envs {
@@ -116,7 +116,7 @@ func (f *fleet) addEach(envs ...[]string) {
 		s.launch()
 	}
 	for _, s := range fresh {
-		s.ready()
+		s.waitReady()
 	}
 }
 
@@ -145,10 +145,10 @@ func (s *server) launch() {
 func (s *server) restart() {
 	s.fleet.t.Helper()
 	s.launch()
-	s.ready()
+	s.waitReady()
 }
 
-func (s *server) ready() {
+func (s *server) waitReady() {
 	t := s.fleet.t
 	t.Helper()
 	waitUntil(t, "server "+s.name+" is ready", func() bool {
@@ -157,12 +157,12 @@ func (s *server) ready() {
 			t.Fatalf("server %s has ended: %v\n%s", s.name, s.process.Err(), s.process.LogTail())
 		default:
 		}
-		return s.get("/readyz") == http.StatusOK
+		return s.status("/readyz") == http.StatusOK
 	})
 }
 
-// get returns the status of a page, or 0.
-func (s *server) get(path string) int {
+// status returns the status of a page, or 0.
+func (s *server) status(path string) int {
 	response, err := http.Get(*s.url.Load() + path)
 	if err != nil {
 		return 0
@@ -201,14 +201,14 @@ func (f *fleet) logs() string {
 	return b.String()
 }
 
-// withAdmin gives the crowd somebody who may change roles.
-func (c *clients) withAdmin(databaseURL string) {
+// registerAdmin gives the crowd somebody who may change roles.
+func (c *clients) registerAdmin(databaseURL string) {
 	c.t.Helper()
 	m := c.register(0, c.prefix+"admin@example.com")
 	if m == nil {
-		c.t.Fatal(c.broken)
+		c.t.Fatal(c.violations)
 	}
-	s := openRows(c.t, databaseURL)
+	s := openStore(c.t, databaseURL)
 	err := s.Transaction(c.t.Context(), func(tx *models.Store) error {
 		r := tx.DB(c.t.Context()).Exec("UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
 		if r.Error == nil && r.RowsAffected != 1 {
@@ -222,9 +222,9 @@ func (c *clients) withAdmin(databaseURL string) {
 	c.admin = m.token
 }
 
-// openRows is a way to the rows behind the servers' back. Like a server, it has a node of Galera wait for what the others
+// openStore is a way to the rows behind the servers' back. Like a server, it has a node of Galera wait for what the others
 // have acknowledged: by itself that node lags behind.
-func openRows(t *testing.T, databaseURL string) *models.Store {
+func openStore(t *testing.T, databaseURL string) *models.Store {
 	t.Helper()
 	s, err := models.Open(databaseURL, models.Options{MaxConnections: 2})
 	if err != nil {

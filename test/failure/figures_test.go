@@ -18,22 +18,22 @@ import (
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	var cluster, database, pair []*clients
-	silences := make([]*silence, len(holes))
+	silences := make([]*blackHoleResult, len(blackHoles))
 	t.Run("of", func(t *testing.T) {
 		t.Run("a cluster", func(t *testing.T) {
 			t.Parallel()
 			c := clustertest.Start(t, "deploy/haproxy-galera.cfg")
-			cluster = append(cluster, testCluster(t, c), testAllWrite(t, c))
+			cluster = append(cluster, testCluster(t, c), testMultiWriter(t, c))
 		})
 		t.Run("the only database", func(t *testing.T) {
 			t.Parallel()
-			database = append(database, testOneDatabase(t, clustertest.Single(t)))
+			database = append(database, testSingleDatabase(t, clustertest.Single(t)))
 		})
 		t.Run("a primary and its replica", func(t *testing.T) {
 			t.Parallel()
 			pair = append(pair, testPair(t, clustertest.MariaDBPair(t)))
 		})
-		for i, hole := range holes {
+		for i, hole := range blackHoles {
 			t.Run("a database that is silent "+hole.name, func(t *testing.T) {
 				t.Parallel()
 				silences[i] = testBlackHole(t, hole.kind)
@@ -43,7 +43,7 @@ func TestFailure(t *testing.T) {
 	if t.Failed() || len(cluster) == 0 || len(database) == 0 || len(pair) == 0 {
 		return
 	}
-	figures := figuresOf(slices.Concat(cluster, database, pair)) + silenceFigures(silences)
+	figures := formatFigures(slices.Concat(cluster, database, pair)) + formatBlackHoleFigures(silences)
 	t.Log("\n" + figures)
 	if name := os.Getenv("FIGURES"); name != "" {
 		writeFigures(t, name, "failures", figures)
@@ -52,13 +52,13 @@ func TestFailure(t *testing.T) {
 
 var figuresFile sync.Mutex
 
-func figuresOf(all []*clients) string {
+func formatFigures(all []*clients) string {
 	var b strings.Builder
 	b.WriteString("| while | longest wait of a client | told to ask again | not answered | outcome unknown |\n|---|--:|--:|--:|--:|\n")
 	sum := map[string]int{}
 	for _, c := range all {
 		for _, w := range c.windows {
-			fmt.Fprintf(&b, "| %s | %.1f s | %d | %d | %d |\n", w.name, w.longest.Seconds(), w.codes[later]+w.codes[busy], w.codes[noAnswer], w.codes[unknown])
+			fmt.Fprintf(&b, "| %s | %.1f s | %d | %d | %d |\n", w.name, w.longest.Seconds(), w.codes[unavailable]+w.codes[overloaded], w.codes[noResponse], w.codes[outcomeUnknown])
 		}
 		for what, n := range c.counts {
 			sum[what] += n

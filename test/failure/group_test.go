@@ -20,54 +20,54 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	t.Parallel()
 	group := clustertest.StartGroup(t, "deploy/haproxy-group-replication.cfg")
 	f := newFleet(t, group.URL)
-	f.add(2)
+	f.addServers(2)
 	c := newClients(t, "group-", f.endpoints()...)
 	c.maxWait = 30 * time.Second // the group must agree on the loss before HAProxy can move on, each on a busy machine
-	c.withAdmin(group.URL)
+	c.registerAdmin(group.URL)
 	f.wantDoctor(group.URL, "ok", "ONLINE PRIMARY in a group of 3 members (3 ONLINE)")
 	group.Primary(t).Exec(t, "CREATE USER plain@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO plain@'127.0.0.1'")
 	f.wantDoctor(strings.Replace(group.URL, "root@", "plain@", 1), "note", "SELECT command denied")
-	c.start(visitors)
+	c.start(userCount)
 
 	var node *clustertest.Node
-	c.while("nothing happens", func() {})
-	c.while("the primary is killed (`kill -9`)", func() {
+	c.during("nothing happens", func() {})
+	c.during("the primary is killed (`kill -9`)", func() {
 		node = group.Primary(t)
 		node.Kill()
 	})
-	c.while("it comes back", func() { node.Rejoin(t) })
-	c.while("the primary hangs (`SIGSTOP`)", func() {
+	c.during("it comes back", func() { node.Rejoin(t) })
+	c.during("the primary hangs (`SIGSTOP`)", func() {
 		node = group.Primary(t)
 		node.Freeze(t)
 	})
-	c.while("it goes on", func() {
+	c.during("it goes on", func() {
 		node.Thaw(t)
 		group.WaitUntilOnline(t)
 	})
-	c.while("another node becomes the primary (`group_replication_set_as_primary`)", func() {
+	c.during("another node becomes the primary (`group_replication_set_as_primary`)", func() {
 		group.SwitchOver(t, group.Secondary(t))
 	})
-	c.while("the primary is stopped (`SIGTERM`)", func() {
+	c.during("the primary is stopped (`SIGTERM`)", func() {
 		node = group.Primary(t)
 		node.Stop(t)
 	})
-	c.while("it comes back", func() { node.Rejoin(t) })
+	c.during("it comes back", func() { node.Rejoin(t) })
 	c.end()
 	c.wantPromisesKept(group.URL)
-	c.wantUnknownsExplained(f.logs())
+	c.wantUnknownOutcomesExplained(f.logs())
 	if n := c.counts["refreshes that were repeated too late"]; n > 0 {
 		t.Errorf("%d clients were signed out", n)
 	}
 	group.Secondary(t).Kill()
 	waitUntil(t, "the group notices that a member is lost", func() bool { // it is UNREACHABLE then, until it is expelled
-		_, seen := f.doctor(group.URL)
+		_, seen := f.runDoctor(group.URL)
 		return strings.Contains(seen, "2 ONLINE")
 	})
 	f.wantDoctor(group.URL, "warning", "2 ONLINE")
 	if t.Failed() {
 		return
 	}
-	figures := figuresOf([]*clients{c})
+	figures := formatFigures([]*clients{c})
 	t.Log("\n" + figures)
 	if name := os.Getenv("FIGURES"); name != "" {
 		writeFigures(t, name, "group replication failures", figures)
@@ -77,13 +77,13 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 // wantDoctor wants what the doctor finds about the group.
 func (f *fleet) wantDoctor(databaseURL, level, seen string) {
 	f.t.Helper()
-	if gotLevel, got := f.doctor(databaseURL); gotLevel != level || !strings.Contains(got, seen) {
+	if gotLevel, got := f.runDoctor(databaseURL); gotLevel != level || !strings.Contains(got, seen) {
 		f.t.Errorf("the doctor: %s %s, want %s with %q", gotLevel, got, level, seen)
 	}
 }
 
-// doctor runs the doctor on a member of a group, and returns what it finds about the group.
-func (f *fleet) doctor(databaseURL string) (level, seen string) {
+// runDoctor runs the doctor on a member of a group, and returns what it finds about the group.
+func (f *fleet) runDoctor(databaseURL string) (level, seen string) {
 	f.t.Helper()
 	cmd := exec.CommandContext(f.t.Context(), f.program, "doctor", "--json")
 	cmd.Env = append(append(os.Environ(), f.env...), "DATABASE_URL="+databaseURL)

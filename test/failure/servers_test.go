@@ -12,7 +12,7 @@ import (
 )
 
 // Servers that start at once on an empty database make one schema, and all serve; one connection is enough for each.
-func TestFailureOfNoneThatStartTogether(t *testing.T) {
+func TestFailureConcurrentStartsMakeOneSchema(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
@@ -23,16 +23,16 @@ func TestFailureOfNoneThatStartTogether(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			eachFailing(t, func(t *testing.T, databaseURL string) {
-				f := newCheapFleet(t, databaseURL, row.env...)
-				f.add(3)
+			eachDatabase(t, func(t *testing.T, databaseURL string) {
+				f := newFastHashFleet(t, databaseURL, row.env...)
+				f.addServers(3)
 				c := newClients(t, "together-", f.endpoints()...)
-				c.withAdmin(databaseURL)
+				c.registerAdmin(databaseURL)
 				c.start(9)
-				c.while("nothing happens", func() {})
+				c.during("nothing happens", func() {})
 				c.end()
 				c.wantPromisesKept(databaseURL)
-				c.wantUnknownsExplained(f.logs())
+				c.wantUnknownOutcomesExplained(f.logs())
 			})
 		})
 	}
@@ -41,10 +41,10 @@ func TestFailureOfNoneThatStartTogether(t *testing.T) {
 // A thousand registrations, and a server that is killed in the middle of them again and again.
 func TestFailureLosesNoRegistration(t *testing.T) {
 	t.Parallel()
-	eachFailing(t, func(t *testing.T, databaseURL string) {
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		const registrations, kills = 1000, 8
-		f := newCheapFleet(t, databaseURL)
-		f.add(1)
+		f := newFastHashFleet(t, databaseURL)
+		f.addServers(1)
 		c := newClients(t, "killed-", f.endpoints()...)
 		done := c.onlyRegister()
 		c.start(8)
@@ -57,16 +57,16 @@ func TestFailureLosesNoRegistration(t *testing.T) {
 		waitUntil(t, "a thousand have registered", func() bool { return done.Load() >= registrations })
 		c.end()
 		c.wantPromisesKept(databaseURL)
-		c.wantUnknownsExplained(f.logs())
+		c.wantUnknownOutcomesExplained(f.logs())
 	})
 }
 
 // A server that is told to stop answers what it has begun: whatever was not answered was not done.
-func TestFailureOfNothingInFlight(t *testing.T) {
+func TestFailureStopAnswersRequestsInFlight(t *testing.T) {
 	t.Parallel()
-	eachFailing(t, func(t *testing.T, databaseURL string) {
-		f := newCheapFleet(t, databaseURL)
-		f.add(1)
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		f := newFastHashFleet(t, databaseURL)
+		f.addServers(1)
 		c := newClients(t, "told-to-stop-", f.endpoints()...)
 		done := c.onlyRegister()
 		c.start(8)
@@ -87,7 +87,7 @@ func TestFailureOfNothingInFlight(t *testing.T) {
 func (c *clients) onlyRegister() *atomic.Int64 {
 	var done atomic.Int64
 	c.work = func() {
-		if _, _, m := c.arrive(); m != nil {
+		if _, _, m := c.registerNext(); m != nil {
 			done.Add(1)
 		}
 	}

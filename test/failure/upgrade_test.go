@@ -20,15 +20,15 @@ const lastRelease = "86bf6c7"
 func TestFailureUpgradeKeepsPromises(t *testing.T) {
 	t.Parallel()
 	old := buildRelease(t, lastRelease)
-	eachFailing(t, func(t *testing.T, databaseURL string) {
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		f := newFleet(t, databaseURL)
 		current := f.program
 		f.program = old
-		f.add(2)
+		f.addServers(2)
 		c := newClients(t, "upgrade-", f.endpoints()...)
-		c.withAdmin(databaseURL)
+		c.registerAdmin(databaseURL)
 		c.start(3)
-		c.while("two servers of the last release", func() {})
+		c.during("two servers of the last release", func() {})
 		first, second := f.servers[0], f.servers[1]
 		for _, step := range []struct {
 			name    string
@@ -41,19 +41,19 @@ func TestFailureUpgradeKeepsPromises(t *testing.T) {
 			{"the other one is rolled back", second, old},
 			{"one is upgraded again", second, current},
 		} {
-			c.while(step.name, func() {
+			c.during(step.name, func() {
 				step.server.stop()
 				step.server.program = step.program
 				step.server.restart()
 			})
 		}
-		c.while("one of each, and the old one is killed (`kill -9`)", func() {
+		c.during("one of each, and the old one is killed (`kill -9`)", func() {
 			first.process.Kill()
 			first.restart()
 		})
 		c.end()
 		c.wantPromisesKept(databaseURL)
-		c.wantUnknownsExplained(f.logs())
+		c.wantUnknownOutcomesExplained(f.logs())
 	})
 }
 

@@ -23,58 +23,58 @@ import (
 func TestFailureVitessKeepsPromises(t *testing.T) {
 	v := clustertest.StartVitess(t)
 	f := newFleet(t, v.URL)
-	f.add(1) // makes the tables
-	f.add(1) // finds them
+	f.addServers(1) // makes the tables
+	f.addServers(1) // finds them
 	f.servers[0].stop()
 	f.servers[0].restart()
 	f.wantCommandsWork("operator@example.com")
 
 	c := newClients(t, "vitess-", f.endpoints()...)
-	c.withAdmin(v.URL)
+	c.registerAdmin(v.URL)
 	c.wantTransactionCap(v.URL)
-	c.start(visitors)
-	c.while("nothing happens", func() {})
-	c.while("MySQL is killed (`kill -9`), and started again", func() {
+	c.start(userCount)
+	c.during("nothing happens", func() {})
+	c.during("MySQL is killed (`kill -9`), and started again", func() {
 		v.MySQL.Kill()
 		c.wantUnavailable(f)
 		v.MySQL.Rejoin(t)
 		v.WaitServing(t)
 	})
-	c.while("MySQL is killed, and started again at once", func() {
+	c.during("MySQL is killed, and started again at once", func() {
 		v.MySQL.Kill()
 		v.MySQL.Rejoin(t)
 		v.WaitServing(t)
 	})
-	c.while("MySQL is stopped (`SIGTERM`), and started again", func() {
+	c.during("MySQL is stopped (`SIGTERM`), and started again", func() {
 		v.MySQL.Stop(t)
 		v.MySQL.Rejoin(t)
 		v.WaitServing(t)
 	})
-	c.while("MySQL hangs (`SIGSTOP`) until servers give it up, and goes on", func() {
+	c.during("MySQL hangs (`SIGSTOP`) until servers give it up, and goes on", func() {
 		v.MySQL.Freeze(t)
 		c.wantUnavailable(f)
 		v.MySQL.Thaw(t)
 	})
-	c.while("vtgate and the tablet are killed (`kill -9`), and started again", func() {
+	c.during("vtgate and the tablet are killed (`kill -9`), and started again", func() {
 		v.Kill()
 		v.Restart(t)
 	})
-	c.while("a server is killed (`kill -9`), and started again", func() {
+	c.during("a server is killed (`kill -9`), and started again", func() {
 		f.servers[0].process.Kill()
 		f.servers[0].restart()
 	})
-	c.while("a server is replaced (`SIGTERM`, and a new one)", func() {
+	c.during("a server is replaced (`SIGTERM`, and a new one)", func() {
 		f.servers[1].stop()
 		f.servers[1].restart()
 	})
 	c.end()
 	c.wantPromisesKept(v.URL)
-	c.wantUnknownsExplained(f.logs())
-	f.command("migrate", "status").want("")
+	c.wantUnknownOutcomesExplained(f.logs())
+	f.command("migrate", "status").wantOutput("")
 	if t.Failed() {
 		return
 	}
-	figures := figuresOf([]*clients{c})
+	figures := formatFigures([]*clients{c})
 	t.Log("\n" + figures)
 	if name := os.Getenv("FIGURES"); name != "" {
 		writeFigures(t, name, "vitess failures", figures)
@@ -87,10 +87,10 @@ func (c *clients) wantUnavailable(f *fleet) {
 	var asking sync.WaitGroup
 	for _, s := range f.servers {
 		asking.Go(func() {
-			if _, code := c.try(s.endpoint, c.admin, failureMe); code != later {
-				c.t.Errorf("me without a database: %q, want %s", code, later)
+			if _, code := c.send(s.endpoint, c.admin, meQuery); code != unavailable {
+				c.t.Errorf("me without a database: %q, want %s", code, unavailable)
 			}
-			if status := s.get("/readyz"); status != http.StatusServiceUnavailable {
+			if status := s.status("/readyz"); status != http.StatusServiceUnavailable {
 				c.t.Errorf("/readyz without a database: %d, want 503", status)
 			}
 		})
@@ -123,30 +123,30 @@ func (c *clients) wantTransactionCap(databaseURL string) {
 			return
 		}
 	}
-	_, code := c.try(c.servers[0], "", failureRegister, "e", "beyond-the-cap@example.com", "p", servertest.Password)
-	if code != later {
-		c.t.Errorf("a registration beyond the transaction cap: %q, want %s", code, later)
+	_, code := c.send(c.endpoints[0], "", registerQuery, "e", "beyond-the-cap@example.com", "p", servertest.Password)
+	if code != unavailable {
+		c.t.Errorf("a registration beyond the transaction cap: %q, want %s", code, unavailable)
 	}
 }
 
 // wantCommandsWork runs every command that uses the database.
 func (f *fleet) wantCommandsWork(email string) {
 	f.t.Helper()
-	f.command("migrate").want("")
-	f.command("migrate", "up").want("")
-	f.command("migrate", "status").want("users")
-	f.command("migrate", "--contract").want("")
-	f.command("user", "create", email, "--name", "Ada", "--role", "ADMIN").reading(servertest.Password + "\n").want("")
-	f.command("user", "create", "second-"+email, "--name", "Bob").reading(servertest.Password + "\n").want("")
-	f.command("user", "list").want(email)
-	f.command("user", "role", "second-"+email, "STAFF").want("STAFF")
-	f.command("user", "disable", "second-"+email).want("")
-	f.command("user", "enable", "second-"+email).want("")
-	f.command("user", "reset-password", "second-"+email).want("")
-	f.command("user", "delete", "second-"+email, "--yes").want("")
+	f.command("migrate").wantOutput("")
+	f.command("migrate", "up").wantOutput("")
+	f.command("migrate", "status").wantOutput("users")
+	f.command("migrate", "--contract").wantOutput("")
+	f.command("user", "create", email, "--name", "Ada", "--role", "ADMIN").withStdin(servertest.Password + "\n").wantOutput("")
+	f.command("user", "create", "second-"+email, "--name", "Bob").withStdin(servertest.Password + "\n").wantOutput("")
+	f.command("user", "list").wantOutput(email)
+	f.command("user", "role", "second-"+email, "STAFF").wantOutput("STAFF")
+	f.command("user", "disable", "second-"+email).wantOutput("")
+	f.command("user", "enable", "second-"+email).wantOutput("")
+	f.command("user", "reset-password", "second-"+email).wantOutput("")
+	f.command("user", "delete", "second-"+email, "--yes").wantOutput("")
 	f.command("user", "role", email, "USER").wantFailure("nobody else could do what this account can")
 	for _, finding := range []string{"database.migrations", "database.tables", "database.connections"} {
-		f.command("doctor", "--json").wantFinding(finding)
+		f.command("doctor", "--json").wantFindingOK(finding)
 	}
 }
 
@@ -159,7 +159,7 @@ type fleetCommand struct {
 
 func (f *fleet) command(args ...string) *fleetCommand { return &fleetCommand{f: f, args: args} }
 
-func (c *fleetCommand) reading(stdin string) *fleetCommand {
+func (c *fleetCommand) withStdin(stdin string) *fleetCommand {
 	c.stdin = stdin
 	return c
 }
@@ -172,8 +172,8 @@ func (c *fleetCommand) run() (out string, err error) {
 	return string(b), err
 }
 
-// want runs it, and wants the status 0 and a text in the output.
-func (c *fleetCommand) want(text string) {
+// wantOutput runs it, and wants the status 0 and a text in the output.
+func (c *fleetCommand) wantOutput(text string) {
 	c.f.t.Helper()
 	if out, err := c.run(); err != nil || !strings.Contains(out, text) {
 		c.f.t.Errorf("%v: %v, want %q in\n%s", c.args, err, text, out)
@@ -187,8 +187,8 @@ func (c *fleetCommand) wantFailure(text string) {
 	}
 }
 
-// wantFinding wants the doctor to have nothing to say against a thing.
-func (c *fleetCommand) wantFinding(id string) {
+// wantFindingOK wants the doctor to have nothing to say against a thing.
+func (c *fleetCommand) wantFindingOK(id string) {
 	c.f.t.Helper()
 	out, _ := c.run() // the exit status is about other findings too
 	for line := range strings.Lines(out) {

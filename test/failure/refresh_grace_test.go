@@ -36,12 +36,12 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 			databaseURL := dbtest.MySQL(t)
 			target := hostOf(t, databaseURL)
 			forwarder := clustertest.Forward(t, target)
-			servers := newCheapFleet(t, forwarder.URL(databaseURL))
-			servers.add(2)
+			servers := newFastHashFleet(t, forwarder.URL(databaseURL))
+			servers.addServers(2)
 			c := newClients(t, "silence-", servers.endpoints()...)
 			m := c.register(0, "silence-ada@example.com")
 			if m == nil {
-				t.Fatal(c.broken)
+				t.Fatal(c.violations)
 			}
 			parent, replaced := m.refresh, time.Time{}
 			waitUntil(t, "the refresh token is old enough to be replaced", func() bool {
@@ -54,20 +54,20 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 				row.silent(forwarder)
 				waitUntil(t, "the silence is over", func() bool { return time.Now().After(end) })
 				row.back(forwarder, target)
-				waitUntil(t, "both servers are ready", func() bool { return servers.servers[0].get("/readyz")+servers.servers[1].get("/readyz") == 400 })
+				waitUntil(t, "both servers are ready", func() bool { return servers.servers[0].status("/readyz")+servers.servers[1].status("/readyz") == 400 })
 			}
 			silentUntil(replaced.Add(30 * time.Second))
 			for here := range servers.servers {
-				again, code, _ := c.insist(here, "", failureRefresh, "t", parent)
+				again, code, _ := c.retry(here, "", refreshQuery, "t", parent)
 				if code != "" || again.Text("result.refreshToken") != m.refresh {
 					t.Fatalf("the retry after %s at server %d: %q, want the same successor\n%s", time.Since(replaced), here+1, code, again.Body)
 				}
 			}
 			silentUntil(replaced.Add(61 * time.Second))
-			if _, code, _ := c.insist(1, "", failureRefresh, "t", parent); code != "INVALID_TOKEN" {
+			if _, code, _ := c.retry(1, "", refreshQuery, "t", parent); code != "INVALID_TOKEN" {
 				t.Errorf("the retry after %s: %q, want INVALID_TOKEN", time.Since(replaced), code)
 			}
-			if _, code, _ := c.insist(0, m.token, failureMe); code != "UNAUTHENTICATED" {
+			if _, code, _ := c.retry(0, m.token, meQuery); code != "UNAUTHENTICATED" {
 				t.Errorf("after the reuse of a token the session goes on: %q", code)
 			}
 		})
@@ -75,17 +75,17 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 }
 
 // A silence that was over before the refresh does not prolong the grace.
-func TestFailureRefreshGraceIgnoresAnEarlierSilence(t *testing.T) {
+func TestFailureRefreshGraceIgnoresAnEarlierOutage(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
 	target := hostOf(t, databaseURL)
 	forwarder := clustertest.Forward(t, target)
-	servers := newCheapFleet(t, forwarder.URL(databaseURL))
-	servers.add(1)
+	servers := newFastHashFleet(t, forwarder.URL(databaseURL))
+	servers.addServers(1)
 	c := newClients(t, "earlier-", servers.endpoints()...)
 	m := c.register(0, "earlier-ada@example.com")
 	if m == nil {
-		t.Fatal(c.broken)
+		t.Fatal(c.violations)
 	}
 	end := time.Now().Add(8 * time.Second)
 	forwarder.SetTargets()
@@ -98,11 +98,11 @@ func TestFailureRefreshGraceIgnoresAnEarlierSilence(t *testing.T) {
 		replaced = time.Now()
 		return m.refresh != parent
 	})
-	waitUntil(t, "the grace is over", func() bool { return time.Since(replaced) > grace+time.Second })
-	if _, code, _ := c.insist(0, "", failureRefresh, "t", parent); code != "INVALID_TOKEN" {
+	waitUntil(t, "the grace is over", func() bool { return time.Since(replaced) > refreshGrace+time.Second })
+	if _, code, _ := c.retry(0, "", refreshQuery, "t", parent); code != "INVALID_TOKEN" {
 		t.Errorf("after %s: %q, want INVALID_TOKEN", time.Since(replaced), code)
 	}
-	if _, code, _ := c.insist(0, m.token, failureMe); code != "UNAUTHENTICATED" {
+	if _, code, _ := c.retry(0, m.token, meQuery); code != "UNAUTHENTICATED" {
 		t.Errorf("after the reuse of a token the session goes on: %q", code)
 	}
 }
