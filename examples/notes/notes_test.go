@@ -11,7 +11,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// The tests ask the server for notes, so they run where it has some: in app/notes. TestExampleFeature copies them there.
+// The tests ask the server for notes, so they run where it has some: in app/notes. TestExampleFeatureEditsOnlyApp copies them there.
 func TestMain(m *testing.M) {
 	if wd, err := os.Getwd(); err == nil && filepath.Base(filepath.Dir(wd)) == "examples" {
 		fmt.Println("the server has no notes: these tests are for a copy in app/notes")

@@ -302,37 +302,37 @@ var invalidDocuments = []string{
 
 // Where gqlparser is not of graphql-js's opinion, and why.
 const (
-	noSubscriptions = "there are no subscriptions; graphql-js 16 says so when it executes"
-	controls        = "the specification of 2021 has no control characters, its successor has, and graphql-js 16 follows that"
-	wideEscapes     = "the specification of 2021 has no escape with braces, its successor has, and graphql-js 16 follows that"
+	noSubscriptions   = "there are no subscriptions; graphql-js 16 says so when it executes"
+	controlCharacters = "the specification of 2021 has no control characters, its successor has, and graphql-js 16 follows that"
+	bracedEscapes     = "the specification of 2021 has no escape with braces, its successor has, and graphql-js 16 follows that"
 
-	noDocument   = "no document is BAD_USER_INPUT, not a mistake in one"
-	bigInt       = "gqlparser does not look at how big a number is; when the argument is read it is BAD_USER_INPUT"
-	fragmentVars = "gqlparser reads variables of fragments, a proposal that never was in the specification; nothing uses them"
-	halfPairs    = "gqlparser reads each half of a surrogate pair as U+FFFD"
+	noDocument        = "no document is BAD_USER_INPUT, not a mistake in one"
+	intOverflow       = "gqlparser does not look at how big a number is; when the argument is read it is BAD_USER_INPUT"
+	fragmentVariables = "gqlparser reads variables of fragments, a proposal that never was in the specification; nothing uses them"
+	loneSurrogates    = "gqlparser reads each half of a surrogate pair as U+FFFD"
 )
 
-// stricter are documents that are valid to graphql-js only.
-var stricter = map[string]string{
+// rejectedByServerOnly are documents that are valid to graphql-js only.
+var rejectedByServerOnly = map[string]string{
 	`subscription { me { id } }`:            noSubscriptions,
-	"{ user(id: \"\x00\") { id } }":         controls,
-	"{ user(id: \"\"\"\x00\"\"\") { id } }": controls,
-	"{ user(id: \"\x1f\") { id } }":         controls,
-	"{ me { id } } # \x00":                  controls,
-	`{ user(id: "\u{1F600}") { id } }`:      wideEscapes,
+	"{ user(id: \"\x00\") { id } }":         controlCharacters,
+	"{ user(id: \"\"\"\x00\"\"\") { id } }": controlCharacters,
+	"{ user(id: \"\x1f\") { id } }":         controlCharacters,
+	"{ me { id } } # \x00":                  controlCharacters,
+	`{ user(id: "\u{1F600}") { id } }`:      bracedEscapes,
 }
 
-// laxer are documents that are valid to the server only.
-var laxer = map[string]string{
+// acceptedByServerOnly are documents that are valid to the server only.
+var acceptedByServerOnly = map[string]string{
 	``: noDocument,
-	`{ users(first: 2147483648) { edges { cursor } } }`:                                   bigInt,
-	`{ users(first: -2147483649) { edges { cursor } } }`:                                  bigInt,
-	`{ me { ...F } } fragment F($a: Int) on User { id }`:                                  fragmentVars,
-	`{ me { ...F } } fragment F($a: Int = 1) on User { id }`:                              fragmentVars,
-	`{ me { ...F } } fragment F($a: Nothing) on User { id }`:                              fragmentVars,
-	`query($id: ID!) { ...F } fragment F($id: ID! = 1) on Query { user(id: $id) { id } }`: fragmentVars,
-	`{ user(id: "\uD83D") { id } }`:                                                       halfPairs,
-	`{ user(id: "\uDE00\uD83D") { id } }`:                                                 halfPairs,
+	`{ users(first: 2147483648) { edges { cursor } } }`:                                   intOverflow,
+	`{ users(first: -2147483649) { edges { cursor } } }`:                                  intOverflow,
+	`{ me { ...F } } fragment F($a: Int) on User { id }`:                                  fragmentVariables,
+	`{ me { ...F } } fragment F($a: Int = 1) on User { id }`:                              fragmentVariables,
+	`{ me { ...F } } fragment F($a: Nothing) on User { id }`:                              fragmentVariables,
+	`query($id: ID!) { ...F } fragment F($id: ID! = 1) on Query { user(id: $id) { id } }`: fragmentVariables,
+	`{ user(id: "\uD83D") { id } }`:                                                       loneSurrogates,
+	`{ user(id: "\uDE00\uD83D") { id } }`:                                                 loneSurrogates,
 }
 
 // tooComplex are documents that the guard refuses before anybody validates them: a word that is written twice makes
@@ -347,8 +347,8 @@ var tooComplex = []string{
 // What is a valid document is what graphql-js says, but for the differences that are listed here.
 func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 	t.Parallel()
-	verdicts := graphQLJS(t, slices.Concat(validDocuments, invalidDocuments, slices.Sorted(maps.Keys(stricter)),
-		slices.Sorted(maps.Keys(laxer)), tooComplex, withTypos(validDocuments)))
+	verdicts := graphQLJSVerdicts(t, slices.Concat(validDocuments, invalidDocuments, slices.Sorted(maps.Keys(rejectedByServerOnly)),
+		slices.Sorted(maps.Keys(acceptedByServerOnly)), tooComplex, withTypos(validDocuments)))
 	b := servertest.Start(t, dbtest.SQLite(t), "LOG_LEVEL", "error")
 	valid := 0
 	for _, js := range verdicts {
@@ -358,9 +358,9 @@ func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 		}
 		wantJS, wantOurs := js.Mistake == "", js.Mistake == ""
 		switch {
-		case stricter[js.Document] != "":
+		case rejectedByServerOnly[js.Document] != "":
 			wantJS, wantOurs = true, false
-		case laxer[js.Document] != "":
+		case acceptedByServerOnly[js.Document] != "":
 			wantJS, wantOurs = false, true
 		case slices.Contains(validDocuments, js.Document):
 			wantJS, wantOurs = true, true
@@ -386,8 +386,8 @@ type verdict struct {
 	Mistake             string // "" for a document that is valid
 }
 
-// graphQLJS are its verdicts on the documents, each once, and on its own introspection queries.
-func graphQLJS(t *testing.T, documents []string) (verdicts []verdict) {
+// graphQLJSVerdicts are its verdicts on the documents, each once, and on its own introspection queries.
+func graphQLJSVerdicts(t *testing.T, documents []string) (verdicts []verdict) {
 	t.Helper()
 	run := npmtest.InstallScript(t, "test/browser/testdata/agreement", "agreement.mjs")
 	content, err := json.Marshal(documents)
@@ -432,19 +432,19 @@ func serverVerdict(t *testing.T, b *servertest.Server, document, operation strin
 }
 
 var (
-	documentToken = regexp.MustCompile(`"""(?:[^\\]|\\.)*?"""|"(?:[^"\\]|\\.)*"|#[^\n\r]*|\.\.\.|[_A-Za-z]\w*|-?[0-9][-+.\w]*|[^\s,\x{feff}]`)
-	word          = regexp.MustCompile(`^\w`)
+	documentTokenPattern = regexp.MustCompile(`"""(?:[^\\]|\\.)*?"""|"(?:[^"\\]|\\.)*"|#[^\n\r]*|\.\.\.|[_A-Za-z]\w*|-?[0-9][-+.\w]*|[^\s,\x{feff}]`)
+	wordPattern          = regexp.MustCompile(`^\w`)
 )
 
 // withTypos are all documents that come of one slip in one of these: a token left out, written twice, swapped with the
 // next one, or, if it is a name or a number, with a letter too many.
 func withTypos(documents []string) (list []string) {
 	for _, document := range documents {
-		tokens := documentToken.FindAllStringIndex(document, -1)
+		tokens := documentTokenPattern.FindAllStringIndex(document, -1)
 		for n, at := range tokens {
 			before, token, after := document[:at[0]], document[at[0]:at[1]], document[at[1]:]
 			list = append(list, before+after, before+token+" "+token+after)
-			if word.MatchString(token) {
+			if wordPattern.MatchString(token) {
 				list = append(list, before+token+"x"+after)
 			}
 			if n+1 < len(tokens) {

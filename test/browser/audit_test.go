@@ -13,7 +13,7 @@ import (
 )
 
 // The public audit of the specification "GraphQL over HTTP" finds no error, nothing to warn of and nothing to notice.
-func TestGraphQLOverHTTPAudit(t *testing.T) {
+func TestGraphQLOverHTTPAuditPasses(t *testing.T) {
 	t.Parallel()
 	audit := npmtest.InstallScript(t, "test/browser/testdata/audit", "audit.mjs")
 	b := servertest.Start(t, dbtest.SQLite(t))

@@ -52,7 +52,7 @@ func TestBrowser(t *testing.T) {
 	}
 	t.Run("the pages that mails link to", func(t *testing.T) {
 		t.Parallel()
-		inBrowser(t, "pages.mjs", pagesAlone(t))
+		inBrowser(t, "pages.mjs", serveMailPages(t))
 	})
 	life := func(t *testing.T, playground fs.FS) {
 		l := servertest.Listen(t)
@@ -75,7 +75,7 @@ func TestBrowser(t *testing.T) {
 		b := servertest.StartConfig(t, servertest.Config{Playground: fstest.MapFS{}})
 		ada := b.NewUser("USER")
 		b.Query(ada, `mutation { updateProfile(input: {name: "Ada"}) { name } }`).Must()
-		inBrowser(t, "offline.mjs", append([]string{b.URL, ada.Token}, screenshots(t)...)...)
+		inBrowser(t, "offline.mjs", append([]string{b.URL, ada.Token}, screenshotDir(t)...)...)
 	})
 	t.Run("the playground that is built", func(t *testing.T) {
 		t.Parallel()
@@ -87,14 +87,14 @@ func TestBrowser(t *testing.T) {
 		t.Run("its box and its examples", func(t *testing.T) {
 			t.Parallel()
 			b := servertest.StartConfig(t, servertest.Config{Playground: built, Demo: true, Env: []string{"ACCESS_TOKEN_TTL", "6s"}})
-			inBrowser(t, "playground.mjs", append([]string{b.URL, strings.Join(picture(t), "")}, screenshots(t)...)...)
+			inBrowser(t, "playground.mjs", append([]string{b.URL, strings.Join(screenshotPath(t), "")}, screenshotDir(t)...)...)
 		})
 	})
 	t.Run("an app and the API at different origins", func(t *testing.T) {
 		t.Parallel()
-		listed, unlisted, otherSite := emptyPage(t, "localhost"), emptyPage(t, "localhost"), emptyPage(t, "127.0.0.1")
+		listed, unlisted, otherSite := serveEmptyPage(t, "localhost"), serveEmptyPage(t, "localhost"), serveEmptyPage(t, "127.0.0.1")
 		l := servertest.Listen(t)
-		api := at("localhost", l)
+		api := originOf("localhost", l)
 		b := servertest.StartConfig(t, servertest.Config{
 			Listener: l, Env: []string{"PUBLIC_URL", api, "CORS_ORIGINS", listed + "," + otherSite, "ADDR", ":8080"},
 		}) // local pages are not allowed unlisted
@@ -127,24 +127,24 @@ func buildPlayground(t *testing.T) fs.FS {
 	return os.DirFS(out)
 }
 
-// emptyPage serves a page of a host, which is this machine.
-func emptyPage(t *testing.T, host string) (origin string) {
+// serveEmptyPage serves a page of a host, which is this machine.
+func serveEmptyPage(t *testing.T, host string) (origin string) {
 	t.Helper()
 	l := servertest.Listen(t)
 	servertest.ServeOn(t, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><link rel="icon" href="data:,"><title>App</title>`)
 	}))
-	return at(host, l)
+	return originOf(host, l)
 }
 
-// at is the origin of what listens, under another name of this machine: browsers take ports for one site, names not.
-func at(host string, l net.Listener) (origin string) {
+// originOf is the origin of what listens, under another name of this machine: browsers take ports for one site, names not.
+func originOf(host string, l net.Listener) (origin string) {
 	return fmt.Sprintf("http://%s:%d", host, l.Addr().(*net.TCPAddr).Port)
 }
 
-// pagesAlone serves the pages with the headers of the whole server, but without one: the script plays the API.
-func pagesAlone(t *testing.T) (origin string) {
+// serveMailPages serves the pages with the headers of the whole server, but without one: the script plays the API.
+func serveMailPages(t *testing.T) (origin string) {
 	t.Helper()
 	l := servertest.Listen(t)
 	origin = "http://" + l.Addr().String()
@@ -165,16 +165,16 @@ func pagesAlone(t *testing.T) (origin string) {
 	return origin
 }
 
-// screenshots is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
+// screenshotDir is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
 //
 //	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser ./test/browser
-func screenshots(t *testing.T) []string {
+func screenshotDir(t *testing.T) []string {
 	t.Helper()
-	return pathFrom(t, "SCREENSHOTS")
+	return pathFromEnv(t, "SCREENSHOTS")
 }
 
-// pathFrom returns the absolute path that a variable names, as the argument of a script; none if it is not set.
-func pathFrom(t *testing.T, variable string) []string {
+// pathFromEnv returns the absolute path that a variable names, as the argument of a script; none if it is not set.
+func pathFromEnv(t *testing.T, variable string) []string {
 	t.Helper()
 	name := os.Getenv(variable)
 	if name == "" {
@@ -187,11 +187,11 @@ func pathFrom(t *testing.T, variable string) []string {
 	return []string{path}
 }
 
-// picture is the file that a script writes a screenshot to, if the variable names one:
+// screenshotPath is the file that a script writes a screenshot to, if the variable names one:
 //
 //	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser ./test/browser
 //	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo ./test/browser
-func picture(t *testing.T) []string {
+func screenshotPath(t *testing.T) []string {
 	t.Helper()
-	return pathFrom(t, "SCREENSHOT")
+	return pathFromEnv(t, "SCREENSHOT")
 }

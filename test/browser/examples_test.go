@@ -37,8 +37,8 @@ func TestExamples(t *testing.T) {
 			npm := installExample(t, name)
 			npm("test")
 			npm("run", "build")
-			s := newStage(t)
-			if out, err := run("apps.mjs", append([]string{chromium, s.preview(npm("prefix")), s.control}, picture(t)...)...); err != nil {
+			s := newControlledServer(t)
+			if out, err := run("apps.mjs", append([]string{chromium, s.preview(npm("prefix")), s.controlURL}, screenshotPath(t)...)...); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
@@ -51,7 +51,7 @@ func installExample(t *testing.T, name string) (npm func(args ...string) (stdout
 	root := t.TempDir()
 	repotest.CopyFile(t, "schema.graphqls", filepath.Join(root, "schema.graphqls"))
 	from, dir := filepath.Join("examples", name), filepath.Join(root, "examples", name)
-	for _, file := range filesOf(t, from) {
+	for _, file := range exampleFiles(t, from) {
 		repotest.CopyFile(t, filepath.Join(from, file), filepath.Join(dir, file))
 	}
 	npm = func(args ...string) string {
@@ -74,8 +74,8 @@ func installExample(t *testing.T, name string) (npm func(args ...string) (stdout
 	return npm
 }
 
-// filesOf are the files of an example as git has them: not what was installed or built.
-func filesOf(t *testing.T, dir string) (files []string) {
+// exampleFiles are the files of an example as git has them: not what was installed or built.
+func exampleFiles(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -96,32 +96,32 @@ func filesOf(t *testing.T, dir string) (files []string) {
 	return files
 }
 
-// stage is a server that a script can do things to while a browser uses it.
-type stage struct {
-	t         *testing.T
-	database  string
-	clock     *servertest.Clock
-	app       atomic.Pointer[server.Server] // nil while the server is down
-	refreshes atomic.Int64                  // how many were asked for
-	url       string                        // of the API
-	control   string                        // of what a script can do
+// controlledServer is a server that a script can do things to while a browser uses it.
+type controlledServer struct {
+	t            *testing.T
+	databaseURL  string
+	clock        *servertest.Clock
+	running      atomic.Pointer[server.Server] // nil while the server is down
+	refreshCount atomic.Int64                  // how many were asked for
+	url          string                        // of the API
+	controlURL   string                        // of what a script can do
 }
 
-func newStage(t *testing.T) *stage {
+func newControlledServer(t *testing.T) *controlledServer {
 	t.Helper()
-	s := &stage{t: t, database: dbtest.SQLite(t), clock: &servertest.Clock{}}
-	if err := s.up(""); err != nil {
+	s := &controlledServer{t: t, databaseURL: dbtest.SQLite(t), clock: &servertest.Clock{}}
+	if err := s.start(""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.down() })
+	t.Cleanup(func() { _ = s.stop() })
 	s.url = servertest.ServeOn(t, servertest.Listen(t), http.HandlerFunc(s.serve)).URL
-	s.control = servertest.ServeOn(t, servertest.Listen(t), s.controls()).URL
+	s.controlURL = servertest.ServeOn(t, servertest.Listen(t), s.controlHandler()).URL
 	return s
 }
 
 // serve is the API, or a connection that is cut.
-func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
-	a := s.app.Load()
+func (s *controlledServer) serve(w http.ResponseWriter, r *http.Request) {
+	a := s.running.Load()
 	if a == nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -130,19 +130,19 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if bytes.Contains(body, []byte("{ refresh {")) {
-		s.refreshes.Add(1)
+		s.refreshCount.Add(1)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	a.Handler.ServeHTTP(w, r)
 }
 
-// up starts the server; access tokens live for ttl, or as long as they do by default.
-func (s *stage) up(ttl string) error {
+// start starts the server; access tokens live for ttl, or as long as they do by default.
+func (s *controlledServer) start(ttl string) error {
 	var env []string
 	if ttl != "" {
 		env = []string{"ACCESS_TOKEN_TTL", ttl}
 	}
-	settings := servertest.Options(s.t, s.database, io.Discard, env...)
+	settings := servertest.Options(s.t, s.databaseURL, io.Discard, env...)
 	settings.Now = s.clock.Now
 	a, err := server.New(settings)
 	if err != nil {
@@ -151,25 +151,25 @@ func (s *stage) up(ttl string) error {
 	if _, err := a.Store.Migrate(s.t.Context()); err != nil {
 		return err
 	}
-	s.app.Store(a)
+	s.running.Store(a)
 	return nil
 }
 
-func (s *stage) down() error {
-	if a := s.app.Swap(nil); a != nil {
+func (s *controlledServer) stop() error {
+	if a := s.running.Swap(nil); a != nil {
 		return a.Close()
 	}
 	return nil
 }
 
-// controls are what a script can do, by POST.
-func (s *stage) controls() http.Handler {
+// controlCharacters are what a script can do, by POST.
+func (s *controlledServer) controlHandler() http.Handler {
 	mux := http.NewServeMux()
 	for name, do := range map[string]func(value func(string) string) error{
-		"down": func(func(string) string) error { return s.down() },
-		"up":   func(value func(string) string) error { return s.up(value("ttl")) },
+		"down": func(func(string) string) error { return s.stop() },
+		"up":   func(value func(string) string) error { return s.start(value("ttl")) },
 		"role": func(value func(string) string) error {
-			_, err := s.app.Load().Accounts.AsOperator().SetRoleByEmail(s.t.Context(), value("email"), value("role"))
+			_, err := s.running.Load().Accounts.AsOperator().SetRoleByEmail(s.t.Context(), value("email"), value("role"))
 			return err
 		},
 		"advance": func(value func(string) string) error {
@@ -184,14 +184,14 @@ func (s *stage) controls() http.Handler {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
-			fmt.Fprint(w, s.refreshes.Load())
+			fmt.Fprint(w, s.refreshCount.Load())
 		})
 	}
 	return mux
 }
 
 // preview serves what was built in a folder, with Vite's proxy in front of the API, as `npm run dev` has it.
-func (s *stage) preview(dir string) (origin string) {
+func (s *controlledServer) preview(dir string) (origin string) {
 	t := s.t
 	t.Helper()
 	cmd := exec.Command("node", filepath.Join(dir, "node_modules", "vite", "bin", "vite.js"), "preview", "--port", "0", "--strictPort")

@@ -30,7 +30,7 @@ var builtPage = fstest.MapFS{
 }
 
 // A built playground comes from the server alone, and only the page itself is asked for again.
-func TestBuiltPlayground(t *testing.T) {
+func TestBuiltPlaygroundIsServedWithItsHeaders(t *testing.T) {
 	t.Parallel()
 	b := servertest.StartConfig(t, servertest.Config{Playground: builtPage})
 	const (
@@ -72,7 +72,7 @@ func TestBuiltPlayground(t *testing.T) {
 }
 
 // A browser shows the fallback before it asks the CDN for anything, and gqlgen's page has no other content.
-func TestPlaygroundFromTheCDNStartsWithItsFallback(t *testing.T) {
+func TestCDNPlaygroundStartsWithItsFallback(t *testing.T) {
 	t.Parallel()
 	b := servertest.StartConfig(t, servertest.Config{Playground: fstest.MapFS{}})
 	got := b.Get("/")
@@ -84,7 +84,7 @@ func TestPlaygroundFromTheCDNStartsWithItsFallback(t *testing.T) {
 }
 
 // Whoever the demo is for finds its people in the page, and nobody else does.
-func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
+func TestPlaygroundListsDemoUsers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -119,7 +119,7 @@ func TestPlaygroundOffersTheDemosPeople(t *testing.T) {
 }
 
 // The demo's password is known to all, so its people live in a database of their own, and never in production.
-func TestDemo(t *testing.T) {
+func TestDemoRequiresItsOwnDatabase(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := servertest.Start(t, databaseURL)
@@ -157,7 +157,7 @@ func TestDemo(t *testing.T) {
 	})
 }
 
-func TestDemoIsRefusedOnTheCommandLine(t *testing.T) {
+func TestDemoIsRejectedInProduction(t *testing.T) {
 	t.Parallel()
 	production := map[string]string{
 		"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "BCRYPT_COST": "10", "ADDR": "127.0.0.1:0",
@@ -180,7 +180,7 @@ type example struct {
 	variables    map[string]any
 }
 
-func examples(t *testing.T) (list []example) {
+func loadExamples(t *testing.T) (list []example) {
 	t.Helper()
 	file, err := os.ReadFile("playground/examples.graphql")
 	if err != nil {
@@ -203,7 +203,7 @@ func examples(t *testing.T) (list []example) {
 
 // Every field of Query and Mutation has an example, and each is answered: at worst because nothing has the id in it, or
 // because a password or a token in it is not the right one.
-func TestExamplesOfThePlayground(t *testing.T) {
+func TestPlaygroundExamplesCoverEveryField(t *testing.T) {
 	t.Parallel()
 	b := servertest.Start(t, dbtest.SQLite(t))
 	outcomes := []string{"NOT_FOUND", "INVALID_TOKEN", "INVALID_CREDENTIALS"}
@@ -215,7 +215,7 @@ func TestExamplesOfThePlayground(t *testing.T) {
 		}
 	}
 	titles := map[string]bool{}
-	for _, e := range examples(t) {
+	for _, e := range loadExamples(t) {
 		if titles[e.title] {
 			t.Errorf("two examples are %q", e.title)
 		}

@@ -43,15 +43,15 @@ func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 			if out, err := run(client.name+".mjs", b.URL+"/graphql", user.Email, admin.Email, servertest.Password, schema); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if got := methods(t, b.Log); !slices.Equal(got, client.methods) {
+			if got := loggedMethods(t, b.Log); !slices.Equal(got, client.methods) {
 				t.Errorf("it asked by %q, want %q", got, client.methods)
 			}
 		})
 	}
 }
 
-// methods are those of the requests in the log.
-func methods(t *testing.T, log *servertest.Log) (list []string) {
+// loggedMethods are those of the requests in the log.
+func loggedMethods(t *testing.T, log *servertest.Log) (list []string) {
 	for _, record := range log.Records(t) {
 		if method := fmt.Sprint(record["method"]); record["path"] == "/graphql" && !slices.Contains(list, method) {
 			list = append(list, method)

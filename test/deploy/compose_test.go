@@ -22,7 +22,7 @@ func TestDevelopmentComposeConfiguresADevelopmentServer(t *testing.T) {
 			}
 		}
 	}
-	noError(t, yaml.Unmarshal([]byte(file(t, "compose.development.yaml")), &compose))
+	noError(t, yaml.Unmarshal([]byte(readRepoFile(t, "compose.development.yaml")), &compose))
 	server, database := compose.Services["fieldgate"], compose.Services["database"]
 	for name := range server.Environment {
 		if !strings.Contains(config.Table(), "| `"+name+"` |") {
@@ -55,7 +55,7 @@ func TestDevelopmentComposeConfiguresADevelopmentServer(t *testing.T) {
 			t.Errorf("%s: image %s", name, service.Image)
 		}
 		for _, watch := range service.Develop.Watch {
-			if watch.Action != "rebuild" || !exists(t, watch.Path) {
+			if watch.Action != "rebuild" || !existsInRepo(t, watch.Path) {
 				t.Errorf("%s watches %+v", name, watch)
 			}
 		}

@@ -27,7 +27,7 @@ type object struct {
 	Metadata struct{ Name string }
 	Data     map[string]string
 	Spec     struct {
-		Selector    any // labels, or matchLabels
+		Selector    any // selectorLabels, or matchLabels
 		PodSelector any `yaml:"podSelector"`
 		Template    struct {
 			Metadata struct{ Labels map[string]string }
@@ -98,14 +98,14 @@ type probe struct {
 	Timeout int                         `yaml:"timeoutSeconds"`
 }
 
-// kubernetes returns the objects of deploy/kubernetes by kind.
-func kubernetes(t *testing.T) map[string]object {
+// loadManifests returns the objects of deploy/kubernetes by kind.
+func loadManifests(t *testing.T) map[string]object {
 	t.Helper()
 	names, err := filepath.Glob("../../deploy/kubernetes/*.yaml")
 	noError(t, err)
 	objects := map[string]object{}
 	for _, name := range names {
-		for d := yaml.NewDecoder(strings.NewReader(file(t, strings.TrimPrefix(filepath.ToSlash(name), "../../")))); ; {
+		for d := yaml.NewDecoder(strings.NewReader(readRepoFile(t, strings.TrimPrefix(filepath.ToSlash(name), "../../")))); ; {
 			var o object
 			if err := d.Decode(&o); errors.Is(err, io.EOF) {
 				break
@@ -126,8 +126,8 @@ func kubernetes(t *testing.T) map[string]object {
 	return objects
 }
 
-// labels returns the labels of a selector, with or without matchLabels.
-func labels(selector any) map[string]string {
+// selectorLabels returns the labels of a selector, with or without matchLabels.
+func selectorLabels(selector any) map[string]string {
 	m, _ := selector.(map[string]any)
 	if inner, ok := m["matchLabels"].(map[string]any); ok {
 		m = inner
@@ -139,9 +139,9 @@ func labels(selector any) map[string]string {
 	return result
 }
 
-func TestKubernetesSelectorsMatchTheServersAlone(t *testing.T) {
+func TestKubernetesSelectorsMatchOnlyTheServers(t *testing.T) {
 	t.Parallel()
-	objects := kubernetes(t)
+	objects := loadManifests(t)
 	servers := objects["Deployment"].Spec.Template.Metadata.Labels
 	selectors := map[string]any{
 		"Deployment": objects["Deployment"].Spec.Selector, "Service": objects["Service"].Spec.Selector,
@@ -151,8 +151,8 @@ func TestKubernetesSelectorsMatchTheServersAlone(t *testing.T) {
 		selectors["topologySpreadConstraints"] = constraint.LabelSelector
 	}
 	for name, selector := range selectors {
-		if !maps.Equal(labels(selector), servers) {
-			t.Errorf("%s selects %v; the servers are %v", name, labels(selector), servers)
+		if !maps.Equal(selectorLabels(selector), servers) {
+			t.Errorf("%s selects %v; the servers are %v", name, selectorLabels(selector), servers)
 		}
 	}
 	if maps.Equal(objects["Job"].Spec.Template.Metadata.Labels, servers) {
@@ -162,7 +162,7 @@ func TestKubernetesSelectorsMatchTheServersAlone(t *testing.T) {
 
 func TestKubernetesPodsAreRestricted(t *testing.T) {
 	t.Parallel()
-	objects := kubernetes(t)
+	objects := loadManifests(t)
 	for _, kind := range []string{"Deployment", "Job"} {
 		p := objects[kind].Spec.Template.Spec
 		c := p.Containers[0]
@@ -197,8 +197,8 @@ func TestKubernetesPodsAreRestricted(t *testing.T) {
 	}
 }
 
-// secretsOf returns the directory at which the secrets of a workload are mounted.
-func secretsOf(t *testing.T, o object) (directory string) {
+// secretsDir returns the directory at which the secrets of a workload are mounted.
+func secretsDir(t *testing.T, o object) (directory string) {
 	t.Helper()
 	p := o.Spec.Template.Spec
 	for _, mount := range p.Containers[0].VolumeMounts {
@@ -231,7 +231,7 @@ func kubernetesSettings(t *testing.T, binary string, objects map[string]object, 
 
 func TestKubernetesConfiguresAProductionServer(t *testing.T) {
 	t.Parallel()
-	objects := kubernetes(t)
+	objects := loadManifests(t)
 	data := objects["ConfigMap"].Data
 	for name := range data {
 		if !strings.Contains(config.Table(), "| `"+name+"` |") && name != "GOMEMLIMIT" { // which is Go's
@@ -240,8 +240,8 @@ func TestKubernetesConfiguresAProductionServer(t *testing.T) {
 	}
 	for _, kind := range []string{"Deployment", "Job"} {
 		for _, name := range []string{"ENV_FILE", "JWT_PRIVATE_KEY_FILES"} {
-			if filepath.Dir(data[name]) != secretsOf(t, objects[kind]) {
-				t.Errorf("%s: %s is %s, and the secrets are in %s", kind, name, data[name], secretsOf(t, objects[kind]))
+			if filepath.Dir(data[name]) != secretsDir(t, objects[kind]) {
+				t.Errorf("%s: %s is %s, and the secrets are in %s", kind, name, data[name], secretsDir(t, objects[kind]))
 			}
 		}
 	}
@@ -275,9 +275,9 @@ func TestKubernetesServerWaitsForTheMigrationJob(t *testing.T) {
 	binary := programtest.Build(t)
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if strings.HasPrefix(databaseURL, "sqlite:") {
-			databaseURL = "sqlite://" + writable(t) + "/fieldgate.db"
+			databaseURL = "sqlite://" + writableDir(t) + "/fieldgate.db"
 		}
-		objects := kubernetes(t)
+		objects := loadManifests(t)
 		p := objects["Deployment"].Spec.Template.Spec
 		c := p.Containers[0]
 		env := append(kubernetesSettings(t, binary, objects, databaseURL), "METRICS_ADDR=127.0.0.1:0")

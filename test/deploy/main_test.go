@@ -11,8 +11,8 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// file returns the text of a file of the repository.
-func file(t *testing.T, name string) string {
+// readRepoFile returns the text of a file of the repository.
+func readRepoFile(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", name))
 	if err != nil {
@@ -21,8 +21,8 @@ func file(t *testing.T, name string) string {
 	return string(content)
 }
 
-// replaced returns text with replacements, old and new in turn. Each old must occur exactly once.
-func replaced(t *testing.T, text string, replacements ...string) string {
+// replaceOnce returns text with replacements, old and new in turn. Each old must occur exactly once.
+func replaceOnce(t *testing.T, text string, replacements ...string) string {
 	t.Helper()
 	for i := 0; i < len(replacements); i += 2 {
 		if n := strings.Count(text, replacements[i]); n != 1 {
@@ -40,8 +40,8 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// writable returns an empty directory of the user that servers run as.
-func writable(t *testing.T) string {
+// writableDir returns an empty directory of the user that servers run as.
+func writableDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(dbtest.Directory(t), "data")
 	noError(t, os.Mkdir(dir, 0o700))
@@ -49,8 +49,8 @@ func writable(t *testing.T) string {
 	return dir
 }
 
-// exists reports whether the repository has a file or directory.
-func exists(t *testing.T, name string) bool {
+// existsInRepo reports whether the repository has a file or directory.
+func existsInRepo(t *testing.T, name string) bool {
 	t.Helper()
 	_, err := os.Stat(filepath.Join("..", "..", name))
 	return err == nil

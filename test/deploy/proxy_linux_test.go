@@ -55,7 +55,7 @@ func startNginx(t *testing.T, upstream string) *proxy {
 		dbtest.SkipOrFail(t, "nginx", "apt-get install --no-install-recommends nginx-light")
 	}
 	p := newProxy(t)
-	p.write("fieldgate.conf", replaced(t, file(t, "deploy/nginx.conf"),
+	p.write("fieldgate.conf", replaceOnce(t, readRepoFile(t, "deploy/nginx.conf"),
 		"listen 443 ssl;", "listen "+p.addr+" ssl;",
 		"/etc/ssl/api.example.com.crt", p.path("certificate.pem"),
 		"/etc/ssl/api.example.com.key", p.path("key.pem"),
@@ -89,7 +89,7 @@ func startCaddy(t *testing.T, upstream string) *proxy {
 	}
 	p := newProxy(t)
 	_, port, _ := net.SplitHostPort(p.addr)
-	p.write("Caddyfile", replaced(t, file(t, "deploy/Caddyfile"),
+	p.write("Caddyfile", replaceOnce(t, readRepoFile(t, "deploy/Caddyfile"),
 		"\n{\n", "\n{\n\tadmin off\n\tauto_https disable_redirects\n",
 		"\napi.example.com {\n", "\n"+origin+":"+port+" {\n\tbind 127.0.0.1\n\ttls "+p.path("certificate.pem")+" "+p.path("key.pem")+"\n",
 		"127.0.0.1:8080", upstream))
@@ -184,7 +184,7 @@ func TestProxies(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := programtest.Start(t, binary, "ENV=production", "PUBLIC_URL="+origin, "DATABASE_URL=sqlite://"+writable(t)+"/fieldgate.db",
+			server := programtest.Start(t, binary, "ENV=production", "PUBLIC_URL="+origin, "DATABASE_URL=sqlite://"+writableDir(t)+"/fieldgate.db",
 				"TRUSTED_PROXIES=127.0.0.1", "CORS_ORIGINS=https://app.example.net", "COOKIE_SAMESITE=none", "METRICS_ADDR=127.0.0.1:0")
 			p := start(t, strings.TrimPrefix(server.URL, "http://"))
 			for _, row := range []struct {
@@ -206,14 +206,14 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// forged is what a client writes that wants to be at another address.
-var forged = http.Header{
+// forgedHeaders is what a client writes that wants to be at another address.
+var forgedHeaders = http.Header{
 	"X-Forwarded-For": {"203.0.113.9"}, "X-Real-Ip": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"},
 	"Client-Ip": {"203.0.113.9"}, "X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"http"},
 }
 
 func testClientAddress(t *testing.T, p *proxy, server *programtest.Server) {
-	for _, header := range []http.Header{nil, forged, {"X-Forwarded-For": {"203.0.113.9, 127.0.0.1"}}, {"X-Forwarded-For": {"203.0.113.9", "198.51.100.2"}}} {
+	for _, header := range []http.Header{nil, forgedHeaders, {"X-Forwarded-For": {"203.0.113.9, 127.0.0.1"}}, {"X-Forwarded-For": {"203.0.113.9", "198.51.100.2"}}} {
 		a := programtest.Register(t, p.client("127.0.0.2"), origin, header)
 		if got := a.Text("register.session.ip"); got != "127.0.0.2" {
 			t.Errorf("%v: the session is from %s, want 127.0.0.2", header, got)
@@ -230,7 +230,7 @@ func testClientAddress(t *testing.T, p *proxy, server *programtest.Server) {
 // Guesses at different accounts count by address: 30 failed sign-ins per 15 minutes.
 func testLimits(t *testing.T, p *proxy, _ *programtest.Server) {
 	guess := func(from string, i int) string {
-		header := forged.Clone()
+		header := forgedHeaders.Clone()
 		header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
 		a, err := programtest.Post(p.client(from), origin, header, `mutation($e: String!) { login(input: {email: $e, password: "a wrong guess", delivery: BODY}) { expiresAt } }`,
 			map[string]any{"e": fmt.Sprintf("nobody-%s-%d@example.com", from, i)})
@@ -315,11 +315,11 @@ func testHeaders(t *testing.T, p *proxy, _ *programtest.Server) {
 	}
 }
 
-// marker is in every part of the requests of getMarked that must not be logged.
+// marker is in every part of the requests of sendMarked that must not be logged.
 const marker = "mrkr7d1f"
 
-// getMarked sends requests whose query strings, credentials and referrer are secrets.
-func getMarked(t *testing.T, p *proxy, want int) {
+// sendMarked sends requests whose query strings, credentials and referrer are secrets.
+func sendMarked(t *testing.T, p *proxy, want int) {
 	t.Helper()
 	client := p.client("127.0.0.2")
 	for _, path := range []string{
@@ -341,12 +341,12 @@ func getMarked(t *testing.T, p *proxy, want int) {
 	}
 }
 
-func testQueryStrings(t *testing.T, p *proxy, _ *programtest.Server) { getMarked(t, p, 0) }
+func testQueryStrings(t *testing.T, p *proxy, _ *programtest.Server) { sendMarked(t, p, 0) }
 
 // The query string of GET /graphql is a query with its values, that of /auth/callback a code. Neither is logged, nor the
 // referrer; also when the server is gone, and the proxy logs an error.
 func testLogs(t *testing.T, p *proxy, _ *programtest.Server) {
-	getMarked(t, p, http.StatusBadGateway)
+	sendMarked(t, p, http.StatusBadGateway)
 	p.stop()
 	logs := p.logs()
 	for line := range strings.Lines(logs) {
@@ -421,7 +421,7 @@ func testDrain(t *testing.T, p *proxy, server *programtest.Server) {
 	}
 	programtest.Wait(t, "all requests have reached the server", server.Process, func() bool {
 		done := answered.Load() // before the others are counted
-		return done+inProgress(t, server) >= requests
+		return done+requestsInFlight(t, server) >= requests
 	})
 	if answered.Load() == requests {
 		t.Fatal("all requests were answered before the server was stopped")
@@ -441,7 +441,7 @@ func testDrain(t *testing.T, p *proxy, server *programtest.Server) {
 }
 
 // Answers that come in pieces are passed on as they come: each piece arrives before the server writes the next.
-func TestProxiesPassOnStreamsUnbuffered(t *testing.T) {
+func TestProxiesStreamResponsesUnbuffered(t *testing.T) {
 	t.Parallel()
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
@@ -482,8 +482,8 @@ func TestProxiesPassOnStreamsUnbuffered(t *testing.T) {
 
 var inFlight = regexp.MustCompile(`(?m)^fieldgate_http_requests_in_flight (\d+)`)
 
-// inProgress returns how many requests a server is answering.
-func inProgress(t *testing.T, server *programtest.Server) int64 {
+// requestsInFlight returns how many requests a server is answering.
+func requestsInFlight(t *testing.T, server *programtest.Server) int64 {
 	t.Helper()
 	for _, line := range server.Log(t) {
 		if line["msg"] != "metrics" {

@@ -30,7 +30,7 @@ func TestTraefikLogsNoQueryStringAndTrustsNoHeader(t *testing.T) {
 		} `yaml:"accessLog"`
 		Log struct{ Level string }
 	}
-	noError(t, yaml.Unmarshal([]byte(file(t, "deploy/traefik/traefik.yml")), &static))
+	noError(t, yaml.Unmarshal([]byte(readRepoFile(t, "deploy/traefik/traefik.yml")), &static))
 	for name, entry := range static.EntryPoints {
 		if entry.ForwardedHeaders.Insecure || len(entry.ForwardedHeaders.TrustedIPs) > 0 {
 			t.Errorf("the entry point %s believes X-Forwarded-For: %+v", name, entry.ForwardedHeaders)
@@ -59,7 +59,7 @@ func TestTraefikLogsNoQueryStringAndTrustsNoHeader(t *testing.T) {
 			}
 		}
 	}
-	noError(t, yaml.Unmarshal([]byte(file(t, "deploy/traefik/fieldgate.yml")), &dynamic))
+	noError(t, yaml.Unmarshal([]byte(readRepoFile(t, "deploy/traefik/fieldgate.yml")), &dynamic))
 	balancer := dynamic.HTTP.Services["fieldgate"].LoadBalancer
 	if !balancer.PassHostHeader || balancer.HealthCheck.Path != "/readyz" || len(dynamic.HTTP.Middlewares) > 0 {
 		t.Errorf("the service: %+v", balancer)

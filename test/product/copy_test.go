@@ -19,11 +19,11 @@ type tree struct {
 	env []string // added to the environment of run
 }
 
-// blockForm finds the fenced code blocks of a Markdown page: language and text.
-var blockForm = regexp.MustCompile("(?m)^```(\\w+)\n((?s:.*?))^```$")
+// codeBlockPattern finds the fenced code blocks of a Markdown page: language and text.
+var codeBlockPattern = regexp.MustCompile("(?m)^```(\\w+)\n((?s:.*?))^```$")
 
-// read returns the content of a file of the repository.
-func read(t *testing.T, name string) string {
+// readFile returns the content of a file of the repository.
+func readFile(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	repotest.NoError(t, err)
@@ -32,7 +32,7 @@ func read(t *testing.T, name string) string {
 
 func (c *tree) read(name string) string {
 	c.t.Helper()
-	return read(c.t, filepath.Join(c.dir, name))
+	return readFile(c.t, filepath.Join(c.dir, name))
 }
 
 func (c *tree) write(name, content string) {
@@ -46,8 +46,8 @@ func (c *tree) write(name, content string) {
 	repotest.NoError(c.t, os.WriteFile(file, []byte(content), mode))
 }
 
-// try runs shell commands in the tree.
-func (c *tree) try(commands string) (output string, err error) {
+// tryRun runs shell commands in the tree.
+func (c *tree) tryRun(commands string) (output string, err error) {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), "sh", "-ec", commands)
 	cmd.Dir = c.dir
@@ -59,7 +59,7 @@ func (c *tree) try(commands string) (output string, err error) {
 // run ends the test if the commands fail.
 func (c *tree) run(commands string) (output string) {
 	c.t.Helper()
-	output, err := c.try(commands)
+	output, err := c.tryRun(commands)
 	if err != nil {
 		c.t.Fatalf("%s: %v\n%s", commands, err, output)
 	}

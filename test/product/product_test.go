@@ -18,17 +18,17 @@ import (
 
 // A feature adds files and edits app/app.go only; what else changes is generated. Then its tests pass, and so do those of Fieldgate
 // that look at the whole schema.
-func TestExampleFeature(t *testing.T) {
+func TestExampleFeatureEditsOnlyApp(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {
 		dbtest.SkipOrFail(t, "sh", "the commands of docs/extend.md are written for it")
 	}
-	if own := files(t, "app"); !slices.Equal(own, []string{"README.md", "app.go"}) {
+	if own := listFiles(t, "app"); !slices.Equal(own, []string{"README.md", "app.go"}) {
 		t.Skipf("a product has features here, which this test would replace: %q", own)
 	}
 	c := &tree{t: t, dir: t.TempDir()}
 	c.clone()
-	for _, block := range blockForm.FindAllStringSubmatch(read(t, "docs/extend.md"), -1) {
+	for _, block := range codeBlockPattern.FindAllStringSubmatch(readFile(t, "docs/extend.md"), -1) {
 		switch language, text := block[1], block[2]; language {
 		case "sh":
 			c.run(text)
@@ -42,23 +42,23 @@ func TestExampleFeature(t *testing.T) {
 		"PERMISSIONS.md", "app/app.go", "app/notes/migrations/mysql/00001_notes.sql", "app/notes/migrations/sqlite/00001_notes.sql",
 		"app/notes/notes.go", "app/notes/notes.graphqls", "app/notes/notes_test.go", "graph/generated/exec.go", "graph/notes.resolvers.go",
 	}
-	if got := c.changed(); !slices.Equal(got, want) {
+	if got := c.changedFiles(); !slices.Equal(got, want) {
 		t.Errorf("changed files\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	c.run("go vet ./...")
 	if badly := c.run("go tool gofumpt -l ."); badly != "" {
 		t.Errorf("gofumpt would change %s", badly)
 	}
-	c.run("go test -run '" + ofTheWholeSchema + "' ./test/... ./graph ./internal/product")
+	c.run("go test -run '" + wholeSchemaTests + "' ./test/... ./graph ./internal/product")
 }
 
-// ofTheWholeSchema are tests that look at every field or every table there is.
-const ofTheWholeSchema = "^(TestPolicyIsProven|TestPermissionsMatchEnforcement|TestPermissionsFileIsCurrent|TestBrokenRuleOfTheSchemaDoesNotCompile|TestAuditFailureRollsBackTheOperation|" +
-	"TestExamplesOfThePlayground|TestIntrospectionDescribesTheRuleOfEachField|TestImportsPointDown|TestEveryPackageIsOneSentence|" +
+// wholeSchemaTests are tests that look at every field or every table there is.
+const wholeSchemaTests = "^(TestPolicyIsProven|TestPermissionsMatchEnforcement|TestPermissionsFileIsCurrent|TestBrokenRuleOfTheSchemaDoesNotCompile|TestAuditFailureRollsBackTheOperation|" +
+	"TestPlaygroundExamplesCoverEveryField|TestIntrospectionDescribesTheRuleOfEachField|TestImportsFollowTheAllowedDirections|TestEveryPackageHasADocComment|" +
 	"TestFeatureTablesMatchTheirRowTypes|TestDeletingUserRemovesRowsOfFeatures|TestFeaturesOfOwnedTypesRegisterUserDeleted)$"
 
-// files are those of a tree, but for what no commit has.
-func files(t *testing.T, dir string) (names []string) {
+// listFiles are those of a tree, but for what no commit has.
+func listFiles(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -77,15 +77,15 @@ func files(t *testing.T, dir string) (names []string) {
 
 func (c *tree) clone() {
 	c.t.Helper()
-	for _, name := range files(c.t, ".") {
+	for _, name := range listFiles(c.t, ".") {
 		repotest.CopyFile(c.t, name, filepath.Join(c.dir, name))
 	}
 }
 
-// changed are the files of the copy that the repository has not, or has otherwise.
-func (c *tree) changed() (names []string) {
+// changedFiles are the files of the copy that the repository has not, or has otherwise.
+func (c *tree) changedFiles() (names []string) {
 	c.t.Helper()
-	for _, name := range files(c.t, c.dir) {
+	for _, name := range listFiles(c.t, c.dir) {
 		theirs, err := os.ReadFile(filepath.Join(c.dir, name))
 		repotest.NoError(c.t, err)
 		if ours, err := os.ReadFile(name); err != nil || !bytes.Equal(ours, theirs) {

@@ -11,7 +11,7 @@ import (
 // the rules and the comparison of the tables with the rows pass on each database.
 func TestProductTakesOverARelease(t *testing.T) {
 	t.Parallel()
-	p := newTeam(t)
+	p := newForkedProduct(t)
 	p.addNotes()
 	p.product.run("go mod tidy && go generate ./... && git add -A && git commit -qm 'Add notes'")
 	p.commitLaterRelease("go generate ./...")
@@ -34,13 +34,13 @@ func TestProductTakesOverARelease(t *testing.T) {
 		}
 	}
 	p.product.run("go build ./...")
-	t.Log(p.product.run("go test -vet=off -run '" + afterAnUpdate + "' ./app/... ./internal/product ./models ./test/e2e"))
+	t.Log(p.product.run("go test -vet=off -run '" + updateTests + "' ./app/... ./internal/product ./models ./test/e2e"))
 }
 
 // gqlgen deletes its files before it reads the schema. go generate makes them again as soon as the schema is right.
 func TestGenerateRecoversFromASchemaError(t *testing.T) {
 	t.Parallel()
-	p := newTeam(t)
+	p := newForkedProduct(t)
 	p.addNotes()
 	p.product.run("go mod tidy && go generate ./... && git add -A && git commit -qm 'Add notes'")
 	const file = "app/notes/notes.graphqls"
@@ -58,7 +58,7 @@ func TestGenerateRecoversFromASchemaError(t *testing.T) {
 
 func wantFailure(t *testing.T, c *tree, commands string, parts ...string) {
 	t.Helper()
-	out, err := c.try(commands)
+	out, err := c.tryRun(commands)
 	if err == nil {
 		t.Errorf("%s succeeds:\n%s", commands, out)
 	}
@@ -69,5 +69,5 @@ func wantFailure(t *testing.T, c *tree, commands string, parts ...string) {
 	}
 }
 
-const afterAnUpdate = "^(TestNotes.*|TestRulesOfNotesAreProven|TestPolicyIsProven|TestPermissionsFileIsCurrent|" +
+const updateTests = "^(TestNotes.*|TestRulesOfNotesAreProven|TestPolicyIsProven|TestPermissionsFileIsCurrent|" +
 	"TestMigratedTables.*|TestMigratedIndexesMatchDeclaredIndexes|TestMySQLTablesHaveRequiredProperties|TestDialectsHaveSameSteps|TestDeletingUserRemovesRowsOfFeatures)$"

@@ -25,13 +25,13 @@ const (
 	updateSection = "## Take over updates into your product"
 )
 
-// mayConflict are the files in which a merge may stop. The commands of the page settle them.
-var mayConflict = regexp.MustCompile(`^(go\.mod|go\.sum|PERMISSIONS\.md|graph/generated/.*)$`)
+// expectedConflicts are the files in which a merge may stop. The commands of the page settle them.
+var expectedConflicts = regexp.MustCompile(`^(go\.mod|go\.sum|PERMISSIONS\.md|graph/generated/.*)$`)
 
 // A release that edits every file of Fieldgate merges into a product that has the example feature.
 func TestMergeOfAReleaseConflictsInGeneratedFilesOnly(t *testing.T) {
 	t.Parallel()
-	p := newTeam(t)
+	p := newForkedProduct(t)
 	p.addNotes()
 	p.product.run("go mod tidy && git add -A && git commit -qm 'Add notes'")
 	p.commitLaterRelease("true")
@@ -41,26 +41,26 @@ func TestMergeOfAReleaseConflictsInGeneratedFilesOnly(t *testing.T) {
 	}
 	p.product.run("go mod tidy")
 	mod := p.product.read("go.mod")
-	for _, module := range []string{ofProduct, ofRelease} {
+	for _, module := range []string{productModule, releaseModule} {
 		if n := strings.Count(mod, module); n != 1 || strings.Contains(mod, module+" // indirect") {
 			t.Errorf("go.mod requires %s %d times, want it once and directly:\n%s", module, n, mod)
 		}
 	}
-	if sum := p.product.read("go.sum"); strings.Contains(sum, unused) {
-		t.Errorf("go mod tidy kept %s", unused)
+	if sum := p.product.read("go.sum"); strings.Contains(sum, unusedModule) {
+		t.Errorf("go mod tidy kept %s", unusedModule)
 	}
 }
 
 // Files outside app/ that a product edits conflict, and the commands of the page do not commit such a conflict.
 func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
 	t.Parallel()
-	p := newTeam(t)
+	p := newForkedProduct(t)
 	p.product.write("README.md", "# Our product\n")
 	p.product.run("git commit -qam 'Write our own README'")
 	p.release.write("README.md", "# A later release\n")
 	p.release.run("git commit -qam 'A later release'")
-	_, _ = p.product.try(p.blocks[1])
-	if got := p.unmerged(); !slices.Equal(got, []string{"README.md"}) {
+	_, _ = p.product.tryRun(p.blocks[1])
+	if got := p.conflictedFiles(); !slices.Equal(got, []string{"README.md"}) {
 		t.Fatalf("conflicts in %q, want README.md", got)
 	}
 	added, committed, ok := strings.Cut(p.blocks[2], "git commit")
@@ -72,19 +72,19 @@ func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
 			p.product.run(line)
 		}
 	}
-	if out, err := p.product.try("git commit" + committed); err == nil || !strings.Contains(out, "unmerged") {
+	if out, err := p.product.tryRun("git commit" + committed); err == nil || !strings.Contains(out, "unmerged") {
 		t.Errorf("git commit: %v\n%s", err, out)
 	}
 }
 
-// team is a product's repository, and Fieldgate's, which it was cloned from.
-type team struct {
+// forkedProduct is a product's repository, and Fieldgate's, which it was cloned from.
+type forkedProduct struct {
 	t                *testing.T
 	product, release *tree
 	blocks           []string // of the page: clone, merge, settle
 }
 
-func newTeam(t *testing.T) *team {
+func newForkedProduct(t *testing.T) *forkedProduct {
 	t.Helper()
 	own, err := os.ReadDir("app")
 	repotest.NoError(t, err)
@@ -100,10 +100,10 @@ func newTeam(t *testing.T) *team {
 	if err != nil {
 		dbtest.SkipOrFail(t, "clone of the repository", "git ls-files: "+err.Error())
 	}
-	_, section, _ := strings.Cut(read(t, updatePage), "\n"+updateSection+"\n")
+	_, section, _ := strings.Cut(readFile(t, updatePage), "\n"+updateSection+"\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	p := &team{t: t}
-	for _, block := range blockForm.FindAllStringSubmatch(section, -1) {
+	p := &forkedProduct{t: t}
+	for _, block := range codeBlockPattern.FindAllStringSubmatch(section, -1) {
 		p.blocks = append(p.blocks, block[2])
 	}
 	if len(p.blocks) != 3 {
@@ -122,7 +122,7 @@ func newTeam(t *testing.T) *team {
 	repotest.NoError(t, os.Mkdir(p.release.dir, 0o755))
 	p.release.run("git init -q -b main")
 	if newestRelease == "" {
-		p.checkOut(string(tracked))
+		p.copyWorkingTree(string(tracked))
 	} else {
 		p.archive(newestRelease)
 	}
@@ -132,19 +132,19 @@ func newTeam(t *testing.T) *team {
 	return p
 }
 
-// checkOut copies this tree, committed or not, over the release's.
-func (p *team) checkOut(tracked string) {
+// copyWorkingTree copies this tree, committed or not, over the release's.
+func (p *forkedProduct) copyWorkingTree(tracked string) {
 	p.t.Helper()
 	for name := range strings.SplitSeq(strings.TrimSuffix(tracked, "\x00"), "\x00") {
 		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() {
-			p.release.write(name, read(p.t, name))
+			p.release.write(name, readFile(p.t, name))
 			repotest.NoError(p.t, os.Chmod(filepath.Join(p.release.dir, name), info.Mode().Perm()))
 		}
 	}
 }
 
 // archive writes the tree of a commit of this clone.
-func (p *team) archive(commit string) {
+func (p *forkedProduct) archive(commit string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "release.tar")
 	if out, err := exec.Command("git", "archive", "--output="+archive, commit).CombinedOutput(); err != nil {
@@ -156,15 +156,15 @@ func (p *team) archive(commit string) {
 // Modules that are required by other modules already, so that every module cache has them. Each side begins to import one; their
 // lines are neighbours in go.mod.
 const (
-	ofRelease = "github.com/beorn7/perks v1.0.1"
-	ofProduct = "github.com/cespare/xxhash/v2 v2.3.0"
-	unused    = "example.com/unused"
+	releaseModule = "github.com/beorn7/perks v1.0.1"
+	productModule = "github.com/cespare/xxhash/v2 v2.3.0"
+	unusedModule  = "example.com/unused"
 )
 
 // addNotes does what docs/extend.md says. The feature also extends a type of Fieldgate, and requires a module of its own.
-func (p *team) addNotes() {
+func (p *forkedProduct) addNotes() {
 	p.t.Helper()
-	for _, block := range blockForm.FindAllStringSubmatch(p.product.read("docs/extend.md"), -1) {
+	for _, block := range codeBlockPattern.FindAllStringSubmatch(p.product.read("docs/extend.md"), -1) {
 		switch {
 		case block[1] == "go":
 			p.product.write("app/app.go", block[2])
@@ -192,12 +192,12 @@ func (r *userResolver) Notes(ctx context.Context, obj *models.User) ([]*notes.No
 	return r.App.Notes.Of(ctx, obj.ID)
 }
 `)
-	p.sums(p.product, "product")
+	p.addUnusedSums(p.product, "product")
 }
 
-// sums adds lines to the same place of go.sum that nothing needs, as a requirement of long ago leaves them.
-func (p *team) sums(c *tree, side string) {
-	c.insert("go.sum", `github.com/beorn7/perks v1.0.1/go.mod .*\n`, fmt.Sprintf("%[1]s/%[2]s v1.0.0 h1:%[3]s=\n%[1]s/%[2]s v1.0.0/go.mod h1:%[3]s=\n", unused, side, strings.Repeat("A", 43)))
+// addUnusedSums adds lines to the same place of go.sum that nothing needs, as a requirement of long ago leaves them.
+func (p *forkedProduct) addUnusedSums(c *tree, side string) {
+	c.insert("go.sum", `github.com/beorn7/perks v1.0.1/go.mod .*\n`, fmt.Sprintf("%[1]s/%[2]s v1.0.0 h1:%[3]s=\n%[1]s/%[2]s v1.0.0/go.mod h1:%[3]s=\n", unusedModule, side, strings.Repeat("A", 43)))
 }
 
 // insert writes text behind the first match of a pattern.
@@ -212,13 +212,13 @@ func (c *tree) insert(name, pattern, text string) {
 }
 
 // commitLaterRelease commits the next release. It is this tree, or made up from it.
-func (p *team) commitLaterRelease(generate string) {
+func (p *forkedProduct) commitLaterRelease(generate string) {
 	p.t.Helper()
 	if newestRelease != "" {
 		tracked, err := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 		repotest.NoError(p.t, err)
 		p.release.run("git rm -rfq .")
-		p.checkOut(string(tracked))
+		p.copyWorkingTree(string(tracked))
 	}
 	laterRelease(p)
 	p.release.run(generate)
@@ -227,7 +227,7 @@ func (p *team) commitLaterRelease(generate string) {
 
 // laterRelease edits every file of Fieldgate that may have a comment, twice, and adds a field of the schema that is a column, one
 // that is a resolver, a step of the migrations and a requirement.
-func laterRelease(p *team) {
+func laterRelease(p *forkedProduct) {
 	c := p.release
 	c.t.Helper()
 	for _, name := range lines(c.run("git ls-files --cached --others --exclude-standard")) {
@@ -270,25 +270,25 @@ func (s *Service) Number() int { return quantile.NewTargeted(nil).Count() }
 		c.write(fmt.Sprintf("models/migrations/%s/%05d_nickname.sql", dialect, len(steps)+1),
 			"-- +goose Up\n"+statement+"\n\n-- +goose Down\nALTER TABLE users DROP COLUMN nickname;\n")
 	}
-	p.sums(c, "release")
+	p.addUnusedSums(c, "release")
 	c.run("go mod tidy")
-	p.sums(c, "release")
+	p.addUnusedSums(c, "release")
 }
 
 // merge runs the page's block that merges, and checks where it stops.
-func (p *team) merge() {
+func (p *forkedProduct) merge() {
 	p.t.Helper()
-	_, _ = p.product.try(p.blocks[1]) // it fails if there are conflicts
+	_, _ = p.product.tryRun(p.blocks[1]) // it fails if there are conflicts
 	p.product.run("git rev-parse -q --verify MERGE_HEAD")
-	for _, name := range p.unmerged() {
+	for _, name := range p.conflictedFiles() {
 		p.t.Logf("conflict in %s", name)
-		if !mayConflict.MatchString(name) {
+		if !expectedConflicts.MatchString(name) {
 			p.t.Errorf("the merge conflicts in %s:\n%s", name, p.product.run("git diff -- "+name))
 		}
 	}
 }
 
-func (p *team) unmerged() []string {
+func (p *forkedProduct) conflictedFiles() []string {
 	p.t.Helper()
 	return lines(p.product.run("git diff --name-only --diff-filter=U"))
 }

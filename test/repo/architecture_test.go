@@ -13,7 +13,7 @@ import (
 )
 
 // Every import points down: a room may use what stands below it in its row, and nothing else of the house.
-var rooms = map[string][]string{
+var allowedImports = map[string][]string{
 	"fieldgate":                     {"fieldgate/internal/cli"},
 	"fieldgate/internal/cli":        {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/devlog", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/mail", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/version", "fieldgate/internal/web"},
 	"fieldgate/internal/server":     {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/product", "fieldgate/fgerr", "fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/devlog", "fieldgate/internal/guard", "fieldgate/internal/mail", "fieldgate/internal/metrics", "fieldgate/internal/pages", "fieldgate/internal/trace", "fieldgate/internal/trace/export", "fieldgate/internal/version", "fieldgate/internal/web", "fieldgate/playground"},
@@ -66,22 +66,22 @@ var rooms = map[string][]string{
 // seam is what the code of a product imports. Nothing that it needs is internal.
 var seam = []string{"fieldgate/extend", "fieldgate/fgerr", "fieldgate/models", "fieldgate/viewer"}
 
-// ofProduct reports whether a package is a product's: its packages may import each other.
-func ofProduct(path string) bool {
+// isProductPackage reports whether a package is a product's: its packages may import each other.
+func isProductPackage(path string) bool {
 	return path == "fieldgate/app" || strings.HasPrefix(path, "fieldgate/app/") || strings.HasPrefix(path, "fieldgate/examples/")
 }
 
 // mayImport reports whether a package of the house may import another one.
 func mayImport(from, imported string) bool {
-	if ofProduct(from) {
-		return ofProduct(imported) || slices.Contains(seam, imported)
+	if isProductPackage(from) {
+		return isProductPackage(imported) || slices.Contains(seam, imported)
 	}
 	bound := from == "fieldgate/graph" || from == "fieldgate/graph/generated" // to the types of a product
-	return slices.Contains(rooms[from], imported) || bound && (ofProduct(imported) || slices.Contains(seam, imported))
+	return slices.Contains(allowedImports[from], imported) || bound && (isProductPackage(imported) || slices.Contains(seam, imported))
 }
 
 // What only some rooms know. A room that is not named must not import the library.
-var libraries = map[string][]string{
+var libraryImporters = map[string][]string{
 	"gorm.io/":                       {"fieldgate/models", "fieldgate/internal/schematest"},
 	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
 	"github.com/go-sql-driver/mysql": {"fieldgate/models", "fieldgate/internal/dbtest", "fieldgate/internal/clustertest", "fieldgate/bench"},
@@ -99,18 +99,18 @@ var libraries = map[string][]string{
 	"net/http/pprof":                 {"fieldgate/internal/metrics"},
 }
 
-func TestImportsPointDown(t *testing.T) {
+func TestImportsFollowTheAllowedDirections(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		if _, known := rooms[p.ImportPath]; !known && !ofProduct(p.ImportPath) {
+		if _, known := allowedImports[p.ImportPath]; !known && !isProductPackage(p.ImportPath) {
 			t.Errorf("%s is no room of the house: give it a row in rooms, and a sentence in the README", p.ImportPath)
 		}
 		for _, imported := range p.Imports {
-			if house(imported) && !mayImport(p.ImportPath, imported) {
+			if isFieldgatePackage(imported) && !mayImport(p.ImportPath, imported) {
 				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
-			for library, users := range libraries {
-				if strings.HasPrefix(imported, library) && !slices.Contains(users, p.ImportPath) && !ofProduct(p.ImportPath) {
+			for library, users := range libraryImporters {
+				if strings.HasPrefix(imported, library) && !slices.Contains(users, p.ImportPath) && !isProductPackage(p.ImportPath) {
 					t.Errorf("%s imports %s; only %q know it", p.ImportPath, imported, users)
 				}
 			}
@@ -118,7 +118,9 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
-func house(path string) bool { return path == "fieldgate" || strings.HasPrefix(path, "fieldgate/") }
+func isFieldgatePackage(path string) bool {
+	return path == "fieldgate" || strings.HasPrefix(path, "fieldgate/")
+}
 
 type pkg struct {
 	ImportPath string
@@ -147,7 +149,7 @@ func packages(t *testing.T) (list []pkg) {
 }
 
 // Every package of Fieldgate says in its first sentence what it is. How a product documents its own is the product's.
-func TestEveryPackageIsOneSentence(t *testing.T) {
+func TestEveryPackageHasADocComment(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		if p.Doc == "" && !strings.HasSuffix(p.ImportPath, "/generated") && !strings.HasPrefix(p.ImportPath, "fieldgate/app/") {
@@ -162,7 +164,7 @@ func hasFeatures(t *testing.T) bool {
 }
 
 // Who clones the repository finds their way in its root: main alone, and few enough entries to read.
-func TestRootHoldsMainAlone(t *testing.T) {
+func TestRootContainsNoPackageButMain(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// ignored reports what .dockerignore leaves out: the last pattern that matches a path, or a folder that it is in, decides.
-func ignored(t *testing.T) func(path string) bool {
+// dockerignored reports what .dockerignore leaves out: the last pattern that matches a path, or a folder that it is in, decides.
+func dockerignored(t *testing.T) func(path string) bool {
 	t.Helper()
 	type pattern struct {
 		form *regexp.Regexp
@@ -33,9 +33,9 @@ func ignored(t *testing.T) func(path string) bool {
 	}
 }
 
-func TestDockerignoreKeepsSecretsOut(t *testing.T) {
+func TestDockerignoreExcludesSecrets(t *testing.T) {
 	t.Parallel()
-	leftOut := ignored(t)
+	leftOut := dockerignored(t)
 	for path, want := range map[string]bool{
 		".env": true, ".git/config": true, "fieldgate.db": true, "fieldgate.db.key": true, "jwt.pem": true, "deploy/fieldgate.env.example": true,
 		"server_test.go": true, "models/store_test.go": true, "playground/dist/index.html": true, "playground/node_modules/react/index.js": true,
@@ -47,16 +47,16 @@ func TestDockerignoreKeepsSecretsOut(t *testing.T) {
 	}
 }
 
-func TestDockerignoreKeepsEveryPackageOfTheProgram(t *testing.T) {
+func TestDockerignoreIncludesEveryPackage(t *testing.T) {
 	t.Parallel()
 	imports := map[string][]string{}
 	for _, p := range packages(t) {
 		imports[p.ImportPath] = p.Imports
 	}
-	leftOut, seen := ignored(t), map[string]bool{}
+	leftOut, seen := dockerignored(t), map[string]bool{}
 	var visit func(path string)
 	visit = func(path string) {
-		if !house(path) || seen[path] {
+		if !isFieldgatePackage(path) || seen[path] {
 			return
 		}
 		seen[path] = true

@@ -75,8 +75,8 @@ var composeValues = map[string]string{
 
 var interpolation = regexp.MustCompile(`\$\{([A-Z_]+)(:[?-])([^}]*)\}`)
 
-// interpolated is a value as compose makes it, where values has what .env says.
-func interpolated(t *testing.T, value string, values map[string]string) string {
+// interpolate is a value as compose makes it, where values has what .env says.
+func interpolate(t *testing.T, value string, values map[string]string) string {
 	t.Helper()
 	return interpolation.ReplaceAllStringFunc(value, func(expression string) string {
 		part := interpolation.FindStringSubmatch(expression)
@@ -114,7 +114,7 @@ func TestComposeConfiguresAProductionServer(t *testing.T) {
 			if !slices.Contains(variableNames(), name) {
 				t.Errorf("the server reads no %s", name)
 			}
-			env[name] = interpolated(t, value, row.values)
+			env[name] = interpolate(t, value, row.values)
 		}
 		cfg := loadProduction(t, env)
 		if len(cfg.TrustedProxies) != 1 || cfg.TrustedProxies[0].String() != row.proxy || !strings.HasSuffix(cfg.DatabaseURL, "@mysql:3306/fieldgate") {
@@ -148,7 +148,7 @@ func TestComposeHasNoSecret(t *testing.T) {
 	}
 }
 
-func TestComposeServicesAreShutIn(t *testing.T) {
+func TestComposeServicesAreHardened(t *testing.T) {
 	t.Parallel()
 	services := composeServices(t)
 	for name, s := range services {
@@ -275,7 +275,7 @@ func unitSettings(t *testing.T) map[string][]string {
 	return settings
 }
 
-func TestUnit(t *testing.T) {
+func TestSystemdUnitIsHardened(t *testing.T) {
 	t.Parallel()
 	settings := unitSettings(t)
 	for name, want := range map[string]string{
@@ -296,11 +296,11 @@ func TestUnit(t *testing.T) {
 }
 
 // What systemd itself says of the unit, where it is on the machine.
-func TestUnitPleasesSystemd(t *testing.T) {
+func TestSystemdAcceptsTheUnit(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("no systemd-analyze: TestUnit has looked at what matters most")
+		t.Skip("no systemd-analyze: TestSystemdUnitIsHardened has looked at what matters most")
 	}
 	exe, err := os.Executable()
 	repotest.NoError(t, err)
@@ -338,8 +338,8 @@ func dockerfile(t *testing.T) (stages [][]instruction) {
 	return stages
 }
 
-// of is what a stage says last with an instruction.
-func of(stage []instruction, name string) (rest string) {
+// lastInstruction is what a stage says last with an instruction.
+func lastInstruction(stage []instruction, name string) (rest string) {
 	for _, i := range stage {
 		if i.name == name {
 			rest = i.rest
@@ -348,33 +348,33 @@ func of(stage []instruction, name string) (rest string) {
 	return rest
 }
 
-func TestDockerfile(t *testing.T) {
+func TestDockerfilePinsImagesAndRunsUnprivileged(t *testing.T) {
 	t.Parallel()
 	stages := dockerfile(t)
 	if len(stages) != 3 {
 		t.Fatalf("%d stages", len(stages))
 	}
 	for _, stage := range stages {
-		image := regexp.MustCompile(`\S+:\S+`).FindString(of(stage, "FROM"))
+		image := regexp.MustCompile(`\S+:\S+`).FindString(lastInstruction(stage, "FROM"))
 		if image == "" || strings.HasSuffix(image, ":latest") {
-			t.Errorf("FROM %s: without a version", of(stage, "FROM"))
+			t.Errorf("FROM %s: without a version", lastInstruction(stage, "FROM"))
 		}
 	}
 	image := stages[2]
 	for name, want := range map[string]string{"USER": "65532:65532", "STOPSIGNAL": "SIGTERM", "EXPOSE": "8080", "CMD": `["serve"]`, "WORKDIR": "/data"} {
-		if got := of(image, name); got != want {
+		if got := lastInstruction(image, name); got != want {
 			t.Errorf("%s %s, want %s", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"node": nodeWanted(t), "golang": goWanted(t)} {
+	for name, want := range map[string]string{"node": nodeVersion(t), "golang": goVersion(t)} {
 		if !strings.Contains(fileText(t, "Dockerfile"), " "+name+":"+want+"-") {
 			t.Errorf("the image is not built with %s %s", name, want)
 		}
 	}
 }
 
-// nodeWanted is checked to be new enough for the playground.
-func nodeWanted(t *testing.T) string {
+// nodeVersion is checked to be new enough for the playground.
+func nodeVersion(t *testing.T) string {
 	t.Helper()
 	var p struct{ Engines struct{ Node string } }
 	repotest.NoError(t, json.Unmarshal([]byte(fileText(t, "playground/package.json")), &p))
@@ -384,8 +384,8 @@ func nodeWanted(t *testing.T) string {
 	return "22"
 }
 
-// goWanted is the version of go.mod, without the patch.
-func goWanted(t *testing.T) string {
+// goVersion is the version of go.mod, without the patch.
+func goVersion(t *testing.T) string {
 	t.Helper()
 	return regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(fileText(t, "go.mod"))[1]
 }

@@ -53,7 +53,7 @@ func goArch(t *testing.T) string {
 
 // The image is the program on a file system that only /data can be written on, run by a user without a name or rights. Its base
 // adds certificates and an empty /tmp, and has no shell and no library.
-func TestImage(t *testing.T) {
+func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 	t.Parallel()
 	program := imageProgram(t)
 	wantStatic(t, program)
@@ -62,10 +62,10 @@ func TestImage(t *testing.T) {
 	repotest.CopyFile(t, program, filepath.Join(root, "usr/local/bin/fieldgate"))
 	repotest.NoError(t, os.Chmod(filepath.Join(root, "usr/local/bin/fieldgate"), 0o755))
 	repotest.NoError(t, os.MkdirAll(filepath.Join(root, "data"), 0o700))
-	in := container{t: t, root: root, env: []string{
+	in := chrootContainer{t: t, root: root, env: []string{
 		"ENV=production", "PUBLIC_URL=https://api.example.com", "JWT_SECRET=" + servertest.Secret, "BCRYPT_COST=10", "DATABASE_URL=sqlite:///data/fieldgate.db",
 	}}
-	in.shut()
+	in.restrictRights()
 
 	if out, err := in.command("version", "--json").Output(); err != nil || !strings.HasPrefix(string(out), `{"version":"v1.2.3","revision":"0123abc",`) {
 		t.Errorf("version: %v, %s", err, out)
@@ -76,10 +76,10 @@ func TestImage(t *testing.T) {
 
 	image := dockerfile(t)[2]
 	var check []string
-	_, words, _ := strings.Cut(of(image, "HEALTHCHECK"), " CMD ")
+	_, words, _ := strings.Cut(lastInstruction(image, "HEALTHCHECK"), " CMD ")
 	repotest.NoError(t, json.Unmarshal([]byte(words), &check))
 	var entry []string
-	repotest.NoError(t, json.Unmarshal([]byte(of(image, "ENTRYPOINT")), &entry))
+	repotest.NoError(t, json.Unmarshal([]byte(lastInstruction(image, "ENTRYPOINT")), &entry))
 	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
 		t.Fatalf("HEALTHCHECK %q, ENTRYPOINT %q", check, entry)
 	}
@@ -134,9 +134,9 @@ func wantStatic(t *testing.T, program string) {
 	}
 }
 
-// container stands for one: a folder that is all the file system there is, and the image's user. Both take root; as
+// chrootContainer stands for one: a folder that is all the file system there is, and the image's user. Both take root; as
 // anybody else, the program runs where it is, and the folder cannot be written either.
-type container struct {
+type chrootContainer struct {
 	t    *testing.T
 	root string
 	env  []string
@@ -144,10 +144,10 @@ type container struct {
 
 const imageUser = 65532
 
-func (c container) isRoot() bool { return os.Geteuid() == 0 }
+func (c chrootContainer) isRoot() bool { return os.Geteuid() == 0 }
 
-// shut gives /data to the user, and takes the right to write away from all else.
-func (c container) shut() {
+// restrictRights gives /data to the user, and takes the right to write away from all else.
+func (c chrootContainer) restrictRights() {
 	if c.isRoot() {
 		repotest.NoError(c.t, os.Chown(filepath.Join(c.root, "data"), imageUser, imageUser))
 		repotest.NoError(c.t, os.Chmod(c.root, 0o555))
@@ -156,9 +156,9 @@ func (c container) shut() {
 	c.t.Skip("a file system of its own takes root; everything up to here was looked at")
 }
 
-func (c container) program() string { return "/usr/local/bin/fieldgate" }
+func (c chrootContainer) program() string { return "/usr/local/bin/fieldgate" }
 
-func (c container) command(args ...string) *exec.Cmd {
+func (c chrootContainer) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(c.t.Context(), c.program(), args...)
 	cmd.Dir, cmd.Env = "/data", slices.Clone(c.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root, Credential: &syscall.Credential{Uid: imageUser, Gid: imageUser}}
@@ -169,7 +169,7 @@ func (c container) command(args ...string) *exec.Cmd {
 func buildContext(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	leftOut := ignored(t)
+	leftOut := dockerignored(t)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

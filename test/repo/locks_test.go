@@ -9,7 +9,7 @@ import (
 )
 
 // A lock file that names a registry overrides the registry that npm is configured for.
-func TestLocksNameNoRegistry(t *testing.T) {
+func TestLockFilesNameNoRegistry(t *testing.T) {
 	t.Parallel()
 	locks := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

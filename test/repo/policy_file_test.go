@@ -25,7 +25,7 @@ func TestPermissionsFileIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, schema := range map[string]*ast.Schema{
-		"the schema files":   validated(t, parsed(t, schemaText(t))),
+		"the schema files":   validateSchema(t, parseSchema(t, schemaText(t))),
 		"the generated code": graph.Schema(),
 	} {
 		rules, err := policy.Compile(schema)
@@ -37,14 +37,14 @@ func TestPermissionsFileIsCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The order of files and that of the generated code differ where a product has files of its own.
-		if lines := difference(string(file), want.String()); lines != "" {
+		if lines := diffLines(string(file), want.String()); lines != "" {
 			t.Errorf("PERMISSIONS.md is not what go generate ./... writes for %s:\n%s", name, lines)
 		}
 	}
 }
 
-// difference returns the lines that only one of two texts has.
-func difference(was, is string) string {
+// diffLines returns the lines that only one of two texts has.
+func diffLines(was, is string) string {
 	var b strings.Builder
 	for sign, pair := range map[string][2]string{"-": {was, is}, "+": {is, was}} {
 		other := slices.Collect(strings.Lines(pair[1]))
@@ -57,19 +57,19 @@ func difference(was, is string) string {
 	return b.String()
 }
 
-// sitting is one field of the schema with what can be spoilt on it.
-type sitting struct {
+// schemaField is one field of the schema with what can be spoilt on it.
+type schemaField struct {
 	document *ast.SchemaDocument
 	def      *ast.Definition
 	field    *ast.FieldDefinition
 }
 
 // coordinate is how an error names the field.
-func (s sitting) coordinate() string { return s.def.Name + "." + s.field.Name }
+func (s schemaField) coordinate() string { return s.def.Name + "." + s.field.Name }
 
-func (s sitting) root() bool { return s.def.Name == "Query" || s.def.Name == "Mutation" }
+func (s schemaField) isRoot() bool { return s.def.Name == "Query" || s.def.Name == "Mutation" }
 
-func (s sitting) rule() *ast.Directive {
+func (s schemaField) rule() *ast.Directive {
 	for _, d := range s.field.Directives {
 		if d.Name == "auth" || d.Name == "public" {
 			return d
@@ -78,22 +78,22 @@ func (s sitting) rule() *ast.Directive {
 	return nil
 }
 
-// neighbour is the next field of the type, and of the last one the first.
-func (s sitting) neighbour() *ast.FieldDefinition {
+// nextField is the next field of the type, and of the last one the first.
+func (s schemaField) nextField() *ast.FieldDefinition {
 	fields := slices.DeleteFunc(slices.Clone(s.def.Fields), func(f *ast.FieldDefinition) bool { return strings.HasPrefix(f.Name, "__") })
 	return fields[(slices.Index(fields, s.field)+1)%len(fields)]
 }
 
-func (s sitting) remove(d *ast.Directive) {
+func (s schemaField) remove(d *ast.Directive) {
 	s.field.Directives = slices.DeleteFunc(s.field.Directives, func(other *ast.Directive) bool { return other == d })
 }
 
-func (s sitting) replace(d *ast.Directive, by ...*ast.Directive) {
+func (s schemaField) replace(d *ast.Directive, by ...*ast.Directive) {
 	at := slices.Index(s.field.Directives, d)
 	s.field.Directives = slices.Replace(s.field.Directives, at, at+1, by...)
 }
 
-func (s sitting) role() string {
+func (s schemaField) role() string {
 	if s.rule() == nil || s.rule().Name != "auth" {
 		return ""
 	}
@@ -123,102 +123,102 @@ func setArgument(d *ast.Directive, name, raw string) {
 
 // schemaMutation is one way to remove, weaken or misplace a rule.
 type schemaMutation struct {
-	name    string
-	applies func(sitting) bool
-	make    func(sitting)
+	name      string
+	appliesTo func(schemaField) bool
+	apply     func(schemaField)
 }
 
-// named is what the error must say: of a rule that was moved from a field of another type than Query or Mutation, that place is
-// named.
-func (m schemaMutation) named(s sitting) string {
-	if s.root() || !strings.HasPrefix(m.name, "moved") {
+// expectedName is what the error must say: of a rule that was moved from a field of another type than Query or Mutation, that place is
+// expectedName.
+func (m schemaMutation) expectedName(s schemaField) string {
+	if s.isRoot() || !strings.HasPrefix(m.name, "moved") {
 		return s.coordinate()
 	}
 	return "@"
 }
 
-func (s sitting) ruled() bool { return s.rule() != nil }
-func (s sitting) gated() bool { return s.role() != "" }
+func (s schemaField) hasRule() bool { return s.rule() != nil }
+func (s schemaField) isGated() bool { return s.role() != "" }
 
 var schemaMutations = []schemaMutation{
-	{"the rule removed", sitting.root, func(s sitting) { s.remove(s.rule()) }},
-	{"@public made @auth", func(s sitting) bool { return s.ruled() && !s.gated() }, func(s sitting) { s.replace(s.rule(), authRule()) }},
-	{"@public added", sitting.gated, func(s sitting) { s.field.Directives = append(s.field.Directives, &ast.Directive{Name: "public"}) }},
-	{"a weaker @auth added", func(s sitting) bool { return s.gated() && s.role() != "USER" }, func(s sitting) { s.replace(s.rule(), authRule(), s.rule()) }},
-	{"the field never null", sitting.gated, func(s sitting) { s.field.Type.NonNull = true }},
-	{"moved to the type", sitting.ruled, func(s sitting) {
+	{"the rule removed", schemaField.isRoot, func(s schemaField) { s.remove(s.rule()) }},
+	{"@public made @auth", func(s schemaField) bool { return s.hasRule() && !s.isGated() }, func(s schemaField) { s.replace(s.rule(), authRule()) }},
+	{"@public added", schemaField.isGated, func(s schemaField) { s.field.Directives = append(s.field.Directives, &ast.Directive{Name: "public"}) }},
+	{"a weaker @auth added", func(s schemaField) bool { return s.isGated() && s.role() != "USER" }, func(s schemaField) { s.replace(s.rule(), authRule(), s.rule()) }},
+	{"the field never null", schemaField.isGated, func(s schemaField) { s.field.Type.NonNull = true }},
+	{"moved to the type", schemaField.hasRule, func(s schemaField) {
 		s.def.Directives = append(s.def.Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to an argument", func(s sitting) bool { return s.ruled() && len(s.field.Arguments) > 0 }, func(s sitting) {
+	{"moved to an argument", func(s schemaField) bool { return s.hasRule() && len(s.field.Arguments) > 0 }, func(s schemaField) {
 		s.field.Arguments[0].Directives = append(s.field.Arguments[0].Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to the input that it takes", func(s sitting) bool { return s.ruled() && s.takes() != nil }, func(s sitting) {
-		s.takes().Directives = append(s.takes().Directives, s.rule())
+	{"moved to the input that it takes", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
+		s.inputType().Directives = append(s.inputType().Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to a field of the input that it takes", func(s sitting) bool { return s.ruled() && s.takes() != nil }, func(s sitting) {
-		first := s.takes().Fields[0]
+	{"moved to a field of the input that it takes", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
+		first := s.inputType().Fields[0]
 		first.Directives = append(first.Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to an extension of the type", sitting.ruled, func(s sitting) {
+	{"moved to an extension of the type", schemaField.hasRule, func(s schemaField) {
 		s.document.Extensions = append(s.document.Extensions, &ast.Definition{
 			Kind: ast.Object, Name: s.def.Name, Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
 		})
 		s.remove(s.rule())
 	}},
-	{"moved to the schema", sitting.ruled, func(s sitting) {
+	{"moved to the schema", schemaField.hasRule, func(s schemaField) {
 		s.document.SchemaExtension = append(s.document.SchemaExtension, &ast.SchemaDefinition{
 			Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
 		})
 		s.remove(s.rule())
 	}},
-	{"moved to the role that it asks for", sitting.gated, func(s sitting) {
+	{"moved to the role that it asks for", schemaField.isGated, func(s schemaField) {
 		role := s.document.Definitions.ForName("Role").EnumValues.ForName(s.role())
 		role.Directives = append(role.Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to the type that it answers", func(s sitting) bool { return s.ruled() && s.answers() != nil }, func(s sitting) {
-		s.answers().Directives = append(s.answers().Directives, s.rule())
+	{"moved to the type that it answers", func(s schemaField) bool { return s.hasRule() && s.outputType() != nil }, func(s schemaField) {
+		s.outputType().Directives = append(s.outputType().Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to the next field", sitting.ruled, func(s sitting) {
-		s.neighbour().Directives = append(s.neighbour().Directives, s.rule())
+	{"moved to the next field", schemaField.hasRule, func(s schemaField) {
+		s.nextField().Directives = append(s.nextField().Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to an interface", func(s sitting) bool { return s.ruled() && !s.root() }, func(s sitting) {
+	{"moved to an interface", func(s schemaField) bool { return s.hasRule() && !s.isRoot() }, func(s schemaField) {
 		above := *s.field
 		above.Directives = ast.DirectiveList{s.rule()}
 		s.remove(s.rule())
-		s.standBehind(&ast.Definition{Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Position: s.def.Position})
+		s.addInterface(&ast.Definition{Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Position: s.def.Position})
 	}},
-	{"moved to an interface as a whole", func(s sitting) bool { return s.ruled() && !s.root() }, func(s sitting) {
+	{"moved to an interface as a whole", func(s schemaField) bool { return s.hasRule() && !s.isRoot() }, func(s schemaField) {
 		above, rule := *s.field, s.rule()
 		s.remove(rule)
 		above.Directives = nil
-		s.standBehind(&ast.Definition{
+		s.addInterface(&ast.Definition{
 			Kind: ast.Interface, Name: "Above", Fields: ast.FieldList{&above}, Directives: ast.DirectiveList{rule}, Position: s.def.Position,
 		})
 	}},
-	{"moved to a union", func(s sitting) bool { return s.ruled() && !s.root() }, func(s sitting) {
+	{"moved to a union", func(s schemaField) bool { return s.hasRule() && !s.isRoot() }, func(s schemaField) {
 		s.document.Definitions = append(s.document.Definitions, &ast.Definition{
 			Kind: ast.Union, Name: "Any", Types: []string{s.def.Name}, Directives: ast.DirectiveList{s.rule()}, Position: s.def.Position,
 		})
 		s.remove(s.rule())
 	}},
-	{"all directives removed", sitting.root, func(s sitting) { s.field.Directives = nil }},
+	{"all directives removed", schemaField.isRoot, func(s schemaField) { s.field.Directives = nil }},
 }
 
-// standBehind makes the type implement an interface.
-func (s sitting) standBehind(above *ast.Definition) {
+// addInterface makes the type implement an interface.
+func (s schemaField) addInterface(above *ast.Definition) {
 	s.document.Definitions = append(s.document.Definitions, above)
 	s.def.Interfaces = append(s.def.Interfaces, above.Name)
 }
 
-// takes is the input type of the field's first argument, if it has one.
-func (s sitting) takes() *ast.Definition {
+// inputType is the input type of the field's first argument, if it has one.
+func (s schemaField) inputType() *ast.Definition {
 	if len(s.field.Arguments) > 0 {
 		if def := s.document.Definitions.ForName(s.field.Arguments[0].Type.Name()); def != nil && def.Kind == ast.InputObject {
 			return def
@@ -227,7 +227,7 @@ func (s sitting) takes() *ast.Definition {
 	return nil
 }
 
-func (s sitting) answers() *ast.Definition {
+func (s schemaField) outputType() *ast.Definition {
 	if def := s.document.Definitions.ForName(s.field.Type.Name()); def != nil && def != s.def {
 		return def
 	}
@@ -239,19 +239,19 @@ func (s sitting) answers() *ast.Definition {
 func TestBrokenRuleOfTheSchemaDoesNotCompile(t *testing.T) {
 	t.Parallel()
 	text, tried := schemaText(t), map[string]int{}
-	rules, err := policy.Compile(validated(t, parsed(t, text)))
+	rules, err := policy.Compile(validateSchema(t, parseSchema(t, text)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, rule := range rules.Rules() {
 		for _, m := range schemaMutations {
-			s := sit(t, parsed(t, text), rule.Coordinate())
-			if !m.applies(s) {
+			s := findField(t, parseSchema(t, text), rule.Coordinate())
+			if !m.appliesTo(s) {
 				continue
 			}
-			m.make(s)
+			m.apply(s)
 			tried[m.name]++
-			if _, err := policy.Compile(validated(t, s.document)); err == nil || !strings.Contains(err.Error(), m.named(s)) {
+			if _, err := policy.Compile(validateSchema(t, s.document)); err == nil || !strings.Contains(err.Error(), m.expectedName(s)) {
 				t.Errorf("%s, %s: got %v", rule.Coordinate(), m.name, err)
 			}
 		}
@@ -280,7 +280,7 @@ func TestBrokenRoleOrDirectiveDoesNotCompile(t *testing.T) {
 			if strings.Count(text, row.was) != 1 {
 				t.Fatalf("the schema has %q %d times", row.was, strings.Count(text, row.was))
 			}
-			_, err := policy.Compile(validated(t, parsed(t, strings.Replace(text, row.was, row.is, 1))))
+			_, err := policy.Compile(validateSchema(t, parseSchema(t, strings.Replace(text, row.was, row.is, 1))))
 			if err == nil || !strings.Contains(err.Error(), row.named) {
 				t.Errorf("%s is not named: %v", row.named, err)
 			}
@@ -288,7 +288,7 @@ func TestBrokenRoleOrDirectiveDoesNotCompile(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, text string) *ast.SchemaDocument {
+func parseSchema(t *testing.T, text string) *ast.SchemaDocument {
 	t.Helper()
 	document, err := parser.ParseSchemas(validator.Prelude, &ast.Source{Name: "schema.graphqls", Input: text})
 	if err != nil {
@@ -297,9 +297,9 @@ func parsed(t *testing.T, text string) *ast.SchemaDocument {
 	return document
 }
 
-// validated lets rules stand everywhere and twice, as somebody would who misplaces one: else gqlparser has the first word, and only
+// validateSchema lets rules stand everywhere and twice, as somebody would who misplaces one: else gqlparser has the first word, and only
 // says the line.
-func validated(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
+func validateSchema(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	t.Helper()
 	schema, err := validator.ValidateSchemaDocument(document)
 	if err == nil {
@@ -308,7 +308,7 @@ func validated(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	for _, d := range document.Directives {
 		if d.Name == "auth" || d.Name == "public" {
 			d.IsRepeatable = true
-			d.Locations = everyPlace
+			d.Locations = allLocations
 		}
 	}
 	document.Extensions = nil // they are part of the definitions by now
@@ -319,22 +319,22 @@ func validated(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	return schema
 }
 
-// everyPlace of a schema where a directive can be written.
-var everyPlace = []ast.DirectiveLocation{
+// allLocations of a schema where a directive can be written.
+var allLocations = []ast.DirectiveLocation{
 	ast.LocationSchema, ast.LocationScalar, ast.LocationObject, ast.LocationFieldDefinition, ast.LocationArgumentDefinition, ast.LocationInterface,
 	ast.LocationUnion, ast.LocationEnum, ast.LocationEnumValue, ast.LocationInputObject, ast.LocationInputFieldDefinition,
 }
 
-func sit(t *testing.T, document *ast.SchemaDocument, coordinate string) sitting {
+func findField(t *testing.T, document *ast.SchemaDocument, coordinate string) schemaField {
 	t.Helper()
 	typeName, name, _ := strings.Cut(coordinate, ".")
 	for _, def := range slices.Concat(document.Definitions, document.Extensions) {
 		if field := def.Fields.ForName(name); def.Name == typeName && field != nil {
-			return sitting{document, def, field}
+			return schemaField{document, def, field}
 		}
 	}
 	t.Fatalf("the schema has no %s", coordinate)
-	return sitting{}
+	return schemaField{}
 }
 
 func schemaText(t *testing.T) string {

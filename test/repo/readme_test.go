@@ -19,7 +19,7 @@ func readme(t *testing.T) string {
 	return string(b)
 }
 
-func TestReadmeHasTheConfigurationAsItIs(t *testing.T) {
+func TestReadmeConfigurationTableIsCurrent(t *testing.T) {
 	t.Parallel()
 	const begin, end = "<!-- configuration: made by config.Table -->\n", "<!-- /configuration -->"
 	_, rest, _ := strings.Cut(readme(t), begin)
@@ -32,7 +32,7 @@ func TestReadmeHasTheConfigurationAsItIs(t *testing.T) {
 func TestReadmeNamesEveryPackageAndCommand(t *testing.T) {
 	t.Parallel()
 	text := readme(t)
-	for path := range rooms {
+	for path := range allowedImports {
 		if name := strings.TrimPrefix(path, "fieldgate/"); !strings.Contains(text, "`"+name+"`") {
 			t.Errorf("no word of the package %s", name)
 		}
@@ -47,7 +47,7 @@ func TestReadmeNamesEveryPackageAndCommand(t *testing.T) {
 }
 
 // The first query of the README, as it stands there, and what the README says of the answer.
-func TestReadmeFirstQuery(t *testing.T) {
+func TestReadmeFirstQueryWorks(t *testing.T) {
 	t.Parallel()
 	databaseURL := servertest.SQLite(t)
 	b := servertest.Start(t, databaseURL)

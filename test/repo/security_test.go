@@ -10,7 +10,7 @@ import (
 )
 
 // docs/security.md names the tests that hold its promises. They are there.
-func TestPromisesNameTheirTests(t *testing.T) {
+func TestSecurityPromisesNameExistingTests(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("docs/security.md")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // All of it, tests included, is Go to a compiler for the systems that the tests do not run on. The types are checked
 // from the sources: to compile SQLite for each takes minutes, and would say nothing more.
-func TestOtherSystems(t *testing.T) {
+func TestCodeTypeChecksOnOtherSystems(t *testing.T) {
 	if dbtest.RaceDetector() {
 		t.Skip("nothing here runs at once: .ci/run does it without the race detector")
 	}

@@ -30,7 +30,7 @@ func migrationsFolder(t *testing.T, upTo int, next bool) (folder string) {
 		if err := os.Mkdir(filepath.Join(folder, dialect), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		files := lastMigrations(t, dialect)
+		files := migrationFiles(t, dialect)
 		for _, file := range files[:upTo] {
 			repotest.CopyFile(t, file, filepath.Join(folder, dialect, filepath.Base(file)))
 		}
@@ -43,7 +43,7 @@ func migrationsFolder(t *testing.T, upTo int, next bool) (folder string) {
 	return folder
 }
 
-func lastMigrations(t *testing.T, dialect string) []string {
+func migrationFiles(t *testing.T, dialect string) []string {
 	t.Helper()
 	return glob(t, "models/migrations/"+dialect+"/*.sql")
 }
@@ -60,12 +60,12 @@ func glob(t *testing.T, pattern string) []string {
 // nextVersion is what makes a process one of the next version, with steps that this one does not know.
 func nextVersion(t *testing.T) (env string, newest int) {
 	t.Helper()
-	known := len(lastMigrations(t, "sqlite"))
+	known := len(migrationFiles(t, "sqlite"))
 	return servertest.WithMigrations + "=" + migrationsFolder(t, known, true), known
 }
 
-// command runs a command in a process of its own.
-func command(t *testing.T, databaseURL, env string, args ...string) string {
+// runCommand runs a command in a process of its own.
+func runCommand(t *testing.T, databaseURL, env string, args ...string) string {
 	t.Helper()
 	cmd := servertest.Command(t, databaseURL, env)
 	cmd.Args = append(cmd.Args, args...)
@@ -76,7 +76,7 @@ func command(t *testing.T, databaseURL, env string, args ...string) string {
 	return string(out)
 }
 
-func TestServersWithAnotherVersionsTables(t *testing.T) {
+func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, known := nextVersion(t)
@@ -98,11 +98,11 @@ func TestServersWithAnotherVersionsTables(t *testing.T) {
 		if refused.Status != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
 			t.Errorf("behind: %d %v", refused.Status, refused.Header)
 		}
-		if status := command(t, databaseURL, next, "migrate", "status"); !strings.Contains(status, pending+"\tpending") {
+		if status := runCommand(t, databaseURL, next, "migrate", "status"); !strings.Contains(status, pending+"\tpending") {
 			t.Error(status)
 		}
 
-		if out := command(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "waits: since") {
+		if out := runCommand(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "waits: since") {
 			t.Error(out)
 		}
 		behind.UntilReady()
@@ -116,24 +116,24 @@ func TestServersWithAnotherVersionsTables(t *testing.T) {
 		if n := strings.Count(ahead.Log.String(), "the database is ahead"); n != 1 {
 			t.Errorf("it says %d times that the database is ahead:\n%s", n, ahead.Log)
 		}
-		if status := command(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
+		if status := runCommand(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
 			t.Error(status)
 		}
-		if status := command(t, databaseURL, "", "migrate", "status", "--json"); !strings.Contains(status, `"state":"unknown"`) || strings.Contains(status, `"waiting"`) {
+		if status := runCommand(t, databaseURL, "", "migrate", "status", "--json"); !strings.Contains(status, `"state":"unknown"`) || strings.Contains(status, `"waiting"`) {
 			t.Error(status)
 		}
-		if status := command(t, databaseURL, next, "migrate", "status", "--json"); !strings.Contains(status, `"state":"waiting","appliedAt":null,"contract":"since `) {
+		if status := runCommand(t, databaseURL, next, "migrate", "status", "--json"); !strings.Contains(status, `"state":"waiting","appliedAt":null,"contract":"since `) {
 			t.Error(status)
 		}
 	})
 }
 
 // Whoever starts servers waits for a sign of life, and a step may take longer.
-func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
+func TestMigratingServerIsAliveAndNotReady(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, _ := nextVersion(t)
-		command(t, databaseURL, "", "migrate")
+		runCommand(t, databaseURL, "", "migrate")
 		someone, err := servertest.OpenDatabase(t, databaseURL).BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +156,7 @@ func TestAServerThatMigratesIsAliveAndNotReady(t *testing.T) {
 }
 
 // A server that is started while the database is away waits, as it would have if it had been started before.
-func TestAServerWaitsForItsDatabase(t *testing.T) {
+func TestServerWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
 	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
 	wire.SetCut(true)
@@ -181,7 +181,7 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 }
 
 // Where servers must not migrate, commands neither do.
-func TestCommandsLeaveTheTablesToWhoeverMigrates(t *testing.T) {
+func TestCommandsDoNotMigrateWithoutAutoMigrate(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "AUTO_MIGRATE": "false"}
 	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
@@ -201,7 +201,7 @@ type load struct {
 
 	mu       sync.Mutex
 	servers  []*replica
-	turn     int
+	next     int
 	phase    string
 	answered map[string]int           // requests, of a phase
 	longest  map[string]time.Duration // of a phase
@@ -265,14 +265,14 @@ func (l *load) during(phase string, requests int) {
 func (l *load) pick() *replica {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turn++
-	r := l.servers[l.turn%len(l.servers)]
+	l.next++
+	r := l.servers[l.next%len(l.servers)]
 	r.busy.Add(1)
 	return r
 }
 
-// ask returns nil for what failed, which is noted.
-func (l *load) ask(token, query string, variables ...any) *servertest.Response {
+// send returns nil for what failed, which is noted.
+func (l *load) send(token, query string, variables ...any) *servertest.Response {
 	vars := map[string]any{}
 	for i := 0; i < len(variables); i += 2 {
 		vars[variables[i].(string)] = variables[i+1]
@@ -311,14 +311,14 @@ func (l *load) ask(token, query string, variables ...any) *servertest.Response {
 	return got
 }
 
-// customer is somebody with what the server has acknowledged of them.
-type customer struct{ email, name, token, refresh string }
+// account is somebody with what the server has acknowledged of them.
+type account struct{ email, name, token, refresh string }
 
-// uses has people register and use the service, one after the other, until the load is stopped.
-func (l *load) uses(worker int, admin string) (members []*customer) {
+// runUsers has people register and use the service, one after the other, until the load is stopped.
+func (l *load) runUsers(worker int, admin string) (members []*account) {
 	for n := 0; !l.isStopped(); n++ {
-		m := &customer{email: fmt.Sprintf("member%d-%d@example.com", worker, n), name: "New"}
-		got := l.ask("", `mutation($e: String!, $p: String!) { register(input: {name: "New", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`, "e", m.email, "p", servertest.Password)
+		m := &account{email: fmt.Sprintf("member%d-%d@example.com", worker, n), name: "New"}
+		got := l.send("", `mutation($e: String!, $p: String!) { register(input: {name: "New", email: $e, password: $p, delivery: BODY}) { accessToken refreshToken } }`, "e", m.email, "p", servertest.Password)
 		if got == nil {
 			continue
 		}
@@ -326,20 +326,20 @@ func (l *load) uses(worker int, admin string) (members []*customer) {
 		members = append(members, m)
 		for i := range 5 {
 			name := fmt.Sprintf("Name %d", i)
-			if l.ask(m.token, `mutation($n: String!) { updateProfile(input: {name: $n}) { id } }`, "n", name) != nil {
+			if l.send(m.token, `mutation($n: String!) { updateProfile(input: {name: $n}) { id } }`, "n", name) != nil {
 				m.name = name
 			}
-			if got := l.ask(m.token, `{ me { name email role } }`); got != nil && (got.At("me.name") != m.name || got.At("me.email") != m.email || got.At("me.role") != "USER") {
+			if got := l.send(m.token, `{ me { name email role } }`); got != nil && (got.At("me.name") != m.name || got.At("me.email") != m.email || got.At("me.role") != "USER") {
 				l.t.Errorf("%+v is answered %s", m, got.Body)
 			}
-			if got := l.ask("", refreshInBody, "t", m.refresh); got != nil {
+			if got := l.send("", refreshInBody, "t", m.refresh); got != nil {
 				m.token, m.refresh = got.Text("refresh.accessToken"), got.Text("refresh.refreshToken")
 			}
-			if got := l.ask(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.At("users.edges.19") == nil {
+			if got := l.send(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.At("users.edges.19") == nil {
 				l.t.Errorf("the list is %s", got.Body)
 			}
 		}
-		l.ask("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", servertest.Password)
+		l.send("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", servertest.Password)
 	}
 	return members
 }
@@ -352,7 +352,7 @@ func (l *load) isStopped() bool {
 
 // Servers of two versions share a database while the newer ones bring it forward, and back is a way as well: nothing
 // fails, nothing that was answered is lost. Last, what nobody uses is taken away.
-func TestServersOfTwoVersionsAtOnce(t *testing.T) {
+func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 	t.Parallel()
 	rows, requests, workers := 2_000, 15, 2
 	if dbtest.Exhaustive() {
@@ -366,12 +366,12 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 		l := newLoad(t)
 		first := l.add(start())
 		l.add(start())
-		crowdOf(t, databaseURL, rows)
+		insertUsers(t, databaseURL, rows)
 		admin := first.NewUser("USER")
 		setRole(t, databaseURL, admin.ID, "ADMIN")
-		all := make([][]*customer, workers)
+		all := make([][]*account, workers)
 		for i := range all {
-			l.wg.Go(func() { all[i] = l.uses(i, admin.Token) })
+			l.wg.Go(func() { all[i] = l.runUsers(i, admin.Token) })
 		}
 		defer func() {
 			l.mu.Lock()
@@ -404,7 +404,7 @@ func TestServersOfTwoVersionsAtOnce(t *testing.T) {
 		l.add(start(next))
 		l.during("forward again", requests)
 		l.during("the contract", 0)
-		if out := command(t, databaseURL, next, "migrate", "--contract"); !strings.Contains(out, fmt.Sprintf("applied %05d_next.sql", known+6)) {
+		if out := runCommand(t, databaseURL, next, "migrate", "--contract"); !strings.Contains(out, fmt.Sprintf("applied %05d_next.sql", known+6)) {
 			t.Errorf("no contract is applied: %s", out)
 		}
 		l.during("after the contract", requests)
@@ -447,8 +447,8 @@ func setRole(t *testing.T, databaseURL, id, role string) {
 	}
 }
 
-// crowdOf puts accounts into a database, up to 100,000 of them, in one statement.
-func crowdOf(t *testing.T, databaseURL string, n int) {
+// insertUsers puts accounts into a database, up to 100,000 of them, in one statement.
+func insertUsers(t *testing.T, databaseURL string, n int) {
 	t.Helper()
 	digits := "(SELECT '0' AS d" + strings.Repeat(" UNION ALL SELECT '%d'", 9) + ")"
 	digits = fmt.Sprintf(digits, 1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -463,26 +463,26 @@ func crowdOf(t *testing.T, databaseURL string, n int) {
 
 // A server that starts brings a database of the step before to its own, while somebody goes on to use the tables as they
 // were: every row is as it was, and what is written meanwhile is there.
-func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
+func TestMigrationsKeepConcurrentWrites(t *testing.T) {
 	t.Parallel()
-	known := len(lastMigrations(t, "sqlite"))
+	known := len(migrationFiles(t, "sqlite"))
 	first := max(2, known-1)
 	if dbtest.Exhaustive() {
 		first = 2
 	}
 	for number := first; number <= known; number++ {
-		t.Run(filepath.Base(lastMigrations(t, "sqlite")[number-1]), func(t *testing.T) {
+		t.Run(filepath.Base(migrationFiles(t, "sqlite")[number-1]), func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
 				before := migrationsFolder(t, number-1, false)
 				after := migrationsFolder(t, number, false)
-				command(t, databaseURL, servertest.WithMigrations+"="+before, "migrate")
-				r := &rows{t: t, db: servertest.OpenDatabase(t, databaseURL)}
+				runCommand(t, databaseURL, servertest.WithMigrations+"="+before, "migrate")
+				r := &tableRows{t: t, db: servertest.OpenDatabase(t, databaseURL)}
 				r.readTables(databaseURL)
 				for i := range 100 {
 					r.insert(i)
 				}
-				want := r.all()
+				want := r.snapshot()
 
 				stop, stopped := make(chan struct{}), make(chan int)
 				go func() {
@@ -503,7 +503,7 @@ func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
 				if !strings.Contains(b.Log.String(), fmt.Sprintf(`"number":%d,`, number)) {
 					t.Errorf("it has not migrated:\n%s", b.Log)
 				}
-				got := r.all()
+				got := r.snapshot()
 				for table, rows := range want {
 					if len(got[table]) != len(rows)+n-100 {
 						t.Errorf("%s has %d rows, want the %d that were there and %d", table, len(got[table]), len(rows), n-100)
@@ -520,8 +520,8 @@ func TestMigrationsKeepRowsThatAreWrittenAtOnce(t *testing.T) {
 	}
 }
 
-// rows fills tables with something, whatever they are.
-type rows struct {
+// tableRows fills tables with something, whatever they are.
+type tableRows struct {
 	t      *testing.T
 	db     *sql.DB
 	tables map[string][]column
@@ -529,7 +529,7 @@ type rows struct {
 
 type column struct{ name, kind string }
 
-func (r *rows) readTables(databaseURL string) {
+func (r *tableRows) readTables(databaseURL string) {
 	r.t.Helper()
 	query := `SELECT m.name, c.name, lower(c.type) FROM sqlite_schema m, pragma_table_info(m.name) c
 		WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.cid`
@@ -572,7 +572,7 @@ func (c column) value(n int) any {
 }
 
 // insert adds a row to each table.
-func (r *rows) insert(n int) {
+func (r *tableRows) insert(n int) {
 	for table, columns := range r.tables {
 		names, values := make([]string, len(columns)), make([]any, len(columns))
 		for i, c := range columns {
@@ -585,8 +585,8 @@ func (r *rows) insert(n int) {
 	}
 }
 
-// all are the rows of each table, by what is in their first column, as the columns are that were there at first.
-func (r *rows) all() map[string]map[string]string {
+// snapshot are the rows of each table, by what is in their first column, as the columns are that were there at first.
+func (r *tableRows) snapshot() map[string]map[string]string {
 	r.t.Helper()
 	all := map[string]map[string]string{}
 	for table, columns := range r.tables {
