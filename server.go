@@ -14,6 +14,7 @@ import (
 //go:generate go tool gqlgen generate
 //go:generate go tool gofumpt -w graph
 //go:generate go run . policy --format markdown --out PERMISSIONS.md
+//go:generate go run internal/reference/main.go
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

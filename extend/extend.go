@@ -99,7 +99,7 @@ type Registration struct {
 	Email string // as typed
 }
 
-// Event is an entry of the audit log. Its names and details are those of docs/logs.md.
+// Event is an entry of the audit log. Its names and details are those of docs/reference/logs.md.
 type Event struct {
 	ID        string // of the entry: a UUIDv7
 	Name      string // "registered", "sign-in", "role changed"

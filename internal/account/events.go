@@ -13,7 +13,7 @@ import (
 )
 
 // The events that matter to whoever watches over a server: each is the message of one line in the log, and stays
-// as it is. docs/logs.md says which fields the lines have. No line has a password, a token, or an address that
+// as it is. docs/reference/logs.md says which fields the lines have. No line has a password, a token, or an address that
 // somebody typed: those are what people type their password into by mistake.
 const (
 	EventRegistered              = "registered"                // an account was made

@@ -121,7 +121,7 @@ func (c Console) command() *cli.Command {
 	root := &cli.Command{
 		Name:        "fieldgate",
 		Usage:       "a GraphQL API server that signs people in and gates every field by role",
-		Description: "It is configured by environment variables, which can stand in a file: README.md has them.\n\n" + exitStatusHelp + "\n\n   fieldgate\n   fieldgate user list --help",
+		Description: "It is configured by environment variables, which can stand in a file: docs/reference/configuration.md lists them.\n\n" + exitStatusHelp + "\n\n   fieldgate\n   fieldgate user list --help",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true},
 			&cli.StringFlag{Name: "env-file", Usage: "read settings from this `FILE`, as ENV_FILE does", TakesFile: true, Destination: c.envFile},

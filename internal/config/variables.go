@@ -92,7 +92,7 @@ var variables = []variable{
 		name:         "AUTO_MIGRATE",
 		defaultValue: "true",
 		description: "whether a server that starts brings the database's tables up to date; `false`: it waits, alive and not ready, until `fieldgate migrate` has " +
-			"([how to upgrade](docs/upgrade.md))",
+			"([how to upgrade](../upgrade.md))",
 		parse: flag(func(c *Config) *bool { return &c.AutoMigrate }),
 	},
 	{
@@ -172,7 +172,7 @@ var variables = []variable{
 		name:        "PASSWORD_PEPPER",
 		defaultText: "none",
 		description: "a key for password hashes that is kept outside the database: at least 16 bytes, random in production. Without it no password that was stored with it verifies. " +
-			"A comma list of at most 3 rotates: the first hashes, all verify, and a login re-hashes ([how](docs/operations.md#rotating-keys))",
+			"A comma list of at most 3 rotates: the first hashes, all verify, and a login re-hashes ([how](../operations.md#rotating-keys))",
 		secret: true,
 		parse:  parsePepper,
 	},
@@ -185,7 +185,7 @@ var variables = []variable{
 	{
 		name:        "BREACHED_PASSWORDS",
 		defaultText: "none",
-		description: "a file of passwords that are known from breaches; accounts cannot use them: `fieldgate passwords build` makes it ([how](docs/operations.md#breached-passwords))",
+		description: "a file of passwords that are known from breaches; accounts cannot use them: `fieldgate passwords build` makes it ([how](../operations.md#breached-passwords))",
 		parse:       parseBreachedPasswords,
 	},
 	{
@@ -205,7 +205,7 @@ var variables = []variable{
 	{
 		name:        "MAIL_TEMPLATES",
 		defaultText: "none",
-		description: "a folder with texts of mails that replace the built-in ones, or add a language ([how](docs/mail.md))",
+		description: "a folder with texts of mails that replace the built-in ones, or add a language ([how](../mail.md))",
 		parse:       parseMailTemplates,
 	},
 	{
@@ -287,7 +287,7 @@ var variables = []variable{
 	{
 		name:        "METRICS_ADDR",
 		defaultText: "none",
-		description: "`HOST:PORT` to listen on for whoever watches the server: `/metrics` and `/debug/pprof/` ([how](docs/metrics.md)). Everybody who reaches " +
+		description: "`HOST:PORT` to listen on for whoever watches the server: `/metrics` and `/debug/pprof/` ([how](../metrics.md)). Everybody who reaches " +
 			"it may ask, so it is no address that the internet reaches: `127.0.0.1:9090`",
 		parse: parseMetricsAddr,
 	},
@@ -300,7 +300,7 @@ var variables = []variable{
 	{
 		name:        "OTEL_TRACES_EXPORTER",
 		defaultText: "`otlp` if there is an endpoint, else `none`",
-		description: "`otlp` or `none`: whether traces are made and sent ([which](docs/metrics.md#traces))",
+		description: "`otlp` or `none`: whether traces are made and sent ([which](../metrics.md#traces))",
 		parse:       parseTracesExporter,
 	},
 	{
@@ -405,7 +405,7 @@ func defaultLogFormat(c *Config) string {
 	return "text"
 }
 
-// Table returns the variables as a Markdown table, for the README.
+// Table returns the variables as a Markdown table, for docs/reference/configuration.md.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | what it means |\n|---|---|---|\n")

@@ -385,9 +385,9 @@ func TestCachedDocumentsAreNotCheckedAgain(t *testing.T) {
 	}
 }
 
-// docs/limits.md has a row for each limit, with its maximum.
+// docs/reference/limits.md has a row for each limit, with its maximum.
 func TestLimitsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/limits.md")
+	text, err := os.ReadFile("../../docs/reference/limits.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (m *Metrics) Names() (list []string) {
 	return list
 }
 
-// Table returns the metrics of ours as a Markdown table, for docs/metrics.md.
+// Table returns the metrics of this package as a Markdown table, for docs/reference/metrics.md.
 func (m *Metrics) Table() string {
 	rows := slices.SortedFunc(slices.Values(m.rows), func(a, b row) int { return strings.Compare(a.name, b.name) })
 	var b strings.Builder

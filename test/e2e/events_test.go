@@ -14,7 +14,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// Each thing that an operator has to know of is one line, with the fields that docs/logs.md names, and an entry of the audit log.
+// Each thing that an operator has to know of is one line, with the fields that docs/reference/logs.md names, and an entry of the audit log.
 func TestEventsAreLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -136,7 +136,7 @@ var events = []string{
 
 func TestEventsAreDocumented(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile("docs/logs.md")
+	doc, err := os.ReadFile("docs/reference/logs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	}
 	for _, event := range events {
 		if !strings.Contains(string(doc), fmt.Sprintf("| `%s` |", event)) {
-			t.Errorf("docs/logs.md has no row for %q", event)
+			t.Errorf("docs/reference/logs.md has no row for %q", event)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -359,27 +358,5 @@ func TestMetricsAreOffByDefault(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t))
 	if l, err := b.internal.ListenForMetrics(t.Context()); b.internal.Metrics != nil || b.internal.Queue.OnWait != nil || l != nil || err != nil {
 		t.Errorf("%v %v", l, err)
-	}
-}
-
-// docs/metrics.md has the metrics as they are. METRICS_TABLE=write go test -run MetricsAreDocumented . writes them.
-func TestMetricsAreDocumented(t *testing.T) {
-	t.Parallel()
-	const file, begin, end = "docs/metrics.md", "<!-- metrics: made by metrics.Table -->\n", "<!-- /metrics -->"
-	doc, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, _ := strings.Cut(string(doc), begin)
-	table, after, _ := strings.Cut(rest, end)
-	want := boot(t, dbtest.SQLite(t), metricsEnv...).internal.Metrics.Table()
-	if table == want {
-		return
-	}
-	if os.Getenv("METRICS_TABLE") != "write" {
-		t.Fatalf("%s has\n%s\nbetween %q and %q; it should have\n%s", file, table, begin, end, want)
-	}
-	if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }

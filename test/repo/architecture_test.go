@@ -61,6 +61,9 @@ var allowedImports = map[string][]string{
 	"fieldgate/policytest/internal/sample": {}, // only its tests use it
 	"fieldgate/internal/repotest":          {"fieldgate/servertest"},
 	"fieldgate/internal/npmtest":           {"fieldgate/internal/dbtest", "fieldgate/internal/repotest"},
+
+	// What go generate runs to write docs/reference.
+	"fieldgate/internal/reference": {"fieldgate/fgerr", "fieldgate/internal/auth", "fieldgate/internal/cli", "fieldgate/internal/config", "fieldgate/internal/metrics"},
 }
 
 // seam is what the code of a product imports. Nothing that it needs is internal.
@@ -103,7 +106,7 @@ func TestImportsFollowTheAllowedDirections(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		if _, known := allowedImports[p.ImportPath]; !known && !isProductPackage(p.ImportPath) {
-			t.Errorf("%s is no room of the house: give it a row in rooms, and a sentence in the README", p.ImportPath)
+			t.Errorf("%s is missing in allowedImports: add it there and in docs/architecture.md", p.ImportPath)
 		}
 		for _, imported := range p.Imports {
 			if isFieldgatePackage(imported) && !mayImport(p.ImportPath, imported) {

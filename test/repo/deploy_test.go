@@ -225,7 +225,7 @@ func TestEnvExampleHasEachSetting(t *testing.T) {
 // Whoever has one of these files in front of them finds every setting in it explained.
 func TestOperationsExplainsEverySetting(t *testing.T) {
 	t.Parallel()
-	page, table := fileText(t, "docs/operations.md"), readme(t)
+	page, table := fileText(t, "docs/operations.md"), fileText(t, "docs/reference/configuration.md")
 	explained := func(name string) bool { return strings.Contains(page, "`"+name+"`") }
 	for name, service := range composeServices(t) {
 		for variable, value := range service.Environment {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"fieldgate/internal/config"
+	"fieldgate/internal/reference"
 	"fieldgate/servertest"
 )
 
@@ -19,29 +19,34 @@ func readme(t *testing.T) string {
 	return string(b)
 }
 
-func TestReadmeConfigurationTableIsCurrent(t *testing.T) {
+// The README is a front door: what is longer belongs in docs.
+func TestReadmeIsShort(t *testing.T) {
 	t.Parallel()
-	const begin, end = "<!-- configuration: made by config.Table -->\n", "<!-- /configuration -->"
-	_, rest, _ := strings.Cut(readme(t), begin)
-	table, _, _ := strings.Cut(rest, end)
-	if want := config.Table(); table != want {
-		t.Errorf("README.md has\n%s\nbetween %q and %q; it should have\n%s", table, begin, end, want)
+	text := readme(t)
+	if lines, words := strings.Count(text, "\n"), len(strings.Fields(text)); lines > 130 || words > 1200 {
+		t.Errorf("README.md has %d lines and %d words, want at most 130 and 1,200", lines, words)
 	}
 }
 
-func TestReadmeNamesEveryPackageAndCommand(t *testing.T) {
+func TestReferenceIsCurrent(t *testing.T) {
 	t.Parallel()
-	text := readme(t)
-	for path := range allowedImports {
-		if name := strings.TrimPrefix(path, "fieldgate/"); !strings.Contains(text, "`"+name+"`") {
-			t.Errorf("no word of the package %s", name)
+	pages, err := reference.Pages(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range pages {
+		if fileText(t, path) != string(want) {
+			t.Errorf("%s is not what the code generates: run go generate ./...", path)
 		}
 	}
-	_, commands, _ := servertest.RunCLI(t, nil, "", "--generate-shell-completion")
-	for line := range strings.Lines(commands) {
-		name, _, ok := strings.Cut(line, ":")
-		if ok && name != "help" && name != "serve" && !strings.Contains(text, "fieldgate "+name) {
-			t.Errorf("no word of the command %s", name)
+}
+
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	t.Parallel()
+	text := fileText(t, "docs/architecture.md")
+	for path := range allowedImports {
+		if name := strings.TrimPrefix(path, "fieldgate/"); !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("docs/architecture.md does not name the package %s", name)
 		}
 	}
 }
