@@ -45,7 +45,7 @@ func newLoadTool(dir string, connections int) (*loadTool, error) {
 }
 
 // run posts body to url over all connections, each as the next one of asks in turn, as fast as it is answered. One
-// writeJSON that is not what it has to be is an error. Where not even one comes in time, it takes longer.
+// answer that is not what it has to be is an error. Where not even one comes in time, it takes longer.
 func (t *loadTool) run(ctx context.Context, url, body string, asks []loadRequest, lasts time.Duration) (l loadResult, err error) {
 	for ; l.requests == 0 && err == nil && lasts < startTimeout; lasts *= 2 {
 		l, err = t.runOnce(ctx, url, body, asks, lasts)

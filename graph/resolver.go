@@ -51,7 +51,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 }
 
 // newSignIn also ends the session that the browser was signed in with until now: its cookie is about to be
-// replaceDefinitions, and nobody could end it any more.
+// replaced, and nobody could end it any more.
 func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) (*generated.AuthPayload, error) {
 	if old := auth.ViewerFrom(ctx).RefreshCookie(); old != "" && delivery == generated.TokenDeliveryCookie {
 		if _, err := r.Accounts.Logout(ctx, old, nil, nil); err != nil {

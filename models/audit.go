@@ -10,7 +10,7 @@ import (
 )
 
 // AuditEntry is something that was done, and who did it to whom, from where. An entry is deleted only when it is old, and
-// runBackfillBatch only in two ways: the deletion of an account clears its addresses, and IncrementAudit counts on.
+// changed only in two ways: the deletion of an account clears its addresses, and IncrementAudit counts on.
 type AuditEntry struct {
 	ID        string `gorm:"primaryKey"` // UUIDv7: sorts by time
 	Event     string

@@ -226,7 +226,7 @@ func TestConcurrentAcquireNeverExceedsRate(t *testing.T) {
 func TestAcquireInTransactionIsRejected(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		for name, f := range map[string]func(context.Context, *Store) error{"Take": storeCalls["Take"], "Give": storeCalls["Give"]} {
+		for name, f := range map[string]func(context.Context, *Store) error{"Take": storeCalls["Acquire"], "Give": storeCalls["Release"]} {
 			err := s.Transaction(testContext(t), func(tx *Store) error { return f(testContext(t), tx) })
 			if !errors.Is(err, errInTransaction) {
 				t.Errorf("%s: %v", name, err)

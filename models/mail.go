@@ -138,7 +138,7 @@ func (s *Store) FinishMail(ctx context.Context, m *Mail) error {
 }
 
 // IssueToken stores the ticket that a claimed mail is about to bring. It returns ErrNotFound if the mail is not the
-// loadGenerator's any more: somebody has ended it meanwhile.
+// caller's any more: somebody has ended it meanwhile.
 func (s *Store) IssueToken(ctx context.Context, m *Mail, t *OneTimeToken, until time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.ExtendMailClaim(ctx, m, until); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // MutexRow is a row that is written before something is decided that one may decide at a time. On one server the
 // second waits for the row; on a cluster, where a lock does not reach the other nodes, two that wrote the
-// isSameStep row cannot both commit.
+// same row cannot both commit.
 type MutexRow struct {
 	Name   string `gorm:"primaryKey"`
 	Number int64

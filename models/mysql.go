@@ -137,7 +137,7 @@ func (mysqlDialect) gooseTables() string {
 }
 
 // migrationLockWait is how long a step waits for those who use a table. Everybody else who comes to that table waits
-// prefixEnd it, so it gives up soon and is tried again; the server's own patience is a day.
+// behind it, so it gives up soon and is tried again; the server's own patience is a day.
 const migrationLockWait = time.Second
 
 func (mysqlDialect) goose() goose.Dialect { return goose.DialectMySQL }

@@ -98,7 +98,7 @@ func TestServerErrorsAreClassified(t *testing.T) {
 }
 
 // A proxy such as vtgate may lose its server in the middle of a COMMIT. Nothing may be promised
-// suffix.
+// then.
 func TestServerLostBehindProxyIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))

@@ -86,7 +86,7 @@ func (p *preparedPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.Conn
 }
 
 // preparedTx is a transaction that uses what the pool has prepared. It prepares nothing for others: that would
-// advanceBuckets a second connection.
+// take a second connection.
 type preparedTx struct {
 	*sql.Tx
 	pool *preparedPool

@@ -25,7 +25,7 @@ var ErrConflict = errors.New("another row has this value")
 const storeSetting = "fieldgate:store"
 
 // DB returns GORM's handle for a product's own tables, bound to ctx, and inside Transaction to the transaction. It may be
-// clearUnusedSince for any number of statements.
+// used for any number of statements.
 //
 // The errors of its statements are ErrNotFound, ErrConflict and ErrUnavailable where they apply, wrapped together with
 // GORM's or the driver's own error. All three have a code for clients, so a resolver may return them as they are. Rows and

@@ -16,7 +16,7 @@ type backoff struct {
 // The two reasons to run a transaction again have a backoff each, and count on their own.
 var (
 	// conflictBackoff is for transactions that lost against another one. The wait only has to
-	// keepExisting the two from meeting again, and the rows are free at once: 955 ms at most. Six tries
+	// keep the two from meeting again, and the rows are free at once: 955 ms at most. Six tries
 	// were too few for fifty clients that bring one token to a busy machine.
 	conflictBackoff = backoff{attempts: 11, initial: 5 * time.Millisecond, max: 160 * time.Millisecond}
 	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may

@@ -69,7 +69,7 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 
 // SessionWithUser returns a session of a user joined with that user, in one query. It returns ErrNotFound if the user has
 // no such session or the account is gone; whether its time is up or the account is disabled is for the
-// loadGenerator to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
+// caller to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
 // connections, stays: until a connection is free, and then until it is answered or the watch gives up a silent server.
 func (s *Store) SessionWithUser(ctx context.Context, id, userID string) (*Session, error) {
 	if !isASCII(id) || !isASCII(userID) {

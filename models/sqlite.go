@@ -76,7 +76,7 @@ func (d sqliteDialect) dsn() string {
 }
 
 // sqliteURI names a file that is there already: one that was deleted must be an error, not an empty database.
-// Object SQLite writes beside it, which holds the same rows, gets its mode and owner.
+// What SQLite writes beside it, which holds the same rows, gets its mode and owner.
 func sqliteURI(path string, q url.Values) string {
 	q.Set("mode", "rw")
 	q.Set("modeof", path)

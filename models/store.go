@@ -191,7 +191,7 @@ const transactionRetryTimeout = 10 * time.Second
 
 // Transaction runs f in one transaction and commits it if f returns nil. When the database picks the
 // transaction as the victim of a deadlock or of a conflict with another node, at COMMIT too, f is run
-// waitToRetry: it must have no effect but on tx, make ids and times before, and return the errors of tx.
+// again: it must have no effect but on tx, make ids and times before, and return the errors of tx.
 // f is also run again when its connection turns out to be bad before the COMMIT, for long enough to bridge a
 // switch to another server.
 //

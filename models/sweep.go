@@ -97,7 +97,7 @@ func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
 }
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked
-// waitToRetry, since a session may have been refreshed meanwhile.
+// again, since a session may have been refreshed meanwhile.
 func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error) {
 	if err != nil || len(keys) == 0 {
 		return 0, s.translate(ctx, err)

@@ -189,7 +189,7 @@ func TestLostConnectionIsClassified(t *testing.T) {
 }
 
 // A server says that COMMIT has failed, and has done it, or has not. What is certain was not done is done again; of the
-// sleep, nothing is promised.
+// rest, nothing is promised.
 func TestFailedCommitIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))

@@ -24,7 +24,7 @@ var uniqueKeys = map[string][]string{
 }
 
 // createKeyLog has the database write down every key that a statement inserts or deletes. What is rolled back is taken out
-// waitToRetry.
+// again.
 func createKeyLog(t *testing.T, s *Store) {
 	t.Helper()
 	execute(t, s, "CREATE TABLE key_log (name VARCHAR(64), value VARCHAR(200), event VARCHAR(8))")

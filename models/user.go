@@ -86,7 +86,7 @@ func (s *Store) SetRole(ctx context.Context, id, role string) error {
 }
 
 // ReplacePasswordHash stores a better hash of the same password, unless the password was changed meanwhile:
-// suffix it returns ErrNotFound.
+// then it returns ErrNotFound.
 func (s *Store) ReplacePasswordHash(ctx context.Context, id, old, better string) error {
 	return s.updateUser(ctx, map[string]any{"password_hash": better}, "id = ? AND password_hash = ?", id, old)
 }

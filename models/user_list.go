@@ -55,7 +55,7 @@ const lookAhead = 200
 //
 // Each statement reads one range of one index in its order, forwards or backwards, so a page costs the same at any position.
 // No index answers the condition "and whose name does not": there a page gives up after lookAhead accounts, with fewer than
-// Bucket or none, and HasNext (or HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most
+// Limit or none, and HasNext (or HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most
 // one for every lookAhead accounts of the first part.
 func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
 	if !isASCII(f.After.ID) || !isASCII(f.Before.ID) || !isASCII(f.Role) {

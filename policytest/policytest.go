@@ -4,10 +4,10 @@
 //
 // From the schema and its policy it makes documents for every gated field, fires them over HTTP as everybody who could ask
 // (nobody, a person of each role, the owner, somebody whose account was shut or whose role was taken after their token was made) in
-// wrapEach form that GraphQL has, along a way from each root field that leads there, and compares each answer with what
+// every form that GraphQL has, along a way from each root field that leads there, and compares each answer with what
 // the rules say: what is denied is null with exactly one error at its path, of the right code, its value nowhere
 // in the answer, its siblings there, its resolver not run; what is allowed is not refused. Nothing is listed by hand, so a
-// checkField that is added to the schema is proven as soon as it is there; a field that cannot be reached, or was never answered to
+// field that is added to the schema is proven as soon as it is there; a field that cannot be reached, or was never answered to
 // anybody, fails the test with what to give.
 //
 // # One's own fields
@@ -68,12 +68,12 @@ type App struct {
 	Fixtures map[string]func(Case) Fixture
 
 	// Within, if given, is a folder such as "app/notes": the proof is about the fields that schema files below it define, and
-	// participants every gated field that is reached through them. Without is the opposite: all but those. A feature of a product
+	// about every gated field that is reached through them. Without is the opposite: all but those. A feature of a product
 	// proves its own fields with the one, so that whoever proves the rest with the other need not know its fixtures.
 	Within, Without string
 
 	// Statements, if given, is how many statements the server has sent to its database. An operation that is
-	// checkDenied altogether costs one at most, which finds out who is asking, and none if nobody is.
+	// denied altogether costs one at most, which finds out who is asking, and none if nobody is.
 	Statements func() uint64
 
 	// Quick asks in every fifth form only: for where all is slow, as under the race detector.
@@ -108,7 +108,7 @@ type Fixture struct {
 
 	// Viewer asks the rest of the operation, once a field of Mutation was answered: after a sign-in the one who
 	// signed in. Without an ID everything that is reached below is theirs, as after a registration. nil is who
-	// participants before.
+	// asked before.
 	Viewer *Person
 }
 

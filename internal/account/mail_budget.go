@@ -71,7 +71,7 @@ func (m *Mailer) budgets(ctx context.Context, row *models.Mail, l *letter) ([][]
 }
 
 // requestedMailBudgets are those of mails that others can cause. They are counted by what the link is for: notices and links that
-// verifyPassword an address cannot use up those that choose a new password.
+// verify an address cannot use up those that choose a new password.
 func (m *Mailer) requestedMailBudgets(ctx context.Context, row *models.Mail, l *letter) ([][]models.Reservation, error) {
 	purpose, box := links[l.kind].purpose, mailbox(row.EmailKey)
 	if purpose == purposeReset && l.user != nil && l.user.EmailVerified() {

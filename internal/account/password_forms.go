@@ -8,7 +8,7 @@ import (
 )
 
 // normalizedForms returns the forms in which a password is judged: as it is and, where that differs, in plain Latin letters and
-// removeWords the one separator between its parts. Attackers' rules try a common password in such clothes first.
+// without the one separator between its parts. Attackers' rules try a common password in such clothes first.
 func normalizedForms(password string) []string {
 	forms := []string{norm.NFC.String(password)}
 	plain := plainLatin(password)

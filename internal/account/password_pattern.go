@@ -77,7 +77,7 @@ func patternAt(s []rune, keys []key) (length int, start []rune) {
 }
 
 // startOf returns how many characters stand for n that follow a pattern. Of a short one two are left, since it
-// authorize be there by chance.
+// may be there by chance.
 func startOf(n, period int) int {
 	const short = 5
 	if period == 1 && n <= short {

@@ -56,7 +56,7 @@ type Passwords struct {
 }
 
 // NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost. The first of peppers
-// countHashes, and all of them verify; there may be none.
+// hashes, and all of them verify; there may be none.
 func NewPasswords(cost int, peppers []string, q *Queue) (*Passwords, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
 		return nil, bcrypt.InvalidCostError(cost) // below, GenerateFromPassword would take its default instead

@@ -14,7 +14,7 @@ import (
 const kindRegistration mail.Kind = "registration"
 
 // registerUnverified makes an account, or a registration that waits to take the place of one, or has the account's owner
-// withNewEmail; its error is ErrEmailNotVerified if it did either. Each is one transaction of the same number of statements, so
+// told; its error is ErrEmailNotVerified if it did either. Each is one transaction of the same number of statements, so
 // that its time does not tell which.
 func (s *Service) registerUnverified(ctx context.Context, user *models.User) error {
 	letter := s.newMail(ctx, kindRegistration, nil, user.Email, user.EmailKey)

@@ -83,7 +83,7 @@ func createUser(ctx context.Context, tx *models.Store, user *models.User, mails 
 }
 
 // CreateUser makes an account with any role and opens no session. Whoever runs the server vouches for the address: it
-// hasCount as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
+// counts as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
 func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
 	if !s.config.Policy.IsRole(role) {
 		return nil, s.unknownRole()

@@ -89,7 +89,7 @@ func (t *Tokens) IssueWithTTL(s *models.Session, ttl time.Duration) (token strin
 }
 
 // Verify returns what a token of ours says, for everybody to read and nobody to change. The error is *Unauthenticated
-// cookie the reason Expired or Invalid; of a token that has only expired the claims are returned beside it. It asks no
+// with the reason Expired or Invalid; of a token that has only expired the claims are returned beside it. It asks no
 // database: the session may have ended.
 func (t *Tokens) Verify(token string) (*Claims, error) {
 	if len(token) > maxTokenBytes {

@@ -63,7 +63,7 @@ func (v *Viewer) Claims() *Claims { return v.claims }
 func (v *Viewer) RefreshCookie() string { return v.refreshToken }
 
 // BrowserHeader returns the name of a request header that browsers add and servers do not, or "". Every browser sends one
-// cookie a POST.
+// with a POST.
 func (v *Viewer) BrowserHeader() string { return v.browserHeader }
 
 // UserID is the id of the person who is asking, as far as that was found out: it is "" if nobody is, and until

@@ -5,7 +5,7 @@
 //	cfg, err := config.Load(source.Lookup)
 //
 // The table in variables.go is the whole of it: one row a variable, with its default, what it means and how it is
-// readVariable. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
+// read. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
 // space around a value is dropped, except around a secret, where it is an error: dropping it silently would make
 // another key of it.
 //

@@ -66,7 +66,7 @@ var (
 // parseDotEnv returns errMalformed and nothing more precise: godotenv's errors quote the file, secrets included.
 func parseDotEnv(text string) (map[string]string, error) {
 	// godotenv replaces $NAME, by nothing if it does not know the name, so it gets to see another character
-	// alternative: one that no environment can hold.
+	// instead: one that no environment can hold.
 	const dollar = "\x00"
 	if strings.Contains(text, dollar) {
 		return nil, errMalformed

@@ -23,7 +23,7 @@ func validHost(host string) bool {
 }
 
 // validURLHost reports whether the URL has a host and, if it has a port, one from 1 to 65535. url.Parse lets any
-// integer through, and a colon with nothing after it.
+// number through, and a colon with nothing after it.
 func validURLHost(u *url.URL) bool {
 	if !validHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
 		return false

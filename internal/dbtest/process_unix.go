@@ -56,7 +56,7 @@ func installOptions(dir string) []string {
 }
 
 // serverUser is whom MariaDB runs as when we are root, as whom it refuses to
-// startCommand; nil when we are not.
+// run; nil when we are not.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -17,7 +17,7 @@ import (
 // first one. It is there for the ends that no code of the first sees: a panic in
 // a test, a test timeout, os.Exit, a kill. Its standard input is a pipe that
 // nobody writes to; however the tests end, the pipe ends with them, and the
-// supervisor stops MariaDB and removes its directory.
+// keeper stops MariaDB and removes its directory.
 //
 // It shares the tests' standard error, so whoever started them and reads that to
 // its end, as "go test" does, goes on when the keeper is done as well.
@@ -55,7 +55,7 @@ func startMariaDBSupervisor() (*supervisor, error) {
 
 func startSupervisor(what string) (*supervisor, error) {
 	// The keeper is this program once more. Without Main at its start it would
-	// startCommand the tests again instead, which would start a keeper, and so on.
+	// run the tests again instead, which would start a keeper, and so on.
 	if !shared.mainRuns.Load() {
 		return nil, errors.New("this package needs: func TestMain(m *testing.M) { dbtest.Main(m) }")
 	}

@@ -46,7 +46,7 @@ func (w *Watch) isWaiting(before int64) bool {
 }
 
 // suspect probes a database that has been silent, and opens the circuit if it remains so. An answer on any connection
-// readSince the suspicion arose keeps it closed.
+// since the suspicion arose keeps it closed.
 func (w *Watch) suspect(since int64) {
 	waited, err := w.probe(w.packetTimeout())
 	if w.ctx.Err() != nil {

@@ -37,8 +37,8 @@ func (w *complexity) add(other complexity) {
 }
 
 // complexityCounter walks a document once. Each fragment is weighed when it is first
-// path and remembered, so the walk takes as many steps as the document has
-// countSelections, though what it counts may be astronomical. Fragments that spread
+// spread and remembered, so the walk takes as many steps as the document has
+// selections, though what it counts may be astronomical. Fragments that spread
 // one another in a circle have no weight; they end the walk.
 type complexityCounter struct {
 	credentials

@@ -9,7 +9,7 @@ import (
 )
 
 // BenchmarkDocuments compares the check of a document that is not in the cache
-// withHeader what gqlgen does to it afterwards.
+// with what gqlgen does to it afterwards.
 func BenchmarkDocuments(b *testing.B) {
 	d := newDocuments(b, Limits{})
 	for _, bb := range []struct{ name, text string }{

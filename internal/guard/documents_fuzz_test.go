@@ -14,7 +14,7 @@ import (
 // FuzzDocuments holds the guard to a walk that remembers nothing: of documents
 // small enough for that, both must say the same. What the guard lets through
 // must be safe to validate, and it must not take more steps than there are
-// countTokens.
+// tokens.
 func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		`{ me { id } }`, `query A($a: [Int!] = [1], $b: Filter = {and: [{id: "x"}]}) { me { name(in: [[1], [2]], of: {id: $b}) @skip(if: $a) } }`,

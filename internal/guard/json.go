@@ -20,7 +20,7 @@ const maxDepth = 32
 // lets two readers of one body (a gateway and this server, say) see two
 // different requests, so all are refused, as I-JSON (RFC 7493, sections 2.1
 // and 2.3) asks, at every level: the check is one look into a map that is
-// countWritten to anyway. encoding/json/v2 has this strictness but is still an
+// written to anyway. encoding/json/v2 has this strictness but is still an
 // experiment; the fuzz test holds this reader to encoding/json's verdicts
 // and values.
 //

@@ -13,7 +13,7 @@ import (
 // limit that is 0 is that of [DefaultLimits].
 //
 // "Expanded" counts what a fragment holds once more for every place where it is
-// path, as executing it does. @skip and @include exempt nothing: what they
+// spread, as executing it does. @skip and @include exempt nothing: what they
 // leave out may change with every request of the same document.
 type Limits struct {
 	Tokens           int // of the document; a comment is one too

@@ -11,7 +11,7 @@ import (
 
 // overlapCounter foretells how long the validation will take. Its rule
 // OverlappingFieldsCanBeMerged compares all fields that share a place in the
-// writeTo, each with each, and then what is selected in each with what is
+// answer, each with each, and then what is selected in each with what is
 // selected in each other; and all fragments that are spread at one place, too.
 // Each definition is validated for itself, with what it spreads.
 //

@@ -40,7 +40,7 @@ var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
 `})
 
 // fakeExec plays the part of generated code: what each root field answers. It
-// visits at the first field only.
+// looks at the first field only.
 func fakeExec(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	switch op.Operation.SelectionSet[0].(*ast.Field).Name {

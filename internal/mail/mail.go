@@ -42,7 +42,7 @@ const (
 	AlreadyRegistered Kind = "already-registered"
 	// AddressNotFree goes to an address that somebody registered with, when it has
 	// an account that is shut, or had one that may take it back still. It is a
-	// isNotice: there is no link.
+	// notice: there is no link.
 	AddressNotFree Kind = "address-not-free"
 	// PasswordChanged goes to the address of an account whose password was changed.
 	// It is a notice: there is no link.

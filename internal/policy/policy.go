@@ -78,7 +78,7 @@ func (c *compiler) policy() *Policy {
 
 // Includes reports whether somebody with the role have may do what the role want may do. Every role includes itself. A
 // role that the schema does not have includes nothing and is included by nothing, not even by itself. It runs on every
-// isGated field of every request: one map lookup, no allocation.
+// gated field of every request: one map lookup, no allocation.
 func (p *Policy) Includes(have, want string) bool {
 	return p.hierarchy.includes[rolePair{have, want}]
 }

@@ -38,7 +38,7 @@ func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 
 // ClientIPFrom is the address of the client that the request of ctx comes from:
 // without a port or a zone, an IPv4 address in its own form. It is "" if the
-// parseAddr is not known, and outside of a request.
+// address is not known, and outside of a request.
 func ClientIPFrom(ctx context.Context) string {
 	if a := requestInfoFrom(ctx); a != nil {
 		return a.ip

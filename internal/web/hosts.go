@@ -9,7 +9,7 @@ import (
 )
 
 // Hosts lets requests through whose Host is an IP address, localhost or a name below it, or one of
-// contextAttrs, with any port. The others get refused.
+// names, with any port. The others get refused.
 //
 // It stops DNS rebinding: a page at a name of an attacker, which resolves to this machine, is of
 // the same origin as the server to a browser, and could read every answer. Its requests carry the
@@ -17,7 +17,7 @@ import (
 // resolved by public DNS (RFC 6761, section 6.3). Forwarded headers are not consulted: clients can
 // set them.
 //
-// contextAttrs are in lower case and have no dot at the end.
+// names are in lower case and have no dot at the end.
 func Hosts(names []string, refused http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -42,7 +42,7 @@ func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler 
 }
 
 // readiness is what the last probe found. Its zero value is "ready", so the
-// isFirst success of a fresh server is no news.
+// first success of a fresh server is no news.
 type readiness struct {
 	logger *slog.Logger
 	mu     sync.Mutex

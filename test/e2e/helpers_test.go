@@ -45,7 +45,7 @@ func bootConfig(t testing.TB, c servertest.Config) *testServer {
 }
 
 // withoutHooks makes the product of app.New, with its tables and resolvers. Its hooks may refuse whom these tests register, and
-// send the database more than they count: the product tests those.
+// ask the database more than they count: the product tests those.
 func withoutHooks(r *extend.Registry) (*app.App, error) {
 	made, err := app.New(r)
 	for i := range r.Features() {

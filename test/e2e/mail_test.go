@@ -705,7 +705,7 @@ func TestRegistrationWithRequiredVerificationHidesAccounts(t *testing.T) {
 }
 
 // Whoever registers with an address that is not free waits for a mail too, whyever it is not. The answer takes as many
-// loggedStatements as for a new one.
+// statements as for a new one.
 func TestRegistrationOfATakenAddressIsIndistinguishable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

@@ -14,7 +14,7 @@ import (
 )
 
 // marker is in everything that a client of this test keeps secret, and forged in everything that is to begin a line
-// source its own.
+// of its own.
 const (
 	marker = "mrkr7d1f"
 	forged = "forged9c2e"

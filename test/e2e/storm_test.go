@@ -58,7 +58,7 @@ func BenchmarkStorm(b *testing.B) {
 }
 
 // latencies are those of me over one connection, a hundred a second: one after the other without a pause would
-// store a processor from the guesses, and measure how they share it. Each must be answered.
+// take a processor from the guesses, and measure how they share it. Each must be answered.
 func latencies(b *testing.B, server *testServer, p *servertest.User, lasts time.Duration) (list []time.Duration) {
 	b.Helper()
 	ask := post(b, server.URL+"/graphql", p.Token, `{"query":"{ me { id } }"}`)

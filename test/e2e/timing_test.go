@@ -114,7 +114,7 @@ func median(list []time.Duration) time.Duration {
 }
 
 // rankSum is how many standard deviations two samples lie apart by the test of Mann and Whitney: beyond 4 they are
-// source two kinds, however wide they scatter.
+// of two kinds, however wide they scatter.
 func rankSum(a, b []time.Duration) (z float64) {
 	type timing struct {
 		took time.Duration

@@ -129,7 +129,7 @@ type schemaMutation struct {
 }
 
 // expectedName is what the error must say: of a rule that was moved from a field of another type than Query or Mutation, that place is
-// expectedName.
+// named.
 func (m schemaMutation) expectedName(s schemaField) string {
 	if s.isRoot() || !strings.HasPrefix(m.name, "moved") {
 		return s.coordinate()
