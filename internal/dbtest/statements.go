@@ -14,7 +14,7 @@ type Lookup struct {
 	Statement *regexp.Regexp // of the text from the table's name on
 }
 
-// Lookups are the only statements on user tables without a condition on user_id. docs/operations.md says what each needs
+// Lookups are the only statements on user tables without a condition on user_id. docs/sharding.md says what each needs
 // on a sharded database.
 var Lookups = []Lookup{
 	{"refresh token", regexp.MustCompile(`^sessions INNER JOIN users ON users\.id = sessions\.user_id WHERE sessions\.(refresh|parent)_hash = \?$`)},
