@@ -9,15 +9,17 @@ import (
 	"fieldgate/internal/cli"
 )
 
-// RunCLI runs a command, such as "user", "list", with these variables and nothing else in its environment, and with stdin
-// as its input.
+// RunCLI runs a command, such as "user", "list". Its environment holds only the variables of env,
+// and its input is stdin.
 func RunCLI(t testing.TB, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	return RunCLIContext(t.Context(), env, stdin, args...)
 }
 
-// RunCLIContext is RunCLI for a command that is told to stop when ctx ends, such as a server.
-func RunCLIContext(ctx context.Context, env map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
+// RunCLIContext is RunCLI for a command that runs until ctx is cancelled, such as a server.
+func RunCLIContext(
+	ctx context.Context, env map[string]string, stdin string, args ...string,
+) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	status = cli.Main(ctx, cli.Console{
 		Args:    append([]string{"fieldgate"}, args...),
@@ -28,7 +30,7 @@ func RunCLIContext(ctx context.Context, env map[string]string, stdin string, arg
 	return status, out.String(), errs.String()
 }
 
-// Environ is an environment as os.Environ has it: NAME=value.
+// Environ returns a function like [os.Environ] for env: each entry is NAME=value.
 func Environ(env map[string]string) func() []string {
 	return func() (entries []string) {
 		for name, value := range env {

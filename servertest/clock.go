@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// Clock is what a server of a test takes for the time: the real one, until it is stopped, plus what the test added.
+// Clock is the clock of a test server: the real time, until it is stopped, plus the duration that
+// the test has added.
 type Clock struct {
 	ahead   atomic.Int64
 	stopped atomic.Pointer[time.Time]
 }
 
-// Now is the server's time.
+// Now returns the server's time.
 func (c *Clock) Now() time.Time {
 	now := c.stopped.Load()
 	if now == nil {
@@ -20,11 +21,11 @@ func (c *Clock) Now() time.Time {
 	return now.Add(time.Duration(c.ahead.Load()))
 }
 
-// Advance puts the clock forward, or backward if d is negative.
+// Advance moves the clock forward by d, or backward if d is negative.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// Stop holds the clock: from now on only Advance moves it.
+// Stop stops the clock: from now on only Advance moves it.
 func (c *Clock) Stop() { c.stopped.Store(new(time.Now())) }
 
-// Follow puts the clock as far forward as another one.
+// Follow sets the clock's offset to that of another clock.
 func (c *Clock) Follow(other *Clock) { c.ahead.Store(other.ahead.Load()) }

@@ -10,11 +10,11 @@ import (
 	"fieldgate/servertest"
 )
 
-// Each test shows one part of the kit, as a feature's own tests would use it.
+// Each test shows one part of the package, as the tests of a feature use it.
 
 func TestMain(m *testing.M) { servertest.Main(m) }
 
-// A table of who asks what: each row is a subtest, and what one changes, the next one sees.
+// Each row of the table is a subtest, and sees the changes of the rows before it.
 func TestScenariosCheckDataAndCodes(t *testing.T) {
 	t.Parallel()
 	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
@@ -26,17 +26,20 @@ func TestScenariosCheckDataAndCodes(t *testing.T) {
 				Name: "an anonymous request cannot read an account", Query: `{ user(id: "$ADA") { email } }`,
 				Data: `{"user": null}`, Codes: []string{"user UNAUTHENTICATED"},
 			},
-			{Name: "STAFF reads an account", As: "staff", Query: `{ user(id: "$ADA") { email } }`, Data: `{"user": {"email": "$EMAIL"}}`},
 			{
-				Name: "a user changes the own name", As: "ada", Query: `mutation { updateProfile(input: {name: "Ada"}) { name } }`,
+				Name: "STAFF reads an account", As: "staff", Query: `{ user(id: "$ADA") { email } }`,
+				Data: `{"user": {"email": "$EMAIL"}}`,
+			},
+			{
+				Name: "a user changes their own name", As: "ada", Query: `mutation { updateProfile(input: {name: "Ada"}) { name } }`,
 				Data: `{"updateProfile": {"name": "Ada"}}`,
 			},
-			{Name: "and it stays changed", As: "ada", Query: `{ me { name } }`, Data: `{"me": {"name": "Ada"}}`},
+			{Name: "the new name is stored", As: "ada", Query: `{ me { name } }`, Data: `{"me": {"name": "Ada"}}`},
 		}, "$ADA", ada.ID, "$EMAIL", ada.Email)
 	})
 }
 
-// Time passes when the test says so.
+// The test moves the server's clock.
 func TestAccessTokensExpire(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t), "ACCESS_TOKEN_TTL", "15m")
@@ -50,7 +53,7 @@ func TestAccessTokensExpire(t *testing.T) {
 	}
 }
 
-// Mails are kept, with the link that they want opened.
+// The inbox keeps the mails with their links.
 func TestPasswordResetByMail(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t))
@@ -58,7 +61,7 @@ func TestPasswordResetByMail(t *testing.T) {
 	s.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", ada.Email).Must()
 	for _, m := range s.Mails(ada.Email) {
 		if m.Subject == "" || !strings.Contains(m.Text, m.Link) {
-			t.Errorf("a mail without its link: %+v", m)
+			t.Errorf("mail without its link: %+v", m)
 		}
 	}
 	token := s.MailToken(ada.Email, "/reset-password")
@@ -68,7 +71,7 @@ func TestPasswordResetByMail(t *testing.T) {
 	s.Query(s.Login(ada), `{ me { id } }`).Must()
 }
 
-// The variables of the README configure a server of a test, and its log can be read.
+// Environment variables configure a test server, and the test reads its log.
 func TestLogHasOneLinePerRequest(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t), "ALLOWED_HOSTS", "api.example.com")
@@ -80,14 +83,14 @@ func TestLogHasOneLinePerRequest(t *testing.T) {
 		}
 	}
 	if lines != 1 {
-		t.Errorf("%d lines of the request in\n%s", lines, s.Log)
+		t.Errorf("got %d log lines for the request, want 1:\n%s", lines, s.Log)
 	}
 	if page := s.Get("/healthz"); page.Status != http.StatusOK || page.Body != "ok\n" {
-		t.Errorf("%d %q", page.Status, page.Body)
+		t.Errorf("/healthz: got %d %q, want 200 ok", page.Status, page.Body)
 	}
 }
 
-// Commands run on the database of a server.
+// Commands run on the database of a running server.
 func TestRoleCommandGrantsRole(t *testing.T) {
 	t.Parallel()
 	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
@@ -103,12 +106,12 @@ func TestRoleCommandGrantsRole(t *testing.T) {
 		var role string
 		row := servertest.OpenDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT role FROM users WHERE id = ?", ada.ID)
 		if err := row.Scan(&role); err != nil || role != "STAFF" {
-			t.Errorf("role %q, %v", role, err)
+			t.Errorf("got role %q, %v, want STAFF", role, err)
 		}
 	})
 }
 
-// A server in a process of its own can be killed. What it answered is there afterwards.
+// A server in a separate process can be killed. Data that it has confirmed is there afterwards.
 func TestCommittedDataSurvivesKill(t *testing.T) {
 	t.Parallel()
 	databaseURL := servertest.SQLite(t)
@@ -123,11 +126,11 @@ func TestCommittedDataSurvivesKill(t *testing.T) {
 	second, _ := servertest.StartProcess(t, databaseURL)
 	second.UntilReady()
 	if got := second.Query(ada, `{ me { email } }`).Must().At("me.email"); got != ada.Email {
-		t.Errorf("me is %v", got)
+		t.Errorf("got me %v, want %s", got, ada.Email)
 	}
 }
 
-// An answer is read by paths, codes and as text.
+// A response is read by paths, as error codes and as text.
 func TestResponsesAreReadByPath(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.SQLite(t))
@@ -139,6 +142,6 @@ func TestResponsesAreReadByPath(t *testing.T) {
 		t.Errorf("errors %+v", got.Errors)
 	}
 	if _, err := servertest.NewResponse(t, http.StatusOK, nil, "no JSON"); err == nil {
-		t.Error("a body that is no JSON is taken")
+		t.Error("got no error for a body that is not JSON")
 	}
 }

@@ -8,33 +8,34 @@ import (
 	"testing"
 )
 
-// Log is what a server has logged: a JSON object a line. It is safe for use by many goroutines.
+// Log records the log of a server, one JSON object a line. It is safe for concurrent use.
 type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-// Write adds to the log.
+// Write appends to the log.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-// String is all that was logged so far.
+// String returns everything logged so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// Records are the lines of the log. A line that is not one record fails the test.
+// Records returns the lines of the log, decoded. A line that is not a complete JSON object fails
+// the test.
 func (l *Log) Records(t testing.TB) (records []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(l.String()) {
 		var record map[string]any
 		if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "\n") {
-			t.Fatalf("a line of the log is no record: %v in %q", err, line)
+			t.Fatalf("log line is not a JSON record: %v in %q", err, line)
 		}
 		records = append(records, record)
 	}

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Mail is a mail that was sent.
+// Mail is a mail that the server has sent.
 type Mail struct {
 	To, Subject string
 	Text, HTML  string
-	Link        string // what the mail wants clicked; "" is nothing
+	Link        string // the link to click; "" if the mail has none
 	At          time.Time
 }
 
-// Token is the token in the mail's link, such as verifyEmail takes; "" if there is none.
+// Token returns the token in the mail's link, as verifyEmail takes it. It returns "" if the link
+// has none.
 func (m Mail) Token() string {
 	link, err := url.Parse(m.Link)
 	if err != nil {
@@ -22,11 +23,12 @@ func (m Mail) Token() string {
 	return link.Query().Get("token")
 }
 
-// Mails sends what waits, and returns all mails to an address, the one that was sent last first. The server must have no SMTP_URL.
+// Mails delivers the queued mails and returns all mails to an address, newest first. The server
+// must have no SMTP_URL.
 func (s *Server) Mails(to string) (list []Mail) {
 	s.t.Helper()
 	if s.internal.Inbox == nil {
-		s.t.Fatal("the server keeps no mails: it sends them, or has ENV=production")
+		s.t.Fatal("servertest: the server has no inbox; unset SMTP_URL and ENV=production to read its mails")
 	}
 	if _, err := s.internal.Mailer.Deliver(s.t.Context()); err != nil {
 		s.t.Fatal(err)
@@ -39,8 +41,8 @@ func (s *Server) Mails(to string) (list []Mail) {
 	return list
 }
 
-// MailToken is the token in the mail to an address whose link leads to a path, such as "/verify-email" or
-// "/reset-password". There must be one; of several, the one that was sent last counts.
+// MailToken returns the token of the newest mail to an address whose link has this path, such as
+// "/verify-email" or "/reset-password". The test fails if there is no such mail.
 func (s *Server) MailToken(to, path string) string {
 	s.t.Helper()
 	for _, m := range s.Mails(to) {
@@ -48,6 +50,6 @@ func (s *Server) MailToken(to, path string) string {
 			return m.Token()
 		}
 	}
-	s.t.Fatalf("no mail to %s leads to %s", to, path)
+	s.t.Fatalf("no mail to %s has a link to %s", to, path)
 	return ""
 }

@@ -17,15 +17,16 @@ import (
 	"fieldgate/internal/server"
 )
 
-// What is set in the environment of a test binary that is to be the program itself.
+// Environment variables of a test binary that runs as the program.
 const (
-	AsProgram      = "FIELDGATE_TEST_AS_PROGRAM"
-	WithMigrations = "FIELDGATE_TEST_MIGRATIONS"   // a folder: it is to be the program of another version
-	CheapHashes    = "FIELDGATE_TEST_CHEAP_HASHES" // it is to hash at the lowest cost
+	AsProgram      = "FIELDGATE_TEST_AS_PROGRAM"   // run as the program instead of running tests
+	WithMigrations = "FIELDGATE_TEST_MIGRATIONS"   // a folder: the migrations of another version
+	CheapHashes    = "FIELDGATE_TEST_CHEAP_HASHES" // hash passwords at the lowest cost
 )
 
-// Main runs the tests of a package. It is all that a TestMain should do: it stops the databases that the tests started,
-// and lets the test binary be the server in a process of its own.
+// Main runs the tests of a package; a TestMain should call it and nothing else. It stops the
+// databases that the tests started, and lets the test binary run as the server in a separate
+// process.
 func Main(m *testing.M) {
 	if os.Getenv(AsProgram) != "" {
 		os.Exit(runAsProgram())
@@ -33,8 +34,8 @@ func Main(m *testing.M) {
 	dbtest.Main(m)
 }
 
-// runAsProgram is the program's main, but that a mail which was in flight at a kill is tried again after seconds, and for
-// what else the tests need.
+// runAsProgram runs the program's main with settings for tests. A mail that was in flight when the
+// process was killed is retried after 2 seconds.
 func runAsProgram() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,9 +55,9 @@ func runAsProgram() int {
 	return cli.Main(ctx, console)
 }
 
-// Command is the program in a process of its own, which has not been started: add to its Args what it is to do, such as
-// "user", "list". Without that it serves. It runs in an empty folder; env is NAME=VALUE. The test's package needs a TestMain
-// that calls Main.
+// Command returns a command that runs the program in a separate process. Append a subcommand to its
+// Args, such as "user", "list"; without one it serves. It runs in an empty folder; entries of env
+// are NAME=VALUE. The test's package needs a TestMain that calls Main.
 func Command(t testing.TB, databaseURL string, env ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -64,21 +65,22 @@ func Command(t testing.TB, databaseURL string, env ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Dir = t.TempDir() // where there is no .env
+	cmd.Dir = t.TempDir() // without a .env file
 	cmd.Env = append(os.Environ(), AsProgram+"=1", "DATABASE_URL="+databaseURL, "BCRYPT_COST=10", "JWT_SECRET="+Secret)
-	cmd.Env = append(cmd.Env, env...) // of a variable that is there twice, the last counts
+	cmd.Env = append(cmd.Env, env...) // the last value of a variable wins
 	return cmd
 }
 
-// StartProcess starts a server in a process of its own, which a test may kill. The Server can only be asked. env is
+// StartProcess starts a server in a separate process, which a test may kill. The returned Server
+// can only send requests; methods that use the server's internals do not work. Entries of env are
 // NAME=VALUE.
 func StartProcess(t testing.TB, databaseURL string, env ...string) (*Server, *os.Process) {
 	t.Helper()
 	return StartCommand(t, Command(t, databaseURL, env...), "serving")
 }
 
-// StartCommand starts a command that serves, on a free port, and kills it after the test. It returns when the server has
-// logged the message: "serving" if it is to answer.
+// StartCommand starts a server command on a free port and kills it after the test. It returns when
+// the server has logged message: "serving" waits until it answers requests.
 func StartCommand(t testing.TB, cmd *exec.Cmd, message string) (*Server, *os.Process) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "ADDR=127.0.0.1:0", "LOG_FORMAT=json")
@@ -90,7 +92,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd, message string) (*Server, *os.Pro
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended already
+		_ = cmd.Process.Kill() // the process may have exited already
 		_ = cmd.Wait()
 	})
 	s := &Server{t: t, Log: &Log{}}
@@ -100,7 +102,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd, message string) (*Server, *os.Pro
 			t.Fatalf("%v in %s", err, lines.Text())
 		}
 		if line.Msg == message {
-			go func() { // so that the pipe does not fill up
+			go func() { // drains the pipe
 				for lines.Scan() {
 				}
 			}()
@@ -108,6 +110,6 @@ func StartCommand(t testing.TB, cmd *exec.Cmd, message string) (*Server, *os.Pro
 			return s, cmd.Process
 		}
 	}
-	t.Fatalf("the server did not start:\n%s", s.Log)
+	t.Fatalf("the server exited before it logged %q:\n%s", message, s.Log)
 	return nil, nil
 }

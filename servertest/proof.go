@@ -5,8 +5,8 @@ import (
 	"fieldgate/policytest"
 )
 
-// Proof is the server as package policytest wants it. The Data of each Person is a *User. A feature adds what the proof cannot
-// know of its fields:
+// Proof returns the server as package policytest takes it. The Data of each Person is a *User. A
+// feature adds what policytest cannot know about its fields:
 //
 //	app := s.Proof()
 //	app.Within = "app/notes"
@@ -20,7 +20,7 @@ func (s *Server) Proof() policytest.App {
 			s.t.Helper()
 			u := s.NewUser(role)
 			if role != "USER" {
-				u = s.Login(u) // so that the token says the role
+				u = s.Login(u) // for a token that has the role
 			}
 			return policytest.Person{ID: u.ID, Role: role, Token: u.Token, Data: u}
 		},

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// Response is what a server said.
+// Response is the response of a server.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   string
-	Data   map[string]any // nil if there is none
+	Data   map[string]any // nil if the response has no data
 	Errors []Error
 
 	t testing.TB
@@ -28,7 +28,8 @@ type Error struct {
 	Extensions map[string]any
 }
 
-// Query sends a query as a user, or anonymously if it is nil. The variables are name and value in turn.
+// Query sends a query as a user, or anonymously if as is nil. variables are names and values in
+// turn.
 func (s *Server) Query(as *User, query string, variables ...any) *Response {
 	s.t.Helper()
 	header := http.Header{}
@@ -38,7 +39,7 @@ func (s *Server) Query(as *User, query string, variables ...any) *Response {
 	return s.QueryWith(header, query, variables...)
 }
 
-// QueryWith is Query with these headers.
+// QueryWith is Query with these headers instead of a user.
 func (s *Server) QueryWith(header http.Header, query string, variables ...any) *Response {
 	s.t.Helper()
 	vars := map[string]any{}
@@ -62,7 +63,7 @@ func (s *Server) Post(header http.Header, body string) *Response {
 	return s.Do(r)
 }
 
-// NewPost is the request of Post.
+// NewPost returns the request that Post sends.
 func (s *Server) NewPost(header http.Header, body string) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.URL+"/graphql", strings.NewReader(body))
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Server) NewPost(header http.Header, body string) (*http.Request, error)
 	return r, nil
 }
 
-// Get asks for a page by its path.
+// Get sends a GET request for a path.
 func (s *Server) Get(path string) *Response {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL+path, nil)
@@ -85,7 +86,7 @@ func (s *Server) Get(path string) *Response {
 	return s.Do(r)
 }
 
-// Do sends a request. No answer at all ends the test.
+// Do sends a request. It ends the test if no response arrives.
 func (s *Server) Do(r *http.Request) *Response {
 	s.t.Helper()
 	a, err := s.Try(r)
@@ -95,7 +96,7 @@ func (s *Server) Do(r *http.Request) *Response {
 	return a
 }
 
-// Try is Do for where no answer is no reason to end the test, and for other goroutines than the test's own.
+// Try is Do with an error instead of a failed test. It may be called from any goroutine.
 func (s *Server) Try(r *http.Request) (*Response, error) {
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -113,7 +114,7 @@ func (s *Server) Try(r *http.Request) (*Response, error) {
 	return a, nil
 }
 
-// decode reads the body, which is JSON, though not always GraphQL's.
+// decode reads a JSON body, which need not be a GraphQL response.
 func (a *Response) decode() error {
 	var decoded struct {
 		Data   map[string]any
@@ -127,7 +128,7 @@ func (a *Response) decode() error {
 	return json.Unmarshal(again, &a.Errors)
 }
 
-// UntilReady returns when the server says that requests should be sent there.
+// UntilReady waits until /readyz reports that the server is ready.
 func (s *Server) UntilReady() {
 	s.t.Helper()
 	for s.Get("/readyz").Status != http.StatusOK {
@@ -143,7 +144,7 @@ func (a *Response) Must() *Response {
 	return a
 }
 
-// Codes are the errors as "path CODE", such as "users.0.email FORBIDDEN", in the order of their paths.
+// Codes returns the errors as "path CODE", such as "users.0.email FORBIDDEN", sorted.
 func (a *Response) Codes() []string {
 	list := make([]string, len(a.Errors))
 	for i, e := range a.Errors {
@@ -157,7 +158,7 @@ func (a *Response) Codes() []string {
 	return list
 }
 
-// At is the value at a dotted path in the data, such as "users.edges.0.node.id", or nil.
+// At returns the value at a dotted path in the data, such as "users.edges.0.node.id", or nil.
 func (a *Response) At(path string) any {
 	var v any = a.Data
 	for name := range strings.SplitSeq(path, ".") {
@@ -177,17 +178,17 @@ func (a *Response) At(path string) any {
 	return v
 }
 
-// Text is the text at a path, which must be there and not be empty.
+// Text returns the string at a path. It ends the test if the string is missing or empty.
 func (a *Response) Text(path string) string {
 	a.t.Helper()
 	s, ok := a.At(path).(string)
 	if !ok || s == "" {
-		a.t.Fatalf("no text at %s in %s", path, a.Body)
+		a.t.Fatalf("no string at %s in %s", path, a.Body)
 	}
 	return s
 }
 
-// JSON is the data with its names in alphabetical order: for comparing.
+// JSON returns the data as JSON with sorted names, for comparison.
 func (a *Response) JSON() string {
 	b, err := json.Marshal(a.Data)
 	if err != nil {
@@ -196,7 +197,7 @@ func (a *Response) JSON() string {
 	return string(b)
 }
 
-// WantCodes fails the test unless the errors are exactly these, as Codes has them.
+// WantCodes fails the test unless the errors are exactly these, in the form and order of Codes.
 func (a *Response) WantCodes(want ...string) {
 	a.t.Helper()
 	if !slices.Equal(a.Codes(), want) {
@@ -204,7 +205,8 @@ func (a *Response) WantCodes(want ...string) {
 	}
 }
 
-// NewResponse reads what some other client got from a server. A body that is no JSON is an error.
+// NewResponse makes a Response of what another client received. It returns an error if the body is
+// not JSON.
 func NewResponse(t testing.TB, status int, header http.Header, body string) (*Response, error) {
 	a := &Response{t: t, Status: status, Header: header, Body: body}
 	return a, a.decode()

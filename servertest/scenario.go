@@ -8,28 +8,30 @@ import (
 	"testing"
 )
 
-// Scenario is a row of a table: a query, the user who sends it, and the data and errors of the answer.
+// Scenario is one case of a table test: a query, the user who sends it, and the expected data and
+// errors.
 type Scenario struct {
 	Name  string
 	As    string // a name in the cast; "" is anonymous
 	Query string
-	Data  string   // JSON, its names in any order
-	Codes []string // as Response.Codes has them; nil is no error
+	Data  string   // JSON, with names in any order
+	Codes []string // in the form of Response.Codes; nil is no error
 }
 
-// Cast are the users of scenarios, by what the scenarios call them.
+// Cast holds the users of scenarios, by the names that the scenarios give them.
 type Cast map[string]*User
 
-// Run asks each scenario in a subtest, in order: what one changes, the next one sees. It replaces text in queries and data,
-// such as "$ID" by an id: old and new in turn.
+// Run runs each scenario in a subtest, in order; each sees the changes of those before it. replace
+// holds old and new strings in turn, such as "$ID" and an id. Run replaces them in queries and
+// data.
 func (s *Server) Run(t *testing.T, cast Cast, scenarios []Scenario, replace ...string) {
 	t.Helper()
 	fill := strings.NewReplacer(replace...).Replace
 	for _, row := range scenarios {
 		t.Run(row.Name, func(t *testing.T) {
-			as, known := cast[row.As]
-			if !known && row.As != "" {
-				t.Fatalf("the cast has no %q", row.As)
+			as, ok := cast[row.As]
+			if !ok && row.As != "" {
+				t.Fatalf("the cast has no user %q", row.As)
 			}
 			got := s.Query(as, fill(row.Query))
 			if got.Status != http.StatusOK {
@@ -45,7 +47,7 @@ func (s *Server) Run(t *testing.T, cast Cast, scenarios []Scenario, replace ...s
 	}
 }
 
-// JSON is a text of JSON in the form that Response.JSON has.
+// JSON returns data in the form of Response.JSON.
 func JSON(t testing.TB, data string) string {
 	t.Helper()
 	var v any

@@ -1,5 +1,6 @@
-// Package servertest starts Fieldgate for tests, as net/http/httptest starts a handler: the whole server, on a port of
-// its own, with a real and empty database of its own, a log to read and a clock to set.
+// Package servertest starts a complete Fieldgate server for a test, as net/http/httptest does for a
+// handler. Each server has its own port, a real and empty database, a log to read and a clock to
+// set.
 //
 //	func TestMain(m *testing.M) { servertest.Main(m) }
 //
@@ -13,11 +14,12 @@
 //		})
 //	}
 //
-// A server of a test is a development server: it shows mails instead of sending them, hashes passwords at the lowest cost
-// and enforces no rate limits, unless the variables that the test gives say otherwise. Everything else is as in production.
+// A test server is a development server: it keeps mails in an inbox instead of sending them, hashes
+// passwords at the lowest cost and enforces no rate limits. The test can change that with
+// environment variables. Everything else is as in production.
 //
-// What goes wrong in a helper fails the test. Methods of a [Server] that end the test, as t.Fatal does, must be called from
-// the test's own goroutine; [Server.Try] is for others.
+// An error in a helper fails the test. Methods of a [Server] that end the test, as t.Fatal does,
+// must be called from the test's own goroutine; [Server.Try] may be called from any.
 package servertest
 
 import (
@@ -45,46 +47,47 @@ import (
 	"fieldgate/models"
 )
 
-// Secret signs the tokens of every server of the tests that does not set its own JWT_SECRET.
+// Secret signs the tokens of every test server that does not set JWT_SECRET.
 const Secret = "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s"
 
-// Cost is bcrypt's lowest: no configuration allows it, and every server of the tests hashes at it that does not set
-// BCRYPT_COST.
+// Cost is the lowest cost of bcrypt, which the configuration does not allow. Every test server that
+// does not set BCRYPT_COST hashes at it.
 const Cost = 4
 
-// Server is a server that answers on a port of its own until the test ends.
+// Server is a server that answers on its own port until the test ends.
 type Server struct {
-	URL   string // http://127.0.0.1:PORT, without a slash at the end
+	URL   string // http://127.0.0.1:PORT, without a trailing slash
 	Log   *Log
-	Clock *Clock // nil for a server in a process of its own
+	Clock *Clock // nil for a server in a separate process
 
 	t        testing.TB
 	internal *server.Server
 }
 
-// Config is what a server of a test is made of. The zero value is a server on a new SQLite file.
+// Config configures a test server. The zero value is a server on a new SQLite file.
 type Config struct {
 	DatabaseURL string   // "" is a new SQLite file
-	Env         []string // adds to the configuration: name and value in turn
+	Env         []string // environment variables, names and values in turn
 
-	Listener   net.Listener // where it answers; nil is a free port
-	Schema     *ast.Schema  // enforces the rules of another schema; nil is its own
-	Playground fs.FS        // what the playground was built into; nil is what the test was compiled with
-	Demo       bool         // with the people of "serve --demo" and their buttons
+	Listener   net.Listener // where the server answers; nil is a free port
+	Schema     *ast.Schema  // the schema whose rules are enforced; nil is the server's own
+	Playground fs.FS        // the built playground; nil is the one compiled into the test
+	Demo       bool         // with the demo users of "serve --demo" and their sign-in buttons
 
-	// App is the product's code, as app.New returns it; nil is app.New itself.
+	// App makes the product's code; nil is app.New.
 	App func(*extend.Registry) (*app.App, error)
 
-	MailRoots *x509.CertPool // who vouches for the mail server of SMTP_URL; nil: those whom the system trusts
+	MailRoots *x509.CertPool // CAs trusted for SMTP_URL; nil is the system's
 }
 
-// Start starts a server on a database, which it migrates. env adds to the configuration, name and value in turn.
+// Start starts a server on a database and migrates it. env holds names and values of environment
+// variables in turn.
 func Start(t testing.TB, databaseURL string, env ...string) *Server {
 	t.Helper()
 	return StartConfig(t, Config{DatabaseURL: databaseURL, Env: env})
 }
 
-// StartConfig is Start for a server that needs more than variables.
+// StartConfig is Start with all options of a Config.
 func StartConfig(t testing.TB, c Config) *Server {
 	t.Helper()
 	if c.DatabaseURL == "" {
@@ -113,19 +116,21 @@ func StartConfig(t testing.TB, c Config) *Server {
 			t.Fatal(err)
 		}
 	}
-	s.URL = ServeOn(t, c.Listener, in.Handler).URL // which is closed first
+	s.URL = ServeOn(t, c.Listener, in.Handler).URL // its cleanup runs before that of the server
 	return s
 }
 
-// options are those of the server of a configuration.
+// options returns the server options for a Config.
 func (s *Server) options(c Config) server.Options {
 	s.t.Helper()
 	o := Options(s.t, c.DatabaseURL, s.Log, c.Env...)
-	o.Now, o.Schema, o.Playground, o.Demo, o.SMTPRoots, o.NewApp = s.Clock.Now, c.Schema, c.Playground, c.Demo, c.MailRoots, c.App
+	o.Now, o.NewApp, o.Schema, o.SMTPRoots = s.Clock.Now, c.App, c.Schema, c.MailRoots
+	o.Playground, o.Demo = c.Playground, c.Demo
 	return o
 }
 
-// Options are those that Start gives to a server, for the tests of Fieldgate itself.
+// Options returns the options that Start gives to a server. It is for the tests of Fieldgate
+// itself.
 func Options(t testing.TB, databaseURL string, log io.Writer, env ...string) server.Options {
 	t.Helper()
 	vars := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": Secret, "LOG_LEVEL": "debug"}
@@ -133,7 +138,7 @@ func Options(t testing.TB, databaseURL string, log io.Writer, env ...string) ser
 		vars[env[i]] = env[i+1]
 	}
 	if vars["LIMITS"] == "" && vars["ENV"] != "production" {
-		vars["LIMITS"] = "off" // the tests of limits turn them on
+		vars["LIMITS"] = "off" // tests of limits turn them on
 	}
 	cfg, err := config.Load(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
 	if err != nil {
@@ -148,20 +153,22 @@ func Options(t testing.TB, databaseURL string, log io.Writer, env ...string) ser
 	}
 }
 
-// connections is 0, the default, unless the environment says otherwise.
+// connections returns the size of the connection pool that the environment sets. 0 is the default
+// size.
 func connections() int {
 	n, _ := strconv.Atoi(os.Getenv(dbtest.ConnectionsEnv))
 	return n
 }
 
-// Store is the server's database.
+// Store returns the server's database.
 func (s *Server) Store() *models.Store { return s.internal.Store }
 
-// Internal is the server behind its port: for Fieldgate's own tests, since a product cannot name its type. It is nil for
-// a server in a process of its own.
+// Internal returns the server itself, for Fieldgate's own tests; a product cannot name its type. It
+// is nil for a server in a separate process.
 func (s *Server) Internal() *server.Server { return s.internal }
 
-// Listen opens a free port of this machine, for a server whose configuration names it.
+// Listen opens a free port of the loopback interface, for a server whose configuration names the
+// port.
 func Listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -171,7 +178,7 @@ func Listen(t testing.TB) net.Listener {
 	return l
 }
 
-// ServeOn serves h on l, and closes both after the test.
+// ServeOn serves h on l and closes both after the test.
 func ServeOn(t testing.TB, l net.Listener, h http.Handler) *httptest.Server {
 	t.Helper()
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}}

@@ -11,20 +11,22 @@ type User struct {
 	Token               string // the access token
 }
 
-// Password is that of every new User.
+// Password is the password of every new User.
 const Password = "correct horse battery staple"
 
 var addresses atomic.Int64
 
-// NewAddress is an e-mail address that no other call returns.
+// NewAddress returns an e-mail address that no other call returns.
 func NewAddress() string { return fmt.Sprintf("person%d@example.com", addresses.Add(1)) }
 
-// NewUser registers an account named "Somebody" with a new address, gives it a role of the schema, and signs in.
+// NewUser registers an account named "Somebody" with a new address, grants it a role of the schema
+// and signs in.
 func (s *Server) NewUser(role string) *User {
 	s.t.Helper()
 	u := &User{Email: NewAddress(), Password: Password}
-	got := s.Query(nil, `mutation($e: String!, $p: String!) { register(input: {name: "Somebody", email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`,
-		"e", u.Email, "p", u.Password).Must()
+	got := s.Query(nil, `mutation($e: String!, $p: String!) {
+		register(input: {name: "Somebody", email: $e, password: $p, delivery: BODY}) { accessToken user { id } }
+	}`, "e", u.Email, "p", u.Password).Must()
 	u.ID, u.Token = got.Text("register.user.id"), got.Text("register.accessToken")
 	if role != "USER" {
 		s.SetRole(u, role)
@@ -32,7 +34,7 @@ func (s *Server) NewUser(role string) *User {
 	return u
 }
 
-// SetRole gives a user another role, in force on their next request.
+// SetRole changes the role of a user. It applies to the user's next request.
 func (s *Server) SetRole(u *User, role string) {
 	s.t.Helper()
 	if _, err := s.internal.Accounts.AsOperator().SetRoleByEmail(s.t.Context(), u.Email, role); err != nil {
@@ -40,11 +42,13 @@ func (s *Server) SetRole(u *User, role string) {
 	}
 }
 
-// Login signs a user in once more, as on another device: the result has a session and a token of its own.
+// Login signs a user in again, as on another device. The returned User has its own session and
+// token.
 func (s *Server) Login(u *User) *User {
 	s.t.Helper()
-	got := s.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { accessToken } }`,
-		"e", u.Email, "p", u.Password).Must()
+	got := s.Query(nil, `mutation($e: String!, $p: String!) {
+		login(input: {email: $e, password: $p, delivery: BODY}) { accessToken }
+	}`, "e", u.Email, "p", u.Password).Must()
 	other := *u
 	other.Token = got.Text("login.accessToken")
 	return &other

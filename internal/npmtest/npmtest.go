@@ -1,4 +1,4 @@
-// Package npmtest runs scripts of Node in tests, with what they import from the npm registry.
+// Package npmtest runs Node scripts in tests and installs the npm packages that they import.
 package npmtest
 
 import (
@@ -14,19 +14,21 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// InstallScript installs a script of Node and what it imports, as the reader of its folder would. The function that
-// it returns runs it: the error is what it says on stderr.
+// InstallScript installs the npm packages of a script with npm ci. The returned function runs the
+// script; its error includes the script's stderr.
 func InstallScript(t *testing.T, folder, script string) (run func(args ...string) (stdout string, err error)) {
 	t.Helper()
-	runOne := InstallScripts(t, folder, script)
-	return func(args ...string) (string, error) { return runOne(script, args...) }
+	runScript := InstallScripts(t, folder, script)
+	return func(args ...string) (string, error) { return runScript(script, args...) }
 }
 
-// InstallScripts is InstallScript for scripts that import the same: it is installed once. A test that wants to share
-// it has its parts in subtests.
-func InstallScripts(t *testing.T, folder string, scripts ...string) (run func(script string, args ...string) (stdout string, err error)) {
+// InstallScripts is InstallScript for several scripts of one package.json, which is installed once.
+// To share the installation, run the parts of a test as subtests.
+func InstallScripts(
+	t *testing.T, folder string, scripts ...string,
+) (run func(script string, args ...string) (stdout string, err error)) {
 	t.Helper()
-	const how = "install Node 20.11 or newer, which brings npm"
+	const how = "install Node 20.11 or newer, which includes npm"
 	node, err := exec.LookPath("node")
 	if err != nil {
 		dbtest.SkipOrFail(t, "node", how)
@@ -44,7 +46,8 @@ func InstallScripts(t *testing.T, folder string, scripts ...string) (run func(sc
 	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
-		dbtest.SkipOrFail(t, "package of npm (npm ci: "+err.Error()+")", "it needs Node 20.11 or newer and the npm registry:\n"+string(out))
+		dbtest.SkipOrFail(t, "package of npm (npm ci: "+err.Error()+")",
+			"it needs Node 20.11 or newer and the npm registry:\n"+string(out))
 	}
 	return func(script string, args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(dir, script)}, args...)...)

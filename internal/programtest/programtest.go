@@ -1,4 +1,5 @@
-// Package programtest runs the program that is deployed in a process of its own, for tests that look at it from outside.
+// Package programtest runs the deployed program in a separate process, for tests that observe it
+// from outside.
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
 //
@@ -31,13 +32,13 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Secret signs the access tokens of a server that sets no JWT_SECRET.
+// Secret signs the access tokens of a server that does not set JWT_SECRET.
 const Secret = "q8Vt1wZ3uYb6KcR0xNfJ5hLd2PgS7mAeT9iXoE4rUvQ"
 
-// Password is one that every server accepts.
+// Password is a password that every server accepts.
 const Password = "correct horse battery"
 
-// Build compiles the program, and returns its path, which every user can execute.
+// Build compiles the program and returns its path. Every user of the machine can execute it.
 func Build(tb testing.TB) (binary string) {
 	tb.Helper()
 	binary = filepath.Join(dbtest.Directory(tb), "fieldgate")
@@ -48,14 +49,14 @@ func Build(tb testing.TB) (binary string) {
 	return binary
 }
 
-// Server is one process.
+// Server is one server process.
 type Server struct {
 	URL     string // http://127.0.0.1:PORT
 	Process *dbtest.Process
 }
 
-// Start starts a server on a free port of the loopback interface and returns when it serves. env is NAME=VALUE; the
-// last value of a name counts. The server is killed after the test.
+// Start starts a server on a free port of the loopback interface and waits until it serves. Entries
+// of env are NAME=VALUE; the last value of a name wins. The server is killed after the test.
 func Start(tb testing.TB, binary string, env ...string) *Server {
 	tb.Helper()
 	s := Launch(tb, binary, append([]string{"JWT_SECRET=" + Secret}, env...))
@@ -70,11 +71,13 @@ func Start(tb testing.TB, binary string, env ...string) *Server {
 	return s
 }
 
-// Launch is Start for a server that need not become ready, and has no JWT_SECRET: it returns when the server is alive.
+// Launch is Start without a JWT_SECRET and without waiting until the server is ready: it waits for
+// /healthz alone.
 func Launch(tb testing.TB, binary string, env []string, args ...string) *Server {
 	tb.Helper()
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(clustertest.FreePorts(tb, 1)))
-	process, err := dbtest.StartProcess(dbtest.Directory(tb), append([]string{"ADDR=" + addr, "LOG_FORMAT=json", "BCRYPT_COST=10"}, env...), binary, args...)
+	env = append([]string{"ADDR=" + addr, "LOG_FORMAT=json", "BCRYPT_COST=10"}, env...)
+	process, err := dbtest.StartProcess(dbtest.Directory(tb), env, binary, args...)
 	if err != nil {
 		tb.Fatal("programtest: ", err)
 	}
@@ -84,14 +87,14 @@ func Launch(tb testing.TB, binary string, env []string, args ...string) *Server 
 	return s
 }
 
-// Stop sends SIGTERM. The server must end with the status 0.
+// Stop sends SIGTERM. The server must exit with status 0.
 func (s *Server) Stop(tb testing.TB) {
 	tb.Helper()
 	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
 		tb.Fatal("programtest: ", err)
 	}
 	if err := s.Process.Err(); err != nil {
-		tb.Errorf("programtest: the server ended with %v\n%s", err, s.Process.LogTail())
+		tb.Errorf("programtest: the server exited with %v\n%s", err, s.Process.LogTail())
 	}
 }
 
@@ -111,7 +114,7 @@ func (s *Server) Log(tb testing.TB) (lines []map[string]any) {
 	return lines
 }
 
-// Status returns the status of GET path, or 0 if there is no answer.
+// Status returns the status of GET path, or 0 without a response.
 func (s *Server) Status(path string) int {
 	response, err := http.Get(s.URL + path)
 	if err != nil {
@@ -121,10 +124,11 @@ func (s *Server) Status(path string) int {
 	return response.StatusCode
 }
 
-// waitTimeout bounds what takes seconds at most on an idle machine.
+// waitTimeout bounds operations that take seconds on an idle machine.
 const waitTimeout = time.Minute
 
-// Wait returns when ok returns true. It fails the test after a minute, or when the process has ended.
+// Wait waits until ok returns true. It ends the test after a minute, or when the process has
+// exited.
 func Wait(tb testing.TB, what string, process *dbtest.Process, ok func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -132,16 +136,16 @@ func Wait(tb testing.TB, what string, process *dbtest.Process, ok func() bool) {
 	for deadline := time.Now().Add(waitTimeout); !ok(); <-tick.C {
 		select {
 		case <-process.Exited():
-			tb.Fatalf("not so: %s: the process has ended: %v\n%s", what, process.Err(), process.LogTail())
+			tb.Fatalf("waiting until %s: the process exited: %v\n%s", what, process.Err(), process.LogTail())
 		default:
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("not within %s: %s\n%s", waitTimeout, what, process.LogTail())
+			tb.Fatalf("waiting until %s: timeout after %s\n%s", what, waitTimeout, process.LogTail())
 		}
 	}
 }
 
-// Answer is what a server answered to a GraphQL request.
+// Answer is the response to a GraphQL request.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -153,7 +157,7 @@ type Answer struct {
 	}
 }
 
-// Code returns the code of the first error; "" if there is none.
+// Code returns the code of the first error, or "" without an error.
 func (a *Answer) Code() string {
 	if len(a.Errors) == 0 {
 		return ""
@@ -181,13 +185,14 @@ func (a *Answer) At(path string) (value any) {
 	return value
 }
 
-// Text is At for a string.
+// Text is At for strings; it returns "" for any other value.
 func (a *Answer) Text(path string) string {
 	text, _ := a.At(path).(string)
 	return text
 }
 
-// Post sends a GraphQL request to the server at origin. It returns an error only without an answer.
+// Post sends a GraphQL request to the server at origin. It returns an error only if no response
+// arrives.
 func Post(client *http.Client, origin string, header http.Header, query string, variables map[string]any) (*Answer, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -225,21 +230,23 @@ func send(client *http.Client, r *http.Request, header http.Header) (*Answer, er
 		return nil, err
 	}
 	a := &Answer{Status: response.StatusCode, Header: response.Header, Body: string(content)}
-	_ = json.Unmarshal(content, a) // a proxy's answer is no JSON
+	_ = json.Unmarshal(content, a) // a proxy's error page is not JSON
 	return a, nil
 }
 
-// Bearer returns the header with an access token.
+// Bearer returns a header that sends an access token.
 func Bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
 var userCounter atomic.Int64
 
-// Register creates a user through the server at origin, and returns the answer: register { accessToken refreshToken
-// user { id email } session { id ip } }.
+// Register registers a user at the server at origin. The response has register { accessToken
+// refreshToken user { id email } session { id ip } }.
 func Register(tb testing.TB, client *http.Client, origin string, header http.Header) *Answer {
 	tb.Helper()
 	a, err := Post(client, origin, header, `mutation($email: String!, $password: String!) {
-		register(input: {name: "Ada", email: $email, password: $password, delivery: BODY}) { accessToken refreshToken user { id email } session { id ip } }
+		register(input: {name: "Ada", email: $email, password: $password, delivery: BODY}) {
+			accessToken refreshToken user { id email } session { id ip }
+		}
 	}`, map[string]any{"email": fmt.Sprintf("user-%d@example.com", userCounter.Add(1)), "password": Password})
 	if err != nil {
 		tb.Fatal("programtest: ", err)

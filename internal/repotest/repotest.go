@@ -1,4 +1,5 @@
-// Package repotest is for tests that read the repository around them: documents, deploy files, sources.
+// Package repotest supports tests that read files of the repository: documents, deploy files,
+// sources.
 package repotest
 
 import (
@@ -11,7 +12,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// Main is servertest.Main for a package whose tests run in the module's root: paths are relative to it.
+// Main is servertest.Main for a package whose tests run in the module's root directory.
 func Main(m *testing.M) {
 	if os.Getenv(servertest.AsProgram) == "" {
 		chdirToModuleRoot()
@@ -19,12 +20,13 @@ func Main(m *testing.M) {
 	servertest.Main(m)
 }
 
-// chdirToModuleRoot changes to the folder above that has the go.mod. A copy of the test binary that runs elsewhere stays there.
+// chdirToModuleRoot changes to the closest parent directory with a go.mod. Without one, as for a
+// copy of the test binary that runs elsewhere, it changes nothing.
 func chdirToModuleRoot() {
 	dir, err := os.Getwd()
 	for err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); !errors.Is(err, fs.ErrNotExist) {
-			_ = os.Chdir(dir) // where that fails, the first file that is not there says so
+			_ = os.Chdir(dir) // on failure, opening the first file reports the error
 			return
 		}
 		if filepath.Dir(dir) == dir {
@@ -34,7 +36,7 @@ func chdirToModuleRoot() {
 	}
 }
 
-// CopyFile copies a file, and makes the folder that it goes to.
+// CopyFile copies a file and creates the directory of the copy.
 func CopyFile(t testing.TB, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
@@ -49,7 +51,7 @@ func CopyFile(t testing.TB, from, to string) {
 	}
 }
 
-// NoError ends the test at an error.
+// NoError ends the test if err is not nil.
 func NoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
