@@ -1,29 +1,30 @@
-// Package auth answers who is asking.
+// Package auth authenticates requests: it signs and verifies access tokens and resolves sessions.
 //
-// Tokens signs and verifies access tokens. Middleware gathers what a request brings, a bearer token and a
-// refresh cookie, into a Viewer that it puts into the context; it never rejects a request, because somebody
-// whose token has expired must still reach login. The Viewer judges when it is first asked, with one query
-// a request, so that an ended session, a disabled account and a changed role count at once.
+// Tokens signs and verifies access tokens. Middleware puts a Viewer into the context of each
+// request, made from its bearer token and refresh cookie. It never rejects a request, because a
+// client with an expired token must still reach login. The Viewer loads the session on first use,
+// with one query a request, so that a revoked session, a disabled account and a changed role take
+// effect at once.
 //
 //	viewer := auth.ViewerFrom(ctx)
-//	session, err := viewer.Session(ctx) // *auth.Unauthenticated, or the database's error
+//	session, err := viewer.Session(ctx) // *auth.UnauthenticatedError, or the database's error
 //
-// Tokens are signed with a secret or with private keys, whose public halves JWKS serves, so that other services
-// verify tokens without asking. It is the only package that knows golang-jwt and go-jose.
+// Tokens are signed with a secret or with private keys. JWKS serves the public keys, so that other
+// services verify tokens offline. Only this package imports golang-jwt and go-jose.
 package auth
 
-// Reason is why nobody valid is asking.
+// Reason says why a request is not authenticated.
 type Reason string
 
-// The reasons, as clients see them. A client that gets Expired refreshes; with the others it signs in anew.
+// The reasons, as clients see them. After Expired a client refreshes; after the others it signs in.
 const (
-	Missing Reason = "missing" // the request brought no token
-	Expired Reason = "expired" // the token's time is up
-	Invalid Reason = "invalid" // it is no token of ours
-	Revoked Reason = "revoked" // the session has ended or its time is up, or the account is shut or gone
+	Missing Reason = "missing" // the request has no access token
+	Expired Reason = "expired" // the token has expired
+	Invalid Reason = "invalid" // this server did not issue the token
+	Revoked Reason = "revoked" // session revoked or expired, or account disabled or deleted
 )
 
-// UnauthenticatedError is the error of a question that takes a signed-in person when there is none.
+// UnauthenticatedError reports that an operation requires a session and the request has none.
 type UnauthenticatedError struct{ Reason Reason }
 
 func (e *UnauthenticatedError) Error() string {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// bearerToken returns the access token of a request (RFC 6750 section 2.1: the header only, never the query or
-// a cookie). Without one it says Missing; with another scheme, an empty token or two headers, Invalid.
+// bearerToken returns the access token of the Authorization header (RFC 6750 section 2.1). Tokens
+// in the query or in a cookie are ignored. The reason is Missing without the header, and Invalid
+// for another scheme, an empty token or two headers.
 func bearerToken(h http.Header) (token string, reason Reason) {
 	values := h["Authorization"]
 	if len(values) == 0 {

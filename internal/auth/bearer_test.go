@@ -15,36 +15,36 @@ func TestBearerTokenComesOnlyFromAuthorizationHeader(t *testing.T) {
 		reason Reason
 	}{
 		{"a token", http.Header{"Authorization": {"Bearer abc.def.ghi"}}, "abc.def.ghi", ""},
-		{"the scheme in small letters", http.Header{"Authorization": {"bearer abc"}}, "abc", ""},
-		{"the scheme in capitals", http.Header{"Authorization": {"BEARER abc"}}, "abc", ""},
+		{"a lower-case scheme", http.Header{"Authorization": {"bearer abc"}}, "abc", ""},
+		{"an upper-case scheme", http.Header{"Authorization": {"BEARER abc"}}, "abc", ""},
 		{"no header", http.Header{}, "", Missing},
 		{"no headers at all", nil, "", Missing},
 		{"a cookie", http.Header{"Cookie": {"access_token=abc; Authorization=Bearer abc"}}, "", Missing},
 		{"another header", http.Header{"X-Authorization": {"Bearer abc"}}, "", Missing},
 		{"a proxy's header", http.Header{"Proxy-Authorization": {"Bearer abc"}}, "", Missing},
 		{"two headers", http.Header{"Authorization": {"Bearer abc", "Bearer def"}}, "", Invalid},
-		{"two headers, the same", http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", Invalid},
-		{"an empty one in front", http.Header{"Authorization": {"", "Bearer abc"}}, "", Invalid},
+		{"two identical headers", http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", Invalid},
+		{"an empty header before a token", http.Header{"Authorization": {"", "Bearer abc"}}, "", Invalid},
 		{"an empty header", http.Header{"Authorization": {""}}, "", Invalid},
 		{"the scheme alone", http.Header{"Authorization": {"Bearer"}}, "", Invalid},
 		{"the scheme and a space", http.Header{"Authorization": {"Bearer "}}, "", Invalid},
-		{"a token alone", http.Header{"Authorization": {"abc.def.ghi"}}, "", Invalid},
+		{"a token without a scheme", http.Header{"Authorization": {"abc.def.ghi"}}, "", Invalid},
 		{"no space", http.Header{"Authorization": {"Bearerabc"}}, "", Invalid},
-		{"a tab for a space", http.Header{"Authorization": {"Bearer\tabc"}}, "", Invalid},
-		{"a space in front", http.Header{"Authorization": {" Bearer abc"}}, "", Invalid},
+		{"a tab instead of a space", http.Header{"Authorization": {"Bearer\tabc"}}, "", Invalid},
+		{"a leading space", http.Header{"Authorization": {" Bearer abc"}}, "", Invalid},
 		{"a colon", http.Header{"Authorization": {"Bearer: abc"}}, "", Invalid},
 		{"Basic", http.Header{"Authorization": {"Basic YTpi"}}, "", Invalid},
 		{"Token", http.Header{"Authorization": {"Token abc"}}, "", Invalid},
 		{"DPoP", http.Header{"Authorization": {"DPoP abc"}}, "", Invalid},
-		{"a scheme that only looks alike", http.Header{"Authorization": {"Ьearer abc"}}, "", Invalid},
-		// Verify knows which bytes a token has.
+		{"a scheme with a Cyrillic letter", http.Header{"Authorization": {"Ьearer abc"}}, "", Invalid},
+		// Verify rejects characters that no token has.
 		{"two spaces", http.Header{"Authorization": {"Bearer  abc"}}, " abc", ""},
 		{"two tokens in one header", http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "abc, Bearer def", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if token, reason := bearerToken(tt.header); token != tt.token || reason != tt.reason {
-				t.Errorf("%q, %q, want %q, %q", token, reason, tt.token, tt.reason)
+				t.Errorf("got token %q, reason %q, want %q, %q", token, reason, tt.token, tt.reason)
 			}
 		})
 	}
@@ -66,13 +66,13 @@ func TestMalformedBearerTokensAreInvalid(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := tokens.verifyHeader(http.Header{"Authorization": {tt.value}}); (err == nil) != tt.ok {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want valid: %t", err, tt.ok)
 			}
 		})
 	}
 }
 
-// A token comes from one header of the right scheme, and is never empty.
+// FuzzBearer checks that a token comes from a single header of the right scheme and is never empty.
 func FuzzBearer(f *testing.F) {
 	f.Add("Bearer abc", "", false)
 	f.Add("bearer ", "Bearer abc", true)
@@ -85,10 +85,10 @@ func FuzzBearer(f *testing.F) {
 		}
 		token, reason := bearerToken(h)
 		if (token == "") == (reason == "") {
-			t.Fatalf("%q and the reason %q", token, reason)
+			t.Fatalf("got token %q and reason %q, want exactly one of them", token, reason)
 		}
 		if token != "" && (both || !strings.EqualFold(first, "bearer "+token)) {
-			t.Fatalf("%q of %q", token, h)
+			t.Fatalf("got token %q from headers %q", token, h)
 		}
 	})
 }

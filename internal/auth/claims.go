@@ -13,15 +13,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are what an access token says (RFC 7519 section 4.1, RFC 9068 section 2.2). Nothing in it is
-// personal: anybody who finds the token can read it.
+// Claims are the claims of an access token (RFC 7519 section 4.1, RFC 9068 section 2.2). They hold
+// no personal data, because a token is readable without the key.
 type Claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
-	Subject   string `json:"sub"` // the user's id
+	Subject   string `json:"sub"` // user ID
 	SessionID string `json:"sid"`
-	Role      string `json:"role"` // for services that verify offline; here the database's role counts
-	IssuedAt  int64  `json:"iat"`  // seconds since 1970, like the next two
+	Role      string `json:"role"` // for offline verification; this server uses the database's role
+	IssuedAt  int64  `json:"iat"`  // Unix time in seconds, like the next two
 	NotBefore int64  `json:"nbf"`
 	ExpiresAt int64  `json:"exp"`
 	ID        string `json:"jti"`
@@ -29,31 +29,32 @@ type Claims struct {
 
 var claimNames = []string{"iss", "aud", "sub", "sid", "role", "iat", "nbf", "exp", "jti"}
 
-// UnmarshalJSON takes exactly these names, each once, with exactly these types. encoding/json alone would take
-// "Exp" for "exp" and the last of two. A claim that is null is left at its zero, which check refuses. What else
-// there is makes no difference (RFC 7519 section 4).
+// UnmarshalJSON requires each claim once, with its exact name and type. encoding/json alone would
+// accept "Exp" for "exp" and the last of two equal names. A null claim keeps its zero value, which
+// check rejects. Unknown claims are ignored (RFC 7519 section 4).
 func (c *Claims) UnmarshalJSON(data []byte) error {
 	type plain Claims // without this method
 	if err := json.Unmarshal(data, (*plain)(c)); err != nil {
 		return err
 	}
-	known := 0
+	count := 0
 	for name := range memberNames(data) {
 		i := slices.IndexFunc(claimNames, func(claim string) bool { return strings.EqualFold(claim, name) })
 		switch {
 		case i >= 0 && claimNames[i] == name:
-			known++
+			count++
 		case i >= 0, strings.Contains(name, `\`):
-			return fmt.Errorf("%q is no way to write a claim's name", name)
+			return fmt.Errorf("claim name %q is misspelled or escaped", name)
 		}
 	}
-	if known != len(claimNames) {
-		return errors.New("a claim is missing or there twice")
+	if count != len(claimNames) {
+		return errors.New("a claim is missing or duplicated")
 	}
 	return nil
 }
 
-// memberNames yields the names in an object as they are written; data must be valid JSON.
+// memberNames yields the member names of a JSON object as they are written. data must be valid
+// JSON.
 func memberNames(data []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		depth := 0
@@ -82,16 +83,17 @@ func memberNames(data []byte) iter.Seq[string] {
 
 var (
 	errExpired = errors.New("the token has expired")
-	errClaims  = errors.New("the token's claims are not ours")
+	errClaims  = errors.New("the token has invalid claims")
 )
 
-// MaxTTL is the longest that an access token may live, whoever made it.
+// MaxTTL is the longest lifetime of an access token. Verify rejects longer ones.
 const MaxTTL = time.Hour
 
-// leeway is how far ahead the clock of the replica that made a token may be.
+// leeway is the largest accepted clock difference between the issuing and the verifying server.
 const leeway = 10 * time.Second
 
-// check judges everything but the signature. It returns errExpired only for a token that is good otherwise.
+// check validates everything but the signature. It returns errExpired only if the token is
+// otherwise valid.
 func (c *Claims) check(issuer, audience string, knownRole func(string) bool, now time.Time) error {
 	ahead := now.Add(leeway).Unix()
 	switch {
@@ -106,7 +108,7 @@ func (c *Claims) check(issuer, audience string, knownRole func(string) bool, now
 	return nil
 }
 
-// The methods that golang-jwt asks of claims. check judges instead, so they are never called.
+// Methods that golang-jwt requires of claims. They are never called: check validates instead.
 var _ jwt.Claims = (*Claims)(nil)
 
 func (*Claims) GetExpirationTime() (*jwt.NumericDate, error) { return nil, nil }

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// RefreshCookie is how the refresh token's cookie is written.
+// RefreshCookie holds the attributes of the refresh cookie.
 type RefreshCookie struct {
-	Secure   bool // the site is served over https
+	Secure   bool // set if the site is served over HTTPS
 	SameSite http.SameSite
 }
 
-// Name is __Host-refresh, which browsers accept only over https, from this host and for all of it (RFC 6265bis
-// section 4.1.3.2); over plain http, in development, it is refresh.
+// Name returns __Host-refresh over HTTPS. Browsers accept that prefix only over HTTPS, with Path=/
+// and without a Domain (RFC 6265bis section 4.1.3.2). Over plain HTTP, in development, it returns
+// refresh.
 func (c RefreshCookie) Name() string {
 	if c.Secure {
 		return "__Host-refresh"
@@ -21,7 +22,7 @@ func (c RefreshCookie) Name() string {
 	return "refresh"
 }
 
-// cookie makes the cookie hold token for the given time.
+// cookie returns a cookie that holds token for the given lifetime.
 func (c RefreshCookie) cookie(token string, age time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: c.Name(), Value: token, Path: "/", MaxAge: maxAge(age),
@@ -29,11 +30,11 @@ func (c RefreshCookie) cookie(token string, age time.Duration) *http.Cookie {
 	}
 }
 
-// expiredCookie makes the browser drop the cookie.
+// expiredCookie returns a cookie that makes the browser delete its refresh cookie.
 func (c RefreshCookie) expiredCookie() *http.Cookie { return c.cookie("", 0) }
 
-// maxAge is in whole seconds. net/http writes Max-Age=0 for -1, and for 0 none at all, which would make a cookie
-// that lives as long as the browser does.
+// maxAge returns whole seconds for http.Cookie.MaxAge. net/http writes Max-Age=0 for -1. For 0 it
+// writes no Max-Age, which would make a session cookie.
 func maxAge(age time.Duration) int {
 	if age < time.Second {
 		return -1
@@ -41,8 +42,9 @@ func maxAge(age time.Duration) int {
 	return int(age / time.Second)
 }
 
-// parse returns the refresh token of a request, or "". Two cookies of the name are none: one of them was put
-// there by somebody else (another site's subdomain, another program on this host), and nothing says which.
+// read returns the refresh token of a request, or "". Two cookies of the same name are ignored: one
+// was set by another origin (a subdomain, another program on this host), and the header does not
+// say which.
 func (c RefreshCookie) read(r *http.Request) string {
 	cookies := r.CookiesNamed(c.Name())
 	if len(cookies) != 1 || len(cookies[0].Value) > maxTokenBytes {
@@ -51,7 +53,7 @@ func (c RefreshCookie) read(r *http.Request) string {
 	return cookies[0].Value
 }
 
-// deviceBytes is how many random bytes a device cookie has.
+// deviceBytes is the length of a device cookie's random value.
 const deviceBytes = 32
 
 func (c RefreshCookie) deviceName() string {
@@ -61,22 +63,24 @@ func (c RefreshCookie) deviceName() string {
 	return "device"
 }
 
-// deviceCookie makes the cookie by which a browser is known to the accounts that have signed in with it. It names
-// nobody and opens nothing: it keeps limits from locking an owner out.
+// deviceCookie returns the cookie that identifies a browser to the accounts that signed in with it.
+// It identifies no user and grants no access. It keeps attempt limits from locking out the owner.
 func (c RefreshCookie) deviceCookie(device string, age time.Duration) *http.Cookie {
 	cookie := c.cookie(device, age)
 	cookie.Name = c.deviceName()
 	return cookie
 }
 
-// readDevice returns the device of a request, or "" for none, for several, and for a value that this server has not made.
+// readDevice returns the device ID of a request. It returns "" for no cookie, for several, and for
+// a value of another format than this server sets.
 func (c RefreshCookie) readDevice(r *http.Request) string {
 	cookies := r.CookiesNamed(c.deviceName())
 	if len(cookies) != 1 {
 		return ""
 	}
 	value := cookies[0].Value
-	if b, err := base64.RawURLEncoding.Strict().DecodeString(value); err != nil || len(b) != deviceBytes || len(value) != base64.RawURLEncoding.EncodedLen(deviceBytes) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil || len(b) != deviceBytes || len(value) != base64.RawURLEncoding.EncodedLen(deviceBytes) {
 		return ""
 	}
 	return value

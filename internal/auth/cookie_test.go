@@ -35,7 +35,7 @@ func TestRefreshCookieAttributesFollowConfig(t *testing.T) {
 			"__Host-refresh=abc-_; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
-			"a frontend of another site",
+			"a frontend on another site",
 			RefreshCookie{Secure: true, SameSite: http.SameSiteNoneMode},
 			week,
 			"__Host-refresh=abc-_; Path=/; Max-Age=604800; HttpOnly; Secure; SameSite=None",
@@ -56,10 +56,10 @@ func TestRefreshCookieAttributesFollowConfig(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := tt.cookie.cookie("abc-_", tt.age).String(); got != tt.want {
-				t.Errorf("got  %s\nwant %s", got, tt.want)
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 			if !strings.HasPrefix(tt.want, tt.cookie.Name()+"=") {
-				t.Errorf("name %s", tt.cookie.Name())
+				t.Errorf("got name %s, want the cookie %s", tt.cookie.Name(), tt.want)
 			}
 		})
 	}
@@ -74,14 +74,14 @@ func TestAmbiguousRefreshCookieIsIgnored(t *testing.T) {
 		{"among others", "a=b; __Host-refresh=abc; c=d", "abc"},
 		{"none", "a=b", ""},
 		{"no cookies at all", "", ""},
-		{"the one of plain http", "refresh=abc", ""},
-		{"in small letters", "__host-refresh=abc", ""},
-		{"two of the name", "__Host-refresh=abc; __Host-refresh=def", ""},
-		{"twice the same", "__Host-refresh=abc; __Host-refresh=abc", ""},
-		{"an empty one", "__Host-refresh=", ""},
-		{"a very long one", "__Host-refresh=" + strings.Repeat("x", maxTokenBytes+1), ""},
+		{"the cookie of plain HTTP", "refresh=abc", ""},
+		{"a lower-case name", "__host-refresh=abc", ""},
+		{"two cookies of the name", "__Host-refresh=abc; __Host-refresh=def", ""},
+		{"two identical cookies", "__Host-refresh=abc; __Host-refresh=abc", ""},
+		{"an empty cookie", "__Host-refresh=", ""},
+		{"a cookie that is too long", "__Host-refresh=" + strings.Repeat("x", maxTokenBytes+1), ""},
 		{"in quotation marks", `__Host-refresh="abc"`, "abc"},
-		{"with bytes that no cookie has", "__Host-refresh=a\x00b", ""},
+		{"a byte that is not allowed in a cookie", "__Host-refresh=a\x00b", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +100,7 @@ func FuzzRefreshCookie(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		got := (RefreshCookie{Secure: true}).read(&http.Request{Header: http.Header{"Cookie": {header}}})
 		if len(got) > maxTokenBytes || strings.ContainsAny(got, ";\x00\r\n") || !strings.Contains(header, got) {
-			t.Errorf("%q of %q", got, header)
+			t.Errorf("got %q from the header %q", got, header)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func getJWKS(t testing.TB, tokens *Tokens, method, ifNoneMatch string) *http.Res
 	return w.Result()
 }
 
-// decodeJWKSet reads a JWK Set as somebody would who knows nothing of how it was made.
+// decodeJWKSet decodes a JWK Set without the package's own types.
 func decodeJWKSet(t testing.TB, response *http.Response) (keys []object) {
 	t.Helper()
 	var set map[string][]object
@@ -34,12 +34,12 @@ func decodeJWKSet(t testing.TB, response *http.Response) (keys []object) {
 		t.Fatal(err)
 	}
 	if len(set) != 1 || set["keys"] == nil {
-		t.Fatalf("%v, want a list of keys", set)
+		t.Fatalf("got %v, want a list of keys", set)
 	}
 	return set["keys"]
 }
 
-// The set is the public keys, in the order of the files, and of each exactly what is public.
+// The set holds the public keys in the order of the files, each with exactly its public members.
 func TestJWKSHoldsOnlyPublicKeys(t *testing.T) {
 	t.Parallel()
 	private := mustParseKeys(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
@@ -51,7 +51,7 @@ func TestJWKSHoldsOnlyPublicKeys(t *testing.T) {
 		{"kty": "RSA", "alg": "RS256", "n": encodeSegment(string(rsaKey().N.Bytes())), "e": "AQAB"},
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%d keys, want %d", len(got), len(want))
+		t.Fatalf("got %d keys, want %d", len(got), len(want))
 	}
 	for i := range want {
 		want[i]["use"], want[i]["kid"] = "sig", private[i].key.id
@@ -61,7 +61,7 @@ func TestJWKSHoldsOnlyPublicKeys(t *testing.T) {
 	}
 }
 
-// A coordinate that begins with a zero byte keeps it (RFC 7518 section 6.2.1.2).
+// A coordinate keeps its leading zero byte (RFC 7518 section 6.2.1.2).
 func TestJWKSPadsCoordinates(t *testing.T) {
 	t.Parallel()
 	k := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
@@ -71,7 +71,7 @@ func TestJWKSPadsCoordinates(t *testing.T) {
 	got := decodeJWKSet(t, getJWKS(t, newTokensWithKeys(t, mustParseKeys(t, pkcs8(k))), http.MethodGet, ""))
 	x := must(base64.RawURLEncoding.DecodeString(got[0]["x"].(string)))
 	if len(x) != 32 || new(big.Int).SetBytes(x).BitLen() > 248 {
-		t.Errorf("x has %d bytes", len(x))
+		t.Errorf("x has %d bytes, want 32 with a leading zero", len(x))
 	}
 }
 
@@ -91,7 +91,7 @@ func TestJWKSSupportsConditionalRequests(t *testing.T) {
 	first := getJWKS(t, tokens, http.MethodGet, "")
 	etag := first.Header.Get("ETag")
 	if len(etag) < 12 || !strings.HasPrefix(etag, `"`) || !strings.HasSuffix(etag, `"`) {
-		t.Fatalf("ETag %s", etag)
+		t.Fatalf("got ETag %s, want a quoted string", etag)
 	}
 	for _, row := range []struct {
 		name, method, ifNoneMatch string
@@ -99,25 +99,25 @@ func TestJWKSSupportsConditionalRequests(t *testing.T) {
 		status                    int
 		empty                     bool
 	}{
-		{"asked for the first time", http.MethodGet, "", tokens, http.StatusOK, false},
-		{"asked for its headers", http.MethodHead, "", tokens, http.StatusOK, true},
-		{"known already", http.MethodGet, etag, tokens, http.StatusNotModified, true},
-		{"known among others", http.MethodGet, `"x", W/` + etag, tokens, http.StatusNotModified, true},
-		{"known from another replica", http.MethodGet, etag, newTokensWithKeys(t, ed), http.StatusNotModified, true},
-		{"known as it was", http.MethodGet, `"x"`, tokens, http.StatusOK, false},
-		{"known before a key came", http.MethodGet, etag, newTokensWithKeys(t, append(ed[:1:1], p256...)), http.StatusOK, false},
+		{"a first request", http.MethodGet, "", tokens, http.StatusOK, false},
+		{"a HEAD request", http.MethodHead, "", tokens, http.StatusOK, true},
+		{"the current ETag", http.MethodGet, etag, tokens, http.StatusNotModified, true},
+		{"the current ETag among others", http.MethodGet, `"x", W/` + etag, tokens, http.StatusNotModified, true},
+		{"the ETag of another server with the same keys", http.MethodGet, etag, newTokensWithKeys(t, ed), http.StatusNotModified, true},
+		{"an unknown ETag", http.MethodGet, `"x"`, tokens, http.StatusOK, false},
+		{"the ETag before a key was added", http.MethodGet, etag, newTokensWithKeys(t, append(ed[:1:1], p256...)), http.StatusOK, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			response := getJWKS(t, row.tokens, row.method, row.ifNoneMatch)
 			content, err := io.ReadAll(response.Body)
 			if err != nil || response.StatusCode != row.status || (len(content) == 0) != row.empty {
-				t.Errorf("%d %q %v", response.StatusCode, content, err)
+				t.Errorf("got status %d, content %q, error %v, want status %d, empty %t", response.StatusCode, content, err, row.status, row.empty)
 			}
 			if cache := response.Header.Get("Cache-Control"); cache != "public, max-age=300" || response.Header.Get("ETag") == "" {
-				t.Errorf("Cache-Control %q, ETag %q", cache, response.Header.Get("ETag"))
+				t.Errorf("got Cache-Control %q, ETag %q", cache, response.Header.Get("ETag"))
 			}
 			if kind := response.Header.Get("Content-Type"); row.status == http.StatusOK && kind != "application/jwk-set+json" {
-				t.Errorf("Content-Type %q", kind)
+				t.Errorf("got Content-Type %q", kind)
 			}
 		})
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// key signs and verifies with one algorithm, so that nobody else chooses it (RFC 8725 section 3.1).
+// key signs and verifies with a single algorithm, which the token cannot choose (RFC 8725 section
+// 3.1).
 type key struct {
 	id     string
 	method jwt.SigningMethod
@@ -17,16 +18,16 @@ type key struct {
 	verify any
 }
 
-// keyring is the keys that verify, by id, and the one that signs.
+// keyring holds the key that signs and, by ID, all keys that verify.
 type keyring struct {
 	signer key
 	byID   map[string]key
 	public []byte // the public keys as a JWK Set
 
-	sealers []*sealer // one a key: the first seals, all open
+	sealers []*sealer // one per key: the first seals, all open
 }
 
-// newKeyring puts the private keys in front of the secrets: the first of all signs, all verify.
+// newKeyring orders private keys before secrets. The first key signs, and all verify.
 func newKeyring(private []PrivateKey, secrets []string) (*keyring, error) {
 	keys := make([]key, 0, len(private)+len(secrets))
 	for _, p := range private {
@@ -40,7 +41,7 @@ func newKeyring(private []PrivateKey, secrets []string) (*keyring, error) {
 		keys = append(keys, hmacKey(secret))
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("no key to sign access tokens with")
+		return nil, errors.New("access tokens require a signing key: configure a private key or a secret")
 	}
 	ring := &keyring{signer: keys[0], byID: make(map[string]key, len(keys)), public: public}
 	for _, k := range keys {
@@ -58,7 +59,8 @@ func hmacKey(secret string) key {
 	return key{id: hmacKeyID(secret), method: jwt.SigningMethodHS256, sign: []byte(secret), verify: []byte(secret)}
 }
 
-// hmacKeyID names a secret without telling anything of it: the id stands in every token's header.
+// hmacKeyID returns the ID of a secret. It reveals nothing of the secret, because every token's
+// header contains it.
 func hmacKeyID(secret string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("fieldgate key id"))

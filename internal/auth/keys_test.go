@@ -25,11 +25,11 @@ func TestNewTokensRequiresKey(t *testing.T) {
 	t.Parallel()
 	_, err := NewTokens(TokenConfig{Issuer: issuer, Audience: audience, TTL: MaxTTL, KnownRole: func(string) bool { return true }, Now: newTestTokens(t).config.Now})
 	if err == nil {
-		t.Error("tokens are signed with nothing")
+		t.Error("got no error, want one without a key")
 	}
 }
 
-// What a deployment's keys are changed to, and whether tokens of before still count.
+// The tests change the keys of a deployment and check whether earlier tokens remain valid.
 func TestKeyRotationKeepsTokensOfRemainingKeys(t *testing.T) {
 	t.Parallel()
 	ed, p256, rsa := mustParseKeys(t, pkcs8(ed25519Key())), mustParseKeys(t, pkcs8(p256Key())), mustParseKeys(t, pkcs8(rsaKey()))
@@ -46,8 +46,8 @@ func TestKeyRotationKeepsTokensOfRemainingKeys(t *testing.T) {
 		alg           string // of new tokens
 	}{
 		{"a new key announced", newTokensWithKeys(t, ed), newTokensWithKeys(t, list(ed, p256)), true, "EdDSA"},
-		{"a new key put in front", newTokensWithKeys(t, list(ed, p256)), newTokensWithKeys(t, list(p256, ed)), true, "ES256"},
-		{"and back again", newTokensWithKeys(t, list(p256, ed)), newTokensWithKeys(t, list(ed, p256)), true, "EdDSA"},
+		{"a new key put first", newTokensWithKeys(t, list(ed, p256)), newTokensWithKeys(t, list(p256, ed)), true, "ES256"},
+		{"the old key put first again", newTokensWithKeys(t, list(p256, ed)), newTokensWithKeys(t, list(ed, p256)), true, "EdDSA"},
 		{"three keys", newTokensWithKeys(t, rsa), newTokensWithKeys(t, list(ed, p256, rsa)), true, "EdDSA"},
 		{"the old key removed", newTokensWithKeys(t, ed), newTokensWithKeys(t, p256), false, "ES256"},
 		{"another key of the same kind", newTokensWithKeys(t, ed), newTokensWithKeys(t, mustParseKeys(t, string(NewPrivateKey()))), false, "EdDSA"},
@@ -59,20 +59,21 @@ func TestKeyRotationKeepsTokensOfRemainingKeys(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := row.after.Verify(issueToken(t, row.before)); (err == nil) != row.good {
-				t.Errorf("verified: %v", err)
+				t.Errorf("got %v, want valid: %t", err, row.good)
 			}
 			made := issueToken(t, row.after)
 			if _, err := row.after.Verify(made); err != nil {
-				t.Errorf("what it makes is not good: %v", err)
+				t.Errorf("a new token is invalid: %v", err)
 			}
 			if alg := decodeSegment(t, strings.Split(made, ".")[0])["alg"]; alg != row.alg {
-				t.Errorf("signed with %s, want %s", alg, row.alg)
+				t.Errorf("got algorithm %s, want %s", alg, row.alg)
 			}
 		})
 	}
 }
 
-// Each key is used with its own algorithm, whatever a token says, and a public key is no secret.
+// Each key is used with its own algorithm, whatever a token's header says. A public key is no
+// secret.
 func TestTokenSignedByAnotherKeyIsInvalid(t *testing.T) {
 	t.Parallel()
 	keys := mustParseKeys(t, pkcs8(ed25519Key()), pkcs8(p256Key()), pkcs8(rsaKey()))
@@ -85,7 +86,7 @@ func TestTokenSignedByAnotherKeyIsInvalid(t *testing.T) {
 		t.Helper()
 		var why *UnauthenticatedError
 		if _, err := tokens.Verify(token); !errors.As(err, &why) || why.Reason != Invalid {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want reason Invalid", name, err)
 		}
 	}
 
@@ -108,7 +109,7 @@ func TestTokenSignedByAnotherKeyIsInvalid(t *testing.T) {
 			if other.key.id == signer.key.id {
 				continue
 			}
-			// Signed by one key, in the name of another, with the algorithm of either.
+			// Signed by one key with the ID of another, and the algorithm of either.
 			for _, alg := range []string{alg, other.key.method.Alg()} {
 				signed := encodeSegment(header(alg, other.key.id)) + "." + encodeSegment(claims)
 				made := must(signer.key.method.Sign(signed, signer.key.sign))
@@ -125,12 +126,13 @@ func TestTokenSignedByAnotherKeyIsInvalid(t *testing.T) {
 		}
 	}
 
-	// A secret's own token in the name of a private key.
+	// An HMAC token with the ID of a private key.
 	signed := encodeSegment(header("HS256", keys[2].key.id)) + "." + encodeSegment(claims)
 	refused("HS256 with our secret under the id of a private key", signed+"."+hmacSign(sha256.New, secret, signed))
 }
 
-// publicKeyEncodings are what somebody might take a public key's bytes to be.
+// publicKeyEncodings returns the encodings of a public key that an attacker could use as an HMAC
+// secret.
 func publicKeyEncodings(t testing.TB, p PrivateKey) map[string]string {
 	t.Helper()
 	spki := must(x509.MarshalPKIXPublicKey(p.key.verify))
@@ -152,7 +154,8 @@ func publicKeyEncodings(t testing.TB, p PrivateKey) map[string]string {
 	return forms
 }
 
-// A key has one algorithm, although its kind could do others: a signature that is good by another one is refused.
+// A key has one algorithm, although its type supports others. A valid signature of another
+// algorithm is rejected.
 func TestKeyAcceptsOnlyItsOwnAlgorithm(t *testing.T) {
 	t.Parallel()
 	keys := mustParseKeys(t, pkcs8(p256Key()), pkcs8(rsaKey()), pkcs8(ed25519Key()))
@@ -161,7 +164,7 @@ func TestKeyAcceptsOnlyItsOwnAlgorithm(t *testing.T) {
 	for _, row := range []struct {
 		alg    string
 		key    key
-		method jwt.SigningMethod // what it is really signed by
+		method jwt.SigningMethod // the actual signing method
 	}{
 		{"RS384", keys[1].key, jwt.SigningMethodRS384},
 		{"RS512", keys[1].key, jwt.SigningMethodRS512},
@@ -172,13 +175,13 @@ func TestKeyAcceptsOnlyItsOwnAlgorithm(t *testing.T) {
 		{"rs256", keys[1].key, jwt.SigningMethodRS256},
 		{"ES384", keys[0].key, jwt.SigningMethodES256},
 		{"ES256K", keys[0].key, jwt.SigningMethodES256},
-		{"Ed25519", keys[2].key, jwt.SigningMethodEdDSA}, // RFC 9864; ours say EdDSA, which all libraries know
+		{"Ed25519", keys[2].key, jwt.SigningMethodEdDSA}, // RFC 9864; Issue writes EdDSA
 		{"eddsa", keys[2].key, jwt.SigningMethodEdDSA},
 	} {
 		signed := encodeSegment(object{"alg": row.alg, "kid": row.key.id, "typ": "at+jwt"}.json()) + "." + encodeSegment(goodClaims().json())
 		signature := must(row.method.Sign(signed, row.key.sign))
 		if _, err := tokens.Verify(signed + "." + base64.RawURLEncoding.EncodeToString(signature)); err == nil {
-			t.Errorf("%s by %s is taken for %s", row.alg, row.method.Alg(), row.key.method.Alg())
+			t.Errorf("%s signed by %s is accepted as %s", row.alg, row.method.Alg(), row.key.method.Alg())
 		}
 	}
 	signed := encodeSegment(object{"alg": "ES256", "kid": keys[0].key.id, "typ": "at+jwt"}.json()) + "." + encodeSegment(goodClaims().json())
@@ -189,6 +192,6 @@ func TestKeyAcceptsOnlyItsOwnAlgorithm(t *testing.T) {
 	}
 	signature := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
 	if _, err := tokens.Verify(signed + "." + base64.RawURLEncoding.EncodeToString(signature)); err == nil {
-		t.Error("a signature of P-384 is taken for one of P-256")
+		t.Error("a P-384 signature is accepted for a P-256 key")
 	}
 }

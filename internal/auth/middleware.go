@@ -8,10 +8,12 @@ import (
 	"fieldgate/internal/web"
 )
 
-// Middleware puts a Viewer into the context of each request. It verifies a token's signature, asks no
-// database, and lets every request through: the schema's rules judge. It expects web.ClientIP in front of it.
+// Middleware puts a Viewer into the context of each request. It verifies the token's signature
+// without a database query and rejects no request: the schema's rules authorize. It must run after
+// web.ClientIP.
 //
-// A GET has no cookies: none is read, set or passed on. Only its access token identifies the caller.
+// A GET request carries no cookies: the middleware neither reads, sets nor passes them on. Only the
+// access token identifies its caller.
 func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +46,7 @@ func browserHeader(h http.Header) string {
 	return ""
 }
 
-// withoutCookies returns a copy of the request, if it has cookies.
+// withoutCookies returns a copy of the request without cookies, or r if it has none.
 func withoutCookies(r *http.Request) *http.Request {
 	if r.Header["Cookie"] == nil {
 		return r

@@ -10,7 +10,7 @@ import (
 	"fieldgate/models"
 )
 
-// A resolver behind a GET sees no cookie and can set none, whatever it tries.
+// A resolver of a GET request sees no cookies and cannot set any.
 func TestMiddlewareDropsCookiesOnGET(t *testing.T) {
 	t.Parallel()
 	for method, passes := range map[string]bool{http.MethodGet: false, http.MethodPost: true} {
@@ -21,7 +21,7 @@ func TestMiddlewareDropsCookiesOnGET(t *testing.T) {
 		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			v := ViewerFrom(r.Context())
 			if (v.RefreshCookie() != "") != passes || (len(r.Cookies()) != 0) != passes {
-				t.Errorf("%s: refresh cookie %q, cookies %q", method, v.RefreshCookie(), r.Cookies())
+				t.Errorf("%s: got refresh cookie %q, cookies %q", method, v.RefreshCookie(), r.Cookies())
 			}
 			v.SetRefreshCookie("token", time.Hour)
 			v.ClearRefreshCookie()
@@ -29,10 +29,10 @@ func TestMiddlewareDropsCookiesOnGET(t *testing.T) {
 		})
 		web.Chain(next, web.ClientIP(nil), Middleware(newTestTokens(t), NewSessions(&models.Store{}, 0), RefreshCookie{})).ServeHTTP(w, r)
 		if !seen || (w.Header().Get("Set-Cookie") != "") != passes {
-			t.Errorf("%s: Set-Cookie %q", method, w.Header().Get("Set-Cookie"))
+			t.Errorf("%s: got Set-Cookie %q", method, w.Header().Get("Set-Cookie"))
 		}
 		if r.Header.Get("Cookie") == "" {
-			t.Errorf("%s: the request that others hold was changed", method)
+			t.Errorf("%s: the original request was changed", method)
 		}
 	}
 }

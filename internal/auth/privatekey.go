@@ -14,11 +14,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// PrivateKey signs access tokens; its public half is in the JWK Set, for everybody to verify them with.
-// ParsePrivateKeys makes it.
+// PrivateKey signs access tokens. The JWK Set publishes its public key for verification. Use
+// ParsePrivateKeys to make one.
 type PrivateKey struct{ key key }
 
-// KeyFile is the content of a file, with the name that errors call it by.
+// KeyFile is the content of a file, and the name that errors give it.
 type KeyFile struct {
 	Name string
 	PEM  []byte
@@ -26,32 +26,33 @@ type KeyFile struct {
 
 const keyHint = "make one with: fieldgate keys ed25519"
 
-// ParsePrivateKeys reads one key from each file: Ed25519, ECDSA P-256 or RSA of 2048 bits or more, in PEM (RFC
-// 7468), as PKCS #8, SEC 1 or PKCS #1, not encrypted. The error names the file and what is in it, and shows no
-// part of that.
+// ParsePrivateKeys reads one unencrypted key from each PEM file (RFC 7468): Ed25519, ECDSA P-256 or
+// RSA of 2048 to 8192 bits, as PKCS #8, SEC 1 or PKCS #1. The error names the file and what it
+// holds, and quotes none of its content.
 func ParsePrivateKeys(files []KeyFile) ([]PrivateKey, error) {
 	keys := make([]PrivateKey, 0, len(files))
-	holder := map[string]string{}
+	fileOf := map[string]string{}
 	for _, f := range files {
 		k, err := parsePrivateKey(f.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("%q holds %w. Hint: %s", f.Name, err, keyHint)
 		}
-		if other, taken := holder[k.id]; taken {
-			return nil, fmt.Errorf("%q holds the same key as %q: expected another in each file. Hint: %s", f.Name, other, keyHint)
+		if other, isDuplicate := fileOf[k.id]; isDuplicate {
+			return nil, fmt.Errorf("%q holds the same key as %q: expected a different key in each file. Hint: %s", f.Name, other, keyHint)
 		}
-		holder[k.id] = f.Name
+		fileOf[k.id] = f.Name
 		keys = append(keys, PrivateKey{k})
 	}
 	return keys, nil
 }
 
-// NewPrivateKey makes an Ed25519 key, in PEM: the smallest and fastest of the three kinds.
+// NewPrivateKey makes an Ed25519 key in PEM. Ed25519 is the smallest and fastest of the three
+// kinds.
 func NewPrivateKey() []byte {
-	_, private, _ := ed25519.GenerateKey(nil) // never fails: randomness ends the program instead
+	_, private, _ := ed25519.GenerateKey(nil) // never fails: without randomness the runtime aborts
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		panic(err) // only for a kind of key that it does not know
+		panic(err) // only for an unsupported key type
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
@@ -68,34 +69,36 @@ func parsePrivateKey(file []byte) (key, error) {
 	return signingKey(private)
 }
 
-// invalidKeyFile says what a file holds that is no key for access tokens.
+// invalidKeyFile reports what a file holds in place of a usable key.
 func invalidKeyFile(what string, args ...any) error {
 	return fmt.Errorf(what+", expected one private key in PEM: Ed25519, ECDSA P-256 or RSA of 2048 to 8192 bits", args...)
 }
 
-// singleBlock refuses what is behind the key, because of two keys it could only be guessed which one is meant.
+// singleBlock returns the PEM block of a key. It rejects any data after the key: of two keys it
+// could not tell which is meant.
 func singleBlock(file []byte) (*pem.Block, error) {
 	block, rest := pem.Decode(file)
 	blocks := 1
-	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes them in front of the key, which names its curve itself
+	// openssl ecparam -genkey writes the parameters before the key, which names its curve as well.
+	if block != nil && block.Type == "EC PARAMETERS" {
 		block, rest = pem.Decode(rest)
 		blocks++
 	}
 	switch {
 	case block == nil:
-		return nil, invalidKeyFile("nothing in PEM")
-	case bytes.Count(file, []byte("-----BEGIN ")) > blocks: // pem.Decode passes over those that are damaged
-		return nil, invalidKeyFile("more than one thing in PEM")
+		return nil, invalidKeyFile("no PEM block")
+	case bytes.Count(file, []byte("-----BEGIN ")) > blocks: // pem.Decode skips damaged blocks
+		return nil, invalidKeyFile("more than one PEM block")
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, invalidKeyFile("something behind the key")
+		return nil, invalidKeyFile("data after the key")
 	}
 	return block, nil
 }
 
 func parseBlock(block *pem.Block) (private any, err error) {
 	switch {
-	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "": // RFC 5958, RFC 1421
-		return nil, invalidKeyFile("a private key that is encrypted")
+	case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "": // RFC 5958, 1421
+		return nil, invalidKeyFile("an encrypted private key")
 	case block.Type == "PRIVATE KEY":
 		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case block.Type == "EC PRIVATE KEY":
@@ -103,10 +106,10 @@ func parseBlock(block *pem.Block) (private any, err error) {
 	case block.Type == "RSA PRIVATE KEY":
 		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	default:
-		return nil, invalidKeyFile("a %.40q", block.Type)
+		return nil, invalidKeyFile("a PEM block %.40q", block.Type)
 	}
-	if err != nil { // which might quote what it could not read
-		return nil, invalidKeyFile("a %q that is damaged or of an unknown kind", block.Type)
+	if err != nil { // not wrapped: it may quote the content
+		return nil, invalidKeyFile("a PEM block %q that is damaged or unsupported", block.Type)
 	}
 	return private, nil
 }
@@ -116,14 +119,14 @@ const (
 	maxRSABits = 8192 // as in crypto/tls; the work of a signature grows with the cube
 )
 
-// signingKey gives a key the one algorithm that it is used with.
+// signingKey returns the key with the one algorithm that it is used with.
 func signingKey(private any) (key, error) {
 	switch p := private.(type) {
 	case ed25519.PrivateKey:
 		return asymmetricKey(jwt.SigningMethodEdDSA, p)
 	case *ecdsa.PrivateKey:
 		if p.Curve != elliptic.P256() {
-			return key{}, invalidKeyFile("a key of the curve %s", p.Curve.Params().Name)
+			return key{}, invalidKeyFile("an ECDSA key on curve %s", p.Curve.Params().Name)
 		}
 		return asymmetricKey(jwt.SigningMethodES256, p)
 	case *rsa.PrivateKey:

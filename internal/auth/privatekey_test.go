@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// must takes the result of what does not fail in these tests.
+// must returns v, and panics on an error.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -27,7 +27,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// The keys of these tests, each made once: an RSA key takes a while.
+// The keys of these tests. Each is made once, because an RSA key takes long to generate.
 var (
 	ed25519Key = sync.OnceValue(func() ed25519.PrivateKey {
 		return must(x509.ParsePKCS8PrivateKey(der(NewPrivateKey()))).(ed25519.PrivateKey)
@@ -71,36 +71,36 @@ func mustParseKeys(t testing.TB, files ...string) []PrivateKey {
 
 func TestParsePrivateKeysAcceptsPEMFormats(t *testing.T) {
 	t.Parallel()
-	// As openssl ecparam -name prime256v1 -genkey writes it in front of the key.
+	// openssl ecparam -name prime256v1 -genkey writes these before the key.
 	parameters := encodePEM("EC PARAMETERS", []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07})
 	for _, row := range []struct {
 		name, content, alg string
 	}{
-		{"Ed25519 of our own making", string(NewPrivateKey()), "EdDSA"},
+		{"Ed25519 from NewPrivateKey", string(NewPrivateKey()), "EdDSA"},
 		{"Ed25519 in PKCS #8", pkcs8(ed25519Key()), "EdDSA"},
 		{"P-256 in PKCS #8", pkcs8(p256Key()), "ES256"},
 		{"P-256 in SEC 1", sec1(p256Key()), "ES256"},
-		{"P-256 in SEC 1 behind its parameters", parameters + sec1(p256Key()), "ES256"},
+		{"P-256 in SEC 1 after its parameters", parameters + sec1(p256Key()), "ES256"},
 		{"RSA in PKCS #8", pkcs8(rsaKey()), "RS256"},
 		{"RSA in PKCS #1", pkcs1(rsaKey()), "RS256"},
-		{"with the line ends of Windows", strings.ReplaceAll(pkcs8(ed25519Key()), "\n", "\r\n"), "EdDSA"},
-		{"without a last line end", strings.TrimSpace(pkcs8(ed25519Key())), "EdDSA"},
-		{"with a word in front, as RFC 7468 allows", "\n subject: Fieldgate\n" + pkcs8(ed25519Key()) + "\n\n", "EdDSA"},
+		{"with Windows line endings", strings.ReplaceAll(pkcs8(ed25519Key()), "\n", "\r\n"), "EdDSA"},
+		{"without a final line break", strings.TrimSpace(pkcs8(ed25519Key())), "EdDSA"},
+		{"with text before the key, as RFC 7468 allows", "\n subject: Fieldgate\n" + pkcs8(ed25519Key()) + "\n\n", "EdDSA"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			k := mustParseKeys(t, row.content)[0].key
 			if k.method.Alg() != row.alg {
-				t.Errorf("%s, want %s", k.method.Alg(), row.alg)
+				t.Errorf("got %s, want %s", k.method.Alg(), row.alg)
 			}
 			if n := len(must(base64.RawURLEncoding.Strict().DecodeString(k.id))); n != 32 {
-				t.Errorf("an id of %d bytes, want those of SHA-256", n)
+				t.Errorf("got a key ID of %d bytes, want 32 (SHA-256)", n)
 			}
 			tokens := newTestTokens(t, func(c *TokenConfig) { c.PrivateKeys, c.Secrets = []PrivateKey{{k}}, nil })
 			made := issueToken(t, tokens)
 			header := decodeSegment(t, strings.Split(made, ".")[0])
 			if want := (object{"alg": row.alg, "kid": k.id, "typ": "at+jwt"}); header.json() != want.json() {
-				t.Errorf("header %v, want %v", header, want)
+				t.Errorf("got header %v, want %v", header, want)
 			}
 			if _, err := tokens.Verify(made); err != nil {
 				t.Error(err)
@@ -109,7 +109,7 @@ func TestParsePrivateKeysAcceptsPEMFormats(t *testing.T) {
 	}
 }
 
-// The wrong files, and what is said of them.
+// Invalid files, and what the error says that they hold.
 func TestInvalidKeyFileErrorSaysWhatItHolds(t *testing.T) {
 	t.Parallel()
 	good := pkcs8(ed25519Key())
@@ -123,36 +123,36 @@ func TestInvalidKeyFileErrorSaysWhatItHolds(t *testing.T) {
 	for _, row := range []struct {
 		name, content, holds string
 	}{
-		{"an empty file", "", "nothing in PEM"},
-		{"a secret", "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s\n", "nothing in PEM"},
-		{"DER", string(der([]byte(good))), "nothing in PEM"},
-		{"a JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`, "nothing in PEM"},
-		{"a key cut off", good[:len(good)-20], "nothing in PEM"},
-		{"parameters without a key", encodePEM("EC PARAMETERS", []byte{6, 0}), "nothing in PEM"},
-		{"P-224", pkcs8(must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))), "a key of the curve P-224"},
-		{"P-384", pkcs8(p384), "a key of the curve P-384"},
-		{"P-384 in SEC 1", sec1(p384), "a key of the curve P-384"},
-		{"P-521", pkcs8(must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), "a key of the curve P-521"},
+		{"an empty file", "", "no PEM block"},
+		{"a secret", "pxbDlPvYGlyFUVvbL5Vv4bLUNB3ZSq1w7wVbJ0JQG5s\n", "no PEM block"},
+		{"DER", string(der([]byte(good))), "no PEM block"},
+		{"a JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`, "no PEM block"},
+		{"a truncated key", good[:len(good)-20], "no PEM block"},
+		{"parameters without a key", encodePEM("EC PARAMETERS", []byte{6, 0}), "no PEM block"},
+		{"P-224", pkcs8(must(ecdsa.GenerateKey(elliptic.P224(), rand.Reader))), "an ECDSA key on curve P-224"},
+		{"P-384", pkcs8(p384), "an ECDSA key on curve P-384"},
+		{"P-384 in SEC 1", sec1(p384), "an ECDSA key on curve P-384"},
+		{"P-521", pkcs8(must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))), "an ECDSA key on curve P-521"},
 		{"RSA of 1024 bits", pkcs8(short), "an RSA key of 1024 bits"},
 		{"RSA of 1024 bits in PKCS #1", pkcs1(short), "an RSA key of 1024 bits"},
 		{"X25519, which cannot sign", pkcs8(x25519), "a key that cannot sign"},
-		{"an encrypted key", encodePEM("ENCRYPTED PRIVATE KEY", []byte("encrypted")), "a private key that is encrypted"},
-		{"a key encrypted in the old way", legacy, "a private key that is encrypted"},
-		{"a public key", spki(ed25519Key().Public()), `a "PUBLIC KEY"`},
-		{"an RSA public key", encodePEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), `a "RSA PUBLIC KEY"`},
-		{"a certificate", certificate(), `a "CERTIFICATE"`},
-		{"a key of OpenSSH", encodePEM("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), `a "OPENSSH PRIVATE KEY"`},
-		{"a kind with a long name", encodePEM(strings.Repeat("X", 60), nil), `a "` + strings.Repeat("X", 40) + `"`},
-		{"a key and a certificate", good + certificate(), "more than one thing in PEM"},
-		{"a certificate and a key", certificate() + good, "more than one thing in PEM"},
-		{"two keys", good + sec1(p256Key()), "more than one thing in PEM"},
-		{"a damaged key and a good one", strings.Replace(good, "MC4C", "M*4C", 1) + good, "more than one thing in PEM"},
-		{"a good key and a damaged one", good + strings.Replace(good, "MC4C", "M*4C", 1), "more than one thing in PEM"},
-		{"something behind the key", good + "pxbDlPvYGly", "something behind the key"},
-		{"a key that is not base64", strings.Replace(good, "MC4C", "M*4C", 1), "nothing in PEM"},
-		{"zeros", encodePEM("PRIVATE KEY", make([]byte, 48)), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
-		{"SEC 1 called PKCS #8", encodePEM("PRIVATE KEY", der([]byte(sec1(p256Key())))), `a "PRIVATE KEY" that is damaged or of an unknown kind`},
-		{"PKCS #8 called PKCS #1", encodePEM("RSA PRIVATE KEY", der([]byte(good))), `a "RSA PRIVATE KEY" that is damaged or of an unknown kind`},
+		{"an encrypted key", encodePEM("ENCRYPTED PRIVATE KEY", []byte("encrypted")), "an encrypted private key"},
+		{"a key encrypted by RFC 1421", legacy, "an encrypted private key"},
+		{"a public key", spki(ed25519Key().Public()), `a PEM block "PUBLIC KEY"`},
+		{"an RSA public key", encodePEM("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey)), `a PEM block "RSA PUBLIC KEY"`},
+		{"a certificate", certificate(), `a PEM block "CERTIFICATE"`},
+		{"an OpenSSH key", encodePEM("OPENSSH PRIVATE KEY", []byte("openssh-key-v1\x00")), `a PEM block "OPENSSH PRIVATE KEY"`},
+		{"a long block type", encodePEM(strings.Repeat("X", 60), nil), `a PEM block "` + strings.Repeat("X", 40) + `"`},
+		{"a key and a certificate", good + certificate(), "more than one PEM block"},
+		{"a certificate and a key", certificate() + good, "more than one PEM block"},
+		{"two keys", good + sec1(p256Key()), "more than one PEM block"},
+		{"a damaged key and a good one", strings.Replace(good, "MC4C", "M*4C", 1) + good, "more than one PEM block"},
+		{"a good key and a damaged one", good + strings.Replace(good, "MC4C", "M*4C", 1), "more than one PEM block"},
+		{"data after the key", good + "pxbDlPvYGly", "data after the key"},
+		{"a key that is not base64", strings.Replace(good, "MC4C", "M*4C", 1), "no PEM block"},
+		{"zeros", encodePEM("PRIVATE KEY", make([]byte, 48)), `a PEM block "PRIVATE KEY" that is damaged or unsupported`},
+		{"SEC 1 called PKCS #8", encodePEM("PRIVATE KEY", der([]byte(sec1(p256Key())))), `a PEM block "PRIVATE KEY" that is damaged or unsupported`},
+		{"PKCS #8 called PKCS #1", encodePEM("RSA PRIVATE KEY", der([]byte(good))), `a PEM block "RSA PRIVATE KEY" that is damaged or unsupported`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -168,7 +168,7 @@ func TestInvalidKeyFileErrorSaysWhatItHolds(t *testing.T) {
 
 func pemOf(key any) []byte { return []byte(pkcs8(key)) }
 
-// shortRSAKey is one that Go makes no more, but reads.
+// shortRSAKey returns an RSA key of 1024 bits, which Go parses but no longer generates.
 func shortRSAKey() *rsa.PrivateKey {
 	prime := func() *big.Int {
 		for {
@@ -188,7 +188,7 @@ func shortRSAKey() *rsa.PrivateKey {
 	return key
 }
 
-// A larger key would make tokens slow and, at some size, longer than Verify reads.
+// A larger key would make tokens slow to sign and, at some size, longer than maxTokenBytes.
 func TestRSAKeySizeIsBounded(t *testing.T) {
 	t.Parallel()
 	sized := func(bits uint) *rsa.PrivateKey {
@@ -211,7 +211,7 @@ func certificate() string {
 func TestParsePrivateKeysRejectsDuplicateKey(t *testing.T) {
 	t.Parallel()
 	_, err := ParsePrivateKeys([]KeyFile{{"a.pem", pemOf(p256Key())}, {"b.pem", pemOf(ed25519Key())}, {"c.pem", []byte(sec1(p256Key()))}})
-	want := `"c.pem" holds the same key as "a.pem": expected another in each file. Hint: make one with: fieldgate keys ed25519`
+	want := `"c.pem" holds the same key as "a.pem": expected a different key in each file. Hint: make one with: fieldgate keys ed25519`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n\t%v\nwant\n\t%s", err, want)
 	}
@@ -220,16 +220,16 @@ func TestParsePrivateKeysRejectsDuplicateKey(t *testing.T) {
 func TestNewPrivateKeyIsUnique(t *testing.T) {
 	t.Parallel()
 	if bytes.Equal(NewPrivateKey(), NewPrivateKey()) {
-		t.Error("twice the same")
+		t.Error("got the same key twice")
 	}
 }
 
-// The key of RFC 8037, appendix A, with the thumbprint that the RFC gives it.
+// The key of RFC 8037, appendix A, with the thumbprint given there.
 func TestKeyIDIsRFC7638Thumbprint(t *testing.T) {
 	t.Parallel()
 	seed := must(base64.RawURLEncoding.DecodeString("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
 	k := mustParseKeys(t, pkcs8(ed25519.NewKeyFromSeed(seed)))[0].key
 	if want := "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"; k.id != want {
-		t.Errorf("%s, want %s", k.id, want)
+		t.Errorf("got %s, want %s", k.id, want)
 	}
 }

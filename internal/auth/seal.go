@@ -11,8 +11,8 @@ import (
 	"fmt"
 )
 
-// sealer encrypts what clients keep for the server and must not read, such as cursors. Its key is derived from a signing
-// key, so that servers which accept each other's tokens open each other's seals too.
+// sealer encrypts values that clients store and return but must not read, such as cursors. Its keys
+// derive from a signing key, so servers that accept each other's tokens open each other's seals.
 type sealer struct {
 	aead     cipher.AEAD
 	nonceKey []byte
@@ -20,11 +20,12 @@ type sealer struct {
 
 const (
 	sealInfo  = "fieldgate seal"
-	sealBlock = 20      // the length of a text shows only in steps of so many bytes
-	maxSealed = 4 << 10 // more is not worth reading
+	sealBlock = 20      // padding block in bytes: it hides the exact length
+	maxSealed = 4 << 10 // longer seals are rejected unread
 )
 
-// newSealer derives the keys from a key of the keyring, of which tokens tell nothing about them (RFC 5869).
+// newSealer derives the encryption keys from a signing key with HKDF (RFC 5869). Tokens signed with
+// that key reveal nothing about them.
 func newSealer(k key) (*sealer, error) {
 	secret, isSecret := k.sign.([]byte)
 	if !isSecret {
@@ -45,8 +46,8 @@ func newSealer(k key) (*sealer, error) {
 	return &sealer{aead, keys[sha256.Size:]}, err
 }
 
-// nonce depends on all that is sealed: the same text gets the same seal, which clients can compare, and no nonce is used for
-// two texts (as in RFC 5297).
+// nonce derives the nonce from all that is sealed, as in RFC 5297. Equal texts get equal seals,
+// which clients can compare, and no nonce is used for two texts.
 func (s *sealer) nonce(purpose string, text []byte) []byte {
 	mac := hmac.New(sha256.New, s.nonceKey)
 	fmt.Fprintf(mac, "%d:%s", len(purpose), purpose)
@@ -63,8 +64,8 @@ func (s *sealer) open(purpose string, sealed []byte) ([]byte, bool) {
 	return text, err == nil
 }
 
-// Seal encrypts and authenticates a text for clients to bring back. Only Open with the same purpose accepts it, and it shows
-// nothing of the text but roughly its length.
+// Seal encrypts and authenticates a text that a client stores. Only Open with the same purpose
+// accepts it. It reveals nothing but the approximate length.
 func (t *Tokens) Seal(purpose string, text []byte) string {
 	s := t.keys.sealers[0]
 	padded := make([]byte, (len(text)/sealBlock+1)*sealBlock)
@@ -74,14 +75,15 @@ func (t *Tokens) Seal(purpose string, text []byte) string {
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, padded, []byte(purpose)))
 }
 
-// Open returns the text of a seal. It reports false for anything that Seal has not returned for the same purpose under one of
-// the keys.
+// Open returns the text of a seal. It reports false for anything that Seal did not return for the
+// same purpose under one of the keys.
 func (t *Tokens) Open(purpose, sealed string) ([]byte, bool) {
 	if len(sealed) > maxSealed {
 		return nil, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil || len(sealed) != base64.RawURLEncoding.EncodedLen(len(raw)) { // the decoder skips line breaks
+	// The decoder accepts line breaks, so the length is compared too.
+	if err != nil || len(sealed) != base64.RawURLEncoding.EncodedLen(len(raw)) {
 		return nil, false
 	}
 	for _, s := range t.keys.sealers {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Servers with the same private key open each other's seals, whichever kind of key it is; a secret beside it opens the older ones.
+// Servers with the same private key open each other's seals, for each type of key. A secret
+// configured beside the key opens older seals.
 func TestSealOpensUnderEachConfiguredKey(t *testing.T) {
 	t.Parallel()
 	key := func() PrivateKey {
@@ -34,14 +35,14 @@ func TestSealOpensUnderEachConfiguredKey(t *testing.T) {
 	}{
 		{"the same private key", after, tokens([]PrivateKey{private}), true},
 		{"another private key", after, tokens([]PrivateKey{other}), false},
-		{"a private key behind another", after, tokens([]PrivateKey{other, private}), true},
+		{"a private key after another", after, tokens([]PrivateKey{other, private}), true},
 		{"a secret beside a private key", before, after, true},
-		{"a secret that is gone", before, tokens([]PrivateKey{private}), false},
+		{"a removed secret", before, tokens([]PrivateKey{private}), false},
 	} {
 		for _, text := range []string{"", "x", strings.Repeat("x", 19), strings.Repeat("\x01", 20), "x\x00"} {
 			got, ok := row.open.Open("purpose", row.sealed.Seal("purpose", []byte(text)))
 			if ok != row.want || ok && string(got) != text {
-				t.Errorf("%s: %q is %q, %t", row.name, text, got, ok)
+				t.Errorf("%s: sealed %q, got %q, %t, want opened: %t", row.name, text, got, ok, row.want)
 			}
 		}
 	}

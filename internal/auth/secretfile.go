@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// secretBytes is the size of what NewSecret makes: 384 random bits.
+// secretBytes is the length of a secret of NewSecret: 384 random bits.
 const secretBytes = 48
 
-// NewSecret makes a key for HS256, in base64url.
+// NewSecret returns a random HS256 secret in base64url.
 func NewSecret() string {
 	b := make([]byte, secretBytes)
-	rand.Read(b) // never fails: it ends the program instead
+	rand.Read(b) // never fails: without randomness the runtime aborts
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// SecretFile returns the secret in a file that only its owner can read, and makes it if it is not there. Of
-// several processes that start at once, one makes it and all get the same.
+// SecretFile returns the secret in a file, and creates the file with mode 0600 if it does not
+// exist. Processes that start at the same time all get the same secret.
 func SecretFile(path string) (string, error) {
 	secret, err := readSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -34,23 +34,23 @@ func SecretFile(path string) (string, error) {
 	return readSecret(path)
 }
 
-// readSecret takes nothing but what NewSecret has made: a file that a full disk or a power cut has damaged may
-// well be long enough, and anybody can guess that it is all zeros.
+// readSecret accepts only what NewSecret returns. A file damaged by a full disk or a power loss may
+// be long enough and still be all zeros, which an attacker can guess.
 func readSecret(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	secret := strings.TrimSpace(string(content))
-	// Encoded again, because the decoder passes over line breaks and unused bits.
+	// The value is encoded again because the decoder ignores line breaks and unused bits.
 	b, _ := base64.RawURLEncoding.DecodeString(secret)
 	if len(b) != secretBytes || base64.RawURLEncoding.EncodeToString(b) != secret {
-		return "", fmt.Errorf("%s holds no key; delete it and a new one is made", path)
+		return "", fmt.Errorf("%s holds no valid secret: delete the file, and the next start creates a new one", path)
 	}
 	return secret, nil
 }
 
-// writeSecret lets the file appear with its content in it or not at all: a hard link does not replace.
+// writeSecret creates the file atomically with its content. A hard link never replaces a file.
 func writeSecret(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// secretFileEnv has a copy of the test's own program print a secret, to stand in for a second server.
+// secretFileEnv makes a copy of the test binary print a secret, to stand in for a second server.
 const secretFileEnv = "AUTH_TEST_SECRET_FILE"
 
 func TestMain(m *testing.M) {
@@ -35,20 +35,20 @@ func TestSecretFileIsCreatedOnceWithMode0600(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(made) != 64 {
-		t.Errorf("%q is not 384 bits", made)
+		t.Errorf("got %q, want 384 bits", made)
 	}
 	if again, err := SecretFile(path); again != made || err != nil {
-		t.Errorf("%q, %v the second time, %q the first", again, err, made)
+		t.Errorf("got %q, %v the second time, want %q", again, err, made)
 	}
 	if other, err := SecretFile(path + "2"); other == made || err != nil {
-		t.Errorf("another file has the same: %q, %v", other, err)
+		t.Errorf("got the same secret in another file: %q, %v", other, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if mode := info.Mode().Perm(); mode != 0o600 && runtime.GOOS != "windows" {
-		t.Errorf("mode %o", mode)
+		t.Errorf("got mode %o, want 600", mode)
 	}
 	requireOnlyFiles(t, path, path+"2")
 }
@@ -60,7 +60,7 @@ func requireOnlyFiles(t *testing.T, paths ...string) {
 		t.Fatal(err)
 	}
 	if len(files) != len(paths) {
-		t.Errorf("%v in the folder, want %v", files, paths)
+		t.Errorf("got the files %v, want %v", files, paths)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestConcurrentSecretFileCreationYieldsOneSecret(t *testing.T) {
 			}
 			for _, s := range secrets {
 				if s != secrets[0] || len(s) != 64 {
-					t.Fatalf("%q is not %q", s, secrets[0])
+					t.Fatalf("got %q, want %q", s, secrets[0])
 				}
 			}
 			requireOnlyFiles(t, path)
@@ -113,16 +113,16 @@ func TestSecretFileRejectsDamagedContent(t *testing.T) {
 		name, content string
 		ok            bool
 	}{
-		{"as it is made", good + "\n", true},
+		{"as NewSecret makes it", good + "\n", true},
 		{"without a newline", good, true},
 		{"saved by an editor on Windows", good + "\r\n", true},
 		{"empty", "", false},
 		{"a newline", "\n", false},
-		{"cut off", good[:40], false},
-		{"cut off by a byte", good[:63] + "\n", false},
+		{"truncated", good[:40], false},
+		{"one byte too short", good[:63] + "\n", false},
 		{"two keys", good + "\n" + good + "\n", false},
-		{"a byte too many", good + "A", false},
-		{"broken in two", good[:32] + "\n" + good[32:], false},
+		{"one byte too long", good + "A", false},
+		{"split by a line break", good[:32] + "\n" + good[32:], false},
 		{"zeros after a power cut", strings.Repeat("\x00", 65), false},
 		{"something else", strings.Repeat("not a key ", 10), false},
 	} {
@@ -135,12 +135,12 @@ func TestSecretFileRejectsDamagedContent(t *testing.T) {
 			secret, err := SecretFile(path)
 			switch {
 			case tt.ok && (err != nil || secret != good):
-				t.Errorf("%q, %v", secret, err)
-			case !tt.ok && (err == nil || secret != "" || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it")):
-				t.Errorf("%q, %v, want an error that names %s and says what to do", secret, err, path)
+				t.Errorf("got %q, %v, want %q", secret, err, good)
+			case !tt.ok && (err == nil || secret != "" || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete the file")):
+				t.Errorf("got %q, %v, want an error that names %s and the next step", secret, err, path)
 			}
 			if after, err := os.ReadFile(path); err != nil || string(after) != tt.content {
-				t.Errorf("it was changed to %q, %v", after, err)
+				t.Errorf("the file was changed to %q, %v", after, err)
 			}
 			requireOnlyFiles(t, path)
 		})
@@ -153,16 +153,16 @@ func TestSecretFileErrorNamesPath(t *testing.T) {
 		name string
 		path func(t *testing.T, folder string) string
 	}{
-		{"a folder that is not there", func(_ *testing.T, folder string) string {
+		{"a missing folder", func(_ *testing.T, folder string) string {
 			return filepath.Join(folder, "none", "key")
 		}},
-		{"a folder in its place", func(_ *testing.T, folder string) string {
+		{"a folder instead of a file", func(_ *testing.T, folder string) string {
 			return folder
 		}},
-		{"a link that leads nowhere", func(t *testing.T, folder string) string {
+		{"a dangling link", func(t *testing.T, folder string) string {
 			link := filepath.Join(folder, "key")
 			if err := os.Symlink(filepath.Join(folder, "none"), link); err != nil {
-				t.Skip(err) // Windows asks for a privilege
+				t.Skip(err) // Windows requires a privilege
 			}
 			return link
 		}},
@@ -172,7 +172,7 @@ func TestSecretFileErrorNamesPath(t *testing.T) {
 			path := tt.path(t, t.TempDir())
 			var file *fs.PathError
 			if secret, err := SecretFile(path); secret != "" || !errors.As(err, &file) || !strings.HasPrefix(file.Path, path) {
-				t.Errorf("%q, %v, want an error about %s", secret, err, path)
+				t.Errorf("got %q, %v, want an error that names %s", secret, err, path)
 			}
 		})
 	}

@@ -10,13 +10,13 @@ import (
 	"fieldgate/models"
 )
 
-// maxCachedSessions bounds the memory that trusted sessions take: about a kilobyte each.
+// maxCachedSessions bounds the session cache's memory. A session takes about 1 kB.
 const maxCachedSessions = 10_000
 
-// Sessions looks sessions up, and may trust what it has seen for a while. It is safe for use by many
-// goroutines.
+// Sessions loads sessions and may cache them for a short time. It is safe for concurrent use.
 type Sessions struct {
-	// Includes reports whether a role includes another one; nil: each includes itself. It is set before the first request.
+	// Includes reports whether a role includes another. If nil, each role includes only itself. Set
+	// it before the first request.
 	Includes func(have, want string) bool
 
 	find    func(ctx context.Context, id, userID string) (*models.Session, error)
@@ -25,7 +25,7 @@ type Sessions struct {
 
 	mu            sync.Mutex
 	cache         *simplelru.LRU[identity, cachedSession]
-	invalidations uint64 // counts calls of Invalidate
+	invalidations uint64 // number of Invalidate calls
 }
 
 type cachedSession struct {
@@ -33,9 +33,9 @@ type cachedSession struct {
 	expiresAt time.Time
 }
 
-// NewSessions trusts a session that it has looked up for the time of recheck before it asks the database
-// again; with 0 it always asks. Code that ends or changes a session on this replica must call Invalidate; a change by another
-// replica takes effect here after recheck at the latest.
+// NewSessions returns Sessions that cache a session for recheck before they query the database
+// again. With 0 they query it each time. Code that revokes or changes a session on this server must
+// call Invalidate. A change made by another server takes effect after recheck at the latest.
 func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
 	cache, err := simplelru.NewLRU[identity, cachedSession](maxCachedSessions, nil)
 	if err != nil {
@@ -44,9 +44,9 @@ func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
 	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, cache: cache}
 }
 
-// Invalidate drops what is cached of a user: their sessions in s and, if the user is the viewer of ctx, the viewer's
-// identity. Both are read again when they are next needed. Call it after the change was committed. It has no effect for a
-// user id of "".
+// Invalidate drops the cached sessions of a user. If the viewer of ctx is that user, their session
+// is loaded again on next use. Call it after the change is committed. It has no effect for an empty
+// user ID.
 func (s *Sessions) Invalidate(ctx context.Context, userID string) {
 	ViewerFrom(ctx).invalidate(userID)
 	if s.recheck == 0 {
@@ -55,39 +55,40 @@ func (s *Sessions) Invalidate(ctx context.Context, userID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.invalidations++
-	for _, who := range s.cache.Keys() {
-		if who.userID == userID {
-			s.cache.Remove(who)
+	for _, id := range s.cache.Keys() {
+		if id.userID == userID {
+			s.cache.Remove(id)
 		}
 	}
 }
 
-// load returns the session that who names, or models.ErrNotFound if the user has no such session.
-func (s *Sessions) load(ctx context.Context, who identity) (*models.Session, error) {
+// load returns the session that id identifies, or models.ErrNotFound if the user has no such
+// session.
+func (s *Sessions) load(ctx context.Context, id identity) (*models.Session, error) {
 	if s.recheck == 0 {
-		return s.find(ctx, who.sessionID, who.userID)
+		return s.find(ctx, id.sessionID, id.userID)
 	}
-	session, invalidated := s.cached(who)
+	session, invalidated := s.cached(id)
 	if session != nil {
 		return session, nil
 	}
-	session, err := s.find(ctx, who.sessionID, who.userID)
+	session, err := s.find(ctx, id.sessionID, id.userID)
 	if err == nil {
 		s.store(session, invalidated)
 	}
 	return session, err
 }
 
-func (s *Sessions) cached(who identity) (session *models.Session, invalidated uint64) {
+func (s *Sessions) cached(id identity) (session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t, ok := s.cache.Get(who); ok && s.now().Before(t.expiresAt) {
+	if t, ok := s.cache.Get(id); ok && s.now().Before(t.expiresAt) {
 		return t.session, s.invalidations
 	}
 	return nil, s.invalidations
 }
 
-// store keeps a session, unless something was invalidated since it was asked for: the answer may be older.
+// store caches a session, unless Invalidate was called since the query began: the row may be older.
 func (s *Sessions) store(session *models.Session, invalidated uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,14 +7,14 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// maxCachedTokens bounds the memory that verified tokens take: about half a kilobyte each.
+// maxCachedTokens bounds the token cache's memory. A token takes about 0.5 kB.
 const maxCachedTokens = 10_000
 
-// cache remembers tokens whose signature was found good, because that is the dear part of a request. It saves the
-// signature and its reading, nothing else: a token that is in it is judged by the clock each time, and its session
-// is looked up as ever. It is safe for use by many goroutines.
+// tokenCache remembers tokens with a valid signature, because verifying the signature is the most
+// expensive part of a request. It saves nothing else: a cached token's expiry is checked each time,
+// and its session is loaded as usual. It is safe for concurrent use.
 //
-// It keeps a hash of the token: who reads this memory finds nothing to sign in with.
+// It stores a hash of the token, so that a memory dump contains no usable token.
 type tokenCache struct {
 	mu     sync.Mutex
 	claims *simplelru.LRU[tokenHash, *Claims]
@@ -30,20 +30,20 @@ func newTokenCache(size int) *tokenCache {
 	return &tokenCache{claims: cache}
 }
 
-func (v *tokenCache) get(key tokenHash) (*Claims, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.claims.Get(key)
+func (c *tokenCache) get(key tokenHash) (*Claims, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.claims.Get(key)
 }
 
-func (v *tokenCache) add(key tokenHash, c *Claims) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.claims.Add(key, c)
+func (c *tokenCache) add(key tokenHash, claims *Claims) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claims.Add(key, claims)
 }
 
-func (v *tokenCache) remove(key tokenHash) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.claims.Remove(key)
+func (c *tokenCache) remove(key tokenHash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claims.Remove(key)
 }

@@ -13,19 +13,21 @@ import (
 	"fieldgate/models"
 )
 
-// TokenType is what a response calls an access token (RFC 6750 section 4).
+// TokenType is the type of an access token in responses (RFC 6750 section 4).
 const TokenType = "Bearer"
 
-// headerType marks an access token (RFC 9068 section 2.1), so that no other kind of token is taken for one.
+// headerType marks an access token (RFC 9068 section 2.1), so that no other kind of token passes as
+// one.
 const headerType = "at+jwt"
 
-// maxTokenBytes is far above what Issue makes; more is not worth reading.
+// maxTokenBytes is far above the length of tokens from Issue. Longer ones are rejected unread.
 const maxTokenBytes = 4 << 10
 
-// TokenConfig is what Tokens are made and judged by. Every field is needed, but of the first two only one.
+// TokenConfig configures Tokens. Every field is required, except that one of PrivateKeys and
+// Secrets is enough.
 type TokenConfig struct {
 	PrivateKeys []PrivateKey // the first one signs, all verify
-	Secrets     []string     // HS256, at least 32 bytes each; the same, but beside private keys they only verify
+	Secrets     []string     // HS256, at least 32 bytes each; without private keys the first signs
 	Issuer      string
 	Audience    string
 	TTL         time.Duration // at most MaxTTL
@@ -33,7 +35,7 @@ type TokenConfig struct {
 	Now         func() time.Time
 }
 
-// Tokens makes access tokens and verifies them. It is safe for use by many goroutines.
+// Tokens issues and verifies access tokens. It is safe for concurrent use.
 type Tokens struct {
 	config TokenConfig
 	keys   *keyring
@@ -41,33 +43,33 @@ type Tokens struct {
 	cache  *tokenCache
 }
 
-// NewTokens fails if a field is missing or the TTL is one that no token may have.
+// NewTokens returns an error if a field is missing or the TTL is out of range.
 func NewTokens(c TokenConfig) (*Tokens, error) {
 	keys, err := newKeyring(c.PrivateKeys, c.Secrets)
 	if err != nil {
 		return nil, err
 	}
 	if c.Issuer == "" || c.Audience == "" || c.KnownRole == nil || c.Now == nil {
-		return nil, errors.New("access tokens need an issuer, an audience, the roles and a clock")
+		return nil, errors.New("access tokens require an issuer, an audience, the roles and a clock")
 	}
 	if c.TTL < time.Second || c.TTL > MaxTTL {
-		return nil, fmt.Errorf("an access token lives from 1s to %v, not %v", MaxTTL, c.TTL)
+		return nil, fmt.Errorf("access token TTL must be from 1s to %v, not %v", MaxTTL, c.TTL)
 	}
 	return &Tokens{
 		config: c,
 		keys:   keys,
-		// The claims are checked by Claims.check: golang-jwt's own checks do not know how long a token may live.
+		// Claims.check validates the claims: golang-jwt does not bound the lifetime of a token.
 		parser: jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
 		cache:  newTokenCache(maxCachedTokens),
 	}, nil
 }
 
-// Issue makes an access token for a session, which must have its User, and says when it expires.
+// Issue returns an access token for a session and its expiry. The session's User must be loaded.
 func (t *Tokens) Issue(s *models.Session) (token string, expiresAt time.Time, err error) {
 	return t.IssueWithTTL(s, t.config.TTL)
 }
 
-// IssueWithTTL is Issue for a token that expires after ttl, if that is sooner.
+// IssueWithTTL is like Issue, for a token that expires after ttl if that is sooner.
 func (t *Tokens) IssueWithTTL(s *models.Session, ttl time.Duration) (token string, expiresAt time.Time, err error) {
 	now := t.config.Now().UTC().Truncate(time.Second)
 	expiresAt = now.Add(min(ttl, t.config.TTL))
@@ -88,14 +90,15 @@ func (t *Tokens) IssueWithTTL(s *models.Session, ttl time.Duration) (token strin
 	return token, expiresAt, err
 }
 
-// Verify returns what a token of ours says, for everybody to read and nobody to change. The error is *Unauthenticated
-// with the reason Expired or Invalid; of a token that has only expired the claims are returned beside it. It asks no
-// database: the session may have ended.
+// Verify returns the claims of a token that this server issued. Callers share the claims and must
+// not change them. The error is *UnauthenticatedError with the reason Expired or Invalid; for a
+// token that has only expired the claims are returned too. It does not query the database, so the
+// session may have been revoked.
 func (t *Tokens) Verify(token string) (*Claims, error) {
 	if len(token) > maxTokenBytes {
 		return nil, &UnauthenticatedError{Invalid}
 	}
-	var room [512]byte // for the bytes of the usual token, which are not allocated
+	var room [512]byte // avoids an allocation for tokens of the usual length
 	key := tokenHash(sha256.Sum256(append(room[:0], token...)))
 	c, known := t.cache.get(key)
 	if !known {
@@ -117,7 +120,7 @@ func (t *Tokens) Verify(token string) (*Claims, error) {
 	return c, nil
 }
 
-// parse returns the claims of a token with a good signature, whatever they say.
+// parse returns the claims of a token with a valid signature, without validating them.
 func (t *Tokens) parse(token string) (*Claims, error) {
 	if !hasOnlyTokenBytes(token) {
 		return nil, errHeader
@@ -127,11 +130,12 @@ func (t *Tokens) parse(token string) (*Claims, error) {
 	return c, err
 }
 
-var errHeader = errors.New("the token's header is not ours")
+var errHeader = errors.New("the token has an invalid header")
 
-// keyFor chooses the key by its id, and refuses a header that differs in anything from what Issue writes:
-// another algorithm than the key's own, another kind of token, or any parameter that could change how the
-// rest is to be read (crit, jwk, jku, x5c, zip, b64 …; RFC 7515 section 4.1, RFC 8725 section 3).
+// keyFor returns the key that the header's key ID names. It rejects a header that differs from what
+// Issue writes: another algorithm than the key's, another token type, or any parameter that could
+// change how the rest is read (crit, jwk, jku, x5c, zip, b64 …; RFC 7515 section 4.1, RFC 8725
+// section 3).
 func (t *Tokens) keyFor(token *jwt.Token) (any, error) {
 	id, _ := token.Header["kid"].(string)
 	k, known := t.keys.byID[id]
@@ -141,7 +145,8 @@ func (t *Tokens) keyFor(token *jwt.Token) (any, error) {
 	return k.verify, nil
 }
 
-// hasOnlyTokenBytes: base64url and dots, so no padding, no white space, nothing that a lenient decoder skips.
+// hasOnlyTokenBytes reports whether the token consists of base64url characters and dots: no
+// padding, no white space, nothing that a lenient decoder skips.
 func hasOnlyTokenBytes(token string) bool {
 	return strings.IndexFunc(token, func(r rune) bool {
 		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'

@@ -28,7 +28,7 @@ const (
 	audience      = "https://app.example.com"
 )
 
-// now is in the middle of a second, as most moments are.
+// now lies within a second, as most times do.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 700_000_000, time.UTC)
 
 func newTestTokens(t testing.TB, change ...func(*TokenConfig)) *Tokens {
@@ -61,8 +61,8 @@ func issueToken(t testing.TB, tokens *Tokens) string {
 	return token
 }
 
-// object is JSON whose members a test changes. The tokens of these tests are put together by hand, so that
-// what is tested does not testify for itself.
+// object is a JSON object for a test to change. The tests build tokens by hand, so that the code
+// under test does not verify itself.
 type object map[string]any
 
 func (o object) with(name string, value any) object {
@@ -105,7 +105,7 @@ func hmacSign(newHash func() hash.Hash, key, signed string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// claims is one whose signature is good.
+// signedToken returns a token with a valid signature.
 func signedToken(header, claims string) string {
 	signed := encodeSegment(header) + "." + encodeSegment(claims)
 	return signed + "." + hmacSign(sha256.New, secret, signed)
@@ -114,17 +114,18 @@ func signedToken(header, claims string) string {
 func tokenWithClaims(o object) string { return signedToken(goodHeader().json(), o.json()) }
 func tokenWithHeader(o object) string { return signedToken(o.json(), goodClaims().json()) }
 
-// tokenReplacing changes the JSON of good claims where a map cannot.
+// tokenReplacing returns a signed token with a text replaced in its claims, where a map is not
+// enough.
 func tokenReplacing(t testing.TB, old, replacement string) string {
 	t.Helper()
 	text := goodClaims().json()
 	if strings.Count(text, old) != 1 {
-		t.Fatalf("%s is not once in %s", old, text)
+		t.Fatalf("got another count of %s in %s, want 1", old, text)
 	}
 	return signedToken(goodHeader().json(), strings.Replace(text, old, replacement, 1))
 }
 
-// setUnusedBit sets the lowest of the bits of the last character that no byte is made of.
+// setUnusedBit sets the lowest unused bit of the last base64url character.
 func setUnusedBit(t testing.TB, s string) string {
 	t.Helper()
 	if len(s)%4 == 0 {
@@ -174,9 +175,9 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		token string
 		want  Reason
 	}{
-		{"made by hand like ours", whole, good},
+		{"built by hand like an issued one", whole, good},
 		{"signed by the rotated key", signedBy(oldSecret), good},
-		{"with a claim that we do not know", tokenWithClaims(c.with("tenant", []any{1, object{"exp": 0}})), good},
+		{"with an unknown claim", tokenWithClaims(c.with("tenant", []any{1, object{"exp": 0}})), good},
 		{"with its claims laid out in lines", signedToken(h.json(), "\r\n"+strings.ReplaceAll(c.json(), `,`, "\t,\n ")+" "), good},
 		{"another role", tokenWithClaims(c.with("role", "ADMIN")), good},
 
@@ -193,10 +194,10 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"alg in another case", tokenWithHeader(h.with("alg", "hs256")), Invalid},
 		{"HS384 with our secret", resigned("HS384", sha512.New384), Invalid},
 		{"HS512 with our secret", resigned("HS512", sha512.New), Invalid},
-		{"RS256 by somebody's key", rsaToken(t), Invalid},
-		{"RS256 in the header, HS256 in truth", tokenWithHeader(h.with("alg", "RS256")), Invalid},
-		{"ES256 in the header, HS256 in truth", tokenWithHeader(h.with("alg", "ES256")), Invalid},
-		{"EdDSA in the header, HS256 in truth", tokenWithHeader(h.with("alg", "EdDSA")), Invalid},
+		{"RS256 by an unknown key", rsaToken(t), Invalid},
+		{"RS256 in the header, signed with HS256", tokenWithHeader(h.with("alg", "RS256")), Invalid},
+		{"ES256 in the header, signed with HS256", tokenWithHeader(h.with("alg", "ES256")), Invalid},
+		{"EdDSA in the header, signed with HS256", tokenWithHeader(h.with("alg", "EdDSA")), Invalid},
 
 		// The key
 		{"kid missing", tokenWithHeader(h.without("kid")), Invalid},
@@ -208,7 +209,7 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"kid SQL", tokenWithHeader(h.with("kid", "x' UNION SELECT 'secret' -- ")), Invalid},
 		{"kid a URL", tokenWithHeader(h.with("kid", "https://evil.example/key")), Invalid},
 		{"kid huge", tokenWithHeader(h.with("kid", strings.Repeat("k", 2000))), Invalid},
-		{"kid with a NUL behind it", tokenWithHeader(h.with("kid", hmacKeyID(secret)+"\x00")), Invalid},
+		{"kid with a trailing NUL", tokenWithHeader(h.with("kid", hmacKeyID(secret)+"\x00")), Invalid},
 		{"kid of the other key", tokenWithHeader(h.with("kid", hmacKeyID(oldSecret))), Invalid},
 		{"another deployment's key under its kid", signedBy(foreignSecret), Invalid},
 		{"another deployment's key under our kid", head + "." + body + "." + hmacSign(sha256.New, foreignSecret, head+"."+body), Invalid},
@@ -227,9 +228,9 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"b64", tokenWithHeader(h.with("b64", false)), Invalid},
 		{"cty", tokenWithHeader(h.with("cty", "JWT")), Invalid},
 		{"exp in the header", tokenWithHeader(h.with("exp", at+900)), Invalid},
-		{"a header parameter that nobody knows", tokenWithHeader(h.with("x", nil)), Invalid},
+		{"an unknown header parameter", tokenWithHeader(h.with("x", nil)), Invalid},
 		{"typ missing", tokenWithHeader(h.without("typ")), Invalid},
-		{"typ missing, another in its place", tokenWithHeader(h.without("typ").with("cty", "at+jwt")), Invalid},
+		{"typ missing, cty in its place", tokenWithHeader(h.without("typ").with("cty", "at+jwt")), Invalid},
 		{"typ JWT", tokenWithHeader(h.with("typ", "JWT")), Invalid},
 		{"typ of a refresh token", tokenWithHeader(h.with("typ", "rt+jwt")), Invalid},
 		{"typ in another case", tokenWithHeader(h.with("typ", "AT+JWT")), Invalid},
@@ -239,10 +240,10 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"Typ in place of typ", tokenWithHeader(h.without("typ").with("Typ", "at+jwt")), Invalid},
 		{"a header that is a list", signedToken(`["HS256"]`, c.json()), Invalid},
 		{"a header that is null", signedToken(`null`, c.json()), Invalid},
-		{"a header that is cut off", signedToken(h.json()[:10], c.json()), Invalid},
-		{"a header with something behind it", signedToken(h.json()+"{}", c.json()), Invalid},
+		{"a truncated header", signedToken(h.json()[:10], c.json()), Invalid},
+		{"a header with trailing data", signedToken(h.json()+"{}", c.json()), Invalid},
 
-		// When
+		// The time
 		{"a second before it expires", tokenWithClaims(c.with("iat", at-899).with("nbf", at-899).with("exp", at+1)), good},
 		{"in the second in which it expires", tokenWithClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at)), Expired},
 		{"a second after", tokenWithClaims(c.with("iat", at-900).with("nbf", at-900).with("exp", at-1)), Expired},
@@ -253,7 +254,7 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"exp named Exp", tokenWithClaims(c.without("exp").with("Exp", at+900)), Invalid},
 		{"exp named EXP", tokenWithClaims(c.without("exp").with("EXP", at+900)), Invalid},
 		{"exp beside an Exp", tokenWithClaims(c.with("Exp", at+900)), Invalid},
-		{"sub with a letter that folds into an s", tokenWithClaims(c.without("sub").with("\u017fub", "user-1")), Invalid},
+		{"sub with a letter that folds to s", tokenWithClaims(c.without("sub").with("\u017fub", "user-1")), Invalid},
 		{"a name in a value", tokenWithClaims(c.with("jti", `"exp":1,"Exp`)), good},
 		{"names of claims further down", tokenWithClaims(c.with("a", []any{object{"exp": 1, "Exp": 2}, "exp"})), good},
 		{"space between a name and its colon", tokenReplacing(t, `"exp":`, "\"exp\" \r\n\t:"), good},
@@ -275,26 +276,26 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"living an hour", tokenWithClaims(c.with("exp", at+3600)), good},
 		{"living a second more", tokenWithClaims(c.with("exp", at+3601)), Invalid},
 		{"having lived more than an hour", tokenWithClaims(c.with("iat", at-3601).with("nbf", at-3601).with("exp", at)), Invalid},
-		{"iat as far ahead as clocks differ", tokenWithClaims(c.with("iat", at+10)), good},
-		{"iat a second further", tokenWithClaims(c.with("iat", at+11)), Invalid},
+		{"iat ahead by the leeway", tokenWithClaims(c.with("iat", at+10)), good},
+		{"iat one second further ahead", tokenWithClaims(c.with("iat", at+11)), Invalid},
 		{"iat missing", tokenWithClaims(c.without("iat")), Invalid},
 		{"iat null", tokenWithClaims(c.with("iat", nil)), Invalid},
 		{"iat 0", tokenWithClaims(c.with("iat", 0)), Invalid},
 		{"iat a string", tokenReplacing(t, iat, strings.Replace(iat, ":", `:"`, 1)+`"`), Invalid},
 		{"iat and exp the smallest and the largest", tokenReplacing(t, iat, `"iat":-9223372036854775808`), Invalid},
-		{"nbf as far ahead as clocks differ", tokenWithClaims(c.with("nbf", at+10)), good},
-		{"nbf a second further", tokenWithClaims(c.with("nbf", at+11)), Invalid},
+		{"nbf ahead by the leeway", tokenWithClaims(c.with("nbf", at+10)), good},
+		{"nbf one second further ahead", tokenWithClaims(c.with("nbf", at+11)), Invalid},
 		{"nbf missing", tokenWithClaims(c.without("nbf")), Invalid},
 		{"nbf null", tokenWithClaims(c.with("nbf", nil)), Invalid},
 		{"nbf 0", tokenWithClaims(c.with("nbf", 0)), Invalid},
 		{"nbf negative", tokenWithClaims(c.with("nbf", -1)), Invalid},
 
-		// Whose
+		// The issuer, audience, session and role
 		{"iss missing", tokenWithClaims(c.without("iss")), Invalid},
 		{"iss empty", tokenWithClaims(c.with("iss", "")), Invalid},
 		{"iss null", tokenWithClaims(c.with("iss", nil)), Invalid},
 		{"iss another deployment's with our key", tokenWithClaims(c.with("iss", "https://staging.example.com")), Invalid},
-		{"iss with a slash behind it", tokenWithClaims(c.with("iss", issuer+"/")), Invalid},
+		{"iss with a trailing slash", tokenWithClaims(c.with("iss", issuer+"/")), Invalid},
 		{"iss a list", tokenWithClaims(c.with("iss", []string{issuer})), Invalid},
 		{"aud missing", tokenWithClaims(c.without("aud")), Invalid},
 		{"aud another's", tokenWithClaims(c.with("aud", "https://other.example.com")), Invalid},
@@ -313,7 +314,7 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"role in another case", tokenWithClaims(c.with("role", "admin")), Invalid},
 		{"role a list", tokenWithClaims(c.with("role", []string{"USER", "ADMIN"})), Invalid},
 
-		// What is wrong in two ways is not just expired: refreshing would not help.
+		// Tokens with another fault are not just expired: refreshing would not help.
 		{"expired, and signed by another", head + "." + encodeSegment(c.with("iat", at-900).with("exp", at-1).json()) + "." + signature, Invalid},
 		{"expired, and of another issuer", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("iss", "x")), Invalid},
 		{"expired, and for another audience", tokenWithClaims(c.with("iat", at-900).with("exp", at-1).with("aud", "x")), Invalid},
@@ -333,8 +334,8 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"claims null", signedToken(h.json(), `null`), Invalid},
 		{"claims an empty object", signedToken(h.json(), `{}`), Invalid},
 		{"claims nothing", signedToken(h.json(), ``), Invalid},
-		{"claims cut off", signedToken(h.json(), c.json()[:40]), Invalid},
-		{"claims with something behind them", signedToken(h.json(), c.json()+`{}`), Invalid},
+		{"truncated claims", signedToken(h.json(), c.json()[:40]), Invalid},
+		{"claims with trailing data", signedToken(h.json(), c.json()+`{}`), Invalid},
 		{"claims nested deeply", signedToken(h.json(), strings.Repeat(`{"a":`, 300)+"1"+strings.Repeat("}", 300)), Invalid},
 		{"claims that are lists nested deeply", signedToken(h.json(), strings.Repeat("[", 2000)), Invalid},
 
@@ -348,26 +349,26 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 		{"four parts", whole + ".", Invalid},
 		{"four parts, the last one full", whole + "." + signature, Invalid},
 		{"five parts", head + "." + body + "." + signature + "." + signature + "." + signature, Invalid},
-		{"a dot in front", "." + whole, Invalid},
+		{"a leading dot", "." + whole, Invalid},
 		{"an unused bit of the signature", head + "." + body + "." + setUnusedBit(t, signature), Invalid},
 		{"an unused bit of the header, signed", tokenWithUnusedBit(t, true, false), Invalid},
 		{"an unused bit of the claims, signed", tokenWithUnusedBit(t, false, true), Invalid},
 		{"padding", whole + "=", Invalid},
 		{"padding inside", head + "==." + body + "." + signature, Invalid},
-		{"a newline behind", whole + "\n", Invalid},
-		{"a carriage return behind", whole + "\r", Invalid},
+		{"a trailing newline", whole + "\n", Invalid},
+		{"a trailing carriage return", whole + "\r", Invalid},
 		{"a newline in the signature", head + "." + body + "." + signature[:10] + "\n" + signature[10:], Invalid},
 		{"a newline in the header", head[:4] + "\n" + head[4:] + "." + body + "." + signature, Invalid},
-		{"a space in front", " " + whole, Invalid},
-		{"a space behind", whole + " ", Invalid},
-		{"a NUL behind", whole + "\x00", Invalid},
-		{"a byte that is no UTF-8", whole + "\xff", Invalid},
-		{"letters that only look alike", strings.Replace(whole, "e", "е", 1), Invalid},
+		{"a leading space", " " + whole, Invalid},
+		{"a trailing space", whole + " ", Invalid},
+		{"a trailing NUL", whole + "\x00", Invalid},
+		{"a byte that is not UTF-8", whole + "\xff", Invalid},
+		{"Cyrillic letters that look alike", strings.Replace(whole, "e", "е", 1), Invalid},
 		{"the alphabet of plain base64", head + "." + body + "." + strings.Repeat("+", len(signature)), Invalid},
 		{"the signature cut by a character", whole[:len(whole)-1], Invalid},
 		{"the signature of another token", tokenWithClaims(c.with("jti", "token-2"))[:len(head)+len(body)+2] + signature, Invalid},
-		{"as long as may be read", tokenOfSize(t, maxTokenBytes), good},
-		{"a byte more", tokenOfSize(t, maxTokenBytes+1), Invalid},
+		{"the maximum length", tokenOfSize(t, maxTokenBytes), good},
+		{"one byte longer", tokenOfSize(t, maxTokenBytes+1), Invalid},
 		{"1 MB of dots", strings.Repeat(".", 1<<20), Invalid},
 		{"4 KiB of dots", strings.Repeat(".", maxTokenBytes), Invalid},
 		{"1 MB of letters", strings.Repeat("a", 1<<20), Invalid},
@@ -378,19 +379,20 @@ func TestVerifyAcceptsOnlyValidTokens(t *testing.T) {
 			got, err := tokens.Verify(tt.token)
 			if tt.want == good {
 				if err != nil || got.Subject != "user-1" || got.SessionID != "session-1" {
-					t.Fatalf("%+v, %v, want the claims", got, err)
+					t.Fatalf("got %+v, %v, want the claims", got, err)
 				}
 				return
 			}
 			var refused *UnauthenticatedError
 			if (got != nil) != (tt.want == Expired) || !errors.As(err, &refused) || refused.Reason != tt.want {
-				t.Errorf("%+v, %v, want the reason %s", got, err, tt.want)
+				t.Errorf("got %+v, %v, want the reason %s", got, err, tt.want)
 			}
 		})
 	}
 }
 
-// tokenWithUnusedBit is a token whose header or claims have an unused bit set, and whose signature is over that.
+// tokenWithUnusedBit returns a token with an unused bit set in its header or claims, signed with
+// that bit.
 func tokenWithUnusedBit(t testing.TB, header, claims bool) string {
 	t.Helper()
 	h, c := goodHeader().json(), goodClaims().json()
@@ -401,7 +403,7 @@ func tokenWithUnusedBit(t testing.TB, header, claims bool) string {
 		c += " "
 	}
 	if _, err := newTestTokens(t).Verify(signedToken(h, c)); err != nil {
-		t.Fatalf("without the bit it is not good either: %v", err)
+		t.Fatalf("invalid without the bit too: %v", err)
 	}
 	h, c = encodeSegment(h), encodeSegment(c)
 	if header {
@@ -413,18 +415,18 @@ func tokenWithUnusedBit(t testing.TB, header, claims bool) string {
 	return h + "." + c + "." + hmacSign(sha256.New, secret, h+"."+c)
 }
 
-// tokenOfSize is a good token of n bytes.
+// tokenOfSize returns a valid token of n bytes.
 func tokenOfSize(t testing.TB, n int) string {
 	t.Helper()
 	for fill := n / 2; fill < n; fill++ {
 		claims := goodClaims().with("jti", strings.Repeat("j", fill)).json()
-		for _, spaces := range []string{"", " ", "  "} { // base64 takes three bytes at a time
+		for _, spaces := range []string{"", " ", "  "} { // base64 encodes three bytes at a time
 			if s := signedToken(goodHeader().json()+spaces, claims); len(s) == n {
 				return s
 			}
 		}
 	}
-	t.Fatalf("no token has %d bytes", n)
+	t.Fatalf("cannot build a token of %d bytes", n)
 	return ""
 }
 
@@ -436,14 +438,14 @@ func TestIssueSetsHeaderAndClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := time.Date(2026, 3, 1, 12, 15, 0, 0, time.UTC); expires != want {
-		t.Errorf("expires %v, want %v", expires, want)
+		t.Errorf("got expiry %v, want %v", expires, want)
 	}
 	parts := strings.Split(made, ".")
 	if len(parts) != 3 || parts[2] != hmacSign(sha256.New, secret, parts[0]+"."+parts[1]) {
 		t.Fatalf("%s is not signed with the first secret", made)
 	}
 	if header := decodeSegment(t, parts[0]); !maps.Equal(header, goodHeader()) {
-		t.Errorf("header %v, want %v", header, goodHeader())
+		t.Errorf("got header %v, want %v", header, goodHeader())
 	}
 	claims := decodeSegment(t, parts[1])
 	want := goodClaims().with("jti", claims["jti"])
@@ -453,10 +455,10 @@ func TestIssueSetsHeaderAndClaims(t *testing.T) {
 		}
 	}
 	if !maps.Equal(claims, want) {
-		t.Errorf("claims %v, want %v", claims, want)
+		t.Errorf("got claims %v, want %v", claims, want)
 	}
 	if jti, _ := claims["jti"].(string); len(jti) != 36 {
-		t.Errorf("jti %q", jti)
+		t.Errorf("got jti %q, want 36 characters", jti)
 	}
 }
 
@@ -484,7 +486,7 @@ func TestIssuedTokenIDsAreUnique(t *testing.T) {
 		ids[claims.ID] = true
 	}
 	if len(ids) != 100 {
-		t.Errorf("%d ids of 100 tokens", len(ids))
+		t.Errorf("got %d different IDs, want 100", len(ids))
 	}
 }
 
@@ -497,21 +499,21 @@ func TestIssuedTokensVerifyUnderCompatibleConfig(t *testing.T) {
 		reader *Tokens
 		ok     bool
 	}{
-		{"where they were made", newTestTokens(t), newTestTokens(t), true},
+		{"in the same configuration", newTestTokens(t), newTestTokens(t), true},
 		{
-			"after a new secret was put in front",
+			"after a new secret was put first",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.Secrets = []string{foreignSecret, secret} }),
 			true,
 		},
 		{
-			"after the list was turned round",
+			"after the order of the secrets was reversed",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.Secrets = []string{oldSecret, secret} }),
 			true,
 		},
 		{
-			"not after the secret was taken away",
+			"not after the secret was removed",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.Secrets = []string{oldSecret} }),
 			false,
@@ -529,13 +531,13 @@ func TestIssuedTokensVerifyUnderCompatibleConfig(t *testing.T) {
 			false,
 		},
 		{
-			"on a replica whose clock is 10 s behind",
+			"on a server whose clock is 10 s behind",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.Now = func() time.Time { return now.Add(-10 * time.Second) } }),
 			true,
 		},
 		{
-			"not on one whose clock is 11 s behind",
+			"not on a server whose clock is 11 s behind",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.Now = func() time.Time { return now.Add(-11 * time.Second) } }),
 			false,
@@ -547,7 +549,7 @@ func TestIssuedTokensVerifyUnderCompatibleConfig(t *testing.T) {
 			true,
 		},
 		{
-			"not with a role that was taken out of the schema",
+			"not with a role that was removed from the schema",
 			newTestTokens(t),
 			other(func(c *TokenConfig) { c.KnownRole = func(role string) bool { return role == "ADMIN" } }),
 			false,
@@ -556,7 +558,7 @@ func TestIssuedTokensVerifyUnderCompatibleConfig(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := tt.reader.Verify(issueToken(t, tt.maker)); (err == nil) != tt.ok {
-				t.Errorf("verified: %v", err)
+				t.Errorf("got %v, want valid: %t", err, tt.ok)
 			}
 		})
 	}
@@ -592,25 +594,25 @@ func TestKeyIDDoesNotRevealSecret(t *testing.T) {
 	t.Parallel()
 	id := hmacKeyID(secret)
 	if len(id) != 12 || id != hmacKeyID(secret) || id == hmacKeyID(oldSecret) {
-		t.Fatalf("%q is no id", id)
+		t.Fatalf("got key ID %q, want 12 characters that identify the secret", id)
 	}
 	plain := sha256.Sum256([]byte(secret))
 	if strings.HasPrefix(base64.RawURLEncoding.EncodeToString(plain[:]), id) {
-		t.Error("the id is a bare hash of the secret")
+		t.Error("the key ID is an unkeyed hash of the secret")
 	}
 	for n := 3; n <= len(secret); n++ {
 		for i := range len(secret) - n + 1 {
 			if strings.Contains(id, secret[i:i+n]) {
-				t.Errorf("%s has %q of the secret in it", id, secret[i:i+n])
+				t.Errorf("key ID %s contains %q of the secret", id, secret[i:i+n])
 			}
 		}
 	}
 }
 
-// Only the one good token among the seeds may verify.
+// FuzzVerify checks that only the one valid token among the seeds is accepted.
 func FuzzVerify(f *testing.F) {
 	tokens := newTestTokens(f)
-	made := tokenWithClaims(goodClaims()) // the same in each of the processes that go test makes
+	made := tokenWithClaims(goodClaims()) // the same in each fuzzing process
 	head, rest, _ := strings.Cut(made, ".")
 	body, signature, _ := strings.Cut(rest, ".")
 	for _, seed := range []string{
@@ -625,15 +627,15 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		claims, err := tokens.Verify(token)
 		if refused := (*UnauthenticatedError)(nil); err != nil && (!errors.As(err, &refused) || claims != nil) {
-			t.Fatalf("%+v, %v", claims, err)
+			t.Fatalf("got %+v, %v, want an UnauthenticatedError", claims, err)
 		}
 		if err == nil && token != made {
-			t.Fatalf("%q verifies", token)
+			t.Fatalf("%q is accepted", token)
 		}
 	})
 }
 
-// FuzzClaims signs whatever comes, so that the claims are what is judged.
+// FuzzClaims signs any text, so that only the claims decide.
 func FuzzClaims(f *testing.F) {
 	tokens := newTestTokens(f)
 	good := goodClaims().json()
@@ -649,7 +651,7 @@ func FuzzClaims(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What verifies says the same to everybody who reads JSON with exact names.
+		// Every JSON reader with exact names reads the same claims.
 		var said map[string]any
 		if err := json.Unmarshal([]byte(text), &said); err != nil {
 			t.Fatal(err)
@@ -659,16 +661,16 @@ func FuzzClaims(f *testing.F) {
 			"iat": float64(claims.IssuedAt), "nbf": float64(claims.NotBefore), "exp": float64(claims.ExpiresAt),
 		} {
 			if said[name] != value {
-				t.Fatalf("%q verifies with the %s %v", text, name, value)
+				t.Fatalf("%q is accepted with %s %v", text, name, value)
 			}
 		}
 		if at := now.Unix(); claims.ExpiresAt <= at || claims.ExpiresAt > at+int64((MaxTTL+leeway)/time.Second) {
-			t.Fatalf("%q verifies", text)
+			t.Fatalf("%q is accepted", text)
 		}
 	})
 }
 
-// A token that was verified before, beside one that was not: what remembering it saves, as golang-jwt's share.
+// BenchmarkVerify compares a cached token with one that is parsed each time.
 func BenchmarkVerify(b *testing.B) {
 	tokens := newTestTokens(b)
 	made := issueToken(b, tokens)

@@ -12,39 +12,39 @@ import (
 	"fieldgate/models"
 )
 
-// Client is the program at the other end of a request.
+// Client describes the client that sent a request.
 type Client struct {
-	IP        string // "" if it is not known
-	UserAgent string // what it calls itself, as it came
-	Languages string // those that it prefers, as it came: RFC 9110 section 12.5.4
-	Device    string // what its device cookie holds; "" if there is none
+	IP        string // "" if unknown
+	UserAgent string // the User-Agent header
+	Languages string // the Accept-Language header (RFC 9110 section 12.5.4)
+	Device    string // the value of the device cookie, or ""
 }
 
-// Viewer is who is asking in one request. What the request does changes it: after a sign-in it is the
-// person who signed in. It is safe for use by many goroutines.
+// Viewer is the caller of one request. A sign-in during the request changes it to the user who
+// signed in. It is safe for concurrent use.
 type Viewer struct {
 	client        Client
-	claims        *Claims // of the request's access token, also if it has expired; nil without a good one
-	refreshToken  string  // the refresh token in the request's cookie
+	claims        *Claims // of the access token, even if expired; nil without a valid token
+	refreshToken  string  // from the request's cookie
 	cookie        RefreshCookie
 	header        http.Header // of the response
 	sessions      *Sessions
-	browserHeader string // the header that only a browser sends
+	browserHeader string // name of a request header that only browsers send
 
 	mu                sync.Mutex
-	pending           *identity       // to be looked up still
-	session           *models.Session // cookie its User, once looked up
+	pending           *identity       // not loaded yet
+	session           *models.Session // with its User, once loaded
 	err               error           // why there is no session
-	opened            *models.Session // that the request signed in with or refreshed last
+	opened            *models.Session // the session that this request opened or refreshed last
 	setsRefreshCookie bool            // the response has a refresh cookie
 }
 
-// identity is who a token or a sign-in says that somebody is.
+// identity is the session and user that a token or a sign-in names.
 type identity struct{ sessionID, userID string }
 
 type viewerKey struct{}
 
-// ViewerFrom returns the request's viewer; outside a request it is nobody.
+// ViewerFrom returns the request's viewer. Outside a request it returns an anonymous one.
 func ViewerFrom(ctx context.Context) *Viewer {
 	if v, ok := ctx.Value(viewerKey{}).(*Viewer); ok {
 		return v
@@ -52,22 +52,22 @@ func ViewerFrom(ctx context.Context) *Viewer {
 	return &Viewer{err: &UnauthenticatedError{Missing}, header: http.Header{}}
 }
 
-// Client is the program that the viewer asks with.
+// Client returns the client that sent the request.
 func (v *Viewer) Client() Client { return v.client }
 
-// Claims is what the request's access token says, and nil if it brought none or one that is not ours. The token
-// may have expired, and its session may have ended.
+// Claims returns the claims of the request's access token, or nil without a valid one. The token
+// may have expired, and its session may have been revoked.
 func (v *Viewer) Claims() *Claims { return v.claims }
 
-// RefreshCookie is the refresh token in the request's cookie, or "".
+// RefreshCookie returns the refresh token in the request's cookie, or "".
 func (v *Viewer) RefreshCookie() string { return v.refreshToken }
 
-// BrowserHeader returns the name of a request header that browsers add and servers do not, or "". Every browser sends one
-// with a POST.
+// BrowserHeader returns the name of a request header that browsers send and servers do not, or "".
+// Every browser sends one with a POST.
 func (v *Viewer) BrowserHeader() string { return v.browserHeader }
 
-// UserID is the id of the person who is asking, as far as that was found out: it is "" if nobody is, and until
-// somebody has asked for the Session.
+// UserID returns the ID of the authenticated user. It is "" for an anonymous request, and until
+// Session was called.
 func (v *Viewer) UserID() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -77,10 +77,11 @@ func (v *Viewer) UserID() string {
 	return v.session.UserID
 }
 
-// Session returns the viewer's session with its User. The first call asks the database, all later ones of
-// the request get the same answer. The error is *Unauthenticated, or the database's own.
+// Session returns the viewer's session with its User. The first call queries the database; later
+// calls in the request return the same result. The error is *UnauthenticatedError or the database's
+// own.
 //
-// What it returns is shared with other requests: nobody changes it.
+// Other requests may share the returned session: callers must not change it.
 func (v *Viewer) Session(ctx context.Context) (*models.Session, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -91,8 +92,8 @@ func (v *Viewer) Session(ctx context.Context) (*models.Session, error) {
 	return v.session, v.err
 }
 
-func (v *Viewer) lookUp(ctx context.Context, who identity) (*models.Session, error) {
-	s, err := v.sessions.load(ctx, who)
+func (v *Viewer) lookUp(ctx context.Context, id identity) (*models.Session, error) {
+	s, err := v.sessions.load(ctx, id)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
 		return nil, &UnauthenticatedError{Revoked}
@@ -112,7 +113,7 @@ func (v *Viewer) IncludesRole(have, want string) bool {
 	return v.sessions.Includes(have, want)
 }
 
-// SetSession makes the rest of the request that person's. The session must have its User.
+// SetSession makes s the session for the rest of the request. Its User must be loaded.
 func (v *Viewer) SetSession(s *models.Session) {
 	v.setIdentity(nil, s, nil)
 	v.mu.Lock()
@@ -127,10 +128,10 @@ func (v *Viewer) Opened() *models.Session {
 	return v.opened
 }
 
-// ClearSession makes the rest of the request nobody's.
+// ClearSession makes the rest of the request anonymous.
 func (v *Viewer) ClearSession() { v.setIdentity(nil, nil, &UnauthenticatedError{Revoked}) }
 
-// invalidate has the viewer's session read again when it is next needed, if it is one of this user.
+// invalidate makes the next call of Session load the session again, if it belongs to this user.
 func (v *Viewer) invalidate(userID string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -145,24 +146,24 @@ func (v *Viewer) setIdentity(pending *identity, s *models.Session, err error) {
 	v.pending, v.session, v.err = pending, s, err
 }
 
-// SetRefreshCookie has the response deliver a refresh token in the cookie, to be kept for the given time. A
-// later call in the same request replaces it.
+// SetRefreshCookie makes the response set the refresh cookie with the given lifetime. A later call
+// in the same request replaces it.
 func (v *Viewer) SetRefreshCookie(token string, age time.Duration) {
 	v.setCookie(v.cookie.cookie(token, age))
 }
 
-// ClearRefreshCookie has the browser forget its refresh token: the one that it sent, and the one that this response
-// would set. It does nothing if there is neither.
+// ClearRefreshCookie makes the browser delete its refresh cookie: the one that it sent, and the one
+// that this response would set. Without either it does nothing.
 func (v *Viewer) ClearRefreshCookie() {
 	v.mu.Lock()
-	none := v.refreshToken == "" && !v.setsRefreshCookie
+	hasNone := v.refreshToken == "" && !v.setsRefreshCookie
 	v.mu.Unlock()
-	if !none {
+	if !hasNone {
 		v.setCookie(v.cookie.expiredCookie())
 	}
 }
 
-// SetDeviceCookie has the response deliver the device cookie, to be kept for the given time.
+// SetDeviceCookie makes the response set the device cookie with the given lifetime.
 func (v *Viewer) SetDeviceCookie(device string, age time.Duration) {
 	v.setCookie(v.cookie.deviceCookie(device, age))
 }
@@ -172,6 +173,8 @@ func (v *Viewer) setCookie(c *http.Cookie) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.setsRefreshCookie = v.setsRefreshCookie || c.Name == v.cookie.Name()
-	others := slices.DeleteFunc(v.header.Values("Set-Cookie"), func(other string) bool { return strings.HasPrefix(other, c.Name+"=") })
+	others := slices.DeleteFunc(v.header.Values("Set-Cookie"), func(other string) bool {
+		return strings.HasPrefix(other, c.Name+"=")
+	})
 	v.header["Set-Cookie"] = append(others, c.String())
 }

@@ -14,7 +14,7 @@ import (
 	"fieldgate/models"
 )
 
-// activeSession is one that has a week to go.
+// activeSession returns a session that expires in a week.
 func activeSession() *models.Session {
 	s := testSession()
 	s.ExpiresAt = now.Add(7 * 24 * time.Hour)
@@ -30,20 +30,20 @@ func newViewer(load func(context.Context, string, string) (*models.Session, erro
 
 func TestViewerSessionRejectsEndedSessions(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("the database is away")
+	broken := errors.New("the database is unavailable")
 	for _, tt := range []struct {
 		name   string
 		change func(*models.Session)
 		err    error
 		want   error
 	}{
-		{name: "alive"},
+		{name: "active"},
 		{name: "in its last second", change: func(s *models.Session) { s.ExpiresAt = now.Add(time.Second) }},
-		{name: "its row is gone", err: models.ErrNotFound, want: &UnauthenticatedError{Revoked}},
-		{name: "the database is away", err: broken, want: broken},
-		{name: "its time is up", change: func(s *models.Session) { s.ExpiresAt = now }, want: &UnauthenticatedError{Revoked}},
+		{name: "deleted", err: models.ErrNotFound, want: &UnauthenticatedError{Revoked}},
+		{name: "the database is unavailable", err: broken, want: broken},
+		{name: "expired", change: func(s *models.Session) { s.ExpiresAt = now }, want: &UnauthenticatedError{Revoked}},
 		{name: "the account is disabled", change: func(s *models.Session) { s.User.DisabledAt = &now }, want: &UnauthenticatedError{Revoked}},
-		{name: "all sessions were ended", change: func(s *models.Session) { s.User.SessionEpoch++ }, want: &UnauthenticatedError{Revoked}},
+		{name: "all sessions of the user revoked", change: func(s *models.Session) { s.User.SessionEpoch++ }, want: &UnauthenticatedError{Revoked}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -53,7 +53,7 @@ func TestViewerSessionRejectsEndedSessions(t *testing.T) {
 			}
 			v := newViewer(func(_ context.Context, id, userID string) (*models.Session, error) {
 				if id != "session-1" || userID != "user-1" {
-					t.Errorf("asked for %q of %q", id, userID)
+					t.Errorf("got a query for session %q of user %q", id, userID)
 				}
 				if tt.err != nil {
 					return nil, tt.err
@@ -63,12 +63,12 @@ func TestViewerSessionRejectsEndedSessions(t *testing.T) {
 			got, err := v.Session(t.Context())
 			if tt.want == nil {
 				if got != row || err != nil {
-					t.Errorf("%v, %v, want the row", got, err)
+					t.Errorf("got %v, %v, want the session", got, err)
 				}
 				return
 			}
 			if got != nil || err == nil || err.Error() != tt.want.Error() {
-				t.Errorf("%v, %v, want the error %v", got, err, tt.want)
+				t.Errorf("got %v, %v, want error %v", got, err, tt.want)
 			}
 		})
 	}
@@ -81,9 +81,9 @@ func TestViewerQueriesDatabaseOnce(t *testing.T) {
 		row  *models.Session
 		err  error
 	}{
-		{"which knows the session", activeSession(), nil},
-		{"which does not", nil, models.ErrNotFound},
-		{"which is away", nil, errors.New("the database is away")},
+		{"session found", activeSession(), nil},
+		{"session not found", nil, models.ErrNotFound},
+		{"database unavailable", nil, errors.New("the database is unavailable")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -96,13 +96,13 @@ func TestViewerQueriesDatabaseOnce(t *testing.T) {
 			for range 50 {
 				wg.Go(func() {
 					if got, err := v.Session(t.Context()); got != tt.row || (err == nil) != (tt.err == nil) {
-						t.Errorf("%v, %v", got, err)
+						t.Errorf("got %v, %v", got, err)
 					}
 				})
 			}
 			wg.Wait()
 			if n := loads.Load(); n != 1 {
-				t.Errorf("asked %d times", n)
+				t.Errorf("got %d queries, want 1", n)
 			}
 		})
 	}
@@ -111,23 +111,23 @@ func TestViewerQueriesDatabaseOnce(t *testing.T) {
 func TestSetSessionReplacesIdentity(t *testing.T) {
 	t.Parallel()
 	never := func(context.Context, string, string) (*models.Session, error) {
-		return nil, errors.New("the token of the request was looked up")
+		return nil, errors.New("the session of the request's token was loaded")
 	}
 	for _, tt := range []struct {
 		name   string
 		viewer *Viewer
 	}{
-		{"nobody", &Viewer{err: &UnauthenticatedError{Missing}}},
+		{"an anonymous viewer", &Viewer{err: &UnauthenticatedError{Missing}}},
 		{"an expired token", &Viewer{err: &UnauthenticatedError{Expired}}},
-		{"a token not yet looked up", newViewer(never)},
-		{"another person", &Viewer{session: &models.Session{ID: "session-2"}}},
+		{"a token whose session is not loaded yet", newViewer(never)},
+		{"another user", &Viewer{session: &models.Session{ID: "session-2"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := activeSession()
 			tt.viewer.SetSession(s)
 			if got, err := tt.viewer.Session(t.Context()); got != s || err != nil {
-				t.Errorf("%v, %v", got, err)
+				t.Errorf("got %v, %v", got, err)
 			}
 		})
 	}
@@ -141,14 +141,14 @@ func TestSetSessionIsSafeForConcurrentUse(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			if got, err := v.Session(t.Context()); err != nil || got != before && got != after {
-				t.Errorf("%v, %v", got, err)
+				t.Errorf("got %v, %v", got, err)
 			}
 		})
 		wg.Go(func() { v.SetSession(after) })
 	}
 	wg.Wait()
 	if got, err := v.Session(t.Context()); got != after || err != nil {
-		t.Errorf("%v, %v", got, err)
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 
@@ -157,15 +157,15 @@ func TestViewerOutsideRequestIsAnonymous(t *testing.T) {
 	v := ViewerFrom(t.Context())
 	var refused *UnauthenticatedError
 	if got, err := v.Session(t.Context()); got != nil || !errors.As(err, &refused) || refused.Reason != Missing {
-		t.Errorf("%v, %v", got, err)
+		t.Errorf("got %v, %v", got, err)
 	}
 	if v.Client() != (Client{}) {
-		t.Errorf("client %+v", v.Client())
+		t.Errorf("got client %+v, want none", v.Client())
 	}
 	v.SetRefreshCookie("token", time.Hour)
 	v.SetSession(activeSession())
 	if _, err := ViewerFrom(t.Context()).Session(t.Context()); err == nil {
-		t.Error("a sign-in outside a request is remembered")
+		t.Error("a session set outside a request is kept")
 	}
 }
 
@@ -181,7 +181,7 @@ func TestLastRefreshCookieWins(t *testing.T) {
 	v.SetRefreshCookie("second", time.Hour)
 	want := "__Host-refresh=second; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Strict"
 	if got := v.header.Values("Set-Cookie"); len(got) != 1 || got[0] != want {
-		t.Errorf("%q, want %q alone", got, want)
+		t.Errorf("got %q, want only %q", got, want)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestMiddlewareIdentifiesCaller(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		authorization string
-		want          Reason // "" is a session that is to be looked up
+		want          Reason // "" if a session is pending
 	}{
 		{"a token", "Bearer " + issueToken(t, tokens), ""},
 		{"no token", "", Missing},
@@ -213,22 +213,22 @@ func TestMiddlewareIdentifiesCaller(t *testing.T) {
 				reached = true
 				v := ViewerFrom(r.Context())
 				if want := (Client{IP: "2001:db8::1", UserAgent: "a test"}); v.Client() != want {
-					t.Errorf("client %+v, want %+v", v.Client(), want)
+					t.Errorf("got client %+v, want %+v", v.Client(), want)
 				}
 				if tt.want == "" {
 					if v.pending == nil || v.pending.sessionID != "session-1" || v.Claims() == nil || v.RefreshCookie() != "abc" {
-						t.Errorf("%+v", v)
+						t.Errorf("got %+v, want a viewer with a pending session", v)
 					}
 					return
 				}
 				var refused *UnauthenticatedError
 				if _, err := v.Session(r.Context()); !errors.As(err, &refused) || refused.Reason != tt.want {
-					t.Errorf("%v, want the reason %s", err, tt.want)
+					t.Errorf("got %v, want reason %s", err, tt.want)
 				}
 			})
 			web.Chain(next, web.ClientIP(nil), Middleware(tokens, NewSessions(&models.Store{}, 0), RefreshCookie{})).ServeHTTP(httptest.NewRecorder(), r)
 			if !reached {
-				t.Error("the request was not let through")
+				t.Error("the middleware rejected the request")
 			}
 		})
 	}

@@ -295,7 +295,7 @@ func TestInvalidKeyFileStopsTheStart(t *testing.T) {
 	for _, row := range []struct{ name, files, want string }{
 		{"a file that there is not", filepath.Join(dir, "nowhere.pem"), "nowhere.pem"},
 		{"a folder", dir, filepath.Base(dir)},
-		{"a public key", public, `public.pem" holds a "PUBLIC KEY", expected one private key in PEM`},
+		{"a public key", public, `public.pem" holds a PEM block "PUBLIC KEY", expected one private key in PEM`},
 		{"a public key behind a good one", key.file + "," + public, `public.pem" holds`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
