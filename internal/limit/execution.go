@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Execution is one execution of something that is limited, in its context: the work tells its limits how far it has come.
+// Execution tracks one execution of a rate-limited operation. The operation reports its progress
+// through the context.
 type Execution struct {
-	// OnSuccess takes the slots of the limits that count successes only. Its error is why there are none.
+	// OnSuccess acquires from the limits that count only successes. Its error means that one of
+	// them is used up.
 	OnSuccess func(ctx context.Context) error
 
 	counted, succeeded atomic.Bool
@@ -15,21 +17,22 @@ type Execution struct {
 
 type executionKey struct{}
 
-// NewContext returns a context for the work of e.
+// NewContext returns a copy of ctx that carries e.
 func NewContext(ctx context.Context, e *Execution) context.Context {
 	return context.WithValue(ctx, executionKey{}, e)
 }
 
-// MarkCounted says that the execution in ctx has done what its limits are there to bound, such as hashing a password: it counts
-// from now on, whatever error it ends in.
+// MarkCounted marks the execution in ctx as counted, whatever its outcome. An operation calls it
+// when it has done the work that its limits bound, such as hashing a password.
 func MarkCounted(ctx context.Context) {
 	if e, ok := ctx.Value(executionKey{}).(*Execution); ok {
 		e.counted.Store(true)
 	}
 }
 
-// AcquireSuccess says that the execution in ctx is about to succeed, before it changes anything. Its error is that the limits on
-// successes are used up; then it must change nothing, and end in that error.
+// AcquireSuccess acquires from the limits on successes of the execution in ctx. An operation calls
+// it before its first change. On an error, which means that a limit is used up, it must change
+// nothing and return the error.
 func AcquireSuccess(ctx context.Context) error {
 	if e, ok := ctx.Value(executionKey{}).(*Execution); ok {
 		return e.AcquireSuccess(ctx)
@@ -37,7 +40,7 @@ func AcquireSuccess(ctx context.Context) error {
 	return nil
 }
 
-// AcquireSuccess is the same, once.
+// AcquireSuccess calls OnSuccess once. Later calls return nil.
 func (e *Execution) AcquireSuccess(ctx context.Context) error {
 	if e.succeeded.Swap(true) || e.OnSuccess == nil {
 		return nil
@@ -45,5 +48,5 @@ func (e *Execution) AcquireSuccess(ctx context.Context) error {
 	return e.OnSuccess(ctx)
 }
 
-// IsCounted reports whether there was a call of Worked.
+// IsCounted reports whether MarkCounted was called.
 func (e *Execution) IsCounted() bool { return e.counted.Load() }

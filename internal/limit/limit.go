@@ -1,11 +1,12 @@
-// Package limit is the arithmetic of rate limits: how many, per what window, counted under which key.
+// Package limit computes rate limits: the state of a key, its waiting time and the keys themselves.
 //
-// It is the generic cell rate algorithm (GCRA), which needs one number a key: until when the key is used up. Each
-// execution moves that moment on by one [Rate.Step], from now at the earliest. As many as Count are let through
-// at once; then the slots come back one by one, a Step apart, until after a Window without any all of them are
-// there again. So a stretch of time d sees Count + d/Step at the most, and the long run Count a Window.
+// It implements the generic cell rate algorithm (GCRA). A key's state is one time: until when the
+// key is used up. Each execution moves that time forward by one [Rate.Step], starting from now at
+// the earliest. A fresh key admits Count executions at once. After that one more is admitted per
+// Step, and after an idle Window all Count again. So a period d admits at most Count + d/Step,
+// which is Count per Window in the long run.
 //
-// The package keeps nothing and asks nobody: package models keeps the moments.
+// The package stores nothing: package models stores the times.
 package limit
 
 import (
@@ -15,31 +16,34 @@ import (
 	"time"
 )
 
-// Rate is Count per Window. Both are positive, and a Window has a microsecond for each of Count at least.
+// Rate allows Count executions per Window. Both are positive, and Window is at least Count
+// microseconds.
 type Rate struct {
 	Count  int
 	Window time.Duration
 }
 
-// Step is how long a slot takes to come back, in whole microseconds.
+// Step returns the time in which one execution is replenished, in whole microseconds.
 func (r Rate) Step() time.Duration {
 	return (r.Window / time.Duration(r.Count)).Truncate(time.Microsecond)
 }
 
-// Latest is the moment until which a key may be used up, at now, and still one more is let through.
+// Latest returns the latest time until which a key may be used up so that one more execution is
+// admitted at now.
 func (r Rate) Latest(now time.Time) time.Time {
 	return now.Add(time.Duration(r.Count-1) * r.Step())
 }
 
-// Wait is how long it takes, from now, until one more is let through by a key that is used up until then; zero
-// if it is let through at once.
+// Wait returns the time from now until a key that is used up until the given time admits one more
+// execution. It is 0 if the key admits one at once.
 func (r Rate) Wait(until, now time.Time) time.Duration {
 	return max(0, until.Sub(r.Latest(now)))
 }
 
-// Key makes a key of its parts, each of which counts as it is: ("a", "bc") is another key than ("ab", "c"). It is
-// a hash, so that no table fills with what people type into a form. Whoever has the table can still try
-// whether an address is in it: most of these rows live for minutes.
+// Key returns the key of its parts, with their boundaries: ("a", "bc") and ("ab", "c") have
+// different keys. The key is a hash, so that the table does not collect what users type into forms.
+// With the table an attacker can still test whether it contains an address; most rows live for
+// minutes.
 func Key(parts ...string) []byte {
 	h := sha256.New()
 	h.Write([]byte("fieldgate limit"))
@@ -50,12 +54,13 @@ func Key(parts ...string) []byte {
 	return h.Sum(nil)
 }
 
-// subscriberBits: an IPv6 network of this length is what one customer gets at the least, and each of its addresses
-// is theirs to use.
+// subscriberBits is the prefix length of the smallest IPv6 network that a customer gets. The
+// customer can use each of its addresses.
 const subscriberBits = 64
 
-// Network is what the addresses that one client can take at will have in common: an IPv4 address itself, also
-// where it is written as an IPv6 one, and of an IPv6 address its /64. What is no address is "".
+// Network returns the network whose addresses one client can choose freely. For an IPv4 address,
+// also an IPv4-mapped one, it is the address; for an IPv6 address it is the /64. It returns "" for
+// anything else.
 func Network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -65,20 +70,21 @@ func Network(ip string) string {
 	if addr.Is4() {
 		return addr.String()
 	}
-	network, _ := addr.Prefix(subscriberBits) // fails for more bits than there are
+	network, _ := addr.Prefix(subscriberBits) // fails only for a prefix longer than the address
 	return network.String()
 }
 
-// siteBits: providers give a customer an IPv6 network of this length at most (RFC 6177), with 65,536 networks of /64 in it.
+// siteBits is the prefix length of the largest IPv6 network that providers assign to a customer
+// (RFC 6177). It contains 65,536 networks of /64.
 const siteBits = 48
 
-// Site is what the networks that one customer can have at will have in common: of an IPv6 [Network] its /48, and of
-// anything else itself.
+// Site returns the network whose [Network] values one customer can choose freely: the /48 of an
+// IPv6 network. It returns anything else unchanged.
 func Site(network string) string {
 	prefix, err := netip.ParsePrefix(network)
 	if err != nil || !prefix.Addr().Is6() || prefix.Bits() < siteBits {
 		return network
 	}
-	site, _ := prefix.Addr().Prefix(siteBits) // fails for more bits than there are
+	site, _ := prefix.Addr().Prefix(siteBits) // fails only for a prefix longer than the address
 	return site.String()
 }

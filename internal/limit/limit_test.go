@@ -14,19 +14,19 @@ func TestWaitFollowsGCRA(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		rate Rate
-		used time.Duration // from now, how long the key is used up
+		used time.Duration // how long from now the key is used up
 		want time.Duration
 	}{
-		{"a key that nobody has used", five, -time.Hour, 0},
-		{"one used once", five, 3 * time.Minute, 0},
-		{"one with one slot left", five, 12 * time.Minute, 0},
-		{"one that just misses the last slot", five, 12*time.Minute + time.Microsecond, time.Microsecond},
-		{"one that is full", five, 15 * time.Minute, 3 * time.Minute},
-		{"one that was full two minutes ago", five, 13 * time.Minute, time.Minute},
-		{"one that was full under a wider limit", five, time.Hour, 48 * time.Minute},
-		{"a limit of one, free", Rate{1, time.Hour}, 0, 0},
+		{"an unused key", five, -time.Hour, 0},
+		{"a key used once", five, 3 * time.Minute, 0},
+		{"a key with one execution left", five, 12 * time.Minute, 0},
+		{"a key one microsecond short of an execution", five, 12*time.Minute + time.Microsecond, time.Microsecond},
+		{"a key used up now", five, 15 * time.Minute, 3 * time.Minute},
+		{"a key used up two minutes ago", five, 13 * time.Minute, time.Minute},
+		{"a key used up under a wider limit", five, time.Hour, 48 * time.Minute},
+		{"a limit of one, unused", Rate{1, time.Hour}, 0, 0},
 		{"a limit of one, used", Rate{1, time.Hour}, time.Hour, time.Hour},
-		{"a limit that no microsecond divides", Rate{7, time.Second}, 7 * 142857 * time.Microsecond, 142857 * time.Microsecond},
+		{"a window that Count does not divide", Rate{7, time.Second}, 7 * 142857 * time.Microsecond, 142857 * time.Microsecond},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -36,11 +36,11 @@ func TestWaitFollowsGCRA(t *testing.T) {
 		})
 	}
 	if got := five.Wait(time.Time{}, start); got != 0 {
-		t.Errorf("no row at all: %s", got)
+		t.Errorf("no row: got %s, want 0", got)
 	}
 }
 
-// Whatever the rate, a fresh key lets exactly Count through at once: no rounding gives or takes one.
+// A fresh key admits exactly Count at once for each rate, without rounding errors.
 func TestFreshKeyAdmitsExactlyCountAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, window := range []time.Duration{time.Second, 7 * time.Second, 15 * time.Minute, time.Hour, 24 * time.Hour} {
@@ -51,7 +51,7 @@ func TestFreshKeyAdmitsExactlyCountAtOnce(t *testing.T) {
 				through++
 			}
 			if through != count {
-				t.Errorf("%d per %s: %d", count, window, through)
+				t.Errorf("%d per %s: got %d at once", count, window, through)
 			}
 		}
 	}
@@ -61,16 +61,16 @@ func TestNetworkMasksIPv6To64Bits(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, ip, want string }{
 		{"an IPv4 address", "192.0.2.7", "192.0.2.7"},
-		{"the same as an IPv6 one", "::ffff:192.0.2.7", "192.0.2.7"},
-		{"the same in hexadecimal", "::ffff:c000:207", "192.0.2.7"},
+		{"an IPv4-mapped IPv6 address", "::ffff:192.0.2.7", "192.0.2.7"},
+		{"an IPv4-mapped address in hexadecimal", "::ffff:c000:207", "192.0.2.7"},
 		{"an IPv6 address", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
-		{"another of the same network", "2001:DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"},
-		{"the same written out", "2001:0db8:0001:0002:0000:0000:0000:0001", "2001:db8:1:2::/64"},
+		{"another address of the same network", "2001:DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"},
+		{"an address written in full", "2001:0db8:0001:0002:0000:0000:0000:0001", "2001:db8:1:2::/64"},
 		{"the next network", "2001:db8:1:3::", "2001:db8:1:3::/64"},
 		{"with a zone", "fe80::1%eth0", "fe80::/64"},
-		{"a mapped one with a zone", "::ffff:192.0.2.7%eth0", "192.0.2.7"},
-		{"nothing", "", ""},
-		{"what is no address", "192.0.2.7:80", ""},
+		{"an IPv4-mapped address with a zone", "::ffff:192.0.2.7%eth0", "192.0.2.7"},
+		{"an empty string", "", ""},
+		{"an address with a port", "192.0.2.7:80", ""},
 		{"a name", "localhost", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestKeyDependsOnPartBoundaries(t *testing.T) {
 	for _, parts := range [][]string{{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"ab", ""}, {"", "ab"}, {"a\x00b"}, {"b", "a"}} {
 		key := Key(parts...)
 		if len(key) != 32 || !bytes.Equal(key, Key(parts...)) {
-			t.Errorf("%q: %x", parts, key)
+			t.Errorf("%q: got key %x, want the same 32 bytes each time", parts, key)
 		}
 		if other, there := seen[string(key)]; there {
 			t.Errorf("%q and %q have the same key", parts, other)

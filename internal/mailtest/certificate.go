@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// newCertificate makes one that vouches for itself, and the pool that trusts it.
+// newCertificate returns a self-signed certificate and the pool that trusts it.
 func newCertificate(options Options) (tls.Certificate, *x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

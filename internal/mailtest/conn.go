@@ -6,19 +6,19 @@ import (
 	"net"
 )
 
-// conn is the server's end of a connection. go-smtp closes it when its session is over.
+// conn is the server's side of a connection. go-smtp closes it when its session ends.
 type conn struct {
 	net.Conn
 	server     *Server
 	greeted    bool
-	writesLeft int  // that are still let through, -1: all
-	finalMode  Mode // what comes after them
-	owesAnswer bool // the answer to a message that was taken; the server's mu guards it
+	writesLeft int  // number of writes before finalMode applies; -1: no limit
+	finalMode  Mode // applies after the last of writesLeft
+	owesAnswer bool // an accepted message is unanswered; guarded by the server's mu
 }
 
-// Write is where the server speaks, so that it can be silent in between.
+// Write sends what the server says. It applies the mode between two answers.
 func (c *conn) Write(p []byte) (int, error) {
-	if !c.greeted { // with implicit TLS this is the handshake already
+	if !c.greeted { // with implicit TLS the first write is the handshake
 		c.greeted = true
 		if err := c.applyMode(AtGreeting); err != nil {
 			return 0, err
@@ -40,10 +40,10 @@ func (c *conn) Close() error {
 	return err
 }
 
-// errConnClosed ends a session whose connection is gone.
+// errConnClosed ends the session of a closed connection.
 var errConnClosed = fmt.Errorf("mailtest: %w", net.ErrClosed)
 
-// applyMode does what the mode wants at a stage: nothing, or the connection ends here.
+// applyMode applies the mode at a stage. It returns an error if the mode ended the connection.
 func (c *conn) applyMode(at Stage) error {
 	if mode := c.server.currentMode(); mode.stage == at && mode.code == 0 {
 		return c.disconnect(mode)
@@ -51,7 +51,8 @@ func (c *conn) applyMode(at Stage) error {
 	return nil
 }
 
-// disconnect ends the connection. Silence lasts until the client hangs up, or the server stops.
+// disconnect closes the connection. In a silent mode it first waits until the client hangs up or
+// the server stops.
 func (c *conn) disconnect(mode Mode) error {
 	c.server.answered(c)
 	if mode.silent {

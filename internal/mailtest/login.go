@@ -13,7 +13,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// loginServer is the server's side of LOGIN, which was never more than a draft.
+// loginServer is the server's side of LOGIN, which exists only as an Internet-Draft.
 type loginServer struct {
 	check func(user, password string) error
 	step  int
@@ -44,14 +44,14 @@ type scramServer struct {
 	user, password string
 	check          func(user, password string) error
 	step           int
-	first, second  string // the client's first message, bare, and the server's
+	first, second  string // client-first-message-bare and server-first-message
 }
 
 func (s *scramServer) Next(response []byte) (challenge []byte, done bool, err error) {
 	s.step++
 	switch s.step {
 	case 1:
-		return nil, false, nil // the client has not begun yet
+		return nil, false, nil // no initial response yet
 	case 2:
 		return s.begin(string(response))
 	case 3:

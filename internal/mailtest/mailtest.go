@@ -1,11 +1,11 @@
-// Package mailtest is an SMTP server for tests, which can also behave as badly
-// as real ones do.
+// Package mailtest provides an SMTP server for tests, which can simulate the failures of real
+// servers.
 //
 //	server := mailtest.Start(t, mailtest.Options{})
 //	… // sends to server.URL(), trusting server.RootCAs
 //	message := server.WaitFor(t, 1)[0]
 //
-// It listens on a free port of the loopback interface and ends with the test.
+// It listens on a free port of the loopback interface and stops with the test.
 package mailtest
 
 import (
@@ -21,27 +21,27 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Options say what kind of server it is. The zero value offers STARTTLS, takes
-// mail from anybody, and knows SMTPUTF8.
+// Options configure a Server. The zero value offers STARTTLS and SMTPUTF8 and accepts mail without
+// authentication.
 type Options struct {
-	TLS            string   // as in the URL: starttls (also ""), implicit or none
-	User, Password string   // what a client must sign in with; "": nobody signs in
-	Mechanisms     []string // of PLAIN, LOGIN and SCRAM-SHA-256; nil: all of them
+	TLS            string   // as in the URL: starttls (the default), implicit or none
+	User, Password string   // credentials that a client must send; "": no authentication
+	Mechanisms     []string // a subset of PLAIN, LOGIN and SCRAM-SHA-256; nil: all
 	NoSTARTTLS     bool     // the URL says starttls, but the server does not offer it
 	NoSMTPUTF8     bool
 	WrongHost      bool // the certificate is for another host
-	Expired        bool // the certificate is of yesterday
-	Mode           Mode // stage the start; the zero value is Accept
+	Expired        bool // the certificate expired yesterday
+	Mode           Mode // at the start; the zero value is Accept
 }
 
-// Server is a running SMTP server. All its methods are for any number of goroutines.
+// Server is a running SMTP server. Its methods are safe for concurrent use.
 type Server struct {
 	RootCAs *x509.CertPool // what a client must trust
 
 	tb         testing.TB
 	options    Options
 	tls        *tls.Config
-	socket     net.Listener // accepts, for as long as the test runs
+	socket     net.Listener // accepts connections until the test ends
 	queue      chan net.Conn
 	closed     chan struct{}
 	goroutines sync.WaitGroup // every goroutine of the server
@@ -50,14 +50,14 @@ type Server struct {
 	isDown   bool
 	mode     Mode
 	conns    map[*conn]struct{}
-	sessions sync.WaitGroup // one for each of conns
+	sessions sync.WaitGroup // one per connection in conns
 
 	messages waitList[Message]
 	silences waitList[Stage]
 	accepted waitList[struct{}]
 }
 
-// Start starts a server, which is stopped when the test ends.
+// Start starts a server and stops it when the test ends.
 func Start(tb testing.TB, options Options) *Server {
 	tb.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,15 +84,14 @@ func (s *Server) smtp() *smtp.Server {
 	server.Domain = "mailtest"
 	server.EnableSMTPUTF8 = !s.options.NoSMTPUTF8
 	server.AllowInsecureAuth = s.options.TLS == "none" || s.options.NoSTARTTLS
-	server.ErrorLog = log.New(io.Discard, "", 0) // it is meant to be treated badly
+	server.ErrorLog = log.New(io.Discard, "", 0) // the tests provoke errors
 	if s.options.TLS != "none" && !s.options.NoSTARTTLS {
 		server.TLSConfig = s.tls
 	}
 	return server
 }
 
-// URL is what the program under test is configured with, as in
-// smtp://user:password@127.0.0.1:40025?tls=implicit.
+// URL returns the SMTP URL to configure, as in smtp://user:password@127.0.0.1:40025?tls=implicit.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "smtp", Host: s.Addr()}
 	if s.options.User != "" {
@@ -104,20 +103,19 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// Addr is where the server listens, as in 127.0.0.1:40025.
+// Addr returns the address that the server listens on, as in 127.0.0.1:40025.
 func (s *Server) Addr() string { return s.socket.Addr().String() }
 
-// SetMode changes how the server behaves from now on, also on open connections.
+// SetMode changes the server's behavior from now on, also on open connections.
 func (s *Server) SetMode(mode Mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode = mode
 }
 
-// Stop takes the server down: it hangs up on everybody who is connected, and
-// from then on on everybody who connects. What it has taken it answers for
-// before. When Stop returns, no message comes in any more. The port stays the
-// server's own, so that nobody else can get it before Start.
+// Stop takes the server down. It closes all connections and rejects new ones; a message already
+// accepted is answered first. No message arrives after Stop returns. The server keeps its port, so
+// that no other process can take it before Start.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.isDown = true
@@ -130,7 +128,7 @@ func (s *Server) Stop() {
 	s.sessions.Wait()
 }
 
-// Start brings the server up again after Stop, on the same port, with the messages it had.
+// Start brings the server up again after Stop, on the same port and with its messages.
 func (s *Server) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,33 +142,33 @@ func (s *Server) close() {
 	s.goroutines.Wait()
 }
 
-// Messages returns the messages that have been taken, oldest first.
+// Messages returns the accepted messages, oldest first.
 func (s *Server) Messages() []Message { return s.messages.list() }
 
-// Connections counts the connections that were made so far, less those while the server was down.
+// Connections returns the number of accepted connections. Those made while the server was down do
+// not count.
 func (s *Server) Connections() int { return len(s.accepted.list()) }
 
-// WaitFor returns the messages as soon as there are n of them; without them, the
-// test fails after two minutes.
+// WaitFor returns the messages as soon as n of them have arrived. The test fails after two minutes.
 func (s *Server) WaitFor(tb testing.TB, n int) []Message {
 	tb.Helper()
 	messages, ok := s.messages.wait(tb, n)
 	if !ok {
-		tb.Fatalf("mailtest: %d messages came in, not %d", len(messages), n)
+		tb.Fatalf("mailtest: got %d messages, want %d", len(messages), n)
 	}
 	return messages
 }
 
-// WaitSilent returns when the server has fallen silent n times, by SilentAt.
+// WaitSilent waits until a mode of SilentAt has silenced n connections.
 func (s *Server) WaitSilent(tb testing.TB, n int) {
 	tb.Helper()
 	if stages, ok := s.silences.wait(tb, n); !ok {
-		tb.Fatalf("mailtest: the server fell silent at %v, not %d times", stages, n)
+		tb.Fatalf("mailtest: got silence at %v, want %d times", stages, n)
 	}
 }
 
-// accept owns the socket. It hands connections on to go-smtp through a queue, so
-// that the server can be down and keep its port.
+// accept owns the socket. It passes connections to go-smtp through a queue, so that the server can
+// be down and keep its port.
 func (s *Server) accept() {
 	for {
 		raw, err := s.socket.Accept()
@@ -179,7 +177,7 @@ func (s *Server) accept() {
 		}
 		c := &conn{Conn: raw, server: s, writesLeft: -1}
 		if !s.track(c) {
-			raw.(*net.TCPConn).SetLinger(0) // a reset, as if nobody listened
+			raw.(*net.TCPConn).SetLinger(0) // a reset, as from a closed port
 			raw.Close()
 			continue
 		}
@@ -212,7 +210,7 @@ func (s *Server) untrack(c *conn) {
 	}
 }
 
-// deliver adds a message, if the server is not down, and owes its sender the answer from then on.
+// deliver stores a message if the server is up. From then on the server owes its sender an answer.
 func (s *Server) deliver(c *conn, m Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +222,7 @@ func (s *Server) deliver(c *conn, m Message) error {
 	return nil
 }
 
-// answered is after the answer to a message, or instead of it.
+// answered records that the answer to a message was sent or is not coming.
 func (s *Server) answered(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +238,7 @@ func (s *Server) currentMode() Mode {
 	return s.mode
 }
 
-// listener is what go-smtp takes connections from.
+// listener hands the queued connections to go-smtp.
 type listener struct{ server *Server }
 
 func (l listener) Accept() (net.Conn, error) {

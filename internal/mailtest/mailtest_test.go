@@ -34,11 +34,11 @@ func TestServerTakesConcurrentMessages(t *testing.T) {
 		seen[m.To] = true
 	}
 	if len(messages) != senders*each || len(seen) != senders*each || server.Connections() != senders {
-		t.Errorf("%d messages to %d people on %d connections", len(messages), len(seen), server.Connections())
+		t.Errorf("got %d messages to %d recipients on %d connections", len(messages), len(seen), server.Connections())
 	}
 	m := messages[0]
 	if m.From != "noreply@example.com" || m.Subject != "Grüße" || m.Text != "a\nb\n" || m.HTML != "<p>a=b</p>\n" || m.Header.Get("X-Test") != "1" {
-		t.Errorf("it came in as %+v", m)
+		t.Errorf("got %+v", m)
 	}
 }
 
@@ -52,19 +52,19 @@ func TestStopAndStartKeepMessages(t *testing.T) {
 		}
 		server.Stop()
 		if err := send(before, "ada@example.com"); err == nil {
-			t.Error("it took a message while it was down")
+			t.Error("a stopped server accepted a message")
 		}
 		if err := hello(server); err == nil {
-			t.Error("it answered while it was down")
+			t.Error("a stopped server answered")
 		}
 		server.Start()
 		if got := len(server.Messages()); got != n+1 {
-			t.Errorf("it has %d messages, not %d", got, n+1)
+			t.Errorf("got %d messages, want %d", got, n+1)
 		}
 	}
 }
 
-// Else whoever sends would have to send a message again that has come in.
+// Otherwise a client would send an accepted message again.
 func TestStopAnswersForEveryTakenMessage(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none"})
@@ -83,13 +83,13 @@ func TestStopAnswersForEveryTakenMessage(t *testing.T) {
 		server.Stop()
 		senders.Wait()
 		if got := int64(len(server.Messages())); got != taken.Load() {
-			t.Fatalf("%d messages came in, and it has answered for %d", got, taken.Load())
+			t.Fatalf("got %d messages, but answered for %d", got, taken.Load())
 		}
 		server.Start()
 	}
 }
 
-// What is to say nothing must end with the test all the same.
+// A silent connection must end with the server.
 func TestStopEndsSilentConnections(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{TLS: "none", Mode: mailtest.Silent})
@@ -101,7 +101,7 @@ func TestStopEndsSilentConnections(t *testing.T) {
 	server.Stop()
 	for range cap(failed) {
 		if err := <-failed; err == nil {
-			t.Error("a silent server has answered")
+			t.Error("a silent server answered")
 		}
 	}
 }

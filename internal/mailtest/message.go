@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// Message is what came in, taken apart.
+// Message is a received message with its parts.
 type Message struct {
-	From, To   string // of the envelope: what MAIL and RCPT said
+	From, To   string // of the envelope: the addresses of MAIL and RCPT
 	Subject    string // decoded
 	Text, HTML string // decoded, with lines that end with \n
 	Header     mail.Header
-	Raw        []byte // as it came in, with lines that end with \r\n
+	Raw        []byte // as received, with lines that end with \r\n
 
-	TLS       bool   // it came in encrypted
+	TLS       bool   // the connection was encrypted
 	UTF8      bool   // the client asked for SMTPUTF8 (RFC 6531)
-	User      string // who had signed in, "" for nobody
-	Mechanism string // and how, as in PLAIN
+	User      string // the authenticated user, or ""
+	Mechanism string // the authentication mechanism, as in PLAIN
 }
 
 func parse(raw []byte) (Message, error) {
@@ -40,12 +40,13 @@ func parse(raw []byte) (Message, error) {
 		return m, err
 	}
 	if mediaType != "multipart/alternative" {
-		return m, fmt.Errorf("it is %s, not multipart/alternative", mediaType)
+		return m, fmt.Errorf("got a message of type %s, want multipart/alternative", mediaType)
 	}
 	return m, m.readParts(multipart.NewReader(parsed.Body, parameters["boundary"]))
 }
 
-// readParts reads the text and the HTML, in this order: the last is the best (RFC 2046 section 5.1.4).
+// readParts reads the text and the HTML in this order: the preferred part is last (RFC 2046 section
+// 5.1.4).
 func (m *Message) readParts(parts *multipart.Reader) error {
 	var types []string
 	for _, into := range []*string{&m.Text, &m.HTML} {
@@ -61,10 +62,10 @@ func (m *Message) readParts(parts *multipart.Reader) error {
 		types = append(types, strings.ToLower(part.Header.Get("Content-Type")))
 	}
 	if want := []string{"text/plain; charset=utf-8", "text/html; charset=utf-8"}; !slices.Equal(types, want) {
-		return fmt.Errorf("its parts are %q, not %q", types, want)
+		return fmt.Errorf("got parts of type %q, want %q", types, want)
 	}
 	if _, err := parts.NextPart(); err != io.EOF {
-		return fmt.Errorf("after its two parts: %v", err)
+		return fmt.Errorf("after the second part: got %v, want EOF", err)
 	}
 	return nil
 }

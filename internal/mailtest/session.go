@@ -9,13 +9,12 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// session is what go-smtp asks about one connection. Each answer first looks
-// whether the mode wants another one.
+// session handles the commands of one connection for go-smtp. Each answer applies the mode first.
 type session struct {
 	conn      *conn
 	options   Options
-	user      string // who signed in
-	mechanism string // and how
+	user      string // the authenticated user
+	mechanism string // the authentication mechanism
 	tls, utf8 bool
 	from, to  string
 }
@@ -30,12 +29,12 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	return session, session.checkMode(AtHello)
 }
 
-// handshake is called by crypto/tls when a client has said hello to it.
+// handshake runs when a client has begun the TLS handshake.
 func (s *Server) handshake(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return nil, hello.Conn.(*conn).applyMode(AtHandshake)
 }
 
-// checkMode returns the error that the mode wants at a stage.
+// checkMode returns the error that the mode requires at a stage, or nil.
 func (s *session) checkMode(at Stage) error {
 	if err := s.conn.applyMode(at); err != nil {
 		return err
@@ -49,7 +48,7 @@ func (s *session) checkMode(at Stage) error {
 func (m Mode) smtpError() error {
 	return &smtp.SMTPError{
 		Code: m.code, EnhancedCode: smtp.EnhancedCode{m.code / 100, 7, 1},
-		Message: fmt.Sprintf("not now\n(%s)", m.stage), // of two lines, as real ones can be
+		Message: fmt.Sprintf("not now\n(%s)", m.stage), // two lines, as real servers send
 	}
 }
 
@@ -89,7 +88,7 @@ func (s *session) Mail(from string, options *smtp.MailOptions) error {
 	if s.options.User != "" && s.user == "" {
 		return smtp.ErrAuthRequired
 	}
-	if s.from != "" { // real servers refuse that too
+	if s.from != "" { // as real servers do
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "nested MAIL command"}
 	}
 	if err := s.checkMode(AtSender); err != nil {
@@ -105,13 +104,14 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	}
 	s.to = to
 	if mode := s.conn.server.currentMode(); mode.stage == AtData {
-		s.conn.writesLeft, s.conn.finalMode = 1, mode // the answer to RCPT; the one to DATA does not come from a session
+		// One more write: the answer to RCPT. The answer to DATA does not come from the session.
+		s.conn.writesLeft, s.conn.finalMode = 1, mode
 	}
 	return nil
 }
 
 func (s *session) Data(r io.Reader) error {
-	mode := s.conn.server.currentMode() // once: it may change meanwhile
+	mode := s.conn.server.currentMode() // read once: it may change concurrently
 	if mode.stage == InData {
 		io.ReadFull(r, make([]byte, 100))
 		return s.conn.disconnect(mode)
@@ -138,7 +138,7 @@ func (s *session) Data(r io.Reader) error {
 func (s *session) store(raw []byte) error {
 	m, err := parse(raw)
 	if err != nil {
-		s.conn.server.tb.Errorf("mailtest: a message is not what it should be: %v\n%s", err, raw)
+		s.conn.server.tb.Errorf("mailtest: malformed message: %v\n%s", err, raw)
 	}
 	m.From, m.To, m.TLS, m.UTF8, m.User, m.Mechanism = s.from, s.to, s.tls, s.utf8, s.user, s.mechanism
 	return s.conn.server.deliver(s.conn, m)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// waitList is a list that one can wait for.
+// waitList is a list that callers can wait on.
 type waitList[T any] struct {
 	mu      sync.Mutex
 	items   []T
@@ -30,11 +30,12 @@ func (t *waitList[T]) list() []T {
 	return slices.Clone(t.items)
 }
 
-// waitTimeout is for a machine that does a lot at once, and longer than servers wait before they try again after they were
-// killed, or had lost the mail server: half a minute at first. What takes so long will never come.
+// waitTimeout is generous for a busy machine. It is also longer than a server waits before it
+// retries after a crash or a lost mail server, which is 30 seconds at first.
 const waitTimeout = 2 * time.Minute
 
-// wait returns the list as soon as it has n items; not ok, if it does not get them.
+// wait returns the list as soon as it has n items. It reports false after waitTimeout, or when the
+// test ends.
 func (t *waitList[T]) wait(tb testing.TB, n int) (items []T, ok bool) {
 	tb.Helper()
 	timeout := time.After(waitTimeout)

@@ -1,8 +1,8 @@
-// Package spelling finds the word that was probably meant.
+// Package spelling suggests the known word closest to a misspelled one.
 package spelling
 
-// Distance returns how many letters must be inserted, deleted, replaced or swapped with their neighbor to make a
-// of b: the optimal string alignment distance.
+// Distance returns the optimal string alignment distance of a and b: the number of letters to
+// insert, delete, replace or swap with their neighbor.
 func Distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	var beforeLast, last []int
@@ -27,8 +27,8 @@ func Distance(a, b string) int {
 	return row[len(y)]
 }
 
-// Closest returns the known word that is nearest to a word, of several the first, or "" if none is near: at most one
-// letter in three may differ, and at most three.
+// Closest returns the known word with the smallest distance to word, and the first of several. It
+// returns "" if none is near: at most one letter in three may differ, and at most three letters.
 func Closest(word string, known []string) (closest string) {
 	nearest := min(len([]rune(word))/3, 3) + 1
 	for _, k := range known {

@@ -23,7 +23,7 @@ func TestDistanceCountsEdits(t *testing.T) {
 		{"ä", "a", 1},
 	} {
 		if got := spelling.Distance(row.a, row.b); got != row.want {
-			t.Errorf("%q to %q: %d, want %d", row.a, row.b, got, row.want)
+			t.Errorf("%q to %q: got %d, want %d", row.a, row.b, got, row.want)
 		}
 	}
 }
@@ -36,7 +36,7 @@ func TestClosestReturnsNearestWord(t *testing.T) {
 		"": "", "x": "", "start": "", "list": "",
 	} {
 		if got := spelling.Closest(word, known); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
+			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}
 }
