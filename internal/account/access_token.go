@@ -9,11 +9,11 @@ import (
 	"fieldgate/models"
 )
 
-// maxServerTokenTTL bounds the life of the access tokens that a server gets for a visitor's cookie. It renders one page with
-// a token, and can ask again.
+// maxServerTokenTTL bounds the life of access tokens issued to a server for a visitor's cookie. The
+// server renders one page with the token and can ask again.
 const maxServerTokenTTL = 5 * time.Minute
 
-// serverTokenAuditInterval is how often the audit log has an entry of the access tokens of one session.
+// serverTokenAuditInterval is how often the audit log records access tokens issued for one session.
 const serverTokenAuditInterval = time.Hour
 
 // AccessToken is an access token without a refresh token.
@@ -23,9 +23,10 @@ type AccessToken struct {
 	ExpiresAt time.Time
 }
 
-// ReadRefreshToken returns the session of a refresh token, with its User, and does not replace the token. It accepts the
-// current token and, within the grace, its immediate parent. Otherwise the error is ErrInvalidToken, and an older token ends
-// the session, as it does in Refresh.
+// ReadRefreshToken returns the session of a refresh token, with its User, without rotating the
+// token. It accepts the current token and, within reuseGrace, its immediate parent. Any other token
+// yields ErrInvalidToken. A token that was replaced earlier also revokes the session, as in
+// Refresh.
 func (s *Service) ReadRefreshToken(ctx context.Context, token string) (*models.Session, error) {
 	if !isRefreshToken(token) {
 		return nil, ErrInvalidToken
@@ -43,8 +44,9 @@ func (s *Service) ReadRefreshToken(ctx context.Context, token string) (*models.S
 	return session, nil
 }
 
-// IssueAccessToken makes a short-lived access token for a session, which must have its User. It leaves the session as it is:
-// neither its idle time nor its lastUsedAt changes, and the client's address and device do not become trusted.
+// IssueAccessToken issues a short-lived access token for a session, which must have its User. It
+// leaves the session unchanged: neither its idle time nor lastUsedAt moves, and the client's device
+// and network do not become trusted.
 func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session) (*AccessToken, error) {
 	if err := s.auditAccessTokenIssued(ctx, session); err != nil {
 		return nil, err
@@ -56,9 +58,9 @@ func (s *Service) IssueAccessToken(ctx context.Context, session *models.Session)
 	return &AccessToken{session, token, expires}, nil
 }
 
-var errAlreadyAudited = errors.New("the audit log has an entry of the last hour")
+var errAlreadyAudited = errors.New("the audit log already has an entry for this hour")
 
-// auditAccessTokenIssued writes an entry unless there was one within the last hour.
+// auditAccessTokenIssued writes an entry unless the last hour has one.
 func (s *Service) auditAccessTokenIssued(ctx context.Context, session *models.Session) error {
 	mark := limit.Key("access token issued", session.ID)
 	if marked, err := s.config.Store.HasMark(ctx, mark); marked || err != nil {
@@ -79,10 +81,10 @@ func (s *Service) auditAccessTokenIssued(ctx context.Context, session *models.Se
 	return err
 }
 
-// isRefreshToken reports whether a text has the form of the tokens that randomToken and successor make. Others are not worth
-// a query.
+// isRefreshToken reports whether token has the form that randomToken and successor produce. Other
+// values are not worth a query.
 func isRefreshToken(token string) bool {
-	const length = 43 // of 256 bits in base64url
+	const length = 43 // 256 bits in base64url
 	if len(token) != length {
 		return false
 	}

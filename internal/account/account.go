@@ -1,12 +1,13 @@
-// Package account is what a person may do: register, sign in, recover, change a profile, leave, look at accounts.
+// Package account implements what users do with accounts: register, sign in, recover, edit a
+// profile, delete an account, list accounts.
 //
-// It knows no HTTP, no GraphQL and no SQL. Whether somebody may do a thing is decided before it is called,
-// by the schema's rules; what it decides is whether the values are good and what then happens. It is the
-// only package that knows bcrypt.
+// It knows no HTTP, no GraphQL and no SQL. The schema's rules authorize a call before it reaches
+// this package, which validates the values and carries out the operation. No other package uses
+// bcrypt.
 //
-// Errors that callers act on are those of this package (*InputError, *Overloaded, *ProofRequiredError, ErrInvalidCredentials,
-// ErrInvalidToken, ErrEmailNotVerified) and
-// those of models. Anything else is unexpected.
+// Callers handle the errors of this package (*InputError, *OverloadedError, *ProofRequiredError,
+// ErrInvalidCredentials, ErrInvalidToken, ErrEmailNotVerified and others) and those of models. Any
+// other error is unexpected.
 package account
 
 import (
@@ -22,17 +23,19 @@ import (
 )
 
 var (
-	// ErrInvalidCredentials is the one answer to a sign-in that fails, whatever was wrong, and to a wrong
-	// password of somebody who is signed in.
+	// ErrInvalidCredentials is the only error of a failed sign-in, whatever was wrong. It is also
+	// the error of a wrong password of a signed-in user.
 	ErrInvalidCredentials = errors.New("the e-mail address or the password is wrong")
-	// ErrInvalidToken is the one answer to a token that is good for nothing, for whatever reason.
+	// ErrInvalidToken is the only error of a token that cannot be used, whatever the reason.
 	ErrInvalidToken = errors.New("the token is unknown, used or expired")
-	// ErrEmailNotVerified is the answer to somebody who would be signed in, had they shown that mail reaches them;
-	// and, where that is required, the one answer to a registration, whether or not there was an account.
-	ErrEmailNotVerified = errors.New("open the link in the mail that was sent to this address")
+	// ErrEmailNotVerified is the error of a sign-in with the right password to an account whose
+	// address is not verified. Where verification is required, it is also the only error of a
+	// registration, whether or not the address has an account.
+	ErrEmailNotVerified = errors.New("verify the e-mail address: open the link in the mail that was sent to it")
 )
 
-// Config is what a Service is made of. Every field is needed but Mail, Hooks and Counted.
+// Config configures a Service. Mail, Hooks, OnEvent and Breached are optional; so are the fields
+// whose zero value means off.
 type Config struct {
 	Store     *models.Store
 	Sessions  *auth.Sessions
@@ -42,24 +45,24 @@ type Config struct {
 	Log       *slog.Logger
 	Mail      *mail.Templates // nil: no mail is sent
 
-	Hooks hook.Hooks // of the product
+	Hooks hook.Hooks // of the product's features
 
-	OnEvent func(event string) // is told of each of Events, once it is written down; nil: nobody is
+	OnEvent func(event string) // called with each of Events after it is committed; nil: not called
 
-	SecurityNoticesOff   bool // no mail tells the owner of an account of a new sign-in, a new role or its deletion
-	RequireVerifiedEmail bool // nobody signs in before they have shown that mail reaches them
+	SecurityNoticesOff   bool // no mail to owners about a new sign-in, a new role or a deletion
+	RequireVerifiedEmail bool // users cannot sign in before they verify their address
 
 	PasswordMinLength int           // characters
-	Breached          Breached      // nil: none is known
-	Product           string        // what the service calls itself, which is no password; empty: nothing else
-	RefreshTokenTTL   time.Duration // how long a session lives unless it is refreshed
-	RememberMeTTL     time.Duration // the same, for a person who asked to be remembered
-	SessionMaxAge     time.Duration // how long it lives at the most
-	UnverifiedTTL     time.Duration // how long an account is kept that was never verified and never opened a session
+	Breached          Breached      // nil: no check against breached passwords
+	Product           string        // the service's name, which passwords must not consist of; "": none
+	RefreshTokenTTL   time.Duration // session life without a refresh
+	RememberMeTTL     time.Duration // the same with rememberMe
+	SessionMaxAge     time.Duration // absolute session life
+	UnverifiedTTL     time.Duration // life of accounts that were never verified nor used
 }
 
-// Service does what people ask. It is safe for use by many goroutines.
+// Service implements account operations. It is safe for concurrent use.
 type Service struct{ config Config }
 
-// New returns a service; it owns nothing that c brings.
+// New returns a Service. The caller remains responsible for closing what c holds.
 func New(c Config) *Service { return &Service{c} }

@@ -10,34 +10,36 @@ import (
 	"fieldgate/models"
 )
 
-// InsufficientRoleError is the error of somebody who would act on a person, or give a role, that is not among what their own
-// role includes.
+// InsufficientRoleError is the error of an administrator whose role does not include the role of
+// the other account, or the role to be granted.
 type InsufficientRoleError struct {
-	Required string // the role that it takes
-	Actual   string // the one of who tried
+	Required string // the role that is required
+	Actual   string // the administrator's role
 }
 
-func (e *InsufficientRoleError) Error() string { return "this takes the role " + e.Required }
+func (e *InsufficientRoleError) Error() string { return "requires role" + e.Required }
 
-// Administrator changes other users' accounts. A change takes effect on the next request with any of the account's tokens.
-// The methods return models.ErrNotFound for an unknown id, models.ErrLastAdmin if no administrator would be left, and
-// *InsufficientRoleError. The zero value has no rights.
+// Administrator changes other users' accounts. A change takes effect on the next request with any
+// token of the account. The methods return models.ErrNotFound for an unknown id,
+// models.ErrLastAdmin if no administrator would remain, and *InsufficientRoleError. The zero value
+// has no rights.
 type Administrator struct {
 	service  *Service
-	admin    *models.User // who acts; nil for the operator
-	operator bool         // every right, no check
+	admin    *models.User // the acting user; nil for the operator
+	operator bool         // all rights, no check
 }
 
-// AsAdmin returns what a signed-in user may do to other accounts. Their role and account are read again for each change. A nil
-// user may do nothing.
+// AsAdmin returns an Administrator that acts with a signed-in user's rights. The user's role and
+// account are read again before each change. A nil user has no rights.
 func (s *Service) AsAdmin(admin *models.User) Administrator {
 	return Administrator{service: s, admin: admin}
 }
 
-// AsOperator returns every right on every account, without any check. It is for the command line, never for a request.
+// AsOperator returns an Administrator with all rights and no checks. It is for the command line,
+// never for a request.
 func (s *Service) AsOperator() Administrator { return Administrator{service: s, operator: true} }
 
-// SetRole gives an account a role. It returns *InputError for one that there is not.
+// SetRole gives an account a role. It returns *InputError for an unknown role.
 func (a Administrator) SetRole(ctx context.Context, userID, role string) (*models.User, error) {
 	if !a.service.config.Policy.IsRole(role) {
 		return nil, a.service.unknownRole()
@@ -50,7 +52,7 @@ func (a Administrator) SetRole(ctx context.Context, userID, role string) (*model
 	})
 }
 
-// Disable shuts an account and ends its sessions.
+// Disable disables an account and revokes its sessions.
 func (a Administrator) Disable(ctx context.Context, userID string) (*models.User, error) {
 	now := a.service.config.Store.Now()
 	return a.administer(ctx, &event{name: EventUserDisabled, user: userID}, "", func(tx *models.Store) error {
@@ -58,14 +60,14 @@ func (a Administrator) Disable(ctx context.Context, userID string) (*models.User
 	})
 }
 
-// Enable opens an account again. Its sessions stay ended.
+// Enable enables an account. Its revoked sessions stay revoked.
 func (a Administrator) Enable(ctx context.Context, userID string) (*models.User, error) {
 	return a.administer(ctx, &event{name: EventUserEnabled, user: userID}, "", func(tx *models.Store) error {
 		return tx.Enable(ctx, userID)
 	})
 }
 
-// RevokeSessions ends all sessions of an account and returns how many there were.
+// RevokeSessions revokes all sessions of an account and returns their number.
 func (a Administrator) RevokeSessions(ctx context.Context, userID string) (ended int, err error) {
 	e, now := &event{name: EventSessionsEnded, user: userID, hasCount: true}, a.service.config.Store.Now()
 	_, err = a.administer(ctx, e, "", func(tx *models.Store) (err error) {
@@ -75,9 +77,11 @@ func (a Administrator) RevokeSessions(ctx context.Context, userID string) (ended
 	return e.sessions, err
 }
 
-// administer changes an account, writes down that it did, and returns the account as it is then. role is the one
-// that is given, or "".
-func (a Administrator) administer(ctx context.Context, e *event, role string, change func(tx *models.Store) error) (user *models.User, err error) {
+// administer changes an account, audits the change and returns the updated account. role is the
+// role to be granted, or "".
+func (a Administrator) administer(
+	ctx context.Context, e *event, role string, change func(tx *models.Store) error,
+) (user *models.User, err error) {
 	if uuid.Validate(e.user) != nil {
 		return nil, models.ErrNotFound
 	}
@@ -102,7 +106,8 @@ func (a Administrator) administer(ctx context.Context, e *event, role string, ch
 	return user, nil
 }
 
-// authorize returns *InsufficientRoleError if the person's role does not include the account's, or the one that is to be given.
+// authorize returns *InsufficientRoleError unless the administrator's role includes the account's
+// role and the role to be granted.
 func (a Administrator) authorize(ctx context.Context, tx *models.Store, userID, role string) error {
 	switch {
 	case a.operator:
@@ -138,7 +143,7 @@ func (a Administrator) SetRoleByEmail(ctx context.Context, email, role string) (
 	return a.SetRole(ctx, user.ID, role)
 }
 
-// administrators are the roles that may do what an ADMIN may.
+// administrators returns the roles that include ADMIN.
 func (s *Service) administrators() (roles []string) {
 	for _, role := range s.config.Policy.Roles() {
 		if s.config.Policy.Includes(role, policy.Admin) {

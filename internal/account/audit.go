@@ -6,26 +6,29 @@ import (
 	"fieldgate/models"
 )
 
-// AuditQuery asks for a page of the audit log. The zero value of a field, but of First, is no restriction.
+// AuditQuery selects a page of the audit log. The zero value of a field other than First is no
+// restriction.
 type AuditQuery struct {
 	PageQuery
-	UserID *string // only what was done to this account
+	UserID *string // only entries about this account
 }
 
-// AuditPage is a page of the audit log, the newest entry first.
+// AuditPage is a page of the audit log, newest entry first.
 type AuditPage struct {
 	PageInfo
 	Entries []*models.AuditEntry
-	Cursors []string // the position of each of Entries; valid whatever is added or deleted
+	// the cursor of each entry, which stays valid when entries are added or deleted
+	Cursors []string
 }
 
-// AuditLog returns a page of what was done. It returns *InputError.
+// AuditLog returns a page of the audit log. It returns *InputError.
 func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error) {
 	var check inputCheck
 	limit, fromEnd := check.page(q.PageQuery)
 	cursors := auditCursors{s.config.Tokens}
 	filter := models.AuditFilter{
-		After: cursors.parse(&check, "after", q.After), Before: cursors.parse(&check, "before", q.Before), Limit: limit + 1, FromEnd: fromEnd,
+		After: cursors.parse(&check, "after", q.After), Before: cursors.parse(&check, "before", q.Before),
+		Limit: limit + 1, FromEnd: fromEnd,
 	}
 	if q.UserID != nil {
 		filter.UserID = *q.UserID
@@ -60,7 +63,8 @@ func (s *Service) AuditLog(ctx context.Context, q AuditQuery) (*AuditPage, error
 	return page, nil
 }
 
-// auditPageInfo reports what is around a page; more is whether it did not reach the end of its range.
+// auditPageInfo reports whether pages precede and follow this one. more tells that the page did not
+// reach the end of its range.
 func (s *Service) auditPageInfo(ctx context.Context, f models.AuditFilter, more bool) (info PageInfo, err error) {
 	info.HasPrevious, info.HasNext = more && f.FromEnd, more && !f.FromEnd
 	if !info.HasPrevious && f.After != "" {

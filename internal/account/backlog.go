@@ -7,26 +7,28 @@ import (
 	"fieldgate/internal/limit"
 )
 
-// backlog holds the callers that wait for a thread of a [Queue]. It has a line for each network and serves them in turn
-// (round-robin), so that a network with many callers delays its own and not those of others. A lone network gets
-// every turn. The networks of one site, as limit.Site tells them apart, share the turns and the room of one: a customer
-// with many networks is not many customers. It is not safe for use by several goroutines.
+// backlog holds the callers that wait for a thread of a [Queue]. It has one FIFO queue per network
+// and serves the networks round-robin, so that a network with many callers delays only its own. A
+// lone network gets every turn.
+//
+// Networks of one site, as limit.Site defines it, share the turns and the capacity of one: a
+// customer with many networks counts once. A backlog is not safe for concurrent use.
 type backlog struct {
-	capacity int // how many may wait
-	count    int // how many wait
+	capacity int // maximum number of waiters
+	count    int // current number of waiters
 	sites    map[string]*siteQueue
-	ring     []*siteQueue // those with a waiter, the next to be served first
+	ring     []*siteQueue // sites with a waiter, the next to be served first
 }
 
-// siteQueue is what waits of one site, in a line for each of its networks.
+// siteQueue holds the waiters of one site, in one queue per network.
 type siteQueue struct {
 	name   string
 	count  int
 	queues map[string]*networkQueue
-	ring   []*networkQueue // those with a waiter, the next to be served first
+	ring   []*networkQueue // networks with a waiter, the next to be served first
 }
 
-// networkQueue is what waits of one network, in the order of arrival.
+// networkQueue holds the waiters of one network in order of arrival.
 type networkQueue struct {
 	network string
 	waiters []*waiter
@@ -34,16 +36,17 @@ type networkQueue struct {
 
 // waiter is a caller that waits for a thread.
 type waiter struct {
-	network string // "" for a caller without one: the command line, a job of the server
+	network string // "" for the command line and for jobs of the server
 	since   time.Time
 	task    func()
-	settled chan struct{} // closed when a thread has taken the waiter, and when it was dropped
-	dropped bool          // to be read after decided is closed
+	settled chan struct{} // closed when a thread took the waiter or the waiter was dropped
+	dropped bool          // valid after settled is closed
 }
 
-// push adds a waiter. When the room is used up, the last waiter of the longest line of the site with the most is dropped, so
-// that a flood of one network or site keeps no other out; push returns the one that was dropped, or nil. It is w itself
-// where no other line is longer than w's would be.
+// push adds a waiter. If the backlog is full, it drops the last waiter of the longest queue of the
+// largest site, so that a flood from one network or site cannot keep others out. It returns the
+// dropped waiter or nil. The dropped waiter is w itself if no queue is longer than that of w would
+// be.
 func (b *backlog) push(w *waiter) (dropped *waiter) {
 	s := b.sites[limit.Site(w.network)]
 	if s == nil {
@@ -59,7 +62,7 @@ func (b *backlog) push(w *waiter) (dropped *waiter) {
 	return dropped
 }
 
-// evictionCandidate returns the waiter that makes room for one more of a network of s, or nil.
+// evictionCandidate returns the waiter to drop for a new one of a network of s, or nil.
 func (b *backlog) evictionCandidate(s *siteQueue, network string) *waiter {
 	largest := s
 	for _, other := range b.ring {
@@ -67,7 +70,7 @@ func (b *backlog) evictionCandidate(s *siteQueue, network string) *waiter {
 			largest = other
 		}
 	}
-	own := 0 // in the largest site any line is longer than that of the newcomer
+	own := 0 // in another site every queue is longer than the new waiter's
 	if s.count+1 >= largest.count {
 		largest, own = s, 1
 		if l := s.queues[network]; l != nil {
@@ -105,7 +108,7 @@ func (b *backlog) add(s *siteQueue, w *waiter) {
 	b.count++
 }
 
-// pop removes and returns the waiter whose turn it is, or nil.
+// pop removes and returns the next waiter, or nil.
 func (b *backlog) pop() *waiter {
 	if len(b.ring) == 0 {
 		return nil
@@ -123,7 +126,7 @@ func (b *backlog) pop() *waiter {
 	return w
 }
 
-// remove takes a waiter out, and reports whether it was there.
+// remove removes a waiter and reports whether it was there.
 func (b *backlog) remove(w *waiter) bool {
 	s := b.sites[limit.Site(w.network)]
 	if s == nil || s.queues[w.network] == nil {

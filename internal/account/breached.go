@@ -7,17 +7,18 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Breached is a set of passwords that are known from data breaches.
+// Breached is a set of passwords known from data breaches.
 type Breached interface {
 	Contains(password string) (bool, error)
 }
 
 const breachedPassword = "is known from a data breach: choose one that you use nowhere else"
 
-// checkPassword returns what is wrong with a new password, or "". names are what it must not be made of.
+// checkPassword returns what is wrong with a new password, or "". The password must not consist of
+// names.
 func (s *Service) checkPassword(ctx context.Context, password string, names ...string) string {
-	if wrong := weakness(password, s.config.PasswordMinLength, append(slices.Clone(names), s.config.Product)...); wrong != "" {
-		return wrong
+	if message := weakness(password, s.config.PasswordMinLength, append(slices.Clone(names), s.config.Product)...); message != "" {
+		return message
 	}
 	if s.isBreached(ctx, password) {
 		return breachedPassword
@@ -25,8 +26,9 @@ func (s *Service) checkPassword(ctx context.Context, password string, names ...s
 	return ""
 }
 
-// isBreached looks for a password as it was typed, and as it is hashed. A file that cannot be read keeps no one from
-// a new password: the set adds to the checks before it, and a reset may be what ends an attack.
+// isBreached looks up a password as it was typed and as it is hashed. If the file cannot be read,
+// the password is accepted: the set only adds to the other checks, and a password reset may be what
+// stops an attack.
 func (s *Service) isBreached(ctx context.Context, password string) bool {
 	if s.config.Breached == nil {
 		return false

@@ -12,38 +12,42 @@ import (
 )
 
 const (
-	// minGuesses is how many guesses a password must be worth. It is zxcvbn's limit between passwords that can be
-	// guessed online and those that take a stolen database.
+	// minGuesses is the minimum estimated number of guesses. It is zxcvbn's threshold between
+	// passwords that can be guessed online and those that require a stolen database.
 	minGuesses = 1e6
-	// maxEstimatedLength is in characters. The estimator's work grows at least with the square of the length. A password
-	// that is longer after its patterns were reduced is in no list.
+	// maxEstimatedLength is in characters. The estimator's work grows at least with the square of
+	// the length. A password that is longer after reduction is in no list.
 	maxEstimatedLength = 24
-	// maxWordLength is how long a common word with something around it can be.
+	// maxWordLength is the maximum length of a common word inside a decorated password.
 	maxWordLength = 16
-	// maxSubstitutes is how many different substitutes the estimator gets to see. It tries all combinations of
-	// what they may stand for: with all ten that takes as long as a hash.
+	// maxSubstitutes is the maximum number of distinct substitutes passed to the estimator. It
+	// tries every combination of their meanings: all ten take as long as a hash.
 	maxSubstitutes = 2
 	substitutes    = "@({[<!|$+%"
 )
 
-// plainLetters are the letters that substitutes usually stand for, when there are too many to try others.
-var plainLetters = strings.NewReplacer("@", "a", "(", "c", "{", "c", "[", "c", "<", "c", "!", "i", "|", "l", "$", "s", "+", "t", "%", "x")
+// plainLetters replaces substitutes by the letters that they usually stand for. It applies when
+// there are too many to try alternatives.
+var plainLetters = strings.NewReplacer(
+	"@", "a", "(", "c", "{", "c", "[", "c", "<", "c", "!", "i", "|", "l", "$", "s", "+", "t", "%", "x",
+)
 
-// passwordClass is why a password is too easy to guess.
+// passwordClass is the result of classify.
 type passwordClass int
 
 const (
 	strong   passwordClass = iota
 	common                 // one of the first that an attacker tries
-	personal               // the same, and made of what is known of the person
+	personal               // common, and made of the user's own data
 )
 
-// classify estimates whether an attacker without the database could guess a password: one from a list, a word or
-// name, rows of keys, sequences, dates and repetitions, with the usual substitutes, digits and punctuation.
-// Case does not count. known are what personalWords returns.
+// classify estimates whether an attacker without the database could guess a password. It detects
+// listed passwords, words and names, keyboard rows, sequences, dates and repetitions, also with
+// common substitutes, digits and punctuation. Case does not count. known are the words that
+// personalWords returns.
 //
-// It judges the whole password: several words that are common one by one make a good passphrase. There are no
-// rules about what kinds of characters a password has.
+// It classifies the whole password: several common words make a good passphrase. No rule demands
+// kinds of characters.
 func classify(password string, known []string) passwordClass {
 	whole := lower(password)
 	letters, rest := splitLetters(whole)
@@ -51,8 +55,10 @@ func classify(password string, known []string) passwordClass {
 	if v := estimate(form, known); v != strong {
 		return v
 	}
-	sorted := append(reduce([]rune(letters)), reduce([]rune(rest))...)                   // p1a2s3s4, password1password2password3
-	if 3*len(sorted) <= 2*utf8.RuneCountInString(whole) && !slices.Equal(form, sorted) { // else it is by chance
+	// p1a2s3s4, password1password2password3
+	sorted := append(reduce([]rune(letters)), reduce([]rune(rest))...)
+	// otherwise the pattern is a coincidence
+	if 3*len(sorted) <= 2*utf8.RuneCountInString(whole) && !slices.Equal(form, sorted) {
 		if v := estimate(sorted, known); v != strong {
 			return v
 		}
@@ -70,9 +76,9 @@ func classify(password string, known []string) passwordClass {
 
 var year = regexp.MustCompile(`(?:19|20)[0-9]{2}`)
 
-// isDecorated reports whether a password is a common one with digits and punctuation around it: Summer2024!,
-// Admin123!@#. The estimate of the whole adds much for each part, since it does not know that this is how people
-// extend a word.
+// isDecorated reports whether a password is a common word with digits and punctuation around it,
+// such as Summer2024! or Admin123!@#. The estimate of the whole password is too high here: it adds
+// much for each part and does not know that users extend words like this.
 func isDecorated(password string) bool {
 	core := strings.TrimFunc(password, func(r rune) bool { return !isLetter(r) })
 	before, after, _ := strings.Cut(password, core)
@@ -84,15 +90,15 @@ func isDecorated(password string) bool {
 	return guesses(word, nil).Guesses*guesses(reduce([]rune(around)), nil).Guesses < minGuesses
 }
 
-// isGuessable reports whether what a password has besides known words can be guessed: little that is not a letter, or as
-// little as a password that is common.
+// isGuessable reports whether the rest of a password beside known words can be guessed: a few
+// characters that are not letters, or a common password.
 func isGuessable(more string) bool {
 	const few = 8
 	form := reduce([]rune(more))
 	return len(form) <= few && !strings.ContainsFunc(more, isLetter) || estimate(form, nil) != strong
 }
 
-// removeWords returns a password without the known words in it.
+// removeWords returns a password without the known words.
 func removeWords(password string, known []string) string {
 	for _, word := range known {
 		password = strings.ReplaceAll(password, word, "")
@@ -102,7 +108,7 @@ func removeWords(password string, known []string) string {
 
 func isLetter(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 
-// splitLetters returns the letters of a password and the rest of it.
+// splitLetters returns the letters of a password and the other characters.
 func splitLetters(password string) (letters, rest string) {
 	only := func(want bool) string {
 		return strings.Map(func(r rune) rune {
@@ -128,7 +134,8 @@ func estimate(form []rune, known []string) passwordClass {
 	return common
 }
 
-// guesses estimates how many guesses a password takes; of one that is too long to estimate, endlessly many.
+// guesses estimates how many guesses a password takes. The result is infinite for a password that
+// is too long to estimate.
 func guesses(form []rune, known []string) zxcvbn.Result {
 	if len(form) > maxEstimatedLength {
 		return zxcvbn.Result{Guesses: math.Inf(1)}
@@ -146,11 +153,12 @@ func guesses(form []rune, known []string) zxcvbn.Result {
 	return zxcvbn.PasswordStrength(password, known)
 }
 
-// minPersonalWord is how many letters a part of a name or address has to be searched for in passwords.
+// minPersonalWord is the minimum number of letters of a part of a name or address that is searched
+// for in passwords.
 const minPersonalWord = 3
 
-// personalWords returns what is searched for in passwords: names, addresses and this service's name, whole and in
-// parts, in lower case. The longest come first.
+// personalWords returns the words that are searched for in passwords, in lower case, longest first:
+// names, addresses and this service's name, whole and in parts.
 func personalWords(names ...string) (words []string) {
 	add := func(word string) {
 		if utf8.RuneCountInString(word) >= minPersonalWord && !slices.Contains(words, word) {

@@ -21,7 +21,7 @@ func TestCommonPasswordsAreRejected(t *testing.T) {
 		"1qaz!QAZ", "!QAZ2wsx", "!QAZ@WSX", "zaq1@WSX", "1qaz2wsx3edc", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "qazwsxedcrfvtgbyhnujm", "1q2w3e4r!@#$%", "1Q2w3E4r5T^y",
 		"1q2w3e4r5t6y7u8i9o0p", "poiuytrewq", "mnbvcxzlkjhgfdsapoiuytrewq", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiop", "azertyuiop", "qwe123asd456zxc789",
 		"qwertyuiop[]\\asdfghjkl;'zxcvbnm,./",
-		// Words beside rows and substitutes.
+		// Words combined with rows and substitutes.
 		"Passw0rd!@#$%", "P@ssw0rd!@#$%", "P@$$w0rd!@#$%^", "p@$$w0rd!!!!!!!!!!!!!!!!!!!!!!", "password!@#$%^&*()", "!@#$%password", "admin!@#$%", "letmein!@#$%^", "Dragon!@#$", "iloveyou!@#$%",
 		"p1a2s3s4w5o6r7d8", "pAsSwOrD1", "PaSsWoRd!@#$%", "!@#$%DROWSSAP", "mOnKeY!@#$%",
 		"P@ssw0rd123!@#", "Admin123!@#", "qwerty123!@#", "password2024!", "Summer2024!", "Winter2025!!", "!!Summer2026", "Password#?=;", "P4$$w0rd{}[]", "Welcome1!@#$", "1234qwer!@#$",
@@ -46,7 +46,7 @@ func TestCommonPasswordsAreRejected(t *testing.T) {
 		"Tr0ub4dor&3 and friends", "four-Words_with.Punctuation", "my 3 cats eat 12 mice", "the quick brown fox jumps", "QzX9mK2p", "vT4$hR8!", "sun7moon9star4", "fjords vex quick waltz nymph",
 	} {
 		if v := classify(password, nil); v != strong {
-			t.Errorf("%q is refused", password)
+			t.Errorf("%q is rejected", password)
 		}
 	}
 }
@@ -72,13 +72,12 @@ func TestPersonalPasswordsAreRejected(t *testing.T) {
 	}
 }
 
-// words are 64 that a passphrase may be made of. None of them is rare.
+// words are 64 common words for passphrases.
 var words = strings.Fields(`apple river stone cloud garden window purple engine rocket velvet marble copper forest island bridge candle
 	winter summer planet shadow silver hammer pencil carpet kitchen blanket lantern compass harbor meadow thunder whisper
 	turtle falcon badger walrus otter beaver lizard parrot pepper ginger butter walnut cherry almond tomato potato
 	violin guitar trumpet piano ladder bucket shovel needle thread button ribbon pocket jacket helmet saddle anchor`)
 
-// Passwords that a generator makes are accepted, every one.
 func TestRandomPasswordsAreAccepted(t *testing.T) {
 	t.Parallel()
 	var r *rand.Rand
@@ -99,24 +98,24 @@ func TestRandomPasswordsAreAccepted(t *testing.T) {
 	const lowerCase, digits, symbols = "abcdefghijklmnopqrstuvwxyz", "0123456789", "!@#$%^&*()-_=+[]{};:,.<>?/|~"
 	const letters = lowerCase + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for name, generate := range map[string]func() string{
-		"8 of everything":       func() string { return of(letters+digits+symbols, 8) },
-		"10 letters and digits": func() string { return of(lowerCase+digits, 10) },
-		"12 of everything":      func() string { return of(letters+digits+symbols, 12) },
-		"16 symbols":            func() string { return of(symbols, 16) },
-		"16 hex digits":         func() string { return of("0123456789abcdef", 16) },
-		"16 digits":             func() string { return of(digits, 16) },
-		"20 letters":            func() string { return of(lowerCase, 20) },
-		"43 of base64":          func() string { return of(letters+digits+"-_", 43) },
-		"1,024 of everything":   func() string { return of(letters+digits+symbols, 1024) },
-		"3 words":               func() string { return phrase(3, " ") },
-		"4 words":               func() string { return phrase(4, " ") },
-		"4 words together":      func() string { return phrase(4, "") },
-		"4 words with dashes":   func() string { return phrase(4, "-") },
-		"3 words and a number":  func() string { return phrase(3, ".") + of(digits, 2) },
-		"6 words":               func() string { return phrase(6, " ") },
+		"8 characters of all kinds":     func() string { return of(letters+digits+symbols, 8) },
+		"10 letters and digits":         func() string { return of(lowerCase+digits, 10) },
+		"12 characters of all kinds":    func() string { return of(letters+digits+symbols, 12) },
+		"16 symbols":                    func() string { return of(symbols, 16) },
+		"16 hex digits":                 func() string { return of("0123456789abcdef", 16) },
+		"16 digits":                     func() string { return of(digits, 16) },
+		"20 letters":                    func() string { return of(lowerCase, 20) },
+		"43 base64 characters":          func() string { return of(letters+digits+"-_", 43) },
+		"1,024 characters of all kinds": func() string { return of(letters+digits+symbols, 1024) },
+		"3 words":                       func() string { return phrase(3, " ") },
+		"4 words":                       func() string { return phrase(4, " ") },
+		"4 words without separator":     func() string { return phrase(4, "") },
+		"4 words with hyphens":          func() string { return phrase(4, "-") },
+		"3 words and a number":          func() string { return phrase(3, ".") + of(digits, 2) },
+		"6 words":                       func() string { return phrase(6, " ") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r = rand.New(rand.NewPCG(1, 2)) // the same ones each time
+			r = rand.New(rand.NewPCG(1, 2)) // the same passwords in each run
 			for range 60 {
 				password := generate()
 				if got := weakness(password, 8, "Ada Lovelace", "ada@example.com"); got != "" {
@@ -127,16 +126,17 @@ func TestRandomPasswordsAreAccepted(t *testing.T) {
 	}
 }
 
-// Even the most expensive password to judge is cheap in comparison with a hash.
+// The check of even the most expensive password is cheap compared with a hash.
 func TestWeaknessCheckIsFast(t *testing.T) {
 	t.Parallel()
-	const trials, bound = 200, 500 * time.Millisecond // a loaded machine's; it is 1 ms as a rule, and 20 at worst
+	// The bound is for a loaded machine. The check usually takes 1 ms and at most 20 ms.
+	const trials, bound = 200, 500 * time.Millisecond
 	letters := []rune("abegilostxz0123456789" + substitutes)
 	timed := func(password string) {
 		begin := time.Now()
 		weakness(password, 8, "Ada Lovelace", "ada@example.com")
 		if took := time.Since(begin); took > bound {
-			t.Errorf("%.60q took %v", password, took)
+			t.Errorf("%.60q took %v, want at most %v", password, took, bound)
 		}
 	}
 	for range trials {
@@ -154,7 +154,7 @@ func TestWeaknessCheckIsFast(t *testing.T) {
 	}
 }
 
-// The estimator is a dependency that reads what clients send.
+// The estimator is a dependency that reads client input: it must not panic.
 func FuzzCommon(f *testing.F) {
 	for _, seed := range []string{"", "password1", "p@ssw0rd", "\u212a\u0130\u017f", "\U0001f511\U0001f511", "e\u0301", "1/1/1990", "aaaa", "\u200d\u200d", "19901231a!", "\U0001f511\u0660\u0661\u0662", strings.Repeat("\u00e9a", 30)} {
 		f.Add(seed)

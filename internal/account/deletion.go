@@ -13,13 +13,14 @@ import (
 	"fieldgate/models"
 )
 
-// ErrOwnAccount is the error of an ADMIN who would delete their own account as that of another.
-var ErrOwnAccount = errors.New("this is your own account: delete it with deleteAccount")
+// ErrOwnAccount is the error of an ADMIN who tries to delete their own account with
+// Administrator.Delete.
+var ErrOwnAccount = errors.New("this is your own account: use deleteAccount to delete it")
 
-// Delete deletes an account with everything that belongs to it, tells its address by mail, and returns the account as
-// it was. A change of its address can no longer be undone; every address that could undo one is told by mail too. Whoever
-// runs the server needs no password; an ADMIN gives their own. It also returns *InputError, *Overloaded,
-// ErrInvalidCredentials for a wrong password, and ErrOwnAccount.
+// Delete deletes an account with all its data, notifies its address by mail and returns the account
+// as it was. A pending undo of an address change is lost; every address that could undo one is
+// notified too. The operator needs no password; an ADMIN gives their own. Delete also returns
+// *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, and ErrOwnAccount.
 func (a Administrator) Delete(ctx context.Context, userID string, password *string) (user *models.User, err error) {
 	if uuid.Validate(userID) != nil {
 		return nil, models.ErrNotFound
@@ -36,7 +37,8 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 			if user, err = tx.UserByID(ctx, userID); err != nil {
 				return err
 			}
-			return a.service.deleteUser(ctx, tx, user, now, a.service.securityNotices(a.service.deletionMail(ctx, user.Email, user.EmailKey)))
+			notice := a.service.securityNotices(a.service.deletionMail(ctx, user.Email, user.EmailKey))
+			return a.service.deleteUser(ctx, tx, user, now, notice)
 		})
 	})
 	if err != nil {
@@ -45,7 +47,7 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	return user, nil
 }
 
-// authorizeDeletion has an ADMIN give their password, for an account that is not their own.
+// authorizeDeletion verifies the password of an ADMIN who deletes another account.
 func (a Administrator) authorizeDeletion(ctx context.Context, userID string, password *string) error {
 	switch {
 	case a.operator:
@@ -65,15 +67,18 @@ func (a Administrator) authorizeDeletion(ctx context.Context, userID string, pas
 	return err
 }
 
-// UndoPendingError is the error of deleting an account whose change of address can still be undone: the author of the change may
-// be a thief, and the deletion would take the account from its owner for good.
+// UndoPendingError is the error of deleting an account while a change of its address can still be
+// undone. The author of the change may be a thief, and the deletion would take the account from its
+// owner for good.
 type UndoPendingError struct{ Until time.Time }
 
 func (e *UndoPendingError) Error() string {
-	return "a change of the account's e-mail address can be undone until " + e.Until.Format(time.RFC3339) + "; delete the account after that"
+	return "the account cannot be deleted before " + e.Until.Format(time.RFC3339) +
+		": until then a change of its e-mail address can be undone"
 }
 
-// deleteOwnAccount is erase for the account's own user. It returns *UndoPendingError while an undo of a change of address lives.
+// deleteOwnAccount is deleteUser for the account's own user. It returns *UndoPendingError while an
+// address change can be undone.
 func (s *Service) deleteOwnAccount(ctx context.Context, tx *models.Store, user *models.User, now time.Time) error {
 	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
@@ -89,9 +94,12 @@ func (s *Service) deleteOwnAccount(ctx context.Context, tx *models.Store, user *
 	return s.deleteUser(ctx, tx, user, now, notice)
 }
 
-// deleteUser deletes an account in a transaction, and writes the notice and a mail to every other address that could undo a
-// change of address. It returns models.ErrNotFound if the password or the address was changed since the user was read.
-func (s *Service) deleteUser(ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail) error {
+// deleteUser deletes an account in a transaction. It stores the notice, and one for every other
+// address that could undo an address change. It returns models.ErrNotFound if the password or the
+// address changed since the user was read.
+func (s *Service) deleteUser(
+	ctx context.Context, tx *models.Store, user *models.User, now time.Time, notice []*models.Mail,
+) error {
 	undos, err := tx.UndoTokens(ctx, user.ID, now)
 	if err != nil {
 		return err

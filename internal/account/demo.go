@@ -8,12 +8,13 @@ import (
 	"fieldgate/models"
 )
 
-// ResetDemoUser gives an account of a demo back what a registration and a role say, or makes it, and returns what it did: "created", or
-// what was changed, or nothing. Everything that it did is in the audit log. It returns *InputError and *Overloaded.
-func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string) (did []string, err error) {
-	key, wrong := EmailKey(r.Email)
-	if wrong != "" {
-		return nil, invalid("email", wrong)
+// ResetDemoUser creates a demo account or restores it to a registration and a role. It returns
+// "created", the names of the restored fields, or nothing. Each change is in the audit log. It
+// returns *InputError and *OverloadedError.
+func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string) (changes []string, err error) {
+	key, message := EmailKey(r.Email)
+	if message != "" {
+		return nil, invalid("email", message)
 	}
 	if err := s.config.Store.ReleaseReservedEmail(ctx, key); err != nil {
 		return nil, err
@@ -26,40 +27,45 @@ func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string
 	if err != nil {
 		return nil, err
 	}
-	reset, did, err := s.demoChanges(ctx, user, r, role)
-	if err != nil || len(did) == 0 {
+	reset, changes, err := s.demoChanges(ctx, user, r, role)
+	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
 	now, end := s.config.Store.Now(), reset.PasswordHash != user.PasswordHash
-	err = s.audited(ctx, &event{name: EventUserReset, user: user.ID, reason: strings.Join(did, ", ")}, func(tx *models.Store) error {
-		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error { return tx.ResetUser(ctx, reset, end, now) })
+	e := &event{name: EventUserReset, user: user.ID, reason: strings.Join(changes, ", ")}
+	err = s.audited(ctx, e, func(tx *models.Store) error {
+		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error {
+			return tx.ResetUser(ctx, reset, end, now)
+		})
 	})
-	return did, err
+	return changes, err
 }
 
-// demoChanges is the user as they should be, and what was not so.
-func (s *Service) demoChanges(ctx context.Context, user *models.User, r Registration, role string) (*models.User, []string, error) {
-	reset, did := *user, []string(nil)
+// demoChanges returns the user as configured and the names of the fields that differed.
+func (s *Service) demoChanges(
+	ctx context.Context, user *models.User, r Registration, role string,
+) (*models.User, []string, error) {
+	reset, changes := *user, []string(nil)
 	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, r.Password)
 	if err == nil && !ok {
-		did = append(did, "password")
+		changes = append(changes, "password")
 		reset.PasswordHash, err = s.config.Passwords.Hash(ctx, r.Password)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if user.Role != role {
-		did, reset.Role = append(did, "role"), role
+		changes, reset.Role = append(changes, "role"), role
 	}
 	if user.DisabledAt != nil {
-		did, reset.DisabledAt = append(did, "disabled"), nil
+		changes, reset.DisabledAt = append(changes, "disabled"), nil
 	}
 	if user.Email != r.Email || !user.EmailVerified() {
 		now := s.config.Store.Now()
-		did, reset.Email, reset.EmailVerifiedAt = append(did, "email"), r.Email, &now
+		changes, reset.Email, reset.EmailVerifiedAt = append(changes, "email"), r.Email, &now
 	}
 	if user.Name != r.Name {
-		did, reset.Name, reset.NameKey = append(did, "name"), r.Name, searchKey(r.Name)
+		changes, reset.Name, reset.NameKey = append(changes, "name"), r.Name, searchKey(r.Name)
 	}
-	return &reset, did, nil
+	return &reset, changes, nil
 }

@@ -12,74 +12,93 @@ import (
 	"fieldgate/models"
 )
 
-// The events that matter to whoever watches over a server: each is the message of one line in the log, and stays
-// as it is. docs/reference/logs.md says which fields the lines have. No line has a password, a token, or an address that
-// somebody typed: those are what people type their password into by mistake.
+// Events of the security log. Each value is the message of a log line and must not change.
+// docs/reference/logs.md lists the fields of the lines. No line contains a password, a token or a typed
+// address: users type passwords into the wrong field.
 const (
-	EventRegistered              = "registered"                // an account was made
-	EventAlreadyRegistered       = "already registered"        // only the address's owner was told, by mail
-	EventRegisteredAgain         = "registered again"          // a registration waits to take the place of an account that was never used
-	EventSignIn                  = "sign-in"                   // a session was opened with a password
-	EventSignInFailed            = "sign-in failed"            // with the reason that the client is not told
-	EventSignedOut               = "signed out"                // one session was ended
-	EventSessionRevoked          = "session revoked"           // the one used least recently: the account had too many
-	EventSessionsEnded           = "sessions ended"            // an ADMIN ended all sessions of an account
-	EventAccessTokenIssued       = "access token issued"       // to a server that renders pages, for a visitor's cookie; once an hour and session
-	EventTokenReused             = "refresh token reused"      // an old refresh token came back, so one copy is stolen: the session was ended
-	EventPasswordChanged         = "password changed"          // and every other session of the person ended
-	EventPasswordChangeFailed    = "password change failed"    // the current password was wrong
-	EventPasswordResetSent       = "password reset sent"       // the operator had a link mailed
-	EventPasswordReset           = "password reset"            // with a link in a mail; every session of the person ended
-	EventEmailVerified           = "email verified"            // with a link in a mail
+	EventRegistered = "registered" // an account was created
+	// The owner of the address was notified by mail; nothing else happened.
+	EventAlreadyRegistered = "already registered"
+	// A registration waits to replace an account that was never used.
+	EventRegisteredAgain = "registered again"
+
+	EventSignIn       = "sign-in"        // a session was opened with a password
+	EventSignInFailed = "sign-in failed" // with the reason, which the client does not get
+	EventSignedOut    = "signed out"     // one session was revoked
+	// The least recently used session was revoked: the account had too many.
+	EventSessionRevoked = "session revoked"
+	EventSessionsEnded  = "sessions ended" // an ADMIN revoked all sessions of an account
+	// For a server that renders pages, from a visitor's cookie; once per hour and session.
+	EventAccessTokenIssued = "access token issued"
+	// An old refresh token came back, so a copy was stolen: the session was revoked.
+	EventTokenReused = "refresh token reused"
+	// Of a link or a session. The audit log counts them per network and hour.
+	EventUnknownToken = "unknown token"
+
+	// All other sessions of the user were revoked too.
+	EventPasswordChanged      = "password changed"
+	EventPasswordChangeFailed = "password change failed" // the current password was wrong
+	EventPasswordResetSent    = "password reset sent"    // the operator had a link mailed
+	// With a link from a mail. All sessions of the user were revoked.
+	EventPasswordReset = "password reset"
+
+	EventEmailVerified           = "email verified"            // with a link from a mail
 	EventEmailVerificationFailed = "email verification failed" // the password was wrong
-	EventEmailDisowned           = "email disowned"            // the mailbox's owner did not make the account: sessions and password ended
-	EventEmailChangeDeclined     = "email change declined"     // the mailbox's owner did not ask for the change
-	EventEmailChangeRequested    = "email change requested"
-	EventEmailChangeFailed       = "email change failed" // the password was wrong
-	EventEmailChanged            = "email changed"
-	EventEmailRestored           = "email restored"          // a change of address was undone, and its author locked out
-	EventDeletionFailed          = "account deletion failed" // the password was wrong
-	EventUserDeleted             = "account deleted"         // by the person
-	EventRoleChanged             = "role changed"
-	EventUnknownToken            = "unknown token" // of a link or a session; the audit log counts them by network and hour
-	EventUserDisabled            = "user disabled" // and every session of theirs ended
-	EventUserEnabled             = "user enabled"
-	EventUserErased              = "user deleted"         // by an ADMIN or on the command line
-	EventUserErasureFailed       = "user deletion failed" // the ADMIN's password was wrong
-	EventUserReset               = "user reset"           // serve --demo gave one of its people back what was changed
-	EventUserExpired             = "account expired"      // never verified or used, and swept
-	EventDenied                  = "denied"               // a field was refused by the schema's rules; package graph says so
-	EventWouldBeDenied           = "would be denied"      // a field will be, when a rule that only reports is in force; likewise
+	// The mailbox's owner did not create the account: its sessions and password were removed.
+	EventEmailDisowned = "email disowned"
+	// The mailbox's owner did not request the change.
+	EventEmailChangeDeclined  = "email change declined"
+	EventEmailChangeRequested = "email change requested"
+	EventEmailChangeFailed    = "email change failed" // the password was wrong
+	EventEmailChanged         = "email changed"
+	// An address change was undone and its author locked out.
+	EventEmailRestored = "email restored"
+
+	EventDeletionFailed = "account deletion failed" // the password was wrong
+	EventUserDeleted    = "account deleted"         // by the user
+	EventUserExpired    = "account expired"         // never verified or used, and swept
+
+	EventRoleChanged       = "role changed"
+	EventUserDisabled      = "user disabled" // and all their sessions revoked
+	EventUserEnabled       = "user enabled"
+	EventUserErased        = "user deleted"         // by an ADMIN or on the command line
+	EventUserErasureFailed = "user deletion failed" // the ADMIN's password was wrong
+	EventUserReset         = "user reset"           // serve --demo restored a demo account
+
+	// The schema's rules denied a field. Package graph logs it.
+	EventDenied = "denied"
+	// A report-only rule would deny a field. Package graph logs it.
+	EventWouldBeDenied = "would be denied"
 )
 
-// Why a sign-in failed.
+// Reasons of a failed sign-in.
 const (
-	reasonUnknown    = "unknown"    // nobody has the address
-	reasonPassword   = "password"   // the password is not the account's
-	reasonDisabled   = "disabled"   // the password is right, and the account shut
-	reasonRefused    = "refused"    // the password is right, and a hook of the product said no
-	reasonUnverified = "unverified" // the password is right, and nothing shows that mail reaches the person
+	reasonUnknown    = "unknown"    // no account has the address
+	reasonPassword   = "password"   // wrong password
+	reasonDisabled   = "disabled"   // right password, disabled account
+	reasonRefused    = "refused"    // right password, refused by a hook of the product
+	reasonUnverified = "unverified" // right password, address not verified
 )
 
-// event is something that happened: a line in the log, and an entry of the audit log.
+// event is a line in the log and an entry in the audit log.
 type event struct {
 	name    string
 	level   slog.Level
-	user    string // whom it happened to; "" if nobody has the address that was tried
-	actor   string // who did it, if that is not who is signed in
+	user    string // the affected account; "" if no account has the address
+	actor   string // the acting user, if not the signed-in one
 	session string
 
-	// What else there is to say of it, one of them at the most.
+	// At most one further detail.
 	reason, role string
 	sessions     int
-	hasCount     bool // sessions says something, be it 0
+	hasCount     bool // sessions is set, even if it is 0
 
-	omitsClient bool // from where it was done is not to be kept
+	omitsClient bool // the client's address and user agent are not stored
 
-	related []*event // what happened because of it
+	related []*event // events caused by this one
 }
 
-// detail is what else there is to say, for the audit log.
+// detail returns the further detail for the audit log.
 func (e *event) detail() string {
 	if e.hasCount {
 		return strconv.Itoa(e.sessions)
@@ -87,10 +106,11 @@ func (e *event) detail() string {
 	return e.reason + e.role
 }
 
-// audited does something and writes down that it was done, both or neither. What change finds out it may add to e.
+// audited runs change and stores the event in the same transaction. change may add to e what it
+// finds out.
 //
-// It is the one place that invalidates caches: whatever changes an account or its sessions passes through here. The caches are
-// invalidated after a failure too, because the outcome of a COMMIT can be unknown.
+// Every change of an account or its sessions passes through audited, which invalidates the caches.
+// It does so after a failure too, because the outcome of a COMMIT can be unknown.
 func (s *Service) audited(ctx context.Context, e *event, change func(tx *models.Store) error) error {
 	err := s.auditedTx(ctx, e, change)
 	for _, changed := range append([]*event{e}, e.related...) {
@@ -99,7 +119,7 @@ func (s *Service) audited(ctx context.Context, e *event, change func(tx *models.
 	return err
 }
 
-// auditedTx is do without the caches.
+// auditedTx is audited without invalidating the caches.
 func (s *Service) auditedTx(ctx context.Context, e *event, change func(tx *models.Store) error) error {
 	id, at := newID(), s.config.Store.Now()
 	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
@@ -125,7 +145,7 @@ func (s *Service) auditedTx(ctx context.Context, e *event, change func(tx *model
 	return err
 }
 
-// createAuditEntry adds an entry to the audit log, and tells the product's hooks.
+// createAuditEntry adds an entry to the audit log and calls the product's hooks.
 func (s *Service) createAuditEntry(ctx context.Context, tx *models.Store, entry *models.AuditEntry) error {
 	if err := tx.CreateAudit(ctx, entry); err != nil {
 		return err
@@ -136,7 +156,7 @@ func (s *Service) createAuditEntry(ctx context.Context, tx *models.Store, entry 
 	})
 }
 
-// recordFailure writes down what was tried, and returns err, unless it cannot be written down.
+// recordFailure stores the event of a failed attempt and returns err, or the error of storing it.
 func (s *Service) recordFailure(ctx context.Context, e *event, err error) error {
 	if failed := s.auditedTx(ctx, e, func(*models.Store) error { return nil }); failed != nil {
 		return failed
@@ -144,7 +164,7 @@ func (s *Service) recordFailure(ctx context.Context, e *event, err error) error 
 	return err
 }
 
-// entry is the event as a row.
+// entry returns the event as a row.
 func (e *event) entry(ctx context.Context, id string, at time.Time) *models.AuditEntry {
 	viewer := auth.ViewerFrom(ctx)
 	client := viewer.Client()
@@ -158,8 +178,7 @@ func (e *event) entry(ctx context.Context, id string, at time.Time) *models.Audi
 	}
 }
 
-// logEvent writes the event into the log, with the address that it came from and who did it, if that is somebody who
-// is signed in.
+// logEvent logs the event with the client's address and the signed-in user.
 func (s *Service) logEvent(ctx context.Context, e *event) {
 	attrs := []slog.Attr{slog.String("user_id", e.user)}
 	add := func(key, value string) {
@@ -182,7 +201,7 @@ func (s *Service) logEvent(ctx context.Context, e *event) {
 	}
 }
 
-// stringOrEmpty is the opposite of optional.
+// stringOrEmpty is the inverse of optional.
 func stringOrEmpty(p *string) string {
 	if p == nil {
 		return ""

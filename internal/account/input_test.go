@@ -11,7 +11,7 @@ func TestCleanName(t *testing.T) {
 	const (
 		empty     = "must not be empty"
 		long      = "must have at most 100 characters"
-		invisible = "must not have control characters or invisible formatting in it"
+		invisible = "must not contain control characters or invisible formatting"
 	)
 	for _, tt := range []struct{ name, in, want, message string }{
 		{"a name", "Ada Lovelace", "Ada Lovelace", ""},
@@ -67,7 +67,7 @@ func TestCleanName(t *testing.T) {
 	}
 }
 
-// What is stored fits its columns, can be cleaned again and is found again.
+// A stored name fits its columns, cleaning it again changes nothing, and its search key is stable.
 func FuzzCleanName(f *testing.F) {
 	for _, seed := range []string{"Ada", " A\u0301 ", "a\nb", "\u0130\u0130", "\ufb2c", strings.Repeat("\u0130", 100), "\xff", "\u200d"} {
 		f.Add(seed)
@@ -121,7 +121,7 @@ func TestWeakness(t *testing.T) {
 	t.Parallel()
 	const (
 		short   = "must have at least 8 characters"
-		control = "must not have control characters in it"
+		control = "must not contain control characters"
 		known   = "must not be your name, your e-mail address or the name of this service"
 		around  = known + " with a few characters added"
 	)
@@ -134,7 +134,7 @@ func TestWeakness(t *testing.T) {
 		{"7 letters, 7 accents apart", strings.Repeat("e\u0301", 7), short},
 		{"64 emoji", strings.Repeat("\U0001f4a9", 64), ""},
 		{"spaces", "        ", commonPassword},
-		{"what everybody has", "Password1", commonPassword},
+		{"a common password", "Password1", commonPassword},
 		{"a sentence", "correct horse battery staple", ""},
 		{"no digit and no capital", "quietriverundermoss", ""},
 		{"1,024 bytes", strings.Repeat("correct horse battery staple/", 36)[:1024], ""},
@@ -153,8 +153,8 @@ func TestWeakness(t *testing.T) {
 		{"the address in capitals", "ADA.LOVELACE@EXAMPLE.COM", known},
 		{"the name before the @", "ada.lovelace", known},
 		{"the name before the @ in capitals", "ADA.Lovelace", known},
-		{"the person's name", "ada lovelace-king", known},
-		{"a part of the person's name with more of it", "Ada Lovelace-King III", around},
+		{"the user's name", "ada lovelace-king", known},
+		{"a part of the user's name with more of it", "Ada Lovelace-King III", around},
 		{"the service's name", "fieldgate", known},
 		{"the service's name in capitals", "FieldGate", known},
 		{"the address with something behind it", "ada.lovelace@example.com!", around},
@@ -176,7 +176,7 @@ func TestWeaknessDoesNotModifyArguments(t *testing.T) {
 	others[0] = "ada@example.com"
 	weakness("abcdefgh", 8, others...)
 	if got := others[:2][1]; got != "" {
-		t.Errorf("%q was put behind the caller's slice", got)
+		t.Errorf("weakness appended %q to the caller's slice", got)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestCleanUserAgent(t *testing.T) {
 		{"a right-to-left override", "cu\u202erl", "curl"},
 		{"bytes that are no UTF-8", "cu\xff\xfe\u00e9rl", "cu\u00e9rl"},
 		{"the replacement character", "cu\ufffdrl", "curl"},
-		{"nothing but controls", "\r\n\t", ""},
+		{"only controls", "\r\n\t", ""},
 		{"255 characters", strings.Repeat("\u00e9", 255), strings.Repeat("\u00e9", 255)},
 		{"256 characters", strings.Repeat("\u00e9", 255) + "e", strings.Repeat("\u00e9", 255)},
 		{"255 characters among others", strings.Repeat("\u00e9\n", 256), strings.Repeat("\u00e9", 255)},
@@ -211,7 +211,7 @@ func TestInputErrorListsEveryField(t *testing.T) {
 	t.Parallel()
 	var check inputCheck
 	if err := check.err(); err != nil {
-		t.Errorf("nothing is wrong, and yet: %v", err)
+		t.Errorf("error %v without messages, want nil", err)
 	}
 	check.field("name", "must not be empty")
 	check.field("email", "")

@@ -18,58 +18,61 @@ import (
 	"fieldgate/models"
 )
 
-// How the outbox is emptied. docs/mail.md tells operators.
+// How the outbox is emptied. docs/mail.md documents it.
 const (
-	// mailPollInterval is how long a mail may lie in the outbox before it is looked for. It is not sent at once, because
-	// then the next request would take longer, and tell whether the last one has led to a mail.
+	// mailPollInterval is how long a mail may wait in the outbox before the next poll. Sending it
+	// at once would slow down the next request, which would tell whether the last one caused a
+	// mail.
 	mailPollInterval = time.Second
-	// mailLease is how long nobody else tries to send a mail that somebody tries to send, after they were last seen
-	// to be alive: if they were killed, it is tried again after that.
+	// mailLease is how long a claim on a mail lasts after its holder was last seen alive. If the
+	// holder was killed, another server retries after that.
 	mailLease = 30 * time.Second
-	// mailSendTimeout bounds one try, from the connection's being there to the server's last answer.
+	// mailSendTimeout limits one attempt, from the open connection to the server's last reply.
 	mailSendTimeout = 5 * time.Minute
-	// maxRetryDelay: the pause doubles from try to try. The first is half a lease.
+	// maxRetryDelay limits the delay, which starts at half a lease and doubles with each attempt.
 	maxRetryDelay = 30 * time.Minute
-	// mailTTL is how long a mail is tried, counted from the request for it.
+	// mailTTL is how long a mail is retried, counted from its request.
 	mailTTL = 48 * time.Hour
-	// maxPollInterval: as long as the server does not answer, it is asked again at least this often.
+	// maxPollInterval is the longest pause between polls while the mail server does not answer.
 	maxPollInterval = 30 * time.Second
-	// mailBatch is how many mails are read at a time.
+	// mailBatch is how many mails one query reads.
 	mailBatch = 20
 )
 
-// MailerConfig is what a Mailer is made of. Every field but Lease, Counted and Tracer is needed.
+// MailerConfig configures a Mailer. Lease, OnOutcome and Tracer are optional.
 type MailerConfig struct {
 	Store     *models.Store
 	Templates *mail.Templates
 	Transport mail.Transport
 	Log       *slog.Logger
-	AppURL    *url.URL // where links lead
-	Service   string   // what the server calls itself
-	LimitsOff bool     // mails are not counted
+	AppURL    *url.URL // base of the links
+	Service   string   // the server's name
+	LimitsOff bool     // mails are not limited
 
-	SecurityNoticesOff bool // no mail tells the owner of an account of failed attempts
+	SecurityNoticesOff bool // no mail to owners about failed attempts
 
-	// Lease is how long nobody else tries to send a mail after whoever tries was last seen alive; 0 is 30 seconds.
+	// Lease is how long a claim on a mail lasts after its holder was last seen alive; 0 means 30
+	// seconds.
 	Lease time.Duration
 
-	OnOutcome func(outcome string) // is told what became of a mail, one of MailOutcomes; nil: nobody is
-	Tracer    *trace.Tracer        // makes a trace of each try to send a mail; nil: there are none
+	// called with the outcome of each attempt, one of MailOutcomes; nil: not called
+	OnOutcome func(outcome string)
+	Tracer    *trace.Tracer // traces each attempt to send a mail; nil: no traces
 }
 
-// Mailer sends what Service has written into the outbox. Any number of them may work on one database: each mail is
-// handed to a mail server once, and by the next one again only if whoever did it was killed before they could write
-// down that it was taken.
+// Mailer sends the mails that Service stores in the outbox. Several mailers may work on one
+// database. Each mail is handed to a mail server once. It is handed over again only if a mailer was
+// killed between the server's reply and recording it.
 type Mailer struct{ config MailerConfig }
 
-// NewMailer returns a mailer, which does nothing until Run or Deliver.
+// NewMailer returns a Mailer. It is idle until Run or Deliver is called.
 func NewMailer(c MailerConfig) *Mailer {
 	c.Lease = cmp.Or(c.Lease, mailLease)
 	return &Mailer{c}
 }
 
-// Run sends mails until ctx ends, and then those that it is sending. Recovery links have a connection of their own beside
-// the one for all mails: one that the mail server takes minutes for does not delay them.
+// Run sends mails until ctx ends, and finishes those in progress. Recovery links use a second
+// connection, so that a mail which the server takes minutes for does not delay them.
 func (m *Mailer) Run(ctx context.Context) {
 	var recovery sync.WaitGroup
 	recovery.Go(func() { m.runRecovery(ctx) })
@@ -77,7 +80,7 @@ func (m *Mailer) Run(ctx context.Context) {
 	failures := 0
 	for sleep(ctx, m.pollDelay(failures)) {
 		if err := m.NotifyFailures(ctx); err != nil {
-			m.config.Log.WarnContext(ctx, "failed attempts cannot be counted", "error", err)
+			m.config.Log.WarnContext(ctx, "cannot count failed attempts", "error", err)
 		}
 		_, err := m.Deliver(ctx)
 		switch {
@@ -92,7 +95,7 @@ func (m *Mailer) Run(ctx context.Context) {
 	}
 }
 
-// runRecovery sends recovery links only. Run logs whether the mail server answers.
+// runRecovery sends only recovery links. Run logs whether the mail server answers.
 func (m *Mailer) runRecovery(ctx context.Context) {
 	failures := 0
 	for sleep(ctx, m.pollDelay(failures)) {
@@ -104,13 +107,13 @@ func (m *Mailer) runRecovery(ctx context.Context) {
 	}
 }
 
-// pollDelay is at random, so that replicas do not all ask at once.
+// pollDelay is randomized, so that replicas do not poll at the same time.
 func (m *Mailer) pollDelay(failures int) time.Duration {
 	d := min(mailPollInterval<<min(failures, 10), maxPollInterval)
 	return d/2 + rand.N(d)
 }
 
-// sleep reports whether ctx has not ended meanwhile.
+// sleep reports whether d passed before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -122,13 +125,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Deliver sends every mail that is due, the most urgent ones first, and returns how many a mail server has taken. Its error says that the server,
-// or the database, does not answer; what could not be sent waits.
+// Deliver sends every mail that is due, the most urgent first, and returns how many a mail server
+// accepted. An error means that the mail server or the database does not answer; unsent mails stay
+// in the outbox.
 func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 	return m.deliver(ctx, models.MailNotice)
 }
 
-// deliver is Deliver for mails of a priority up to last.
+// deliver is Deliver for mails with a priority value up to last.
 func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) {
 	round := &deliveryRun{Mailer: m}
 	defer func() { round.disconnect() }()
@@ -148,8 +152,9 @@ func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) 
 	}
 }
 
-// Send sends one mail that has just been written, as Deliver does. It reports whether the mail server has taken it; if
-// not, and there is no error, the log says why, or somebody else is sending it.
+// Send sends one mail that was just stored, as Deliver does. It reports whether the mail server
+// accepted it. If it reports false without an error, the log has the reason, or another server is
+// sending the mail.
 func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
 	round := &deliveryRun{Mailer: m}
 	defer func() { round.disconnect() }()
@@ -166,13 +171,13 @@ type deliveryRun struct {
 
 func (r *deliveryRun) disconnect() {
 	if r.conn != nil {
-		_ = r.conn.Close() // what was taken was taken
+		_ = r.conn.Close() // accepted mails stay accepted
 		r.conn = nil
 	}
 }
 
-// process sends one mail, if nobody else does. One that was begun is ended, also when the server is told to stop; for a
-// connection nobody waits then.
+// process sends one mail unless another server has claimed it. A mail in progress is finished even
+// when stop ends; only waiting for a connection is cancelled.
 func (r *deliveryRun) process(stop context.Context, row *models.Mail) error {
 	ctx := context.WithoutCancel(stop)
 	err := r.config.Store.ClaimMail(ctx, row, newID(), r.leaseEnd())
@@ -205,15 +210,15 @@ func (r *deliveryRun) process(stop context.Context, row *models.Mail) error {
 	case errors.Is(err, models.ErrUnavailable):
 		return errors.Join(err, r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now(), row.Attempts-1))
 	case err != nil:
-		r.logMail(ctx, slog.LevelError, "mail cannot be written", row, redactAddress(err, row))
+		r.logMail(ctx, slog.LevelError, "mail cannot be rendered", row, redactAddress(err, row))
 		r.count(MailRenderFailed)
 		return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryDelay(row.Attempts)), row.Attempts)
 	}
 	return r.recordOutcome(ctx, row, r.send(ctx, row, message))
 }
 
-// processSafely is try, but that a mail on which the code fails waits like one that a server does not take yet: it must not
-// end the process, with everybody's requests.
+// processSafely is process with panics recovered: a mail that makes the code panic is deferred and
+// must not end the process and its requests.
 func (r *deliveryRun) processSafely(stop context.Context, row *models.Mail) (err error) {
 	stop, span := r.config.Tracer.Start(stop, "mail")
 	span.Set(trace.String("fieldgate.mail.kind", row.Kind))
@@ -221,20 +226,22 @@ func (r *deliveryRun) processSafely(stop context.Context, row *models.Mail) (err
 	defer func() {
 		if v := recover(); v != nil {
 			r.disconnect()
-			r.logMail(stop, slog.LevelError, "mail cannot be written", row, slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			r.logMail(stop, slog.LevelError, "mail cannot be rendered", row,
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			r.count(MailRenderFailed)
 		}
 	}()
 	return r.process(stop, row)
 }
 
-// send keeps the claim for as long as the server takes.
+// send extends the claim for as long as the mail server takes.
 func (r *deliveryRun) send(ctx context.Context, row *models.Mail, message *mail.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, mailSendTimeout)
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
 		for sleep(ctx, r.config.Lease/3) {
-			_ = r.config.Store.ExtendMailClaim(ctx, row, r.leaseEnd()) // the next one may succeed
+			// the next attempt may succeed
+			_ = r.config.Store.ExtendMailClaim(ctx, row, r.leaseEnd())
 		}
 	})
 	defer keeping.Wait()
@@ -247,7 +254,7 @@ func (r *deliveryRun) send(ctx context.Context, row *models.Mail, message *mail.
 
 func (r *deliveryRun) leaseEnd() time.Time { return r.config.Store.Now().Add(r.config.Lease) }
 
-// classify is what becomes of a mail after the server's answer.
+// recordOutcome records the mail server's reply.
 func (r *deliveryRun) recordOutcome(ctx context.Context, row *models.Mail, err error) error {
 	if err == nil {
 		r.sent++
@@ -268,7 +275,8 @@ func (r *deliveryRun) recordOutcome(ctx context.Context, row *models.Mail, err e
 	return r.config.Store.ReleaseMail(ctx, row, r.config.Store.Now().Add(r.retryDelay(row.Attempts)), row.Attempts)
 }
 
-// finishSent writes down that a mail was sent, and tries hard to: else it would be sent again.
+// finishSent records that a mail was sent. It retries persistently, because otherwise the mail
+// would be sent again.
 func (r *deliveryRun) finishSent(ctx context.Context, row *models.Mail) (err error) {
 	for try := range 8 {
 		if err = r.config.Store.FinishMail(ctx, row); err == nil {
@@ -279,7 +287,7 @@ func (r *deliveryRun) finishSent(ctx context.Context, row *models.Mail) (err err
 	return err
 }
 
-// retryDelay is how long a mail waits that was tried so often.
+// retryDelay returns the delay after a number of attempts.
 func (m *Mailer) retryDelay(attempts int64) time.Duration {
 	d := min(m.config.Lease/2<<min(attempts-1, 20), maxRetryDelay)
 	return d*3/4 + rand.N(d/2)
@@ -299,15 +307,16 @@ func (m *Mailer) count(outcome string) {
 	}
 }
 
-// redactAddress is what the server said, which likes to repeat whom the mail was for: as it was told, which is with the
-// domain that the key has, or in capitals.
+// redactAddress returns the mail server's reply without the recipient. Servers like to repeat it:
+// as given, with the domain of the key, or in capitals.
 func redactAddress(err error, row *models.Mail) slog.Attr {
 	said := strings.ReplaceAll(err.Error(), row.Email, "…")
-	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey)) // a key is UTF-8, so this compiles
+	// a key is UTF-8, so this compiles
+	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey))
 	return slog.String("error", key.ReplaceAllLiteralString(said, "…"))
 }
 
-// link is where a kind of mail leads, and what the link is good for.
+// link is the target and purpose of the link in a kind of mail.
 type link struct {
 	path    string
 	purpose string
@@ -324,16 +333,16 @@ var links = map[mail.Kind]link{
 	mail.AlreadyRegistered:    {"/reset-password", purposeReset, resetTTL},
 }
 
-// letter is what a mail turned out to be when it is about to be sent.
+// letter is the mail to be sent, as decided just before sending.
 type letter struct {
 	kind mail.Kind
 	to   string
-	user *models.User // nil for an address that nobody has
+	user *models.User // nil for an address without an account
 
-	registration bool // the link confirms a pending registration, and not the account as it is
+	registration bool // the link confirms a pending registration instead of the existing account
 }
 
-// letterFor says what is to be sent; nil if what the mail was to say is not so any more.
+// letterFor decides what to send. It returns nil if the mail no longer applies.
 func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, error) {
 	if mail.Kind(row.Kind) == mail.AccountDeleted { // the address may have another owner by now
 		return &letter{kind: mail.AccountDeleted, to: row.Email}, nil
@@ -342,7 +351,8 @@ func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, erro
 	shut := err == nil && user.DisabledAt != nil
 	kind := mail.Kind(row.Kind)
 	if (kind == mail.AlreadyRegistered || kind == kindRegistration) && (shut || errors.Is(err, models.ErrNotFound)) {
-		return &letter{kind: mail.AddressNotFree, to: row.Email, user: user}, nil // a registrant waits for a mail that says what happened
+		// The registrant is waiting for a mail that says what happened.
+		return &letter{kind: mail.AddressNotFree, to: row.Email, user: user}, nil
 	}
 	if err != nil || shut {
 		return nil, err
@@ -356,10 +366,11 @@ func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, erro
 			return nil, nil
 		}
 	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored:
-		if user.EmailKey != row.EmailKey { // the link would be good for nothing, and end one that is good
+		// the link would not work, and would replace one that does
+		if user.EmailKey != row.EmailKey {
 			return nil, nil
 		}
-		l.to = user.Email // as it is stored, and not as somebody else has typed it
+		l.to = user.Email // as stored, not as another client typed it
 	case mail.ConfirmEmail:
 		owner, err := m.config.Store.UserByEmailKey(ctx, row.EmailKey)
 		if err == nil {
@@ -372,7 +383,8 @@ func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, erro
 	return l, nil
 }
 
-// auditedTx is the text of a letter, nil if its reader has had too many. It stores the ticket whose token it brings.
+// compose returns the message of a letter, or nil if the mailbox is over its budget. It stores the
+// one-time token of the link.
 func (m *Mailer) compose(ctx context.Context, row *models.Mail, l *letter) (*mail.Message, error) {
 	if full, err := m.isOverBudget(ctx, row, l); err != nil {
 		return nil, err
@@ -383,7 +395,8 @@ func (m *Mailer) compose(ctx context.Context, row *models.Mail, l *letter) (*mai
 		row.UserID = &l.user.ID
 	}
 	data := m.templateData(row, l)
-	until := m.config.Store.Now().Add(m.config.Lease) // anew: the connection may have taken longer than the lease
+	// again: connecting may have taken longer than the lease
+	until := m.config.Store.Now().Add(m.config.Lease)
 	if to, ok := links[l.kind]; !ok {
 		if err := m.config.Store.ExtendMailClaim(ctx, row, until); err != nil {
 			return nil, err
@@ -407,19 +420,22 @@ func (m *Mailer) compose(ctx context.Context, row *models.Mail, l *letter) (*mai
 	return message, nil
 }
 
-// dropReservation ends the reservation of an address that was never verified when the mail with the link that undoes the
-// change is not sent: nothing shows that the account was its owner's, and without a link it would only keep them from
-// registering.
+// dropReservation deletes the reservation of an unverified address when the mail with its undo link
+// is not sent. Nothing shows that the address belonged to the account's owner, and without a link
+// the reservation would only keep its real owner from registering.
 func (m *Mailer) dropReservation(ctx context.Context, row *models.Mail, l *letter) error {
-	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see told
+	if l.kind != mail.EmailChanged || row.NewEmail != nil { // see withNewEmail
 		return nil
 	}
 	return m.config.Store.DeleteUndoToken(ctx, row.ID, l.user.ID)
 }
 
-// templateData is what the text of a letter may name, but for the link. An administrator's network is not told.
+// templateData returns the data of a letter's template, except the link. The network of an
+// administrator is not disclosed.
 func (m *Mailer) templateData(row *models.Mail, l *letter) mail.Data {
-	data := mail.Data{Service: m.config.Service, AppURL: m.config.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime)}
+	data := mail.Data{
+		Service: m.config.Service, AppURL: m.config.AppURL.String(), At: row.CreatedAt.UTC().Format(mailTime),
+	}
 	if row.IP != nil && l.kind != mail.RoleChanged && l.kind != mail.AccountDeleted {
 		data.Network = coarseNetwork(*row.IP)
 	}
@@ -435,10 +451,10 @@ func (m *Mailer) templateData(row *models.Mail, l *letter) mail.Data {
 	return data
 }
 
-// mailTime is how mails write a time. It reads the same in every language.
+// mailTime is the time format of mails. It reads the same in every language.
 const mailTime = "2006-01-02 15:04 UTC"
 
-// userOf is whom a mail is about.
+// userOf returns the user that a mail is about.
 func (m *Mailer) userOf(ctx context.Context, row *models.Mail) (*models.User, error) {
 	if row.UserID != nil {
 		return m.config.Store.UserByID(ctx, *row.UserID)
@@ -446,8 +462,8 @@ func (m *Mailer) userOf(ctx context.Context, row *models.Mail) (*models.User, er
 	return m.config.Store.UserByEmailKey(ctx, row.EmailKey)
 }
 
-// lookUpOneTimeToken is about the address that the mail goes to. Each try makes a new token, and the one before is good for
-// nothing: nobody knows whether it has arrived.
+// newOneTimeToken returns a token for the address that the mail goes to. Each attempt creates a new
+// token and invalidates the previous one, because it is unknown whether that arrived.
 func (m *Mailer) newOneTimeToken(row *models.Mail, l link, token string) *models.OneTimeToken {
 	t := &models.OneTimeToken{
 		ID: row.ID, Hash: oneTimeTokenHash(token), UserID: *row.UserID, Purpose: l.purpose,
@@ -455,7 +471,8 @@ func (m *Mailer) newOneTimeToken(row *models.Mail, l link, token string) *models
 	}
 	switch l.purpose {
 	case purposeUndo:
-	case purposeRegister: // each registration has its own link; the newest does not end the others
+	case purposeRegister:
+		// Each registration has its own link; a newer one does not invalidate the others.
 		t.SingletonKey = new(strings.ReplaceAll(t.ID, "-", ""))
 	default:
 		t.SingletonKey = &t.Purpose

@@ -1,44 +1,49 @@
 package account
 
-// Events are all that Service tells Config.Counted of, by the names that they have in the log.
+// Events returns every event that Service passes to Config.OnEvent. The names are those in the log.
 func Events() []string {
 	return []string{
-		EventRegistered, EventAlreadyRegistered, EventSignIn, EventSignInFailed, EventSignedOut, EventSessionRevoked, EventSessionsEnded, EventAccessTokenIssued, EventTokenReused,
+		EventRegistered, EventAlreadyRegistered, EventSignIn, EventSignInFailed, EventSignedOut,
+		EventSessionRevoked, EventSessionsEnded, EventAccessTokenIssued, EventTokenReused,
 		EventPasswordChanged, EventPasswordChangeFailed, EventPasswordResetSent, EventPasswordReset, EventEmailVerified,
 		EventEmailChangeRequested, EventEmailChangeFailed, EventEmailChanged, EventEmailRestored, EventDeletionFailed,
-		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled, EventUserErased, EventUserErasureFailed, EventUserReset,
+		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled,
+		EventUserErased, EventUserErasureFailed, EventUserReset,
 		EventUnknownToken,
-		EventRegisteredAgain, EventEmailVerificationFailed, EventEmailDisowned, EventEmailChangeDeclined, EventUserExpired,
+		EventRegisteredAgain, EventEmailVerificationFailed, EventEmailDisowned,
+		EventEmailChangeDeclined, EventUserExpired,
 	}
 }
 
-// What becomes of a mail each time that it is looked at.
+// Outcomes of an attempt to send a mail.
 const (
 	MailSent         = "sent"
-	MailDeferred     = "waits"       // the mail server did not take it yet
-	MailUnreachable  = "unreachable" // there was no mail server to offer it to
-	MailRenderFailed = "unwritten"   // a template failed; it waits
-	MailRefused      = "refused"     // for good
-	MailExpired      = "given up"    // it was tried for as long as mails are
-	MailDropped      = "dropped"     // the address has had too many
+	MailDeferred     = "waits"       // the mail server did not accept it yet
+	MailUnreachable  = "unreachable" // no connection to the mail server
+	MailRenderFailed = "unwritten"   // a template failed; the mail is retried
+	MailRefused      = "refused"     // rejected permanently
+	MailExpired      = "given up"    // older than mailTTL
+	MailDropped      = "dropped"     // the address reached its mail limit
 )
 
-// MailOutcomes are all that a Mailer tells MailerConfig.Counted of.
+// MailOutcomes returns every outcome that a Mailer passes to MailerConfig.OnOutcome.
 func MailOutcomes() []string {
 	return []string{MailSent, MailDeferred, MailUnreachable, MailRenderFailed, MailRefused, MailExpired, MailDropped}
 }
 
-// QueueState is what a Queue does at one moment, and what it has refused since its start.
+// QueueState is a snapshot of a Queue.
 type QueueState struct {
-	Waiting, Room int // callers, and how many may wait at most
+	Waiting, Room int // waiting callers, and their maximum number
 	Busy, Threads int
-	Refused       uint64 // callers who got *Overloaded
+	Refused       uint64 // callers that got *OverloadedError since the start
 }
 
-// State returns what the queue does now.
+// State returns the current state.
 func (q *Queue) State() QueueState {
 	q.mu.Lock()
-	waiting, room := q.backlog.count, q.backlog.capacity
+	waiting, capacity := q.backlog.count, q.backlog.capacity
 	q.mu.Unlock()
-	return QueueState{Waiting: waiting, Room: room, Busy: int(q.busy.Load()), Threads: q.workers, Refused: q.refused.Load()}
+	return QueueState{
+		Waiting: waiting, Room: capacity, Busy: int(q.busy.Load()), Threads: q.workers, Refused: q.refused.Load(),
+	}
 }

@@ -11,8 +11,8 @@ import (
 	"fieldgate/models"
 )
 
-// requesterOf returns a hash of what a mail is counted under: the account that is signed in, or else the network of the
-// client. It returns nil outside of a request.
+// requesterOf returns a hash of the requester that a mail is counted under: the signed-in account,
+// or else the client's network. It returns nil outside of a request.
 func requesterOf(viewer *auth.Viewer) *string {
 	if id := viewer.UserID(); id != "" {
 		return requesterKey("account", id)
@@ -28,7 +28,8 @@ func requesterKey(kind, who string) *string {
 	return &name
 }
 
-// setOrigin notes who caused a mail and from where. It does the same work for every account and address.
+// setOrigin sets the requester and the place of a mail. It does the same work for every account and
+// address.
 func setOrigin(ctx context.Context, m *models.Mail) {
 	viewer := auth.ViewerFrom(ctx)
 	client := viewer.Client()
@@ -38,14 +39,15 @@ func setOrigin(ctx context.Context, m *models.Mail) {
 	}
 }
 
-// What mails and aggregated audit entries tell of an address: the network of an organization or a neighbourhood.
+// Prefix lengths of the networks in mails and aggregated audit entries: the network of an
+// organization or a neighbourhood.
 const (
 	networkBits4 = 24
 	networkBits6 = 48
 )
 
-// coarseNetwork returns the network of an IP address as mails tell it, such as 203.0.113.0/24 or 2001:db8:7::/48, and "" for
-// what is no address.
+// coarseNetwork returns the network of an IP address, such as 203.0.113.0/24 or 2001:db8:7::/48, or
+// "" for an invalid address.
 func coarseNetwork(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -63,8 +65,9 @@ func coarseNetwork(ip string) string {
 	return network.String()
 }
 
-// mailbox returns an e-mail key without the +tag of its local part: most mail servers deliver all tags to one mailbox. Gmail
-// ignores dots too. Elsewhere they tell people apart, who must not use up each other's mails.
+// mailbox returns an e-mail key without the +tag of its local part: most mail servers deliver all
+// tags to one mailbox. Gmail ignores dots too. Elsewhere dots distinguish users, who must not use
+// up each other's mails.
 func mailbox(key string) string {
 	at := strings.LastIndexByte(key, '@')
 	if at < 0 {

@@ -15,7 +15,7 @@ func TestMailboxStripsTag(t *testing.T) {
 		"":                    "",
 	} {
 		if got := mailbox(key); got != want {
-			t.Errorf("%q is of mailbox %q, want %q", key, got, want)
+			t.Errorf("mailbox(%q) = %q, want %q", key, got, want)
 		}
 	}
 }
@@ -32,7 +32,7 @@ func TestCoarseNetworkMasksAddress(t *testing.T) {
 		"evil text":               "",
 	} {
 		if got := coarseNetwork(ip); got != want {
-			t.Errorf("%q is told as %q, want %q", ip, got, want)
+			t.Errorf("coarseNetwork(%q) = %q, want %q", ip, got, want)
 		}
 	}
 }

@@ -10,17 +10,17 @@ import (
 	"fieldgate/models"
 )
 
-// What a ticket is good for. The token of one is good for nothing else.
+// Purposes of one-time tokens. A token works only for its own purpose.
 const (
-	purposeVerify = "verify" // to show that mail reaches the account's address
-	purposeChange = "change" // to take a new address into use
-	purposeUndo   = "undo"   // to take an old one back
-	purposeReset  = "reset"  // to choose a new password
+	purposeVerify = "verify" // verifies the account's address
+	purposeChange = "change" // changes the address
+	purposeUndo   = "undo"   // restores the previous address
+	purposeReset  = "reset"  // sets a new password
 
-	purposeRegister = "register" // to put a pending registration into the place of an account
+	purposeRegister = "register" // replaces an account by a pending registration
 )
 
-// How long a link works after its mail was handed to a mail server.
+// How long a link works after a mail server accepted its mail.
 const (
 	verifyTTL = 24 * time.Hour
 	changeTTL = 24 * time.Hour
@@ -28,11 +28,14 @@ const (
 	resetTTL  = time.Hour
 )
 
-// newMail is a mail about a user, or about whoever has the address if user is nil, to be sent in the language that
-// the request prefers. What it says is decided when it is sent.
+// newMail returns a mail about a user, or about the account with the address if user is nil. Its
+// language is the one that the request prefers. Its content is decided when it is sent.
 func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User, email, key string) *models.Mail {
 	now := s.config.Store.Now()
-	m := &models.Mail{ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now, Priority: priorityOf(kind)}
+	m := &models.Mail{
+		ID: newID(), Kind: string(kind), Email: email, EmailKey: key, CreatedAt: now, DueAt: now,
+		Priority: priorityOf(kind),
+	}
 	setOrigin(ctx, m)
 	if user != nil {
 		m.UserID = &user.ID
@@ -43,7 +46,7 @@ func (s *Service) newMail(ctx context.Context, kind mail.Kind, user *models.User
 	return m
 }
 
-// priorityOf puts links that get their owner back into an account first, and notices last.
+// priorityOf ranks recovery links first and notices last.
 func priorityOf(kind mail.Kind) int64 {
 	switch kind {
 	case mail.ResetPassword, mail.EmailRestored, mail.EmailChanged:
@@ -54,8 +57,9 @@ func priorityOf(kind mail.Kind) int64 {
 	return models.MailNotice
 }
 
-// withNewEmail puts the new address into a notice to the old one, if mail has reached the user there: an address that was never
-// verified may be that of a stranger, who gets no text that the user chose.
+// withNewEmail adds the new address to a notice to the old one if the old one is verified. An
+// address that was never verified may belong to a stranger, who must not get text that the user
+// chose.
 func withNewEmail(m *models.Mail, user *models.User, newEmail string) *models.Mail {
 	if user.EmailVerified() {
 		m.NewEmail = &newEmail
@@ -63,12 +67,12 @@ func withNewEmail(m *models.Mail, user *models.User, newEmail string) *models.Ma
 	return m
 }
 
-// mailToUser is a mail to a user's own address.
+// mailToUser returns a mail to a user's own address.
 func (s *Service) mailToUser(ctx context.Context, kind mail.Kind, user *models.User) *models.Mail {
 	return s.newMail(ctx, kind, user, user.Email, user.EmailKey)
 }
 
-// outgoing are the mails that are to be written: none where no mail is sent.
+// outgoing returns mails, or nil where no mail is sent.
 func (s *Service) outgoing(mails ...*models.Mail) []*models.Mail {
 	if s.config.Mail == nil {
 		return nil
@@ -76,7 +80,8 @@ func (s *Service) outgoing(mails ...*models.Mail) []*models.Mail {
 	return mails
 }
 
-// oneTimeTokenHash is what is stored of a ticket's token: 256 random bits, so that one round of SHA-256 is enough.
+// oneTimeTokenHash returns the stored hash of a token. A token is 256 random bits, so one round of
+// SHA-256 is enough.
 func oneTimeTokenHash(token string) []byte {
 	sum := sha256.Sum256([]byte("fieldgate ticket\x00" + token))
 	return sum[:]

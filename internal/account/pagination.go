@@ -10,22 +10,23 @@ import (
 
 const maxPage = 100
 
-// PageQuery asks for a page of a list, as Relay's specification of connections has it.
+// PageQuery selects a page of a list, following the Relay connection specification.
 type PageQuery struct {
-	First      int    // 1 to 100, from the beginning of the list; unused if there is Last
-	FirstGiven bool   // First is not a default: together with Last it is refused
+	First      int    // 1 to 100, from the beginning of the list; ignored if Last is set
+	FirstGiven bool   // First was set by the client: it cannot be combined with Last
 	Last       *int   // 1 to 100, from the end of the list
-	After      string // a cursor of an earlier page: only what is behind it
-	Before     string // a cursor of an earlier page: only what is in front of it
+	After      string // cursor: only items after it
+	Before     string // cursor: only items before it
 }
 
-// PageInfo reports where a page begins and ends.
+// PageInfo describes the position of a page.
 type PageInfo struct {
-	HasPrevious, HasNext bool   // in a search the page before or after this one can turn out to be empty
-	Start, End           string // the cursors for the pages before and after this one; "" if there is nowhere to go on from
+	HasPrevious, HasNext bool // in a search the adjacent page may turn out empty
+	// cursors for the adjacent pages; "" if there is nothing to continue from
+	Start, End string
 }
 
-// page returns the size of a page, and whether it is taken from the end of the list.
+// page returns the size of a page and whether it is taken from the end of the list.
 func (c *inputCheck) page(q PageQuery) (limit int, fromEnd bool) {
 	name := "first"
 	limit = q.First
@@ -36,15 +37,16 @@ func (c *inputCheck) page(q PageQuery) (limit int, fromEnd bool) {
 		c.field(name, "must be 1 to 100")
 	}
 	if fromEnd && q.FirstGiven {
-		c.field("first", "must not be given together with last")
+		c.field("first", "cannot be combined with last")
 	}
 	return limit, fromEnd
 }
 
 // userCursors seals and opens the cursors of one search, or of the list of all accounts.
 //
-// A cursor holds the keys of its account and not only the id, because the account may be gone when the cursor comes back.
-// It is sealed, so that it shows no address which User.email would deny, and opens only for the search that it was made for.
+// A cursor holds the keys of its account in addition to the id, because the account may be deleted
+// when the cursor comes back. It is sealed, because its key may be an address that User.email
+// denies. It opens only for the search that it was made for.
 type userCursors struct {
 	tokens      *auth.Tokens
 	name, email string // the prefixes
@@ -55,7 +57,7 @@ func (u userCursors) purpose() string {
 	return fmt.Sprintf("cursor of users %q %q %t", u.name, u.email, u.namesOnly)
 }
 
-// A cursor begins with what follows: an id, with a name in a search, or an address.
+// First byte of a cursor: an id follows, with a name in a search, or an address.
 const (
 	cursorByID    = "i"
 	cursorByEmail = "e"
@@ -71,7 +73,7 @@ func (u userCursors) seal(c models.Cursor) string {
 	return u.tokens.Seal(u.purpose(), []byte(cursorByID+c.ID+c.Key))
 }
 
-// open reports false for anything that seal has not made for the same search.
+// open reports false unless seal made the cursor for the same search.
 func (u userCursors) open(cursor string) (c models.Cursor, ok bool) {
 	text, ok := u.tokens.Open(u.purpose(), cursor)
 	if key, byEmail := bytes.CutPrefix(text, []byte(cursorByEmail)); ok && byEmail {
@@ -84,7 +86,7 @@ func (u userCursors) open(cursor string) (c models.Cursor, ok bool) {
 	return models.Cursor{ID: string(rest[:idLength]), Key: string(rest[idLength:])}, true
 }
 
-// parse opens the cursor of an argument; "" is none.
+// parse opens the cursor of an argument; "" means no cursor.
 func (u userCursors) parse(check *inputCheck, name, cursor string) (c models.Cursor) {
 	if cursor == "" {
 		return c
@@ -105,7 +107,7 @@ func (a auditCursors) seal(entryID string) string {
 	return a.tokens.Seal(auditPurpose, []byte(entryID))
 }
 
-// parse opens the cursor of an argument; "" is none.
+// parse opens the cursor of an argument; "" means no cursor.
 func (a auditCursors) parse(check *inputCheck, name, cursor string) (entryID string) {
 	if cursor == "" {
 		return ""

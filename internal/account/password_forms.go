@@ -7,8 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalizedForms returns the forms in which a password is judged: as it is and, where that differs, in plain Latin letters and
-// without the one separator between its parts. Attackers' rules try a common password in such clothes first.
+// normalizedForms returns the forms in which a password is checked: as typed and, where different,
+// in plain Latin letters and without a separator between its parts. Attackers try these variants of
+// common passwords first.
 func normalizedForms(password string) []string {
 	forms := []string{norm.NFC.String(password)}
 	plain := plainLatin(password)
@@ -21,9 +22,9 @@ func normalizedForms(password string) []string {
 	return forms
 }
 
-// plainLatin writes letters and digits of other blocks of Unicode as those of ASCII, without accents and invisible
-// characters: pássword, ｐａｓｓｗｏｒｄ and раssword with two Cyrillic letters are password. A word in another script stays
-// what it is: look-alikes count only where every letter is one.
+// plainLatin maps letters and digits of other Unicode blocks to ASCII and drops accents and
+// invisible characters: pássword, ｐａｓｓｗｏｒｄ and раssword with two Cyrillic letters become password.
+// It keeps words in other scripts: confusables are mapped only if every letter is one.
 func plainLatin(s string) string {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsMark(r) || unicode.Is(unicode.Cf, r) {
@@ -38,15 +39,15 @@ func plainLatin(s string) string {
 	return norm.NFC.String(latin)
 }
 
-// confusables are small letters, also of capitals that look alike, and what they are taken for.
+// confusables maps lower-case letters to the Latin letters that they, or their capitals, look like.
 var confusables = strings.NewReplacer(
 	"а", "a", "в", "b", "с", "c", "е", "e", "н", "h", "һ", "h", "і", "i", "ј", "j", "к", "k", "ӏ", "l", "м", "m", "о", "o", "р", "p", "ԛ", "q", "ѕ", "s", "т", "t", "у", "y", "ԝ", "w", "х", "x",
 	"α", "a", "β", "b", "ε", "e", "η", "n", "ι", "i", "κ", "k", "μ", "m", "ν", "v", "ο", "o", "ρ", "p", "τ", "t", "υ", "u", "χ", "x", "ω", "w",
 	"ı", "i", "ø", "o", "đ", "d", "ħ", "h", "ł", "l", "ß", "ss", "æ", "ae", "œ", "oe",
 )
 
-// withoutSeparator removes the only other character among letters and digits, if it stands between several parts:
-// 1 2 3 4 5, p.a.s.s. What has more kinds of them is left as it is.
+// withoutSeparator removes the only character that is neither letter nor digit, if it separates
+// several parts: 1 2 3 4 5, p.a.s.s. It leaves strings with several such characters unchanged.
 func withoutSeparator(s string) string {
 	separator, count, others := rune(0), 0, 0
 	for _, r := range s {

@@ -2,7 +2,7 @@ package account
 
 import "testing"
 
-// A common password in other clothes is as common: attackers' rules try these first, and browsers and phones write some of them.
+// Attackers try these variants of common passwords first, and browsers and phones produce some.
 func TestDisguisedCommonPasswordsAreRejected(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{

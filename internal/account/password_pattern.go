@@ -3,14 +3,14 @@ package account
 import "unicode"
 
 const (
-	maxReductions = 8  // how often reduce looks for patterns in what it has reduced
+	maxReductions = 8  // maximum number of passes of reduce
 	maxPeriod     = 32 // of a repetition, in characters
 	maxStepPeriod = 4  // of a pattern of steps: 1qaz2wsx3edc has 4
 )
 
-// reduce replaces each repetition, sequence and walk over the keyboard by the characters that it starts with:
-// aaaaaa is a, passwordpassword is password, abcdefgh is a, !@#$% is 12, 1q2w3e4r5t is 1q. It takes a time
-// in proportion to the length. The password must be in lower case.
+// reduce replaces each repetition, sequence and keyboard walk by its first characters: aaaaaa
+// becomes a, passwordpassword password, abcdefgh a, !@#$% 12, 1q2w3e4r5t 1q. It takes linear time.
+// The password must be in lower case.
 func reduce(s []rune) []rune {
 	for range maxReductions {
 		shorter := reduceOnce(s)
@@ -38,8 +38,8 @@ func reduceOnce(s []rune) (out []rune) {
 	return out
 }
 
-// patternAt returns the length of the longest pattern at the beginning of s, and what it starts with; 0 if there
-// is none.
+// patternAt returns the length of the longest pattern at the start of s and the characters to
+// replace it by, or 0.
 func patternAt(s []rune, keys []key) (length int, start []rune) {
 	take := func(n, atLeast int, what []rune) {
 		if n >= atLeast && n > length {
@@ -47,14 +47,14 @@ func patternAt(s []rune, keys []key) (length int, start []rune) {
 		}
 	}
 	if len(s) > 1 && s[0] == s[1] && unicode.Is(unicode.So, s[0]) {
-		return 0, nil // an emoji, of which there are thousands
+		return 0, nil // emoji: there are thousands
 	}
 	for period := 1; period <= maxPeriod && period < len(s); period++ {
 		n := period
 		for n < len(s) && s[n] == s[n-period] {
 			n++
 		}
-		atLeast := max(2*period, 6) // abab may be there by chance
+		atLeast := max(2*period, 6) // abab may be a coincidence
 		if period == 1 {
 			atLeast = 3
 		}
@@ -76,8 +76,8 @@ func patternAt(s []rune, keys []key) (length int, start []rune) {
 	return length, start
 }
 
-// startOf returns how many characters stand for n that follow a pattern. Of a short one two are left, since it
-// may be there by chance.
+// startOf returns how many characters replace a pattern of length n. A short pattern leaves two,
+// since it may be a coincidence.
 func startOf(n, period int) int {
 	const short = 5
 	if period == 1 && n <= short {
@@ -86,7 +86,7 @@ func startOf(n, period int) int {
 	return period
 }
 
-// keyRun returns how many keys at the beginning are pressed in steps that repeat after period.
+// keyRun returns how many keys at the start follow steps that repeat after period.
 func keyRun(keys []key, period int) int {
 	for n := range keys {
 		switch {
@@ -100,8 +100,8 @@ func keyRun(keys []key, period int) int {
 	return len(keys)
 }
 
-// key is one of a keyboard with the US layout: its place, and its character without Shift. The letters of other
-// layouts differ by a few keys, whose rows are found in parts.
+// key is a key of the US keyboard layout: its position, and its character without Shift. Other
+// layouts differ in a few keys, so their rows are found in parts.
 type key struct {
 	column, row int
 	plain       rune // 0: no such key
@@ -117,7 +117,7 @@ func plainKeys(keys []key) []rune {
 	return plain
 }
 
-// keyboard has the keys by what they write, with and without Shift.
+// keyboard maps characters, with and without Shift, to their keys.
 var keyboard = func() map[rune]key {
 	keys := map[rune]key{}
 	for row, line := range [][2]string{

@@ -18,52 +18,54 @@ import (
 	"fieldgate/internal/limit"
 )
 
-// maxPasswordBytes bounds the work before hashing, as it came, before normalization.
+// maxPasswordBytes limits the work before hashing. It applies before normalization.
 const maxPasswordBytes = 1024
 
-// The kinds of hashes in a row. What follows the mark is a bcrypt hash. One without a mark is plain bcrypt,
-// brought along from elsewhere.
+// Kinds of stored hashes. A bcrypt hash follows the mark. A hash without a mark is plain bcrypt,
+// imported from another program.
 const (
 	markPlain    = ""
-	markKeyed    = "v1$"  // over the HMAC whose key is domainLabel
-	markPeppered = "v1p$" // over the HMAC whose key is a pepper
+	markKeyed    = "v1$"  // of the HMAC with the key domainLabel
+	markPeppered = "v1p$" // of the HMAC with a pepper as key
 )
 
-// storedForm is a mark and a hash that bcrypt can read to its end. bcrypt itself would take longer hashes and
-// other versions, and give up at once on a damaged one, which a client could measure.
+// storedForm is a mark and a complete bcrypt hash. bcrypt itself would accept longer hashes and
+// other versions, and fail early on a damaged one, which a client could measure.
 var storedForm = regexp.MustCompile(`^(v1p?\$|)(\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53})$`)
 
-// maxPlainBytes is how much of a password bcrypt reads.
+// maxPlainBytes is how many bytes of a password bcrypt reads.
 const maxPlainBytes = 72
 
-// domainLabel keeps a hash of ours from being one that another program makes of the same password.
+// domainLabel makes our hashes differ from those that other programs compute for the same password.
 const domainLabel = "fieldgate password v1"
 
-// Passwords hashes passwords and compares them.
+// Passwords hashes and verifies passwords.
 //
-// bcrypt reads 72 bytes and stops at the first NUL, so the password goes through HMAC-SHA-384 first: every
-// byte counts, and the 64 characters of base64 fit. The key of the HMAC is a pepper, which is kept outside
-// the database, or else a fixed label: without a key, hashes stolen elsewhere could be tried against ours.
+// bcrypt reads 72 bytes and stops at the first NUL, so passwords go through HMAC-SHA-384 first:
+// every byte counts, and the 64 characters of base64 fit. The HMAC key is a pepper, which is kept
+// outside the database, or else a fixed label. Without a key, hashes stolen elsewhere could be
+// tried against ours.
 //
-// The work is done in a Queue, so that however many sign in, the rest of the server goes on.
+// The work runs in a Queue, so that many sign-ins do not block the rest of the server.
 type Passwords struct {
 	cost    int
 	peppers []string
 	queue   *Queue
-	dummy   string // a hash of no password, of the same cost
+	dummy   string // hash of no password, of the same cost
 
-	compare func(hash, password []byte) error // bcrypt's, but in tests that count
+	compare func(hash, password []byte) error // bcrypt's; replaced by tests that count calls
 }
 
-// NewPasswords returns a hasher of the given bcrypt cost, from bcrypt.MinCost to bcrypt.MaxCost. The first of peppers
-// hashes, and all of them verify; there may be none.
+// NewPasswords returns a hasher with a bcrypt cost from bcrypt.MinCost to bcrypt.MaxCost. The first
+// pepper hashes, all of them verify; peppers may be empty.
 func NewPasswords(cost int, peppers []string, q *Queue) (*Passwords, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
-		return nil, bcrypt.InvalidCostError(cost) // below, GenerateFromPassword would take its default instead
+		// otherwise GenerateFromPassword would use its default cost
+		return nil, bcrypt.InvalidCostError(cost)
 	}
 	p := &Passwords{cost: cost, peppers: peppers, queue: q, compare: bcrypt.CompareHashAndPassword}
-	// Written and not computed, which would be the longest part of every start. Comparing costs what it always
-	// costs, and Verify says no whatever comes of it.
+	// A literal, because computing it would take most of the start-up time. Comparing with it costs
+	// as much as with any hash, and Verify returns false in any case.
 	p.dummy = p.mark() + fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53))
 	return p, nil
 }
@@ -75,7 +77,7 @@ func (p *Passwords) mark() string {
 	return markKeyed
 }
 
-// hmacKeys are those of the HMAC that a hash may have been made with: the first is the one of new hashes.
+// hmacKeys returns the HMAC keys that a hash may have been made with. New hashes use the first.
 func (p *Passwords) hmacKeys(mark string) []string {
 	if mark == markPeppered {
 		return p.peppers
@@ -83,7 +85,7 @@ func (p *Passwords) hmacKeys(mark string) []string {
 	return []string{domainLabel}
 }
 
-// Hash returns what to store of a password. The error is *Overloaded or the context's.
+// Hash returns the stored form of a password. The error is *OverloadedError or the context's.
 func (p *Passwords) Hash(ctx context.Context, password string) (stored string, err error) {
 	var hash []byte
 	err = p.queue.Do(ctx, func() (err error) {
@@ -97,13 +99,13 @@ func (p *Passwords) Hash(ctx context.Context, password string) (stored string, e
 	return p.mark() + string(hash), nil
 }
 
-// Verify reports whether a stored hash is the password's, and whether a better hash should take its place.
-// With an empty stored hash, or one of an unknown form, it does the same work and returns false. The error is
-// *Overloaded or the context's.
+// Verify reports whether a stored hash matches the password, and whether it should be replaced by a
+// new hash. For an empty or unknown stored form it does the same work and returns false. The error
+// is *OverloadedError or the context's.
 //
-// A hash does not say which pepper it was made with, so that programs from before there could be several read it.
-// Each call compares as often as there are peppers, whatever the hash and the outcome: the time of an answer does
-// not tell which pepper was right, nor whether there is an account.
+// A hash does not say which pepper made it, so that versions with a single pepper can read it. Each
+// call compares once per pepper, whatever the hash and the outcome: the response time does not
+// reveal which pepper matched, or whether the account exists.
 func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, outdated bool, err error) {
 	mark, hash, known := splitStored(stored)
 	keys := p.hmacKeys(mark)
@@ -133,8 +135,8 @@ func (p *Passwords) Verify(ctx context.Context, stored, password string) (ok, ou
 	return ok, ok && (matched > 0 || p.isOutdated(mark, hash, password)), err
 }
 
-// equalizeCost does what a hash of a lower cost has spared, or else the time of an answer would tell that there is
-// an account, and that it is an old one: 2ⁿ + 2ⁿ + 2ⁿ⁺¹ + … + 2ᵐ⁻¹ = 2ᵐ.
+// equalizeCost does the work that a hash of a lower cost saved. Otherwise the response time would
+// tell that the account exists and is old: 2ⁿ + 2ⁿ + 2ⁿ⁺¹ + … + 2ᵐ⁻¹ = 2ᵐ.
 func (p *Passwords) equalizeCost(spent int) error {
 	for ; spent < p.cost; spent++ {
 		if _, err := bcrypt.GenerateFromPassword([]byte(domainLabel), spent); err != nil {
@@ -144,8 +146,9 @@ func (p *Passwords) equalizeCost(spent int) error {
 	return nil
 }
 
-// isOutdated: a hash of another kind or cost than a new one would be. A plain one stays as it is if bcrypt has not
-// read all of the password, because what it did not read may be mistyped, and would count from then on.
+// isOutdated reports whether a new hash would be of another kind or cost. A plain hash is kept if
+// bcrypt did not read the whole password: the unread part may be mistyped and would count from then
+// on.
 func (p *Passwords) isOutdated(mark, hash, password string) bool {
 	if mark == markPlain {
 		return len(password) <= maxPlainBytes
@@ -153,13 +156,13 @@ func (p *Passwords) isOutdated(mark, hash, password string) bool {
 	return mark != p.mark() || cost(hash) != p.cost
 }
 
-// cost is the one of a hash that split has taken apart, and so never fails.
+// cost returns the bcrypt cost of a hash from splitStored, and so cannot fail.
 func cost(hash string) int {
 	n, _ := bcrypt.Cost([]byte(hash))
 	return n
 }
 
-// splitStored takes a stored hash apart; known is false for one that is not ours to read.
+// splitStored splits a stored hash into mark and hash. known is false for an unknown form.
 func splitStored(stored string) (mark, hash string, known bool) {
 	parts := storedForm.FindStringSubmatch(stored)
 	if parts == nil {
@@ -168,8 +171,8 @@ func splitStored(stored string) (mark, hash string, known bool) {
 	return parts[1], parts[2], true
 }
 
-// bcryptInput is what bcrypt gets to read of a password. A plain hash was made of the bytes themselves, of which bcrypt read
-// the first 72.
+// bcryptInput returns what bcrypt hashes for a password. A plain hash covers the bytes themselves,
+// of which bcrypt read the first 72.
 func bcryptInput(mark, key, password string) []byte {
 	if mark == markPlain {
 		return []byte(password)
@@ -187,11 +190,11 @@ const (
 	personalPassword = knownPassword + " with a few characters added"
 )
 
-// weakness returns what is wrong with a new password, or "". names are what it must not be made of: the person's
-// name and address, and the service's name.
+// weakness returns what is wrong with a new password, or "". names are the user's name and address
+// and the service's name, which the password must not consist of.
 func weakness(password string, minLength int, names ...string) string {
-	if wrong := checkPasswordForm(password, minLength, names...); wrong != "" {
-		return wrong
+	if message := checkPasswordForm(password, minLength, names...); message != "" {
+		return message
 	}
 	known := personalWords(names...)
 	for _, form := range normalizedForms(password) {
@@ -205,7 +208,7 @@ func weakness(password string, minLength int, names ...string) string {
 	return ""
 }
 
-// checkPasswordForm is the part of weakness that is cheap: it estimates nothing.
+// checkPasswordForm is the cheap part of weakness, without an estimate.
 func checkPasswordForm(password string, minLength int, names ...string) string {
 	if len(password) > maxPasswordBytes {
 		return longPassword
@@ -215,7 +218,7 @@ func checkPasswordForm(password string, minLength int, names ...string) string {
 	case utf8.RuneCountInString(normal) < minLength:
 		return fmt.Sprintf("must have at least %d characters", minLength)
 	case strings.ContainsFunc(normal, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
-		return "must not have control characters in it"
+		return "must not contain control characters"
 	case slices.Contains(personalWords(names...), searchKey(normal)):
 		return knownPassword
 	}

@@ -42,7 +42,7 @@ func hashOf(t testing.TB, p *Passwords, password string) string {
 	return stored
 }
 
-// plainHash is a hash that another program made, of bcrypt's given variant.
+// plainHash returns a hash of a bcrypt variant, as another program would store it.
 func plainHash(t testing.TB, variant, password string, cost int) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
@@ -61,7 +61,7 @@ func TestVerifyMatchesOnlySamePassword(t *testing.T) {
 		same                bool
 	}{
 		{"the same", "correct horse", "correct horse", true},
-		{"another", "correct horse", "correct house", false},
+		{"another password", "correct horse", "correct house", false},
 		{"another case", "correct horse", "Correct horse", false},
 		{"one more character", "correct horse", "correct horse!", false},
 		{"one less", "correct horse", "correct hors", false},
@@ -70,16 +70,16 @@ func TestVerifyMatchesOnlySamePassword(t *testing.T) {
 		{"72 bytes", strings.Repeat("a", 72), strings.Repeat("a", 72), true},
 		{"a 73rd byte", strings.Repeat("a", 72), strings.Repeat("a", 73), false},
 		{"73 bytes", strings.Repeat("a", 73), strings.Repeat("a", 73), true},
-		{"73 bytes, the last one another", strings.Repeat("a", 73), strings.Repeat("a", 72) + "b", false},
+		{"73 bytes, the last differs", strings.Repeat("a", 73), strings.Repeat("a", 72) + "b", false},
 		{"1,024 bytes", strings.Repeat("a", 1024), strings.Repeat("a", 1024), true},
-		{"1,024 bytes, the last one another", strings.Repeat("a", 1024), strings.Repeat("a", 1023) + "b", false},
+		{"1,024 bytes, the last differs", strings.Repeat("a", 1024), strings.Repeat("a", 1023) + "b", false},
 		{"64 emoji", strings.Repeat("\U0001f4a9", 64), strings.Repeat("\U0001f4a9", 64), true},
-		{"64 emoji, the last one another", strings.Repeat("\U0001f4a9", 64), strings.Repeat("\U0001f4a9", 63) + "\U0001f4aa", false},
+		{"64 emoji, the last differs", strings.Repeat("\U0001f4a9", 64), strings.Repeat("\U0001f4a9", 63) + "\U0001f4aa", false},
 		{"accents apart", "jos\u00e9 jos\u00e9", "jose\u0301 jose\u0301", true},
 		{"accents together", "jose\u0301 jose\u0301", "jos\u00e9 jos\u00e9", true},
 		{"without the accents", "jos\u00e9 jos\u00e9", "jose jose", false},
 		{"a fullwidth letter", "passwords", "\uff50asswords", false},
-		{"what bcrypt alone takes for the same", "pw", "pw\x00pw", false},
+		{"a NUL, where bcrypt alone stops reading", "pw", "pw\x00pw", false},
 		{"a NUL behind", "password", "password\x00", false},
 		{"other bytes that are no UTF-8", "password\xff", "password\xfe", false},
 	} {
@@ -121,41 +121,41 @@ func TestVerifyReadsStoredForms(t *testing.T) {
 		{"at a lower cost, the wrong password", dearer, hash, "wrong", false, false},
 		{"at a higher cost", ours, hashOf(t, dearer, password), password, true, true},
 		{"with a pepper", peppered, hashOf(t, peppered, password), password, true, false},
-		{"before there was a pepper", peppered, hash, password, true, true},
-		{"before there was a pepper, the wrong password", peppered, hash, "wrong", false, false},
+		{"stored without a pepper", peppered, hash, password, true, true},
+		{"stored without a pepper, the wrong password", peppered, hash, "wrong", false, false},
 		{"with another pepper", other, hashOf(t, peppered, password), password, false, false},
-		{"with a pepper that has been taken away", ours, hashOf(t, peppered, password), password, false, false},
+		{"with a pepper that was removed", ours, hashOf(t, peppered, password), password, false, false},
 		{"with a pepper, marked as without", ours, "v1$" + strings.TrimPrefix(hashOf(t, peppered, password), "v1p$"), password, false, false},
 
-		{"brought along, $2a$", ours, of2a, password, true, true},
-		{"brought along, $2b$", ours, plainHash(t, "$2b$", password, testCost), password, true, true},
-		{"brought along, $2y$", ours, plainHash(t, "$2y$", password, testCost), password, true, true},
-		{"brought along, $2a$, by another implementation", ours, "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i", "abc", true, true},
-		{"brought along, and there is a pepper", peppered, of2a, password, true, true},
-		{"brought along at a higher cost", ours, plainHash(t, "$2b$", password, testCost+1), password, true, true},
-		{"brought along, the wrong password", ours, of2a, "wrong", false, false},
-		{"brought along, a NUL where bcrypt stops", ours, of2a, password + "\x00" + password, false, false},
-		{"brought along, all that bcrypt reads", ours, long, strings.Repeat("a", 72), true, true},
-		{"brought along, more than bcrypt reads, which may be mistyped", ours, long, strings.Repeat("a", 80), true, false},
-		{"brought along, an accent as it was typed", ours, plainHash(t, "$2a$", "jose\u0301 jose\u0301", testCost), "jose\u0301 jose\u0301", true, true},
+		{"imported, $2a$", ours, of2a, password, true, true},
+		{"imported, $2b$", ours, plainHash(t, "$2b$", password, testCost), password, true, true},
+		{"imported, $2y$", ours, plainHash(t, "$2y$", password, testCost), password, true, true},
+		{"imported, $2a$, by another implementation", ours, "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i", "abc", true, true},
+		{"imported, with a pepper configured", peppered, of2a, password, true, true},
+		{"imported at a higher cost", ours, plainHash(t, "$2b$", password, testCost+1), password, true, true},
+		{"imported, the wrong password", ours, of2a, "wrong", false, false},
+		{"imported, a NUL where bcrypt stops", ours, of2a, password + "\x00" + password, false, false},
+		{"imported, exactly what bcrypt reads", ours, long, strings.Repeat("a", 72), true, true},
+		{"imported, more than bcrypt reads, which may be mistyped", ours, long, strings.Repeat("a", 80), true, false},
+		{"imported, an accent as it was typed", ours, plainHash(t, "$2a$", "jose\u0301 jose\u0301", testCost), "jose\u0301 jose\u0301", true, true},
 
 		{"nothing", ours, "", password, false, false},
 		{"nothing, and no password", ours, "", "", false, false},
-		{"the dummy's own secret is not known", ours, ours.dummy, "", false, false},
+		{"the dummy matches no password", ours, ours.dummy, "", false, false},
 		{"ours without its mark", ours, bare, password, false, false},
 		{"a plain one with our mark", ours, "v1$" + of2a, password, false, false},
-		{"a mark that is not known", ours, "v2$" + bare, password, false, false},
+		{"an unknown mark", ours, "v2$" + bare, password, false, false},
 		{"two marks", ours, "v1$v1$" + bare, password, false, false},
 		{"a mark alone", ours, "v1$", password, false, false},
-		{"$2x$, which was a mistake", ours, "$2x$" + of2a[4:], password, false, false},
+		{"$2x$, a faulty variant", ours, "$2x$" + of2a[4:], password, false, false},
 		{"$2$", ours, "$2$" + of2a[4:], password, false, false},
-		{"$1a$, which bcrypt would take", ours, "$1a$" + of2a[4:], password, false, false},
+		{"$1a$, which bcrypt would accept", ours, "$1a$" + of2a[4:], password, false, false},
 		{"cut off", ours, hash[:len(hash)-1], password, false, false},
 		{"with something behind it", ours, hash + "x", password, false, false},
 		{"with a newline behind it", ours, hash + "\n", password, false, false},
 		{"with a space in front", ours, " " + hash, password, false, false},
-		{"with a cost that bcrypt does not know", ours, "$2a$03$" + of2a[7:], password, false, false},
-		{"with a cost above all", ours, "$2a$32$" + of2a[7:], password, false, false},
+		{"with a cost below bcrypt's minimum", ours, "$2a$03$" + of2a[7:], password, false, false},
+		{"with a cost above bcrypt's maximum", ours, "$2a$32$" + of2a[7:], password, false, false},
 		{"with a sign that is not base64", ours, of2a[:20] + "!" + of2a[21:], password, false, false},
 		{"MD5", ours, "5f4dcc3b5aa765d61d8327deb882cf99", "password", false, false},
 		{"in clear", ours, password, password, false, false},
@@ -191,9 +191,9 @@ func TestHashHasStoredForm(t *testing.T) {
 				t.Errorf("%s does not begin with %s", first, tt.begin)
 			}
 			if first == second {
-				t.Error("two hashes have one salt")
+				t.Error("two hashes share a salt")
 			}
-			// Whoever has no account costs as much as somebody who has.
+			// A sign-in without an account costs as much as one with an account.
 			if !strings.HasPrefix(p.dummy, tt.begin) {
 				t.Errorf("the dummy %s does not begin with %s", p.dummy, tt.begin)
 			}
@@ -205,7 +205,7 @@ func TestNewPasswordsRejectsInvalidCost(t *testing.T) {
 	t.Parallel()
 	for _, cost := range []int{-1, 0, bcrypt.MinCost - 1, bcrypt.MaxCost + 1} {
 		if _, err := NewPasswords(cost, nil, newTestQueue(t)); err == nil {
-			t.Errorf("cost %d is taken", cost)
+			t.Errorf("cost %d is accepted", cost)
 		}
 	}
 }
@@ -225,7 +225,7 @@ func TestPasswordsReturnOverloadedErrorWhenQueueIsFull(t *testing.T) {
 	}
 }
 
-// What the race detector watches: a caller that has gone away must not read what a thread still writes.
+// For the race detector: a cancelled caller must not read what a thread still writes.
 func TestPasswordsSurviveCancelledCallers(t *testing.T) {
 	t.Parallel()
 	p := newTestPasswords(t, testCost, "")
@@ -248,13 +248,13 @@ func TestPasswordsSurviveCancelledCallers(t *testing.T) {
 	wg.Wait()
 }
 
-// The work of an answer that is no: all the same, whatever is stored.
+// Rejecting a password takes the same work whatever is stored.
 func BenchmarkVerifyMismatch(b *testing.B) {
 	const cost = 10
 	p := newTestPasswords(b, cost, "")
 	for _, tt := range []struct{ name, stored string }{
-		{"ours", hashOf(b, p, "correct horse")},
-		{"nobody's", ""},
+		{"current", hashOf(b, p, "correct horse")},
+		{"no account", ""},
 		{"damaged", "v1$x"},
 		{"at a lower cost", hashOf(b, newTestPasswords(b, cost-3, ""), "correct horse")},
 		{"plain", plainHash(b, "$2b$", "correct horse", cost)},
@@ -269,7 +269,7 @@ func BenchmarkVerifyMismatch(b *testing.B) {
 	}
 }
 
-// PASSWORD_PEPPER while it rotates: what is stored, and with which peppers it is read.
+// storedWith and readWith are values of PASSWORD_PEPPER before and after a rotation.
 func TestPeppersRotate(t *testing.T) {
 	t.Parallel()
 	const password, one, two, three = "correct horse", "the first pepper of all", "the second pepper of all", "the third pepper of all"
@@ -284,8 +284,8 @@ func TestPeppersRotate(t *testing.T) {
 		{"the last of three", one, three + "," + two + "," + one, true, true},
 		{"stored by two, read by the first alone", two + "," + one, two, true, false},
 		{"stored by two, read by the second alone", two + "," + one, one, false, false},
-		{"stored by two, read by them the other way round", two + "," + one, one + "," + two, true, true},
-		{"taken out", one, three + "," + two, false, false},
+		{"stored by two, read in reverse order", two + "," + one, one + "," + two, true, true},
+		{"removed", one, three + "," + two, false, false},
 		{"stored without one", "", two + "," + one, true, true},
 		{"stored with one, read without", one, "", false, false},
 	} {
@@ -300,13 +300,13 @@ func TestPeppersRotate(t *testing.T) {
 				t.Errorf("another password: %v, %v", ok, err)
 			}
 			if tt.storedWith != "" && !strings.HasPrefix(stored, "v1p$$2a$") {
-				t.Errorf("%s: a program from before the list does not read it", stored)
+				t.Errorf("%s cannot be read by versions with a single pepper", stored)
 			}
 		})
 	}
 }
 
-// An unknown account, a wrong password, an old pepper and a new one cost the same number of hashes.
+// An unknown account, a wrong password, an old pepper and a new one take the same number of hashes.
 func TestVerifyDoesEqualWorkForEveryPepper(t *testing.T) {
 	t.Parallel()
 	const password, old, current = "correct horse", "the first pepper of all", "the second pepper of all"

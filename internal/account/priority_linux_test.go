@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usualNiceness is what threads have before there is any queue.
+// usualNiceness is the niceness of threads before a queue starts.
 var usualNiceness = niceness()
 
-// niceness of the calling thread; the system call answers 20 less that.
+// niceness returns that of the calling thread. The system call returns 20 minus that value.
 func niceness() int {
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid())
 	if err != nil {
@@ -29,7 +29,7 @@ func TestOnlyQueueThreadsHaveLowPriority(t *testing.T) {
 	for range 8 {
 		if err := q.Do(t.Context(), func() error {
 			if n := niceness(); n != 19 {
-				t.Errorf("the queue works at nice %d", n)
+				t.Errorf("the queue's thread runs at nice %d, want 19", n)
 			}
 			return nil
 		}); err != nil {
@@ -41,7 +41,8 @@ func TestOnlyQueueThreadsHaveLowPriority(t *testing.T) {
 	wantUsualNiceness(t)
 }
 
-// wantUsualNiceness looks at many. Each is kept until the last one has been looked at, so that none is seen twice.
+// wantUsualNiceness checks many threads. Each is held until all have been checked, so that none is
+// counted twice.
 func wantUsualNiceness(t *testing.T) {
 	t.Helper()
 	const many = 16
@@ -52,7 +53,7 @@ func wantUsualNiceness(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			if n := niceness(); n != usualNiceness {
-				t.Errorf("a thread of others at nice %d, want %d", n, usualNiceness)
+				t.Errorf("another thread runs at nice %d, want %d", n, usualNiceness)
 			}
 			looked.Done()
 			looked.Wait()

@@ -11,24 +11,24 @@ import (
 	"fieldgate/models"
 )
 
-// Proof is how the client that brings a link's token shows that it belongs to the account of the link. A link alone
-// shows only that a person reads a mailbox, and not that this person made the account.
+// Proof shows that the client with a link's token belongs to the account of the link. The link
+// alone shows only that the user reads the mailbox, not that they created the account.
 type Proof struct {
-	SessionID    string  // of the request's access token; "" if there is none
-	RefreshToken string  // in the request's cookie; "" if there is none
-	Password     *string // as typed; nil if it was not asked for
+	SessionID    string  // of the request's access token; "" for none
+	RefreshToken string  // from the request's cookie; "" for none
+	Password     *string // nil: not given
 }
 
-// ProofRequiredError is the error of a link that is used without the session or the password of its account. Nothing
-// was done, and the link stays good.
+// ProofRequiredError is the error of a link that is used without a session or the password of its
+// account. Nothing was done, and the link still works.
 type ProofRequiredError struct{}
 
 func (*ProofRequiredError) Error() string {
-	return "sign in to the account of this link, or give its password"
+	return "sign in to the account that this link belongs to, or give its password"
 }
 
-// verifyProof returns *ProofRequiredError unless the proof is a living session of the user, or the password of the hash.
-// Without sessions only the password counts.
+// verifyProof returns *ProofRequiredError unless the proof is an active session of the user or the
+// password of the hash. With sessions == false only the password counts.
 func (s *Service) verifyProof(ctx context.Context, user *models.User, hash string, sessions bool, proof Proof) error {
 	if sessions {
 		if own, err := s.ownsSession(ctx, user.ID, proof); own || err != nil {
@@ -45,11 +45,12 @@ func (s *Service) verifyProof(ctx context.Context, user *models.User, hash strin
 	if err != nil || ok {
 		return err
 	}
-	return s.recordFailure(ctx, &event{name: EventEmailVerificationFailed, user: user.ID, reason: reasonPassword}, &ProofRequiredError{})
+	e := &event{name: EventEmailVerificationFailed, user: user.ID, reason: reasonPassword}
+	return s.recordFailure(ctx, e, &ProofRequiredError{})
 }
 
-// ownsSession reports whether the request brings a session of the user that has not ended. It asks the database, since a
-// session that was trusted without asking may have ended.
+// ownsSession reports whether the proof holds an active session of the user. It reads the database,
+// because a cached session may have been revoked.
 func (s *Service) ownsSession(ctx context.Context, userID string, proof Proof) (bool, error) {
 	if proof.SessionID != "" {
 		session, err := s.config.Store.SessionWithUser(ctx, proof.SessionID, userID)
@@ -71,35 +72,35 @@ func (s *Service) isActiveSession(session *models.Session, err error, userID str
 	return err == nil && session.UserID == userID && !session.Ended(s.config.Store.Now()), err
 }
 
-// DisownEmail uses the token of a mail about an address for the opposite of what it is for: the mailbox's owner did not
-// make that account, or did not ask for that change.
+// DisownEmail uses the token of a verification mail to reject it: the mailbox's owner did not
+// create the account, or did not request the change.
 //
-// For an account whose address was never verified it ends all sessions and pending registrations, makes the password
-// useless, and mails a link to choose one. A change of address is cancelled, and the account stays as it is. It returns
-// ErrInvalidToken.
+// For an account whose address was never verified it revokes all sessions and pending
+// registrations, removes the password, and mails a link to choose one. A change of address is
+// cancelled without further effect. It returns ErrInvalidToken.
 func (s *Service) DisownEmail(ctx context.Context, token string) error {
-	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange)
+	oneTime, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange)
 	if err != nil {
 		return err
 	}
 	now := s.config.Store.Now()
 	e := &event{name: EventEmailDisowned, level: slog.LevelWarn, user: user.ID}
 	link := s.outgoing(s.mailToUser(ctx, mail.ResetPassword, user))
-	change := func(tx *models.Store) error { return tx.Disown(ctx, ticket, link, now) }
-	if ticket.Purpose == purposeChange {
+	change := func(tx *models.Store) error { return tx.Disown(ctx, oneTime, link, now) }
+	if oneTime.Purpose == purposeChange {
 		e.name, e.level = EventEmailChangeDeclined, slog.LevelInfo
-		change = func(tx *models.Store) error { return tx.UseToken(ctx, ticket, now) }
+		change = func(tx *models.Store) error { return tx.UseToken(ctx, oneTime, now) }
 	}
 	return notFoundAsInvalidToken(s.audited(ctx, e, change))
 }
 
-// TokenAccountKey returns the name under which guesses are counted that are made with the token of a mail, or "" for a
-// token that belongs to no account.
+// TokenAccountKey returns the key under which attempts with a mail's token are counted, or "" for a
+// token without an account.
 func TokenAccountKey(ctx context.Context, store *models.Store, token string) (string, error) {
-	ticket, err := store.TokenByHash(ctx, oneTimeTokenHash(token))
+	oneTime, err := store.TokenByHash(ctx, oneTimeTokenHash(token))
 	if err == nil {
 		var user *models.User
-		if user, err = store.UserByID(ctx, ticket.UserID); err == nil {
+		if user, err = store.UserByID(ctx, oneTime.UserID); err == nil {
 			return user.EmailKey, nil
 		}
 	}

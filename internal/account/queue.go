@@ -15,28 +15,32 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// What waits at most, per slot and in time. At bcrypt's cost 12 a core hashes about four passwords a second
-// or more, so the number comes to the same as the time.
+// Limits of the backlog, per thread and in time. At bcrypt cost 12 a core hashes about four
+// passwords per second or more, so both limits are reached at about the same time.
 const (
 	queuedPerThread = 64
 	maxQueueWait    = 10 * time.Second
 )
 
-// OverloadedError is the error of work that the queue has no room for. Nothing was done.
+// OverloadedError is the error of work that the queue rejects. Nothing was done.
 type OverloadedError struct{ RetryAfter time.Duration }
 
-func (*OverloadedError) Error() string { return "too many people are signing in; try again shortly" }
+func (*OverloadedError) Error() string {
+	return "too many sign-ins are waiting; try again in a few seconds"
+}
 
-// Queue does expensive work on a fixed number of threads of low priority, so that a storm of sign-ins uses
-// the processors that the rest of the server leaves idle, and no more. The networks whose requests wait are served in
-// turn, those of one IPv6 /48 as one (limit.Site): one that floods the queue waits for itself.
+// Queue runs expensive work on a fixed number of low-priority threads, so that many sign-ins use
+// only the processors that the rest of the server leaves idle. It serves waiting networks
+// round-robin, and those of one IPv6 /48 as one (limit.Site). A network that floods the queue
+// delays only itself.
 type Queue struct {
-	workers int           // how many threads there are
-	maxWait time.Duration // that each caller may wait
+	workers int           // number of threads
+	maxWait time.Duration // longest wait of a caller
 	running sync.WaitGroup
 
-	// OnWait, if it is set before the first Do, is called when a thread takes a caller: with the caller's network, "" for
-	// none, and how long the caller waited. The calls are in the order of the turns. Nothing is served meanwhile.
+	// OnWait is called when a thread takes a caller, with the caller's network ("" for none) and
+	// its waiting time. Set it before the first Do. Calls are in the order of service, and block
+	// it.
 	OnWait func(network string, d time.Duration)
 
 	busy    atomic.Int64
@@ -49,23 +53,23 @@ type Queue struct {
 	closed  bool
 }
 
-// NewQueue makes a queue. Its threads start with the first work, and Close ends them. Where threads can be given a lower priority there is one for each
-// of the processors, elsewhere one processor is left free.
+// NewQueue returns a queue. Its threads start with the first work; Close ends them. If threads can
+// have a lower priority, there is one per processor. Otherwise one processor is left free.
 func NewQueue(processors int) *Queue {
-	slots := processors
+	workers := processors
 	if !canLowerPriority {
-		slots = max(1, slots-1)
+		workers = max(1, workers-1)
 	}
-	return newQueue(slots, slots*queuedPerThread, maxQueueWait)
+	return newQueue(workers, workers*queuedPerThread, maxQueueWait)
 }
 
-func newQueue(slots, room int, longest time.Duration) *Queue {
-	q := &Queue{workers: slots, maxWait: longest, backlog: backlog{capacity: room}}
+func newQueue(workers, capacity int, maxWait time.Duration) *Queue {
+	q := &Queue{workers: workers, maxWait: maxWait, backlog: backlog{capacity: capacity}}
 	q.wake.L = &q.mu
 	return q
 }
 
-// start starts the threads, once. The caller holds mu.
+// start starts the threads once. The caller holds mu.
 func (q *Queue) start() {
 	if q.started {
 		return
@@ -77,7 +81,8 @@ func (q *Queue) start() {
 }
 
 func (q *Queue) run() {
-	// The thread keeps its low priority and so must run nothing else. It is never unlocked: it ends with the goroutine.
+	// The thread keeps its low priority, so it must run nothing else. It is never unlocked: it ends
+	// with the goroutine.
 	runtime.LockOSThread()
 	lowerPriority()
 	for w := q.next(); w != nil; w = q.next() {
@@ -86,7 +91,7 @@ func (q *Queue) run() {
 	}
 }
 
-// next waits for the caller whose turn it is. It returns nil when the queue is closed and nothing waits.
+// next waits for the next caller to serve. It returns nil when the queue is closed and empty.
 func (q *Queue) next() *waiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -105,10 +110,11 @@ func (q *Queue) next() *waiter {
 	}
 }
 
-// Do runs f when its turn comes and returns its error; f has ended, or never begins, once Do returns. It
-// returns *Overloaded at once if the queue is full or closed, or when the turn does not come in time or is given to
-// another network; and the context's error if the context ends first. The network is that of the request in ctx. A panic
-// of f goes on in the caller.
+// Do runs f on a thread of the queue and returns its error. When Do returns, f has ended or will
+// never start. Do returns *OverloadedError at once if the queue is full or closed, and also if the
+// caller waits too long or is dropped for another network. It returns the context's error if the
+// context ends first. The network is that of the request in ctx. A panic of f continues in the
+// caller.
 func (q *Queue) Do(ctx context.Context, f func() error) error {
 	return q.doFor(ctx, limit.Network(auth.ViewerFrom(ctx).Client().IP), f)
 }
@@ -116,7 +122,7 @@ func (q *Queue) Do(ctx context.Context, f func() error) error {
 func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err error) {
 	var panicked any
 	done := make(chan struct{})
-	do := func() {
+	task := func() {
 		defer close(done)
 		defer q.busy.Add(-1)
 		defer func() {
@@ -124,13 +130,13 @@ func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err 
 				panicked = fmt.Sprintf("%v\n\nin the queue:\n%s", v, debug.Stack())
 			}
 		}()
-		if err = ctx.Err(); err == nil { // it may have ended in the moment of the turn
+		if err = ctx.Err(); err == nil { // ctx may have ended just before the task started
 			_, span := trace.Start(ctx, "password hash")
 			defer span.End(false)
 			err = f()
 		}
 	}
-	if err := q.submit(ctx, network, do); err != nil {
+	if err := q.submit(ctx, network, task); err != nil {
 		return err
 	}
 	<-done
@@ -140,9 +146,9 @@ func (q *Queue) doFor(ctx context.Context, network string, f func() error) (err 
 	return err
 }
 
-// submit waits until a thread has taken do. After an error no thread will.
-func (q *Queue) submit(ctx context.Context, network string, do func()) (err error) {
-	w := &waiter{network: network, since: time.Now(), task: do, settled: make(chan struct{})}
+// submit waits until a thread has taken do. After an error no thread will run it.
+func (q *Queue) submit(ctx context.Context, network string, task func()) (err error) {
+	w := &waiter{network: network, since: time.Now(), task: task, settled: make(chan struct{})}
 	if !q.enqueue(w) {
 		return q.overloaded()
 	}
@@ -165,7 +171,7 @@ func (q *Queue) submit(ctx context.Context, network string, do func()) (err erro
 	return nil
 }
 
-// createAuditEntry reports whether w waits from now on. For its sake another one may be dropped.
+// enqueue reports whether w was added to the backlog. Another waiter may be dropped for it.
 func (q *Queue) enqueue(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -185,20 +191,21 @@ func (q *Queue) enqueue(w *waiter) bool {
 	return true
 }
 
-// withdraw reports whether w has given up before it was decided about.
+// withdraw removes w and reports whether it was still waiting.
 func (q *Queue) withdraw(w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.backlog.remove(w)
 }
 
-// overloaded spreads the clients' next tries, so that they do not come back together.
+// overloaded returns an error with a random delay, so that clients do not retry at the same time.
 func (q *Queue) overloaded() error {
 	q.refused.Add(1)
 	return &OverloadedError{time.Second + rand.N(4*time.Second)}
 }
 
-// Close takes no more work, lets what waits be done and ends the threads. A second call does nothing more.
+// Close rejects new work, completes the waiting work and ends the threads. Further calls have no
+// effect.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true

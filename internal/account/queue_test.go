@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// These tests run in bubbles, whose clock jumps when all are waiting: nobody sleeps.
+// These tests run in synctest bubbles, whose clock jumps when all goroutines wait: no test sleeps.
 
-// newBusyQueue is a queue whose threads are all at work until free is called, which closes it too.
+// newBusyQueue returns a queue whose threads are all busy until free is called, which also closes
+// it.
 func newBusyQueue(slots, room int, longest time.Duration) (q *Queue, free func()) {
 	q = newQueue(slots, room, longest)
 	release := make(chan struct{})
@@ -52,12 +53,12 @@ func TestQueueRunsOneTaskPerThread(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := begun.Load(); n != 3 {
-			t.Errorf("%d run at once", n)
+			t.Errorf("%d tasks run at once, want 3", n)
 		}
 		close(release)
 		q.Close()
 		if n := ended.Load(); n != 10 {
-			t.Errorf("%d of 10 were done", n)
+			t.Errorf("%d of 10 tasks were done", n)
 		}
 	})
 }
@@ -86,7 +87,7 @@ func TestQueueServesInOrder(t *testing.T) {
 		}
 		free()
 		if want := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(order, want) {
-			t.Errorf("served %v", order)
+			t.Errorf("served %v, want %v", order, want)
 		}
 	})
 }
@@ -109,19 +110,19 @@ func TestFullQueueReturnsOverloadedError(t *testing.T) {
 		for range 20 {
 			err := q.Do(t.Context(), work)
 			if !isOverloaded(err) {
-				t.Fatalf("%v, want *Overloaded", err)
+				t.Fatalf("%v, want *OverloadedError", err)
 			}
 			after[err.(*OverloadedError).RetryAfter] = true
 		}
 		if time.Since(start) != 0 {
-			t.Error("the answer took time")
+			t.Error("the rejection took time")
 		}
 		if len(after) < 10 {
-			t.Errorf("20 clients come back at %d moments", len(after))
+			t.Errorf("20 clients got %d different delays, want at least 10", len(after))
 		}
 		free()
 		if n := done.Load(); n != 3 {
-			t.Errorf("%d pieces of work were done, want the 3 that waited", n)
+			t.Errorf("%d tasks were done, want the 3 that waited", n)
 		}
 	})
 }
@@ -136,14 +137,14 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 		want    func(error) bool
 	}{
 		{
-			"when the request's time is up", time.Hour,
+			"the request times out", time.Hour,
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, 3*time.Second)
 			},
 			3 * time.Second, func(err error) bool { return err == context.DeadlineExceeded },
 		},
 		{
-			"when the client goes away", time.Hour,
+			"the client disconnects", time.Hour,
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(ctx)
 				time.AfterFunc(2*time.Second, cancel)
@@ -152,7 +153,7 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 			2 * time.Second, func(err error) bool { return err == context.Canceled },
 		},
 		{
-			"when the client has gone before", time.Hour,
+			"the client has disconnected before", time.Hour,
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(ctx)
 				cancel()
@@ -160,7 +161,7 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 			},
 			0, func(err error) bool { return err == context.Canceled },
 		},
-		{"when the turn does not come", 10 * time.Second, context.WithCancel, 10 * time.Second, isOverloaded},
+		{"the longest wait is over", 10 * time.Second, context.WithCancel, 10 * time.Second, isOverloaded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,19 +171,19 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				err := q.Do(ctx, func() error {
-					t.Error("the work was done")
+					t.Error("the task ran")
 					return nil
 				})
 				if !tt.want(err) || time.Since(start) != tt.after {
 					t.Errorf("%v after %v", err, time.Since(start))
 				}
-				// The place is free again.
+				// The place in the backlog is free again.
 				next := make(chan error)
 				go func() { next <- q.Do(t.Context(), func() error { return nil }) }()
 				synctest.Wait()
 				go free()
 				if err := <-next; err != nil {
-					t.Errorf("the next one: %v", err)
+					t.Errorf("the next caller: %v", err)
 				}
 				synctest.Wait()
 			})
@@ -197,10 +198,10 @@ func TestQueueSkipsCancelledCallers(t *testing.T) {
 		defer q.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range 100 { // whether the turn or the end is seen first is up to chance
+		for range 100 { // which of the two channels is read first is random
 			synctest.Wait() // leaseEnd the thread is idle
 			if err := q.Do(ctx, func() error {
-				t.Error("the work was done")
+				t.Error("the task ran")
 				return nil
 			}); err != context.Canceled {
 				t.Errorf("%v, want the context's error", err)
@@ -209,7 +210,7 @@ func TestQueueSkipsCancelledCallers(t *testing.T) {
 	})
 }
 
-// A caller waits for work that has begun, whatever its context says: it reads what the work writes.
+// A caller waits for a started task even if its context ends: it reads what the task writes.
 func TestQueueAwaitsStartedTask(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -237,11 +238,11 @@ func TestQueuePropagatesPanicWithStack(t *testing.T) {
 		func() {
 			defer func() {
 				said, _ := recover().(string)
-				if !strings.Contains(said, "the work went wrong") || !strings.Contains(said, "queue_test.go") {
-					t.Errorf("panic %q, want the work's with its stack", said)
+				if !strings.Contains(said, "the task failed") || !strings.Contains(said, "queue_test.go") {
+					t.Errorf("panic %q, want that of the task with its stack", said)
 				}
 			}()
-			err := q.Do(t.Context(), func() error { panic("the work went wrong") })
+			err := q.Do(t.Context(), func() error { panic("the task failed") })
 			t.Errorf("returned %v", err)
 		}()
 	}
@@ -276,20 +277,20 @@ func TestQueueCloseWaitsForQueuedTasks(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-closed:
-			t.Error("it did not wait")
+			t.Error("Close did not wait")
 		default:
 		}
 		if err := q.Do(t.Context(), func() error { return nil }); !isOverloaded(err) {
-			t.Errorf("%v while it closes, want *Overloaded", err)
+			t.Errorf("%v while closing, want *OverloadedError", err)
 		}
 		close(release)
 		<-closed
 		if n := done.Load(); n != 5 {
-			t.Errorf("%d of 5 were done", n)
+			t.Errorf("%d of 5 tasks were done", n)
 		}
 		q.Close()
 		if err := q.Do(t.Context(), func() error { return nil }); !isOverloaded(err) {
-			t.Errorf("%v when it is closed, want *Overloaded", err)
+			t.Errorf("%v after Close, want *OverloadedError", err)
 		}
 	})
 }
@@ -319,7 +320,7 @@ func TestQueueCloseDuringRequestsLosesNoResult(t *testing.T) {
 	}
 	wg.Wait()
 	if done.Load() != returned.Load() {
-		t.Errorf("%d were done, %d callers know", done.Load(), returned.Load())
+		t.Errorf("%d tasks were done, %d callers got a result", done.Load(), returned.Load())
 	}
 }
 

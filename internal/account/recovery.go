@@ -12,8 +12,8 @@ import (
 	"fieldgate/models"
 )
 
-// RequestEmailVerification mails the user a link by which they show that mail reaches them, unless they have
-// shown it.
+// RequestEmailVerification mails the user a link that verifies their address, unless it is
+// verified.
 func (s *Service) RequestEmailVerification(ctx context.Context, user *models.User) error {
 	if user.EmailVerified() {
 		return nil
@@ -21,14 +21,14 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 	return s.config.Store.CreateMails(ctx, s.outgoing(s.mailToUser(ctx, mail.VerifyEmail, user)))
 }
 
-// RequestEmailChange mails a new address a link that takes it into use, and tells the old one, with a link that
-// stops it. That the new one is another account's is told to that address only. It returns *InputError,
-// *Overloaded, ErrInvalidCredentials for a wrong password, and *auth.Unauthenticated if the account is gone, or its
-// password was changed meanwhile.
+// RequestEmailChange mails the new address a link that confirms the change, and the old address a
+// link that stops it. If the new address belongs to another account, only that address is told. It
+// returns *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, and
+// *auth.UnauthenticatedError if the account was deleted or its password changed meanwhile.
 func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, password string) error {
 	var check inputCheck
-	key, wrong := EmailKey(newEmail)
-	check.field("newEmail", wrong)
+	key, message := EmailKey(newEmail)
+	check.field("newEmail", message)
 	if len(password) > maxPasswordBytes {
 		check.field("password", longPassword)
 	}
@@ -39,8 +39,8 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	if err != nil {
 		return notFoundAsRevoked(err)
 	}
-	if key == user.EmailKey { // said before the hash: the client knows the address
-		return invalid("newEmail", "is the account's address already")
+	if key == user.EmailKey { // before the hash: the client knows the address
+		return invalid("newEmail", "is already the address of this account")
 	}
 	if err := s.verifyPassword(ctx, user, password, EventEmailChangeFailed); err != nil {
 		return err
@@ -52,33 +52,37 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	}))
 }
 
-// VerifyEmail uses the token of a mail about an address: it shows that mail reaches it, takes a new address into
-// use, or takes an old one back. All but the last need proof that the mail's reader belongs to the account; a pending
-// registration needs its own password. It returns ErrInvalidToken for a token that is good for
-// none of these, *ProofRequiredError, *InputError, *Overloaded, and models.ErrEmailTaken if another account has the address by now.
+// VerifyEmail uses the token of a mail about an address: it verifies the address, changes it, or
+// restores the previous one. Except for the last, it requires proof that the reader of the mail
+// belongs to the account. A pending registration requires its own password. It returns
+// ErrInvalidToken for a token without one of these purposes, *ProofRequiredError, *InputError,
+// *OverloadedError, and models.ErrEmailTaken if another account has the address by now.
 func (s *Service) VerifyEmail(ctx context.Context, token string, proof Proof) error {
-	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
+	oneTime, user, err := s.lookUpOneTimeToken(ctx, token, purposeVerify, purposeRegister, purposeChange, purposeUndo)
 	if err != nil {
 		return err
 	}
-	e, change, err := s.redemption(ctx, ticket, user, proof)
+	e, change, err := s.redemption(ctx, oneTime, user, proof)
 	if err != nil {
 		return notFoundAsInvalidToken(err)
 	}
 	return notFoundAsInvalidToken(s.audited(ctx, e, change))
 }
 
-// redemption is what a ticket about an address does, for a client that has given the proof that it needs.
-func (s *Service) redemption(ctx context.Context, ticket *models.OneTimeToken, user *models.User, proof Proof) (*event, func(tx *models.Store) error, error) {
+// redemption returns the event and the change of a one-time token about an address, or an error if
+// the proof does not suffice.
+func (s *Service) redemption(
+	ctx context.Context, oneTime *models.OneTimeToken, user *models.User, proof Proof,
+) (*event, func(tx *models.Store) error, error) {
 	now := s.config.Store.Now()
-	switch ticket.Purpose {
+	switch oneTime.Purpose {
 	case purposeUndo:
-		mails := s.outgoing(s.newMail(ctx, mail.EmailRestored, user, ticket.Email, ticket.EmailKey))
+		mails := s.outgoing(s.newMail(ctx, mail.EmailRestored, user, oneTime.Email, oneTime.EmailKey))
 		return &event{name: EventEmailRestored, level: slog.LevelWarn, user: user.ID}, func(tx *models.Store) error {
-			return tx.RestoreEmail(ctx, ticket, mails, now)
+			return tx.RestoreEmail(ctx, oneTime, mails, now)
 		}, nil
 	case purposeRegister:
-		pending, err := s.config.Store.PendingRegistration(ctx, ticket.ID)
+		pending, err := s.config.Store.PendingRegistration(ctx, oneTime.ID)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -86,52 +90,55 @@ func (s *Service) redemption(ctx context.Context, ticket *models.OneTimeToken, u
 			return nil, nil, ErrInvalidToken
 		}
 		return &event{name: EventEmailVerified, user: user.ID}, func(tx *models.Store) error {
-			return tx.ConfirmRegistration(ctx, ticket, pending, policy.User, now)
+			return tx.ConfirmRegistration(ctx, oneTime, pending, policy.User, now)
 		}, s.verifyProof(ctx, user, pending.PasswordHash, false, proof)
 	}
 	err := s.verifyProof(ctx, user, user.PasswordHash, true, proof)
-	if ticket.Purpose == purposeChange {
-		notice := withNewEmail(s.mailToUser(ctx, mail.EmailChanged, user), user, ticket.Email)
+	if oneTime.Purpose == purposeChange {
+		notice := withNewEmail(s.mailToUser(ctx, mail.EmailChanged, user), user, oneTime.Email)
 		undo, mails := s.addressReservation(user, notice), s.outgoing(notice)
 		return &event{name: EventEmailChanged, user: user.ID}, func(tx *models.Store) error {
-			return tx.ChangeEmail(ctx, ticket, user.SessionEpoch, undo, mails, now)
+			return tx.ChangeEmail(ctx, oneTime, user.SessionEpoch, undo, mails, now)
 		}, err
 	}
 	return &event{name: EventEmailVerified, user: user.ID}, func(tx *models.Store) error {
-		return tx.VerifyEmail(ctx, ticket, user.SessionEpoch, now)
+		return tx.VerifyEmail(ctx, oneTime, user.SessionEpoch, now)
 	}, err
 }
 
-// addressReservation is the ticket by which the user may take the address back that they have now, until the mail that
-// brings one with a token is sent: from the moment of the change nobody else can register with the address.
-func (s *Service) addressReservation(user *models.User, told *models.Mail) *models.OneTimeToken {
-	nobodyKnows := make([]byte, 32)
-	rand.Read(nobodyKnows) // never fails: it ends the program instead
+// addressReservation returns a token by which the user may take back their current address. It
+// reserves the address from the moment of the change, so that another account cannot register with
+// it. The undo mail replaces it by a token that is known.
+func (s *Service) addressReservation(user *models.User, notice *models.Mail) *models.OneTimeToken {
+	placeholder := make([]byte, 32)
+	rand.Read(placeholder) // never fails: it ends the program instead
 	return &models.OneTimeToken{
-		ID: told.ID, Hash: nobodyKnows, UserID: user.ID, Purpose: purposeUndo,
+		ID: notice.ID, Hash: placeholder, UserID: user.ID, Purpose: purposeUndo,
 		Email: user.Email, EmailKey: user.EmailKey, ExpiresAt: s.config.Store.Now().Add(undoTTL),
 	}
 }
 
-// RequestPasswordReset mails whoever has an account with the address a link by which they choose a new password. Who
-// that is, is found out when the mail is sent, so that the call does the same for any address.
+// RequestPasswordReset mails the account with the address, if any, a link to choose a new password.
+// The account is looked up when the mail is sent, so that the call does the same work for every
+// address.
 func (s *Service) RequestPasswordReset(ctx context.Context, email string) error {
-	key, wrong := EmailKey(email)
-	if wrong != "" {
-		return nil // which nobody can have
+	key, message := EmailKey(email)
+	if message != "" {
+		return nil // no account can have it
 	}
 	return s.config.Store.CreateMails(ctx, s.outgoing(s.newMail(ctx, mail.ResetPassword, nil, email, key)))
 }
 
-// SendPasswordReset is RequestPasswordReset for whoever runs the server, whom it tells where the mail goes: it
-// returns models.ErrNotFound if nobody has the address, and *InputError if the account is shut.
+// SendPasswordReset is RequestPasswordReset for the operator, and returns the stored mail. It
+// returns models.ErrNotFound if no account has the address, and *InputError if the account is
+// disabled.
 func (s *Service) SendPasswordReset(ctx context.Context, email string) (*models.Mail, error) {
 	user, err := s.userByEmail(ctx, email)
 	if err != nil {
 		return nil, err
 	}
 	if user.DisabledAt != nil {
-		return nil, invalid("email", "is a disabled account's; enable it first")
+		return nil, invalid("email", "belongs to a disabled account; enable it first: fieldgate user enable EMAIL")
 	}
 	link := s.mailToUser(ctx, mail.ResetPassword, user)
 	return link, s.audited(ctx, &event{name: EventPasswordResetSent, user: user.ID}, func(tx *models.Store) error {
@@ -139,47 +146,50 @@ func (s *Service) SendPasswordReset(ctx context.Context, email string) (*models.
 	})
 }
 
-// ResetPassword uses a token to give its user a new password, and ends all their sessions: who has the mailbox has
-// the account, whoever has used it until now. It returns *InputError, *Overloaded, and
+// ResetPassword uses a token to set a new password, and revokes all sessions: control of the
+// mailbox decides who owns the account. It returns *InputError, *OverloadedError and
 // ErrInvalidToken.
 func (s *Service) ResetPassword(ctx context.Context, token, password string) error {
-	ticket, user, err := s.lookUpOneTimeToken(ctx, token, purposeReset)
+	oneTime, user, err := s.lookUpOneTimeToken(ctx, token, purposeReset)
 	if err != nil {
 		return err
 	}
-	if wrong := s.checkPassword(ctx, password, user.Name, user.Email); wrong != "" {
-		return invalid("newPassword", wrong)
+	if message := s.checkPassword(ctx, password, user.Name, user.Email); message != "" {
+		return invalid("newPassword", message)
 	}
 	hash, err := s.config.Passwords.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	told, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
+	notice, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
 	return notFoundAsInvalidToken(s.audited(ctx, &event{name: EventPasswordReset, user: user.ID}, func(tx *models.Store) error {
-		return tx.ResetPassword(ctx, ticket, hash, told, now)
+		return tx.ResetPassword(ctx, oneTime, hash, notice, now)
 	}))
 }
 
-// lookUpOneTimeToken finds a ticket that is good for one of the purposes, and its user.
-func (s *Service) lookUpOneTimeToken(ctx context.Context, token string, purposes ...string) (*models.OneTimeToken, *models.User, error) {
-	ticket, err := s.config.Store.TokenByHash(ctx, oneTimeTokenHash(token))
+// lookUpOneTimeToken returns the token, if it serves one of the purposes, and its user.
+func (s *Service) lookUpOneTimeToken(
+	ctx context.Context, token string, purposes ...string,
+) (*models.OneTimeToken, *models.User, error) {
+	oneTime, err := s.config.Store.TokenByHash(ctx, oneTimeTokenHash(token))
 	if errors.Is(err, models.ErrNotFound) {
 		return nil, nil, s.recordUnknownToken(ctx, ErrInvalidToken)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !slices.Contains(purposes, ticket.Purpose) || !s.config.Store.Now().Before(ticket.ExpiresAt) {
+	if !slices.Contains(purposes, oneTime.Purpose) || !s.config.Store.Now().Before(oneTime.ExpiresAt) {
 		return nil, nil, ErrInvalidToken
 	}
-	user, err := s.config.Store.UserByID(ctx, ticket.UserID)
+	user, err := s.config.Store.UserByID(ctx, oneTime.UserID)
 	if err == nil && user.DisabledAt != nil {
 		err = ErrInvalidToken
 	}
-	return ticket, user, notFoundAsInvalidToken(err)
+	return oneTime, user, notFoundAsInvalidToken(err)
 }
 
-// notFoundAsInvalidToken: somebody was quicker, or what the token was about is not there any more.
+// notFoundAsInvalidToken maps ErrNotFound, the error of a token used or deleted meanwhile, to
+// ErrInvalidToken.
 func notFoundAsInvalidToken(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return ErrInvalidToken
@@ -187,9 +197,9 @@ func notFoundAsInvalidToken(err error) error {
 	return err
 }
 
-// DeleteAccount deletes the account of a user who knows its password, with all that is about them. It returns
-// *InputError, *Overloaded, ErrInvalidCredentials for a wrong password, models.ErrLastAdmin, and
-// *auth.Unauthenticated if the account is gone.
+// DeleteAccount deletes the account of a user who knows its password, with all its data. It returns
+// *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, models.ErrLastAdmin,
+// and *auth.UnauthenticatedError if the account is gone.
 func (s *Service) DeleteAccount(ctx context.Context, userID, password string) error {
 	if len(password) > maxPasswordBytes {
 		return invalid("password", longPassword)
@@ -207,8 +217,9 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 	return notFoundAsRevoked(err)
 }
 
-// authenticate returns the user as they are now, if the password is theirs, and else ErrInvalidCredentials and an event.
-// They are read anew: a session may be one that was trusted without asking, with the user as they were.
+// authenticate returns the user from the database if the password is theirs, and otherwise
+// ErrInvalidCredentials and an event. The user is read again, because the one of a cached session
+// may be stale.
 func (s *Service) authenticate(ctx context.Context, userID, password, failed string) (*models.User, error) {
 	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
@@ -217,7 +228,8 @@ func (s *Service) authenticate(ctx context.Context, userID, password, failed str
 	return user, s.verifyPassword(ctx, user, password, failed)
 }
 
-// verifyPassword returns ErrInvalidCredentials, and writes down the event, unless the password is the user's.
+// verifyPassword returns ErrInvalidCredentials and records the event unless the password is the
+// user's.
 func (s *Service) verifyPassword(ctx context.Context, user *models.User, password, failed string) error {
 	ok, _, err := s.config.Passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {

@@ -15,29 +15,33 @@ import (
 	"fieldgate/models"
 )
 
-// reuseGrace is how long after a refresh the replaced token is accepted once more, and gets the same successor: two tabs
-// refresh at once, or an answer is lost. It is counted by tokenAge from the refresh, and nothing else prolongs it.
+// reuseGrace is how long after a rotation the replaced token is still accepted, and yields the same
+// successor: two tabs refresh at once, or a response is lost. tokenAge counts it from the rotation;
+// nothing else extends it.
 const reuseGrace = 10 * time.Second
 
-// maxOutage is the age from which on tokenAge counts all time. So no token is accepted a minute after it was replaced.
+// maxOutage is the age from which tokenAge counts all time. So no token is accepted a minute after
+// it was replaced.
 const maxOutage = time.Minute
 
-// tokenFreshness is how long after its making, by tokenAge, a refresh token stays the current one: a refresh with it returns it
-// again, and writes nothing. Otherwise a client that refreshes without a pause would leave a spent token each time.
+// tokenFreshness is the age, by tokenAge, below which a refresh token is not rotated: a refresh
+// returns the same token and writes nothing. Otherwise a client that refreshes without pause would
+// leave a spent token each time.
 const tokenFreshness = 5 * time.Second
 
-// cookieSettledAfter is the age from which a fresh token is not written into the cookie again. Another tab may refresh a
-// moment later, when the token is replaced; if the answers overtook each other, the old cookie would overwrite the new
-// one, and the next refresh would look like a theft.
+// cookieSettledAfter is the age from which a fresh token is not written into the cookie again.
+// Another tab may refresh a moment later and rotate the token. If the responses overtook each
+// other, the old cookie would overwrite the new one, and the next refresh would look like token
+// theft.
 const cookieSettledAfter = tokenFreshness / 2
 
-// rotateAttempts: whoever loses the race for a token sees the winner's work at the second look, or in a cluster
-// whose nodes lag behind each other at the third.
+// rotateAttempts is how often Refresh looks up a token. A request that lost the race for a rotation
+// sees the winner's result at the second look-up, or at the third in a cluster whose nodes lag.
 const rotateAttempts = 3
 
-// Refresh replaces a refresh token by its successor, unless it is fresh, and makes a new access token. It returns
-// ErrInvalidToken for an unknown or expired token. A token that was replaced before ends the session: one of the two who had
-// it has stolen it, and nothing says which.
+// Refresh rotates a refresh token, unless it is fresh, and issues an access token. It returns
+// ErrInvalidToken for an unknown or expired token. A token that was replaced earlier revokes the
+// session: one of its two holders has stolen it, and the server cannot tell which.
 func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 	hash := refreshHash(token)
 	for range rotateAttempts {
@@ -56,7 +60,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (*SignIn, error) {
 	return nil, ErrInvalidToken
 }
 
-// rotate returns models.ErrNotFound if somebody else was quicker.
+// rotate returns models.ErrNotFound if a concurrent request rotated the token.
 func (s *Service) rotate(ctx context.Context, session *models.Session, token string) (*SignIn, error) {
 	now := s.config.Store.Now()
 	if session.Ended(now) {
@@ -78,8 +82,8 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	r := models.Rotation{
 		RefreshHash: refreshHash(next), Nonce: nonce, At: now,
 		ExpiresAt: s.sessionExpiry(session.CreatedAt, now, session.RememberMe),
-		// A thief may use a token while its owner's device sleeps, so a spent token is known for as long as the
-		// owner could bring it.
+		// A thief may use a token while the owner's device sleeps, so a spent token is remembered
+		// for as long as the owner could still send it.
 		SpentExpiresAt: now.Add(s.idleTTL(session.RememberMe)),
 	}
 	err := s.config.Store.Transaction(ctx, func(tx *models.Store) error {
@@ -97,7 +101,7 @@ func (s *Service) rotate(ctx context.Context, session *models.Session, token str
 	return s.newSignIn(&rotated, next)
 }
 
-// tokenCreatedAt is when the living refresh token of a session was made.
+// tokenCreatedAt returns when the current refresh token of a session was created.
 func tokenCreatedAt(session *models.Session) time.Time {
 	if session.RotatedAt != nil {
 		return *session.RotatedAt
@@ -105,9 +109,9 @@ func tokenCreatedAt(session *models.Session) time.Time {
 	return session.CreatedAt
 }
 
-// tokenAge is how long ago the living refresh token of a session was made. Time in which this server's database did not
-// answer does not count, up to maxOutage: a client whose answer was lost in a failover cannot ask again before the
-// failover is over, and several tabs may then ask at once.
+// tokenAge returns the age of a session's current refresh token. Time in which this server's
+// database did not answer does not count, up to maxOutage: a client whose response was lost in a
+// failover cannot retry before the failover is over, and several tabs may then retry at once.
 func (s *Service) tokenAge(session *models.Session, now time.Time) time.Duration {
 	made := tokenCreatedAt(session)
 	age := now.Sub(made)
@@ -117,8 +121,8 @@ func (s *Service) tokenAge(session *models.Session, now time.Time) time.Duration
 	return age - s.config.Store.Silence(made)
 }
 
-// SessionOfToken returns the id of the session that a refresh token belongs to, as the current one or as its immediate
-// parent, and else "".
+// SessionOfToken returns the id of the session whose current refresh token, or its immediate
+// parent, is token, and otherwise "".
 func SessionOfToken(ctx context.Context, store *models.Store, token string) (id string, err error) {
 	if !isRefreshToken(token) {
 		return "", nil
@@ -136,7 +140,7 @@ func SessionOfToken(ctx context.Context, store *models.Store, token string) (id 
 	return session.ID, nil
 }
 
-// refreshReplaced refreshes with a token that is no session's living one.
+// refreshReplaced refreshes with a token that is not the current one of a session.
 func (s *Service) refreshReplaced(ctx context.Context, token string, hash []byte) (*SignIn, error) {
 	session, err := s.sessionOfReplacedToken(ctx, hash)
 	if err != nil {
@@ -145,8 +149,9 @@ func (s *Service) refreshReplaced(ctx context.Context, token string, hash []byte
 	return s.newSignIn(session, successor(token, session.Nonce))
 }
 
-// sessionOfReplacedToken returns the session of a token that is its immediate parent, within the grace. Otherwise the error is
-// ErrInvalidToken, and a token that any session had once ends it.
+// sessionOfReplacedToken returns the session of a token that is the immediate parent of the current
+// one, within reuseGrace. Otherwise the error is ErrInvalidToken, and a token that any session ever
+// had revokes that session.
 func (s *Service) sessionOfReplacedToken(ctx context.Context, hash []byte) (*models.Session, error) {
 	session, err := s.config.Store.SessionByParentHash(ctx, hash)
 	if err == nil {
@@ -173,7 +178,8 @@ func (s *Service) sessionOfReplacedToken(ctx context.Context, hash []byte) (*mod
 	return nil, s.revokeReused(ctx, session)
 }
 
-// revokeReused ends a session. That is committed before the call fails, and a client that hangs up does not stop it.
+// revokeReused revokes a session. It commits before the call returns an error; a client that
+// disconnects does not stop it.
 func (s *Service) revokeReused(ctx context.Context, session *models.Session) error {
 	ctx = context.WithoutCancel(ctx)
 	e := &event{name: EventTokenReused, level: slog.LevelWarn, user: session.UserID, session: session.ID}
@@ -183,17 +189,20 @@ func (s *Service) revokeReused(ctx context.Context, session *models.Session) err
 	return ErrInvalidToken
 }
 
-// successor is the token that follows parent. Whoever has the parent can say it again with the nonce of the
-// row; the row alone does not give it away.
+// successor derives the token that follows parent. The nonce in the row reproduces it for a client
+// that has the parent; the row alone does not disclose it.
 func successor(parent string, nonce []byte) string {
 	mac := hmac.New(sha256.New, []byte(parent))
 	mac.Write(nonce)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Logout ends the session of a refresh token, that of an access token, which may have expired, and the one that the
-// same request opened; each may be missing. It reports whether one of them had not ended.
-func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.Claims, opened *models.Session) (ended bool, err error) {
+// Logout revokes the session of a refresh token, the session of an access token, which may have
+// expired, and the session that the same request opened. Each may be absent. It reports whether any
+// of them was active.
+func (s *Service) Logout(
+	ctx context.Context, refreshToken string, access *auth.Claims, opened *models.Session,
+) (ended bool, err error) {
 	var finds []func() (*models.Session, error)
 	if refreshToken != "" {
 		finds = append(finds, func() (*models.Session, error) { return s.sessionOf(ctx, refreshHash(refreshToken)) })
@@ -204,7 +213,9 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 		})
 	}
 	if opened != nil && (access == nil || access.SessionID != opened.ID) {
-		finds = append(finds, func() (*models.Session, error) { return s.config.Store.SessionWithUser(ctx, opened.ID, opened.UserID) })
+		finds = append(finds, func() (*models.Session, error) {
+			return s.config.Store.SessionWithUser(ctx, opened.ID, opened.UserID)
+		})
 	}
 	for _, find := range finds {
 		session, err := find()
@@ -217,13 +228,14 @@ func (s *Service) Logout(ctx context.Context, refreshToken string, access *auth.
 	return ended, nil
 }
 
-// revokeFound ends what a look-up has found, and reports whether it had not ended before.
+// revokeFound revokes the session that a look-up found, and reports whether it was active.
 func (s *Service) revokeFound(ctx context.Context, session *models.Session, err error) (ended bool, _ error) {
 	if err == nil && session.Ended(s.config.Store.Now()) {
-		err = models.ErrNotFound // its row is swept in time
+		err = models.ErrNotFound // its row is swept later
 	}
 	if err == nil {
-		err = s.revokeWithEvent(ctx, &event{name: EventSignedOut, user: session.UserID, actor: session.UserID, session: session.ID})
+		e := &event{name: EventSignedOut, user: session.UserID, actor: session.UserID, session: session.ID}
+		err = s.revokeWithEvent(ctx, e)
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		return false, nil
@@ -231,7 +243,7 @@ func (s *Service) revokeFound(ctx context.Context, session *models.Session, err 
 	return err == nil, err
 }
 
-// sessionOf finds the session of a refresh token, however old.
+// sessionOf returns the session of a refresh token, however old.
 func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.Session, err error) {
 	for _, find := range []func(context.Context, []byte) (*models.Session, error){
 		s.config.Store.SessionByRefreshHash, s.config.Store.SessionByParentHash, s.config.Store.SessionBySpentHash,
@@ -243,7 +255,7 @@ func (s *Service) sessionOf(ctx context.Context, hash []byte) (session *models.S
 	return nil, err
 }
 
-// revokeWithEvent ends the session of an event.
+// revokeWithEvent revokes the session of an event.
 func (s *Service) revokeWithEvent(ctx context.Context, e *event) error {
 	return s.audited(ctx, e, func(tx *models.Store) error { return tx.RevokeSession(ctx, e.session, e.user) })
 }

@@ -9,13 +9,14 @@ import (
 	"fieldgate/models"
 )
 
-// kindRegistration is the kind of mails about a registration that opened no session. Which text they have is decided
-// when they are sent.
+// kindRegistration is the kind of mails about a registration that opened no session. Their text is
+// decided when they are sent.
 const kindRegistration mail.Kind = "registration"
 
-// registerUnverified makes an account, or a registration that waits to take the place of one, or has the account's owner
-// told; its error is ErrEmailNotVerified if it did either. Each is one transaction of the same number of statements, so
-// that its time does not tell which.
+// registerUnverified creates an account, or a pending registration that may replace one, or
+// notifies the account's owner. On success its error is ErrEmailNotVerified. All cases run one
+// transaction with the same number of statements, so that the response time does not tell them
+// apart.
 func (s *Service) registerUnverified(ctx context.Context, user *models.User) error {
 	letter := s.newMail(ctx, kindRegistration, nil, user.Email, user.EmailKey)
 	user.UnusedSince = &user.CreatedAt
@@ -55,13 +56,13 @@ func (s *Service) registerUnverified(ctx context.Context, user *models.User) err
 	return ErrEmailNotVerified
 }
 
-// isReplaceable reports whether a new registration may take an account's place: it was never verified, has the role that
-// every registration has, and never opened a session.
+// isReplaceable reports whether a new registration may replace an account: it was never verified,
+// has the default role USER, and never opened a session.
 func isReplaceable(user *models.User) bool {
 	return user.UnusedSince != nil && !user.EmailVerified() && user.Role == policy.User && user.DisabledAt == nil
 }
 
-// registrationLetter is what the mail about a registration turned out to be.
+// registrationLetter decides the mail about a registration when it is sent.
 func (m *Mailer) registrationLetter(row *models.Mail, user *models.User) *letter {
 	if isReplaceable(user) {
 		return &letter{kind: mail.VerifyEmail, to: row.Email, user: user, registration: true}
@@ -72,9 +73,9 @@ func (m *Mailer) registrationLetter(row *models.Mail, user *models.User) *letter
 // sweepUnusedBatch is how many accounts SweepUnused reads at a time.
 const sweepUnusedBatch = 100
 
-// SweepUnused deletes accounts that were registered UnverifiedTTL ago without opening a session, were never verified and
-// have the role USER, and returns how many those were. It does nothing where a verified address is not required: there a
-// registration opens a session. Any number of servers may do it at once.
+// SweepUnused deletes accounts with the role USER that were registered UnverifiedTTL ago, never
+// opened a session and were never verified. It returns their number. Without RequireVerifiedEmail
+// it does nothing: registrations open a session there. Several servers may run it at once.
 func (s *Service) SweepUnused(ctx context.Context) (deleted int, err error) {
 	if !s.config.RequireVerifiedEmail {
 		return 0, nil
@@ -94,7 +95,7 @@ func (s *Service) SweepUnused(ctx context.Context) (deleted int, err error) {
 			switch {
 			case err == nil:
 				progress, deleted = true, deleted+1
-			case !errors.Is(err, models.ErrNotFound): // notFoundAsInvalidToken or swept meanwhile
+			case !errors.Is(err, models.ErrNotFound): // used or swept meanwhile
 				return deleted, err
 			}
 		}

@@ -11,9 +11,11 @@ import (
 	"fieldgate/models"
 )
 
-// ListSessions returns a page of a person's sessions that have not ended, the one used last first: those behind the session
-// with the id after, or the first ones if that is "". It returns *InputError.
-func (s *Service) ListSessions(ctx context.Context, user *models.User, first int, after string) ([]*models.Session, error) {
+// ListSessions returns a page of a user's active sessions, the most recently used first, starting
+// after the session with the id after; "" means the beginning. It returns *InputError.
+func (s *Service) ListSessions(
+	ctx context.Context, user *models.User, first int, after string,
+) ([]*models.Session, error) {
 	var check inputCheck
 	page := models.SessionPage{Limit: first}
 	if first < 1 || first > maxPage {
@@ -36,8 +38,8 @@ func (s *Service) ListSessions(ctx context.Context, user *models.User, first int
 	return s.config.Store.Sessions(ctx, user, page, now)
 }
 
-// RevokeSession ends one session of the user. It returns models.ErrNotFound for an id that is none, or somebody
-// else's.
+// RevokeSession revokes one session of the user. It returns models.ErrNotFound for an unknown id or
+// another user's session.
 func (s *Service) RevokeSession(ctx context.Context, userID, sessionID string) error {
 	if uuid.Validate(sessionID) != nil {
 		return models.ErrNotFound
@@ -45,8 +47,8 @@ func (s *Service) RevokeSession(ctx context.Context, userID, sessionID string) e
 	return s.revokeWithEvent(ctx, &event{name: EventSignedOut, user: userID, session: sessionID})
 }
 
-// RevokeSessions ends all sessions of the user and returns how many there were. It returns models.ErrNotFound if
-// nobody has the id.
+// RevokeSessions revokes all sessions of the user and returns their number. It returns
+// models.ErrNotFound for an unknown user.
 func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int, err error) {
 	if uuid.Validate(userID) != nil {
 		return 0, models.ErrNotFound
@@ -59,9 +61,10 @@ func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int,
 	return e.sessions, err
 }
 
-// ChangePassword replaces the password of the session's user, ends all other sessions of theirs, and tells them by
-// mail, all or nothing. It returns *InputError, *Overloaded, ErrInvalidCredentials for a wrong current password, and
-// *auth.Unauthenticated if the session has ended meanwhile.
+// ChangePassword replaces the password of the session's user, revokes all their other sessions and
+// notifies them by mail, in one transaction. It returns *InputError, *OverloadedError,
+// ErrInvalidCredentials for a wrong current password, and *auth.UnauthenticatedError if the session
+// was revoked meanwhile.
 func (s *Service) ChangePassword(ctx context.Context, session *models.Session, current, replacement string) error {
 	var check inputCheck
 	if len(current) > maxPasswordBytes {
@@ -79,14 +82,15 @@ func (s *Service) ChangePassword(ctx context.Context, session *models.Session, c
 	if err != nil {
 		return err
 	}
-	told, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
+	notice, now := s.outgoing(s.mailToUser(ctx, mail.PasswordChanged, user)), s.config.Store.Now()
 	err = s.audited(ctx, &event{name: EventPasswordChanged, user: user.ID, session: session.ID}, func(tx *models.Store) error {
-		return tx.ChangePassword(ctx, user, hash, session, told, now)
+		return tx.ChangePassword(ctx, user, hash, session, notice, now)
 	})
 	return notFoundAsRevoked(err)
 }
 
-// notFoundAsRevoked: what the person stood on is not there any more.
+// notFoundAsRevoked maps ErrNotFound, the error of an account or session deleted meanwhile, to
+// *auth.UnauthenticatedError.
 func notFoundAsRevoked(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return &auth.UnauthenticatedError{Reason: auth.Revoked}
@@ -94,19 +98,25 @@ func notFoundAsRevoked(err error) error {
 	return err
 }
 
-// maxSessions is how many sessions an account has at most. A sign-in beyond that ends the one used least recently.
+// maxSessions limits the sessions of an account. A further sign-in revokes the least recently used
+// one.
 const maxSessions = 100
 
-// addSession stores a session, and adds to e the sessions that had to end for it. It reports whether the session has
-// ended already, overtaken by a reset, an undo or the like: then its place must not become trusted.
-func (s *Service) addSession(ctx context.Context, tx *models.Store, e *event, session *models.Session) (ended bool, err error) {
+// addSession stores a session, and adds to e the events of sessions revoked to make room. ended
+// reports that the session was already revoked, for example by a concurrent password reset. Its
+// place must not become trusted then.
+func (s *Service) addSession(
+	ctx context.Context, tx *models.Store, e *event, session *models.Session,
+) (ended bool, err error) {
 	revoked, ended, err := tx.AddSession(ctx, session, maxSessions)
 	if err != nil {
 		return ended, err
 	}
-	e.related = nil // of another try
+	e.related = nil // a retry starts over
 	for _, id := range revoked {
-		e.related = append(e.related, &event{name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id})
+		e.related = append(e.related, &event{
+			name: EventSessionRevoked, user: session.UserID, actor: session.UserID, session: id,
+		})
 	}
 	return ended, nil
 }

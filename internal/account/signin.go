@@ -25,28 +25,29 @@ import (
 type SignIn struct {
 	Session         *models.Session // with its User
 	AccessToken     string
-	ExpiresAt       time.Time // the access token's
+	ExpiresAt       time.Time // of the access token
 	RefreshToken    string
-	Device          string // for the device cookie; "" for a client that keeps no cookies
-	CookieUnchanged bool   // the refresh cookie of the client is right as it is, and is not set again
+	Device          string // for the device cookie; "" for a client without cookies
+	CookieUnchanged bool   // the client's refresh cookie is current and is not set again
 }
 
-// Registration is who wants an account.
+// Registration is the input of a registration.
 type Registration struct {
 	Name                 string
 	Email                string
 	Password             string
 	PasswordConfirmation *string
 	RememberMe           bool
-	UsesCookies          bool // the client takes its refresh token in a cookie
+	UsesCookies          bool // the client receives its refresh token in a cookie
 }
 
-// Register makes an account with the role USER, mails it a link by which the person shows that mail reaches them, and
-// opens a session. It returns *InputError, *Overloaded, models.ErrEmailTaken, or the refusal of a hook.
+// Register creates an account with the role USER, mails it a verification link and opens a session.
+// It returns *InputError, *OverloadedError, models.ErrEmailTaken, or the refusal of a hook.
 //
-// Where a verified address is required it opens none, and returns ErrEmailNotVerified after the same work whether
-// or not the address has an account. The owner of an account is told by mail. An account that was never verified or used
-// does not block the address: the registration waits, and takes its place when the link in its own mail is confirmed.
+// Where a verified address is required, it opens no session and returns ErrEmailNotVerified, after
+// the same work whether or not the address has an account. The owner of an existing account is
+// notified by mail. An account that was never verified or used does not block the address: the
+// registration stays pending and replaces the account when the link in its own mail is confirmed.
 func (s *Service) Register(ctx context.Context, r Registration, client auth.Client) (*SignIn, error) {
 	user, err := s.newUser(ctx, r, policy.User)
 	if err != nil {
@@ -74,7 +75,8 @@ func (s *Service) Register(ctx context.Context, r Registration, client auth.Clie
 	return s.newDeviceSignIn(device, session, refresh)
 }
 
-// createUser returns models.ErrEmailTaken also for an address that somebody may still take back.
+// createUser also returns models.ErrEmailTaken for an address that another account may still
+// restore.
 func createUser(ctx context.Context, tx *models.Store, user *models.User, mails []*models.Mail) error {
 	if err := tx.CreateUserUnlessReserved(ctx, user); err != nil {
 		return err
@@ -82,8 +84,9 @@ func createUser(ctx context.Context, tx *models.Store, user *models.User, mails 
 	return tx.CreateMails(ctx, mails)
 }
 
-// CreateUser makes an account with any role and opens no session. Whoever runs the server vouches for the address: it
-// counts as verified. It returns *InputError, *Overloaded, or models.ErrEmailTaken.
+// CreateUser creates an account with any role and opens no session. The operator vouches for the
+// address, so it counts as verified. It returns *InputError, *OverloadedError, or
+// models.ErrEmailTaken.
 func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (*models.User, error) {
 	if !s.config.Policy.IsRole(role) {
 		return nil, s.unknownRole()
@@ -100,16 +103,16 @@ func (s *Service) CreateUser(ctx context.Context, r Registration, role string) (
 	return user, nil
 }
 
-// newUser checks all values at once and hashes the password; it stores nothing.
+// newUser validates all values and hashes the password. It stores nothing.
 func (s *Service) newUser(ctx context.Context, r Registration, role string) (*models.User, error) {
 	var check inputCheck
-	name, wrong := cleanName(r.Name)
-	check.field("name", wrong)
-	key, wrong := EmailKey(r.Email)
-	check.field("email", wrong)
+	name, message := cleanName(r.Name)
+	check.field("name", message)
+	key, message := EmailKey(r.Email)
+	check.field("email", message)
 	if r.PasswordConfirmation == nil || *r.PasswordConfirmation == r.Password {
 		check.field("password", s.checkPassword(ctx, r.Password, r.Name, r.Email))
-	} else { // the estimate of how common a mistyped password is would be wasted
+	} else { // skip the expensive estimate for a mistyped password
 		check.field("password", checkPasswordForm(r.Password, s.config.PasswordMinLength, r.Name, r.Email))
 		check.field("passwordConfirmation", "must be the same as the password")
 	}
@@ -127,17 +130,18 @@ func (s *Service) newUser(ctx context.Context, r Registration, role string) (*mo
 	}, nil
 }
 
-// Credentials are how somebody proves who they are.
+// Credentials are the input of a sign-in.
 type Credentials struct {
 	Email       string
 	Password    string
 	RememberMe  bool
-	UsesCookies bool // the client takes its refresh token in a cookie
+	UsesCookies bool // the client receives its refresh token in a cookie
 }
 
-// Login opens a session. It returns ErrInvalidCredentials after the same work whatever was wrong: an unknown
-// address, the password, or that the account is disabled; ErrEmailNotVerified for the right password where a verified
-// address is required, and mails the link once more; *InputError for a password too long to be one; and *Overloaded.
+// Login opens a session. It returns ErrInvalidCredentials after the same work for an unknown
+// address, a wrong password and a disabled account. It returns ErrEmailNotVerified for the right
+// password where a verified address is required, and mails the link again. It also returns
+// *InputError for a password that is too long, and *OverloadedError.
 func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) (*SignIn, error) {
 	if len(c.Password) > maxPasswordBytes {
 		return nil, invalid("password", longPassword)
@@ -161,7 +165,8 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		if err := s.RequestEmailVerification(ctx, user); err != nil {
 			return nil, err
 		}
-		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}, ErrEmailNotVerified)
+		e := &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}
+		return nil, s.recordFailure(ctx, e, ErrEmailNotVerified)
 	}
 	if err := s.config.Hooks.BeforeSignIn(ctx, user); err != nil {
 		if !hook.IsRefusal(err) {
@@ -181,7 +186,8 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	device := deviceOf(client, c.UsesCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
 	err = s.audited(ctx, e, func(tx *models.Store) error {
-		ended, err := s.addSession(ctx, tx, e, session) // firstRune: it reads what others have inserted until now
+		// first: it must read what other transactions have inserted until now
+		ended, err := s.addSession(ctx, tx, e, session)
 		if err != nil {
 			return err
 		}
@@ -196,7 +202,7 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	return s.newDeviceSignIn(device, session, refresh)
 }
 
-// failedSignInEvent is one event whatever was wrong, as the answer is one.
+// failedSignInEvent returns one event whatever was wrong, as the response is the same.
 func failedSignInEvent(user *models.User, passwordRight bool) *event {
 	e := &event{name: EventSignInFailed, reason: reasonUnknown}
 	if user != nil {
@@ -208,17 +214,18 @@ func failedSignInEvent(user *models.User, passwordRight bool) *event {
 	return e
 }
 
-// userByEmail asks the database for an address that nobody can have as for any other: the same work.
+// userByEmail queries the database even for an invalid address: the work is the same for all
+// addresses.
 func (s *Service) userByEmail(ctx context.Context, email string) (*models.User, error) {
-	key, wrong := EmailKey(email)
-	if wrong != "" {
+	key, message := EmailKey(email)
+	if message != "" {
 		key = ""
 	}
 	return s.config.Store.UserByEmailKey(ctx, key)
 }
 
-// rehash stores the password's hash as it would be made today. That it may have to wait for another day is
-// no reason to refuse a sign-in.
+// rehash stores a new hash of the password. If the queue is full, the old hash stays: that is no
+// reason to refuse a sign-in.
 func (s *Service) rehash(ctx context.Context, u *models.User, password string) error {
 	better, err := s.config.Passwords.Hash(ctx, password)
 	if full := (*OverloadedError)(nil); errors.As(err, &full) {
@@ -251,9 +258,12 @@ func (s *Service) newSignIn(session *models.Session, refresh string) (*SignIn, e
 	return &SignIn{Session: session, AccessToken: token, ExpiresAt: expires, RefreshToken: refresh}, nil
 }
 
-// newSession is a session that begins now, of the epoch that was read together with the password's hash: if
-// every session of the user is ended meanwhile, this one is born ended.
-func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client) (session *models.Session, refresh string) {
+// newSession returns a session that begins now, with the epoch that was read together with the
+// password hash. If all sessions of the user are revoked meanwhile, this one is revoked from the
+// start.
+func (s *Service) newSession(
+	u *models.User, rememberMe bool, client auth.Client,
+) (session *models.Session, refresh string) {
 	refresh = randomToken()
 	now := s.config.Store.Now()
 	return &models.Session{
@@ -264,7 +274,7 @@ func (s *Service) newSession(u *models.User, rememberMe bool, client auth.Client
 	}, refresh
 }
 
-// sessionExpiry is when a session ends that began at created and is used now.
+// sessionExpiry returns the expiry of a session that began at created and is used now.
 func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Time {
 	expires, last := now.Add(s.idleTTL(rememberMe)), created.Add(s.config.SessionMaxAge)
 	if last.Before(expires) {
@@ -273,7 +283,7 @@ func (s *Service) sessionExpiry(created, now time.Time, rememberMe bool) time.Ti
 	return expires
 }
 
-// idleTTL is how long a session lives unless it is refreshed.
+// idleTTL returns how long a session lives without a refresh.
 func (s *Service) idleTTL(rememberMe bool) time.Duration {
 	if rememberMe {
 		return s.config.RememberMeTTL
@@ -281,26 +291,26 @@ func (s *Service) idleTTL(rememberMe bool) time.Duration {
 	return s.config.RefreshTokenTTL
 }
 
-// refreshHash is what is stored of a refresh token. The token is 256 random bits, so nothing slower than one
-// round of SHA-256 would make it harder to guess.
+// refreshHash returns the stored hash of a refresh token. The token is 256 random bits, so a slower
+// hash than one round of SHA-256 would not make it harder to guess.
 func refreshHash(token string) []byte {
 	sum := sha256.Sum256([]byte("fieldgate refresh token\x00" + token))
 	return sum[:]
 }
 
-// randomToken is 256 random bits in base64url.
+// randomToken returns 256 random bits in base64url.
 func randomToken() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: it ends the program instead
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// newID is a UUIDv7 (RFC 9562 section 5.7).
+// newID returns a UUIDv7 (RFC 9562 section 5.7).
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 const maxUserAgentLength = 255 // characters
 
-// cleanUserAgent makes what a client says of itself fit for a table and a page.
+// cleanUserAgent makes a User-Agent header safe to store and display.
 func cleanUserAgent(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if isUnprintable(r) {

@@ -9,22 +9,25 @@ import (
 	"fieldgate/models"
 )
 
-// maxTrustedPlaces is how many places an account trusts. A sign-in from one more drops the place that expires first.
+// maxTrustedPlaces limits the trusted places of an account. A place is a device cookie or, for
+// clients without cookies, a network. A sign-in from one more drops the place that expires first.
 const maxTrustedPlaces = 20
 
-// TrustTTL is how long an account trusts a place after a sign-in, and how long a browser keeps its device cookie.
+// TrustTTL is how long an account trusts a place after a sign-in, and how long a browser keeps its
+// device cookie.
 const TrustTTL = 90 * 24 * time.Hour
 
-// AccountKey is what the account with an e-mail address is counted under, whether or not there is one. What is no
-// address has a name of its own too, or else those who mistype theirs would share one count.
+// AccountKey returns the key under which attempts on an e-mail address are counted, whether or not
+// an account has it. Each invalid address has its own key, so that users who mistype theirs do not
+// share one counter.
 func AccountKey(email string) string {
-	if key, wrong := EmailKey(email); wrong == "" {
+	if key, message := EmailKey(email); message == "" {
 		return key
 	}
 	return "no address: " + email
 }
 
-// devicePlace is the place of a client that keeps cookies; nil for no cookie.
+// devicePlace returns the place of a client with a device cookie; nil for no cookie.
 func devicePlace(device string) []byte {
 	if device == "" {
 		return nil
@@ -32,7 +35,7 @@ func devicePlace(device string) []byte {
 	return limit.Key("trusted device", device)
 }
 
-// networkPlace is the place of a client that keeps no cookies; nil for an unknown address.
+// networkPlace returns the place of a client without cookies; nil for an unknown address.
 func networkPlace(ip string) []byte {
 	network := limit.Network(ip)
 	if network == "" {
@@ -41,8 +44,8 @@ func networkPlace(ip string) []byte {
 	return limit.Key("trusted network", network)
 }
 
-// TrustedPlace returns the place of a client if the owner of the account with this name has signed in from it, and
-// otherwise nil. Whether there is such an account does not change the work.
+// TrustedPlace returns the client's place if the account with the key name trusts it, and otherwise
+// nil. It does the same work whether or not the account exists.
 func TrustedPlace(ctx context.Context, store *models.Store, name string, client auth.Client) ([]byte, error) {
 	var places [][]byte
 	for _, place := range [][]byte{devicePlace(client.Device), networkPlace(client.IP)} {
@@ -56,11 +59,11 @@ func TrustedPlace(ctx context.Context, store *models.Store, name string, client 
 	return store.FindTrustedPlace(ctx, name, places, store.Now())
 }
 
-// deviceOf is the device that a sign-in makes trusted: the one in the client's cookie, or a new one. A client that
-// takes its refresh token in the body keeps no cookies, and has none.
-func deviceOf(client auth.Client, keepsCookies bool) string {
+// deviceOf returns the device that a sign-in makes trusted: the one in the client's cookie, or a
+// new one. A client that receives its refresh token in the body keeps no cookies and has none.
+func deviceOf(client auth.Client, usesCookies bool) string {
 	switch {
-	case !keepsCookies:
+	case !usesCookies:
 		return ""
 	case client.Device != "":
 		return client.Device
@@ -68,20 +71,24 @@ func deviceOf(client auth.Client, keepsCookies bool) string {
 	return randomToken()
 }
 
-// openSession stores a session whose owner has just proved who they are, and trusts the place of the client.
-func (s *Service) openSession(ctx context.Context, tx *models.Store, e *event, session *models.Session, device string, client auth.Client) error {
+// openSession stores a session after a successful authentication and trusts the client's place.
+func (s *Service) openSession(
+	ctx context.Context, tx *models.Store, e *event, session *models.Session, device string, client auth.Client,
+) error {
 	if ended, err := s.addSession(ctx, tx, e, session); ended || err != nil {
 		return err
 	}
 	return s.trustClient(ctx, tx, session, device, client)
 }
 
-// trustClient trusts the place of a client that opens a session for TrustTTL. Signing out does not end that: attempts
-// from elsewhere that fill the account's limit must not lock the owner out here.
+// trustClient trusts the client's place for TrustTTL. Signing out does not end the trust: attempts
+// from elsewhere that use up the account's limit must not lock out the owner here.
 //
-// A client that has returned the cookie is known by it alone. Until then, and without cookies, it is known by
-// its network.
-func (s *Service) trustClient(ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client) error {
+// A client that has returned the device cookie is identified by it alone. Until then, and without
+// cookies, it is identified by its network.
+func (s *Service) trustClient(
+	ctx context.Context, tx *models.Store, session *models.Session, device string, client auth.Client,
+) error {
 	until := session.CreatedAt.Add(TrustTTL)
 	var places []*models.TrustedPlace
 	if place := devicePlace(device); place != nil {
@@ -106,8 +113,8 @@ func trustedPlaceID(userID string, place []byte) []byte {
 	return limit.Key("trusted place", userID, string(place))
 }
 
-// dropNetworkTrust drops the network of a sign-in whose client has turned out to keep cookies: from its first refresh on
-// it is known by its device alone.
+// dropNetworkTrust removes the trust in the network of a client that turned out to keep cookies.
+// From its first refresh on, its device cookie alone identifies it.
 func (s *Service) dropNetworkTrust(ctx context.Context, tx *models.Store, session *models.Session) error {
 	if session.RotatedAt != nil || session.IP == nil || auth.ViewerFrom(ctx).Client().Device == "" {
 		return nil

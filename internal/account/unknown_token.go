@@ -11,12 +11,12 @@ import (
 	"fieldgate/models"
 )
 
-// unknownTokenWindow is how long attempts of one network share an entry of the audit log.
+// unknownTokenWindow is how long attempts from one network share an audit entry.
 const unknownTokenWindow = time.Hour
 
-// recordUnknownToken counts a token of a link or of a session that is not in the database, in one entry of the audit log for
-// each network and hour: a guessing client leaves a trace and does not fill the table. It returns err unless the
-// entry cannot be written.
+// recordUnknownToken counts an unknown one-time or refresh token in one audit entry per network and
+// hour: a guessing client leaves a trace without filling the table. It returns err, or the error of
+// writing the entry.
 func (s *Service) recordUnknownToken(ctx context.Context, err error) error {
 	now := s.config.Store.Now()
 	network := coarseNetwork(auth.ViewerFrom(ctx).Client().IP)
@@ -36,9 +36,11 @@ func (s *Service) recordUnknownToken(ctx context.Context, err error) error {
 	return err
 }
 
-// aggregateID is the UUIDv7 of the entry that counts an event of one network from a time on. Every server makes the same one.
+// aggregateID returns the UUIDv7 of the entry that counts an event of one network from a time on.
+// All servers compute the same one.
 func aggregateID(event, network string, from time.Time) string {
-	sum := sha256.Sum256([]byte("fieldgate audit aggregate\x00" + event + "\x00" + network + "\x00" + from.UTC().Format(time.RFC3339)))
+	key := "fieldgate audit aggregate\x00" + event + "\x00" + network + "\x00" + from.UTC().Format(time.RFC3339)
+	sum := sha256.Sum256([]byte(key))
 	id := uuid.UUID(sum[:16])
 	milliseconds := from.UnixMilli()
 	for i := range 6 {

@@ -10,16 +10,16 @@ import (
 	"fieldgate/models"
 )
 
-// UpdateProfile changes what a person says of themselves, in the row and in user. It returns *InputError.
+// UpdateProfile changes the name of a user and returns the updated user. It returns *InputError.
 func (s *Service) UpdateProfile(ctx context.Context, user *models.User, name string) (*models.User, error) {
-	clean, wrong := cleanName(name)
-	if wrong != "" {
-		return nil, invalid("name", wrong)
+	clean, message := cleanName(name)
+	if message != "" {
+		return nil, invalid("name", message)
 	}
 	if err := s.config.Store.SetName(ctx, user.ID, clean, searchKey(clean)); err != nil {
 		return nil, err
 	}
-	s.config.Sessions.Invalidate(ctx, user.ID) // a profile has no event
+	s.config.Sessions.Invalidate(ctx, user.ID) // a profile change has no event
 	changed := *user
 	changed.Name, changed.NameKey = clean, searchKey(clean)
 	return &changed, nil
@@ -33,27 +33,29 @@ func (s *Service) User(ctx context.Context, id string) (*models.User, error) {
 	return s.config.Store.UserByID(ctx, id)
 }
 
-// UserByEmail returns the account with an e-mail address, however it is spelled, or models.ErrNotFound.
+// UserByEmail returns the account with an e-mail address in any spelling, or models.ErrNotFound.
 func (s *Service) UserByEmail(ctx context.Context, email string) (*models.User, error) {
 	return s.userByEmail(ctx, email)
 }
 
-// UserQuery asks for a page of accounts. The zero value of a field, but of First, is no restriction.
+// UserQuery selects a page of accounts. The zero value of a field other than First is no
+// restriction.
 type UserQuery struct {
 	PageQuery
-	Search    string // the beginning of a name or an address
+	Search    string // prefix of a name or an address
 	NamesOnly bool   // Search applies to names only
 	Role      string // exactly this role
 }
 
-// UserPage is a page of accounts: oldest first, or in a search as models.Store.Users says.
+// UserPage is a page of accounts: oldest first, or in the search order of models.Store.Users.
 type UserPage struct {
 	PageInfo
-	Users   []*models.User
-	Cursors []string // the position of each of Users; valid whatever is inserted or deleted
+	Users []*models.User
+	// the cursor of each user, which stays valid when users are inserted or deleted
+	Cursors []string
 }
 
-// maxSearchBytes has room for the longest name there is, and so for the longest address.
+// maxSearchBytes fits the longest name, and so the longest address.
 const maxSearchBytes = maxNameLength * utf8.UTFMax
 
 // Users returns a page of accounts. It returns *InputError.
@@ -63,7 +65,8 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if len(q.Search) > maxSearchBytes {
 		check.field("search", "must have at most 400 bytes")
 	}
-	if q.Role != "" && !s.config.Policy.IsRole(q.Role) { // GraphQL's parser takes "admin" in a variable for ADMIN
+	// GraphQL's parser accepts "admin" in a variable for ADMIN
+	if q.Role != "" && !s.config.Policy.IsRole(q.Role) {
 		check.field("role", s.oneOfTheRoles())
 	}
 	name, email := searchPrefixes(q.Search)
@@ -73,7 +76,8 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 		return nil, err
 	}
 	found, err := s.config.Store.Users(ctx, models.UserFilter{
-		Prefix: name, EmailPrefix: email, NamesOnly: q.NamesOnly, Role: q.Role, After: after, Before: before, Limit: limit, FromEnd: fromEnd,
+		Prefix: name, EmailPrefix: email, NamesOnly: q.NamesOnly, Role: q.Role, After: after, Before: before,
+		Limit: limit, FromEnd: fromEnd,
 	})
 	if err != nil {
 		return nil, err
@@ -86,13 +90,13 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	return page, nil
 }
 
-// searchPrefixes are what the key of a name begins with, or of an address, that is searched for. A whole address is
-// searched for as it is compared, so that it is found however its domain is written; of half a domain nothing says how the
-// whole one will be.
+// searchPrefixes returns the prefixes to search names and addresses for. A complete address is
+// searched by its key, so that any spelling of its domain finds it. An incomplete domain has no key
+// yet.
 func searchPrefixes(search string) (name, email string) {
 	search = strings.TrimSpace(search)
 	name = searchKey(search)
-	if key, wrong := EmailKey(search); wrong == "" {
+	if key, message := EmailKey(search); message == "" {
 		return name, key
 	}
 	return name, name
@@ -100,7 +104,7 @@ func searchPrefixes(search string) (name, email string) {
 
 const idLength = 36 // of a UUID
 
-// isID reports whether s is a UUID in the form that ids have, of the several that there are.
+// isID reports whether s is a UUID in the one form that ids use.
 func isID(s string) bool { return len(s) == idLength && uuid.Validate(s) == nil }
 
 func (s *Service) unknownRole() error {

@@ -11,7 +11,7 @@ import (
 
 const someID = "01a2027b-72e4-7b47-a427-0cc080f605d1"
 
-// newTokens signs and seals with these secrets.
+// newTokens returns Tokens that sign and seal with these secrets.
 func newTokens(t *testing.T, secrets ...string) *auth.Tokens {
 	t.Helper()
 	tokens, err := auth.NewTokens(auth.TokenConfig{
@@ -38,7 +38,7 @@ func TestCursorRoundTrips(t *testing.T) {
 		{"found by the whole name", "ada", models.Cursor{ID: someID, Key: "ada"}},
 		{"found by address", "ad", models.Cursor{Key: "ada@example.com", ByEmail: true}},
 		{"with the longest key", "a", models.Cursor{ID: someID, Key: strings.Repeat("\U00020BB7", 100)}},
-		{"with a key that ends as the padding does", "a", models.Cursor{Key: "a\x01\x00", ByEmail: true}},
+		{"with a key that ends like the padding", "a", models.Cursor{Key: "a\x01\x00", ByEmail: true}},
 	} {
 		cursors := userCursors{tokens: newTokens(t, secret), name: row.prefix, email: row.prefix}
 		var check inputCheck
@@ -56,7 +56,7 @@ func TestCursorHidesKeyAndLength(t *testing.T) {
 		t.Errorf("the same position has two cursors: %q and %q", short, again)
 	}
 	if long := cursors.seal(models.Cursor{Key: "adam@example.com", ByEmail: true}); len(long) != len(short) {
-		t.Errorf("a letter more makes a longer cursor: %q and %q", short, long)
+		t.Errorf("one more letter makes a longer cursor: %q and %q", short, long)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestCursorOpensOnlyForItsSearch(t *testing.T) {
 	}
 	var check inputCheck
 	if (auditCursors{tokens}).parse(&check, "after", cursor); check.err() == nil {
-		t.Error("the audit log takes a cursor of users")
+		t.Error("the audit log accepts a cursor of users")
 	}
 	rotated := userCursors{tokens: newTokens(t, strings.Repeat("x", 32), secret), name: "ad", email: "ad"}
 	if c, ok := rotated.open(cursor); !ok || c.Key != "ada@example.com" {
@@ -106,7 +106,7 @@ func TestAlteredCursorIsRejected(t *testing.T) {
 		}
 		var check inputCheck
 		if c := cursors.parse(&check, "before", cursor); check.err() == nil {
-			t.Errorf("%q is %+v", cursor, c)
+			t.Errorf("altered cursor %q opens as %+v", cursor, c)
 		}
 	}
 }

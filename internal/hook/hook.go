@@ -1,4 +1,5 @@
-// Package hook calls the hooks of a product: in order, with a deadline where there is one, and safe from their panics.
+// Package hook calls the hooks of a product's features, in order, with a deadline where they have
+// one, and recovers their panics.
 package hook
 
 import (
@@ -12,10 +13,10 @@ import (
 	"fieldgate/models"
 )
 
-// Hooks are those of all features. The zero value has none.
+// Hooks are the hooks of all features. The zero value has none.
 type Hooks struct{ features []extend.Feature }
 
-// New returns the hooks of features, in their order.
+// New returns the hooks of features, in the order of features.
 func New(features []extend.Feature) Hooks { return Hooks{features} }
 
 // BeforeRegister returns the first refusal of a registration, *DeadlineError, or *PanicError.
@@ -46,7 +47,7 @@ func (h Hooks) BeforeSignIn(ctx context.Context, user *models.User) error {
 	return nil
 }
 
-// AfterEvent tells every feature of an event, in the transaction that writes it.
+// AfterEvent passes an event to every feature, in the transaction that stores the event.
 func (h Hooks) AfterEvent(ctx context.Context, tx *models.Store, e extend.Event) error {
 	for _, f := range h.features {
 		if f.Hooks.AfterEvent == nil {
@@ -59,7 +60,8 @@ func (h Hooks) AfterEvent(ctx context.Context, tx *models.Store, e extend.Event)
 	return nil
 }
 
-// StoreFeature returns what the store keeps of a feature. Its UserDeleted is safe from panics.
+// StoreFeature returns the part of a feature that the store needs. Panics of its UserDeleted hook
+// are recovered.
 func StoreFeature(f extend.Feature) models.Feature {
 	own := models.Feature{Name: f.Name, Migrations: f.Migrations, Tables: f.Tables}
 	if deleted := f.Hooks.UserDeleted; deleted != nil {
@@ -70,7 +72,8 @@ func StoreFeature(f extend.Feature) models.Feature {
 	return own
 }
 
-// IsRefusal reports whether err is a hook's refusal that the client sees, and not a failure of the hook.
+// IsRefusal reports whether err is a hook's refusal, which the client sees, rather than a failure
+// of the hook.
 func IsRefusal(err error) bool { return fgerr.Code(err) != "" }
 
 // DeadlineError is the error of a hook that took longer than extend.Deadline.
@@ -89,10 +92,10 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("feature %q: panic in %s", e.Feature, e.Hook) }
 
-// hookID is a hook of a feature.
+// hookID identifies a hook of a feature.
 type hookID struct{ feature, hook string }
 
-// call runs f, and makes an error of its panic.
+// call runs f and converts a panic to *PanicError.
 func (p hookID) call(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -102,7 +105,8 @@ func (p hookID) call(f func() error) (err error) {
 	return f()
 }
 
-// callWithDeadline runs f with the deadline. One that does not heed its context is left behind: the client is not kept waiting.
+// callWithDeadline runs f with the deadline. A hook that ignores its context keeps running in the
+// background, so that the client does not wait.
 func (p hookID) callWithDeadline(ctx context.Context, f func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, extend.Deadline)
 	defer cancel()

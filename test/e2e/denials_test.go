@@ -97,7 +97,7 @@ func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 				got := b.Query(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.ID)
 				wantCodes(t, got, "shut FORBIDDEN")
 				more["code"], more["requires"] = "FORBIDDEN", row.above
-				if e := got.Errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "this takes the role "+row.above {
+				if e := got.Errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "requires role "+row.above {
 					t.Errorf("got %s, want %v", got.Body, more)
 				}
 				lines := b.logLines(got, account.EventDenied)
