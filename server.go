@@ -1,5 +1,5 @@
-// Fieldgate is a GraphQL API server that signs people up, signs them in, and gates every field of its schema
-// by role.
+// Fieldgate is a GraphQL API server with accounts, sign-in, sessions, and role-based authorization
+// of every schema field.
 package main
 
 import (

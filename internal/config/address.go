@@ -8,11 +8,11 @@ import (
 
 const defaultPort = 8080
 
-// loopbackName is the host that stands for both loopback addresses, 127.0.0.1 and ::1.
+// loopbackName is the host name that stands for both loopback addresses, 127.0.0.1 and ::1.
 const loopbackName = "localhost"
 
-// defaultHost is where the server listens unless ADDR says otherwise. A development server shows
-// its mail and its schema to every client, so only its own machine reaches it.
+// defaultHost returns the host that the server listens on unless ADDR says otherwise. A development
+// server shows its mail and its schema to every client, so only its own machine can reach it.
 func defaultHost(c *Config) string {
 	if c.Production {
 		return ""
@@ -20,14 +20,14 @@ func defaultHost(c *Config) string {
 	return loopbackName
 }
 
-// ListensOnLoopback reports whether only the server's own machine reaches it.
+// ListensOnLoopback reports whether only the server's own machine can reach it.
 func (c *Config) ListensOnLoopback() bool { return isLoopbackAddr(c.Addr) }
 
-// MetricsOnLoopback reports whether only the server's own machine reaches its metrics.
+// MetricsOnLoopback reports whether only the server's own machine can reach its metrics.
 func (c *Config) MetricsOnLoopback() bool { return isLoopbackAddr(c.MetricsAddr) }
 
-// isLoopbackAddr reports whether HOST:PORT is on the loopback interface. Of the names only localhost
-// is: the server resolves the others, and cannot know to what.
+// isLoopbackAddr reports whether HOST:PORT is on the loopback interface. The only host name that
+// counts is localhost. The server resolves other names, and the address is not known here.
 func isLoopbackAddr(addr string) bool {
 	host, _, _ := net.SplitHostPort(addr)
 	ip, err := netip.ParseAddr(host)
@@ -37,18 +37,24 @@ func isLoopbackAddr(addr string) bool {
 func parsePort(c *Config, value string) *valueError {
 	port, ok := portNumber(value)
 	if !ok {
-		return &valueError{"a port from 0 to 65535", "write the number alone, as in 8080; 0 lets the system pick a free one"}
+		return &valueError{
+			"a port from 0 to 65535",
+			"write the number alone, as in 8080; 0 lets the system pick a free one",
+		}
 	}
 	c.Addr = hostPort(defaultHost(c), port)
 	return nil
 }
 
-// parseAddr comes after parsePort, which has set c.Addr if there was a PORT.
+// parseAddr runs after parsePort, which sets c.Addr if PORT is set.
 func parseAddr(c *Config, value string) *valueError {
 	host, portText, err := net.SplitHostPort(value)
 	port, ok := portNumber(portText)
 	if err != nil || !ok || host != "" && !validHost(host) {
-		return &valueError{"HOST:PORT or :PORT", "write :8080 to listen on every address, 127.0.0.1:8080 on this machine only"}
+		return &valueError{
+			"HOST:PORT or :PORT",
+			"write :8080 to listen on every address, 127.0.0.1:8080 on this machine only",
+		}
 	}
 	if c.Addr != "" && c.Addr != hostPort(defaultHost(c), port) {
 		return &valueError{"the port that PORT names", "set only one of PORT and ADDR"}
@@ -57,15 +63,21 @@ func parseAddr(c *Config, value string) *valueError {
 	return nil
 }
 
-// parseMetricsAddr comes after parseAddr, on which it depends.
+// parseMetricsAddr runs after parseAddr: it compares the two ports.
 func parseMetricsAddr(c *Config, value string) *valueError {
 	host, portText, err := net.SplitHostPort(value)
 	port, ok := portNumber(portText)
 	if err != nil || !ok || host != "" && !validHost(host) {
-		return &valueError{"HOST:PORT or :PORT", "write 127.0.0.1:9090 for this machine only; port 0 lets the system pick"}
+		return &valueError{
+			"HOST:PORT or :PORT",
+			"write 127.0.0.1:9090 for this machine only; port 0 lets the system pick",
+		}
 	}
 	if _, api, _ := net.SplitHostPort(c.Addr); port != 0 && api == portText {
-		return &valueError{"another port than the API's", "metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090"}
+		return &valueError{
+			"a port other than the API's",
+			"API clients must not reach the metrics: choose another port, as in 127.0.0.1:9090",
+		}
 	}
 	c.MetricsAddr = hostPort(strings.ToLower(host), port)
 	return nil

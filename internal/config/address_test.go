@@ -27,7 +27,7 @@ func TestListensOnLoopback(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := c.ListensOnLoopback(); got != row.want {
-				t.Errorf("%s: got %v", c.Addr, got)
+				t.Errorf("%s: got %v, want %v", c.Addr, got, row.want)
 			}
 		})
 	}
@@ -96,7 +96,7 @@ var metricsAddrSamples = samples{
 		{name: "a URL", value: "http://localhost:9090", err: badMetricsAddr(`"http://localhost:9090"`)},
 		{
 			name: "the API's port", value: "127.0.0.1:8080",
-			err: `METRICS_ADDR: "127.0.0.1:8080" is not usable: expected another port than the API's. Hint: metrics are not for those who use the API: choose a port that they do not reach, as in 127.0.0.1:9090`,
+			err: `METRICS_ADDR: "127.0.0.1:8080" is not usable: expected a port other than the API's. Hint: API clients must not reach the metrics: choose another port, as in 127.0.0.1:9090`,
 		},
 	},
 }

@@ -4,14 +4,14 @@
 //	…
 //	cfg, err := config.Load(source.Lookup)
 //
-// The table in variables.go is the whole of it: one row a variable, with its default, what it means and how it is
-// read. A variable that is set to nothing counts as not set. Words (true, production, …) are read in any case, and white
-// space around a value is dropped, except around a secret, where it is an error: dropping it silently would make
-// another key of it.
+// The table in variables.go defines every variable: its default, its description and its parser. An
+// empty variable counts as not set. Words such as true and production are read in any case. White
+// space around a value is trimmed, except around a secret. There it is an error, because trimming
+// would silently change the key.
 //
-// Values are checked by their shape alone: nothing is opened, resolved or connected to. Two things are left to the
-// caller: where there are neither JWTSecrets nor JWTPrivateKeyFiles, which only development can have, the server makes a
-// key itself; and a Config holds secrets in clear, so it must not be logged.
+// Only the form of a value is checked: nothing is opened, resolved or connected to. Two duties are
+// left to the caller. In development, both JWTSecrets and JWTPrivateKeyFiles may be empty, and the
+// server then creates a key. A Config holds secrets in plain text, so it must not be logged.
 package config
 
 import (
@@ -27,67 +27,72 @@ type Config struct {
 	Production bool   // ENV=production
 	EnvFile    string // the file that ENV_FILE names
 
-	Addr      string   // where to listen: HOST:PORT, or :PORT for every address; localhost is both loopback addresses; port 0 lets the system pick
-	PublicURL *url.URL // the origin that clients see: scheme and host, no path, as a browser writes it
+	// Addr is the address to listen on: HOST:PORT, or :PORT for every address. The host localhost
+	// stands for both loopback addresses. With port 0 the system picks a free port.
+	Addr      string
+	PublicURL *url.URL // the origin that clients see, in a browser's form: scheme and host, no path
 
-	AllowedHosts []string // other hosts that requests may name, in lower case
+	AllowedHosts []string // additional hosts that requests may name, in lower case
 
-	AppURL *url.URL // where links in mails lead: no trailing slash
+	AppURL *url.URL // target of links in mails: no trailing slash
 
 	DatabaseURL      string // sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME
-	DatabaseExplicit bool   // DatabaseURL was set, not defaulted
-	AutoMigrate      bool   // a server that starts brings the database's tables up to date
+	DatabaseExplicit bool   // whether DATABASE_URL is set
+	AutoMigrate      bool   // whether a starting server migrates the database
 
 	JWTPrivateKeyFiles []string // names of PEM files; the first key signs, all verify
-	JWTSecrets         []string // the first signs, unless there are key files, and all verify; empty in development if none was set
-	JWTIssuer          string
-	JWTAudience        string
+	// JWTSecrets all verify. The first signs, unless there are key files. Development may have
+	// none.
+	JWTSecrets  []string
+	JWTIssuer   string
+	JWTAudience string
 
 	AccessTokenTTL  time.Duration // from a second to an hour; at most RefreshTokenTTL
-	RefreshTokenTTL time.Duration // how long a session may lie idle; at most RememberMeTTL
-	RememberMeTTL   time.Duration // the same for "remember me"; at most SessionMaxAge
-	SessionMaxAge   time.Duration // how long a session lasts at most, counted from its login
-	SessionRecheck  time.Duration // how long a session that was looked up is trusted; 0: not at all
+	RefreshTokenTTL time.Duration // idle timeout of a session; at most RememberMeTTL
+	RememberMeTTL   time.Duration // idle timeout of a "remember me" session; at most SessionMaxAge
+	SessionMaxAge   time.Duration // maximum age of a session, counted from its login
+	SessionRecheck  time.Duration // how long a looked-up session is cached; 0 disables the cache
 
 	BcryptCost        int
-	PasswordPeppers   []string // the first hashes, and all verify; empty if there is none
+	PasswordPeppers   []string // the first hashes, all verify; may be empty
 	PasswordMinLength int      // in characters
-	BreachedPasswords string   // a file; empty: none
+	BreachedPasswords string   // the name of a file; empty: none
 
-	SMTPURL              string // smtp://…; empty: there is no mail server
-	MailFrom             string // an address, perhaps with a name
-	MailTemplates        string // a folder; empty: none
-	SecurityNoticesOff   bool   // no mail tells owners of new sign-ins, failed ones, roles and deletions
-	RequireVerifiedEmail bool   // nobody signs in before they have shown that mail reaches them
+	SMTPURL              string // smtp://…; empty: no mail server
+	MailFrom             string // an address, with or without a name
+	MailTemplates        string // a directory; empty: none
+	SecurityNoticesOff   bool   // no mails about new sign-ins, failed sign-ins, roles and deletions
+	RequireVerifiedEmail bool   // sign-in requires a verified address
 
-	UnverifiedAccountTTL time.Duration // how long an account is kept that was never verified or signed in to
+	UnverifiedAccountTTL time.Duration // lifetime of an account that was never verified or used
 
 	CookieSameSite http.SameSite
-	HSTSSubdomains bool     // with an https PublicURL, browsers reach its subdomains by https only too
-	CORSOrigins    []string // other origins whose pages may use the API, as a browser writes them
+	HSTSSubdomains bool     // HSTS includes subdomains, if PublicURL is https
+	CORSOrigins    []string // other origins whose pages may call the API, in a browser's form
 
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is trusted
 
-	LimitsOff bool // nothing is rate limited; never in production
+	LimitsOff bool // disables rate limits; never set in production
 
 	AuditRetention time.Duration // how long the audit log keeps an entry
 
 	Introspection bool
 	Playground    bool
 
-	MetricsAddr string // where metrics are to be had: HOST:PORT or :PORT; empty: nowhere
+	MetricsAddr string // where metrics are served: HOST:PORT or :PORT; empty: not served
 
-	Tracing Tracing // where traces go
+	Tracing Tracing // the export of traces
 
 	LogFormat string // text or json
 	LogLevel  slog.Level
 }
 
-// CookieSecure reports whether cookies carry the Secure attribute: whenever clients come by https.
+// CookieSecure reports whether cookies carry the Secure attribute, which they do if clients use
+// https.
 func (c *Config) CookieSecure() bool {
 	return c.PublicURL != nil && c.PublicURL.Scheme == "https"
 }
 
-// AllowsLocalPages reports whether pages of this machine may use the API without being listed in CORSOrigins: in
-// development, where no other machine reaches the server.
+// AllowsLocalPages reports whether pages of this machine may call the API without an entry in
+// CORSOrigins. They may in development, if no other machine can reach the server.
 func (c *Config) AllowsLocalPages() bool { return !c.Production && c.ListensOnLoopback() }

@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// parseCSV reads a list of which each part is read by itself, and is there once. An error says which part is
-// meant by its number, since a part may be a secret; noun is what the list is of.
-func parseCSV[T comparable](value, noun, twice string, read func(part string) (T, *valueError)) ([]T, *valueError) {
+// parseCSV reads a comma-separated list without duplicates and parses each element with read. An
+// error names an element by its position, since an element may be a secret. noun names what the
+// list holds, and hint is for a duplicate.
+func parseCSV[T comparable](value, noun, hint string, read func(part string) (T, *valueError)) ([]T, *valueError) {
 	parts := strings.Split(value, ",")
 	list := make([]T, 0, len(parts))
 	for i, part := range parts {
 		item, bad := read(part)
 		switch {
 		case strings.TrimSpace(part) == "" && len(parts) > 1:
-			bad = &valueError{"no empty place in the comma list", "take away the comma that is too many"}
+			bad = &valueError{"no empty element in the comma-separated list", "remove the extra comma"}
 		case bad == nil && slices.Contains(list, item):
-			bad = &valueError{"each " + noun + " once", twice}
+			bad = &valueError{"each " + noun + " once", hint}
 		}
 		if bad == nil {
 			list = append(list, item)

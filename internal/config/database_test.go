@@ -11,18 +11,18 @@ import (
 const (
 	anyDatabase = "sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME"
 	sqliteFile  = "sqlite://fieldgate.db is a file in the working directory, sqlite:///var/lib/fieldgate.db an absolute path"
-	inMemory    = "a database in memory is empty again after each start: " + sqliteFile
+	inMemory    = "an in-memory database is lost at each restart: " + sqliteFile
 	escape      = "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
 	mysqlForm   = "mysql://USER:PASSWORD@HOST:PORT/NAME, with "
 	aUser       = mysqlForm + "a user. Hint: mysql://fieldgate:PASSWORD@localhost:3306/fieldgate"
 	aHost       = mysqlForm + "a host. Hint: the host is a name or an address, as in localhost:3306; without a port it is 3306"
-	aName       = mysqlForm + "the name of one database. Hint: create it first: CREATE DATABASE fieldgate"
+	aName       = mysqlForm + "one database name. Hint: create it first: CREATE DATABASE fieldgate"
 	tlsHint     = "mysql://…/NAME?tls=true encrypts the connection and checks the server's certificate"
 	tlsMode     = "one tls parameter: true, false, skip-verify or preferred. Hint: " + tlsHint
 	ownOptions  = "the server sets the character set, the time zone and the timeouts itself"
 )
 
-// unchanged is the value of a row whose Config holds the value unchanged.
+// unchanged is a sample whose value is stored unchanged.
 func unchanged(name, value string) sample {
 	return sample{name: name, value: value, want: value}
 }
@@ -54,8 +54,8 @@ var databaseURLSamples = samples{
 		badDatabase("a folder", "sqlite:///var/lib/", `"sqlite:///var/lib/"`, "sqlite://FILE, with the name of a file. Hint: "+sqliteFile),
 		badDatabase("this folder", "sqlite://.", `"sqlite://."`, "sqlite://FILE, with the name of a file. Hint: "+sqliteFile),
 		badDatabase("the folder above", "sqlite://..", `"sqlite://.."`, "sqlite://FILE, with the name of a file. Hint: "+sqliteFile),
-		badDatabase("a database in memory", "sqlite://:memory:", `"sqlite://:memory:"`, "a database that is kept in a file. Hint: "+inMemory),
-		badDatabase("a disguised database in memory", "sqlite://file::memory:?cache=shared", `"sqlite://file::memory:?cache=shared"`, "a database that is kept in a file. Hint: "+inMemory),
+		badDatabase("a database in memory", "sqlite://:memory:", `"sqlite://:memory:"`, "a database file. Hint: "+inMemory),
+		badDatabase("a disguised database in memory", "sqlite://file::memory:?cache=shared", `"sqlite://file::memory:?cache=shared"`, "a database file. Hint: "+inMemory),
 		badDatabase("a file with parameters", "sqlite://a.db?mode=ro", `"sqlite://a.db?mode=ro"`, "sqlite://FILE without parameters. Hint: the server sets SQLite's options itself"),
 
 		badDatabase("no user", "mysql://host/name", `"mysql://host/name"`, aUser),
@@ -69,9 +69,9 @@ var databaseURLSamples = samples{
 		badDatabase("an empty database", "mysql://u:hunter2@host:3306/", `"mysql://u:xxxxx@host:3306/"`, aName),
 		badDatabase("a path", "mysql://u:hunter2@host/a/b", `"mysql://u:xxxxx@host/a/b"`, aName),
 		badDatabase("a fragment", "mysql://u:hunter2@host/name#a", `"mysql://u:xxxxx@host/name?…"`, anyDatabase+". Hint: in a user or password write # as %23"),
-		badDatabase("an unknown parameter", "mysql://u:hunter2@host/name?charset=latin1", `"mysql://u:xxxxx@host/name?…"`, `no parameter but tls, not "charset". Hint: `+ownOptions),
-		badDatabase("an unknown parameter beside tls", "mysql://u:hunter2@host/name?tls=true&charset=a%0Ab", `"mysql://u:xxxxx@host/name?…"`, `no parameter but tls, not "charset". Hint: `+ownOptions),
-		badDatabase("a password as a parameter", "mysql://u@host/name?tls=true&password=a&hunter2&b=c", `"mysql://u@host/name?…"`, `no parameter but tls, not "password". Hint: `+ownOptions),
+		badDatabase("an unknown parameter", "mysql://u:hunter2@host/name?charset=latin1", `"mysql://u:xxxxx@host/name?…"`, `no parameter except tls, got "charset". Hint: `+ownOptions),
+		badDatabase("an unknown parameter beside tls", "mysql://u:hunter2@host/name?tls=true&charset=a%0Ab", `"mysql://u:xxxxx@host/name?…"`, `no parameter except tls, got "charset". Hint: `+ownOptions),
+		badDatabase("a password as a parameter", "mysql://u@host/name?tls=true&password=a&hunter2&b=c", `"mysql://u@host/name?…"`, `no parameter except tls, got "password". Hint: `+ownOptions),
 		badDatabase("an unknown tls", "mysql://u:hunter2@host/name?tls=yes", `"mysql://u:xxxxx@host/name?…"`, tlsMode),
 		badDatabase("an empty tls", "mysql://u:hunter2@host/name?tls=", `"mysql://u:xxxxx@host/name?…"`, tlsMode),
 		badDatabase("tls twice", "mysql://u:hunter2@host/name?tls=true&tls=true", `"mysql://u:xxxxx@host/name?…"`, tlsMode),
@@ -92,14 +92,14 @@ func TestDatabaseExplicit(t *testing.T) {
 	for value, want := range map[string]bool{"": false, " ": false, "sqlite://fieldgate.db": true} {
 		c, err := Load(env{"DATABASE_URL": value}.lookup)
 		if err != nil || c.DatabaseExplicit != want {
-			t.Errorf("%q: %v %v, want %v", value, c.DatabaseExplicit, err, want)
+			t.Errorf("%q: got %v, error %v, want %v", value, c.DatabaseExplicit, err, want)
 		}
 	}
 }
 
-// A password stands in no error, wherever the operator has put it and whatever it is made of.
+// No error contains a password, whatever it is made of and wherever it stands in the value.
 func TestErrorsNeverShowDatabasePassword(t *testing.T) {
-	places := []string{
+	templates := []string{
 		"mysql://u:%s@h/n?x=1", "mysql://u:%s@h", "mysql://u:%s@", "mysql://u:%s", "mysql://u:%s/n", "mysql://u:12%s@h/",
 		"u:%s@tcp(h:3306)/n", "u:%s", "mysql:u:%s@h/n", "mysql:/u:%s@h/n", "postgres://u:%s@h/n", "sqlite://u:%s@h/n",
 		"u:%s@mysql://h/n", "mysql://u@h/n?password=%s", "mysql://:%s@h/n", "MYSQL://u:%s@h/n", "mysql://u:\n%s@h/n?x=1",
@@ -107,19 +107,19 @@ func TestErrorsNeverShowDatabasePassword(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{})
 	withoutHost := regexp.MustCompile(`%s($|/)`)
 	for _, variable := range []string{"DATABASE_URL", "PUBLIC_URL"} {
-		for _, place := range places {
-			if variable == "PUBLIC_URL" && !strings.Contains(place, "@") {
-				continue // a PUBLIC_URL has no place for a password that is not marked by an @
+		for _, template := range templates {
+			if variable == "PUBLIC_URL" && !strings.Contains(template, "@") {
+				continue // a PUBLIC_URL has no place for a password without an @
 			}
-			t.Run(variable+" "+place, func(t *testing.T) {
+			t.Run(variable+" "+template, func(t *testing.T) {
 				for range 40 {
 					for _, password := range randomSecrets(random) {
-						if withoutHost.MatchString(place) {
-							// What follows an @ is a host to any reader, if it can be one.
+						if withoutHost.MatchString(template) {
+							// A host name after an @ is not recognized as part of a password.
 							password = strings.ReplaceAll(password, "@", "!")
 						}
-						_, err := Load(env{variable: fmt.Sprintf(place, password)}.lookup)
-						// An error shows no long part of it either.
+						_, err := Load(env{variable: fmt.Sprintf(template, password)}.lookup)
+						// No substring of 6 bytes may be shown either.
 						for i := range len(password) - 6 {
 							if part := password[i : i+6]; strings.Contains(errorText(err), part) {
 								t.Fatalf("%q of %q is in the error: %v", part, password, err)

@@ -14,14 +14,15 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// DotEnv returns a lookup that asks lookup first and then the .env file at path. What lookup has wins, also when it is
-// set to nothing. The file is read once, now; that there is none is fine.
+// DotEnv returns a lookup that tries lookup first and then the .env file at path. A value of lookup
+// wins, even an empty one. The file is read once, now. A missing file is not an error.
 //
-// The file has lines of the form NAME=value, with # for a comment and quotes where a value needs them. A $ is just a
-// character: a value with other variables in it would be an option, but a secret that silently loses a part is not.
+// The file has lines of the form NAME=value, with # for comments and quotes where a value needs
+// them. A $ has no special meaning. Expanding variables would silently remove a part of a secret
+// that contains a $.
 //
-// The error for a file that cannot be read, or that has a malformed line, names the file and the line and shows nothing
-// of what stands there.
+// The error for an unreadable file or a malformed line names the file and the line. It never quotes
+// the line.
 func DotEnv(path string, lookup func(name string) (string, bool)) (func(name string) (string, bool), error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +45,8 @@ func DotEnv(path string, lookup func(name string) (string, bool)) (func(name str
 	}, nil
 }
 
-// DotEnvNames returns the names in the .env file at path: none if it cannot be read, which DotEnv says.
+// DotEnvNames returns the variable names in the .env file at path. It returns none if the file
+// cannot be read: DotEnv reports that error.
 func DotEnvNames(path string) []string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -54,7 +56,7 @@ func DotEnvNames(path string) []string {
 	return slices.Collect(maps.Keys(file))
 }
 
-// byteOrderMark is written by some editors, and no part of the first name.
+// byteOrderMark is written by some editors. It does not belong to the first name.
 const byteOrderMark = "\ufeff"
 
 var (
@@ -63,9 +65,10 @@ var (
 	namePattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.]*$`)
 )
 
-// parseDotEnv returns errMalformed and nothing more precise: godotenv's errors quote the file, secrets included.
+// parseDotEnv returns errMalformed and no details, because godotenv's errors quote the file,
+// including secrets.
 func parseDotEnv(text string) (map[string]string, error) {
-	// godotenv replaces $NAME, by nothing if it does not know the name, so it gets to see another character
+	// godotenv expands $NAME, to nothing if it does not know the name. So it sees another character
 	// instead: one that no environment can hold.
 	const dollar = "\x00"
 	if strings.Contains(text, dollar) {
@@ -76,7 +79,7 @@ func parseDotEnv(text string) (map[string]string, error) {
 		return nil, errMalformed
 	}
 	for name, value := range file {
-		if !namePattern.MatchString(name) { // godotenv takes "A B=1", and a last line without =
+		if !namePattern.MatchString(name) { // godotenv accepts "A B=1", and a last line without =
 			return nil, errMalformed
 		}
 		file[name] = strings.ReplaceAll(value, dollar, "$")
@@ -84,9 +87,9 @@ func parseDotEnv(text string) (map[string]string, error) {
 	return file, nil
 }
 
-// malformedLine returns the line, counted from 1, on which the first malformed statement begins: the one after the
-// longest beginning of the text that can be parsed. A quoted value may go over several lines, so the shortest
-// beginning that cannot be parsed may be a good one cut in two.
+// malformedLine returns the line, counted from 1, on which the first malformed statement begins.
+// That line follows the longest prefix of the text that parses. The shortest prefix that does not
+// parse would be wrong: a quoted value may span lines, and the prefix may cut it in two.
 func malformedLine(text string) int {
 	lines := strings.SplitAfter(text, "\n")
 	for n := len(lines) - 1; n > 0; n-- {

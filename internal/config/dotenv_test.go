@@ -25,20 +25,20 @@ func TestDotEnvValues(t *testing.T) {
 	}{
 		{"a value from the file", "LOG_LEVEL=debug\n", "LOG_LEVEL", "debug", true},
 		{"the environment wins", "PORT=2\n", "PORT", "1", true},
-		{"the environment wins with nothing", "ADDR=:2\n", "ADDR", "", true},
-		{"a value from nowhere", "PORT=2\n", "ENV", "", false},
+		{"the environment wins with an empty value", "ADDR=:2\n", "ADDR", "", true},
+		{"a variable that is not set", "PORT=2\n", "ENV", "", false},
 		{"an empty file", "", "ENV", "", false},
 		{"an empty value", "ENV=\nLOG_LEVEL=debug\n", "ENV", "", true},
 		{"no line break at the end", "A=1\nENV=production", "ENV", "production", true},
-		{"line breaks of Windows", "A=1\r\nENV=production\r\n", "ENV", "production", true},
+		{"Windows line breaks", "A=1\r\nENV=production\r\n", "ENV", "production", true},
 		{"a byte order mark", "\ufeffENV=production\n", "ENV", "production", true},
 		{"comments", "# ENV=development\nENV=production # not yet\n", "ENV", "production", true},
 		{"export", "export ENV=production\n", "ENV", "production", true},
 		{"single quotes", "PASSWORD_PEPPER=' a #\\n$B '\n", "PASSWORD_PEPPER", ` a #\n$B `, true},
 		{"double quotes", `PASSWORD_PEPPER=" a # $B ${B} "` + "\n", "PASSWORD_PEPPER", " a # $B ${B} ", true},
 		{"a value of several lines", "A=\"1\n2\"\nENV=production\n", "ENV", "production", true},
-		{"a dollar is a dollar", "B=1\nPASSWORD_PEPPER=a$B$(C)${D}$$\n", "PASSWORD_PEPPER", "a$B$(C)${D}$$", true},
-		{"the last one counts", "ENV=development\nENV=production\n", "ENV", "production", true},
+		{"a dollar sign is literal", "B=1\nPASSWORD_PEPPER=a$B$(C)${D}$$\n", "PASSWORD_PEPPER", "a$B$(C)${D}$$", true},
+		{"the last definition wins", "ENV=development\nENV=production\n", "ENV", "production", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDotEnvReportsMalformedLine(t *testing.T) {
 		{"an open quote after one of several lines", "A=\"1\n2\"\nB=\"hunter2hunter2\n", "3"},
 		{"a space in a name", "A=1\nPASSWORD hunter2hunter2=2\n", "2"},
 		{"a digit at the start of a name", "1A=hunter2hunter2\n", "1"},
-		{"an odd character in a name", "A-B=hunter2hunter2\n", "1"},
+		{"an invalid character in a name", "A-B=hunter2hunter2\n", "1"},
 		{"a NUL", "A=1\nB=hunter2\x00hunter2\n", "2"},
 	}
 	for _, tt := range tests {
@@ -73,10 +73,10 @@ func TestDotEnvReportsMalformedLine(t *testing.T) {
 			lookup, err := DotEnv(path, env{}.lookup)
 			want := path + ": line " + tt.line + ": expected NAME=value. Hint: put a value with spaces, quotes or # into single quotes"
 			if errorText(err) != want {
-				t.Errorf("error\n\t%v\nwant\n\t%s", err, want)
+				t.Errorf("got error\n\t%v\nwant\n\t%s", err, want)
 			}
 			if lookup != nil {
-				t.Error("a lookup comes with the error")
+				t.Error("got a lookup together with the error, want nil")
 			}
 		})
 	}
@@ -88,7 +88,7 @@ func TestMissingDotEnvIsIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, ok := lookup("ENV"); got != "development" || !ok {
-		t.Errorf("got %q %v, want the environment", got, ok)
+		t.Errorf("got %q %v, want the value of the environment", got, ok)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestUnreadableDotEnvNamesPath(t *testing.T) {
 	dir := t.TempDir()
 	_, err := DotEnv(dir, env{}.lookup)
 	if err == nil || !strings.Contains(err.Error(), dir) {
-		t.Errorf("error %v, want one that names %s", err, dir)
+		t.Errorf("got error %v, want one that names %s", err, dir)
 	}
 }
 
@@ -108,6 +108,6 @@ func TestLoadReadsDotEnv(t *testing.T) {
 	}
 	c, err := Load(lookup)
 	if err != nil || c.Addr != "localhost:9000" {
-		t.Errorf("%+v %v, want the file's port and the environment's level", c, err)
+		t.Errorf("%+v %v, want the port of the file and the level of the environment", c, err)
 	}
 }

@@ -14,8 +14,8 @@ var envSamples = samples{
 		{name: "short for production", value: "prod", err: `ENV: "prod" is not usable: expected development or production. Hint: did you mean production?`},
 		{name: "a slip in production", value: "PRODUTION", err: `ENV: "PRODUTION" is not usable: expected development or production. Hint: did you mean production?`},
 		{name: "short for development", value: "dev", err: `ENV: "dev" is not usable: expected development or production. Hint: did you mean development?`},
-		{name: "another one", value: "staging", err: `ENV: "staging" is not usable: expected development or production. Hint: everything that is not production is development`},
-		{name: "too short for a guess", value: "pr", err: `ENV: "pr" is not usable: expected development or production. Hint: everything that is not production is development`},
+		{name: "another one", value: "staging", err: `ENV: "staging" is not usable: expected development or production. Hint: use development everywhere except in production`},
+		{name: "too short for a guess", value: "pr", err: `ENV: "pr" is not usable: expected development or production. Hint: use development everywhere except in production`},
 	},
 }
 
@@ -36,8 +36,8 @@ var limitSamples = samples{
 		{name: "on", value: "ON", want: false},
 		{name: "on in production", value: "on", with: production(), want: false},
 		{name: "off", value: "off", want: true},
-		{name: "off in production", value: "off", with: production(), err: `LIMITS: "off" is not usable: expected on in production. Hint: off is for load tests: without limits anybody may guess passwords as fast as the server hashes`},
-		{name: "another word", value: "false", err: `LIMITS: "false" is not usable: expected on or off. Hint: they keep people from guessing passwords; off is for load tests`},
+		{name: "off in production", value: "off", with: production(), err: `LIMITS: "off" is not usable: expected on in production. Hint: off is for load tests: without limits, passwords can be guessed as fast as the server hashes`},
+		{name: "another word", value: "false", err: `LIMITS: "false" is not usable: expected on or off. Hint: rate limits stop password guessing; off is for load tests`},
 	},
 }
 
@@ -89,7 +89,7 @@ var logLevelSamples = samples{
 		{name: "warn", value: "warn", want: slog.LevelWarn},
 		{name: "error", value: "error", want: slog.LevelError},
 		{name: "the long form of warn", value: "warning", err: `LOG_LEVEL: "warning" is not usable: expected debug, info, warn or error. Hint: did you mean warn?`},
-		{name: "another level", value: "trace", err: `LOG_LEVEL: "trace" is not usable: expected debug, info, warn or error. Hint: info is a line a request, warn only what needs attention`},
+		{name: "another level", value: "trace", err: `LOG_LEVEL: "trace" is not usable: expected debug, info, warn or error. Hint: info logs one line per request, warn only what needs attention`},
 	},
 }
 

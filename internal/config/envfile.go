@@ -7,35 +7,35 @@ import (
 	"unicode"
 )
 
-// dotEnv is the file that a development server reads without being told to.
+// dotEnv is the file that a development server reads by default.
 const dotEnv = ".env"
 
 // Source is where variables are read from.
 type Source struct {
 	Lookup        func(name string) (string, bool)
-	Names         []string // the variables of the file
-	IgnoredDotEnv bool     // there is a file .env that was not read, because it was not named and ENV is production
+	Names         []string // the names of the variables in the file
+	IgnoredDotEnv bool     // production did not read a .env that is not named
 }
 
-// errProductionDotEnv keeps a production server whose ENV stands only in the file from starting as one of
-// development, where the file is not.
-var errProductionDotEnv = errors.New(".env says ENV=production, and only development reads a .env that is not named. Hint: name it: ENV_FILE=.env, or fieldgate --env-file .env")
+// errProductionDotEnv stops a production server whose ENV is set only in .env. Without the file,
+// that server would start in development mode.
+var errProductionDotEnv = errors.New(".env sets ENV=production, but production does not read .env unless it is named. Hint: ENV_FILE=.env, or fieldgate --env-file .env")
 
-// Find returns the environment, in which lookup finds variables, together with a file of settings: the one named, or
-// else the one that ENV_FILE names, or else .env in the working directory, in development only. A file that is named
-// must be there.
-func Find(named string, lookup func(name string) (string, bool)) (Source, error) {
+// Find returns the environment, as lookup reads it, combined with a settings file. The file is
+// named, or else the one that ENV_FILE names, or else .env in the working directory, in development
+// only. A named file must exist.
+func Find(name string, lookup func(name string) (string, bool)) (Source, error) {
 	variable := "--env-file"
-	if named == "" {
+	if name == "" {
 		variable = "ENV_FILE"
-		named, _ = lookup(variable)
-		named = strings.TrimSpace(named)
+		name, _ = lookup(variable)
+		name = strings.TrimSpace(name)
 	}
-	if named != "" {
-		if _, err := os.Stat(named); err != nil {
-			return Source{}, &Error{Variable: variable, Value: named, Expected: "the name of a file of settings that can be read", Hint: "lines of it are NAME=value"}
+	if name != "" {
+		if _, err := os.Stat(name); err != nil {
+			return Source{}, &Error{Variable: variable, Value: name, Expected: "the name of a readable settings file", Hint: "its lines have the form NAME=value"}
 		}
-		return readSource(named, lookup)
+		return readSource(name, lookup)
 	}
 	if isProduction(lookup) {
 		_, err := os.Stat(dotEnv)
@@ -45,16 +45,16 @@ func Find(named string, lookup func(name string) (string, bool)) (Source, error)
 	if err != nil {
 		return Source{}, err
 	}
-	alone, err := DotEnv(dotEnv, func(string) (string, bool) { return "", false })
-	if err == nil && isProduction(alone) {
+	fileOnly, err := DotEnv(dotEnv, func(string) (string, bool) { return "", false })
+	if err == nil && isProduction(fileOnly) {
 		err = errProductionDotEnv
 	}
 	return s, err
 }
 
 func readSource(file string, lookup func(string) (string, bool)) (Source, error) {
-	both, err := DotEnv(file, lookup)
-	return Source{Lookup: both, Names: DotEnvNames(file)}, err
+	combined, err := DotEnv(file, lookup)
+	return Source{Lookup: combined, Names: DotEnvNames(file)}, err
 }
 
 func isProduction(lookup func(string) (string, bool)) bool {
@@ -62,10 +62,13 @@ func isProduction(lookup func(string) (string, bool)) bool {
 	return strings.EqualFold(strings.TrimSpace(value), "production")
 }
 
-// parseEnvFile checks what Find has used.
+// parseEnvFile only checks the value: Find has read the file already.
 func parseEnvFile(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return &valueError{"the name of a file", "it is read from the environment only: in a file it means nothing"}
+		return &valueError{
+			"the name of a file",
+			"ENV_FILE is read from the environment only; inside a file it has no effect",
+		}
 	}
 	c.EnvFile = value
 	return nil

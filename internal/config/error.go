@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Error is one variable that the server cannot start with.
+// Error reports one variable that is missing or invalid.
 type Error struct {
 	Variable string
-	Value    string // as far as it may be shown: never a secret or a password; empty if the variable is not set
+	Value    string // printable: never a secret or a password; empty if not set
 	Expected string
 	Hint     string
 }
 
-// Error returns one line for the operator, whatever the value holds:
+// Error returns one line, whatever the value contains:
 //
 //	DATABASE_URL: "postgres://x" is not usable: expected sqlite://FILE or …. Hint: …
 func (e *Error) Error() string {
@@ -35,15 +35,14 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// valueError is an Error that does not know its variable and value yet. Parsers return this instead of an Error, so
-// that what is shown of a value is decided in one place, and not by each parser. Its text must not quote the value
-// of a secret.
+// valueError is an Error without its variable and value. Parsers return it, so that one place
+// decides how much of a value an error shows. Its texts must not quote a secret.
 type valueError struct{ expected, hint string }
 
 // maxQuoteLength is how many characters of a value an error shows.
 const maxQuoteLength = 80
 
-// quote returns s in quotes and on one line, cut off when it is long.
+// quote returns s quoted and on one line, truncated to maxQuoteLength characters.
 func quote(s string) string {
 	if utf8.RuneCountInString(s) > maxQuoteLength {
 		end := 0

@@ -18,7 +18,7 @@ func TestErrorIsOneLine(t *testing.T) {
 		{"control characters", Error{"A", "b\r\n\x00\x1b\u0085\u2028", "c", ""}, `A: "b\r\n\x00\x1b\u0085\u2028" is not usable: expected c`},
 		{"80 characters", Error{"A", strings.Repeat("é", 80), "c", ""}, `A: "` + strings.Repeat("é", 80) + `" is not usable: expected c`},
 		{"81 characters", Error{"A", strings.Repeat("é", 81), "c", ""}, `A: "` + strings.Repeat("é", 80) + `…" is not usable: expected c`},
-		{"81 bytes that are no text", Error{"A", strings.Repeat("\xff", 81), "c", ""}, `A: "` + strings.Repeat(`\xff`, 80) + `…" is not usable: expected c`},
+		{"81 bytes of invalid UTF-8", Error{"A", strings.Repeat("\xff", 81), "c", ""}, `A: "` + strings.Repeat(`\xff`, 80) + `…" is not usable: expected c`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// hostPattern is a DNS name. An underscore is not one of DNS's characters, but container networks use it in names.
+// hostPattern matches a DNS name. DNS has no underscores, but container networks use them in names.
 var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*$`)
 
-// maxHostLength is DNS's own limit, in bytes.
+// maxHostLength is the limit of DNS, in bytes.
 const maxHostLength = 253
 
 func validHost(host string) bool {
@@ -22,8 +22,8 @@ func validHost(host string) bool {
 	return len(host) <= maxHostLength && hostPattern.MatchString(host)
 }
 
-// validURLHost reports whether the URL has a host and, if it has a port, one from 1 to 65535. url.Parse lets any
-// number through, and a colon with nothing after it.
+// validURLHost reports whether the URL has a valid host and, if it has a port, one from 1 to 65535.
+// url.Parse accepts any number, and a colon without a port.
 func validURLHost(u *url.URL) bool {
 	if !validHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
 		return false

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// integer reads a whole number from low to high.
+// integer returns a parser for a whole number from low to high.
 func integer(field func(*Config) *int, low, high int, hint string) parser {
 	return func(c *Config, value string) *valueError {
 		n, err := strconv.Atoi(value)

@@ -30,5 +30,5 @@ var minLengthSamples = samples{
 }
 
 func badMinLength(value string) string {
-	return "PASSWORD_MIN_LENGTH: " + value + " is not usable: expected a whole number from 8 to 64. Hint: 8 is the least that NIST allows, 15 its advice for a password on its own"
+	return "PASSWORD_MIN_LENGTH: " + value + " is not usable: expected a whole number from 8 to 64. Hint: NIST's minimum is 8; it advises 15 if the password is the only factor"
 }

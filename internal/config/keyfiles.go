@@ -6,13 +6,16 @@ import (
 	"unicode"
 )
 
-// parseKeyFiles checks the names alone: whether there is a key in each file is for those to say who read it.
+// parseKeyFiles checks only the names. The server checks the keys when it reads the files.
 func parseKeyFiles(c *Config, value string) *valueError {
-	files, bad := parseCSV(value, "file", "the first key signs and all verify: to rotate, put the new key's file in front of the old one's",
+	files, bad := parseCSV(value, "file", "the first key signs, all keys verify; to rotate, put the new file first",
 		func(part string) (string, *valueError) {
 			part = strings.TrimSpace(part)
 			if containsKey(part) {
-				return "", &valueError{"the names of PEM files, not the keys themselves", "write the key to a file that only the server can read, and its name here"}
+				return "", &valueError{
+					"the names of PEM files, not the keys themselves",
+					"write the key to a file that only the server can read, and put the file's name here",
+				}
 			}
 			return filepath.Clean(part), nil
 		})
@@ -20,7 +23,7 @@ func parseKeyFiles(c *Config, value string) *valueError {
 	return bad
 }
 
-// redactKeyFiles hides a key that was written in the place of a file's name.
+// redactKeyFiles hides a key that was written in place of a file name.
 func redactKeyFiles(value string) string {
 	if containsKey(value) {
 		return hidden
@@ -28,15 +31,15 @@ func redactKeyFiles(value string) string {
 	return value
 }
 
-// containsKey takes a line break for a sign of PEM too, whose first line may be missing.
+// containsKey also treats a line break as a sign of PEM, whose first line may be missing.
 func containsKey(value string) bool {
 	return strings.Contains(value, "-----") || strings.ContainsAny(value, "\r\n")
 }
 
-// parseBreachedPasswords checks the name alone: the file is checked where it is opened.
+// parseBreachedPasswords checks only the name. The server checks the file when it opens it.
 func parseBreachedPasswords(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return &valueError{"the name of a file", "fieldgate passwords build makes it"}
+		return &valueError{"the name of a file", "create it with: fieldgate passwords build"}
 	}
 	c.BreachedPasswords = filepath.Clean(value)
 	return nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const signsAndVerify = "Hint: the first key signs and all verify: to rotate, put the new key's file in front of the old one's"
+const signsAndVerify = "Hint: the first key signs, all keys verify; to rotate, put the new file first"
 
 var keyFileSamples = samples{
 	of: func(c *Config) any { return filepath.ToSlash(strings.Join(c.JWTPrivateKeyFiles, " and ")) },
@@ -16,10 +16,10 @@ var keyFileSamples = samples{
 		{name: "a list", value: "new.pem,old.pem", want: "new.pem and old.pem"},
 		{name: "a list with white space", value: " new.pem ,\told.pem\n", want: "new.pem and old.pem"},
 		{name: "a list over several lines", value: "new.pem,\n  old.pem", want: "new.pem and old.pem"},
-		{name: "a roundabout way to write it", value: "./keys//new.pem", want: "keys/new.pem"},
+		{name: "a path that is not clean", value: "./keys//new.pem", want: "keys/new.pem"},
 		{name: "nothing", value: "", want: ""},
-		{name: "a comma at the end", value: "new.pem,", err: badKeyFiles(`"new.pem,"`, "no empty place in the comma list (file 2 of 2). Hint: take away the comma that is too many")},
-		{name: "nothing but white space between commas", value: "new.pem, ,old.pem", err: badKeyFiles(`"new.pem, ,old.pem"`, "no empty place in the comma list (file 2 of 3). Hint: take away the comma that is too many")},
+		{name: "a comma at the end", value: "new.pem,", err: badKeyFiles(`"new.pem,"`, "no empty element in the comma-separated list (file 2 of 2). Hint: remove the extra comma")},
+		{name: "nothing but white space between commas", value: "new.pem, ,old.pem", err: badKeyFiles(`"new.pem, ,old.pem"`, "no empty element in the comma-separated list (file 2 of 3). Hint: remove the extra comma")},
 		{name: "the same twice", value: "a.pem,b.pem,./a.pem", err: badKeyFiles(`"a.pem,b.pem,./a.pem"`, "each file once (file 3 of 3). "+signsAndVerify)},
 		{name: "a key in place of its name", value: "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n", err: badKeyFiles("(not shown)", keyItself)},
 		{name: "a key on one line", value: `-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n`, err: badKeyFiles("(not shown)", keyItself)},
@@ -27,16 +27,16 @@ var keyFileSamples = samples{
 	},
 }
 
-const keyItself = "the names of PEM files, not the keys themselves. Hint: write the key to a file that only the server can read, and its name here"
+const keyItself = "the names of PEM files, not the keys themselves. Hint: write the key to a file that only the server can read, and put the file's name here"
 
 func badKeyFiles(value, expected string) string {
 	return "JWT_PRIVATE_KEY_FILES: " + value + " is not usable: expected " + expected
 }
 
-// What is in a file that is not there is found out where it is opened.
+// A missing file is reported by the code that opens it.
 func TestKeyFilesAreNotOpened(t *testing.T) {
-	nowhere := filepath.Join(t.TempDir(), "nowhere.pem")
-	if _, err := Load(env{"JWT_PRIVATE_KEY_FILES": nowhere}.lookup); err != nil {
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	if _, err := Load(env{"JWT_PRIVATE_KEY_FILES": missing}.lookup); err != nil {
 		t.Error(err)
 	}
 }
@@ -48,7 +48,7 @@ var breachedSamples = samples{
 		{name: "nothing", value: "", want: ""},
 		{
 			name: "a line break", value: "breached.bin\nx",
-			err: `BREACHED_PASSWORDS: "breached.bin\nx" is not usable: expected the name of a file. Hint: fieldgate passwords build makes it`,
+			err: `BREACHED_PASSWORDS: "breached.bin\nx" is not usable: expected the name of a file. Hint: create it with: fieldgate passwords build`,
 		},
 	},
 }

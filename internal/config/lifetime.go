@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// lifetime reads a duration that is at least a second and, unless atMost is 0, at most that.
+// lifetime returns a parser for a duration of at least one second and, unless atMost is 0, at most
+// atMost.
 func lifetime(field func(*Config) *time.Duration, atMost time.Duration) parser {
 	return duration(field, time.Second, atMost, "a duration has a unit, h, m or s: write 15m, or 168h for a week")
 }
 
-// duration reads one from low to high; a high of 0 is no limit.
+// duration returns a parser for a duration from low to high. A high of 0 means no limit.
 func duration(field func(*Config) *time.Duration, low, high time.Duration, hint string) parser {
 	expected := "a duration of at least " + shortDuration(low)
 	if high > 0 {
@@ -26,44 +27,45 @@ func duration(field func(*Config) *time.Duration, low, high time.Duration, hint 
 	}
 }
 
-// defaultSessionMaxAge is 30 days, or what remember me takes.
+// defaultSessionMaxAge returns 30 days, or REMEMBER_ME_TTL if that is longer.
 func defaultSessionMaxAge(c *Config) string {
 	return max(30*24*time.Hour, c.RememberMeTTL).String()
 }
 
-// The fields that lifetimes are compared in.
+// Accessors of the fields that alignLifetimes compares.
 func accessTokenTTL(c *Config) *time.Duration  { return &c.AccessTokenTTL }
 func refreshTokenTTL(c *Config) *time.Duration { return &c.RefreshTokenTTL }
 func rememberMeTTL(c *Config) *time.Duration   { return &c.RememberMeTTL }
 func sessionMaxAge(c *Config) *time.Duration   { return &c.SessionMaxAge }
 
-// lifetimes are all of them, from the shortest to the longest. Beyond is what would happen if one were longer than
-// the next.
+// lifetimes are ordered from the shortest to the longest. hint explains why a lifetime must not
+// exceed the next.
 var lifetimes = []struct {
-	name   string
-	field  func(*Config) *time.Duration
-	beyond string
+	name  string
+	field func(*Config) *time.Duration
+	hint  string
 }{
-	{"ACCESS_TOKEN_TTL", accessTokenTTL, "a session would lapse while its access token still counts"},
-	{"REFRESH_TOKEN_TTL", refreshTokenTTL, "remember me would shorten a session"},
-	{"REMEMBER_ME_TTL", rememberMeTTL, "an idle limit beyond the absolute one would never be reached"},
+	{"ACCESS_TOKEN_TTL", accessTokenTTL, "a session would expire before its access token"},
+	{"REFRESH_TOKEN_TTL", refreshTokenTTL, "a remember-me session would be shorter than an ordinary one"},
+	{"REMEMBER_ME_TTL", rememberMeTTL, "an idle timeout longer than the maximum age would have no effect"},
 	{"SESSION_MAX_AGE", sessionMaxAge, ""},
 }
 
-// alignLifetimes sees to it that none is longer than the next. A default gives way, so that whoever wants sessions
-// of a day sets SESSION_MAX_AGE alone; what the operator has set does not, and is refused.
+// alignLifetimes ensures that no lifetime exceeds the next. A default is lowered, so that setting
+// SESSION_MAX_AGE alone is enough for sessions of a day. A value that the operator has set is
+// refused instead.
 func (r *loader) alignLifetimes() {
 	for i := len(lifetimes) - 2; i >= 0; i-- {
 		short, long := lifetimes[i], lifetimes[i+1]
 		s, l := short.field(r.config), long.field(r.config)
 		switch {
-		case *s <= *l || *l == 0: // 0 has been refused already
+		case *s <= *l || *l == 0: // 0 was refused before
 		case r.set[short.name] == "":
 			*s = *l
 		case r.set[long.name] != "":
-			r.addError(long.name, &valueError{"at least " + short.name + ", which is " + shortDuration(*s), short.beyond})
+			r.addError(long.name, &valueError{"at least " + short.name + ", which is " + shortDuration(*s), short.hint})
 		default:
-			r.addError(short.name, &valueError{"at most " + long.name + ", which is " + shortDuration(*l), short.beyond})
+			r.addError(short.name, &valueError{"at most " + long.name + ", which is " + shortDuration(*l), short.hint})
 		}
 	}
 }

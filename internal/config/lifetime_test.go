@@ -14,9 +14,9 @@ var accessTokenSamples = samples{
 		{name: "a mixture", value: "1m30s", want: 90 * time.Second},
 		{name: "the shortest", value: "1s", want: time.Second},
 		{name: "the longest", value: "1h", want: time.Hour},
-		{name: "as long as a session may lie idle", value: "1m", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
-		{name: "nothing, where sessions are shorter", value: "", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
-		{name: "nothing, where sessions end sooner", value: "", with: env{"SESSION_MAX_AGE": "5s"}, want: 5 * time.Second},
+		{name: "equal to the idle timeout of a session", value: "1m", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
+		{name: "unset, with shorter sessions", value: "", with: env{"REFRESH_TOKEN_TTL": "1m"}, want: time.Minute},
+		{name: "unset, with a shorter maximum age", value: "", with: env{"SESSION_MAX_AGE": "5s"}, want: 5 * time.Second},
 		{name: "below a second", value: "999ms", err: badAccessTTL(`"999ms"`)},
 		{name: "above an hour", value: "1h1ns", err: badAccessTTL(`"1h1ns"`)},
 		{name: "nothing at all", value: "0", err: badAccessTTL(`"0"`)},
@@ -24,8 +24,8 @@ var accessTokenSamples = samples{
 		{name: "a bare number", value: "900", err: badAccessTTL(`"900"`)},
 		{name: "quotes", value: `"15m"`, err: badAccessTTL(`"\"15m\""`)},
 		{
-			name: "longer than a session may lie idle by default", value: "30m", with: env{"REMEMBER_ME_TTL": "10m"},
-			err: `ACCESS_TOKEN_TTL: "30m" is not usable: expected at most REFRESH_TOKEN_TTL, which is 10m. Hint: a session would lapse while its access token still counts`,
+			name: "longer than the default idle timeout", value: "30m", with: env{"REMEMBER_ME_TTL": "10m"},
+			err: `ACCESS_TOKEN_TTL: "30m" is not usable: expected at most REFRESH_TOKEN_TTL, which is 10m. Hint: a session would expire before its access token`,
 		},
 	},
 }
@@ -40,17 +40,17 @@ var refreshTokenSamples = samples{
 		{name: "hours", value: "24h", want: 24 * time.Hour},
 		{name: "the shortest", value: "1s", want: time.Second},
 		{name: "as long as remember me", value: "720h", want: 720 * time.Hour},
-		{name: "nothing, where remember me is shorter", value: "", with: env{"REMEMBER_ME_TTL": "1h"}, want: time.Hour},
+		{name: "unset, with a shorter remember-me timeout", value: "", with: env{"REMEMBER_ME_TTL": "1h"}, want: time.Hour},
 		{name: "a bare number", value: "168", err: `REFRESH_TOKEN_TTL: "168" is not usable: expected a duration of at least 1s` + withUnit},
 		{name: "days", value: "7d", err: `REFRESH_TOKEN_TTL: "7d" is not usable: expected a duration of at least 1s` + withUnit},
 		{name: "below a second", value: "999ms", err: `REFRESH_TOKEN_TTL: "999ms" is not usable: expected a duration of at least 1s` + withUnit},
 		{
 			name: "shorter than an access token", value: "5m", with: env{"ACCESS_TOKEN_TTL": "10m"},
-			err: `REFRESH_TOKEN_TTL: "5m" is not usable: expected at least ACCESS_TOKEN_TTL, which is 10m. Hint: a session would lapse while its access token still counts`,
+			err: `REFRESH_TOKEN_TTL: "5m" is not usable: expected at least ACCESS_TOKEN_TTL, which is 10m. Hint: a session would expire before its access token`,
 		},
 		{
 			name: "longer than remember me by default", value: "720h1s",
-			err: `REFRESH_TOKEN_TTL: "720h1s" is not usable: expected at most REMEMBER_ME_TTL, which is 720h. Hint: remember me would shorten a session`,
+			err: `REFRESH_TOKEN_TTL: "720h1s" is not usable: expected at most REMEMBER_ME_TTL, which is 720h. Hint: a remember-me session would be shorter than an ordinary one`,
 		},
 	},
 }
@@ -61,11 +61,11 @@ var rememberMeSamples = samples{
 		{name: "hours", value: "1000h", want: 1000 * time.Hour},
 		{name: "as long as an ordinary session", value: "24h", with: env{"REFRESH_TOKEN_TTL": "24h"}, want: 24 * time.Hour},
 		{name: "longer than a session lasts by default", value: "2160h", want: 2160 * time.Hour},
-		{name: "nothing, where sessions end sooner", value: "", with: env{"SESSION_MAX_AGE": "24h"}, want: 24 * time.Hour},
+		{name: "unset, with a shorter maximum age", value: "", with: env{"SESSION_MAX_AGE": "24h"}, want: 24 * time.Hour},
 		{name: "a bare number", value: "30", err: `REMEMBER_ME_TTL: "30" is not usable: expected a duration of at least 1s` + withUnit},
 		{
 			name: "shorter than an ordinary session", value: "23h59m59s", with: env{"REFRESH_TOKEN_TTL": "24h"},
-			err: `REMEMBER_ME_TTL: "23h59m59s" is not usable: expected at least REFRESH_TOKEN_TTL, which is 24h. Hint: remember me would shorten a session`,
+			err: `REMEMBER_ME_TTL: "23h59m59s" is not usable: expected at least REFRESH_TOKEN_TTL, which is 24h. Hint: a remember-me session would be shorter than an ordinary one`,
 		},
 	},
 }
@@ -75,14 +75,14 @@ var maxAgeSamples = samples{
 	rows: []sample{
 		{name: "a year", value: "8760h", want: 8760 * time.Hour},
 		{name: "nothing", value: "", want: 720 * time.Hour},
-		{name: "nothing beside a longer remember me", value: "", with: env{"REMEMBER_ME_TTL": "1440h"}, want: 1440 * time.Hour},
-		{name: "nothing beside a shorter remember me", value: "", with: env{"REMEMBER_ME_TTL": "240h"}, want: 720 * time.Hour},
+		{name: "unset, with a longer remember-me timeout", value: "", with: env{"REMEMBER_ME_TTL": "1440h"}, want: 1440 * time.Hour},
+		{name: "unset, with a shorter remember-me timeout", value: "", with: env{"REMEMBER_ME_TTL": "240h"}, want: 720 * time.Hour},
 		{name: "the shortest", value: "1s", want: time.Second},
-		{name: "zero, which is not forever", value: "0s", err: `SESSION_MAX_AGE: "0s" is not usable: expected a duration of at least 1s` + withUnit},
-		{name: "too many hours to count", value: "9999999h", err: `SESSION_MAX_AGE: "9999999h" is not usable: expected a duration of at least 1s` + withUnit},
+		{name: "zero does not mean unlimited", value: "0s", err: `SESSION_MAX_AGE: "0s" is not usable: expected a duration of at least 1s` + withUnit},
+		{name: "a duration that overflows", value: "9999999h", err: `SESSION_MAX_AGE: "9999999h" is not usable: expected a duration of at least 1s` + withUnit},
 		{
 			name: "shorter than remember me", value: "24h", with: env{"REMEMBER_ME_TTL": "48h"},
-			err: `SESSION_MAX_AGE: "24h" is not usable: expected at least REMEMBER_ME_TTL, which is 48h. Hint: an idle limit beyond the absolute one would never be reached`,
+			err: `SESSION_MAX_AGE: "24h" is not usable: expected at least REMEMBER_ME_TTL, which is 48h. Hint: an idle timeout longer than the maximum age would have no effect`,
 		},
 	},
 }
@@ -93,9 +93,9 @@ var recheckSamples = samples{
 		{name: "seconds", value: "5s", want: 5 * time.Second},
 		{name: "less than a second", value: "250ms", want: 250 * time.Millisecond},
 		{name: "the longest", value: "1m", want: time.Minute},
-		{name: "not at all", value: "0s", want: time.Duration(0)},
-		{name: "not at all, without a unit", value: "0", want: time.Duration(0)},
-		{name: "longer than a logout may take", value: "61s", err: badRecheck(`"61s"`)},
+		{name: "zero", value: "0s", want: time.Duration(0)},
+		{name: "zero without a unit", value: "0", want: time.Duration(0)},
+		{name: "longer than the maximum", value: "61s", err: badRecheck(`"61s"`)},
 		{name: "below zero", value: "-1s", err: badRecheck(`"-1s"`)},
 		{name: "a bare number", value: "5", err: badRecheck(`"5"`)},
 	},
@@ -121,14 +121,14 @@ var unverifiedSamples = samples{
 
 func badRecheck(value string) string {
 	return "SESSION_RECHECK: " + value + " is not usable: expected a duration from 0s to 1m. " +
-		"Hint: 0s asks the database in every request; 5s spares it most of the work"
+		"Hint: 0s queries the database on every request; 5s avoids most of these queries"
 }
 
 func TestEveryContradictingLifetimeIsReported(t *testing.T) {
 	_, err := Load(env{"ACCESS_TOKEN_TTL": "40m", "REFRESH_TOKEN_TTL": "30m", "REMEMBER_ME_TTL": "20m", "SESSION_MAX_AGE": "10m"}.lookup)
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 3 {
-		t.Errorf("error %v, want three", err)
+		t.Errorf("got error %v, want three joined errors", err)
 	}
 }
 

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Load reads every variable through lookup, which is os.LookupEnv or what DotEnv makes of it.
+// Load reads every variable through lookup: os.LookupEnv, or the Lookup of a Source.
 //
-// It does not stop at the first wrong value: the error joins one *Error for each wrong variable.
+// It does not stop at the first invalid value: the error joins one *Error for each invalid
+// variable.
 func Load(lookup func(name string) (string, bool)) (*Config, error) {
 	r := loader{config: &Config{}, set: map[string]string{}, failed: map[string]bool{}}
 	for _, v := range variables {
@@ -21,10 +22,10 @@ func Load(lookup func(name string) (string, bool)) (*Config, error) {
 	return r.config, nil
 }
 
-// loader is one run over the variables.
+// loader is the state of one run over the variables.
 type loader struct {
 	config *Config
-	set    map[string]string // what may be shown of each variable that is set
+	set    map[string]string // the printable value of each variable that is set
 	failed map[string]bool
 	errs   []error
 }
@@ -49,11 +50,12 @@ func (r *loader) readVariable(v variable, value string) {
 	}
 }
 
-// addError records what is wrong with a variable; nil is nothing. A variable is reported once, with its first fault.
-func (r *loader) addError(name string, why *valueError) {
-	if why == nil || r.failed[name] {
+// addError records why a variable is invalid; nil is ignored. A variable is reported once, with its
+// first error.
+func (r *loader) addError(name string, invalid *valueError) {
+	if invalid == nil || r.failed[name] {
 		return
 	}
 	r.failed[name] = true
-	r.errs = append(r.errs, &Error{Variable: name, Value: r.set[name], Expected: why.expected, Hint: why.hint})
+	r.errs = append(r.errs, &Error{Variable: name, Value: r.set[name], Expected: invalid.expected, Hint: invalid.hint})
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// env is an environment.
+// env is a set of environment variables.
 type env map[string]string
 
 func (e env) lookup(name string) (string, bool) {
@@ -19,13 +19,13 @@ func (e env) lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// A random secret and another one, made for these tests.
 const (
+	// Random secrets, generated for these tests.
 	strongSecret  = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
 	anotherSecret = "9c41e07bd25f8a36e1047bc98d53f2a6b07de419c5823fa6"
 )
 
-// production is an environment that production starts in.
+// production returns an environment that is valid in production.
 func production() env {
 	return env{
 		"ENV":          "production",
@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 		env  env
 	}{
 		{"an empty environment", env{}},
-		{"variables that are set to nothing", env{"ENV": "", "PORT": "", "JWT_SECRET": "", "DATABASE_URL": "", "PUBLIC_URL": ""}},
+		{"empty variables", env{"ENV": "", "PORT": "", "JWT_SECRET": "", "DATABASE_URL": "", "PUBLIC_URL": ""}},
 		{"variables of white space", env{"ENV": " ", "ACCESS_TOKEN_TTL": "\t\n"}},
 	}
 	want := &Config{
@@ -88,17 +88,18 @@ func TestProductionDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !got.Production || !got.DatabaseExplicit || !got.CookieSecure() {
-		t.Errorf("production, an explicit database and secure cookies: got %+v", got)
+		t.Errorf("got %+v, want production, an explicit database and secure cookies", got)
 	}
 	if got.Introspection || got.Playground || got.LogFormat != "json" {
-		t.Errorf("introspection and playground off, log in json: got %+v", got)
+		t.Errorf("got %+v, want no introspection, no playground and a json log", got)
 	}
 	if got.JWTIssuer != "https://api.example.com" || got.JWTAudience != "https://api.example.com" {
-		t.Errorf("issuer %q and audience %q, want PUBLIC_URL", got.JWTIssuer, got.JWTAudience)
+		t.Errorf("got issuer %q and audience %q, want PUBLIC_URL for both", got.JWTIssuer, got.JWTAudience)
 	}
 }
 
-// productionWith is one in which some variables are set otherwise, as name and value in turn.
+// productionWith returns production with some variables replaced. variables are names and values in
+// turn.
 func productionWith(variables ...string) env {
 	e := production()
 	for i := 0; i < len(variables); i += 2 {
@@ -107,7 +108,8 @@ func productionWith(variables ...string) env {
 	return e
 }
 
-// Either is a strong key. A secret that is set is judged, also where it only verifies.
+// Key files or a secret satisfy production. A secret that is set must be strong, even if it only
+// verifies.
 func TestProductionAcceptsKeyFilesInsteadOfSecret(t *testing.T) {
 	tests := []struct {
 		name string
@@ -125,10 +127,10 @@ func TestProductionAcceptsKeyFilesInsteadOfSecret(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := Load(tt.env.lookup)
 			if got := errorText(err); got != tt.err {
-				t.Fatalf("error\n\t%s\nwant\n\t%s", got, tt.err)
+				t.Fatalf("got error\n\t%s\nwant\n\t%s", got, tt.err)
 			}
 			if err == nil && (len(c.JWTPrivateKeyFiles) != 1 || strings.Join(c.JWTSecrets, ",") != tt.env["JWT_SECRET"]) {
-				t.Errorf("files %q, secrets %q", c.JWTPrivateKeyFiles, c.JWTSecrets)
+				t.Errorf("got files %q and secrets %q, want one file and %q", c.JWTPrivateKeyFiles, c.JWTSecrets, tt.env["JWT_SECRET"])
 			}
 		})
 	}
@@ -137,37 +139,37 @@ func TestProductionAcceptsKeyFilesInsteadOfSecret(t *testing.T) {
 func TestProductionRequirements(t *testing.T) {
 	tests := []struct{ name, variable, value, err string }{
 		{
-			"a database", "DATABASE_URL", "",
-			"DATABASE_URL: not set: expected sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME in production. Hint: SQLite is fine on one machine, but has to be asked for: sqlite:///var/lib/fieldgate.db",
+			"a database is required", "DATABASE_URL", "",
+			"DATABASE_URL: not set: expected sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME in production. Hint: to use SQLite on one machine, set it explicitly: sqlite:///var/lib/fieldgate.db",
 		},
-		{"no more than SQLite, if asked for", "DATABASE_URL", "sqlite://fieldgate.db", ""},
+		{"an explicit SQLite database is accepted", "DATABASE_URL", "sqlite://fieldgate.db", ""},
 		{
-			"a secret", "JWT_SECRET", "",
+			"a secret is required", "JWT_SECRET", "",
 			"JWT_SECRET: not set: expected a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES. Hint: make one with: fieldgate keys secret",
 		},
 		{
-			"a random secret", "JWT_SECRET", "your-256-bit-secret-your-256-bit-secret",
-			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one holds a common word or a placeholder. Hint: make one with: fieldgate keys secret",
+			"a random secret is required", "JWT_SECRET", "your-256-bit-secret-your-256-bit-secret",
+			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: make one with: fieldgate keys secret",
 		},
 		{
-			"every secret of the list to be random", "JWT_SECRET", strongSecret + "," + strings.Repeat("0123456789", 4),
+			"every secret of a list must be random", "JWT_SECRET", strongSecret + "," + strings.Repeat("0123456789", 4),
 			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one repeats a short pattern (secret 2 of 2). Hint: make one with: fieldgate keys secret",
 		},
-		{"no pepper", "PASSWORD_PEPPER", "", ""},
-		{"nothing of a random pepper", "PASSWORD_PEPPER", anotherSecret[:16], ""},
+		{"a pepper is optional", "PASSWORD_PEPPER", "", ""},
+		{"a random pepper is accepted", "PASSWORD_PEPPER", anotherSecret[:16], ""},
 		{
-			"a pepper to be random", "PASSWORD_PEPPER", "changemechangeme",
-			"PASSWORD_PEPPER: (not shown) is not usable: expected a random secret in production, and this one holds a common word or a placeholder. Hint: make one with: fieldgate keys secret",
+			"a weak pepper is refused", "PASSWORD_PEPPER", "changemechangeme",
+			"PASSWORD_PEPPER: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: make one with: fieldgate keys secret",
 		},
 		{
-			"a public address", "PUBLIC_URL", "",
+			"a public address is required", "PUBLIC_URL", "",
 			"PUBLIC_URL: not set: expected an https URL in production. Hint: write the address that clients use, as in https://api.example.com",
 		},
 		{
-			"a public address with https", "PUBLIC_URL", "http://api.example.com",
-			`PUBLIC_URL: "http://api.example.com" is not usable: expected an https URL in production. Hint: it is the address that clients use, also where a proxy in front of the server ends TLS`,
+			"a public address must use https", "PUBLIC_URL", "http://api.example.com",
+			`PUBLIC_URL: "http://api.example.com" is not usable: expected an https URL in production. Hint: it is the address that clients use, even if a proxy in front of the server terminates TLS`,
 		},
-		{"nothing of the playground, if asked for", "PLAYGROUND", "true", ""},
+		{"an explicit playground is accepted", "PLAYGROUND", "true", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +177,7 @@ func TestProductionRequirements(t *testing.T) {
 			e[tt.variable] = tt.value
 			_, err := Load(e.lookup)
 			if got := errorText(err); got != tt.err {
-				t.Errorf("error\n\t%s\nwant\n\t%s", got, tt.err)
+				t.Errorf("got error\n\t%s\nwant\n\t%s", got, tt.err)
 			}
 		})
 	}
@@ -189,32 +191,33 @@ func TestLoadReportsEveryInvalidValue(t *testing.T) {
 	_, err := Load(e.lookup)
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		t.Fatalf("error %v, want a joined one", err)
+		t.Fatalf("got error %v, want joined errors", err)
 	}
 	var got []string
 	for _, err := range joined.Unwrap() {
 		one, ok := errors.AsType[*Error](err)
 		if !ok {
-			t.Fatalf("error %v, want an *Error", err)
+			t.Fatalf("got error %v, want an *Error", err)
 		}
 		if one.Hint == "" || one.Expected == "" {
-			t.Errorf("%s: no hint or no expectation", one.Variable)
+			t.Errorf("%s: got hint %q and expectation %q, want both", one.Variable, one.Hint, one.Expected)
 		}
 		got = append(got, one.Variable)
 	}
 	var want []string
 	for _, v := range variables {
 		switch v.name {
-		case "JWT_ISSUER", "JWT_AUDIENCE", "JWT_PRIVATE_KEY_FILES", "MAIL_TEMPLATES", "BREACHED_PASSWORDS", "ENV_FILE": // "?" is a claim, and a file's name, like any other
+		// A "?" is valid as a claim and as a file name.
+		case "JWT_ISSUER", "JWT_AUDIENCE", "JWT_PRIVATE_KEY_FILES", "MAIL_TEMPLATES", "BREACHED_PASSWORDS", "ENV_FILE":
 		default:
 			want = append(want, v.name)
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("errors for\n\t%v\nwant\n\t%v", got, want)
+		t.Errorf("got errors for\n\t%v\nwant\n\t%v", got, want)
 	}
 	if lines := strings.Count(err.Error(), "\n") + 1; lines != len(want) {
-		t.Errorf("%d lines, want one a variable: %v", lines, err)
+		t.Errorf("got %d lines, want one per variable: %v", lines, err)
 	}
 }
 
@@ -222,11 +225,11 @@ func TestInvalidValueCausesNoFollowUpErrors(t *testing.T) {
 	tests := []struct {
 		name string
 		env  env
-		want string // the one variable that is to blame
+		want string // the only variable that is reported
 	}{
 		{"an issuer from a wrong PUBLIC_URL", env{"PUBLIC_URL": "nonsense"}, "PUBLIC_URL"},
 		{"a cookie rule from a wrong PUBLIC_URL", env{"PUBLIC_URL": "nonsense", "COOKIE_SAMESITE": "none"}, "PUBLIC_URL"},
-		{"the need of a secret from a wrong key file", productionWith("JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", "a.pem,"), "JWT_PRIVATE_KEY_FILES"},
+		{"a missing secret from a wrong key file", productionWith("JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", "a.pem,"), "JWT_PRIVATE_KEY_FILES"},
 		{"production's rules from a wrong ENV", env{"ENV": "prod"}, "ENV"},
 		{"a contradiction from a wrong PORT", env{"PORT": "http", "ADDR": ":9000"}, "PORT"},
 		{"a comparison from a wrong lifetime", env{"REFRESH_TOKEN_TTL": "7d", "ACCESS_TOKEN_TTL": "1h"}, "REFRESH_TOKEN_TTL"},
@@ -237,7 +240,7 @@ func TestInvalidValueCausesNoFollowUpErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Load(tt.env.lookup)
 			if text := errorText(err); strings.Contains(text, "\n") || !strings.HasPrefix(text, tt.want+": ") {
-				t.Errorf("error %s, want one line on %s", text, tt.want)
+				t.Errorf("got error %s, want one line about %s", text, tt.want)
 			}
 		})
 	}
@@ -247,7 +250,7 @@ func TestCookieSecure(t *testing.T) {
 	for publicURL, want := range map[string]bool{"https://api.example.com": true, "HTTPS://api.example.com": true, "http://localhost:8080": false, "": false} {
 		c, err := Load(env{"PUBLIC_URL": publicURL}.lookup)
 		if err != nil || c.CookieSecure() != want {
-			t.Errorf("%q: %v %v, want %v", publicURL, c.CookieSecure(), err, want)
+			t.Errorf("%q: got %v, error %v, want %v", publicURL, c.CookieSecure(), err, want)
 		}
 	}
 }

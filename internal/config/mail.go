@@ -19,12 +19,15 @@ var smtpModes = []string{"starttls", "implicit", "none"}
 
 func parseSMTPURL(c *Config, value string) *valueError {
 	if strings.HasPrefix(value, "smtps://") {
-		return &valueError{smtpURLs, "what others call smtps:// is smtp://…?tls=implicit here"}
+		return &valueError{smtpURLs, "write smtp://…?tls=implicit instead of smtps://"}
 	}
 	rest, ok := strings.CutPrefix(value, "smtp://")
 	u, err := url.Parse(value)
 	if !ok || err != nil || hasStrayAt(rest) {
-		return &valueError{smtpURLs, "in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"}
+		return &valueError{
+			smtpURLs,
+			"in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25",
+		}
 	}
 	switch {
 	case !validURLHost(u):
@@ -33,13 +36,19 @@ func parseSMTPURL(c *Config, value string) *valueError {
 		return &valueError{smtpURLs + ", without a path", "in a user or password write / as %2F and # as %23"}
 	}
 	if password, _ := u.User.Password(); u.User != nil && (password == "" || u.User.Username() == "") {
-		return &valueError{smtpURLs + ": a user and a password, or neither", "leave USER:PASSWORD@ out if the server asks for none"}
+		return &valueError{
+			smtpURLs + ": a user and a password, or neither",
+			"omit USER:PASSWORD@ if the mail server requires no sign-in",
+		}
 	}
 	if bad := checkSMTPParameters(u.RawQuery); bad != nil {
 		return bad
 	}
 	if u.User != nil && u.Query().Get("tls") == "none" && !isLoopbackHost(u.Hostname()) {
-		return &valueError{"no password with ?tls=none, but for a server on this machine", "it would cross the network in clear: use starttls, the default, or ?tls=implicit"}
+		return &valueError{
+			"no password with ?tls=none, except for a mail server on this machine",
+			"the password would cross the network unencrypted: use starttls, the default, or ?tls=implicit",
+		}
 	}
 	c.SMTPURL = value
 	return nil
@@ -58,7 +67,7 @@ func checkSMTPParameters(query string) *valueError {
 	}
 	for parameter := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(parameter, "="); name != "tls" && parameter != "" {
-			return &valueError{"no parameter but tls, not " + quote(name), hint}
+			return &valueError{"no parameter except tls, got " + quote(name), hint}
 		}
 	}
 	if modes, ok := parameters["tls"]; ok && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])) {
@@ -67,42 +76,47 @@ func checkSMTPParameters(query string) *valueError {
 	return nil
 }
 
-// parseMailFrom takes an address, or a name and an address in angle brackets.
+// parseMailFrom accepts an address, or a name and an address in angle brackets.
 func parseMailFrom(c *Config, value string) *valueError {
 	from, err := mail.ParseAddress(value)
 	if err != nil || strings.ContainsAny(value, "\r\n\x00") || !strings.Contains(from.Address, "@") {
-		return &valueError{"an e-mail address, or a name and one: Fieldgate <no-reply@example.com>", "it must be one from which the mail server lets you send"}
+		return &valueError{
+			"an e-mail address, with or without a name: Fieldgate <no-reply@example.com>",
+			"the mail server must accept it as a sender",
+		}
 	}
 	if strings.ContainsFunc(from.Name, unicode.IsControl) {
-		return &valueError{"a name without control characters", "an encoded name counts as what it says"}
+		return &valueError{"a name without control characters", "the rule applies to the decoded name"}
 	}
 	if !isSendable(from.Address) {
 		return &valueError{
 			"an address that every mail server can send from",
-			"before the @ it has ASCII letters and nothing that must be quoted, and behind it a name of DNS: no-reply@example.com",
+			"use ASCII without quotes before the @ and a DNS name after it: no-reply@example.com",
 		}
 	}
 	c.MailFrom = value
 	return nil
 }
 
-// isSendable: whether the mail server of the day knows more is seen when mails are sent, which is too late.
+// isSendable reports whether every mail server can send from address. Extended addresses depend on
+// the mail server, which is known only when a mail is sent: too late for a configuration error.
 func isSendable(address string) bool {
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address { // it has to be quoted
+	if err != nil || parsed.Address != address { // the address needs quotes
 		return false
 	}
 	at := strings.LastIndexByte(address, '@')
 	return !strings.ContainsFunc(address[:at], func(r rune) bool { return r > unicode.MaxASCII }) && isMailDomain(address[at+1:])
 }
 
-// isMailDomain is stricter than validHost: DNS has no underscores for mail.
+// isMailDomain reports whether host can be the domain of an address. It is stricter than validHost:
+// mail domains have no underscores.
 func isMailDomain(host string) bool {
 	name, err := idna.Lookup.ToASCII(host)
 	return err == nil && name != ""
 }
 
-// defaultMailFrom is an address at the host that clients use.
+// defaultMailFrom is an address at the host of PUBLIC_URL.
 func defaultMailFrom(c *Config) string {
 	if c.PublicURL == nil {
 		return ""
@@ -110,8 +124,8 @@ func defaultMailFrom(c *Config) string {
 	return "Fieldgate <no-reply@" + mailHost(c.PublicURL.Hostname()) + ">"
 }
 
-// mailHost: there is no mail to a number, nor to a name with an underscore, and no use in an address that nothing can be
-// sent from.
+// mailHost returns host, or localhost if no mail can be sent from host: an IP address, or a name
+// with an underscore.
 func mailHost(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil || !isMailDomain(host) {
 		return "localhost"
@@ -119,26 +133,29 @@ func mailHost(host string) string {
 	return host
 }
 
-// parseAppURL comes after parsePublicURL. Unlike that, it may have a path.
+// parseAppURL runs after parsePublicURL. Unlike PUBLIC_URL, the value may have a path.
 func parseAppURL(c *Config, value string) *valueError {
 	u, err := url.Parse(value)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !validURLHost(u) || u.User != nil || strings.ContainsAny(value, "?#") {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !validURLHost(u) || u.User != nil ||
+		strings.ContainsAny(value, "?#") {
 		return &valueError{
 			"an absolute http or https URL without query, fragment or user",
-			"write where the pages are that links in mails lead to, as in https://app.example.com",
+			"write the address of the pages that links in mails open, as in https://app.example.com",
 		}
 	}
 	if c.Production && u.Scheme != "https" {
 		return &valueError{"an https URL in production", "links in mails carry a token"}
 	}
 	c.AppURL = &url.URL{
-		Scheme: u.Scheme, Host: originHost(u),
-		Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/"), // in which %2F is no slash
+		Scheme:  u.Scheme,
+		Host:    originHost(u),
+		Path:    strings.TrimRight(u.Path, "/"),
+		RawPath: strings.TrimRight(u.RawPath, "/"), // keeps %2F distinct from /
 	}
 	return nil
 }
 
-// parseMailTemplates checks the name alone: whether the folder has good templates is for those to say who read it.
+// parseMailTemplates checks only the name. The server checks the templates when it reads them.
 func parseMailTemplates(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return &valueError{"the name of a folder", "leave it out to use the built-in texts"}
@@ -147,13 +164,16 @@ func parseMailTemplates(c *Config, value string) *valueError {
 	return nil
 }
 
-// parseRequireVerified comes after parseSMTPURL: where no mail is sent, nobody could ever sign in.
+// parseRequireVerified runs after parseSMTPURL: without mail, no user could ever sign in.
 func parseRequireVerified(c *Config, value string) *valueError {
 	if bad := flag(func(c *Config) *bool { return &c.RequireVerifiedEmail })(c, value); bad != nil {
 		return bad
 	}
 	if c.RequireVerifiedEmail && c.Production && c.SMTPURL == "" {
-		return &valueError{"an SMTP_URL beside it", "without mail nobody can verify an address, and nobody could sign in"}
+		return &valueError{
+			"SMTP_URL to be set, too",
+			"without mail, users cannot verify their address and cannot sign in",
+		}
 	}
 	return nil
 }

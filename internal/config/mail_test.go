@@ -1,12 +1,12 @@
 package config
 
 const (
-	badAppURL   = " is not usable: expected an absolute http or https URL without query, fragment or user. Hint: write where the pages are that links in mails lead to, as in https://app.example.com"
+	badAppURL   = " is not usable: expected an absolute http or https URL without query, fragment or user. Hint: write the address of the pages that links in mails open, as in https://app.example.com"
 	escapeHint  = ". Hint: in a user or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
 	smtpHint    = ". Hint: starttls is the default and never falls back to plain text; implicit is for port 465"
-	inClear     = "expected no password with ?tls=none, but for a server on this machine. Hint: it would cross the network in clear: use starttls, the default, or ?tls=implicit"
-	unsendable  = " is not usable: expected an address that every mail server can send from. Hint: before the @ it has ASCII letters and nothing that must be quoted, and behind it a name of DNS: no-reply@example.com"
-	badMailFrom = " is not usable: expected an e-mail address, or a name and one: Fieldgate <no-reply@example.com>. Hint: it must be one from which the mail server lets you send"
+	unencrypted = "expected no password with ?tls=none, except for a mail server on this machine. Hint: the password would cross the network unencrypted: use starttls, the default, or ?tls=implicit"
+	unsendable  = " is not usable: expected an address that every mail server can send from. Hint: use ASCII without quotes before the @ and a DNS name after it: no-reply@example.com"
+	badMailFrom = " is not usable: expected an e-mail address, with or without a name: Fieldgate <no-reply@example.com>. Hint: the mail server must accept it as a sender"
 )
 
 var appURLSamples = samples{
@@ -34,16 +34,16 @@ var smtpURLSamples = samples{
 		{name: "without one", value: "smtp://localhost:25?tls=none", want: "smtp://localhost:25?tls=none"},
 		{name: "without a port", value: "smtp://mail.example.com?tls=implicit", want: "smtp://mail.example.com?tls=implicit"},
 		{name: "an unescaped @", value: "smtp://ada:p/x@y@mail.example.com", err: `SMTP_URL: "smtp://…" is not usable: expected ` + smtpURLs + escapeHint},
-		{name: "another scheme", value: "smtps://mail.example.com", err: `SMTP_URL: "smtps://mail.example.com" is not usable: expected ` + smtpURLs + ". Hint: what others call smtps:// is smtp://…?tls=implicit here"},
+		{name: "another scheme", value: "smtps://mail.example.com", err: `SMTP_URL: "smtps://mail.example.com" is not usable: expected ` + smtpURLs + ". Hint: write smtp://…?tls=implicit instead of smtps://"},
 		{name: "no scheme", value: "mail.example.com:587", err: `SMTP_URL: (not shown) is not usable: expected ` + smtpURLs + escapeHint},
-		{name: "a password in clear to another machine", value: "smtp://ada:pw@mail.example.com?tls=none", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com?…" is not usable: ` + inClear},
-		{name: "a password in clear to this machine", value: "smtp://ada:pw@LOCALHOST:25?tls=none", want: "smtp://ada:pw@LOCALHOST:25?tls=none"},
-		{name: "a password in clear to an address of this machine", value: "smtp://ada:pw@[::1]:25?tls=none", want: "smtp://ada:pw@[::1]:25?tls=none"},
-		{name: "an empty password", value: "smtp://ada:@mail.example.com", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: leave USER:PASSWORD@ out if the server asks for none"},
+		{name: "an unencrypted password to another machine", value: "smtp://ada:pw@mail.example.com?tls=none", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com?…" is not usable: ` + unencrypted},
+		{name: "an unencrypted password to this machine", value: "smtp://ada:pw@LOCALHOST:25?tls=none", want: "smtp://ada:pw@LOCALHOST:25?tls=none"},
+		{name: "an unencrypted password to an address of this machine", value: "smtp://ada:pw@[::1]:25?tls=none", want: "smtp://ada:pw@[::1]:25?tls=none"},
+		{name: "an empty password", value: "smtp://ada:@mail.example.com", err: `SMTP_URL: "smtp://ada:xxxxx@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: omit USER:PASSWORD@ if the mail server requires no sign-in"},
 		{name: "no host", value: "smtp://", err: `SMTP_URL: "smtp:" is not usable: expected ` + smtpURLs + ", with a host. Hint: the port is 587 if none is written, 465 with ?tls=implicit"},
 		{name: "a path", value: "smtp://mail.example.com/x", err: `SMTP_URL: "smtp://mail.example.com/x" is not usable: expected ` + smtpURLs + ", without a path. Hint: in a user or password write / as %2F and # as %23"},
-		{name: "a user alone", value: "smtp://ada@mail.example.com", err: `SMTP_URL: "smtp://ada@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: leave USER:PASSWORD@ out if the server asks for none"},
-		{name: "an unknown parameter", value: "smtp://mail.example.com?ssl=1", err: `SMTP_URL: "smtp://mail.example.com?…" is not usable: expected no parameter but tls, not "ssl"` + smtpHint},
+		{name: "a user alone", value: "smtp://ada@mail.example.com", err: `SMTP_URL: "smtp://ada@mail.example.com" is not usable: expected ` + smtpURLs + ": a user and a password, or neither. Hint: omit USER:PASSWORD@ if the mail server requires no sign-in"},
+		{name: "an unknown parameter", value: "smtp://mail.example.com?ssl=1", err: `SMTP_URL: "smtp://mail.example.com?…" is not usable: expected no parameter except tls, got "ssl"` + smtpHint},
 		{name: "an unknown mode", value: "smtp://mail.example.com?tls=maybe", err: `SMTP_URL: "smtp://mail.example.com?…" is not usable: expected one tls parameter: starttls, implicit or none` + smtpHint},
 	},
 }
@@ -54,14 +54,14 @@ var mailFromSamples = samples{
 		{name: "an address", value: "accounts@example.com", want: "accounts@example.com"},
 		{name: "a name and an address", value: "Example <accounts@example.com>", want: "Example <accounts@example.com>"},
 		{name: "nothing, beside a PUBLIC_URL", value: "", with: env{"PUBLIC_URL": "https://api.example.com"}, want: "Fieldgate <no-reply@api.example.com>"},
-		{name: "nothing, beside a PUBLIC_URL of numbers", value: "", with: env{"PUBLIC_URL": "http://[::1]:8080"}, want: "Fieldgate <no-reply@localhost>"},
-		{name: "nothing, beside a PUBLIC_URL that is a name in a network of containers", value: "", with: env{"PUBLIC_URL": "http://the_api:8080"}, want: "Fieldgate <no-reply@localhost>"},
+		{name: "unset, with an IP address in PUBLIC_URL", value: "", with: env{"PUBLIC_URL": "http://[::1]:8080"}, want: "Fieldgate <no-reply@localhost>"},
+		{name: "unset, with a PUBLIC_URL of a container network", value: "", with: env{"PUBLIC_URL": "http://the_api:8080"}, want: "Fieldgate <no-reply@localhost>"},
 		{name: "an international domain", value: "Bücher <info@bücher.example>", want: "Bücher <info@bücher.example>"},
 		{name: "letters beyond ASCII before the @", value: "jörg@example.com", err: `MAIL_FROM: "jörg@example.com"` + unsendable},
 		{name: "quotes", value: `"a b"@example.com`, err: `MAIL_FROM: "\"a b\"@example.com"` + unsendable},
-		{name: "the number of a machine", value: "a@[127.0.0.1]", err: `MAIL_FROM: "a@[127.0.0.1]"` + unsendable},
+		{name: "an IP address as the domain", value: "a@[127.0.0.1]", err: `MAIL_FROM: "a@[127.0.0.1]"` + unsendable},
 		{name: "an underscore in the domain", value: "a@the_api", err: `MAIL_FROM: "a@the_api"` + unsendable},
-		{name: "a line break in an encoded name", value: "=?utf-8?q?a=0Db?= <a@example.com>", err: `MAIL_FROM: "=?utf-8?q?a=0Db?= <a@example.com>" is not usable: expected a name without control characters. Hint: an encoded name counts as what it says`},
+		{name: "a line break in an encoded name", value: "=?utf-8?q?a=0Db?= <a@example.com>", err: `MAIL_FROM: "=?utf-8?q?a=0Db?= <a@example.com>" is not usable: expected a name without control characters. Hint: the rule applies to the decoded name`},
 		{name: "a name alone", value: "Example", err: `MAIL_FROM: "Example"` + badMailFrom},
 		{name: "two addresses", value: "a@example.com, b@example.com", err: `MAIL_FROM: "a@example.com, b@example.com"` + badMailFrom},
 		{name: "a line break", value: "a@example.com\r\nBcc: b@example.com", err: `MAIL_FROM: "a@example.com\r\nBcc: b@example.com"` + badMailFrom},
@@ -85,7 +85,7 @@ var requireVerifiedSamples = samples{
 		{name: "another word", value: "yes", err: `REQUIRE_VERIFIED_EMAIL: "yes" is not usable: expected true or false. Hint: write true or false, not 1, 0, yes or on`},
 		{
 			name: "true, in production without mail", value: "true", with: production(),
-			err: `REQUIRE_VERIFIED_EMAIL: "true" is not usable: expected an SMTP_URL beside it. Hint: without mail nobody can verify an address, and nobody could sign in`,
+			err: `REQUIRE_VERIFIED_EMAIL: "true" is not usable: expected SMTP_URL to be set, too. Hint: without mail, users cannot verify their address and cannot sign in`,
 		},
 	},
 }

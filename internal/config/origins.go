@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// parseOrigins keeps each origin as a browser writes it into the Origin header, because that is compared byte by
-// byte (RFC 6454, section 6.2).
+// parseOrigins normalizes each origin to the form of a browser's Origin header, because origins are
+// compared byte by byte (RFC 6454, section 6.2).
 func parseOrigins(c *Config, value string) *valueError {
 	origins, bad := parseCSV(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
 		func(part string) (string, *valueError) {

@@ -7,15 +7,15 @@ var originSamples = samples{
 	rows: []sample{
 		{name: "an origin", value: "https://app.example.com", want: "https://app.example.com"},
 		{name: "a list", value: "https://app.example.com, http://localhost:3000", want: "https://app.example.com and http://localhost:3000"},
-		{name: "as no browser writes it", value: "HTTPS://App.Example.com:443/", want: "https://app.example.com"},
+		{name: "upper case, a slash and the default port", value: "HTTPS://App.Example.com:443/", want: "https://app.example.com"},
 		{name: "the other scheme's port", value: "http://app.example.com:443", want: "http://app.example.com:443"},
 		{name: "an IPv6 address", value: "http://[::1]:3000", want: "http://[::1]:3000"},
 		{name: "one scheme and the other", value: "https://app.example.com,http://app.example.com", want: "https://app.example.com and http://app.example.com"},
 		{name: "nothing", value: "", want: ""},
-		{name: "everybody", value: "*", err: badOrigin(`"*"`, "")},
-		{name: "everybody in a list", value: "https://app.example.com,*", err: badOrigin(`"https://app.example.com,*"`, " (origin 2 of 2)")},
+		{name: "a wildcard", value: "*", err: badOrigin(`"*"`, "")},
+		{name: "a wildcard in a list", value: "https://app.example.com,*", err: badOrigin(`"https://app.example.com,*"`, " (origin 2 of 2)")},
 		{name: "every subdomain", value: "https://*.example.com", err: badOrigin(`"https://*.example.com"`, "")},
-		{name: "null, which every sandboxed frame is", value: "null", err: badOrigin(`"null"`, "")},
+		{name: "null, the origin of sandboxed frames", value: "null", err: badOrigin(`"null"`, "")},
 		{name: "a path", value: "https://app.example.com/app", err: badOrigin(`"https://app.example.com/app"`, "")},
 		{name: "a query", value: "https://app.example.com?", err: badOrigin(`"https://app.example.com?"`, "")},
 		{name: "a host without its scheme", value: "app.example.com", err: badOrigin(`"app.example.com"`, "")},
@@ -28,7 +28,7 @@ var originSamples = samples{
 		{name: "a space in place of a comma", value: "https://a.example https://b.example", err: badOrigin(`"https://a.example https://b.example"`, "")},
 		{
 			name: "a comma at the start", value: ",https://a.example",
-			err: `CORS_ORIGINS: ",https://a.example" is not usable: expected no empty place in the comma list (origin 1 of 2). Hint: take away the comma that is too many`,
+			err: `CORS_ORIGINS: ",https://a.example" is not usable: expected no empty element in the comma-separated list (origin 1 of 2). Hint: remove the extra comma`,
 		},
 		{
 			name: "the same twice", value: "https://a.example,https://A.example:443",

@@ -13,7 +13,7 @@ var proxySamples = samples{
 		{name: "IPv6", value: "2001:DB8::/32,fe80::/10", want: "[2001:db8::/32 fe80::/10]"},
 		{name: "IPv4 in IPv6", value: "::ffff:10.0.0.1,::ffff:10.1.0.0/112", want: "[10.0.0.1/32 10.1.0.0/16]"},
 		{name: "a name", value: "proxy.internal", err: badProxy(`"proxy.internal"`, "")},
-		{name: "everybody", value: "*", err: badProxy(`"*"`, "")},
+		{name: "a wildcard", value: "*", err: badProxy(`"*"`, "")},
 		{name: "a port", value: "10.0.0.1:80", err: badProxy(`"10.0.0.1:80"`, "")},
 		{name: "too many bits", value: "10.0.0.1/33", err: badProxy(`"10.0.0.1/33"`, "")},
 		{name: "a netmask", value: "10.0.0.0/255.0.0.0", err: badProxy(`"10.0.0.0/255.0.0.0"`, "")},
@@ -26,7 +26,7 @@ var proxySamples = samples{
 		{name: "all addresses of IPv4 in IPv6", value: "::ffff:0.0.0.0/96", err: badProxyRange(`"::ffff:0.0.0.0/96"`)},
 		{
 			name: "a comma at the end", value: "10.0.0.1,",
-			err: `TRUSTED_PROXIES: "10.0.0.1," is not usable: expected no empty place in the comma list (range 2 of 2). Hint: take away the comma that is too many`,
+			err: `TRUSTED_PROXIES: "10.0.0.1," is not usable: expected no empty element in the comma-separated list (range 2 of 2). Hint: remove the extra comma`,
 		},
 		{
 			name: "the same twice", value: "10.0.0.0/8,10.0.0.1/8",
@@ -37,11 +37,11 @@ var proxySamples = samples{
 }
 
 func badProxy(value, which string) string {
-	return "TRUSTED_PROXIES: " + value + " is not usable: expected addresses, or ranges of them, ADDRESS/BITS" + which +
+	return "TRUSTED_PROXIES: " + value + " is not usable: expected IP addresses or ranges, ADDRESS/BITS" + which +
 		". Hint: write the addresses that your proxies call from, as in 10.0.0.0/8,2001:db8::1; names are not looked up"
 }
 
 func badProxyRange(value string) string {
-	return "TRUSTED_PROXIES: " + value + " is not usable: expected no range of all addresses. " +
-		"Hint: every client could then choose the address that it is known by; write those of your proxies"
+	return "TRUSTED_PROXIES: " + value + " is not usable: expected no range that covers all addresses. " +
+		"Hint: any client could then forge its address; write only the addresses of your proxies"
 }

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// parsePublicURL keeps the URL as a browser writes an origin: lower case, no trailing slash, no default port. Origins
-// are compared byte by byte, here and by the services that check a token's issuer.
+// parsePublicURL normalizes the URL to the form of a browser's origin: lower case, no trailing
+// slash, no default port. The server and the services that check a token's issuer compare origins
+// byte by byte.
 func parsePublicURL(c *Config, value string) *valueError {
 	u, err := url.Parse(value)
 	if err != nil || !isOrigin(u, value) {
@@ -19,7 +20,7 @@ func parsePublicURL(c *Config, value string) *valueError {
 	if c.Production && u.Scheme != "https" {
 		return &valueError{
 			"an https URL in production",
-			"it is the address that clients use, also where a proxy in front of the server ends TLS",
+			"it is the address that clients use, even if a proxy in front of the server terminates TLS",
 		}
 	}
 	c.PublicURL = &url.URL{Scheme: u.Scheme, Host: originHost(u)}
@@ -29,10 +30,10 @@ func parsePublicURL(c *Config, value string) *valueError {
 func isOrigin(u *url.URL, value string) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && validURLHost(u) &&
 		(u.Path == "" || u.Path == "/") && u.User == nil &&
-		!strings.ContainsAny(value, "?#") // url.Parse keeps no trace of an empty fragment
+		!strings.ContainsAny(value, "?#") // url.Parse drops an empty fragment
 }
 
-// schemePorts is the port that a browser leaves out of an origin.
+// schemePorts are the ports that a browser omits from an origin.
 var schemePorts = map[string]uint16{"http": 80, "https": 443}
 
 func originHost(u *url.URL) string {
@@ -46,7 +47,8 @@ func originHost(u *url.URL) string {
 	return host
 }
 
-// defaultPublicURL is this machine, at the port that the server listens on. Port 0 names none yet.
+// defaultPublicURL is this machine at the port that the server listens on. Port 0 is not a known
+// port yet.
 func defaultPublicURL(c *Config) string {
 	_, portText, _ := net.SplitHostPort(c.Addr)
 	port, ok := portNumber(portText)
@@ -56,7 +58,8 @@ func defaultPublicURL(c *Config) string {
 	return "http://" + hostPort("localhost", port)
 }
 
-// defaultFromPublicURL is the default of variables that follow PUBLIC_URL: empty if that is wrong itself.
+// defaultFromPublicURL is the default of variables that follow PUBLIC_URL. It is empty if
+// PUBLIC_URL is invalid.
 func defaultFromPublicURL(c *Config) string {
 	if c.PublicURL == nil {
 		return ""
@@ -64,7 +67,7 @@ func defaultFromPublicURL(c *Config) string {
 	return c.PublicURL.String()
 }
 
-// parseAllowedHosts keeps each name as it is compared: in lower case, without a dot at the end.
+// parseAllowedHosts normalizes each name for comparison: lower case, no trailing dot.
 func parseAllowedHosts(c *Config, value string) *valueError {
 	hosts, bad := parseCSV(value, "host", "upper case and a dot at the end make no difference",
 		func(part string) (string, *valueError) {
@@ -81,17 +84,17 @@ func parseAllowedHosts(c *Config, value string) *valueError {
 	return bad
 }
 
-// ChecksHosts reports whether requests must name a known host. A production server sits behind a
-// proxy and has nothing to show to a page that reaches it by another name, so there it takes an
-// ALLOWED_HOSTS.
+// ChecksHosts reports whether requests must name a known host. The check stops pages that reach the
+// server through another name (DNS rebinding). A production server is behind a proxy and has
+// nothing to show to such a page, so there the check needs ALLOWED_HOSTS.
 func (c *Config) ChecksHosts() bool { return !c.Production || len(c.AllowedHosts) > 0 }
 
-// ChecksMetricsHosts is ChecksHosts of METRICS_ADDR, which requires no sign-in: on the loopback interface
-// the check is always on, because browsers of that machine reach it. Elsewhere in production
-// Prometheus may use any name.
+// ChecksMetricsHosts reports whether requests to METRICS_ADDR, which requires no sign-in, must name
+// a known host. On the loopback interface they always must, because browsers of that machine can
+// reach it. Elsewhere in production Prometheus may use any name.
 func (c *Config) ChecksMetricsHosts() bool { return c.ChecksHosts() || c.MetricsOnLoopback() }
 
-// KnownHosts are the names that requests may use besides IP addresses and localhost.
+// KnownHosts returns the names that requests may use besides IP addresses and localhost.
 func (c *Config) KnownHosts() []string {
 	return append([]string{c.PublicURL.Hostname()}, c.AllowedHosts...)
 }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// hidden stands in errors for a value that must not be seen.
+// hidden replaces a value that errors must not show.
 const hidden = "(not shown)"
 
 var schemePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+]*$`)
 
-// redactDatabaseURL returns what an error may show of a DATABASE_URL. The value is a wrong one, so its password may
-// stand where a correct URL has none: unescaped, without a host after it, in a driver's own notation. Whenever it is
-// not certain where the password is, only the scheme is left.
+// redactDatabaseURL returns the part of a DATABASE_URL that an error may show. The value is
+// invalid, so its password may be anywhere: unescaped, without a host after it, in a driver's own
+// notation. If the position of the password is uncertain, only the scheme is shown.
 func redactDatabaseURL(value string) string {
 	scheme, rest, isURL := strings.Cut(value, "://")
 	switch {
@@ -26,21 +26,21 @@ func redactDatabaseURL(value string) string {
 	}
 	u, err := url.Parse(value)
 	if err != nil || hasStrayAt(rest) || u.Hostname() != "" && !validHost(u.Hostname()) {
-		return scheme + "://…" // what looks like the host may be the end of a password with an @
+		return scheme + "://…" // the apparent host may be the end of a password with an @
 	}
 	if u.User == nil && strings.Contains(u.Host, ":") {
 		return scheme + "://" + u.Hostname() + ":…" // HOST:PORT, or USER:PASSWORD without its host
 	}
 	tail := ""
 	if u.RawQuery != "" || u.Fragment != "" {
-		tail = "?…" // a parameter may be a password as well
+		tail = "?…" // a parameter may be a password, too
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return u.Redacted() + tail
 }
 
-// redactPublicURL returns what an error may show of a PUBLIC_URL, or of a list of origins: all of it, unless somebody
-// put a password into it.
+// redactPublicURL returns the part of a PUBLIC_URL, or of a list of origins, that an error may
+// show: all of it, unless it contains a password.
 func redactPublicURL(value string) string {
 	if strings.Contains(value, "@") {
 		return redactDatabaseURL(value)
@@ -48,8 +48,8 @@ func redactPublicURL(value string) string {
 	return value
 }
 
-// hasStrayAt reports whether an @ follows the authority in what comes after a URL's "://". It is then likely that a
-// password holds an unescaped /, ? or #, and that the parts of the URL are not what they seem.
+// hasStrayAt reports whether an @ follows the authority in the part of a URL after "://". A
+// password then probably contains an unescaped /, ? or #, and the URL is parsed into wrong parts.
 func hasStrayAt(rest string) bool {
 	end := strings.IndexAny(rest, "/?#")
 	return end >= 0 && strings.Contains(rest[end:], "@")

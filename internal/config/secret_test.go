@@ -12,7 +12,7 @@ const (
 	makeOne    = ". Hint: make one with: fieldgate keys secret"
 	badSecret  = "JWT_SECRET: (not shown) is not usable: expected "
 	badPepper  = "PASSWORD_PEPPER: (not shown) is not usable: expected "
-	whiteSpace = "a secret without white space around it"
+	whiteSpace = "a secret without leading or trailing white space"
 	eitherEnd  = ". Hint: look for a space or a line break at either end"
 )
 
@@ -27,8 +27,8 @@ var jwtSecretSamples = samples{
 		{name: "31 bytes", value: strongSecret[:31], err: badSecret + "at least 32 bytes" + makeOne},
 		{name: "31 bytes in a list", value: strongSecret + "," + anotherSecret[:31], err: badSecret + "at least 32 bytes (secret 2 of 2)" + makeOne},
 		{name: "the same twice", value: strongSecret + "," + anotherSecret + "," + strongSecret, err: badSecret + "each secret once (secret 3 of 3). Hint: to rotate, put a new secret in front of the old one; make one with: fieldgate keys secret"},
-		{name: "a comma at the end", value: strongSecret + ",", err: badSecret + "no empty place in the comma list (secret 2 of 2). Hint: take away the comma that is too many"},
-		{name: "a comma at the start", value: "," + strongSecret, err: badSecret + "no empty place in the comma list (secret 1 of 2). Hint: take away the comma that is too many"},
+		{name: "a comma at the end", value: strongSecret + ",", err: badSecret + "no empty element in the comma-separated list (secret 2 of 2). Hint: remove the extra comma"},
+		{name: "a comma at the start", value: "," + strongSecret, err: badSecret + "no empty element in the comma-separated list (secret 1 of 2). Hint: remove the extra comma"},
 		{name: "a line break at the end", value: strongSecret + "\n", err: badSecret + whiteSpace + eitherEnd},
 		{name: "a space after the comma", value: strongSecret + ", " + anotherSecret, err: badSecret + whiteSpace + " (secret 2 of 2)" + eitherEnd},
 		{name: "nothing but white space", value: "  ", err: badSecret + whiteSpace + eitherEnd},
@@ -44,18 +44,18 @@ var pepperSamples = samples{
 		{name: "a list with a comma of its own", value: strongSecret + `,0123456789\,12345`, want: strongSecret + " and 0123456789,12345"},
 		{
 			name: "a comma that is not written so", value: "0123456789,12345",
-			err: badPepper + `at least 16 bytes (pepper 1 of 2). Hint: a comma that belongs to a pepper is written \,; make one with: fieldgate keys secret`,
+			err: badPepper + `at least 16 bytes (pepper 1 of 2). Hint: write a comma inside a pepper as \,; make one with: fieldgate keys secret`,
 		},
 		{
 			name: "a list with white space", value: strongSecret + ", " + anotherSecret,
-			err: badPepper + `a secret without white space around it (pepper 2 of 2). Hint: a comma that belongs to a pepper is written \,; look for a space or a line break at either end`,
+			err: badPepper + `a secret without leading or trailing white space (pepper 2 of 2). Hint: write a comma inside a pepper as \,; look for a space or a line break at either end`,
 		},
 		{name: "the same twice", value: strongSecret + "," + strongSecret, err: badPepper + "each pepper once (pepper 2 of 2). Hint: to rotate, put a new pepper in front of the old one; make one with: fieldgate keys secret"},
 		{
 			name: "too many", value: strings.Join([]string{anotherSecret[:16], anotherSecret[:17], anotherSecret[:18], anotherSecret[:19]}, ","),
-			err: badPepper + "at most 3 peppers. Hint: each sign-in takes as many hashes as there are peppers: take out the oldest",
+			err: badPepper + "at most 3 peppers. Hint: each sign-in computes one hash per pepper: remove the oldest",
 		},
-		{name: "a weak one in a list of production", value: strongSecret + ",changemechangeme", with: production(), err: badPepper + `a random secret in production, and this one holds a common word or a placeholder (pepper 2 of 2). Hint: a comma that belongs to a pepper is written \,; make one with: fieldgate keys secret`},
+		{name: "a weak one in a list of production", value: strongSecret + ",changemechangeme", with: production(), err: badPepper + `a random secret in production, and this one contains a common word or a placeholder (pepper 2 of 2). Hint: write a comma inside a pepper as \,; make one with: fieldgate keys secret`},
 		{name: "nothing", value: "", want: ""},
 		{name: "15 bytes", value: anotherSecret[:15], err: badPepper + "at least 16 bytes" + makeOne},
 		{name: "white space around it", value: " " + anotherSecret, err: badPepper + whiteSpace + eitherEnd},
@@ -63,7 +63,7 @@ var pepperSamples = samples{
 }
 
 func TestWeakness(t *testing.T) {
-	const word, few, repeats, sequence = "holds a common word or a placeholder", "has too few different characters", "repeats a short pattern", "is a sequence"
+	const word, few, repeats, sequence = "contains a common word or a placeholder", "has too few different characters", "repeats a short pattern", "is a sequence"
 	tests := []struct{ name, secret, want string }{
 		{"a random one in base64", strongSecret, ""},
 		{"a random one in hex", anotherSecret, ""},
@@ -74,7 +74,7 @@ func TestWeakness(t *testing.T) {
 		{"changeme", "changeme-changeme-changeme-changeme", word},
 		{"change-me", "please-change-me-before-you-go-live-1", word},
 		{"jwt.io's placeholder", "your-256-bit-secret-0123456789abcdef", word},
-		{"supersecret", "supersecretkeythatnobodywillguess", word},
+		{"supersecret", "supersecretkeythatcannotbeguessed", word},
 		{"a disguised secret", "My.Sup3r.S3cr3t.Key.For.Our.Tokens", word},
 		{"password at the end", "8f2a61c7d3b94e05-MyLongP4$$w0rd-77", word},
 		{"test", "test1234-8f2a61c7d3b94e058f2a61c7", word},
@@ -103,13 +103,14 @@ func TestWeakness(t *testing.T) {
 	}
 }
 
-// What is made at random is taken for what it is. The sample is always the same: of all there are, some few are refused.
+// Random secrets are accepted. The sample is fixed, because a few of all possible secrets are
+// refused.
 func TestRandomSecretsAreNotWeak(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{})
 	for range 20_000 {
 		for _, secret := range randomSecrets(random) {
 			if why := Weakness(secret); why != "" {
-				t.Errorf("%q %s", secret, why)
+				t.Errorf("%q: got weakness %q, want none", secret, why)
 			}
 		}
 	}
@@ -129,10 +130,10 @@ func TestErrorsNeverShowSecrets(t *testing.T) {
 						e[v.name] = bad
 						_, err := Load(e.lookup)
 						if v.name == "JWT_SECRET" && err == nil {
-							t.Fatalf("%q is accepted", bad)
+							t.Fatalf("%q: got no error, want one", bad)
 						}
 						if strings.Contains(errorText(err), s[:8]) || strings.Contains(errorText(err), s[len(s)-8:]) {
-							t.Fatalf("%q is in the error: %v", bad, err)
+							t.Fatalf("the error contains a part of %q: %v", bad, err)
 						}
 					}
 				}
@@ -141,7 +142,7 @@ func TestErrorsNeverShowSecrets(t *testing.T) {
 	}
 }
 
-// randomSecrets returns random secrets in the forms that people use, each of at least 24 characters.
+// randomSecrets returns random secrets in common encodings, each of at least 24 characters.
 func randomSecrets(random *rand.ChaCha8) []string {
 	b := make([]byte, 32)
 	random.Read(b)

@@ -7,9 +7,9 @@ func tracesURL(c *Config) any { return c.Tracing.URL() }
 var sdkDisabledSamples = samples{
 	of: tracesURL,
 	rows: []sample{
-		{name: "off, whatever the others say", value: "true", with: env{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, want: ""},
-		{name: "not off", value: "FALSE", with: env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, want: "http://c:4318/v1/traces"},
-		{name: "not off, and nothing named", value: "false", want: ""},
+		{name: "disabled, whatever the other variables say", value: "true", with: env{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, want: ""},
+		{name: "enabled", value: "FALSE", with: env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, want: "http://c:4318/v1/traces"},
+		{name: "enabled, without an endpoint", value: "false", want: ""},
 		{name: "a number", value: "1", err: `OTEL_SDK_DISABLED: "1" is not usable: expected true or false. Hint: write true or false, not 1, 0, yes or on`},
 	},
 }
@@ -22,13 +22,13 @@ var tracesExporterSamples = samples{
 		{name: "none although there is an endpoint", value: "none", with: env{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c"}, want: ""},
 		{
 			name: "another exporter", value: "zipkin",
-			err: `OTEL_TRACES_EXPORTER: "zipkin" is not usable: expected otlp or none. Hint: traces are sent by OTLP over HTTP; a collector passes them on to whatever else`,
+			err: `OTEL_TRACES_EXPORTER: "zipkin" is not usable: expected otlp or none. Hint: traces are sent by OTLP over HTTP; use a collector to forward them to other systems`,
 		},
 	},
 }
 
 func badEndpoint(name, value string) string {
-	return name + ": " + value + " is not usable: expected an http or https URL without a password. Hint: write http://localhost:4318; what the collector wants to know goes into OTEL_EXPORTER_OTLP_HEADERS"
+	return name + ": " + value + " is not usable: expected an http or https URL without a password. Hint: write http://localhost:4318, and put credentials into OTEL_EXPORTER_OTLP_HEADERS"
 }
 
 var otlpEndpointSamples = samples{
@@ -56,12 +56,12 @@ var otlpProtocolSamples = samples{
 	of: tracesURL,
 	rows: []sample{
 		{name: "the one that there is", value: "http/protobuf", want: ""},
-		{name: "another", value: "grpc", err: `OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not usable: expected http/protobuf. Hint: that is port 4318 of a collector, as a rule; grpc and http/json are not spoken here`},
+		{name: "another", value: "grpc", err: `OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not usable: expected http/protobuf. Hint: collectors usually serve it on port 4318; grpc and http/json are not supported`},
 	},
 }
 
-const badHeaders = "OTEL_EXPORTER_OTLP_HEADERS: " + hidden + " is not usable: expected NAME=value in a comma list, as in Authorization=Basic%20…. " +
-	"Hint: spaces, commas and = in a value are written with a %, as in URLs"
+const badHeaders = "OTEL_EXPORTER_OTLP_HEADERS: " + hidden + " is not usable: expected comma-separated NAME=value pairs, as in Authorization=Basic%20…. " +
+	"Hint: percent-encode spaces, commas and = in a value"
 
 var otlpHeaderSamples = samples{
 	of: func(c *Config) any { return fmt.Sprint(c.Tracing.Headers) },
@@ -78,7 +78,7 @@ var serviceNameSamples = samples{
 	of: func(c *Config) any { return c.Tracing.Service },
 	rows: []sample{
 		{name: "a name", value: "accounts", want: "accounts"},
-		{name: "two lines", value: "a\nb", err: `OTEL_SERVICE_NAME: "a\nb" is not usable: expected a name of at most 100 letters, digits and _./:-. Hint: write what the server is called in traces, as in accounts`},
+		{name: "two lines", value: "a\nb", err: `OTEL_SERVICE_NAME: "a\nb" is not usable: expected a name of at most 100 letters, digits and _./:-. Hint: write the name of the server in traces, as in accounts`},
 	},
 }
 
@@ -88,7 +88,7 @@ var resourceSamples = samples{
 		{name: "two", value: "deployment.environment.name=staging,team=a%2Cb", want: "map[deployment.environment.name:staging team:a,b]"},
 		{
 			name: "no value", value: "staging",
-			err: `OTEL_RESOURCE_ATTRIBUTES: "staging" is not usable: expected name=value in a comma list, as in deployment.environment.name=staging. Hint: spaces, commas and = in a value are written with a %, as in URLs`,
+			err: `OTEL_RESOURCE_ATTRIBUTES: "staging" is not usable: expected comma-separated name=value pairs, as in deployment.environment.name=staging. Hint: percent-encode spaces, commas and = in a value`,
 		},
 	},
 }
@@ -101,7 +101,7 @@ var samplerSamples = samples{
 		{
 			name: "one that there is not", value: "xray",
 			err: `OTEL_TRACES_SAMPLER: "xray" is not usable: expected always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio. ` +
-				`Hint: parentbased_traceidratio with OTEL_TRACES_SAMPLER_ARG=0.1 traces each tenth request`,
+				`Hint: parentbased_traceidratio with OTEL_TRACES_SAMPLER_ARG=0.1 traces one request in ten`,
 		},
 	},
 }
@@ -118,5 +118,5 @@ var samplerArgSamples = samples{
 }
 
 func badRatio(value string) string {
-	return "OTEL_TRACES_SAMPLER_ARG: " + value + " is not usable: expected a number from 0 to 1. Hint: 0.1 makes a trace of each tenth request, where the sampler takes a ratio"
+	return "OTEL_TRACES_SAMPLER_ARG: " + value + " is not usable: expected a number from 0 to 1. Hint: with a traceidratio sampler, 0.1 traces one request in ten"
 }

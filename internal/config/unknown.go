@@ -8,24 +8,25 @@ import (
 	"fieldgate/internal/spelling"
 )
 
-// UnknownVariable is a variable that is set, that the server does not read, and whose name resembles one that it reads.
+// UnknownVariable is a variable that is set but not read, with a name similar to one that the
+// server reads.
 type UnknownVariable struct {
 	Name       string
 	Suggestion string // the variable that was probably meant
 }
 
-// Error says so, without the value: it may be a secret under a mistyped name.
+// Error returns the message without the value, which may be a secret under a misspelled name.
 func (u UnknownVariable) Error() string {
-	return fmt.Sprintf("%s: not a variable of Fieldgate, and ignored. Hint: did you mean %s?", u.Name, u.Suggestion)
+	return fmt.Sprintf("%s: not a Fieldgate variable, so it is ignored. Hint: did you mean %s?", u.Name, u.Suggestion)
 }
 
-// UnknownVariables returns those of the names that resemble a variable of the server without being one, sorted. What
-// only looks similar by chance, as API_URL does, is not among them: see resembles.
+// UnknownVariables returns those of names that resemble a variable of the server, sorted. Names
+// with only a chance similarity, such as API_URL, are not among them: see closestVariable.
 func UnknownVariables(names []string) (unknown []UnknownVariable) {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	_, kubernetes := slices.BinarySearch(names, envPrefix+"SERVICE_HOST")
 	for _, name := range names {
-		if kubernetes && name == envPrefix+"PORT" { // which Kubernetes sets for a service named fieldgate
+		if kubernetes && name == envPrefix+"PORT" { // Kubernetes sets it for a Service fieldgate
 			continue
 		}
 		if meant := closestVariable(name); meant != "" {
@@ -35,20 +36,21 @@ func UnknownVariables(names []string) (unknown []UnknownVariable) {
 	return unknown
 }
 
-// envPrefix is what other programs would put in front of our variables.
+// envPrefix is the prefix that other programs would use for these variables.
 const envPrefix = "FIELDGATE_"
 
-// How many letters a name has, without underscores, at least, so that a word that resembles it is a mistake rather than
-// another word: API_URL is not a misspelled APP_URL.
+// Minimum number of letters of a variable, without underscores, for a similar name to count as a
+// misspelling. In shorter names, similarity is chance: API_URL is not a misspelled APP_URL.
 const (
-	minForSame     = 6  // if only capitals, underscores or the plural differ
-	minForSwap     = 6  // if two neighbors are swapped
-	minForOneEdit  = 9  // if a letter is missing, too many or another one
-	minForTwoEdits = 10 // if two are
+	minForSame     = 6  // only capitals, underscores or the plural differ
+	minForSwap     = 6  // two neighboring letters are swapped
+	minForOneEdit  = 9  // one letter is missing, extra or different
+	minForTwoEdits = 10 // two letters are missing, extra or different
 )
 
-// closestVariable returns the variable that a name probably stands for, "" if it is one itself, or resembles none. Capitals,
-// underscores, the plural and a prefix FIELDGATE_ make no difference.
+// closestVariable returns the variable that name probably stands for. It returns "" if name is a
+// variable itself or resembles none. Capitals, underscores, the plural and the prefix FIELDGATE_
+// make no difference.
 func closestVariable(name string) (meant string) {
 	word, prefixed := strings.CutPrefix(strings.ToUpper(name), envPrefix)
 	word = normalizeName(word)
@@ -64,7 +66,8 @@ func closestVariable(name string) (meant string) {
 	return meant
 }
 
-// nameDistance is in letters; minForTwoEdits stands for too many.
+// nameDistance returns the edit distance in letters, or minForTwoEdits if the names are not
+// similar.
 func nameDistance(word, known string, prefixed bool) int {
 	d, letters := spelling.Distance(word, known), len(known)
 	switch {
@@ -81,7 +84,7 @@ func hasSameLetters(a, b string) bool {
 	return slices.Equal(slices.Sorted(slices.Values([]byte(a))), slices.Sorted(slices.Values([]byte(b))))
 }
 
-// normalizeName drops what does not tell one variable from another.
+// normalizeName removes what does not distinguish variables: underscores and the plural.
 func normalizeName(name string) string {
 	name = strings.ReplaceAll(name, "_", "")
 	if stem, ok := strings.CutSuffix(name, "IES"); ok {

@@ -31,12 +31,12 @@ func TestMisspelledVariableGetsSuggestion(t *testing.T) {
 	} {
 		got := UnknownVariables([]string{name})
 		if len(got) != 1 || got[0] != (UnknownVariable{Name: name, Suggestion: want}) {
-			t.Errorf("%s: got %v, want %s", name, got, want)
+			t.Errorf("%s: got %v, want the suggestion %s", name, got, want)
 		}
 	}
 }
 
-// foreignVariables are the names of variables that machines set, or that other programs read.
+// foreignVariables are the names of variables that systems set or that other programs read.
 const foreignVariables = `
 PATH HOME USER LOGNAME SHELL PWD OLDPWD SHLVL TERM TERM_PROGRAM COLORTERM LANG LANGUAGE LC_ALL LC_CTYPE TZ EDITOR VISUAL PAGER MAIL
 DISPLAY HOSTNAME HOSTTYPE OSTYPE TMPDIR TMP TEMP _ PS1 IFS LS_COLORS XDG_RUNTIME_DIR XDG_SESSION_ID XDG_CONFIG_HOME DBUS_SESSION_BUS_ADDRESS
@@ -64,11 +64,11 @@ TEST_MYSQL_URL REQUIRE_ALL FIELDGATE_TEST_CONNECTIONS COMPOSE_PROJECT_NAME DOCKE
 func TestOtherProgramsVariablesAreNotReported(t *testing.T) {
 	t.Parallel()
 	for _, u := range UnknownVariables(strings.Fields(foreignVariables)) {
-		t.Errorf("%s is taken for %s", u.Name, u.Suggestion)
+		t.Errorf("%s: got the suggestion %s, want none", u.Name, u.Suggestion)
 	}
 	for _, v := range variables {
 		if got := UnknownVariables([]string{v.name}); got != nil {
-			t.Errorf("of our own: %v", got)
+			t.Errorf("%s: got %v, want none", v.name, got)
 		}
 	}
 }
@@ -78,6 +78,6 @@ func TestUnknownVariablesAreUniqueAndSorted(t *testing.T) {
 	got := UnknownVariables([]string{"JTW_SECRET", "CORS_ORIGIN", "JTW_SECRET"})
 	want := []UnknownVariable{{"CORS_ORIGIN", "CORS_ORIGINS"}, {"JTW_SECRET", "JWT_SECRET"}}
 	if !slices.Equal(got, want) {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -6,111 +6,121 @@ import (
 	"time"
 )
 
-// variable is one row of the table: everything there is to say about a variable.
+// variable is a row of the table and defines one variable.
 type variable struct {
 	name         string
-	defaultValue string               // the value if it is not set; empty: none, or the next
-	defaultFunc  func(*Config) string // the value if it is not set, made of what the rows above have read
-	defaultText  string               // the default as Table shows it, in Markdown; empty: standard
+	defaultValue string               // the value if not set; empty: none, or defaultFunc
+	defaultFunc  func(*Config) string // the value if not set, computed from earlier rows
+	defaultText  string               // the default in Table, in Markdown; empty: defaultValue
 	description  string               // in Markdown, for Table
 
-	secret bool                // no error shows the value, and white space around it is refused
-	redact func(string) string // what an error shows of the value; nil: all
+	secret bool                // no error shows the value; surrounding white space is refused
+	redact func(string) string // returns the part of the value that errors show; nil: all
 
 	parse           parser
-	productionError *valueError // what production asks for if it is not set; nil: nothing
-	alternative     string      // a variable of a row above that production takes in its place; empty: none
+	productionError *valueError // the error in production if the variable is not set; nil: optional
+	alternative     string      // an earlier variable that production accepts instead; empty: none
 }
 
-// parser checks a value, which is never empty, and puts it into the Config, in which it finds what the rows above
-// have read. If one of those was refused, its field is zero. It returns nil or why it refuses the value.
+// parser checks a value, which is never empty, and stores it in the Config. The Config has the
+// values of earlier rows; the field of a refused one is zero. It returns nil, or why the value is
+// refused.
 type parser func(c *Config, value string) *valueError
 
-// variables are all that the server reads, in this order.
+// variables are all variables that the server reads, in this order.
 var variables = []variable{
 	{
 		name:         "ENV",
 		defaultValue: "development",
-		description:  "`development` or `production`, which does not start without a strong key, an https `PUBLIC_URL` and a `DATABASE_URL`",
-		parse: enum(func(c *Config) *bool { return &c.Production }, "everything that is not production is development",
+		description:  "`development` or `production`. Production requires a strong key, an https `PUBLIC_URL` and a `DATABASE_URL`",
+		parse: enum(func(c *Config) *bool { return &c.Production }, "use development everywhere except in production",
 			[]string{"development", "production"}, false, true),
 	},
 	{
 		name:        "ENV_FILE",
 		defaultText: "none: `.env` in development",
-		description: "a file of settings, with lines of the form `NAME=value`; `--env-file` is the same for one command. What the environment has wins. Production reads no file that is not named, and a `.env` " +
-			"that is not named and says `ENV=production` stops the start",
+		description: "a settings file with lines of the form `NAME=value`; `--env-file` sets it for one command. The environment wins over the file. " +
+			"Production reads only a named file. A `.env` that is not named and sets `ENV=production` stops the start",
 		parse: parseEnvFile,
 	},
 	{
 		name:        "PORT",
 		defaultText: "`8080`",
-		description: "the port to listen on; `0`: any free one",
+		description: "the port to listen on; `0`: any free port",
 		parse:       parsePort,
 	},
 	{
 		name:        "ADDR",
 		defaultFunc: defaultAddr,
 		defaultText: "`localhost:PORT` in development, `:PORT` in production",
-		description: "where to listen. `localhost:PORT`: both loopback addresses, so that only this machine reaches the server. `:PORT`: every address, " +
-			"which a development server in a container, or one for a phone, needs. `HOST:PORT`: that address only",
+		description: "the address to listen on. `localhost:PORT`: both loopback addresses, so only this machine can connect. `:PORT`: every address, " +
+			"for a development server in a container or for tests with a phone. `HOST:PORT`: that address only",
 		parse: parseAddr,
 	},
 	{
-		name:            "PUBLIC_URL",
-		defaultFunc:     defaultPublicURL,
-		defaultText:     "`http://localhost:PORT`",
-		description:     "the origin that clients use; https makes the cookie `Secure`; never taken from a request",
-		redact:          redactPublicURL,
-		parse:           parsePublicURL,
-		productionError: &valueError{"an https URL in production", "write the address that clients use, as in https://api.example.com"},
+		name:        "PUBLIC_URL",
+		defaultFunc: defaultPublicURL,
+		defaultText: "`http://localhost:PORT`",
+		description: "the origin that clients use. With https, cookies are `Secure`. The server never takes it from a request",
+		redact:      redactPublicURL,
+		parse:       parsePublicURL,
+		productionError: &valueError{
+			"an https URL in production",
+			"write the address that clients use, as in https://api.example.com",
+		},
 	},
 	{
 		name:        "ALLOWED_HOSTS",
 		defaultText: "none",
-		description: "other hosts that requests may name, in a comma list. In development the server answers to IP addresses, `localhost`, names below it and the host of " +
-			"`PUBLIC_URL`, against DNS rebinding. In production the list is enforced if it is set, and always on a `METRICS_ADDR` of the loopback interface",
+		description: "additional host names that requests may use, comma-separated. The check stops DNS rebinding. In development, the server accepts IP addresses, " +
+			"`localhost`, names below it, the host of `PUBLIC_URL` and this list. In production, the list is enforced if it is set, and always on a loopback `METRICS_ADDR`",
 		parse: parseAllowedHosts,
 	},
 	{
 		name:        "APP_URL",
 		defaultFunc: defaultFromPublicURL,
 		defaultText: "`PUBLIC_URL`",
-		description: "where links in mails lead: the server itself has the pages, and an app of yours may have others; it may have a path; https in production; never taken from a request",
+		description: "the target of links in mails: the server's own pages, or those of your app. It may have a path; production requires https. The server never takes it from a request",
 		redact:      redactPublicURL,
 		parse:       parseAppURL,
 	},
 	{
-		name:            "DATABASE_URL",
-		defaultValue:    "sqlite://fieldgate.db",
-		description:     "`sqlite://FILE` or `mysql://USER:PASSWORD@HOST:PORT/NAME?tls=…`, where `tls` is `true`, `false` (the default), `skip-verify` or `preferred`",
-		redact:          redactDatabaseURL,
-		parse:           parseDatabaseURL,
-		productionError: &valueError{databaseURLs + " in production", "SQLite is fine on one machine, but has to be asked for: sqlite:///var/lib/fieldgate.db"},
+		name:         "DATABASE_URL",
+		defaultValue: "sqlite://fieldgate.db",
+		description:  "`sqlite://FILE` or `mysql://USER:PASSWORD@HOST:PORT/NAME?tls=…`, where `tls` is `true`, `false` (the default), `skip-verify` or `preferred`",
+		redact:       redactDatabaseURL,
+		parse:        parseDatabaseURL,
+		productionError: &valueError{
+			databaseURLs + " in production",
+			"to use SQLite on one machine, set it explicitly: sqlite:///var/lib/fieldgate.db",
+		},
 	},
 	{
 		name:         "AUTO_MIGRATE",
 		defaultValue: "true",
-		description: "whether a server that starts brings the database's tables up to date; `false`: it waits, alive and not ready, until `fieldgate migrate` has " +
+		description: "whether a starting server migrates the database. `false`: the server is alive but not ready until `fieldgate migrate` has run " +
 			"([how to upgrade](../upgrade.md))",
 		parse: flag(func(c *Config) *bool { return &c.AutoMigrate }),
 	},
 	{
 		name:        "JWT_PRIVATE_KEY_FILES",
 		defaultText: "none",
-		description: "PEM files with the private keys of access tokens, in a comma list: Ed25519, ECDSA P-256, or RSA of 2048 bits or more. The first signs, all verify; " +
-			"a `JWT_SECRET` beside them only verifies, so that one can move from one to the other",
+		description: "PEM files with private keys for access tokens, comma-separated: Ed25519, ECDSA P-256, or RSA of at least 2048 bits. The first signs, all verify. " +
+			"If `JWT_SECRET` is set, too, it only verifies: this allows a change from one to the other",
 		redact: redactKeyFiles,
 		parse:  parseKeyFiles,
 	},
 	{
-		name:            "JWT_SECRET",
-		defaultText:     "in development made once and kept beside the SQLite file",
-		description:     "the key that signs access tokens (HS256): at least 32 bytes, random in production. A comma list rotates: the first signs, all verify",
-		secret:          true,
-		parse:           parseJWTSecrets,
-		productionError: &valueError{"a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES", secretHint},
-		alternative:     "JWT_PRIVATE_KEY_FILES",
+		name:        "JWT_SECRET",
+		defaultText: "in development, created once beside the SQLite file",
+		description: "the key that signs access tokens (HS256): at least 32 bytes, random in production. To rotate, write a comma-separated list: the first signs, all verify",
+		secret:      true,
+		parse:       parseJWTSecrets,
+		productionError: &valueError{
+			"a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES",
+			secretHint,
+		},
+		alternative: "JWT_PRIVATE_KEY_FILES",
 	},
 	{
 		name:        "JWT_ISSUER",
@@ -130,68 +140,68 @@ var variables = []variable{
 		name:         "ACCESS_TOKEN_TTL",
 		defaultValue: "15m",
 		defaultText:  "`15m`, or a shorter `REFRESH_TOKEN_TTL`",
-		description:  "how long an access token counts: `1s` to `1h`, no longer than `REFRESH_TOKEN_TTL`",
+		description:  "the lifetime of an access token: `1s` to `1h`, at most `REFRESH_TOKEN_TTL`",
 		parse:        lifetime(accessTokenTTL, time.Hour),
 	},
 	{
 		name:         "REFRESH_TOKEN_TTL",
 		defaultValue: "168h",
 		defaultText:  "`168h`, or a shorter `REMEMBER_ME_TTL`",
-		description:  "how long a session may lie idle; no longer than `REMEMBER_ME_TTL`",
+		description:  "the idle timeout of a session; at most `REMEMBER_ME_TTL`",
 		parse:        lifetime(refreshTokenTTL, 0),
 	},
 	{
 		name:         "REMEMBER_ME_TTL",
 		defaultValue: "720h",
 		defaultText:  "`720h`, or a shorter `SESSION_MAX_AGE`",
-		description:  "the same for a login with `rememberMe`; no longer than `SESSION_MAX_AGE`",
+		description:  "the idle timeout of a session with `rememberMe`; at most `SESSION_MAX_AGE`",
 		parse:        lifetime(rememberMeTTL, 0),
 	},
 	{
 		name:        "SESSION_MAX_AGE",
 		defaultFunc: defaultSessionMaxAge,
 		defaultText: "`720h`, or a longer `REMEMBER_ME_TTL`",
-		description: "how long a session lasts at most; refreshing never extends it. 30 days are what NIST asks for (SP 800-63B, AAL1)",
+		description: "the maximum age of a session; refreshing never extends it. NIST requires at most 30 days (SP 800-63B, AAL1)",
 		parse:       lifetime(sessionMaxAge, 0),
 	},
 	{
 		name:         "SESSION_RECHECK",
 		defaultValue: "0s",
-		description: "how long a replica may trust a session that it has looked up, up to `1m`. What another replica does meanwhile, " +
-			"a logout or a new role, counts here only after that; `0s`: on the next request",
+		description: "how long a replica caches a session that it has looked up, at most `1m`. A logout or a new role on another replica takes effect here " +
+			"after that time; `0s`: on the next request",
 		parse: duration(func(c *Config) *time.Duration { return &c.SessionRecheck }, 0, time.Minute,
-			"0s asks the database in every request; 5s spares it most of the work"),
+			"0s queries the database on every request; 5s avoids most of these queries"),
 	},
 	{
 		name:         "BCRYPT_COST",
 		defaultValue: "12",
-		description:  "10 to 15; each step doubles the work; a login re-hashes what was stored at another cost",
+		description:  "10 to 15; each step doubles the work. A login re-hashes a password that was stored at another cost",
 		parse:        integer(func(c *Config) *int { return &c.BcryptCost }, 10, 15, "each step doubles the work of a login; 12 is a good choice"),
 	},
 	{
 		name:        "PASSWORD_PEPPER",
 		defaultText: "none",
-		description: "a key for password hashes that is kept outside the database: at least 16 bytes, random in production. Without it no password that was stored with it verifies. " +
-			"A comma list of at most 3 rotates: the first hashes, all verify, and a login re-hashes ([how](../operations.md#rotating-keys))",
+		description: "a key for password hashes, kept outside the database: at least 16 bytes, random in production. If it is lost, no password that was stored with it verifies. " +
+			"To rotate, write a comma-separated list of at most 3: the first hashes, all verify, and a login re-hashes ([how](../operations.md#rotating-keys))",
 		secret: true,
 		parse:  parsePepper,
 	},
 	{
 		name:         "PASSWORD_MIN_LENGTH",
 		defaultValue: "8",
-		description:  "in characters, 8 to 64; 15 is NIST's advice for a password on its own",
-		parse:        integer(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "8 is the least that NIST allows, 15 its advice for a password on its own"),
+		description:  "in characters, 8 to 64; NIST advises 15 if the password is the only factor",
+		parse:        integer(func(c *Config) *int { return &c.PasswordMinLength }, 8, 64, "NIST's minimum is 8; it advises 15 if the password is the only factor"),
 	},
 	{
 		name:        "BREACHED_PASSWORDS",
 		defaultText: "none",
-		description: "a file of passwords that are known from breaches; accounts cannot use them: `fieldgate passwords build` makes it ([how](../operations.md#breached-passwords))",
+		description: "a file of passwords known from breaches, which accounts cannot use. `fieldgate passwords build` creates it ([how](../operations.md#breached-passwords))",
 		parse:       parseBreachedPasswords,
 	},
 	{
 		name:        "SMTP_URL",
-		defaultText: "none: in development, mails are shown at `/dev/mail` and in the log; in production, none are sent",
-		description: "the server that takes mails: `smtp://USER:PASSWORD@HOST:587`, with `?tls=starttls` (the default, and never without), `implicit` (port 465) or `none`",
+		defaultText: "none: development shows mails at `/dev/mail` and in the log, production sends none",
+		description: "the mail server: `smtp://USER:PASSWORD@HOST:587`, with `?tls=starttls` (the default, which never falls back to plain text), `implicit` (port 465) or `none`",
 		redact:      redactDatabaseURL,
 		parse:       parseSMTPURL,
 	},
@@ -199,26 +209,26 @@ var variables = []variable{
 		name:        "MAIL_FROM",
 		defaultFunc: defaultMailFrom,
 		defaultText: "`Fieldgate <no-reply@HOST>`, with the host of `PUBLIC_URL`",
-		description: "whom mails come from; the name before the address is what the server calls itself in them",
+		description: "the sender of mails. The name before the address is the server's name in mails and on pages",
 		parse:       parseMailFrom,
 	},
 	{
 		name:        "MAIL_TEMPLATES",
 		defaultText: "none",
-		description: "a folder with texts of mails that replace the built-in ones, or add a language ([how](../mail.md))",
+		description: "a directory of mail templates that replace built-in ones or add a language ([how](../mail.md))",
 		parse:       parseMailTemplates,
 	},
 	{
 		name:         "REQUIRE_VERIFIED_EMAIL",
 		defaultValue: "false",
-		description: "`true`: nobody signs in before they have opened the link in the mail that shows that their address is theirs, and a registration " +
-			"tells nobody whether the address had an account; production needs an `SMTP_URL` for it",
+		description: "`true`: sign-in requires a verified e-mail address, and a registration does not reveal whether the address had an account. " +
+			"In production it requires `SMTP_URL`",
 		parse: parseRequireVerified,
 	},
 	{
 		name:         "SECURITY_NOTICES",
 		defaultValue: "on",
-		description: "mails that tell the owner of an account of a sign-in from a new device or network, many failed sign-ins, a new role " +
+		description: "mails to the owner of an account about a sign-in from a new device or network, many failed sign-ins, a new role " +
 			"and its deletion: `on` or `off`",
 		parse: enum(func(c *Config) *bool { return &c.SecurityNoticesOff }, "off sends no such mail; mails with a link are sent either way",
 			[]string{"on", "off"}, false, true),
@@ -226,26 +236,26 @@ var variables = []variable{
 	{
 		name:         "UNVERIFIED_ACCOUNT_TTL",
 		defaultValue: "168h",
-		description: "with `REQUIRE_VERIFIED_EMAIL=true`: how long an account is kept that was registered, and never verified or signed in to. " +
-			"Accounts from before this setting, and those with another role than `USER`, stay",
+		description: "with `REQUIRE_VERIFIED_EMAIL=true`: how long a registered account is kept if it was never verified or signed in to. " +
+			"Accounts from before this setting, and those with another role than `USER`, are kept",
 		parse: duration(func(c *Config) *time.Duration { return &c.UnverifiedAccountTTL }, time.Second, 0, "write hours: 168h is a week"),
 	},
 	{
 		name:         "COOKIE_SAMESITE",
 		defaultValue: "strict",
-		description:  "`strict`, `lax` or `none`, which needs an https `PUBLIC_URL`",
+		description:  "`strict`, `lax` or `none`, which requires an https `PUBLIC_URL`",
 		parse:        parseSameSite,
 	},
 	{
 		name:         "HSTS_INCLUDE_SUBDOMAINS",
 		defaultValue: "false",
-		description:  "`true`: with an https `PUBLIC_URL`, browsers that were here once reach every subdomain of its host by https only, for a year. It is for hosts all of whose subdomains have https",
+		description:  "`true`: with an https `PUBLIC_URL`, browsers use https for every subdomain of its host for a year after a visit. All subdomains must support https",
 		parse:        flag(func(c *Config) *bool { return &c.HSTSSubdomains }),
 	},
 	{
 		name:        "CORS_ORIGINS",
 		defaultText: "none",
-		description: "other origins whose pages may use the API, in a comma list and exact, as in `https://app.example.com`; never `*`. " +
+		description: "other origins whose pages may call the API, exact and comma-separated, as in `https://app.example.com`; never `*`. " +
 			"In development on the loopback interface, pages of `http://localhost`, `http://127.0.0.1` and `http://[::1]` are allowed as well",
 		redact: redactPublicURL,
 		parse:  parseOrigins,
@@ -253,8 +263,8 @@ var variables = []variable{
 	{
 		name:        "TRUSTED_PROXIES",
 		defaultText: "none",
-		description: "the addresses of proxies in front of the server, single ones or ranges as in `10.0.0.0/8`, in a comma list. What they write into " +
-			"`X-Forwarded-For` tells who the client is; without them, and from anybody else, that header is ignored",
+		description: "the addresses of proxies in front of the server, comma-separated: single addresses, or ranges as in `10.0.0.0/8`. The server takes the client's address " +
+			"from the `X-Forwarded-For` of these proxies, and ignores that header from any other sender",
 		parse: parseProxies,
 	},
 	{
@@ -274,7 +284,7 @@ var variables = []variable{
 		name:        "INTROSPECTION",
 		defaultFunc: trueInDevelopment,
 		defaultText: "`true` in development",
-		description: "whether the schema can be asked for",
+		description: "whether introspection queries are answered",
 		parse:       flag(func(c *Config) *bool { return &c.Introspection }),
 	},
 	{
@@ -287,66 +297,66 @@ var variables = []variable{
 	{
 		name:        "METRICS_ADDR",
 		defaultText: "none",
-		description: "`HOST:PORT` to listen on for whoever watches the server: `/metrics` and `/debug/pprof/` ([how](../metrics.md)). Everybody who reaches " +
-			"it may ask, so it is no address that the internet reaches: `127.0.0.1:9090`",
+		description: "`HOST:PORT` that serves `/metrics` and `/debug/pprof/` ([how](../metrics.md)). It requires no sign-in, so the internet must not reach it: " +
+			"`127.0.0.1:9090`",
 		parse: parseMetricsAddr,
 	},
 	{
 		name:         "OTEL_SDK_DISABLED",
 		defaultValue: "false",
-		description:  "`true`: no traces, whatever the others of OpenTelemetry's variables say",
+		description:  "`true`: no traces, whatever the other OpenTelemetry variables say",
 		parse:        flag(func(c *Config) *bool { return &c.Tracing.disabled }),
 	},
 	{
 		name:        "OTEL_TRACES_EXPORTER",
 		defaultText: "`otlp` if there is an endpoint, else `none`",
-		description: "`otlp` or `none`: whether traces are made and sent ([which](../metrics.md#traces))",
+		description: "`otlp` or `none`: whether traces are recorded and sent ([which](../metrics.md#traces))",
 		parse:       parseTracesExporter,
 	},
 	{
 		name:        "OTEL_EXPORTER_OTLP_ENDPOINT",
 		defaultText: "none; with `OTEL_TRACES_EXPORTER=otlp`, `http://localhost:4318`",
-		description: "the collector that traces go to: a URL, to which `/v1/traces` is added",
+		description: "the URL of the collector; `/v1/traces` is appended",
 		redact:      redactPublicURL,
 		parse:       endpoint(func(c *Config) *string { return &c.Tracing.endpoint }),
 	},
 	{
 		name:        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 		defaultText: "none",
-		description: "the same, in full: nothing is added",
+		description: "the full URL for traces: nothing is appended",
 		redact:      redactPublicURL,
 		parse:       endpoint(func(c *Config) *string { return &c.Tracing.tracesEndpoint }),
 	},
 	{
 		name:         "OTEL_EXPORTER_OTLP_PROTOCOL",
 		defaultValue: "http/protobuf",
-		description:  "`http/protobuf`; there is no other",
+		description:  "`http/protobuf`; no other protocol is supported",
 		parse:        parseOTLPProtocol,
 	},
 	{
 		name:        "OTEL_EXPORTER_OTLP_HEADERS",
 		defaultText: "none",
-		description: "what the collector wants to know: `NAME=value` in a comma list, as in `Authorization=Basic%20…`",
+		description: "headers for the collector: comma-separated `NAME=value` pairs, as in `Authorization=Basic%20…`",
 		secret:      true,
 		parse:       parseOTLPHeaders,
 	},
 	{
 		name:         "OTEL_SERVICE_NAME",
 		defaultValue: "fieldgate",
-		description:  "what the server is called in traces",
+		description:  "the name of the server in traces",
 		parse:        parseServiceName,
 	},
 	{
 		name:        "OTEL_RESOURCE_ATTRIBUTES",
 		defaultText: "none",
-		description: "what else traces say of the server: `name=value` in a comma list, as in `deployment.environment.name=staging`",
+		description: "more attributes of the server in traces: comma-separated `name=value` pairs, as in `deployment.environment.name=staging`",
 		parse:       parseResourceAttributes,
 	},
 	{
 		name:         "OTEL_TRACES_SAMPLER",
 		defaultValue: "parentbased_always_on",
-		description:  "which requests are traced: `always_on`, `always_off` or `traceidratio`, each with or without `parentbased_` in front. Whether a request says that its caller is traced counts for nothing",
-		parse: enum(func(c *Config) *string { return &c.Tracing.Sampler }, "parentbased_traceidratio with OTEL_TRACES_SAMPLER_ARG=0.1 traces each tenth request",
+		description:  "which requests are traced: `always_on`, `always_off` or `traceidratio`, each with an optional prefix `parentbased_`. A sampling decision in a request's headers is ignored",
+		parse: enum(func(c *Config) *string { return &c.Tracing.Sampler }, "parentbased_traceidratio with OTEL_TRACES_SAMPLER_ARG=0.1 traces one request in ten",
 			samplers, samplers...),
 	},
 	{
@@ -367,7 +377,7 @@ var variables = []variable{
 		name:         "LOG_LEVEL",
 		defaultValue: "info",
 		description:  "`debug`, `info`, `warn` or `error`",
-		parse: enum(func(c *Config) *slog.Level { return &c.LogLevel }, "info is a line a request, warn only what needs attention",
+		parse: enum(func(c *Config) *slog.Level { return &c.LogLevel }, "info logs one line per request, warn only what needs attention",
 			[]string{"debug", "info", "warn", "error"}, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
 	},
 }
@@ -380,7 +390,7 @@ func (v variable) defaultFor(c *Config) string {
 	return v.defaultValue
 }
 
-// redacted returns what an error may show of a value.
+// redacted returns the part of a value that errors may show.
 func (v variable) redacted(value string) string {
 	switch {
 	case v.secret:

@@ -7,16 +7,17 @@ import (
 	"testing"
 )
 
-// sample is one value of a variable and what becomes of it.
+// sample is a value of a variable and its expected result.
 type sample struct {
-	name  string // as a sentence
+	name  string // a description
 	value string
 	with  env    // the other variables
-	want  any    // what the Config then holds
-	err   string // or the whole of the error
+	want  any    // the value that the Config holds
+	err   string // the whole error; empty: none
 }
 
-// samples are what is known of one variable. There are some of each variable in the table: TestVariables insists.
+// samples are the test cases of a variable. TestVariables requires some for each variable of the
+// table.
 type samples struct {
 	of   func(*Config) any
 	rows []sample
@@ -78,22 +79,22 @@ func TestVariables(t *testing.T) {
 	for _, v := range variables {
 		s := samplesOf[v.name]
 		t.Run(v.name, func(t *testing.T) {
-			good, wrong := 0, 0
+			valid, invalid := 0, 0
 			for _, row := range s.rows {
 				if row.err == "" {
-					good++
+					valid++
 				} else {
-					wrong++
+					invalid++
 				}
 				t.Run(row.name, func(t *testing.T) { row.check(t, v, s.of) })
 			}
-			if good == 0 || wrong == 0 {
-				t.Errorf("%d good and %d wrong samples, want some of each", good, wrong)
+			if valid == 0 || invalid == 0 {
+				t.Errorf("got %d valid and %d invalid samples, want some of each", valid, invalid)
 			}
 		})
 	}
 	if len(samplesOf) != len(variables) {
-		t.Errorf("samples of %d variables, want %d", len(samplesOf), len(variables))
+		t.Errorf("got samples of %d variables, want %d", len(samplesOf), len(variables))
 	}
 }
 
@@ -104,13 +105,13 @@ func (row sample) check(t *testing.T, v variable, of func(*Config) any) {
 	c, err := Load(e.lookup)
 	switch {
 	case row.err != "" && (err == nil || err.Error() != row.err):
-		t.Errorf("error\n\t%v\nwant\n\t%s", err, row.err)
+		t.Errorf("got error\n\t%v\nwant\n\t%s", err, row.err)
 	case row.err != "" && c != nil:
-		t.Error("a Config comes with the error")
+		t.Error("got a Config together with the error, want nil")
 	case row.err != "" && strings.Contains(row.err, "\n"):
 		t.Error("the error has more than one line")
 	case row.err == "" && err != nil:
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want none", err)
 	case row.err == "" && of(c) != row.want:
 		t.Errorf("got %#v, want %#v", of(c), row.want)
 	}
@@ -119,11 +120,11 @@ func (row sample) check(t *testing.T, v variable, of func(*Config) any) {
 func TestTable(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(Table(), "\n"), "\n")
 	if want := len(variables) + 2; len(lines) != want {
-		t.Fatalf("%d lines, want %d", len(lines), want)
+		t.Fatalf("got %d lines, want %d", len(lines), want)
 	}
 	for i, line := range lines {
 		if strings.Count(line, "|") != 4 {
-			t.Errorf("line %d has not three cells: %s", i+1, line)
+			t.Errorf("line %d: want three cells: %s", i+1, line)
 		}
 	}
 	for _, want := range []string{
@@ -141,14 +142,14 @@ func TestVariableRowsAreComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, v := range variables {
 		if v.alternative != "" && !seen[v.alternative] {
-			t.Errorf("%s: %s is no variable of a row above", v.name, v.alternative)
+			t.Errorf("%s: %s is not a variable of an earlier row", v.name, v.alternative)
 		}
 		if seen[v.name] {
 			t.Errorf("%s has two rows", v.name)
 		}
 		seen[v.name] = true
 		if v.parse == nil || v.description == "" || v.defaultValue+v.defaultText == "" {
-			t.Errorf("%s: a row has a parser, a meaning and a default to show", v.name)
+			t.Errorf("%s: want a parser, a description and a default to show", v.name)
 		}
 	}
 }

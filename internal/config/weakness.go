@@ -5,13 +5,13 @@ import (
 	"unicode"
 )
 
-// Weakness says why a secret is easy to guess; empty if no reason is found. It looks for what people type when they
-// are asked for a secret. It cannot prove that a secret is random, and the limits are so wide that a random one, in hex
-// or base64, is refused less than once in 100,000 times.
+// Weakness returns why a secret is easy to guess, or "" if it finds no reason. It detects what
+// people type when asked for a secret. It cannot prove that a secret is random. Its thresholds are
+// lenient: a random secret, in hex or base64, is refused less than once in 100,000 times.
 func Weakness(secret string) string {
 	switch {
 	case hasCommonWord(secret):
-		return "holds a common word or a placeholder"
+		return "contains a common word or a placeholder"
 	case countDistinct(secret) < minDistinct(secret):
 		return "has too few different characters"
 	case isRepetition(secret):
@@ -22,7 +22,8 @@ func Weakness(secret string) string {
 	return ""
 }
 
-// minDistinct is how many different bytes a random secret has at the very least: one of 32 hex digits has about 14.
+// minDistinct is the minimum number of distinct bytes of a random secret. One of 32 hex digits has
+// about 14.
 func minDistinct(secret string) int { return min(len(secret)/4, 8) }
 
 func countDistinct(s string) int {
@@ -37,7 +38,8 @@ func countDistinct(s string) int {
 	return n
 }
 
-// differences returns the differences from each byte to the next: few kinds in abcd…, 9876…, aabbcc….
+// differences returns the differences between consecutive bytes. A sequence such as abcd…, 9876… or
+// aabbcc… has few distinct ones.
 func differences(s string) string {
 	d := make([]byte, len(s)-1)
 	for i := range d {
@@ -46,7 +48,8 @@ func differences(s string) string {
 	return string(d)
 }
 
-// isRepetition reports whether the secret is a pattern that is too short by itself, said at least twice.
+// isRepetition reports whether the secret is a pattern that is too short on its own, repeated at
+// least once.
 func isRepetition(secret string) bool {
 	for period := 1; period <= len(secret)/2 && period < minJWTSecret; period++ {
 		if secret[period:] == secret[:len(secret)-period] {
@@ -57,16 +60,17 @@ func isRepetition(secret string) bool {
 }
 
 var (
-	// commonWords are long enough not to turn up in a random secret.
+	// commonWords are long enough not to occur by chance in a random secret.
 	commonWords = []string{
 		"secret", "password", "passwd", "passphrase", "changeme", "changethis", "changeit", "replaceme", "replacethis",
 		"example", "default", "placeholder", "insecure", "development", "production", "fieldgate", "letmein", "qwerty",
 		"asdfgh", "iloveyou",
 	}
-	// commonPrefixes are not, so they count at the start only, and as people write them: test, Test and TEST, not tE5t.
+	// commonPrefixes are shorter, so they count only at the start, and only as people write them:
+	// test, Test and TEST, not tE5t.
 	commonPrefixes = []string{"test", "your", "demo", "admin"}
 
-	// leetReplacer undoes what people do to a word that was refused: S3cr3t.
+	// leetReplacer undoes substitutions that disguise a refused word: S3cr3t.
 	leetReplacer = strings.NewReplacer("0", "o", "3", "e", "4", "a", "5", "s", "@", "a", "$", "s")
 )
 

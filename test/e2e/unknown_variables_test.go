@@ -42,7 +42,7 @@ func TestInvalidConfigurationNamesMistypedVariables(t *testing.T) {
 		"ENV": "production", "PUBLIC_URL": "https://api.example.com", "DATABASE_URL": dbtest.SQLite(t), "JTW_SECRET": mistypedValue,
 	}
 	status, _, stderr := servertest.RunCLI(t, env, "", "serve")
-	if status != cli.StatusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a variable of Fieldgate") {
+	if status != cli.StatusFailed || !strings.Contains(stderr, "JWT_SECRET: not set") || !strings.Contains(stderr, "JTW_SECRET: not a Fieldgate variable") {
 		t.Errorf("status %d\n%s", status, stderr)
 	}
 	status, findings := runDoctor(t, env)
