@@ -1,24 +1,24 @@
 import { useApolloClient, useQuery } from '@apollo/client/react'
 import { useEffect } from 'react'
-import { refusal } from './client'
-import { Problem, refusedBecause } from './form'
+import { toFailure } from './client'
+import { ErrorMessage, hasErrorCode } from './form'
 import { AdminDocument, ViewerDocument } from './operations'
 
-/** For STAFF; ADMIN also sees the log. What somebody may not see is null, and the rest is shown. */
+/** The page for STAFF; only ADMIN can read the audit log. Denied fields are null, and the rest is shown. */
 export function Accounts() {
   const client = useApolloClient()
   const { data, error, fetchMore, refetch } = useQuery(AdminDocument, { fetchPolicy: 'cache-and-network' })
-  const refused = refusal(error)
-  const denied = refusedBecause(refused, 'FORBIDDEN') && !data?.users
-  useEffect(() => { // they may less than they could when the page was opened: then there are fewer pages
+  const failure = toFailure(error)
+  const denied = hasErrorCode(failure, 'FORBIDDEN') && !data?.users
+  useEffect(() => { // the role has changed: the list of pages must be loaded again
     if (denied) void client.refetchQueries({ include: [ViewerDocument] })
   }, [client, denied])
   const { edges, pageInfo } = data?.users ?? {}
   return (
     <>
       <h1>Accounts</h1>
-      <p><button onClick={() => refetch()}>Look again</button></p>
-      {!refusedBecause(refused, 'FORBIDDEN') && <Problem refusal={refused} />}
+      <p><button onClick={() => refetch()}>Refresh</button></p>
+      {!hasErrorCode(failure, 'FORBIDDEN') && <ErrorMessage failure={failure} />}
       {edges && (
         <table>
           <thead><tr><th>Name</th><th>E-mail address</th><th>Role</th></tr></thead>
@@ -32,10 +32,10 @@ export function Accounts() {
             before.users && users ? { ...before, users: { ...users, edges: [...before.users.edges, ...users.edges] } } : before,
         })}>More</button>
       )}
-      <h2>What happened</h2>
+      <h2>Audit log</h2>
       {data?.auditLog
         ? <ul>{data.auditLog.edges.map(({ node }) => <li key={node.id}>{new Date(node.createdAt).toLocaleString()}: {node.event} {node.detail}</li>)}</ul>
-        : <p>{refused ? 'The log is for ADMIN.' : 'One moment …'}</p>}
+        : <p>{failure ? 'Only ADMIN can read the audit log.' : 'Loading …'}</p>}
     </>
   )
 }

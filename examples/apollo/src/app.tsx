@@ -1,9 +1,9 @@
 import { ApolloProvider, useQuery } from '@apollo/client/react'
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 import { Accounts } from './accounts'
-import { newClient, refusal, session } from './client'
+import { newClient, session, toFailure } from './client'
 import { Devices } from './devices'
-import { Problem } from './form'
+import { ErrorMessage } from './form'
 import { ViewerDocument } from './operations'
 import { Password } from './password'
 import { Profile } from './profile'
@@ -15,8 +15,8 @@ export function App() {
   useEffect(() => { void session.start() }, [])
   return (
     <ApolloProvider client={client}>
-      {unreachable && <p role="status" className="banner">The server does not answer. It is tried again.</p>}
-      {status === 'starting' && <main><p>One moment …</p></main>}
+      {unreachable && <p role="status" className="banner">The server does not respond. Retrying …</p>}
+      {status === 'starting' && <main><p>Loading …</p></main>}
       {status === 'signed-out' && <SignedOut />}
       {status === 'signed-in' && <SignedIn key={sessionId} />}
     </ApolloProvider>
@@ -30,12 +30,12 @@ function SignedOut() {
 
 function SignedIn() {
   const page = usePage()
-  const [stuck, setStuck] = useState(false)
+  const [signOutFailed, setSignOutFailed] = useState(false)
   const { data, error } = useQuery(ViewerDocument)
-  const maySeeAccounts = data?.permissions?.some((p) => p.field === 'Query.users' && p.allowed) ?? false
-  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ...(maySeeAccounts ? [['accounts', 'Accounts']] : [])]
+  const canSeeAccounts = data?.permissions?.some((p) => p.field === 'Query.users' && p.allowed) ?? false
+  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ...(canSeeAccounts ? [['accounts', 'Accounts']] : [])]
   const current = pages.some(([name]) => name === page) ? page : 'profile'
-  const signOut = async () => { setStuck(!(await session.signOut())) }
+  const signOut = async () => { setSignOutFailed(!(await session.signOut())) }
   return (
     <>
       <header>
@@ -45,8 +45,8 @@ function SignedIn() {
         <button onClick={signOut}>Sign out</button>
       </header>
       <main>
-        {stuck && <p role="alert" className="problem">The server does not answer, so you are still signed in.</p>}
-        <Problem refusal={refusal(error)} />
+        {signOutFailed && <p role="alert" className="problem">The server did not respond, so you are still signed in.</p>}
+        <ErrorMessage failure={toFailure(error)} />
         {current === 'profile' && data?.me && <Profile me={data.me} />}
         {current === 'devices' && <Devices />}
         {current === 'password' && <Password />}
@@ -56,7 +56,7 @@ function SignedIn() {
   )
 }
 
-/** The page that the address names behind its #. */
+/** Returns the page that the URL's fragment names. */
 function usePage() {
   return useSyncExternalStore(
     (listener) => {

@@ -1,10 +1,10 @@
 import { ApolloClient, CombinedGraphQLErrors, from, HttpLink, InMemoryCache } from '@apollo/client'
-import type { Refusal } from './form'
+import type { Failure } from './form'
 import { Session, sessionLink } from './session'
 
 export const session = new Session()
 
-// A denied field is null, with an error beside it, and the rest of the answer is good: 'all' keeps both.
+// A denied field is null and has an error; the rest of the response is valid. 'all' keeps both.
 declare module '@apollo/client' {
   export namespace ApolloClient {
     export namespace DeclareDefaultOptions {
@@ -15,7 +15,7 @@ declare module '@apollo/client' {
   }
 }
 
-/** A client with an empty cache: one for each sign-in, so that nobody sees what was loaded for another person. */
+/** Returns a client with an empty cache. Each sign-in gets its own, so that no user sees data loaded for another. */
 export function newClient() {
   return new ApolloClient({
     link: from([sessionLink(session), new HttpLink({ uri: '/graphql' })]),
@@ -24,8 +24,8 @@ export function newClient() {
   })
 }
 
-/** The server's errors in one shape for both examples; null if it did not answer. */
-export function refusal(error: unknown): Refusal | undefined {
+/** Converts an error of the client. Its errors are null if the server did not answer. */
+export function toFailure(error: unknown): Failure | undefined {
   if (!error) return undefined
   return { errors: CombinedGraphQLErrors.is(error) ? error.errors : null }
 }

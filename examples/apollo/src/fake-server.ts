@@ -1,34 +1,34 @@
-// What the tests of the session talk to: as much of Fieldgate as a session sees, and as many browsers' locks as a test wants.
+// A fake Fieldgate server and fake Web Locks for the tests of the session.
 
 declare const setImmediate: (then: () => void) => void // Node's, where the tests run
 
-/** A turn of the event loop, which fake timers leave alone. */
-export const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+/** Waits for the next turn of the event loop, which fake timers do not affect. */
+export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-export const refusal = (code: string, more = {}) => ({ data: { me: null }, errors: [{ message: code, path: ['me'], extensions: { code, ...more } }] })
+export const errorResponse = (code: string, more = {}) => ({ data: { me: null }, errors: [{ message: code, path: ['me'], extensions: { code, ...more } }] })
 
 export class FakeServer {
-  /** How long an access token says that it lives, in milliseconds. */
-  life = 900_000
-  /** The session of the cookie. */
+  /** The lifetime of an access token, in milliseconds. */
+  tokenLifetime = 900_000
+  /** The session id in the browser's cookie. */
   cookie: string | undefined = 'session-1'
-  /** The access tokens that are good. What is asked with another one is UNAUTHENTICATED. */
-  readonly good = new Set<string>()
+  /** The accepted access tokens. A request with any other is UNAUTHENTICATED. */
+  readonly validTokens = new Set<string>()
   reason = 'expired'
   refreshes = 0
-  /** The Authorization headers of everything else that was asked. */
-  readonly asked: (string | null)[] = []
-  /** What comes instead of an answer to refresh, logout, or all else. */
-  instead: Partial<Record<'refresh' | 'logout' | 'rest', (() => Promise<Response>) | undefined>> = {}
-  #made = 0
+  /** The Authorization headers of all requests but refresh and logout. */
+  readonly authorizations: (string | null)[] = []
+  /** Replaces the response to refresh, logout or any other request. */
+  overrides: Partial<Record<'refresh' | 'logout' | 'rest', (() => Promise<Response>) | undefined>> = {}
+  #tokenCount = 0
 
-  /** An answer to login, or refresh. */
+  /** Returns the result of login or refresh. */
   signIn(session = 'session-1') {
     this.cookie = session
-    const accessToken = `token-${++this.#made}`
-    this.good.add(accessToken)
-    const now = 1_700_000_000_000 // another time than the client's
-    return { accessToken, expiresAt: new Date(now + this.life).toISOString(), session: { id: session, lastUsedAt: new Date(now).toISOString() } }
+    const accessToken = `token-${++this.#tokenCount}`
+    this.validTokens.add(accessToken)
+    const now = 1_700_000_000_000 // differs from the client's clock
+    return { accessToken, expiresAt: new Date(now + this.tokenLifetime).toISOString(), session: { id: session, lastUsedAt: new Date(now).toISOString() } }
   }
 
   readonly fetch = async (_: unknown, init?: RequestInit): Promise<Response> => {
@@ -36,34 +36,34 @@ export class FakeServer {
     const kind = query.includes('refresh') ? 'refresh' : query.includes('logout') ? 'logout' : 'rest'
     const authorization = new Headers(init?.headers).get('authorization')
     if (kind === 'refresh') this.refreshes++
-    if (kind === 'rest') this.asked.push(authorization)
-    await turn() // nothing is answered at once
+    if (kind === 'rest') this.authorizations.push(authorization)
+    await nextTurn() // no response is synchronous
     init?.signal?.throwIfAborted()
-    return this.instead[kind]?.() ?? Response.json(this.#answer(kind, authorization))
+    return this.overrides[kind]?.() ?? Response.json(this.#answer(kind, authorization))
   }
 
   #answer(kind: 'refresh' | 'logout' | 'rest', authorization: string | null) {
-    if (kind === 'refresh') return this.cookie ? { data: { refresh: this.signIn(this.cookie) } } : { data: null, errors: refusal('INVALID_TOKEN').errors }
+    if (kind === 'refresh') return this.cookie ? { data: { refresh: this.signIn(this.cookie) } } : { data: null, errors: errorResponse('INVALID_TOKEN').errors }
     if (kind === 'logout') {
-      const was = this.cookie
+      const wasSignedIn = this.cookie !== undefined
       this.cookie = undefined
-      return { data: { logout: was !== undefined } }
+      return { data: { logout: wasSignedIn } }
     }
-    if (authorization && this.good.has(authorization.slice('Bearer '.length))) return { data: { me: { __typename: 'User', id: '1', name: 'Ada' } } }
-    return refusal('UNAUTHENTICATED', { reason: authorization ? this.reason : 'missing' })
+    if (authorization && this.validTokens.has(authorization.slice('Bearer '.length))) return { data: { me: { __typename: 'User', id: '1', name: 'Ada' } } }
+    return errorResponse('UNAUTHENTICATED', { reason: authorization ? this.reason : 'missing' })
   }
 }
 
-/** Web Locks, as far as a session uses them. */
+/** The part of Web Locks that a session uses. */
 export class FakeLocks {
   #last: Promise<unknown> = Promise.resolve()
   #held = 0
 
-  readonly request = (async (_: string, options: LockOptions, what: (lock: Lock | null) => Promise<unknown>) => {
-    if (options.ifAvailable && this.#held > 0) return what(null)
+  readonly request = (async (_: string, options: LockOptions, action: (lock: Lock | null) => Promise<unknown>) => {
+    if (options.ifAvailable && this.#held > 0) return action(null)
     this.#held++
-    const turn = this.#last.then(() => what({ name: '', mode: 'exclusive' })).finally(() => { this.#held-- })
-    this.#last = turn.catch(() => {})
-    return turn
+    const result = this.#last.then(() => action({ name: '', mode: 'exclusive' })).finally(() => { this.#held-- })
+    this.#last = result.catch(() => {})
+    return result
   }) as LockManager['request']
 }

@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 import { Provider, useQuery } from 'urql'
 import { Accounts } from './accounts'
-import { newClient, refusal, session } from './client'
+import { newClient, session, toFailure } from './client'
 import { Devices } from './devices'
-import { Problem } from './form'
+import { ErrorMessage } from './form'
 import { ViewerDocument } from './operations'
 import { Password } from './password'
 import { Profile } from './profile'
@@ -15,8 +15,8 @@ export function App() {
   useEffect(() => { void session.start() }, [])
   return (
     <Provider value={client}>
-      {unreachable && <p role="status" className="banner">The server does not answer. It is tried again.</p>}
-      {status === 'starting' && <main><p>One moment …</p></main>}
+      {unreachable && <p role="status" className="banner">The server does not respond. Retrying …</p>}
+      {status === 'starting' && <main><p>Loading …</p></main>}
       {status === 'signed-out' && <SignedOut />}
       {status === 'signed-in' && <SignedIn key={sessionId} />}
     </Provider>
@@ -30,13 +30,13 @@ function SignedOut() {
 
 function SignedIn() {
   const page = usePage()
-  const [stuck, setStuck] = useState(false)
-  const [{ data, error }, ask] = useQuery({ query: ViewerDocument })
-  const lookAgain = () => ask({ requestPolicy: 'network-only' })
-  const maySeeAccounts = data?.permissions?.some((p) => p.field === 'Query.users' && p.allowed) ?? false
-  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ...(maySeeAccounts ? [['accounts', 'Accounts']] : [])]
+  const [signOutFailed, setSignOutFailed] = useState(false)
+  const [{ data, error }, refetch] = useQuery({ query: ViewerDocument })
+  const refetchViewer = () => refetch({ requestPolicy: 'network-only' })
+  const canSeeAccounts = data?.permissions?.some((p) => p.field === 'Query.users' && p.allowed) ?? false
+  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ...(canSeeAccounts ? [['accounts', 'Accounts']] : [])]
   const current = pages.some(([name]) => name === page) ? page : 'profile'
-  const signOut = async () => { setStuck(!(await session.signOut())) }
+  const signOut = async () => { setSignOutFailed(!(await session.signOut())) }
   return (
     <>
       <header>
@@ -46,18 +46,18 @@ function SignedIn() {
         <button onClick={signOut}>Sign out</button>
       </header>
       <main>
-        {stuck && <p role="alert" className="problem">The server does not answer, so you are still signed in.</p>}
-        <Problem refusal={refusal(error)} />
+        {signOutFailed && <p role="alert" className="problem">The server did not respond, so you are still signed in.</p>}
+        <ErrorMessage failure={toFailure(error)} />
         {current === 'profile' && data?.me && <Profile me={data.me} />}
-        {current === 'devices' && <Devices lookAgain={lookAgain} />}
+        {current === 'devices' && <Devices refetchViewer={refetchViewer} />}
         {current === 'password' && <Password />}
-        {current === 'accounts' && <Accounts lookAgain={lookAgain} />}
+        {current === 'accounts' && <Accounts refetchViewer={refetchViewer} />}
       </main>
     </>
   )
 }
 
-/** The page that the address names behind its #. */
+/** Returns the page that the URL's fragment names. */
 function usePage() {
   return useSyncExternalStore(
     (listener) => {

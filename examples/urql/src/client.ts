@@ -1,10 +1,10 @@
 import { cacheExchange, Client, CombinedError, fetchExchange } from 'urql'
-import type { Refusal } from './form'
+import type { Failure } from './form'
 import { Session, sessionExchange } from './session'
 
 export const session = new Session()
 
-/** A client with an empty cache: one for each sign-in, so that nobody sees what was loaded for another person. */
+/** Returns a client with an empty cache. Each sign-in gets its own, so that no user sees data loaded for another. */
 export function newClient() {
   return new Client({
     url: '/graphql',
@@ -13,7 +13,7 @@ export function newClient() {
   })
 }
 
-/** The server's errors in one shape for both examples; null if it did not answer. */
-export function refusal(error: CombinedError | undefined): Refusal | undefined {
+/** Converts an error of the client. Its errors are null if the server did not answer. */
+export function toFailure(error: CombinedError | undefined): Failure | undefined {
   return error && { errors: error.networkError ? null : error.graphQLErrors }
 }

@@ -1,7 +1,7 @@
 import { cacheExchange, Client, fetchExchange, gql } from '@urql/core'
 import { afterEach, expect, test } from 'vitest'
 import { pipe, subscribe } from 'wonka'
-import { FakeServer, refusal } from './fake-server'
+import { FakeServer, errorResponse } from './fake-server'
 import { Session, sessionExchange } from './session'
 
 const open: Session[] = []
@@ -21,116 +21,116 @@ function app() {
     requestPolicy: 'network-only',
     fetch: server.fetch,
   })
-  return { server, session, client, ask: (number = 0) => client.query(me, { number }).toPromise() } // the same question at once is one
+  return { server, session, client, ask: (number = 0) => client.query(me, { number }).toPromise() } // urql merges concurrent identical queries
 }
 
 const name = (answer: { data?: unknown }) => (answer.data as { me?: { name?: string } | null } | undefined)?.me?.name
 
-test('a request waits for the start and takes the token', async () => {
+test('a request waits for the first refresh and sends the token', async () => {
   const { server, ask } = app()
   expect(name(await ask())).toBe('Ada')
-  expect(server.asked).toEqual(['Bearer token-1'])
+  expect(server.authorizations).toEqual(['Bearer token-1'])
 })
 
-test('who is signed out asks without a token, once, and gets the answer', async () => {
+test('a signed-out user sends one request without a token and gets its response', async () => {
   const { server, ask } = app()
   server.cookie = undefined
   const { data, error } = await ask()
   expect(data).toEqual({ me: null })
   expect(error).toBeDefined()
-  expect(server.asked).toEqual([null])
+  expect(server.authorizations).toEqual([null])
   expect(server.refreshes).toBe(1)
 })
 
 for (const reason of ['expired', 'missing', 'invalid', 'revoked']) {
-  test(`ten requests at once that are UNAUTHENTICATED, ${reason}, refresh once and are asked once more`, async () => {
+  test(`ten concurrent UNAUTHENTICATED requests, ${reason}, share one refresh and are repeated once`, async () => {
     const { server, ask } = app()
     await ask()
-    server.good.clear()
+    server.validTokens.clear()
     server.reason = reason
     const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => ask(i)))
     expect(answers.map(name)).toEqual(Array(10).fill('Ada'))
     expect(server.refreshes).toBe(2)
-    expect(server.asked).toHaveLength(21)
+    expect(server.authorizations).toHaveLength(21)
   })
 }
 
-test('a session that has ended signs out, and the answer is what came first', async () => {
+test('an ended session signs out and returns the first response', async () => {
   const { server, session, ask } = app()
   await ask()
-  server.good.clear()
+  server.validTokens.clear()
   server.reason = 'revoked'
   server.cookie = undefined
   expect((await ask()).error).toBeDefined()
   expect(session.getState().status).toBe('signed-out')
-  expect(server.asked).toHaveLength(2)
+  expect(server.authorizations).toHaveLength(2)
 })
 
 for (const [reason, status] of [['expired', 'signed-in'], ['missing', 'signed-in'], ['invalid', 'signed-out'], ['revoked', 'signed-out']]) {
-  test(`a server that wants no token at all, ${reason}, is asked twice: ${status}`, async () => {
+  test(`a server that rejects every token, ${reason}, gets the request twice: ${status}`, async () => {
     const { server, session, ask } = app()
-    server.instead.rest = () => Promise.resolve(Response.json(refusal('UNAUTHENTICATED', { reason })))
+    server.overrides.rest = () => Promise.resolve(Response.json(errorResponse('UNAUTHENTICATED', { reason })))
     expect((await ask()).error).toBeDefined()
-    expect(server.asked).toHaveLength(2)
+    expect(server.authorizations).toHaveLength(2)
     expect(server.refreshes).toBe(2)
     expect(session.getState().status).toBe(status)
   })
 }
 
 for (const code of ['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'UNAVAILABLE', 'INTERNAL', 'NOT_FOUND']) {
-  test(`${code} is an answer like any other`, async () => {
+  test(`${code} is returned without a refresh`, async () => {
     const { server, session, ask } = app()
-    server.instead.rest = () => Promise.resolve(Response.json(refusal(code, { retryAfter: 1 })))
+    server.overrides.rest = () => Promise.resolve(Response.json(errorResponse(code, { retryAfter: 1 })))
     expect((await ask()).error).toBeDefined()
-    expect(server.asked).toHaveLength(1)
+    expect(server.authorizations).toHaveLength(1)
     expect(server.refreshes).toBe(1)
     expect(session.getState().status).toBe('signed-in')
   })
 }
 
-test('a partial answer comes whole', async () => {
+test('a partial response keeps its data and errors', async () => {
   const { server, ask } = app()
-  server.instead.rest = () => Promise.resolve(Response.json({ ...refusal('FORBIDDEN'), data: { me: { __typename: 'User', id: '1', name: 'Ada', email: null } } }))
+  server.overrides.rest = () => Promise.resolve(Response.json({ ...errorResponse('FORBIDDEN'), data: { me: { __typename: 'User', id: '1', name: 'Ada', email: null } } }))
   const answer = await ask()
   expect(name(answer)).toBe('Ada')
   expect(answer.error).toBeDefined()
 })
 
-test('no network signs nobody out', async () => {
+test('a network error does not sign out', async () => {
   const { server, session, ask } = app()
   await ask()
-  server.good.clear()
-  server.instead.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
+  server.validTokens.clear()
+  server.overrides.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
   expect((await ask()).error).toBeDefined()
-  server.instead.rest = () => Promise.reject(new TypeError('Failed to fetch'))
+  server.overrides.rest = () => Promise.reject(new TypeError('Failed to fetch'))
   expect((await ask()).error).toBeDefined()
   expect(session.getState().status).toBe('signed-in')
 })
 
-for (const [what, data, times] of [['nothing', { updateProfile: null }, 2], ['something', { other: true, updateProfile: null }, 1]] as const) {
-  test(`a mutation of which ${what} was done is sent ${times === 2 ? 'twice' : 'once'}`, async () => {
+for (const [applied, data, times] of [['nothing', { updateProfile: null }, 2], ['something', { other: true, updateProfile: null }, 1]] as const) {
+  test(`a mutation that applied ${applied} is sent ${times === 2 ? 'twice' : 'once'}`, async () => {
     const { server, client } = app()
-    server.instead.rest = () => Promise.resolve(Response.json({ data, errors: refusal('UNAUTHENTICATED', { reason: 'expired' }).errors }))
+    server.overrides.rest = () => Promise.resolve(Response.json({ data, errors: errorResponse('UNAUTHENTICATED', { reason: 'expired' }).errors }))
     await client.mutation(rename, {}).toPromise()
-    expect(server.asked).toHaveLength(times)
+    expect(server.authorizations).toHaveLength(times)
   })
 }
 
-test('what is cancelled while it waits for a token is not sent', async () => {
+test('an operation cancelled while it waits for a token is not sent', async () => {
   const { server, session, client } = app()
   pipe(client.query(me, {}), subscribe(() => {})).unsubscribe()
   await session.start()
   await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(server.asked).toEqual([])
+  expect(server.authorizations).toEqual([])
 })
 
-test('what is cancelled while a refresh is under way is not sent again', async () => {
+test('an operation cancelled during a refresh is not repeated', async () => {
   const { server, session, client } = app()
   await session.start()
-  server.good.clear()
+  server.validTokens.clear()
   let reached = () => {}
   const refreshing = new Promise<void>((resolve) => { reached = resolve })
-  server.instead.refresh = () => {
+  server.overrides.refresh = () => {
     reached()
     return new Promise((resolve) => setTimeout(() => resolve(Response.json({ data: { refresh: server.signIn() } })), 20))
   }
@@ -139,5 +139,5 @@ test('what is cancelled while a refresh is under way is not sent again', async (
   subscription.unsubscribe()
   await session.refresh('token-1')
   await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(server.asked).toHaveLength(1)
+  expect(server.authorizations).toHaveLength(1)
 })

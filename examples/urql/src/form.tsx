@@ -1,75 +1,75 @@
 import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from 'react'
 
-/** That something was not done, or not all of it. */
-export interface Refusal {
-  /** What the server said; null if it did not answer. */
+/** A request that failed, or failed in part. */
+export interface Failure {
+  /** The server's errors; null if it did not answer. */
   readonly errors: readonly { readonly message: string; readonly extensions?: Record<string, unknown> }[] | null
 }
 
 interface FieldError { readonly name: string; readonly message: string }
 
-/** Whether the server gave this as a reason. */
-export const refusedBecause = (refusal: Refusal | undefined, code: string) => refusal?.errors?.some((e) => e.extensions?.code === code) ?? false
+/** Reports whether one of the server's errors has this code. */
+export const hasErrorCode = (failure: Failure | undefined, code: string) => failure?.errors?.some((e) => e.extensions?.code === code) ?? false
 
-/** A refusal in words for people. */
-export function explain({ errors }: Refusal): string {
-  if (!errors) return 'The server does not answer. Look whether you are online, and try again.'
+/** Returns the message to show for a failure. */
+export function errorText({ errors }: Failure): string {
+  if (!errors) return 'The server does not respond. Check your connection and try again.'
   const { code, retryAfter } = errors[0]?.extensions ?? {}
-  const later = typeof retryAfter === 'number' ? ` Try again in ${retryAfter} seconds.` : ' Try again in a while.'
+  const later = typeof retryAfter === 'number' ? ` Try again in ${retryAfter} seconds.` : ' Try again later.'
   switch (code) {
     case 'INVALID_CREDENTIALS': return 'The e-mail address or the password is wrong.'
-    case 'EMAIL_TAKEN': return 'This address has an account already.'
-    case 'EMAIL_NOT_VERIFIED': return 'Open the link in the mail that we have sent you, and sign in then.'
-    case 'FORBIDDEN': return 'You may not see or do this.'
-    case 'UNAUTHENTICATED': return 'You are not signed in any more.'
-    case 'NOT_FOUND': return 'It is not there any more.'
-    case 'RATE_LIMITED': return `That was tried too often.${later}`
-    case 'OVERLOADED': case 'UNAVAILABLE': return `The server is busy, and nothing was done.${later}`
-    default: return 'Something went wrong.'
+    case 'EMAIL_TAKEN': return 'An account with this address already exists.'
+    case 'EMAIL_NOT_VERIFIED': return 'Open the link in the mail that we sent you, then sign in.'
+    case 'FORBIDDEN': return 'You do not have permission to do this.'
+    case 'UNAUTHENTICATED': return 'You are no longer signed in. Sign in again.'
+    case 'NOT_FOUND': return 'This no longer exists.'
+    case 'RATE_LIMITED': return `Too many attempts.${later}`
+    case 'OVERLOADED': case 'UNAVAILABLE': return `The server is busy. Nothing was changed.${later}`
+    default: return 'Something went wrong. Try again.'
   }
 }
 
-export function Problem({ refusal }: { refusal: Refusal | undefined }) {
-  return refusal ? <p role="alert" className="problem">{explain(refusal)}</p> : null
+export function ErrorMessage({ failure }: { failure: Failure | undefined }) {
+  return failure ? <p role="alert" className="problem">{errorText(failure)}</p> : null
 }
 
 interface FormProps {
-  /** What the button says. */
+  /** The text of the button. */
   button: string
-  /** What is said when it is done. */
+  /** The message after success. */
   done?: string
-  /** Gets what was typed, by name. */
-  submit: (values: Record<string, string>) => Promise<Refusal | undefined>
+  /** Gets the values of the fields by name. */
+  submit: (values: Record<string, string>) => Promise<Failure | undefined>
   children: (errorOf: (name: string) => string | undefined) => ReactNode
 }
 
-/** A form that is sent once at a time, and says what came of it. The server's errors about a value stand at its field. */
+/** A form that sends one request at a time and shows the result. Input errors of the server are shown at their fields. */
 export function Form({ button, done, submit, children }: FormProps) {
-  const [state, setState] = useState<'idle' | 'busy' | 'done' | Refusal>('idle')
+  const [state, setState] = useState<'idle' | 'busy' | 'done' | Failure>('idle')
   const element = useRef<HTMLFormElement>(null)
-  const refusal = typeof state === 'object' ? state : undefined
-  const fields = (refusal?.errors?.find((e) => e.extensions?.code === 'BAD_USER_INPUT')?.extensions?.fields ?? []) as FieldError[]
+  const failure = typeof state === 'object' ? state : undefined
+  const fields = (failure?.errors?.find((e) => e.extensions?.code === 'BAD_USER_INPUT')?.extensions?.fields ?? []) as FieldError[]
   const errorOf = (name: string) => fields.filter((f) => f.name === name).map((f) => `It ${f.message}.`).join(' ') || undefined
   useEffect(() => {
-    if (refusal) element.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus()
-  }, [refusal])
+    if (failure) element.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus()
+  }, [failure])
 
   async function send(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     if (state === 'busy') return
     const form = event.currentTarget
     setState('busy')
-    const refused = await submit(Object.fromEntries(new FormData(form)) as Record<string, string>)
-    setState(refused ?? 'done')
-    if (!refused && done) form.reset()
+    const failure = await submit(Object.fromEntries(new FormData(form)) as Record<string, string>)
+    setState(failure ?? 'done')
+    if (!failure && done) form.reset()
   }
 
   return (
     <form ref={element} onSubmit={send}>
       {children(errorOf)}
-      {refusal && fields.length === 0 && <Problem refusal={refusal} />}
+      {failure && fields.length === 0 && <ErrorMessage failure={failure} />}
       <button aria-disabled={state === 'busy'}>{button}</button>
-      <p role="status">{state === 'busy' ? 'One moment …' : state === 'done' ? done : ''}</p>
+      <p role="status">{state === 'busy' ? 'Loading …' : state === 'done' ? done : ''}</p>
     </form>
   )
 }

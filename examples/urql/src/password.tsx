@@ -1,5 +1,5 @@
 import { useMutation } from 'urql'
-import { refusal } from './client'
+import { toFailure } from './client'
 import { Field, Form } from './form'
 import { ChangePasswordDocument } from './operations'
 
@@ -8,8 +8,8 @@ export function Password() {
   return (
     <>
       <h1>Change password</h1>
-      <Form button="Change password" done="Your password is changed, and your other devices are signed out."
-        submit={async ({ currentPassword = '', newPassword = '' }) => refusal((await change({ input: { currentPassword, newPassword } })).error)}>
+      <Form button="Change password" done="Your password was changed, and your other devices were signed out."
+        submit={async ({ currentPassword = '', newPassword = '' }) => toFailure((await change({ input: { currentPassword, newPassword } })).error)}>
         {(errorOf) => (
           <>
             <Field label="Current password" name="currentPassword" type="password" autoComplete="current-password" error={errorOf('currentPassword')} />

@@ -1,10 +1,10 @@
 import { useMutation } from 'urql'
-import { refusal } from './client'
+import { toFailure } from './client'
 import { Field, Form } from './form'
 import { UpdateProfileDocument, type ViewerQuery } from './operations'
 
 export function Profile({ me }: { me: NonNullable<ViewerQuery['me']> }) {
-  const [, update] = useMutation(UpdateProfileDocument) // its answer is a User: what the cache has with one is asked anew
+  const [, update] = useMutation(UpdateProfileDocument) // the result is a User, so the cache refetches queries with one
   return (
     <>
       <h1>Profile</h1>
@@ -12,9 +12,9 @@ export function Profile({ me }: { me: NonNullable<ViewerQuery['me']> }) {
         <dt>Name</dt><dd>{me.name}</dd>
         <dt>E-mail address</dt><dd>{me.email}{me.emailVerified ? '' : ' (not verified)'}</dd>
         <dt>Role</dt><dd>{me.role}</dd>
-        <dt>Here since</dt><dd>{new Date(me.createdAt).toLocaleDateString()}</dd>
+        <dt>Registered</dt><dd>{new Date(me.createdAt).toLocaleDateString()}</dd>
       </dl>
-      <Form button="Save" done="Saved." submit={async ({ name = '' }) => refusal((await update({ input: { name } })).error)}>
+      <Form button="Save" done="Saved." submit={async ({ name = '' }) => toFailure((await update({ input: { name } })).error)}>
         {(errorOf) => <Field label="New name" name="name" autoComplete="name" error={errorOf('name')} />}
       </Form>
     </>

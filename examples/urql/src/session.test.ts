@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { FakeLocks, FakeServer, turn } from './fake-server'
+import { FakeLocks, FakeServer, nextTurn } from './fake-server'
 import { Session } from './session'
 
 const open: Session[] = []
@@ -10,7 +10,7 @@ afterEach(() => {
 
 let names = 0
 
-/** A browser with some tabs on the app. */
+/** A browser in which tests open tabs of the app. */
 function browser(server: FakeServer, { withoutLocks = false } = {}) {
   const locks = withoutLocks ? undefined : new FakeLocks()
   const name = `test-${++names}`
@@ -28,24 +28,24 @@ const tabOf = (server: FakeServer) => browser(server).tab()
 const invalid = () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'INVALID_TOKEN' } }] }))
 const errors = (reason: string) => [{ extensions: { code: 'UNAUTHENTICATED', reason } }]
 
-/** Resolves when a session says what is wanted. */
-const until = (session: Session, wanted: () => boolean) =>
+/** Resolves when a change of the session makes the condition true. */
+const until = (session: Session, condition: () => boolean) =>
   new Promise<void>((resolve) => {
-    const look = () => { if (wanted()) resolve() }
-    session.subscribe(look)
-    look()
+    const check = () => { if (condition()) resolve() }
+    session.subscribe(check)
+    check()
   })
-const status = (session: Session, wanted: string) => until(session, () => session.getState().status === wanted)
+const status = (session: Session, want: string) => until(session, () => session.getState().status === want)
 
 function fakeTime() {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   return async (milliseconds: number) => {
     await vi.advanceTimersByTimeAsync(milliseconds)
-    for (let i = 0; i < 20; i++) await turn() // what the server answers
+    for (let i = 0; i < 20; i++) await nextTurn() // for the server's responses
   }
 }
 
-test('a session starts with one refresh, however often it is started', async () => {
+test('start sends one refresh, even if it is called several times', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
   expect(session.getState().status).toBe('starting')
@@ -55,7 +55,7 @@ test('a session starts with one refresh, however often it is started', async () 
   expect(server.refreshes).toBe(1)
 })
 
-test('without a cookie nobody is signed in, and nobody asks again', async () => {
+test('without a cookie the user is signed out, and no further refresh is sent', async () => {
   const server = new FakeServer()
   server.cookie = undefined
   const session = tabOf(server)
@@ -65,7 +65,7 @@ test('without a cookie nobody is signed in, and nobody asks again', async () => 
   expect(server.refreshes).toBe(1)
 })
 
-test('ten who found the same token stale share a refresh, and one who comes later finds the new one', async () => {
+test('ten requests with the same stale token share one refresh, and a later one uses the new token', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
   const stale = await session.accessToken()
@@ -74,7 +74,7 @@ test('ten who found the same token stale share a refresh, and one who comes late
   expect(server.refreshes).toBe(2)
 })
 
-test('tabs refresh in turn, and whoever waited takes what the first one got', async () => {
+test('tabs refresh in turn, and waiting tabs take the token of the first', async () => {
   const server = new FakeServer()
   const { tab } = browser(server)
   const tabs = [tab(), tab(), tab()]
@@ -84,19 +84,19 @@ test('tabs refresh in turn, and whoever waited takes what the first one got', as
   expect(new Set(tokens).size).toBe(1)
 })
 
-test('a tab that was closed while it refreshed is waited for, but not long', async () => {
+test('a tab closed during its refresh does not block the other tabs', async () => {
   const server = new FakeServer()
   const { tab } = browser(server)
   const [closed, other] = [tab(), tab()]
   const starting = closed.start()
   closed.close()
-  server.instead.refresh = undefined
+  server.overrides.refresh = undefined
   await Promise.all([starting.catch(() => {}), other.start()])
   expect(other.getState().status).toBe('signed-in')
   expect(server.refreshes).toBe(2)
 })
 
-test('without Web Locks each tab refreshes for itself', async () => {
+test('without Web Locks each tab refreshes separately', async () => {
   const server = new FakeServer()
   const { tab } = browser(server, { withoutLocks: true })
   const tabs = [tab(), tab()]
@@ -104,7 +104,7 @@ test('without Web Locks each tab refreshes for itself', async () => {
   expect(tabs.map((t) => t.getState().status)).toEqual(['signed-in', 'signed-in'])
 })
 
-test('signing in and out counts in all tabs', async () => {
+test('a sign-in or sign-out applies to all tabs', async () => {
   const server = new FakeServer()
   server.cookie = undefined
   const { tab } = browser(server)
@@ -119,7 +119,7 @@ test('signing in and out counts in all tabs', async () => {
   expect(server.cookie).toBeUndefined()
 })
 
-test('somebody else who signs in is in the other tabs, too', async () => {
+test('a sign-in as another user replaces the session in the other tabs', async () => {
   const server = new FakeServer()
   const { tab } = browser(server)
   const [a, b] = [tab(), tab()]
@@ -128,7 +128,7 @@ test('somebody else who signs in is in the other tabs, too', async () => {
   await until(b, () => b.getState().sessionId === 'session-of-bob')
 })
 
-test('the end of another session is not the end of this one', async () => {
+test('the end of another session does not end this one', async () => {
   const server = new FakeServer()
   const { tab } = browser(server)
   const [a, b] = [tab(), tab()]
@@ -141,7 +141,7 @@ test('the end of another session is not the end of this one', async () => {
   expect(b.getState().status).toBe('signed-in')
 })
 
-test('who signs in while a refresh waits for its turn is not refreshed', async () => {
+test('a sign-in cancels a refresh that waits for the lock', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
   const starting = session.start()
@@ -151,10 +151,10 @@ test('who signs in while a refresh waits for its turn is not refreshed', async (
   expect(server.refreshes).toBe(0)
 })
 
-test('who signs in while a refresh is under way is not signed out by it', async () => {
+test('a failed refresh does not end a sign-in made during it', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
-  server.instead.refresh = () => {
+  server.overrides.refresh = () => {
     session.accept(server.signIn('session-2'))
     return invalid()
   }
@@ -162,9 +162,9 @@ test('who signs in while a refresh is under way is not signed out by it', async 
   expect(session.getState()).toEqual({ status: 'signed-in', sessionId: 'session-2', unreachable: false })
 })
 
-test('a tab that waited while nobody answered does not ask, too', async () => {
+test('a tab that waited for an unanswered refresh sends none of its own', async () => {
   const server = new FakeServer()
-  server.instead.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
+  server.overrides.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
   const { tab } = browser(server)
   const tabs = [tab(), tab()]
   await Promise.all(tabs.map((t) => t.start()))
@@ -172,34 +172,34 @@ test('a tab that waited while nobody answered does not ask, too', async () => {
   expect(server.refreshes).toBe(1)
 })
 
-for (const [name, instead] of Object.entries({
+for (const [name, respond] of Object.entries({
   'no network': () => Promise.reject(new TypeError('Failed to fetch')),
   "a proxy's page": () => Promise.resolve(new Response('<h1>Bad gateway</h1>', { status: 502 })),
-  'a proxy that says nothing': () => Promise.resolve(new Response('', { status: 500 })),
+  'an empty response of a proxy': () => Promise.resolve(new Response('', { status: 500 })),
   RATE_LIMITED: () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'RATE_LIMITED', retryAfter: 30 } }] })),
   OVERLOADED: () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'OVERLOADED', retryAfter: 30 } }] })),
   UNAVAILABLE: () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'UNAVAILABLE', retryAfter: 30 } }] })),
   INTERNAL: () => Promise.resolve(Response.json({ errors: [{ extensions: { code: 'INTERNAL' } }] }, { status: 500 })),
 })) {
-  test(`${name} signs nobody out, and is tried again`, async () => {
+  test(`${name}: the user stays signed in, and the refresh is retried`, async () => {
     const pass = fakeTime()
     const server = new FakeServer()
     const session = tabOf(server)
     const stale = await session.accessToken()
-    server.instead.refresh = instead
+    server.overrides.refresh = respond
     expect(await session.refresh(stale)).toBe(false)
     expect(session.getState()).toEqual({ status: 'signed-in', sessionId: 'session-1', unreachable: true })
-    server.instead.refresh = undefined
+    server.overrides.refresh = undefined
     await pass(30_000)
     expect(session.getState().unreachable).toBe(false)
     expect(server.refreshes).toBe(3)
   })
 }
 
-test('while nobody answers it is tried later and later, and the start is not over', async () => {
+test('without a response the refresh is retried with increasing delays, and the status stays starting', async () => {
   const pass = fakeTime()
   const server = new FakeServer()
-  server.instead.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
+  server.overrides.refresh = () => Promise.reject(new TypeError('Failed to fetch'))
   const session = tabOf(server)
   expect(await session.accessToken()).toBeUndefined()
   expect(session.getState()).toEqual({ status: 'starting', unreachable: true })
@@ -207,15 +207,15 @@ test('while nobody answers it is tried later and later, and the start is not ove
   expect(server.refreshes).toBeLessThan(70) // in an hour
   expect(server.refreshes).toBeGreaterThan(50)
   server.cookie = undefined
-  server.instead.refresh = undefined
+  server.overrides.refresh = undefined
   await pass(60_000)
   expect(session.getState()).toEqual({ status: 'signed-out', unreachable: false })
 })
 
-test('a refused attempt waits as long as the server says', async () => {
+test('a rate-limited refresh is retried after retryAfter', async () => {
   const pass = fakeTime()
   const server = new FakeServer()
-  server.instead.refresh = () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'RATE_LIMITED', retryAfter: 30 } }] }))
+  server.overrides.refresh = () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'RATE_LIMITED', retryAfter: 30 } }] }))
   const session = tabOf(server)
   await session.start()
   await pass(29_000)
@@ -224,7 +224,7 @@ test('a refused attempt waits as long as the server says', async () => {
   expect(server.refreshes).toBe(2)
 })
 
-test('a token is renewed shortly before its end, whatever the time is here', async () => {
+test('a token is renewed shortly before it expires, independent of the local clock', async () => {
   const pass = fakeTime()
   const server = new FakeServer()
   const session = tabOf(server)
@@ -237,39 +237,39 @@ test('a token is renewed shortly before its end, whatever the time is here', asy
   expect(server.refreshes).toBe(3)
 })
 
-test('a token that ended while the machine slept is renewed before anything is asked', async () => {
+test('a token that expired while the machine slept is renewed before the next request', async () => {
   fakeTime()
   const server = new FakeServer()
   const session = tabOf(server)
   const stale = await session.accessToken()
-  vi.setSystemTime(Date.now() + 3_600_000) // no timer goes off in a machine that sleeps
+  vi.setSystemTime(Date.now() + 3_600_000) // timers do not fire while a machine sleeps
   expect(await session.accessToken()).not.toBe(stale)
   expect(server.refreshes).toBe(2)
 })
 
-test('a new token that the server does not want either signs out, an old one does not', async () => {
+test('a rejected new token signs out, a rejected old token does not', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
   const old = await session.accessToken()
   await session.refresh(old)
-  session.judge(errors('revoked'), old)
-  session.judge(errors('expired'), await session.accessToken())
-  session.judge(undefined, await session.accessToken())
+  session.checkRetry(errors('revoked'), old)
+  session.checkRetry(errors('expired'), await session.accessToken())
+  session.checkRetry(undefined, await session.accessToken())
   expect(session.getState().status).toBe('signed-in')
-  session.judge(errors('revoked'), await session.accessToken())
+  session.checkRetry(errors('revoked'), await session.accessToken())
   expect(session.getState().status).toBe('signed-out')
 })
 
-test('who cannot reach the server is not signed out, and is told so', async () => {
+test('signOut resolves to false and keeps the session if the server does not answer', async () => {
   const server = new FakeServer()
   const session = tabOf(server)
   await session.start()
-  server.instead.logout = () => Promise.reject(new TypeError('Failed to fetch'))
+  server.overrides.logout = () => Promise.reject(new TypeError('Failed to fetch'))
   expect(await session.signOut()).toBe(false)
   expect(session.getState().status).toBe('signed-in')
 })
 
-test('nothing is renewed after a sign-out', async () => {
+test('no token is renewed after a sign-out', async () => {
   const pass = fakeTime()
   const server = new FakeServer()
   const session = tabOf(server)

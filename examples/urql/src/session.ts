@@ -1,34 +1,36 @@
-// The session of a person on Fieldgate, for urql. Copy this one file into your app: it needs @urql/core 6, which urql brings, and wonka.
+// The session of a user of Fieldgate, for urql. Copy this file into your app: it needs @urql/core 6, which urql includes, and
+// wonka.
 //
 //   const session = new Session()
 //   const client = new Client({ url: '/graphql', exchanges: [cacheExchange, sessionExchange(session), fetchExchange], preferGetMethod: false })
 //
-//   session.accept(data.login)      after login or register, with what SignedIn names
-//   session.signOut()               instead of asking for logout
+//   session.accept(data.login)              after login or register; select the fields of SignedIn
+//   session.signOut()                       instead of the mutation logout
 //   session.subscribe, session.getState     for useSyncExternalStore
 //
-// The access token is kept in memory only, where no other script of another page or visit finds it; the refresh token is in a cookie that no
-// script can read (delivery COOKIE, the default). Opening the page is therefore one silent refresh.
+// The access token is in memory only, so that no other page can read it. The refresh token is in a cookie that no script can
+// read (delivery COOKIE, the default). Opening the page therefore sends one refresh.
 //
-// - Before the access token expires it is renewed, if the page is seen. A tab in the background renews when it asks for something or is
-//   looked at again, so that a forgotten one does not keep a session alive for ever.
-// - However many requests find that the token is no good, in however many tabs, there is one refresh: the requests of a tab share it, tabs
-//   take turns (Web Locks) and tell each other how it ended (BroadcastChannel). Where there are no Web Locks, on plain http that is not
-//   localhost, tabs may refresh at once: the server allows for it for 10 seconds.
-// - UNAUTHENTICATED refreshes once and asks once more, whatever the reason. Then whatever comes is the answer, so nothing goes in circles.
-//   A mutation is asked once more only if nothing of it was done.
-// - Only the server signs somebody out: a refresh that is INVALID_TOKEN, or a token that is `revoked` or `invalid` although it is new. No
-//   network, RATE_LIMITED, OVERLOADED, UNAVAILABLE, a proxy's error page: the person stays signed in, and it is tried again, later and later.
-// - FORBIDDEN is an answer like any other.
-// - Signing in and out counts in all tabs. A state with another sessionId is another sign-in, perhaps another person's: what was
-//   loaded before must not be shown then. The simplest is a client for each sessionId.
+// - A visible page renews the access token before it expires. A background tab renews it when it sends a request or becomes
+//   visible, so that a forgotten tab does not keep a session alive.
+// - Requests that find the token expired share one refresh, in all tabs. Tabs refresh in turn (Web Locks) and broadcast the
+//   result (BroadcastChannel). Without Web Locks, as on plain http other than localhost, tabs may refresh at the same time:
+//   the server allows it for 10 seconds.
+// - After UNAUTHENTICATED, with any reason, the session refreshes and repeats the request once. A second error is returned.
+//   A mutation is repeated only if no part of it was applied.
+// - Only the server ends a session: with INVALID_TOKEN for a refresh, or with `revoked` or `invalid` for a new token. After a
+//   network error, RATE_LIMITED, OVERLOADED, UNAVAILABLE or a proxy's error page, the user stays signed in. The session retries
+//   with increasing delays.
+// - FORBIDDEN is returned like any other response.
+// - A sign-in or sign-out applies to all tabs. Another sessionId in the state means another sign-in, perhaps of another user:
+//   data loaded before must not be shown. The simplest way is a new client for each sessionId.
 
 import { makeOperation, type Exchange, type Operation, type OperationContext } from '@urql/core'
 import { empty, filter, fromPromise, fromValue, makeSubject, map, merge, mergeMap, pipe, share, takeUntil } from 'wonka'
 
-// ==== The session. The same in examples/apollo and examples/urql, and a test holds that. ====
+// ==== The session. It is the same in examples/apollo and examples/urql, and a test compares them. ====
 
-/** What to ask of `login` and `register`: accessToken expiresAt session { id lastUsedAt } */
+/** The fields to select of `login` and `register`: accessToken expiresAt session { id lastUsedAt } */
 export interface SignedIn {
   readonly accessToken: string
   readonly expiresAt: string
@@ -36,20 +38,20 @@ export interface SignedIn {
 }
 
 export interface SessionState {
-  /** `starting` until the first refresh is answered, which takes as long as the server cannot be reached. */
+  /** `starting` until the server answers the first refresh. */
   readonly status: 'starting' | 'signed-in' | 'signed-out'
-  /** Which sign-in it is, while `status` is `signed-in`. */
+  /** The id of the session while `status` is `signed-in`. */
   readonly sessionId?: string
-  /** The last refresh got no answer that tells anything. It is tried again. */
+  /** Whether the last refresh failed without a decision of the server. The session retries it. */
   readonly unreachable: boolean
 }
 
 export interface SessionOptions {
-  /** Where the API is; by default `/graphql` of the page's origin. */
+  /** The URL of the API. The default is `/graphql` at the page's origin. */
   readonly url?: string
-  /** `include` if the API is at another origin: the cookie is sent there too, and HttpLink or the urql client must say the same. */
+  /** `include` if the API is at another origin, so that it gets the cookie. Set the same in HttpLink or the urql client. */
   readonly credentials?: RequestCredentials
-  /** The name of the lock and of the channel: for two apps on one origin with two APIs. */
+  /** A prefix for the lock and the channel. Set it if two apps at one origin use two APIs. */
   readonly name?: string
   /** For tests. */
   readonly fetch?: typeof fetch
@@ -60,13 +62,13 @@ export interface SessionOptions {
 interface Token {
   readonly accessToken: string
   readonly sessionId: string
-  /** By this machine's clock, in milliseconds, like the next. */
+  /** By the clock of this machine, in milliseconds; so is renewAt. */
   readonly expiresAt: number
   readonly renewAt: number
 }
 
-/** What a tab tells the others: a new token, the end of a session, or that nobody answers. */
-type News = { readonly token: Token } | { readonly ended: string | undefined } | { readonly unreachable: number }
+/** A message to the other tabs: a new token, the end of a session, or an unreachable server with its retryAfter in seconds. */
+type TabMessage = { readonly token: Token } | { readonly ended: string | undefined } | { readonly unreachable: number }
 
 interface GraphQLAnswer {
   readonly data?: Record<string, unknown> | null
@@ -76,11 +78,12 @@ interface GraphQLAnswer {
 const refreshDocument = 'mutation { refresh { accessToken expiresAt session { id lastUsedAt } } }'
 const logoutDocument = 'mutation { logout }'
 
-const earliness = 30_000 // milliseconds before its end that a token is renewed, or a fifth of its life if that is less
-const patience = 15_000 // milliseconds for an answer, since the other tabs wait meanwhile
-const newsTravels = 1_000 // milliseconds: longer than a message to another tab takes
-const firstRetry = 1_000
-const lastRetry = 60_000
+// In milliseconds.
+const renewEarly = 30_000 // time before expiry at which a token is renewed; at most a fifth of its lifetime
+const requestTimeout = 15_000 // other tabs wait for the response too
+const messageDelay = 1_000 // longer than a message to another tab takes
+const minRetryDelay = 1_000
+const maxRetryDelay = 60_000
 
 export class Session {
   readonly #url: string
@@ -96,8 +99,8 @@ export class Session {
   #refreshing: Promise<void> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
-  #heard = 0 // how often another tab told something
-  #whenHeard = () => {}
+  #messageCount = 0 // messages received from other tabs
+  #onMessage = () => {}
 
   constructor(options: SessionOptions = {}) {
     this.#url = options.url ?? '/graphql'
@@ -106,12 +109,12 @@ export class Session {
     this.#locks = options.locks ?? globalThis.navigator?.locks
     this.#lockName = `${options.name ?? 'fieldgate'}-session`
     this.#channel = new BroadcastChannel(this.#lockName)
-    this.#channel.onmessage = ({ data }: MessageEvent<News>) => this.#hear(data)
+    this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#receive(data)
     globalThis.window?.addEventListener('online', this.#renewIfDue)
     globalThis.document?.addEventListener('visibilitychange', this.#renewIfDue)
   }
 
-  /** Ends what this object does by itself; nobody is signed out. */
+  /** Stops timers and listeners. The user stays signed in. */
   close() {
     clearTimeout(this.#timer)
     this.#channel.close()
@@ -119,107 +122,108 @@ export class Session {
     globalThis.document?.removeEventListener('visibilitychange', this.#renewIfDue)
   }
 
-  /** Calls listener after each change of the state; what it returns ends that. */
+  /** Calls listener after each change of the state. Returns a function that unsubscribes it. */
   readonly subscribe = (listener: () => void) => {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** The state: the same object until something changes. */
+  /** Returns the state, which is the same object until something changes. */
   readonly getState = () => this.#state
 
-  /** Finds out whether somebody is signed in. The first request does it too; an app calls it to know what to show. */
+  /** Finds out whether a user is signed in. The first request calls it too; an app calls it to know what to show. */
   async start(): Promise<void> {
     await (this.#started ??= this.refresh(undefined))
   }
 
-  /** The access token for a request, if anybody is signed in; a new one if it has expired. */
+  /** Returns the access token for a request, or undefined if the user is signed out. Refreshes an expired one. */
   async accessToken(): Promise<string | undefined> {
     await this.start()
     if (this.#token && Date.now() >= this.#token.expiresAt) await this.refresh(this.#token.accessToken)
     return this.#token?.accessToken
   }
 
-  /** Takes in what login or register answered. */
+  /** Signs in with the result of login or register. */
   accept({ accessToken, expiresAt, session }: SignedIn) {
-    // Both of these are the server's clock, so that this machine's may be wrong.
-    const life = Math.max(0, Date.parse(expiresAt) - Date.parse(session.lastUsedAt))
+    // Both times are from the server's clock, so the clock of this machine may be wrong.
+    const lifetime = Math.max(0, Date.parse(expiresAt) - Date.parse(session.lastUsedAt))
     const now = Date.now()
-    const token = { accessToken, sessionId: session.id, expiresAt: now + life, renewAt: now + life - Math.min(earliness, life / 5) }
-    this.#adopt(token)
-    this.#tell({ token })
+    const renewAt = now + lifetime - Math.min(renewEarly, lifetime / 5)
+    const token = { accessToken, sessionId: session.id, expiresAt: now + lifetime, renewAt }
+    this.#setToken(token)
+    this.#broadcast({ token })
   }
 
-  /** Ends the session, here and in the other tabs. False if the server did not answer: the person is still signed in then. */
+  /** Ends the session in all tabs. Resolves to false if the server did not answer: the user is still signed in. */
   async signOut(): Promise<boolean> {
     await this.#refreshing
-    return this.#inTurn({}, async () => {
-      const answer = await this.#ask(logoutDocument, authorization(this.#token?.accessToken))
+    return this.#withLock({}, async () => {
+      const answer = await this.#send(logoutDocument, authorization(this.#token?.accessToken))
       const answered = typeof answer?.data?.logout === 'boolean'
-      if (answered) this.#end(true)
+      if (answered) this.#setSignedOut(true)
       return answered
     })
   }
 
   /**
-   * Gets another access token than this one, which the server did not take, and resolves to whether there is one. If there is one
-   * already, or others wait for one, nothing more is sent.
+   * Replaces an access token that the server rejected. Resolves to whether the session has a newer one. It sends nothing if the
+   * token was replaced already, and shares a refresh that is in progress.
    */
   async refresh(stale: string | undefined): Promise<boolean> {
     if (this.#state.status !== 'signed-out' && this.#token?.accessToken === stale) {
-      await (this.#refreshing ??= this.#refreshInTurn().finally(() => { this.#refreshing = undefined }))
+      await (this.#refreshing ??= this.#refreshWithLock().finally(() => { this.#refreshing = undefined }))
     }
     return this.#token !== undefined && this.#token.accessToken !== stale
   }
 
-  /** Looks at an answer to a request that was sent once more: if the server does not want a new token either, the person is signed out. */
-  judge(errors: Errors, accessToken: string | undefined) {
+  /** Checks the errors of a repeated request. If the server rejects the new token too, the user is signed out. */
+  checkRetry(errors: Errors, accessToken: string | undefined) {
     const reason = unauthenticated(errors)
-    if ((reason === 'revoked' || reason === 'invalid') && this.#token?.accessToken === accessToken) this.#end(true)
+    if ((reason === 'revoked' || reason === 'invalid') && this.#token?.accessToken === accessToken) this.#setSignedOut(true)
   }
 
-  // Either no other tab refreshes now, or the one that does will tell how it went.
-  async #refreshInTurn(): Promise<void> {
-    const before = this.#heard
+  // Refreshes if no other tab does. Otherwise waits for the other tab's message.
+  async #refreshWithLock(): Promise<void> {
+    const before = this.#messageCount
     const stale = this.#token
-    const told = () => this.#heard !== before
-    const toBeTold = new Promise<void>((resolve) => { this.#whenHeard = resolve })
-    const refresh = async () => { if (!told() && this.#token === stale) await this.#refreshNow(stale) }
-    const free = await this.#inTurn({ ifAvailable: true }, async (lock) => {
+    const hasMessage = () => this.#messageCount !== before
+    const received = new Promise<void>((resolve) => { this.#onMessage = resolve })
+    const refresh = async () => { if (!hasMessage() && this.#token === stale) await this.#refreshNow(stale) }
+    const free = await this.#withLock({ ifAvailable: true }, async (lock) => {
       if (lock) await refresh()
       return lock !== null
     })
     if (free) return
-    await this.#inTurn({}, async () => {
-      // The lock and the message come by different ways. A tab that was closed tells nothing.
-      if (!told()) await Promise.race([toBeTold, new Promise((resolve) => setTimeout(resolve, newsTravels))])
+    await this.#withLock({}, async () => {
+      // The message may arrive after the lock. A closed tab sends none.
+      if (!hasMessage()) await Promise.race([received, new Promise((resolve) => setTimeout(resolve, messageDelay))])
       await refresh()
     })
   }
 
   async #refreshNow(stale: Token | undefined): Promise<void> {
-    const answer = await this.#ask(refreshDocument)
-    if (this.#token !== stale) return // somebody has signed in meanwhile: that counts
+    const answer = await this.#send(refreshDocument)
+    if (this.#token !== stale) return // a sign-in has replaced the token
     const payload = answer?.data?.refresh as SignedIn | undefined
     if (payload) return this.accept(payload)
     const { code, retryAfter } = answer?.errors?.[0]?.extensions ?? {}
-    if (code === 'INVALID_TOKEN') return this.#end(true)
+    if (code === 'INVALID_TOKEN') return this.#setSignedOut(true)
     const seconds = typeof retryAfter === 'number' ? retryAfter : 0
-    this.#missed(seconds)
-    this.#tell({ unreachable: seconds })
+    this.#scheduleRetry(seconds)
+    this.#broadcast({ unreachable: seconds })
   }
 
-  // Undefined if there is no answer, or one that is not the API's.
-  async #ask(query: string, headers: Record<string, string> = {}): Promise<GraphQLAnswer | undefined> {
+  // Resolves to undefined without a response, or if the response is not JSON.
+  async #send(query: string, headers: Record<string, string> = {}): Promise<GraphQLAnswer | undefined> {
     try {
       const response = await this.#fetch(this.#url, {
         method: 'POST',
         credentials: this.#credentials,
         headers: { 'Content-Type': 'application/json', ...headers },
         body: JSON.stringify({ query }),
-        signal: AbortSignal.timeout(patience),
-        // If the page is closed now, the browser still keeps the new cookie. The old one would be good for 10 seconds only, and would
-        // look stolen after that.
+        signal: AbortSignal.timeout(requestTimeout),
+        // If the page is closed now, the browser still stores the new cookie. The old token is valid for 10 more seconds; after
+        // that, the server treats it as stolen.
         keepalive: true,
       })
       return (await response.json()) as GraphQLAnswer
@@ -228,43 +232,43 @@ export class Session {
     }
   }
 
-  #inTurn<T>(options: LockOptions, what: (lock: Lock | null) => Promise<T>): Promise<T> {
-    if (!this.#locks) return what({ name: this.#lockName, mode: 'exclusive' })
-    return this.#locks.request(this.#lockName, options, what) as Promise<T>
+  #withLock<T>(options: LockOptions, action: (lock: Lock | null) => Promise<T>): Promise<T> {
+    if (!this.#locks) return action({ name: this.#lockName, mode: 'exclusive' })
+    return this.#locks.request(this.#lockName, options, action) as Promise<T>
   }
 
-  #adopt(token: Token) {
+  #setToken(token: Token) {
     this.#token = token
     this.#failures = 0
     this.#schedule(token.renewAt - Date.now())
     this.#set({ status: 'signed-in', sessionId: token.sessionId, unreachable: false })
   }
 
-  #end(tell: boolean) {
+  #setSignedOut(broadcast: boolean) {
     const ended = this.#token?.sessionId
     this.#token = undefined
     this.#failures = 0
     clearTimeout(this.#timer)
     this.#set({ status: 'signed-out', unreachable: false })
-    if (tell) this.#tell({ ended })
+    if (broadcast) this.#broadcast({ ended })
   }
 
-  #missed(retryAfter: number) {
-    this.#schedule(Math.max(retryAfter * 1000, Math.min(firstRetry * 2 ** this.#failures++, lastRetry)))
+  #scheduleRetry(retryAfter: number) {
+    this.#schedule(Math.max(retryAfter * 1000, Math.min(minRetryDelay * 2 ** this.#failures++, maxRetryDelay)))
     this.#set({ ...this.#state, unreachable: true })
   }
 
-  #tell(news: News) {
-    this.#channel.postMessage(news)
+  #broadcast(message: TabMessage) {
+    this.#channel.postMessage(message)
   }
 
-  #hear(news: News) {
-    if ('token' in news) this.#adopt(news.token)
-    else if ('unreachable' in news) {
-      if (this.#state.status !== 'signed-out') this.#missed(news.unreachable)
-    } else if (this.#state.status === 'starting' || news.ended === this.#token?.sessionId) this.#end(false)
-    this.#heard++
-    this.#whenHeard()
+  #receive(message: TabMessage) {
+    if ('token' in message) this.#setToken(message.token)
+    else if ('unreachable' in message) {
+      if (this.#state.status !== 'signed-out') this.#scheduleRetry(message.unreachable)
+    } else if (this.#state.status === 'starting' || message.ended === this.#token?.sessionId) this.#setSignedOut(false)
+    this.#messageCount++
+    this.#onMessage()
   }
 
   #set(state: SessionState) {
@@ -280,7 +284,7 @@ export class Session {
   }
 
   readonly #renew = () => {
-    // Who is not seen or not online is waited for: these are events.
+    // A hidden or offline page renews later, on visibilitychange or online.
     if (globalThis.document?.visibilityState === 'hidden' || globalThis.navigator?.onLine === false) return
     void this.refresh(this.#token?.accessToken)
   }
@@ -292,14 +296,14 @@ export class Session {
 
 export type Errors = readonly { readonly extensions?: Record<string, unknown> }[] | undefined
 
-/** The reason of the first error that is UNAUTHENTICATED, if there is one. */
+/** Returns the reason of the first UNAUTHENTICATED error, or undefined without one. */
 export function unauthenticated(errors: Errors): unknown {
   const error = errors?.find((e) => e.extensions?.code === 'UNAUTHENTICATED')
   return error && (error.extensions?.reason ?? 'missing')
 }
 
-/** Whether something of a mutation was done: then it must not be sent once more. */
-function partlyDone(data: unknown): boolean {
+/** Reports whether part of a mutation was applied. Then it must not be repeated. */
+function isPartlyApplied(data: unknown): boolean {
   return Object.entries(data ?? {}).some(([name, field]) => field !== null && name !== '__typename')
 }
 
@@ -309,19 +313,19 @@ function authorization(accessToken: string | undefined): Record<string, string> 
 
 // ==== The exchange. ====
 
-/** What the exchange notes about a request that it has sent. */
+/** What the exchange stores about a request that it has sent. */
 interface Sent {
   readonly original: Operation
   readonly token: string | undefined
   readonly isSecond: boolean
 }
 
-/** Sends each request with the session's access token, and once more if that was not good. It stands right before fetchExchange. */
+/** Sends each request with the session's access token, and repeats it once if the server rejects the token. Put it right before fetchExchange. */
 export function sessionExchange(session: Session): Exchange {
   return ({ forward }) => (operations$) => {
     const shared$ = pipe(operations$, share)
     const again = makeSubject<Operation>()
-    // What is cancelled while it waits, for a token or for a refresh, is not sent.
+    // An operation that is cancelled while it waits for a token or a refresh is not sent.
     const end = ({ key }: Operation) => pipe(shared$, filter((o) => o.kind === 'teardown' && o.key === key))
     const send = (isSecond: boolean) => (original: Operation) =>
       pipe(
@@ -344,16 +348,16 @@ export function sessionExchange(session: Session): Exchange {
       results$,
       mergeMap((result) => {
         const { original, token, isSecond } = result.operation.context.sent as Sent
-        const answer = { ...result, operation: original } // so that nobody sends the same token again, who sends the operation again
+        const answer = { ...result, operation: original } // a repeat of this operation must take a new token
         const errors = result.error?.graphQLErrors
-        if (isSecond) session.judge(errors, token)
+        if (isSecond) session.checkRetry(errors, token)
         if (isSecond || unauthenticated(errors) === undefined) return fromValue(answer)
         return pipe(
           fromPromise(session.refresh(token)),
           takeUntil(end(original)),
           mergeMap((renewed) => {
-            const isDone = original.kind === 'mutation' && partlyDone(result.data)
-            if (!renewed || isDone) return fromValue(answer)
+            const isApplied = original.kind === 'mutation' && isPartlyApplied(result.data)
+            if (!renewed || isApplied) return fromValue(answer)
             again.next(original)
             return empty
           }),

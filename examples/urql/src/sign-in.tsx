@@ -1,5 +1,5 @@
 import { useMutation } from 'urql'
-import { refusal, session } from './client'
+import { session, toFailure } from './client'
 import { Field, Form } from './form'
 import { LoginDocument, RegisterDocument } from './operations'
 
@@ -11,7 +11,7 @@ export function SignIn() {
       <Form button="Sign in" submit={async ({ email = '', password = '', rememberMe }) => {
         const { data, error } = await login({ input: { email, password, rememberMe: rememberMe === 'on' } })
         if (data?.login) session.accept(data.login)
-        return refusal(error)
+        return toFailure(error)
       }}>
         {(errorOf) => (
           <>
@@ -21,7 +21,7 @@ export function SignIn() {
           </>
         )}
       </Form>
-      <p>No account yet? <a href="#register">Make one</a></p>
+      <p>No account yet? <a href="#register">Create one</a></p>
     </>
   )
 }
@@ -30,14 +30,14 @@ export function Register() {
   const [, register] = useMutation(RegisterDocument)
   return (
     <>
-      <h1>Make an account</h1>
+      <h1>Create an account</h1>
       <Form button="Register" submit={async ({ name = '', email = '', password = '' }) => {
         const { data, error } = await register({ input: { name, email, password } })
         if (data?.register) {
           location.hash = 'profile'
           session.accept(data.register)
         }
-        return refusal(error)
+        return toFailure(error)
       }}>
         {(errorOf) => (
           <>
@@ -47,7 +47,7 @@ export function Register() {
           </>
         )}
       </Form>
-      <p>You have an account? <a href="#">Sign in</a></p>
+      <p>Already have an account? <a href="#">Sign in</a></p>
     </>
   )
 }

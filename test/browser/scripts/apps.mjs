@@ -36,7 +36,7 @@ async function go(page, name, title = name) {
 
 async function lookAgain(page) {
   const answer = page.waitForResponse('**/graphql').catch(() => {})
-  await button(page, 'Look again').click()
+  await button(page, 'Refresh').click()
   await answer
 }
 
@@ -77,7 +77,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await says(page, 'The e-mail address or the password is wrong.')
     await accessible(page, 'sign in, refused')
 
-    await go(page, 'Make one', 'Make an account')
+    await go(page, 'Create one', 'Create an account')
     await field(page, 'Name').fill('Ada')
     await field(page, 'E-mail address').fill('life@example.com')
     await field(page, 'Password').fill('short')
@@ -105,7 +105,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await says(page, 'The e-mail address or the password is wrong.')
     await field(page, 'Current password').fill(password)
     await button(page, 'Change password').click()
-    await says(page, 'Your password is changed')
+    await says(page, 'Your password was changed')
     await accessible(page, 'password')
     assert.equal(await link(page, 'Accounts').count(), 0)
 
@@ -143,7 +143,7 @@ test('ten requests at once, in five tabs, after the token has expired: one refre
       await route.continue()
     }
     await page.context().route('**/graphql', hold)
-    await Promise.all(tabs.map((tab) => button(tab, 'Look again').click()))
+    await Promise.all(tabs.map((tab) => button(tab, 'Refresh').click()))
     for (const end = Date.now() + patience; sent.length < 21;) {
       assert.ok(Date.now() < end, `${sent.length} requests: ${sent.map((r) => r.postData())}`)
       await tabs[0].evaluate(() => new Promise(requestAnimationFrame))
@@ -200,7 +200,7 @@ test('demoted while looking at the accounts: what is left is shown, and nothing 
     const before = await refreshes()
     await tell('role', { email, role: 'STAFF' })
     await lookAgain(page)
-    await says(page, 'The log is for ADMIN.')
+    await says(page, 'Only ADMIN can read the audit log.')
     assert.equal(await page.getByRole('cell', { name: email }).count(), 1)
 
     await tell('role', { email, role: 'USER' })
@@ -216,14 +216,14 @@ test('the server restarts: nobody is signed out, and a page that was opened mean
     await go(page, 'Devices')
     await tell('down')
     await lookAgain(page)
-    await says(page, 'The server does not answer.')
+    await says(page, 'The server does not respond.')
     await button(page, 'Sign out').click()
-    await says(page, 'The server does not answer, so you are still signed in.')
+    await says(page, 'The server did not respond, so you are still signed in.')
     await page.goto(`${origin}/?opened-meanwhile`)
-    await says(page, 'It is tried again.')
+    await says(page, 'Retrying …')
     await tell('up')
     await says(page, email)
-    await gone(page.getByText('It is tried again.'))
+    await gone(page.getByText('Retrying …'))
   }))
 
 test('offline until the token has expired, and back', options, () =>
@@ -236,10 +236,10 @@ test('offline until the token has expired, and back', options, () =>
     await page.reload()
     await says(page, 'This device')
     await page.context().setOffline(true)
-    while (!(await page.getByText('It is tried again.').isVisible())) await button(page, 'Look again').click() // until the token has expired
+    while (!(await page.getByText('Retrying …').isVisible())) await button(page, 'Refresh').click() // until the token has expired
     await heading(page, 'Devices').waitFor()
     await page.context().setOffline(false)
-    await gone(page.getByText('It is tried again.'))
+    await gone(page.getByText('Retrying …'))
     await lookAgain(page)
     await says(page, 'This device')
     await gone(page.getByRole('alert'))
