@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// maxAnswerBytes bounds what is read before the client says something again: a
-// TLS handshake is the longest that a server has to say.
+// maxAnswerBytes bounds what is read between two writes. The longest answer is that of a TLS
+// handshake.
 const maxAnswerBytes = 64 << 10
 
 var errAnswerTooLong = errors.New("the server's answer is too long")
 
-// deadlineConn gives the server a time for each answer, counted from the last
-// thing that it was sent. A server that sends a byte now and then does not get more.
+// deadlineConn sets a deadline for each answer, counted from the last write. A server that sends a
+// byte now and then gets no extra time.
 type deadlineConn struct {
 	net.Conn
 	timeout time.Duration

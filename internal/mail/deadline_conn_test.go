@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// recordingConn is a connection that always has something to read, and remembers its deadlines.
+// recordingConn is an endless source of bytes that records its deadlines.
 type recordingConn struct {
 	net.Conn
 	deadlines []time.Time
@@ -23,7 +23,7 @@ func (c *recordingConn) Read(p []byte) (n int, err error) {
 	return copy(p, strings.Repeat("x", len(p))), nil
 }
 
-// A server that sends a byte now and then must not get more time for each.
+// A server that sends a byte now and then gets no extra time.
 func TestDeadlineCoversWholeAnswer(t *testing.T) {
 	t.Parallel()
 	raw := &recordingConn{}
@@ -45,10 +45,10 @@ func TestDeadlineCoversWholeAnswer(t *testing.T) {
 			}
 		}
 		if read != maxAnswerBytes {
-			t.Errorf("read %d bytes of an endless answer, not %d", read, maxAnswerBytes)
+			t.Errorf("read %d bytes of an endless answer, want %d", read, maxAnswerBytes)
 		}
 		if len(raw.deadlines) != round+1 || raw.deadlines[round].Before(before.Add(time.Hour)) {
-			t.Errorf("after %d commands the deadlines are %v", round+1, raw.deadlines)
+			t.Errorf("after %d commands: got deadlines %v", round+1, raw.deadlines)
 		}
 	}
 }

@@ -2,8 +2,8 @@ package mail
 
 import "time"
 
-// SetTimeouts shortens all that an SMTP waits for.
+// SetTimeouts sets all timeouts of s.
 func (s *SMTP) SetTimeouts(d time.Duration) { s.timeouts = timeouts{d, d, 10 * d, d} }
 
-// SetQuitTimeout shortens only that.
+// SetQuitTimeout sets only the timeout of QUIT.
 func (s *SMTP) SetQuitTimeout(d time.Duration) { s.timeouts.quit = d }

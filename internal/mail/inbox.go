@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// Inbox is the Transport of a development server: it keeps the last messages in
-// memory and writes each to the log, with its link. Production must not use it,
-// because whoever reads its log can open every link.
+// Inbox is the Transport of a development server. It keeps the last messages in memory and logs
+// each with its link. Do not use it in production: the log contains every link.
 type Inbox struct {
 	log  *slog.Logger
 	size int
@@ -21,12 +20,12 @@ type Inbox struct {
 	count    int
 }
 
-// NewInbox makes an inbox that keeps the last size messages.
+// NewInbox returns an inbox that keeps the last size messages.
 func NewInbox(log *slog.Logger, size int, now func() time.Time) *Inbox {
 	return &Inbox{log: log, size: max(size, 1), now: now}
 }
 
-// Messages returns what the inbox has, newest first.
+// Messages returns the kept messages, newest first.
 func (i *Inbox) Messages() []Received {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -40,8 +39,7 @@ func (i *Inbox) Connect(context.Context) (Conn, error) { return inboxConn{i}, ni
 
 type inboxConn struct{ inbox *Inbox }
 
-// Send refuses what an SMTP server would never see either, so that a mistake
-// shows before there is one.
+// Send rejects the messages that an SMTP transport rejects, so that a mistake shows in development.
 func (c inboxConn) Send(ctx context.Context, m *Message) error {
 	if err := ctx.Err(); err != nil {
 		return err

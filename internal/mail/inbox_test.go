@@ -54,16 +54,16 @@ func TestInboxRejectsUnsendableMessages(t *testing.T) {
 		m := newMessage(t, "ada@example.com")
 		change(m)
 		if refused, ok := errors.AsType[*mail.RefusedError](connect(t, inbox).Send(t.Context(), m)); !ok || !refused.Permanent {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s: the message was accepted", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := connect(t, inbox).Send(ctx, newMessage(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("canceled context: got %v", err)
 	}
 	if got := inbox.Messages(); len(got) != 0 {
-		t.Errorf("the inbox has %+v", got)
+		t.Errorf("got %+v in the inbox, want nothing", got)
 	}
 }
 
@@ -83,32 +83,33 @@ func TestInboxIsSafeForConcurrentUse(t *testing.T) {
 	}
 	senders.Wait()
 	if got := inbox.Messages(); len(got) != 10 || got[0].N != 20 {
-		t.Errorf("got %d messages, the last one number %d", len(got), got[0].N)
+		t.Errorf("got %d messages, the last with number %d, want 10 and 20", len(got), got[0].N)
 	}
 }
 
-// unsendable are changes of a message that no transport may let through, by what they put into it.
+// unsendable maps a fault to a change that adds it to a message. Each transport must reject the
+// message.
 var unsendable = map[string]func(*mail.Message){
-	"a line end in the subject":       func(m *mail.Message) { m.Subject = "x\r\nBcc: all@example.com" },
-	"a NUL in the subject":            func(m *mail.Message) { m.Subject = "x\x00" },
-	"no subject":                      func(m *mail.Message) { m.Subject = " " },
-	"an endless subject":              func(m *mail.Message) { m.Subject = strings.Repeat("x", 1000) },
-	"a NUL in the text":               func(m *mail.Message) { m.Text = "x\x00" },
-	"no text":                         func(m *mail.Message) { m.Text = "" },
-	"no HTML":                         func(m *mail.Message) { m.HTML = "" },
-	"no ID":                           func(m *mail.Message) { m.ID = "" },
-	"an ID with a line end":           func(m *mail.Message) { m.ID = "1\r\nBcc: all@example.com" },
-	"an ID that closes its brackets":  func(m *mail.Message) { m.ID = "1>" },
-	"no recipient":                    func(m *mail.Message) { m.To = "" },
-	"a line end in the recipient":     func(m *mail.Message) { m.To = "ada@example.com\r\nBcc: all@example.com" },
-	"a NUL in the recipient":          func(m *mail.Message) { m.To = "a\x00da@example.com" },
-	"two recipients":                  func(m *mail.Message) { m.To = "ada@example.com, bob@example.com" },
-	"a recipient with a name":         func(m *mail.Message) { m.To = "Ada <ada@example.com>" },
-	"a recipient with a comment":      func(m *mail.Message) { m.To = "ada@example.com (Ada)" },
-	"a recipient in quotes":           func(m *mail.Message) { m.To = `"ada bob"@example.com` },
-	"a recipient with SMTP behind it": func(m *mail.Message) { m.To = "ada@example.com> NOTIFY=NEVER" },
-	"a recipient that is not UTF-8":   func(m *mail.Message) { m.To = "ada\xff@example.com" },
-	"a domain that is none":           func(m *mail.Message) { m.To = "ada@exa_mple..com" },
+	"a line break in the subject":      func(m *mail.Message) { m.Subject = "x\r\nBcc: all@example.com" },
+	"a NUL in the subject":             func(m *mail.Message) { m.Subject = "x\x00" },
+	"no subject":                       func(m *mail.Message) { m.Subject = " " },
+	"a subject that is too long":       func(m *mail.Message) { m.Subject = strings.Repeat("x", 1000) },
+	"a NUL in the text":                func(m *mail.Message) { m.Text = "x\x00" },
+	"no text":                          func(m *mail.Message) { m.Text = "" },
+	"no HTML":                          func(m *mail.Message) { m.HTML = "" },
+	"no ID":                            func(m *mail.Message) { m.ID = "" },
+	"an ID with a line break":          func(m *mail.Message) { m.ID = "1\r\nBcc: all@example.com" },
+	"an ID with a closing bracket":     func(m *mail.Message) { m.ID = "1>" },
+	"no recipient":                     func(m *mail.Message) { m.To = "" },
+	"a line break in the recipient":    func(m *mail.Message) { m.To = "ada@example.com\r\nBcc: all@example.com" },
+	"a NUL in the recipient":           func(m *mail.Message) { m.To = "a\x00da@example.com" },
+	"two recipients":                   func(m *mail.Message) { m.To = "ada@example.com, bob@example.com" },
+	"a recipient with a name":          func(m *mail.Message) { m.To = "Ada <ada@example.com>" },
+	"a recipient with a comment":       func(m *mail.Message) { m.To = "ada@example.com (Ada)" },
+	"a recipient in quotes":            func(m *mail.Message) { m.To = `"ada bob"@example.com` },
+	"a recipient with an SMTP command": func(m *mail.Message) { m.To = "ada@example.com> NOTIFY=NEVER" },
+	"a recipient that is not UTF-8":    func(m *mail.Message) { m.To = "ada\xff@example.com" },
+	"an invalid domain":                func(m *mail.Message) { m.To = "ada@exa_mple..com" },
 }
 
 func connect(t *testing.T, transport mail.Transport) mail.Conn {

@@ -20,29 +20,27 @@ import (
 //go:embed templates
 var embedded embed.FS
 
-// What there is in a folder besides KIND.txt and KIND.html.
+// The files of a language folder besides KIND.txt and KIND.html.
 const (
-	layoutFile   = "layout.html"  // the page around a KIND.html
-	lifetimeFile = "lifetime.txt" // how long a link works, in words
-	originFile   = "origin.txt"   // when and from where a message was caused, in words
+	layoutFile   = "layout.html"  // the page around each KIND.html
+	lifetimeFile = "lifetime.txt" // the validity of a link, in words
+	originFile   = "origin.txt"   // the time and network of the cause, in words
 )
 
 const (
 	maxTemplateBytes = 64 << 10
 	maxLanguages     = 100
-	maxTagBytes      = 35 // as RFC 5646 section 4.4.1 asks to have room for; the outbox has no more
+	maxTagBytes      = 35 // RFC 5646 section 4.4.1; the outbox column has the same length
 )
 
-// LoadTemplates reads the built-in templates and lays the files of dir over
-// them: LANGUAGE/KIND.txt, LANGUAGE/KIND.html, LANGUAGE/layout.html,
-// LANGUAGE/lifetime.txt and LANGUAGE/origin.txt, where LANGUAGE is a BCP 47 tag ("de", "pt-BR"). A new folder adds a
-// language; a file that it lacks is taken from English. With "" there are only the
-// built-in ones.
+// LoadTemplates reads the built-in templates and overlays them with the files of dir:
+// LANGUAGE/KIND.txt, LANGUAGE/KIND.html, LANGUAGE/layout.html, LANGUAGE/lifetime.txt and
+// LANGUAGE/origin.txt. LANGUAGE is a BCP 47 tag ("de", "pt-BR"). A new folder adds a language;
+// files that it lacks are taken from English. If dir is "", only the built-in templates are loaded.
 //
-// All of them are parsed and tried out here, so that a mistake stops the start:
-// the error is one line, and names the file. So does the error for a file that
-// has no meaning, which is a misspelled one; only names that begin with a dot are
-// passed over.
+// LoadTemplates parses and renders all of them, so that a mistake stops the start. The error is one
+// line that names the file. A file with an unknown name is an error too, because it is probably
+// misspelled; only names that begin with a dot are ignored.
 func LoadTemplates(dir string) (*Templates, error) {
 	files := files{}
 	builtIn, err := fs.Sub(embedded, "templates")
@@ -60,11 +58,11 @@ func LoadTemplates(dir string) (*Templates, error) {
 	return files.compile()
 }
 
-// files are the sources of all templates, by language and name.
+// files holds the sources of all templates, by language and file name.
 type files map[string]map[string]file
 
 type file struct {
-	path string // for people
+	path string // for error messages
 	text string
 }
 
@@ -83,24 +81,24 @@ func (f files) read(folder fs.FS, path string) error {
 
 func (f files) readLanguage(folder fs.FS, path, lang string) error {
 	path = filepath.Join(path, lang)
-	info, err := fs.Stat(folder, lang) // follows links: a mounted Kubernetes ConfigMap is made of them
+	info, err := fs.Stat(folder, lang) // follows links, which a mounted Kubernetes ConfigMap uses
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is a file; expected only folders named like a language, as in de or pt-BR", path)
+		return fmt.Errorf("%s is a file: expected only folders named after a language, as in de or pt-BR", path)
 	}
 	if tag, err := language.Parse(lang); err != nil || tag.String() != lang || tag == language.Und {
-		return fmt.Errorf("%s: the name of the folder must be the BCP 47 tag of a language%s", path, tagHint(tag))
+		return fmt.Errorf("%s: the folder name must be a BCP 47 language tag%s", path, tagHint(tag))
 	}
 	if len(lang) > maxTagBytes {
-		return fmt.Errorf("%s: the tag has more than %d bytes", path, maxTagBytes)
+		return fmt.Errorf("%s: the language tag must have at most %d bytes", path, maxTagBytes)
 	}
 	if f[lang] == nil {
 		f[lang] = map[string]file{}
 	}
 	if len(f) > maxLanguages {
-		return fmt.Errorf("%s: more than %d languages", path, maxLanguages)
+		return fmt.Errorf("%s: at most %d languages are supported", path, maxLanguages)
 	}
 	names, err := visibleNames(folder, lang)
 	if err != nil {
@@ -120,12 +118,13 @@ func tagHint(tag language.Tag) string {
 	if tag == language.Und {
 		return ", as in de or pt-BR"
 	}
-	return fmt.Sprintf(": is it %s?", tag)
+	return fmt.Sprintf("; did you mean %s?", tag)
 }
 
 func readFile(folder fs.FS, name, path string) (file, error) {
 	if base := filepath.Base(path); !slices.Contains(fileNames(), base) {
-		return file{}, fmt.Errorf("%s is no template; the names are %s, %s, %s, and .txt and .html of %v", path, layoutFile, lifetimeFile, originFile, Kinds)
+		return file{}, fmt.Errorf("%s is not a template: expected %s, %s, %s, or KIND.txt or KIND.html with a kind of %v",
+			path, layoutFile, lifetimeFile, originFile, Kinds)
 	}
 	opened, err := folder.Open(name)
 	if err != nil {
@@ -137,9 +136,9 @@ func readFile(folder fs.FS, name, path string) (file, error) {
 	case err != nil:
 		return file{}, fmt.Errorf("%s: %w", path, withoutPath(err))
 	case len(content) > maxTemplateBytes:
-		return file{}, fmt.Errorf("%s: more than %d bytes", path, maxTemplateBytes)
+		return file{}, fmt.Errorf("%s: a template must have at most %d bytes", path, maxTemplateBytes)
 	}
-	text := strings.TrimPrefix(string(content), "\ufeff") // an editor's mark
+	text := strings.TrimPrefix(string(content), "\ufeff") // a byte order mark that an editor added
 	return file{path, strings.ReplaceAll(text, "\r\n", "\n")}, nil
 }
 
@@ -151,8 +150,8 @@ func fileNames() []string {
 	return names
 }
 
-// visibleNames lists what is in a folder, without what begins with a dot, as what
-// version control, desktops and Kubernetes leave there does.
+// visibleNames lists the names in a folder. It omits those that begin with a dot, which version
+// control, desktops and Kubernetes create.
 func visibleNames(folder fs.FS, name string) (names []string, err error) {
 	entries, err := fs.ReadDir(folder, name)
 	for _, entry := range entries {
@@ -163,7 +162,7 @@ func visibleNames(folder fs.FS, name string) (names []string, err error) {
 	return names, err
 }
 
-// withoutPath leaves the path out of an error: it is said already, and in full.
+// withoutPath removes the path from an error, because the message already contains it in full.
 func withoutPath(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
@@ -171,7 +170,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// lookup finds a language's file, or the English one.
+// lookup returns a language's file, or the English one.
 func (f files) lookup(lang, name string) (_ file, from string) {
 	if found, ok := f[lang][name]; ok {
 		return found, lang
@@ -179,7 +178,7 @@ func (f files) lookup(lang, name string) (_ file, from string) {
 	return f[english][name], english
 }
 
-// languages puts English first, since the matcher takes the first one for want of a better.
+// languages returns English first, because the matcher falls back to its first language.
 func (f files) languages() []string {
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(f)), func(lang string) bool { return lang == english })
 	return append([]string{english}, others...)
@@ -238,13 +237,13 @@ func (f files) compileKind(lang string, kind Kind) (compiled kindTemplates, err 
 	case err != nil:
 		return kindTemplates{}, oneLine(err)
 	case compiled.html.Lookup("button") == nil || !strings.Contains(layout.text, `template "content" .`):
-		return kindTemplates{}, fmt.Errorf(`%s: it must say {{template "content" .}} and define "button"`, layout.path)
+		return kindTemplates{}, fmt.Errorf(`%s: a layout must contain {{template "content" .}} and define the template "button"`, layout.path)
 	}
 	return compiled, nil
 }
 
-// addText parses a file under its path, which errors say, and calls it by the
-// name that templates say.
+// addText parses a file under its path, which errors contain, and defines it under the name that
+// templates use.
 func addText(to *texttemplate.Template, name string, f file) error {
 	_, err := to.New(f.path).Parse(strings.TrimRight(f.text, "\n"))
 	if err == nil {
@@ -261,11 +260,14 @@ func addHTML(to *htmltemplate.Template, name string, f file) error {
 	return err
 }
 
-// checkKind renders a kind with data like real ones. Whoever translates a text may
-// lose the link, and the first to notice would be somebody who needs it.
+// checkKind renders a kind with sample data. A translation may lose the link, which must not go
+// unnoticed until a user needs it.
 func (t *Templates) checkKind(lang string, kind Kind) error {
 	for _, hours := range []int{1, 24, 24 * 7} {
-		sample := Data{Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12", Account: "a•••@e•••.example"}
+		sample := Data{
+			Service: "Example", AppURL: "https://app.example.com", NewEmail: "ada@example.com",
+			At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "12", Account: "a•••@e•••.example",
+		}
 		if !kind.isNotice() {
 			sample.Link, sample.Hours = "https://app.example.com/page#token=0-_a", hours
 		}
@@ -285,9 +287,9 @@ func (t kindTemplates) checkLink(m *Message) error {
 	case m.Link == "":
 		return nil
 	case !slices.Contains(strings.Split(m.Text, "\n"), m.Link) || strings.Count(m.Text, m.Link) != 1:
-		return fmt.Errorf("%s: {{.Link}} must stand in it once, on a line of its own", t.textFile)
+		return fmt.Errorf("%s: must contain {{.Link}} exactly once, on its own line", t.textFile)
 	case !strings.Contains(m.HTML, `href="`+m.Link+`"`):
-		return fmt.Errorf(`%s: nothing in it leads to the link; write {{template "button" (.Button "what it does")}}`, t.htmlFile)
+		return fmt.Errorf(`%s: must contain the link; add {{template "button" (.Button "LABEL")}}`, t.htmlFile)
 	}
 	return nil
 }

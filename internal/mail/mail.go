@@ -1,8 +1,8 @@
-// Package mail makes messages from templates and hands them to an SMTP server,
-// or to the inbox of a development server.
+// Package mail renders messages from templates and sends them over SMTP, or keeps them in the inbox
+// of a development server.
 //
-// It decides nothing about when a message is sent, or again: a Transport tries
-// once, and its errors say what is known about that try.
+// It does not schedule or retry: a Transport sends once, and its errors say what is known about the
+// outcome.
 package mail
 
 import (
@@ -10,58 +10,54 @@ import (
 	"time"
 )
 
-// Kind names a template.
+// Kind is the kind of a message and the name of its template.
 type Kind string
 
-// The kinds of messages, by what happened. The comment says who gets it, and
-// what the link does; all of them may use Service and AppURL of Data.
+// The kinds of messages. Each comment says which address gets the message, what its link does, and
+// which fields of Data it uses besides Service and AppURL.
 const (
-	// VerifyEmail goes to the address of a new account; the link shows that mail
-	// reaches its owner. Link, Hours.
+	// VerifyEmail goes to the address of a new account. The link confirms the address. Link, Hours.
 	VerifyEmail Kind = "verify-email"
-	// ConfirmEmail goes to the new address of a change, which the link puts into
-	// force. Link, Hours, Account.
+	// ConfirmEmail goes to the new address of a requested change. The link applies the change.
+	// Link, Hours, Account.
 	ConfirmEmail Kind = "confirm-email"
-	// EmailChangeRequested goes to the old address, when somebody who is signed in
-	// and knew the password asked for another; the link stops that. Link, Hours, NewEmail.
+	// EmailChangeRequested goes to the old address when a signed-in user, with the password,
+	// requests a change. The link cancels it. Link, Hours, NewEmail.
 	EmailChangeRequested Kind = "email-change-requested"
-	// EmailChanged goes to the old address after a change, which the link takes
-	// back. Link, Hours, NewEmail.
+	// EmailChanged goes to the old address after a change. The link undoes the change. Link, Hours,
+	// NewEmail.
 	EmailChanged Kind = "email-changed"
-	// EmailRestored goes to the old address after a change was taken back:
-	// everybody was signed out, and the link chooses a new password. Link, Hours.
+	// EmailRestored goes to the old address after a change was undone and all sessions were
+	// revoked. The link sets a new password. Link, Hours.
 	EmailRestored Kind = "email-restored"
-	// EmailTaken goes to an address that has an account, when somebody with another
-	// account wanted to move to it. It is a notice: there is no link.
+	// EmailTaken goes to an address with an account when another account requests to use it. Notice
+	// without a link.
 	EmailTaken Kind = "email-taken"
-	// ResetPassword goes to the address of an account; the link chooses a new
-	// password. Link, Hours.
+	// ResetPassword goes to the address of an account. The link sets a new password. Link, Hours.
 	ResetPassword Kind = "reset-password"
-	// AlreadyRegistered goes to an address that has an account, when somebody
-	// registered with it; the link chooses a new password. Link, Hours.
+	// AlreadyRegistered goes to an address with an account when a registration uses it. The link
+	// sets a new password. Link, Hours.
 	AlreadyRegistered Kind = "already-registered"
-	// AddressNotFree goes to an address that somebody registered with, when it has
-	// an account that is shut, or had one that may take it back still. It is a
-	// notice: there is no link.
+	// AddressNotFree goes to an address that a registration used, when its account is disabled or a
+	// former account can still take it back. Notice without a link.
 	AddressNotFree Kind = "address-not-free"
-	// PasswordChanged goes to the address of an account whose password was changed.
-	// It is a notice: there is no link.
+	// PasswordChanged goes to the address of an account whose password was changed. Notice without
+	// a link.
 	PasswordChanged Kind = "password-changed"
-	// AccountDeleted goes to the address that an account had, when it was deleted.
-	// It is a notice: there is no link.
+	// AccountDeleted goes to the address of a deleted account. Notice without a link.
 	AccountDeleted Kind = "account-deleted"
-	// NewSignIn goes to the address of an account that was signed in to from a device or
-	// network that it does not trust. It is a notice: there is no link.
+	// NewSignIn goes to the address of an account after a sign-in from a device or network that it
+	// does not trust. Notice without a link.
 	NewSignIn Kind = "new-sign-in"
-	// RoleChanged goes to the address of an account whose role was changed, which is
-	// Detail. It is a notice: there is no link.
+	// RoleChanged goes to the address of an account whose role was changed to Detail. Notice
+	// without a link.
 	RoleChanged Kind = "role-changed"
-	// FailedSignIns goes to the address of an account with many failed attempts, whose
-	// number is Detail. It is a notice: there is no link.
+	// FailedSignIns goes to the address of an account with many failed attempts. Detail is their
+	// number. Notice without a link.
 	FailedSignIns Kind = "failed-sign-ins"
 )
 
-// Kinds are all kinds.
+// Kinds lists all kinds.
 var Kinds = []Kind{
 	VerifyEmail, ConfirmEmail, EmailChangeRequested, EmailChanged, EmailRestored,
 	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged, AccountDeleted,
@@ -77,63 +73,61 @@ func (k Kind) isNotice() bool {
 	return false
 }
 
-// Data is what a template may say. There is no name of a person in it: names
-// are typed by somebody who has proven nothing, and a message that repeats them
-// to any address is a way to send spam.
+// Data is the data of a template. It contains no user name: an unverified client chose it, and a
+// message that repeats it to any address can be abused to send spam.
 type Data struct {
-	Service  string // what the server calls itself
-	AppURL   string // where its pages are
+	Service  string // the name of the service
+	AppURL   string // the URL of the application
 	Link     string // "" for a notice
-	Hours    int    // how long Link works
-	At       string // when it was caused, in UTC
-	Network  string // from where, roughly, as in 203.0.113.0/24; "" if that is unknown or not told
-	NewEmail string // for EmailChangeRequested and EmailChanged; "" for an address that was never verified
+	Hours    int    // validity of Link, in hours
+	At       string // time of the cause, in UTC
+	Network  string // network of the cause, as in 203.0.113.0/24; "" if unknown or withheld
+	NewEmail string // for EmailChangeRequested and EmailChanged; "" if never verified
 	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns
-	Account  string // for ConfirmEmail: the account that asked, as m•••@e•••.example
+	Account  string // for ConfirmEmail: the requesting account, as m•••@e•••.example
 }
 
-// Message is ready to be sent.
+// Message is a message to send.
 type Message struct {
-	ID       string // becomes the Message-ID, together with the host of the sender's address: letters, digits, - . _
-	To       string // an address, without a name
+	ID       string // part of the Message-ID before the sender's host: letters, digits, - . _
+	To       string // an address without a name
 	Subject  string
 	Text     string // lines end with \n
 	HTML     string
-	Link     string // the one in Text and HTML, "" for a notice
+	Link     string // the link in Text and HTML; "" for a notice
 	Language string // one of Templates.Languages
 }
 
-// Transport is where mail goes.
+// Transport connects to the receiver of messages.
 type Transport interface {
-	// Connect makes a connection that messages can be sent on. An error says that
-	// no message was tried.
+	// Connect opens a connection for messages. On an error no message was sent.
 	Connect(ctx context.Context) (Conn, error)
 }
 
-// Conn takes messages, one at a time: it is not for use by several goroutines.
+// Conn sends messages, one at a time. It is not safe for concurrent use.
 type Conn interface {
-	// Send returns nil when the message was taken, and a *Refused when it was not,
-	// which leaves the connection as it was. After any other error the connection
-	// is gone, and nobody knows whether the message was taken. When ctx ends, so
-	// does Send, at once.
+	// Send returns nil if the message was accepted. It returns a *RefusedError if the message was
+	// refused; the connection is then unchanged. After any other error the connection is closed,
+	// and whether the message was accepted is unknown. Send returns as soon as ctx is done.
 	Send(ctx context.Context, m *Message) error
-	// Close says goodbye. It takes a few seconds at most, whatever the server does.
+	// Close ends the connection. It takes a few seconds at most, even if the server does not
+	// answer.
 	Close() error
 }
 
-// RefusedError says that a message was not taken, while the connection goes on: the
-// server said so, or it was not asked, since the message can never be sent.
+// RefusedError reports that a message was refused while the connection remains usable. Either the
+// server refused it, or it was not sent because it is invalid.
 type RefusedError struct {
-	Permanent bool   // trying again is of no use
-	Reason    string // one line: the server's, with its code, as in "550 5.1.1 no such user"
+	Permanent bool   // a retry cannot succeed
+	Reason    string // one line: the server's answer with its code, as in "550 5.1.1 no such user"
 }
 
 // Error implements error.
-func (r *RefusedError) Error() string { return "the message was refused: " + r.Reason }
+func (r *RefusedError) Error() string { return "message refused: " + r.Reason }
 
-// Received is a message that an Inbox has taken.
+// Received is a message in an Inbox.
 type Received struct {
 	Message
 	At time.Time
-	N  int // counts from 1, also over messages that the inbox has forgotten
+	N  int // number of the message since the start, from 1
 }

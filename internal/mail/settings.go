@@ -10,22 +10,21 @@ import (
 	"strings"
 )
 
-// The values of the parameter tls of an SMTP URL.
+// Values of the tls parameter of an SMTP URL.
 const (
-	TLSStartTLS = "starttls" // encrypts right after the greeting, or gives up: the default
+	TLSStartTLS = "starttls" // the default: encrypts after the greeting, or fails
 	TLSImplicit = "implicit" // encrypts from the first byte (RFC 8314 section 3.3)
-	TLSNone     = "none"     // permanentError encrypts
+	TLSNone     = "none"     // never encrypts
 )
 
-// defaultPorts are those of RFC 8314 section 7.3 and RFC 6409, and the old one for
-// a relay on the same machine.
+// defaultPorts are the ports of RFC 8314 section 7.3 and RFC 6409, and port 25 for a relay on the
+// same machine.
 var defaultPorts = map[string]string{TLSStartTLS: "587", TLSImplicit: "465", TLSNone: "25"}
 
-// SettingError says what is wrong with a setting. It never repeats the value,
-// which may hold a password.
+// SettingError reports an invalid setting. It never contains the value, which may hold a password.
 type SettingError struct {
 	Setting  string // the field of SMTPConfig: URL or From
-	Expected string // as in "expected …"
+	Expected string // completes "expected …"
 	Hint     string
 }
 
@@ -43,7 +42,7 @@ const (
 
 func badURL(expected, hint string) error { return &SettingError{"URL", expected, hint} }
 
-// server is what an SMTP URL says.
+// server is the content of an SMTP URL.
 type server struct {
 	host, port     string
 	tls            string
@@ -70,11 +69,11 @@ func parseURL(value string) (server, error) {
 	case s.host == "" || !isPlainLine(s.host) || strings.ContainsAny(s.host, " @"):
 		return server{}, badURL(smtpURLs+", with a host", urlHint)
 	case err != nil || number == 0:
-		return server{}, badURL(smtpURLs+", with a port of 1 to 65535", "without one it is 587, with ?tls=implicit 465, with ?tls=none 25")
+		return server{}, badURL(smtpURLs+", with a port of 1 to 65535", "the default is 587, with ?tls=implicit 465, with ?tls=none 25")
 	case (s.user == "") != (s.password == ""):
 		return server{}, badURL("a user and a password, or neither", urlHint)
 	case s.user != "" && s.tls == TLSNone && !isLoopback(s.host):
-		return server{}, badURL("no password with ?tls=none, but for a server on this machine", "the password would cross the network in clear: "+tlsHint)
+		return server{}, badURL("no password with ?tls=none, except for a server on this machine", "the password would be sent unencrypted: "+tlsHint)
 	}
 	return s, nil
 }
@@ -84,7 +83,7 @@ func tlsMode(query string) (string, error) {
 	values, given := parameters["tls"]
 	switch {
 	case err != nil || len(parameters) > 1 || len(parameters) == 1 && !given:
-		return "", badURL("no parameter but tls", tlsHint)
+		return "", badURL("no parameter except tls", tlsHint)
 	case !given:
 		return TLSStartTLS, nil
 	case len(values) != 1 || defaultPorts[values[0]] == "":
@@ -93,16 +92,15 @@ func tlsMode(query string) (string, error) {
 	return values[0], nil
 }
 
-// isLoopback reports whether what is sent to a host stays on this machine.
+// isLoopback reports whether data sent to a host stays on this machine.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
-// parseFrom reads the sender: an address, which every server must be able to
-// send from, and perhaps a name.
+// parseFrom parses the sender: an address that needs no SMTPUTF8, with an optional name.
 func parseFrom(value string) (*mail.Address, error) {
-	bad := &SettingError{"From", "an address, perhaps with a name", "as in noreply@example.com or Example <noreply@example.com>"}
+	bad := &SettingError{"From", "an address, optionally with a name", "as in noreply@example.com or Example <noreply@example.com>"}
 	from, err := mail.ParseAddress(value)
 	if err != nil || from.Name != "" && !isPlainLine(from.Name) {
 		return nil, bad

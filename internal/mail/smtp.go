@@ -20,21 +20,21 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// SMTPConfig is what NewSMTP needs to know.
+// SMTPConfig configures an SMTP transport.
 type SMTPConfig struct {
-	// URL is smtp://USER:PASSWORD@HOST:PORT?tls=MODE, where MODE is starttls
-	// (the default), implicit or none. Without a port it is 587, 465 or 25, by
-	// the mode. Without a user nobody signs in.
+	// URL is smtp://USER:PASSWORD@HOST:PORT?tls=MODE. MODE is starttls (the default), implicit or
+	// none. The default port is 587, 465 or 25, by mode. Without a user the client does not
+	// authenticate.
 	URL string
-	// From is the sender's address, perhaps with a name, as in Example <noreply@example.com>.
+	// From is the sender's address with an optional name, as in Example <noreply@example.com>.
 	From string
-	// RootCAs are trusted to vouch for the server; nil: those of the system.
+	// RootCAs are the authorities trusted for the server's certificate. If nil, the system's are
+	// used.
 	RootCAs *x509.CertPool
 }
 
-// SMTP is the Transport to an SMTP server (RFC 5321), which delivers the messages
-// or passes them on. It never sends in clear unless the URL says so, never sends a
-// password in clear over a network, and waits for nothing without end.
+// SMTP is the Transport to an SMTP server (RFC 5321). It sends unencrypted only if the URL says so,
+// never sends a password unencrypted over a network, and bounds every wait.
 type SMTP struct {
 	server   server
 	from     *mail.Address
@@ -42,15 +42,15 @@ type SMTP struct {
 	timeouts timeouts
 }
 
-// timeouts are how long an SMTP waits for what.
+// timeouts bounds the waits of an SMTP transport.
 type timeouts struct {
-	dial    time.Duration // for a connection
-	answer  time.Duration // for one answer
-	connect time.Duration // for a connection that messages can be sent on
-	quit    time.Duration // for the answer to a goodbye
+	dial    time.Duration // to open a TCP connection
+	answer  time.Duration // for each answer
+	connect time.Duration // to connect, encrypt and authenticate
+	quit    time.Duration // for the answer to QUIT
 }
 
-// NewSMTP makes a transport; it connects to nothing yet. An error is a *SettingError.
+// NewSMTP returns a transport without connecting. The error is a *SettingError.
 func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	server, err := parseURL(c.URL)
 	if err != nil {
@@ -68,7 +68,7 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	}, nil
 }
 
-// Connect connects, encrypts and signs in, as the URL says. It takes 2 minutes at most.
+// Connect connects, encrypts and authenticates as the URL says. It takes 2 minutes at most.
 func (s *SMTP) Connect(ctx context.Context) (Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeouts.connect)
 	defer cancel()
@@ -85,8 +85,8 @@ func (s *SMTP) Connect(ctx context.Context) (Conn, error) {
 	return c, nil
 }
 
-// serverError says what happened with the server, in one line. That the caller has
-// given up explains everything else.
+// wrapError describes an error of the server in one line. If ctx is done, its cause replaces the
+// error.
 func (s *SMTP) wrapError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -102,7 +102,7 @@ type serverError struct {
 func (f *serverError) Error() string { return f.message }
 func (f *serverError) Unwrap() error { return f.cause }
 
-// shortLine makes one line, and not an endless one, of what a server said.
+// shortLine turns a server's text into a single line of bounded length.
 func shortLine(message string) string {
 	const most = 300
 	message = strings.Map(func(r rune) rune {
@@ -126,16 +126,16 @@ type smtpConn struct {
 	isClosed bool
 }
 
-// errConnClosed is the answer of a connection that has failed before.
-var errConnClosed = errors.New("the connection has failed before")
+// errConnClosed is the error of a connection that has failed before.
+var errConnClosed = errors.New("the connection failed earlier")
 
-// withContext runs f, which talks to the server, and ends it when ctx ends: nothing
-// but closing the socket ends a read for certain. What is no *Refused ends the connection.
+// withContext runs f, which talks to the server, and aborts it when ctx is done. Only closing the
+// socket reliably ends a read. Any error except a *RefusedError closes the connection.
 func (c *smtpConn) withContext(ctx context.Context, f func() error) error {
 	if c.isClosed {
 		return c.smtp.wrapError(ctx, errConnClosed)
 	}
-	if ctx.Err() != nil { // nothing must be sent that nobody waits for
+	if ctx.Err() != nil { // the caller no longer waits, so nothing must be sent
 		c.isClosed = true
 		c.socket.Close()
 		return c.smtp.wrapError(ctx, ctx.Err())
@@ -153,8 +153,8 @@ func (c *smtpConn) withContext(ctx context.Context, f func() error) error {
 	return err
 }
 
-// open lets go-mail do what comes before the first message. It would not close
-// the socket when that fails; during does.
+// open runs go-mail's steps before the first message. go-mail does not close the socket on an
+// error; withContext does.
 func (c *smtpConn) open(ctx context.Context) error {
 	s := c.smtp
 	patient := net.Conn(&deadlineConn{Conn: c.socket, timeout: s.timeouts.answer, left: maxAnswerBytes})
@@ -193,17 +193,17 @@ func (s *SMTP) options(connected net.Conn) []gomail.Option {
 		return options
 	}
 	plain, login := gomail.SMTPAuthPlain, gomail.SMTPAuthLogin
-	if s.server.tls == TLSNone { // the URL was checked: the server is on this machine
+	if s.server.tls == TLSNone { // parseURL has checked that the server is on this machine
 		plain, login = gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc
 	}
-	// Without the -PLUS of SCRAM: the certificate has been checked, and servers
-	// disagree about what to bind to. What else a server may offer comes last.
+	// SCRAM without -PLUS: the certificate has been verified, and servers disagree about the
+	// channel binding. Other mechanisms of the server are tried last.
 	return append(options, gomail.WithUsername(s.server.user), gomail.WithPassword(s.server.password),
 		gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, plain, login))
 }
 
-// heloName is what the client calls itself: the name of the machine if that is a
-// full one, or else its address (RFC 5321 section 4.1.4).
+// heloName returns the name that the client announces: the host name if it is fully qualified, or
+// else the local address (RFC 5321 section 4.1.4).
 func heloName(c net.Conn) string {
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && isASCII(name) && isPlainLine(name) && !strings.Contains(name, " ") {
 		return name
@@ -219,8 +219,8 @@ func heloName(c net.Conn) string {
 	return "[" + ip + "]"
 }
 
-// Send implements Conn. Each answer of the server takes a minute at most, so
-// all of it takes a few even when ctx has no end.
+// Send implements Conn. Each answer takes a minute at most, so Send takes a few minutes even
+// without a deadline.
 func (c *smtpConn) Send(ctx context.Context, m *Message) error {
 	to, err := checkMessage(m)
 	if err != nil {
@@ -233,20 +233,19 @@ func (c *smtpConn) Send(ctx context.Context, m *Message) error {
 	return c.withContext(ctx, func() error { return c.transact(to, content) })
 }
 
-// transact is one transaction (RFC 5321 section 3.3). SMTPUTF8 is asked for only
-// if it is needed, since a message that was sent with it cannot be passed on to a
-// server without it.
+// transact runs one mail transaction (RFC 5321 section 3.3). It requests SMTPUTF8 only if needed: a
+// server cannot relay such a message to a server without SMTPUTF8.
 func (c *smtpConn) transact(to string, content []byte) error {
 	if !isASCII(to) {
 		if offered, _ := c.client.Extension("SMTPUTF8"); !offered {
-			return permanentError("the server cannot send to an address with letters beyond ASCII (SMTPUTF8)")
+			return permanentError("the server does not support addresses with non-ASCII letters (SMTPUTF8)")
 		}
 	}
 	c.client.SkipSMTPUTF8(isASCII(to))
 	if err := c.client.Mail("<" + c.smtp.from.Address + ">"); err != nil {
 		err = c.refusedError(err)
 		if refused, ok := errors.AsType[*RefusedError](err); ok {
-			refused.Permanent = false // it is about us, and no message: somebody will mend MAIL_FROM
+			refused.Permanent = false // the fault is in MAIL_FROM, not in the message
 		}
 		return err
 	}
@@ -258,7 +257,7 @@ func (c *smtpConn) transact(to string, content []byte) error {
 		return c.refusedError(err)
 	}
 	if _, err := data.Write(content); err != nil {
-		return err // without Close, which would say that this was all
+		return err // without Close, which would end the message as complete
 	}
 	if err := data.Close(); err != nil {
 		return c.refusedError(err)
@@ -266,15 +265,15 @@ func (c *smtpConn) transact(to string, content []byte) error {
 	return nil
 }
 
-// refusedError makes a *Refused of a server's answer 4xx or 5xx, and has it forget the
-// transaction. 421 says that it hangs up (RFC 5321 section 3.8).
+// refusedError turns an answer 4xx or 5xx into a *RefusedError and resets the transaction. 421
+// closes the connection (RFC 5321 section 3.8), so it is returned unchanged.
 func (c *smtpConn) refusedError(err error) error {
 	answer, ok := errors.AsType[*textproto.Error](err)
 	if !ok || answer.Code < 400 || answer.Code > 599 || answer.Code == 421 {
 		return err
 	}
 	if err := c.client.Reset(); err != nil {
-		c.isClosed = true // the next message will hear of it: this one was refused, whatever came after
+		c.isClosed = true // only the next message fails: this one was refused regardless
 		c.socket.Close()
 	}
 	return &RefusedError{Permanent: answer.Code >= 500, Reason: shortLine(strconv.Itoa(answer.Code) + " " + answer.Msg)}
@@ -286,15 +285,14 @@ func (c *smtpConn) Close() error {
 		return nil
 	}
 	c.isClosed = true
-	impatience := time.AfterFunc(c.smtp.timeouts.quit, func() { c.socket.Close() })
-	defer impatience.Stop()
-	c.client.Quit() // whatever the answer, nothing depends on it
+	timer := time.AfterFunc(c.smtp.timeouts.quit, func() { c.socket.Close() })
+	defer timer.Stop()
+	c.client.Quit() // the answer does not matter
 	c.socket.Close()
 	return nil
 }
 
-// content writes the message with its headers (RFC 5322), in lines that any
-// server can take.
+// content returns the message with its headers (RFC 5322), in lines that every server accepts.
 func (s *SMTP) content(m *Message, to string) ([]byte, error) {
 	_, host, _ := strings.Cut(s.from.Address, "@")
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
@@ -303,7 +301,7 @@ func (s *SMTP) content(m *Message, to string) ([]byte, error) {
 	msg.Subject(m.Subject)
 	msg.SetDate()
 	msg.SetMessageIDWithValue(m.ID + "@" + host)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated")        // RFC 3834 section 5: no absence notices, please
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")        // no auto-replies (RFC 3834)
 	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All") // the same for Exchange
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)

@@ -28,17 +28,17 @@ func TestSMTPSendsOverEachTLSModeAndMechanism(t *testing.T) {
 		mechanism string
 	}{
 		{"STARTTLS is the default", mailtest.Options{}, true, ""},
-		{"STARTTLS, and the best mechanism", mailtest.Options{TLS: "starttls", User: "u", Password: "p"}, true, "SCRAM-SHA-256"},
+		{"STARTTLS with the strongest mechanism", mailtest.Options{TLS: "starttls", User: "u", Password: "p"}, true, "SCRAM-SHA-256"},
 		{"STARTTLS and PLAIN", mailtest.Options{User: "u", Password: "p", Mechanisms: []string{"LOGIN", "PLAIN"}}, true, "PLAIN"},
 		{"STARTTLS and LOGIN", mailtest.Options{User: "u", Password: "p", Mechanisms: []string{"LOGIN"}}, true, "LOGIN"},
 		{"TLS from the first byte", mailtest.Options{TLS: "implicit"}, true, ""},
 		{"TLS from the first byte and SCRAM", mailtest.Options{TLS: "implicit", User: "u", Password: "p"}, true, "SCRAM-SHA-256"},
 		{"TLS from the first byte and PLAIN", mailtest.Options{TLS: "implicit", User: "u", Password: "p", Mechanisms: []string{"PLAIN"}}, true, "PLAIN"},
-		{"a password with signs", mailtest.Options{User: "u@example.com", Password: "p:@/?#% é,=", Mechanisms: []string{"PLAIN"}}, true, "PLAIN"},
-		{"a password with signs and SCRAM", mailtest.Options{User: "u@example.com", Password: "p:@/?#% é,="}, true, "SCRAM-SHA-256"},
-		{"in clear", mailtest.Options{TLS: "none"}, false, ""},
-		{"in clear, to this machine, with a password", mailtest.Options{TLS: "none", User: "u", Password: "p", Mechanisms: []string{"PLAIN"}}, false, "PLAIN"},
-		{"in clear, to this machine, with LOGIN", mailtest.Options{TLS: "none", User: "u", Password: "p", Mechanisms: []string{"LOGIN"}}, false, "LOGIN"},
+		{"a password with special characters", mailtest.Options{User: "u@example.com", Password: "p:@/?#% é,=", Mechanisms: []string{"PLAIN"}}, true, "PLAIN"},
+		{"a password with special characters and SCRAM", mailtest.Options{User: "u@example.com", Password: "p:@/?#% é,="}, true, "SCRAM-SHA-256"},
+		{"unencrypted", mailtest.Options{TLS: "none"}, false, ""},
+		{"unencrypted to this machine, with a password", mailtest.Options{TLS: "none", User: "u", Password: "p", Mechanisms: []string{"PLAIN"}}, false, "PLAIN"},
+		{"unencrypted to this machine, with LOGIN", mailtest.Options{TLS: "none", User: "u", Password: "p", Mechanisms: []string{"LOGIN"}}, false, "LOGIN"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -55,11 +55,11 @@ func TestSMTPSendsOverEachTLSModeAndMechanism(t *testing.T) {
 			}
 			for _, m := range server.WaitFor(t, 3) {
 				if m.TLS != test.encrypted || m.Mechanism != test.mechanism || m.User != test.options.User || m.UTF8 {
-					t.Errorf("TLS %t, %q as %q, SMTPUTF8 %t", m.TLS, m.Mechanism, m.User, m.UTF8)
+					t.Errorf("got TLS %t, mechanism %q, user %q, SMTPUTF8 %t", m.TLS, m.Mechanism, m.User, m.UTF8)
 				}
 			}
 			if got := server.Connections(); got != 1 {
-				t.Errorf("%d connections", got)
+				t.Errorf("got %d connections, want 1", got)
 			}
 		})
 	}
@@ -89,10 +89,10 @@ func TestSMTPDeliversMessageUnchanged(t *testing.T) {
 			t.Errorf("sent %+v\ngot %+v", sent[i], got)
 		}
 		if got.From != "noreply@example.com" || got.To != "ada@xn--bcher-kva.example" {
-			t.Errorf("from %s to %s", got.From, got.To)
+			t.Errorf("got envelope from %s to %s", got.From, got.To)
 		}
 		if sent[i].Link != "" && strings.Count(got.Text, sent[i].Link) != 1 {
-			t.Errorf("the link is not there once: %s", got.Text)
+			t.Errorf("want the link exactly once: %s", got.Text)
 		}
 		wantHeader(t, got, sent[i].ID)
 	}
@@ -110,21 +110,21 @@ func wantHeader(t *testing.T, m mailtest.Message, id string) {
 	}
 	for name, value := range want {
 		if got := m.Header[name]; !slices.Equal(got, []string{value}) {
-			t.Errorf("%s: %q, not %q", name, got, value)
+			t.Errorf("%s: got %q, want %q", name, got, value)
 		}
 	}
 	if date, err := m.Header.Date(); err != nil || time.Since(date).Abs() > time.Hour {
-		t.Errorf("Date: %v %v", date, err)
+		t.Errorf("Date: got %v, %v", date, err)
 	}
 	known := []string{"From", "To", "Subject", "Date", "Message-Id", "Auto-Submitted", "X-Auto-Response-Suppress", "Mime-Version", "Content-Type"}
 	for name := range m.Header {
 		if !slices.Contains(known, name) {
-			t.Errorf("a header %s: %q", name, m.Header[name])
+			t.Errorf("unexpected header %s: %q", name, m.Header[name])
 		}
 	}
 	for line := range strings.SplitSeq(string(m.Raw), "\r\n") {
 		if len(line) > 998 || strings.ContainsFunc(line, func(r rune) bool { return r > 126 || r < 32 && r != '\t' }) {
-			t.Errorf("a line that not every server can take: %q", line)
+			t.Errorf("a line that some servers reject: %q", line)
 		}
 	}
 }
@@ -140,16 +140,16 @@ func TestNonASCIILocalPartRequiresSMTPUTF8(t *testing.T) {
 	}
 	got := server.WaitFor(t, 2)
 	if got[0].To != "josé@example.com" || !got[0].UTF8 || got[0].Header.Get("To") != "<josé@example.com>" {
-		t.Errorf("with SMTPUTF8: %+v", got[0])
+		t.Errorf("with SMTPUTF8: got %+v", got[0])
 	}
 	if got[1].UTF8 {
-		t.Error("SMTPUTF8 was asked for without need")
+		t.Error("SMTPUTF8 was requested for an ASCII address")
 	}
 	old := mailtest.Start(t, mailtest.Options{NoSMTPUTF8: true})
 	conn = connect(t, newTransport(t, old))
 	wantRefused(t, conn.Send(t.Context(), newMessage(t, "josé@example.com")), true, "SMTPUTF8")
 	if err := conn.Send(t.Context(), newMessage(t, "ada@bücher.example")); err != nil {
-		t.Error("a domain beyond ASCII needs no SMTPUTF8:", err)
+		t.Error("a non-ASCII domain requires no SMTPUTF8:", err)
 	}
 }
 
@@ -161,14 +161,14 @@ func TestSMTPRejectsUnsendableMessages(t *testing.T) {
 		m := newMessage(t, "ada@example.com")
 		change(m)
 		if refused, ok := errors.AsType[*mail.RefusedError](conn.Send(t.Context(), m)); !ok || !refused.Permanent {
-			t.Errorf("%s was taken", name)
+			t.Errorf("%s: the message was accepted", name)
 		}
 	}
 	if err := conn.Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
-		t.Error("the connection goes on:", err)
+		t.Error("the connection must remain usable:", err)
 	}
 	if got := len(server.Messages()); got != 1 {
-		t.Errorf("%d messages came in", got)
+		t.Errorf("got %d messages, want 1", got)
 	}
 }
 
@@ -180,13 +180,13 @@ func TestRefusedMessageKeepsConnection(t *testing.T) {
 		permanent bool
 		reason    string
 	}{
-		{"the recipient for good", mailtest.RefuseRecipients(550), true, "550 not now 5.7.1 (recipient)"},
-		{"the recipient for now", mailtest.RefuseRecipients(450), false, "450 not now 4.7.1 (recipient)"},
-		{"the sender for good, which is a setting and no message", mailtest.RefuseSenders(553), false, "553 not now 5.7.1 (sender)"},
-		{"the sender for now", mailtest.RefuseSenders(451), false, "451 not now 4.7.1 (sender)"},
-		{"the command", mailtest.RefuseSenders(500), false, "500 not now 5.7.1 (sender)"},
-		{"the message for good", mailtest.RefuseMessages(554), true, "554 not now 5.7.1 (after data)"},
-		{"the message for now", mailtest.RefuseMessages(452), false, "452 not now 4.7.1 (after data)"},
+		{"recipient, permanently", mailtest.RefuseRecipients(550), true, "550 not now 5.7.1 (recipient)"},
+		{"recipient, temporarily", mailtest.RefuseRecipients(450), false, "450 not now 4.7.1 (recipient)"},
+		{"sender, permanently, which is a fault of the settings", mailtest.RefuseSenders(553), false, "553 not now 5.7.1 (sender)"},
+		{"sender, temporarily", mailtest.RefuseSenders(451), false, "451 not now 4.7.1 (sender)"},
+		{"command", mailtest.RefuseSenders(500), false, "500 not now 5.7.1 (sender)"},
+		{"message, permanently", mailtest.RefuseMessages(554), true, "554 not now 5.7.1 (after data)"},
+		{"message, temporarily", mailtest.RefuseMessages(452), false, "452 not now 4.7.1 (after data)"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -196,10 +196,10 @@ func TestRefusedMessageKeepsConnection(t *testing.T) {
 			wantRefused(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")), test.permanent, test.reason)
 			server.SetMode(mailtest.Accept)
 			if err := conn.Send(t.Context(), newMessage(t, "bob@example.com")); err != nil {
-				t.Error("the connection goes on:", err)
+				t.Error("the connection must remain usable:", err)
 			}
 			if got := server.WaitFor(t, 1); len(got) != 1 || got[0].To != "bob@example.com" {
-				t.Errorf("%d messages came in, the first for %s", len(got), got[0].To)
+				t.Errorf("got %d messages, the first for %s", len(got), got[0].To)
 			}
 		})
 	}
@@ -216,8 +216,8 @@ func TestServerHangupEndsConnection(t *testing.T) {
 		{"instead of an answer to RCPT", mailtest.DropAt(mailtest.AtRecipient), 0},
 		{"instead of an answer to DATA", mailtest.DropAt(mailtest.AtData), 0},
 		{"in the middle of a message", mailtest.DropInData, 0},
-		{"after the message, which it has", mailtest.DropAfterData, 1},
-		{"and says so", mailtest.RefuseRecipients(421), 0},
+		{"after the message, which has arrived", mailtest.DropAfterData, 1},
+		{"after answering 421", mailtest.RefuseRecipients(421), 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -229,10 +229,10 @@ func TestServerHangupEndsConnection(t *testing.T) {
 			server.SetMode(mailtest.Accept)
 			wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 			if got := len(server.Messages()); got != test.came {
-				t.Errorf("%d messages came in", got)
+				t.Errorf("got %d messages, want %d", got, test.came)
 			}
 			if err := connect(t, smtp).Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
-				t.Error("another connection:", err)
+				t.Error("a new connection:", err)
 			}
 		})
 	}
@@ -242,45 +242,46 @@ var stagesOfConnect = []mailtest.Stage{mailtest.AtGreeting, mailtest.AtHello, ma
 
 var stagesOfSend = []mailtest.Stage{mailtest.AtSender, mailtest.AtRecipient, mailtest.AtData, mailtest.InData, mailtest.AfterData}
 
-// A caller that gives up is let go at once, wherever the server fell silent.
+// Connect and Send return as soon as the context is canceled, at whatever stage the server is
+// silent.
 func TestSilentServerEndsWithContext(t *testing.T) {
 	t.Parallel()
 	for name, silent := range silentServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, try := silent(t, time.Minute)
+			server, call := silent(t, time.Minute)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			failed := make(chan error, 1)
-			go func() { failed <- try(ctx) }()
+			go func() { failed <- call(ctx) }()
 			server.WaitSilent(t, 1)
 			cancel()
 			if err := <-failed; !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "closed network connection") {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want context.Canceled", err)
 			}
 		})
 	}
 }
 
-// A caller with all the time in the world is let go too. All wait side by side,
-// since this test is the one that takes its time.
+// Connect and Send time out without a deadline. The stages run in parallel, because each waits for
+// the timeout.
 func TestSilentServerTimesOut(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
 	for name, silent := range silentServers {
-		_, try := silent(t, 2*time.Second)
+		_, call := silent(t, 2*time.Second)
 		all.Go(func() {
-			err := try(t.Context())
+			err := call(t.Context())
 			if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
-				t.Errorf("%s: got %v", name, err)
+				t.Errorf("%s: got %v, want a timeout", name, err)
 			}
 		})
 	}
 	all.Wait()
 }
 
-// silentServers makes servers that are silent at each stage, with a function that
-// connects to one or sends, and waits for what does not come.
+// silentServers yields, for each stage, a function that starts a server silent at that stage. It
+// returns the server and a call of Connect or Send that waits for the missing answer.
 func silentServers(yield func(string, func(*testing.T, time.Duration) (*mailtest.Server, func(context.Context) error)) bool) {
 	for _, mode := range []string{"starttls", "implicit"} {
 		for _, stage := range slices.Concat(stagesOfConnect, stagesOfSend) {
@@ -327,7 +328,7 @@ func TestEndlessAnswerEndsConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := smtp.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "too long") || len(err.Error()) > 1000 {
-		t.Errorf("it was heard to the end: %v", err)
+		t.Errorf("got %v, want a short error about the length", err)
 	}
 	<-ended
 }
@@ -341,13 +342,13 @@ func TestCanceledContextSendsNothing(t *testing.T) {
 	if _, err := smtp.Connect(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Connect: %v", err)
 	}
-	for range 20 { // whatever is closed meanwhile is closed too late, now and then
+	for range 20 { // repeated: closing may lose the race now and then
 		if err := connect(t, smtp).Send(ctx, newMessage(t, "ada@example.com")); !errors.Is(err, context.Canceled) {
 			t.Errorf("Send: %v", err)
 		}
 	}
 	if got := server.Messages(); len(got) != 0 {
-		t.Errorf("%d messages came in", len(got))
+		t.Errorf("got %d messages, want none", len(got))
 	}
 }
 
@@ -357,17 +358,17 @@ func TestConnectRejectsUntrustedServer(t *testing.T) {
 	tests := []struct {
 		name    string
 		options mailtest.Options
-		roots   *x509.CertPool // "": the server's
+		roots   *x509.CertPool // nil: the server's
 		want    string
 	}{
-		{"STARTTLS, when it is not offered", mailtest.Options{NoSTARTTLS: true, User: user, Password: password}, nil, "STARTTLS"},
-		{"a certificate that somebody trusts", mailtest.Options{User: user, Password: password}, x509.NewCertPool(), "unknown authority"},
-		{"the same with implicit TLS", mailtest.Options{TLS: "implicit", User: user, Password: password}, x509.NewCertPool(), "unknown authority"},
-		{"a certificate for this host", mailtest.Options{WrongHost: true, User: user, Password: password}, nil, "127.0.0.1"},
-		{"a certificate of today", mailtest.Options{Expired: true, User: user, Password: password}, nil, "expired"},
-		{"the right password", mailtest.Options{User: user, Password: password, Mode: mailtest.RefuseLogins(535)}, nil, "535"},
-		{"a way to sign in", mailtest.Options{User: user, Password: password, Mechanisms: []string{}}, nil, "does not support SMTP AUTH"},
-		{"a way to sign in that both know", mailtest.Options{User: user, Password: password, Mechanisms: []string{"GSSAPI"}}, nil, "supported authentication mechanism"},
+		{"STARTTLS not offered", mailtest.Options{NoSTARTTLS: true, User: user, Password: password}, nil, "STARTTLS"},
+		{"untrusted certificate", mailtest.Options{User: user, Password: password}, x509.NewCertPool(), "unknown authority"},
+		{"untrusted certificate with implicit TLS", mailtest.Options{TLS: "implicit", User: user, Password: password}, x509.NewCertPool(), "unknown authority"},
+		{"certificate for another host", mailtest.Options{WrongHost: true, User: user, Password: password}, nil, "127.0.0.1"},
+		{"expired certificate", mailtest.Options{Expired: true, User: user, Password: password}, nil, "expired"},
+		{"rejected password", mailtest.Options{User: user, Password: password, Mode: mailtest.RefuseLogins(535)}, nil, "535"},
+		{"no authentication offered", mailtest.Options{User: user, Password: password, Mechanisms: []string{}}, nil, "does not support SMTP AUTH"},
+		{"no common mechanism", mailtest.Options{User: user, Password: password, Mechanisms: []string{"GSSAPI"}}, nil, "supported authentication mechanism"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -383,14 +384,14 @@ func TestConnectRejectsUntrustedServer(t *testing.T) {
 			}
 			_, err = smtp.Connect(t.Context())
 			if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(test.want)) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("got %v, want %s", err, test.want)
+				t.Errorf("got %v, want an error with %s", err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), password) {
-				t.Errorf("the error has the password: %v", err)
+				t.Errorf("the error contains the password: %v", err)
 			}
-			// Whatever was sent in clear, no message was, and nobody signed in.
+			// Nothing but commands was sent, and no client authenticated.
 			if got := server.Messages(); len(got) != 0 {
-				t.Errorf("%d messages came in", len(got))
+				t.Errorf("got %d messages, want none", len(got))
 			}
 		})
 	}
@@ -406,7 +407,7 @@ func TestConnectFailsWithWrongPassword(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := smtp.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "535") {
-			t.Errorf("%s: %v", mechanism, err)
+			t.Errorf("%s: got %v, want code 535", mechanism, err)
 		}
 	}
 }
@@ -419,7 +420,7 @@ func TestSMTPReconnectsAfterServerRestart(t *testing.T) {
 	server.Stop()
 	wantConnectionError(t, conn.Send(t.Context(), newMessage(t, "ada@example.com")))
 	if _, err := smtp.Connect(t.Context()); err == nil {
-		t.Error("connected")
+		t.Error("connected to a server that is down")
 	}
 	server.Start()
 	if err := connect(t, smtp).Send(t.Context(), newMessage(t, "ada@example.com")); err != nil {
@@ -427,7 +428,7 @@ func TestSMTPReconnectsAfterServerRestart(t *testing.T) {
 	}
 }
 
-// Close is for a worker that ends: it must not wait for a server that does not.
+// A worker that stops calls Close. It must not wait for a server that is down.
 func TestCloseReturnsWhenServerIsDown(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
@@ -461,34 +462,34 @@ func TestNewSMTPValidatesSettings(t *testing.T) {
 	const ok = "smtp://mail.example.com"
 	tests := []struct{ name, url, from, wrong string }{
 		{"a host is enough", ok, from, ""},
-		{"all that there is", "smtp://u:p@mail.example.com:2525/?tls=implicit", "a@example.com", ""},
+		{"all parts", "smtp://u:p@mail.example.com:2525/?tls=implicit", "a@example.com", ""},
 		{"an IPv6 address", "smtp://[2001:db8::1]:25", from, ""},
-		{"a name of a container", "smtp://mail_pit:1025?tls=none", from, ""},
-		{"a password in clear on this machine", "smtp://u:p@localhost:1025?tls=none", from, ""},
-		{"a password in clear on this machine, by its address", "smtp://u:p@[::1]?tls=none", from, ""},
-		{"a sender with letters beyond ASCII in the domain", ok, "a@bücher.example", ""},
-		{"a sender with letters beyond ASCII in the name", ok, `"Größe, Inc." <a@example.com>`, ""},
+		{"a container name", "smtp://mail_pit:1025?tls=none", from, ""},
+		{"an unencrypted password to this machine", "smtp://u:p@localhost:1025?tls=none", from, ""},
+		{"an unencrypted password to this machine, by address", "smtp://u:p@[::1]?tls=none", from, ""},
+		{"a sender with a non-ASCII domain", ok, "a@bücher.example", ""},
+		{"a sender with a non-ASCII name", ok, `"Größe, Inc." <a@example.com>`, ""},
 		{"nothing", "", from, "URL"},
 		{"no host", "smtp://", from, "URL"},
 		{"another scheme", "smtps://mail.example.com", from, "URL"},
 		{"no scheme", "mail.example.com:587", from, "URL"},
 		{"a path", "smtp://mail.example.com/inbox", from, "URL"},
-		{"a port that is none", "smtp://mail.example.com:0", from, "URL"},
-		{"a port beyond all", "smtp://mail.example.com:65536", from, "URL"},
+		{"port 0", "smtp://mail.example.com:0", from, "URL"},
+		{"port 65536", "smtp://mail.example.com:65536", from, "URL"},
 		{"a user without a password", "smtp://hunter2@mail.example.com", from, "URL"},
 		{"a password that is not escaped", "smtp://u:hunter2#@mail.example.com", from, "URL"},
 		{"a percent sign that is not escaped", "smtp://u:hunter2%@mail.example.com", from, "URL"},
-		{"a mode that there is not", ok + "?tls=hunter2", from, "URL"},
+		{"an unknown mode", ok + "?tls=hunter2", from, "URL"},
 		{"two modes", ok + "?tls=none&tls=starttls", from, "URL"},
 		{"another parameter", ok + "?hunter2=1", from, "URL"},
-		{"a password in clear over a network", "smtp://u:hunter2@mail.example.com?tls=none", from, "URL"},
-		{"a password in clear to what only looks like this machine", "smtp://u:hunter2@localhost.example.com?tls=none", from, "URL"},
+		{"an unencrypted password over a network", "smtp://u:hunter2@mail.example.com?tls=none", from, "URL"},
+		{"an unencrypted password to a host that looks like this machine", "smtp://u:hunter2@localhost.example.com?tls=none", from, "URL"},
 		{"no sender", ok, "", "From"},
-		{"a sender that is no address", ok, "example.com", "From"},
-		{"a comma that has no quotes", ok, "Example, Inc. <a@example.com>", "From"},
+		{"a sender without an address", ok, "example.com", "From"},
+		{"an unquoted comma", ok, "Example, Inc. <a@example.com>", "From"},
 		{"two senders", ok, "a@example.com, b@example.com", "From"},
-		{"a sender with a header behind it", ok, "a@example.com\r\nBcc: b@example.com", "From"},
-		{"a sender with letters beyond ASCII before the @", ok, "josé@example.com", "From"},
+		{"a sender with a second header", ok, "a@example.com\r\nBcc: b@example.com", "From"},
+		{"a sender with non-ASCII letters before the @", ok, "josé@example.com", "From"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -502,7 +503,7 @@ func TestNewSMTPValidatesSettings(t *testing.T) {
 			}
 			bad, ok := errors.AsType[*mail.SettingError](err)
 			if !ok || bad.Setting != test.wrong || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n") {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want a SettingError for %s", err, test.wrong)
 			}
 		})
 	}
@@ -522,10 +523,10 @@ func TestSenderNameIsEncoded(t *testing.T) {
 	got := server.WaitFor(t, 1)[0]
 	sender, err := netmail.ParseAddress(got.Header.Get("From"))
 	if err != nil || sender.Name != "Größe, Inc." || sender.Address != "a@xn--bcher-kva.example" || got.From != sender.Address {
-		t.Errorf("from %q, %v, %v", got.From, sender, err)
+		t.Errorf("got From %q, sender %v, error %v", got.From, sender, err)
 	}
 	if want := "<" + m.ID + "@xn--bcher-kva.example>"; got.Header.Get("Message-Id") != want {
-		t.Errorf("Message-ID %s, not %s", got.Header.Get("Message-Id"), want)
+		t.Errorf("got Message-ID %s, want %s", got.Header.Get("Message-Id"), want)
 	}
 }
 
@@ -542,14 +543,14 @@ func wantRefused(t *testing.T, err error, permanent bool, reason string) {
 	t.Helper()
 	refused, ok := errors.AsType[*mail.RefusedError](err)
 	if !ok || refused.Permanent != permanent || !strings.Contains(refused.Reason, reason) {
-		t.Errorf("got %v, want refused (for good: %t) because %s", err, permanent, reason)
+		t.Errorf("got %v, want a RefusedError (permanent: %t) with %s", err, permanent, reason)
 	}
 }
 
-// wantConnectionError: the connection has ended, and an error that is none of the server's answers says so.
+// wantConnectionError requires an error that ended the connection, other than a refusal.
 func wantConnectionError(t *testing.T, err error) {
 	t.Helper()
 	if _, refused := errors.AsType[*mail.RefusedError](err); err == nil || refused {
-		t.Errorf("got %v, want a connection that is gone", err)
+		t.Errorf("got %v, want an error that closed the connection", err)
 	}
 }

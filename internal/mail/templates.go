@@ -11,36 +11,34 @@ import (
 	"golang.org/x/text/language"
 )
 
-// english is the language that is always there, and complete.
+// english is the fallback language. Its templates are complete.
 const english = "en"
 
-// Templates are all texts, in all languages.
+// Templates holds the templates of all kinds in all languages.
 type Templates struct {
 	languages  []string // english first
 	matcher    language.Matcher
 	byLanguage map[string]map[Kind]kindTemplates // by language
 }
 
-// byLanguage are a kind's templates in one language.
+// kindTemplates holds the templates of one kind in one language.
 type kindTemplates struct {
 	text         *texttemplate.Template
 	html         *htmltemplate.Template
 	textFile     string // for errors
 	htmlFile     string
-	htmlLanguage string // english, if that is where the HTML had to be taken from
+	htmlLanguage string // english if the HTML falls back to English
 }
 
-// Languages returns the languages there are templates for: BCP 47 tags, "en"
-// first and the others by name.
+// Languages returns the available languages as BCP 47 tags: "en" first, the others sorted.
 func (t *Templates) Languages() []string { return append([]string(nil), t.languages...) }
 
-// maxAcceptLanguage is far beyond what browsers send, and bounds the work for
-// what others do.
+// maxAcceptLanguage bounds the parsed part of an Accept-Language header, in bytes. Browsers send
+// far less.
 const maxAcceptLanguage = 512
 
-// Language returns the one of Languages that serves best whoever sent the header
-// Accept-Language (RFC 9110 section 12.5.4); "en" if none does, or the header is
-// not one.
+// Language returns the available language that best matches an Accept-Language header (RFC 9110
+// section 12.5.4). It returns "en" if none matches or the header is invalid.
 func (t *Templates) Language(acceptLanguage string) string {
 	if len(acceptLanguage) > maxAcceptLanguage {
 		cut := strings.LastIndexByte(acceptLanguage[:maxAcceptLanguage], ',')
@@ -50,13 +48,12 @@ func (t *Templates) Language(acceptLanguage string) string {
 	if err != nil {
 		return english
 	}
-	_, i, _ := t.matcher.Match(tags...) // the first one, which is English, if there is no match
+	_, i, _ := t.matcher.Match(tags...) // index 0, English, if there is no match
 	return t.languages[i]
 }
 
-// Render makes a message, all but ID and To. What is not one of Languages is
-// English. It refuses data with control characters in it, and an empty Link of a
-// kind that is for nothing else.
+// Render renders a message without its ID and To. An unknown language falls back to English. Data
+// with control characters is an error, and so is a missing Link, except for a notice.
 func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 	byKind, ok := t.byLanguage[lang]
 	if !ok {
@@ -64,7 +61,7 @@ func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 	}
 	these, ok := byKind[kind]
 	if !ok {
-		return nil, fmt.Errorf("mail: there is no kind %q", kind)
+		return nil, fmt.Errorf("mail: unknown kind %q", kind)
 	}
 	if err := d.check(kind); err != nil {
 		return nil, err
@@ -82,24 +79,27 @@ func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 
 func (d Data) check(kind Kind) error {
 	if !kind.isNotice() && d.Link == "" {
-		return fmt.Errorf("mail: %s without a link", kind)
+		return fmt.Errorf("mail: %s requires a link", kind)
 	}
-	for name, value := range map[string]string{"Service": d.Service, "AppURL": d.AppURL, "Link": d.Link, "NewEmail": d.NewEmail, "At": d.At, "Network": d.Network, "Detail": d.Detail, "Account": d.Account} {
+	for name, value := range map[string]string{
+		"Service": d.Service, "AppURL": d.AppURL, "Link": d.Link, "NewEmail": d.NewEmail, "At": d.At,
+		"Network": d.Network, "Detail": d.Detail, "Account": d.Account,
+	} {
 		if value != "" && !isPlainLine(value) {
-			return fmt.Errorf("mail: %s has a control character in it", name)
+			return fmt.Errorf("mail: %s must not contain control characters", name)
 		}
 	}
 	return nil
 }
 
-// templateData is what a template sees: Data, and what only the layout needs.
+// templateData is what a template can use: Data, and fields of the layout.
 type templateData struct {
 	Data
 	Language string
 	Subject  string // only in HTML
 }
 
-// Days is how long Link works, in whole days; 0 if that is better said in hours.
+// Days returns the validity of Link in whole days, or 0 if it is better written in hours.
 func (v templateData) Days() int {
 	if v.Hours%24 == 0 && v.Hours > 48 {
 		return v.Hours / 24
@@ -107,7 +107,7 @@ func (v templateData) Days() int {
 	return 0
 }
 
-// Button is what the template "button" takes: {{template "button" (.Button "Choose a new password")}}.
+// Button returns the data of the template "button", which renders the link with a label.
 func (v templateData) Button(label string) map[string]string {
 	return map[string]string{"Label": label, "Link": v.Link}
 }
@@ -124,12 +124,12 @@ func (t kindTemplates) renderText(v templateData) (subject, text string, err err
 	empty, text, _ := strings.Cut(rest, "\n")
 	switch subject = strings.TrimSpace(subject); {
 	case !ok || !isPlainLine(subject) || len(subject) > maxSubjectBytes:
-		return "", "", fmt.Errorf("%s:1: the first line must be %q and a subject of at most %d bytes, without control characters",
+		return "", "", fmt.Errorf("%s:1: the first line must be %q with a subject of at most %d bytes and no control characters",
 			t.textFile, strings.TrimSpace(subjectPrefix), maxSubjectBytes)
 	case strings.TrimSpace(empty) != "":
 		return "", "", fmt.Errorf("%s:2: the line after the subject must be empty", t.textFile)
 	case strings.TrimSpace(text) == "":
-		return "", "", fmt.Errorf("%s:3: there is no text after the subject", t.textFile)
+		return "", "", fmt.Errorf("%s:3: the text after the subject must not be empty", t.textFile)
 	}
 	return subject, strings.TrimSpace(text) + "\n", nil
 }
@@ -137,7 +137,8 @@ func (t kindTemplates) renderText(v templateData) (subject, text string, err err
 func (t kindTemplates) renderHTML(v templateData) (string, error) {
 	var out bytes.Buffer
 	if err := t.html.Execute(&out, v); err != nil {
-		if _, ok := errors.AsType[*htmltemplate.Error](err); ok { // a tag that is left open is noticed behind it, in the layout
+		// For a tag left open, the error names only the layout.
+		if _, ok := errors.AsType[*htmltemplate.Error](err); ok {
 			return "", fmt.Errorf("%s: %w", t.htmlFile, oneLine(err))
 		}
 		return "", oneLine(err)
@@ -145,7 +146,7 @@ func (t kindTemplates) renderHTML(v templateData) (string, error) {
 	return out.String(), nil
 }
 
-// oneLine cuts the name of the library off: what is left begins with the file and the line.
+// oneLine removes the library's name from an error, so that it begins with the file and line.
 func oneLine(err error) error {
 	message := strings.TrimPrefix(err.Error(), "html/")
 	message = strings.TrimPrefix(message, "template: ")

@@ -22,23 +22,23 @@ func TestEveryKindHasSubjectLinkAndLifetime(t *testing.T) {
 		for _, hours := range []int{1, 2, 24, 48, 168} {
 			m := render(t, templates, kind, "en", sampleData(kind, hours))
 			if m.Language != "en" || m.Link != sampleData(kind, hours).Link || !strings.Contains(m.Subject, "Fieldgate") {
-				t.Errorf("%s: language %q, link %q, subject %q", kind, m.Language, m.Link, m.Subject)
+				t.Errorf("%s: got language %q, link %q, subject %q", kind, m.Language, m.Link, m.Subject)
 			}
 			if !strings.Contains(m.Text, "\nhttps://app.example.com\n") || !strings.Contains(m.HTML, `href="https://app.example.com"`) {
-				t.Errorf("%s does not lead home:\n%s\n%s", kind, m.Text, m.HTML)
+				t.Errorf("%s: want the application's URL:\n%s\n%s", kind, m.Text, m.HTML)
 			}
 			if m.Link == "" {
 				continue
 			}
 			if !slices.Contains(strings.Split(m.Text, "\n"), link) || strings.Count(m.Text, link) != 1 {
-				t.Errorf("%s: the link does not stand once on a line of its own:\n%s", kind, m.Text)
+				t.Errorf("%s: want the link once, on its own line:\n%s", kind, m.Text)
 			}
 			if !strings.Contains(m.HTML, `href="`+link+`"`) {
-				t.Errorf("%s: the HTML has no link:\n%s", kind, m.HTML)
+				t.Errorf("%s: want the link in the HTML:\n%s", kind, m.HTML)
 			}
 			want := map[int]string{1: "1 hour,", 2: "2 hours,", 24: "24 hours,", 48: "48 hours,", 168: "7 days,"}[hours]
 			if !strings.Contains(m.Text, want) || !strings.Contains(m.HTML, want) {
-				t.Errorf("%s does not say that the link works for %s\n%s", kind, want, m.Text)
+				t.Errorf("%s: want the validity %s\n%s", kind, want, m.Text)
 			}
 		}
 	}
@@ -50,13 +50,13 @@ func TestEveryKindShowsTimeAndNetwork(t *testing.T) {
 		m := render(t, builtIn(t), kind, "en", sampleData(kind, 1))
 		for name, text := range map[string]string{"text": m.Text, "HTML": m.HTML} {
 			if !strings.Contains(text, "Time: 2026-01-31 12:00 UTC. Network: 203.0.113.0/24.") {
-				t.Errorf("%s: the %s does not say so:\n%s", kind, name, text)
+				t.Errorf("%s: want time and network in the %s:\n%s", kind, name, text)
 			}
 		}
 		d := sampleData(kind, 1)
 		d.Network = ""
 		if m := render(t, builtIn(t), kind, "en", d); strings.Contains(m.Text, "Network") || !strings.Contains(m.Text, "Time: 2026-01-31 12:00 UTC.") {
-			t.Errorf("%s from an unknown network:\n%s", kind, m.Text)
+			t.Errorf("%s with an unknown network:\n%s", kind, m.Text)
 		}
 	}
 }
@@ -73,23 +73,23 @@ func TestUnknownNewEmailIsOmitted(t *testing.T) {
 	}
 }
 
-// Who cannot see it, has it dark or blocks what is remote still gets all of it.
+// The HTML works with screen readers, in dark mode and with remote content blocked.
 func TestHTMLIsAccessibleAndLoadsNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range mail.Kinds {
 		html := render(t, builtIn(t), kind, "en", sampleData(kind, 2)).HTML
 		for _, want := range []string{`<html lang="en">`, "<title>", `name="color-scheme" content="light dark"`} {
 			if !strings.Contains(html, want) {
-				t.Errorf("%s has no %s", kind, want)
+				t.Errorf("%s: want %s in the HTML", kind, want)
 			}
 		}
 		for _, never := range []string{"<img", "<script", "<link", "<style", "src=", "url(", "@import", "ZgotmplZ"} {
 			if strings.Contains(html, never) {
-				t.Errorf("%s has %s in it", kind, never)
+				t.Errorf("%s: got %s in the HTML", kind, never)
 			}
 		}
 		if strings.Count(html, "<table") != strings.Count(html, `<table role="presentation"`) {
-			t.Errorf("%s reads a table aloud", kind)
+			t.Errorf("%s: a layout table lacks role=presentation", kind)
 		}
 	}
 }
@@ -102,10 +102,10 @@ func TestNewEmailIsEscapedInHTML(t *testing.T) {
 		d.NewEmail = hostile
 		m := render(t, builtIn(t), kind, "en", d)
 		if !strings.Contains(m.Text, hostile) {
-			t.Errorf("%s does not say it as it is:\n%s", kind, m.Text)
+			t.Errorf("%s: want the address unchanged in the text:\n%s", kind, m.Text)
 		}
 		if strings.Contains(m.HTML, "<script") || !strings.Contains(m.HTML, "&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&#39;@example.com") {
-			t.Errorf("%s does not escape it:\n%s", kind, m.HTML)
+			t.Errorf("%s: want the address escaped in the HTML:\n%s", kind, m.HTML)
 		}
 	}
 }
@@ -118,13 +118,13 @@ func TestRenderRejectsInvalidData(t *testing.T) {
 		kind   mail.Kind
 		change func(*mail.Data)
 	}{
-		{"a kind that there is not", "newsletter", func(*mail.Data) {}},
-		{"a link to nowhere", mail.ResetPassword, func(d *mail.Data) { d.Link = "" }},
-		{"a service with a header in its name", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\r\nBcc: all@example.com" }},
-		{"a service with a NUL in its name", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\x00" }},
-		{"a link with a line of its own", mail.ResetPassword, func(d *mail.Data) { d.Link = link + "\nhttps://evil.example.com" }},
-		{"an address with a line of its own", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "a\nb@example.com" }},
-		{"what is no UTF-8", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "\xff@example.com" }},
+		{"an unknown kind", "newsletter", func(*mail.Data) {}},
+		{"a missing link", mail.ResetPassword, func(d *mail.Data) { d.Link = "" }},
+		{"a service name with a header", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\r\nBcc: all@example.com" }},
+		{"a service name with a NUL", mail.ResetPassword, func(d *mail.Data) { d.Service = "x\x00" }},
+		{"a link with a line break", mail.ResetPassword, func(d *mail.Data) { d.Link = link + "\nhttps://evil.example.com" }},
+		{"an address with a line break", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "a\nb@example.com" }},
+		{"an address that is not UTF-8", mail.EmailChanged, func(d *mail.Data) { d.NewEmail = "\xff@example.com" }},
 		{"a subject that is too long", mail.ResetPassword, func(d *mail.Data) { d.Service = strings.Repeat("x", 250) }},
 	}
 	for _, test := range tests {
@@ -133,7 +133,7 @@ func TestRenderRejectsInvalidData(t *testing.T) {
 			d := good
 			test.change(&d)
 			if m, err := builtIn(t).Render(test.kind, "en", d); err == nil {
-				t.Errorf("rendered %+v", m)
+				t.Errorf("got %+v, want an error", m)
 			}
 		})
 	}
@@ -146,32 +146,32 @@ func TestTemplateFolderOverridesFilesAndAddsLanguages(t *testing.T) {
 		"de/reset-password.txt":    "\ufeffSubject: Neues Passwort f\u00fcr {{.Service}}\r\n\r\nHier:\r\n\r\n{{.Link}}\r\n\r\nIn {{template \"lifetime\" .}}\r\n",
 		"de/lifetime.txt":          "{{if eq .Hours 1}}einer Stunde{{else}}{{.Hours}} Stunden{{end}}\n",
 		"de/password-changed.html": "<p>Ge\u00e4ndert</p>",
-		".git/config":              "passed over",
-		"de/.DS_Store":             "passed over",
+		".git/config":              "ignored",
+		"de/.DS_Store":             "ignored",
 	})
 	templates, err := mail.LoadTemplates(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := templates.Languages(); !slices.Equal(got, []string{"en", "de"}) {
-		t.Errorf("languages %q", got)
+		t.Errorf("got languages %q", got)
 	}
 	if m := render(t, templates, mail.EmailTaken, "en", sampleData(mail.EmailTaken, 0)); m.Subject != "Taken" || m.Text != "Taken at Fieldgate.\n" ||
-		!strings.Contains(m.HTML, "asked to use this e-mail address") {
-		t.Errorf("only the text was replaced: %+v", m)
+		!strings.Contains(m.HTML, "requested to use this e-mail address") {
+		t.Errorf("want only the text replaced, got %+v", m)
 	}
 	m := render(t, templates, mail.ResetPassword, "de", sampleData(mail.ResetPassword, 1))
 	if m.Subject != "Neues Passwort für Fieldgate" || m.Text != "Hier:\n\n"+link+"\n\nIn einer Stunde\n" || m.Language != "de" {
-		t.Errorf("German: %+v", m)
+		t.Errorf("German: got %+v", m)
 	}
 	if !strings.Contains(m.HTML, `lang="en"`) || !strings.Contains(m.HTML, "Choose a new password") {
-		t.Errorf("what German lacks is English, and says so: %s", m.HTML)
+		t.Errorf("want the HTML in English, marked as English: %s", m.HTML)
 	}
 	if m := render(t, templates, mail.PasswordChanged, "de", sampleData(mail.PasswordChanged, 0)); !strings.Contains(m.HTML, `lang="de"`) {
-		t.Errorf("German HTML: %s", m.HTML)
+		t.Errorf("German HTML: got %s", m.HTML)
 	}
 	if m := render(t, templates, mail.ResetPassword, "tlh", sampleData(mail.ResetPassword, 1)); m.Language != "en" {
-		t.Errorf("an unknown language is %s", m.Language)
+		t.Errorf("unknown language: got %s, want en", m.Language)
 	}
 }
 
@@ -180,29 +180,29 @@ func TestTemplateErrorIsOneLineAndNamesFile(t *testing.T) {
 	text := "Subject: S\n\nPress:\n\n{{.Link}}\n"
 	tests := []struct{ name, path, content, want string }{
 		{"a template that does not parse", "en/reset-password.txt", "Subject: S\n\n{{.Link\n", "en/reset-password.txt:4: unclosed action"},
-		{"a field that there is not", "en/reset-password.txt", text + "\n{{.Name}}", "en/reset-password.txt:7:2: executing"},
-		{"a function that there is not", "de/reset-password.html", "<p>\n{{shout .Link}}", `de/reset-password.html:2: function "shout" not defined`},
-		{"a field that there is not, in HTML", "de/reset-password.html", "<p>\n{{.Nope}}", "de/reset-password.html:2:2: executing"},
-		{"HTML that is left open", "de/reset-password.html", "<p>\n<a href=\"{{.Link}}>", "de/reset-password.html"},
+		{"an unknown field", "en/reset-password.txt", text + "\n{{.Name}}", "en/reset-password.txt:7:2: executing"},
+		{"an unknown function", "de/reset-password.html", "<p>\n{{shout .Link}}", `de/reset-password.html:2: function "shout" not defined`},
+		{"an unknown field in HTML", "de/reset-password.html", "<p>\n{{.Nope}}", "de/reset-password.html:2:2: executing"},
+		{"HTML with an open attribute", "de/reset-password.html", "<p>\n<a href=\"{{.Link}}>", "de/reset-password.html"},
 		{"a layout with a mistake", "de/layout.html", `<html>{{template "content" .}}{{define "button"}}{{end}}{{.Nope}}`, "de/layout.html:1:58: executing"},
-		{"a layout around nothing", "de/layout.html", `<html>{{define "button"}}{{end}}`, `de/layout.html: it must say`},
+		{"a layout without content", "de/layout.html", `<html>{{define "button"}}{{end}}`, `de/layout.html: a layout must contain`},
 		{"a lifetime with a mistake", "de/lifetime.txt", "{{.Nope}}", "de/lifetime.txt:1:2: executing"},
 		{"a text without a subject", "de/reset-password.txt", "Hello\n\n{{.Link}}\n", `de/reset-password.txt:1: the first line must be "Subject:"`},
 		{"an empty subject", "de/reset-password.txt", "Subject: \n\n{{.Link}}\n", "de/reset-password.txt:1: the first line"},
 		{"a subject with a carriage return", "de/reset-password.txt", "Subject: a\rBcc: b\n\n{{.Link}}\n", "de/reset-password.txt:1: the first line"},
 		{"a subject of two lines", "de/reset-password.txt", "Subject: a\nb\n\n{{.Link}}\n", "de/reset-password.txt:2: the line after the subject must be empty"},
-		{"a text that says nothing", "de/email-taken.txt", "Subject: a\n\n  \n", "de/email-taken.txt:3: there is no text"},
-		{"a text that has lost its link", "de/reset-password.txt", "Subject: a\n\nHello\n", "de/reset-password.txt: {{.Link}} must stand in it once"},
-		{"a link within a line", "de/reset-password.txt", "Subject: a\n\nHere: {{.Link}}\n", "de/reset-password.txt: {{.Link}} must stand in it once"},
-		{"HTML that has lost its link", "de/reset-password.html", "<p>Hello</p>", "de/reset-password.html: nothing in it leads to the link"},
-		{"a layout that has lost its button", "de/layout.html", `<html>{{template "content" .}}`, `de/layout.html: it must say`},
-		{"a misspelled file", "de/reset-pasword.txt", text, "de/reset-pasword.txt is no template"},
+		{"an empty text", "de/email-taken.txt", "Subject: a\n\n  \n", "de/email-taken.txt:3: the text after the subject must not be empty"},
+		{"a text without its link", "de/reset-password.txt", "Subject: a\n\nHello\n", "de/reset-password.txt: must contain {{.Link}} exactly once"},
+		{"a link within a line", "de/reset-password.txt", "Subject: a\n\nHere: {{.Link}}\n", "de/reset-password.txt: must contain {{.Link}} exactly once"},
+		{"HTML without its link", "de/reset-password.html", "<p>Hello</p>", "de/reset-password.html: must contain the link"},
+		{"a layout without a button", "de/layout.html", `<html>{{template "content" .}}`, `de/layout.html: a layout must contain`},
+		{"a misspelled file", "de/reset-pasword.txt", text, "de/reset-pasword.txt is not a template"},
 		{"a file beside the folders", "reset-password.txt", text, "reset-password.txt is a file"},
-		{"a language that there is not", "german/reset-password.txt", text, "german: the name of the folder must be the BCP 47 tag"},
-		{"a language written like a locale", "de_AT/reset-password.txt", text, "is it de-AT?"},
-		{"a language with a long name", "de-x-abcdefgh-abcdefgh-abcdefgh-abcde/reset-password.txt", text, "abcde: the tag has more than 35 bytes"},
-		{"no language", "und/reset-password.txt", text, "und: the name of the folder"},
-		{"a file that is too large", "de/reset-password.txt", text + strings.Repeat("x", 64<<10), "de/reset-password.txt: more than 65536 bytes"},
+		{"an unknown language", "german/reset-password.txt", text, "german: the folder name must be a BCP 47 language tag"},
+		{"a language written like a locale", "de_AT/reset-password.txt", text, "did you mean de-AT?"},
+		{"a language with a long name", "de-x-abcdefgh-abcdefgh-abcdefgh-abcde/reset-password.txt", text, "abcde: the language tag must have at most 35 bytes"},
+		{"no language", "und/reset-password.txt", text, "und: the folder name"},
+		{"a file that is too large", "de/reset-password.txt", text + strings.Repeat("x", 64<<10), "de/reset-password.txt: a template must have at most 65536 bytes"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -210,11 +210,11 @@ func TestTemplateErrorIsOneLineAndNamesFile(t *testing.T) {
 			dir := writeFolder(t, map[string]string{test.path: test.content})
 			_, err := mail.LoadTemplates(dir)
 			if err == nil {
-				t.Fatal("it was taken")
+				t.Fatal("got no error")
 			}
 			got := filepath.ToSlash(err.Error())
 			if !strings.Contains(got, test.want) || !strings.HasPrefix(got, filepath.ToSlash(dir)) || strings.Contains(got, "\n") {
-				t.Errorf("%q does not begin with the file and say %q", got, test.want)
+				t.Errorf("got %q, want one line that begins with the file and contains %q", got, test.want)
 			}
 		})
 	}
@@ -224,7 +224,7 @@ func TestMissingTemplateFolderIsAnError(t *testing.T) {
 	t.Parallel()
 	_, err := mail.LoadTemplates(filepath.Join(t.TempDir(), "nowhere"))
 	if err == nil || strings.Count(err.Error(), "nowhere") != 1 {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that names the folder once", err)
 	}
 }
 
@@ -238,20 +238,20 @@ func TestLanguageMatchesAcceptLanguage(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ name, header, want string }{
-		{"nothing is English", "", "en"},
+		{"an empty header is English", "", "en"},
 		{"German", "de", "de"},
 		{"German from Switzerland is German", "de-CH,de;q=0.9,en;q=0.8", "de"},
-		{"what is liked best wins", "en;q=0.5, de;q=0.7", "de"},
-		{"the first one of two", "en, de", "en"},
-		{"the second choice, when the first is not there", "fr, de;q=0.5", "de"},
+		{"the highest quality wins", "en;q=0.5, de;q=0.7", "de"},
+		{"the first of two", "en, de", "en"},
+		{"the second choice if the first is missing", "fr, de;q=0.5", "de"},
 		{"Portuguese from Portugal reads Brazilian", "pt-PT", "pt-BR"},
 		{"Taiwan reads traditional characters", "zh-TW", "zh-Hant"},
-		{"anything is English", "*", "en"},
+		{"a wildcard is English", "*", "en"},
 		{"Klingon is English", "tlh", "en"},
-		{"refused English is English, for want of another", "en;q=0", "en"},
+		{"English with quality 0 is still the fallback", "en;q=0", "en"},
 		{"nonsense", "\x00;;q=q,,", "en"},
-		{"a header that is too long counts as far as it goes", "de," + strings.Repeat("fr,", 1<<20), "de"},
-		{"what comes after that does not count", strings.Repeat("fr,", 200) + "de", "en"},
+		{"the start of a header that is too long counts", "de," + strings.Repeat("fr,", 1<<20), "de"},
+		{"the rest of a header that is too long does not count", strings.Repeat("fr,", 200) + "de", "en"},
 		{"one long word", strings.Repeat("a", 1<<20), "en"},
 		{"a million dashes", strings.Repeat("-", 1<<20), "en"},
 	}
@@ -259,7 +259,7 @@ func TestLanguageMatchesAcceptLanguage(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if got := templates.Language(test.header); got != test.want {
-				t.Errorf("%.40q is read in %s, not in %s", test.header, test.want, got)
+				t.Errorf("%.40q: got %s, want %s", test.header, got, test.want)
 			}
 		})
 	}
@@ -275,7 +275,7 @@ func FuzzLanguage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		if got := templates.Language(header); !slices.Contains(templates.Languages(), got) {
-			t.Errorf("%q is no language of ours", got)
+			t.Errorf("got the unknown language %q", got)
 		}
 	})
 }
@@ -329,7 +329,7 @@ func writeFolder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// newMessage is one that can be sent.
+// newMessage returns a message that can be sent.
 func newMessage(t *testing.T, to string) *mail.Message {
 	t.Helper()
 	m := render(t, builtIn(t), mail.ResetPassword, "en", sampleData(mail.ResetPassword, 1))
@@ -345,7 +345,7 @@ func TestMailDocsListEveryKind(t *testing.T) {
 	}
 	for _, kind := range mail.Kinds {
 		if !strings.Contains(string(manual), fmt.Sprintf("\n| `%s` |", kind)) {
-			t.Errorf("docs/mail.md has no row for %s", kind)
+			t.Errorf("docs/mail.md: want a row for %s", kind)
 		}
 	}
 	files, err := os.ReadDir("templates/en")
@@ -353,6 +353,6 @@ func TestMailDocsListEveryKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := 2*len(mail.Kinds) + 3; len(files) != want {
-		t.Errorf("English has %d files, not %d", len(files), want)
+		t.Errorf("got %d English files, want %d", len(files), want)
 	}
 }
