@@ -9,35 +9,37 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// AuditEntry is something that was done, and who did it to whom, from where. An entry is deleted only when it is old, and
-// changed only in two ways: the deletion of an account clears its addresses, and IncrementAudit counts on.
+// AuditEntry records an event: who did it, to which account, and from which address. Entries are
+// deleted only when they are old. They change in two ways only: deleting an account clears its
+// addresses, and IncrementAudit raises the Detail of a counter.
 type AuditEntry struct {
 	ID        string `gorm:"primaryKey"` // UUIDv7: sorts by time
 	Event     string
 	Detail    *string
-	UserID    *string // whom; nil if nobody has the address that was tried
-	ActorID   *string // who; nil if nobody was signed in, or on the command line
+	UserID    *string // the account concerned; nil if no account has the address of the attempt
+	ActorID   *string // the user who acted; nil without a session and on the command line
 	SessionID *string
 	IP        *string
 	UserAgent *string
 	CreatedAt time.Time
 
-	User  *User `gorm:"-"` // with AuditLog; nil if there is none, or none any more
-	Actor *User `gorm:"-"` // the same
+	User  *User `gorm:"-"` // set by AuditLog; nil if the account does not exist (any more)
+	Actor *User `gorm:"-"` // as User
 }
 
-// TableName is read by GORM.
+// TableName implements GORM's Tabler.
 func (AuditEntry) TableName() string { return "audit" }
 
-// CreateAudit writes an entry, in the transaction of what it says.
+// CreateAudit inserts an entry. Call it in the transaction of the event.
 func (s *Store) CreateAudit(ctx context.Context, e *AuditEntry) error {
 	return s.insert(ctx, e)
 }
 
-// IncrementAudit adds one to the Detail of the entry with the ID of e, or writes e, whose Detail is the count so far. It reports
-// whether e was written.
+// IncrementAudit adds one to the Detail of the entry with the ID of e. If no such entry exists, it
+// inserts e, whose Detail is the first count, and reports that as written.
 func (s *Store) IncrementAudit(ctx context.Context, e *AuditEntry) (written bool, err error) {
-	more := gorm.Expr("detail + 1") // of a number in a text, the same on both databases
+	// Arithmetic on a number stored as text works the same in both databases.
+	more := gorm.Expr("detail + 1")
 	err = s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Model(&AuditEntry{}).Where("id = ?", e.ID).Updates(map[string]any{"detail": more})
 		if r.Error != nil || r.RowsAffected > 0 {
@@ -51,19 +53,19 @@ func (s *Store) IncrementAudit(ctx context.Context, e *AuditEntry) (written bool
 	return written, err
 }
 
-// AuditFilter narrows AuditLog down. The zero value selects all entries.
+// AuditFilter narrows the result of AuditLog. The zero value selects all entries.
 type AuditFilter struct {
-	UserID  string // only what was done to this user; "" is to anybody
-	After   string // only entries behind the one with this id, which are older; "" is the beginning
-	Before  string // only entries in front of the one with this id, which are newer; "" is the end
-	Limit   int    // the maximum number of rows; 0 is no limit
+	UserID  string // only events of this account; "" selects all accounts
+	After   string // only entries older than the one with this id; "" starts at the newest
+	Before  string // only entries newer than the one with this id; "" ends at the oldest
+	Limit   int    // the maximum number of entries; 0 is no limit
 	FromEnd bool   // return the last Limit entries of the range, not the first
 }
 
-// AuditLog returns entries, the newest first, with their users.
+// AuditLog returns entries with their users, newest first.
 func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, error) {
 	if !isASCII(f.UserID) || !isASCII(f.After) || !isASCII(f.Before) {
-		return nil, nil // ids are
+		return nil, nil // ids are ASCII
 	}
 	q := s.auditEntries(ctx, f)
 	if f.FromEnd {
@@ -84,12 +86,14 @@ func (s *Store) AuditLog(ctx context.Context, f AuditFilter) ([]*AuditEntry, err
 	return list, s.loadAuditUsers(ctx, list)
 }
 
-// HasAuditFrom reports whether there is an entry with this id or a newer one. userID is as in AuditFilter.
+// HasAuditFrom reports whether an entry with this id or a newer one exists. userID is as in
+// AuditFilter.
 func (s *Store) HasAuditFrom(ctx context.Context, userID, id string) (bool, error) {
 	return s.hasAudit(ctx, userID, "id >= ?", "id", id)
 }
 
-// HasAuditUpTo reports whether there is an entry with this id or an older one. userID is as in AuditFilter.
+// HasAuditUpTo reports whether an entry with this id or an older one exists. userID is as in
+// AuditFilter.
 func (s *Store) HasAuditUpTo(ctx context.Context, userID, id string) (bool, error) {
 	return s.hasAudit(ctx, userID, "id <= ?", "id DESC", id)
 }
@@ -117,7 +121,7 @@ func (s *Store) auditEntries(ctx context.Context, f AuditFilter) *gorm.DB {
 	return q
 }
 
-// loadAuditUsers reads all users of a list in one query.
+// loadAuditUsers reads all users of the entries in one query.
 func (s *Store) loadAuditUsers(ctx context.Context, list []*AuditEntry) error {
 	var ids []string
 	for _, e := range list {
@@ -149,7 +153,8 @@ func (s *Store) loadAuditUsers(ctx context.Context, list []*AuditEntry) error {
 	return nil
 }
 
-// clearAuditAddresses keeps what a user did, and forgets from where.
+// clearAuditAddresses removes IP addresses and user agents from the entries of a user, and keeps
+// the entries.
 func (s *Store) clearAuditAddresses(ctx context.Context, userID string) error {
 	nowhere := map[string]any{"ip": nil, "user_agent": nil}
 	for _, condition := range []string{"user_id = ?", "actor_id = ?"} {
@@ -160,8 +165,8 @@ func (s *Store) clearAuditAddresses(ctx context.Context, userID string) error {
 	return nil
 }
 
-// SweepAudit deletes the entries from before a time, in small batches with others' writes between them, and returns
-// how many those were.
+// SweepAudit deletes the entries from before a time and returns their number. It deletes in small
+// batches, so that other writes are not blocked.
 func (s *Store) SweepAudit(ctx context.Context, before time.Time) (rows int, err error) {
 	for {
 		var ids []string
@@ -175,17 +180,18 @@ func (s *Store) SweepAudit(ctx context.Context, before time.Time) (rows int, err
 	}
 }
 
-// maxRecentAudit is how many of the newest entries RecentAddresses looks at.
+// maxRecentAudit is the number of newest entries that RecentAddresses reads.
 const maxRecentAudit = 10_000
 
-// AddressCounts says from where something was done.
+// AddressCounts counts events by IP address.
 type AddressCounts struct {
-	Total    int    // how often, from known addresses
-	Top      string // the address from which it was done most often; "" without any
-	TopCount int    // how often from there
+	Total    int    // events with an address
+	Top      string // the address with the most events; "" if there is none
+	TopCount int    // events of Top
 }
 
-// RecentAddresses returns from where the events with these names came, among the newest entries of the audit log.
+// RecentAddresses counts the events with these names by IP address, among the newest maxRecentAudit
+// entries of the audit log.
 func (s *Store) RecentAddresses(ctx context.Context, events ...string) (a AddressCounts, err error) {
 	var rows []struct {
 		IP    string

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// ErrBackupUnsupported is Backup's answer for a database that has its own way.
-var ErrBackupUnsupported = errors.New("this kind of database is not backed up by the server")
+// ErrBackupUnsupported is the error of Backup for databases other than SQLite.
+var ErrBackupUnsupported = errors.New("Backup supports SQLite only; use the backup tool of the database server")
 
-// Backup writes a copy of a SQLite database, as it is at one moment, into a file that must not be there yet, for its owner
-// only. Others may read and write meanwhile. It returns fs.ErrExist for a file that is there, and ErrBackupUnsupported for a
-// database that is not SQLite.
+// Backup writes a consistent copy of a SQLite database to a new file with mode 0600. Reads and
+// writes continue meanwhile. It returns fs.ErrExist if the file exists, and ErrBackupUnsupported
+// for other databases.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.pool.PingContext(ctx); err != nil {
 		return s.translate(ctx, err)
@@ -24,10 +24,11 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 
 func (mysqlDialect) backup(context.Context, *sql.DB, string) error { return ErrBackupUnsupported }
 
-// backup lets SQLite write into an empty file, which it takes for a new one: of its own it would make one that everybody
-// may read. What is half written is taken away again.
+// backup creates the empty file itself and lets SQLite write into it, because SQLite would create a
+// file that all users can read. An incomplete copy is removed.
 func (sqliteDialect) backup(ctx context.Context, pool *sql.DB, path string) (err error) {
-	path, err = filepath.Abs(path) // SQLite reads "file:x.db" and ":memory:" otherwise than we do
+	// SQLite gives relative names like "file:x.db" and ":memory:" a meaning of their own.
+	path, err = filepath.Abs(path)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (sqliteDialect) backup(ctx context.Context, pool *sql.DB, path string) (err
 	}
 	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", path)
 	if err == nil {
-		err = f.Sync() // a copy that a power cut takes is none
+		err = f.Sync() // the copy must survive a power failure
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("backup: %w", err), os.Remove(path))

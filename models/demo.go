@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// demoMark is the name of a row that says that the database is a demo's. Nothing is decided by its number.
+// demoMark is the name of the MutexRow that marks a demo database. Its number is not used.
 const demoMark = "demo"
 
-// MarkDemo notes that the database is a demo's.
+// MarkDemo marks the database as a demo database.
 func (s *Store) MarkDemo(ctx context.Context) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		mark := &MutexRow{Name: demoMark}
@@ -23,9 +23,10 @@ func (s *Store) IsDemo(ctx context.Context) (bool, error) {
 	return n > 0, s.translate(ctx, err)
 }
 
-// ResetUser overwrites what a person can change about an account with u's values, opens the account, and deletes the
-// one-time tokens and mails that could change it again. With end it also ends the user's sessions and forgets the
-// trusted places. It returns ErrNotFound if no account has the id.
+// ResetUser overwrites the editable fields of an account with the values of u and enables the
+// account. It deletes the tokens and mails that could change the account again. With end it also
+// revokes the user's sessions and deletes the trusted places. It returns ErrNotFound if no account
+// has the id.
 func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time) error {
 	values := map[string]any{}
 	if end {
@@ -53,7 +54,7 @@ func (s *Store) ResetUser(ctx context.Context, u *User, end bool, now time.Time)
 	})
 }
 
-// ReleaseReservedEmail deletes the tokens that could undo a change of an address.
+// ReleaseReservedEmail deletes the undo tokens that reserve an e-mail address.
 func (s *Store) ReleaseReservedEmail(ctx context.Context, emailKey string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		_, err := tx.deleteWhere(ctx, &OneTimeToken{}, "email_key = ?", emailKey)
@@ -61,7 +62,7 @@ func (s *Store) ReleaseReservedEmail(ctx context.Context, emailKey string) error
 	})
 }
 
-// ResetLimits resets all rate limits, and returns how many there were.
+// ResetLimits deletes all rate limit buckets and returns their number.
 func (s *Store) ResetLimits(ctx context.Context) (rows int, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		n, err := tx.deleteWhere(ctx, &Bucket{}, "1 = 1")

@@ -2,5 +2,5 @@
 
 package models
 
-// freeBytes are not known here.
+// freeBytes is unsupported on this platform.
 func freeBytes(string) int64 { return -1 }

@@ -4,7 +4,8 @@ package models
 
 import "golang.org/x/sys/unix"
 
-// freeBytes are what is left to us on the disk that a folder is on; -1 if that is not known.
+// freeBytes returns the bytes that this user can still write on the disk of a folder; -1 if
+// unknown.
 func freeBytes(folder string) int64 {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {

@@ -15,8 +15,8 @@ import (
 
 var draft = flag.Bool("draft", false, "TestWriteDrafts writes a migration for each row type that has no table")
 
-// With -draft it writes the migrations of new tables, to be read and corrected by whoever adds the row type: it knows no
-// length that stands not in a tag, as in `gorm:"size:1000"`, and takes no text for ASCII but ids.
+// TestWriteDrafts writes the migrations of new row types with -draft. Read and correct them: the
+// drafts know no lengths except those in tags, as in `gorm:"size:1000"`, and make only ids ASCII.
 func TestWriteDrafts(t *testing.T) {
 	if !*draft {
 		t.Skip("writes the migrations of row types that have no table, with -draft")
@@ -32,13 +32,13 @@ func TestWriteDrafts(t *testing.T) {
 		for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
 			path := fmt.Sprintf("migrations/%s/%05d_%s.sql", d.name(), next, table.Name(t))
 			requireNoError(t, os.WriteFile(path, []byte(table.Migration(t, d.name() == "mysql")), 0o644))
-			t.Logf("models/%s is written: read it, and correct what you know better", path)
+			t.Logf("wrote models/%s: read and correct it", path)
 		}
 		next++
 	}
 }
 
-// Object is drafted for the row types that there are makes their tables, and drops them.
+// The drafts for the existing row types create and drop their tables.
 func TestDraftedMigrationsCreateTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -50,17 +50,17 @@ func TestDraftedMigrationsCreateTables(t *testing.T) {
 			executeAll(t, s, strings.TrimPrefix(up, upMark))
 			down.WriteString(undo)
 			if got := schematest.TablesOf(t, s.conn(testContext(t)))[table.Name(t)]; !maps.Equal(got, table.Columns(t)) {
-				t.Errorf("table %s\nhas  %v\nwant %v", table.Name(t), got, table.Columns(t))
+				t.Errorf("table %s\ngot  %v\nwant %v", table.Name(t), got, table.Columns(t))
 			}
 			want = append(want, table.AllIndexes(t)...)
 		}
 		slices.Sort(want)
 		if got := schematest.IndexesOf(t, s.conn(testContext(t))); !slices.Equal(got, want) {
-			t.Errorf("indexes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			t.Errorf("indexes: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		executeAll(t, s, down.String())
 		if left := schematest.TablesOf(t, s.conn(testContext(t))); len(left) > 0 {
-			t.Errorf("left: %v", left)
+			t.Errorf("got tables %v after the down migrations, want none", left)
 		}
 	})
 }

@@ -28,9 +28,9 @@ func TestMigratedTablesMatchRowTypes(t *testing.T) {
 		for _, table := range tables {
 			name, want := table.Name(t), table.Columns(t)
 			if got[name] == nil {
-				t.Errorf("no migration makes the table %s. This drafts one: go test ./models -run TestWriteDrafts -draft -v", name)
+				t.Errorf("no migration creates the table %s. To draft one: go test ./models -run TestWriteDrafts -draft -v", name)
 			} else if !maps.Equal(got[name], want) {
-				t.Errorf("table %s\nhas  %v\nwant %v", name, got[name], want)
+				t.Errorf("table %s\ngot  %v\nwant %v", name, got[name], want)
 			}
 			delete(got, name)
 		}
@@ -40,13 +40,13 @@ func TestMigratedTablesMatchRowTypes(t *testing.T) {
 	})
 }
 
-// GORM's own idea of the tables knows no lengths, collations and NOT NULL. Their names and kinds of columns it
-// must have as the numbered files have them.
+// GORM does not know the lengths, collations and NOT NULL of the migrations. The names and kinds of
+// columns must agree.
 func TestAutoMigrateCreatesSameColumns(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		guessed := openStore(t, emptyLike(t, s), Options{})
-		// AutoMigrate is for this test only.
+		// Only this test uses AutoMigrate.
 		guessed.db.DisableForeignKeyConstraintWhenMigrating = true
 		for _, table := range tables {
 			requireNoError(t, guessed.db.AutoMigrate(table.Row))
@@ -54,11 +54,11 @@ func TestAutoMigrateCreatesSameColumns(t *testing.T) {
 		want, got := schematest.TablesOf(t, guessed.conn(testContext(t))), schematest.TablesOf(t, s.conn(testContext(t)))
 		for table := range maps.Keys(want) {
 			if schematest.Kinds(got[table]) != schematest.Kinds(want[table]) {
-				t.Errorf("table %s\nhas  %s\nGORM %s", table, schematest.Kinds(got[table]), schematest.Kinds(want[table]))
+				t.Errorf("table %s\ngot  %s\nGORM %s", table, schematest.Kinds(got[table]), schematest.Kinds(want[table]))
 			}
 		}
 		if len(got) != len(want) {
-			t.Errorf("%d tables, GORM would make %d", len(got), len(want))
+			t.Errorf("got %d tables, GORM creates %d", len(got), len(want))
 		}
 	})
 }
@@ -72,7 +72,7 @@ func TestMigratedIndexesMatchDeclaredIndexes(t *testing.T) {
 	slices.Sort(want)
 	eachStore(t, func(t *testing.T, s *Store) {
 		if got := schematest.IndexesOf(t, s.conn(testContext(t))); !slices.Equal(got, want) {
-			t.Errorf("indexes\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			t.Errorf("indexes: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
 }
@@ -81,14 +81,14 @@ func TestMySQLTablesHaveRequiredProperties(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	for _, row := range []struct{ name, query string }{
-		{"are InnoDB", `SELECT CONCAT(table_name, ': ', engine) FROM information_schema.tables
+		{"use InnoDB", `SELECT CONCAT(table_name, ': ', engine) FROM information_schema.tables
 			WHERE table_schema = DATABASE() AND engine <> 'InnoDB'`},
-		{"have a primary key, goose's too", `SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = DATABASE()
+		{"have a primary key, also those of goose", `SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = DATABASE()
 			AND NOT EXISTS (SELECT 1 FROM information_schema.statistics i WHERE i.table_schema = t.table_schema
 				AND i.table_name = t.table_name AND i.index_name = 'PRIMARY')`},
-		{"compare text as it is, whatever the server's default", `SELECT CONCAT(table_name, '.', column_name, ': ', collation_name) FROM information_schema.columns
+		{"compare text byte by byte, whatever the server's default", `SELECT CONCAT(table_name, '.', column_name, ': ', collation_name) FROM information_schema.columns
 			WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' AND collation_name NOT IN ('ascii_bin', 'utf8mb4_bin')`},
-		{"compare columns yet to come as they are", `SELECT CONCAT(table_name, ': ', table_collation) FROM information_schema.tables
+		{"compare new columns byte by byte", `SELECT CONCAT(table_name, ': ', table_collation) FROM information_schema.tables
 			WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' AND table_collation <> 'utf8mb4_bin'`},
 		{"keep milliseconds", `SELECT CONCAT(table_name, '.', column_name, ': ', datetime_precision) FROM information_schema.columns
 			WHERE table_schema = DATABASE() AND table_name NOT LIKE 'goose%' AND data_type = 'datetime' AND datetime_precision <> 3`},
@@ -96,7 +96,7 @@ func TestMySQLTablesHaveRequiredProperties(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if wrong := queryAll[string](t, s, row.query); len(wrong) > 0 {
-				t.Errorf("not so: %q", wrong)
+				t.Errorf("got exceptions %q, want none", wrong)
 			}
 		})
 	}
@@ -114,16 +114,16 @@ func TestDialectsHaveSameSteps(t *testing.T) {
 	}
 	sqlite, mysql := names(sqliteDialect{}), names(mysqlDialect{})
 	if !slices.Equal(sqlite, mysql) {
-		t.Errorf("sqlite has %q, mysql has %q", sqlite, mysql)
+		t.Errorf("got steps %q for sqlite, %q for mysql", sqlite, mysql)
 	}
 	for i, name := range sqlite {
 		if want := fmt.Sprintf("%05d_", i+1); !strings.HasPrefix(name, want) {
-			t.Errorf("%s is at the place of %s…", name, want)
+			t.Errorf("got step %s, want %s…", name, want)
 		}
 	}
 }
 
-// emptyLike is an empty database of the same kind.
+// emptyLike returns an empty database of the same kind.
 func emptyLike(t *testing.T, s *Store) string {
 	t.Helper()
 	if s.dialect.name() == "mysql" {

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Failures are the failed attempts at one account.
+// Failures counts the failed attempts on one account.
 type Failures struct {
 	UserID string
 	Count  int64
-	IP     *string // nil if they came from several addresses, or from an unknown one
+	IP     *string // nil if the attempts have several addresses, or an unknown one
 }
 
-// maxFailureEntries is how many entries FailuresByUser reads at most, the newest ones.
+// maxFailureEntries is the number of newest entries that FailuresByUser reads at most.
 const maxFailureEntries = 20_000
 
-// FailuresByUser counts the entries of the audit log with one of the events since a time, by the account that they are
-// about. It returns at most n accounts that have atLeast of them, those with the most first.
+// FailuresByUser counts the entries of the audit log since a time that have one of the events, by
+// account. It returns at most n accounts with at least atLeast entries, those with the most first.
 //
-// The entries are read off the index of their times, in a query of its own: grouped at once, SQLite would scan the whole
-// log by account.
+// A query of its own reads the entries from the index on their times. In one query with the
+// grouping, SQLite would scan the whole log by account.
 func (s *Store) FailuresByUser(ctx context.Context, events []string, since time.Time, atLeast, n int) (list []Failures, err error) {
 	recent := s.conn(ctx).Model(&AuditEntry{}).Select("user_id, ip").
 		Where("created_at > ? AND event IN ?", since, events).Order("created_at DESC").Limit(maxFailureEntries)
@@ -29,8 +29,8 @@ func (s *Store) FailuresByUser(ctx context.Context, events []string, since time.
 	return list, s.translate(ctx, err)
 }
 
-// HasSignedIn reports whether the audit log has a session of a user that began with one of the events, from an IP address
-// unless that is "".
+// HasSignedIn reports whether the audit log contains a session of a user that one of the events
+// opened. If ip is not "", the session must come from that address.
 func (s *Store) HasSignedIn(ctx context.Context, userID, ip string, events []string) (bool, error) {
 	q := s.conn(ctx).Model(&AuditEntry{}).Where("user_id = ? AND event IN ? AND session_id IS NOT NULL", userID, events)
 	if ip != "" {

@@ -13,31 +13,36 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// Feature is what one part of a product adds to the database. Package extend makes it of what a product registers.
+// Feature is the part of a product that is stored in the database. Package extend builds it from
+// the product's registration.
 type Feature struct {
-	// Name names the feature's version table, goose_db_version_NAME. It is lower-case letters, digits and single
-	// underscores, starts with a letter and has at most 40 characters. A name that is changed is another feature.
+	// Name is part of the name of the feature's version table, goose_db_version_NAME. It consists
+	// of lower-case letters, digits and single underscores, starts with a letter, and has at most
+	// 40 characters. A changed name makes another feature.
 	Name string
-	// Migrations has the folders mysql and sqlite, or a folder migrations with them, with the same numbered files in both.
-	// Numbers start at 1 in every feature. nil: the feature has no tables.
+	// Migrations contains the folders mysql and sqlite, at the top or in a folder migrations, with
+	// the same numbered files in both. The numbers start at 1 in every feature. nil means no
+	// tables.
 	Migrations fs.FS
-	// Tables are the row types whose tables the migrations make.
+	// Tables are the row types whose tables the migrations create.
 	Tables []Table
-	// UserDeleted runs in the transaction that deletes a user, after the user's row is gone. An error keeps the user.
-	// It may run again, in a new transaction, when the database gives the first one up. nil: nothing is to be done.
+	// UserDeleted runs in the transaction that deletes a user, after the user's row is deleted. An
+	// error keeps the user. UserDeleted runs again if the database aborts the transaction. nil does
+	// nothing.
 	UserDeleted func(ctx context.Context, tx *Store, user *User) error
 }
 
 const (
 	versionTable   = "goose_db_version" // of Fieldgate's own migrations
-	versionPrefix  = versionTable + "_" // of a feature's
-	maxFeatureName = 40                 // MySQL has room for 64 characters with the prefix
+	versionPrefix  = versionTable + "_" // of features
+	maxFeatureName = 40                 // MySQL allows 64 characters including the prefix
 )
 
 var featureNamePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
-// AddFeatures adds what a product keeps in the database. It is called once, before the first query. It returns an error
-// for a feature that cannot be kept apart from another one, or whose migrations are not the same for both dialects.
+// AddFeatures registers the features of a product. Call it once, before the first query. It returns
+// an error if the name or a table of a feature is invalid or taken, or if the migrations differ
+// between the dialects.
 func (s *Store) AddFeatures(features ...Feature) error {
 	owners := map[string]string{}
 	for _, t := range ownTables {
@@ -54,14 +59,15 @@ func (s *Store) AddFeatures(features ...Feature) error {
 			return fmt.Errorf("feature %q: %w", f.Name, err)
 		}
 		if slices.ContainsFunc(features[:i], func(other Feature) bool { return other.Name == f.Name }) {
-			return fmt.Errorf("feature %q: registered twice. Hint: a name stands for one set of migrations", f.Name)
+			return fmt.Errorf("feature %q: registered twice. Hint: each feature needs a name of its own", f.Name)
 		}
 	}
 	s.features = features
 	return nil
 }
 
-// check enters the feature's tables into owners, and finds the folders of its migrations.
+// check records the feature's tables in owners, and sets Migrations to the folder with the
+// dialects.
 func (f *Feature) check(owners map[string]string) error {
 	if !featureNamePattern.MatchString(f.Name) || len(f.Name) > maxFeatureName {
 		return fmt.Errorf("the name must match %s and have at most %d characters", featureNamePattern, maxFeatureName)
@@ -75,7 +81,7 @@ func (f *Feature) check(owners map[string]string) error {
 			return fmt.Errorf("the table %s belongs to %s. Hint: give the row type another TableName", name, owner)
 		}
 		if isGooseTable(name) {
-			return fmt.Errorf("the table %s: names that begin with goose are for versions of migrations", name)
+			return fmt.Errorf("the table %s: names that begin with goose are reserved for migration versions", name)
 		}
 		owners[name] = fmt.Sprintf("feature %q", f.Name)
 	}
@@ -93,7 +99,7 @@ func (f *Feature) check(owners map[string]string) error {
 	return checkFolders(f.Migrations)
 }
 
-// checkFolders compares the folders of the dialects, and reads each file once.
+// checkFolders compares the folders of the dialects, and parses each file.
 func checkFolders(folders fs.FS) error {
 	var names [2][]string
 	for i, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
@@ -106,7 +112,7 @@ func checkFolders(folders fs.FS) error {
 		}
 		for j, st := range steps {
 			if j > 0 && steps[j-1].number == st.number {
-				return fmt.Errorf("migrations: %s/%s and %s have one number", d.name(), steps[j-1].name, st.name)
+				return fmt.Errorf("migrations: %s/%s and %s have the same number", d.name(), steps[j-1].name, st.name)
 			}
 			names[i] = append(names[i], st.name)
 		}
@@ -125,13 +131,15 @@ func tableName(t Table) (string, error) {
 	return parsed.Table, nil
 }
 
-// migrationSet are numbered steps with a version table of their own: Fieldgate's, or those of a feature.
+// migrationSet is a series of numbered steps with its own version table: Fieldgate's, or a
+// feature's.
 type migrationSet struct {
-	feature string // "" is Fieldgate
-	folders fs.FS  // one a dialect
+	feature string // "" for Fieldgate
+	folders fs.FS  // one folder per dialect
 }
 
-// migrationSet lists Fieldgate's own steps first: those of features may need its tables.
+// migrationSets returns Fieldgate's own steps first, because the steps of features may need its
+// tables.
 func (s *Store) migrationSets() []migrationSet {
 	list := []migrationSet{{"", s.folders}}
 	for _, f := range s.features {
@@ -142,22 +150,22 @@ func (s *Store) migrationSets() []migrationSet {
 	return list
 }
 
-func (v migrationSet) table() string {
-	if v.feature == "" {
+func (set migrationSet) table() string {
+	if set.feature == "" {
 		return versionTable
 	}
-	return versionPrefix + v.feature
+	return versionPrefix + set.feature
 }
 
-// title is a step's name with the feature before it.
-func (v migrationSet) title(name string) string {
-	if v.feature == "" {
+// title returns a step's name, prefixed with the feature.
+func (set migrationSet) title(name string) string {
+	if set.feature == "" {
 		return name
 	}
-	return v.feature + "/" + name
+	return set.feature + "/" + name
 }
 
-// runUserDeletedHooks tells the features of a deleted user.
+// runUserDeletedHooks calls UserDeleted of every feature.
 func (s *Store) runUserDeletedHooks(ctx context.Context, u *User) error {
 	for _, f := range s.features {
 		if f.UserDeleted == nil {
@@ -170,7 +178,8 @@ func (s *Store) runUserDeletedHooks(ctx context.Context, u *User) error {
 	return nil
 }
 
-// removedFeatures returns the names of features whose version tables are among the tables, and that this program does not have.
+// removedFeatures returns the names of features that have a version table and that this program
+// lacks.
 func (s *Store) removedFeatures(versionTables []string) (names []string) {
 	for _, table := range versionTables {
 		name, ok := strings.CutPrefix(table, versionPrefix)

@@ -14,7 +14,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// note is a row of a product.
+// note is a row type of a product.
 type note struct {
 	ID       string `gorm:"primaryKey"`
 	AuthorID string
@@ -28,7 +28,7 @@ const createNotes = upMark + "CREATE TABLE IF NOT EXISTS notes (id CHAR(36) NOT 
 
 const indexNotes = upMark + "CREATE UNIQUE INDEX notes_slug ON notes (slug);\n" + downMark + "DROP INDEX notes_slug;\n"
 
-// migrationFiles is a folder for each dialect with the same files.
+// migrationFiles returns a folder for each dialect with the same files.
 func migrationFiles(files map[string]string) fs.FS {
 	folders := fstest.MapFS{}
 	for name, text := range files {
@@ -73,7 +73,7 @@ func TestFeatureHasOwnVersionTable(t *testing.T) {
 		list, err := s.Migrations(testContext(t))
 		requireNoError(t, err)
 		if last := list[len(list)-1]; last.Title() != "notes/00002_slug.sql" || !last.Pending() || list[0].Feature != "" || list[0].Pending() {
-			t.Errorf("before: %+v", list)
+			t.Errorf("before Migrate: got %+v", list)
 		}
 		applied, err := s.Migrate(testContext(t))
 		requireNoError(t, err)
@@ -84,13 +84,13 @@ func TestFeatureHasOwnVersionTable(t *testing.T) {
 			t.Errorf("applied again: %v, %v", again, err)
 		}
 		if got := queryAll[int64](t, s, "SELECT version_id FROM goose_db_version_notes WHERE version_id > 0 ORDER BY version_id"); !slices.Equal(got, []int64{1, 2}) {
-			t.Errorf("versions %d", got)
+			t.Errorf("got versions %d, want 1 and 2", got)
 		}
 		wantStepsOnce(t, before)
 	})
 }
 
-// Replicas that start together on an empty database.
+// Servers may start together on an empty database.
 func TestConcurrentFeatureMigrationsSucceed(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -136,18 +136,18 @@ func TestInspectReportsFeatureIssues(t *testing.T) {
 	t.Parallel()
 	eachWithNotes(t, notesFeature(), func(t *testing.T, s *Store) {
 		if e := inspect(t, s, false); len(e.Issues)+len(e.Pending)+len(e.Ahead)+len(e.Removed) > 0 {
-			t.Errorf("flaws of a database that has none: %+v", e)
+			t.Errorf("got issues in a healthy database: %+v", e)
 		}
 		execute(t, s, "INSERT INTO goose_db_version_notes (version_id, is_applied) VALUES (7, TRUE)")
 		execute(t, s, "DROP TABLE notes")
 		e := inspect(t, s, false)
 		if !slices.Equal(e.Ahead, []string{"notes/00007"}) || len(e.Issues) != 1 || e.Issues[0].Object != "notes" {
-			t.Errorf("ahead %q, flaws %v", e.Ahead, e.Issues)
+			t.Errorf("got unknown steps %q, issues %v", e.Ahead, e.Issues)
 		}
 	})
 }
 
-// The table and its versions stay: the data may be wanted again.
+// The table and its version table are kept: the data may be needed again.
 func TestRemovedFeatureKeepsTables(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -162,7 +162,7 @@ func TestRemovedFeatureKeepsTables(t *testing.T) {
 		if list, err := without.Migrations(testContext(t)); err != nil || slices.ContainsFunc(list, func(m Migration) bool { return m.Feature != "" || m.Unknown() }) {
 			t.Errorf("%v, %v", list, err)
 		}
-		applied, err := with.Migrate(testContext(t)) // and the feature comes back
+		applied, err := with.Migrate(testContext(t)) // the feature is added again
 		if err != nil || len(applied) > 0 {
 			t.Errorf("applied %v, %v", applied, err)
 		}
@@ -183,22 +183,22 @@ func TestInvalidFeatureIsRejected(t *testing.T) {
 		name, want string
 		features   []Feature
 	}{
-		{"a name in capitals", "the name must match", []Feature{with(func(f *Feature) { f.Name = "Notes" })}},
+		{"a name in upper case", "the name must match", []Feature{with(func(f *Feature) { f.Name = "Notes" })}},
 		{"a name with SQL", "the name must match", []Feature{with(func(f *Feature) { f.Name = "a; DROP TABLE users" })}},
-		{"no name", "the name must match", []Feature{with(func(f *Feature) { f.Name = "" })}},
-		{"a name too long for a table", "at most 40", []Feature{with(func(f *Feature) { f.Name = strings.Repeat("n", 41) })}},
-		{"one name twice", "registered twice", []Feature{with(func(f *Feature) { f.Tables = nil }), good}},
-		{"one table twice", `the table notes belongs to feature "notes"`, []Feature{good, with(func(f *Feature) { f.Name = "memos" })}},
+		{"an empty name", "the name must match", []Feature{with(func(f *Feature) { f.Name = "" })}},
+		{"a name that is too long for a table", "at most 40", []Feature{with(func(f *Feature) { f.Name = strings.Repeat("n", 41) })}},
+		{"a duplicate name", "registered twice", []Feature{with(func(f *Feature) { f.Tables = nil }), good}},
+		{"a duplicate table", `the table notes belongs to feature "notes"`, []Feature{good, with(func(f *Feature) { f.Name = "memos" })}},
 		{"a table of Fieldgate", "the table sessions belongs to Fieldgate", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &session{}}} })}},
-		{"a table that looks like versions", "names that begin with goose", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &goose{}}} })}},
+		{"a table with goose's prefix", "names that begin with goose", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &goose{}}} })}},
 		{"tables without migrations", "has tables and no Migrations", []Feature{with(func(f *Feature) { f.Migrations = nil })}},
-		{"a folder too deep", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
+		{"a folder below the dialects", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
 		{"a step that one dialect lacks", "sqlite has", []Feature{with(func(f *Feature) { delete(f.Migrations.(fstest.MapFS), "migrations/mysql/00002_slug.sql") })}},
-		{"a number twice", "have one number", []Feature{with(func(f *Feature) {
+		{"a duplicate number", "have the same number", []Feature{with(func(f *Feature) {
 			f.Migrations = migrationFiles(map[string]string{"00001_a.sql": createNotes, "00001_b.sql": indexNotes})
 		})}},
 		{"a file without a number", "notes.sql", []Feature{with(func(f *Feature) { f.Migrations = migrationFiles(map[string]string{"notes.sql": createNotes}) })}},
-		{"a row that is no struct", "the row type", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: new(string)}} })}},
+		{"a row type that is not a struct", "the row type", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: new(string)}} })}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -222,18 +222,18 @@ func TestDBTranslatesErrors(t *testing.T) {
 		err = s.DB(ctx).Where("id = ?", NewID()).Take(&note{}).Error
 		wantError(t, err, ErrNotFound)
 		wantError(t, err, gorm.ErrRecordNotFound)
-		db := s.DB(ctx) // one handle for several statements: no condition stays behind
+		db := s.DB(ctx) // one handle for several statements must not keep conditions
 		requireNoError(t, db.Where("slug = ?", "a").Take(&note{}).Error)
 		requireNoError(t, db.Where("author_id = ?", first.AuthorID).Take(&note{}).Error)
 		var n int64
 		if requireNoError(t, db.Model(&note{}).Count(&n).Error); n != 1 {
-			t.Errorf("%d rows", n)
+			t.Errorf("got %d rows, want 1", n)
 		}
 		if err := s.DB(ctx).Exec("SELECT garbage FROM nowhere").Error; err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) {
-			t.Errorf("of a wrong statement: %v", err)
+			t.Errorf("invalid statement: got %v", err)
 		}
 		if err := s.conn(ctx).Create(first).Error; errors.Is(err, ErrConflict) {
-			t.Error("the store's own statements are translated by their callers")
+			t.Error("the store's own statement returned ErrConflict; only DB translates")
 		}
 	})
 }
@@ -257,7 +257,7 @@ func TestDBRollsBackWithTransaction(t *testing.T) {
 		}), no)
 		var n int64
 		if requireNoError(t, s.DB(ctx).Model(&note{}).Count(&n).Error); n != 0 {
-			t.Errorf("%d rows", n)
+			t.Errorf("got %d rows, want 0", n)
 		}
 	})
 }
@@ -280,12 +280,12 @@ func TestUserDeletedRunsInDeletionTransaction(t *testing.T) {
 		fail = errors.New("not now")
 		wantError(t, s.DeleteUser(testContext(t), u, moment), fail)
 		if _, err := s.UserByID(testContext(t), u.ID); err != nil || count(t, s) != 2 {
-			t.Errorf("the user: %v; %d notes", err, count(t, s))
+			t.Errorf("after a failed deletion: user %v, %d notes; want the user and 2 notes", err, count(t, s))
 		}
 		fail = nil
 		requireNoError(t, s.DeleteUser(testContext(t), u, moment))
 		if n := count(t, s); n != 1 {
-			t.Errorf("%d notes", n)
+			t.Errorf("got %d notes, want 1", n)
 		}
 	})
 }

@@ -15,82 +15,88 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Inspection is what Examine has seen of a database: facts alone. What to think of them is for others to say.
+// Inspection is the result of Inspect: facts about a database, without a judgement.
 type Inspection struct {
 	Product string // SQLite, MySQL or MariaDB
-	Version string // as it calls itself
+	Version string // as the server reports it
 
-	RoundTrip  time.Duration // of a question that costs the database nothing: the median of several
-	ClockAhead time.Duration // of its clock before this machine's, to half a round trip; 0 in SQLite, which has no other
+	RoundTrip time.Duration // the median of several SELECT 1
+	// Of the database's clock before this machine's, to half a round trip; 0 in SQLite.
+	ClockAhead time.Duration
 
-	Pending    []string      // the migrations that are not applied, by name
-	Waiting    []string      // those that take something away, which somebody has to ask for, by name
-	Unknown    []int64       // the numbers of those that are applied and that this program does not have: a newer one was here
-	Ahead      []string      // the same of features, as FEATURE/NUMBER
-	Removed    []string      // features that have migrated the database, and that this program does not have, by name
-	Issues     []SchemaIssue // in what migrations have made; looked for where none is pending
-	Corruption []string      // what SQLite's quick_check says, if it was asked for
+	Pending []string // names of migrations that are not applied
+	// Names of contract migrations that are not applied; an operator applies them.
+	Waiting []string
+	Unknown []int64  // numbers of applied migrations that only a newer program knows
+	Ahead   []string // as Unknown, for features: FEATURE/NUMBER
+	// Names of features that have migrated the database, and that this program lacks.
+	Removed    []string
+	Issues     []SchemaIssue // differences from the migrations; checked if none is pending
+	Corruption []string      // errors of SQLite's quick_check; with deep only
 
-	Pool           int    // connections that a Store opens at most
-	MaxConnections int    // that the server allows in all; 0: it sets no limit, as SQLite and TiDB do not
-	TimeZone       string // of our connections, which ask for +00:00; empty in SQLite
-	Strict         bool   // what does not fit a column is an error
+	Pool int // the maximum of connections of this Store
+	// The maximum that the server allows; 0 is no limit, as in SQLite and TiDB.
+	MaxConnections int
+	TimeZone       string // of the Store's connections, which set +00:00; "" in SQLite
+	Strict         bool   // whether a value that does not fit its column is an error
 
-	File    *DatabaseFile // nil but in SQLite
-	Cluster *Cluster      // nil but on a node of Galera
-	Group   *Group        // nil but on a member of MySQL Group Replication
+	File    *DatabaseFile // nil unless the database is SQLite
+	Cluster *Cluster      // nil unless the server is a Galera node
+	Group   *Group        // nil unless the server is a member of MySQL Group Replication
 }
 
-// DatabaseFile is the file that a SQLite database is in.
+// DatabaseFile describes the file of a SQLite database.
 type DatabaseFile struct {
 	Path    string
 	Mode    fs.FileMode // of the file
-	Folder  fs.FileMode // of the folder that it is in
-	Journal string      // the journal mode: wal, where the file system can have that
+	Folder  fs.FileMode // of its folder
+	Journal string      // the journal mode: wal, if the file system supports it
 	Size    int64       // in bytes
-	Free    int64       // bytes that are left on the disk; -1: not known
+	Free    int64       // free bytes on the disk; -1 if unknown
 }
 
-// Cluster is what a node of Galera says of itself.
+// Cluster is the state of a Galera node, as the node reports it.
 type Cluster struct {
-	Ready  bool   // it takes statements
-	Status string // Primary, or else the node is on the smaller side of a split
-	Size   int    // nodes
+	Ready  bool   // whether the node accepts statements
+	Status string // Primary, or another value on the minority side of a split
+	Size   int    // number of nodes
 }
 
-// SchemaIssue is one thing in the database that is not as the migrations make it.
+// SchemaIssue is one difference between the database and the result of the migrations.
 type SchemaIssue struct {
 	Kind     SchemaIssueKind
 	Object   string // a table, TABLE.COLUMN, or TABLE(COLUMN,…) for an index
-	Actual   string // as it is; empty where it is not there
-	Expected string // as it should be; empty where it is simply missing
+	Actual   string // the present state; "" if Object is missing
+	Expected string // the required state; "" if Object is missing
 }
 
-// SchemaIssueKind is what a Flaw is about.
+// SchemaIssueKind classifies a SchemaIssue.
 type SchemaIssueKind string
 
-// The kinds of flaws.
+// The kinds of schema issues.
 const (
-	IssueMissing    SchemaIssueKind = "missing"   // a table, column or index is not there
-	IssueEngine     SchemaIssueKind = "engine"    // a table without transactions
-	IssuePrimaryKey SchemaIssueKind = "key"       // a table without a primary key, which clusters do not replicate
-	IssueCollation  SchemaIssueKind = "collation" // text is compared otherwise than by its bytes
+	IssueMissing SchemaIssueKind = "missing" // a table, column or index does not exist
+	IssueEngine  SchemaIssueKind = "engine"  // a table without transactions
+	// A table without a primary key, which clusters do not replicate.
+	IssuePrimaryKey SchemaIssueKind = "key"
+	IssueCollation  SchemaIssueKind = "collation" // text is not compared byte by byte
 )
 
-// roundTrips are measured; of an odd number the median is one of them.
+// roundTrips is the number of measured round trips. It is odd, so that the median is one of them.
 const roundTrips = 5
 
-// Inspect looks at the database and changes nothing. With deep it also reads all of a SQLite file to see whether it
-// is whole, which takes seconds a gigabyte. It returns ErrUnavailable if there is no answer.
+// Inspect examines the database and changes nothing. With deep it also checks the integrity of a
+// SQLite file, which takes seconds per gigabyte. It returns ErrUnavailable if the database does not
+// answer.
 func (s *Store) Inspect(ctx context.Context, deep bool) (*Inspection, error) {
 	e := &Inspection{Pool: s.pool.Stats().MaxOpenConnections}
-	for _, look := range []func() error{
+	for _, step := range []func() error{
 		func() (err error) { e.RoundTrip, err = s.roundTrip(ctx); return err },
 		func() error { return s.dialect.inspect(ctx, s.pool, e, deep) },
 		func() error { return s.inspectMigrations(ctx, e) },
 		func() error { return s.inspectTables(ctx, e) },
 	} {
-		if err := look(); err != nil {
+		if err := step(); err != nil {
 			return nil, s.translate(ctx, err)
 		}
 	}
@@ -98,7 +104,7 @@ func (s *Store) Inspect(ctx context.Context, deep bool) (*Inspection, error) {
 }
 
 func (s *Store) roundTrip(ctx context.Context) (time.Duration, error) {
-	if err := s.pool.PingContext(ctx); err != nil { // to connect takes several
+	if err := s.pool.PingContext(ctx); err != nil { // connecting takes several round trips
 		return 0, err
 	}
 	took := make([]time.Duration, roundTrips)
@@ -136,65 +142,68 @@ func (s *Store) inspectMigrations(ctx context.Context, e *Inspection) error {
 	return err
 }
 
-// inspectTables compares with what the migrations make of an empty database: SQLite's, whatever the dialect, since
-// both make the same tables, columns and indexes (a test insists), and that one is at hand.
+// inspectTables compares the database with the result of the migrations in an empty SQLite
+// database, whatever the dialect. A test ensures that both dialects create the same tables, columns
+// and indexes, and SQLite is always available.
 func (s *Store) inspectTables(ctx context.Context, e *Inspection) error {
 	want, err := s.expectedStructure(ctx, e.Waiting)
 	if err != nil {
 		return err
 	}
-	e.Issues = slices.DeleteFunc(e.Issues, func(f SchemaIssue) bool { // what else there is in the database is somebody else's
-		table, _, _ := strings.Cut(f.Object, ".")
+	// Other tables in the database are not checked.
+	e.Issues = slices.DeleteFunc(e.Issues, func(i SchemaIssue) bool {
+		table, _, _ := strings.Cut(i.Object, ".")
 		return !slices.Contains(want.tables, table) && !isGooseTable(table)
 	})
 	if len(e.Pending) > 0 {
-		return nil // what they would make is missing, and that is said already
+		return nil // the tables of pending migrations are missing, and Pending reports them
 	}
 	has, err := s.dialect.structure(ctx, s.pool)
 	e.Issues = append(want.missingFrom(has), e.Issues...)
 	return err
 }
 
-// structure is what a database is made of: tables, columns as TABLE.COLUMN, and indexes as TABLE(COLUMN,…), with
-// " unique" behind them where they are.
+// structure lists the parts of a database: tables, columns as TABLE.COLUMN, and indexes as
+// TABLE(COLUMN,…), followed by " unique" if they are.
 type structure struct{ tables, columns, indexes []string }
 
-// expectedStructure is the structure that all migrations together make, but those that wait.
+// expectedStructure returns the structure that all migrations except the waiting ones create.
 func (s *Store) expectedStructure(ctx context.Context, waiting []string) (_ structure, err error) {
 	pool, err := driver.Open(":memory:")
 	if err != nil {
 		return structure{}, err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	pool.SetMaxOpenConns(1) // another one would have a memory of its own
-	for _, v := range s.migrationSets() {
-		if err := s.applyExpected(ctx, pool, v, waiting); err != nil {
-			return structure{}, fmt.Errorf("the tables that there should be: %w", err)
+	pool.SetMaxOpenConns(1) // each connection has a :memory: database of its own
+	for _, set := range s.migrationSets() {
+		if err := s.applyExpected(ctx, pool, set, waiting); err != nil {
+			return structure{}, fmt.Errorf("expected tables: %w", err)
 		}
 	}
 	return sqliteDialect{}.structure(ctx, pool)
 }
 
-// applyExpected applies the steps of a series to an empty SQLite database, but those that wait, by their titles.
-func (s *Store) applyExpected(ctx context.Context, pool *sql.DB, v migrationSet, waiting []string) error {
-	steps, err := readSteps(v.folders, sqliteDialect{})
+// applyExpected applies the steps of a migration set to an empty SQLite database, except the
+// waiting ones, which are given by title.
+func (s *Store) applyExpected(ctx context.Context, pool *sql.DB, set migrationSet, waiting []string) error {
+	steps, err := readSteps(set.folders, sqliteDialect{})
 	if err != nil {
 		return err
 	}
-	folder, err := fs.Sub(v.folders, sqliteDialect{}.name())
+	folder, err := fs.Sub(set.folders, sqliteDialect{}.name())
 	if err != nil {
 		return err
 	}
 	var without []string
 	for _, st := range steps {
-		// There are no rows to fill, and a backfill would wait for another connection.
-		if st.backfill != nil || slices.Contains(waiting, v.title(st.name)) {
+		// The database has no rows to fill, and a backfill would wait for another connection.
+		if st.backfill != nil || slices.Contains(waiting, set.title(st.name)) {
 			without = append(without, st.name)
 		}
 	}
-	options := append(s.gooseOptions(nil, true), goose.WithExcludeNames(without), goose.WithTableName(v.table()))
+	options := append(s.gooseOptions(nil, true), goose.WithExcludeNames(without), goose.WithTableName(set.table()))
 	p, err := goose.NewProvider(goose.DialectSQLite3, pool, folder, options...)
-	if errors.Is(err, goose.ErrNoMigrations) { // all of them wait
+	if errors.Is(err, goose.ErrNoMigrations) { // all of them are waiting
 		return nil
 	}
 	if err != nil {
@@ -204,10 +213,10 @@ func (s *Store) applyExpected(ctx context.Context, pool *sql.DB, v migrationSet,
 	return err
 }
 
-// missingFrom are the parts of want that has lacks. Of a table that is missing, its parts are not named; an index that is
-// there may be unique without need.
-func (want structure) missingFrom(has structure) (flaws []SchemaIssue) {
-	missing := func(what string) { flaws = append(flaws, SchemaIssue{Kind: IssueMissing, Object: what}) }
+// missingFrom returns the parts of want that has lacks. It reports a missing table without its
+// columns and indexes. An index may be unique although want does not require it.
+func (want structure) missingFrom(has structure) (issues []SchemaIssue) {
+	missing := func(object string) { issues = append(issues, SchemaIssue{Kind: IssueMissing, Object: object}) }
 	for _, table := range want.tables {
 		if !slices.Contains(has.tables, table) && !isGooseTable(table) {
 			missing(table)
@@ -224,10 +233,10 @@ func (want structure) missingFrom(has structure) (flaws []SchemaIssue) {
 			missing(index)
 		}
 	}
-	return flaws
+	return issues
 }
 
-// isGooseTable: goose looks after its own tables.
+// isGooseTable reports whether a table belongs to goose, which maintains its own tables.
 func isGooseTable(table string) bool { return strings.HasPrefix(table, "goose") }
 
 // querier is a pool, a connection or a transaction.
@@ -235,7 +244,7 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// queryColumn reads a query's only column.
+// queryColumn returns the rows of a query with one column.
 func queryColumn[T any](ctx context.Context, db querier, query string) (list []T, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
@@ -252,7 +261,7 @@ func queryColumn[T any](ctx context.Context, db querier, query string) (list []T
 	return list, rows.Err()
 }
 
-// readStructure asks for the three parts by a query each.
+// readStructure reads the three parts with one query each.
 func readStructure(ctx context.Context, pool *sql.DB, tables, columns, indexes string) (s structure, err error) {
 	for _, part := range []struct {
 		list  *[]string
@@ -265,7 +274,7 @@ func readStructure(ctx context.Context, pool *sql.DB, tables, columns, indexes s
 	return s, err
 }
 
-// HasEnabledUser reports whether there is an account that has one of the roles and is not shut.
+// HasEnabledUser reports whether an enabled account has one of the roles.
 func (s *Store) HasEnabledUser(ctx context.Context, roles []string) (any bool, err error) {
 	var ids []string
 	err = s.conn(ctx).Model(&User{}).Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error

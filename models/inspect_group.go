@@ -10,22 +10,25 @@ import (
 	mysqldriver "github.com/go-sql-driver/mysql"
 )
 
-// Group is what a member of MySQL Group Replication says of its group.
+// Group is the state of a MySQL Group Replication group, as one member reports it.
 type Group struct {
-	// Unreadable says why the members are unknown, usually a missing privilege. The fields up to Members are then empty.
+	// Unreadable is the error of reading the members, usually a missing privilege; Role, State and
+	// Members are then empty.
 	Unreadable string
 
-	Role    string         // of this member: PRIMARY or SECONDARY; empty if it is in no group now
-	State   string         // of this member: ONLINE, RECOVERING, OFFLINE or ERROR
-	Members map[string]int // how many members, this one included, are in each state as this one sees it
+	Role  string // of this member: PRIMARY or SECONDARY; "" if it has left the group
+	State string // of this member: ONLINE, RECOVERING, OFFLINE or ERROR
+	// Number of members in each state, this one included, as this one sees it.
+	Members map[string]int
 
-	ExpelTimeout        time.Duration // group_replication_member_expel_timeout
-	UnreachableMajority time.Duration // group_replication_unreachable_majority_timeout; 0: it waits without end
-	Consistency         string        // group_replication_consistency
-	HasSinglePrimary    bool          // group_replication_single_primary_mode
+	ExpelTimeout time.Duration // group_replication_member_expel_timeout
+	// Group_replication_unreachable_majority_timeout; 0 waits without end.
+	UnreachableMajority time.Duration
+	Consistency         string // group_replication_consistency
+	HasSinglePrimary    bool   // group_replication_single_primary_mode
 }
 
-// Size is how many members the group has.
+// Size returns the number of members.
 func (g *Group) Size() (n int) {
 	for _, count := range g.Members {
 		n += count
@@ -38,7 +41,8 @@ func (g *Group) HasQuorum() bool { return 2*g.Members[memberUnreachable] < g.Siz
 
 const memberUnreachable = "UNREACHABLE"
 
-// inspectGroup returns nil on a server that is configured for no group. Other servers than MySQL have no such variables.
+// inspectGroup returns nil if no group is configured. Servers other than MySQL have no such
+// variables.
 func inspectGroup(ctx context.Context, pool *sql.DB) (*Group, error) {
 	variables := map[string]string{}
 	if err := queryPairs(ctx, pool, `SHOW GLOBAL VARIABLES LIKE 'group\_replication\_%'`, variables); err != nil {
@@ -58,7 +62,8 @@ func inspectGroup(ctx context.Context, pool *sql.DB) (*Group, error) {
 
 func (g *Group) readMembers(ctx context.Context, pool *sql.DB) (err error) {
 	rows, err := pool.QueryContext(ctx, `SELECT MEMBER_ID = @@global.server_uuid, MEMBER_STATE, MEMBER_ROLE FROM performance_schema.replication_group_members`)
-	if e, ok := errors.AsType[*mysqldriver.MySQLError](err); ok { // no privilege, or no such table
+	// The privilege or the table is missing.
+	if e, ok := errors.AsType[*mysqldriver.MySQLError](err); ok {
 		g.Unreadable = e.Error()
 		return nil
 	}

@@ -21,12 +21,12 @@ func (d mysqlDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection, 
 	if e.Group, err = inspectGroup(ctx, pool); err != nil {
 		return err
 	}
-	for _, look := range mysqlIssueQueries {
-		flaws, err := look.run(ctx, pool)
+	for _, q := range mysqlIssueQueries {
+		issues, err := q.run(ctx, pool)
 		if err != nil {
 			return err
 		}
-		e.Issues = append(e.Issues, flaws...)
+		e.Issues = append(e.Issues, issues...)
 	}
 	return nil
 }
@@ -40,20 +40,21 @@ func inspectServer(ctx context.Context, pool *sql.DB, e *Inspection) error {
 		return err
 	}
 	took := time.Since(begin)
-	theirs, err := time.Parse("2006-01-02 15:04:05.000000", now)
+	serverTime, err := time.Parse("2006-01-02 15:04:05.000000", now)
 	if err != nil {
 		return err
 	}
-	e.ClockAhead = theirs.Sub(begin.Add(took / 2))
+	e.ClockAhead = serverTime.Sub(begin.Add(took / 2))
 	e.Strict = strings.Contains(modes, "STRICT_TRANS_TABLES")
 	e.Product = "MySQL"
 	if version, ok := cutFold(e.Version, "-mariadb"); ok {
-		e.Product, e.Version = "MariaDB", strings.TrimPrefix(version, "5.5.5-") // which it says to clients of old
+		// A prefix for old clients.
+		e.Product, e.Version = "MariaDB", strings.TrimPrefix(version, "5.5.5-")
 	}
 	return nil
 }
 
-// cutFold returns what stands before a part of text, in whatever case it is written.
+// cutFold returns the text before part, which is in lower case, and ignores case.
 func cutFold(text, part string) (before string, ok bool) {
 	i := strings.Index(strings.ToLower(text), part)
 	if i < 0 {
@@ -62,22 +63,22 @@ func cutFold(text, part string) (before string, ok bool) {
 	return text[:i], true
 }
 
-// inspectCluster returns nil where there is none.
+// inspectCluster returns nil if the server is not a Galera node.
 func inspectCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
-	said := map[string]string{}
+	values := map[string]string{}
 	for _, query := range []string{"SHOW GLOBAL STATUS LIKE 'wsrep\\_%'", "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_%'"} {
-		if err := queryPairs(ctx, pool, query, said); err != nil {
+		if err := queryPairs(ctx, pool, query, values); err != nil {
 			return nil, err
 		}
 	}
-	if !strings.EqualFold(said["wsrep_on"], "ON") {
+	if !strings.EqualFold(values["wsrep_on"], "ON") {
 		return nil, nil
 	}
-	size, _ := strconv.Atoi(said["wsrep_cluster_size"])
-	return &Cluster{Ready: strings.EqualFold(said["wsrep_ready"], "ON"), Status: said["wsrep_cluster_status"], Size: size}, nil
+	size, _ := strconv.Atoi(values["wsrep_cluster_size"])
+	return &Cluster{Ready: strings.EqualFold(values["wsrep_ready"], "ON"), Status: values["wsrep_cluster_status"], Size: size}, nil
 }
 
-// queryPairs reads a query's two columns, the names in small letters, into a map.
+// queryPairs stores the rows of a query with two columns in a map. It lower-cases the keys.
 func queryPairs(ctx context.Context, pool *sql.DB, query string, into map[string]string) (err error) {
 	rows, err := pool.QueryContext(ctx, query)
 	if err != nil {
@@ -94,7 +95,7 @@ func queryPairs(ctx context.Context, pool *sql.DB, query string, into map[string
 	return rows.Err()
 }
 
-// issueQuery finds flaws of a kind: what, and how it is.
+// issueQuery finds issues of one kind. Its columns are Object and Actual.
 type issueQuery struct {
 	kind     SchemaIssueKind
 	expected string
@@ -104,7 +105,8 @@ type issueQuery struct {
 var mysqlIssueQueries = []issueQuery{
 	{IssueEngine, "InnoDB", `SELECT table_name, COALESCE(engine, 'none') FROM information_schema.tables
 		WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' AND engine <> 'InnoDB' ORDER BY table_name`},
-	// A join and not NOT EXISTS: Vitess does not plan a subquery of information_schema that refers to the outer query.
+	// A join instead of NOT EXISTS: Vitess cannot plan a subquery of information_schema that refers
+	// to the outer query.
 	{IssuePrimaryKey, "a primary key", `SELECT t.table_name, 'none' FROM information_schema.tables t LEFT JOIN information_schema.statistics i
 		ON i.table_schema = t.table_schema AND i.table_name = t.table_name AND i.index_name = 'PRIMARY'
 		WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' AND i.index_name IS NULL ORDER BY t.table_name`},
@@ -115,20 +117,20 @@ var mysqlIssueQueries = []issueQuery{
 		ORDER BY table_name, ordinal_position`},
 }
 
-func (q issueQuery) run(ctx context.Context, pool *sql.DB) (flaws []SchemaIssue, err error) {
+func (q issueQuery) run(ctx context.Context, pool *sql.DB) (issues []SchemaIssue, err error) {
 	rows, err := pool.QueryContext(ctx, q.query)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		f := SchemaIssue{Kind: q.kind, Expected: q.expected}
-		if err := rows.Scan(&f.Object, &f.Actual); err != nil {
+		issue := SchemaIssue{Kind: q.kind, Expected: q.expected}
+		if err := rows.Scan(&issue.Object, &issue.Actual); err != nil {
 			return nil, err
 		}
-		flaws = append(flaws, f)
+		issues = append(issues, issue)
 	}
-	return flaws, rows.Err()
+	return issues, rows.Err()
 }
 
 func (mysqlDialect) structure(ctx context.Context, pool *sql.DB) (structure, error) {
@@ -137,5 +139,5 @@ func (mysqlDialect) structure(ctx context.Context, pool *sql.DB) (structure, err
 		`SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns WHERE table_schema = DATABASE()`,
 		`SELECT CONCAT(MIN(table_name), '(', GROUP_CONCAT(column_name ORDER BY seq_in_index), ')', IF(MIN(non_unique), '', ' unique'))
 			FROM information_schema.statistics WHERE table_schema = DATABASE() GROUP BY table_name, index_name
-			HAVING COUNT(*) = COUNT(column_name)`) // not those over expressions
+			HAVING COUNT(*) = COUNT(column_name)`) // excludes indexes over expressions
 }

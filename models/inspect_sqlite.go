@@ -31,13 +31,13 @@ func (d sqliteDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection,
 	if err != nil || !deep {
 		return err
 	}
-	said, err := queryColumn[string](ctx, pool, "PRAGMA quick_check")
+	messages, err := queryColumn[string](ctx, pool, "PRAGMA quick_check")
 	switch {
 	case errors.Is(err, sqlite3.CORRUPT):
-		e.Corruption = []string{err.Error()} // so damaged that the check ends
+		e.Corruption = []string{err.Error()} // the damage stopped the check itself
 		return nil
-	case err == nil && (len(said) != 1 || said[0] != "ok"):
-		e.Corruption = said
+	case err == nil && (len(messages) != 1 || messages[0] != "ok"):
+		e.Corruption = messages
 	}
 	return err
 }
@@ -48,5 +48,5 @@ func (sqliteDialect) structure(ctx context.Context, pool *sql.DB) (structure, er
 		`SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'`,
 		`SELECT i.tbl || '(' || group_concat(c.name, ',') || ')' || iif(i."unique", ' unique', '')
 			FROM (SELECT m.name AS tbl, l.name, l."unique" FROM sqlite_schema m, pragma_index_list(m.name) l WHERE m.type = 'table') i,
-			pragma_index_info(i.name) c GROUP BY i.tbl, i.name HAVING COUNT(*) = COUNT(c.name)`) // not those over expressions
+			pragma_index_info(i.name) c GROUP BY i.tbl, i.name HAVING COUNT(*) = COUNT(c.name)`) // excludes indexes over expressions
 }

@@ -27,19 +27,19 @@ func TestInspectReportsNoIssuesInHealthyDatabase(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		e := inspect(t, s, true)
 		if len(e.Pending) > 0 || len(e.Unknown) > 0 || len(e.Issues) > 0 || len(e.Corruption) > 0 || e.Cluster != nil {
-			t.Errorf("found %+v", e)
+			t.Errorf("got issues in a healthy database: %+v", e)
 		}
 		if e.Product == "" || e.Version == "" || e.RoundTrip <= 0 || e.Pool == 0 || !e.Strict {
-			t.Errorf("not seen: %+v", e)
+			t.Errorf("got empty facts: %+v", e)
 		}
 		if e.ClockAhead.Abs() > time.Second {
-			t.Errorf("the clock is %s ahead", e.ClockAhead)
+			t.Errorf("got a clock that is %s ahead", e.ClockAhead)
 		}
 		if s.dialect.name() == "mysql" && (e.MaxConnections == 0 || e.TimeZone != "+00:00" || e.File != nil) {
-			t.Errorf("of the server: %+v", e)
+			t.Errorf("facts of the server: got %+v", e)
 		}
 		if s.dialect.name() == "sqlite" && (e.File == nil || e.File.Mode != 0o600 || e.File.Journal != "wal" || e.File.Size == 0 || e.File.Folder&0o700 != 0o700) {
-			t.Errorf("of the file: %+v", e.File)
+			t.Errorf("facts of the file: got %+v", e.File)
 		}
 	})
 }
@@ -49,11 +49,11 @@ func TestInspectChangesNothing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{})
 		if e := inspect(t, s, true); len(e.Pending) == 0 || len(e.Issues) > 0 {
-			t.Errorf("of an empty database: %+v", e)
+			t.Errorf("empty database: got %+v", e)
 		}
 		has, err := s.dialect.structure(testContext(t), s.pool)
 		if err != nil || len(has.tables) > 0 {
-			t.Errorf("it has made %q, %v", has.tables, err)
+			t.Errorf("Inspect created %q, %v", has.tables, err)
 		}
 	})
 }
@@ -61,61 +61,61 @@ func TestInspectChangesNothing(t *testing.T) {
 func TestInspectReportsSchemaIssues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name    string
-		spoil   []string
-		pending int
-		unknown []int64
-		flaws   []string
-		only    string // a dialect
+		name       string
+		statements []string
+		pending    int
+		unknown    []int64
+		issues     []string
+		only       string // a dialect; "" runs on both
 	}{
-		{name: "a migration that is not applied", spoil: []string{"DELETE FROM goose_db_version WHERE version_id = 9"}, pending: 1},
-		{name: "a migration of a newer program", spoil: []string{"INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)"}, unknown: []int64{900}},
-		{name: "a table that is gone", spoil: []string{"DROP TABLE tickets"}, flaws: []string{"missing tickets"}},
+		{name: "a migration that is not applied", statements: []string{"DELETE FROM goose_db_version WHERE version_id = 9"}, pending: 1},
+		{name: "an unknown migration", statements: []string{"INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)"}, unknown: []int64{900}},
+		{name: "a missing table", statements: []string{"DROP TABLE tickets"}, issues: []string{"missing tickets"}},
 		{
-			name: "a column that is gone", spoil: []string{"ALTER TABLE users DROP COLUMN disabled_at"},
-			flaws: []string{"missing users.disabled_at"},
+			name: "a missing column", statements: []string{"ALTER TABLE users DROP COLUMN disabled_at"},
+			issues: []string{"missing users.disabled_at"},
 		},
 		{
-			name: "an index that is gone", spoil: []string{"DROP INDEX users_by_role ON users"}, only: "mysql",
-			flaws: []string{"missing users(role,id)"},
+			name: "a missing index", statements: []string{"DROP INDEX users_by_role ON users"}, only: "mysql",
+			issues: []string{"missing users(role,id)"},
 		},
-		{name: "an index that is gone", spoil: []string{"DROP INDEX users_by_role"}, only: "sqlite", flaws: []string{"missing users(role,id)"}},
+		{name: "a missing index", statements: []string{"DROP INDEX users_by_role"}, only: "sqlite", issues: []string{"missing users(role,id)"}},
 		{
-			name: "an index that is unique no more", spoil: []string{"DROP INDEX users_email_key", "CREATE INDEX users_email_key ON users (email_key)"}, only: "sqlite",
-			flaws: []string{"missing users(email_key) unique"},
+			name: "an index that is no longer unique", statements: []string{"DROP INDEX users_email_key", "CREATE INDEX users_email_key ON users (email_key)"}, only: "sqlite",
+			issues: []string{"missing users(email_key) unique"},
 		},
 		{
-			name: "a table in latin1", spoil: []string{"ALTER TABLE tickets CONVERT TO CHARACTER SET latin1"}, only: "mysql",
-			flaws: []string{
+			name: "a table in latin1", statements: []string{"ALTER TABLE tickets CONVERT TO CHARACTER SET latin1"}, only: "mysql",
+			issues: []string{
 				"collation tickets latin1_swedish_ci", "collation tickets.id latin1_swedish_ci", "collation tickets.user_id latin1_swedish_ci",
 				"collation tickets.purpose latin1_swedish_ci", "collation tickets.slot latin1_swedish_ci",
 				"collation tickets.email latin1_swedish_ci", "collation tickets.email_key latin1_swedish_ci",
 			},
 		},
-		{name: "a table without transactions", spoil: []string{"ALTER TABLE limits ENGINE = Aria"}, only: "mysql", flaws: []string{"engine limits Aria"}},
+		{name: "a table without transactions", statements: []string{"ALTER TABLE limits ENGINE = Aria"}, only: "mysql", issues: []string{"engine limits Aria"}},
 		{
-			name: "a table without a primary key", spoil: []string{"ALTER TABLE turns DROP PRIMARY KEY"}, only: "mysql",
-			flaws: []string{"missing turns(name) unique", "key turns none"},
+			name: "a table without a primary key", statements: []string{"ALTER TABLE turns DROP PRIMARY KEY"}, only: "mysql",
+			issues: []string{"missing turns(name) unique", "key turns none"},
 		},
-		{name: "nothing in an index over more than columns", spoil: []string{"CREATE INDEX theirs ON users (lower(name))"}, only: "sqlite"},
-		{name: "nothing in a table of somebody else", spoil: []string{"CREATE TABLE theirs (name VARCHAR(10))"}},
+		{name: "no issue for an index over an expression", statements: []string{"CREATE INDEX theirs ON users (lower(name))"}, only: "sqlite"},
+		{name: "no issue for a foreign table", statements: []string{"CREATE TABLE theirs (name VARCHAR(10))"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			eachStore(t, func(t *testing.T, s *Store) {
 				if row.only != "" && row.only != s.dialect.name() {
-					t.Skip("said for the other database")
+					t.Skip("this case is for the other database")
 				}
-				for _, statement := range row.spoil {
+				for _, statement := range row.statements {
 					execute(t, s, statement)
 				}
 				e := inspect(t, s, false)
-				var flaws []string
+				var issues []string
 				for _, f := range e.Issues {
-					flaws = append(flaws, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Kind, f.Object, f.Actual)))
+					issues = append(issues, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Kind, f.Object, f.Actual)))
 				}
-				if len(e.Pending) != row.pending || !slices.Equal(e.Unknown, row.unknown) || !slices.Equal(flaws, row.flaws) {
-					t.Errorf("pending %q, unknown %d, flaws\n%s", e.Pending, e.Unknown, strings.Join(flaws, "\n"))
+				if len(e.Pending) != row.pending || !slices.Equal(e.Unknown, row.unknown) || !slices.Equal(issues, row.issues) {
+					t.Errorf("got pending %q, unknown %d, issues\n%s", e.Pending, e.Unknown, strings.Join(issues, "\n"))
 				}
 			})
 		})
@@ -140,10 +140,10 @@ func TestDeepInspectReportsCorruption(t *testing.T) {
 
 	again := openStore(t, "sqlite://"+path, Options{})
 	if e := inspect(t, again, false); len(e.Corruption) > 0 {
-		t.Errorf("without being asked: %q", e.Corruption)
+		t.Errorf("without deep: got corruption %q", e.Corruption)
 	}
 	if e := inspect(t, again, true); len(e.Corruption) == 0 {
-		t.Error("it has found none")
+		t.Error("got no corruption with deep")
 	}
 }
 
@@ -157,19 +157,19 @@ func TestHasEnabledUserIgnoresDisabledUsers(t *testing.T) {
 			before func()
 			want   bool
 		}{
-			{"nobody", func() {}, false},
+			{"no account", func() {}, false},
 			{"an account", func() { createUser(t, s, u) }, true},
-			{"a shut account", func() { requireNoError(t, s.Disable(testContext(t), u.ID, moment)) }, false},
+			{"a disabled account", func() { requireNoError(t, s.Disable(testContext(t), u.ID, moment)) }, false},
 		} {
 			row.before()
 			if got, err := s.HasEnabledUser(testContext(t), []string{"STAFF", "ADMIN"}); err != nil || got != row.want {
-				t.Errorf("%s: %t, %v", row.name, got, err)
+				t.Errorf("%s: got %t, %v; want %t", row.name, got, err, row.want)
 			}
 		}
 	})
 }
 
-// A copy that is made while others write holds what was there, and opens like any other database.
+// A copy contains the state at the call, and opens like any other database.
 func TestBackupIsCompleteCopy(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
@@ -180,11 +180,11 @@ func TestBackupIsCompleteCopy(t *testing.T) {
 
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
+		t.Errorf("got mode %v, %v; want 0600", info.Mode(), err)
 	}
 	backup := openStore(t, "sqlite://"+path, Options{})
 	if applied, err := backup.Migrate(testContext(t)); err != nil || len(applied) > 0 {
-		t.Errorf("the copy lacks %v, %v", applied, err)
+		t.Errorf("got missing steps %v, %v in the copy", applied, err)
 	}
 	_, err = backup.UserByID(testContext(t), before.ID)
 	requireNoError(t, err)
@@ -193,18 +193,18 @@ func TestBackupIsCompleteCopy(t *testing.T) {
 	wantError(t, s.Backup(testContext(t), path), fs.ErrExist)
 }
 
-// Names that mean something else to SQLite: an address of its own, and a database in memory.
+// SQLite gives these names a special meaning: a URL, and a database in memory.
 func TestBackupTreatsSpecialSQLiteNamesAsFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s := newStore(t, dbtest.SQLite(t))
 	for _, name := range []string{"file:x.db", ":memory:"} {
 		requireNoError(t, s.Backup(testContext(t), name))
 		if info, err := os.Stat(name); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", name, info, err)
+			t.Errorf("%s: got %v, %v", name, info, err)
 		}
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) != 2 {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("got files %v, %v; want the two copies", left, err)
 	}
 }
 
@@ -213,15 +213,15 @@ func TestFailedBackupLeavesNoFile(t *testing.T) {
 	s := newStore(t, dbtest.SQLite(t))
 	dir := t.TempDir()
 	if err := s.Backup(testContext(t), filepath.Join(dir, "no", "x.db")); err == nil {
-		t.Error("into a folder that there is not")
+		t.Error("Backup wrote into a missing folder")
 	}
 	wantError(t, newStore(t, dbtest.MySQL(t)).Backup(testContext(t), filepath.Join(dir, "x.sql")), ErrBackupUnsupported)
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("got files %v, %v; want none", left, err)
 	}
 }
 
-// In the middle of an upgrade and at its end: what a step is to take away is no flaw while it waits, nor when it is gone.
+// What a contract step removes is no issue, neither while the step waits nor after it.
 func TestInspectReportsNoIssuesDuringUpgrade(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -233,20 +233,20 @@ func TestInspectReportsNoIssuesDuringUpgrade(t *testing.T) {
 			do               func(context.Context) ([]Migration, error)
 			pending, waiting int
 		}{
-			{"before", s.Migrations, 3, 1},
-			{"in between", s.Migrate, 0, 1},
-			{"at its end", s.Contract, 0, 0},
-			{"and then it is asked for again", s.Contract, 0, 0},
+			{"before the upgrade", s.Migrations, 3, 1},
+			{"after Migrate", s.Migrate, 0, 1},
+			{"after Contract", s.Contract, 0, 0},
+			{"after another Contract", s.Contract, 0, 0},
 		} {
 			_, err := row.do(testContext(t))
 			requireNoError(t, err)
 			if e := inspect(t, s, false); len(e.Pending) != row.pending || len(e.Waiting) != row.waiting || len(e.Issues) > 0 {
-				t.Errorf("%s: pending %v, waiting %v, flaws %v", row.name, e.Pending, e.Waiting, e.Issues)
+				t.Errorf("%s: got pending %v, waiting %v, issues %v", row.name, e.Pending, e.Waiting, e.Issues)
 			}
 		}
 		execute(t, s, "ALTER TABLE users DROP COLUMN points")
 		if e := inspect(t, s, false); len(e.Issues) != 1 || e.Issues[0].Object != "users.points" {
-			t.Errorf("without a column that the next version has added: %v", e.Issues)
+			t.Errorf("missing column of the next version: got issues %v", e.Issues)
 		}
 	})
 }

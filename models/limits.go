@@ -10,71 +10,73 @@ import (
 	"fieldgate/internal/limit"
 )
 
-// Bucket is one key of a rate limit and until when it is used up. After that the row says no more than one that is not
-// there.
+// Bucket is the row of one key of a rate limit. Until is the time until which the key is used up,
+// in the terms of GCRA; an expired row means the same as a missing one.
 type Bucket struct {
 	ID    []byte `gorm:"primaryKey;size:32"`
-	Until int64  // microseconds since 1970: a limit is moved on by arithmetic in SQL, the same on every database
+	Until int64  // microseconds since 1970: SQL arithmetic on it is the same on every database
 }
 
 // Reservation is one use of one key of a limit.
 type Reservation struct {
-	Name            string // the limit's, for LimitReachedError
+	Name            string // of the limit; LimitReachedError reports it
 	ID              []byte
 	Rate            limit.Rate
-	CountsSuccesses bool // not to be given back after a success; Take and Give do not read it
-	CheckOnly       bool // Acquire asks only whether there is room
+	CountsSuccesses bool // the caller keeps it after a success; Acquire and Release ignore it
+	CheckOnly       bool // Acquire checks for room and does not count it
 }
 
-// LimitReachedError is the error of a Slot that is not to be had.
+// LimitReachedError is the error of Acquire if a limit is used up.
 type LimitReachedError struct {
-	Name string        // the slot's; of several, the one that takes longest
-	Wait time.Duration // until it is to be had
+	Name string        // of the reservation with the longest wait
+	Wait time.Duration // the time until it is available
 }
 
 func (e *LimitReachedError) Error() string { return "too many attempts, try again later" }
 
-// acquireAttempts is how often Take looks again when somebody has changed a row since it looked. A row that has no room
-// any more ends it at the next look, so there are more only while slots come back as fast as they go.
+// acquireAttempts bounds the attempts of Acquire when another transaction changes a bucket
+// meanwhile. A full bucket ends Acquire at the next attempt. More attempts are needed only while
+// reservations are released as fast as they are acquired.
 const acquireAttempts = 5
 
 var (
-	errBucketChanged = errors.New("a limit was used up, or its row swept away, since it was read")
-	errInTransaction = errors.New("a limit is counted outside of any transaction: what is rolled back was tried nevertheless")
+	errBucketChanged = errors.New("a rate limit bucket was changed or deleted after it was read")
+	errInTransaction = errors.New("rate limits must be counted outside of a transaction: a rollback would undo the count of an attempt")
 )
 
-// Acquire takes all of the slots but those to check, and returns them for Give, or takes none and returns
-// *LimitReachedError, after one query that only reads. Of any number of calls at once, on any number of servers,
-// exactly as many succeed as there are slots.
-func (s *Store) Acquire(ctx context.Context, slots []Reservation) (taken []Reservation, err error) {
+// Acquire counts all reservations except those that are CheckOnly, and returns the counted ones for
+// Release. If one has no room, it counts none and returns *LimitReachedError, after one query that
+// only reads. Of any number of concurrent calls, on any number of servers, exactly as many succeed
+// as the rates allow.
+func (s *Store) Acquire(ctx context.Context, reservations []Reservation) (acquired []Reservation, err error) {
 	if s.inTransaction {
 		return nil, errInTransaction
 	}
-	if len(slots) == 0 {
+	if len(reservations) == 0 {
 		return nil, nil
 	}
 	for range acquireAttempts {
 		now := s.Now()
-		rows, err := s.readBuckets(ctx, slots)
+		rows, err := s.readBuckets(ctx, reservations)
 		if err != nil {
 			return nil, err
 		}
-		if full := longestWait(slots, rows, now); full != nil {
+		if full := longestWait(reservations, rows, now); full != nil {
 			return nil, full
 		}
-		taken := slices.DeleteFunc(sortedByID(slots), func(slot Reservation) bool { return slot.CheckOnly })
-		if err := s.advanceBuckets(ctx, taken, rows, now); !errors.Is(err, errBucketChanged) {
-			return taken, err
+		acquired := slices.DeleteFunc(sortedByID(reservations), func(reservation Reservation) bool { return reservation.CheckOnly })
+		if err := s.advanceBuckets(ctx, acquired, rows, now); !errors.Is(err, errBucketChanged) {
+			return acquired, err
 		}
 	}
-	return nil, &LimitReachedError{Name: slots[0].Name, Wait: time.Second}
+	return nil, &LimitReachedError{Name: reservations[0].Name, Wait: time.Second}
 }
 
-// readBuckets reads all rows of the slots in one query: until when, by ID.
-func (s *Store) readBuckets(ctx context.Context, slots []Reservation) (map[string]time.Time, error) {
+// readBuckets reads the rows of all reservations in one query. It returns Until by ID.
+func (s *Store) readBuckets(ctx context.Context, reservations []Reservation) (map[string]time.Time, error) {
 	var ids [][]byte
-	for _, slot := range slots {
-		ids = append(ids, slot.ID)
+	for _, reservation := range reservations {
+		ids = append(ids, reservation.ID)
 	}
 	var list []Bucket
 	if err := s.conn(ctx).Where("id IN ?", ids).Find(&list).Error; err != nil {
@@ -87,44 +89,48 @@ func (s *Store) readBuckets(ctx context.Context, slots []Reservation) (map[strin
 	return rows, nil
 }
 
-// sortedByID sorts slots: two transactions that take the same ones never wait for each other crosswise.
-func sortedByID(slots []Reservation) []Reservation {
-	return slices.SortedFunc(slices.Values(slots), func(a, b Reservation) int { return bytes.Compare(a.ID, b.ID) })
+// sortedByID returns the reservations in the order of their IDs. Transactions that lock the same
+// rows in one order cannot deadlock.
+func sortedByID(reservations []Reservation) []Reservation {
+	return slices.SortedFunc(slices.Values(reservations), func(a, b Reservation) int { return bytes.Compare(a.ID, b.ID) })
 }
 
-// longestWait returns an error, and not a typed nil, only if there is one.
-func longestWait(slots []Reservation, rows map[string]time.Time, now time.Time) (full error) {
+// longestWait returns the *LimitReachedError with the longest wait; nil, and no typed nil, if there
+// is room for all.
+func longestWait(reservations []Reservation, rows map[string]time.Time, now time.Time) (full error) {
 	var wait time.Duration
-	for _, slot := range slots {
-		if w := slot.Rate.Wait(rows[string(slot.ID)], now); w > wait {
-			full, wait = &LimitReachedError{Name: slot.Name, Wait: w}, w
+	for _, reservation := range reservations {
+		if w := reservation.Rate.Wait(rows[string(reservation.ID)], now); w > wait {
+			full, wait = &LimitReachedError{Name: reservation.Name, Wait: w}, w
 		}
 	}
 	return full
 }
 
-// advanceBuckets moves every row on, if all of them still have room, or returns errBucketChanged and has done nothing. Each
-// row is named alone: asked for several, MariaDB may lock all of the table.
-func (s *Store) advanceBuckets(ctx context.Context, slots []Reservation, rows map[string]time.Time, now time.Time) error {
-	if len(slots) == 0 {
+// advanceBuckets moves Until of every row if all rows have room. Otherwise it changes nothing and
+// returns errBucketChanged. Each statement names one row: MariaDB may lock the whole table for
+// several.
+func (s *Store) advanceBuckets(ctx context.Context, reservations []Reservation, rows map[string]time.Time, now time.Time) error {
+	if len(reservations) == 0 {
 		return nil
 	}
 	var fresh []Bucket
-	for _, slot := range slots {
-		if _, there := rows[string(slot.ID)]; !there {
-			fresh = append(fresh, Bucket{ID: slot.ID})
+	for _, reservation := range reservations {
+		if _, found := rows[string(reservation.ID)]; !found {
+			fresh = append(fresh, Bucket{ID: reservation.ID})
 		}
 	}
 	return s.Transaction(ctx, func(tx *Store) error {
 		if len(fresh) > 0 {
-			// Somebody else may insert the same row: then it is theirs, and on MySQL locked for the UPDATE already.
+			// Another transaction may insert the same row. On MySQL that row is then locked for the
+			// UPDATE.
 			if err := tx.conn(ctx).Clauses(keepExisting("id", "until")).Create(fresh).Error; err != nil {
 				return tx.translate(ctx, err)
 			}
 		}
-		for _, slot := range slots {
+		for _, reservation := range reservations {
 			r := tx.conn(ctx).Exec("UPDATE limits SET until = CASE WHEN until > ? THEN until ELSE ? END + ? WHERE id = ? AND until <= ?",
-				now.UnixMicro(), now.UnixMicro(), slot.Rate.Step().Microseconds(), slot.ID, slot.Rate.Latest(now).UnixMicro())
+				now.UnixMicro(), now.UnixMicro(), reservation.Rate.Step().Microseconds(), reservation.ID, reservation.Rate.Latest(now).UnixMicro())
 			if r.Error == nil && r.RowsAffected != 1 {
 				return errBucketChanged
 			}
@@ -136,17 +142,17 @@ func (s *Store) advanceBuckets(ctx context.Context, slots []Reservation, rows ma
 	})
 }
 
-// Release gives slots back that Take has returned.
-func (s *Store) Release(ctx context.Context, slots []Reservation) error {
+// Release undoes reservations that Acquire returned.
+func (s *Store) Release(ctx context.Context, reservations []Reservation) error {
 	if s.inTransaction {
 		return errInTransaction
 	}
-	if len(slots) == 0 {
+	if len(reservations) == 0 {
 		return nil
 	}
 	return s.Transaction(ctx, func(tx *Store) error {
-		for _, slot := range slots {
-			r := tx.conn(ctx).Exec("UPDATE limits SET until = until - ? WHERE id = ?", slot.Rate.Step().Microseconds(), slot.ID)
+		for _, reservation := range reservations {
+			r := tx.conn(ctx).Exec("UPDATE limits SET until = until - ? WHERE id = ?", reservation.Rate.Step().Microseconds(), reservation.ID)
 			if r.Error != nil {
 				return tx.translate(ctx, r.Error)
 			}
@@ -155,5 +161,5 @@ func (s *Store) Release(ctx context.Context, slots []Reservation) error {
 	})
 }
 
-// TableName is read by GORM.
+// TableName implements GORM's Tabler.
 func (Bucket) TableName() string { return "limits" }

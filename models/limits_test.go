@@ -17,7 +17,7 @@ func fivePerMinute(key string) Reservation {
 	return Reservation{Name: key, ID: limit.Key(key), Rate: limit.Rate{Count: 5, Window: time.Minute}}
 }
 
-// eachStoreWithClock is a store of each kind whose clock only the test moves.
+// eachStoreWithClock runs f on a store of each kind whose clock only the test advances.
 func eachStoreWithClock(t *testing.T, f func(t *testing.T, s *Store, advance func(time.Duration))) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -28,13 +28,13 @@ func eachStoreWithClock(t *testing.T, f func(t *testing.T, s *Store, advance fun
 	})
 }
 
-// acquireWait takes the slots, and returns how long the one who wants them has to wait; 0 if they were to be had.
-func acquireWait(t *testing.T, s *Store, slots ...Reservation) time.Duration {
+// acquireWait acquires the reservations and returns 0, or the wait if a limit is used up.
+func acquireWait(t *testing.T, s *Store, reservations ...Reservation) time.Duration {
 	t.Helper()
-	taken, err := s.Acquire(testContext(t), slots)
+	acquired, err := s.Acquire(testContext(t), reservations)
 	if full, ok := errors.AsType[*LimitReachedError](err); ok {
-		if taken != nil || full.Wait <= 0 {
-			t.Errorf("refused with %d slots and a wait of %s", len(taken), full.Wait)
+		if acquired != nil || full.Wait <= 0 {
+			t.Errorf("got LimitReachedError with %d reservations and a wait of %s", len(acquired), full.Wait)
 		}
 		return full.Wait
 	}
@@ -52,54 +52,54 @@ func TestAcquireIsRejectedWhenBucketIsFull(t *testing.T) {
 	eachStoreWithClock(t, func(t *testing.T, s *Store, advance func(time.Duration)) {
 		for i := range 5 {
 			if w := acquireWait(t, s, fivePerMinute("a")); w != 0 {
-				t.Fatalf("the %d. has to wait %s", i+1, w)
+				t.Fatalf("attempt %d: got a wait of %s, want 0", i+1, w)
 			}
 		}
 		if w := acquireWait(t, s, fivePerMinute("a")); w != 12*time.Second {
-			t.Errorf("the sixth waits %s", w)
+			t.Errorf("attempt 6: got a wait of %s, want 12s", w)
 		}
 		if w := acquireWait(t, s, fivePerMinute("b")); w != 0 {
-			t.Errorf("another key waits %s", w)
+			t.Errorf("another key: got a wait of %s, want 0", w)
 		}
 		advance(12*time.Second - time.Millisecond)
 		if w := acquireWait(t, s, fivePerMinute("a")); w != time.Millisecond {
-			t.Errorf("just before its time: %s", w)
+			t.Errorf("1 ms early: got a wait of %s, want 1ms", w)
 		}
 		advance(time.Millisecond)
 		if w := acquireWait(t, s, fivePerMinute("a")); w != 0 {
-			t.Errorf("at its time: %s", w)
+			t.Errorf("after the wait: got %s, want 0", w)
 		}
 		if w := acquireWait(t, s, fivePerMinute("a")); w != 12*time.Second {
-			t.Errorf("the next one: %s", w)
+			t.Errorf("next attempt: got %s, want 12s", w)
 		}
 		advance(time.Hour)
 		for i := range 6 {
 			if w := acquireWait(t, s, fivePerMinute("a")); (w == 0) != (i < 5) {
-				t.Errorf("the %d. after a long time: %s", i+1, w)
+				t.Errorf("attempt %d after an hour: got a wait of %s", i+1, w)
 			}
 		}
 	})
 }
 
-// No stretch of time, wherever it begins, sees more than Count and one for each Step in it.
+// No interval, wherever it begins, contains more than Count executions and one for each Step in it.
 func TestNoIntervalExceedsRate(t *testing.T) {
 	t.Parallel()
 	eachStoreWithClock(t, func(t *testing.T, s *Store, advance func(time.Duration)) {
-		slot := Reservation{Name: "a", ID: limit.Key("a"), Rate: limit.Rate{Count: 7, Window: time.Second}}
+		reservation := Reservation{Name: "a", ID: limit.Key("a"), Rate: limit.Rate{Count: 7, Window: time.Second}}
 		pauses := []time.Duration{0, 0, time.Millisecond, 20 * time.Millisecond, 143 * time.Millisecond, 400 * time.Millisecond}
-		var through []time.Duration
-		for now := time.Duration(0); len(through) < 100; {
+		var allowed []time.Duration
+		for now := time.Duration(0); len(allowed) < 100; {
 			pause := pauses[rand.N(len(pauses))]
 			advance(pause)
 			now += pause
-			if acquireWait(t, s, slot) == 0 {
-				through = append(through, now)
+			if acquireWait(t, s, reservation) == 0 {
+				allowed = append(allowed, now)
 			}
 		}
-		for i := range through {
-			for j := i; j < len(through); j++ {
-				if d := through[j] - through[i]; j-i+1 > slot.Rate.Count+int(d/slot.Rate.Step()) {
-					t.Fatalf("%d in %s", j-i+1, d)
+		for i := range allowed {
+			for j := i; j < len(allowed); j++ {
+				if d := allowed[j] - allowed[i]; j-i+1 > reservation.Rate.Count+int(d/reservation.Rate.Step()) {
+					t.Fatalf("got %d executions in %s", j-i+1, d)
 				}
 			}
 		}
@@ -114,13 +114,13 @@ func TestRejectedAcquireOnlyReads(t *testing.T) {
 		}
 		rows, before := bucketRows(t, s), s.Queries()
 		if w := acquireWait(t, s, fivePerMinute("fresh"), fivePerMinute("full"), fivePerMinute("another")); w != 12*time.Second {
-			t.Errorf("waits %s", w)
+			t.Errorf("got a wait of %s, want 12s", w)
 		}
 		if n := s.Queries() - before; n != 1 {
-			t.Errorf("%d queries, want one that reads", n)
+			t.Errorf("got %d queries, want 1", n)
 		}
 		if after := bucketRows(t, s); len(after) != len(rows) || after[0].Until != rows[0].Until {
-			t.Errorf("the table has changed: %v, now %v", rows, after)
+			t.Errorf("the table changed from %v to %v", rows, after)
 		}
 	})
 }
@@ -130,7 +130,7 @@ func TestLimitReachedErrorHasLongestWait(t *testing.T) {
 	eachStoreWithClock(t, func(t *testing.T, s *Store, _ func(time.Duration)) {
 		long := Reservation{Name: "long", ID: limit.Key("long"), Rate: limit.Rate{Count: 1, Window: time.Hour}}
 		acquireWait(t, s, long)
-		for _, key := range []string{"a", "b", "c", "d", "e", "f"} { // some before, some after it in the order of IDs
+		for _, key := range []string{"a", "b", "c", "d", "e", "f"} { // IDs on both sides of that of long
 			for range 5 {
 				acquireWait(t, s, fivePerMinute(key))
 			}
@@ -142,22 +142,23 @@ func TestLimitReachedErrorHasLongestWait(t *testing.T) {
 	})
 }
 
-// One that reads and one a slot; the first use of keys also makes their rows, in one.
+// Acquire reads once and writes once per reservation. The first use of keys also inserts their
+// rows.
 func TestAcquireAndReleaseQueryCount(t *testing.T) {
 	t.Parallel()
 	eachStoreWithClock(t, func(t *testing.T, s *Store, _ func(time.Duration)) {
-		slots := []Reservation{fivePerMinute("a"), fivePerMinute("b"), fivePerMinute("c")}
+		reservations := []Reservation{fivePerMinute("a"), fivePerMinute("b"), fivePerMinute("c")}
 		for _, want := range []uint64{5, 4} {
 			before := s.Queries()
-			acquireWait(t, s, slots...)
+			acquireWait(t, s, reservations...)
 			if n := s.Queries() - before; n != want {
-				t.Errorf("%d queries, want %d", n, want)
+				t.Errorf("got %d queries, want %d", n, want)
 			}
 		}
 		before := s.Queries()
-		requireNoError(t, s.Release(testContext(t), slots))
+		requireNoError(t, s.Release(testContext(t), reservations))
 		if n := s.Queries() - before; n != 3 {
-			t.Errorf("%d queries for giving back", n)
+			t.Errorf("Release: got %d queries, want 3", n)
 		}
 	})
 }
@@ -165,26 +166,26 @@ func TestAcquireAndReleaseQueryCount(t *testing.T) {
 func TestReleaseReturnsReservations(t *testing.T) {
 	t.Parallel()
 	eachStoreWithClock(t, func(t *testing.T, s *Store, advance func(time.Duration)) {
-		slots := []Reservation{fivePerMinute("a"), {Name: "b", ID: limit.Key("b"), Rate: limit.Rate{Count: 2, Window: time.Hour}}}
+		reservations := []Reservation{fivePerMinute("a"), {Name: "b", ID: limit.Key("b"), Rate: limit.Rate{Count: 2, Window: time.Hour}}}
 		for i := range 20 {
-			if w := acquireWait(t, s, slots...); w != 0 {
-				t.Fatalf("the %d. waits %s", i+1, w)
+			if w := acquireWait(t, s, reservations...); w != 0 {
+				t.Fatalf("attempt %d: got a wait of %s", i+1, w)
 			}
-			requireNoError(t, s.Release(testContext(t), slots))
+			requireNoError(t, s.Release(testContext(t), reservations))
 			advance(time.Millisecond)
 		}
 		for range 2 {
-			acquireWait(t, s, slots...)
+			acquireWait(t, s, reservations...)
 		}
-		if w := acquireWait(t, s, slots...); w == 0 {
-			t.Error("what was given back was not given back once only")
+		if w := acquireWait(t, s, reservations...); w == 0 {
+			t.Error("Release returned a reservation more than once")
 		}
-		requireNoError(t, s.Release(testContext(t), slots[:1]))
-		if w := acquireWait(t, s, slots[1]); w == 0 {
-			t.Error("giving one key back gave the other")
+		requireNoError(t, s.Release(testContext(t), reservations[:1]))
+		if w := acquireWait(t, s, reservations[1]); w == 0 {
+			t.Error("Release of one key released the other")
 		}
 		requireNoError(t, s.Release(testContext(t), nil))
-		requireNoError(t, s.Release(testContext(t), []Reservation{fivePerMinute("never taken")}))
+		requireNoError(t, s.Release(testContext(t), []Reservation{fivePerMinute("never acquired")}))
 	})
 }
 
@@ -192,41 +193,41 @@ func TestConcurrentAcquireNeverExceedsRate(t *testing.T) {
 	t.Parallel()
 	eachStoreWithClock(t, func(t *testing.T, s *Store, _ func(time.Duration)) {
 		const n = 50
-		for round := range 3 { // the first makes the rows
+		for round := range 3 { // the first round inserts the rows
 			wide := Reservation{Name: "wide", ID: limit.Key("wide", string(rune(round))), Rate: limit.Rate{Count: 1000, Window: time.Minute}}
 			narrow := Reservation{Name: "narrow", ID: limit.Key("narrow", string(rune(round))), Rate: limit.Rate{Count: 7, Window: time.Minute}}
-			var through, refused atomic.Int64
+			var allowed, rejected atomic.Int64
 			var all sync.WaitGroup
 			for range n {
 				all.Go(func() {
 					_, err := s.Acquire(testContext(t), []Reservation{wide, narrow})
 					switch _, full := errors.AsType[*LimitReachedError](err); {
 					case err == nil:
-						through.Add(1)
+						allowed.Add(1)
 					case full:
-						refused.Add(1)
+						rejected.Add(1)
 					default:
 						t.Error(err)
 					}
 				})
 			}
 			all.Wait()
-			if through.Load() != 7 || refused.Load() != n-7 {
-				t.Errorf("%d through and %d refused", through.Load(), refused.Load())
+			if allowed.Load() != 7 || rejected.Load() != n-7 {
+				t.Errorf("got %d acquired and %d rejected", allowed.Load(), rejected.Load())
 			}
 			until := queryAll[int64](t, s, "SELECT until FROM limits WHERE id = ?", wide.ID)
 			if want := moment.Add(7 * wide.Rate.Step()).UnixMicro(); len(until) != 1 || until[0] != want {
-				t.Errorf("the wide limit is used up until %d, want %d: a refused attempt used it", until, want)
+				t.Errorf("wide limit: got until %d, want %d: a rejected attempt was counted", until, want)
 			}
 		}
 	})
 }
 
-// A count inside a transaction would be rolled back with it.
+// A rollback would undo a count inside a transaction.
 func TestAcquireInTransactionIsRejected(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		for name, f := range map[string]func(context.Context, *Store) error{"Take": storeCalls["Acquire"], "Give": storeCalls["Release"]} {
+		for name, f := range map[string]func(context.Context, *Store) error{"Acquire": storeCalls["Acquire"], "Release": storeCalls["Release"]} {
 			err := s.Transaction(testContext(t), func(tx *Store) error { return f(testContext(t), tx) })
 			if !errors.Is(err, errInTransaction) {
 				t.Errorf("%s: %v", name, err)
@@ -245,7 +246,7 @@ func TestSweepDeletesExpiredBuckets(t *testing.T) {
 		sweep := func(want int) {
 			t.Helper()
 			if rows, err := s.Sweep(testContext(t), s.Now()); rows != want || err != nil {
-				t.Errorf("%d rows, %v; want %d", rows, err, want)
+				t.Errorf("got %d rows, %v; want %d", rows, err, want)
 			}
 		}
 		sweep(0)
@@ -254,7 +255,7 @@ func TestSweepDeletesExpiredBuckets(t *testing.T) {
 		advance(11 * time.Second)
 		sweep(1)
 		if w := acquireWait(t, s, fivePerMinute("a")); w != 0 {
-			t.Errorf("waits %s after its row was swept", w)
+			t.Errorf("after the sweep: got a wait of %s", w)
 		}
 	})
 }

@@ -14,10 +14,10 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// testTimeout bounds what should be quick, on a machine that has other things to do.
+// testTimeout bounds calls that should be fast, on a busy machine.
 const testTimeout = 30 * time.Second
 
-// testContext ends a test's calls when they hang, before the test runner ends everything.
+// testContext returns a context that ends hanging calls before the test runner ends all tests.
 func testContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -39,7 +39,7 @@ func openStore(t *testing.T, databaseURL string, o Options) *Store {
 	return s
 }
 
-// newStore is a store whose tables are there.
+// newStore returns a store with migrated tables.
 func newStore(t *testing.T, databaseURL string) *Store {
 	t.Helper()
 	s := openStore(t, databaseURL, Options{})
@@ -62,7 +62,7 @@ func eachStore(t *testing.T, f func(t *testing.T, s *Store)) {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// moment is a time that every column keeps whole.
+// moment is a time that every column stores exactly.
 var moment = time.Date(2026, 2, 28, 23, 59, 59, 999_000_000, time.UTC)
 
 func newUser(key string) *User {
@@ -90,7 +90,7 @@ func createUser(t *testing.T, s *Store, u *User) *User {
 func wantError(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
-		t.Errorf("error %v, want %v", err, want)
+		t.Errorf("got error %v, want %v", err, want)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A mark is a row of limits that says that something was done, until its time is up.
+// A mark is a Bucket that records that something was done, until it expires.
 
 // HasMark reports whether a mark is set now.
 func (s *Store) HasMark(ctx context.Context, id []byte) (bool, error) {
@@ -16,12 +16,12 @@ func (s *Store) HasMark(ctx context.Context, id []byte) (bool, error) {
 	return len(list) > 0, nil
 }
 
-// SetMark sets a mark until a time, and reports whether it was not set before. Of any number of calls at once, on any number of
-// servers, one reports true.
+// SetMark sets a mark until a time, and reports whether it was not set before. Of any number of
+// concurrent calls, on any number of servers, one reports true.
 func (s *Store) SetMark(ctx context.Context, id []byte, until time.Time) (set bool, err error) {
 	now := s.Now()
 	err = s.Transaction(ctx, func(tx *Store) error {
-		// An INSERT that meets the row counts it on MySQL, so the UPDATE decides.
+		// On MySQL the INSERT counts an existing row as affected, so the UPDATE decides.
 		fresh := tx.conn(ctx).Clauses(keepExisting("id", "until")).Create(&Bucket{ID: id})
 		if fresh.Error != nil {
 			return tx.translate(ctx, fresh.Error)

@@ -15,12 +15,12 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// The numbered files, one folder a dialect. A number stands for the same step in each folder.
+// The numbered files, one folder per dialect. A number means the same step in each folder.
 //
 //go:embed migrations/*/*.sql
 var migrations embed.FS
 
-// embeddedMigrations are the folders that this program was compiled with.
+// embeddedMigrations returns the folders that are compiled into this program.
 func embeddedMigrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -29,16 +29,18 @@ func embeddedMigrations() fs.FS {
 	return sub
 }
 
-// Migration is one numbered step of the schema.
+// Migration is one numbered step of the database schema.
 type Migration struct {
-	Feature   string // of a product; empty: Fieldgate's own
+	Feature   string // of a product; "" for Fieldgate's own
 	Number    int64
-	Name      string    // of its file; empty: this program does not know the step, a newer one has applied it
+	Name      string    // of its file; "" if only a newer program knows the step
 	AppliedAt time.Time // zero if it has not been applied
-	Contract  string    // what it takes away, and since when nothing reads that; empty: it only adds
+	// Of a contract step: what it removes, and since which step that is unused; "" if it only adds.
+	Contract string
 }
 
-// Title names the step for people: the name of its file or its number, with the feature before it.
+// Title returns the file name of the step, or its number if the name is unknown. Steps of a feature
+// have the feature as a prefix.
 func (m Migration) Title() string {
 	name := m.Name
 	if m.Unknown() {
@@ -47,34 +49,35 @@ func (m Migration) Title() string {
 	return migrationSet{feature: m.Feature}.title(name)
 }
 
-// Pending reports whether the database lacks something that this program needs. A step that takes something away is
-// nothing that a program needs.
+// Pending reports whether the program needs the step and it is not applied. A program never needs a
+// contract step.
 func (m Migration) Pending() bool { return m.AppliedAt.IsZero() && m.Contract == "" }
 
-// Waiting reports whether the step takes something away, and waits for Contract.
+// Waiting reports whether the step is a contract step that is not applied. Contract applies it.
 func (m Migration) Waiting() bool { return m.AppliedAt.IsZero() && m.Contract != "" }
 
 // Unknown reports whether a newer program has applied the step.
 func (m Migration) Unknown() bool { return m.Name == "" }
 
-// Migrate applies the steps that the database lacks, in order, and returns those that it applied, also
-// beside an error. Any number of processes may call it at once: one works, the others wait for it, as long as
-// ctx allows. Programs that are one version older may go on meanwhile: what takes something away from them is left
-// to Contract, unless the database is empty, which no older program can use.
+// Migrate applies the missing steps in order. It returns the steps that it applied, also with an
+// error. Any number of processes may call it concurrently: one applies the steps, the others wait
+// until ctx ends. Programs of the previous version may keep running, so contract steps are left to
+// Contract. An empty database gets them at once, because no older program can use it.
 func (s *Store) Migrate(ctx context.Context) (applied []Migration, err error) {
 	return s.migrate(ctx, false)
 }
 
-// Contract is Migrate with the steps that take something away. No program may run that reads it still.
+// Contract is Migrate including the contract steps. No program that uses what they remove may run.
 func (s *Store) Contract(ctx context.Context) (applied []Migration, err error) {
 	return s.migrate(ctx, true)
 }
 
-// migrationRetryTimeout is how long a step is tried again that others kept from a lock, and how long those wait who find
-// that somebody else migrates.
+// migrationRetryTimeout is how long a step is retried that cannot get a lock, and how long a
+// process waits for another one that migrates.
 const migrationRetryTimeout = 5 * time.Minute
 
-// migrationMaxBackoff is the longest pause between two tries, in which others get at the table that the step waits for.
+// migrationMaxBackoff is the longest pause between two attempts, in which other transactions can
+// use the table.
 const migrationMaxBackoff = 5 * time.Second
 
 func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migration, err error) {
@@ -90,7 +93,7 @@ func (s *Store) migrate(ctx context.Context, contracts bool) (applied []Migratio
 			list[i].AppliedAt = m.AppliedAt
 			applied = append(applied, list[i])
 		}
-		// A step can be run twice: a test does so.
+		// A step can run twice; a test proves it.
 		if err == nil || !s.waitToRetryStep(ctx, err, begin) {
 			return applied, s.translate(ctx, err)
 		}
@@ -101,15 +104,16 @@ func (m Migration) isSameStep(other Migration) bool {
 	return m.Feature == other.Feature && m.Number == other.Number
 }
 
-// waitToRetry waits, and says whether what was begun first at begin, and ended with err, is to be tried once more.
+// waitToRetryStep waits, and reports whether a step that was first tried at begin and failed with
+// err is to be tried again.
 func (s *Store) waitToRetryStep(ctx context.Context, err error, begin time.Time) bool {
 	return s.dialect.retryable(err) && time.Since(begin) <= migrationRetryTimeout && sleepRandom(ctx, migrationMaxBackoff) == nil
 }
 
-// up works on a pool of its own: the lock and the steps need more than one connection, and the
-// store's pool may have just one.
+// up uses a pool of its own: the lock and the steps need more than one connection, and the store's
+// pool may have just one.
 //
-// One lock is for all series: a step of a feature may use tables of Fieldgate's.
+// One lock covers all migration sets, because a step of a feature may use Fieldgate's tables.
 func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err error) {
 	defer func() {
 		if err != nil {
@@ -125,13 +129,13 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, locker.Unlock(context.WithoutCancel(ctx), pool)) }()
-	for _, v := range s.migrationSets() {
-		numbers, err := s.upLocked(ctx, pool, v, contracts)
+	for _, set := range s.migrationSets() {
+		numbers, err := s.upLocked(ctx, pool, set, contracts)
 		for _, number := range numbers {
-			done = append(done, Migration{Feature: v.feature, Number: number})
+			done = append(done, Migration{Feature: set.feature, Number: number})
 		}
-		if err != nil && v.feature != "" {
-			err = fmt.Errorf("feature %q: %w", v.feature, err)
+		if err != nil && set.feature != "" {
+			err = fmt.Errorf("feature %q: %w", set.feature, err)
 		}
 		if err != nil {
 			return done, err
@@ -140,10 +144,10 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err e
 	return done, nil
 }
 
-// upLocked looks under the lock whether the series is new to the database: whoever had the lock before may be an older
-// program, which serves by now.
-func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v migrationSet, contracts bool) (done []int64, err error) {
-	steps, err := readSteps(v.folders, s.dialect)
+// upLocked checks under the lock whether the set is new to the database. The previous holder of the
+// lock may be an older program, which is serving by now.
+func (s *Store) upLocked(ctx context.Context, pool *sql.DB, set migrationSet, contracts bool) (done []int64, err error) {
+	steps, err := readSteps(set.folders, s.dialect)
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +155,15 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v migrationSet, cont
 	if err != nil {
 		return nil, err
 	}
-	applied, err := v.applied(ctx, pool, tables)
+	applied, err := set.applied(ctx, pool, tables)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := fs.Sub(v.folders, s.dialect.name())
+	folder, err := fs.Sub(set.folders, s.dialect.name())
 	if err != nil {
 		return nil, err
 	}
-	versions, err := s.versionStore(v)
+	versions, err := s.versionStore(set)
 	if err != nil {
 		return nil, err
 	}
@@ -178,27 +182,27 @@ func (s *Store) upLocked(ctx context.Context, pool *sql.DB, v migrationSet, cont
 	return done, err
 }
 
-// versionStore is goose's own, but for one query. goose asks whether its table exists by
-// "database() IS NULL OR table_schema = database()". Vitess replaces the name of its database
-// only in a plain comparison, so that goose would create the table at each start.
+// versionStore is goose's own store with one query replaced. To see whether its table exists, goose
+// asks "database() IS NULL OR table_schema = database()". Vitess replaces the database name only in
+// a plain comparison, so goose would create the table at each start.
 type versionStore struct {
 	database.Store
-	tables string // the query for the tables of goose
+	tables string // the query for goose's tables
 }
 
-func (s *Store) versionStore(v migrationSet) (versionStore, error) {
-	own, err := database.NewStore(s.dialect.goose(), v.table())
+func (s *Store) versionStore(set migrationSet) (versionStore, error) {
+	own, err := database.NewStore(s.dialect.goose(), set.table())
 	return versionStore{own, s.dialect.gooseTables()}, err
 }
 
-// TableExists is called by goose.
+// TableExists implements goose's database.StoreExtender.
 func (v versionStore) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
 	tables, err := queryColumn[string](ctx, db, v.tables)
 	return slices.Contains(tables, v.Tablename()), err
 }
 
-// gooseOptions says how goose is to apply the steps. One that takes something away has waited while later ones were
-// applied, so the order is not that of the numbers.
+// gooseOptions returns goose's options for applying the steps. Steps may be applied out of order: a
+// contract step may wait while later steps are applied.
 func (s *Store) gooseOptions(steps []step, contracts bool) []goose.ProviderOption {
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithAllowOutofOrder(true),
@@ -216,15 +220,16 @@ func (s *Store) gooseOptions(steps []step, contracts bool) []goose.ProviderOptio
 	return options
 }
 
-// Migrations lists every step by its number, Fieldgate's before those of the features, those too that only a newer
-// program knows, and when it was applied. It waits for nobody who migrates, and changes nothing.
+// Migrations returns every step with the time when it was applied, by number, Fieldgate's before
+// those of features. It includes steps that only a newer program knows. It does not wait for a
+// running migration, and changes nothing.
 func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	tables, err := s.gooseTables(ctx, s.pool)
 	if err != nil {
 		return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
 	}
-	for _, v := range s.migrationSets() {
-		of, err := s.migrationsOf(ctx, v, tables)
+	for _, set := range s.migrationSets() {
+		of, err := s.migrationsOf(ctx, set, tables)
 		if err != nil {
 			return nil, s.translate(ctx, fmt.Errorf("migrations: %w", err))
 		}
@@ -233,38 +238,38 @@ func (s *Store) Migrations(ctx context.Context) (list []Migration, err error) {
 	return list, nil
 }
 
-func (s *Store) migrationsOf(ctx context.Context, v migrationSet, tables []string) (list []Migration, err error) {
-	steps, err := readSteps(v.folders, s.dialect)
+func (s *Store) migrationsOf(ctx context.Context, set migrationSet, tables []string) (list []Migration, err error) {
+	steps, err := readSteps(set.folders, s.dialect)
 	if err != nil {
 		return nil, err
 	}
-	applied, err := v.applied(ctx, s.pool, tables)
+	applied, err := set.applied(ctx, s.pool, tables)
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range steps {
-		list = append(list, Migration{Feature: v.feature, Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
+		list = append(list, Migration{Feature: set.feature, Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
 		delete(applied, st.number)
 	}
 	for number, at := range applied {
-		list = append(list, Migration{Feature: v.feature, Number: number, AppliedAt: at})
+		list = append(list, Migration{Feature: set.feature, Number: number, AppliedAt: at})
 	}
 	slices.SortFunc(list, func(a, b Migration) int { return cmp.Compare(a.Number, b.Number) })
 	return list, nil
 }
 
-// gooseTables are those that keep versions of migrations, and the lock's.
+// gooseTables returns the version tables and the table of the migration lock.
 func (s *Store) gooseTables(ctx context.Context, pool *sql.DB) ([]string, error) {
 	return queryColumn[string](ctx, pool, s.dialect.gooseTables())
 }
 
-// applied reads the version table of the series, if it is among the tables. Its first row stands for no step.
-func (v migrationSet) applied(ctx context.Context, pool *sql.DB, tables []string) (map[int64]time.Time, error) {
+// applied reads the set's version table, if it is among the tables. Its first row is not a step.
+func (set migrationSet) applied(ctx context.Context, pool *sql.DB, tables []string) (map[int64]time.Time, error) {
 	at := map[int64]time.Time{}
-	if !slices.Contains(tables, v.table()) {
+	if !slices.Contains(tables, set.table()) {
 		return at, nil
 	}
-	rows, err := pool.QueryContext(ctx, "SELECT version_id, tstamp FROM "+v.table()+" WHERE version_id > 0")
+	rows, err := pool.QueryContext(ctx, "SELECT version_id, tstamp FROM "+set.table()+" WHERE version_id > 0")
 	if err != nil {
 		return nil, err
 	}

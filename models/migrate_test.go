@@ -24,31 +24,31 @@ func TestMigrateAppliesEachStepOnce(t *testing.T) {
 		before, err := s.Migrations(ctx)
 		requireNoError(t, err)
 		if len(before) == 0 || slices.ContainsFunc(before, func(m Migration) bool { return !m.AppliedAt.IsZero() }) {
-			t.Errorf("in an empty database: %v", before)
+			t.Errorf("empty database: got %v", before)
 		}
 		if err := s.CreateUser(ctx, newUser("early@example.com")); err == nil || errors.Is(err, ErrUnavailable) {
-			t.Errorf("without tables: %v", err)
+			t.Errorf("without tables: got error %v", err)
 		}
 
 		applied, err := s.Migrate(ctx)
 		requireNoError(t, err)
 		if len(applied) != len(before) {
-			t.Errorf("applied %v, want all of %v", applied, before)
+			t.Errorf("got applied steps %v, want all of %v", applied, before)
 		}
 		for i, m := range applied {
 			if m.Number != int64(i+1) || m.Name != before[i].Name || m.AppliedAt.IsZero() {
-				t.Errorf("step %d is %+v", i+1, m)
+				t.Errorf("step %d: got %+v", i+1, m)
 			}
 		}
 
 		if again, err := s.Migrate(ctx); err != nil || len(again) > 0 {
-			t.Errorf("the second time it applies %v, %v", again, err)
+			t.Errorf("second Migrate: got %v, %v", again, err)
 		}
 		after, err := s.Migrations(ctx)
 		requireNoError(t, err)
 		for _, m := range after {
 			if age := time.Since(m.AppliedAt).Abs(); age > time.Hour {
-				t.Errorf("%s was applied at %s, by whatever clock", m.Name, m.AppliedAt)
+				t.Errorf("%s: got applied at %s, want about now", m.Name, m.AppliedAt)
 			}
 		}
 		wantStepsOnce(t, s)
@@ -62,7 +62,7 @@ func TestConcurrentMigrateAppliesEachStepOnce(t *testing.T) {
 		name    string
 		migrate func(t *testing.T, databaseURL string) error
 	}{
-		{"stores of one process", func(t *testing.T, databaseURL string) error {
+		{"several stores in one process", func(t *testing.T, databaseURL string) error {
 			s, err := Open(databaseURL, Options{})
 			if err != nil {
 				return err
@@ -70,7 +70,7 @@ func TestConcurrentMigrateAppliesEachStepOnce(t *testing.T) {
 			_, err = s.Migrate(testContext(t))
 			return errors.Join(err, s.Ping(testContext(t)), s.Close())
 		}},
-		{"processes", func(t *testing.T, databaseURL string) error {
+		{"several processes", func(t *testing.T, databaseURL string) error {
 			out, err := child(t, "migrates", databaseURL).CombinedOutput()
 			if err != nil {
 				return errors.New(string(out))
@@ -99,7 +99,7 @@ func TestConcurrentMigrateAppliesEachStepOnce(t *testing.T) {
 	}
 }
 
-// A process that is killed while it migrates leaves its lock behind, if anything does.
+// A process that is killed during a migration leaves its lock behind.
 func TestMigrateSucceedsAfterKilledProcess(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -107,35 +107,36 @@ func TestMigrateSucceedsAfterKilledProcess(t *testing.T) {
 		out, err := cmd.StdoutPipe()
 		requireNoError(t, err)
 		requireNoError(t, cmd.Start())
-		said, isLocked := "", false
-		for lines := bufio.NewScanner(out); !isLocked && lines.Scan(); said += lines.Text() + "\n" { // the test runner's lines come first
+		output, isLocked := "", false
+		// The test runner's lines come first.
+		for lines := bufio.NewScanner(out); !isLocked && lines.Scan(); output += lines.Text() + "\n" {
 			isLocked = lines.Text() == "locked"
 		}
 		if !isLocked {
-			t.Fatalf("the other process did not lock the migrations:\n%s", said)
+			t.Fatalf("the child process did not lock the migrations:\n%s", output)
 		}
 
 		s := openStore(t, databaseURL, Options{})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		if _, err := s.Migrate(ctx); err == nil {
-			t.Error("migrated while another process has the lock")
+			t.Error("Migrate succeeded while another process held the lock")
 		}
 		requireNoError(t, cmd.Process.Kill())
 		if err := cmd.Wait(); err == nil {
-			t.Error("it ended by itself")
+			t.Error("the child process exited before it was killed")
 		}
 		if s.dialect.name() == "mysql" {
 			left := queryAll[float64](t, s, "SELECT TIMESTAMPDIFF(MICROSECOND, NOW(6), lease_expires_at) / 1e6 FROM goose_lock")
 			if len(left) != 1 || left[0] > migrationLease.Seconds() {
-				t.Fatalf("the lock holds for %v more seconds, want %s at most", left, migrationLease)
+				t.Fatalf("got a lease of %v seconds, want at most %s", left, migrationLease)
 			}
-			execute(t, s, "UPDATE goose_lock SET lease_expires_at = NOW(6)") // time passes
+			execute(t, s, "UPDATE goose_lock SET lease_expires_at = NOW(6)") // lets the lease expire
 		}
 		begin := time.Now()
 		migrate(t, s)
 		if took := time.Since(begin); took > 5*time.Second {
-			t.Errorf("took %s", took)
+			t.Errorf("Migrate took %s", took)
 		}
 	})
 }
@@ -147,15 +148,15 @@ func TestMigrateStopsWithContext(t *testing.T) {
 		context func(context.Context) (context.Context, context.CancelFunc)
 		want    error
 	}{
-		{"at once if that has ended already", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{"at once if the context has ended", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
 			return ctx, cancel
 		}, context.Canceled},
-		{"while another has the lock", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{"at the deadline while the lock is held", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 300*time.Millisecond)
 		}, context.DeadlineExceeded},
-		{"while another has the lock, by a signal", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{"on cancellation while the lock is held", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(300*time.Millisecond, cancel)
 			return ctx, cancel
@@ -171,7 +172,7 @@ func TestMigrateStopsWithContext(t *testing.T) {
 				_, err := openStore(t, databaseURL, Options{}).Migrate(ctx)
 				wantError(t, err, row.want)
 				if took := time.Since(begin); took > 5*time.Second {
-					t.Errorf("took %s", took)
+					t.Errorf("Migrate took %s", took)
 				}
 			})
 		})
@@ -184,14 +185,15 @@ func TestMigrateReturnsAppliedStepsWithError(t *testing.T) {
 	execute(t, s, "CREATE TABLE sessions (in_the_way TEXT)")
 	applied, err := s.Migrate(testContext(t))
 	if err == nil || len(applied) != 1 || applied[0].Number != 1 {
-		t.Errorf("applied %v, error %v", applied, err)
+		t.Errorf("got steps %v, error %v; want step 1 and an error", applied, err)
 	}
 	execute(t, s, "DROP TABLE sessions")
 	migrate(t, s)
 	wantStepsOnce(t, s)
 }
 
-// MySQL commits after each CREATE TABLE: whoever dies there has made the table and not said so.
+// MySQL commits after each CREATE TABLE: a process killed after it has created the table without
+// recording the step.
 func TestMigrateResumesUnrecordedStep(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
@@ -207,15 +209,15 @@ func TestMigrationLockRetriesOnlyConflicts(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{"another has the lock", errors.New("acquire lock 4097083626: already held by another instance"), true},
-		{"two ask at once", mysqlError(1213), true},
+		{"a held lock", errors.New("acquire lock 4097083626: already held by another instance"), true},
+		{"a conflict between two waiters", mysqlError(1213), true},
 		{"a missing privilege", mysqlError(1142), false},
 		{"a read-only server", mysqlError(1290), false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if got := isLockRetryable(row.err); got != row.want {
-				t.Errorf("worthWaiting is %t", got)
+				t.Errorf("isLockRetryable: got %t, want %t", got, row.want)
 			}
 		})
 	}
@@ -248,12 +250,12 @@ func TestStoreWorksWithOneConnection(t *testing.T) {
 		}
 		all.Wait()
 		if n := s.pool.Stats().MaxOpenConnections; n != 1 {
-			t.Errorf("%d connections", n)
+			t.Errorf("got %d connections, want 1", n)
 		}
 	})
 }
 
-// The test program starts itself once more for what only a process of its own can show.
+// The test program runs itself as a child process for tests that need one.
 const childEnv = "FIELDGATE_MODELS_CHILD"
 
 func child(t *testing.T, does, databaseURL string) *exec.Cmd {
@@ -269,7 +271,7 @@ func TestChild(t *testing.T) {
 	t.Parallel()
 	does, databaseURL, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {
-		t.Skip("runs in a process of its own, for the other tests")
+		t.Skip("runs only as the child process of other tests")
 	}
 	switch does {
 	case "migrates":
@@ -277,11 +279,11 @@ func TestChild(t *testing.T) {
 	case "locks":
 		defer lockMigrations(t, databaseURL)()
 		os.Stdout.WriteString("\nlocked\n")
-		<-time.After(time.Minute) // without a timer Go would take the wait for a deadlock, and end the process
+		<-time.After(time.Minute) // without a timer Go would report a deadlock
 	}
 }
 
-// lockMigrations has the lock as Migrate has it, until unlock is called.
+// lockMigrations holds the migration lock until unlock is called.
 func lockMigrations(t *testing.T, databaseURL string) (unlock func()) {
 	t.Helper()
 	d, err := dialectOf(databaseURL)
@@ -306,6 +308,6 @@ func wantStepsOnce(t *testing.T, s *Store) {
 	}
 	got := queryAll[int64](t, s, "SELECT version_id FROM goose_db_version WHERE version_id > 0 ORDER BY version_id")
 	if !slices.Equal(got, want) {
-		t.Errorf("recorded %v, want each of %v once", got, want)
+		t.Errorf("got recorded steps %v, want each of %v once", got, want)
 	}
 }

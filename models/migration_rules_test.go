@@ -15,9 +15,10 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Programs of the version before run on while a step is applied and after it. docs/upgrade.md says how that is done.
+// These tests ensure that programs of the previous version keep running while a step is applied and
+// after it. docs/upgrade.md has the rules.
 
-// beforeTheFirstRelease are steps that no program ran beside: there was none to run.
+// beforeTheFirstRelease lists steps that are exempt: no released program ran beside them.
 var beforeTheFirstRelease = map[int64]string{
 	8: "drops two indexes in the one statement that makes theirs",
 }
@@ -33,7 +34,7 @@ func TestMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 			found := violations(d, int64(i+1), string(text))
 			if beforeTheFirstRelease[int64(i+1)] != "" {
 				if len(found) == 0 {
-					t.Errorf("%s needs no exception any more", file)
+					t.Errorf("%s does not need its exception any more", file)
 				}
 				continue
 			}
@@ -44,7 +45,7 @@ func TestMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 	}
 }
 
-// The steps of features run beside older programs as Fieldgate's own do.
+// The steps of features must be compatible with older programs too.
 func TestFeatureMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"../app", "../examples"} {
@@ -56,7 +57,8 @@ func TestFeatureMigrationsAreCompatibleWithPreviousRelease(t *testing.T) {
 	}
 }
 
-// violationsBelow reads every file of a dialect in the folders named migrations, and returns "file:line: rule".
+// violationsBelow checks the files of a dialect in all folders named migrations. It returns
+// "file:line: rule".
 func violationsBelow(t *testing.T, folder fs.FS, d dialect) (list []string) {
 	t.Helper()
 	requireNoError(t, fs.WalkDir(folder, ".", func(name string, e fs.DirEntry, err error) error {
@@ -92,14 +94,14 @@ func TestFeatureStepThatDropsColumnIsReported(t *testing.T) {
 		"notes/testdata/migrations/mysql/1_drop.sql": file(upMark + "DROP TABLE users;\n"),
 	}
 	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
-		want := []string{"notes/migrations/" + d.name() + "/00002_drop.sql:2: " + takesAway}
+		want := []string{"notes/migrations/" + d.name() + "/00002_drop.sql:2: " + removes}
 		if got := violationsBelow(t, folder, d); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
 
-// Those that the tests of an upgrade apply as a next version's keep to the rules too.
+// The tests of an upgrade apply these steps as those of a next version.
 func TestNextReleaseStepsAreCompatibleWithPreviousRelease(t *testing.T) {
 	t.Parallel()
 	for _, d := range []dialect{sqliteDialect{}, mysqlDialect{}} {
@@ -117,7 +119,8 @@ func TestNextReleaseStepsAreCompatibleWithPreviousRelease(t *testing.T) {
 	}
 }
 
-// A step is of one kind on all databases: who is asked whether it may be applied does not ask which.
+// A step has the same kind on all databases, so that it can be applied without knowing the
+// database.
 func TestDialectsHaveSameStepKinds(t *testing.T) {
 	t.Parallel()
 	kinds := func(d dialect) (list []string) {
@@ -143,7 +146,7 @@ func TestMigrationRulesClassifyStatements(t *testing.T) {
 	)
 	for _, row := range []struct {
 		name, header, statements string
-		want                     string // contained in the one rule that is broken; "" is none
+		want                     string // part of the one violated rule; "" if there is none
 	}{
 		{"a new table", "", "CREATE TABLE pets (id BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE);", ""},
 		{"a new table with an index on it", "", "CREATE TABLE pets (id BIGINT);\nCREATE UNIQUE INDEX pets_id ON pets (id);", ""},
@@ -151,49 +154,49 @@ func TestMigrationRulesClassifyStatements(t *testing.T) {
 		{"a new column that may be NULL", "", "ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NULL" + online + ";", ""},
 		{"a new column with a default", "", "ALTER TABLE users ADD points DECIMAL(10, 2) NOT NULL DEFAULT 0" + online + ";", ""},
 		{"a new index", "", "ALTER TABLE users ADD KEY users_points (points, id)" + online + ";", ""},
-		{"a new index by itself", "", "CREATE INDEX users_points ON users (points) ALGORITHM=INPLACE LOCK=NONE;", ""},
-		{"another default", "", "ALTER TABLE users ALTER COLUMN points SET DEFAULT 1, ALGORITHM=INSTANT;", ""},
-		{"a wider column that says so", "-- widens: users.name\n", "ALTER TABLE users MODIFY name VARCHAR(200) NOT NULL" + online + ";", ""},
-		{"what is only in a comment", "", "-- DROP TABLE users;\nCREATE TABLE pets (id BIGINT); /* DROP TABLE users; */", ""},
-		{"what is only in a text", "", "INSERT INTO turns (name, number) VALUES ('it''s; a DROP TABLE users', 0);", ""},
-		{"a statement that is made of texts", "", "SET @x = IF(EXISTS (SELECT 1 FROM information_schema.columns), 'DO 0',\n'ALTER TABLE users ADD nickname TEXT" + online + "');\nPREPARE x FROM @x;\nEXECUTE x;\nDEALLOCATE PREPARE x;", ""},
-		{"rows filled in batches", backfill, "UPDATE users SET nickname = name WHERE nickname IS NULL LIMIT 500;", ""},
-		{"a contract that drops", contract, "ALTER TABLE users DROP COLUMN nickname, ALGORITHM=INSTANT;", ""},
-		{"a contract that makes unique", contract, "CREATE UNIQUE INDEX users_nickname ON users (nickname) ALGORITHM=INPLACE LOCK=NONE;", ""},
-		{"a contract that deletes", contract, "DELETE FROM limits;", ""},
+		{"a new index with CREATE INDEX", "", "CREATE INDEX users_points ON users (points) ALGORITHM=INPLACE LOCK=NONE;", ""},
+		{"a changed default", "", "ALTER TABLE users ALTER COLUMN points SET DEFAULT 1, ALGORITHM=INSTANT;", ""},
+		{"a wider column that is declared", "-- widens: users.name\n", "ALTER TABLE users MODIFY name VARCHAR(200) NOT NULL" + online + ";", ""},
+		{"a statement in a comment", "", "-- DROP TABLE users;\nCREATE TABLE pets (id BIGINT); /* DROP TABLE users; */", ""},
+		{"a statement in a string", "", "INSERT INTO turns (name, number) VALUES ('it''s; a DROP TABLE users', 0);", ""},
+		{"a statement prepared from strings", "", "SET @x = IF(EXISTS (SELECT 1 FROM information_schema.columns), 'DO 0',\n'ALTER TABLE users ADD nickname TEXT" + online + "');\nPREPARE x FROM @x;\nEXECUTE x;\nDEALLOCATE PREPARE x;", ""},
+		{"rows updated in batches", backfill, "UPDATE users SET nickname = name WHERE nickname IS NULL LIMIT 500;", ""},
+		{"a contract that drops a column", contract, "ALTER TABLE users DROP COLUMN nickname, ALGORITHM=INSTANT;", ""},
+		{"a contract that adds a unique index", contract, "CREATE UNIQUE INDEX users_nickname ON users (nickname) ALGORITHM=INPLACE LOCK=NONE;", ""},
+		{"a contract that deletes rows", contract, "DELETE FROM limits;", ""},
 
-		{"a table dropped", "", "DROP TABLE limits;", "takes away"},
-		{"a table emptied", "", "TRUNCATE TABLE limits;", "takes away"},
-		{"rows deleted", "", "DELETE FROM limits;", "takes away"},
-		{"rows replaced", "", "REPLACE INTO limits VALUES (1, 2);", "takes away"},
-		{"a column dropped", "", "ALTER TABLE users DROP COLUMN name" + online + ";", "takes away"},
-		{"a column dropped behind one added", "", "ALTER TABLE users ADD x INT NULL, DROP name" + online + ";", "takes away"},
-		{"an index dropped, which a statement may name", "", "DROP INDEX users_by_name ON users;", "takes away"},
-		{"an index dropped with its table's name", "", "alter table users drop key users_by_name" + online + ";", "takes away"},
+		{"a table dropped", "", "DROP TABLE limits;", "removes"},
+		{"a table emptied", "", "TRUNCATE TABLE limits;", "removes"},
+		{"rows deleted", "", "DELETE FROM limits;", "removes"},
+		{"rows replaced", "", "REPLACE INTO limits VALUES (1, 2);", "removes"},
+		{"a column dropped", "", "ALTER TABLE users DROP COLUMN name" + online + ";", "removes"},
+		{"a column dropped after one added", "", "ALTER TABLE users ADD x INT NULL, DROP name" + online + ";", "removes"},
+		{"a dropped index, which a statement may name", "", "DROP INDEX users_by_name ON users;", "removes"},
+		{"a dropped key", "", "alter table users drop key users_by_name" + online + ";", "removes"},
 		{"a table renamed", "", "ALTER TABLE users RENAME TO people" + online + ";", "renames"},
-		{"a table renamed by itself", "", "RENAME TABLE users TO people;", "renames"},
+		{"a table renamed with RENAME TABLE", "", "RENAME TABLE users TO people;", "renames"},
 		{"a column renamed", "", "ALTER TABLE users RENAME COLUMN name TO title" + online + ";", "renames"},
 		{"a column changed", "", "ALTER TABLE users CHANGE name title TEXT" + online + ";", "renames"},
 		{"a column of another type", "", "ALTER TABLE users MODIFY name VARCHAR(50) NOT NULL" + online + ";", "narrows"},
-		{"a column widened besides another", "-- widens: users.name\n", "ALTER TABLE users MODIFY email VARCHAR(300)" + online + ";", "narrows"},
+		{"a widened column that is not the declared one", "-- widens: users.name\n", "ALTER TABLE users MODIFY email VARCHAR(300)" + online + ";", "narrows"},
 		{"a column without a default", "", "ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NOT NULL" + online + ";", "without a default"},
 		{"columns in brackets without a default", "", "ALTER TABLE users ADD (a INT NOT NULL DEFAULT 1, b INT NOT NULL)" + online + ";", "without a default"},
-		{"a default that is taken away", "", "ALTER TABLE users ALTER points DROP DEFAULT" + online + ";", "narrows"},
-		{"a unique index on rows that are there", "", "CREATE UNIQUE INDEX users_name ON users (name) ALGORITHM=INPLACE LOCK=NONE;", "unique"},
-		{"a unique key on rows that are there", "", "ALTER TABLE users ADD UNIQUE KEY (name)" + online + ";", "unique"},
+		{"a dropped default", "", "ALTER TABLE users ALTER points DROP DEFAULT" + online + ";", "narrows"},
+		{"a unique index on an existing table", "", "CREATE UNIQUE INDEX users_name ON users (name) ALGORITHM=INPLACE LOCK=NONE;", "unique"},
+		{"a unique key on an existing table", "", "ALTER TABLE users ADD UNIQUE KEY (name)" + online + ";", "unique"},
 		{"a unique column", "", "ALTER TABLE users ADD nickname VARCHAR(100) NULL UNIQUE" + online + ";", "unique"},
-		{"a foreign key", "", "ALTER TABLE sessions ADD CONSTRAINT x FOREIGN KEY (user_id) REFERENCES users (id)" + online + ";", "refuses rows"},
-		{"a check", "", "ALTER TABLE users ADD CHECK (name <> '')" + online + ";", "refuses rows"},
+		{"a foreign key", "", "ALTER TABLE sessions ADD CONSTRAINT x FOREIGN KEY (user_id) REFERENCES users (id)" + online + ";", "adds a constraint"},
+		{"a check", "", "ALTER TABLE users ADD CHECK (name <> '')" + online + ";", "adds a constraint"},
 		{"a trigger", "", "CREATE TRIGGER x BEFORE INSERT ON users FOR EACH ROW SET NEW.name = 'x';", "is not known"},
-		{"what only MySQL reads", "", "/*!40000 DROP TABLE users */;", "is not known"},
-		{"rows filled at once", "", "UPDATE users SET nickname = name;", "in batches"},
-		{"a backfill that deletes", backfill, "DELETE FROM limits;", "takes away"},
-		{"a table among rows filled in batches", backfill, "CREATE TABLE pets (id BIGINT);", "nothing but UPDATE"},
-		{"a drop in a text", "", "SET @x = IF(1, 'DO 0', 'ALTER TABLE users DROP KEY a" + online + "');", "takes away"},
+		{"a statement for MySQL only", "", "/*!40000 DROP TABLE users */;", "is not known"},
+		{"rows updated at once", "", "UPDATE users SET nickname = name;", "in batches"},
+		{"a backfill that deletes", backfill, "DELETE FROM limits;", "removes"},
+		{"a backfill that creates a table", backfill, "CREATE TABLE pets (id BIGINT);", "only UPDATE statements"},
+		{"a drop in a string", "", "SET @x = IF(1, 'DO 0', 'ALTER TABLE users DROP KEY a" + online + "');", "removes"},
 		{"a contract that names no step", "-- contract: nothing reads users.nickname\n", "DROP TABLE limits;", "since NNNNN"},
-		{"a contract that fills rows", contract, "UPDATE users SET name = 'x';", "in batches"},
-		{"a contract of a step to come", "-- contract: since 00012 nothing reads users.nickname\n", "DROP TABLE limits;", "since NNNNN"},
-		{"a contract and a backfill", contract + backfill, "UPDATE users SET name = 'x' WHERE name <> 'x' LIMIT 500;", "one of"},
+		{"a contract that updates rows", contract, "UPDATE users SET name = 'x';", "in batches"},
+		{"a contract that names a later step", "-- contract: since 00012 nothing reads users.nickname\n", "DROP TABLE limits;", "since NNNNN"},
+		{"a contract and a backfill", contract + backfill, "UPDATE users SET name = 'x' WHERE name <> 'x' LIMIT 500;", "either"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -202,13 +205,13 @@ func TestMigrationRulesClassifyStatements(t *testing.T) {
 		})
 	}
 	for _, row := range []struct{ name, header, statements, want string }{
-		{"an index that says not how", "", "CREATE INDEX users_points ON users (points);", "ALGORITHM"},
-		{"a column that says not how", "", "ALTER TABLE users ADD points INT NULL;", "ALGORITHM"},
+		{"an index without ALGORITHM", "", "CREATE INDEX users_points ON users (points);", "ALGORITHM"},
+		{"a column without ALGORITHM", "", "ALTER TABLE users ADD points INT NULL;", "ALGORITHM"},
 		{"a copy of the table", "", "ALTER TABLE users ADD points INT NULL, ALGORITHM=COPY;", "ALGORITHM"},
 		{"a lock on the table", "", "ALTER TABLE users ADD points INT NULL, ALGORITHM=INPLACE, LOCK=SHARED;", "ALGORITHM"},
-		{"a contract that says not how", contract, "ALTER TABLE users DROP COLUMN nickname;", "ALGORITHM"},
-		{"a contract that copies, which it says", contract, "ALTER TABLE users DROP COLUMN nickname, ALGORITHM=COPY;", ""},
-		{"an index on a table that is new", "", "CREATE TABLE pets (id BIGINT);\nCREATE INDEX pets_id ON pets (id);", ""},
+		{"a contract without ALGORITHM", contract, "ALTER TABLE users DROP COLUMN nickname;", "ALGORITHM"},
+		{"a contract with ALGORITHM=COPY", contract, "ALTER TABLE users DROP COLUMN nickname, ALGORITHM=COPY;", ""},
+		{"an index on a new table", "", "CREATE TABLE pets (id BIGINT);\nCREATE INDEX pets_id ON pets (id);", ""},
 	} {
 		t.Run("MySQL: "+row.name, func(t *testing.T) {
 			t.Parallel()
@@ -224,9 +227,9 @@ func wantViolation(t *testing.T, d dialect, header, statements, want string) {
 	got := violations(d, 11, text)
 	switch {
 	case want == "" && len(got) > 0:
-		t.Errorf("%s: %v", d.name(), got)
+		t.Errorf("%s: got %v, want none", d.name(), got)
 	case want != "" && (len(got) != 1 || !strings.Contains(got[0].rule, want)):
-		t.Errorf("%s: %v, want one of %q", d.name(), got, want)
+		t.Errorf("%s: got %v, want one with %q", d.name(), got, want)
 	}
 }
 
@@ -249,12 +252,12 @@ SET @x = IF(TRUE,
     ALGORITHM=INSTANT');
 `
 	got := violations(mysqlDialect{}, 11, text)
-	if want := []violation{{10, takesAway}, {15, takesAway}}; !slices.Equal(got, want) {
+	if want := []violation{{10, removes}, {15, removes}}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-// violation is what in a step may disturb a program of the version before.
+// violation is a part of a step that may break a program of the previous version.
 type violation struct {
 	line int
 	rule string
@@ -262,20 +265,20 @@ type violation struct {
 
 const inContractStep = `do it in a later step, which begins with "-- contract: since NNNNN nothing reads …"`
 
-// The rules. A contract may break those that end in how to write one.
+// The rules. A contract step may break those that end with inContractStep.
 const (
-	takesAway  = "takes away what older programs may use: " + inContractStep
-	renames    = "renames what older programs use by its name: add what is new beside it, write both, and " + inContractStep
-	narrows    = `narrows a column, if it is not widened ("-- widens: users.name" in front says so): add another one beside it, and ` + inContractStep
-	noDefault  = "adds a column that is NOT NULL without a default, so that older programs can insert no row: give it a default, or let it be NULL"
-	unique     = "makes unique what older programs may write twice, or have: when no program does any more, " + inContractStep
-	constrains = "refuses rows that older programs may write, or have written: " + inContractStep
-	atOnce     = `fills rows at once, and others wait for all of them: do it in batches, in a step of its own that begins with "-- backfill"`
-	onlyUpdate = "a backfill has nothing but UPDATE, whose condition is no longer true of what it has changed"
-	notOnline  = "does not say that nobody waits for it: ALGORITHM=INSTANT, or ALGORITHM=INPLACE and LOCK=NONE; then a server that cannot do so refuses it"
-	unknown    = "is not known to be harmless: teach this test, or " + inContractStep
-	badHeader  = `"-- contract: since NNNNN nothing …" names a step before this one: the newest of the first version that does without`
-	twoKinds   = "a step is one of contract and backfill"
+	removes    = "removes what older programs may use: " + inContractStep
+	renames    = "renames what older programs use: add the new name beside it, write both, and " + inContractStep
+	narrows    = `narrows a column, unless the header declares it wider ("-- widens: users.name"): add another column beside it, and ` + inContractStep
+	noDefault  = "adds a NOT NULL column without a default, so that older programs cannot insert rows: add a default, or allow NULL"
+	unique     = "makes a column unique, but older programs may write duplicates: when no program does so any more, " + inContractStep
+	constrains = "adds a constraint that rows of older programs may violate: " + inContractStep
+	atOnce     = `updates all rows at once, so that other transactions wait: do it in batches, in a step of its own that begins with "-- backfill"`
+	onlyUpdate = "a backfill contains only UPDATE statements, whose condition is false for the rows that they have changed"
+	notOnline  = "does not require an online change: add ALGORITHM=INSTANT, or ALGORITHM=INPLACE and LOCK=NONE, so that a server that cannot do it online rejects it"
+	unknown    = "is not known to be compatible: add it to this test, or " + inContractStep
+	badHeader  = `"-- contract: since NNNNN nothing …" must name an earlier step: the newest one of the first version that does not use it`
+	twoKinds   = "a step is either a contract or a backfill"
 )
 
 var (
@@ -283,7 +286,8 @@ var (
 	widensPattern = regexp.MustCompile(`(?m)^-- widens: (\w+\.\w+)$`)
 )
 
-// violations are those of a step, which is not much of a parser: what it does not know is one.
+// violations returns the violated rules of a step. It is not a full parser: what it does not know
+// is a violation.
 func violations(d dialect, number int64, text string) []violation {
 	header, body, _ := strings.Cut(text, upMark)
 	up, _, _ := strings.Cut(body, downMark)
@@ -308,19 +312,19 @@ func violations(d dialect, number int64, text string) []violation {
 type checker struct {
 	mysql   bool
 	step    step
-	created map[string]bool // tables, by this step
-	widened map[string]bool // columns, as the header says
+	created map[string]bool // tables that this step creates
+	widened map[string]bool // columns that the header declares as widened
 	found   []violation
 }
 
-// breaks notes a rule that is broken, unless a contract may.
+// breaks records a violated rule, unless a contract step may break it.
 func (c *checker) breaks(line int, rule string) {
 	if c.step.contract == "" || rule == notOnline || rule == atOnce {
 		c.found = append(c.found, violation{line, rule})
 	}
 }
 
-// token is a word in capitals, a sign, or a text in quotation marks.
+// token is a word in upper case, a sign, or a quoted string.
 type token struct {
 	line int
 	text string
@@ -328,7 +332,7 @@ type token struct {
 
 var tokenPattern = regexp.MustCompile("(?s)--[^\n]*|/\\*[^!].*?\\*/|'(?:[^']|'')*'|`[^`]*`|\"[^\"]*\"|[\\w@.]+|\\S")
 
-// script checks statements, the first of which begins at line.
+// script checks statements; the text begins at line.
 func (c *checker) script(text string, line int) {
 	var statement []token
 	for _, at := range tokenPattern.FindAllStringIndex(text, -1) {
@@ -348,7 +352,7 @@ func (c *checker) script(text string, line int) {
 	c.statement(statement)
 }
 
-// joinTokens is a part of a statement as one line, with a space before and after each word.
+// joinTokens returns the tokens as one line, with a space before and after each word.
 func joinTokens(part []token) string {
 	words := make([]string, len(part))
 	for i, w := range part {
@@ -369,7 +373,7 @@ func (c *checker) statement(statement []token) {
 	}
 	switch verb {
 	case "DROP", "TRUNCATE", "DELETE", "REPLACE":
-		c.breaks(line, takesAway)
+		c.breaks(line, removes)
 	case "RENAME":
 		c.breaks(line, renames)
 	case "CREATE":
@@ -417,7 +421,8 @@ func (c *checker) create(line int, said string) {
 	}
 }
 
-// online asks of MySQL what to do if others would have to wait. A contract need only say what happens.
+// online checks that MySQL is told to reject the statement if other transactions would have to
+// wait. A contract step only needs to name its algorithm.
 func (c *checker) online(line int, said string) {
 	says := onlinePattern.MatchString(said) || c.step.contract != "" && strings.Contains(said, " ALGORITHM = ")
 	if c.mysql && !says {
@@ -445,7 +450,7 @@ func (c *checker) alter(statement []token) {
 	c.online(line, said)
 }
 
-// split divides at the commas that are in no brackets.
+// split divides tokens at the commas outside of parentheses.
 func split(list []token) (parts [][]token) {
 	depth, begin := 0, 0
 	for i, w := range list {
@@ -463,7 +468,7 @@ func split(list []token) (parts [][]token) {
 	return append(parts, list[begin:])
 }
 
-// inBrackets makes ADD (a …, b …) into ADD a … and ADD b ….
+// inBrackets turns ADD (a …, b …) into ADD a … and ADD b ….
 func inBrackets(part []token) (each [][]token) {
 	if !strings.HasPrefix(joinTokens(part), " ADD ( ") && !strings.HasPrefix(joinTokens(part), " ADD COLUMN ( ") {
 		return [][]token{part}
@@ -483,12 +488,12 @@ var (
 	algorithmPattern  = regexp.MustCompile(`^ (?:ALGORITHM|LOCK) = \w+ $`)
 )
 
-// ruleOf is the rule that one part of an ALTER TABLE breaks.
+// ruleOf returns the rule that one part of an ALTER TABLE violates.
 func (c *checker) ruleOf(table, said string) string {
 	starts := func(word string) bool { return strings.HasPrefix(said, " "+word+" ") }
 	switch {
 	case starts("DROP"):
-		return takesAway
+		return removes
 	case starts("RENAME"), starts("CHANGE"):
 		return renames
 	case starts("MODIFY"), starts("ALTER"):

@@ -7,19 +7,19 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// MutexRow is a row that is written before something is decided that one may decide at a time. On one server the
-// second waits for the row; on a cluster, where a lock does not reach the other nodes, two that wrote the
-// same row cannot both commit.
+// MutexRow serializes a decision across servers: each transaction updates the row first. On one
+// server the second transaction waits for the row. On a cluster, where row locks do not reach the
+// other nodes, two transactions that wrote the same row cannot both commit.
 type MutexRow struct {
 	Name   string `gorm:"primaryKey"`
 	Number int64
 }
 
-// adminsMutex is taken by whoever takes power away from an account.
+// adminsMutex is the MutexRow of transactions that may remove an administrator.
 const adminsMutex = "admins"
 
-// WithAdminInvariant runs change in a transaction, and undoes it with ErrLastAdmin if afterwards no open account has any of
-// the roles. Two that run at once are judged one after the other.
+// WithAdminInvariant runs change in a transaction. It rolls back and returns ErrLastAdmin if the
+// last enabled account with one of the roles would be lost. Concurrent calls are serialized.
 func (s *Store) WithAdminInvariant(ctx context.Context, roles []string, change func(tx *Store) error) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Model(&MutexRow{}).Where("name = ?", adminsMutex).Update("number", gorm.Expr("number + 1"))
@@ -41,13 +41,13 @@ func (s *Store) WithAdminInvariant(ctx context.Context, roles []string, change f
 	})
 }
 
-// lockEnabledUser reports whether there is an open account with any of the roles. It locks the row that it found:
-// some databases would otherwise show the table as it was when the transaction began.
+// lockEnabledUser reports whether an enabled account has one of the roles. It locks the row that it
+// finds, because a plain read in some databases shows the state at the start of the transaction.
 func (s *Store) lockEnabledUser(ctx context.Context, roles []string) (any bool, err error) {
 	var ids []string
 	err = s.conn(ctx).Model(&User{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 
-// TableName is read by GORM.
+// TableName implements GORM's Tabler. The table predates the type's name.
 func (MutexRow) TableName() string { return "turns" }

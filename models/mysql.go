@@ -22,17 +22,17 @@ import (
 	"fieldgate/internal/dbwatch"
 )
 
-// mysqlDialect is a server that speaks the MySQL protocol.
+// mysqlDialect is the dialect of servers that speak the MySQL protocol.
 //
-// Tests run on MariaDB, on Galera (tag failure), on MySQL 9.7 where it can be had, and on Vitess with one shard
-// (bash .ci/vitess). Nothing was run on TiDB, Aurora, PlanetScale or a sharded Vitess: what this package says of them is from
-// their documentation and source.
+// Tests run on MariaDB, on Galera (tag failure), on MySQL 9.7 if it is installed, and on Vitess
+// with one shard (bash .ci/vitess). TiDB, Aurora, PlanetScale and a sharded Vitess are untested:
+// statements about them in this package come from their documentation and source.
 type mysqlDialect struct{ config *mysqldriver.Config }
 
 func parseMySQL(databaseURL string) (dialect, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		return nil, errors.New("the mysql:// address cannot be read; special characters in the password are written %XX")
+		return nil, errors.New("the mysql:// URL cannot be parsed: write special characters in the password as %XX")
 	}
 	c := mysqldriver.NewConfig()
 	c.Net, c.Addr = "tcp", u.Host
@@ -44,31 +44,34 @@ func parseMySQL(databaseURL string) (dialect, error) {
 	c.DBName = strings.TrimPrefix(u.Path, "/")
 	c.TLSConfig = u.Query().Get("tls")
 	c.ParseTime, c.Loc = true, time.UTC
-	c.InterpolateParams = true // one round trip a statement instead of two
-	c.ClientFoundRows = true   // an UPDATE that changes nothing has still found its row
+	c.InterpolateParams = true // one round trip per statement instead of two
+	c.ClientFoundRows = true   // an UPDATE that changes nothing still reports its row
 	c.Collation = "utf8mb4_bin"
-	// Together well below what a client of ours waits for an answer (30 s): it has to learn that the database does not
-	// answer. Longer than a cluster takes to go on without a node that was lost.
+	// Together well below the 30 s that our clients wait, so that they get UNAVAILABLE as an
+	// answer. Longer than a cluster takes to continue without a lost node.
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, 10*time.Second, 10*time.Second
-	c.RejectReadOnly = true // after a failover, leave the node that is no longer the writer
+	c.RejectReadOnly = true // after a failover, drop the connection to the old writer
 	c.Params = map[string]string{
 		"innodb_lock_wait_timeout": seconds(lockWaitTimeout),
 		"lock_wait_timeout":        seconds(lockWaitTimeout),
 		"time_zone":                "'+00:00'",
-		// Object MySQL 8 has of itself, on every server: what does not fit a column is an error and never cut off.
+		// MySQL 8's default, for every server: a value that does not fit is an error, not
+		// truncated.
 		"sql_mode": "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
 	}
 	c.Logger = mysqldriver.Logger(&mysqldriver.NopLogger{})
 	if u.Hostname() == "" || c.User == "" || c.DBName == "" {
-		return nil, errors.New("a MySQL address is mysql://USER:PASSWORD@HOST:PORT/NAME")
+		return nil, errors.New("a MySQL URL has the form mysql://USER:PASSWORD@HOST:PORT/NAME")
 	}
 	return mysqlDialect{c}, nil
 }
 
-// lockWaitTimeout is how long a statement waits for somebody else's lock, on a row or on a table, before it ends with error 1205.
-// It has to be shorter than the time limits of the connection: a server waits for a row for 50 seconds and for a table for a
-// day, and we would have closed the connection, which it does not notice while it waits. All that speak the protocol take
-// both variables, and ProxySQL keeps track of them; to TiDB and Vitess the one for tables means nothing (read, not run, for TiDB).
+// lockWaitTimeout is how long a statement waits for a lock on a row or a table before it fails with
+// error 1205. It must be shorter than the timeouts of the connection. By default a server waits 50
+// seconds for a row and a day for a table; we would have closed the connection, and a waiting
+// server does not notice that. All servers of the protocol accept both variables, and ProxySQL
+// tracks them. The variable for tables has no effect in Vitess, nor in TiDB (untested, from its
+// documentation).
 const lockWaitTimeout = 5 * time.Second
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
@@ -88,35 +91,38 @@ func (d mysqlDialect) open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 		return nil, nil, err
 	}
 	pool := watch.Open(c)
-	// Shorter than any server's or proxy's own limit, so that a connection is never closed under a query,
-	// and that the connections spread again over a cluster whose node has come back.
+	// Shorter than the limits of servers and proxies, so that no connection is closed during a
+	// query. New connections also spread over a cluster again after a node has come back.
 	pool.SetConnMaxLifetime(3 * time.Minute)
 	pool.SetConnMaxIdleTime(time.Minute)
 	return pool, watch, nil
 }
 
-// heartbeatQuery reads a table that no request locks. A node that has lost its cluster still answers questions that need none.
+// heartbeatQuery reads a table that no request locks. Queries without a table do not detect a node
+// that has lost its cluster.
 const heartbeatQuery = "SELECT EXISTS (SELECT 1 FROM goose_db_version)"
 
-// isServerError reports whether err is the answer of a server.
+// isServerError reports whether err is an answer of the server.
 func isServerError(err error) bool {
 	var e *mysqldriver.MySQLError
 	return errors.As(err, &e)
 }
 
-// enableSyncWait has a node of Galera answer only when it has done all that the other nodes had acknowledged when it was
-// asked: by itself it may lag behind, and let somebody in who has just been signed out by way of another node. That is a
-// round trip between the nodes for each read or transaction. With a single writer it counts in the moment after a
-// failover, which nobody can see coming. Other servers do not have the variable.
+// enableSyncWait makes a Galera node apply all writes that other nodes have acknowledged before it
+// answers. Otherwise a node that lags accepts a session that another node has just revoked. It
+// costs one round trip between the nodes for each read or transaction. With a single writer it
+// matters in the moment after a failover, which cannot be predicted. Other servers do not have the
+// variable.
 func enableSyncWait(ctx context.Context, conn driver.Conn, variables map[string]string) error {
 	if !strings.EqualFold(variables["wsrep_on"], "ON") {
 		return nil
 	}
-	_, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil) // SELECT and BEGIN
+	// 1: for SELECT and BEGIN.
+	_, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET wsrep_sync_wait = 1", nil)
 	return err
 }
 
-// gorm does not ask the server for its version, so that the same statements go to every server.
+// gorm does not query the server version, so that every server gets the same statements.
 func (mysqlDialect) gorm(pool *sql.DB) gorm.Dialector {
 	return gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true, DontSupportForShareClause: true})
 }
@@ -125,19 +131,20 @@ func (mysqlDialect) ping(ctx context.Context, pool *sql.DB) error { return pingT
 
 func (mysqlDialect) indexHint(index string) string { return "FORCE INDEX (" + index + ")" }
 
-// maxConnections is a share of the 151 that a server allows unless told otherwise.
+// maxConnections is a share of a server's default limit of 151 connections.
 func (mysqlDialect) maxConnections() int { return 32 }
 
-// migrationLease is how long a process that was killed while it migrated keeps the next one waiting. It is
-// renewed five times in that time.
+// migrationLease is how long the lock of a process that was killed during a migration blocks the
+// next process. The holder renews it five times in that time.
 const migrationLease = 10 * time.Second
 
 func (mysqlDialect) gooseTables() string {
 	return "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'goose%'"
 }
 
-// migrationLockWait is how long a step waits for those who use a table. Everybody else who comes to that table waits
-// behind it, so it gives up soon and is tried again; the server's own patience is a day.
+// migrationLockWait is how long a step waits for the transactions that use a table. Later queries
+// on the table queue behind the step, so it times out soon and is retried; the server's default is
+// a day.
 const migrationLockWait = time.Second
 
 func (mysqlDialect) goose() goose.Dialect { return goose.DialectMySQL }
@@ -147,14 +154,16 @@ func (d mysqlDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	patient := d.config.Clone()
-	patient.ReadTimeout = 0 // to rebuild a large table takes as long as it takes
-	patient.Params["lock_wait_timeout"] = seconds(migrationLockWait)
-	pool, _, err := mysqlDialect{patient}.open(slog.New(slog.DiscardHandler)) // the store's own pool logs what this one sees
+	config := d.config.Clone()
+	config.ReadTimeout = 0 // rebuilding a large table may take any time
+	config.Params["lock_wait_timeout"] = seconds(migrationLockWait)
+	// The store's own pool logs the same events.
+	pool, _, err := mysqlDialect{config}.open(slog.New(slog.DiscardHandler))
 	return pool, locker, err
 }
 
-// newMigrationLock is a row with a lease, not GET_LOCK: that one does not cross the nodes of a cluster.
+// newMigrationLock uses a row with a lease instead of GET_LOCK, which does not reach the other
+// nodes of a cluster.
 func newMigrationLock() (lock.Locker, error) {
 	return lock.NewMySQLTableLocker(
 		lock.WithTableLeaseDuration(migrationLease),
@@ -166,8 +175,9 @@ func newMigrationLock() (lock.Locker, error) {
 	)
 }
 
-// isLockRetryable: another process has the lock (goose has no name for that error) or a conflict with one that
-// asks too. What else the server answers, a missing privilege for one, it would answer for five minutes.
+// isLockRetryable reports whether waiting may help: another process holds the lock, for which goose
+// has no error value, or a conflict with another waiter. Other server errors, such as a missing
+// privilege, would persist for the whole timeout.
 func isLockRetryable(err error) bool {
 	var e *mysqldriver.MySQLError
 	return !errors.As(err, &e) || slices.Contains(retryableCodes, e.Number)

@@ -14,21 +14,20 @@ import (
 	"fieldgate/internal/dbwatch"
 )
 
-// retryableCodes are the server's errors after which nothing was done, and the same transaction
-// may succeed.
+// retryableCodes are the server errors after which nothing was done and the same transaction may
+// succeed.
 var retryableCodes = []uint16{
-	1020, // MariaDB: the row was changed since the transaction has read it
+	1020, // MariaDB: the row has changed since the transaction read it
 	1205, // lock wait timeout
 	1213, // deadlock; in Galera, also a conflict with another node, at COMMIT too
 	1047, // Galera: this node is not ready
-	1180, // COMMIT failed, for a conflict; for other reasons it is uncertain
-	3101, // Group Replication: the transaction lost to another node's
+	1180, // COMMIT failed on a conflict; other causes are uncertain
+	3101, // Group Replication: conflict with a transaction of another node
 
-	// TiDB; read, not run: tidb/pkg/errno, which says of each that the transaction is to be
-	// retried.
+	// TiDB, untested: tidb/pkg/errno says of each that the transaction must be retried.
 	8002, // SELECT … FOR UPDATE: write conflict
 	8005, // write conflict
-	8022, // a conflict below, at COMMIT
+	8022, // conflict in the storage layer, at COMMIT
 	8028, // the schema was changed meanwhile
 	9007, // write conflict
 }
@@ -38,38 +37,39 @@ func (mysqlDialect) retryable(err error) bool {
 	return errors.As(err, &e) && slices.Contains(retryableCodes, e.Number)
 }
 
-// badConnection: the driver closed the connection before it sent anything, or the server refused
-// a write because it is read only (1290, 1792, 1836: see RejectReadOnly), or only read-only
-// servers could be reached. database/sql tries another connection only outside of transactions.
+// badConnection reports errors after which nothing was done: the driver closed the connection
+// before it sent anything; the server rejected a write because it is read-only (1290, 1792, 1836:
+// see RejectReadOnly); or only read-only servers could be reached. database/sql retries on another
+// connection only outside of transactions.
 func (mysqlDialect) badConnection(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, dbwatch.ErrReadOnly)
 }
 
-// unavailableCodes are the server's errors that say: not now. Before a COMMIT nothing was done.
+// unavailableCodes are the server errors of a temporary outage. Before a COMMIT nothing was done.
 var unavailableCodes = []uint16{
 	1040, 1203, 1226, // too many connections; in Vitess 1203 is the transaction cap
 	1053,             // server shutdown in progress
 	1129,             // host is blocked
-	1317,             // interrupted; in Vitess, a query or transaction that took too long
-	1927, 3169, 4031, // the server has ended this connection
-	1290, 1792, 1836, // read only
-	1969, 3024, // query ran too long: MariaDB, MySQL
+	1317,             // interrupted; in Vitess, a query or transaction timeout
+	1927, 3169, 4031, // the server has closed this connection
+	1290, 1792, 1836, // read-only
+	1969, 3024, // query timeout: MariaDB, MySQL
 
-	// A proxy that has lost its server says what a client library would say: Vitess.
-	2002, 2003, // it cannot connect
-	2006, 2013, // the connection was lost
-	1041, 3168, // Vitess: transactions are throttled; server is not available (read, not run)
+	// Vitess: a proxy that has lost its server reports client-side errors.
+	2002, 2003, // cannot connect
+	2006, 2013, // connection lost
+	1041, 3168, // Vitess: transactions are throttled; server is not available (untested)
 
-	// TiDB; read, not run: tidb/pkg/errno.
-	8027,                         // the schema is out of date
+	// TiDB, untested: tidb/pkg/errno.
+	8027,                         // the schema is outdated
 	9001, 9002, 9003, 9004, 9005, // placement driver or storage does not answer
 }
 
-// vitessUnknownError is the number of what has no number of its own: "unknown error". Vitess tells more
-// in the text.
+// vitessUnknownError is the code of Vitess errors without a code of their own. The message tells
+// them apart.
 const vitessUnknownError = 1105
 
-// unavailableTexts stand in an error of Vitess that says: not now.
+// unavailableTexts are parts of the messages of Vitess errors that mean a temporary outage.
 var unavailableTexts = []string{
 	"code = Unavailable",
 	"no healthy tablet available",
@@ -91,22 +91,25 @@ func containsAny(text string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// The answer to a COMMIT that failed for a reason of its own, which stands only in the text: "Got
-// error 149 during COMMIT", with more words in some servers.
+// A failed COMMIT may give the reason only in its message: "Got error 149 during COMMIT", with
+// additional words from some servers.
 const (
-	commitFailed   = 1180
-	commitDeadlock = "Got error 149 " // with another node's transaction, as Group Replication has it
+	commitFailed = 1180
+	// With a transaction of another node, as Group Replication reports it.
+	commitDeadlock = "Got error 149 "
 )
 
-// uncertain: the server has not answered, and the COMMIT may have reached it. With ErrBadConn it
-// has not, or was refused, and the other three come from database/sql, which did not send it.
+// uncertain reports whether a COMMIT that ended with err may have happened.
 //
-// Or it has answered that it failed, and not how far it came. The transaction may stand in the
-// binary log already when the disk is full, and a node of Galera that loses the others may have
-// sent it to them before. vtgate answers for a server that it has lost, and a server that shuts
-// down or ends a connection may do so after the commit. Done again it would be done twice: an
-// account that was just made would have its address taken by itself. A conflict with another node
-// was not done; Galera says 1213 for it.
+// Without an answer of the server, the COMMIT may have reached it. ErrBadConn means that it was not
+// sent or was rejected. The other three errors come from database/sql, which did not send it.
+//
+// An answer that COMMIT failed does not always tell how far it came. If the disk is full, the
+// transaction may already be in the binary log. A Galera node that loses the others may have sent
+// it to them before. vtgate answers for a server that it has lost. A server that shuts down or
+// closes a connection may do so after the commit. A retry would then run the transaction twice: a
+// registration would find its own address taken. A conflict with another node was not committed;
+// Galera reports 1213 for it.
 func (d mysqlDialect) uncertain(err error) bool {
 	if e := (*mysqldriver.MySQLError)(nil); errors.As(err, &e) {
 		return e.Number == commitFailed && !strings.HasPrefix(e.Message, commitDeadlock) ||

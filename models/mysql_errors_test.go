@@ -11,7 +11,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Texts as Vitess v0.24.4 sends them.
+// Messages of Vitess v0.24.4.
 const (
 	noTablet     = "target: fieldgate.0.primary: no healthy tablet available for 'keyspace:\"fieldgate\" shard:\"0\" tablet_type:PRIMARY'"
 	reparenting  = "target: fieldgate.0.primary: primary is not serving, there may be a reparent operation in progress"
@@ -22,12 +22,13 @@ const (
 	lostAtCommit = `target: fieldgate.0.primary: vttablet: rpc error: code = Canceled desc = EOF (errno 2013) (sqlstate HY000) (CallerID: userData1): Sql: "commit", BindVars: {}`
 )
 
-// atCommit says what a store does with an error that the server answers to COMMIT.
+// atCommit is how a store treats an error that the server returns for COMMIT.
 type atCommit string
 
 const (
-	repeated       atCommit = "is repeated"
-	outcomeUnknown atCommit = "has an unknown outcome" // the client is not told that nothing was done
+	repeated atCommit = "is repeated"
+	// The client is not told that nothing was done.
+	outcomeUnknown atCommit = "has an unknown outcome"
 )
 
 func TestServerErrorsAreClassified(t *testing.T) {
@@ -77,7 +78,7 @@ func TestServerErrorsAreClassified(t *testing.T) {
 		{"Vitess", 2013, lostAtCommit, false, true, outcomeUnknown},
 		{"Vitess", 3168, "server is not available", false, true, outcomeUnknown},
 
-		// An error of ours, or of the server's setup, must not look like an outage.
+		// Errors of our own, or of the server's setup, must not look like an outage.
 		{"Vitess", 1105, crossShard, false, false, outcomeUnknown},
 		{"MySQL", 1064, "You have an error in your SQL syntax", false, false, ""},
 		{"MySQL", 1146, "Table doesn't exist", false, false, ""},
@@ -87,18 +88,17 @@ func TestServerErrorsAreClassified(t *testing.T) {
 		err := error(&mysqldriver.MySQLError{Number: row.number, Message: row.message})
 		for _, err := range []error{err, fmt.Errorf("wrapped: %w", err)} {
 			if d.retryable(err) != row.retryable || d.unavailable(err) != row.unavailable || d.badConnection(err) {
-				t.Errorf("%s %d %s: retryable %t, unavailable %t; want %t, %t", row.engine, row.number, row.message,
+				t.Errorf("%s %d %s: got retryable %t, unavailable %t; want %t, %t", row.engine, row.number, row.message,
 					d.retryable(err), d.unavailable(err), row.retryable, row.unavailable)
 			}
 			if d.uncertain(err) != (row.commit == outcomeUnknown) {
-				t.Errorf("%s %d %s: uncertain at COMMIT is %t", row.engine, row.number, row.message, d.uncertain(err))
+				t.Errorf("%s %d %s: got uncertain at COMMIT %t", row.engine, row.number, row.message, d.uncertain(err))
 			}
 		}
 	}
 }
 
-// A proxy such as vtgate may lose its server in the middle of a COMMIT. Nothing may be promised
-// then.
+// A proxy such as vtgate may lose its server during a COMMIT. Then the outcome is unknown.
 func TestServerLostBehindProxyIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
@@ -114,24 +114,24 @@ func TestServerLostBehindProxyIsClassified(t *testing.T) {
 		{"at a COMMIT that was done", "COMMIT", "COMMIT", 2013, lostAtCommit, false, true},
 		{"at a COMMIT that was not done", "COMMIT", "ROLLBACK", 2013, lostAtCommit, false, false},
 		{"at a COMMIT, without a tablet", "COMMIT", "ROLLBACK", 1105, noTablet, false, false},
-		{"at a COMMIT, with an error it has no number for", "COMMIT", "COMMIT", 1105, "unexpected", false, true},
+		{"at a COMMIT, with an error without a code of its own", "COMMIT", "COMMIT", 1105, "unexpected", false, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			u := newUser(newID())
 			p.refuseAt(row.at, row.instead, row.number, row.message)
 			err := s.CreateUser(testContext(t), u)
 			if err == nil || errors.Is(err, ErrUnavailable) != row.unavailable {
-				t.Errorf("error %v; that nothing was done is said: %t, want %t", err, errors.Is(err, ErrUnavailable), row.unavailable)
+				t.Errorf("got error %v, ErrUnavailable %t, want %t", err, errors.Is(err, ErrUnavailable), row.unavailable)
 			}
 			_, err = s.UserByID(testContext(t), u.ID)
 			if done := err == nil; done != row.done {
-				t.Errorf("done is %t, want %t: %v", done, row.done, err)
+				t.Errorf("got done %t, want %t: %v", done, row.done, err)
 			}
 		})
 	}
 }
 
-// A transaction that has read before sees a reservation that was committed since.
+// A transaction with an older snapshot sees a reservation that was committed later.
 func TestReservedEmailIsVisibleInOldSnapshot(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -148,7 +148,7 @@ func TestReservedEmailIsVisibleInOldSnapshot(t *testing.T) {
 			u.CreatedAt = s.Now()
 			return tx.CreateUserUnlessReserved(ctx, u)
 		}
-		if s.dialect.name() == "sqlite" { // one transaction writes at a time
+		if s.dialect.name() == "sqlite" { // write transactions are serialized
 			requireNoError(t, reserve(ctx, s))
 			wantError(t, register(s), ErrEmailTaken)
 			return

@@ -10,20 +10,23 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// OneTimeToken is what a link in a mail is good for, once. It ends when its row is deleted or its time is up.
+// OneTimeToken is the token of a link in a mail. It is valid until its row is deleted or it
+// expires.
 type OneTimeToken struct {
-	ID           string `gorm:"primaryKey"` // of the Mail that brings it: tickets sort by what caused them
-	Hash         []byte // SHA-256 of the token in the link
-	UserID       string
-	Purpose      string  // what it is good for
-	SingletonKey *string `gorm:"column:slot"` // of those with a slot a person has one each, the newest; those without add up
-	Email        string  // the address that it is about, as typed
+	// Id of its Mail: tokens sort by the events that caused them.
+	ID      string `gorm:"primaryKey"`
+	Hash    []byte // SHA-256 of the token
+	UserID  string
+	Purpose string // the operation that it authorizes
+	// A user has one token per key, the newest; tokens without a key add up.
+	SingletonKey *string `gorm:"column:slot"`
+	Email        string  // the address concerned, as typed
 	EmailKey     string
 	ExpiresAt    time.Time
 }
 
-// TokenByHash returns the ticket whose token has this hash, or ErrNotFound. Whether its time is up, and what it is
-// good for, is for the caller to see.
+// TokenByHash returns the token with this hash, or ErrNotFound. The caller checks its expiry and
+// purpose.
 func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*OneTimeToken, error) {
 	var t OneTimeToken
 	if err := s.conn(ctx).Where("hash = ?", hash).Take(&t).Error; err != nil {
@@ -32,18 +35,19 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (*OneTimeToken, er
 	return &t, nil
 }
 
-// upsertToken stores a ticket in place of the one with its id, and of the one in its slot. It updates a row that is there,
-// since a key that is deleted and inserted again waits for itself where a sharded database keeps it in a table of its own.
+// upsertToken stores a token in place of the one with its id and the one with its singleton key. It
+// updates an existing row: deleting and inserting the same key in one transaction deadlocks with
+// itself if a sharded database keeps the key in a table of its own.
 func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
-	place, in := "user_id = ? AND id = ?", []any{t.UserID, t.ID}
+	condition, args := "user_id = ? AND id = ?", []any{t.UserID, t.ID}
 	if t.SingletonKey != nil {
-		// An earlier attempt at the same mail stored it in another slot.
+		// An earlier attempt at the same mail stored it under another key.
 		if _, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)", t.UserID, t.ID, *t.SingletonKey); err != nil {
 			return err
 		}
-		place, in = "user_id = ? AND slot = ?", []any{t.UserID, *t.SingletonKey}
+		condition, args = "user_id = ? AND slot = ?", []any{t.UserID, *t.SingletonKey}
 	}
-	r := s.conn(ctx).Model(&OneTimeToken{}).Where(place, in...).Updates(map[string]any{
+	r := s.conn(ctx).Model(&OneTimeToken{}).Where(condition, args...).Updates(map[string]any{
 		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.SingletonKey, "email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
 	})
 	if r.Error != nil || r.RowsAffected > 0 {
@@ -51,7 +55,7 @@ func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
 	}
 	err := s.conn(ctx).Create(t).Error
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
-		// Between two attempts at the mail, its address went from one account to another.
+		// Between two attempts at the mail, its address moved from one account to another.
 		if _, err := s.deleteWhere(ctx, &OneTimeToken{}, "id = ? AND user_id <> ?", t.ID, t.UserID); err != nil {
 			return err
 		}
@@ -60,8 +64,8 @@ func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
 	return s.translate(ctx, err)
 }
 
-// useToken deletes a ticket as it was read. Of any number of calls at once one does it; the others return
-// ErrNotFound.
+// useToken deletes a token that is unchanged since it was read. Of any number of concurrent calls
+// one succeeds; the others return ErrNotFound.
 func (s *Store) useToken(ctx context.Context, t *OneTimeToken, now time.Time) error {
 	used, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?", t.UserID, t.ID, t.Hash, now)
 	if err == nil && used == 0 {
@@ -70,15 +74,15 @@ func (s *Store) useToken(ctx context.Context, t *OneTimeToken, now time.Time) er
 	return err
 }
 
-// deleteSingletonTokens deletes a user's tickets that have a slot. Those without are there to undo what somebody else may have
-// done with the password, and so outlive a new one.
+// deleteSingletonTokens deletes a user's tokens with a singleton key. Tokens without one undo
+// changes that a thief of the password may have made, so they outlive a new password.
 func (s *Store) deleteSingletonTokens(ctx context.Context, userID string) error {
 	_, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND slot IS NOT NULL", userID)
 	return err
 }
 
-// VerifyEmail uses a ticket to note that mail to its address reaches the user. It returns ErrNotFound if the
-// ticket was used, the user's address is another one now, or all sessions were ended since the user was read.
+// VerifyEmail uses a token to mark its address as verified. It returns ErrNotFound if the token was
+// used, the user's address has changed, or all sessions were revoked since the user was read.
 func (s *Store) VerifyEmail(ctx context.Context, t *OneTimeToken, epoch int64, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.useToken(ctx, t, now); err != nil {
@@ -88,12 +92,13 @@ func (s *Store) VerifyEmail(ctx context.Context, t *OneTimeToken, epoch int64, n
 	})
 }
 
-// setVerified since now, or since before.
+// setVerified returns the update that marks an address as verified and keeps an earlier time.
 func setVerified(now time.Time) map[string]any {
 	return map[string]any{"email_verified_at": gorm.Expr("COALESCE(email_verified_at, ?)", now)}
 }
 
-// updateUserAt returns ErrNotFound unless the ticket's address is the user's, and the condition is true of the user.
+// updateUserAt returns ErrNotFound unless the user has the token's address and matches the
+// condition.
 func (s *Store) updateUserAt(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
 	values["updated_at"] = s.Now()
 	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Where(condition, args...).Updates(values)
@@ -103,9 +108,9 @@ func (s *Store) updateUserAt(ctx context.Context, t *OneTimeToken, values map[st
 	return s.translate(ctx, r.Error)
 }
 
-// ResetPassword uses a ticket to store a new hash, ends all sessions of the user and all other tickets but those
-// that undo, forgets the places that the account trusted, notes that mail to the address reaches the user, and writes a notice. It returns ErrNotFound if the
-// ticket was used, or the user's address is another one now.
+// ResetPassword uses a token to store a new hash. It revokes all sessions of the user, deletes the
+// trusted places and all singleton tokens, marks the address as verified, and writes a notice. Undo
+// tokens stay. It returns ErrNotFound if the token was used or the user's address has changed.
 func (s *Store) ResetPassword(ctx context.Context, t *OneTimeToken, hash string, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.useToken(ctx, t, now); err != nil {
@@ -127,9 +132,10 @@ func (s *Store) ResetPassword(ctx context.Context, t *OneTimeToken, hash string,
 	})
 }
 
-// finishPasswordChange ends what was asked for with the old one. Here and elsewhere mails come before tickets, as they do in
-// IssueToken: whoever holds a mail still is waited for, and the ticket that they stored is seen. The other way round
-// it would be missed, where the database locks no gaps.
+// finishPasswordChange deletes what was requested with the old password. Here and elsewhere mails
+// are deleted before tokens, the order of IssueToken. So this transaction waits for a mailer that
+// holds a mail, and then sees the token that it stored. In the other order it would miss that token
+// in databases without gap locks.
 func (s *Store) finishPasswordChange(ctx context.Context, userID string, notice []*Mail) error {
 	if err := s.deleteEmailChangeMails(ctx, userID); err != nil {
 		return err
@@ -143,10 +149,10 @@ func (s *Store) finishPasswordChange(ctx context.Context, userID string, notice 
 	return s.CreateMails(ctx, notice)
 }
 
-// ChangeEmail uses a ticket to give the user its address, which is verified by that. The notice goes to the old
-// one; for as long as undo may be used, no other account can register with that. It returns ErrNotFound if the ticket
-// was used, the old address is not the user's any more, or all sessions were ended since the user was read. It returns
-// ErrEmailTaken if another account has the new address, or may take it back.
+// ChangeEmail uses a token to set and verify the user's address. The notice goes to the old
+// address, which no other account can register while undo is valid. It returns ErrNotFound if the
+// token was used, the old address is no longer the user's, or all sessions were revoked since the
+// user was read. It returns ErrEmailTaken if another account has the new address or can restore it.
 func (s *Store) ChangeEmail(ctx context.Context, t *OneTimeToken, epoch int64, undo *OneTimeToken, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.useToken(ctx, t, now); err != nil {
@@ -171,10 +177,10 @@ func (s *Store) ChangeEmail(ctx context.Context, t *OneTimeToken, epoch int64, u
 	})
 }
 
-// RestoreEmail uses a ticket to give the user its address back, whatever the address is now. Who changed it had a
-// session and the password, so all sessions end, no place is trusted, and with an empty hash no password is right; so do
-// all tickets
-// by which it could be changed again, and the mails that would bring one. It returns ErrNotFound if the ticket was used.
+// RestoreEmail uses a token to restore the user's address, whatever the address is now. The change
+// was made with a session and the password. So all sessions are revoked, no place stays trusted,
+// and an empty hash invalidates the password. Tokens that could change the address again, and mails
+// that would contain one, are deleted too. It returns ErrNotFound if the token was used.
 func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
 	values["password_hash"] = ""
@@ -194,12 +200,12 @@ func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mai
 		if err := tx.deleteEmailChangeMails(ctx, t.UserID); err != nil {
 			return err
 		}
-		// Nothing that waits is told to an address that the account has had since: it might bring a ticket.
+		// Mails to later addresses of the account are dropped: they might contain a token.
 		if _, err := tx.deleteWhere(ctx, &Mail{}, "user_id = ? AND id > ? AND email_key <> ?", t.UserID, t.ID, t.EmailKey); err != nil {
 			return err
 		}
-		// Not those of earlier changes: whoever took the address of this ticket into use must not end with it
-		// the ticket of the one before.
+		// Tokens of earlier changes stay: a thief who set the address of this token must not be
+		// able to delete the owner's token with it.
 		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND (slot IS NOT NULL OR id > ?)", t.UserID, t.ID); err != nil {
 			return err
 		}
@@ -207,7 +213,7 @@ func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mai
 	})
 }
 
-// setEmail gives a user the address of a ticket.
+// setEmail sets a user's address to that of a token, as verified.
 func (s *Store) setEmail(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
 	now := s.Now()
 	values["email"], values["email_key"], values["email_verified_at"], values["updated_at"] = t.Email, t.EmailKey, now, now
@@ -221,9 +227,10 @@ func (s *Store) setEmail(ctx context.Context, t *OneTimeToken, values map[string
 	return s.translate(ctx, r.Error)
 }
 
-// checkReserved returns ErrEmailTaken if somebody else may still take an address back. Asked in the transaction that
-// takes the address into use, after that, it cannot miss a change that happens at the same time. It is a locking read:
-// a plain one would show the table as it was at the transaction's first read, in TiDB at its begin.
+// checkReserved returns ErrEmailTaken if another account can still restore an address. Call it in
+// the transaction that sets the address, after the write, so that it cannot miss a concurrent
+// change. It is a locking read: a plain one shows the table as it was at the transaction's first
+// read, in TiDB at its start.
 func (s *Store) checkReserved(ctx context.Context, key, userID string, now time.Time) error {
 	var ids []string
 	err := s.conn(ctx).Model(&OneTimeToken{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
@@ -235,20 +242,21 @@ func (s *Store) checkReserved(ctx context.Context, key, userID string, now time.
 	return s.translate(ctx, err)
 }
 
-// DeleteUser deletes an account with everything that is about the person: sessions, trusted places, tickets, pending
-// registrations, mails to be sent, and the addresses in the audit log. It returns
-// ErrNotFound if the password or the address was changed meanwhile, or no user has the id.
+// DeleteUser deletes an account with all personal data: sessions, trusted places, tokens, pending
+// registrations, unsent mails, and the addresses in the audit log. It returns ErrNotFound if the
+// password or the address was changed meanwhile, or no user has the id.
 func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 	return s.deleteUser(ctx, u, now, "password_hash = ? AND email_key = ?", u.PasswordHash, u.EmailKey)
 }
 
-// UndoTokens returns the tickets that can still take an address of a user back, the one that expires last first.
+// UndoTokens returns the tokens that can restore an earlier address of a user, the last to expire
+// first.
 func (s *Store) UndoTokens(ctx context.Context, userID string, now time.Time) (list []*OneTimeToken, err error) {
 	err = s.conn(ctx).Where("user_id = ? AND slot IS NULL AND expires_at > ?", userID, now).Order("expires_at DESC, id").Find(&list).Error
 	return list, s.translate(ctx, err)
 }
 
-// DeleteUndoToken deletes a user's ticket with an id that takes an address back, if it is there.
+// DeleteUndoToken deletes the undo token of a user with an id, if it exists.
 func (s *Store) DeleteUndoToken(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		_, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND slot IS NULL", userID, id)
@@ -256,7 +264,7 @@ func (s *Store) DeleteUndoToken(ctx context.Context, id, userID string) error {
 	})
 }
 
-// deleteUser returns ErrNotFound unless the condition is true of the user.
+// deleteUser returns ErrNotFound unless the user matches the condition.
 func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, condition string, args ...any) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &User{}, "id = ? AND "+condition, append([]any{u.ID}, args...)...)
@@ -288,5 +296,5 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 	})
 }
 
-// TableName is read by GORM.
+// TableName implements GORM's Tabler. The table predates the type's name.
 func (OneTimeToken) TableName() string { return "tickets" }

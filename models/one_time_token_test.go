@@ -8,8 +8,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// A ticket that is being issued when the password changes ends with the old one, also where the database locks no
-// gaps, as MySQL does not under READ COMMITTED.
+// A token that is being issued while the password changes is deleted with the others. That also
+// holds in a database without gap locks, such as MySQL with READ COMMITTED.
 func TestPasswordChangeDeletesTokenBeingIssued(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, dbtest.MySQL(t), Options{MaxConnections: 3})
@@ -23,7 +23,7 @@ func TestPasswordChangeDeletesTokenBeingIssued(t *testing.T) {
 	requireNoError(t, s.CreateMails(ctx, []*Mail{m}))
 	requireNoError(t, s.ClaimMail(ctx, m, newID(), moment))
 	changed := make(chan error, 1)
-	err := s.Transaction(ctx, func(tx *Store) error { // IssueToken, slowly
+	err := s.Transaction(ctx, func(tx *Store) error { // IssueToken, step by step
 		if err := tx.ExtendMailClaim(ctx, m, moment); err != nil {
 			return err
 		}
@@ -37,11 +37,11 @@ func TestPasswordChangeDeletesTokenBeingIssued(t *testing.T) {
 	requireNoError(t, err)
 	requireNoError(t, <-changed)
 	if got := queryAll[OneTimeToken](t, s, "SELECT id FROM tickets"); len(got) != 0 {
-		t.Error("the ticket outlives the password")
+		t.Error("the token still exists after the password change")
 	}
 }
 
-// readCommitted sets that for all of n connections, by using them all at once.
+// readCommitted sets the isolation level on all n connections, by using them at the same time.
 func readCommitted(t *testing.T, s *Store, n int) {
 	t.Helper()
 	if n == 0 {
@@ -54,7 +54,8 @@ func readCommitted(t *testing.T, s *Store, n int) {
 	}))
 }
 
-// waitForStatement returns when a statement like this one is being run, which in a test is one that waits for a lock.
+// waitForStatement returns when a statement like this one runs; in a test that means it waits for a
+// lock.
 func waitForStatement(ctx context.Context, t *testing.T, s *Store, like string) {
 	t.Helper()
 	for ctx.Err() == nil {
@@ -62,5 +63,5 @@ func waitForStatement(ctx context.Context, t *testing.T, s *Store, like string) 
 			return
 		}
 	}
-	t.Error("no statement is " + like)
+	t.Error("found no statement like " + like)
 }

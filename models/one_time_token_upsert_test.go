@@ -13,24 +13,24 @@ func allTokens(t *testing.T, s *Store) []OneTimeToken {
 	return list
 }
 
-// Each attempt at a mail stores a ticket, and the ones before are good for nothing.
+// Each attempt at a mail stores a token, which replaces those of earlier attempts.
 func TestUpsertTokenReplacesTokensOfSameMailAndKey(t *testing.T) {
 	t.Parallel()
 	reset, verify := "reset", "verify"
 	for _, row := range []struct {
 		name      string
-		before    []*string // the slots of the tickets of Ada that are there, the first with the id of the new one
+		before    []*string // keys of Ada's existing tokens; the first token has the id of the new one
 		slot      *string
 		remaining int
 	}{
-		{"none", nil, &reset, 1},
-		{"the same mail's", []*string{&reset}, &reset, 1},
-		{"the same mail's in another slot", []*string{&verify}, &reset, 1},
-		{"the same mail's in another slot, and another mail's in the new one", []*string{&verify, &reset}, &reset, 1},
-		{"another slot's", []*string{&verify, nil}, &verify, 2},
-		{"the same mail's without a slot, now with one", []*string{nil}, &reset, 1},
-		{"the same mail's with a slot, now without", []*string{&reset}, nil, 1},
-		{"others without a slot", []*string{nil, nil}, nil, 2},
+		{"no token", nil, &reset, 1},
+		{"a token of the same mail", []*string{&reset}, &reset, 1},
+		{"a token of the same mail with another key", []*string{&verify}, &reset, 1},
+		{"a token of the same mail with another key, and one of another mail with the new key", []*string{&verify, &reset}, &reset, 1},
+		{"a token with another key", []*string{&verify, nil}, &verify, 2},
+		{"a token of the same mail without a key, now with one", []*string{nil}, &reset, 1},
+		{"a token of the same mail with a key, now without", []*string{&reset}, nil, 1},
+		{"other tokens without a key", []*string{nil, nil}, nil, 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -54,15 +54,16 @@ func TestUpsertTokenReplacesTokensOfSameMailAndKey(t *testing.T) {
 					!got.ExpiresAt.Equal(want.ExpiresAt) || (got.SingletonKey == nil) != (want.SingletonKey == nil) || (got.SingletonKey != nil && *got.SingletonKey != *want.SingletonKey) {
 					t.Errorf("got  %+v\nwant %+v", got, want)
 				}
-				if list := allTokens(t, s); len(list) != row.remaining+1 { // and Bob's
-					t.Errorf("%d tickets, want %d: %+v", len(list), row.remaining+1, list)
+				if list := allTokens(t, s); len(list) != row.remaining+1 { // and Bob's token
+					t.Errorf("got %d tokens, want %d: %+v", len(list), row.remaining+1, list)
 				}
 			})
 		})
 	}
 }
 
-// The account that had the address stored a ticket at the first attempt, and has another address now.
+// The first attempt stored a token of the account that had the address then. That account has
+// another address now.
 func TestUpsertTokenReplacesTokenOfPreviousAccount(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -74,7 +75,7 @@ func TestUpsertTokenReplacesTokenOfPreviousAccount(t *testing.T) {
 			requireNoError(t, s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, ticket) }))
 		}
 		if list := allTokens(t, s); len(list) != 1 || list[0].UserID != second.UserID {
-			t.Errorf("got %+v", list)
+			t.Errorf("got %+v, want the token of the second account", list)
 		}
 	})
 }
@@ -84,7 +85,7 @@ func TestConcurrentUpsertTokenLeavesOneToken(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		ada, slot := newID(), "reset"
-		for range 3 { // the first time without a row, then with one
+		for range 3 { // the first round inserts the row
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
@@ -96,7 +97,7 @@ func TestConcurrentUpsertTokenLeavesOneToken(t *testing.T) {
 			}
 			wg.Wait()
 			if list := allTokens(t, s); len(list) != 1 {
-				t.Errorf("%d tickets", len(list))
+				t.Errorf("got %d tokens, want 1", len(list))
 			}
 		}
 	})

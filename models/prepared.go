@@ -9,17 +9,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// maxPrepared bounds the statements that are kept. There are a few dozen, as values never stand in them; what
-// comes after the last is prepared for one use.
+// maxPrepared bounds the number of prepared statements that are kept. The store uses a few dozen,
+// since values are parameters. Further statements are prepared for one use.
 const maxPrepared = 256
 
-// preparedPool is a pool that keeps statements prepared. GORM has one too (PrepareStmt), but there a statement
-// that is being prepared holds up all who want the same: with one connection, a transaction waits for a
-// statement that waits for the transaction's connection. And if the first one's client hangs up, the others
-// get its "context canceled".
+// preparedPool is a pool that keeps statements prepared. GORM's own (PrepareStmt) has two faults.
+// While a statement is being prepared, all users of it wait: with one connection, a transaction
+// waits for a statement that waits for the transaction's connection. And if the client that
+// prepares it disconnects, the others get its "context canceled".
 type preparedPool struct {
 	*sql.DB
-	statements sync.Map // of the text: *sql.Stmt
+	statements sync.Map // by text: *sql.Stmt
 	kept       atomic.Int64
 }
 
@@ -30,7 +30,7 @@ var (
 	_ gorm.TxCommitter      = (*preparedTx)(nil)
 )
 
-// statement is nil if the text has to be run as it is.
+// statement returns nil if the text must be run unprepared.
 func (p *preparedPool) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s := p.prepared(text); s != nil || p.kept.Load() >= maxPrepared {
 		return s, nil
@@ -52,7 +52,7 @@ func (p *preparedPool) prepared(text string) *sql.Stmt {
 	return statement
 }
 
-// ExecContext is called by GORM.
+// ExecContext implements gorm.ConnPool.
 func (p *preparedPool) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	s, err := p.statement(ctx, text)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *preparedPool) ExecContext(ctx context.Context, text string, args ...any
 	return s.ExecContext(ctx, args...)
 }
 
-// QueryContext is called by GORM.
+// QueryContext implements gorm.ConnPool.
 func (p *preparedPool) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	s, err := p.statement(ctx, text)
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *preparedPool) QueryContext(ctx context.Context, text string, args ...an
 	return s.QueryContext(ctx, args...)
 }
 
-// BeginTx is called by GORM.
+// BeginTx implements gorm.ConnPoolBeginner.
 func (p *preparedPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.ConnPool, error) {
 	tx, err := p.DB.BeginTx(ctx, o)
 	if err != nil {
@@ -85,14 +85,14 @@ func (p *preparedPool) BeginTx(ctx context.Context, o *sql.TxOptions) (gorm.Conn
 	return &preparedTx{tx, p}, nil
 }
 
-// preparedTx is a transaction that uses what the pool has prepared. It prepares nothing for others: that would
-// take a second connection.
+// preparedTx is a transaction that uses the prepared statements of the pool. It prepares no
+// statements for the pool, because that would need a second connection.
 type preparedTx struct {
 	*sql.Tx
 	pool *preparedPool
 }
 
-// ExecContext is called by GORM.
+// ExecContext implements gorm.ConnPool.
 func (t *preparedTx) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if s := t.pool.prepared(text); s != nil {
 		return t.StmtContext(ctx, s).ExecContext(ctx, args...)
@@ -100,7 +100,7 @@ func (t *preparedTx) ExecContext(ctx context.Context, text string, args ...any) 
 	return t.Tx.ExecContext(ctx, text, args...)
 }
 
-// QueryContext is called by GORM.
+// QueryContext implements gorm.ConnPool.
 func (t *preparedTx) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if s := t.pool.prepared(text); s != nil {
 		return t.StmtContext(ctx, s).QueryContext(ctx, args...)

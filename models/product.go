@@ -9,33 +9,35 @@ import (
 	"gorm.io/gorm"
 )
 
-// This file has what a product's own queries need of a Store:
+// This file provides what a product's own queries need from a Store:
 //
 //	func (s *Service) Notes(ctx context.Context, authorID string) (list []*Note, err error) {
 //		err = s.store.DB(ctx).Where("author_id = ?", authorID).Order("id DESC").Limit(100).Find(&list).Error
 //		return list, err
 //	}
 //
-// Writes of more than one statement belong into Transaction, which hands out a Store whose DB is the transaction.
+// Use Transaction for writes of more than one statement. It passes a Store whose DB is the
+// transaction.
 
-// ErrConflict is the error of DB for a row that breaks a unique index. Clients see the code CONFLICT.
+// ErrConflict is the error of DB for a row that violates a unique index. Clients get the code
+// CONFLICT.
 var ErrConflict = errors.New("another row has this value")
 
-// storeSetting is where DB leaves its Store for translateResult.
+// storeSetting is the key under which DB stores its Store for translateResults.
 const storeSetting = "fieldgate:store"
 
-// DB returns GORM's handle for a product's own tables, bound to ctx, and inside Transaction to the transaction. It may be
-// used for any number of statements.
+// DB returns GORM's handle for a product's own tables, bound to ctx. In Transaction it is bound to
+// the transaction too. It can be used for any number of statements.
 //
-// The errors of its statements are ErrNotFound, ErrConflict and ErrUnavailable where they apply, wrapped together with
-// GORM's or the driver's own error. All three have a code for clients, so a resolver may return them as they are. Rows and
-// Row return errors later than DB sees them: pass those to Translate.
+// Its statements return ErrNotFound, ErrConflict and ErrUnavailable where they apply, wrapped with
+// GORM's or the driver's error. All three have an error code, so a resolver may return them as they
+// are. Rows and Row return errors after DB can translate them: pass those to Translate.
 func (s *Store) DB(ctx context.Context) *gorm.DB {
 	return s.conn(ctx).Set(storeSetting, s).Session(&gorm.Session{})
 }
 
-// Translate turns an error of the database into ErrNotFound, ErrConflict or ErrUnavailable, wrapped together with the
-// cause. Other errors come back as they are. ctx is the context of the call that failed.
+// Translate turns an error of the database into ErrNotFound, ErrConflict or ErrUnavailable, wrapped
+// with the cause. It returns other errors unchanged. ctx is the context of the failed call.
 func (s *Store) Translate(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
@@ -48,7 +50,7 @@ func (s *Store) Translate(ctx context.Context, err error) error {
 	return s.translate(ctx, err)
 }
 
-// translateResults has the statements of DB end with translated errors.
+// translateResults registers callbacks that translate the errors of DB's statements.
 func translateResults(db *gorm.DB) error {
 	result := func(db *gorm.DB) {
 		if db.Error == nil {
@@ -67,10 +69,10 @@ func translateResults(db *gorm.DB) error {
 	)
 }
 
-// NewID returns a new id for a row: a UUIDv7, which sorts by time. Its column is CHAR(36) in ascii_bin. Make ids before a
-// Transaction, which may run twice.
+// NewID returns a new id for a row: a UUIDv7, which sorts by time. Its column is CHAR(36) with
+// ascii_bin. Create ids before a Transaction, which may run twice.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// ValidID reports whether a text has the form of an id. Check what clients send: MariaDB refuses to compare a column of
-// ASCII with other text.
+// ValidID reports whether a text has the form of an id. Check ids from clients: MariaDB returns an
+// error if an ASCII column is compared with other text.
 func ValidID(text string) bool { return uuid.Validate(text) == nil && len(text) == 36 }

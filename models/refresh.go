@@ -5,45 +5,45 @@ import (
 	"time"
 )
 
-// SpentToken is a refresh token that was replaced, and whose successor was replaced too. Nobody has a right
-// to bring it again.
+// SpentToken is a refresh token whose successor has been rotated too. No client should still send
+// it, so its use reveals theft.
 type SpentToken struct {
 	Hash      []byte `gorm:"primaryKey;size:32"`
 	SessionID string
-	ExpiresAt time.Time // from then on it says no more than an unknown one
+	ExpiresAt time.Time // the token is unknown afterwards
 }
 
-// SessionByRefreshHash returns the session whose living refresh token has this hash, with its user, or
-// ErrNotFound.
+// SessionByRefreshHash returns the session whose current refresh token has this hash, with its
+// user, or ErrNotFound.
 func (s *Store) SessionByRefreshHash(ctx context.Context, hash []byte) (*Session, error) {
 	return s.session(ctx, "sessions.refresh_hash = ?", hash)
 }
 
-// SessionByParentHash returns the session whose living refresh token was made from the one with this hash,
-// with its user, or ErrNotFound.
+// SessionByParentHash returns the session whose current refresh token replaced the one with this
+// hash, with its user, or ErrNotFound.
 func (s *Store) SessionByParentHash(ctx context.Context, hash []byte) (*Session, error) {
 	return s.session(ctx, "sessions.parent_hash = ?", hash)
 }
 
-// SessionBySpentHash returns the session to which a refresh token with this hash belonged once, with its
-// user, or ErrNotFound.
+// SessionBySpentHash returns the session of a spent refresh token with this hash, with its user, or
+// ErrNotFound.
 func (s *Store) SessionBySpentHash(ctx context.Context, hash []byte) (*Session, error) {
 	return s.session(ctx, "sessions.id = (SELECT session_id FROM spent_tokens WHERE hash = ?)", hash)
 }
 
-// Rotation is what a refresh changes in a session.
+// Rotation is the change of a session by a refresh.
 type Rotation struct {
 	RefreshHash []byte // of the new token
 	Nonce       []byte
 	At          time.Time
-	ExpiresAt   time.Time // the session's, from now on
-	// SpentExpiresAt is until when the parent that is replaced now is remembered as spent.
+	ExpiresAt   time.Time // the new expiry of the session
+	// SpentExpiresAt is until when the replaced parent token is stored as spent.
 	SpentExpiresAt time.Time
 }
 
-// Rotate replaces the living refresh token of a session, as it was read, by a new one, and remembers the
-// parent that falls out as spent. Of any number of calls at once exactly one does it; the others return
-// ErrNotFound, as they do if the session has ended meanwhile.
+// Rotate replaces the current refresh token of a session by a new one, if the session is unchanged
+// since it was read. The replaced parent token becomes spent. Of any number of concurrent calls one
+// succeeds; the others return ErrNotFound, as they do if the session was revoked meanwhile.
 func (s *Store) Rotate(ctx context.Context, old *Session, r Rotation) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		err := tx.updateSession(ctx, map[string]any{
@@ -58,7 +58,7 @@ func (s *Store) Rotate(ctx context.Context, old *Session, r Rotation) error {
 	})
 }
 
-// updateSession returns ErrNotFound unless the condition names exactly one row.
+// updateSession returns ErrNotFound unless a session matches the condition.
 func (s *Store) updateSession(ctx context.Context, values map[string]any, condition string, args ...any) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Model(&Session{}).Where(condition, args...).Updates(values)

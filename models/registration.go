@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// PendingRegistration is a registration that waits for the link in its own mail to be confirmed. It then takes the
-// place of the account's name, address and password. Several can wait for one account.
+// PendingRegistration is a registration that waits until the link in its mail is confirmed. It then
+// replaces the account's name, address and password. One account can have several.
 type PendingRegistration struct {
-	ID           string `gorm:"primaryKey"` // of the Mail, and of the Ticket that it brings
+	ID           string `gorm:"primaryKey"` // id of its Mail and of its OneTimeToken
 	UserID       string
 	Name         string
 	NameKey      string
@@ -18,7 +18,8 @@ type PendingRegistration struct {
 	ExpiresAt    time.Time
 }
 
-// CreatePendingRegistration stores a registration, in the transaction that writes its mail.
+// CreatePendingRegistration inserts a registration. Call it in the transaction that writes its
+// mail.
 func (s *Store) CreatePendingRegistration(ctx context.Context, p *PendingRegistration) error {
 	return s.insert(ctx, p)
 }
@@ -32,9 +33,10 @@ func (s *Store) PendingRegistration(ctx context.Context, id string) (*PendingReg
 	return &p, nil
 }
 
-// ConfirmRegistration uses a ticket to put a pending registration into the place of an account that has the role and
-// never opened a session. It notes that mail to the address reaches the user. Other registrations stay pending until a
-// session is opened. It returns ErrNotFound if the ticket was used or the account is not such a one.
+// ConfirmRegistration uses a token to replace an account's data by a pending registration. The
+// account must have the role and never have opened a session. Its address becomes verified. Other
+// registrations stay pending until a session is opened. It returns ErrNotFound if the token was
+// used or the account does not qualify.
 func (s *Store) ConfirmRegistration(ctx context.Context, t *OneTimeToken, p *PendingRegistration, role string, now time.Time) error {
 	values := nextEpoch()
 	values["email"], values["name"], values["name_key"], values["password_hash"] = t.Email, p.Name, p.NameKey, p.PasswordHash
@@ -54,16 +56,17 @@ func (s *Store) ConfirmRegistration(ctx context.Context, t *OneTimeToken, p *Pen
 			return err
 		}
 		if ended == 0 {
-			return ErrNotFound // ended meanwhile
+			return ErrNotFound // deleted meanwhile
 		}
 		_, err = tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND slot IS NOT NULL AND purpose <> ?", t.UserID, t.Purpose)
 		return err
 	})
 }
 
-// Disown uses a ticket to lock out the creator of an account whose address was never verified: its sessions and
-// pending registrations end, no place is trusted, and with an empty hash no password is right. It returns ErrNotFound if
-// the ticket was used, or the address is another one or verified now.
+// Disown uses a token to lock out the creator of an account whose address was never verified. It
+// revokes the sessions, deletes pending registrations and trusted places, and stores an empty hash,
+// which no password matches. It returns ErrNotFound if the token was used, or the address was
+// changed or verified.
 func (s *Store) Disown(ctx context.Context, t *OneTimeToken, notice []*Mail, now time.Time) error {
 	values := nextEpoch()
 	values["password_hash"] = ""
@@ -84,7 +87,7 @@ func (s *Store) Disown(ctx context.Context, t *OneTimeToken, notice []*Mail, now
 	})
 }
 
-// UseToken uses a ticket for nothing. It returns ErrNotFound if the ticket was used.
+// UseToken uses up a token without any other change. It returns ErrNotFound if the token was used.
 func (s *Store) UseToken(ctx context.Context, t *OneTimeToken, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error { return tx.useToken(ctx, t, now) })
 }
@@ -95,30 +98,31 @@ func (s *Store) deletePendingRegistrations(ctx context.Context, userID string) e
 	return err
 }
 
-// unusedCondition is what is true of an account that waits for its first session since before a time, was never verified, has a
-// role and no session, and was not registered with again since that time. A session can be there because servers of an
-// older version open one without noting it in unused_since.
+// unusedCondition selects accounts that have waited for their first session since before a time.
+// They have a role, no verified address and no session, and no registration since that time. The
+// check for sessions is needed because servers of an older version do not clear unused_since.
 const unusedCondition = "unused_since <= ? AND email_verified_at IS NULL AND role = ?" +
 	" AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id)" +
 	" AND NOT EXISTS (SELECT 1 FROM pending_registrations WHERE user_id = users.id AND created_at > ?)"
 
-// UnusedUsers returns up to n accounts with a role that never opened a session, were never verified, and were
-// registered before a time.
+// UnusedUsers returns up to n accounts with a role that were registered before a time, never opened
+// a session and were never verified.
 func (s *Store) UnusedUsers(ctx context.Context, role string, before time.Time, n int) (list []*User, err error) {
 	err = s.conn(ctx).Where(unusedCondition, before, role, before).Order("unused_since, id").Limit(n).Find(&list).Error
 	return list, s.translate(ctx, err)
 }
 
-// DeleteUnusedUser deletes such an account as DeleteUser does. It returns ErrNotFound if it is not such a one any more.
+// DeleteUnusedUser is DeleteUser for an unused account. It returns ErrNotFound if the account has
+// been used meanwhile.
 func (s *Store) DeleteUnusedUser(ctx context.Context, u *User, before, now time.Time) error {
 	return s.deleteUser(ctx, u, now, unusedCondition, before, u.Role, before)
 }
 
-// clearUnusedSince notes that a user has opened a session.
+// clearUnusedSince records that a user has opened a session.
 func (s *Store) clearUnusedSince(ctx context.Context, userID string) error {
 	err := s.updateUser(ctx, map[string]any{"unused_since": nil}, "id = ?", userID)
 	if errors.Is(err, ErrNotFound) {
-		return nil // deleted meanwhile: the session ends with the account
+		return nil // deleted meanwhile, and the session with it
 	}
 	return err
 }

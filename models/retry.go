@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// backoff says how often a transaction is run in all, and how long it waits in between.
+// backoff limits the attempts of a transaction and sets the waits between them.
 type backoff struct {
 	attempts     int
-	initial, max time.Duration // each wait is twice the one before
+	initial, max time.Duration // each wait is twice the previous one
 	fixedPart    float64       // the part of a wait that is not random
 }
 
-// The two reasons to run a transaction again have a backoff each, and count on their own.
+// Each of the two reasons for a retry has its own backoff and its own count.
 var (
-	// conflictBackoff is for transactions that lost against another one. The wait only has to
-	// keep the two from meeting again, and the rows are free at once: 955 ms at most. Six tries
-	// were too few for fifty clients that bring one token to a busy machine.
+	// conflictBackoff is for transactions that lost a conflict. The wait only has to keep the two
+	// from meeting again, and the rows are free at once: 955 ms at most in total. Six attempts were
+	// too few for fifty clients that use one token on a busy machine.
 	conflictBackoff = backoff{attempts: 11, initial: 5 * time.Millisecond, max: 160 * time.Millisecond}
 	// badConnectionBackoff is for driver.ErrBadConn: nothing was done, and a new connection may
-	// lead to another server. It waits for 3.2 s at least and 4.3 s at most, so that a planned
-	// switchover of two seconds goes unnoticed by clients. Each try may also take as long as a
-	// connection takes; transactionRetryTimeout bounds the sum.
+	// reach another server. The waits sum up to between 3.2 s and 4.3 s, so that clients do not
+	// notice a planned switchover of two seconds. Connecting adds to each attempt;
+	// transactionRetryTimeout bounds the sum.
 	badConnectionBackoff = backoff{attempts: 12, initial: 50 * time.Millisecond, max: 500 * time.Millisecond, fixedPart: 0.75}
 )
 
-// acquireWait returns the pause after a failed try; tries count from 1.
+// wait returns the pause after a failed attempt. Attempts count from 1.
 func (b backoff) wait(try int) time.Duration {
 	longest := min(b.initial<<min(try-1, 30), b.max)
 	fixed := time.Duration(b.fixedPart * float64(longest))
 	return fixed + rand.N(longest-fixed)
 }
 
-// retries decides whether one transaction is run again.
+// retries counts the failed attempts of one transaction.
 type retries struct {
 	begin                    time.Time
-	conflicts, badConnection int // failed tries
+	conflicts, badConnection int // failed attempts
 }
 
-// waitToRetry waits, and reports whether the transaction that ended with err is to be run once more. At
-// COMMIT a bad connection is final: what the server did is known, and the caller's answer says
-// so.
+// waitToRetry waits, and reports whether the transaction that ended with err is to be run again. A
+// bad connection at COMMIT is final: the server is known to have done nothing, and the caller
+// reports that.
 func (r *retries) waitToRetry(ctx context.Context, s *Store, committing bool, err error) (bool, error) {
 	var b backoff
 	var try *int
@@ -57,8 +57,8 @@ func (r *retries) waitToRetry(ctx context.Context, s *Store, committing bool, er
 	if *try >= b.attempts || s.now().Sub(r.begin) >= transactionRetryTimeout {
 		return false, nil
 	}
-	// Without the error: some servers put the row's values into it.
-	s.log.DebugContext(ctx, "transaction again", "try", r.conflicts+r.badConnection)
+	// The error is omitted: some servers include values of the row.
+	s.log.DebugContext(ctx, "transaction retry", "try", r.conflicts+r.badConnection)
 	if err := sleep(ctx, b.wait(*try)); err != nil {
 		return false, err
 	}

@@ -26,7 +26,7 @@ func TestTransactionSurvivesTwoSecondSwitchover(t *testing.T) {
 		return tx.CreateUser(ctx, u)
 	}))
 	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("took %s", took)
+		t.Errorf("got %s, want at most 4s", took)
 	}
 	_, err := s.UserByID(ctx, u.ID)
 	requireNoError(t, err)
@@ -40,12 +40,12 @@ func TestBadConnectionIsRetriedForSeconds(t *testing.T) {
 	wantError(t, err, ErrUnavailable)
 	wantError(t, err, driver.ErrBadConn)
 	if took := time.Since(begin); tries != badConnectionBackoff.attempts || took < 3*time.Second || took > clientTimeout/3 {
-		t.Errorf("%d tries within %s", tries, took)
+		t.Errorf("got %d attempts in %s", tries, took)
 	}
 }
 
-// A transaction that keeps losing the connection after some seconds of work must not keep its
-// client waiting.
+// A transaction whose connection fails again after seconds of work must not keep its client
+// waiting.
 func TestBadConnectionRetryStopsAtTransactionTimeout(t *testing.T) {
 	t.Parallel()
 	now, tries := moment, 0
@@ -57,7 +57,7 @@ func TestBadConnectionRetryStopsAtTransactionTimeout(t *testing.T) {
 	})
 	wantError(t, err, ErrUnavailable)
 	if tries != 2 {
-		t.Errorf("%d tries, want 2", tries)
+		t.Errorf("got %d attempts, want 2", tries)
 	}
 }
 
@@ -69,11 +69,12 @@ func TestBadConnectionRetryStopsWithContext(t *testing.T) {
 	err := s.Transaction(ctx, func(*Store) error { tries++; cancel(); return driver.ErrBadConn })
 	wantError(t, err, context.Canceled)
 	if tries != 1 || errors.Is(err, ErrUnavailable) {
-		t.Errorf("%d tries, %v", tries, err)
+		t.Errorf("got %d attempts, %v; want 1 and no ErrUnavailable", tries, err)
 	}
 }
 
-// A switchover may end in deadlocks of all who waited for it: each reason has tries of its own.
+// A switchover may end in deadlocks between the waiting transactions: each reason has its own
+// attempts.
 func TestConflictsAndBadConnectionsAreCountedApart(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
@@ -95,10 +96,10 @@ func TestBackoffStaysWithinBounds(t *testing.T) {
 	for _, row := range []struct {
 		name        string
 		b           backoff
-		least, most time.Duration // of all waits
+		least, most time.Duration // sum of all waits
 	}{
-		{"of a conflict", conflictBackoff, 0, 955 * time.Millisecond},
-		{"of a bad connection", badConnectionBackoff, 3 * time.Second, 4500 * time.Millisecond},
+		{"conflict", conflictBackoff, 0, 955 * time.Millisecond},
+		{"bad connection", badConnectionBackoff, 3 * time.Second, 4500 * time.Millisecond},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,14 +109,14 @@ func TestBackoffStaysWithinBounds(t *testing.T) {
 					sum += row.b.wait(try)
 				}
 				if sum < row.least || sum > row.most {
-					t.Fatalf("waits %s, want %s to %s", sum, row.least, row.most)
+					t.Fatalf("got waits of %s, want %s to %s", sum, row.least, row.most)
 				}
 			}
 		})
 	}
 }
 
-// The driver turns the refusal of a read-only server into driver.ErrBadConn.
+// The driver turns the error of a read-only server into driver.ErrBadConn.
 func TestRetryLeavesReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	for _, number := range []uint16{1290, 1792, 1836} {
@@ -132,8 +133,7 @@ func TestRetryLeavesReadOnlyServer(t *testing.T) {
 	}
 }
 
-// A COMMIT that a read-only server refuses is not repeated: the client is told that nothing was
-// done.
+// A COMMIT that a read-only server rejects is not retried: the client learns that nothing was done.
 func TestBadConnectionAtCommitIsNotRetried(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
@@ -144,6 +144,6 @@ func TestBadConnectionAtCommitIsNotRetried(t *testing.T) {
 	_, err := s.UserByID(ctx, u.ID)
 	wantError(t, err, ErrNotFound)
 	if tries != 1 {
-		t.Errorf("%d tries, want 1", tries)
+		t.Errorf("got %d attempts, want 1", tries)
 	}
 }

@@ -6,16 +6,18 @@ import (
 	"strconv"
 )
 
-// savepoint runs f in a transaction. If f returns refusal, it undoes what f did, and the transaction may go on: rows that
-// were inserted are never deleted by a statement, which a sharded database would wait for (see upsertToken).
+// savepoint runs f in a transaction. If f returns refusal, savepoint rolls back what f did, and the
+// transaction may continue. So inserted rows are never deleted by a statement, which deadlocks in a
+// sharded database (see upsertToken).
 //
-// Any other error is one of the whole transaction, which must end with it. After a deadlock nothing is left that could be
-// undone in part: InnoDB has rolled back the transaction and its savepoints.
+// Any other error must end the whole transaction. After a deadlock a partial rollback is
+// impossible: InnoDB has rolled back the transaction and its savepoints.
 func (s *Store) savepoint(ctx context.Context, refusal error, f func(tx *Store) error) error {
 	return s.Transaction(ctx, func(outer *Store) error {
 		tx := *outer
 		tx.savepoints++
-		name := "savepoint_" + strconv.Itoa(tx.savepoints) // MySQL has one of each name
+		// MySQL replaces a savepoint of the same name.
+		name := "savepoint_" + strconv.Itoa(tx.savepoints)
 		if err := tx.control(ctx, "SAVEPOINT "+name); err != nil {
 			return err
 		}
@@ -24,9 +26,9 @@ func (s *Store) savepoint(ctx context.Context, refusal error, f func(tx *Store) 
 			return tx.control(ctx, "RELEASE SAVEPOINT "+name)
 		}
 		if errors.Is(err, refusal) {
-			// Its error replaces the refusal: the caller must not go on.
-			if lost := tx.control(ctx, "ROLLBACK TO SAVEPOINT "+name); lost != nil {
-				return lost
+			// The error replaces the refusal, so that the caller does not continue.
+			if rollbackErr := tx.control(ctx, "ROLLBACK TO SAVEPOINT "+name); rollbackErr != nil {
+				return rollbackErr
 			}
 		}
 		return err

@@ -47,7 +47,7 @@ func TestSavepointRollsBackOnlyRejectedPart(t *testing.T) {
 				return tx.CreateUser(ctx, newUser("e"))
 			}))
 			wantError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
-				requireNoError(t, part(tx, "f", nil)) // released, and undone with what is around it
+				requireNoError(t, part(tx, "f", nil)) // released, and rolled back with the outer savepoint
 				return errRefused
 			}), errRefused)
 			return tx.CreateUser(ctx, newUser("g"))
@@ -84,7 +84,7 @@ func TestOtherErrorInSavepointFailsTransaction(t *testing.T) {
 	})
 }
 
-// A savepoint that the database has given up is not taken for one that was undone.
+// A savepoint that the database has dropped does not count as rolled back.
 func TestLostSavepointFailsTransaction(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -96,18 +96,19 @@ func TestLostSavepointFailsTransaction(t *testing.T) {
 				return errRefused
 			})
 			if err == nil || errors.Is(err, errRefused) {
-				t.Errorf("error %v, want that of the database", err)
+				t.Errorf("got error %v, want the database's", err)
 			}
 			return err
 		})
 		if err == nil {
-			t.Error("it was committed")
+			t.Error("the transaction was committed")
 		}
 		wantEmailKeys(t, s)
 	})
 }
 
-// Two transactions wait for each other inside of savepoints. InnoDB rolls back all of one, which is run again as a whole.
+// Two transactions deadlock inside savepoints. InnoDB rolls back all of one, which is retried as a
+// whole.
 func TestDeadlockInSavepointRetriesWholeTransaction(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
@@ -128,7 +129,7 @@ func TestDeadlockInSavepointRetriesWholeTransaction(t *testing.T) {
 				if first {
 					first = false
 					met.Done()
-					met.Wait() // each has its own row now
+					met.Wait() // each has locked its own row now
 				}
 				if err := tx.insert(ctx, newSession(own)); err != nil {
 					return err
@@ -142,21 +143,21 @@ func TestDeadlockInSavepointRetriesWholeTransaction(t *testing.T) {
 	}
 	done.Wait()
 	if n := runs.Load(); n < 3 {
-		t.Errorf("%d runs: there was no deadlock", n)
+		t.Errorf("got %d runs, want at least 3: no deadlock happened", n)
 	}
 	for _, u := range users {
 		got, err := s.UserByID(ctx, u.ID)
 		requireNoError(t, err)
 		if got.Name != "Eve" || got.Role != "STAFF" {
-			t.Errorf("got %s, %s", got.Name, got.Role)
+			t.Errorf("got %s, %s; want Eve, STAFF", got.Name, got.Role)
 		}
 		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", u.ID); n[0] != 1 {
-			t.Errorf("%d sessions of %s", n[0], u.Email)
+			t.Errorf("got %d sessions of %s, want 1", n[0], u.Email)
 		}
 	}
 }
 
-// A registration for an address that is taken costs as many statements as one for a free address.
+// A registration for a taken address costs as many statements as one for a free address.
 func TestCreateUserUnlessReservedCostsSameForTakenEmail(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -165,7 +166,7 @@ func TestCreateUserUnlessReservedCostsSameForTakenEmail(t *testing.T) {
 			requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
 				before := s.Queries()
 				wantError(t, tx.CreateUserUnlessReserved(ctx, newUser("ada")), want)
-				if want != nil { // the caller reads whose the address is
+				if want != nil { // the caller reads the owner of the address
 					_, err := tx.UserByEmailKey(ctx, "ada")
 					requireNoError(t, err)
 				}
@@ -175,7 +176,7 @@ func TestCreateUserUnlessReservedCostsSameForTakenEmail(t *testing.T) {
 			return n
 		}
 		if free, taken := cost(nil), cost(ErrEmailTaken); free != taken {
-			t.Errorf("%d statements for a free address, %d for a taken one", free, taken)
+			t.Errorf("got %d statements for a free address, %d for a taken one", free, taken)
 		}
 	})
 }
@@ -197,7 +198,7 @@ func TestReservedEmailInsertsNothingAndKeepsTransaction(t *testing.T) {
 	})
 }
 
-// reserveEmail has somebody hold an address that they may take back until then.
+// reserveEmail lets another account reserve an address until a time.
 func reserveEmail(t *testing.T, s *Store, key string, until time.Time) {
 	t.Helper()
 	requireNoError(t, s.insert(testContext(t), newToken(newID(), key, nil, until)))

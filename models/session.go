@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// Session is a sign-in on one device. It ends when its row is deleted or its time is up.
+// Session is a sign-in on one device. It ends when its row is deleted or it expires.
 type Session struct {
 	ID          string `gorm:"primaryKey"` // UUIDv7
 	UserID      string
-	User        *User     // only where a query says so
-	Epoch       int64     // the user's SessionEpoch when the person proved who they are
-	RefreshHash []byte    // SHA-256 of the living refresh token
-	ParentHash  NullBytes // of the one that it was made from; nil before the first refresh
-	Nonce       NullBytes // with the parent token it makes the living one again; nil before the first refresh
-	RotatedAt   *time.Time
-	RememberMe  bool
-	IP          *string
-	UserAgent   *string
-	CreatedAt   time.Time
-	LastUsedAt  time.Time // the last sign-in or refresh; reading writes nothing
-	ExpiresAt   time.Time // unless it is refreshed before
+	User        *User  // only if the query loads it
+	Epoch       int64  // the user's SessionEpoch at sign-in
+	RefreshHash []byte // SHA-256 of the current refresh token
+	// Of the token that the current one replaced; nil before the first refresh.
+	ParentHash NullBytes
+	Nonce      NullBytes // derives the current token from its parent; nil before the first refresh
+	RotatedAt  *time.Time
+	RememberMe bool
+	IP         *string
+	UserAgent  *string
+	CreatedAt  time.Time
+	LastUsedAt time.Time // time of the last sign-in or refresh; reads do not change it
+	ExpiresAt  time.Time // unless it is refreshed before
 }
 
-// NullBytes are bytes in a row, or NULL for nil. Of plain []byte, one of the drivers would store nil as an empty
-// value.
+// NullBytes is a []byte whose nil value is stored as NULL. For a plain []byte, one of the drivers
+// stores nil as an empty value.
 type NullBytes []byte
 
-// Value is NULL for nil.
+// Value returns NULL for nil.
 func (b NullBytes) Value() (driver.Value, error) {
 	if b == nil {
 		return nil, nil
@@ -38,7 +39,7 @@ func (b NullBytes) Value() (driver.Value, error) {
 	return []byte(b), nil
 }
 
-// Scan reads what Value wrote.
+// Scan implements sql.Scanner.
 func (b *NullBytes) Scan(v any) error {
 	switch v := v.(type) {
 	case nil:
@@ -46,18 +47,19 @@ func (b *NullBytes) Scan(v any) error {
 	case []byte:
 		*b = bytes.Clone(v)
 	default:
-		return fmt.Errorf("bytes are wanted, not %T", v)
+		return fmt.Errorf("cannot scan %T into NullBytes", v)
 	}
 	return nil
 }
 
-// Ended reports whether the session is over at now although its row is there. It needs User.
+// Ended reports whether the session is invalid at now although its row exists: it was revoked by a
+// new epoch, has expired, or the account is disabled. It needs User.
 func (s *Session) Ended(now time.Time) bool {
 	return s.Epoch != s.User.SessionEpoch || s.User.DisabledAt != nil || !now.Before(s.ExpiresAt)
 }
 
-// CreateSession inserts the session as it is. If it is the first of an account that was registered without one, it notes
-// that too.
+// CreateSession inserts the session as it is. The first session of an account that was registered
+// without one clears UnusedSince.
 func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.insert(ctx, session); err != nil || session.User == nil || session.User.UnusedSince == nil {
@@ -67,10 +69,10 @@ func (s *Store) CreateSession(ctx context.Context, session *Session) error {
 	})
 }
 
-// SessionWithUser returns a session of a user joined with that user, in one query. It returns ErrNotFound if the user has
-// no such session or the account is gone; whether its time is up or the account is disabled is for the
-// caller to see. The end of ctx ends the wait for a turn. Whoever has one, as many as there are
-// connections, stays: until a connection is free, and then until it is answered or the watch gives up a silent server.
+// SessionWithUser returns a session of a user together with that user, in one query. It returns
+// ErrNotFound if the session or the account does not exist. The caller checks expiry and whether
+// the account is disabled. The end of ctx stops the wait for the semaphore. After that the call
+// waits for a connection and the answer, until the watch gives up a silent server.
 func (s *Store) SessionWithUser(ctx context.Context, id, userID string) (*Session, error) {
 	if !isASCII(id) || !isASCII(userID) {
 		return nil, ErrNotFound

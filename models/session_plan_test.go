@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The query of every request reads one row by the primary key of each table.
+// The query of nearly every request reads one row by the primary key of each table.
 func TestSessionWithUserReadsByPrimaryKey(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {

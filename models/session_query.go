@@ -14,16 +14,17 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// sessionQuery reads a session joined with its user. Nearly every request asks just this, and GORM takes longer to put
-// the statement together and to take the row apart than the database takes to answer. So the text is written once, from
-// what GORM knows of the two models, and the row goes straight into their fields.
+// sessionQuery reads a session joined with its user. Nearly every request runs exactly this query.
+// GORM takes longer to build the statement and to scan the row than the database takes to answer.
+// So the text is built once from GORM's schema of the two models, and the row is scanned into their
+// fields directly.
 //
-// Outside of a transaction the statement is prepared, which spares the database reading it, and MariaDB describing the
-// columns each time. And there it is not interrupted when the client hangs up. Who can be interrupted is watched: by a
-// goroutine of database/sql and another of the driver, for each query, and waking them was a seventh of the processor
-// time of a request. So turns are taken, one for each connection, and waiting for one can be given up. Whoever has a turn
-// may still wait for those who have all connections; asked, the database answers within the driver's time limits or is
-// taken for gone.
+// Outside of a transaction the statement is prepared. This saves the database parsing it, and
+// MariaDB describing the columns each time. It also runs without cancellation. For each cancellable
+// query, database/sql and the driver start a goroutine that watches the context; waking them took a
+// seventh of the processor time of a request. A semaphore with one place per connection replaces
+// that: waiting for it can be cancelled. A caller that has a place may still wait until a
+// connection is free. The driver's timeouts and the watch bound the query itself.
 type sessionQuery struct {
 	text          string // up to WHERE
 	session, user []*schema.Field
@@ -61,7 +62,8 @@ func columns(s *schema.Schema) []*schema.Field {
 	return list
 }
 
-// advanceBuckets returns the row for which the condition holds; there is one at most. The error may be gorm.ErrRecordNotFound.
+// find returns the row that matches the condition, which is unique. The error may be
+// gorm.ErrRecordNotFound.
 func (q *sessionQuery) find(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error) {
 	begin, text := time.Now(), q.text+condition
 	var rows *sql.Rows
@@ -100,7 +102,7 @@ func (q *sessionQuery) read(ctx context.Context, rows *sql.Rows, session *Sessio
 	return errors.Join(err, rows.Close())
 }
 
-// appendFields appends where each of the fields stands in a row of ours.
+// appendFields appends pointers to the fields of a row.
 func appendFields(ctx context.Context, to []any, fields []*schema.Field, row reflect.Value) []any {
 	for _, f := range fields {
 		to = append(to, f.ReflectValueOf(ctx, row).Addr().Interface())

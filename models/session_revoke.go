@@ -8,13 +8,13 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// SessionPage names a part of a user's sessions, the one used last first.
+// SessionPage selects a part of a user's sessions, which are ordered by last use, latest first.
 type SessionPage struct {
-	After *Session // only those behind this one; nil starts with the first
+	After *Session // only the sessions after this one; nil starts with the first
 	Limit int
 }
 
-// Sessions returns a page of the sessions of a user that have not ended at now.
+// Sessions returns a page of a user's sessions that are active at now.
 func (s *Store) Sessions(ctx context.Context, u *User, page SessionPage, now time.Time) ([]*Session, error) {
 	q := s.activeSessions(ctx, u, now)
 	if a := page.After; a != nil {
@@ -25,15 +25,16 @@ func (s *Store) Sessions(ctx context.Context, u *User, page SessionPage, now tim
 	return list, s.translate(ctx, err)
 }
 
-// activeSessions are those that have not ended at now, the one used last first.
+// activeSessions selects the sessions of a user that are active at now, the last used first.
 func (s *Store) activeSessions(ctx context.Context, u *User, now time.Time) *gorm.DB {
 	return s.conn(ctx).Where("user_id = ? AND epoch = ? AND expires_at > ?", u.ID, u.SessionEpoch, now).
 		Order("last_used_at DESC, id DESC")
 }
 
-// AddSession inserts a session as it is. A user has max of them: those that were used least recently are deleted, and their
-// ids returned. Sign-ins of one user wait for one another, so that none misses what the others insert. It also reports
-// whether all sessions of the user were ended since the session's epoch was read, so that this one has ended too.
+// AddSession inserts a session as it is. It keeps at most max sessions of the user, deletes the
+// least recently used ones, and returns their ids. Concurrent sign-ins of one user wait for each
+// other, so that each counts the sessions of the others. ended reports whether all sessions of the
+// user were revoked after the session's epoch was read, and with them this one.
 func (s *Store) AddSession(ctx context.Context, session *Session, max int) (deleted []string, ended bool, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		deleted = nil
@@ -58,7 +59,7 @@ func (s *Store) AddSession(ctx context.Context, session *Session, max int) (dele
 	return deleted, ended, err
 }
 
-// RevokeSession ends one session, at once. It returns ErrNotFound if the user has no such session.
+// RevokeSession ends one session at once. It returns ErrNotFound if the user has no such session.
 func (s *Store) RevokeSession(ctx context.Context, id, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		r := tx.conn(ctx).Where("user_id = ? AND id = ?", userID, id).Delete(&Session{})
@@ -69,8 +70,8 @@ func (s *Store) RevokeSession(ctx context.Context, id, userID string) error {
 	})
 }
 
-// RevokeSessions ends all sessions of a user, those that somebody is just about to open included, and returns
-// how many had not ended at now. It returns ErrNotFound if nobody has the id.
+// RevokeSessions ends all sessions of a user, including those of sign-ins that run at the moment.
+// It returns how many were active at now, and ErrNotFound if no user has the id.
 func (s *Store) RevokeSessions(ctx context.Context, userID string, now time.Time) (ended int, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.updateUser(ctx, nextEpoch(), "id = ?", userID); err != nil {
@@ -82,9 +83,9 @@ func (s *Store) RevokeSessions(ctx context.Context, userID string, now time.Time
 	return ended, err
 }
 
-// ChangePassword stores a new hash in place of the one that was verified, ends all sessions of the user but the kept
-// one, and all tickets but those that undo, and writes a notice. It returns ErrNotFound if the password was changed,
-// or the kept session ended, meanwhile.
+// ChangePassword replaces the verified hash by a new one. It revokes all sessions of the user
+// except the kept one, deletes all singleton tokens, and writes a notice. Undo tokens stay. It
+// returns ErrNotFound if the password was changed or the kept session was revoked meanwhile.
 func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, keep *Session, notice []*Mail, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		values := nextEpoch()
@@ -104,8 +105,8 @@ func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, kee
 	})
 }
 
-// Disable shuts an account and ends its sessions; one that is shut already stays shut since then. It returns
-// ErrNotFound if nobody has the id.
+// Disable disables an account and revokes its sessions. An account that is already disabled keeps
+// its DisabledAt. It returns ErrNotFound if no account has the id.
 func (s *Store) Disable(ctx context.Context, id string, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		values := nextEpoch()
@@ -120,17 +121,19 @@ func (s *Store) Disable(ctx context.Context, id string, now time.Time) error {
 	})
 }
 
-// Enable opens an account again. It returns ErrNotFound if nobody has the id.
+// Enable enables an account. It returns ErrNotFound if no account has the id.
 func (s *Store) Enable(ctx context.Context, id string) error {
 	return s.updateUser(ctx, map[string]any{"disabled_at": nil}, "id = ?", id)
 }
 
-// nextEpoch ends every session of a user by one write, whoever opens one at the same moment.
+// nextEpoch returns the update that revokes all sessions of a user in one write, even sessions that
+// are being opened.
 func nextEpoch() map[string]any {
 	return map[string]any{"session_epoch": gorm.Expr("session_epoch + 1")}
 }
 
-// deleteSessions deletes a user's rows, but the kept one, and returns how many of them had not ended at now.
+// deleteSessions deletes all sessions of a user except the kept one. It returns how many of them
+// were active at now.
 func (s *Store) deleteSessions(ctx context.Context, userID, keep string, now time.Time) (living int, err error) {
 	living64, err := s.deleteWhere(ctx, &Session{}, "user_id = ? AND id <> ? AND expires_at > ?", userID, keep, now)
 	if err != nil {

@@ -19,14 +19,14 @@ func TestSessionRoundTripsWithUser(t *testing.T) {
 		name string
 		edit func(*Session, *User)
 	}{
-		{"with nothing that may be missing", func(*Session, *User) {}},
-		{"with everything", func(s *Session, u *User) {
+		{"without optional values", func(*Session, *User) {}},
+		{"with all values", func(s *Session, u *User) {
 			s.RememberMe, s.IP = true, text("2001:db8:ffff:ffff:ffff:ffff:255.255.255.255")
 			s.UserAgent = text(strings.Repeat("𝔘", 255))
 			u.EmailVerifiedAt, u.DisabledAt = &disabled, &disabled
 		}},
-		{"with an empty address", func(s *Session, _ *User) { s.IP, s.UserAgent = text(""), text("") }},
-		{"with a hash that is no text", func(s *Session, _ *User) {
+		{"with empty strings", func(s *Session, _ *User) { s.IP, s.UserAgent = text(""), text("") }},
+		{"with a hash that is not text", func(s *Session, _ *User) {
 			s.RefreshHash = []byte("\x00\xff'\"\\\x1a" + strings.Repeat("\x80", 25) + "\x00")
 		}},
 		{"of another epoch", func(s *Session, u *User) { s.Epoch, u.SessionEpoch = 1, 1<<62 }},
@@ -67,7 +67,7 @@ func TestCreateSessionDoesNotChangeUser(t *testing.T) {
 		requireNoError(t, err)
 		wantSame(t, got, u)
 		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users"); n[0] != 1 {
-			t.Errorf("%d users", n[0])
+			t.Errorf("got %d users, want 1", n[0])
 		}
 	})
 }
@@ -83,14 +83,14 @@ func TestSessionWithUserIsOneQuery(t *testing.T) {
 			_, err := s.SessionWithUser(ctx, session.ID, session.UserID)
 			requireNoError(t, err)
 			if n := s.Queries() - before; n != 1 {
-				t.Errorf("%d queries", n)
+				t.Errorf("got %d queries, want 1", n)
 			}
 		}
 	})
 }
 
-// A lookup cannot be interrupted once the database has been asked, so there are never more of these than connections:
-// whoever comes later waits where waiting can be given up.
+// A running lookup cannot be cancelled, so there are never more of them than connections. Further
+// lookups wait for the semaphore, and that wait can be cancelled.
 func TestQueuedSessionLookupStopsWithContext(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -104,7 +104,7 @@ func TestQueuedSessionLookupStopsWithContext(t *testing.T) {
 			before := s.pool.Stats().WaitCount
 			go func() { _, err := s.SessionWithUser(ctx, session.ID, session.UserID); first <- err }()
 			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
-				runtime.Gosched() // until the first is at the door of the only connection
+				runtime.Gosched() // until the first one waits for the only connection
 			}
 			hangsUp, cancel := context.WithCancel(ctx)
 			second := make(chan error, 1)
@@ -141,7 +141,7 @@ func TestDuplicateRefreshHashIsRejected(t *testing.T) {
 		two.RefreshHash = one.RefreshHash
 		requireNoError(t, s.CreateSession(ctx, one))
 		if err := s.CreateSession(ctx, two); err == nil {
-			t.Error("it was taken")
+			t.Error("got no error for a duplicate refresh hash")
 		}
 	})
 }
@@ -154,14 +154,14 @@ func TestSessionEndedChecksEpochExpiryAndAccount(t *testing.T) {
 		now  time.Time
 		want bool
 	}{
-		{"not before its time", func(*Session) {}, moment, false},
-		{"not a nanosecond before its time", func(*Session) {}, moment.Add(time.Hour - 1), false},
-		{"at its time", func(*Session) {}, moment.Add(time.Hour), true},
-		{"at its time, by a clock elsewhere", func(*Session) {}, moment.Add(time.Hour).In(time.FixedZone("", 3600)), true},
-		{"after its time", func(*Session) {}, moment.Add(time.Hour + 1), true},
-		{"when all sessions were ended", func(s *Session) { s.User.SessionEpoch++ }, moment, true},
-		{"when it is of an epoch to come", func(s *Session) { s.Epoch++ }, moment, true},
-		{"not in a later epoch of its own", func(s *Session) { s.Epoch, s.User.SessionEpoch = 7, 7 }, moment, false},
+		{"not before it expires", func(*Session) {}, moment, false},
+		{"not a nanosecond before it expires", func(*Session) {}, moment.Add(time.Hour - 1), false},
+		{"at its expiry", func(*Session) {}, moment.Add(time.Hour), true},
+		{"at its expiry in another time zone", func(*Session) {}, moment.Add(time.Hour).In(time.FixedZone("", 3600)), true},
+		{"after its expiry", func(*Session) {}, moment.Add(time.Hour + 1), true},
+		{"when all sessions were revoked", func(s *Session) { s.User.SessionEpoch++ }, moment, true},
+		{"when its epoch is in the future", func(s *Session) { s.Epoch++ }, moment, true},
+		{"not when both epochs are later", func(s *Session) { s.Epoch, s.User.SessionEpoch = 7, 7 }, moment, false},
 		{"when the account is disabled", func(s *Session) { s.User.DisabledAt = new(moment) }, moment, true},
 		{"when the account will be disabled", func(s *Session) { s.User.DisabledAt = new(moment.Add(time.Hour)) }, moment, true},
 	} {
@@ -170,7 +170,7 @@ func TestSessionEndedChecksEpochExpiryAndAccount(t *testing.T) {
 			s := newSession(newUser("ada@example.com"))
 			row.edit(s)
 			if got := s.Ended(row.now); got != row.want {
-				t.Errorf("Ended is %t", got)
+				t.Errorf("got %t, want %t", got, row.want)
 			}
 		})
 	}

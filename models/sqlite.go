@@ -25,24 +25,25 @@ import (
 	"fieldgate/internal/dbwatch"
 )
 
-// sqliteDialect is a database in one file. The driver is chosen here and nowhere else.
+// sqliteDialect is a database in one file. The SQLite driver is chosen here only.
 type sqliteDialect struct{ path string }
 
 func parseSQLite(databaseURL string) (dialect, error) {
 	path := strings.TrimPrefix(databaseURL, "sqlite://")
 	if path == "" || path == ":memory:" {
-		return nil, errors.New("a SQLite address names a file: sqlite://fieldgate.db")
+		return nil, errors.New("a SQLite URL must name a file: sqlite://fieldgate.db")
 	}
 	return sqliteDialect{localPath(path)}, nil
 }
 
-// SQLitePath returns the file of a sqlite:// address; ok is false for any other database.
+// SQLitePath returns the file of a sqlite:// URL; ok is false for other databases.
 func SQLitePath(databaseURL string) (path string, ok bool) {
 	path, ok = strings.CutPrefix(databaseURL, "sqlite://")
 	return localPath(path), ok
 }
 
-// localPath is the path as the operating system has it: on Windows, sqlite:///C:/x.db is C:/x.db.
+// localPath returns the path in the operating system's form: sqlite:///C:/x.db is C:/x.db on
+// Windows.
 func localPath(path string) string {
 	if without := strings.TrimPrefix(path, "/"); filepath.VolumeName(without) != "" {
 		return without
@@ -52,18 +53,18 @@ func localPath(path string) string {
 
 func (sqliteDialect) name() string { return "sqlite" }
 
-// sqliteTime is how times stand in the file: all of one length, so that they sort as text.
+// sqliteTime is the format of stored times. All have the same length, so that they sort as text.
 const sqliteTime = string(sqlite3.TimeFormat4) // 2006-01-02 15:04:05.000
 
-// busyTimeout is how long one who writes waits for the others.
+// busyTimeout is how long a writer waits for other writers.
 const busyTimeout = 10 * time.Second
 
 var busyPragma = fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())
 
 func (d sqliteDialect) dsn() string {
 	return sqliteURI(d.path, url.Values{
-		// A transaction that reads and then writes takes the write lock at its start; otherwise it may find,
-		// at the write, that somebody else was quicker, and fail at once without waiting.
+		// A transaction takes the write lock at its start. If it read first, it could find at its
+		// first write that another one was quicker, and fail at once without waiting.
 		"_txlock":  {"immediate"},
 		"_timefmt": {sqliteTime},
 		"_pragma": {
@@ -75,13 +76,13 @@ func (d sqliteDialect) dsn() string {
 	})
 }
 
-// sqliteURI names a file that is there already: one that was deleted must be an error, not an empty database.
-// What SQLite writes beside it, which holds the same rows, gets its mode and owner.
+// sqliteURI names an existing file: a deleted file must be an error, not an empty database.
+// SQLite's sidecar files contain the same rows and get the file's mode and owner.
 func sqliteURI(path string, q url.Values) string {
 	q.Set("mode", "rw")
 	q.Set("modeof", path)
 	clean := filepath.ToSlash(filepath.Clean(path))     // two slashes at the start would begin a host
-	query := strings.ReplaceAll(q.Encode(), "+", "%20") // SQLite has no other way to write a space
+	query := strings.ReplaceAll(q.Encode(), "+", "%20") // SQLite does not decode "+"
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: clean}).EscapedPath(), RawQuery: query}).String()
 }
 
@@ -100,8 +101,7 @@ func (d sqliteDialect) open(*slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 	return sql.OpenDB(&sqliteConnector{c, d.path}), nil, nil
 }
 
-// touch makes the file if it is not there, for its owner only: SQLite would let everybody on the machine read
-// it.
+// touch creates the file with mode 0600 if it does not exist. SQLite would let all users read it.
 func touch(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -110,7 +110,7 @@ func touch(path string) error {
 	return f.Close()
 }
 
-// touchSibling makes path+suffix if it is not there, with the mode of path.
+// touchSibling creates path+suffix with the mode of path if it does not exist.
 func touchSibling(path, suffix string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -126,15 +126,15 @@ func touchSibling(path, suffix string) error {
 	return errors.Join(f.Chmod(info.Mode().Perm()), f.Close())
 }
 
-// sqliteConnector makes the one file that "modeof" forgets before SQLite does, and has each connection hold on
-// to it from the start: the last one to close deletes it.
+// sqliteConnector creates the one sidecar file that "modeof" does not apply to before SQLite does.
+// It makes each connection open that file at once, because the last connection to close deletes it.
 type sqliteConnector struct {
 	sqldriver.Connector
 	path string
 }
 
-// Connect waits for its turn like every statement does. The change to WAL, which the first ones on a new file
-// all want to make, does not do so by itself.
+// Connect retries while the file is locked. busy_timeout does not cover the switch to WAL, which
+// all first connections to a new file attempt.
 func (c *sqliteConnector) Connect(ctx context.Context) (sqldriver.Conn, error) {
 	if err := touchSibling(c.path, "-shm"); err != nil {
 		return nil, err
@@ -166,8 +166,8 @@ func (sqliteDialect) gorm(pool *sql.DB) gorm.Dialector {
 	return gormlite.OpenDB(&preparedPool{DB: pool})
 }
 
-// ping also looks whether the file is still in its place: SQLite itself goes on with a deleted one until the
-// last connection is closed.
+// ping also checks whether the file still exists: SQLite keeps using a deleted file until the last
+// connection is closed.
 func (d sqliteDialect) ping(ctx context.Context, pool *sql.DB) error {
 	if _, err := os.Stat(d.path); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -177,10 +177,10 @@ func (d sqliteDialect) ping(ctx context.Context, pool *sql.DB) error {
 
 func (sqliteDialect) indexHint(index string) string { return "INDEXED BY " + index }
 
-// maxConnections lets as many read as there are processors; writers take turns whatever it is.
+// maxConnections allows concurrent reads on all processors. Writers are serialized in any case.
 func (sqliteDialect) maxConnections() int { return max(4, 2*runtime.NumCPU()) }
 
-// retryable: writers wait for each other in busy_timeout; trying again would only wait longer.
+// retryable is always false: writers wait in busy_timeout, and a retry would only wait longer.
 func (sqliteDialect) retryable(error) bool { return false }
 
 func (sqliteDialect) badConnection(error) bool { return false }
@@ -191,7 +191,7 @@ func (sqliteDialect) unavailable(err error) bool {
 		errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sql.ErrConnDone)
 }
 
-// uncertain: a COMMIT that SQLite says has failed was rolled back.
+// uncertain is always false: SQLite rolls back a COMMIT that fails.
 func (sqliteDialect) uncertain(error) bool { return false }
 
 func (sqliteDialect) gooseTables() string {
@@ -205,15 +205,15 @@ func (d sqliteDialect) migrationPool() (*sql.DB, lock.Locker, error) {
 	return pool, &fileLock{path: d.path}, err
 }
 
-// fileLock lets one process at a time migrate the SQLite file at path, by an exclusive transaction on a file
-// beside it. The operating system ends the lock with the process, so that one which was killed leaves none behind.
+// fileLock is the migration lock of the SQLite file at path: an exclusive transaction on a file
+// beside it. The operating system releases the lock when the process ends, even if it is killed.
 type fileLock struct {
 	path string
 	pool *sql.DB
 	conn *sql.Conn
 }
 
-// Lock waits until no other process migrates, as long as ctx allows.
+// Lock waits until no other process migrates or ctx ends.
 func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) (err error) {
 	if err := touchSibling(l.path, ".lock"); err != nil {
 		return err
@@ -230,7 +230,7 @@ func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) (err error) {
 			return nil
 		}
 		if ctx.Err() != nil {
-			err = ctx.Err() // SQLite says "locked" or "interrupted"
+			err = ctx.Err() // SQLite reports "locked" or "interrupted"
 		}
 		if !errors.Is(err, sqlite3.BUSY) {
 			return errors.Join(err, l.conn.Close(), l.pool.Close())
@@ -238,7 +238,7 @@ func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) (err error) {
 	}
 }
 
-// Unlock lets the next one in.
+// Unlock releases the lock.
 func (l *fileLock) Unlock(ctx context.Context, _ *sql.DB) error {
 	_, err := l.conn.ExecContext(ctx, "ROLLBACK")
 	return errors.Join(err, l.conn.Close(), l.pool.Close())

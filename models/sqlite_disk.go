@@ -8,10 +8,11 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// fullDiskBytes is how many free bytes a disk has on which a write fails for lack of space: SQLite asks for several pages.
+// fullDiskBytes is the free space below which a write fails: SQLite needs several pages.
 const fullDiskBytes = 1 << 20
 
-// explain names a full disk, of which SQLite says "disk I/O error" when it cannot extend its write-ahead log.
+// explain names a full disk as the cause. SQLite reports "disk I/O error" if it cannot extend its
+// write-ahead log.
 func (d sqliteDialect) explain(err error) error {
 	if !errors.Is(err, sqlite3.IOERR) && !errors.Is(err, sqlite3.FULL) {
 		return err

@@ -9,16 +9,16 @@ import (
 	"syscall"
 )
 
-// NotWritableError says that the user of this process cannot write a SQLite file, or the folder that SQLite and the
-// server keep more files in, beside it.
+// NotWritableError reports that the process cannot write a SQLite file, or the folder in which
+// SQLite and the server create more files.
 type NotWritableError struct {
-	Path   string // absolute, if possible
+	Path   string // absolute if possible
 	Folder bool
 	Mode   fs.FileMode
-	Err    error // the system's
+	Err    error // of the operating system
 }
 
-// Cause says what cannot be written, by whom, and why.
+// Cause says which file or folder cannot be written, by which user, and why.
 func (e *NotWritableError) Cause() string {
 	what := "the file"
 	if e.Folder {
@@ -27,20 +27,20 @@ func (e *NotWritableError) Cause() string {
 	return fmt.Sprintf("%s %s (%s) cannot be written by user id %d: %v", what, e.Path, e.Mode, os.Getuid(), e.Err)
 }
 
-// Hint says what to do.
+// Hint says how to fix it.
 func (e *NotWritableError) Hint() string {
 	if e.Folder {
-		return "SQLite keeps several files there: let the server's user own the folder, or choose another file: sqlite:///FOLDER/FILE"
+		return "SQLite creates several files in this folder. Make the server's user its owner, or choose another file: sqlite:///FOLDER/FILE"
 	}
-	return "let the server's user own this file and the ones beside it"
+	return "make the server's user the owner of this file and of the files beside it"
 }
 
 func (e *NotWritableError) Error() string { return e.Cause() + ". Hint: " + e.Hint() }
 
 func (e *NotWritableError) Unwrap() error { return e.Err }
 
-// CheckSQLiteFolder returns *NotWritableError if no file can be made beside a SQLite file. It tries: rights are not all
-// that decides.
+// CheckSQLiteFolder returns *NotWritableError if no file can be created beside a SQLite file. It
+// creates one, because permissions are not the only cause.
 func CheckSQLiteFolder(file string) error {
 	folder := filepath.Dir(file)
 	f, err := os.CreateTemp(folder, ".fieldgate-*")
@@ -50,7 +50,8 @@ func CheckSQLiteFolder(file string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// notWritable names what is the cause of err, if it is about rights: the file, or if that is not there, its folder.
+// notWritable wraps permission errors in a NotWritableError for the file, or for its folder if the
+// file does not exist.
 func notWritable(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err

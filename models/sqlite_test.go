@@ -18,7 +18,7 @@ import (
 func TestSQLiteFilesAreOwnerOnly(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no such modes")
+		t.Skip("Windows has no file modes")
 	}
 	dir := t.TempDir()
 	s := newStore(t, "sqlite://"+filepath.Join(dir, "x.db"))
@@ -29,7 +29,7 @@ func TestSQLiteFilesAreOwnerOnly(t *testing.T) {
 func TestSQLiteSidecarFilesHaveDatabaseMode(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no such modes")
+		t.Skip("Windows has no file modes")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.db")
@@ -49,7 +49,7 @@ func TestSQLiteCloseRemovesSidecarFiles(t *testing.T) {
 	requireNoError(t, s.Close())
 	for _, name := range []string{"x.db-wal", "x.db-shm"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			t.Errorf("%s is left behind", name)
+			t.Errorf("%s still exists", name)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestSQLitePathIsUsedLiterally(t *testing.T) {
 			createUser(t, s, newUser("ada@example.com"))
 			wantModes(t, dir, 0o600, name, name+"-shm", name+"-wal", name+".lock")
 			if got, ok := SQLitePath("sqlite://" + path); got != path || !ok {
-				t.Errorf("SQLitePath is %q, %t", got, ok)
+				t.Errorf("SQLitePath: got %q, %t", got, ok)
 			}
 			again := openStore(t, "sqlite://"+path, Options{})
 			_, err := again.UserByEmailKey(testContext(t), "ada@example.com")
@@ -87,7 +87,7 @@ func TestSQLitePathAcceptsExtraSlashes(t *testing.T) {
 func TestSQLitePathRejectsOtherDatabases(t *testing.T) {
 	t.Parallel()
 	if _, ok := SQLitePath("mysql://ada@localhost/x"); ok {
-		t.Error("it has one")
+		t.Error("got ok for a mysql:// URL")
 	}
 }
 
@@ -98,7 +98,7 @@ func TestSQLiteSettings(t *testing.T) {
 		"journal_mode": "wal", "synchronous": "1", "foreign_keys": "1", "busy_timeout": "10000",
 	} {
 		if got := queryAll[string](t, s, "PRAGMA "+pragma); len(got) != 1 || got[0] != want {
-			t.Errorf("%s is %q, want %q", pragma, got, want)
+			t.Errorf("%s: got %q, want %q", pragma, got, want)
 		}
 	}
 }
@@ -108,11 +108,11 @@ func TestSQLiteTimesSortAsText(t *testing.T) {
 	s := newStore(t, dbtest.SQLite(t))
 	createUser(t, s, newUser("ada@example.com"))
 	if got := queryAll[string](t, s, "SELECT CAST(created_at AS TEXT) FROM users"); got[0] != "2026-02-28 23:59:59.999" {
-		t.Errorf("stored as %q", got[0])
+		t.Errorf("got %q, want 2026-02-28 23:59:59.999", got[0])
 	}
 }
 
-// Object is prepared is kept, but not without end.
+// The number of prepared statements is bounded.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
@@ -121,13 +121,13 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	for range 2 * maxPrepared {
 		text += " "
 		if got := queryAll[int](t, s, text); len(got) != 1 || got[0] != 1 {
-			t.Fatalf("got %v", got)
+			t.Fatalf("got %v, want 1", got)
 		}
 	}
 	kept := 0
 	pool.statements.Range(func(any, any) bool { kept++; return true })
 	if kept != maxPrepared {
-		t.Errorf("%d are kept, want %d", kept, maxPrepared)
+		t.Errorf("got %d prepared statements, want %d", kept, maxPrepared)
 	}
 }
 
@@ -139,17 +139,18 @@ func wantModes(t *testing.T, dir string, mode fs.FileMode, names ...string) {
 		case err != nil:
 			t.Error(err)
 		case runtime.GOOS != "windows" && info.Mode().Perm() != mode:
-			t.Errorf("%s has mode %s, want %s", name, info.Mode().Perm(), mode)
+			t.Errorf("%s: got mode %s, want %s", name, info.Mode().Perm(), mode)
 		}
 	}
 	entries, err := os.ReadDir(dir)
 	requireNoError(t, err)
 	if len(entries) != len(names) {
-		t.Errorf("%d files, want %q", len(entries), names)
+		t.Errorf("got %d files, want %q", len(entries), names)
 	}
 }
 
-// Without the write lock from the start, whoever has read fails at the write when somebody else was quicker.
+// Without the write lock from the start, a transaction that has read fails at its write if another
+// one was quicker.
 func TestSQLiteReadThenWriteTransactionsDoNotConflict(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.SQLite(t))
@@ -177,7 +178,7 @@ func TestSQLiteReadThenWriteTransactionsDoNotConflict(t *testing.T) {
 	got, err := s.UserByID(testContext(t), u.ID)
 	requireNoError(t, err)
 	if len(got.Name) != many {
-		t.Errorf("%d of %d changes are left", len(got.Name), many)
+		t.Errorf("got %d changes, want %d", len(got.Name), many)
 	}
 }
 

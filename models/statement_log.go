@@ -15,12 +15,12 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// statementLog is GORM's logger: it counts statements, shows them at level debug and traces them. It never shows a
-// value, because values are e-mail addresses, hashes and tokens.
+// statementLog is GORM's logger. It counts statements, logs them at level debug and traces them. It
+// never logs a value, because values are e-mail addresses, hashes and tokens.
 type statementLog struct {
 	log     *slog.Logger
 	queries *atomic.Uint64
-	system  string // the database's name, for traces
+	system  string // name of the database system, for traces
 }
 
 var (
@@ -28,12 +28,12 @@ var (
 	_ gorm.ParamsFilter = (*statementLog)(nil)
 )
 
-// ParamsFilter leaves the placeholders in a statement that Trace is about to show.
+// ParamsFilter keeps the placeholders in the statements that Trace logs.
 func (l *statementLog) ParamsFilter(_ context.Context, sql string, _ ...any) (string, []any) {
 	return sql, nil
 }
 
-// Trace is called once a statement. Errors are not logged here: whoever handles them decides.
+// Trace is called once per statement. It does not log errors: their callers do.
 func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
 	l.queries.Add(1)
 	logged, traced := l.log.Enabled(ctx, slog.LevelDebug), trace.From(ctx).IsRecording()
@@ -51,12 +51,12 @@ func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement fun
 	}
 }
 
-// milliseconds writes a duration with its unit, as package web does.
+// milliseconds formats a duration with its unit, as package web does.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) + "ms"
 }
 
-// summary is what a statement does to which table: "SELECT users".
+// summary returns the verb and the table of a statement: "SELECT users".
 func summary(sql string) string {
 	words := strings.Fields(sql)
 	for i, word := range words {
@@ -74,10 +74,10 @@ func summary(sql string) string {
 	return words[0]
 }
 
-// LogMode keeps the level that the program's own logger has.
+// LogMode keeps the level of the program's own logger.
 func (l *statementLog) LogMode(logger.LogLevel) logger.Interface { return l }
 
-// Info, Warn and Error drop GORM's own remarks: some of them carry values.
+// Info, Warn and Error drop GORM's own messages: some of them contain values.
 func (*statementLog) Info(context.Context, string, ...any)  {}
 func (*statementLog) Warn(context.Context, string, ...any)  {}
 func (*statementLog) Error(context.Context, string, ...any) {}

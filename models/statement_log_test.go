@@ -15,14 +15,14 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// marker stands in every value that is given to the store.
+// marker is part of every value that the test gives to the store.
 const marker = "hunter2"
 
 func TestStatementLogShowsNoValues(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		var out syncBuffer
-		// Level debug and everything below it.
+		// Level debug and all lower levels.
 		s := openStore(t, databaseURL, Options{Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.Level(-100)}))})
 		migrate(t, s)
 		ctx := testContext(t)
@@ -46,7 +46,7 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		// Object goes wrong must say no more.
+		// Failing statements must not log values either.
 		refused := []error{
 			s.CreateUser(ctx, u), s.CreateSession(ctx, session), s.SetName(ctx, marker, marker, marker),
 			second(s.UserByID(ctx, marker)), second(s.UserByEmailKey(ctx, marker)), second(s.SessionWithUser(ctx, marker, u.ID)),
@@ -58,17 +58,17 @@ func TestStatementLogShowsNoValues(t *testing.T) {
 		}
 		for i, err := range refused {
 			if err == nil {
-				t.Errorf("%d of those that go wrong has not", i)
+				t.Errorf("call %d that should fail succeeded", i)
 			}
 		}
 		for _, secret := range []string{marker, hex.EncodeToString([]byte(marker)), fmt.Sprint([]byte(marker)), u.ID, session.ID} {
 			if strings.Contains(strings.ToLower(out.String()), secret) {
-				t.Errorf("the log says %q", secret)
+				t.Errorf("the log contains %q", secret)
 			}
 		}
 		for _, want := range []string{"INSERT INTO `users`", "INSERT INTO `sessions`", "UPDATE `users`", "INNER JOIN", "failed=true", "rows=1"} {
 			if !strings.Contains(out.String(), want) {
-				t.Errorf("the log does not say %q", want)
+				t.Errorf("the log does not contain %q", want)
 			}
 		}
 		if t.Failed() {
@@ -86,7 +86,7 @@ func TestStatementLogRequiresLevelDebug(t *testing.T) {
 		createUser(t, s, newUser("ada@example.com"))
 		wantError(t, s.CreateUser(testContext(t), newUser("ada@example.com")), ErrEmailTaken)
 		if out.String() != "" {
-			t.Errorf("the log says %s", out.String())
+			t.Errorf("got log %s, want none", out.String())
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestQueriesCountsTransactionStatements(t *testing.T) {
 			return tx.CreateSession(ctx, newSession(u))
 		}))
 		if n := s.Queries() - before; n != 2 {
-			t.Errorf("%d queries, want 2", n)
+			t.Errorf("got %d queries, want 2", n)
 		}
 	})
 }
@@ -127,13 +127,13 @@ func TestOpenErrorsOmitPassword(t *testing.T) {
 				requireNoError(t, s.Close())
 			}
 			if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ter2") {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want one without the password", err)
 			}
 		})
 	}
 }
 
-// syncBuffer is a buffer for many writers.
+// syncBuffer is a buffer for concurrent writers.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -159,9 +159,9 @@ func TestStatementLogDurationsHaveUnit(t *testing.T) {
 	s := openStore(t, dbtest.SQLite(t), Options{Log: slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	migrate(t, s)
 	if _, err := s.UserByID(testContext(t), "nobody"); err == nil {
-		t.Fatal("there is somebody")
+		t.Fatal("found a user with an unknown id")
 	}
 	if line := out.String(); !regexp.MustCompile(`"duration":"\d+\.\d{3}ms"`).MatchString(line) {
-		t.Errorf("got %s", line)
+		t.Errorf("got %s, want a duration with three decimals in ms", line)
 	}
 }

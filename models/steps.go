@@ -12,12 +12,13 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// step is a numbered file. What is in front of its first statement says of what kind it is; docs/upgrade.md has the rules.
+// step is a numbered file. The header before its first statement declares its kind; docs/upgrade.md
+// has the rules.
 type step struct {
 	number   int64
 	name     string
-	contract string   // what it takes away, and since when nothing reads that; empty: it only adds
-	backfill []string // statements that are run again until they change nothing; nil: it has others
+	contract string   // what it removes, and since which step that is unused; "" if it only adds
+	backfill []string // statements that are repeated until they change nothing; nil for other steps
 }
 
 const upMark, downMark = "-- +goose Up\n", "-- +goose Down\n"
@@ -27,13 +28,13 @@ var (
 	backfillPattern = regexp.MustCompile(`(?m)^-- backfill\b`)
 )
 
-// readSteps reads the steps in the folder of a dialect.
+// readSteps parses the steps in the folder of a dialect.
 func readSteps(folders fs.FS, d dialect) (list []step, err error) {
 	folder, err := fs.Sub(folders, d.name())
 	if err != nil {
 		return nil, err
 	}
-	names, err := fs.Glob(folder, "*.sql") // in order
+	names, err := fs.Glob(folder, "*.sql") // sorted
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +69,8 @@ func parseStep(name, text string) (st step, err error) {
 	return st, nil
 }
 
-// backfill runs each statement again until it changes nothing. Each time is a transaction of its own, and others get a turn
-// after it, for as long as it took: so nobody waits for longer than one of them.
+// backfill repeats each statement until it changes nothing. Each run is a transaction of its own. A
+// pause of the same length follows, so that other transactions wait for one run at most.
 func (s *Store) backfill(ctx context.Context, db *sql.DB, st step) error {
 	for _, statement := range st.backfill {
 		if err := s.backfillStatement(ctx, db, statement); err != nil {
@@ -79,17 +80,17 @@ func (s *Store) backfill(ctx context.Context, db *sql.DB, st step) error {
 	return nil
 }
 
-// updatePattern finds the table, behind comments.
+// updatePattern matches the table of an UPDATE after comments.
 var updatePattern = regexp.MustCompile("(?i)^(?:\\s|--.*\n)*UPDATE\\s+([`\"\\w]+)")
 
-// backfillSlack is how many rows a statement may change beyond twice those of the table. Twice, because programs of the
-// version before add rows meanwhile, and others may go.
+// backfillSlack is how many rows a statement may change beyond twice the rows of the table. The factor two
+// and the slack allow for rows that programs of the previous version add meanwhile.
 const backfillSlack = 1000
 
 func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement string) error {
 	update := updatePattern.FindStringSubmatch(statement)
 	if update == nil {
-		return fmt.Errorf("a backfill has nothing but UPDATE, and not %q", statement)
+		return fmt.Errorf("a backfill may contain only UPDATE statements, not %q", statement)
 	}
 	for total, limit := int64(0), int64(backfillSlack); ; {
 		begin := time.Now()
@@ -97,13 +98,13 @@ func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement str
 		if err != nil || changed == 0 {
 			return err
 		}
-		if total += changed; total > limit { // only then are the rows counted, which takes long where there are many
+		if total += changed; total > limit { // counting takes long on large tables, so it is done only then
 			rows := int64(0)
 			if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+update[1]).Scan(&rows); err != nil {
 				return err
 			}
 			if limit = 2*rows + backfillSlack; total > limit {
-				return fmt.Errorf("its condition stays true of what it has changed: %d rows until now, and the table has %d: %q", total, rows, statement)
+				return fmt.Errorf("its condition stays true for changed rows, so it does not end: %d changes in a table of %d rows: %q", total, rows, statement)
 			}
 		}
 		if err := sleep(ctx, time.Since(begin)); err != nil {
@@ -112,8 +113,8 @@ func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement str
 	}
 }
 
-// runBackfillBatch runs a statement once, and says how many rows it changed. It has its own patience: a backfill may take hours,
-// and need not end because somebody held a lock once.
+// runBackfillBatch runs a statement once and returns how many rows it changed. Each call has its own retry
+// timeout: a backfill may take hours and must not fail because a lock was held once.
 func (s *Store) runBackfillBatch(ctx context.Context, db *sql.DB, statement string) (rows int64, err error) {
 	for begin := time.Now(); ; {
 		result, err := db.ExecContext(ctx, statement)

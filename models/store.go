@@ -1,8 +1,8 @@
 // Package models holds the rows of the database and every query on them.
 //
-// It is the only package that knows GORM. A Store speaks to SQLite or to the MySQL protocol; the two
-// answer alike, and the differences stand in sqlite.go and mysql.go. Errors that callers act on are the
-// ones below; anything else is unexpected. A Store is safe for use by many goroutines.
+// It is the only package that uses GORM. A Store connects to SQLite or to a server with the MySQL
+// protocol. Both behave alike; sqlite.go and mysql.go contain the differences. The errors below are
+// those that callers handle; any other error is unexpected. A Store is safe for concurrent use.
 //
 //	store, err := models.Open("sqlite://fieldgate.db", models.Options{})
 //	err = store.Migrate(ctx)
@@ -31,29 +31,29 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// Object a query can answer instead of a row. Each is wrapped with the cause where there is one: compare
-// with errors.Is. ErrUnavailable also promises that nothing was done; a write whose outcome is not known
-// ends in an error that is none of these.
+// The errors of queries. Each is wrapped with its cause if there is one: compare with errors.Is.
+// ErrUnavailable also guarantees that nothing was done. A write whose outcome is unknown returns an
+// error that is none of these.
 var (
 	ErrNotFound    = errors.New("no such row")
 	ErrEmailTaken  = errors.New("another account has this e-mail address")
 	ErrUnavailable = errors.New("the database does not answer")
-	ErrLastAdmin   = errors.New("nobody else could do what this account can")
+	ErrLastAdmin   = errors.New("the last administrator cannot be demoted, disabled or deleted")
 )
 
-// Options are what a Store needs beside its address. The zero value is ready to use.
+// Options configure a Store. The zero value is ready to use.
 type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Log gets every statement at level debug, without its values; nil logs nothing.
+	// Log receives every statement at level debug, without its values; nil logs nothing.
 	Log *slog.Logger
-	// MaxConnections bounds the pool; 0 is the dialect's own default.
+	// MaxConnections is the size of the pool; 0 is the dialect's default.
 	MaxConnections int
-	// Migrations has a folder with the numbered steps for each dialect; nil is what this program was compiled with.
+	// Migrations contains a folder of numbered steps for each dialect; nil uses the embedded ones.
 	Migrations fs.FS
 }
 
-// Store is the database, or inside Transaction a transaction of it.
+// Store is the database or, in Transaction, a transaction of it.
 type Store struct {
 	db            *gorm.DB
 	pool          *sql.DB
@@ -61,50 +61,51 @@ type Store struct {
 	dialect       dialect
 	now           func() time.Time
 	log           *slog.Logger
-	folders       fs.FS // of Fieldgate's migrations, one a dialect
+	folders       fs.FS // Fieldgate's migrations, one folder per dialect
 	features      []Feature
 	queries       *atomic.Uint64
 	sessions      *sessionQuery
 	inTransaction bool
-	savepoints    int        // that are open in the transaction
-	span          trace.Span // the transaction's
+	savepoints    int        // open savepoints of the transaction
+	span          trace.Span // of the transaction
 }
 
-// dialect is what differs between the databases.
+// dialect covers the differences between the databases.
 type dialect interface {
 	name() string
-	// open connects lazily: a database that is not there is an error of the first query. The watch may be nil; closing the
-	// pool ends it.
+	// open connects lazily: an unreachable database is an error of the first query. The watch may
+	// be nil; closing the pool ends it.
 	open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error)
 	gorm(pool *sql.DB) gorm.Dialector
 	maxConnections() int
 	ping(ctx context.Context, pool *sql.DB) error
-	// indexHint follows the name of a table, to have it read by one index and by no other.
+	// indexHint returns the clause after a table name that makes the database use one index.
 	indexHint(index string) string
-	// inspect says what there is to know of the database itself. What stands in it is the same for all dialects, but
-	// for the way to ask.
+	// inspect adds the facts about the database system. The schema is inspected in the same way for
+	// all dialects, with structure.
 	inspect(ctx context.Context, pool *sql.DB, e *Inspection, deep bool) error
 	structure(ctx context.Context, pool *sql.DB) (structure, error)
 	backup(ctx context.Context, pool *sql.DB, path string) error
-	// migrationPool is what steps are applied on, for the caller to close, and the lock under which that happens.
+	// migrationPool returns the pool for applying steps, which the caller closes, and the migration
+	// lock.
 	migrationPool() (*sql.DB, lock.Locker, error)
 	goose() goose.Dialect
-	// gooseTables lists the tables whose names begin with goose.
+	// gooseTables returns the query for tables whose names begin with goose.
 	gooseTables() string
-	// retryable says whether a transaction that ended with err left nothing behind and may succeed if it is
-	// simply run again.
+	// retryable reports whether a transaction that ended with err changed nothing and may succeed
+	// if it is run again.
 	retryable(err error) bool
-	// badConnection reports whether the connection was unusable and nothing was done: another one may be good.
+	// badConnection reports whether the connection was unusable and nothing was done.
 	badConnection(err error) bool
-	// unavailable says whether err is the database's absence rather than its answer.
+	// unavailable reports whether err means that the database is absent.
 	unavailable(err error) bool
-	// uncertain says whether a COMMIT that ended with err may have happened nevertheless.
+	// uncertain reports whether a COMMIT that ended with err may have happened.
 	uncertain(err error) bool
 }
 
-// Open prepares a store for a DATABASE_URL: sqlite://FILE or mysql://USER:PASSWORD@HOST:PORT/NAME?tls=….
-// The tables are there only after Migrate. Open does not speak to a server: one that is not there is
-// ErrUnavailable from whatever is called first.
+// Open prepares a store for a DATABASE_URL: sqlite://FILE or
+// mysql://USER:PASSWORD@HOST:PORT/NAME?tls=…. Migrate creates the tables. Open does not connect to
+// a server: if it is unreachable, the first call returns ErrUnavailable.
 func Open(databaseURL string, o Options) (*Store, error) {
 	d, err := dialectOf(databaseURL)
 	if err != nil {
@@ -128,15 +129,15 @@ func Open(databaseURL string, o Options) (*Store, error) {
 		connections = o.MaxConnections
 	}
 	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(connections) // opening one is dear on every database
+	pool.SetMaxIdleConns(connections) // opening a connection is expensive in every database
 	s := &Store{pool: pool, watch: watch, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64)}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
-		SkipDefaultTransaction: true, // who writes asks for Transaction
+		SkipDefaultTransaction: true, // writes use Transaction
 		DisableAutomaticPing:   true,
 		TranslateError:         true,
-		QueryFields:            true, // what SELECT * stands for may change under a statement that is kept prepared
+		QueryFields:            true, // SELECT * could change its columns in a prepared statement
 	})
 	if err == nil {
 		err = translateResults(s.db)
@@ -158,14 +159,14 @@ func dialectOf(databaseURL string) (dialect, error) {
 	case "mysql":
 		return parseMySQL(databaseURL)
 	}
-	return nil, errors.New("a database address starts with sqlite:// or mysql://")
+	return nil, errors.New("a database URL must start with sqlite:// or mysql://")
 }
 
-// Close ends every connection.
+// Close closes all connections.
 func (s *Store) Close() error { return s.pool.Close() }
 
-// Ping asks the database for a sign of life: it looks into a table, because a node that has lost its cluster
-// still answers questions that need none. It returns ErrUnavailable if there is no answer.
+// Ping checks whether the database answers. It reads a table, because a node that has lost its
+// cluster still answers queries without one. It returns ErrUnavailable without an answer.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.translate(ctx, s.dialect.ping(ctx, s.pool))
 }
@@ -175,32 +176,34 @@ func pingTable(ctx context.Context, pool *sql.DB) error {
 	return pool.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&any)
 }
 
-// Now is the store's clock in UTC, as exact as every column of every database keeps it: a time that was
-// written is equal to itself when it is read.
+// Now returns the store's clock in UTC, truncated to the precision of every database: a time that
+// was written equals itself when it is read.
 func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
 
-// Queries counts the statements asked of the database since Open, those inside transactions included.
+// Queries returns the number of statements since Open, including those in transactions.
 func (s *Store) Queries() uint64 { return s.queries.Load() }
 
-// Pool returns what the connections to the database do.
+// Pool returns the statistics of the connection pool.
 func (s *Store) Pool() sql.DBStats { return s.pool.Stats() }
 
-// transactionRetryTimeout is how long after its first try a transaction may be tried again. A client waits 30 s for an answer,
-// and the last try may wait for a lock (lockWaitTimeout) or for a server that does not answer.
+// transactionRetryTimeout is how long after its first attempt a transaction may be retried. A
+// client waits 30 s for an answer, and the last attempt may wait for a lock (lockWaitTimeout) or
+// for a server that does not answer.
 const transactionRetryTimeout = 10 * time.Second
 
-// Transaction runs f in one transaction and commits it if f returns nil. When the database picks the
-// transaction as the victim of a deadlock or of a conflict with another node, at COMMIT too, f is run
-// again: it must have no effect but on tx, make ids and times before, and return the errors of tx.
-// f is also run again when its connection turns out to be bad before the COMMIT, for long enough to bridge a
-// switch to another server.
+// Transaction runs f in one transaction and commits it if f returns nil.
 //
-// Reads outside a transaction are not retried here. database/sql runs them on a new connection at once; if that one is
-// bad too, the caller gets ErrUnavailable. Nearly every request begins with such a read, and requests that wait for a
-// database pile up.
+// f is run again if the transaction loses a deadlock or a conflict with another node, also at
+// COMMIT. So f must have no effect except on tx, must get ids and times from outside, and must
+// return the errors of tx. f is also run again if its connection turns out to be bad before the
+// COMMIT, for long enough to bridge a switch to another server.
 //
-// In a transaction that is already there, f becomes a part of it: a database that gives up a part has given
-// up the whole, so only the whole can be tried again.
+// Reads outside of a transaction are not retried here. database/sql retries them once on a new
+// connection; if that is bad too, the caller gets ErrUnavailable. Nearly every request begins with
+// such a read, and waiting requests would pile up.
+//
+// In an existing transaction f becomes a part of it. A database that aborts a part has aborted the
+// whole transaction, so only the whole can be retried.
 func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error {
 	if s.inTransaction {
 		return f(s)
@@ -210,7 +213,7 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 		committing, err := s.runTransaction(ctx, f)
 		if err != nil && committing && s.dialect.uncertain(err) {
 			// Not ErrUnavailable, which promises that nothing was done.
-			return fmt.Errorf("the database was lost at COMMIT, or failed in it, and does not say whether it happened: %w", err)
+			return fmt.Errorf("the database was lost at COMMIT, or COMMIT failed: it is unknown whether the transaction was committed: %w", err)
 		}
 		if err == nil {
 			return nil
@@ -225,7 +228,7 @@ func (s *Store) Transaction(ctx context.Context, f func(tx *Store) error) error 
 	}
 }
 
-// runTransaction also says whether the error, if there is one, is that of the COMMIT.
+// runTransaction also reports whether an error is that of the COMMIT.
 func (s *Store) runTransaction(ctx context.Context, f func(tx *Store) error) (committing bool, err error) {
 	ctx, span := trace.Start(ctx, "transaction")
 	defer func() { span.End(err != nil && (s.dialect.retryable(err) || s.dialect.unavailable(err))) }()
@@ -239,7 +242,7 @@ func (s *Store) runTransaction(ctx context.Context, f func(tx *Store) error) (co
 	return committing, err
 }
 
-// sleepRandom waits up to d, at random so that those who collided do not collide again.
+// sleepRandom waits up to d. The wait is random, so that colliding callers do not collide again.
 func sleepRandom(ctx context.Context, d time.Duration) error { return sleep(ctx, rand.N(d)) }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -253,32 +256,33 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// conn is the database for one call. Each caller passes through here, so that no query runs without the
-// request's context.
+// conn returns the database handle for one call. All queries use it, so that each has the request's
+// context.
 func (s *Store) conn(ctx context.Context) *gorm.DB { return s.db.WithContext(s.span.Within(ctx)) }
 
-// insert adds a row, or several, as they are; what they point to is there already.
+// insert inserts one or several rows as they are, without the rows they refer to.
 func (s *Store) insert(ctx context.Context, rows any) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		return tx.translate(ctx, tx.conn(ctx).Omit(clause.Associations).Create(rows).Error)
 	})
 }
 
-// keepExisting has an INSERT leave a row with the same key as it is, by assigning a column to itself. GORM's DoNothing assigns the
-// key on MySQL, which Vitess refuses on a sharded table (VT12001).
+// keepExisting makes an INSERT keep an existing row with the same key, by assigning a column to
+// itself. GORM's DoNothing assigns the key on MySQL, which Vitess rejects on a sharded table
+// (VT12001).
 func keepExisting(key, column string) clause.OnConflict {
 	same := clause.Assignment{Column: clause.Column{Name: column}, Value: clause.Column{Table: clause.CurrentTable, Name: column}}
 	return clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.Set{same}}
 }
 
-// isASCII reports whether text can stand in a column of ASCII: an id, a role, a hash. What cannot is not asked
-// for, because MariaDB has an error for that question and not the answer that no row is equal to it.
+// isASCII reports whether text can be in an ASCII column: an id, a role, a hash. Other text must
+// not be sent: MariaDB returns an error for such a comparison instead of no rows.
 func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
-// translate turns what GORM and the drivers say into this package's errors, and keeps the cause. ctx is the
-// one of the call that failed.
+// translate turns errors of GORM and the drivers into this package's errors and keeps the cause.
+// ctx is the context of the failed call.
 func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastAdmin), errors.Is(err, ErrConflict):
@@ -288,10 +292,11 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	case errors.Is(err, dbwatch.ErrReadOnly):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, context.Canceled):
-		return err // the client hung up: no fault of the database
+		return err // the client disconnected; the database is not at fault
 	case errors.Is(err, context.DeadlineExceeded), s.dialect.unavailable(err), s.dialect.retryable(err),
 		errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil:
-		// Where the context ends a statement, not every driver says so: "interrupted" is one of the answers.
+		// Some drivers do not return the context's error for an aborted statement, but
+		// "interrupted".
 		ended := ctx.Err()
 		if ended != nil && !errors.Is(err, ended) {
 			err = fmt.Errorf("%w: %w", ended, err)

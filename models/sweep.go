@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// sweepBatch is how many rows a statement of Sweep deletes at most: it holds the write lock of a SQLite file,
-// and row locks elsewhere, for a few milliseconds.
+// sweepBatch is the maximum of rows per DELETE of Sweep. So it holds the write lock of a SQLite
+// file, and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes sessions, spent tokens, limits, tickets, trusted places and pending registrations that have expired, and mails that no mailer
-// sends any more, in small batches
-// with others' writes between them, and returns how many rows that were. Any number of replicas may do it at once.
+// Sweep deletes expired sessions, spent tokens, rate limit buckets, one-time tokens, trusted places
+// and pending registrations, and mails that no mailer sends any more. It returns the number of
+// rows. It deletes in small batches, so that other writes are not blocked. Any number of servers
+// may run it concurrently.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
 	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepBuckets, s.sweepTokens, s.sweepMails, s.sweepTrustedPlaces, s.sweepPendingRegistrations} {
 		for {
@@ -29,7 +30,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) 
 	return rows, nil
 }
 
-// Object is true of a row that says nothing any more.
+// The conditions of expired rows.
 const (
 	expiredCondition       = "expires_at <= ?"
 	bucketExpiredCondition = "until <= ?"
@@ -63,8 +64,8 @@ func (s *Store) sweepPendingRegistrations(ctx context.Context, now time.Time) (i
 	return sweepOwned[string](ctx, s, &PendingRegistration{}, now)
 }
 
-// sweepOwned sweeps a table whose rows each belong to a user. The DELETE names the users too, so that a database that is
-// sharded by user sends it only to their shards. It still uses the primary key.
+// sweepOwned sweeps a table whose rows belong to users. The DELETE also names the users, so that a
+// database that is sharded by user sends it only to their shards. It still uses the primary key.
 func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (int, error) {
 	var list []struct {
 		ID     K
@@ -85,8 +86,8 @@ func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (i
 	})
 }
 
-// mailRetention is when nobody tries any more to send a mail that was due: there is no mailer, or it would have given
-// the mail up.
+// mailRetention is the age after which a due mail is deleted: no mailer runs, or it would have
+// given the mail up.
 const mailRetention = 7 * 24 * time.Hour
 
 func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
@@ -96,8 +97,8 @@ func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
 	return sweepBatchOf(ctx, s, &Mail{}, "id", ids, isOver, now.Add(last), err)
 }
 
-// sweepBatchOf deletes by primary key: a range would lock the gaps in which others insert. The time is asked
-// again, since a session may have been refreshed meanwhile.
+// sweepBatchOf deletes by primary key: a range would lock the gaps into which other transactions
+// insert. The DELETE repeats the condition, since a session may have been refreshed meanwhile.
 func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error) {
 	if err != nil || len(keys) == 0 {
 		return 0, s.translate(ctx, err)

@@ -1,15 +1,17 @@
 package models
 
-// Table is a row type with the indexes that its queries need besides the primary key. An index is a comma-separated
-// list of columns, with " unique" behind it if it is unique: "user_id,id" or "hash unique".
+// Table is a row type with the indexes that its queries need besides the primary key. An index is a
+// comma-separated list of columns, followed by " unique" if it is unique: "user_id,id" or "hash
+// unique".
 //
-// A test compares the row type and the list with what the migrations make.
+// A test compares the row type and the indexes with the result of the migrations.
 type Table struct {
 	Row     any
 	Indexes []string
 }
 
-// ownTables are Fieldgate's tables. A new one is entered here; Store.DeleteUser deletes the rows that belong to a user.
+// ownTables are Fieldgate's tables. Add new tables here; Store.DeleteUser deletes the rows of a
+// user.
 var ownTables = []Table{
 	{&User{}, []string{"email_key unique", "name_key,id", "email_key,name_key", "role,id", "role,name_key,id", "role,email_key,name_key", "unused_since"}},
 	{&Session{}, []string{"refresh_hash unique", "parent_hash unique", "user_id", "expires_at"}},

@@ -27,13 +27,13 @@ func TestFailedTransactionRollsBack(t *testing.T) {
 				return errors.Join(tx.CreateUser(ctx, u), tx.CreateSession(ctx, newSession(u)), errCaller)
 			})
 		}, errCaller},
-		{"on an error after a part that was a transaction", func(ctx context.Context, s *Store, u *User) error {
+		{"on an error after a nested transaction", func(ctx context.Context, s *Store, u *User) error {
 			return s.Transaction(ctx, func(tx *Store) error {
 				err := tx.Transaction(ctx, func(tx *Store) error { return tx.CreateUser(ctx, u) })
 				return errors.Join(err, errCaller)
 			})
 		}, errCaller},
-		{"on an error of its second statement", func(ctx context.Context, s *Store, u *User) error {
+		{"on an error of the second statement", func(ctx context.Context, s *Store, u *User) error {
 			return s.Transaction(ctx, func(tx *Store) error {
 				if err := tx.CreateUser(ctx, u); err != nil {
 					return err
@@ -50,14 +50,14 @@ func TestFailedTransactionRollsBack(t *testing.T) {
 				panic(errCaller)
 			})
 		}, errCaller},
-		{"when its context ends", func(ctx context.Context, s *Store, u *User) error {
+		{"when its context is cancelled at the end", func(ctx context.Context, s *Store, u *User) error {
 			ctx, cancel := context.WithCancel(ctx)
 			return s.Transaction(ctx, func(tx *Store) error {
 				defer cancel()
 				return tx.CreateUser(ctx, u)
 			})
 		}, context.Canceled},
-		{"when its context ends between two statements", func(ctx context.Context, s *Store, u *User) error {
+		{"when its context is cancelled between two statements", func(ctx context.Context, s *Store, u *User) error {
 			ctx, cancel := context.WithCancel(ctx)
 			return s.Transaction(ctx, func(tx *Store) error {
 				err := tx.CreateUser(ctx, u)
@@ -65,7 +65,7 @@ func TestFailedTransactionRollsBack(t *testing.T) {
 				return errors.Join(err, tx.CreateSession(ctx, newSession(u)))
 			})
 		}, context.Canceled},
-		{"when its context has ended before", func(ctx context.Context, s *Store, u *User) error {
+		{"when its context was cancelled before", func(ctx context.Context, s *Store, u *User) error {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
 			return s.CreateUser(ctx, u)
@@ -74,17 +74,17 @@ func TestFailedTransactionRollsBack(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
-				s := openStore(t, databaseURL, Options{MaxConnections: 1}) // a connection that is not given back shows
+				s := openStore(t, databaseURL, Options{MaxConnections: 1}) // a connection that is not returned would block
 				migrate(t, s)
 				u := newUser("ada@example.com")
 				err := row.call(testContext(t), s, u)
 				wantError(t, err, row.want)
 				if errors.Is(err, ErrUnavailable) {
-					t.Errorf("the database is there, and yet: %v", err)
+					t.Errorf("got ErrUnavailable from a working database: %v", err)
 				}
 				for _, table := range []string{"users", "sessions"} {
 					if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table); n[0] != 0 {
-						t.Errorf("%d rows in table %s", n[0], table)
+						t.Errorf("got %d rows in table %s, want 0", n[0], table)
 					}
 				}
 				createUser(t, s, u)
@@ -104,7 +104,7 @@ func TestTransactionCommitsAllStatements(t *testing.T) {
 				return err
 			}
 			if _, err := tx.UserByID(ctx, u.ID); err != nil {
-				t.Errorf("it does not see its own row: %v", err)
+				t.Errorf("the transaction does not see its own row: %v", err)
 			}
 			return tx.CreateSession(ctx, session)
 		}))
@@ -123,7 +123,7 @@ func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 	}{
 		{"after a deadlock", mysqlError(1213), conflictBackoff.attempts, ErrUnavailable},
 		{"after a lock wait timeout", mysqlError(1205), conflictBackoff.attempts, ErrUnavailable},
-		{"after a part that Galera refused before the COMMIT", mysqlError(1180), conflictBackoff.attempts, ErrUnavailable},
+		{"after a conflict that Galera reports before the COMMIT", mysqlError(1180), conflictBackoff.attempts, ErrUnavailable},
 		{"on a node of Galera that is not ready", mysqlError(1047), conflictBackoff.attempts, ErrUnavailable},
 		{"after a conflict in Group Replication", mysqlError(3101), conflictBackoff.attempts, ErrUnavailable},
 		{"after a conflict in TiDB", mysqlError(9007), conflictBackoff.attempts, ErrUnavailable},
@@ -144,19 +144,19 @@ func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 				return row.err
 			})
 			if tries != row.tries {
-				t.Errorf("%d tries, want %d", tries, row.tries)
+				t.Errorf("got %d attempts, want %d", tries, row.tries)
 			}
 			wantError(t, err, row.err)
 			if row.want != nil {
 				wantError(t, err, row.want)
 			} else if errors.Is(err, ErrUnavailable) {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want no ErrUnavailable", err)
 			}
 		})
 	}
 }
 
-// Whoever waits for a lock each time is told so while their client is there still.
+// A transaction that times out on a lock in each attempt must return while its client still waits.
 func TestTransactionRetryStopsAtTimeout(t *testing.T) {
 	t.Parallel()
 	now, tries := moment, 0
@@ -168,7 +168,7 @@ func TestTransactionRetryStopsAtTimeout(t *testing.T) {
 	})
 	wantError(t, err, ErrUnavailable)
 	if tries != 2 {
-		t.Errorf("%d tries, want 2", tries)
+		t.Errorf("got %d attempts, want 2", tries)
 	}
 }
 
@@ -184,11 +184,11 @@ func TestTransactionRetryStopsWithContext(t *testing.T) {
 	})
 	wantError(t, err, context.Canceled)
 	if tries != 1 {
-		t.Errorf("%d tries", tries)
+		t.Errorf("got %d attempts, want 1", tries)
 	}
 }
 
-// Two transactions that each have a row and want the other's.
+// Two transactions that have locked one row each and want the other's.
 func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -196,10 +196,10 @@ func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 		// rename is one write of the transaction.
 		rename func(ctx context.Context, tx *Store, id, name string) error
 	}{
-		{"whose writes are plain", func(ctx context.Context, tx *Store, id, name string) error {
+		{"with plain writes", func(ctx context.Context, tx *Store, id, name string) error {
 			return tx.SetName(ctx, id, name, name)
 		}},
-		{"whose writes are transactions within", func(ctx context.Context, tx *Store, id, name string) error {
+		{"with nested transactions", func(ctx context.Context, tx *Store, id, name string) error {
 			return tx.Transaction(ctx, func(tx *Store) error { return tx.SetName(ctx, id, name, name) })
 		}},
 	} {
@@ -232,16 +232,17 @@ func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 			}
 			all.Wait()
 			if tries != 3 {
-				t.Errorf("%d tries, want 3: one of the two again", tries)
+				t.Errorf("got %d attempts, want 3: one retry", tries)
 			}
 			if names := queryAll[string](t, s, "SELECT DISTINCT name FROM users"); len(names) != 1 {
-				t.Errorf("the names are %q: a transaction was done by half", names)
+				t.Errorf("got names %q: one transaction was applied in part", names)
 			}
 		})
 	}
 }
 
-// MariaDB from 11.6 on refuses to write a row that somebody else has changed since the transaction's snapshot.
+// MariaDB from 11.6 on refuses to write a row that another transaction has changed since the
+// snapshot.
 func TestStaleSnapshotIsRetried(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
@@ -263,12 +264,12 @@ func TestStaleSnapshotIsRetried(t *testing.T) {
 		return tx.SetRole(ctx, u.ID, "ADMIN")
 	}))
 	if tries != 2 {
-		t.Errorf("%d tries, want 2", tries)
+		t.Errorf("got %d attempts, want 2", tries)
 	}
 }
 
-// A statement that is being prepared for others waits for a connection; a transaction that has the connection
-// must not wait for the statement.
+// Preparing a shared statement waits for a connection. A transaction that holds the only connection
+// must not wait for that statement.
 func TestTransactionDoesNotWaitForStatementBeingPrepared(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -281,7 +282,7 @@ func TestTransactionDoesNotWaitForStatementBeingPrepared(t *testing.T) {
 			before := s.pool.Stats().WaitCount
 			go func() { _, err := s.UserByID(ctx, u.ID); outside <- err }()
 			for s.pool.Stats().WaitCount == before && ctx.Err() == nil {
-				runtime.Gosched() // until the other one is at the door
+				runtime.Gosched() // until the other call waits for the connection
 			}
 			_, err := tx.UserByID(ctx, u.ID)
 			return err
@@ -305,10 +306,10 @@ func TestCanceledClientDoesNotCancelOthers(t *testing.T) {
 				}
 				_, err := s.UserByID(ctx, u.ID)
 				if i%2 == 0 && err != nil {
-					t.Errorf("whose client waits: %v", err)
+					t.Errorf("waiting client: got error %v", err)
 				}
 				if err != nil && !errors.Is(err, context.Canceled) {
-					t.Errorf("whose client hung up: %v", err)
+					t.Errorf("cancelled client: got error %v", err)
 				}
 				cancel()
 			})

@@ -9,13 +9,14 @@ import (
 
 // TrustedPlace is a device or a network from which the owner of an account has signed in.
 type TrustedPlace struct {
-	ID        []byte `gorm:"primaryKey;size:32"` // a hash of UserID and Place
+	ID        []byte `gorm:"primaryKey;size:32"` // hash of UserID and Place
 	UserID    string
-	Place     []byte // a hash of the device's cookie, or of the network
+	Place     []byte // hash of the device's cookie or of the network
 	ExpiresAt time.Time
 }
 
-// SaveTrustedPlaces stores places of one user, of whose places it keeps the max that expire last.
+// SaveTrustedPlaces stores places of one user. It keeps the max places of the user that expire
+// last.
 func (s *Store) SaveTrustedPlaces(ctx context.Context, places []*TrustedPlace, max int) error {
 	if len(places) == 0 {
 		return nil
@@ -36,7 +37,7 @@ func (s *Store) SaveTrustedPlaces(ctx context.Context, places []*TrustedPlace, m
 	})
 }
 
-// DeleteTrustedPlace deletes one place of a user, if it is there.
+// DeleteTrustedPlace deletes one place of a user, if it exists.
 func (s *Store) DeleteTrustedPlace(ctx context.Context, id []byte, userID string) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		_, err := tx.deleteWhere(ctx, &TrustedPlace{}, "user_id = ? AND id = ?", userID, id)
@@ -50,14 +51,15 @@ func (s *Store) deleteTrustedPlaces(ctx context.Context, userID string) error {
 	return err
 }
 
-// HasTrustedPlace reports whether a user trusts a place at now.
+// HasTrustedPlace reports whether a user has a trusted place at now.
 func (s *Store) HasTrustedPlace(ctx context.Context, userID string, now time.Time) (bool, error) {
 	var ids [][]byte
 	err := s.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ? AND expires_at > ?", userID, now).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 
-// FindTrustedPlace returns the first of the places that the account with an e-mail key trusts at now, or nil.
+// FindTrustedPlace returns one of the places that the account with an e-mail key trusts at now, the
+// last to expire, or nil.
 func (s *Store) FindTrustedPlace(ctx context.Context, emailKey string, places [][]byte, now time.Time) ([]byte, error) {
 	var found []*TrustedPlace
 	err := s.conn(ctx).Joins("JOIN users ON users.id = trusted_places.user_id").

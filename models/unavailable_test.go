@@ -20,7 +20,8 @@ import (
 	"fieldgate/internal/schematest"
 )
 
-// storeCalls is every method that asks the database, with arguments that mean nothing. A method that is added is among them.
+// storeCalls is every method that asks the database, with arguments that mean nothing. A method
+// that is added is among them.
 var storeCalls = func() map[string]func(context.Context, *Store) error {
 	list := map[string]func(context.Context, *Store) error{}
 	for m := range reflect.TypeFor[*Store]().Methods() {
@@ -177,7 +178,8 @@ func TestLostConnectionIsClassified(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			p.cutAt("", false)
-			// The server notices the end of the connection in its own time: ask it in a way that waits for that.
+			// The server notices the end of the connection in its own time: ask it in a way that
+			// waits for that.
 			err = s.CreateUser(testContext(t), u)
 			if row.done {
 				wantError(t, err, ErrEmailTaken)
@@ -188,8 +190,8 @@ func TestLostConnectionIsClassified(t *testing.T) {
 	}
 }
 
-// A server says that COMMIT has failed, and has done it, or has not. What is certain was not done is done again; of the
-// rest, nothing is promised.
+// A server says that COMMIT has failed, and has done it, or has not. What is certain was not done
+// is done again; of the sleep, nothing is promised.
 func TestFailedCommitIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
@@ -312,8 +314,8 @@ func TestBusySQLiteTimesOutWithContext(t *testing.T) {
 
 const lockUsers = "BEGIN;\nUPDATE users SET name = name"
 
-// Somebody holds a lock for longer than anybody would wait. Whoever wants it is told so, keeps their connection, and leaves
-// nothing in the server that would be done later.
+// Somebody holds a lock for longer than anybody would wait. Whoever wants it is told so, keeps
+// their connection, and leaves nothing in the server that would be done later.
 func TestLongLockIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -578,7 +580,8 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 	}
 }
 
-// A driver whose statement the context ends may say "interrupted", or that the connection is broken, and not why.
+// A driver whose statement the context ends may say "interrupted", or that the connection is
+// broken, and not why.
 func TestInterruptedStatementReturnsContextError(t *testing.T) {
 	t.Parallel()
 	endless := map[string]string{

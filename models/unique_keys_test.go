@@ -23,8 +23,8 @@ var uniqueKeys = map[string][]string{
 	"audit":                 {"id"},
 }
 
-// createKeyLog has the database write down every key that a statement inserts or deletes. What is rolled back is taken out
-// again.
+// createKeyLog has the database write down every key that a statement inserts or deletes. What is
+// rolled back is taken out waitToRetry.
 func createKeyLog(t *testing.T, s *Store) {
 	t.Helper()
 	execute(t, s, "CREATE TABLE key_log (name VARCHAR(64), value VARCHAR(200), event VARCHAR(8))")
@@ -47,8 +47,8 @@ func createKeyLog(t *testing.T, s *Store) {
 	}
 }
 
-// A database that keeps a unique key in a table of its own (a lookup vindex of Vitess) waits for itself where one
-// transaction inserts and deletes the key. So no call does, in either order.
+// A database that keeps a unique key in a table of its own (a lookup vindex of Vitess) waits for
+// itself where one transaction inserts and deletes the key. So no call does, in either order.
 func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {

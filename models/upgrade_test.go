@@ -18,8 +18,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// A newer program changes the tables under one that has asked them before and keeps its statements prepared. What that
-// one asks next is answered as if nothing had happened, the first time too.
+// A newer program changes the tables under one that has asked them before and keeps its statements
+// prepared. What that one asks next is answered as if nothing had happened, the first time too.
 func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -65,7 +65,8 @@ func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 	})
 }
 
-// nextSteps are the steps of this program and those that a next version adds: their texts, from the next free number on.
+// nextSteps are the steps of this program and those that a next version adds: their texts, from the
+// next free number on.
 func nextSteps(t *testing.T, texts ...string) fs.FS {
 	t.Helper()
 	all := fstest.MapFS{}
@@ -167,7 +168,8 @@ func TestEmptyDatabaseGetsContractSteps(t *testing.T) {
 	})
 }
 
-// The database was empty when a newer program looked, and then it had to wait for the lock of an older one, which serves now.
+// The database was empty when a newer program looked, and then it had to wait for the lock of an
+// older one, which serves now.
 func TestDatabaseMigratedMeanwhileSkipsContractSteps(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -224,7 +226,7 @@ func TestEndlessBackfillIsStopped(t *testing.T) {
 	for _, row := range []struct{ name, statement, want string }{
 		{"because what it changes fulfils its condition again", "UPDATE users SET points = points + 1 WHERE points >= 7", "_next.sql: its condition stays true"},
 		{"because what it changes stays as it is", "-- None.\nUPDATE `users`\n  SET nickname = NULL WHERE nickname IS NULL", "_next.sql: its condition stays true"},
-		{"because it is no UPDATE", "DELETE FROM limits", "nothing but UPDATE"},
+		{"because it is no UPDATE", "DELETE FROM limits", "only UPDATE statements"},
 		{"but does, when it has changed all rows twice", "UPDATE users SET points = points + 1 WHERE points < 9", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -284,7 +286,8 @@ func (n conflictDialect) retryable(err error) bool {
 	return n.dialect.retryable(err)
 }
 
-// Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait for both.
+// Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait
+// for both.
 func TestBlockedMigrationStepDoesNotBlockQueries(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)

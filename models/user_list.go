@@ -11,55 +11,56 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// UserFilter narrows Users down. The zero value selects all accounts.
+// UserFilter narrows the result of Users. The zero value selects all accounts.
 type UserFilter struct {
-	Prefix      string // of NameKey or EmailKey; "" is any
+	Prefix      string // of NameKey or EmailKey; "" matches all
 	EmailPrefix string // of EmailKey, if it differs from Prefix
 	NamesOnly   bool   // Prefix applies to NameKey only
-	Role        string // exactly this role; "" is any
-	After       Cursor // only accounts behind it; the zero value is the beginning
-	Before      Cursor // only accounts in front of it; the zero value is the end
+	Role        string // exactly this role; "" matches all
+	After       Cursor // only accounts after this position; the zero value is the start
+	Before      Cursor // only accounts before this position; the zero value is the end
 	Limit       int    // the maximum number of rows; at least 1
 	FromEnd     bool   // return the last Limit accounts of the range, not the first
 }
 
-// Cursor is a position in the order of Users: an account's, or how far a page has looked. It belongs to a search, and stays
-// valid whatever is inserted or deleted.
+// Cursor is a position in the order of Users: that of an account, or how far a page has searched.
+// It is valid for one search, and stays valid whatever is inserted or deleted.
 type Cursor struct {
-	ID      string // unset if ByEmail
+	ID      string // empty if ByEmail
 	Key     string // with a Prefix: the NameKey or, if ByEmail, the EmailKey
 	ByEmail bool   // in the second part of a search: the address has the Prefix, the name does not
 }
 
-// UserPage is the result of Users, always in the order of the list.
+// UserPage is the result of Users, in the order of the list.
 type UserPage struct {
 	Users   []*User
 	Cursors []Cursor // the position of each of Users
 
-	// Start and End are where the pages before and after this one go on. They are the zero value on an empty page at
-	// the end of the list.
+	// Start and End are the cursors for the pages before and after this one. They are the zero
+	// value on an empty page at the end of the list.
 	Start, End Cursor
 
-	// HasPrevious and HasNext report whether there may be a page before and after this one. In a search it can turn out
-	// to be empty.
+	// HasPrevious and HasNext report whether there may be a page before and after this one. In a
+	// search that page can turn out to be empty.
 	HasPrevious, HasNext bool
 }
 
-// lookAhead bounds how many accounts one page of a search skips: those whose address has the prefix but whose name does too,
-// which are in the first part of the list.
+// lookAhead is how many accounts one page of a search reads in the second part of the list at most.
+// It skips those whose name has the prefix too, since they are in the first part.
 const lookAhead = 200
 
-// Users returns a page of accounts. Without a Prefix they are in the order of their ids, which is the order of
-// registration. With one, the accounts whose name has the prefix come first, in the order of their names, and then the
-// accounts whose address has it and whose name does not, in the order of their addresses.
+// Users returns a page of accounts. Without a Prefix they are ordered by id, which is the order of
+// registration. With one, the accounts whose name has the prefix come first, ordered by name. Then
+// follow the accounts whose address has the prefix and whose name has not, ordered by address.
 //
-// Each statement reads one range of one index in its order, forwards or backwards, so a page costs the same at any position.
-// No index answers the condition "and whose name does not": there a page gives up after lookAhead accounts, with fewer than
-// Limit or none, and HasNext (or HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most
-// one for every lookAhead accounts of the first part.
+// Each statement reads one range of one index in its order, forwards or backwards, so a page costs
+// the same at any position. No index covers the condition on the name in the second part. There a
+// page stops after lookAhead accounts, with fewer than Limit accounts or none, and sets HasNext (or
+// HasPrevious). All skipped accounts are in the first part, so such pages are rare: at most one for
+// every lookAhead accounts of the first part.
 func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
 	if !isASCII(f.After.ID) || !isASCII(f.Before.ID) || !isASCII(f.Role) {
-		return &UserPage{}, nil // ids and roles are
+		return &UserPage{}, nil // ids and roles are ASCII
 	}
 	f.EmailPrefix = cmp.Or(f.EmailPrefix, f.Prefix)
 	l := &userList{store: s, UserFilter: f}
@@ -69,14 +70,14 @@ func (s *Store) Users(ctx context.Context, f UserFilter) (*UserPage, error) {
 	return l.finish(ctx)
 }
 
-// userList builds a page. It reads one account more than the page has room for, to know that there is one. The accounts
-// are in the order of reading until finish.
+// userList builds a page. It reads one account more than the page holds, to know whether another
+// page follows. Until finish, the accounts are in the order of reading.
 type userList struct {
 	store *Store
 	UserFilter
 	users     []*User
 	cursors   []Cursor
-	stoppedAt Cursor // how far the page has looked, if that is not the end of the range
+	stoppedAt Cursor // the last key that the page has searched, if it is not the end of the range
 }
 
 func byID(u *User) Cursor    { return Cursor{ID: u.ID} }
@@ -114,7 +115,7 @@ func (w where) suffix(text string, args ...any) where {
 	return where{w.text + text, append(slices.Clip(w.args), args...)}
 }
 
-// idRange is the ids between two, exclusive; before may be "".
+// idRange selects the ids between two, exclusive; before may be "".
 func (l *userList) idRange(after, before string) where {
 	w := where{"id > ?", []any{after}}
 	if before != "" {
@@ -146,8 +147,9 @@ type orderedRange struct {
 	order []string
 }
 
-// nameRanges splits the first part of a search, in its order. The accounts with the name of a cursor are a range of their
-// own, because not every database reads "(name_key, id) > (?, ?)" as one range.
+// nameRanges splits the first part of a search into ranges, in its order. The accounts with the
+// name of a cursor are a range of their own, because not every database reads "(name_key, id) > (?,
+// ?)" as a range.
 func (l *userList) nameRanges() (ranges []orderedRange) {
 	sameName := func(key, after, before string) orderedRange {
 		ids := l.idRange(after, before)
@@ -211,7 +213,7 @@ func (l *userList) searchEmails(ctx context.Context) error {
 	return l.readRange(ctx, byEmail, index, r, "email_key")
 }
 
-// lookAhead returns the last address that a page looks at, or "" if it looks at the whole range.
+// lookAhead returns the last address that a page reads, or "" if it reads the whole range.
 func (l *userList) lookAhead(ctx context.Context, index string, r where) (string, error) {
 	var last []User
 	r = r.suffix(" ORDER BY "+l.order("email_key")+" LIMIT 1 OFFSET ?", lookAhead-1)
@@ -221,8 +223,8 @@ func (l *userList) lookAhead(ctx context.Context, index string, r where) (string
 	return last[0].EmailKey, nil
 }
 
-// prefixEnd is a key behind all that have the prefix. A range instead of LIKE: no wildcard to escape, and every database uses
-// the index for it. U+10FFFF is the last character there is.
+// prefixEnd returns a key after all keys with the prefix. A range needs no escaping of wildcards,
+// unlike LIKE, and every database uses the index for it. U+10FFFF is the last character.
 func prefixEnd(prefix string) string { return prefix + "\U0010FFFF" }
 
 func (l *userList) index(anyRole, oneRole string) string {
@@ -232,7 +234,7 @@ func (l *userList) index(anyRole, oneRole string) string {
 	return anyRole
 }
 
-// order is the columns in the order of reading.
+// order returns the columns with their direction, in the order of reading.
 func (l *userList) order(columns ...string) string {
 	if l.FromEnd {
 		return strings.Join(columns, " DESC, ") + " DESC"
@@ -240,7 +242,7 @@ func (l *userList) order(columns ...string) string {
 	return strings.Join(columns, ", ")
 }
 
-// readRange reads as many accounts as there is room for.
+// readRange reads accounts until the page is full.
 func (l *userList) readRange(ctx context.Context, cursor func(*User) Cursor, index string, r where, order ...string) error {
 	if l.remaining() == 0 {
 		return nil
@@ -254,18 +256,18 @@ func (l *userList) readRange(ctx context.Context, cursor func(*User) Cursor, ind
 	return err
 }
 
-// userColumns are named, as in the queries that GORM writes: what * stands for may change under a statement that is kept
-// prepared.
+// userColumns lists the columns by name, as GORM's queries do, because * could change in a prepared
+// statement.
 var userColumns = func() string {
 	user, err := schema.Parse(&User{}, new(sync.Map), schema.NamingStrategy{})
 	if err != nil {
-		panic(err) // a type is as it is
+		panic(err) // a type that cannot be parsed is a bug
 	}
 	return strings.Join(user.DBNames, ", ")
 }()
 
-// query names the index. MariaDB, left to itself, likes to look for the role in the one index and then to go
-// through everybody who has it, up to the place where the page begins.
+// query names the index. Without it, MariaDB tends to find the role in one index and then to read
+// all accounts with that role up to the start of the page.
 func (l *userList) query(ctx context.Context, columns, index string, r where) *gorm.DB {
 	if l.Role != "" {
 		r = where{"role = ?", []any{l.Role}}.and(r.text, r.args...)
@@ -304,7 +306,7 @@ func (l *userList) finish(ctx context.Context) (*UserPage, error) {
 	return p, l.store.translate(ctx, err)
 }
 
-// checkBeyondCursors looks for accounts beyond the cursors that the page was asked for.
+// checkBeyondCursors looks for accounts beyond the cursors of the filter.
 func (l *userList) checkBeyondCursors(ctx context.Context, p *UserPage) (err error) {
 	if !p.HasPrevious && l.After != (Cursor{}) {
 		if p.HasPrevious, err = l.exists(ctx, l.After, Cursor{}, l.After); err != nil {
@@ -317,9 +319,9 @@ func (l *userList) checkBeyondCursors(ctx context.Context, p *UserPage) (err err
 	return err
 }
 
-// exists reports whether there may be an account at a cursor, where it usually is, or in a range. The range is read
-// forwards: if there is an account in the first part of a search, nothing of the second part is read; if there is none,
-// no account of the second part is skipped.
+// exists reports whether there may be an account at a cursor, where there usually is one, or in a
+// range. It reads the range forwards. If the first part of a search has an account, it reads
+// nothing of the second part; if it has none, no account of the second part is skipped.
 func (l *userList) exists(ctx context.Context, at, after, before Cursor) (bool, error) {
 	rest := &userList{store: l.store, UserFilter: l.UserFilter}
 	rest.After, rest.Before, rest.Limit, rest.FromEnd = after, before, 0, false

@@ -11,8 +11,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// How long a page of 20 accounts takes out of many, beside the same page out of 1,000, in turn: "x" is the one by the
-// other, of the medians. Many are 20,000, or as many as BENCH_USERS says.
+// How long a page of 20 accounts takes out of many, beside the same page out of 1,000, in turn: "x"
+// is the one by the other, of the medians. Many are 20,000, or as many as BENCH_USERS says.
 //
 //	BENCH_USERS=1000000 go test -run '^$' -bench Users -benchtime 500x -timeout 30m ./models
 func BenchmarkUsers(b *testing.B) {

@@ -11,8 +11,8 @@ import (
 var datasetPages = []struct {
 	name   string
 	filter UserFilter
-	// after asks for the place before the page; {} is a number up to how many there are, {/20} up to a 20th of it. ""
-	// is before all.
+	// after asks for the place before the page; {} is a number up to how many there are, {/20} up
+	// to a 20th of it. "" is before all.
 	after string
 }{
 	{"first", UserFilter{}, ""},
@@ -79,8 +79,9 @@ func (c *userDataset) insert(tb testing.TB, from, to int) {
 	c.execute(tb, string(text[:len(text)-1]))
 }
 
-// rowValues: the names begin with one of the letters from a to n as often as with another, and so do the addresses, nine
-// out of ten with the same one, and with an n all. 60 people are ADMIN, every other of them with an a, and 20 have a zz.
+// rowValues: the names begin with one of the letters from a to n as often as with another, and so
+// do the addresses, nine out of ten with the same one, and with an n all. 60 people are ADMIN,
+// every other of them with an a, and 20 have a zz.
 func (c *userDataset) rowValues(i int) (name, email, role string) {
 	shuffled := i * 7919 % 1_000_003 // both are prime
 	first := 'a' + rune(shuffled%14)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Every range between two cursors, from either end, is the same slice of the whole list, and the flags say what is around it.
+// Every range between two cursors, from either end, is the same slice of the whole list, and the
+// flags say what is around it.
 func TestUsersBetweenCursorsAreSliceOfList(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -59,7 +60,8 @@ func TestUsersBetweenCursorsAreSliceOfList(t *testing.T) {
 	})
 }
 
-// The flags do not depend on the account of the cursor: it may be gone, and with it all that was on that side.
+// The flags do not depend on the account of the cursor: it may be gone, and with it all that was on
+// that side.
 func TestUsersPageFlagsAreRightAfterCursorUserIsDeleted(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{"", "a"} {

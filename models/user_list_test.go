@@ -108,7 +108,8 @@ func readForwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []s
 	}
 }
 
-// readBackwards reads all pages from the last to the first, and calls between before each but the first one read.
+// readBackwards reads all pages from the last to the first, and calls between before each but the
+// first one read.
 func readBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
 	t.Helper()
 	for f.FromEnd = true; ; {
@@ -162,7 +163,8 @@ func wantIDs(people []*User, f UserFilter) (ids []string) {
 	return ids
 }
 
-// randomUser has a name and an address of few letters, so that many have the same, or the same beginning.
+// randomUser has a name and an address of few letters, so that many have the same, or the same
+// beginning.
 func randomUser(r *rand.Rand) *User {
 	letters := []string{"a", "a", "b", "ä", "a\u0308", "ß", "ａ", "😀", "\uFFFD", "%", "_", `\`, "'", " a"}
 	word := func() (w string) {
@@ -177,8 +179,8 @@ func randomUser(r *rand.Rand) *User {
 	return u
 }
 
-// insertRandomUsers inserts people, some of whom have nothing in common with their address but the beginning, and are too many
-// to be passed over on one page.
+// insertRandomUsers inserts people, some of whom have nothing in common with their address but the
+// beginning, and are too many to be passed over on one page.
 func insertRandomUsers(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
 	t.Helper()
 	for range 300 {
@@ -194,7 +196,8 @@ func insertRandomUsers(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
 	return people
 }
 
-// searches are prefixes of names, of addresses, of both and of neither, with each role and with none.
+// searches are prefixes of names, of addresses, of both and of neither, with each role and with
+// none.
 func searches() (list []UserFilter) {
 	for _, prefix := range []string{"", "a", "ab", "ab1", "aba", "ä", "a\u0308", "ａ", "😀", "\uFFFD", "%", "_", `\`, "'", "b", "z"} {
 		for _, role := range []string{"", "USER", "STAFF", "ADMIN", "NOBODY"} {
@@ -260,8 +263,9 @@ func TestUsersPagesAreStableDuringChanges(t *testing.T) {
 	})
 }
 
-// A page costs the same wherever it is: it reads a range of the index that it names, from its beginning, in its
-// order. MariaDB has plans that look as good and read half of the table, so there what is read is counted too.
+// A page costs the same wherever it is: it reads a range of the index that it names, from its
+// beginning, in its order. MariaDB has plans that look as good and read half of the table, so there
+// what is read is counted too.
 func TestUsersReadsNoMoreThanPage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

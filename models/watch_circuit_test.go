@@ -66,7 +66,8 @@ func wantNoInterruption(t *testing.T, s *Store) {
 	}
 }
 
-// The outcome of a COMMIT whose answer is swallowed is uncertain, so the breaker leaves it the time that it had before.
+// The outcome of a COMMIT whose answer is swallowed is uncertain, so the breaker leaves it the time
+// that it had before.
 func TestBreakerDoesNotInterruptCommit(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)

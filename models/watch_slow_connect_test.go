@@ -9,8 +9,8 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// slowToConnect returns the address of a database that answers the first question on each connection after a time, as one
-// does that looks up names or asks a directory for the user.
+// slowToConnect returns the address of a database that answers the first question on each
+// connection after a time, as one does that looks up names or asks a directory for the user.
 func slowToConnect(t *testing.T, node *clustertest.Node, seconds string) string {
 	t.Helper()
 	node.Exec(t,

@@ -16,7 +16,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// sampled returns the first of several rows that each start a database, or all of them in an exhaustive run.
+// sampled returns the first of several rows that each start a database, or all of them in an
+// exhaustive run.
 func sampled[T any](rows []T) []T {
 	if dbtest.Exhaustive() {
 		return rows
@@ -177,7 +178,8 @@ func TestConnectionsMoveToNewPrimary(t *testing.T) {
 	}
 }
 
-// loadGenerator asks as requests do, without a limit of its own, and notes how long each refusal took.
+// loadGenerator asks as requests do, without a limit of its own, and notes how long each refusal
+// took.
 type loadGenerator struct {
 	s       *Store
 	stop    chan struct{}

@@ -19,7 +19,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// newCertificate writes a certificate of the loopback interface, and its key, where another user can read them.
+// newCertificate writes a certificate of the loopback interface, and its key, where another user
+// can read them.
 func newCertificate(t *testing.T) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -82,7 +82,7 @@ func testMultiWriter(t *testing.T, cluster *clustertest.Cluster) *clients {
 		}
 	}
 	c.start(userCount)
-	conflicts := func() int { return strings.Count(f.logs(), `"transaction again"`) }
+	conflicts := func() int { return strings.Count(f.logs(), `"transaction retry"`) }
 	c.during("all nodes write", func() {
 		waitUntil(t, "two have collided", func() bool { return conflicts() > 0 })
 	})

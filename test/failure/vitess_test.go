@@ -144,7 +144,7 @@ func (f *fleet) wantCommandsWork(email string) {
 	f.command("user", "enable", "second-"+email).wantOutput("")
 	f.command("user", "reset-password", "second-"+email).wantOutput("")
 	f.command("user", "delete", "second-"+email, "--yes").wantOutput("")
-	f.command("user", "role", email, "USER").wantFailure("nobody else could do what this account can")
+	f.command("user", "role", email, "USER").wantFailure("the last administrator cannot be demoted, disabled or deleted")
 	for _, finding := range []string{"database.migrations", "database.tables", "database.connections"} {
 		f.command("doctor", "--json").wantFindingOK(finding)
 	}

@@ -1,5 +1,5 @@
 -- +goose Up
--- Keys are compared byte by byte (…_bin): which addresses are the same is decided in Go, once for every database.
+-- Keys are compared byte by byte (…_bin): Go code decides which addresses are equal, for every database.
 CREATE TABLE IF NOT EXISTS users (
   id                CHAR(36)     CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,
   email             VARCHAR(254) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,

@@ -1,5 +1,5 @@
 -- +goose Up
--- The refresh tokens that are older still: whoever brings one has stolen it, or was stolen from.
+-- Refresh tokens whose successors have been rotated too: their use reveals theft.
 CREATE TABLE IF NOT EXISTS spent_tokens (
   hash       BINARY(32)  NOT NULL,
   session_id CHAR(36)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

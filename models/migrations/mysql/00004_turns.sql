@@ -1,5 +1,5 @@
 -- +goose Up
--- What must be decided by one at a time, on any node of a cluster: whoever decides writes the row first.
+-- Mutex rows serialize decisions across the nodes of a cluster: each transaction updates its row first.
 CREATE TABLE IF NOT EXISTS turns (
   name   VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   number BIGINT      NOT NULL,

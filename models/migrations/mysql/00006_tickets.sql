@@ -1,5 +1,5 @@
 -- +goose Up
--- What a link in a mail is good for, once. Of tickets with a slot a person has one each; the others add up.
+-- One-time tokens of links in mails. A user has one token per slot; tokens without a slot add up.
 CREATE TABLE IF NOT EXISTS tickets (
   id         CHAR(36)     CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,
   hash       BINARY(32)   NOT NULL,

@@ -1,5 +1,6 @@
 -- +goose Up
--- Mails to be sent: written with what caused them, deleted when a mail server has taken them. No token stands here.
+-- Unsent mails: inserted in the transaction that causes them, deleted when a mail server has accepted them. They
+-- contain no tokens.
 CREATE TABLE IF NOT EXISTS mails (
   id         CHAR(36)     CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,
   kind       VARCHAR(32)  CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,

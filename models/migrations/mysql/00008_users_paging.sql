@@ -1,9 +1,9 @@
 -- +goose Up
--- Each order in which accounts are listed, by itself and within a role: a page is read off an index from where the
--- last one ended. By address, the name is there too, to pass over those who are listed by it.
+-- An index for each order in which accounts are listed, with and without a role. A page is read from an index, from
+-- the end of the last page. The indexes by address contain the name, to skip accounts that are listed by name.
 --
--- One ALTER TABLE, which is done or not done. MySQL has no ADD KEY IF NOT EXISTS: where the keys are there already,
--- the statement that is run does nothing.
+-- One ALTER TABLE, so that it is applied completely or not at all. MySQL has no ADD KEY IF NOT EXISTS: if the keys
+-- exist, the executed statement does nothing.
 SET @paging = IF(
   EXISTS (SELECT 1 FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = 'users' AND index_name = 'users_by_name'),

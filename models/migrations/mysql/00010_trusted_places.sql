@@ -1,6 +1,6 @@
 -- +goose Up
--- The devices and networks from which the owner of an account has signed in: limits by account and by address do not
--- lock these out. A place is a hash.
+-- Devices and networks from which the owner of an account has signed in: limits by account and by address do not
+-- lock them out. A place is a hash.
 CREATE TABLE IF NOT EXISTS trusted_places (
   id         BINARY(32)  NOT NULL,
   user_id    CHAR(36)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -1,6 +1,6 @@
 -- +goose Up
--- Registrations that take the place of an account's name and password when the link in their own mail is confirmed.
--- The id is that of the mail and of its ticket.
+-- Registrations that replace an account's name and password when the link in their mail is confirmed. The id is that
+-- of the mail and of its one-time token.
 CREATE TABLE IF NOT EXISTS pending_registrations (
   id            CHAR(36)     CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,
   user_id       CHAR(36)     CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,

@@ -1,9 +1,9 @@
 -- +goose Up
--- Since when an account waits for its first session: set at a registration that opens none, NULL from the first
--- session on, and for accounts that are older than this column.
+-- The time since which an account waits for its first session. A registration that opens no session sets it. It is
+-- NULL from the first session on, and for accounts that are older than this column.
 --
--- One ALTER TABLE, which is done or not done. MySQL has no ADD COLUMN IF NOT EXISTS: where the column is there already,
--- the statement that is run does nothing.
+-- One ALTER TABLE, so that it is applied completely or not at all. MySQL has no ADD COLUMN IF NOT EXISTS: if the
+-- column exists, the executed statement does nothing.
 SET @unused = IF(
   EXISTS (SELECT 1 FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = 'users' AND column_name = 'unused_since'),

@@ -1,5 +1,5 @@
 -- +goose Up
--- The mails of one priority that are due, the one that waits longest first.
+-- For the due mails of one priority, the longest waiting first.
 SET @mails_by_priority = IF(
   EXISTS (SELECT 1 FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = 'mails' AND index_name = 'mails_by_priority'),

@@ -1,5 +1,5 @@
 -- +goose Up
--- The refresh tokens that are older still: whoever brings one has stolen it, or was stolen from.
+-- Refresh tokens whose successors have been rotated too: their use reveals theft.
 CREATE TABLE spent_tokens (
   hash       BLOB     NOT NULL PRIMARY KEY,
   session_id TEXT     NOT NULL,

@@ -1,5 +1,5 @@
 -- +goose Up
--- What must be decided by one at a time, on any node of a cluster: whoever decides writes the row first.
+-- Mutex rows serialize decisions across the nodes of a cluster: each transaction updates its row first.
 CREATE TABLE turns (
   name   TEXT    NOT NULL PRIMARY KEY,
   number INTEGER NOT NULL

@@ -1,6 +1,6 @@
 -- +goose Up
--- One row a key of a rate limit: until when, in microseconds, it is used up. Where an account was signed in from
--- stands here too: until when that address is known.
+-- One row per key of a rate limit: the time, in microseconds, until which it is used up. Addresses from which an
+-- account has signed in are stored here too, with the time until which they are known.
 CREATE TABLE limits (
   id    BLOB    NOT NULL PRIMARY KEY,
   until INTEGER NOT NULL

@@ -1,5 +1,5 @@
 -- +goose Up
--- What a link in a mail is good for, once. Of tickets with a slot a person has one each; the others add up.
+-- One-time tokens of links in mails. A user has one token per slot; tokens without a slot add up.
 CREATE TABLE tickets (
   id         TEXT     NOT NULL PRIMARY KEY,
   hash       BLOB     NOT NULL,

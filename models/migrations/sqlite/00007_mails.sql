@@ -1,5 +1,6 @@
 -- +goose Up
--- Mails to be sent: written with what caused them, deleted when a mail server has taken them. No token stands here.
+-- Unsent mails: inserted in the transaction that causes them, deleted when a mail server has accepted them. They
+-- contain no tokens.
 CREATE TABLE mails (
   id         TEXT     NOT NULL PRIMARY KEY,
   kind       TEXT     NOT NULL,

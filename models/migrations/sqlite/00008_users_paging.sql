@@ -1,6 +1,6 @@
 -- +goose Up
--- Each order in which accounts are listed, by itself and within a role: a page is read off an index from where the
--- last one ended. By address, the name is there too, to pass over those who are listed by it.
+-- An index for each order in which accounts are listed, with and without a role. A page is read from an index, from
+-- the end of the last page. The indexes by address contain the name, to skip accounts that are listed by name.
 CREATE INDEX users_by_name ON users (name_key, id);
 CREATE INDEX users_by_email ON users (email_key, name_key);
 CREATE INDEX users_by_role ON users (role, id);

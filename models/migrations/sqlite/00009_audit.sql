@@ -1,5 +1,5 @@
 -- +goose Up
--- Who did what to whom. Rows are added, and deleted when they are old; of somebody who has left, the address goes.
+-- The audit log. Rows are inserted, and deleted when they are old. Deleting an account clears its addresses.
 CREATE TABLE audit (
   id         TEXT     NOT NULL PRIMARY KEY,
   event      TEXT     NOT NULL,

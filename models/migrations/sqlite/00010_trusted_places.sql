@@ -1,6 +1,6 @@
 -- +goose Up
--- The devices and networks from which the owner of an account has signed in: limits by account and by address do not
--- lock these out. A place is a hash.
+-- Devices and networks from which the owner of an account has signed in: limits by account and by address do not
+-- lock them out. A place is a hash.
 CREATE TABLE trusted_places (
   id         BLOB     NOT NULL PRIMARY KEY,
   user_id    TEXT     NOT NULL,

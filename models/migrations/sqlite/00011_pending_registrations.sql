@@ -1,6 +1,6 @@
 -- +goose Up
--- Registrations that take the place of an account's name and password when the link in their own mail is confirmed.
--- The id is that of the mail and of its ticket.
+-- Registrations that replace an account's name and password when the link in their mail is confirmed. The id is that
+-- of the mail and of its one-time token.
 CREATE TABLE pending_registrations (
   id            TEXT     NOT NULL PRIMARY KEY,
   user_id       TEXT     NOT NULL,

@@ -1,6 +1,6 @@
 -- +goose Up
--- Since when an account waits for its first session: set at a registration that opens none, NULL from the first
--- session on, and for accounts that are older than this column.
+-- The time since which an account waits for its first session. A registration that opens no session sets it. It is
+-- NULL from the first session on, and for accounts that are older than this column.
 ALTER TABLE users ADD COLUMN unused_since DATETIME NULL;
 CREATE INDEX users_unused_since ON users (unused_since);
 

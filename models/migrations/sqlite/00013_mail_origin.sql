@@ -1,6 +1,6 @@
 -- +goose Up
--- What a mail's budget and its text need: how urgent it is (0 first), which account or network asked for it (a hash), from
--- which trusted place (a hash) and address, and a role or a count that its text names.
+-- For the rate limits and the text of a mail: its priority (0 first), the account or network that requested it (a
+-- hash), the trusted place (a hash) and address of the request, and a role or a count for the text.
 ALTER TABLE mails ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE mails ADD COLUMN asker TEXT NULL;
 ALTER TABLE mails ADD COLUMN place BLOB NULL;

@@ -1,5 +1,5 @@
 -- +goose Up
--- The mails of one priority that are due, the one that waits longest first.
+-- For the due mails of one priority, the longest waiting first.
 CREATE INDEX mails_by_priority ON mails (priority, due_at, id);
 
 -- +goose Down
