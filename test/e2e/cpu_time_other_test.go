@@ -6,5 +6,5 @@ import "time"
 
 var processStart = time.Now()
 
-// cpuTime returns the time that has passed, where the system does not count processor time alike.
+// cpuTime returns the elapsed time on systems that do not report CPU time alike.
 func cpuTime() time.Duration { return time.Since(processStart) }

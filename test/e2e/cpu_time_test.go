@@ -2,7 +2,7 @@ package e2e
 
 import "time"
 
-// cpuTimeOf returns the processor time that work takes, and everything else of this process meanwhile.
+// cpuTimeOf returns the CPU time that this process uses while work runs.
 func cpuTimeOf(work func()) time.Duration {
 	before := cpuTime()
 	work()

@@ -16,7 +16,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootWithMailLimits starts a server that counts mails, behind a proxy that tells clients apart.
+// bootWithMailLimits starts a server with mail limits, which takes client IPs from X-Forwarded-For.
+// Its clock stands still.
 func bootWithMailLimits(t *testing.T, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	b := bootWithSMTP(t, databaseURL, append([]string{"LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1"}, env...)...)
@@ -24,7 +25,7 @@ func bootWithMailLimits(t *testing.T, databaseURL string, env ...string) *testSe
 	return b
 }
 
-// queryFrom sends a query of a person from an address.
+// queryFrom sends a query from an IP address, signed in as p unless p is nil.
 func (b *testServer) queryFrom(p *servertest.User, ip, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
 	header := fromIP(ip)
@@ -34,13 +35,13 @@ func (b *testServer) queryFrom(p *servertest.User, ip, query string, variables .
 	return b.QueryWith(header, query, variables...)
 }
 
-// confirmEmail has a person confirm their address.
+// confirmEmail verifies a user's address with the mailed link.
 func (b *testServer) confirmEmail(p *servertest.User) {
 	b.t.Helper()
 	b.Query(p, verifyEmail, "t", b.tokenOf(p.Email, "/verify-email")).Must()
 }
 
-// mailsWith returns the mails to an address whose subject or link has a text in it.
+// mailsWith returns the mails to an address whose subject or link contains a text.
 func (b *testServer) mailsWith(to, text string) (list []mail.Received) {
 	b.t.Helper()
 	for _, m := range b.mailsTo(to) {
@@ -51,7 +52,7 @@ func (b *testServer) mailsWith(to, text string) (list []mail.Received) {
 	return list
 }
 
-// changePasswordRepeatedly changes a password n times.
+// changePasswordRepeatedly changes a user's password n times.
 func (b *testServer) changePasswordRepeatedly(p *servertest.User, n int) {
 	b.t.Helper()
 	for range n {
@@ -65,7 +66,8 @@ func (b *testServer) changePasswordRepeatedly(p *servertest.User, n int) {
 	}
 }
 
-// Forty changes of a password would be forty mails to an address that was never verified.
+// TestUnverifiedAddressGetsOneNoticeADay checks that an attacker cannot send 40 notices to an
+// unverified address with 40 password changes.
 func TestUnverifiedAddressGetsOneNoticeADay(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -77,13 +79,13 @@ func TestUnverifiedAddressGetsOneNoticeADay(t *testing.T) {
 			b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
 		}
 		if got := len(b.mailsTo(p.Email)) - before; got != 1 {
-			t.Errorf("%d notices to an unverified address, want 1", got)
+			t.Errorf("%d notices in a day, want 1", got)
 		}
 		b.Clock.Advance(24 * time.Hour)
 		p.Token = b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must().Text("login.accessToken")
 		b.changePasswordRepeatedly(p, 5)
 		if got := len(b.mailsTo(p.Email)) - before; got != 2 {
-			t.Errorf("%d notices after a day, want 2", got)
+			t.Errorf("%d notices in two days, want 2", got)
 		}
 	})
 }
@@ -98,16 +100,17 @@ func TestNoticesToAVerifiedAddressAreLimited(t *testing.T) {
 		if got := len(b.mailsWith(p.Email, "password")); got != 10 {
 			t.Errorf("%d notices of a new password in an hour, want 10", got)
 		}
-		// What stops or undoes a change of the address has a share of its own.
+		// Links that undo a change of address have a limit of their own.
 		b.Query(p, requestChange, "e", newAddress(), "p", p.Password).Must()
 		b.tokenOf(p.Email, "/undo-email-change")
-		// And so does the link that recovers the account.
+		// So do links that reset the password.
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		b.tokenOf(p.Email, "/reset-password")
 	})
 }
 
-// The new address is text that the user chose. A registration with a stranger's address must not mail it to them.
+// TestNoticeToAnUnverifiedAddressOmitsTheNewOne checks that a notice does not quote the new address
+// to an unverified one. The user chooses that text, so an attacker could mail it to any address.
 func TestNoticeToAnUnverifiedAddressOmitsTheNewOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -118,7 +121,7 @@ func TestNoticeToAnUnverifiedAddressOmitsTheNewOne(t *testing.T) {
 		b.Query(p, verifyEmail, "t", token).Must()
 		got := b.mailsTo(p.Email)
 		if len(got) != 3 {
-			t.Errorf("%d mails, want the link to verify and two notices", len(got))
+			t.Errorf("%d mails, want 3: the verification link and two notices", len(got))
 		}
 		for _, m := range got {
 			if strings.Contains(m.Subject+m.Text+m.HTML, text) {
@@ -128,14 +131,14 @@ func TestNoticeToAnUnverifiedAddressOmitsTheNewOne(t *testing.T) {
 		owner := b.NewUser("USER")
 		b.confirmEmail(owner)
 		b.Query(owner, verifyEmail, "t", b.emailChangeToken(owner, "new-"+text+"@example.com")).Must()
-		told := 0
+		quoted := 0
 		for _, m := range b.mailsTo(owner.Email) {
 			if strings.Contains(m.Text, "new-"+text+"@example.com") && strings.Contains(m.HTML, "new-"+text+"@example.com") {
-				told++
+				quoted++
 			}
 		}
-		if told != 2 {
-			t.Errorf("%d notices to a verified address tell the new one, want 2", told)
+		if quoted != 2 {
+			t.Errorf("%d notices to a verified address quote the new one, want 2", quoted)
 		}
 	})
 }
@@ -150,7 +153,7 @@ func TestMailLimitIgnoresAddressTags(t *testing.T) {
 		}{
 			{"from one network", func(int) string { return "192.0.2.1" }, 5},
 			{"from thirty networks", func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }, 10},
-			{"from thirty IPv6 addresses of one network", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 5},
+			{"from thirty IPv6 addresses of one subnet", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 5},
 			{"from thirty IPv6 networks of one site", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i) }, 5},
 		} {
 			t.Run(row.name, func(t *testing.T) {
@@ -168,7 +171,8 @@ func TestMailLimitIgnoresAddressTags(t *testing.T) {
 	})
 }
 
-// Accounts of one mailbox under many tags are as good as one.
+// TestAccountsOfOneMailboxShareAMailLimit checks that accounts whose addresses differ in the +tag
+// only share a limit.
 func TestAccountsOfOneMailboxShareAMailLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -187,7 +191,8 @@ func TestAccountsOfOneMailboxShareAMailLimit(t *testing.T) {
 	})
 }
 
-// Others ask for mails to an address that they do not have, until there is no room for more. Its owner still gets one.
+// TestStrangersCannotExhaustConfirmationMails checks that the owner of an address gets a
+// confirmation link after other accounts have used up the shared limit for it.
 func TestStrangersCannotExhaustConfirmationMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -201,9 +206,8 @@ func TestStrangersCannotExhaustConfirmationMails(t *testing.T) {
 			}
 		}
 		before := len(b.mailsTo(address))
-		if before > 10+5 { // the first of each, and what all share
-
-			t.Errorf("%d mails of strangers", before)
+		if before > 10+5 { // one for each account, and the shared limit
+			t.Errorf("%d mails caused by other accounts", before)
 		}
 		owner := b.NewUser("USER")
 		b.queryFrom(owner, "198.51.100.1", requestChange, "e", address, "p", owner.Password).Must()
@@ -214,8 +218,8 @@ func TestStrangersCannotExhaustConfirmationMails(t *testing.T) {
 	})
 }
 
-// Strangers in other networks register with an address until there is no room for more. Its owner's registration still
-// brings a mail.
+// TestStrangersCannotExhaustRegistrationMails checks that the owner's registration causes a mail
+// after clients in other networks have used up the shared limit.
 func TestStrangersCannotExhaustRegistrationMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -228,8 +232,8 @@ func TestStrangersCannotExhaustRegistrationMails(t *testing.T) {
 			}
 		}
 		before := len(b.mailsTo(address))
-		if before > 20 { // ten to verify the address, ten that say that it has an account
-			t.Errorf("%d mails of strangers", before)
+		if before > 20 { // ten verification links, ten notices that the account exists
+			t.Errorf("%d mails caused by other accounts", before)
 		}
 		b.queryFrom(nil, "198.51.100.1", registerAs, "e", address)
 		if got := len(b.mailsTo(address)) - before; got != 1 {
@@ -250,20 +254,20 @@ func TestRecoveryFromATrustedPlaceHasItsOwnLimit(t *testing.T) {
 		}
 		resets := func() int { b.t.Helper(); return len(b.mailsWith(p.Email, "/reset-password")) }
 		if got := resets(); got != 10 {
-			t.Errorf("%d links that others asked for, want 10", got)
+			t.Errorf("%d links requested by others, want 10", got)
 		}
 		b.queryFrom(nil, "198.51.100.7", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
-			t.Error("the owner gets no link at the place where they signed in")
+			t.Errorf("%d links, want 11 with the one requested from a trusted network", got)
 		}
 		b.queryFrom(nil, "198.51.100.8", requestReset, "e", p.Email).Must()
 		if got := resets(); got != 11 {
-			t.Errorf("%d links, one of them from a place that is not trusted", got)
+			t.Errorf("%d links, want 11: the last request was from an untrusted network", got)
 		}
 	})
 }
 
-// queueNotices puts n notices about a person into the outbox, all older than what comes next.
+// queueNotices puts n notices of a user into the outbox. They are older than later mails.
 func (b *testServer) queueNotices(p *servertest.User, n int) {
 	b.t.Helper()
 	var rows []*models.Mail
@@ -294,18 +298,19 @@ func TestRecoveryLinksAreSentFirst(t *testing.T) {
 		slices.Reverse(got)
 		got = got[before:]
 		if len(got) != 52 || !strings.Contains(got[0].Link, "/reset-password") || !strings.Contains(got[1].Link, "/verify-email") {
-			t.Errorf("of %d mails %q and %q came first", len(got), got[0].Subject, got[1].Subject)
+			t.Errorf("the first of %d mails are %q and %q, want the reset and the verification", len(got), got[0].Subject, got[1].Subject)
 		}
 	})
 }
 
-// A mail server can take minutes for one recipient. Mail to that one does not delay a link to a new password.
+// TestSlowNoticeDoesNotDelayARecoveryLink checks that a mail server that is slow for one recipient
+// does not delay a reset link for another.
 func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.SilentAt(mailtest.AtRecipient)})
 		b := bootWithSMTPServer(t, databaseURL, server)
-		p := b.NewUser("USER") // whose link to verify is what the server is slow with
+		p := b.NewUser("USER") // the server is slow for its verification link
 		var running sync.WaitGroup
 		ctx, cancel := context.WithCancel(t.Context())
 		running.Go(func() { b.internal.Mailer.Run(ctx) })
@@ -313,7 +318,7 @@ func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 		server.SetMode(mailtest.Accept)
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		if got := server.WaitFor(t, 1)[0]; !strings.Contains(got.Text, "/reset-password?token=") {
-			t.Errorf("%q came first", got.Subject)
+			t.Errorf("the first mail is %q, want the reset link", got.Subject)
 		}
 		cancel()
 		server.Stop()
@@ -321,7 +326,8 @@ func TestSlowNoticeDoesNotDelayARecoveryLink(t *testing.T) {
 	})
 }
 
-// Every mail says when and roughly from where it was caused, and nothing that the client says of itself.
+// TestMailsNameTimeAndNetworkOfTheRequest checks that mails name the time and the network of the
+// request, not the full IP address or the User-Agent.
 func TestMailsNameTimeAndNetworkOfTheRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -360,41 +366,41 @@ func TestSecurityNoticesFollowTheSetting(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL, "SECURITY_NOTICES", setting, "TRUSTED_PROXIES", "127.0.0.1")
 				admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 				b.confirmEmail(p)
-				told := func(what, text string, want int) {
+				wantNotices := func(subject, text string, want int) {
 					t.Helper()
-					got := b.mailsWith(p.Email, what)
+					got := b.mailsWith(p.Email, subject)
 					if len(got) != want {
-						t.Errorf("%d mails about a %s, want %d", len(got), what, want)
+						t.Errorf("%d mails with %q, want %d", len(got), subject, want)
 					}
 					if len(got) > 0 && !strings.Contains(got[0].Text, text) {
-						t.Errorf("it does not say %q:\n%s", text, got[0].Text)
+						t.Errorf("the mail does not contain %q:\n%s", text, got[0].Text)
 					}
 				}
 
 				b.Query(nil, loginQuery, "e", p.Email, "p", p.Password).Must()
-				told("New sign-in", "", 0) // where the account was made
+				wantNotices("New sign-in", "", 0) // the IP address that registered
 				for range 2 {
 					b.queryFrom(nil, "203.0.113.9", loginQuery, "e", p.Email, "p", p.Password).Must()
 				}
-				told("New sign-in", "203.0.113.0/24", want)
+				wantNotices("New sign-in", "203.0.113.0/24", want)
 
 				for range 2 {
 					b.queryFrom(admin, "198.51.100.1", `mutation($u: ID!) { setUserRole(userId: $u, role: STAFF) { id } }`, "u", p.ID).Must()
 				}
-				told("Your role", "to STAFF", want)
+				wantNotices("Your role", "to STAFF", want)
 				if got := b.mailsWith(p.Email, "Your role"); len(got) > 0 && strings.Contains(got[0].Text, "198.51.100") {
-					t.Errorf("the network of the administrator is told:\n%s", got[0].Text)
+					t.Errorf("the mail names the administrator's network:\n%s", got[0].Text)
 				}
 
 				b.Query(admin, `mutation($u: ID!, $p: String) { deleteUser(userId: $u, password: $p) }`, "u", p.ID, "p", admin.Password).Must()
-				told("was deleted", "deleted", want)
+				wantNotices("was deleted", "deleted", want)
 			})
 		}
 	})
 }
 
-// The mailer finds accounts with many failures, so that a failed sign-in does the same work for a known address and an
-// unknown one.
+// TestTenFailedSignInsSendANotice checks notices of failed sign-ins. The mailer finds accounts with
+// many failures, so that a failed sign-in does the same work for known and unknown addresses.
 func TestTenFailedSignInsSendANotice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -404,10 +410,10 @@ func TestTenFailedSignInsSendANotice(t *testing.T) {
 			networks      int
 			want          int
 		}{
-			{"nine", "on", 9, 1, 0},
-			{"ten", "on", 10, 1, 1},
-			{"ten from ten networks", "on", 10, 10, 1},
-			{"ten, with notices off", "off", 10, 1, 0},
+			{"nine failures", "on", 9, 1, 0},
+			{"ten failures", "on", 10, 1, 1},
+			{"ten failures from ten networks", "on", 10, 10, 1},
+			{"ten failures with notices off", "off", 10, 1, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL, "SECURITY_NOTICES", row.setting, "TRUSTED_PROXIES", "127.0.0.1")
@@ -428,7 +434,7 @@ func TestTenFailedSignInsSendANotice(t *testing.T) {
 				}
 				got := b.mailsWith(p.Email, "Failed sign-ins")
 				if len(got) != row.want || len(b.mailsTo("nobody@example.com")) > 0 {
-					t.Fatalf("%d mails, want %d", len(got), row.want)
+					t.Fatalf("%d notices, want %d", len(got), row.want)
 				}
 				if len(got) > 0 && (!strings.Contains(got[0].Text, "10 attempts") || strings.Contains(got[0].Text, "203.0.0.0/24") != (row.networks == 1)) {
 					t.Errorf("%s", got[0].Text)
@@ -438,18 +444,19 @@ func TestTenFailedSignInsSendANotice(t *testing.T) {
 	})
 }
 
-// A browser that the account knows by its cookie is no news, wherever it is; another one in the same network is.
+// TestSignInFromANewDeviceSendsANotice checks that a browser with the account's device cookie
+// causes no notice in a new network, and that another browser in a known network causes one.
 func TestSignInFromANewDeviceSendsANotice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
 		w := b.newBrowser("203.0.113.9")
 		p := w.register()
-		w.send(browserRefresh).Must() // the browser has returned its cookie
+		w.send(browserRefresh).Must() // returns the device cookie
 		w.ip = "198.51.100.3"
 		w.signIn(p).Must()
 		if got := len(b.mailsWith(p.Email, "New sign-in")); got != 0 {
-			t.Errorf("%d notices of a known device", got)
+			t.Errorf("%d notices of a known device, want 0", got)
 		}
 		b.newBrowser("203.0.113.9").signIn(p).Must()
 		if got := len(b.mailsWith(p.Email, "New sign-in")); got != 1 {
@@ -458,7 +465,6 @@ func TestSignInFromANewDeviceSendsANotice(t *testing.T) {
 	})
 }
 
-// A mailer that runs looks for failures by itself.
 func TestRunningMailerSendsFailureNotices(t *testing.T) {
 	t.Parallel()
 	server := mailtest.Start(t, mailtest.Options{})
@@ -473,13 +479,14 @@ func TestRunningMailerSendsFailureNotices(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	running.Go(func() { b.internal.Mailer.Run(ctx) })
 	if got := server.WaitFor(t, before+1)[before]; !strings.Contains(got.Subject, "Failed sign-ins") {
-		t.Errorf("%q", got.Subject)
+		t.Errorf("the mail is %q, want a notice of failed sign-ins", got.Subject)
 	}
 	cancel()
 	running.Wait()
 }
 
-// Budgets are applied when a mail is sent: the request does the same for a mailbox that is full.
+// TestMailLimitDoesNotShowInTheResponse checks that a request does the same work whether or not the
+// mailbox's limit is used up. Limits apply when a mail is sent.
 func TestMailLimitDoesNotShowInTheResponse(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -490,12 +497,12 @@ func TestMailLimitDoesNotShowInTheResponse(t *testing.T) {
 		}
 		b.deliver()
 		before := b.internal.Store.Queries()
-		full := b.queryFrom(nil, "198.51.100.1", requestReset, "e", p.Email).Must()
-		work := b.internal.Store.Queries() - before
+		limited := b.queryFrom(nil, "198.51.100.1", requestReset, "e", p.Email).Must()
+		statements := b.internal.Store.Queries() - before
 		before = b.internal.Store.Queries()
 		unknown := b.queryFrom(nil, "198.51.100.2", requestReset, "e", newAddress()).Must()
-		if got := b.internal.Store.Queries() - before; got != work || !sameResponse(full, unknown) {
-			t.Errorf("%d statements and %s, for an unknown address %d and %s", work, full.Body, got, unknown.Body)
+		if got := b.internal.Store.Queries() - before; got != statements || !sameResponse(limited, unknown) {
+			t.Errorf("%d statements and %s, for an unknown address %d and %s", statements, limited.Body, got, unknown.Body)
 		}
 	})
 }

@@ -17,13 +17,13 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootWithSMTP starts a server that sends its mail to an SMTP server of the test, as nearly everything about mail is tested.
+// bootWithSMTP starts a server that sends mail to a new SMTP test server. Most mail tests use it.
 func bootWithSMTP(t *testing.T, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	return bootWithSMTPServer(t, databaseURL, mailtest.Start(t, mailtest.Options{}), env...)
 }
 
-// deliver sends what waits in the outbox.
+// deliver sends the mails that are due in the outbox.
 func (b *testServer) deliver() {
 	b.t.Helper()
 	if _, err := b.internal.Mailer.Deliver(b.t.Context()); err != nil {
@@ -31,7 +31,7 @@ func (b *testServer) deliver() {
 	}
 }
 
-// mailsTo are those that have come to an address, newest first.
+// mailsTo delivers due mails and returns all mails to an address, newest first.
 func (b *testServer) mailsTo(to string) (list []mail.Received) {
 	b.t.Helper()
 	b.deliver()
@@ -43,7 +43,7 @@ func (b *testServer) mailsTo(to string) (list []mail.Received) {
 	return list
 }
 
-// receivedMails are all mails that have come, newest first.
+// receivedMails returns all delivered mails, newest first.
 func (b *testServer) receivedMails() (list []mail.Received) {
 	if b.smtp == nil {
 		return b.internal.Inbox.Messages()
@@ -55,7 +55,7 @@ func (b *testServer) receivedMails() (list []mail.Received) {
 	return list
 }
 
-// tokenLink is what a text wants clicked: a line with a token in it.
+// tokenLink returns the line of a text that contains a token, or "".
 func tokenLink(text string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "?token=") {
@@ -65,7 +65,7 @@ func tokenLink(text string) string {
 	return ""
 }
 
-// tokenOf is the token in the newest mail to an address whose link leads to path.
+// tokenOf returns the token of the newest mail to an address whose link has this path.
 func (b *testServer) tokenOf(to, path string) string {
 	b.t.Helper()
 	for _, m := range b.mailsTo(to) {
@@ -89,17 +89,18 @@ const (
 	newPassword    = "another good password"
 )
 
-// resetToken asks for a reset of somebody's password and returns the token that they get.
+// resetToken requests a password reset for a user and returns the mailed token.
 func (b *testServer) resetToken(p *servertest.User) string {
 	b.t.Helper()
 	b.Query(nil, requestReset, "e", p.Email).Must()
 	return b.tokenOf(p.Email, "/reset-password")
 }
 
-// newAddress is one that nobody has.
+// newAddress returns an unused e-mail address.
 func newAddress() string { return fmt.Sprintf("new%d@example.com", addressCounter.Add(1)) }
 
-// emailChangeToken asks for another address and returns the token that it gets.
+// emailChangeToken requests a change of a user's address and returns the token mailed to the new
+// one.
 func (b *testServer) emailChangeToken(p *servertest.User, to string) string {
 	b.t.Helper()
 	b.Query(p, requestChange, "e", to, "p", p.Password).Must()
@@ -124,7 +125,7 @@ func TestVerifyEmailWorksOnce(t *testing.T) {
 		before := len(b.mailsTo(p.Email))
 		b.Query(p, `mutation { requestEmailVerification }`).Must()
 		if got := len(b.mailsTo(p.Email)); got != before {
-			t.Error("a verified address gets another link")
+			t.Error("requestEmailVerification mails a link to a verified address")
 		}
 		wantCodes(t, b.Query(nil, `mutation { requestEmailVerification }`), "requestEmailVerification UNAUTHENTICATED")
 	})
@@ -141,46 +142,48 @@ func TestResetPasswordRevokesAllSessions(t *testing.T) {
 		wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", p.Email), "resetPassword BAD_USER_INPUT")
 		b.Query(nil, resetPassword, "t", token, "p", newPassword).Must()
 		if b.isSignedIn(p) || b.isSignedIn(phone.User) {
-			t.Error("a session outlives a reset")
+			t.Error("a session is still valid after a password reset")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		got := b.Query(nil, login, "e", p.Email, "p", newPassword).Must()
 		if got.At("login.user.emailVerified") != true {
-			t.Error("who got the mail has shown that it reaches them")
+			t.Error("a password reset by mail does not verify the address")
 		}
 		wantCodes(t, b.Query(nil, resetPassword, "t", token, "p", "a third good password"), "resetPassword INVALID_TOKEN")
-		if told := b.mailsTo(p.Email)[0]; told.Link != "" || !strings.Contains(told.Subject, "assword") {
-			t.Errorf("no notice of the new password, but %q", told.Subject)
+		if notice := b.mailsTo(p.Email)[0]; notice.Link != "" || !strings.Contains(notice.Subject, "assword") {
+			t.Errorf("the newest mail is %q, want a notice of the new password", notice.Subject)
 		}
 	})
 }
 
-// Of a request nobody can tell who has an account; who has none gets no mail.
+// TestPasswordResetDoesNotRevealAccounts checks that the response is the same for known, unknown
+// and disabled addresses. Only known ones get a mail.
 func TestPasswordResetDoesNotRevealAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL)
-		p, shut := b.NewUser("USER"), b.NewUser("USER")
-		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		p, disabled := b.NewUser("USER"), b.NewUser("USER")
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), disabled.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
 		before := len(b.receivedMails())
-		for _, email := range []string{"nobody@example.com", shut.Email, "no address", ""} {
+		for _, email := range []string{"nobody@example.com", disabled.Email, "no address", ""} {
 			got := b.Query(nil, requestReset, "e", email).Must()
 			if known := b.Query(nil, requestReset, "e", p.Email).Must(); !sameResponse(got, known) {
-				t.Errorf("%q: %s %v, and for a known one %s %v", email, got.Body, got.Header, known.Body, known.Header)
+				t.Errorf("%q: got %s %v, want as for a known address %s %v", email, got.Body, got.Header, known.Body, known.Header)
 			}
 		}
 		b.deliver()
-		if got := len(b.receivedMails()) - before; got != 4 || len(b.mailsTo("nobody@example.com"))+len(b.mailsTo(shut.Email)) > 1 {
-			t.Errorf("%d mails", got)
+		if got := len(b.receivedMails()) - before; got != 4 || len(b.mailsTo("nobody@example.com"))+len(b.mailsTo(disabled.Email)) > 1 {
+			t.Errorf("%d mails, want 4 to the known address", got)
 		}
 	})
 }
 
-// sameResponse: byte for byte, but for the request's id, which is as long as any other, and the time.
+// sameResponse reports whether two responses are identical, except for the Date header and the
+// value (not the length) of the request ID.
 func sameResponse(a, b *servertest.Response) bool {
 	headers := []http.Header{a.Header.Clone(), b.Header.Clone()}
 	for _, h := range headers {
@@ -196,8 +199,8 @@ func TestMailGoesToTheStoredAddress(t *testing.T) {
 		b := bootWithSMTP(t, databaseURL)
 		b.Query(nil, `mutation { register(input: {name: "Ada", email: "Ada@Example.com", password: "`+servertest.Password+`"}) { tokenType } }`).Must()
 		b.Query(nil, requestReset, "e", "ADA@EXAMPLE.COM").Must()
-		if got := b.mailsTo("Ada@example.com"); len(got) != 2 { // the domain as DNS has it
-			t.Errorf("%d mails to the address as it was typed at the registration, want 2", len(got))
+		if got := b.mailsTo("Ada@example.com"); len(got) != 2 { // the domain in lower case, as in DNS
+			t.Errorf("%d mails to the address as typed at registration, want 2", len(got))
 		}
 	})
 }
@@ -212,24 +215,24 @@ func TestEmailChangeRequiresConfirmationAndCanBeUndone(t *testing.T) {
 		wantCodes(t, b.Query(p, requestChange, "e", strings.ToUpper(p.Email), "p", p.Password), "requestEmailChange BAD_USER_INPUT")
 		token := b.emailChangeToken(p, "New@example.com")
 		if got := b.Query(p, `{ me { email } }`).Must(); got.At("me.email") != p.Email {
-			t.Error("changed before it was confirmed: " + got.Body)
+			t.Error("the address changed before it was confirmed: " + got.Body)
 		}
 		got := b.Query(p, `mutation($t: String!) { verifyEmail(token: $t) updateProfile(input: {name: "Ada"}) { email emailVerified } }`, "t", token).Must()
 		if got.At("updateProfile.email") != "New@example.com" || got.At("updateProfile.emailVerified") != true {
 			t.Error(got.Body)
 		}
 		if !b.isSignedIn(p) {
-			t.Error("signed out")
+			t.Error("a change of address ended the session")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		b.Query(nil, login, "e", "new@example.com", "p", p.Password).Must()
 
-		// The old one is told, and stays the person's for as long as they may take it back.
+		// The old address gets a notice. It stays reserved while its owner can undo the change.
 		undo := b.tokenOf(p.Email, "/undo-email-change")
 		wantCodes(t, b.Query(nil, registerAs, "e", p.Email), "register EMAIL_TAKEN")
 		b.Query(nil, verifyEmail, "t", undo).Must()
 		if b.isSignedIn(p) {
-			t.Error("who changed it is still signed in")
+			t.Error("a session is still valid after the undo")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", newPassword).Must()
@@ -239,39 +242,40 @@ func TestEmailChangeRequiresConfirmationAndCanBeUndone(t *testing.T) {
 	})
 }
 
-// Somebody who has a session and the password moves the account twice, and tries everything that ends tickets, so
-// that its owner cannot take it back. They can.
+// TestOwnerCanUndoAHostileEmailChange checks that the owner can undo a change of address whatever
+// an attacker with a session and the password does: a second change, an undo of that change, a new
+// password.
 func TestOwnerCanUndoAHostileEmailChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name   string
-			thief  func(b *testServer, p *servertest.User, has, hasToo string)
-			before time.Duration
+			attack func(b *testServer, p *servertest.User, first, second string)
+			after  time.Duration
 		}{
-			{"before it is confirmed", func(b *testServer, p *servertest.User, has, hasToo string) { b.emailChangeToken(p, has) }, 0},
-			{"after 71 hours", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
+			{"before the change is confirmed", func(b *testServer, p *servertest.User, first, second string) { b.emailChangeToken(p, first) }, 0},
+			{"after 71 hours", func(b *testServer, p *servertest.User, first, second string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, first), "p", p.Password).Must()
 				b.deliver()
 			}, 71 * time.Hour},
-			{"after a second change, which was undone", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, hasToo), "p", p.Password).Must()
-				b.Query(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).Must()
+			{"after a second change that was undone", func(b *testServer, p *servertest.User, first, second string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, first), "p", p.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, second), "p", p.Password).Must()
+				b.Query(nil, verifyEmail, "t", b.tokenOf(first, "/undo-email-change")).Must()
 			}, 0},
-			{"after a new password", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
+			{"after a new password", func(b *testServer, p *servertest.User, first, second string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, first), "p", p.Password).Must()
 				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
-				b.Query(nil, requestReset, "e", has).Must()
-				b.Query(nil, resetPassword, "t", b.tokenOf(has, "/reset-password"), "p", "a third good password").Must()
+				b.Query(nil, requestReset, "e", first).Must()
+				b.Query(nil, resetPassword, "t", b.tokenOf(first, "/reset-password"), "p", "a third good password").Must()
 			}, 0},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL)
 				p := b.NewUser("USER")
-				has, hasToo := newAddress(), newAddress()
-				row.thief(b, p, has, hasToo)
-				b.Clock.Advance(row.before)
+				first, second := newAddress(), newAddress()
+				row.attack(b, p, first, second)
+				b.Clock.Advance(row.after)
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", "the owner's password").Must()
 				got := b.Query(nil, login, "e", p.Email, "p", "the owner's password").Must()
@@ -279,9 +283,9 @@ func TestOwnerCanUndoAHostileEmailChange(t *testing.T) {
 					t.Error(got.Body)
 				}
 				for _, m := range b.receivedMails() {
-					if u, err := url.Parse(m.Link); err == nil && m.Link != "" && (m.To == has || m.To == hasToo) {
+					if u, err := url.Parse(m.Link); err == nil && m.Link != "" && (m.To == first || m.To == second) {
 						if got := b.Query(nil, verifyEmail, "t", u.Query().Get("token")); !slices.Equal(got.Codes(), []string{"verifyEmail INVALID_TOKEN"}) {
-							t.Errorf("the thief's %q is still good: %s", m.Subject, got.Body)
+							t.Errorf("the token of %q to the attacker is still valid: %s", m.Subject, got.Body)
 						}
 					}
 				}
@@ -290,39 +294,40 @@ func TestOwnerCanUndoAHostileEmailChange(t *testing.T) {
 	})
 }
 
-// A mail that still waits for the thief's address, while the owner takes theirs back, brings no link to undo that.
+// TestUndoDropsQueuedMailsToTheThief checks that an undo also drops the queued mails to the
+// attacker's address. Their links would undo the undo.
 func TestUndoDropsQueuedMailsToTheThief(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
-			name  string
-			thief func(b *testServer, p *servertest.User, has, hasToo string)
+			name   string
+			attack func(b *testServer, p *servertest.User, first, second string)
 		}{
-			{"another change was asked for", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.Query(p, requestChange, "e", hasToo, "p", p.Password).Must()
+			{"another change was requested", func(b *testServer, p *servertest.User, first, second string) {
+				b.Query(p, requestChange, "e", second, "p", p.Password).Must()
 			}},
-			{"another change was made", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, hasToo), "p", p.Password).Must()
+			{"another change was made", func(b *testServer, p *servertest.User, first, second string) {
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, second), "p", p.Password).Must()
 			}},
-			{"another change was undone", func(b *testServer, p *servertest.User, has, hasToo string) {
-				b.emailChangeToken(p, hasToo)
-				b.Query(nil, verifyEmail, "t", b.tokenOf(has, "/undo-email-change")).Must()
+			{"another change was undone", func(b *testServer, p *servertest.User, first, second string) {
+				b.emailChangeToken(p, second)
+				b.Query(nil, verifyEmail, "t", b.tokenOf(first, "/undo-email-change")).Must()
 			}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL)
 				p := b.NewUser("USER")
-				has, hasToo := newAddress(), newAddress()
-				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, has), "p", p.Password).Must()
+				first, second := newAddress(), newAddress()
+				b.Query(nil, verifyEmail, "t", b.emailChangeToken(p, first), "p", p.Password).Must()
 				undo := b.tokenOf(p.Email, "/undo-email-change")
-				row.thief(b, p, has, hasToo)
+				row.attack(b, p, first, second)
 				before := len(b.receivedMails())
 				b.Query(nil, verifyEmail, "t", undo).Must()
 				b.deliver()
 				got := b.receivedMails()
 				for _, m := range got[:len(got)-before] {
 					if m.To != p.Email {
-						t.Errorf("%q goes to the thief", m.Subject)
+						t.Errorf("%q was mailed to the attacker", m.Subject)
 					}
 				}
 				b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", newPassword).Must()
@@ -331,12 +336,12 @@ func TestUndoDropsQueuedMailsToTheThief(t *testing.T) {
 	})
 }
 
-// A password that is not the account's any more when a change of address is written down is none, although it was
-// when it was looked at.
+// TestEmailChangeRacingAResetSendsNoMail checks that requestEmailChange verifies the password again
+// when it stores the change: the password may be replaced between the first check and then.
 func TestEmailChangeRacingAResetSendsNoMail(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithSMTP(t, databaseURL, "BCRYPT_COST", "10") // so that a look takes its time
+		b := bootWithSMTP(t, databaseURL, "BCRYPT_COST", "10") // makes the first check slow
 		rounds := 3
 		if dbtest.Exhaustive() {
 			rounds = 10
@@ -344,10 +349,10 @@ func TestEmailChangeRacingAResetSendsNoMail(t *testing.T) {
 		for range rounds {
 			p, to := b.NewUser("USER"), newAddress()
 			token := b.resetToken(p)
-			asked := make(chan *servertest.Response)
-			go func() { asked <- b.Query(p, requestChange, "e", to, "p", p.Password) }()
+			requested := make(chan *servertest.Response)
+			go func() { requested <- b.Query(p, requestChange, "e", to, "p", p.Password) }()
 			b.Query(nil, resetPassword, "t", token, "p", newPassword).Must()
-			<-asked
+			<-requested
 			if got := b.mailsTo(to); len(got) != 0 {
 				t.Fatalf("%q was sent after the reset", got[0].Subject)
 			}
@@ -355,17 +360,18 @@ func TestEmailChangeRacingAResetSendsNoMail(t *testing.T) {
 	})
 }
 
-// That an address has an account is told to the address alone.
+// TestEmailChangeToATakenAddressNotifiesItsOwnerOnly checks that only a mail to a taken address
+// reveals that it has an account.
 func TestEmailChangeToATakenAddressNotifiesItsOwnerOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL)
 		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.Query(p, requestChange, "e", strings.ToUpper(other.Email), "p", p.Password).Must()
-		if told := b.mailsTo(other.Email)[0]; told.Link != "" {
-			t.Errorf("%q has a link", told.Subject)
+		if notice := b.mailsTo(other.Email)[0]; notice.Link != "" {
+			t.Errorf("%q has a link", notice.Subject)
 		}
-		// It may come to have one while the mail is on its way.
+		// The address can also be taken after the mail was sent.
 		token := b.emailChangeToken(p, "both@example.com")
 		b.Query(nil, registerAs, "e", "both@example.com").Must()
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token, "p", p.Password), "verifyEmail EMAIL_TAKEN")
@@ -381,13 +387,13 @@ func TestDeleteAccountRemovesAllItsRows(t *testing.T) {
 		reset := b.resetToken(p)
 		wantCodes(t, b.Query(p, deleteAccount, "p", "wrong password"), "deleteAccount INVALID_CREDENTIALS")
 		wantCodes(t, b.Query(admin, deleteAccount, "p", admin.Password), "deleteAccount CONFLICT")
-		b.Query(nil, requestReset, "e", p.Email).Must() // waits in the outbox
+		b.Query(nil, requestReset, "e", p.Email).Must() // queued in the outbox
 		got := b.Query(p, `mutation($p: String!) { deleteAccount(password: $p) again: logout }`, "p", p.Password).Must()
 		if got.At("deleteAccount") != true || got.At("again") != false {
 			t.Error(got.Body)
 		}
 		if b.isSignedIn(p) || b.isSignedIn(phone.User) {
-			t.Error("a session outlives its account")
+			t.Error("a session is still valid after its account was deleted")
 		}
 		for query, token := range map[string]string{refreshInBody: phone.refresh, `mutation($t: String!) { resetPassword(input: {token: $t, newPassword: "` + newPassword + `"}) }`: reset} {
 			if got := b.Query(nil, query, "t", token); len(got.Codes()) != 1 || !strings.HasSuffix(got.Codes()[0], "INVALID_TOKEN") {
@@ -399,22 +405,22 @@ func TestDeleteAccountRemovesAllItsRows(t *testing.T) {
 		before := len(b.receivedMails())
 		b.deliver()
 		if len(b.receivedMails()) != before {
-			t.Error("a mail to somebody who has left")
+			t.Error("a mail was sent to a deleted account")
 		}
 		for _, table := range []string{"users", "sessions", "tickets", "mails"} {
 			if rows := countUserRows(t, databaseURL, table, p); rows != 0 {
-				t.Errorf("%d rows about the person in %s", rows, table)
+				t.Errorf("%s has %d rows of the deleted account", table, rows)
 			}
 		}
 		if n := b.countTrustedIPs(databaseURL, p); n != 0 {
-			t.Errorf("%d trusted places of a deleted account", n)
+			t.Errorf("%d trusted places of a deleted account, want 0", n)
 		}
-		// The address is free again.
+		// The address can be registered again.
 		b.Query(nil, registerAs, "e", p.Email).Must()
 	})
 }
 
-// countUserRows counts what a table says about a person.
+// countUserRows counts the rows of a user in a table.
 func countUserRows(t *testing.T, databaseURL, table string, p *servertest.User) (rows int) {
 	t.Helper()
 	condition := map[string]string{"users": "id = ?", "sessions": "user_id = ?", "tickets": "user_id = ?", "mails": "user_id = ?"}[table]
@@ -425,7 +431,8 @@ func countUserRows(t *testing.T, databaseURL, table string, p *servertest.User) 
 	return rows
 }
 
-// Each kind of token is good for its own purpose and no other.
+// TestTokensAreRejectedForOtherPurposes checks that each kind of token works for its own purpose
+// only.
 func TestTokensAreRejectedForOtherPurposes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -458,7 +465,6 @@ func TestTokensAreRejectedForOtherPurposes(t *testing.T) {
 	})
 }
 
-// One token, many at once: one wins.
 func TestConcurrentUsesOfATokenSucceedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -477,23 +483,24 @@ func TestConcurrentUsesOfATokenSucceedOnce(t *testing.T) {
 			for range n {
 				go func() { answers <- b.Query(p, row.query, "t", token) }()
 			}
-			won := 0
+			succeeded := 0
 			for range n {
 				switch got := <-answers; {
 				case len(got.Errors) == 0:
-					won++
+					succeeded++
 				case !slices.Equal(got.Codes(), []string{row.name + " INVALID_TOKEN"}):
 					t.Error(got.Body)
 				}
 			}
-			if won != 1 {
-				t.Errorf("%s: %d won", row.name, won)
+			if succeeded != 1 {
+				t.Errorf("%s: %d of %d uses succeeded, want 1", row.name, succeeded, n)
 			}
 		}
 	})
 }
 
-// What makes a link useless before its time.
+// TestStaleLinksAreRejected lists everything that invalidates a link: newer links, later changes of
+// the account and age.
 func TestStaleLinksAreRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -506,45 +513,45 @@ func TestStaleLinksAreRejected(t *testing.T) {
 			token func(*testServer, *servertest.User) string
 			then  func(*testServer, *servertest.User)
 		}{
-			{"a verification, by a newer one", verifyEmail, verify, func(b *testServer, p *servertest.User) {
+			{"a verification after a newer one", verifyEmail, verify, func(b *testServer, p *servertest.User) {
 				b.Query(p, `mutation { requestEmailVerification }`).Must()
 				b.deliver()
 			}},
-			{"a verification, by another address", verifyEmail, verify, func(b *testServer, p *servertest.User) {
+			{"a verification after a change of address", verifyEmail, verify, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", change(b, p), "p", p.Password).Must()
 			}},
-			{"a verification, after a day", verifyEmail, verify, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
-			{"a reset after an undo, after an hour", resetPassword, func(b *testServer, p *servertest.User) string {
+			{"a verification after a day", verifyEmail, verify, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
+			{"a reset mailed by an undo, after an hour", resetPassword, func(b *testServer, p *servertest.User) string {
 				b.emailChangeToken(p, newAddress())
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 				return b.tokenOf(p.Email, "/reset-password")
 			}, func(b *testServer, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
-			{"a reset, by a newer one", resetPassword, reset, func(b *testServer, p *servertest.User) { b.resetToken(p) }},
-			{"a reset, by another reset", resetPassword, reset, func(b *testServer, p *servertest.User) {
+			{"a reset after a newer one", resetPassword, reset, func(b *testServer, p *servertest.User) { b.resetToken(p) }},
+			{"a reset after another reset", resetPassword, reset, func(b *testServer, p *servertest.User) {
 				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
 			}},
-			{"a reset, by a new password", resetPassword, reset, func(b *testServer, p *servertest.User) {
+			{"a reset after a password change", resetPassword, reset, func(b *testServer, p *servertest.User) {
 				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}},
-			{"a reset, by another address", resetPassword, reset, func(b *testServer, p *servertest.User) {
+			{"a reset after a change of address", resetPassword, reset, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", change(b, p), "p", p.Password).Must()
 			}},
-			{"a reset, by a shut account", resetPassword, reset, func(b *testServer, p *servertest.User) {
+			{"a reset after the account was disabled", resetPassword, reset, func(b *testServer, p *servertest.User) {
 				_, _ = b.internal.Accounts.AsOperator().Disable(t.Context(), p.ID)
 			}},
-			{"a reset, after an hour", resetPassword, reset, func(b *testServer, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
-			{"a change of address, by a newer one to another", verifyEmail, change, func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
-			{"a change of address, by a new password", verifyEmail, change, func(b *testServer, p *servertest.User) {
+			{"a reset after an hour", resetPassword, reset, func(b *testServer, _ *servertest.User) { b.Clock.Advance(time.Hour) }},
+			{"a change of address after a newer one to another address", verifyEmail, change, func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
+			{"a change of address after a password change", verifyEmail, change, func(b *testServer, p *servertest.User) {
 				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}},
-			{"a change of address, by a reset", verifyEmail, change, func(b *testServer, p *servertest.User) {
+			{"a change of address after a reset", verifyEmail, change, func(b *testServer, p *servertest.User) {
 				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
 			}},
-			{"a change of address, by the link that stops it", verifyEmail, change, func(b *testServer, p *servertest.User) {
+			{"a change of address after its undo", verifyEmail, change, func(b *testServer, p *servertest.User) {
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 			}},
-			{"a change of address, after a day", verifyEmail, change, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
-			{"one that stops a change, after 72 hours", verifyEmail, func(b *testServer, p *servertest.User) string {
+			{"a change of address after a day", verifyEmail, change, func(b *testServer, _ *servertest.User) { b.Clock.Advance(24 * time.Hour) }},
+			{"an undo after 72 hours", verifyEmail, func(b *testServer, p *servertest.User) string {
 				b.emailChangeToken(p, newAddress())
 				return b.tokenOf(p.Email, "/undo-email-change")
 			}, func(b *testServer, _ *servertest.User) { b.Clock.Advance(72 * time.Hour) }},
@@ -566,7 +573,6 @@ func TestStaleLinksAreRejected(t *testing.T) {
 	})
 }
 
-// A change of address that waits in the outbox ends with the password that it was asked for with.
 func TestPasswordChangeCancelsAQueuedEmailChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -577,31 +583,33 @@ func TestPasswordChangeCancelsAQueuedEmailChange(t *testing.T) {
 		if got := b.mailsTo("new@example.com"); len(got) != 0 {
 			t.Errorf("%q was sent", got[0].Subject)
 		}
-		if got := b.mailsTo(p.Email); len(got) != 3 { // verification, the warning, the notice of the new password
-			t.Errorf("%d mails to the old address", len(got))
+		if got := b.mailsTo(p.Email); len(got) != 3 { // verification, warning, notice of the new password
+			t.Errorf("%d mails to the old address, want 3", len(got))
 		}
 	})
 }
 
-// Somebody registers with another's address and waits. Who has the mailbox gets the account, and the other is out.
+// TestPasswordResetTakesOverAnUnverifiedAccount checks that the owner of a mailbox takes over an
+// account that an attacker registered with its address, and that the attacker loses every access.
 func TestPasswordResetTakesOverAnUnverifiedAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL)
-		p := b.NewUser("USER") // not the mailbox's owner
+		p := b.NewUser("USER") // the attacker
 		other := b.newDevice(p, true)
-		stop := b.emailChangeToken(p, "thief@example.com")
+		change := b.emailChangeToken(p, "attacker@example.com")
 		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
 		if b.isSignedIn(p) || b.isSignedIn(other.User) {
-			t.Error("still signed in")
+			t.Error("a session of the attacker is still valid")
 		}
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
-		wantCodes(t, b.Query(nil, verifyEmail, "t", stop), "verifyEmail INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, verifyEmail, "t", change), "verifyEmail INVALID_TOKEN")
 		wantCodes(t, b.Query(nil, refreshInBody, "t", other.refresh), "refresh INVALID_TOKEN")
 	})
 }
 
-// Links are made of the configuration, whatever a request says of the host that it was sent to.
+// TestMailLinksUseAppURL checks that links are built from APP_URL, not from the Host or forwarding
+// headers of the request.
 func TestMailLinksUseAppURL(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -625,7 +633,7 @@ func TestMailLinksUseAppURL(t *testing.T) {
 		}
 		got := b.mailsTo(p.Email)
 		if len(got) != 6 {
-			t.Fatalf("%d mails", len(got))
+			t.Fatalf("%d mails, want 6", len(got))
 		}
 		for _, m := range got {
 			if strings.Contains(m.Text+m.HTML, "evil") || !strings.HasPrefix(m.Link, "https://app.example.com/accounts/reset-password?token=") && !strings.HasPrefix(m.Link, "https://app.example.com/accounts/verify-email?token=") {
@@ -635,7 +643,8 @@ func TestMailLinksUseAppURL(t *testing.T) {
 	})
 }
 
-// What scanners of mail do: they open links, often.
+// TestOpeningALinkChangesNothing checks that links survive mail scanners, which open every link and
+// often several times.
 func TestOpeningALinkChangesNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -658,24 +667,25 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 						t.Errorf("%s %s: %d", method, path, got.Status)
 					}
 					if strings.Contains(got.Body, token) {
-						t.Errorf("%s repeats the token", path)
+						t.Errorf("the page %s contains the token", path)
 					}
 				}
 			}
 		}
 		b.Query(nil, verifyEmail, "t", tokens["/verify-email"], "p", p.Password).Must()
 		b.Query(nil, verifyEmail, "t", tokens["/confirm-email"], "p", p.Password).Must()
-		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", newPassword), "resetPassword INVALID_TOKEN") // ended by the change
+		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", newPassword), "resetPassword INVALID_TOKEN") // revoked by the change
 		b.Query(nil, verifyEmail, "t", tokens["/undo-email-change"]).Must()
 		for path, token := range tokens {
 			if strings.Contains(b.Log.String(), token) {
-				t.Errorf("the log has the token of %s", path)
+				t.Errorf("the log contains the token of %s", path)
 			}
 		}
 	})
 }
 
-// Where addresses must be verified, a registration tells nobody whether there was an account; its owner is told.
+// TestRegistrationWithRequiredVerificationHidesAccounts checks that a registration does not reveal
+// whether an account exists. Only the owner of the address learns it, by mail.
 func TestRegistrationWithRequiredVerificationHidesAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -690,62 +700,64 @@ func TestRegistrationWithRequiredVerificationHidesAccounts(t *testing.T) {
 				t.Errorf("%s: %s %v\nwant %s %v", name, got.Body, got.Header, first.Body, first.Header)
 			}
 		}
-		// Three links to verify (the registration's, and the login's once more) would do; the last one does.
+		// Registrations and the login each mailed a link. The test uses the newest.
 		b.Query(nil, verifyEmail, "t", b.tokenOf(ada, "/verify-email"), "p", servertest.Password).Must()
 		b.Query(nil, login, "e", ada, "p", servertest.Password).Must()
 
-		// Whoever owns the address learns of a registration, and may choose a new password.
+		// The owner of the address gets a mail about the registration, with a link to reset the
+		// password.
 		wantCodes(t, b.Query(nil, registerAs, "e", ada), "register EMAIL_NOT_VERIFIED")
 		b.Query(nil, resetPassword, "t", b.tokenOf(ada, "/reset-password"), "p", newPassword).Must()
 		b.Query(nil, login, "e", ada, "p", newPassword).Must()
 
-		// Wrong values are told as ever: they say nothing about anybody.
+		// Invalid input is still reported: it reveals nothing about accounts.
 		wantCodes(t, b.Query(nil, `mutation { register(input: {name: "", email: "x", password: "short"}) { tokenType } }`), "register BAD_USER_INPUT")
 	})
 }
 
-// Whoever registers with an address that is not free waits for a mail too, whyever it is not. The answer takes as many
-// statements as for a new one.
+// TestRegistrationOfATakenAddressIsIndistinguishable checks that a registration answers the same
+// and takes as many statements whether the address is free, used, disabled or reserved. The mail
+// gives the reason.
 func TestRegistrationOfATakenAddressIsIndistinguishable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		admin := b.newCommandLineUser("ADMIN")
-		work := func(email string) uint64 {
+		statements := func(email string) uint64 {
 			before := b.internal.Store.Queries()
 			wantCodes(t, b.Query(nil, registerAs, "e", email), "register EMAIL_NOT_VERIFIED")
 			return b.internal.Store.Queries() - before
 		}
-		proven, shut, moved := b.newCommandLineUser("USER"), b.newCommandLineUser("USER"), b.newCommandLineUser("USER")
-		unproven := newAddress()
-		of := work(unproven)
-		b.Query(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", shut.ID).Must()
+		verified, disabled, moved := b.newCommandLineUser("USER"), b.newCommandLineUser("USER"), b.newCommandLineUser("USER")
+		unverified := newAddress()
+		want := statements(unverified)
+		b.Query(admin, `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", disabled.ID).Must()
 		b.Query(nil, verifyEmail, "t", b.emailChangeToken(moved, newAddress()), "p", moved.Password).Must()
 		for _, row := range []struct {
 			name, email, subject string
 		}{
-			{"of an account", proven.Email, "You have an account at Example Accounts already"},
-			{"of one that was not verified", unproven, "Confirm your e-mail address for Example Accounts"},
-			{"of a shut account", shut.Email, "You cannot register at Example Accounts with this e-mail address"},
-			{"that was an account's until now", moved.Email, "You cannot register at Example Accounts with this e-mail address"},
+			{"of an account", verified.Email, "You have an account at Example Accounts already"},
+			{"of an unverified account", unverified, "Confirm your e-mail address for Example Accounts"},
+			{"of a disabled account", disabled.Email, "You cannot register at Example Accounts with this e-mail address"},
+			{"that an account had until now", moved.Email, "You cannot register at Example Accounts with this e-mail address"},
 		} {
-			if got := work(row.email); got != of && row.email != moved.Email { // what was inserted there is taken out
-				t.Errorf("an address %s takes %d statements, a new one %d", row.name, got, of)
+			if got := statements(row.email); got != want && row.email != moved.Email { // an inserted row is deleted again
+				t.Errorf("an address %s takes %d statements, want %d as for a free one", row.name, got, want)
 			}
 			if got := b.mailsTo(row.email); len(got) == 0 || got[0].Subject != row.subject {
-				t.Errorf("an address %s: none of %d mails says so", row.name, len(got))
+				t.Errorf("an address %s: %d mails, want the newest with the subject %q", row.name, len(got), row.subject)
 			}
 		}
-		if got := b.auditEvents(admin, proven); !slices.Equal(got, []string{"already registered", "sign-in", "registered USER"}) {
-			t.Errorf("the audit log has %q", got)
+		if got := b.auditEvents(admin, verified); !slices.Equal(got, []string{"already registered", "sign-in", "registered USER"}) {
+			t.Errorf("the audit log has the events %q", got)
 		}
 		if got := b.Query(admin, `query($e: String!) { users(search: $e) { edges { node { id } } } }`, "e", moved.Email).Must(); len(got.At("users.edges").([]any)) != 0 {
-			t.Error("an account was made: " + got.Body)
+			t.Error("a registration of a reserved address created an account: " + got.Body)
 		}
 	})
 }
 
-// newCommandLineUser is somebody whose account was made at the command line, and who has signed in.
+// newCommandLineUser creates an account as the command line does, and signs it in.
 func (b *testServer) newCommandLineUser(role string) *servertest.User {
 	b.t.Helper()
 	p := &servertest.User{Email: newAddress(), Password: servertest.Password}
@@ -759,7 +771,8 @@ func (b *testServer) newCommandLineUser(role string) *servertest.User {
 	return p
 }
 
-// Of many registrations at once one makes the account, and none says so.
+// TestConcurrentUnverifiedRegistrationsCreateOneAccount checks that one of many concurrent
+// registrations creates the account, and that all responses are the same.
 func TestConcurrentUnverifiedRegistrationsCreateOneAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -776,13 +789,14 @@ func TestConcurrentUnverifiedRegistrationsCreateOneAccount(t *testing.T) {
 		if rows := countRows(t, databaseURL, "users", "email = ?", email); rows != 1 {
 			t.Errorf("%d accounts, want 1", rows)
 		}
-		if links := b.tokensOf(email, "/verify-email"); len(links) != n { // source its own registration each
-			t.Errorf("%d links to verify the address, want %d", len(links), n)
+		if links := b.tokensOf(email, "/verify-email"); len(links) != n { // one for each registration
+			t.Errorf("%d verification links, want %d", len(links), n)
 		}
 	})
 }
 
-// Whoever runs the server vouches for those whom they make.
+// TestAccountsCreatedByCommandAreVerified checks that an address given by the operator needs no
+// verification.
 func TestAccountsCreatedByCommandAreVerified(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -795,7 +809,8 @@ func TestAccountsCreatedByCommandAreVerified(t *testing.T) {
 	})
 }
 
-// Somebody asks for mails to a person for hours, from everywhere. The person gets a few, and warnings always.
+// TestMailsToOneAddressAreLimited checks that many clients can cause only ten mails an hour to one
+// address. Warnings are sent in any case.
 func TestMailsToOneAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -814,28 +829,29 @@ func TestMailsToOneAddressAreLimited(t *testing.T) {
 		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 		b.deliver()
 		if got := len(b.receivedMails()) - before; got != 11 {
-			t.Errorf("%d mails, want the warning too", got)
+			t.Errorf("%d mails, want 11 with the warning", got)
 		}
 		b.Clock.Advance(time.Hour)
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		b.deliver()
 		if got := len(b.receivedMails()) - before; got != 12 {
-			t.Errorf("%d mails, want another one after an hour", got)
+			t.Errorf("%d mails, want 12 after an hour", got)
 		}
 	})
 }
 
-// Others can have notices sent to a person, but not so many that there is none left of those that the person needs.
+// TestNoticesDoNotExhaustTheRecoveryMailLimit checks that notices caused by others do not use up
+// the limit of password resets.
 func TestNoticesDoNotExhaustTheRecoveryMailLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-		p, thief := b.NewUser("USER"), b.NewUser("USER")
+		p, attacker := b.NewUser("USER"), b.NewUser("USER")
 		b.Clock.Stop()
 		b.deliver()
 		for i := range 15 {
-			from := http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}, "Authorization": {"Bearer " + thief.Token}}
-			b.QueryWith(from, requestChange, "e", p.Email, "p", thief.Password).Must()
+			from := http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}, "Authorization": {"Bearer " + attacker.Token}}
+			b.QueryWith(from, requestChange, "e", p.Email, "p", attacker.Password).Must()
 			b.deliver()
 		}
 		b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()

@@ -22,13 +22,14 @@ import (
 	"fieldgate/servertest"
 )
 
-// metricsEnv is what a server is booted with that is watched.
+// metricsEnv turns on metrics for a test server.
 var metricsEnv = []string{"METRICS_ADDR", "127.0.0.1:0"}
 
-// metricValues are the values of all series of ours, by name and labels as Prometheus writes them.
+// metricValues maps the series of Fieldgate to their values, by name and labels in Prometheus'
+// format.
 type metricValues map[string]float64
 
-// scrape reads the metrics of ours as Prometheus does.
+// scrape reads the metrics whose names begin with fieldgate_.
 func (b *testServer) scrape() metricValues {
 	b.t.Helper()
 	values := metricValues{}
@@ -46,7 +47,7 @@ func (b *testServer) scrape() metricValues {
 	return values
 }
 
-// scrapeSeries are all series, Go's and the process's too.
+// scrapeSeries returns the names and labels of all series, including those of Go and the process.
 func (b *testServer) scrapeSeries() (series []string) {
 	b.t.Helper()
 	for line := range strings.Lines(b.exposition()) {
@@ -57,7 +58,7 @@ func (b *testServer) scrapeSeries() (series []string) {
 	return series
 }
 
-// exposition is what Prometheus gets to read.
+// exposition returns the text that Prometheus scrapes.
 func (b *testServer) exposition() string {
 	b.t.Helper()
 	answer := httptest.NewRecorder()
@@ -68,16 +69,17 @@ func (b *testServer) exposition() string {
 	return answer.Body.String()
 }
 
-// increase is what has become more, of the counters that the prefixes name.
+// increase returns the counters that have changed since an earlier scrape and whose names begin
+// with one of the prefixes.
 func (s metricValues) increase(since metricValues, prefixes ...string) metricValues {
-	more := metricValues{}
+	changed := metricValues{}
 	for series, value := range s {
 		counts := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(series, "fieldgate_"+p) })
 		if n := value - since[series]; counts && n != 0 {
-			more[strings.TrimPrefix(series, "fieldgate_")] = n
+			changed[strings.TrimPrefix(series, "fieldgate_")] = n
 		}
 	}
-	return more
+	return changed
 }
 
 func TestMetricsCountRequestsAndEvents(t *testing.T) {
@@ -118,7 +120,7 @@ func TestMetricsCountRequestsAndEvents(t *testing.T) {
 			},
 			{"a wrong password", func() { b.Query(nil, login, "e", victim.Email, "p", wrongPassword) }, []metricValues{failed}},
 			{
-				"a limit that is used up", func() {
+				"an exhausted limit", func() {
 					for range 5 {
 						b.Query(nil, login, "e", victim.Email, "p", wrongPassword)
 					}
@@ -129,28 +131,28 @@ func TestMetricsCountRequestsAndEvents(t *testing.T) {
 				}},
 			},
 			{
-				"a field that takes another role, twice, counts by the executed field", func() { b.Query(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
+				"a field that requires another role, twice: each execution counts", func() { b.Query(user, `{ a: users { edges { cursor } } b: users { edges { cursor } } }`) },
 				[]metricValues{query("FORBIDDEN", 1), {`field_denials_total{field="Query.users",reason="forbidden"}`: 2}},
 			},
 			{
-				"a field of nobody's", func() { b.Query(nil, `{ sessions { id } }`) },
+				"a gated field without a token", func() { b.Query(nil, `{ sessions { id } }`) },
 				[]metricValues{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="missing"}`: 1}},
 			},
 			{
-				"a token that is none", func() { b.Query(&servertest.User{Token: "x"}, `{ sessions { id } }`) },
+				"an invalid token", func() { b.Query(&servertest.User{Token: "x"}, `{ sessions { id } }`) },
 				[]metricValues{query("UNAUTHENTICATED", 1), {`field_denials_total{field="Query.sessions",reason="invalid"}`: 1}},
 			},
 			{
-				"a rule that only reports", func() { b.Query(staff, `{ users { edges { cursor } } }`) },
+				"a report-only rule", func() { b.Query(staff, `{ users { edges { cursor } } }`) },
 				[]metricValues{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
 			},
-			{"a document that is none", func() { b.Query(nil, `{`) }, []metricValues{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
-			{"a field that there is not", func() { b.Query(nil, `{ nothing }`) }, []metricValues{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
-			{"a document that is too much", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []metricValues{refused("QUERY_TOO_COMPLEX", "2xx")}},
-			{"a method that there is not", func() { b.get("/graphql") }, []metricValues{refused("BAD_USER_INPUT", "4xx")}},
-			{"a probe", func() { b.get("/healthz") }, []metricValues{{`http_responses_total{class="2xx"}`: 1}}},
+			{"an unparsable document", func() { b.Query(nil, `{`) }, []metricValues{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
+			{"an unknown field", func() { b.Query(nil, `{ nothing }`) }, []metricValues{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
+			{"a document over the size limits", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []metricValues{refused("QUERY_TOO_COMPLEX", "2xx")}},
+			{"a GET without a query", func() { b.get("/graphql") }, []metricValues{refused("BAD_USER_INPUT", "4xx")}},
+			{"a health probe", func() { b.get("/healthz") }, []metricValues{{`http_responses_total{class="2xx"}`: 1}}},
 			{
-				"a mail", func() {
+				"a sent mail", func() {
 					b.Query(nil, `mutation($e: String!) { requestPasswordReset(email: $e) }`, "e", user.Email).Must()
 					b.deliver()
 				},
@@ -182,7 +184,8 @@ func TestMetricsCountRequestsAndEvents(t *testing.T) {
 	})
 }
 
-// What somebody else counts is what is shown.
+// TestMetricsReportQueueDatabaseAndOutbox checks the metrics that are read from other components at
+// each scrape.
 func TestMetricsReportQueueDatabaseAndOutbox(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -202,17 +205,18 @@ func TestMetricsReportQueueDatabaseAndOutbox(t *testing.T) {
 				t.Errorf("%s is %v, want %v", series, value, want)
 			}
 		}
-		if n := got["fieldgate_database_statements_total"] - statements; n < 0 || n > 2 { // two are the scrape's own
-			t.Errorf("%v statements more", n)
+		if n := got["fieldgate_database_statements_total"] - statements; n < 0 || n > 2 { // the scrape itself sends two
+			t.Errorf("the scrape counted %v more statements, want at most 2", n)
 		}
 		b.deliver()
 		if again := b.scrape(); again["fieldgate_mails_waiting"] != 2 {
-			t.Error("the database is asked for the backlog at each scrape")
+			t.Error("each scrape queries the outbox, want a cached count")
 		}
 	})
 }
 
-// A scrape answers without the database, at once, and without the numbers that it does not have.
+// TestMetricsAnswerWithoutADatabase checks that a scrape answers at once without a database, and
+// omits the series that need one.
 func TestMetricsAnswerWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metricsEnv...)
@@ -227,7 +231,7 @@ func TestMetricsAnswerWithoutADatabase(t *testing.T) {
 	}
 }
 
-// Whatever clients write, there are no more series than before, and nothing of it is in a metric.
+// TestMetricsContainNoClientInput checks that client input creates no series and appears in none.
 func TestMetricsContainNoClientInput(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metricsEnv...)
@@ -253,20 +257,20 @@ func TestMetricsContainNoClientInput(t *testing.T) {
 	}
 	after := b.scrape()
 	if was, is := slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)); !slices.Equal(was, is) {
-		t.Errorf("there were %d series, and now there are %d", len(was), len(is))
+		t.Errorf("%d series before the requests, %d after, want the same", len(was), len(is))
 	}
 	for series := range after {
 		for _, personal := range []string{"ostile", "HOSTILE", p.Email, p.ID, "127.0.0.1", "Somebody"} {
 			if strings.Contains(series, personal) {
-				t.Errorf("%q is in %s", personal, series)
+				t.Errorf("%s contains %q", series, personal)
 			}
 		}
 	}
 	if n := after[`fieldgate_http_responses_total{class="4xx"}`]; n < float64(many/5) {
-		t.Errorf("only %v of the requests were refused", n)
+		t.Errorf("%v requests were answered with 4xx, want at least %d", n, many/5)
 	}
 	if len(after) > 1000 {
-		t.Errorf("%d series", len(after))
+		t.Errorf("%d series, want at most 1000", len(after))
 	}
 }
 
@@ -281,13 +285,14 @@ func (b *testServer) newRequest(method, path string) *http.Request {
 
 func TestEveryEventIsCounted(t *testing.T) {
 	t.Parallel()
-	bySchema := []string{account.EventDenied, account.EventWouldBeDenied} // which are counted by field
+	bySchema := []string{account.EventDenied, account.EventWouldBeDenied} // counted by field instead
 	if got, want := sorted(append(account.Events(), bySchema...)), sorted(slices.Clone(events)); !slices.Equal(got, want) {
-		t.Errorf("counted are %q, and logged %q", got, want)
+		t.Errorf("counted events are %q, logged ones %q", got, want)
 	}
 }
 
-// Metrics and profiles are to be had on their own address only, for as long as the server runs.
+// TestMetricsAreServedOnTheirOwnAddressOnly checks that metrics and profiles are served on
+// METRICS_ADDR only, and only while the server runs.
 func TestMetricsAreServedOnTheirOwnAddressOnly(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metricsEnv...)
@@ -308,8 +313,8 @@ func TestMetricsAreServedOnTheirOwnAddressOnly(t *testing.T) {
 		body      string
 	}{
 		{"the metrics", inside + "/metrics", 200, "fieldgate_graphql_requests_total{"},
-		{"those of Go", inside + "/metrics", 200, "\ngo_goroutines "},
-		{"an overview of the profiles", inside + "/debug/pprof/", 200, "goroutine"},
+		{"the metrics of Go", inside + "/metrics", 200, "\ngo_goroutines "},
+		{"the index of profiles", inside + "/debug/pprof/", 200, "goroutine"},
 		{"a profile", inside + "/debug/pprof/goroutine?debug=1", 200, "goroutine profile:"},
 		{"no API", inside + "/graphql", 404, ""},
 		{"no probes", inside + "/healthz", 404, ""},
@@ -337,7 +342,7 @@ func TestMetricsAreServedOnTheirOwnAddressOnly(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", metrics.Addr().String()); err == nil {
 		c.Close()
-		t.Error("the server has stopped, and its metrics go on")
+		t.Error("metrics are still served after the server has stopped")
 	}
 }
 
@@ -352,7 +357,6 @@ func TestMetricsPortInUseStopsTheStart(t *testing.T) {
 	}
 }
 
-// Without METRICS_ADDR there is nothing that counts.
 func TestMetricsAreOffByDefault(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))

@@ -23,7 +23,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// runDoctor are the doctor's findings, and its exit status.
+// runDoctor runs the doctor and returns its exit status and findings.
 func runDoctor(t *testing.T, env map[string]string, args ...string) (status int, findings []doctor.Finding) {
 	t.Helper()
 	var out, errs strings.Builder
@@ -31,7 +31,7 @@ func runDoctor(t *testing.T, env map[string]string, args ...string) (status int,
 		Args:   append([]string{"fieldgate", "doctor", "--json"}, args...),
 		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, Environ: servertest.Environ(env),
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
-		Adjust: func(s *server.Options) { s.Config.BcryptCost = servertest.Cost }, // that is not what these tests wait for
+		Adjust: func(s *server.Options) { s.Config.BcryptCost = servertest.Cost }, // fast hashes
 	})
 	stdout, stderr := out.String(), errs.String()
 	for line := range strings.Lines(stdout) {
@@ -47,13 +47,13 @@ func runDoctor(t *testing.T, env map[string]string, args ...string) (status int,
 	return status, findings
 }
 
-// worstLevel is the worst that is said of one thing; empty if nothing is.
+// worstLevel returns the worst level of the findings with an ID, or "" if it has none.
 func worstLevel(findings []doctor.Finding, id string) doctor.Level {
-	of := slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.ID != id })
-	if len(of) == 0 {
+	matching := slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.ID != id })
+	if len(matching) == 0 {
 		return ""
 	}
-	return doctor.Worst(of)
+	return doctor.Worst(matching)
 }
 
 func TestDoctorReportsEachProblem(t *testing.T) {
@@ -63,11 +63,11 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 		before func(t *testing.T, env map[string]string)
 		id     string
 		level  doctor.Level
-		only   string // a kind of database
+		only   string // the scheme of the database URL; "": each
 	}{
-		{"a database that is as it should be", nil, "database.tables", doctor.OK, ""},
-		{"nobody who may administer", nil, "accounts.admin", doctor.Warning, ""},
-		{"somebody who may administer", func(t *testing.T, env map[string]string) {
+		{"a correct database", nil, "database.tables", doctor.OK, ""},
+		{"no administrator", nil, "accounts.admin", doctor.Warning, ""},
+		{"an administrator", func(t *testing.T, env map[string]string) {
 			if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 				t.Fatal(stderr)
 			}
@@ -83,16 +83,16 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 			}
 			execSQL(t, env["DATABASE_URL"], "INSERT INTO audit (id, event, ip, created_at) VALUES "+strings.Join(rows, ", "))
 		}, "proxies.signins", doctor.Warning, ""},
-		{"a migration that is pending", func(t *testing.T, env map[string]string) {
+		{"a pending migration", func(t *testing.T, env map[string]string) {
 			execSQL(t, env["DATABASE_URL"], "DELETE FROM goose_db_version WHERE version_id = 9")
 		}, "database.migrations", doctor.Warning, ""},
 		{"a migration of a newer program", func(t *testing.T, env map[string]string) {
 			execSQL(t, env["DATABASE_URL"], "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, TRUE)")
 		}, "database.migrations", doctor.Warning, ""},
-		{"a table that is gone", func(t *testing.T, env map[string]string) {
+		{"a missing table", func(t *testing.T, env map[string]string) {
 			execSQL(t, env["DATABASE_URL"], "DROP TABLE mails")
 		}, "database.tables", doctor.Problem, ""},
-		{"a table without users", func(t *testing.T, env map[string]string) {
+		{"a missing users table", func(t *testing.T, env map[string]string) {
 			execSQL(t, env["DATABASE_URL"], "ALTER TABLE users RENAME TO gone")
 		}, "database.tables", doctor.Problem, ""},
 		{"a table in latin1", func(t *testing.T, env map[string]string) {
@@ -112,34 +112,34 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 			env["DATABASE_URL"] = u.String()
 		}, "database", doctor.Problem, "mysql"},
 		{"the clocks of one machine", nil, "database.clock", doctor.OK, "mysql"},
-		{"a file that everybody can read", func(t *testing.T, env map[string]string) {
+		{"a world-readable database file", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
 			requireNoError(t, os.Chmod(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"), 0o644))
 		}, "database.file", doctor.Problem, "sqlite"},
 		{"no database yet", func(t *testing.T, env map[string]string) { env["DATABASE_URL"] = dbtest.SQLite(t) }, "database", doctor.Note, "sqlite"},
-		{"a folder that is not there", func(_ *testing.T, env map[string]string) { env["DATABASE_URL"] += "/x.db" }, "database", doctor.Problem, "sqlite"},
-		{"a file that is no database", func(t *testing.T, env map[string]string) {
+		{"a missing folder", func(_ *testing.T, env map[string]string) { env["DATABASE_URL"] += "/x.db" }, "database", doctor.Problem, "sqlite"},
+		{"a file that is not a database", func(t *testing.T, env map[string]string) {
 			repotest.CopyFile(t, "go.mod", strings.TrimPrefix(env["DATABASE_URL"], "sqlite://"))
 		}, "database", doctor.Problem, "sqlite"},
-		{"a key file that is not there", func(_ *testing.T, env map[string]string) { env["JWT_PRIVATE_KEY_FILES"] = "nowhere.pem" }, "keys.files", doctor.Problem, "sqlite"},
-		{"a key that everybody can read", func(t *testing.T, env map[string]string) {
+		{"a missing key file", func(_ *testing.T, env map[string]string) { env["JWT_PRIVATE_KEY_FILES"] = "nowhere.pem" }, "keys.files", doctor.Problem, "sqlite"},
+		{"a world-readable key", func(t *testing.T, env map[string]string) {
 			env["JWT_PRIVATE_KEY_FILES"] = keyFile(t, 0o644)
 		}, "keys.files", doctor.Note, "sqlite"},
-		{"a key in production that everybody can read", func(t *testing.T, env map[string]string) {
+		{"a world-readable key in production", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"], env["JWT_PRIVATE_KEY_FILES"] = "production", "https://api.example.com", keyFile(t, 0o644)
 		}, "keys.files", doctor.Problem, "sqlite"},
 		{"the development key in production", func(t *testing.T, env map[string]string) {
 			env["ENV"], env["PUBLIC_URL"] = "production", "https://api.example.com"
 			requireNoError(t, os.WriteFile(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")+".key", []byte(servertest.Secret+"\n"), 0o600))
 		}, "keys.development", doctor.Warning, "sqlite"},
-		{"templates that are not there", func(_ *testing.T, env map[string]string) { env["MAIL_TEMPLATES"] = "nowhere" }, "mail.templates", doctor.Problem, "sqlite"},
-		{"a configuration that is wrong", func(_ *testing.T, env map[string]string) { env["BCRYPT_COST"] = "4" }, "configuration", doctor.Problem, "sqlite"},
+		{"missing templates", func(_ *testing.T, env map[string]string) { env["MAIL_TEMPLATES"] = "nowhere" }, "mail.templates", doctor.Problem, "sqlite"},
+		{"an invalid configuration", func(_ *testing.T, env map[string]string) { env["BCRYPT_COST"] = "4" }, "configuration", doctor.Problem, "sqlite"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
 				if kind, _, _ := strings.Cut(databaseURL, ":"); row.only != "" && row.only != kind {
-					t.Skip("said for the other database")
+					t.Skip("this finding is about the other database")
 				}
 				env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
 				if status, _, stderr := servertest.RunCLI(t, env, "", "migrate"); status != 0 {
@@ -157,7 +157,7 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 				}
 				for _, f := range findings {
 					if strings.Contains(f.Message+f.Fix, servertest.Secret) || strings.Contains(f.Message+f.Fix, "hunter2") {
-						t.Errorf("a secret is shown: %+v", f)
+						t.Errorf("the finding shows a secret: %+v", f)
 					}
 				}
 			})
@@ -165,17 +165,18 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 	}
 }
 
-// keyFile is a good private key in a file of a mode.
+// keyFile writes a new private key to a file with this mode.
 func keyFile(t *testing.T, mode fs.FileMode) string {
 	t.Helper()
 	_, pem, _ := servertest.RunCLI(t, nil, "", "keys", "ed25519")
 	path := filepath.Join(t.TempDir(), "key.pem")
 	requireNoError(t, os.WriteFile(path, []byte(pem), mode))
-	requireNoError(t, os.Chmod(path, mode)) // whatever the umask
+	requireNoError(t, os.Chmod(path, mode)) // ignores the umask
 	return path
 }
 
-// All that is wrong with the configuration is a finding, at once.
+// TestDoctorReportsEveryInvalidVariable checks that the doctor reports all invalid variables at
+// once.
 func TestDoctorReportsEveryInvalidVariable(t *testing.T) {
 	t.Parallel()
 	status, findings := runDoctor(t, map[string]string{"ENV": "production", "BCRYPT_COST": "4", "JWT_SECRET": "hunter2", "LOG_LEVEL": "loud"})
@@ -192,7 +193,8 @@ func TestDoctorReportsEveryInvalidVariable(t *testing.T) {
 	}
 }
 
-// What a person reads: a line for each thing, and under it what to do.
+// TestDoctorPrintsFindingsWithFixes checks the text output: one line a finding, and the fix below
+// it.
 func TestDoctorPrintsFindingsWithFixes(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SESSION_RECHECK": "5s"}
@@ -202,14 +204,14 @@ func TestDoctorPrintsFindingsWithFixes(t *testing.T) {
 		"note     surface.recheck         a logout, a new role or a shut account counts up to 5s later on another replica\n                                 → SESSION_RECHECK=0s",
 	} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("without\n%s\nin\n%s", want, stdout)
+			t.Errorf("the output has no\n%s\nin\n%s", want, stdout)
 		}
 	}
 	if status != 0 || stderr != "" {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	if _, err := os.Stat(strings.TrimPrefix(env["DATABASE_URL"], "sqlite://")); err == nil {
-		t.Error("it has made a database")
+		t.Error("the doctor created a database")
 	}
 }
 
@@ -223,10 +225,10 @@ func TestDoctorChecksTheMailServerOnRequest(t *testing.T) {
 		url   string
 		level doctor.Level
 	}{
-		{"not unless it is told to", nil, server.URL(), ""},
-		{"and is let in", []string{"--mail"}, server.URL(), doctor.OK},
-		{"and is not let in", []string{"--mail"}, strings.Replace(server.URL(), "ada", "eve", 1), doctor.Problem},
-		{"and nobody is there", []string{"--mail"}, "smtp://127.0.0.1:1?tls=none", doctor.Problem},
+		{"not without --mail", nil, server.URL(), ""},
+		{"with the right password", []string{"--mail"}, server.URL(), doctor.OK},
+		{"with a wrong user", []string{"--mail"}, strings.Replace(server.URL(), "ada", "eve", 1), doctor.Problem},
+		{"an unreachable server", []string{"--mail"}, "smtp://127.0.0.1:1?tls=none", doctor.Problem},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			env["SMTP_URL"] = row.url
@@ -236,7 +238,7 @@ func TestDoctorChecksTheMailServerOnRequest(t *testing.T) {
 			}
 			for _, f := range findings {
 				if strings.Contains(f.Message+f.Fix, "hunter2") {
-					t.Errorf("the password is shown: %+v", f)
+					t.Errorf("the finding shows the password: %+v", f)
 				}
 			}
 		})
@@ -247,9 +249,9 @@ func TestHealthcheckReportsTheServersState(t *testing.T) {
 	t.Parallel()
 	up, down := boot(t, dbtest.SQLite(t)), boot(t, dbtest.SQLite(t))
 	requireNoError(t, down.internal.Store.Close())
-	nobody := servertest.Listen(t)
-	requireNoError(t, nobody.Close())
-	silent := servertest.Listen(t) // takes connections, and says nothing
+	closed := servertest.Listen(t)
+	requireNoError(t, closed.Close())
+	silent := servertest.Listen(t) // accepts connections and never responds
 	t.Cleanup(func() { _ = silent.Close() })
 	port := func(b *testServer) string { return portOf(t, strings.TrimPrefix(b.URL, "http://")) }
 	for _, row := range []struct {
@@ -259,15 +261,15 @@ func TestHealthcheckReportsTheServersState(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{"a server that is ready", map[string]string{"PORT": port(up)}, nil, 0, ""},
+		{"a ready server", map[string]string{"PORT": port(up)}, nil, 0, ""},
 		{"a server that listens on every address", map[string]string{"ADDR": "0.0.0.0:" + port(up)}, nil, 0, ""},
-		{"a server that listens on one", map[string]string{"ADDR": "127.0.0.1:" + port(up)}, nil, 0, ""},
+		{"a server that listens on one address", map[string]string{"ADDR": "127.0.0.1:" + port(up)}, nil, 0, ""},
 		{"a server without a database", map[string]string{"PORT": port(down)}, nil, 1, "503"},
-		{"a server without a database that is alive", map[string]string{"PORT": port(down)}, []string{"--live"}, 0, ""},
-		{"no server", map[string]string{"PORT": portOf(t, nobody.Addr().String())}, nil, 1, "Hint: ADDR and PORT"},
-		{"a server that says nothing", map[string]string{"PORT": portOf(t, silent.Addr().String())}, nil, 1, "deadline"},
-		{"a configuration that is wrong", map[string]string{"PORT": "http"}, nil, 1, "PORT"},
-		{"an argument too many", nil, []string{"now"}, 2, `"now"`},
+		{"the liveness of a server without a database", map[string]string{"PORT": port(down)}, []string{"--live"}, 0, ""},
+		{"no server", map[string]string{"PORT": portOf(t, closed.Addr().String())}, nil, 1, "Hint: ADDR and PORT"},
+		{"a server that never responds", map[string]string{"PORT": portOf(t, silent.Addr().String())}, nil, 1, "deadline"},
+		{"an invalid configuration", map[string]string{"PORT": "http"}, nil, 1, "PORT"},
+		{"an extra argument", nil, []string{"now"}, 2, `"now"`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -286,7 +288,8 @@ func portOf(t *testing.T, address string) string {
 	return port
 }
 
-// A copy of a server's database, made while it runs, is a database to start another one with.
+// TestBackupIsAUsableDatabase checks that a backup of a running server's database can start another
+// server.
 func TestBackupIsAUsableDatabase(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -297,7 +300,7 @@ func TestBackupIsAUsableDatabase(t *testing.T) {
 		t.Fatalf("status %d, %s%s", status, stdout, stderr)
 	}
 	if !boot(t, "sqlite://"+filepath.ToSlash(file)).isSignedIn(p) {
-		t.Error("the copy does not know who is signed in")
+		t.Error("the session is not in the backup")
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere.db")
 	for _, row := range []struct {
@@ -307,8 +310,8 @@ func TestBackupIsAUsableDatabase(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{"a database that is not there", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
-		{"a file that is there", b.internal.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
+		{"a missing database", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
+		{"an existing file", b.internal.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
 		{"no file", b.internal.Config.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
 		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
 	} {
@@ -320,7 +323,7 @@ func TestBackupIsAUsableDatabase(t *testing.T) {
 		})
 	}
 	if _, err := os.Stat(nowhere); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a database was made to be copied: %v", err)
+		t.Errorf("backup of a missing database created it: %v", err)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootWithSMTPServer starts a server that sends its mail to an SMTP server.
+// bootWithSMTPServer starts a server that sends mail to an SMTP test server.
 func bootWithSMTPServer(t *testing.T, databaseURL string, server *mailtest.Server, env ...string) *testServer {
 	t.Helper()
 	b := bootConfig(t, servertest.Config{
@@ -55,12 +55,13 @@ func TestMailIsSentOverSMTP(t *testing.T) {
 		}
 		b.Query(nil, verifyEmail, "t", link, "p", p.Password).Must()
 		if !strings.Contains(m.Text, "Example Accounts") || b.internal.Inbox != nil {
-			t.Errorf("the text does not say who writes: %s", m.Text)
+			t.Errorf("the text does not name the service, or the inbox is on: %s", m.Text)
 		}
 	})
 }
 
-// Nothing that a person types gets into a header, or into the mail of somebody else.
+// TestInputCannotInjectMailHeaders checks that user input reaches neither the headers nor, as a
+// name, the text of a mail.
 func TestInputCannotInjectMailHeaders(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -84,7 +85,7 @@ func TestInputCannotInjectMailHeaders(t *testing.T) {
 		b.deliver()
 		messages := server.Messages()
 		if len(messages) != 3 {
-			t.Fatalf("%d mails", len(messages))
+			t.Fatalf("%d mails, want 3", len(messages))
 		}
 		for _, m := range messages {
 			if len(m.Header["Bcc"])+len(m.Header["Cc"]) > 0 || len(m.Header["To"]) != 1 || len(m.Header["Subject"]) != 1 || strings.Contains(string(m.Raw), "evil") {
@@ -94,22 +95,23 @@ func TestInputCannotInjectMailHeaders(t *testing.T) {
 	})
 }
 
-// Whatever the mail server does, requests are answered, nothing is lost, and what is sent is sent once.
+// TestMailSurvivesMailServerFailures checks that requests are answered during mail server failures,
+// that no mail is lost, and that a mail is sent again only if its acknowledgment was lost.
 func TestMailSurvivesMailServerFailures(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name string
 			mode mailtest.Mode
-			want int // how many mails come in the end
+			want int // number of mails after recovery
 		}{
-			{"hangs up at once", mailtest.DropAt(mailtest.AtGreeting), 1},
-			{"refuses the password", mailtest.RefuseLogins(535), 1},
-			{"refuses the recipient for now", mailtest.RefuseRecipients(450), 1},
-			{"refuses the recipient for good", mailtest.RefuseRecipients(550), 0},
-			{"refuses the message for now", mailtest.RefuseMessages(451), 1},
-			{"hangs up in the middle of the message", mailtest.DropInData, 1},
-			{"hangs up after the message, which it has", mailtest.DropAfterData, 2},
+			{"closes the connection at once", mailtest.DropAt(mailtest.AtGreeting), 1},
+			{"rejects the password", mailtest.RefuseLogins(535), 1},
+			{"rejects the recipient temporarily", mailtest.RefuseRecipients(450), 1},
+			{"rejects the recipient permanently", mailtest.RefuseRecipients(550), 0},
+			{"rejects the message temporarily", mailtest.RefuseMessages(451), 1},
+			{"closes the connection within the message", mailtest.DropInData, 1},
+			{"closes the connection after storing the message", mailtest.DropAfterData, 2},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				server := mailtest.Start(t, mailtest.Options{User: "ada", Password: "secret", Mode: row.mode})
@@ -119,7 +121,7 @@ func TestMailSurvivesMailServerFailures(t *testing.T) {
 					_, _ = b.internal.Mailer.Deliver(t.Context())
 				}
 				if !b.isSignedIn(p) {
-					t.Error("me")
+					t.Error("me was not answered")
 				}
 				server.SetMode(mailtest.Accept)
 				b.Clock.Advance(time.Minute)
@@ -130,9 +132,9 @@ func TestMailSurvivesMailServerFailures(t *testing.T) {
 					t.Fatalf("%d mails, want %d", len(got), row.want)
 				}
 				if strings.Contains(b.Log.String(), p.Email) || strings.Contains(b.Log.String(), "secret") {
-					t.Error("the log says the address, or the password")
+					t.Error("the log contains the address or the password")
 				}
-				if row.want > 0 { // the last one counts
+				if row.want > 0 { // the token of the last one is valid
 					last := got[len(got)-1]
 					_, token, _ := strings.Cut(last.Text, "token=")
 					b.Query(nil, verifyEmail, "t", strings.Fields(token)[0], "p", p.Password).Must()
@@ -151,11 +153,11 @@ func TestUnresponsiveMailServerDoesNotBlockRequests(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		running.Go(func() { b.internal.Mailer.Run(ctx) })
 		p := b.NewUser("USER")
-		server.WaitSilent(t, 1) // and so is the one who waits for its answer
+		server.WaitSilent(t, 1) // the mailer waits for its answer
 		b.Query(p, `mutation { requestEmailVerification }`).Must()
 		b.Query(nil, requestReset, "e", p.Email).Must()
 		if !b.isSignedIn(p) {
-			t.Error("me")
+			t.Error("me was not answered")
 		}
 		server.Stop()
 		cancel()
@@ -163,14 +165,13 @@ func TestUnresponsiveMailServerDoesNotBlockRequests(t *testing.T) {
 	})
 }
 
-// A mail that nobody takes is given up after two days, and the log says so.
 func TestMailIsGivenUpAfterTwoDays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{Mode: mailtest.RefuseRecipients(450)})
 		b := bootWithSMTPServer(t, databaseURL, server)
 		b.NewUser("USER")
-		tries := 0
+		attempts := 0
 		for range 48 * 4 {
 			b.deliver()
 			b.Clock.Advance(15 * time.Minute)
@@ -179,22 +180,22 @@ func TestMailIsGivenUpAfterTwoDays(t *testing.T) {
 		b.deliver()
 		for _, line := range b.Log.Records(b.t) {
 			if line["msg"] == "mail waits" {
-				tries++
+				attempts++
 			}
 		}
-		if n := strings.Count(b.Log.String(), `"mail given up"`); n != 1 || tries < 48 || tries > 200 {
-			t.Errorf("given up %d times after %d tries", n, tries)
+		if n := strings.Count(b.Log.String(), `"mail given up"`); n != 1 || attempts < 48 || attempts > 200 {
+			t.Errorf("given up %d times after %d attempts, want once after 48 to 200", n, attempts)
 		}
 		server.SetMode(mailtest.Accept)
 		b.Clock.Advance(time.Hour)
 		b.deliver()
 		if len(server.Messages()) != 0 {
-			t.Error("sent after it was given up")
+			t.Error("a mail was sent after it was given up")
 		}
 	})
 }
 
-// In which language somebody is written to is decided by their request.
+// TestMailUsesTheLanguageOfTheRequest checks that Accept-Language selects the template of a mail.
 func TestMailUsesTheLanguageOfTheRequest(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "MAIL_TEMPLATES", germanTemplates(t))
@@ -210,7 +211,7 @@ func TestMailUsesTheLanguageOfTheRequest(t *testing.T) {
 	}
 }
 
-// germanTemplates is a folder with one text of another language.
+// germanTemplates returns a folder with one German template.
 func germanTemplates(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -226,8 +227,9 @@ func germanTemplates(t *testing.T) (dir string) {
 	return dir
 }
 
-// Servers that share an outbox, and are killed, and a mail server that comes and goes: every mail arrives, none twice,
-// save those in flight at a kill: one on each of a server's two connections.
+// TestMailArrivesOnceAcrossKills checks that every mail arrives while servers that share an outbox
+// are killed and the mail server stops. Only mails in flight at a kill arrive twice: at most one on
+// each of a server's two connections.
 func TestMailArrivesOnceAcrossKills(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -247,7 +249,7 @@ func TestMailArrivesOnceAcrossKills(t *testing.T) {
 				server.Stop()
 			case 2 * n / 5, 4 * n / 5:
 				server.Start()
-				server.WaitFor(t, len(server.Messages())+1) // so that one may be in flight
+				server.WaitFor(t, len(server.Messages())+1) // so that a mail may be in flight
 				kill(t, process)
 				b, process = startProcess(t, databaseURL, env...)
 			}
@@ -263,9 +265,10 @@ func TestMailArrivesOnceAcrossKills(t *testing.T) {
 		for wanted := n; len(arrived) < n; wanted++ {
 			count(server.WaitFor(t, wanted))
 		}
-		// Told to stop, a server ends the mail that it is sending. What the outbox has then would be sent some day.
+		// A server that stops finishes the mail that it is sending. The last server shows what is
+		// left in the outbox.
 		for _, p := range []*os.Process{process, replica} {
-			if p.Signal(os.Interrupt) != nil { // there are no signals on this system
+			if p.Signal(os.Interrupt) != nil { // this system has no signals
 				kill(t, p)
 			} else if _, err := p.Wait(); err != nil {
 				t.Fatal(err)
@@ -275,23 +278,23 @@ func TestMailArrivesOnceAcrossKills(t *testing.T) {
 		last.Clock.Advance(time.Hour)
 		last.deliver()
 		count(server.Messages())
-		twice := 0
+		duplicates := 0
 		for _, email := range emails {
 			if arrived[email] > 1 {
-				twice += arrived[email] - 1
+				duplicates += arrived[email] - 1
 			}
 			if arrived[email] == 0 {
-				t.Errorf("nothing has arrived for %s", email)
+				t.Errorf("no mail to %s has arrived", email)
 			}
 		}
-		if twice > 2*kills {
-			t.Errorf("%d arrived twice, and there were %d kills", twice, kills)
+		if duplicates > 2*kills {
+			t.Errorf("%d duplicates after %d kills, want at most %d", duplicates, kills, 2*kills)
 		}
-		t.Logf("%d mails, %d twice after %d kills", n, twice, kills)
+		t.Logf("%d mails, %d duplicates after %d kills", n, duplicates, kills)
 	})
 }
 
-// insertMailRecipients puts accounts into a database, and returns their addresses.
+// insertMailRecipients inserts n accounts and returns their addresses.
 func insertMailRecipients(t *testing.T, databaseURL string, n int) (emails []string) {
 	t.Helper()
 	store, err := models.Open(databaseURL, models.Options{})
@@ -302,9 +305,9 @@ func insertMailRecipients(t *testing.T, databaseURL string, n int) (emails []str
 	err = store.Transaction(t.Context(), func(tx *models.Store) error {
 		emails = nil
 		for i := range n {
-			email := fmt.Sprintf("somebody%d@example.com", i)
+			email := fmt.Sprintf("recipient%d@example.com", i)
 			emails = append(emails, email)
-			u := &models.User{ID: newRowID(), Email: email, EmailKey: email, Name: "Somebody", NameKey: "somebody", Role: "USER", CreatedAt: store.Now(), UpdatedAt: store.Now()}
+			u := &models.User{ID: newRowID(), Email: email, EmailKey: email, Name: "Ada", NameKey: "ada", Role: "USER", CreatedAt: store.Now(), UpdatedAt: store.Now()}
 			if err := tx.CreateUser(t.Context(), u); err != nil {
 				return err
 			}
@@ -317,7 +320,7 @@ func insertMailRecipients(t *testing.T, databaseURL string, n int) (emails []str
 	return emails
 }
 
-// delayedTransport is a way to a mail server on which something happens before there is a connection.
+// delayedTransport calls beforeConnect before it connects.
 type delayedTransport struct {
 	mail.Transport
 	beforeConnect func()
@@ -328,7 +331,8 @@ func (l delayedTransport) Connect(ctx context.Context) (mail.Conn, error) {
 	return l.Transport.Connect(ctx)
 }
 
-// A server that needs longer for a connection than nobody else may try does not send what another one has sent.
+// TestSlowConnectionDoesNotSendAMailTwice checks that a mailer whose connection takes longer than
+// its lease on a mail does not send what another mailer has sent meanwhile.
 func TestSlowConnectionDoesNotSendAMailTwice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -336,12 +340,12 @@ func TestSlowConnectionDoesNotSendAMailTwice(t *testing.T) {
 		p := b.NewUser("USER")
 		b.deliver()
 		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
-		slow := delayedTransport{b.internal.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
-		if _, err := b.newMailer(slow).Deliver(t.Context()); err != nil {
+		delayed := delayedTransport{b.internal.Inbox, func() { b.Clock.Advance(time.Minute); b.deliver() }}
+		if _, err := b.newMailer(delayed).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.mailsTo(p.Email); len(got) != 2 { // the link to verify, and the notice
-			t.Errorf("%d mails: %v", len(got), got)
+		if got := b.mailsTo(p.Email); len(got) != 2 { // the verification link and the notice
+			t.Errorf("%d mails, want 2: %v", len(got), got)
 		}
 	})
 }
@@ -358,35 +362,37 @@ func (b *testServer) newMailer(transport mail.Transport) *account.Mailer {
 	})
 }
 
-// brokenTransport is a way to a mail server that breaks down in the middle of every message, after something has happened.
+// brokenTransport calls onSend and then fails each mail.
 type brokenTransport struct{ onSend func() }
 
 func (h brokenTransport) Connect(context.Context) (mail.Conn, error) { return h, nil }
 func (h brokenTransport) Close() error                               { return nil }
 func (h brokenTransport) Send(context.Context, *mail.Message) error {
 	h.onSend()
-	return errors.New("the connection broke down")
+	return errors.New("the connection broke")
 }
 
-// Whoever leaves while a mail to them is being sent is in nobody's way.
+// TestDeletedMailDoesNotStopDelivery checks that delivery goes on when an account is deleted while
+// a mail to it is being sent.
 func TestDeletedMailDoesNotStopDelivery(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p, _ := b.NewUser("USER"), b.NewUser("USER")
-		tries := 0
+		attempts := 0
 		broken := brokenTransport{func() {
-			if tries++; tries == 1 {
+			if attempts++; attempts == 1 {
 				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}
 		}}
-		if _, err := b.newMailer(broken).Deliver(t.Context()); err != nil || tries != 2 {
-			t.Errorf("%d mails were tried, want 2: %v", tries, err)
+		if _, err := b.newMailer(broken).Deliver(t.Context()); err != nil || attempts != 2 {
+			t.Errorf("%d attempts, want 2: %v", attempts, err)
 		}
 	})
 }
 
-// A link for an account that has another address by now, for which it is not good, goes to nobody.
+// TestResetLinkIsNotSentToAChangedAddress checks that a queued reset link is not sent after the
+// account's address changed: the change revoked it.
 func TestResetLinkIsNotSentToAChangedAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -399,7 +405,7 @@ func TestResetLinkIsNotSentToAChangedAddress(t *testing.T) {
 		b.Query(nil, verifyEmail, "t", token, "p", p.Password).Must()
 		for _, m := range b.mailsTo(to) {
 			if strings.Contains(m.Link, "/reset-password") {
-				t.Errorf("%q", m.Subject)
+				t.Errorf("%q was sent to the new address", m.Subject)
 			}
 		}
 	})
@@ -410,25 +416,25 @@ func TestResetPasswordCommandMailsALink(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		server := mailtest.Start(t, mailtest.Options{TLS: "none"})
 		b := bootWithSMTPServer(t, databaseURL, server, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-		p, shut := b.NewUser("USER"), b.NewUser("USER")
-		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		p, disabled := b.NewUser("USER"), b.NewUser("USER")
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), disabled.ID); err != nil {
 			t.Fatal(err)
 		}
 		b.deliver()
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret, "SMTP_URL": server.URL()}
-		b.NewUser("USER") // whose mail waits, and is not this command's business
+		b.NewUser("USER") // its queued mail is not sent by the command
 		for _, row := range []struct {
 			name, email    string
 			mode           mailtest.Mode
 			status, mails  int
 			stdout, stderr string
 		}{
-			{"to nobody", "nobody@example.com", mailtest.Accept, 3, 0, "", "nobody has the address"},
-			{"to a shut account", shut.Email, mailtest.Accept, 1, 0, "", "enable it first"},
-			{"refused for good", p.Email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
-			{"refused for now", p.Email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
-			{"without an answer", p.Email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
-			{"taken", p.Email, mailtest.Accept, 0, 1, "a link was mailed to " + p.Email, ""},
+			{"an unknown address", "nobody@example.com", mailtest.Accept, 3, 0, "", "nobody has the address"},
+			{"a disabled account", disabled.Email, mailtest.Accept, 1, 0, "", "enable it first"},
+			{"rejected permanently", p.Email, mailtest.RefuseRecipients(550), 0, 0, "was not mailed yet", "mail refused"},
+			{"rejected temporarily", p.Email, mailtest.RefuseRecipients(450), 0, 0, "was not mailed yet", "mail waits"},
+			{"mail server unreachable", p.Email, mailtest.DropAt(mailtest.AtGreeting), 0, 0, "as soon as the mail server answers", ""},
+			{"accepted", p.Email, mailtest.Accept, 0, 1, "a link was mailed to " + p.Email, ""},
 		} {
 			server.SetMode(row.mode)
 			before := len(server.Messages())
@@ -437,7 +443,7 @@ func TestResetPasswordCommandMailsALink(t *testing.T) {
 				t.Errorf("%s: status %d, %d mails\n%s%s", row.name, status, len(server.Messages())-before, stdout, stderr)
 			}
 		}
-		// However many links others have had sent: this one was asked for by whoever runs the server.
+		// The operator's command is not subject to the limit of mails that clients caused.
 		for i := range 12 {
 			b.QueryWith(http.Header{"X-Forwarded-For": {fmt.Sprintf("192.0.2.%d", i)}}, requestReset, "e", p.Email).Must()
 		}
@@ -456,13 +462,14 @@ func TestResetPasswordCommandMailsALink(t *testing.T) {
 		if status, stdout, stderr := servertest.RunCLI(t, env, "", "user", "reset-password", p.Email); status != 0 || !strings.Contains(stdout, "https://api.example.com/dev/mail") {
 			t.Errorf("in development: status %d, %s%s", status, stdout, stderr)
 		}
-		if b.deliver(); len(server.Messages()) == before { // what was refused for now may be due again, too
-			t.Error("no server would show the link")
+		if b.deliver(); len(server.Messages()) == before { // a temporarily rejected mail may be due again
+			t.Error("the outbox has no mail for a server to show")
 		}
 	})
 }
 
-// A server that is told to stop does not wait for a mail server that says nothing: nothing was sent yet.
+// TestStopDoesNotWaitForTheMailServer checks that a server that stops does not wait for a mail
+// server that never responds: nothing was sent yet.
 func TestStopDoesNotWaitForTheMailServer(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -481,14 +488,14 @@ func TestStopDoesNotWaitForTheMailServer(t *testing.T) {
 		select {
 		case <-stopped:
 		case <-time.After(server.DrainTimeout):
-			t.Error("still waiting")
+			t.Error("the mailer is still running")
 		}
 		silent.Stop()
 		<-stopped
 	})
 }
 
-// refusingTransport is a way to a mail server that says for whom it takes no mail.
+// refusingTransport rejects every recipient permanently with a reply.
 type refusingTransport struct{ reply string }
 
 func (r refusingTransport) Connect(context.Context) (mail.Conn, error) { return r, nil }
@@ -497,18 +504,19 @@ func (r refusingTransport) Send(context.Context, *mail.Message) error {
 	return &mail.RefusedError{Permanent: true, Reason: r.reply}
 }
 
-// A mail server repeats an address as it was told it, with the domain as DNS has it, or in letters of its own choice.
+// TestLogRedactsAddressesInMailServerReplies checks that the log omits an address in every form in
+// which a mail server repeats it: as sent, with the domain in Punycode, in other case.
 func TestLogRedactsAddressesInMailServerReplies(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		b.Query(nil, registerAs, "e", "Jo@bücher.example").Must()
-		rude := refusingTransport{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
-		if _, err := b.newMailer(rude).Deliver(t.Context()); err != nil {
+		quoting := refusingTransport{"550 <Jo@xn--bcher-kva.example> JO@XN--BCHER-KVA.EXAMPLE Jo@bücher.example is unknown"}
+		if _, err := b.newMailer(quoting).Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if log := strings.ToLower(b.Log.String()); strings.Contains(log, "cher") || !strings.Contains(log, "is unknown") {
-			t.Error("the log has the address, or not the answer: " + log)
+			t.Error("the log contains the address, or not the reply: " + log)
 		}
 	})
 }

@@ -20,7 +20,7 @@ const auditPageQuery = `query($first: Int, $after: String, $last: Int, $before: 
 	auditLog(first: $first, after: $after, last: $last, before: $before, userId: $user) {
 		edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
 
-// connectionPage is a page of a field, as a client sees it.
+// connectionPage is one page of a connection field in a response.
 type connectionPage struct {
 	ids, cursors           []string
 	hasNext, hasPrev       bool
@@ -40,7 +40,7 @@ func (b *testServer) fetchPage(as *servertest.User, query, field string, variabl
 	return c
 }
 
-// fetchAllPages reads a whole list, forwards or backwards, and checks what each page says about itself.
+// fetchAllPages reads a whole list, forwards or backwards, and checks the pageInfo of each page.
 func (b *testServer) fetchAllPages(as *servertest.User, query, field string, size int, backwards bool, variables ...any) (ids []string) {
 	b.t.Helper()
 	for page, position := 0, any(nil); ; page++ {
@@ -66,7 +66,8 @@ func (b *testServer) fetchAllPages(as *servertest.User, query, field string, siz
 	}
 }
 
-// insertSearchableUsers makes accounts of which a search for "z" finds some by their names and some by their addresses.
+// insertSearchableUsers inserts n accounts. A search for "z" finds some by name and some by
+// address.
 func (b *testServer) insertSearchableUsers(n int) {
 	b.t.Helper()
 	for i := range n {
@@ -107,12 +108,12 @@ func TestBackwardPagingMatchesForwardPaging(t *testing.T) {
 		} {
 			all := b.fetchPage(admin, row.query, row.field, append(row.variables, "first", 100)...).ids
 			if len(all) != row.count {
-				t.Errorf("%s: %d, want %d", row.name, len(all), row.count)
+				t.Errorf("%s: %d items, want %d", row.name, len(all), row.count)
 			}
 			for _, size := range []int{1, 2, 5, 100} {
 				for _, backwards := range []bool{false, true} {
 					if got := b.fetchAllPages(admin, row.query, row.field, size, backwards, row.variables...); !slices.Equal(got, all) {
-						t.Errorf("%s by %d, backwards %t:\n%q\nwant\n%q", row.name, size, backwards, got, all)
+						t.Errorf("%s in pages of %d, backwards %t: got\n%q\nwant\n%q", row.name, size, backwards, got, all)
 					}
 				}
 			}
@@ -138,23 +139,23 @@ func TestPageBetweenTwoCursors(t *testing.T) {
 				from, to         int
 				hasPrev, hasNext bool
 			}{
-				{"the first two between", []any{"first", 2, "after", all.cursors[1], "before", all.cursors[6]}, 2, 4, true, true},
-				{"the last two between", []any{"last", 2, "after", all.cursors[1], "before", all.cursors[6]}, 4, 6, true, true},
-				{"all between, which are fewer", []any{"first", 50, "after", all.cursors[1], "before", all.cursors[6]}, 2, 6, true, true},
-				{"before alone, with the default of first", []any{"before", all.cursors[3]}, 0, 3, false, true},
+				{"the first two between both cursors", []any{"first", 2, "after", all.cursors[1], "before", all.cursors[6]}, 2, 4, true, true},
+				{"the last two between both cursors", []any{"last", 2, "after", all.cursors[1], "before", all.cursors[6]}, 4, 6, true, true},
+				{"fewer items between the cursors than first", []any{"first", 50, "after", all.cursors[1], "before", all.cursors[6]}, 2, 6, true, true},
+				{"before alone, with first by default", []any{"before", all.cursors[3]}, 0, 3, false, true},
 				{"last with after", []any{"last", 50, "after", all.cursors[n-3]}, n - 2, n, true, false},
 				{"last alone", []any{"last", 3}, n - 3, n, true, false},
 				{"before the first", []any{"last", 3, "before", all.cursors[0]}, 0, 0, false, true},
 				{"after the last", []any{"first", 3, "after", all.cursors[n-1]}, n, n, true, false},
-				{"null is not given", []any{"first", nil, "last", 2, "after", nil, "before", nil}, n - 2, n, true, false},
-				{"null for both is the default", []any{"first", nil, "last", nil}, 0, n, false, false},
+				{"null is like an absent argument", []any{"first", nil, "last", 2, "after", nil, "before", nil}, n - 2, n, true, false},
+				{"null for first and last is the default", []any{"first", nil, "last", nil}, 0, n, false, false},
 			} {
 				got := b.fetchPage(admin, query, field, row.variables...)
 				if !slices.Equal(got.ids, all.ids[row.from:row.to]) || got.hasPrev != row.hasPrev || got.hasNext != row.hasNext {
-					t.Errorf("%s, %s: %+v\nwant those from %d to %d of %q", field, row.name, got, row.from, row.to, all.ids)
+					t.Errorf("%s, %s: got %+v\nwant items %d to %d of %q", field, row.name, got, row.from, row.to, all.ids)
 				}
 				if row.from < row.to && (got.startCursor != all.cursors[row.from] || got.endCursor != all.cursors[row.to-1]) {
-					t.Errorf("%s, %s: from %v to %v", field, row.name, got.startCursor, got.endCursor)
+					t.Errorf("%s, %s: startCursor %v and endCursor %v do not match the edges", field, row.name, got.startCursor, got.endCursor)
 				}
 			}
 		}
@@ -172,15 +173,15 @@ func TestInvalidPagingArgumentsAreRejected(t *testing.T) {
 		other := map[string]string{"users": entry, "auditLog": cursor}[field]
 		for _, row := range []struct{ name, arguments, fields string }{
 			{"first and last", `first: 5, last: 5`, "first"},
-			{"first and last, the default written out", `first: 20, last: 5`, "first"},
+			{"first and last, with the default value of first", `first: 20, last: 5`, "first"},
 			{"last 0", `last: 0`, "last"},
 			{"last -1", `last: -1`, "last"},
 			{"last 101", `last: 101`, "last"},
 			{"first -1", `first: -1`, "first"},
-			{"everything at once", `first: 0, last: 101, after: "x", before: "y"`, "last first after before"},
-			{"a before that is none", `last: 5, before: "x"`, "before"},
-			{"an altered cursor as before", `last: 5, before: "` + altered + `"`, "before"},
-			{"an altered cursor as after", `after: "` + altered + `"`, "after"},
+			{"four invalid arguments", `first: 0, last: 101, after: "x", before: "y"`, "last first after before"},
+			{"an invalid before", `last: 5, before: "x"`, "before"},
+			{"a tampered cursor as before", `last: 5, before: "` + altered + `"`, "before"},
+			{"a tampered cursor as after", `after: "` + altered + `"`, "after"},
 			{"a cursor of another list", `last: 5, before: "` + other + `"`, "before"},
 		} {
 			got := b.Query(admin, `{ `+field+`(`+row.arguments+`) { edges { cursor } } }`)
@@ -193,7 +194,7 @@ func TestInvalidPagingArgumentsAreRejected(t *testing.T) {
 				t.Errorf("%s, %s: %s", field, row.name, got.Body)
 			}
 		}
-		// As documents of before were written.
+		// Documents for earlier versions of the schema stay valid.
 		b.Query(admin, `query($n: Int!) { `+field+`(first: $n) { edges { cursor } } }`, "n", 5).Must()
 		b.Query(admin, `query($n: Int! = 5) { `+field+`(first: $n) { edges { cursor } } }`).Must()
 		b.Query(admin, `query($n: Int) { `+field+`(first: $n) { edges { cursor } } }`).Must()
@@ -210,12 +211,13 @@ func TestUserCursorsContainNoEmail(t *testing.T) {
 	for _, cursor := range b.fetchPage(staff, usersPageQuery, "users", "search", "z").cursors {
 		text, err := base64.RawURLEncoding.DecodeString(cursor)
 		if err != nil || strings.Contains(string(text), "@example.com") || strings.Contains(string(text), "other") {
-			t.Errorf("%q, %v", text, err)
+			t.Errorf("the cursor decodes to %q, %v", text, err)
 		}
 	}
 }
 
-// Who may list accounts but not read their addresses cannot find out an address letter by letter.
+// TestUserSearchMatchesEmailOnlyIfTheCallerCanReadIt checks that callers who can list accounts but
+// not read their addresses cannot guess an address by searching for its prefixes.
 func TestUserSearchMatchesEmailOnlyIfTheCallerCanReadIt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -229,16 +231,16 @@ func TestUserSearchMatchesEmailOnlyIfTheCallerCanReadIt(t *testing.T) {
 			}
 			got := b.fetchPage(staff, usersPageQuery, "users", "search", search)
 			if len(got.ids) != byName || got.hasNext {
-				t.Errorf("a STAFF finds %d by %q, want %d", len(got.ids), search, byName)
+				t.Errorf("STAFF finds %d users by %q, want %d", len(got.ids), search, byName)
 			}
 			if got := b.fetchPage(admin, usersPageQuery, "users", "search", search); len(got.ids) <= byName {
-				t.Errorf("an ADMIN finds %d by %q", len(got.ids), search)
+				t.Errorf("ADMIN finds %d users by %q, want more than %d", len(got.ids), search, byName)
 			}
 		}
 		byAddress := b.fetchPage(admin, usersPageQuery, "users", "search", "z").endCursor
 		wantCodes(t, b.Query(staff, usersPageQuery, "search", "z", "after", byAddress), "users BAD_USER_INPUT")
 		if got := b.fetchAllPages(staff, usersPageQuery, "users", 1, true, "search", "z"); len(got) != 4 {
-			t.Errorf("backwards a STAFF finds %d", len(got))
+			t.Errorf("STAFF finds %d users backwards, want 4", len(got))
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// passwordFields are the fields at which a password can be guessed, with a wrong one.
+// passwordFields are the fields that check a password, with a document for each.
 var passwordFields = []struct{ field, query string }{
 	{"login", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { tokenType } }`},
 	{"changePassword", `mutation($p: String!) { changePassword(input: {currentPassword: $p, newPassword: "another good password"}) }`},
@@ -24,7 +24,7 @@ var passwordFields = []struct{ field, query string }{
 	{"deleteUser", `mutation($p: String!) { deleteUser(userId: "0196f0a0-0000-7000-8000-000000000000", password: $p) }`},
 }
 
-// guessPassword tries a password at one of them, signed in as p.
+// guessPassword sends a password to passwordFields[i], signed in as p.
 func (b *testServer) guessPassword(i int, ip string, p *servertest.User, password string) *servertest.Response {
 	b.t.Helper()
 	header := fromIP(ip)
@@ -36,7 +36,8 @@ func (b *testServer) guessPassword(i int, ip string, p *servertest.User, passwor
 	return b.QueryWith(header, passwordFields[i].query, variables...)
 }
 
-// A stolen session gives no more guesses by going from field to field.
+// TestPasswordFieldsShareOneLimit checks that a stolen session gets no additional guesses from
+// other fields.
 func TestPasswordFieldsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -67,7 +68,7 @@ func TestPasswordFieldsShareOneLimit(t *testing.T) {
 	})
 }
 
-// registerAdminFrom is an ADMIN who has registered at an address.
+// registerAdminFrom returns an ADMIN that registered from an IP address.
 func (b *testServer) registerAdminFrom(ip string) *servertest.User {
 	b.t.Helper()
 	p := b.registerFrom(ip)
@@ -81,7 +82,7 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithLimits(t, databaseURL)
-		t.Run("one after the other", func(t *testing.T) {
+		t.Run("sequentially", func(t *testing.T) {
 			p, other := b.registerFrom(homeIP), b.registerFrom(homeIP)
 			for range 3 { // failures are not counted
 				b.failLogins(1, otherIP, p.Email)
@@ -91,19 +92,19 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 			}
 			b.login(homeIP, other.Email, other.Password).Must()
 			before := b.internal.Store.Queries()
-			wait := wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // also where the account is known
+			wait := wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // from a trusted place, too
 			if n := b.internal.Store.Queries() - before; n > 4 {
-				t.Errorf("%d queries: it was hashed before", n)
+				t.Errorf("%d queries, want at most 4: the limit applies before the hash", n)
 			}
 			wantRateLimited(t, b.login(otherIP, p.Email, p.Password), "login")
 			if wait != time.Minute {
-				t.Errorf("the wait is %s", wait)
+				t.Errorf("retry after %s, want a minute", wait)
 			}
 			b.Clock.Advance(wait)
 			b.login(homeIP, p.Email, p.Password).Must()
 			wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
 		})
-		t.Run("at once", func(t *testing.T) {
+		t.Run("concurrently", func(t *testing.T) {
 			p := b.registerFrom(homeIP)
 			answers := make(chan *servertest.Response)
 			for i := range 80 {
@@ -114,10 +115,10 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 				codes[fmt.Sprint((<-answers).Codes())]++
 			}
 			if codes["[]"] != 60 || codes["[login RATE_LIMITED]"] != 20 {
-				t.Errorf("got %v", codes)
+				t.Errorf("codes are %v, want 60 successes and 20 RATE_LIMITED", codes)
 			}
 		})
-		t.Run("failures keep no success out", func(t *testing.T) {
+		t.Run("failures do not count", func(t *testing.T) {
 			p := b.registerFrom(homeIP)
 			for i := range 70 {
 				b.failLogins(1, fmt.Sprintf("203.0.113.%d", i), p.Email)
@@ -127,7 +128,8 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 	})
 }
 
-// 600 hashes in 15 minutes for one network, whichever fields cause them, and whether or not they succeed.
+// TestPasswordHashesAreLimitedPerNetwork checks the limit of 600 hashes per 15 minutes and network.
+// All hashing fields share it, and successes count.
 func TestPasswordHashesAreLimitedPerNetwork(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -158,7 +160,6 @@ func TestPasswordHashesAreLimitedPerNetwork(t *testing.T) {
 	})
 }
 
-// Every field that hashes has that limit.
 func TestEveryHashingFieldIsLimitedByAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -168,12 +169,13 @@ func TestEveryHashingFieldIsLimitedByAddress(t *testing.T) {
 			return l.By == policy.ByAddress && l.Successes && l.Shared == "password hash"
 		})
 		if has != slices.Contains(hashes, rule.Field) {
-			t.Errorf("%s: %v", rule.Coordinate(), has)
+			t.Errorf("%s: limited by address: %v, want %v", rule.Coordinate(), has, !has)
 		}
 	}
 }
 
-// The 978 refreshes of one client leave two rows and not 977.
+// TestRapidRefreshesLeaveNoRows checks that 978 refreshes of one client leave two rows instead of
+// 977: a fresh token is not rotated, and the rest are limited.
 func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -187,21 +189,21 @@ func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 			}
 			return rows
 		}
-		refused := 0
+		limited := 0
 		for i := range 978 {
-			if i == 200 || i == 400 { // six seconds in all, and the limit has given some back
+			if i == 200 || i == 400 { // six seconds in all refill the limit
 				b.Clock.Advance(3 * time.Second)
 			}
 			got := b.QueryWith(fromIP(homeIP), refreshInBody, "t", d.refresh)
 			if got.At("refresh.refreshToken") == nil {
 				wantRateLimited(t, got, "refresh")
-				refused++
+				limited++
 				continue
 			}
 			d.refresh = got.Text("refresh.refreshToken")
 		}
-		if rows := spent(); rows > 2 || refused != 978-306 {
-			t.Errorf("%d rows, %d refused", rows, refused)
+		if rows := spent(); rows > 2 || limited != 978-306 {
+			t.Errorf("%d rows and %d limited refreshes, want at most 2 and %d", rows, limited, 978-306)
 		}
 		b.QueryWith(fromIP(homeIP), refreshInBody, "t", other.refresh).Must() // another session of the same client
 		b.Clock.Advance(time.Second)
@@ -222,22 +224,22 @@ func TestFreshRefreshTokenIsNotRotated(t *testing.T) {
 				t.Error(got.Body)
 			}
 			if !b.isSignedIn(&servertest.User{ID: d.ID, Token: got.Text("refresh.accessToken")}) {
-				t.Error("the access token is good for nothing")
+				t.Error("the new access token is invalid")
 			}
 		})
-		t.Run("right after a refresh, whose grace goes on as it was", func(t *testing.T) {
+		t.Run("right after a refresh, without a longer grace period", func(t *testing.T) {
 			b.Clock.Advance(time.Millisecond)
 			next := b.Query(nil, refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 			if next == d.refresh {
-				t.Fatal("a token of 5 seconds was not replaced")
+				t.Fatal("a token of 5 seconds was not rotated")
 			}
 			b.Clock.Advance(4 * time.Second)
 			if got := b.Query(nil, refreshInBody, "t", next).Must().Text("refresh.refreshToken"); got != next {
-				t.Errorf("replaced after 4 seconds by %s", got)
+				t.Errorf("rotated after 4 seconds to %s", got)
 			}
-			b.Clock.Advance(6 * time.Second) // ten after the replacement
+			b.Clock.Advance(6 * time.Second) // ten after the rotation
 			if got := b.Query(nil, refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken"); got != next {
-				t.Error("another successor")
+				t.Error("the parent token got another successor")
 			}
 			b.Clock.Advance(time.Millisecond)
 			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
@@ -256,10 +258,10 @@ func TestFreshRefreshTokenIsNotRotated(t *testing.T) {
 			}
 			b.Clock.Advance(500 * time.Millisecond)
 			if got := refreshCookie(b.QueryWith(http.Header{"Cookie": {value}}, refreshInBody).Must()); got != "" {
-				t.Errorf("an answer that another tab's may overtake sets %q", got)
+				t.Errorf("a refresh of a fresh token sets the cookie %q: a delayed response would restore an old token", got)
 			}
 		})
-		t.Run("of a session that has ended", func(t *testing.T) {
+		t.Run("in a revoked session", func(t *testing.T) {
 			d := b.newDevice(b.NewUser("USER"), false)
 			b.Query(d.User, `mutation { logout }`).Must()
 			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")

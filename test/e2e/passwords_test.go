@@ -19,7 +19,7 @@ import (
 
 const registerWith = `mutation($n: String!, $e: String!, $p: String!) { register(input: {name: $n, email: $e, password: $p}) { user { id } } }`
 
-// fieldMessage is what an answer of BAD_USER_INPUT says of a field; empty if it says nothing of it.
+// fieldMessage returns the message that a BAD_USER_INPUT response has for a field, or "".
 func fieldMessage(a *servertest.Response, field string) string {
 	for _, e := range a.Errors {
 		list, _ := e.Extensions["fields"].([]any)
@@ -32,7 +32,7 @@ func fieldMessage(a *servertest.Response, field string) string {
 	return ""
 }
 
-// The passwords of the review, wherever one is chosen.
+// TestCommonPasswordsAreRejectedEverywhere checks each field that sets a password.
 func TestCommonPasswordsAreRejectedEverywhere(t *testing.T) {
 	t.Parallel()
 	b := bootWithSMTP(t, dbtest.SQLite(t))
@@ -50,7 +50,7 @@ func TestCommonPasswordsAreRejectedEverywhere(t *testing.T) {
 			}
 		}
 		if password == "Ada Lovelace1" {
-			continue // not this person's name
+			continue // not the name of this user
 		}
 		if got := b.Query(p, `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`, "c", p.Password, "p", password); fieldMessage(got, "newPassword") == "" {
 			t.Errorf("changePassword to %.40q: %s", password, got.Body)
@@ -62,7 +62,8 @@ func TestCommonPasswordsAreRejectedEverywhere(t *testing.T) {
 	b.Query(nil, registerWith, "n", "Ada Lovelace", "e", newAddress(), "p", "correct horse battery staple").Must()
 }
 
-// The name that the service has in mails is no password.
+// TestPasswordFromTheServiceNameIsRejected checks that the service name in mails counts as a common
+// word.
 func TestPasswordFromTheServiceNameIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "MAIL_FROM", "Analytical Engines <no-reply@example.com>")
@@ -71,13 +72,13 @@ func TestPasswordFromTheServiceNameIsRejected(t *testing.T) {
 	}
 }
 
-// hibpLine is how haveibeenpwned.com says that a password was seen.
+// hibpLine returns a line of a haveibeenpwned.com dump.
 func hibpLine(password string, count int) string {
 	sum := sha1.Sum([]byte(password))
 	return fmt.Sprintf("%s:%d", strings.ToUpper(hex.EncodeToString(sum[:])), count)
 }
 
-// breachedPasswordFile has passwords as fieldgate passwords build writes them.
+// breachedPasswordFile builds a file for BREACHED_PASSWORDS with fieldgate passwords build.
 func breachedPasswordFile(t *testing.T, passwords ...string) (name string) {
 	t.Helper()
 	lines := make([]string, len(passwords))
@@ -94,7 +95,7 @@ func breachedPasswordFile(t *testing.T, passwords ...string) (name string) {
 	return name
 }
 
-// Passwords that no estimate finds: they are known all the same.
+// Passwords that the strength estimate accepts.
 const (
 	breachedOne   = "vexing zephyrs jolt"
 	breachedTwo   = "Kq7!vx2pMtz-9"
@@ -110,7 +111,7 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 		reset := b.resetToken(p)
 		const change = `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`
 		const resetPassword = `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`
-		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} { // the last one in another form of Unicode
+		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} { // the last one is the third in decomposed Unicode
 			for name, message := range map[string]string{
 				"register":       fieldMessage(b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", password), "password"),
 				"changePassword": fieldMessage(b.Query(p, change, "c", p.Password, "p", password), "newPassword"),
@@ -122,7 +123,7 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 			}
 		}
 		b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne+" s").Must()
-		b.Query(nil, resetPassword, "t", reset, "p", "another good password").Must() // the token was not used up
+		b.Query(nil, resetPassword, "t", reset, "p", "another good password").Must() // the rejected attempts did not use up the token
 		env := map[string]string{"DATABASE_URL": databaseURL, "BREACHED_PASSWORDS": file, "JWT_SECRET": servertest.Secret}
 		if status, _, stderr := servertest.RunCLI(t, env, breachedTwo+"\n", "user", "create", newAddress(), "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "data breach") {
 			t.Errorf("user create: status %d, %s", status, stderr)
@@ -130,7 +131,8 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 	})
 }
 
-// An account whose password is known from a breach later keeps signing in: a login is not the place to lock people out.
+// TestBreachedPasswordStillSignsIn checks that a password that becomes known later does not lock
+// its account out.
 func TestBreachedPasswordStillSignsIn(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
@@ -147,12 +149,12 @@ func TestInvalidBreachedPasswordFileStopsTheStart(t *testing.T) {
 		return name
 	}
 	for _, row := range []struct{ name, file string }{
-		{"none", filepath.Join(t.TempDir(), "nowhere")},
-		{"an empty one", write(nil)},
+		{"a missing file", filepath.Join(t.TempDir(), "nowhere")},
+		{"an empty file", write(nil)},
 		{"a folder", t.TempDir()},
-		{"a list that was not built", write([]byte(hibpLine("a", 1) + "\n" + hibpLine("b", 1) + "\n"))},
-		{"one that was cut off", write(make([]byte, 15))},
-		{"one that is out of order", write(bytes.Repeat([]byte{9, 8, 7, 6, 5, 4, 3, 2}, 2))},
+		{"a list in text form", write([]byte(hibpLine("a", 1) + "\n" + hibpLine("b", 1) + "\n"))},
+		{"a truncated file", write(make([]byte, 15))},
+		{"an unsorted file", write(bytes.Repeat([]byte{9, 8, 7, 6, 5, 4, 3, 2}, 2))},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +166,8 @@ func TestInvalidBreachedPasswordFileStopsTheStart(t *testing.T) {
 	}
 }
 
-// A file that loses its content under a running server ends neither the server nor the ways to a new password.
+// TestTruncatedBreachedPasswordFileDoesNotBlockRegistration checks that a file that is truncated
+// while the server runs neither stops it nor prevents password changes.
 func TestTruncatedBreachedPasswordFileDoesNotBlockRegistration(t *testing.T) {
 	t.Parallel()
 	file := breachedPasswordFile(t, breachedOne, breachedTwo)
@@ -172,7 +175,7 @@ func TestTruncatedBreachedPasswordFileDoesNotBlockRegistration(t *testing.T) {
 	requireNoError(t, os.Truncate(file, 0))
 	b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne).Must()
 	if !strings.Contains(b.Log.String(), "breached passwords cannot be read") {
-		t.Error("the log does not say that they cannot be read")
+		t.Error("the log does not report the unreadable file")
 	}
 }
 
@@ -185,11 +188,11 @@ func TestPasswordsBuildReportsTheInvalidLine(t *testing.T) {
 		want        string
 	}{
 		{"a line without a count", hibpLine("a", 1) + "\n" + hibpLine("b", 1)[:40] + "\n", nil, cli.StatusFailed, "line 2: expected SHA1:COUNT"},
-		{"nothing", "", nil, cli.StatusFailed, "none of 0 passwords"},
-		{"nothing that was seen often enough", hibpLine("a", 4), []string{"--min-count", "5"}, cli.StatusFailed, "none of 1 passwords was seen 5 times"},
-		{"a count that is none", hibpLine("a", 4), []string{"--min-count", "many"}, cli.StatusUsage, "many"},
-		{"a count below zero", hibpLine("a", 4), []string{"--min-count", "-1"}, cli.StatusUsage, "-1"},
-		{"an argument too many", hibpLine("a", 4), []string{"hibp.txt"}, cli.StatusUsage, "hibp.txt"},
+		{"no input", "", nil, cli.StatusFailed, "none of 0 passwords"},
+		{"no password with enough occurrences", hibpLine("a", 4), []string{"--min-count", "5"}, cli.StatusFailed, "none of 1 passwords was seen 5 times"},
+		{"an invalid count", hibpLine("a", 4), []string{"--min-count", "many"}, cli.StatusUsage, "many"},
+		{"a negative count", hibpLine("a", 4), []string{"--min-count", "-1"}, cli.StatusUsage, "-1"},
+		{"an extra argument", hibpLine("a", 4), []string{"hibp.txt"}, cli.StatusUsage, "hibp.txt"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -17,19 +17,20 @@ import (
 	"fieldgate/servertest"
 )
 
-// What permissions says is what happens: each root field is asked for by everybody, and denied to whom it said so.
+// TestPermissionsMatchEnforcement checks that permissions tells the truth: it queries each root
+// field in each role and compares the outcome.
 func TestPermissionsMatchEnforcement(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.NewUser("ADMIN") // who stays one
+		b.NewUser("ADMIN") // an ADMIN must remain
 		for _, role := range []string{"USER", "STAFF", "ADMIN"} {
 			t.Run(role, func(t *testing.T) {
 				p := b.NewUser(role)
 				before := b.internal.Store.Queries()
 				list := b.permissionsOf(p)
 				if n := b.internal.Store.Queries() - before; n != 1 {
-					t.Errorf("%d queries", n)
+					t.Errorf("permissions took %d queries, want 1", n)
 				}
 				var fields []string
 				for _, got := range list {
@@ -40,14 +41,14 @@ func TestPermissionsMatchEnforcement(t *testing.T) {
 					}
 					fields = append(fields, got.Field)
 					if (got.Role == nil) != rule.Public || got.Role != nil && *got.Role != rule.Role {
-						t.Errorf("%s asks for %v", got.Field, got.Role)
+						t.Errorf("%s requires %v, want role %q, public %t", got.Field, got.Role, rule.Role, rule.Public)
 					}
 					answer := b.Query(p, rootFieldQuery(typeName, name))
 					forbidden := strings.Join(answer.Codes(), " ") == name+" FORBIDDEN"
 					if forbidden == got.Allowed {
-						t.Errorf("%s is said to be allowed: %v, but %s", got.Field, got.Allowed, answer.Body)
+						t.Errorf("permissions says that %s is allowed: %v, but the response is %s", got.Field, got.Allowed, answer.Body)
 					}
-					p.Token = b.newDevice(p, false).Token // some of them sign out
+					p.Token = b.newDevice(p, false).Token // some fields sign out
 				}
 				if want := rootFields(); strings.Join(fields, " ") != want {
 					t.Errorf("got %s\nwant %s", strings.Join(fields, " "), want)
@@ -58,12 +59,12 @@ func TestPermissionsMatchEnforcement(t *testing.T) {
 	})
 }
 
-// A role that is given or taken counts on the next request.
+// TestPermissionsFollowTheRole checks that a changed role counts at the next request.
 func TestPermissionsFollowTheRole(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
-	may := func() (list []string) {
+	allowedForStaff := func() (list []string) {
 		for _, got := range b.permissionsOf(p) {
 			if got.Allowed && got.Role != nil && *got.Role == "STAFF" {
 				list = append(list, got.Field)
@@ -71,18 +72,19 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 		}
 		return list
 	}
-	if got := may(); len(got) != 0 {
-		t.Errorf("a USER may %q", got)
+	if got := allowedForStaff(); len(got) != 0 {
+		t.Errorf("USER is allowed %q, want none", got)
 	}
 	if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "STAFF"); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(may(), " "); !strings.Contains(got, "Query.users") {
-		t.Errorf("a STAFF may %q", got)
+	if got := strings.Join(allowedForStaff(), " "); !strings.Contains(got, "Query.users") {
+		t.Errorf("STAFF is allowed %q, want Query.users among them", got)
 	}
 }
 
-// For a type's field, allowed says what happens on objects of others, and OWNER what happens on the caller's own.
+// TestPermissionsCoverGatedFieldsOfTypes checks that, for a field of a type, allowed is about the
+// objects of others, and the condition OWNER about the caller's own.
 func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 	t.Parallel()
 	b := bootWithSchema(t, schemaReplacing(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
@@ -98,23 +100,23 @@ func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 			typeName, name, _ := strings.Cut(got.Field, ".")
 			if rule, _ := b.internal.Policy.Rule(typeName, name); rule.Root {
 				if got.Conditions != nil {
-					t.Errorf("%s has the conditions %q", got.Field, got.Conditions)
+					t.Errorf("%s has the conditions %q, want null", got.Field, got.Conditions)
 				}
 				continue
 			}
 			seen[got.Field] = true
-			if said := fmt.Sprint(*got.Role, " ", got.Conditions); said != want[got.Field] || (got.Conditions == nil) != strings.HasSuffix(said, "[]") {
-				t.Errorf("%s: %s, want %s", got.Field, said, want[got.Field])
+			if text := fmt.Sprint(*got.Role, " ", got.Conditions); text != want[got.Field] || (got.Conditions == nil) != strings.HasSuffix(text, "[]") {
+				t.Errorf("%s: got %s, want %s", got.Field, text, want[got.Field])
 			}
-			may := func(of *servertest.User) bool {
+			canRead := func(of *servertest.User) bool {
 				return len(b.Query(p, `query($id: ID!) { user(id: $id) { `+name+` } }`, "id", of.ID).Errors) == 0
 			}
-			if may(other) != got.Allowed || may(p) != (got.Allowed || slices.Contains(got.Conditions, "OWNER")) {
-				t.Errorf("%s as %s is said to be %t %q", got.Field, role, got.Allowed, got.Conditions)
+			if canRead(other) != got.Allowed || canRead(p) != (got.Allowed || slices.Contains(got.Conditions, "OWNER")) {
+				t.Errorf("%s as %s: permissions says %t %q, which is not enforced", got.Field, role, got.Allowed, got.Conditions)
 			}
 		}
 		if len(seen) != len(want) {
-			t.Errorf("%v, want %v", seen, want)
+			t.Errorf("got the fields %v, want %v", seen, want)
 		}
 	}
 }
@@ -138,7 +140,8 @@ func (b *testServer) permissionsOf(p *servertest.User) (list []permission) {
 	return list
 }
 
-// rootFields are those of the schema, as it names them and in its order, without introspection's.
+// rootFields returns the coordinates of the root fields in the order of the schema, without
+// introspection.
 func rootFields() string {
 	var names []string
 	for _, def := range []*ast.Definition{graph.Schema().Query, graph.Schema().Mutation} {
@@ -151,7 +154,8 @@ func rootFields() string {
 	return strings.Join(names, " ")
 }
 
-// rootFieldQuery asks for one root field, with values that are of the right type and of no use.
+// rootFieldQuery returns a document for one root field. Its arguments have the right types and no
+// meaning.
 func rootFieldQuery(typeName, name string) string {
 	schema := graph.Schema()
 	field := schema.Types[typeName].Fields.ForName(name)
@@ -210,8 +214,8 @@ func TestPolicyCommandPrintsEachFormat(t *testing.T) {
 		name, stderr string
 		args         []string
 	}{
-		{"a format that there is not", `"xml" is none of table, markdown and json`, []string{"policy", "--format", "xml"}},
-		{"a folder that there is not", "nowhere", []string{"policy", "--out", filepath.Join(t.TempDir(), "nowhere", "P.md")}},
+		{"an unknown format", `"xml" is none of table, markdown and json`, []string{"policy", "--format", "xml"}},
+		{"a missing folder", "nowhere", []string{"policy", "--out", filepath.Join(t.TempDir(), "nowhere", "P.md")}},
 	} {
 		if status, stdout, stderr := servertest.RunCLI(t, nil, "", row.args...); status != 1 || stdout != "" || !strings.Contains(stderr, row.stderr) {
 			t.Errorf("%s: %d %q %q", row.name, status, stdout, stderr)

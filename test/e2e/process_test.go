@@ -20,10 +20,10 @@ func kill(t *testing.T, p *os.Process) {
 	}
 }
 
-// ageSessions makes every refresh token old enough to be replaced.
+// ageSessions makes every refresh token old enough to be rotated.
 func ageSessions(t *testing.T, databaseURL string) {
 	t.Helper()
-	before := time.Now().UTC().Add(-6 * time.Second).Format("2006-01-02 15:04:05.000") // as both databases keep it
+	before := time.Now().UTC().Add(-6 * time.Second).Format("2006-01-02 15:04:05.000") // the format of both databases
 	_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(),
 		"UPDATE sessions SET created_at = ?, rotated_at = CASE WHEN rotated_at IS NULL THEN NULL ELSE ? END", before, before)
 	if err != nil {
@@ -31,7 +31,8 @@ func ageSessions(t *testing.T, databaseURL string) {
 	}
 }
 
-// What was answered is there after a kill -9 right behind the answer.
+// TestAcknowledgedChangesSurviveAKill checks that each acknowledged change is stored although kill
+// -9 follows the response at once.
 func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -46,18 +47,18 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 		if !b.isSignedIn(ada) {
 			t.Fatal("the registration is lost")
 		}
-		family := b.newDevice(ada, false)
-		newest := family.refresh
+		reused := b.newDevice(ada, false)
+		newest := reused.refresh
 		for range 2 {
 			ageSessions(t, databaseURL)
 			newest = b.mustRefresh(newest)
 		}
-		wantCodes(t, b.Query(nil, refreshInBody, "t", family.refresh), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, refreshInBody, "t", reused.refresh), "refresh INVALID_TOKEN")
 		kill(t, process)
 
 		b, process = startProcess(t, databaseURL)
-		if b.isSignedIn(family.User) {
-			t.Error("the family's end is lost")
+		if b.isSignedIn(reused.User) {
+			t.Error("the revocation of the session is lost")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", newest), "refresh INVALID_TOKEN")
 		other := b.newDevice(ada, false)
@@ -66,7 +67,7 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 
 		b, _ = startProcess(t, databaseURL)
 		if b.isSignedIn(other.User) || !b.isSignedIn(ada) {
-			t.Error("the end of the other sessions is lost, or more than that has ended")
+			t.Error("changePassword did not revoke exactly the other sessions")
 		}
 		if codes := b.Query(nil, login, "p", servertest.Password).Codes(); !slices.Equal(codes, []string{"login INVALID_CREDENTIALS"}) {
 			t.Errorf("the old password: %q", codes)
@@ -75,7 +76,6 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	})
 }
 
-// A server that is told to stop ends with the status 0.
 func TestServerExitsWithStatusZeroOnInterrupt(t *testing.T) {
 	t.Parallel()
 	_, p := startProcess(t, dbtest.SQLite(t))

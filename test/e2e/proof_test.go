@@ -10,8 +10,9 @@ import (
 	"fieldgate/servertest"
 )
 
-// Every gated field, as everybody who could ask, in every form and along every route: the answer is what the schema's rules
-// say. Fields that are added to the schema are proven without a line here, unless they need arguments that mean something.
+// TestPolicyIsProven queries every gated field as every kind of caller, in every form and along
+// every route, and compares the outcome with the schema's rules. New fields need no line here
+// unless their arguments must have meaning.
 func TestPolicyIsProven(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -19,13 +20,14 @@ func TestPolicyIsProven(t *testing.T) {
 	})
 }
 
-// policyApp is a server as the proof wants it. The other one, of the same database, makes tokens that have expired.
+// policyApp returns a server as policytest needs it. past shares its database and issues expired
+// tokens.
 func policyApp(b, past *testServer) policytest.App {
 	past.Clock.Advance(-time.Hour)
 	return policytest.App{
 		URL: b.URL + "/graphql", Schema: graph.Schema(), Policy: b.internal.Policy, Statements: b.internal.Store.Queries, Quick: !dbtest.Exhaustive(),
 		Enrol: b.newPolicyUser, Disable: b.disableUser, SetRole: b.setUserRole,
-		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: func() policytest.Person {
+		Others: []policytest.Who{{Name: "a caller with an expired token", Make: func() policytest.Person {
 			p := past.newPolicyUser("USER")
 			p.Role, p.Reason = "", "expired"
 			return p
@@ -57,16 +59,17 @@ func policyApp(b, past *testServer) policytest.App {
 	}
 }
 
-// revokedViewer asks the rest of an operation in which somebody signed out.
+// revokedViewer is the expected viewer after a field that signs out.
 var revokedViewer = &policytest.Person{Reason: "revoked"}
 
-// member is what the fixtures remember of a person.
+// member is what the fixtures keep of a user.
 type member struct {
 	*device
-	role string // what the account has now, whoever the token says it is
+	role string // the current role, which may differ from the token's
 }
 
-// memberOf is who asks, and if nobody does, the person whom it is about.
+// memberOf returns the caller's member or, without a caller, that of the user whom the case is
+// about.
 func memberOf(c policytest.Case) *member {
 	if m, ok := c.Asker.Data.(*member); ok {
 		return m
@@ -74,19 +77,19 @@ func memberOf(c policytest.Case) *member {
 	return c.Subject.Data.(*member)
 }
 
-// signIn is a field that makes the rest of the operation the member's.
+// signInFixture is a fixture for a field after which the rest of the operation runs as the member.
 func (m *member) signInFixture(argument string, value any) policytest.Fixture {
 	return policytest.Fixture{Arguments: map[string]any{argument: value}, Viewer: &policytest.Person{ID: m.ID, Role: m.role}}
 }
 
-// registerDevice is somebody who has no account yet.
+// registerInput returns the input of a registration with a new address.
 func registerInput() map[string]any {
 	return map[string]any{
 		"name": "Somebody", "email": servertest.NewAddress(), "password": servertest.Password, "delivery": "BODY",
 	}
 }
 
-// newPolicyUser makes a person whose token says the role that they have.
+// newPolicyUser returns a user whose token has the current role.
 func (b *testServer) newPolicyUser(role string) policytest.Person {
 	b.t.Helper()
 	m := &member{role: role}
@@ -98,7 +101,7 @@ func (b *testServer) newPolicyUser(role string) policytest.Person {
 	return policytest.Person{ID: m.ID, Role: role, Token: m.Token, Data: m}
 }
 
-// registerDevice registers somebody, and keeps all that they get.
+// registerDevice registers a user and keeps both tokens.
 func (b *testServer) registerDevice() *device {
 	b.t.Helper()
 	input := registerInput()

@@ -18,7 +18,8 @@ import (
 
 const nobodyUID = 65534
 
-// unprivilegedServer is a folder, with a server in it that runs as a user whom rights bind: root's user does not count them.
+// unprivilegedServer runs the program in a folder as a user that file permissions apply to. They do
+// not apply to root.
 type unprivilegedServer struct {
 	t           *testing.T
 	exe, folder string
@@ -31,13 +32,13 @@ func newUnprivilegedServer(t *testing.T) *unprivilegedServer {
 		t.Fatal(err)
 	}
 	u := &unprivilegedServer{t: t, folder: t.TempDir(), exe: filepath.Join(t.TempDir(), "fieldgate.test")}
-	if os.Link(exe, u.exe) != nil { // on another file system
+	if os.Link(exe, u.exe) != nil { // fails across file systems
 		repotest.CopyFile(t, exe, u.exe)
 	}
 	for _, path := range []string{u.exe, filepath.Dir(u.exe), u.folder, filepath.Dir(u.folder)} {
 		u.chmod(path, 0o755)
 	}
-	t.Cleanup(func() { u.chmod(u.folder, 0o755) }) // so that it can be deleted
+	t.Cleanup(func() { u.chmod(u.folder, 0o755) }) // allows the deletion
 	return u
 }
 
@@ -48,7 +49,7 @@ func (u *unprivilegedServer) chmod(path string, mode os.FileMode) {
 	}
 }
 
-// run runs a command in the folder and returns what it says on stderr.
+// run runs a command in the folder and returns its standard error.
 func (u *unprivilegedServer) run(env []string, args ...string) (stderr string) {
 	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), u.exe, args...)
@@ -60,7 +61,7 @@ func (u *unprivilegedServer) run(env []string, args ...string) (stderr string) {
 	var out strings.Builder
 	cmd.Stderr = &out
 	if err := cmd.Run(); err == nil {
-		u.t.Errorf("%q succeeds", args)
+		u.t.Errorf("%q succeeds, want an error", args)
 	}
 	return out.String()
 }
@@ -69,7 +70,7 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name string
-		make []string // files that are there and can be written
+		make []string // writable files
 		env  []string
 		args []string
 	}{
@@ -93,10 +94,10 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 				u.chmod(filepath.Join(u.folder, name), 0o666)
 			}
 			u.chmod(u.folder, 0o555)
-			said := u.run(row.env, row.args...)
+			stderr := u.run(row.env, row.args...)
 			for _, want := range []string{"DATABASE_URL", "the folder " + u.folder + " (dr-xr-xr-x) cannot be written by user id ", "permission denied", "Hint: "} {
-				if !strings.Contains(said, want) {
-					t.Errorf("no %q in %s", want, said)
+				if !strings.Contains(stderr, want) {
+					t.Errorf("the error has no %q: %s", want, stderr)
 				}
 			}
 		})
@@ -113,8 +114,8 @@ func TestFileThatCannotBeWrittenIsNamedAsTheCause(t *testing.T) {
 		}
 		u.chmod(path, mode)
 		u.chmod(u.folder, 0o777)
-		if said := u.run(nil, "serve"); !strings.Contains(said, name) || !strings.Contains(said, "user id ") || strings.Contains(said, "the folder") {
-			t.Errorf("%s: %s", name, said)
+		if stderr := u.run(nil, "serve"); !strings.Contains(stderr, name) || !strings.Contains(stderr, "user id ") || strings.Contains(stderr, "the folder") {
+			t.Errorf("%s: %s", name, stderr)
 		}
 	}
 }
@@ -135,7 +136,8 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 	}
 }
 
-// The check of a folder leaves nothing behind.
+// TestFolderCheckLeavesNoFiles checks that the check of whether the folder is writable deletes its
+// file.
 func TestFolderCheckLeavesNoFiles(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -145,7 +147,7 @@ func TestFolderCheckLeavesNoFiles(t *testing.T) {
 	}
 	for _, f := range files {
 		if !strings.HasPrefix(f.Name(), "fieldgate.db") {
-			t.Errorf("there is %s", f.Name())
+			t.Errorf("the folder contains %s", f.Name())
 		}
 	}
 }

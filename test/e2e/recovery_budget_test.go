@@ -8,8 +8,9 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// A mailbox gets all mails to its +tags. A stranger registers accounts with those, and asks for links that reset them: these
-// links do not open the account of the mailbox's owner, so they must not use up the mails that do.
+// TestTaggedAddressesDoNotExhaustRecoveryMails checks that reset links for +tag addresses do not
+// use up those of the mailbox's owner. An attacker can register such addresses, and their links do
+// not open the owner's account.
 func TestTaggedAddressesDoNotExhaustRecoveryMails(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -26,14 +27,15 @@ func TestTaggedAddressesDoNotExhaustRecoveryMails(t *testing.T) {
 		}
 		b.deliver()
 		if got := len(b.receivedMails()); got > 50 {
-			t.Errorf("%d mails reach the mailbox", got)
+			t.Errorf("%d mails reach the mailbox, want at most 50", got)
 		}
 		b.queryFrom(nil, "198.51.100.9", requestReset, "e", p.Email).Must()
 		b.tokenOf(p.Email, "/reset-password")
 	})
 }
 
-// Gmail delivers an address with dots anywhere, and of both its domains, to one mailbox.
+// TestMailLimitIgnoresDotsInGmailAddresses checks that Gmail addresses count as one mailbox
+// whatever their dots and whichever of Gmail's two domains they have.
 func TestMailLimitIgnoresDotsInGmailAddresses(t *testing.T) {
 	t.Parallel()
 	b := bootWithMailLimits(t, dbtest.SQLite(t))
@@ -47,7 +49,7 @@ func TestMailLimitIgnoresDotsInGmailAddresses(t *testing.T) {
 	if got := len(b.receivedMails()); got != 10 {
 		t.Errorf("%d mails reach one mailbox, want 10", got)
 	}
-	for i := range 12 { // otherIP dots tell people apart
+	for i := range 12 { // other domains distinguish addresses by dots
 		b.queryFrom(nil, fmt.Sprintf("192.0.2.%d", i), registerAs, "e", "a.b"[:1+i%2]+strings.Repeat("x", i)+".c@example.com").Must()
 	}
 	b.deliver()

@@ -12,53 +12,56 @@ import (
 	"fieldgate/servertest"
 )
 
-// A client whose answer was lost in a failover repeats the refresh when the database answers again. The time in which it
-// did not answer does not count. TestFailureRefreshGraceEndsAfterAMinute has the bound, in real time.
+// TestRefreshGraceExcludesDatabaseOutage checks that the grace period of a rotated token does not
+// run while the database is unreachable: a client whose response was lost in a failover can repeat
+// the refresh. TestFailureRefreshGraceEndsAfterAMinute checks the upper bound in real time.
 func TestRefreshGraceExcludesDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
-		silence time.Duration // source the database after the refresh
-		later   time.Duration // time that passes besides, in which the database answers
-		ends    bool          // the retry ends the session
+		outage  time.Duration // of the database after the refresh
+		later   time.Duration // additional time, in which the database answers
+		revokes bool          // the retry revokes the session
 	}{
-		{"the retry after 11 s ends the session if the database answered", 0, 11 * time.Second, true},
-		{"the retry works after 6 s and a silence of 5 s", 5 * time.Second, 6 * time.Second, false},
-		{"the retry ends the session after 14 s and a silence of 5 s", 5 * time.Second, 14 * time.Second, true},
+		{"a retry after 11 s revokes the session if the database answered", 0, 11 * time.Second, true},
+		{"a retry after 6 s and an outage of 5 s works", 5 * time.Second, 6 * time.Second, false},
+		{"a retry after 14 s and an outage of 5 s revokes the session", 5 * time.Second, 14 * time.Second, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			for _, operation := range []string{"refresh", "accessToken"} {
 				t.Run(operation, func(t *testing.T) {
 					t.Parallel()
-					testGraceAfterOutage(t, operation, row.silence, row.later, row.ends)
+					testGraceAfterOutage(t, operation, row.outage, row.later, row.revokes)
 				})
 			}
 		})
 	}
 }
 
-// After a failover several tabs refresh at once. The token that they get is as fresh as if there had been no silence, so
-// a late answer to one of them cannot bring back a token that another one replaced.
+// TestRefreshTokenStaysFreshDuringDatabaseOutage checks that an outage does not age a token:
+// several tabs that refresh after a failover get the same one. Otherwise a delayed response could
+// restore a token that another tab has rotated.
 func TestRefreshTokenStaysFreshDuringDatabaseOutage(t *testing.T) {
 	t.Parallel()
-	b, silence := bootBehindForwarder(t)
+	b, outage := bootBehindForwarder(t)
 	d := b.newUserDevice()
 	next := b.mustRefresh(d.refresh)
-	silence(6 * time.Second)
+	outage(6 * time.Second)
 	for _, token := range []string{d.refresh, next, d.refresh} {
 		if got := b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken"); got != next {
-			t.Fatal("the token was replaced, although the database answered for less than five seconds since it was made")
+			t.Fatal("the token was rotated although the database answered for less than five seconds since its creation")
 		}
 	}
 	b.Clock.Advance(7 * time.Second)
 	if got := b.Query(nil, refreshInBody, "t", next).Must().Text("refresh.refreshToken"); got == next {
-		t.Error("the token is not replaced when it is no longer fresh")
+		t.Error("a token that is no longer fresh was not rotated")
 	}
 }
 
-// bootBehindForwarder boots a server whose database a test can silence for a time.
-func bootBehindForwarder(t *testing.T) (b *testServer, silence func(time.Duration)) {
+// bootBehindForwarder starts a server and returns a function that makes its database unreachable
+// for a time.
+func bootBehindForwarder(t *testing.T) (b *testServer, outage func(time.Duration)) {
 	t.Helper()
 	databaseURL := dbtest.MySQL(t)
 	target := hostOf(t, databaseURL)
@@ -69,7 +72,7 @@ func bootBehindForwarder(t *testing.T) (b *testServer, silence func(time.Duratio
 		f.SetTargets()
 		f.Cut()
 		begin := time.Now()
-		pollUntil(t, "the database was silent", func() bool {
+		pollUntil(t, "the database was unreachable", func() bool {
 			wantCodes(t, b.Query(witness, `{ me { id } }`), "me UNAVAILABLE")
 			return time.Since(begin) >= d
 		})
@@ -80,35 +83,35 @@ func bootBehindForwarder(t *testing.T) (b *testServer, silence func(time.Duratio
 	}
 }
 
-func testGraceAfterOutage(t *testing.T, operation string, silence, later time.Duration, ends bool) {
-	b, silenceFor := bootBehindForwarder(t)
+func testGraceAfterOutage(t *testing.T, operation string, outage, later time.Duration, revokes bool) {
+	b, interrupt := bootBehindForwarder(t)
 	d := b.newUserDevice()
 	next := b.mustRefresh(d.refresh)
-	if silence > 0 {
-		silenceFor(silence)
+	if outage > 0 {
+		interrupt(outage)
 	}
 	b.Clock.Advance(later)
-	ask := func(token string) *servertest.Response {
+	send := func(token string) *servertest.Response {
 		if operation == "refresh" {
 			return b.Query(nil, refreshInBody, "t", token)
 		}
 		return b.QueryWith(refreshCookieHeader(token), accessToken)
 	}
-	got := ask(d.refresh)
-	if ends {
+	got := send(d.refresh)
+	if revokes {
 		wantCodes(t, got, operation+" INVALID_TOKEN")
-		wantCodes(t, ask(next), operation+" INVALID_TOKEN")
+		wantCodes(t, send(next), operation+" INVALID_TOKEN")
 		if b.isSignedIn(d.User) {
-			t.Error("the session goes on after a reuse")
+			t.Error("the session is still valid after a reuse")
 		}
 		return
 	}
 	wantCodes(t, got)
 	if operation == "refresh" && got.Text("refresh.refreshToken") != next {
-		t.Error("the retry got another successor")
+		t.Error("the retry returned another successor")
 	}
-	b.mustRefresh(next) // the client goes on with it, which spends its parent for good
-	wantCodes(t, ask(d.refresh), operation+" INVALID_TOKEN")
+	b.mustRefresh(next) // its use ends the grace period of its parent
+	wantCodes(t, send(d.refresh), operation+" INVALID_TOKEN")
 }
 
 func hostOf(t *testing.T, databaseURL string) string {
@@ -120,13 +123,14 @@ func hostOf(t *testing.T, databaseURL string) string {
 	return u.Host
 }
 
-func pollUntil(t *testing.T, what string, ok func() bool) {
+// pollUntil polls a condition and fails the test after a minute.
+func pollUntil(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within a minute: %s", condition)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func schemaText(t *testing.T) string {
 	return string(content)
 }
 
-// reportOnlySchema is our own with rules that are tried out: beside one that is in force, and alone.
+// reportOnlySchema returns the schema with report-only rules: beside an enforced rule, and alone.
 func reportOnlySchema(t *testing.T) *ast.Schema {
 	t.Helper()
 	text := schemaText(t)
@@ -34,7 +34,7 @@ func reportOnlySchema(t *testing.T) *ast.Schema {
 		"  disabledAt: Time @auth(role: STAFF)": "  disabledAt: Time @auth(role: STAFF, orOwner: true, reportOnly: true)",
 	} {
 		if strings.Count(text, was) != 1 {
-			t.Fatalf("the schema has %q %d times", was, strings.Count(text, was))
+			t.Fatalf("the schema has %q %d times, want once", was, strings.Count(text, was))
 		}
 		text = strings.Replace(text, was, is, 1)
 	}
@@ -55,46 +55,46 @@ func TestReportOnlyRulesReportAndAllow(t *testing.T) {
 			name  string
 			as    *servertest.User
 			query string
-			codes string            // source the answer
-			count map[string]uint64 // that it adds
-			line  map[string]any    // the one it logs; nil: it logs none
+			codes string            // of the response
+			count map[string]uint64 // added to the counters
+			line  map[string]any    // expected log line; nil: none
 		}{
 			{
-				"whom the tried rule would deny is let through and reported", staff, `{ users { edges { cursor } } }`, "",
+				"a caller that the report-only rule would deny is allowed and reported", staff, `{ users { edges { cursor } } }`, "",
 				map[string]uint64{"Query.users": 1},
 				map[string]any{"field": "Query.users", "requires": "ADMIN", "user_id": staff.ID},
 			},
-			{"whom it would let through is not reported", admin, `{ users { edges { cursor } } }`, "", nil, nil},
-			{"whom the rule in force denies is denied, and not reported", user, `{ users { edges { cursor } } }`, "users FORBIDDEN", nil, nil},
-			{"nobody is denied by the rule in force, and not reported", nil, `{ users { edges { cursor } } }`, "users UNAUTHENTICATED", nil, nil},
+			{"a caller that it would allow is not reported", admin, `{ users { edges { cursor } } }`, "", nil, nil},
+			{"a caller that the enforced rule denies is denied and not reported", user, `{ users { edges { cursor } } }`, "users FORBIDDEN", nil, nil},
+			{"without a token the enforced rule denies, and nothing is reported", nil, `{ users { edges { cursor } } }`, "users UNAUTHENTICATED", nil, nil},
 			{
-				"alone, it lets a role through that is too low", user, `{ ` + theUser + ` { name } }`, "",
+				"alone, it allows a role that is too low", user, `{ ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 1},
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": user.ID},
 			},
 			{
-				"alone, it lets nobody through too", nil, `{ ` + theUser + ` { name } }`, "",
+				"alone, it allows a request without a token", nil, `{ ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 1},
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
 			},
 			{
-				"a token that is none is nobody", &servertest.User{Token: "x.y.z"}, `{ ` + theUser + ` { name } }`, "",
+				"an invalid token is no viewer", &servertest.User{Token: "x.y.z"}, `{ ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 1},
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": ""},
 			},
 			{
-				"each alias counts, and the log has one line", staff, `{ a: ` + theUser + ` { name } ...F } fragment F on Query { b: ` + theUser + ` { name } c: ` + theUser + ` { name } }`, "",
+				"each alias counts, with one log line", staff, `{ a: ` + theUser + ` { name } ...F } fragment F on Query { b: ` + theUser + ` { name } c: ` + theUser + ` { name } }`, "",
 				map[string]uint64{"Query.user": 3},
 				map[string]any{"field": "Query.user", "requires": "ADMIN", "user_id": staff.ID},
 			},
 			{
-				"a resolver that needs a person still does", nil, `{ me { id } }`, "me UNAUTHENTICATED",
+				"a resolver that needs a viewer still requires one", nil, `{ me { id } }`, "me UNAUTHENTICATED",
 				map[string]uint64{"Query.me": 1},
 				map[string]any{"field": "Query.me", "requires": "USER"},
 			},
-			{"on a field of a type, an owner is let through", user, `{ me { disabledAt } }`, "", nil, nil},
+			{"on a field of a type, the owner is allowed", user, `{ me { disabledAt } }`, "", nil, nil},
 			{
-				"on a field of a type, nobody would be, and the field's own rules are in force", nil, `{ ` + theUser + ` { disabledAt email } }`, "user.email UNAUTHENTICATED",
+				"on a field of a type, a missing viewer is reported, and enforced rules apply", nil, `{ ` + theUser + ` { disabledAt email } }`, "user.email UNAUTHENTICATED",
 				map[string]uint64{"Query.user": 1, "User.disabledAt": 1},
 				nil,
 			},
@@ -115,16 +115,16 @@ func TestReportOnlyRulesReportAndAllow(t *testing.T) {
 				if len(row.count) == len(lines) && (len(row.count) != 1 || containsAll(lines[0], row.line) && containsAll(lines[0], map[string]any{"level": "INFO", "ip": "127.0.0.1"})) {
 					return
 				}
-				t.Errorf("it logs %v, want %v", lines, row.line)
+				t.Errorf("logged %v, want %v", lines, row.line)
 			})
 		}
 		if got := b.internal.Reports.Counts(); len(got) != 4 {
-			t.Errorf("the counter has %v", got)
+			t.Errorf("the counters are %v, want 4", got)
 		}
 	})
 }
 
-// logLines are the log's lines of one event about one request.
+// logLines returns the log lines of one event in one request.
 func (b *testServer) logLines(a *servertest.Response, event string) (lines []map[string]any) {
 	b.t.Helper()
 	for _, line := range b.Log.Records(b.t) {
@@ -144,7 +144,8 @@ func containsAll(line, want map[string]any) bool {
 	return true
 }
 
-// Permissions are what is in force, with the role that will be asked for.
+// TestPermissionsAllowReportOnlyRules checks that permissions shows what is enforced, with the role
+// that the report-only rule will require.
 func TestPermissionsAllowReportOnlyRules(t *testing.T) {
 	t.Parallel()
 	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t))
@@ -165,7 +166,8 @@ func TestPermissionsAllowReportOnlyRules(t *testing.T) {
 	}
 }
 
-// A rule that only reports is no reason not to start, in production either, and is not forgotten.
+// TestServerStartsWithReportOnlyRulesAndWarns checks that the server starts in production, too, and
+// logs which fields have such rules.
 func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 	t.Parallel()
 	const warning = "rules that only report deny nobody"
@@ -174,7 +176,7 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 		schema *ast.Schema
 		fields []any
 	}{
-		{"rules that are tried out", reportOnlySchema(t), []any{"Query.me", "Query.user", "Query.users", "User.disabledAt"}},
+		{"report-only rules", reportOnlySchema(t), []any{"Query.me", "Query.user", "Query.users", "User.disabledAt"}},
 		{"no such rules", nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -189,12 +191,12 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 			}
 			if row.fields == nil {
 				if len(warned) != 0 {
-					t.Errorf("it warns of %v", warned)
+					t.Errorf("got the warnings %v, want none", warned)
 				}
 				return
 			}
 			if len(warned) != 1 || warned[0]["level"] != "WARN" || len(warned[0]["fields"].([]any)) != len(row.fields) {
-				t.Fatalf("it says %v", warned)
+				t.Fatalf("got the warnings %v, want one of %d fields", warned, len(row.fields))
 			}
 			for i, field := range warned[0]["fields"].([]any) {
 				if field != row.fields[i] {
@@ -205,7 +207,8 @@ func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 	}
 }
 
-// Who is asking could not be found out: that is not permission, although the field's own row is there.
+// TestReportOnlyRuleDeniesOnLookupFailure checks that a failed session lookup does not count as
+// permission.
 func TestReportOnlyRuleDeniesOnLookupFailure(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -218,7 +221,7 @@ func TestReportOnlyRuleDeniesOnLookupFailure(t *testing.T) {
 		if lines := b.logLines(got, account.EventWouldBeDenied); got.At("user") != nil || len(lines) != 0 || b.internal.Reports.Counts()["Query.user"] != 0 {
 			t.Errorf("%s, %v, %v", got.Body, lines, b.internal.Reports.Counts())
 		}
-		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // source nobody nothing has to be found out
+		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // no lookup without a token
 			t.Error(got.Body)
 		}
 	})

@@ -11,7 +11,7 @@ import (
 
 const typeFieldsQuery = `query($type: String!) { __type(name: $type) { fields { name description } specifiedByURL } }`
 
-// fieldDescriptions are what introspection says of the fields of a type, by name.
+// fieldDescriptions returns the descriptions of a type's fields from introspection, by name.
 func (b *testServer) fieldDescriptions(typeName string) map[string]string {
 	b.t.Helper()
 	got := b.Query(nil, typeFieldsQuery, "type", typeName).Must()
@@ -23,7 +23,8 @@ func (b *testServer) fieldDescriptions(typeName string) map[string]string {
 	return descriptions
 }
 
-// Every field that has a rule ends with it, and no other field says anything of the kind.
+// TestIntrospectionDescribesTheRuleOfEachField checks that the description of each field with a
+// rule ends with that rule, and that other descriptions are unchanged.
 func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -52,15 +53,16 @@ func TestIntrospectionDescribesTheRuleOfEachField(t *testing.T) {
 	}
 }
 
-// The text follows the rules that are enforced, and one server's does not reach another's.
+// TestIntrospectionDescribesEnforcedRules checks that descriptions follow the rules of their own
+// server, not of another one in the process.
 func TestIntrospectionDescribesEnforcedRules(t *testing.T) {
 	t.Parallel()
-	changed := bootWithSchema(t, schemaReplacing(t, "disabledAt: Time @auth(role: STAFF)", "disabledAt: Time @auth(role: ADMIN)"), dbtest.SQLite(t))
-	usual := boot(t, dbtest.SQLite(t))
+	custom := bootWithSchema(t, schemaReplacing(t, "disabledAt: Time @auth(role: STAFF)", "disabledAt: Time @auth(role: ADMIN)"), dbtest.SQLite(t))
+	standard := boot(t, dbtest.SQLite(t))
 	for _, row := range []struct {
 		b    *testServer
 		want string
-	}{{changed, "Requires role ADMIN."}, {usual, "Requires role STAFF."}} {
+	}{{custom, "Requires role ADMIN."}, {standard, "Requires role STAFF."}} {
 		if got := row.b.fieldDescriptions("User")["disabledAt"]; !strings.HasSuffix(got, row.want) || strings.Count(got, "Requires") != 1 {
 			t.Errorf("%q, want %q", got, row.want)
 		}

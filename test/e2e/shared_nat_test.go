@@ -11,8 +11,9 @@ import (
 	"fieldgate/models"
 )
 
-// A neighbour behind the same NAT guesses at an account, five times in 15 minutes. Its owner's browser still signs in and
-// changes the password; the same guesses with that browser are bounded as before.
+// TestGuessesBehindTheSameNATDoNotLockOutTheOwnersDevice checks that five guesses from the owner's
+// network lock out other clients there, but not the owner's browser. Guesses with that browser have
+// a limit of their own.
 func TestGuessesBehindTheSameNATDoNotLockOutTheOwnersDevice(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -37,14 +38,15 @@ func TestGuessesBehindTheSameNATDoNotLockOutTheOwnersDevice(t *testing.T) {
 			wantCodes(t, w.send(browserLogin, "e", p.Email, "p", wrongPassword), "login INVALID_CREDENTIALS")
 		}
 		wantRateLimited(t, w.send(browserLogin, "e", p.Email, "p", p.Password), "login")
-		for range 5 { // as with an account that is not there
+		for range 5 { // the same as for an unknown address
 			wantCodes(t, b.QueryWith(http.Header{"X-Forwarded-For": {homeIP}, "Cookie": {"device=" + w.cookies["device"]}}, loginQuery, "e", "nobody-here@example.com", "p", wrongPassword), "login INVALID_CREDENTIALS")
 		}
 		wantRateLimited(t, w.send(browserLogin, "e", "nobody-here@example.com", "p", wrongPassword), "login")
 	})
 }
 
-// The same with links of mails: a client that sends bad tokens without a pause keeps no neighbour from using a good one.
+// TestInvalidTokensDoNotBlockLinksBehindTheSameNAT checks that a flood of invalid tokens does not
+// prevent a valid one from the same network from being used.
 func TestInvalidTokensDoNotBlockLinksBehindTheSameNAT(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

@@ -7,12 +7,13 @@ import (
 	"fieldgate/servertest"
 )
 
-// A sign-in whose password was right when it was checked, and that a reset overtakes, opens no session. The reset has
-// forgotten the places that the account trusted: the sign-in adds none.
+// TestSignInRacingAResetTrustsNoPlace checks a sign-in whose password was right when it was checked
+// and is replaced by a reset before the sign-in completes. It opens no session and trusts no place:
+// the reset has deleted all trusted places.
 func TestSignInRacingAResetTrustsNoPlace(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := bootWithSMTP(t, databaseURL, "BCRYPT_COST", "10") // so that a check takes its time
+		b := bootWithSMTP(t, databaseURL, "BCRYPT_COST", "10") // makes the check slow
 		rounds := 3
 		if dbtest.Exhaustive() {
 			rounds = 10
@@ -26,10 +27,10 @@ func TestSignInRacingAResetTrustsNoPlace(t *testing.T) {
 			b.Query(nil, resetPassword, "t", token, "p", newPassword).Must()
 			<-signedIn
 			if n := b.countTrustedIPs(databaseURL, p); n != 0 {
-				t.Fatalf("the account trusts %d places of a client that does not know its password", n)
+				t.Fatalf("%d trusted places after a sign-in with the old password, want 0", n)
 			}
 			if n := countRows(t, databaseURL, "sessions", "user_id = ?", p.ID); n != 0 && b.canSignIn(p.Email, p.Password) {
-				t.Error("the old password is good")
+				t.Error("the old password opened a session and still works")
 			}
 		}
 	})
