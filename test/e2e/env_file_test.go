@@ -12,13 +12,13 @@ import (
 	"fieldgate/servertest"
 )
 
-// productionDotEnv are the settings of a production server, as they stand in a file.
+// productionDotEnv returns the settings of a production server in the format of .env.
 func productionDotEnv(databaseURL string) string {
 	return "ENV=production\nPUBLIC_URL=https://api.example.com\nDATABASE_URL=" + databaseURL + "\nJWT_SECRET=" + servertest.Secret + "\n"
 }
 
-// runWithDotEnv runs a command in a process of its own, whose working directory has a .env with text, and which has no other
-// environment.
+// runWithDotEnv runs a command as a separate process. Its working directory has a .env with text,
+// and its environment has nothing but env.
 func runWithDotEnv(t *testing.T, text string, env []string, args ...string) (status int, output string) {
 	t.Helper()
 	cmd := servertest.Command(t, "")
@@ -42,7 +42,7 @@ func TestUnnamedProductionDotEnvStopsTheStart(t *testing.T) {
 	}{
 		{"serve", nil, nil},
 		{"a command", nil, []string{"user", "list"}},
-		{"with ENV=development beside it", []string{"ENV=development"}, nil},
+		{"with ENV=development in the environment", []string{"ENV=development"}, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,8 +67,8 @@ func TestProductionReadsOnlyTheNamedEnvFile(t *testing.T) {
 		{"not named", []string{"ENV=production"}, nil, cli.StatusFailed, "there is a .env here, and production does not read it"},
 		{"named by the variable", []string{"ENV_FILE=.env"}, nil, 0, ""},
 		{"named by the flag", nil, []string{"--env-file", ".env"}, 0, ""},
-		{"named by the variable, beside ENV", []string{"ENV=production", "ENV_FILE=.env"}, nil, 0, ""},
-		{"another name", []string{"ENV_FILE=nowhere.env"}, nil, cli.StatusFailed, `ENV_FILE: "nowhere.env"`},
+		{"named by the variable, with ENV", []string{"ENV=production", "ENV_FILE=.env"}, nil, 0, ""},
+		{"a missing file", []string{"ENV_FILE=nowhere.env"}, nil, cli.StatusFailed, `ENV_FILE: "nowhere.env"`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func TestProductionReadsOnlyTheNamedEnvFile(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the flag behind the command", func(t *testing.T) {
+	t.Run("the flag after the command", func(t *testing.T) {
 		t.Parallel()
 		if status, out := runWithDotEnv(t, text, nil, "migrate", "--env-file", ".env"); status != 0 {
 			t.Errorf("status %d, %s", status, out)
@@ -86,7 +86,8 @@ func TestProductionReadsOnlyTheNamedEnvFile(t *testing.T) {
 	})
 }
 
-// A server that has all it needs in its environment starts beside a .env that it does not read, and says so.
+// TestProductionWarnsOfAnIgnoredDotEnv checks that a server that is configured by its environment
+// starts beside a .env that it does not read, and warns.
 func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
 	t.Parallel()
 	cmd := servertest.Command(t, dbtest.SQLite(t), "ENV=production", "PUBLIC_URL=https://api.example.com")
@@ -119,7 +120,7 @@ func TestMySQLWithoutTLSWarnsInProduction(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				b, _ := startProcess(t, databaseURL, row.env...)
 				if got := strings.Contains(b.Log.String(), `"level":"WARN","msg":"the connection to MySQL is not encrypted`); got != row.want {
-					t.Errorf("it warns: %v\n%s", got, b.Log)
+					t.Errorf("warned: %v, want %v\n%s", got, row.want, b.Log)
 				}
 			})
 		}

@@ -199,7 +199,8 @@ func TestMailGoesToTheStoredAddress(t *testing.T) {
 		b := bootWithSMTP(t, databaseURL)
 		b.Query(nil, `mutation { register(input: {name: "Ada", email: "Ada@Example.com", password: "`+servertest.Password+`"}) { tokenType } }`).Must()
 		b.Query(nil, requestReset, "e", "ADA@EXAMPLE.COM").Must()
-		if got := b.mailsTo("Ada@example.com"); len(got) != 2 { // the domain in lower case, as in DNS
+		// The domain in lower case, as in DNS.
+		if got := b.mailsTo("Ada@example.com"); len(got) != 2 {
 			t.Errorf("%d mails to the address as typed at registration, want 2", len(got))
 		}
 	})
@@ -583,7 +584,8 @@ func TestPasswordChangeCancelsAQueuedEmailChange(t *testing.T) {
 		if got := b.mailsTo("new@example.com"); len(got) != 0 {
 			t.Errorf("%q was sent", got[0].Subject)
 		}
-		if got := b.mailsTo(p.Email); len(got) != 3 { // verification, warning, notice of the new password
+		// The verification link, the warning and the notice of the new password.
+		if got := b.mailsTo(p.Email); len(got) != 3 {
 			t.Errorf("%d mails to the old address, want 3", len(got))
 		}
 	})
@@ -674,7 +676,8 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 		}
 		b.Query(nil, verifyEmail, "t", tokens["/verify-email"], "p", p.Password).Must()
 		b.Query(nil, verifyEmail, "t", tokens["/confirm-email"], "p", p.Password).Must()
-		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", newPassword), "resetPassword INVALID_TOKEN") // revoked by the change
+		// The change of address revoked this token.
+		wantCodes(t, b.Query(nil, resetPassword, "t", tokens["/reset-password"], "p", newPassword), "resetPassword INVALID_TOKEN")
 		b.Query(nil, verifyEmail, "t", tokens["/undo-email-change"]).Must()
 		for path, token := range tokens {
 			if strings.Contains(b.Log.String(), token) {
@@ -741,7 +744,8 @@ func TestRegistrationOfATakenAddressIsIndistinguishable(t *testing.T) {
 			{"of a disabled account", disabled.Email, "You cannot register at Example Accounts with this e-mail address"},
 			{"that an account had until now", moved.Email, "You cannot register at Example Accounts with this e-mail address"},
 		} {
-			if got := statements(row.email); got != want && row.email != moved.Email { // an inserted row is deleted again
+			// An inserted row is deleted again.
+			if got := statements(row.email); got != want && row.email != moved.Email {
 				t.Errorf("an address %s takes %d statements, want %d as for a free one", row.name, got, want)
 			}
 			if got := b.mailsTo(row.email); len(got) == 0 || got[0].Subject != row.subject {
@@ -789,7 +793,8 @@ func TestConcurrentUnverifiedRegistrationsCreateOneAccount(t *testing.T) {
 		if rows := countRows(t, databaseURL, "users", "email = ?", email); rows != 1 {
 			t.Errorf("%d accounts, want 1", rows)
 		}
-		if links := b.tokensOf(email, "/verify-email"); len(links) != n { // one for each registration
+		// One for each registration.
+		if links := b.tokensOf(email, "/verify-email"); len(links) != n {
 			t.Errorf("%d verification links, want %d", len(links), n)
 		}
 	})

@@ -205,7 +205,8 @@ func TestMetricsReportQueueDatabaseAndOutbox(t *testing.T) {
 				t.Errorf("%s is %v, want %v", series, value, want)
 			}
 		}
-		if n := got["fieldgate_database_statements_total"] - statements; n < 0 || n > 2 { // the scrape itself sends two
+		// The scrape itself sends two.
+		if n := got["fieldgate_database_statements_total"] - statements; n < 0 || n > 2 {
 			t.Errorf("the scrape counted %v more statements, want at most 2", n)
 		}
 		b.deliver()
@@ -285,7 +286,8 @@ func (b *testServer) newRequest(method, path string) *http.Request {
 
 func TestEveryEventIsCounted(t *testing.T) {
 	t.Parallel()
-	bySchema := []string{account.EventDenied, account.EventWouldBeDenied} // counted by field instead
+	// Counted by field instead.
+	bySchema := []string{account.EventDenied, account.EventWouldBeDenied}
 	if got, want := sorted(append(account.Events(), bySchema...)), sorted(slices.Clone(events)); !slices.Equal(got, want) {
 		t.Errorf("counted events are %q, logged ones %q", got, want)
 	}

@@ -63,7 +63,8 @@ func TestPasswordFieldsShareOneLimit(t *testing.T) {
 			for i, guess := range passwordFields[1:] {
 				wantRateLimited(t, b.guessPassword(i+1, "203.0.113.99", p, p.Password), guess.field)
 			}
-			b.login("203.0.113.99", p.Email, p.Password).Must() // attempts without a session are counted by login's own limit
+			// Attempts without a session are counted by login's own limit.
+			b.login("203.0.113.99", p.Email, p.Password).Must()
 		})
 	})
 }
@@ -92,7 +93,8 @@ func TestSuccessfulSignInsOfAnAccountAreLimited(t *testing.T) {
 			}
 			b.login(homeIP, other.Email, other.Password).Must()
 			before := b.internal.Store.Queries()
-			wait := wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // from a trusted place, too
+			// The limit applies in a trusted place, too.
+			wait := wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
 			if n := b.internal.Store.Queries() - before; n > 4 {
 				t.Errorf("%d queries, want at most 4: the limit applies before the hash", n)
 			}
@@ -147,7 +149,8 @@ func TestPasswordHashesAreLimitedPerNetwork(t *testing.T) {
 		b.login(homeIP, p.Email, p.Password).Must()
 		wantCodes(t, b.guessPassword(1, homeIP, p, wrongPassword), "changePassword INVALID_CREDENTIALS")
 		b.guessPassword(2, homeIP, p, p.Password).Must()
-		wantCodes(t, b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT") // hashes nothing
+		// A rejected password is not hashed.
+		wantCodes(t, b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", "short"), "register BAD_USER_INPUT")
 		b.QueryWith(fromIP(homeIP), registerQuery, "e", newAddress(), "p", servertest.Password).Must()
 		for i, guess := range passwordFields {
 			wantRateLimited(t, b.guessPassword(i, homeIP, p, p.Password), guess.field)
@@ -205,7 +208,8 @@ func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 		if rows := spent(); rows > 2 || limited != 978-306 {
 			t.Errorf("%d rows and %d limited refreshes, want at most 2 and %d", rows, limited, 978-306)
 		}
-		b.QueryWith(fromIP(homeIP), refreshInBody, "t", other.refresh).Must() // another session of the same client
+		// Another session of the same client.
+		b.QueryWith(fromIP(homeIP), refreshInBody, "t", other.refresh).Must()
 		b.Clock.Advance(time.Second)
 		d.refresh = b.QueryWith(fromIP(homeIP), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 	})

@@ -111,7 +111,8 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 		reset := b.resetToken(p)
 		const change = `mutation($c: String!, $p: String!) { changePassword(input: {currentPassword: $c, newPassword: $p}) }`
 		const resetPassword = `mutation($t: String!, $p: String!) { resetPassword(input: {token: $t, newPassword: $p}) }`
-		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} { // the last one is the third in decomposed Unicode
+		// The last one is the third in decomposed Unicode.
+		for _, password := range []string{breachedOne, breachedTwo, breachedThree, "Zoe\u0308 likes old clocks"} {
 			for name, message := range map[string]string{
 				"register":       fieldMessage(b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", password), "password"),
 				"changePassword": fieldMessage(b.Query(p, change, "c", p.Password, "p", password), "newPassword"),
@@ -123,7 +124,8 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 			}
 		}
 		b.Query(nil, registerWith, "n", "Ada", "e", newAddress(), "p", breachedOne+" s").Must()
-		b.Query(nil, resetPassword, "t", reset, "p", "another good password").Must() // the rejected attempts did not use up the token
+		// The rejected attempts did not use up the token.
+		b.Query(nil, resetPassword, "t", reset, "p", "another good password").Must()
 		env := map[string]string{"DATABASE_URL": databaseURL, "BREACHED_PASSWORDS": file, "JWT_SECRET": servertest.Secret}
 		if status, _, stderr := servertest.RunCLI(t, env, breachedTwo+"\n", "user", "create", newAddress(), "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "data breach") {
 			t.Errorf("user create: status %d, %s", status, stderr)

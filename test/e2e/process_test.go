@@ -23,7 +23,8 @@ func kill(t *testing.T, p *os.Process) {
 // ageSessions makes every refresh token old enough to be rotated.
 func ageSessions(t *testing.T, databaseURL string) {
 	t.Helper()
-	before := time.Now().UTC().Add(-6 * time.Second).Format("2006-01-02 15:04:05.000") // the format of both databases
+	// The format of both databases.
+	before := time.Now().UTC().Add(-6 * time.Second).Format("2006-01-02 15:04:05.000")
 	_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(),
 		"UPDATE sessions SET created_at = ?, rotated_at = CASE WHEN rotated_at IS NULL THEN NULL ELSE ? END", before, before)
 	if err != nil {

@@ -221,7 +221,8 @@ func TestReportOnlyRuleDeniesOnLookupFailure(t *testing.T) {
 		if lines := b.logLines(got, account.EventWouldBeDenied); got.At("user") != nil || len(lines) != 0 || b.internal.Reports.Counts()["Query.user"] != 0 {
 			t.Errorf("%s, %v, %v", got.Body, lines, b.internal.Reports.Counts())
 		}
-		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" { // no lookup without a token
+		// No lookup without a token.
+		if got := b.Query(nil, query).Must(); got.Text("user.name") == "" {
 			t.Error(got.Body)
 		}
 	})

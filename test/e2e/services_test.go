@@ -17,7 +17,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// A list of accounts pages through them with signed cursors, but needs no key that outlives the command.
+// TestUserListWritesNoSigningKey checks that user list, which pages through accounts with signed
+// cursors, signs them with a temporary key.
 func TestUserListWritesNoSigningKey(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
@@ -29,11 +30,12 @@ func TestUserListWritesNoSigningKey(t *testing.T) {
 	}
 	key := strings.TrimPrefix(databaseURL, "sqlite://") + ".key"
 	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the command made %s: %v", key, err)
+		t.Errorf("the command created %s: %v", key, err)
 	}
 }
 
-// MySQL without JWT_SECRET stops a server, which would sign with a key that no other has. Commands sign nothing.
+// TestCommandsNeedNoSigningKey checks that commands run on MySQL without JWT_SECRET, because they
+// sign no tokens. A server needs it: replicas must share the key.
 func TestCommandsNeedNoSigningKey(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.MySQL(t)}
@@ -48,7 +50,8 @@ func TestCommandsNeedNoSigningKey(t *testing.T) {
 	}
 }
 
-// What a command opens does not send traces and has no threads for hashing, until it hashes.
+// TestOpenedServicesSendNoTracesAndStartNoHashThreads checks that the services of a command send no
+// traces and start threads for hashing only when they hash.
 func TestOpenedServicesSendNoTracesAndStartNoHashThreads(t *testing.T) {
 	t.Parallel()
 	collector := servertest.Listen(t)
@@ -62,7 +65,8 @@ func TestOpenedServicesSendNoTracesAndStartNoHashThreads(t *testing.T) {
 	o := servertest.Options(t, dbtest.SQLite(t), io.Discard, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+collector.Addr().String())
 	label := rand.Text()
 	var s *server.Services
-	pprof.Do(t.Context(), pprof.Labels("services", label), func(ctx context.Context) { // goroutines pass their labels on
+	// Goroutines inherit labels.
+	pprof.Do(t.Context(), pprof.Labels("services", label), func(ctx context.Context) {
 		var err error
 		if s, err = server.Open(o); err != nil {
 			t.Fatal(err)
@@ -77,7 +81,7 @@ func TestOpenedServicesSendNoTracesAndStartNoHashThreads(t *testing.T) {
 	}
 	for goroutine := range strings.SplitSeq(running.String(), "\n\n") {
 		if strings.Contains(goroutine, label) && (strings.Contains(goroutine, "account.(*Queue)") || strings.Contains(goroutine, "trace/export")) {
-			t.Errorf("it runs:\n%s", goroutine)
+			t.Errorf("this goroutine runs:\n%s", goroutine)
 		}
 	}
 	if err := s.Close(); err != nil {
@@ -86,7 +90,7 @@ func TestOpenedServicesSendNoTracesAndStartNoHashThreads(t *testing.T) {
 	select {
 	case c := <-called:
 		c.Close()
-		t.Error("the collector of traces was called")
+		t.Error("the trace collector was called")
 	default:
 	}
 }

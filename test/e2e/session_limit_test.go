@@ -13,7 +13,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// insertSessions puts sessions of a person into the database, in one statement. The n-th was used n minutes ago.
+// insertSessions inserts n sessions of a user in one statement. Session i was used i+1 minutes ago.
 func insertSessions(t *testing.T, b *testServer, databaseURL string, p *servertest.User, n int) (ids []string) {
 	t.Helper()
 	rows, now := make([]string, n), b.internal.Store.Now()
@@ -31,7 +31,7 @@ func insertSessions(t *testing.T, b *testServer, databaseURL string, p *serverte
 	return ids
 }
 
-// sessionIDs are the ids of a person's sessions.
+// sessionIDs returns the ids of a user's sessions.
 func sessionIDs(t *testing.T, db *sql.DB, p *servertest.User) (ids []string) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), "SELECT id FROM sessions WHERE user_id = '"+p.ID+"'")
@@ -54,10 +54,10 @@ func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "SESSION_RECHECK", "1m")
 		db := servertest.OpenDatabase(t, databaseURL)
-		t.Run("a sign-in revokes the one used least recently", func(t *testing.T) {
+		t.Run("a sign-in revokes the least recently used session", func(t *testing.T) {
 			p := b.NewUser("USER")
 			oldest := b.newDevice(p, false)
-			if !b.isSignedIn(oldest.User) { // which this server trusts from now on
+			if !b.isSignedIn(oldest.User) { // the server caches the session from now on
 				t.Fatal("not signed in")
 			}
 			insertSessions(t, b, databaseURL, p, 98)
@@ -67,13 +67,13 @@ func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 			}
 			newest := b.newDevice(p, false)
 			if n := len(sessionIDs(t, db, p)); n != 100 || b.isSignedIn(oldest.User) || !b.isSignedIn(newest.User) || !b.isSignedIn(p) {
-				t.Errorf("%d sessions, or another one was revoked", n)
+				t.Errorf("%d sessions, want 100 without the least recently used", n)
 			}
 			wantCodes(t, b.Query(nil, refreshInBody, "t", oldest.refresh), "refresh INVALID_TOKEN")
 			var event, detail sql.NullString
 			row := db.QueryRowContext(t.Context(), "SELECT event, actor_id FROM audit WHERE session_id = '"+oldest.session+"' ORDER BY id DESC LIMIT 1")
 			if err := row.Scan(&event, &detail); err != nil || event.String != account.EventSessionRevoked || detail.String != p.ID {
-				t.Errorf("audited %q by %q: %v", event.String, detail.String, err)
+				t.Errorf("the audit log has %q by %q: %v", event.String, detail.String, err)
 			}
 			lines := 0
 			for _, record := range b.Log.Records(b.t) {
@@ -82,10 +82,10 @@ func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 				}
 			}
 			if lines != 1 {
-				t.Errorf("%d lines in the log", lines)
+				t.Errorf("%d log lines, want 1", lines)
 			}
 		})
-		t.Run("those that have ended do not count", func(t *testing.T) {
+		t.Run("expired sessions do not count", func(t *testing.T) {
 			p := b.NewUser("USER")
 			d := b.newDevice(p, false)
 			insertSessions(t, b, databaseURL, p, 150)
@@ -95,24 +95,24 @@ func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 			}
 			b.newDevice(p, false)
 			if n := len(sessionIDs(t, db, p)); n != 153 || !b.isSignedIn(d.User) {
-				t.Errorf("%d rows", n)
+				t.Errorf("%d rows, want 153 and no session revoked", n)
 			}
 		})
-		t.Run("an account that had more before comes down to a hundred", func(t *testing.T) {
+		t.Run("an account with more sessions is reduced to a hundred", func(t *testing.T) {
 			p := b.NewUser("USER")
 			insertSessions(t, b, databaseURL, p, 180)
 			b.newDevice(p, false)
 			if n := len(sessionIDs(t, db, p)); n != 100 {
-				t.Errorf("%d rows", n)
+				t.Errorf("%d rows, want 100", n)
 			}
 		})
-		t.Run("no session of another account ends", func(t *testing.T) {
+		t.Run("sessions of other accounts are not revoked", func(t *testing.T) {
 			p, other := b.NewUser("USER"), b.NewUser("USER")
 			insertSessions(t, b, databaseURL, p, 99)
 			b.newDevice(other, false)
 			b.newDevice(p, false)
 			if n := len(sessionIDs(t, db, other)); n != 2 || !b.isSignedIn(other) {
-				t.Errorf("%d rows", n)
+				t.Errorf("%d rows, want 2", n)
 			}
 		})
 	})
@@ -135,7 +135,7 @@ func TestConcurrentSignInsLeaveAHundredSessions(t *testing.T) {
 			}
 		}
 		if n := len(sessionIDs(t, servertest.OpenDatabase(t, databaseURL), p)); n != 100 {
-			t.Errorf("%d sessions", n)
+			t.Errorf("%d sessions, want 100", n)
 		}
 	})
 }
@@ -147,7 +147,8 @@ func TestSessionsArePaged(t *testing.T) {
 		p, other := b.NewUser("USER"), b.NewUser("USER")
 		b.Clock.Stop()
 		want := insertSessions(t, b, databaseURL, p, 79)
-		_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(), // some share their time, and then the id decides
+		// Equal times are ordered by id.
+		_, err := servertest.OpenDatabase(t, databaseURL).ExecContext(t.Context(),
 			"UPDATE sessions SET last_used_at = '2026-01-01 00:00:00.000' WHERE user_id = '"+p.ID+"' AND id IN ('"+strings.Join(want[40:60], "', '")+"')")
 		if err != nil {
 			t.Fatal(err)
@@ -161,7 +162,7 @@ func TestSessionsArePaged(t *testing.T) {
 		}
 		all := ids(b.Query(p, sessions, "n", 100))
 		if len(all) != 80 {
-			t.Fatalf("%d sessions", len(all))
+			t.Fatalf("%d sessions, want 80", len(all))
 		}
 		for _, first := range []int{1, 7, 40, 80, 100} {
 			var pages []string
@@ -173,11 +174,11 @@ func TestSessionsArePaged(t *testing.T) {
 				}
 			}
 			if !slices.Equal(pages, all) {
-				t.Errorf("by %d: %d sessions, or in another order", first, len(pages))
+				t.Errorf("pages of %d: got %d sessions, want all 80 in order", first, len(pages))
 			}
 		}
 		if got := ids(b.Query(p, `{ sessions { id } }`)); !slices.Equal(got, all[:50]) {
-			t.Errorf("%d by default", len(got))
+			t.Errorf("%d sessions by default, want the first 50", len(got))
 		}
 		foreign := ids(b.Query(other, `{ sessions { id } }`))[0]
 		for name, row := range map[string]struct {
@@ -185,9 +186,9 @@ func TestSessionsArePaged(t *testing.T) {
 			after any
 			field string
 		}{
-			"none": {0, nil, "first"}, "less than none": {-1, nil, "first"}, "too many": {101, nil, "first"},
-			"behind another person's": {10, foreign, "after"}, "behind no id": {10, "x", "after"}, "behind nothing": {10, newRowID(), "after"},
-			"behind what is not ASCII": {10, "é", "after"},
+			"first 0": {0, nil, "first"}, "first -1": {-1, nil, "first"}, "first 101": {101, nil, "first"},
+			"after another user's session": {10, foreign, "after"}, "after an invalid id": {10, "x", "after"}, "after an unknown id": {10, newRowID(), "after"},
+			"after a non-ASCII id": {10, "é", "after"},
 		} {
 			got := b.Query(p, sessions, "n", row.first, "a", row.after)
 			if wantCodes(t, got, "sessions BAD_USER_INPUT"); !slices.Equal(invalidFields(got), []string{row.field}) {

@@ -14,13 +14,13 @@ import (
 	"fieldgate/servertest"
 )
 
-// device is one sign-in of a person: a client that keeps the refresh token itself.
+// device is one sign-in of a user with a client that stores the refresh token itself.
 type device struct {
 	*servertest.User
 	session, refresh string
 }
 
-// newDevice signs a person in once more.
+// newDevice signs a user in again.
 func (b *testServer) newDevice(p *servertest.User, rememberMe bool) *device {
 	b.t.Helper()
 	got := b.Query(nil, `mutation($e: String!, $p: String!, $r: Boolean!) { login(input: {email: $e, password: $p, rememberMe: $r, delivery: BODY}) { accessToken refreshToken user { id } session { id } } }`,
@@ -33,16 +33,18 @@ func (b *testServer) newDevice(p *servertest.User, rememberMe bool) *device {
 
 const refreshInBody = `mutation($t: String) { refresh(refreshToken: $t) { accessToken refreshToken expiresAt user { email } session { id current expiresAt } } }`
 
-// mustRefresh brings a token, which must be good, and returns its successor. It is old enough by then to be replaced.
+// mustRefresh refreshes with a token that must be valid, and returns its successor. It first
+// advances the clock so that the token is rotated.
 func (b *testServer) mustRefresh(token string) string {
 	b.t.Helper()
-	if b.Clock != nil { // a process of its own has none
+	if b.Clock != nil { // a separate process has no test clock
 		b.Clock.Advance(5 * time.Second)
 	}
 	return b.Query(nil, refreshInBody, "t", token).Must().Text("refresh.refreshToken")
 }
 
-// isSignedIn reports whether an access token is good for something.
+// isSignedIn reports whether a user's access token is accepted. Any answer other than "revoked"
+// fails the test.
 func (b *testServer) isSignedIn(p *servertest.User) bool {
 	b.t.Helper()
 	got := b.Query(p, `{ me { id } }`)
@@ -50,7 +52,7 @@ func (b *testServer) isSignedIn(p *servertest.User) bool {
 		return true
 	}
 	if e := got.Errors[0].Extensions; e["code"] != "UNAUTHENTICATED" || e["reason"] != "revoked" {
-		b.t.Errorf("not signed in, but: %s", got.Body)
+		b.t.Errorf("got %s, want the user or UNAUTHENTICATED with the reason revoked", got.Body)
 	}
 	return false
 }
@@ -67,34 +69,36 @@ func TestRefreshRotatesTheToken(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		d := b.newDevice(b.NewUser("USER"), false)
-		b.Clock.Advance(16 * time.Minute) // the access token has expired, as it has when one refreshes
+		b.Clock.Advance(16 * time.Minute) // the access token has expired
 		got := b.QueryWith(http.Header{"Authorization": {"Bearer " + d.Token}}, refreshInBody, "t", d.refresh).Must()
 		if got.Text("refresh.refreshToken") == d.refresh || got.Text("refresh.session.id") != d.session || got.At("refresh.session.current") != true || got.Text("refresh.user.email") != d.Email {
 			t.Error(got.Body)
 		}
 		if len(got.Header.Values("Set-Cookie")) > 0 {
-			t.Errorf("a cookie for a client that asked for none: %q", got.Header)
+			t.Errorf("a client without a refresh cookie got one: %q", got.Header)
 		}
 		d.Token = got.Text("refresh.accessToken")
 		if !b.isSignedIn(d.User) {
-			t.Error("the new access token is good for nothing")
+			t.Error("the new access token is invalid")
 		}
 	})
 }
 
-// The same successor for two tabs that refresh at once, or for a client whose answer was lost.
+// TestParentTokenRefreshesInTheGracePeriod checks that the parent of the current token gets the
+// same successor for ten seconds: for tabs that refresh at once, and for clients whose response was
+// lost.
 func TestParentTokenRefreshesInTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
 			name  string
-			waits []time.Duration // between one try of the first token and the next
+			waits []time.Duration // before each use of the first token
 			last  []string
 		}{
-			{"at once", []time.Duration{0}, []string{}},
+			{"immediately", []time.Duration{0}, []string{}},
 			{"within ten seconds", []time.Duration{9 * time.Second}, []string{}},
 			{"after more than ten seconds", []time.Duration{11 * time.Second}, []string{"refresh INVALID_TOKEN"}},
-			{"again and again: bringing it does not prolong the ten seconds", []time.Duration{6 * time.Second, 6 * time.Second}, []string{"refresh INVALID_TOKEN"}},
+			{"repeated use does not extend the ten seconds", []time.Duration{6 * time.Second, 6 * time.Second}, []string{"refresh INVALID_TOKEN"}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL)
@@ -108,19 +112,20 @@ func TestParentTokenRefreshesInTheGracePeriod(t *testing.T) {
 				wantCodes(t, got, row.last...)
 				if len(row.last) == 0 {
 					if got.Text("refresh.refreshToken") != next {
-						t.Error("another successor")
+						t.Error("the parent token got another successor")
 					}
 					b.mustRefresh(next)
 				}
 				if b.isSignedIn(d.User) != (len(row.last) == 0) {
-					t.Error("the session lives on after a reuse, or has ended without one")
+					t.Error("the session is valid after a reuse, or revoked without one")
 				}
 			})
 		}
 	})
 }
 
-// Old tokens: one of the two who had it has stolen it. The family ends with all that came of it, and nothing else.
+// TestRefreshReuseRevokesSession checks that the use of an older token revokes the session with all
+// its tokens, and no other session. A reused token was stolen from or by one of two clients.
 func TestRefreshReuseRevokesSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -135,42 +140,42 @@ func TestRefreshReuseRevokesSession(t *testing.T) {
 				}
 				wantCodes(t, b.Query(nil, refreshInBody, "t", chain[0]), "refresh INVALID_TOKEN")
 				if b.isSignedIn(stolen.User) {
-					t.Error("an access token of the family is still good")
+					t.Error("an access token of the session is still valid")
 				}
 				for i, token := range chain {
 					if got := b.Query(nil, refreshInBody, "t", token); !slices.Equal(got.Codes(), []string{"refresh INVALID_TOKEN"}) {
-						t.Errorf("token %d of the family: %s", i, got.Body)
+						t.Errorf("refresh token %d of the session: %s", i, got.Body)
 					}
 				}
 				if !b.isSignedIn(other.User) || !b.isSignedIn(p) {
-					t.Error("another device was signed out")
+					t.Error("another session was revoked")
 				}
 				b.mustRefresh(other.refresh)
 				if log := b.Log.String(); strings.Count(log, "refresh token reused") != 1 || strings.Contains(log, chain[0]) {
-					t.Error("the log has no line of the reuse, or more than one, or the token")
+					t.Error("the log must have one line about the reuse, without the token")
 				}
 			})
 		}
 	})
 }
 
-// A phone that slept through the thief's refreshes wakes up: its token is known as spent for as long as it could
-// have been good.
+// TestRefreshReuseIsDetectedAfterWeeks checks that a rotated token is recognized for as long as it
+// could have been valid, although an attacker has refreshed daily.
 func TestRefreshReuseIsDetectedAfterWeeks(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		phone := b.newDevice(b.NewUser("USER"), true)
-		thief := phone.refresh
+		attacker := phone.refresh
 		for range 29 { // every day
-			thief = b.mustRefresh(thief)
+			attacker = b.mustRefresh(attacker)
 			b.Clock.Advance(24 * time.Hour)
 			if _, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
-		wantCodes(t, b.Query(nil, refreshInBody, "t", thief), "refresh INVALID_TOKEN")
+		wantCodes(t, b.Query(nil, refreshInBody, "t", attacker), "refresh INVALID_TOKEN")
 	})
 }
 
@@ -185,7 +190,7 @@ func TestConcurrentRefreshesGetOneSuccessor(t *testing.T) {
 			rounds, n = 100, 200
 		}
 		for range rounds {
-			b.Clock.Advance(5 * time.Second) // a younger token comes back itself
+			b.Clock.Advance(5 * time.Second) // a younger token is not rotated
 			answers := make(chan *servertest.Response, n)
 			for range n {
 				go func() { answers <- b.Query(nil, refreshInBody, "t", token) }()
@@ -199,14 +204,14 @@ func TestConcurrentRefreshesGetOneSuccessor(t *testing.T) {
 				}
 			}
 			if len(successors) != 1 || successors[token] > 0 {
-				t.Fatalf("%d successors, the token itself %d times", len(successors), successors[token])
+				t.Fatalf("%d successors, want 1; the token itself was returned %d times", len(successors), successors[token])
 			}
 			for next := range successors {
 				token = next.(string)
 			}
 		}
 		if !b.isSignedIn(d.User) {
-			t.Error("the session has ended")
+			t.Error("the session was revoked")
 		}
 	})
 }
@@ -228,34 +233,36 @@ func TestInvalidRefreshTokensAreRejected(t *testing.T) {
 			{"an access token in the cookie", nil, http.Header{"Cookie": {"refresh=" + d.Token}}},
 			{"SQL", "' OR 1=1 --", http.Header{}},
 			{"a NUL", "\x00", http.Header{}},
-			{"a very long one", strings.Repeat("x", 100_000), http.Header{}},
-			{"two cookies, one of which somebody else has set", nil, http.Header{"Cookie": {"refresh=" + d.refresh + "; refresh=x"}}},
-			{"the cookie of https, over http", nil, http.Header{"Cookie": {"__Host-refresh=" + d.refresh}}},
-			{"the token in the header of access tokens", nil, http.Header{"Authorization": {"Bearer " + d.refresh}}},
+			{"a very long token", strings.Repeat("x", 100_000), http.Header{}},
+			{"two refresh cookies", nil, http.Header{"Cookie": {"refresh=" + d.refresh + "; refresh=x"}}},
+			{"the https cookie over http", nil, http.Header{"Cookie": {"__Host-refresh=" + d.refresh}}},
+			{"the refresh token as a Bearer token", nil, http.Header{"Authorization": {"Bearer " + d.refresh}}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				got := b.QueryWith(row.header, refreshInBody, "t", row.token)
 				wantCodes(t, got, "refresh INVALID_TOKEN")
 				if len(got.Header.Values("Set-Cookie")) > 0 {
-					t.Errorf("a cookie: %q", got.Header)
+					t.Errorf("the response sets a cookie: %q", got.Header)
 				}
 			})
 		}
 		b.mustRefresh(d.refresh)
 		if !b.isSignedIn(d.User) {
-			t.Error("a wrong token ended the session")
+			t.Error("an invalid token revoked the session")
 		}
 	})
 }
 
-// Idle and absolute limits; refreshing prolongs the first and never the second.
+// TestSessionsExpireByIdleAndAbsoluteLimit checks both limits. A refresh extends the idle limit
+// only.
 func TestSessionsExpireByIdleAndAbsoluteLimit(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name     string
 		remember bool
-		refresh  []time.Duration // after these waits; the last one fails if fails is true
-		fails    bool
+		// Waits before each refresh; the last refresh fails if fails is true.
+		refresh []time.Duration
+		fails   bool
 	}{
 		{"idle for less than a week", false, []time.Duration{167 * time.Hour}, false},
 		{"idle for a week", false, []time.Duration{168 * time.Hour}, true},
@@ -296,21 +303,21 @@ func TestRefreshByCookieRotatesTheCookie(t *testing.T) {
 	if got.At("refresh.refreshToken") != nil || next == cookie || !strings.HasPrefix(next, "refresh=") || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" {
 		t.Errorf("%s %q", got.Body, got.Header)
 	}
-	t.Run("an argument wins over the cookie, and nothing goes into the cookie", func(t *testing.T) {
+	t.Run("an argument takes precedence over the cookie and sets none", func(t *testing.T) {
 		d := b.newDevice(p, false)
 		got := b.QueryWith(http.Header{"Cookie": {next}}, refreshInBody, "t", d.refresh).Must()
 		if got.Text("refresh.session.id") != d.session || got.At("refresh.refreshToken") == nil || got.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%s %q", got.Body, got.Header)
 		}
 	})
-	t.Run("a login takes the place of the session in the cookie", func(t *testing.T) {
+	t.Run("a login replaces the session in the cookie", func(t *testing.T) {
 		got := b.QueryWith(http.Header{"Cookie": {next}}, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { session { id } } }`, "e", p.Email, "p", p.Password).Must()
 		if got.Text("login.session.id") == login.Text("login.session.id") {
-			t.Error("the old session goes on")
+			t.Error("the login continues the old session")
 		}
 		wantCodes(t, b.QueryWith(http.Header{"Cookie": {next}}, refreshInBody), "refresh INVALID_TOKEN")
 	})
-	t.Run("a login that fails leaves the session in the cookie alone", func(t *testing.T) {
+	t.Run("a failed login keeps the session in the cookie", func(t *testing.T) {
 		d := b.newDevice(p, false)
 		b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation($e: String!) { login(input: {email: $e, password: "wrong password"}) { session { id } } }`, "e", p.Email)
 		b.mustRefresh(d.refresh)
@@ -326,7 +333,7 @@ func TestLogoutRevokesTheSession(t *testing.T) {
 		bearer := func(d *device) http.Header { return http.Header{"Authorization": {"Bearer " + d.Token}} }
 		for _, row := range []struct {
 			name string
-			ask  func(d *device) *servertest.Response
+			send func(d *device) *servertest.Response
 			want bool
 		}{
 			{"by the access token", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout) }, true},
@@ -334,15 +341,15 @@ func TestLogoutRevokesTheSession(t *testing.T) {
 			{"by the cookie", func(d *device) *servertest.Response {
 				return b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout)
 			}, true},
-			{"by a refresh token that was replaced meanwhile", func(d *device) *servertest.Response {
+			{"by a refresh token that was rotated", func(d *device) *servertest.Response {
 				b.mustRefresh(d.refresh)
 				return b.Query(nil, logout, "t", d.refresh)
 			}, true},
-			{"by one that was replaced twice", func(d *device) *servertest.Response {
+			{"by a refresh token that was rotated twice", func(d *device) *servertest.Response {
 				b.mustRefresh(b.mustRefresh(d.refresh))
 				return b.Query(nil, logout, "t", d.refresh)
 			}, true},
-			{"by the access token, beside a refresh token that is none", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout, "t", "x") }, true},
+			{"by the access token, with an invalid refresh token", func(d *device) *servertest.Response { return b.QueryWith(bearer(d), logout, "t", "x") }, true},
 			{"a second time", func(d *device) *servertest.Response {
 				b.QueryWith(bearer(d), logout).Must()
 				return b.QueryWith(bearer(d), logout)
@@ -350,28 +357,28 @@ func TestLogoutRevokesTheSession(t *testing.T) {
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				d := b.newDevice(p, false)
-				if got := row.ask(d).Must(); got.At("logout") != row.want {
+				if got := row.send(d).Must(); got.At("logout") != row.want {
 					t.Error(got.Body)
 				}
 				if b.isSignedIn(d.User) {
-					t.Error("still signed in")
+					t.Error("the session is still valid")
 				}
 				wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 			})
 		}
-		t.Run("of nobody", func(t *testing.T) {
+		t.Run("without a token", func(t *testing.T) {
 			if got := b.Query(nil, logout).Must(); got.At("logout") != false {
 				t.Error(got.Body)
 			}
 		})
-		t.Run("the browser is told to forget the cookie", func(t *testing.T) {
+		t.Run("the cookie is deleted", func(t *testing.T) {
 			d := b.newDevice(p, false)
 			got := b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, logout).Must()
 			if want := "refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"; got.Header.Get("Set-Cookie") != want {
 				t.Errorf("got %q, want %q", got.Header.Get("Set-Cookie"), want)
 			}
 		})
-		t.Run("with an access token that has expired", func(t *testing.T) {
+		t.Run("with an expired access token", func(t *testing.T) {
 			d := b.newDevice(p, false)
 			b.Clock.Advance(time.Hour)
 			if got := b.QueryWith(bearer(d), logout).Must(); got.At("logout") != true {
@@ -380,17 +387,18 @@ func TestLogoutRevokesTheSession(t *testing.T) {
 			wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 		})
 		if !b.isSignedIn(b.newDevice(p, false).User) {
-			t.Error("other devices were signed out")
+			t.Error("other sessions were revoked")
 		}
 	})
 }
 
-// The request's identity follows what the request did.
+// TestIdentityFollowsChangesWithinARequest checks that later fields of an operation run as the
+// viewer that the earlier ones left.
 func TestIdentityFollowsChangesWithinARequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		b.NewUser("ADMIN") // so that nobody below is the last one
+		b.NewUser("ADMIN") // so that the others are not the last ADMIN
 		const update = ` updateProfile(input: {name: "changed"}) { role }`
 		for _, row := range []struct {
 			name  string
@@ -398,22 +406,22 @@ func TestIdentityFollowsChangesWithinARequest(t *testing.T) {
 			query func(d *device) string
 			codes []string
 		}{
-			{"after logout nobody", "USER", func(*device) string { return `logout` + update }, []string{"updateProfile UNAUTHENTICATED"}},
-			{"after logoutEverywhere nobody", "USER", func(*device) string { return `logoutEverywhere` + update }, []string{"updateProfile UNAUTHENTICATED"}},
-			{"after refresh the session's person", "USER", func(d *device) string {
+			{"no viewer after logout", "USER", func(*device) string { return `logout` + update }, []string{"updateProfile UNAUTHENTICATED"}},
+			{"no viewer after logoutEverywhere", "USER", func(*device) string { return `logoutEverywhere` + update }, []string{"updateProfile UNAUTHENTICATED"}},
+			{"the session's user after refresh", "USER", func(d *device) string {
 				return `logout refresh(refreshToken: "` + b.newDevice(d.User, false).refresh + `") { session { current } user { role } }` + update
 			}, []string{}},
-			{"after the end of another session oneself", "USER", func(d *device) string {
+			{"the same viewer after revoking another session", "USER", func(d *device) string {
 				return `revokeSession(id: "` + b.newDevice(d.User, false).session + `")` + update
 			}, []string{}},
-			{"after the end of one's own session nobody", "USER", func(d *device) string { return `revokeSession(id: "` + d.session + `")` + update }, []string{"updateProfile UNAUTHENTICATED"}},
-			{"after the change of the password oneself", "USER", func(d *device) string {
+			{"no viewer after revoking the current session", "USER", func(d *device) string { return `revokeSession(id: "` + d.session + `")` + update }, []string{"updateProfile UNAUTHENTICATED"}},
+			{"the same viewer after a password change", "USER", func(d *device) string {
 				return `changePassword(input: {currentPassword: "` + d.Password + `", newPassword: "another good password"})` + update
 			}, []string{}},
-			{"after the loss of one's role without it", "ADMIN", func(d *device) string {
+			{"a lower role after demotion", "ADMIN", func(d *device) string {
 				return `a: setUserRole(userId: "` + d.ID + `", role: USER) { role } b: setUserRole(userId: "` + d.ID + `", role: ADMIN) { role }`
 			}, []string{"b FORBIDDEN"}},
-			{"after the end of one's own account nobody", "ADMIN", func(d *device) string { return `disableUser(userId: "` + d.ID + `") { id }` + update }, []string{"updateProfile UNAUTHENTICATED"}},
+			{"no viewer after disabling the account", "ADMIN", func(d *device) string { return `disableUser(userId: "` + d.ID + `") { id }` + update }, []string{"updateProfile UNAUTHENTICATED"}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				d := b.newDevice(b.NewUser(row.role), false)
@@ -427,7 +435,7 @@ func TestSessionsAreListedAndRevoked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		p, somebody := b.NewUser("USER"), b.NewUser("ADMIN")
+		p, other := b.NewUser("USER"), b.NewUser("ADMIN")
 		first, second := b.newDevice(p, false), b.newDevice(p, false)
 		list := func(as *servertest.User) (ids []string) {
 			t.Helper()
@@ -444,7 +452,7 @@ func TestSessionsAreListedAndRevoked(t *testing.T) {
 		b.Clock.Advance(time.Second)
 		b.mustRefresh(first.refresh)
 		if got := list(first.User); len(got) != 3 || got[0] != "current" || got[1] != second.session {
-			t.Errorf("the one that was used last is not the first: %q", got)
+			t.Errorf("got the sessions %q, want the most recently used first", got)
 		}
 		for _, row := range []struct {
 			name string
@@ -452,20 +460,20 @@ func TestSessionsAreListedAndRevoked(t *testing.T) {
 			id   string
 			want []string
 		}{
-			{"somebody else's session", somebody, first.session, []string{"revokeSession NOT_FOUND"}},
-			{"an id that is none", first.User, "x", []string{"revokeSession NOT_FOUND"}},
-			{"another of one's own", first.User, second.session, []string{}},
-			{"the same again", first.User, second.session, []string{"revokeSession NOT_FOUND"}},
+			{"another user's session", other, first.session, []string{"revokeSession NOT_FOUND"}},
+			{"an invalid id", first.User, "x", []string{"revokeSession NOT_FOUND"}},
+			{"another session of the user", first.User, second.session, []string{}},
+			{"the same session again", first.User, second.session, []string{"revokeSession NOT_FOUND"}},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				wantCodes(t, b.Query(row.as, `mutation($id: ID!) { revokeSession(id: $id) }`, "id", row.id), row.want...)
 			})
 		}
 		if b.isSignedIn(second.User) || !b.isSignedIn(first.User) {
-			t.Error("the wrong session has ended")
+			t.Error("the wrong session was revoked")
 		}
 		if got := list(first.User); len(got) != 2 {
-			t.Errorf("%d sessions", len(got))
+			t.Errorf("%d sessions, want 2", len(got))
 		}
 		third := b.newDevice(p, false)
 		if got := b.Query(third.User, `mutation { logoutEverywhere }`).Must(); got.At("logoutEverywhere") != float64(3) {
@@ -473,11 +481,11 @@ func TestSessionsAreListedAndRevoked(t *testing.T) {
 		}
 		for _, d := range []*servertest.User{p, first.User, third.User} {
 			if b.isSignedIn(d) {
-				t.Error("still signed in")
+				t.Error("the session is still valid")
 			}
 		}
-		if !b.isSignedIn(somebody) {
-			t.Error("somebody else was signed out")
+		if !b.isSignedIn(other) {
+			t.Error("another user's session was revoked")
 		}
 	})
 }
@@ -487,21 +495,21 @@ func TestChangePasswordRevokesOtherSessions(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
-		mine, other := b.newDevice(p, false), b.newDevice(p, false)
+		current, other := b.newDevice(p, false), b.newDevice(p, false)
 		const change = `mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) }`
-		wantCodes(t, b.Query(mine.User, change, "c", "wrong password", "n", "another good password"), "changePassword INVALID_CREDENTIALS")
-		wantCodes(t, b.Query(mine.User, change, "c", p.Password, "n", "short"), "changePassword BAD_USER_INPUT")
+		wantCodes(t, b.Query(current.User, change, "c", "wrong password", "n", "another good password"), "changePassword INVALID_CREDENTIALS")
+		wantCodes(t, b.Query(current.User, change, "c", p.Password, "n", "short"), "changePassword BAD_USER_INPUT")
 		wantCodes(t, b.Query(nil, change, "c", p.Password, "n", "another good password"), "changePassword UNAUTHENTICATED")
 		if !b.isSignedIn(other.User) {
-			t.Error("a change that failed ended a session")
+			t.Error("a failed change revoked a session")
 		}
-		if got := b.Query(mine.User, change, "c", p.Password, "n", "another good password").Must(); got.At("changePassword") != true {
+		if got := b.Query(current.User, change, "c", p.Password, "n", "another good password").Must(); got.At("changePassword") != true {
 			t.Error(got.Body)
 		}
-		if !b.isSignedIn(mine.User) || b.isSignedIn(other.User) {
-			t.Error("the wrong sessions have ended")
+		if !b.isSignedIn(current.User) || b.isSignedIn(other.User) {
+			t.Error("changePassword must revoke the other sessions only")
 		}
-		b.mustRefresh(mine.refresh)
+		b.mustRefresh(current.refresh)
 		wantCodes(t, b.Query(nil, refreshInBody, "t", other.refresh), "refresh INVALID_TOKEN")
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
@@ -509,46 +517,47 @@ func TestChangePasswordRevokesOtherSessions(t *testing.T) {
 	})
 }
 
-// What an ADMIN does to somebody counts on the next request of any of their tokens.
+// TestAdminChangesApplyToTheNextRequest checks that changes by an ADMIN apply to the next request
+// with any of the user's tokens.
 func TestAdminChangesApplyToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
-		ask := func(query string) *servertest.Response { t.Helper(); return b.Query(admin, query, "id", p.ID).Must() }
+		change := func(query string) *servertest.Response { t.Helper(); return b.Query(admin, query, "id", p.ID).Must() }
 		const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
 
-		if got := ask(`mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { role } }`); got.At("setUserRole.role") != "STAFF" {
+		if got := change(`mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { role } }`); got.At("setUserRole.role") != "STAFF" {
 			t.Error(got.Body)
 		}
 		b.Query(p, `{ users { edges { cursor } } }`).Must()
-		ask(`mutation($id: ID!) { setUserRole(userId: $id, role: USER) { role } }`)
+		change(`mutation($id: ID!) { setUserRole(userId: $id, role: USER) { role } }`)
 		wantCodes(t, b.Query(p, `{ users { edges { cursor } } }`), "users FORBIDDEN")
 
 		d := b.newDevice(p, false)
-		if got := ask(`mutation($id: ID!) { endUserSessions(userId: $id) }`); got.At("endUserSessions") != float64(2) {
+		if got := change(`mutation($id: ID!) { endUserSessions(userId: $id) }`); got.At("endUserSessions") != float64(2) {
 			t.Error(got.Body)
 		}
 		if b.isSignedIn(d.User) || b.isSignedIn(p) {
-			t.Error("signed in after endUserSessions")
+			t.Error("a session is valid after endUserSessions")
 		}
 
 		d = b.newDevice(p, false)
-		since := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`).Text("disableUser.disabledAt")
+		since := change(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`).Text("disableUser.disabledAt")
 		if b.isSignedIn(d.User) {
-			t.Error("signed in although disabled")
+			t.Error("a session of a disabled account is valid")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", d.refresh), "refresh INVALID_TOKEN")
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		b.Clock.Advance(time.Second)
-		if again := ask(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`); again.Text("disableUser.disabledAt") != since {
-			t.Errorf("disabled since %s, and now %s", since, again.Body)
+		if again := change(`mutation($id: ID!) { disableUser(userId: $id) { disabledAt } }`); again.Text("disableUser.disabledAt") != since {
+			t.Errorf("disabled since %s, and after a second disableUser %s", since, again.Body)
 		}
-		if got := ask(`mutation($id: ID!) { enableUser(userId: $id) { disabledAt } }`); got.At("enableUser.disabledAt") != nil {
+		if got := change(`mutation($id: ID!) { enableUser(userId: $id) { disabledAt } }`); got.At("enableUser.disabledAt") != nil {
 			t.Error(got.Body)
 		}
 		if b.isSignedIn(d.User) {
-			t.Error("a session from before came to life again")
+			t.Error("enableUser restored a revoked session")
 		}
 		b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
 		for _, field := range []string{"disableUser(userId: $id) { id }", "enableUser(userId: $id) { id }", "endUserSessions(userId: $id)", "setUserRole(userId: $id, role: STAFF) { id }"} {
@@ -570,9 +579,9 @@ func TestLastAdminCannotBeDemotedOrDisabled(t *testing.T) {
 		wantCodes(t, b.Query(last, `mutation($id: ID!) { setUserRole(userId: $id, role: STAFF) { id } }`, "id", last.ID), "setUserRole CONFLICT")
 		wantCodes(t, b.Query(last, `mutation($id: ID!) { disableUser(userId: $id) { id } }`, "id", last.ID), "disableUser CONFLICT")
 		if !b.isSignedIn(last) {
-			t.Error("what was refused was done")
+			t.Error("the rejected change revoked the session")
 		}
-		t.Run("when two demote each other at once", func(t *testing.T) {
+		t.Run("two ADMINs demote each other concurrently", func(t *testing.T) {
 			other := b.NewUser("ADMIN")
 			rounds := 10
 			if dbtest.Exhaustive() {
@@ -580,16 +589,16 @@ func TestLastAdminCannotBeDemotedOrDisabled(t *testing.T) {
 			}
 			for range rounds {
 				done := make(chan *servertest.Response, 2)
-				for as, whom := range map[*servertest.User]*servertest.User{last: other, other: last} {
+				for as, target := range map[*servertest.User]*servertest.User{last: other, other: last} {
 					go func() {
-						done <- b.Query(as, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", whom.ID)
+						done <- b.Query(as, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", target.ID)
 					}()
 				}
 				<-done
 				<-done
 				admins, err := b.internal.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 3})
 				if err != nil || len(admins.Users) != 1 {
-					t.Fatalf("ADMINs are left: %+v, %v", admins, err)
+					t.Fatalf("got the ADMINs %+v, %v, want one", admins, err)
 				}
 				for _, p := range []*servertest.User{last, other} {
 					if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "ADMIN"); err != nil {
@@ -601,17 +610,17 @@ func TestLastAdminCannotBeDemotedOrDisabled(t *testing.T) {
 	})
 }
 
-// Two ADMINs give up at once what they are, each in any way that there is, or the one takes it from the other on the command line:
-// one of them stays.
+// TestConcurrentAdminChangesLeaveOne checks each pair of changes by which the last two ADMINs lose
+// the role at once, over the API and on the command line.
 func TestConcurrentAdminChangesLeaveOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		one, two := b.NewUser("ADMIN"), b.NewUser("ADMIN")
-		b.disableUser(b.newPolicyUser("ADMIN")) // who does not count
-		ways := []struct {
+		b.disableUser(b.newPolicyUser("ADMIN")) // disabled ADMINs do not count
+		changes := []struct {
 			name string
-			give func(p *servertest.User) (done bool)
+			make func(p *servertest.User) (done bool)
 		}{
 			{"demote", func(p *servertest.User) bool {
 				return b.succeededOrConflict(b.Query(p, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", p.ID))
@@ -622,30 +631,30 @@ func TestConcurrentAdminChangesLeaveOne(t *testing.T) {
 			{"delete", func(p *servertest.User) bool {
 				return b.succeededOrConflict(b.Query(p, deleteAccount, "p", p.Password))
 			}},
-			{"be deleted on the command line", func(p *servertest.User) bool {
+			{"delete by command", func(p *servertest.User) bool {
 				_, err := b.internal.Accounts.AsOperator().Delete(t.Context(), p.ID, nil)
 				return err == nil
 			}},
-			{"be demoted on the command line", func(p *servertest.User) bool {
+			{"demote by command", func(p *servertest.User) bool {
 				_, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), p.Email, "USER")
 				return err == nil
 			}},
 		}
-		for i, first := range ways {
-			for _, second := range ways[i:] {
+		for i, first := range changes {
+			for _, second := range changes[i:] {
 				done := make(chan bool, 1)
-				go func() { done <- first.give(one) }()
-				secondDone := second.give(two)
+				go func() { done <- first.make(one) }()
+				secondDone := second.make(two)
 				if firstDone := <-done; firstDone == secondDone {
-					t.Fatalf("%s and %s at once: %v and %v", first.name, second.name, firstDone, secondDone)
+					t.Fatalf("concurrent %s and %s: done %v and %v, want one of them", first.name, second.name, firstDone, secondDone)
 				}
 				page, err := b.internal.Store.Users(t.Context(), models.UserFilter{Role: "ADMIN", Limit: 100})
 				if err != nil {
 					t.Fatal(err)
 				}
-				open := slices.DeleteFunc(page.Users, func(u *models.User) bool { return u.DisabledAt != nil })
-				if len(open) != 1 || open[0].ID != one.ID && open[0].ID != two.ID {
-					t.Fatalf("%s and %s at once: %d ADMINs are left", first.name, second.name, len(open))
+				active := slices.DeleteFunc(page.Users, func(u *models.User) bool { return u.DisabledAt != nil })
+				if len(active) != 1 || active[0].ID != one.ID && active[0].ID != two.ID {
+					t.Fatalf("concurrent %s and %s: %d active ADMINs are left, want 1", first.name, second.name, len(active))
 				}
 				if secondDone {
 					two = b.NewUser("ADMIN")
@@ -657,16 +666,18 @@ func TestConcurrentAdminChangesLeaveOne(t *testing.T) {
 	})
 }
 
-// succeededOrConflict: it was done, or refused as the last ADMIN is.
+// succeededOrConflict reports whether a change succeeded. It may fail only because the account is
+// the last ADMIN.
 func (b *testServer) succeededOrConflict(got *servertest.Response) bool {
 	b.t.Helper()
 	if len(got.Errors) > 0 && got.Errors[0].Extensions["code"] != "CONFLICT" {
-		b.t.Errorf("neither done nor a CONFLICT: %s", got.Body)
+		b.t.Errorf("got %s, want success or CONFLICT", got.Body)
 	}
 	return len(got.Errors) == 0
 }
 
-// A login that verified the old password just before it was changed opens a session that has ended.
+// TestLoginRacingAPasswordChangeOpensNoSession checks a login that verified the old password just
+// before a password change: its session is invalid from the start.
 func TestLoginRacingAPasswordChangeOpensNoSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -692,7 +703,7 @@ func TestLoginRacingAPasswordChangeOpensNoSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b.isSignedIn(&servertest.User{ID: p.ID, Token: token}) {
-			t.Error("the old password opened a session that outlived it")
+			t.Error("the old password opened a valid session")
 		}
 		if got := b.Query(p, `{ sessions { id } }`).Must(); len(got.At("sessions").([]any)) != 1 {
 			t.Error(got.Body)
@@ -700,7 +711,8 @@ func TestLoginRacingAPasswordChangeOpensNoSession(t *testing.T) {
 	})
 }
 
-// Two servers of one database: what one ends, the other does not take any more at the next request.
+// TestServersShareSessions checks that two servers of one database see each other's changes at the
+// next request.
 func TestServersShareSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -712,16 +724,17 @@ func TestServersShareSessions(t *testing.T) {
 		}
 		one.Query(d.User, `mutation { logout }`).Must()
 		if two.isSignedIn(d.User) || !two.isSignedIn(p) {
-			t.Error("a logout on one is no logout on the other, or of too much")
+			t.Error("a logout on one server must revoke exactly that session on the other")
 		}
 		d = two.newDevice(p, false)
 		if next := one.mustRefresh(d.refresh); two.mustRefresh(d.refresh) != next {
-			t.Error("the two give the same token different successors")
+			t.Error("the servers return different successors of one token")
 		}
 	})
 }
 
-// With SESSION_RECHECK a session is trusted for a while; what this server itself ends, it never trusts again.
+// TestSessionRecheckCachesSessions checks that SESSION_RECHECK caches a session for its duration,
+// and that changes by the same server invalidate the cache.
 func TestSessionRecheckCachesSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -755,37 +768,36 @@ func TestSessionRecheckCachesSessions(t *testing.T) {
 				here.Query(p, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: $c}) }`, "c", p.Password).Must()
 			},
 		} {
-			t.Run("ended here by "+name, func(t *testing.T) {
+			t.Run("revoked by the same server with "+name, func(t *testing.T) {
 				d := here.newDevice(p, false)
 				if !here.isSignedIn(d.User) {
 					t.Fatal("not signed in")
 				}
 				end(d)
 				if here.isSignedIn(d.User) {
-					t.Error("trusted although it was ended here")
+					t.Error("the cache serves a session that this server revoked")
 				}
 			})
 		}
-		t.Run("a role taken here", func(t *testing.T) {
+		t.Run("demoted by the same server", func(t *testing.T) {
 			staff := here.NewUser("STAFF")
 			here.Query(staff, `{ users { edges { cursor } } }`).Must()
 			here.Query(admin, `mutation($id: ID!) { setUserRole(userId: $id, role: USER) { id } }`, "id", staff.ID).Must()
 			wantCodes(t, here.Query(staff, `{ users { edges { cursor } } }`), "users FORBIDDEN")
 		})
-		t.Run("ended elsewhere it counts after the time at the latest", func(t *testing.T) {
+		t.Run("revoked by another server, it is rejected after the duration at the latest", func(t *testing.T) {
 			d := here.newDevice(p, false)
 			here.Query(d.User, `{ me { id } }`).Must()
 			elsewhere.Clock.Follow(here.Clock)
 			elsewhere.Query(d.User, `mutation { logout }`).Must()
 			here.Clock.Advance(5 * time.Second)
 			if here.isSignedIn(d.User) {
-				t.Error("trusted for too long")
+				t.Error("the session is still accepted after the duration")
 			}
 		})
 	})
 }
 
-// What has expired is swept away, and nothing else.
 func TestSweepDeletesExpiredRowsOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -804,7 +816,8 @@ func TestSweepDeletesExpiredRowsOnly(t *testing.T) {
 			t.Errorf("%d rows, %v", rows, err)
 		}
 		b.Clock.Advance(169 * time.Hour)
-		if rows, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); rows != 453 || err != nil { // mailsWith the registration's session and mail
+		// Includes the session and mail of the registration.
+		if rows, err := b.internal.Store.Sweep(t.Context(), b.internal.Store.Now()); rows != 453 || err != nil {
 			t.Errorf("%d rows, %v", rows, err)
 		}
 		b.mustRefresh(next)

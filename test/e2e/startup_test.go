@@ -20,7 +20,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// A schema whose rules have gaps stops the server, with the name of the field and what to write.
+// TestInvalidRulesStopTheStart checks that a schema with missing or invalid rules stops the start
+// with an error that names the field and the fix.
 func TestInvalidRulesStopTheStart(t *testing.T) {
 	t.Parallel()
 	schema, err := os.ReadFile("schema.graphqls")
@@ -28,20 +29,20 @@ func TestInvalidRulesStopTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct{ name, old, new, want string }{
-		{"a rule removed", "me: User @auth", "me: User", "Query.me"},
-		{"a rule doubled", "me: User @auth", "me: User @auth @auth", "auth"},
-		{"both rules", "me: User @auth", "me: User @auth @public", "Query.me"},
-		{"a gated field that cannot be null", "me: User @auth", "me: User! @auth", "Query.me"},
+		{"a missing rule", "me: User @auth", "me: User", "Query.me"},
+		{"a repeated rule", "me: User @auth", "me: User @auth @auth", "auth"},
+		{"@auth and @public", "me: User @auth", "me: User @auth @public", "Query.me"},
+		{"a gated non-null field", "me: User @auth", "me: User! @auth", "Query.me"},
 		{"a rule on an interface", `"A person's account."`, `interface Named { name: String! @auth } "A person's account."`, "Named.name"},
 		{"a mutation without a rule", "): AuthPayload! @public @credential", "): AuthPayload! @credential", "Mutation.register"},
-		{"a limit of nothing", `@limit(by: ADDRESS, count: 30, window: "15m")`, `@limit(by: ADDRESS, count: 0, window: "15m")`, "Mutation.login"},
-		{"an owner where there is none", "me: User @auth", "me: User @auth(orOwner: true)", "Query.me"},
-		{"roles in a circle", "registers.\"\n  USER\n", "registers.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
+		{"a limit of 0", `@limit(by: ADDRESS, count: 30, window: "15m")`, `@limit(by: ADDRESS, count: 0, window: "15m")`, "Mutation.login"},
+		{"orOwner without an owner", "me: User @auth", "me: User @auth(orOwner: true)", "Query.me"},
+		{"a cycle of roles", "registers.\"\n  USER\n", "registers.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			changed := strings.Replace(string(schema), row.old, row.new, 1)
 			if changed == string(schema) {
-				t.Fatalf("the schema has no %q any more", row.old)
+				t.Fatalf("the schema has no %q", row.old)
 			}
 			parsed, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: changed})
 			if err == nil {
@@ -56,22 +57,24 @@ func TestInvalidRulesStopTheStart(t *testing.T) {
 	}
 }
 
-// Whatever a server began before it found that it cannot start ends with that.
+// TestFailedStartLeavesNoGoroutines checks that a server that cannot start stops everything that it
+// has started.
 func TestFailedStartLeavesNoGoroutines(t *testing.T) {
 	t.Parallel()
 	nowhere := filepath.Join(t.TempDir(), "nowhere", "there")
 	for _, row := range []struct{ name, variable, value string }{
-		{"without its key", "JWT_PRIVATE_KEY_FILES", nowhere},
-		{"without its database", "DATABASE_URL", "sqlite://" + nowhere},
-		{"without the texts of its mails", "MAIL_TEMPLATES", nowhere},
+		{"a missing key file", "JWT_PRIVATE_KEY_FILES", nowhere},
+		{"a missing database folder", "DATABASE_URL", "sqlite://" + nowhere},
+		{"missing mail templates", "MAIL_TEMPLATES", nowhere},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := servertest.Options(t, dbtest.SQLite(t), io.Discard, row.variable, row.value, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 			label := rand.Text()
-			pprof.Do(t.Context(), pprof.Labels("start", label), func(context.Context) { // goroutines pass their labels on
+			// Goroutines inherit labels.
+			pprof.Do(t.Context(), pprof.Labels("start", label), func(context.Context) {
 				if _, err := server.New(s); err == nil || !strings.HasPrefix(err.Error(), row.variable+": ") {
-					t.Errorf("error %v, want one of %s", err, row.variable)
+					t.Errorf("error %v, want one that begins with %s", err, row.variable)
 				}
 			})
 			for begin := time.Now(); ; {
@@ -83,55 +86,56 @@ func TestFailedStartLeavesNoGoroutines(t *testing.T) {
 					return
 				}
 				if time.Since(begin) > 10*time.Second {
-					t.Fatalf("runs still:\n%s", running.String())
+					t.Fatalf("still running:\n%s", running.String())
 				}
 			}
 		})
 	}
 }
 
-// A configuration that is wrong stops the start with a line that names the variable, and no stack trace.
+// TestInvalidConfigurationNamesItsVariable checks that an invalid configuration stops the start
+// with a line that names the variable and has no stack trace.
 func TestInvalidConfigurationNamesItsVariable(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, variable, value string
 		also                  map[string]string
 	}{
-		{"an environment that there is not", "ENV", "prod", nil},
-		{"a port that is none", "PORT", "http", nil},
-		{"an address that is none", "ADDR", "nowhere", nil},
-		{"another database", "DATABASE_URL", "postgres://localhost/x", nil},
+		{"an unknown environment", "ENV", "prod", nil},
+		{"an invalid port", "PORT", "http", nil},
+		{"an invalid address", "ADDR", "nowhere", nil},
+		{"an unsupported database", "DATABASE_URL", "postgres://localhost/x", nil},
 		{"a database without a name", "DATABASE_URL", "mysql://root@localhost", nil},
-		{"a database in a folder that there is not", "DATABASE_URL", "sqlite://nowhere/fieldgate.db", nil},
+		{"a database in a missing folder", "DATABASE_URL", "sqlite://nowhere/fieldgate.db", nil},
 		{"a short secret", "JWT_SECRET", "too short", nil},
-		{"a key file that there is not", "JWT_PRIVATE_KEY_FILES", "nowhere.pem", nil},
+		{"a missing key file", "JWT_PRIVATE_KEY_FILES", "nowhere.pem", nil},
 		{"a key file without a key", "JWT_PRIVATE_KEY_FILES", "go.mod", nil},
-		{"longer than a logout may take", "SESSION_RECHECK", "1h", nil},
+		{"a recheck over the maximum", "SESSION_RECHECK", "1h", nil},
 		{"every origin", "CORS_ORIGINS", "*", nil},
 		{"every address", "TRUSTED_PROXIES", "0.0.0.0/0", nil},
-		{"a life without a unit", "ACCESS_TOKEN_TTL", "900", nil},
-		{"a life above an hour", "ACCESS_TOKEN_TTL", "2h", nil},
-		{"a negative life", "REFRESH_TOKEN_TTL", "-1h", nil},
-		{"a cost above what is bearable", "BCRYPT_COST", "31", nil},
-		{"a cost that protects nobody", "BCRYPT_COST", "4", nil},
-		{"a length that is none", "PASSWORD_MIN_LENGTH", "long", nil},
+		{"a lifetime without a unit", "ACCESS_TOKEN_TTL", "900", nil},
+		{"a lifetime above an hour", "ACCESS_TOKEN_TTL", "2h", nil},
+		{"a negative lifetime", "REFRESH_TOKEN_TTL", "-1h", nil},
+		{"a cost above the maximum", "BCRYPT_COST", "31", nil},
+		{"a cost below the minimum", "BCRYPT_COST", "4", nil},
+		{"an invalid length", "PASSWORD_MIN_LENGTH", "long", nil},
 		{"an address with a path", "PUBLIC_URL", "https://example.com/api", nil},
 		{"an unknown SameSite", "COOKIE_SAMESITE", "loose", nil},
-		{"a mail server by another scheme", "SMTP_URL", "smtps://mail.example.com", nil},
-		{"a mail server's password in clear", "SMTP_URL", "smtp://ada:pw@mail.example.com?tls=none", nil},
-		{"a sender that not every server can send from", "MAIL_FROM", "jörg@example.com", map[string]string{"SMTP_URL": "smtp://localhost"}},
-		{"a folder that there is not", "MAIL_TEMPLATES", "nowhere", nil},
+		{"a mail server with an unknown scheme", "SMTP_URL", "smtps://mail.example.com", nil},
+		{"a mail server's password without TLS", "SMTP_URL", "smtp://ada:pw@mail.example.com?tls=none", nil},
+		{"a non-ASCII sender", "MAIL_FROM", "jörg@example.com", map[string]string{"SMTP_URL": "smtp://localhost"}},
+		{"a missing folder", "MAIL_TEMPLATES", "nowhere", nil},
 		{"an address with a query", "APP_URL", "https://app.example.com/?x=1", nil},
 		{"neither true nor false", "REQUIRE_VERIFIED_EMAIL", "maybe", nil},
 		{"neither true nor false", "INTROSPECTION", "maybe", nil},
 		{"neither true nor false", "PLAYGROUND", "maybe", nil},
 		{"a port alone", "METRICS_ADDR", "9090", nil},
 		{"the API's port", "METRICS_ADDR", "127.0.0.1:8080", nil},
-		{"a protocol that there is not", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", nil},
+		{"an unknown protocol", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", nil},
 		{"a collector without a scheme", "OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", nil},
-		{"a sampler that there is not", "OTEL_TRACES_SAMPLER", "some", nil},
-		{"a format that there is not", "LOG_FORMAT", "xml", nil},
-		{"a level that there is not", "LOG_LEVEL", "loud", nil},
+		{"an unknown sampler", "OTEL_TRACES_SAMPLER", "some", nil},
+		{"an unknown format", "LOG_FORMAT", "xml", nil},
+		{"an unknown level", "LOG_LEVEL", "loud", nil},
 		{"production without a key", "JWT_SECRET", "", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
 		{"production with a placeholder", "JWT_SECRET", "changemechangemechangemechangeme", map[string]string{"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": "sqlite://x.db"}},
 		{"production over http", "PUBLIC_URL", "http://a.example", map[string]string{"ENV": "production", "JWT_SECRET": servertest.Secret, "DATABASE_URL": "sqlite://x.db"}},
@@ -149,17 +153,17 @@ func TestInvalidConfigurationNamesItsVariable(t *testing.T) {
 				t.Errorf("status %d, stdout %q", status, stdout)
 			}
 			if !strings.Contains(stderr, row.variable) || !strings.Contains(stderr, "int:") || strings.Contains(stderr, "goroutine") {
-				t.Errorf("no variable, no hint or a stack trace:\n%s", stderr)
+				t.Errorf("the error must name %s and a hint, without a stack trace:\n%s", row.variable, stderr)
 			}
 			if row.variable == "JWT_SECRET" && row.value != "" && strings.Contains(stderr, row.value) {
-				t.Errorf("the secret is shown:\n%s", stderr)
+				t.Errorf("the error shows the secret:\n%s", stderr)
 			}
 		})
 	}
 }
 
-// Without a secret a development server makes a key, keeps it for its owner only, and is itself again after a
-// restart.
+// TestDevelopmentKeySurvivesARestart checks that a development server without a secret creates a
+// key that only its owner can read, and uses it again after a restart.
 func TestDevelopmentKeySurvivesARestart(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
@@ -167,7 +171,7 @@ func TestDevelopmentKeySurvivesARestart(t *testing.T) {
 	p := first.NewUser("USER")
 	second := boot(t, databaseURL, "JWT_SECRET", "")
 	if got := second.Query(p, `{ me { id } }`).Must().At("me.id"); got != p.ID {
-		t.Errorf("got %v", got)
+		t.Errorf("me is %v, want %s", got, p.ID)
 	}
 	info, err := os.Stat(strings.TrimPrefix(databaseURL, "sqlite://") + ".key")
 	if err != nil || info.Mode().Perm()&0o077 != 0 && filepath.Separator == '/' {
@@ -175,7 +179,7 @@ func TestDevelopmentKeySurvivesARestart(t *testing.T) {
 	}
 }
 
-// serveOnce serves as the program does, until the server is ready, and stops it.
+// serveOnce serves like the program until the server is ready, then stops it.
 func (b *testServer) serveOnce(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -195,7 +199,7 @@ func TestServerIsNotReadyAfterItStops(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t))
 	b.serveOnce(t)
 	if err := b.internal.Ready(t.Context()); err == nil {
-		t.Error("ready although it has stopped")
+		t.Error("a stopped server is ready")
 	}
 }
 
@@ -215,13 +219,13 @@ func TestPagesAndProbesAnswer(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"it is alive", development, "/healthz", 200, "ok\n"},
-		{"it is ready", development, "/readyz", 200, "ready\n"},
-		{"it is alive without a database", noDatabase, "/healthz", 200, "ok\n"},
-		{"it is not ready without a database, and says no more", noDatabase, "/readyz", 503, "not ready\n"},
+		{"liveness", development, "/healthz", 200, "ok\n"},
+		{"readiness", development, "/readyz", 200, "ready\n"},
+		{"liveness without a database", noDatabase, "/healthz", 200, "ok\n"},
+		{"readiness without a database, without details", noDatabase, "/readyz", 503, "not ready\n"},
 		{"the playground in development", development, "/", 200, "<!DOCTYPE html>"},
-		{"what the server is, in production", production, "/", 200, `{"name":"Fieldgate","description":"GraphQL API with authentication, sessions and roles","api":"/graphql","keys":"/.well-known/jwks.json"}`},
-		{"nothing else", development, "/fieldgate.db", 404, ""},
+		{"a description of the server, in production", production, "/", 200, `{"name":"Fieldgate","description":"GraphQL API with authentication, sessions and roles","api":"/graphql","keys":"/.well-known/jwks.json"}`},
+		{"an unknown path", development, "/fieldgate.db", 404, ""},
 		{"the API refuses a GET that names no media type", development, "/graphql?query={__typename}", 406, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// me while 64 connections guess passwords, beside me while nothing else happens, in one run; and how many of
-// the guesses were answered that all processors together could hash.
+// BenchmarkStorm measures the latency of me while 64 connections guess passwords, relative to an
+// idle server, and the share of the hashes that all processors could do.
 //
 //	go test -run '^$' -bench Storm -benchtime 1x ./test/e2e
 func BenchmarkStorm(b *testing.B) {
@@ -57,16 +57,17 @@ func BenchmarkStorm(b *testing.B) {
 	}
 }
 
-// latencies are those of me over one connection, a hundred a second: one after the other without a pause would
-// take a processor from the guesses, and measure how they share it. Each must be answered.
+// latencies returns the latencies of me over one connection at 100 requests a second. Requests
+// without a pause would take a processor from the guesses and measure how both share it. Each
+// request must succeed.
 func latencies(b *testing.B, server *testServer, p *servertest.User, lasts time.Duration) (list []time.Duration) {
 	b.Helper()
-	ask := post(b, server.URL+"/graphql", p.Token, `{"query":"{ me { id } }"}`)
+	send := post(b, server.URL+"/graphql", p.Token, `{"query":"{ me { id } }"}`)
 	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
 	for end := time.Now().Add(lasts); time.Now().Before(end); <-pace.C {
 		begin := time.Now()
-		ask()
+		send()
 		list = append(list, time.Since(begin))
 	}
 	return list
@@ -77,7 +78,7 @@ func quantile(list []time.Duration, q float64) float64 {
 	return list[int(float64(len(list)-1)*q)].Seconds()
 }
 
-// hashesPerSecond is what all processors do if they do nothing else.
+// hashesPerSecond measures how many hashes all processors do per second if they do nothing else.
 func hashesPerSecond(b *testing.B, lasts time.Duration) float64 {
 	b.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(servertest.Password), 12)
@@ -90,7 +91,8 @@ func hashesPerSecond(b *testing.B, lasts time.Duration) float64 {
 	for range runtime.NumCPU() {
 		wg.Go(func() {
 			for time.Since(begin) < lasts {
-				_ = bcrypt.CompareHashAndPassword(hash, []byte("a wrong guess")) // it is wrong
+				// The mismatch is expected.
+				_ = bcrypt.CompareHashAndPassword(hash, []byte("a wrong guess"))
 				done.Add(1)
 			}
 		})

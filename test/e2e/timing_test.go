@@ -13,53 +13,55 @@ import (
 	"fieldgate/servertest"
 )
 
-// How long an answer takes does not tell why it is the one it is.
+// The response time does not reveal the reason of a response.
 //
-// The bounds are wide, for machines with other work: they detect a missing hash, and not much less. On a quiet
-// machine, set rounds to 200 and widest to 0.05.
+// The bounds are wide, for busy machines: they detect a missing hash, and little less. On an idle
+// machine, set rounds to 200 and maxDifference to 0.05.
 //
 //	go test -count=1 -tags exhaustive -run TakesTheSameTime -v ./test/e2e
 //
-// These tests are not parallel, so that no other test of this package runs beside them.
+// These tests are not parallel, so that no other test of this package runs at the same time.
 
 func TestFailedLoginTakesTheSameTime(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "BCRYPT_COST", "10", "LOG_LEVEL", "info")
-	person, shut := b.NewUser("USER"), b.NewUser("USER")
-	if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+	user, disabled := b.NewUser("USER"), b.NewUser("USER")
+	if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), disabled.ID); err != nil {
 		t.Fatal(err)
 	}
-	ask := func(email, password string) func() {
+	logIn := func(email, password string) func() {
 		return func() { wantCodes(t, b.Query(nil, login, "e", email, "p", password), "login INVALID_CREDENTIALS") }
 	}
 	wantSameTime(t, 1, []timedRequest{
-		{"a wrong password", ask(person.Email, "wrong password")},
-		{"an unknown address", ask("nobody@example.com", "wrong password")},
-		{"what is no address", ask("nobody", "wrong password")},
-		{"the right password of a shut account", ask(shut.Email, servertest.Password)},
+		{"a wrong password", logIn(user.Email, "wrong password")},
+		{"an unknown address", logIn("nobody@example.com", "wrong password")},
+		{"an invalid address", logIn("nobody", "wrong password")},
+		{"the correct password of a disabled account", logIn(disabled.Email, servertest.Password)},
 	})
 }
 
-// Whoever has the address, and while mails are being sent, too.
+// TestPasswordResetRequestTakesTheSameTime covers every state of the address, while mails are being
+// sent.
 func TestPasswordResetRequestTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error")
 		go b.internal.Mailer.Run(t.Context())
-		proven, unproven, shut := b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER")
-		b.Query(nil, verifyEmail, "t", b.tokenOf(proven.Email, "/verify-email"), "p", proven.Password).Must()
-		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), shut.ID); err != nil {
+		verified, unverified, disabled := b.NewUser("USER"), b.NewUser("USER"), b.NewUser("USER")
+		b.Query(nil, verifyEmail, "t", b.tokenOf(verified.Email, "/verify-email"), "p", verified.Password).Must()
+		if _, err := b.internal.Accounts.AsOperator().Disable(t.Context(), disabled.ID); err != nil {
 			t.Fatal(err)
 		}
-		ask := func(email string) func() { return func() { b.Query(nil, requestReset, "e", email).Must() } }
+		request := func(email string) func() { return func() { b.Query(nil, requestReset, "e", email).Must() } }
 		wantSameTime(t, 4, []timedRequest{
-			{"an unknown address", ask("nobodyat@example.com")},
-			{"an account's address", ask(proven.Email)},
-			{"one that was not verified", ask(unproven.Email)},
-			{"a shut account's", ask(shut.Email)},
+			{"an unknown address", request("unknown@example.com")},
+			{"an account's address", request(verified.Email)},
+			{"an unverified address", request(unverified.Email)},
+			{"a disabled account's address", request(disabled.Email)},
 		})
 	})
 }
 
-// At the cost of the tests a hash hides nothing of what the database does.
+// TestRegistrationTakesTheSameTime uses the low hash cost of the tests, so that a hash does not
+// hide what the database does.
 func TestRegistrationTakesTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL, "LOG_LEVEL", "error", "REQUIRE_VERIFIED_EMAIL", "true")
@@ -67,15 +69,15 @@ func TestRegistrationTakesTheSameTime(t *testing.T) {
 		register := func(email func() string) func() {
 			return func() { wantCodes(t, b.Query(nil, registerAs, "e", email()), "register EMAIL_NOT_VERIFIED") }
 		}
-		proven, unproven := newAddress(), newAddress()
-		for _, taken := range []string{proven, unproven} {
+		verified, unverified := newAddress(), newAddress()
+		for _, taken := range []string{verified, unverified} {
 			register(func() string { return taken })()
 		}
-		b.Query(nil, verifyEmail, "t", b.tokenOf(proven, "/verify-email"), "p", servertest.Password).Must()
+		b.Query(nil, verifyEmail, "t", b.tokenOf(verified, "/verify-email"), "p", servertest.Password).Must()
 		wantSameTime(t, 4, []timedRequest{
 			{"a new address", register(servertest.NewAddress)},
-			{"an account's address", register(func() string { return proven })},
-			{"one that was not verified", register(func() string { return unproven })},
+			{"an account's address", register(func() string { return verified })},
+			{"an unverified address", register(func() string { return unverified })},
 		})
 	})
 }
@@ -86,13 +88,14 @@ type timedRequest struct {
 	send func()
 }
 
-// wantSameTime times so many rounds, as a multiple of what is enough where a hash takes most of the time.
-func wantSameTime(t *testing.T, times int, kinds []timedRequest) {
+// wantSameTime times each kind of request in rounds times factor rounds. A factor of 1 is enough
+// where a hash takes most of the time.
+func wantSameTime(t *testing.T, factor int, kinds []timedRequest) {
 	t.Helper()
-	const rounds, widest = 25, 0.15
+	const rounds, maxDifference = 25, 0.15
 	timings := make([][]time.Duration, len(kinds))
-	for range rounds * times {
-		for i, kind := range kinds { // internal turn, so that what else the machine does falls on all alike
+	for range rounds * factor {
+		for i, kind := range kinds { // interleaved, so that other load affects all kinds alike
 			begin := time.Now()
 			kind.send()
 			timings[i] = append(timings[i], time.Since(begin))
@@ -101,10 +104,10 @@ func wantSameTime(t *testing.T, times int, kinds []timedRequest) {
 	base := median(timings[0])
 	for i, kind := range kinds[1:] {
 		m, z := median(timings[i+1]), rankSum(timings[0], timings[i+1])
-		apart := math.Abs(float64(m-base)) / float64(base)
-		t.Logf("%s: median %v, %s %v, %.1f %% apart, z = %.1f", kind.name, m, kinds[0].name, base, 100*apart, z)
-		if apart > widest && math.Abs(z) > 4 {
-			t.Errorf("%s can be told from %s by its time", kind.name, kinds[0].name)
+		difference := math.Abs(float64(m-base)) / float64(base)
+		t.Logf("%s: median %v, %s %v, %.1f %% difference, z = %.1f", kind.name, m, kinds[0].name, base, 100*difference, z)
+		if difference > maxDifference && math.Abs(z) > 4 {
+			t.Errorf("%s can be distinguished from %s by its response time", kind.name, kinds[0].name)
 		}
 	}
 }
@@ -113,8 +116,8 @@ func median(list []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(list))[len(list)/2]
 }
 
-// rankSum is how many standard deviations two samples lie apart by the test of Mann and Whitney: beyond 4 they are
-// of two kinds, however wide they scatter.
+// rankSum returns by how many standard deviations two samples differ in the Mann–Whitney U test.
+// Beyond 4 they have different distributions, whatever their variance.
 func rankSum(a, b []time.Duration) (z float64) {
 	type timing struct {
 		took time.Duration

@@ -15,7 +15,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// tokenForgery makes tokens like the server's own, from one of them: with its key, and something changed.
+// tokenForgery makes tokens from a token of the server: signed with its key, with changed members.
 type tokenForgery struct {
 	header, claims map[string]any
 }
@@ -35,7 +35,8 @@ func newForgery(t *testing.T, token string) tokenForgery {
 	return f
 }
 
-// mailsWith returns the token with members of the header or the claims set, or taken out where the value is nil.
+// sign returns the token with members of the header or the claims set, or removed if the value is
+// nil.
 func (f tokenForgery) sign(header, claims map[string]any) string {
 	part := func(original, changes map[string]any) string {
 		m := maps.Clone(original)
@@ -56,8 +57,9 @@ func (f tokenForgery) sign(header, claims map[string]any) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Whatever is wrong with a token, a gated field is refused with the reason, a public one works, and it is never the
-// server that fails. The same table in package auth goes further; this one is what a client sees.
+// TestForgedTokensAreRejected checks that an invalid token is rejected with its reason at a gated
+// field, does not affect a public field and causes no server error. Package auth tests more tokens;
+// this test checks what a client sees.
 func TestForgedTokensAreRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -71,52 +73,52 @@ func TestForgedTokensAreRejected(t *testing.T) {
 		elsewhere := boot(t, databaseURL, "PUBLIC_URL", "https://elsewhere.example")
 		stranger := boot(t, dbtest.SQLite(t), "JWT_SECRET", "another-Key-of-enough-bytes-0123456789abcdef")
 		if got := b.Query(&servertest.User{Token: f.sign(nil, nil)}, `{ me { id } }`); got.At("me.id") != p.ID {
-			t.Fatalf("the forgery itself is no good: %s", got.Body)
+			t.Fatalf("an unchanged forgery is rejected: %s", got.Body)
 		}
 		for _, row := range []struct{ name, token, reason string }{
 			{"no algorithm", header("alg", "none"), "invalid"},
-			{"no algorithm, in other letters", header("alg", "nOnE"), "invalid"},
+			{"no algorithm, in mixed case", header("alg", "nOnE"), "invalid"},
 			{"no algorithm and no signature", strings.TrimSuffix(header("alg", "none"), tokenPart(header("alg", "none"), 2)), "invalid"},
 			{"another algorithm of the family", header("alg", "HS512"), "invalid"},
 			{"an algorithm of another family", header("alg", "RS256"), "invalid"},
-			{"an unknown key", header("kid", "x"), "invalid"},
-			{"a path for a key", header("kid", "../../../dev/null"), "invalid"},
-			{"SQL for a key", header("kid", "' OR 1=1 --"), "invalid"},
-			{"an empty key", header("kid", ""), "invalid"},
-			{"a number for a key", header("kid", 0), "invalid"},
-			{"no key", header("kid", nil), "invalid"},
-			{"a key of its own", header("jwk", map[string]any{"kty": "oct", "k": "AA"}), "invalid"},
-			{"the address of a key", header("jku", b.URL+"/.well-known/jwks.json"), "invalid"},
-			{"the address of a certificate", header("x5u", b.URL), "invalid"},
+			{"an unknown key ID", header("kid", "x"), "invalid"},
+			{"a path as key ID", header("kid", "../../../dev/null"), "invalid"},
+			{"SQL as key ID", header("kid", "' OR 1=1 --"), "invalid"},
+			{"an empty key ID", header("kid", ""), "invalid"},
+			{"a number as key ID", header("kid", 0), "invalid"},
+			{"no key ID", header("kid", nil), "invalid"},
+			{"an embedded key", header("jwk", map[string]any{"kty": "oct", "k": "AA"}), "invalid"},
+			{"a key URL", header("jku", b.URL+"/.well-known/jwks.json"), "invalid"},
+			{"a certificate URL", header("x5u", b.URL), "invalid"},
 			{"a certificate", header("x5c", []string{"AA"}), "invalid"},
-			{"something critical", header("crit", []string{"exp"}), "invalid"},
+			{"a critical extension", header("crit", []string{"exp"}), "invalid"},
 			{"compressed", header("zip", "DEF"), "invalid"},
-			{"not encoded", header("b64", false), "invalid"},
-			{"another kind of token", header("typ", "JWT"), "invalid"},
-			{"no kind", header("typ", nil), "invalid"},
-			{"no end", claim("exp", nil), "invalid"},
-			{"an end in words", claim("exp", "9999999999"), "invalid"},
-			{"an end under another name", f.sign(nil, map[string]any{"exp": nil, "Exp": now + 60}), "invalid"},
-			{"an end of zero", claim("exp", 0), "invalid"},
-			{"an end before the beginning", claim("exp", -1), "invalid"},
-			{"an end that never comes", claim("exp", 1e18), "invalid"},
-			{"an end between two seconds", claim("exp", now+60.5), "invalid"},
-			{"an end that is far", claim("exp", now+2*3600), "invalid"},
-			{"an end that has come", f.sign(nil, map[string]any{"exp": now - 1, "iat": now - 60, "nbf": now - 60}), "expired"},
+			{"an unencoded payload", header("b64", false), "invalid"},
+			{"another type", header("typ", "JWT"), "invalid"},
+			{"no type", header("typ", nil), "invalid"},
+			{"no expiry", claim("exp", nil), "invalid"},
+			{"an expiry as a string", claim("exp", "9999999999"), "invalid"},
+			{"an expiry under another name", f.sign(nil, map[string]any{"exp": nil, "Exp": now + 60}), "invalid"},
+			{"an expiry of zero", claim("exp", 0), "invalid"},
+			{"a negative expiry", claim("exp", -1), "invalid"},
+			{"an expiry in the far future", claim("exp", 1e18), "invalid"},
+			{"a fractional expiry", claim("exp", now+60.5), "invalid"},
+			{"an expiry beyond the maximum lifetime", claim("exp", now+2*3600), "invalid"},
+			{"an expiry in the past", f.sign(nil, map[string]any{"exp": now - 1, "iat": now - 60, "nbf": now - 60}), "expired"},
 			{"not valid yet", claim("nbf", now+60), "invalid"},
-			{"made in the future", f.sign(nil, map[string]any{"iat": now + 60, "exp": now + 120}), "invalid"},
+			{"issued in the future", f.sign(nil, map[string]any{"iat": now + 60, "exp": now + 120}), "invalid"},
 			{"another issuer", claim("iss", "https://evil.example"), "invalid"},
 			{"no issuer", claim("iss", nil), "invalid"},
 			{"another audience", claim("aud", "https://evil.example"), "invalid"},
 			{"no audience", claim("aud", nil), "invalid"},
-			{"a role that there is not", claim("role", "GOD"), "invalid"},
-			{"nobody", claim("sub", nil), "invalid"},
+			{"an unknown role", claim("role", "GOD"), "invalid"},
+			{"no subject", claim("sub", nil), "invalid"},
 			{"no session", claim("sid", nil), "invalid"},
-			{"a session that there is not", claim("sid", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
-			{"SQL for a session", claim("sid", "' OR 1=1 --"), "revoked"},
-			{"somebody else's session", claim("sub", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
-			{"another's deployment with the same key", elsewhere.NewUser("USER").Token, "invalid"},
-			{"a stranger's key", stranger.NewUser("USER").Token, "invalid"},
+			{"an unknown session", claim("sid", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
+			{"SQL as session", claim("sid", "' OR 1=1 --"), "revoked"},
+			{"another user's session", claim("sub", "01a2027b-72e4-7b47-a427-0cc080f605d1"), "revoked"},
+			{"another deployment with the same key", elsewhere.NewUser("USER").Token, "invalid"},
+			{"another deployment's key", stranger.NewUser("USER").Token, "invalid"},
 			{"two parts", head + "." + claims, "invalid"},
 			{"four parts", p.Token + "." + signature, "invalid"},
 			{"five parts", p.Token + "..", "invalid"},
@@ -134,7 +136,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 				}
 			})
 		}
-		t.Run("none of them stops a sign-in, a refresh or a logout", func(t *testing.T) {
+		t.Run("an invalid token does not prevent a sign-in, a refresh or a logout", func(t *testing.T) {
 			for _, token := range []string{"x.y.z", header("alg", "none"), claim("exp", now-1)} {
 				d := b.newDevice(p, false)
 				bad := &servertest.User{Token: token}
@@ -150,7 +152,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 
 func tokenPart(token string, i int) string { return strings.Split(token, ".")[i] }
 
-// nextLetter differs from c in bits that 32 bytes in base64url do not use.
+// nextLetter differs from c only in bits that base64url of 32 bytes does not use.
 func nextLetter(c byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return string(alphabet[strings.IndexByte(alphabet, c)+1])

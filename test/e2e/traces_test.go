@@ -22,11 +22,11 @@ import (
 	"fieldgate/servertest"
 )
 
-// traceCollector is a collector of traces.
+// traceCollector is an OTLP collector.
 type traceCollector struct {
 	*httptest.Server
 	mu       sync.Mutex
-	raw      bytes.Buffer // all that came, as it came
+	raw      bytes.Buffer // all requests, unparsed
 	header   http.Header
 	resource map[string]string
 	spans    []*otlp.Span
@@ -65,7 +65,7 @@ func (r *traceCollector) store(header http.Header, body []byte, batch *otlp.Trac
 	}
 }
 
-// exportedSpans are the spans so far.
+// exportedSpans flushes the traces and returns all spans received so far.
 func (b *testServer) exportedSpans(r *traceCollector) []*otlp.Span {
 	b.t.Helper()
 	if err := b.internal.Traces.Flush(b.t.Context()); err != nil {
@@ -87,7 +87,7 @@ func spanAttributes(s *otlp.Span) map[string]string {
 	return list
 }
 
-// tree is a trace as text: each span below its parent, in the order of their beginnings.
+// tree renders a trace as text: each span below its parent, ordered by start time.
 func tree(spans []*otlp.Span, parent []byte, indent string) (text string) {
 	children := slices.DeleteFunc(slices.Clone(spans), func(s *otlp.Span) bool { return !bytes.Equal(s.ParentSpanId, parent) })
 	slices.SortStableFunc(children, func(a, b *otlp.Span) int { return int(int64(a.StartTimeUnixNano) - int64(b.StartTimeUnixNano)) })
@@ -98,12 +98,13 @@ func tree(spans []*otlp.Span, parent []byte, indent string) (text string) {
 }
 
 const (
-	callerTraceID     = "4bf92f3577b34da6a3ce929d0e0e4736"
-	callerSpanID      = "00f067aa0ba902b7"
-	callerTraceparent = "00-" + callerTraceID + "-" + callerSpanID + "-00" // who is not sampled itself
+	callerTraceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	callerSpanID  = "00f067aa0ba902b7"
+	// The caller's span is not sampled.
+	callerTraceparent = "00-" + callerTraceID + "-" + callerSpanID + "-00"
 )
 
-// spansOfTrace are the spans of a trace.
+// spansOfTrace returns the spans of a trace.
 func spansOfTrace(spans []*otlp.Span, id string) []*otlp.Span {
 	return slices.DeleteFunc(slices.Clone(spans), func(s *otlp.Span) bool { return fmt.Sprintf("%x", s.TraceId) != id })
 }
@@ -157,13 +158,14 @@ func TestTraceHasSpansOfQueueHashAndStatements(t *testing.T) {
 		for _, message := range []string{"http request", "sign-in"} {
 			lines := b.logLines(got, message)
 			if len(lines) != 1 || lines[0]["trace_id"] != callerTraceID || lines[0]["span_id"] != fmt.Sprintf("%x", request.SpanId) {
-				t.Errorf("the log says %v", lines)
+				t.Errorf("the log lines %v do not name the trace and the span", lines)
 			}
 		}
 	})
 }
 
-// What a span is called is from a closed list, and what went wrong a code.
+// TestSpanNamesComeFromTheSchema checks that span names are from a closed list and errors are
+// codes, without client input.
 func TestSpanNamesComeFromTheSchema(t *testing.T) {
 	t.Parallel()
 	r := newTraceCollector(t)
@@ -174,39 +176,39 @@ func TestSpanNamesComeFromTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, row := range []struct {
-		title string
+		name  string
 		b     *testServer
 		do    func(h http.Header)
-		name  string
+		span  string
 		code  string
 		fails bool
 	}{
 		{"a field by its own name", b, func(h http.Header) { b.QueryWith(h, `query Hostile { hostile: permissions { field } }`) }, "query permissions", "UNAUTHENTICATED", false},
 		{"the first of several", b, func(h http.Header) { b.QueryWith(h, `{ permissions { field } me { id } }`) }, "query permissions …", "UNAUTHENTICATED", false},
 		{"a field in fragments", b, func(h http.Header) { b.QueryWith(h, `{ ... { ...Hostile } } fragment Hostile on Query { me { id } }`) }, "query me", "UNAUTHENTICATED", false},
-		{"a document that is none", b, func(h http.Header) { b.QueryWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
-		{"a method that there is not", b, func(h http.Header) { b.sendWithHeader(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
+		{"an unparsable document", b, func(h http.Header) { b.QueryWith(h, `{ hostile `) }, "POST /graphql", "GRAPHQL_PARSE_FAILED", false},
+		{"an unknown method", b, func(h http.Header) { b.sendWithHeader(h, "HOSTILE", "/graphql") }, "HTTP /graphql", "BAD_USER_INPUT", false},
 		{"a page", b, func(h http.Header) { b.sendWithHeader(h, "GET", "/verify-email?token=hostile") }, "GET /verify-email", "", false},
-		{"a page that there is not", b, func(h http.Header) { b.sendWithHeader(h, "PUT", "/hostile") }, "PUT", "", false},
-		{"a fault", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.Token); gone.QueryWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
+		{"an unknown page", b, func(h http.Header) { b.sendWithHeader(h, "PUT", "/hostile") }, "PUT", "", false},
+		{"an internal error", gone, func(h http.Header) { h.Set("Authorization", "Bearer "+user.Token); gone.QueryWith(h, `{ me { id } }`) }, "query me", "INTERNAL", true},
 	} {
-		t.Run(row.title, func(t *testing.T) {
+		t.Run(row.name, func(t *testing.T) {
 			id := fmt.Sprintf("%032x", i+1)
 			row.do(http.Header{"Traceparent": {"00-" + id + "-" + callerSpanID + "-01"}})
 			row.b.exportedSpans(r)
 			trace := spansOfTrace(b.exportedSpans(r), id)
 			i := slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Kind == otlp.Span_SPAN_KIND_SERVER })
 			if i < 0 {
-				t.Fatal("there is no span")
+				t.Fatal("the trace has no server span")
 			}
 			span := trace[i]
-			if span.Name != row.name || spanAttributes(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
+			if span.Name != row.span || spanAttributes(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
 				t.Errorf("%v", span)
 			}
 		})
 	}
 	if strings.Contains(strings.ToLower(r.raw.String()), "hostile") {
-		t.Error("what a client wrote is in a trace")
+		t.Error("client input is in a trace")
 	}
 }
 
@@ -217,7 +219,8 @@ func (b *testServer) sendWithHeader(h http.Header, method, path string) {
 	b.Do(r)
 }
 
-// A header that is no traceparent begins a new trace, as if there were none.
+// TestTraceparentIsContinuedOrIgnored checks that an invalid traceparent begins a new trace, like a
+// missing one.
 func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
 	t.Parallel()
 	r := newTraceCollector(t)
@@ -227,35 +230,35 @@ func TestTraceparentIsContinuedOrIgnored(t *testing.T) {
 		header    []string
 		continued bool
 	}{
-		{"one of a caller that is sampled", []string{"00-" + callerTraceID + "-" + callerSpanID + "-01"}, true},
-		{"one of a caller that is not", []string{callerTraceparent}, true},
-		{"none", nil, false},
-		{"two", []string{callerTraceparent, callerTraceparent}, false},
-		{"zeros", []string{"00-" + strings.Repeat("0", 32) + "-" + callerSpanID + "-01"}, false},
-		{"something else", []string{"hostile"}, false},
-		{"a long one", []string{strings.Repeat("0", 8000)}, false},
+		{"a sampled caller", []string{"00-" + callerTraceID + "-" + callerSpanID + "-01"}, true},
+		{"a caller that is not sampled", []string{callerTraceparent}, true},
+		{"no header", nil, false},
+		{"two headers", []string{callerTraceparent, callerTraceparent}, false},
+		{"a trace ID of zeros", []string{"00-" + strings.Repeat("0", 32) + "-" + callerSpanID + "-01"}, false},
+		{"an invalid value", []string{"hostile"}, false},
+		{"a long value", []string{strings.Repeat("0", 8000)}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := b.QueryWith(http.Header{"Traceparent": row.header}, `{ __typename }`).Must()
 			line := b.logLines(got, "http request")[0]
 			id, _ := line["trace_id"].(string)
 			if len(id) != 32 || (id == callerTraceID) != row.continued {
-				t.Errorf("the trace is %q", id)
+				t.Errorf("the trace ID is %q, continued: want %v", id, row.continued)
 			}
 			if len(spansOfTrace(b.exportedSpans(r), id)) == 0 {
-				t.Error("it was not sent")
+				t.Error("the trace was not exported")
 			}
 		})
 	}
 }
 
-// Nothing that is a person's is in a trace, whatever they do.
+// TestTracesContainNoPersonalData checks that no personal data is exported, whatever users do.
 func TestTracesContainNoPersonalData(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		r := newTraceCollector(t)
 		b := boot(t, databaseURL, "OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
-		const name, agent, wrong = "Zaphod Beeblebrox", "Heart of Gold/42", "a wrong password of mine"
+		const userName, agent, wrong = "Zaphod Beeblebrox", "Heart of Gold/42", "a wrong password of mine"
 		h := http.Header{"User-Agent": {agent}, "X-Forwarded-For": {"203.0.113.77"}}
 		as := func(p *servertest.User) http.Header {
 			h := h.Clone()
@@ -264,38 +267,39 @@ func TestTracesContainNoPersonalData(t *testing.T) {
 		}
 		admin, p := b.NewUser("ADMIN"), b.NewUser("USER")
 		d := b.newDevice(p, true)
-		b.QueryWith(as(p), `mutation($n: String!) { updateProfile(input: {name: $n}) { name email } }`, "n", name).Must()
+		b.QueryWith(as(p), `mutation($n: String!) { updateProfile(input: {name: $n}) { name email } }`, "n", userName).Must()
 		b.QueryWith(h, login, "e", p.Email, "p", wrong)
 		b.QueryWith(h, login, "e", "stranger@example.com", "p", wrong)
-		b.QueryWith(h, `mutation { register(input: {name: "`+name+`", email: "`+p.Email+`", password: "`+servertest.Password+`"}) { accessToken } }`) // taken
+		// The address is taken.
+		b.QueryWith(h, `mutation { register(input: {name: "`+userName+`", email: "`+p.Email+`", password: "`+servertest.Password+`"}) { accessToken } }`)
 		b.QueryWith(as(p), `{ users { edges { node { email } } } }`)
-		b.QueryWith(as(admin), `{ users(search: "`+name+`") { edges { node { email name } } } user(id: "`+p.ID+`") { email } auditLog { edges { node { event ip } } } }`).Must()
+		b.QueryWith(as(admin), `{ users(search: "`+userName+`") { edges { node { email name } } } user(id: "`+p.ID+`") { email } auditLog { edges { node { event ip } } } }`).Must()
 		b.QueryWith(as(p), requestChange, "e", "elsewhere@example.com", "p", servertest.Password).Must()
-		reset := b.resetToken(p) // which delivers
+		reset := b.resetToken(p) // also delivers mail
 		b.QueryWith(h, resetPassword, "t", reset, "p", newPassword).Must()
 		b.QueryWith(h, refreshInBody, "t", d.refresh)
 		b.deliver()
 		spans := b.exportedSpans(r)
 		if i := slices.IndexFunc(spans, func(s *otlp.Span) bool { return s.Name == "mail send" }); i < 0 || len(spans[i].ParentSpanId) == 0 {
-			t.Error("there is no span of a mail, below another one")
+			t.Error("no span of a mail has a parent span")
 		}
 		if len(spans) < 50 {
-			t.Errorf("only %d spans", len(spans))
+			t.Errorf("%d spans, want at least 50", len(spans))
 		}
-		for what, secret := range map[string]string{
-			"an address": p.Email, "another": "stranger@example.com", "a new one": "elsewhere@example.com", "any": "@example.com", "a name": name, "a part of it": "eeblebrox",
-			"a password": servertest.Password, "a wrong one": wrong, "a new password": newPassword, "an access token": p.Token, "a refresh token": d.refresh, "a token of a mail": reset,
-			"an id": p.ID, "a session's": d.session, "a program": agent, "a client": "203.0.113.77", "a client's address": "127.0.0.1", "a hash": "$2a$",
+		for name, secret := range map[string]string{
+			"an address": p.Email, "an unknown address": "stranger@example.com", "a new address": "elsewhere@example.com", "any address": "@example.com", "a name": userName, "a part of a name": "eeblebrox",
+			"a password": servertest.Password, "a wrong password": wrong, "a new password": newPassword, "an access token": p.Token, "a refresh token": d.refresh, "a token of a mail": reset,
+			"a user ID": p.ID, "a session ID": d.session, "a User-Agent": agent, "a forwarded IP": "203.0.113.77", "a client IP": "127.0.0.1", "a hash": "$2a$",
 		} {
 			if strings.Contains(r.raw.String(), secret) {
-				t.Errorf("%s is in the traces: %s", what, secret)
+				t.Errorf("the traces contain %s: %s", name, secret)
 			}
 		}
 	})
 }
 
-// A collector that is not there, or never answers, is in nobody's way: not in a request's, and not for long in the way of a
-// server that stops. The log says it once.
+// TestUnresponsiveTraceCollectorDoesNotBlock checks that a collector that is down or never responds
+// delays no request, delays a stop by a bounded time, and is logged without repetition.
 func TestUnresponsiveTraceCollectorDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -303,23 +307,23 @@ func TestUnresponsiveTraceCollectorDoesNotBlock(t *testing.T) {
 	silence := make(chan struct{})
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-silence }))
 	t.Cleanup(func() { close(silence); silent.Close() })
-	for _, row := range []struct{ name, url string }{{"a collector that is gone", gone.URL}, {"one that is silent", silent.URL}} {
+	for _, row := range []struct{ name, url string }{{"a collector that is down", gone.URL}, {"a collector that never responds", silent.URL}} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			b := boot(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT", row.url, "LOG_LEVEL", "info")
 			p := b.NewUser("USER")
-			for range 1200 { // more than the queue of spans has room for
+			for range 1200 { // more spans than the queue holds
 				b.Query(p, `{ me { id } }`).Must()
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_ = b.internal.Traces.Flush(ctx) // begins to send at the latest
+			_ = b.internal.Traces.Flush(ctx) // starts sending
 			start := time.Now()
 			if err := b.internal.Close(); err != nil {
 				t.Error(err)
 			}
 			if took := time.Since(start); took > 2*server.FlushTimeout {
-				t.Errorf("to stop took %v", took)
+				t.Errorf("the stop took %v, want at most %v", took, 2*server.FlushTimeout)
 			}
 			warnings := 0
 			for _, line := range b.Log.Records(b.t) {
@@ -327,8 +331,8 @@ func TestUnresponsiveTraceCollectorDoesNotBlock(t *testing.T) {
 					warnings++
 				}
 			}
-			if warnings == 0 || warnings > 2 { // that they are lost, and that the last ones are
-				t.Errorf("%d warnings", warnings)
+			if warnings == 0 || warnings > 2 { // one for lost spans, one for the last spans
+				t.Errorf("%d warnings, want 1 or 2", warnings)
 			}
 		})
 	}
@@ -340,7 +344,7 @@ func TestTracesAreOffByDefault(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		env  []string
-		made bool
+		on   bool
 		sent bool
 	}{
 		{"nothing is set", nil, false, false},
@@ -348,27 +352,27 @@ func TestTracesAreOffByDefault(t *testing.T) {
 		{"an endpoint of traces", []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", r.URL + "/v1/traces"}, true, true},
 		{"disabled", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_SDK_DISABLED", "true"}, false, false},
 		{"no exporter", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_EXPORTER", "none"}, false, false},
-		{"a sampler that takes none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_always_off"}, true, false},
-		{"a ratio of none", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0"}, true, false},
+		{"a sampler that drops all", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_always_off"}, true, false},
+		{"a sampling ratio of 0", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", r.URL, "OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0"}, true, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), row.env...)
 			before := len(r.spans)
 			got := b.QueryWith(http.Header{"Traceparent": {"00-" + callerTraceID + "-" + callerSpanID + "-01"}}, `{ __typename }`).Must()
-			if (b.internal.Traces != nil) != row.made {
+			if (b.internal.Traces != nil) != row.on {
 				t.Fatal(b.internal.Traces)
 			}
-			if _, named := b.logLines(got, "http request")[0]["trace_id"]; named != row.made {
-				t.Errorf("the log names a trace: %v", named)
+			if _, named := b.logLines(got, "http request")[0]["trace_id"]; named != row.on {
+				t.Errorf("the log names a trace: %v, want %v", named, row.on)
 			}
-			if row.made && (len(b.exportedSpans(r)) > before) != row.sent {
-				t.Errorf("%d spans were sent", len(r.spans)-before)
+			if row.on && (len(b.exportedSpans(r)) > before) != row.sent {
+				t.Errorf("%d spans were exported, want some: %v", len(r.spans)-before, row.sent)
 			}
 		})
 	}
 }
 
-// A server that stops sends what it still has, also that of its last requests.
+// TestStopFlushesTraces checks that a server that stops exports the traces of its last requests.
 func TestStopFlushesTraces(t *testing.T) {
 	t.Parallel()
 	r := newTraceCollector(t)
@@ -387,6 +391,6 @@ func TestStopFlushesTraces(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(spansOfTrace(r.spans, callerTraceID)) != 1 {
-		t.Errorf("%v", r.spans)
+		t.Errorf("got the spans %v, want one of the caller's trace", r.spans)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// browser is a client that keeps the cookies that it gets.
+// browser is a client that keeps its cookies.
 type browser struct {
 	*testServer
 	ip      string
@@ -89,16 +89,16 @@ func TestDeviceCookieIsKeptBySignInsAndNotSetForBodyClients(t *testing.T) {
 	w.signIn(p).Must()
 	w.signIn(&servertest.User{Email: b.registerFrom(homeIP).Email, Password: servertest.Password}).Must()
 	if device == "" || w.cookies["device"] != device {
-		t.Errorf("device %q, then %q", device, w.cookies["device"])
+		t.Errorf("the device cookie was %q and is %q after sign-ins", device, w.cookies["device"])
 	}
 	if got := b.login(homeIP, p.Email, p.Password).Must(); got.Header.Get("Set-Cookie") != "" {
-		t.Errorf("a client that takes its token in the body gets %q", got.Header.Get("Set-Cookie"))
+		t.Errorf("a client with delivery BODY gets the cookie %q", got.Header.Get("Set-Cookie"))
 	}
 	for _, forged := range []string{"x", strings.Repeat("A", 44), strings.Repeat("=", 43), device + "\"", strings.Repeat("!", 43)} {
 		w.cookies["device"] = forged
 		w.signIn(p).Must()
 		if w.cookies["device"] == forged {
-			t.Errorf("%q was taken for a device", forged)
+			t.Errorf("the invalid device cookie %q was accepted", forged)
 		}
 	}
 }
@@ -117,8 +117,9 @@ func TestExhaustedAccountLimitDoesNotLockOutATrustedDevice(t *testing.T) {
 	})
 }
 
-// The account's limit is used up. What an answer says in the owner's network, without the owner's device, is the same
-// whether or not there is an account, and whether or not its owner has been there.
+// TestTrustedDeviceExemptionDoesNotRevealAccounts checks that, after an account's limit is
+// exhausted, responses in the owner's network without the owner's device are the same whether or
+// not the account exists, and whether or not its owner was there.
 func TestTrustedDeviceExemptionDoesNotRevealAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -131,7 +132,8 @@ func TestTrustedDeviceExemptionDoesNotRevealAccounts(t *testing.T) {
 		for _, email := range []string{p.Email, "nobody@example.com"} {
 			b.exhaustAccountLimit(email)
 			wantRateLimited(t, b.login(homeIP, email, wrongPassword), "login")
-			wantRateLimited(t, stranger.send(browserLogin, "e", email, "p", wrongPassword), "login") // mailsWith a device of its own
+			// With another device.
+			wantRateLimited(t, stranger.send(browserLogin, "e", email, "p", wrongPassword), "login")
 		}
 		w.signIn(p).Must()
 	})
@@ -146,29 +148,32 @@ func TestExhaustedAddressLimitDoesNotLockOutOwners(t *testing.T) {
 		for i := range 6 {
 			b.failLogins(5, homeIP, fmt.Sprintf("nobody%d@example.com", i))
 		}
-		wantRateLimited(t, b.login(homeIP, stranger.Email, stranger.Password), "login") // never signed in from here
+		// Has never signed in from homeIP.
+		wantRateLimited(t, b.login(homeIP, stranger.Email, stranger.Password), "login")
 		w.signIn(p).Must()
 		b.login(homeIP, phone.Email, phone.Password).Must()
 		b.failLogins(5, homeIP, phone.Email)
-		wantRateLimited(t, b.login(homeIP, phone.Email, phone.Password), "login") // passwordFields are bounded there too
+		// Guesses are limited there, too.
+		wantRateLimited(t, b.login(homeIP, phone.Email, phone.Password), "login")
 	})
 }
 
-// A stolen device cookie helps to guess from many addresses no more than the account's own limit does.
+// TestGuessesFromATrustedDeviceAreLimited checks that a stolen device cookie allows no more guesses
+// from many addresses than the account's limit.
 func TestGuessesFromATrustedDeviceAreLimited(t *testing.T) {
 	t.Parallel()
 	b := bootWithLimits(t, dbtest.SQLite(t))
 	w := b.newBrowser(homeIP)
 	p := w.register()
-	heard := 0
+	checked := 0
 	for i := range 300 {
 		w.ip = fmt.Sprintf("203.0.%d.%d", 113+i/200, i%200)
 		if slices.Equal(w.send(browserLogin, "e", p.Email, "p", wrongPassword).Codes(), []string{"login INVALID_CREDENTIALS"}) {
-			heard++
+			checked++
 		}
 	}
-	if heard != 200 { // the account's and the device's
-		t.Errorf("%d guesses were heard", heard)
+	if checked != 200 { // the limits of the account and the device
+		t.Errorf("%d guesses were checked, want 200", checked)
 	}
 }
 
@@ -176,8 +181,8 @@ func TestResetAndUndoDeleteTrustedPlaces(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		for _, row := range []struct {
-			name   string
-			regain func(b *testServer, p *servertest.User)
+			name    string
+			recover func(b *testServer, p *servertest.User)
 		}{
 			{"a reset", func(b *testServer, p *servertest.User) {
 				b.Query(nil, resetPassword, "t", b.resetToken(p), "p", newPassword).Must()
@@ -190,12 +195,12 @@ func TestResetAndUndoDeleteTrustedPlaces(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
 				b.Clock.Stop()
-				p := b.registerFrom(homeIP) // source another owner
+				p := b.registerFrom(homeIP) // by an attacker
 				former := b.newBrowser(homeIP)
 				former.signIn(p).Must()
-				row.regain(b, p)
+				row.recover(b, p)
 				if n := b.countTrustedIPs(databaseURL, p); n != 0 {
-					t.Errorf("%d places are still trusted", n)
+					t.Errorf("%d trusted places, want 0", n)
 				}
 				b.exhaustAccountLimit(p.Email)
 				for range 3 {
@@ -220,7 +225,8 @@ func TestAccountTrustsAtMostTwentyPlaces(t *testing.T) {
 			t.Errorf("%d trusted places, want 20", n)
 		}
 		b.failUntilLimited(t, p.Email)
-		wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // the oldest was dropped
+		// The oldest place is no longer trusted.
+		wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
 		b.login("192.0.2.124", p.Email, p.Password).Must()
 	})
 }

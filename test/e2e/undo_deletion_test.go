@@ -10,7 +10,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// countDeletionMails counts the mails to an address that say that its account was deleted.
+// countDeletionMails counts the mails to an address about the deletion of its account.
 func (b *testServer) countDeletionMails(to string) (n int) {
 	b.t.Helper()
 	for _, m := range b.mailsTo(to) {
@@ -21,7 +21,7 @@ func (b *testServer) countDeletionMails(to string) (n int) {
 	return n
 }
 
-// newVerifiedUser is newPerson with an address that is verified.
+// newVerifiedUser returns a user with a verified address.
 func (b *testServer) newVerifiedUser() *servertest.User {
 	b.t.Helper()
 	p := b.NewUser("USER")
@@ -29,8 +29,9 @@ func (b *testServer) newVerifiedUser() *servertest.User {
 	return p
 }
 
-// A thief with a session and the password changes the address, confirms it and deletes the account, so that nobody can take
-// it back. The owner can.
+// TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone checks that an attacker with a session and
+// the password cannot change the address, confirm it and delete the account before the owner undoes
+// the change.
 func TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -41,7 +42,7 @@ func TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone(t *testing.T) {
 			{"a change", func(b *testServer, p *servertest.User) {
 				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
 			}},
-			{"a change whose warning was not sent yet", func(b *testServer, p *servertest.User) {
+			{"a change whose warning was not sent", func(b *testServer, p *servertest.User) {
 				token := b.emailChangeToken(p, newAddress())
 				execSQL(t, databaseURL, "DELETE FROM tickets WHERE slot IS NULL")
 				b.Query(p, verifyEmail, "t", token).Must()
@@ -50,7 +51,7 @@ func TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone(t *testing.T) {
 				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
 				b.Query(p, verifyEmail, "t", b.emailChangeToken(p, newAddress())).Must()
 			}},
-			{"a change that was only asked for", func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
+			{"a change that was not confirmed", func(b *testServer, p *servertest.User) { b.emailChangeToken(p, newAddress()) }},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL)
@@ -61,7 +62,7 @@ func TestDeletionIsRejectedWhileAnEmailChangeCanBeUndone(t *testing.T) {
 				wantCodes(t, got, "deleteAccount CONFLICT")
 				until, err := time.Parse(time.RFC3339, got.Errors[0].Extensions["until"].(string))
 				if left := until.Sub(b.Clock.Now()); err != nil || left < 71*time.Hour || left > 73*time.Hour || !strings.Contains(got.Errors[0].Message, until.Format("2006-01-02")) {
-					t.Errorf("no date until when: %s", got.Body)
+					t.Errorf("the error does not name the time until which deletion is rejected: %s", got.Body)
 				}
 				wantCodes(t, b.Query(nil, registerAs, "e", p.Email), "register EMAIL_TAKEN")
 				b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
@@ -80,7 +81,7 @@ func TestDeletionSucceedsAfterTheUndoExpires(t *testing.T) {
 		b := bootWithSMTP(t, databaseURL)
 		p, to := b.newVerifiedUser(), newAddress()
 		b.Query(p, verifyEmail, "t", b.emailChangeToken(p, to)).Must()
-		b.deliver() // the link's time begins when it is sent
+		b.deliver() // the undo link's lifetime begins when it is sent
 		p.Email = to
 		b.Clock.Advance(72*time.Hour - time.Minute)
 		phone := b.newDevice(p, false)
@@ -88,15 +89,16 @@ func TestDeletionSucceedsAfterTheUndoExpires(t *testing.T) {
 		b.Clock.Advance(2 * time.Minute)
 		b.Query(phone.User, deleteAccount, "p", p.Password).Must()
 		if n := b.countDeletionMails(to); n != 1 {
-			t.Errorf("%d mails to the account's address", n)
+			t.Errorf("%d mails to the account's address, want 1", n)
 		}
 		if b.canSignIn(to, p.Password) {
-			t.Error("the account is there")
+			t.Error("the deleted account can sign in")
 		}
 	})
 }
 
-// An ADMIN's deletion ends the undo, and every address that could undo is told, whatever else is turned off.
+// TestDeletionByAdminEndsTheUndoAndNotifiesEveryAddress checks that a deletion by an ADMIN revokes
+// the undo links and notifies every address that had one, even with SECURITY_NOTICES=off.
 func TestDeletionByAdminEndsTheUndoAndNotifiesEveryAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -104,7 +106,7 @@ func TestDeletionByAdminEndsTheUndoAndNotifiesEveryAddress(t *testing.T) {
 			name   string
 			env    []string
 			delete func(b *testServer, p *servertest.User)
-			told   int // the account's own address
+			mails  int // to the current address
 		}{
 			{"by deleteUser", nil, func(b *testServer, p *servertest.User) {
 				admin := b.NewUser("ADMIN")
@@ -129,14 +131,14 @@ func TestDeletionByAdminEndsTheUndoAndNotifiesEveryAddress(t *testing.T) {
 				undos := []string{b.tokenOf(p.Email, "/undo-email-change"), b.tokenOf(first, "/undo-email-change")}
 				row.delete(b, p)
 				got := []int{b.countDeletionMails(p.Email), b.countDeletionMails(first), b.countDeletionMails(second)}
-				if !slices.Equal(got, []int{1, 1, row.told}) {
-					t.Errorf("mails to the addresses, the oldest first: %v", got)
+				if !slices.Equal(got, []int{1, 1, row.mails}) {
+					t.Errorf("mails by address, oldest first: got %v, want [1 1 %d]", got, row.mails)
 				}
 				for _, undo := range undos {
 					wantCodes(t, b.Query(nil, verifyEmail, "t", undo), "verifyEmail INVALID_TOKEN")
 				}
 				for _, email := range []string{p.Email, first, second} {
-					b.Query(nil, registerAs, "e", email).Must() // free again
+					b.Query(nil, registerAs, "e", email).Must() // can be registered again
 				}
 			})
 		}

@@ -11,7 +11,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// unknownTokenEntries are the entries of the audit log about unknown tokens, newest first: network and count.
+// unknownTokenEntries returns the audit entries about unknown tokens, newest first, each as network
+// and count.
 func (b *testServer) unknownTokenEntries(admin *servertest.User) (list []string) {
 	b.t.Helper()
 	got := b.Query(admin, `{ auditLog(first: 100) { edges { node { event detail ip userAgent user { id } actor { id } } } } }`).Must()
@@ -21,20 +22,22 @@ func (b *testServer) unknownTokenEntries(admin *servertest.User) (list []string)
 			continue
 		}
 		if node["user"] != nil || node["actor"] != nil || node["userAgent"] != nil {
-			b.t.Errorf("an entry says more than the network: %v", node)
+			b.t.Errorf("an entry contains more than the network: %v", node)
 		}
 		list = append(list, fmt.Sprint(node["ip"], " ", node["detail"]))
 	}
 	return list
 }
 
-// Guesses of tokens leave one entry of the audit log for each network and hour, however many there are.
+// TestUnknownTokensAreAuditedOncePerNetworkAndHour checks that guesses of tokens leave one audit
+// entry per network and hour.
 func TestUnknownTokensAreAuditedOncePerNetworkAndHour(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
 		b.Clock.Stop()
-		b.Clock.Advance(time.Hour - b.internal.Store.Now().Sub(b.internal.Store.Now().Truncate(time.Hour))) // to the beginning of an hour
+		// The beginning of an hour.
+		b.Clock.Advance(time.Hour - b.internal.Store.Now().Sub(b.internal.Store.Now().Truncate(time.Hour)))
 		admin := b.NewUser("ADMIN")
 		guess := func(ip string, i int) {
 			b.queryFrom(nil, ip, verifyEmail, "t", fmt.Sprint("guess", i))
@@ -46,9 +49,10 @@ func TestUnknownTokensAreAuditedOncePerNetworkAndHour(t *testing.T) {
 		}
 		guess("2001:db8:7:1::1", 0)
 		guess("2001:db8:7:2::1", 1)
-		b.queryFrom(nil, "192.0.2.1", `mutation { refresh { expiresAt } }`) // a page that opens without a cookie guesses nothing
+		// A refresh without a cookie is no guess.
+		b.queryFrom(nil, "192.0.2.1", `mutation { refresh { expiresAt } }`)
 		if got := strings.Join(b.unknownTokenEntries(admin), ", "); got != "2001:db8:7::/48 6, 203.0.113.0/24 60" && got != "203.0.113.0/24 60, 2001:db8:7::/48 6" {
-			t.Errorf("%s", got)
+			t.Errorf("got the entries %s", got)
 		}
 		b.Clock.Advance(time.Hour)
 		admin.Token = b.Query(nil, loginQuery, "e", admin.Email, "p", admin.Password).Must().Text("login.accessToken")
@@ -58,7 +62,7 @@ func TestUnknownTokensAreAuditedOncePerNetworkAndHour(t *testing.T) {
 		}
 		guessing.Wait()
 		if got := b.unknownTokenEntries(admin); len(got) != 3 || got[0] != "203.0.113.0/24 10" {
-			t.Errorf("an hour later: %q", got)
+			t.Errorf("an hour later: got the entries %q", got)
 		}
 	})
 }

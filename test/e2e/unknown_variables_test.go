@@ -29,10 +29,10 @@ func TestServerWarnsOfMistypedVariables(t *testing.T) {
 		}
 	}
 	if !slices.Equal(warned, []string{"WARN CORS_ORIGIN CORS_ORIGINS", "WARN JTW_SECRET JWT_SECRET"}) {
-		t.Errorf("got %q", warned)
+		t.Errorf("got the warnings %q", warned)
 	}
 	if strings.Contains(b.Log.String(), mistypedValue) {
-		t.Error("the value is in the log")
+		t.Error("the log contains the value")
 	}
 }
 
@@ -50,7 +50,7 @@ func TestInvalidConfigurationNamesMistypedVariables(t *testing.T) {
 		t.Errorf("status %d, %v", status, findings)
 	}
 	if strings.Contains(stderr, mistypedValue) {
-		t.Error("the value is shown")
+		t.Error("the error shows the value")
 	}
 }
 
@@ -68,7 +68,7 @@ func TestDoctorWarnsOfMistypedVariables(t *testing.T) {
 		}
 	}
 	if n != 1 {
-		t.Errorf("%d findings: %v", n, findings)
+		t.Errorf("%d findings about JTW_SECRET, want 1: %v", n, findings)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// loggedStatements returns the texts of the statements that the server has sent so far, as far as it logs at level debug.
+// loggedStatements returns the SQL statements that the server has sent, as logged at level debug.
 func (b *testServer) loggedStatements() []string {
 	texts := map[string]bool{}
 	for line := range strings.Lines(b.Log.String()) {
@@ -28,17 +28,19 @@ func (b *testServer) loggedStatements() []string {
 	return slices.Sorted(maps.Keys(texts))
 }
 
-// checkStatements fails the test of every server whose statements a database sharded by user could not run.
+// checkStatements fails the test if the server sent a statement that a database sharded by user
+// could not run. Each test server is checked at its end.
 func (b *testServer) checkStatements(t testing.TB) {
 	t.Helper()
 	for _, statement := range b.loggedStatements() {
 		if err := dbtest.CheckStatement(statement); err != nil {
-			t.Errorf("a statement that names no user, and is none of dbtest.Lookups: %v", err)
+			t.Errorf("a statement has no user ID and is not in dbtest.Lookups: %v", err)
 		}
 	}
 }
 
-// The check at the end of every server's test sees the statements of each table, also those in transactions.
+// TestStatementsOfUserTablesAreLogged checks that checkStatements sees statements of each table,
+// including those in transactions.
 func TestStatementsOfUserTablesAreLogged(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -64,13 +66,14 @@ func TestStatementsOfUserTablesAreLogged(t *testing.T) {
 			"INSERT INTO pending_registrations", "DELETE FROM pending_registrations", "INTO limits",
 		} {
 			if !strings.Contains(statements, want) {
-				t.Errorf("the log has no %q", want)
+				t.Errorf("no logged statement contains %q", want)
 			}
 		}
 	})
 }
 
-// A token counts only for the session of its own user, and the lookup that finds this out is the one of every request.
+// TestTokenWithAnotherUsersSessionIsRejected checks that a token is valid only with a session of
+// its own user. The query of every request checks that, without another one.
 func TestTokenWithAnotherUsersSessionIsRejected(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -78,7 +81,7 @@ func TestTokenWithAnotherUsersSessionIsRejected(t *testing.T) {
 			t.Run("with SESSION_RECHECK="+recheck, func(t *testing.T) {
 				b := boot(t, databaseURL, "SESSION_RECHECK", recheck)
 				ada, bob := b.NewUser("ADMIN"), b.NewUser("USER")
-				for _, p := range []*servertest.User{ada, bob} { // mailsWith a recheck, both are kept from here on
+				for _, p := range []*servertest.User{ada, bob} { // cached from here on if recheck is not 0
 					b.Query(p, `{ me { id } }`).Must()
 				}
 				sessionOf := newForgery(t, ada.Token).claims["sid"]
@@ -87,7 +90,7 @@ func TestTokenWithAnotherUsersSessionIsRejected(t *testing.T) {
 				got := b.Query(crossed, `{ me { id } }`)
 				wantCodes(t, got, "me UNAUTHENTICATED")
 				if reason := got.Errors[0].Extensions["reason"]; reason != "revoked" {
-					t.Errorf("reason %v", reason)
+					t.Errorf("the reason is %v, want revoked", reason)
 				}
 				if n := b.internal.Store.Queries() - before; n != 1 {
 					t.Errorf("%d queries, want 1", n)
@@ -96,7 +99,7 @@ func TestTokenWithAnotherUsersSessionIsRejected(t *testing.T) {
 				b.Query(crossed, `mutation { logout }`).Must()
 				for _, p := range []*servertest.User{ada, bob} {
 					if !b.isSignedIn(p) {
-						t.Error("the crossed token ended a session")
+						t.Error("the token with the wrong session revoked a session")
 					}
 				}
 			})

@@ -13,13 +13,15 @@ import (
 	"fieldgate/servertest"
 )
 
-// A client that goes on after each endCursor, or after any other cursor, meets everybody it asks for once.
+// TestUserPagesListEachMatchOnce checks that a client that pages after each endCursor, or after any
+// edge's cursor, gets each match once.
 func TestUserPagesListEachMatchOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		staff := b.NewUser("STAFF")
-		// Oldest first. Of those found by "z", Zoe and the Zoras by their names, and zed and zoltan by their addresses.
+		// Oldest first. A search for "z" finds Zoe and both Zoras by name, Zed and zoltan by
+		// address.
 		for i, p := range []struct{ name, email, role string }{
 			{"Zora", "one@example.com", "USER"},
 			{"Eve", "zoltan@example.com", "USER"},
@@ -47,7 +49,7 @@ func TestUserPagesListEachMatchOnce(t *testing.T) {
 			{"a search in capitals, with space around it", " Z ", nil, []string{"zoe@", "one@", "z2@", "Zed@", "zoltan@"}},
 			{"a search within a role", "z", "ADMIN", []string{"z2@", "Zed@"}},
 			{"a role", nil, "ADMIN", []string{"z2@", "Zed@", "ann@"}},
-			{"a search that finds nobody", "zz", nil, nil},
+			{"a search without matches", "zz", nil, nil},
 		} {
 			for first := 1; first <= 6; first++ {
 				for _, by := range []string{"endCursor", "the last edge's cursor"} {
@@ -65,11 +67,11 @@ func TestUserPagesListEachMatchOnce(t *testing.T) {
 						}
 						more = page.At("users.pageInfo.hasNextPage").(bool)
 						if more && len(edges) != first {
-							t.Errorf("%s: a page of %d of %d, although there are more", row.name, len(edges), first)
+							t.Errorf("%s: a page of %d, want %d: hasNextPage is true", row.name, len(edges), first)
 						}
 					}
 					if !slices.Equal(got, row.want) {
-						t.Errorf("%s, %d by %d after %s: read %q, want %q", row.name, first, first, by, got, row.want)
+						t.Errorf("%s, pages of %d after %s: got %q, want %q", row.name, first, by, got, row.want)
 					}
 				}
 			}
@@ -80,8 +82,8 @@ func TestUserPagesListEachMatchOnce(t *testing.T) {
 	})
 }
 
-// Whoever is looked for with all that is known of them is found: by the address as it is shown, although its domain is compared in
-// another form, and by the longest name.
+// TestUserSearchFindsFullEmailAndLongestName checks that a user is found by the complete displayed
+// address, whose domain is compared in Punycode, and by the longest possible name.
 func TestUserSearchFindsFullEmailAndLongestName(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -94,7 +96,7 @@ func TestUserSearchFindsFullEmailAndLongestName(t *testing.T) {
 		}
 		const byAddress = `[{"node":{"email":"eve@example.com"}},{"node":{"email":"ada@b\u00fccher.example"}}]`
 		for _, row := range []struct{ name, search, want string }{
-			{"the address as it is shown, which is somebody's name too", "ada@b\u00fccher.example", byAddress},
+			{"the displayed address, which is also a name", "ada@b\u00fccher.example", byAddress},
 			{"in capitals", "ADA@B\u00dcCHER.EXAMPLE", byAddress},
 			{"decomposed", "ada@bu\u0308cher.example", byAddress},
 			{"in Punycode", "ada@xn--bcher-kva.example", `[{"node":{"email":"ada@b\u00fccher.example"}}]`},
@@ -109,7 +111,7 @@ func TestUserSearchFindsFullEmailAndLongestName(t *testing.T) {
 			}
 			var want []any
 			if err := json.Unmarshal([]byte(row.want), &want); err != nil || !reflect.DeepEqual(edges, want) {
-				t.Errorf("%s: found %v, want %v, %v", row.name, edges, want, err)
+				t.Errorf("%s: got %v, want %v, %v", row.name, edges, want, err)
 			}
 		}
 	})

@@ -18,11 +18,11 @@ import (
 const (
 	disownEmail             = `mutation($t: String!) { disownEmail(token: $t) }`
 	registerUnverifiedQuery = `mutation($n: String! = "X", $e: String!, $p: String!) { register(input: {name: $n, email: $e, password: $p}) { tokenType } }`
-	strangerPassword        = "the stranger's own password"
-	ownerPassword           = "what the owner has chosen"
+	attackerPassword        = "the attacker's own password"
+	ownerPassword           = "the password of the owner"
 )
 
-// tokensOf are the tokens of the mails to an address that lead to a path, the oldest first.
+// tokensOf returns the tokens of all mails to an address whose link has this path, oldest first.
 func (b *testServer) tokensOf(to, path string) (tokens []string) {
 	b.t.Helper()
 	for _, m := range b.mailsTo(to) {
@@ -34,13 +34,14 @@ func (b *testServer) tokensOf(to, path string) (tokens []string) {
 	return tokens
 }
 
-// registerUnverified registers where no session is opened.
+// registerUnverified registers on a server that requires verification, and delivers the mail so
+// that mails keep their order.
 func (b *testServer) registerUnverified(email, password string) {
 	b.t.Helper()
 	if got := b.Query(nil, registerUnverifiedQuery, "e", email, "p", password).Codes(); !slices.Equal(got, []string{"register EMAIL_NOT_VERIFIED"}) {
 		b.t.Fatalf("got %q", got)
 	}
-	b.deliver() // each mail by itself, so that their order is known
+	b.deliver()
 }
 
 func (b *testServer) canSignIn(email, password string) bool {
@@ -48,29 +49,31 @@ func (b *testServer) canSignIn(email, password string) bool {
 	return len(b.Query(nil, login, "e", email, "p", password).Errors) == 0
 }
 
-// A stranger has made an account with the victim's address and is signed in. The victim presses the link.
+// TestVerificationLinkAloneConfirmsNothing checks that a victim who opens the link of an account
+// that an attacker registered with the victim's address does not confirm it.
 func TestVerificationLinkAloneConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL)
-		stranger, victim := b.NewUser("USER"), b.NewUser("USER")
-		token := b.tokenOf(stranger.Email, "/verify-email")
+		attacker, victim := b.NewUser("USER"), b.NewUser("USER")
+		token := b.tokenOf(attacker.Email, "/verify-email")
 		for name, got := range map[string]*servertest.Response{
-			"nothing else":            b.Query(nil, verifyEmail, "t", token),
-			"another account's":       b.Query(victim, verifyEmail, "t", token),
-			"a wrong password":        b.Query(nil, verifyEmail, "t", token, "p", "what the victim would choose"),
-			"an empty password":       b.Query(nil, verifyEmail, "t", token, "p", ""),
-			"another account's, both": b.Query(victim, verifyEmail, "t", token, "p", "what the victim would choose"),
+			"no proof":          b.Query(nil, verifyEmail, "t", token),
+			"another session":   b.Query(victim, verifyEmail, "t", token),
+			"a wrong password":  b.Query(nil, verifyEmail, "t", token, "p", "what the victim would choose"),
+			"an empty password": b.Query(nil, verifyEmail, "t", token, "p", ""),
+			"another user's session and a wrong password": b.Query(victim, verifyEmail, "t", token, "p", "what the victim would choose"),
 		} {
 			if !slices.Equal(got.Codes(), []string{"verifyEmail PROOF_REQUIRED"}) {
 				t.Errorf("%s: %s", name, got.Body)
 			}
 		}
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token, "p", strings.Repeat("x", 1025)), "verifyEmail BAD_USER_INPUT")
-		if got := b.Query(stranger, `{ me { emailVerified } sessions { id } }`).Must(); got.At("me.emailVerified") != false || got.At("sessions.1") != nil {
-			t.Errorf("something has changed: %s", got.Body)
+		if got := b.Query(attacker, `{ me { emailVerified } sessions { id } }`).Must(); got.At("me.emailVerified") != false || got.At("sessions.1") != nil {
+			t.Errorf("the attempts changed the account: %s", got.Body)
 		}
-		b.Query(nil, verifyEmail, "t", token, "p", stranger.Password).Must() // the link is still good
+		// The link is still valid.
+		b.Query(nil, verifyEmail, "t", token, "p", attacker.Password).Must()
 	})
 }
 
@@ -92,24 +95,24 @@ func TestVerificationRequiresASessionOrThePassword(t *testing.T) {
 			{"the password", func(_ *browser, p *servertest.User, token string) *servertest.Response {
 				return b.Query(nil, verifyEmail, "t", token, "p", p.Password)
 			}, []string{}},
-			{"the cookie beside a wrong password", func(w *browser, _ *servertest.User, token string) *servertest.Response {
+			{"the cookie with a wrong password", func(w *browser, _ *servertest.User, token string) *servertest.Response {
 				return w.send(verifyEmail, "t", token, "p", wrongPassword)
 			}, []string{}},
-			{"an access token that has expired", func(_ *browser, p *servertest.User, token string) *servertest.Response {
+			{"an expired access token", func(_ *browser, p *servertest.User, token string) *servertest.Response {
 				b.Clock.Advance(time.Hour)
 				return b.Query(p, verifyEmail, "t", token)
 			}, []string{"verifyEmail PROOF_REQUIRED"}},
-			{"a session that has ended", func(w *browser, p *servertest.User, token string) *servertest.Response {
-				if !b.isSignedIn(p) { // which this server trusts for a while
+			{"a revoked session", func(w *browser, p *servertest.User, token string) *servertest.Response {
+				if !b.isSignedIn(p) { // caches the session
 					t.Error("not signed in")
 				}
-				execSQL(t, databaseURL, "DELETE FROM sessions") // by another server
+				execSQL(t, databaseURL, "DELETE FROM sessions") // as another server would
 				if got := b.Query(p, verifyEmail, "t", token); len(got.Errors) == 0 {
 					return got
 				}
 				return w.send(verifyEmail, "t", token)
 			}, []string{"verifyEmail PROOF_REQUIRED"}},
-			{"a session that the request ends first", func(w *browser, p *servertest.User, token string) *servertest.Response {
+			{"a session that the same request revokes first", func(w *browser, p *servertest.User, token string) *servertest.Response {
 				return w.send(`mutation($t: String!) { logoutEverywhere: logout verifyEmail(token: $t) }`, "t", token)
 			}, []string{"verifyEmail PROOF_REQUIRED"}},
 		} {
@@ -123,14 +126,15 @@ func TestVerificationRequiresASessionOrThePassword(t *testing.T) {
 	})
 }
 
-// signInForToken returns an access token.
+// signInForToken signs in again and returns an access token.
 func (w *browser) signInForToken(p *servertest.User) string {
 	w.t.Helper()
 	return w.send(`mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { accessToken } }`,
 		"e", p.Email, "p", p.Password).Must().Text("login.accessToken")
 }
 
-// Guesses at a link count with those at the login, by account; a request without a password is no guess.
+// TestPasswordGuessesAtALinkAreLimited checks that guesses at a link share the account's limits
+// with login, and that requests without a password do not count.
 func TestPasswordGuessesAtALinkAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -154,10 +158,10 @@ func TestPasswordGuessesAtALinkAreLimited(t *testing.T) {
 			wantCodes(t, use(fmt.Sprintf("203.0.113.%d", i), wrongPassword), "verifyEmail PROOF_REQUIRED")
 		}
 		wantRateLimited(t, use("203.0.113.99", p.Password), "verifyEmail")
-		for range 10 { // source no account, so that there is nothing to guess
+		for range 10 { // an unknown token has no account to guess at
 			wantCodes(t, b.QueryWith(fromIP(otherIP), verifyEmail, "t", "x", "p", wrongPassword), "verifyEmail INVALID_TOKEN")
 		}
-		use(homeIP, p.Password).Must() // whatever others try elsewhere
+		use(homeIP, p.Password).Must() // homeIP is trusted
 	})
 }
 
@@ -169,19 +173,21 @@ func TestWrongPasswordAtALinkIsAudited(t *testing.T) {
 	b.Query(nil, verifyEmail, "t", token)
 	b.Query(nil, verifyEmail, "t", token, "p", wrongPassword)
 	if got := b.auditEvents(admin, p); !slices.Equal(got, []string{"email verification failed password", "registered USER"}) {
-		t.Errorf("the audit log has %q", got)
+		t.Errorf("the audit log has the events %q", got)
 	}
 }
 
-// The mailbox's owner says that they did not make the account: the stranger is out, and only who reads the mailbox is in.
+// TestDisownEmailRemovesTheStrangersAccess checks that disownEmail removes the attacker's sessions
+// and password, and that only a reset by mail gives access to the account afterwards.
 func TestDisownEmailRemovesTheStrangersAccess(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL)
-		stranger := b.NewUser("USER")
-		phone := b.newDevice(stranger, true)
-		b.Query(stranger, requestChange, "e", newAddress(), "p", stranger.Password).Must() // waits in the outbox
-		token := b.tokenOf(stranger.Email, "/verify-email")
+		attacker := b.NewUser("USER")
+		phone := b.newDevice(attacker, true)
+		// Queued in the outbox.
+		b.Query(attacker, requestChange, "e", newAddress(), "p", attacker.Password).Must()
+		token := b.tokenOf(attacker.Email, "/verify-email")
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 			r, err := http.NewRequestWithContext(t.Context(), method, b.URL+"/verify-email?token="+token, nil)
 			if err != nil {
@@ -190,33 +196,33 @@ func TestDisownEmailRemovesTheStrangersAccess(t *testing.T) {
 			b.Do(r)
 		}
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token), "verifyEmail PROOF_REQUIRED")
-		if !b.isSignedIn(stranger) || !b.canSignIn(stranger.Email, stranger.Password) {
-			t.Error("something else than disownEmail has ended the session or the password")
+		if !b.isSignedIn(attacker) || !b.canSignIn(attacker.Email, attacker.Password) {
+			t.Error("the session or the password is invalid before disownEmail")
 		}
 		if got := b.Query(nil, disownEmail, "t", token).Must(); got.At("disownEmail") != true {
 			t.Error(got.Body)
 		}
-		if b.isSignedIn(stranger) || b.isSignedIn(phone.User) {
-			t.Error("still signed in")
+		if b.isSignedIn(attacker) || b.isSignedIn(phone.User) {
+			t.Error("a session of the attacker is still valid")
 		}
 		wantCodes(t, b.Query(nil, refreshInBody, "t", phone.refresh), "refresh INVALID_TOKEN")
-		if b.canSignIn(stranger.Email, stranger.Password) || b.canSignIn(stranger.Email, "") {
-			t.Error("the password is still good")
+		if b.canSignIn(attacker.Email, attacker.Password) || b.canSignIn(attacker.Email, "") {
+			t.Error("the attacker's password still works")
 		}
 		for _, query := range []string{verifyEmail, disownEmail} {
-			if got := b.Query(nil, query, "t", token, "p", stranger.Password); !strings.Contains(fmt.Sprint(got.Codes()), "INVALID_TOKEN") && !strings.Contains(got.Body, "GRAPHQL_VALIDATION_FAILED") {
-				t.Errorf("the link works once more: %s", got.Body)
+			if got := b.Query(nil, query, "t", token, "p", attacker.Password); !strings.Contains(fmt.Sprint(got.Codes()), "INVALID_TOKEN") && !strings.Contains(got.Body, "GRAPHQL_VALIDATION_FAILED") {
+				t.Errorf("the link works again: %s", got.Body)
 			}
 		}
-		b.Query(nil, resetPassword, "t", b.tokenOf(stranger.Email, "/reset-password"), "p", ownerPassword).Must()
-		if got := b.Query(nil, login, "e", stranger.Email, "p", ownerPassword).Must(); got.At("login.user.id") != stranger.ID || got.At("login.user.emailVerified") != true {
+		b.Query(nil, resetPassword, "t", b.tokenOf(attacker.Email, "/reset-password"), "p", ownerPassword).Must()
+		if got := b.Query(nil, login, "e", attacker.Email, "p", ownerPassword).Must(); got.At("login.user.id") != attacker.ID || got.At("login.user.emailVerified") != true {
 			t.Error(got.Body)
 		}
 	})
 }
 
-// disownEmail takes no account from an owner who has shown that the mailbox is theirs, nor the account that asked for a
-// change of address.
+// TestDisownEmailLeavesVerifiedAccountsAlone checks that disownEmail affects neither an account
+// with a verified address nor the account that requested a change of address.
 func TestDisownEmailLeavesVerifiedAccountsAlone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -231,11 +237,11 @@ func TestDisownEmailLeavesVerifiedAccountsAlone(t *testing.T) {
 			}
 		}
 		verify := b.tokenOf(p.Email, "/verify-email")
-		execSQL(t, databaseURL, "UPDATE users SET email_verified_at = created_at") // mailsWith the link still there
+		execSQL(t, databaseURL, "UPDATE users SET email_verified_at = created_at") // keeps the link
 		wantCodes(t, b.Query(nil, disownEmail, "t", verify), "disownEmail INVALID_TOKEN")
 		b.Query(nil, disownEmail, "t", change).Must()
 		if !b.isSignedIn(p) || !b.canSignIn(p.Email, p.Password) {
-			t.Error("the account that asked for the change is not as it was")
+			t.Error("disownEmail changed the account that requested the change")
 		}
 		wantCodes(t, b.Query(p, verifyEmail, "t", change), "verifyEmail INVALID_TOKEN")
 		if got := b.Query(p, `{ me { email } }`).Must(); got.At("me.email") != p.Email {
@@ -244,7 +250,8 @@ func TestDisownEmailLeavesVerifiedAccountsAlone(t *testing.T) {
 	})
 }
 
-// Mallory has an account and changes its address to Vera's. Vera presses the link.
+// TestEmailChangeRequiresProofOfTheRequestingAccount checks that Vera does not confirm a change of
+// Mallory's address to hers by opening the link.
 func TestEmailChangeRequiresProofOfTheRequestingAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -254,14 +261,15 @@ func TestEmailChangeRequiresProofOfTheRequestingAccount(t *testing.T) {
 		token := b.emailChangeToken(mallory, vera)
 		wantCodes(t, b.Query(nil, verifyEmail, "t", token), "verifyEmail PROOF_REQUIRED")
 		wantCodes(t, b.Query(other, verifyEmail, "t", token, "p", other.Password+"!"), "verifyEmail PROOF_REQUIRED")
-		b.Query(nil, requestReset, "e", vera).Must() // so that Vera cannot come to fill Mallory's account
+		// Vera must not get access to Mallory's account.
+		b.Query(nil, requestReset, "e", vera).Must()
 		if links := b.tokensOf(vera, "/reset-password"); len(links) != 0 {
-			t.Error("the account has the address")
+			t.Error("the account got the address without proof")
 		}
 		m := b.mailsTo(vera)[0]
 		local, _, _ := strings.Cut(mallory.Email, "@")
 		if masked := local[:1] + "•••@e•••.com"; !strings.Contains(m.Text, masked) || !strings.Contains(m.HTML, masked) || strings.Contains(m.Text+m.HTML, local) {
-			t.Errorf("the mail does not name the account masked: %s", m.Text)
+			t.Errorf("the mail does not name the account with a masked address: %s", m.Text)
 		}
 		b.Query(mallory, verifyEmail, "t", token).Must()
 		if got := b.Query(mallory, `{ me { email emailVerified } }`).Must(); got.At("me.email") != vera || got.At("me.emailVerified") != true {
@@ -270,60 +278,63 @@ func TestEmailChangeRequiresProofOfTheRequestingAccount(t *testing.T) {
 	})
 }
 
-// The stranger registers first, the victim after that: each link confirms its own registration, and with its own password.
+// TestRegistrationReplacesAnUnusedOne checks that, when an attacker and then the owner register an
+// address, each link confirms its own registration with its own password only.
 func TestRegistrationReplacesAnUnusedOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		email := newAddress()
-		b.registerUnverified(email, strangerPassword)
+		b.registerUnverified(email, attackerPassword)
 		b.registerUnverified(strings.ToUpper(email[:1])+email[1:], ownerPassword)
-		wantCodes(t, b.Query(nil, login, "e", email, "p", strangerPassword), "login EMAIL_NOT_VERIFIED") // has a fresh link mailed
-		b.registerUnverified(email, strangerPassword+" again")
+		// Mails a new link.
+		wantCodes(t, b.Query(nil, login, "e", email, "p", attackerPassword), "login EMAIL_NOT_VERIFIED")
+		b.registerUnverified(email, attackerPassword+" again")
 		links := b.tokensOf(email, "/verify-email")
 		own := b.tokensOf(strings.ToUpper(email[:1])+email[1:], "/verify-email")
 		if len(links) != 3 || len(own) != 1 {
-			t.Fatalf("%d and %d links", len(links), len(own))
+			t.Fatalf("%d and %d links, want 3 and 1", len(links), len(own))
 		}
 		for i, token := range links {
 			for _, password := range []any{nil, "", ownerPassword} {
 				if got := b.Query(nil, verifyEmail, "t", token, "p", password); !slices.Equal(got.Codes(), []string{"verifyEmail PROOF_REQUIRED"}) {
-					t.Errorf("the stranger's link %d with %v: %s", i, password, got.Body)
+					t.Errorf("the attacker's link %d with %v: %s", i, password, got.Body)
 				}
 			}
 		}
-		wantCodes(t, b.Query(nil, verifyEmail, "t", own[0], "p", strangerPassword), "verifyEmail PROOF_REQUIRED")
+		wantCodes(t, b.Query(nil, verifyEmail, "t", own[0], "p", attackerPassword), "verifyEmail PROOF_REQUIRED")
 		b.Query(nil, verifyEmail, "t", own[0], "p", ownerPassword).Must()
-		if b.canSignIn(email, strangerPassword) || b.canSignIn(email, strangerPassword+" again") {
-			t.Error("a stranger's password is good")
+		if b.canSignIn(email, attackerPassword) || b.canSignIn(email, attackerPassword+" again") {
+			t.Error("a password of the attacker works")
 		}
 		got := b.Query(nil, login, "e", email, "p", ownerPassword).Must()
 		if got.At("login.user.emailVerified") != true || got.Text("login.user.email") == email {
-			t.Errorf("not the owner's address as typed: %s", got.Body)
+			t.Errorf("the account must have the owner's spelling of the address: %s", got.Body)
 		}
-		for i, token := range links { // there was a session
-			for _, password := range []string{strangerPassword, strangerPassword + " again", ownerPassword} {
+		for i, token := range links { // after the first sign-in
+			for _, password := range []string{attackerPassword, attackerPassword + " again", ownerPassword} {
 				if got := b.Query(nil, verifyEmail, "t", token, "p", password); len(got.Errors) == 0 {
-					t.Errorf("link %d is good for %q", i, password)
+					t.Errorf("link %d works with %q", i, password)
 				}
 				if !b.canSignIn(email, ownerPassword) {
-					t.Fatalf("link %d with %q has taken the account", i, password)
+					t.Fatalf("link %d with %q took over the account", i, password)
 				}
 			}
 		}
 		if n := countRows(t, databaseURL, "users", "email_key = ?", email); n != 1 {
-			t.Errorf("%d accounts", n)
+			t.Errorf("%d accounts, want 1", n)
 		}
 	})
 }
 
-// Each registration is confirmed by its own link, and until the first sign-in the last one that was confirmed counts.
+// TestLastConfirmedRegistrationWins checks that each registration is confirmed by its own link, and
+// that the last confirmed one counts until the first sign-in.
 func TestLastConfirmedRegistrationWins(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		email := newAddress()
-		passwords := []string{strangerPassword, ownerPassword, "a third good password"}
+		passwords := []string{attackerPassword, ownerPassword, "a third good password"}
 		for _, password := range passwords {
 			b.registerUnverified(email, password)
 		}
@@ -332,12 +343,13 @@ func TestLastConfirmedRegistrationWins(t *testing.T) {
 			b.Query(nil, verifyEmail, "t", links[i], "p", passwords[i]).Must()
 		}
 		if b.canSignIn(email, passwords[0]) || b.canSignIn(email, passwords[1]) || !b.canSignIn(email, passwords[2]) {
-			t.Error("not the last one that was confirmed")
+			t.Error("the password is not that of the last confirmed registration")
 		}
 	})
 }
 
-// An account that was verified, has another role, was signed in to or is from before the upgrade keeps its place.
+// TestRegistrationDoesNotReplaceUsedAccounts checks that a registration does not replace an account
+// that is verified, has another role, was used, or is from before the upgrade.
 func TestRegistrationDoesNotReplaceUsedAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -348,12 +360,12 @@ func TestRegistrationDoesNotReplaceUsedAccounts(t *testing.T) {
 			{"verified", func(b *testServer, email string) {
 				b.Query(nil, verifyEmail, "t", b.tokensOf(email, "/verify-email")[0], "p", ownerPassword).Must()
 			}},
-			{"of another role", func(b *testServer, email string) {
+			{"with another role", func(b *testServer, email string) {
 				if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), email, "STAFF"); err != nil {
 					t.Fatal(err)
 				}
 			}},
-			{"reset, and not signed in to", func(b *testServer, email string) {
+			{"reset but never signed in to", func(b *testServer, email string) {
 				b.Query(nil, requestReset, "e", email).Must()
 				b.Query(nil, resetPassword, "t", b.tokenOf(email, "/reset-password"), "p", ownerPassword).Must()
 			}},
@@ -363,40 +375,42 @@ func TestRegistrationDoesNotReplaceUsedAccounts(t *testing.T) {
 				b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 				email := newAddress()
 				b.registerUnverified(email, ownerPassword)
-				b.registerUnverified(email, strangerPassword) // before: waits
-				waits := b.tokensOf(email, "/verify-email")[1]
+				b.registerUnverified(email, attackerPassword) // pending before the change
+				pending := b.tokensOf(email, "/verify-email")[1]
 				row.make(b, email)
-				b.registerUnverified(email, strangerPassword)
+				b.registerUnverified(email, attackerPassword)
 				if got := b.tokensOf(email, "/verify-email"); len(got) != 2 {
-					t.Errorf("%d links", len(got))
+					t.Errorf("%d links, want 2", len(got))
 				}
 				if !slices.ContainsFunc(b.mailsTo(email), func(m mail.Received) bool { return strings.Contains(m.Subject, "already") }) {
-					t.Error("the owner is not told")
+					t.Error("the owner got no mail")
 				}
 				if row.name == "verified" {
-					return // until a session is opened, the last confirmation counts
+					return // until the first sign-in, the last confirmation counts
 				}
-				wantCodes(t, b.Query(nil, verifyEmail, "t", waits, "p", strangerPassword), "verifyEmail INVALID_TOKEN")
+				wantCodes(t, b.Query(nil, verifyEmail, "t", pending, "p", attackerPassword), "verifyEmail INVALID_TOKEN")
 			})
 		}
 	})
 }
 
-// The owner, who reads the mailbox, disowns a registration: no registration of before is good for anything.
+// TestDisownEmailEndsPendingRegistrations checks that no earlier registration of an address can be
+// confirmed after its owner has disowned one.
 func TestDisownEmailEndsPendingRegistrations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithSMTP(t, databaseURL, "REQUIRE_VERIFIED_EMAIL", "true")
 		email := newAddress()
-		b.registerUnverified(email, strangerPassword)
-		b.registerUnverified(email, strangerPassword+" again")
+		b.registerUnverified(email, attackerPassword)
+		b.registerUnverified(email, attackerPassword+" again")
 		links := b.tokensOf(email, "/verify-email")
-		wantCodes(t, b.Query(nil, registerUnverifiedQuery, "e", email, "p", strangerPassword+" once more"), "register EMAIL_NOT_VERIFIED") // waits in the outbox
+		// Queued in the outbox.
+		wantCodes(t, b.Query(nil, registerUnverifiedQuery, "e", email, "p", attackerPassword+" once more"), "register EMAIL_NOT_VERIFIED")
 		b.Query(nil, disownEmail, "t", links[1]).Must()
 		links = append(links, b.tokensOf(email, "/verify-email")[2:]...)
-		for i, password := range []string{strangerPassword, strangerPassword + " again", strangerPassword + " once more"} {
+		for i, password := range []string{attackerPassword, attackerPassword + " again", attackerPassword + " once more"} {
 			if b.canSignIn(email, password) {
-				t.Errorf("%q is accepted", password)
+				t.Errorf("the password %q works", password)
 			}
 			if i < len(links) {
 				wantCodes(t, b.Query(nil, verifyEmail, "t", links[i], "p", password), "verifyEmail INVALID_TOKEN")
@@ -407,7 +421,8 @@ func TestDisownEmailEndsPendingRegistrations(t *testing.T) {
 	})
 }
 
-// One link, many at once: one wins, and no account is left half made.
+// TestConcurrentConfirmationsSucceedOnce checks that one of many concurrent uses of a link succeeds
+// and leaves a complete account.
 func TestConcurrentConfirmationsSucceedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -419,17 +434,17 @@ func TestConcurrentConfirmationsSucceedOnce(t *testing.T) {
 		for range cap(answers) {
 			go func() { answers <- b.Query(nil, verifyEmail, "t", token, "p", ownerPassword) }()
 		}
-		won := 0
+		succeeded := 0
 		for range cap(answers) {
 			switch got := <-answers; {
 			case len(got.Errors) == 0:
-				won++
+				succeeded++
 			case !slices.Equal(got.Codes(), []string{"verifyEmail INVALID_TOKEN"}):
 				t.Error(got.Body)
 			}
 		}
-		if won != 1 || !b.canSignIn(email, ownerPassword) {
-			t.Errorf("%d won", won)
+		if succeeded != 1 || !b.canSignIn(email, ownerPassword) {
+			t.Errorf("%d confirmations succeeded, want 1 and a usable account", succeeded)
 		}
 	})
 }
@@ -446,7 +461,8 @@ func TestSweepDeletesUnusedAccounts(t *testing.T) {
 			b.Query(nil, verifyEmail, "t", b.tokenOf(email, "/verify-email"), "p", ownerPassword).Must()
 		}
 		b.Query(nil, login, "e", used, "p", ownerPassword).Must()
-		execSQL(t, databaseURL, "UPDATE users SET email_verified_at = NULL WHERE email = '"+used+"'") // as after a change of REQUIRE_VERIFIED_EMAIL
+		// As after REQUIRE_VERIFIED_EMAIL was turned on.
+		execSQL(t, databaseURL, "UPDATE users SET email_verified_at = NULL WHERE email = '"+used+"'")
 		execSQL(t, databaseURL, "UPDATE users SET unused_since = NULL WHERE email = '"+old+"'")
 		if _, err := b.internal.Accounts.AsOperator().SetRoleByEmail(t.Context(), promoted, "STAFF"); err != nil {
 			t.Fatal(err)
@@ -461,28 +477,28 @@ func TestSweepDeletesUnusedAccounts(t *testing.T) {
 				}
 			}
 			if !slices.Equal(left, want) {
-				t.Errorf("left %q, want %q", left, want)
+				t.Errorf("remaining accounts are %q, want %q", left, want)
 			}
 		}
 		b.Clock.Advance(199 * time.Hour)
-		b.registerUnverified(again, strangerPassword)
+		b.registerUnverified(again, attackerPassword)
 		sweep(unused, again, verified, used, old, promoted)
 		b.Clock.Advance(time.Hour)
 		sweep(again, verified, used, old, promoted)
-		b.Query(nil, verifyEmail, "t", b.tokenOf(again, "/verify-email"), "p", strangerPassword).Must()
-		b.registerUnverified(unused, ownerPassword) // the address is free again
+		b.Query(nil, verifyEmail, "t", b.tokenOf(again, "/verify-email"), "p", attackerPassword).Must()
+		b.registerUnverified(unused, ownerPassword) // the address can be registered again
 		b.Clock.Advance(200 * time.Hour)
 		sweep(again, verified, used, old, promoted)
 		for _, table := range []string{"tickets", "pending_registrations"} {
 			if n := countRows(t, databaseURL, table, "expires_at > ?", b.internal.Store.Now()); n != 0 {
-				t.Errorf("%d rows in %s", n, table)
+				t.Errorf("%s has %d rows, want 0", table, n)
 			}
 		}
 	})
 }
 
-// A server of an older version, which runs beside this one or instead of it for a while, opens a session and does not note
-// that the account is used.
+// TestSweepKeepsAccountsUsedByAnOlderVersion checks that an account is kept if a server of an older
+// version signed it in: such servers do not record the first use.
 func TestSweepKeepsAccountsUsedByAnOlderVersion(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -495,7 +511,7 @@ func TestSweepKeepsAccountsUsedByAnOlderVersion(t *testing.T) {
 		b.Clock.Advance(2 * time.Hour)
 		b.internal.Sweep(t.Context())
 		if n := countRows(t, databaseURL, "users", "email = ?", email); n != 1 {
-			t.Error("the account is gone")
+			t.Error("the account was deleted")
 		}
 	})
 }
@@ -510,7 +526,8 @@ func TestSweepKeepsUnusedAccountsWithoutRequiredVerification(t *testing.T) {
 	b.Query(nil, login, "e", p.Email, "p", p.Password).Must()
 }
 
-// A registration that is confirmed while the account expires is one or the other.
+// TestSweepRacingAConfirmationIsConsistent checks that a confirmation of an expiring account either
+// succeeds and keeps it, or fails.
 func TestSweepRacingAConfirmationIsConsistent(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -526,13 +543,13 @@ func TestSweepRacingAConfirmationIsConsistent(t *testing.T) {
 			both.Go(func() { got = b.Query(nil, verifyEmail, "t", token, "p", ownerPassword) })
 			both.Wait()
 			if confirmed := len(got.Errors) == 0; confirmed != b.canSignIn(email, ownerPassword) {
-				t.Errorf("%s, and the sign-in says otherwise", got.Body)
+				t.Errorf("the confirmation returned %s, and the sign-in disagrees", got.Body)
 			}
 		}
 	})
 }
 
-// countRows counts the rows of a table.
+// countRows counts the rows of a table that match a condition.
 func countRows(t *testing.T, databaseURL, table, condition string, args ...any) (rows int) {
 	t.Helper()
 	db := servertest.OpenDatabase(t, databaseURL)
