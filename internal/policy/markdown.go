@@ -9,13 +9,13 @@ import (
 const (
 	markdownHead = `# Permissions
 
-Who may use which field: the rules of [schema.graphqls](schema.graphqls) as the server enforces them. ` + "`go generate ./...`" + ` writes this
-file, so a change of the policy is a change of lines here. [docs/policy.md](docs/policy.md) says how to read it.
+The rules of the schema files as the server enforces them. ` + "`go generate ./...`" + ` writes this file, so every
+change of the policy is a change of lines here. [docs/policy.md](docs/policy.md) explains the rules.
 
 `
 	markdownFoot = `
-` + "`own`" + `: only on what is one's own. ` + "`yes!`, `own!`" + `: so it is now, and a rule that only reports would take it away. Any other field is open
-to whoever may use the one that leads to it.
+` + "`own`" + `: only on the user's own objects. ` + "`yes!`, `own!`" + `: allowed now, and denied by a rule that only reports. Every other field is
+available to every request that can read the field that leads to it.
 `
 )
 
