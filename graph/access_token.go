@@ -15,16 +15,18 @@ import (
 	"fieldgate/models"
 )
 
-// invalidTokenRate is the rate of invalid tokens from one address. It is not a @limit: the caller is a server that renders the
-// pages of all visitors, so that a visitor with invalid tokens must not keep the others out. It is counted after the token was
-// looked up, and for invalid ones only.
+// invalidTokenRate is the rate of invalid refresh tokens from one address. It is not a @limit,
+// because the client is a server that renders the pages of all visitors: one visitor with invalid
+// tokens must not block the others. The limiter counts it after the lookup, and for invalid tokens
+// only.
 var invalidTokenRate = limit.Rate{Count: 600, Window: 5 * time.Minute}
 
 // accessToken issues an access token for the session of the refresh cookie.
 func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, error) {
 	v := auth.ViewerFrom(ctx)
 	if header := v.BrowserHeader(); header != "" {
-		return nil, &account.InputError{Fields: []account.FieldError{{Name: header, Message: "must not be sent: accessToken is for servers; browsers use refresh"}}}
+		const problem = "must not be sent: accessToken is for servers; browsers call refresh"
+		return nil, &account.InputError{Fields: []account.FieldError{{Name: header, Message: problem}}}
 	}
 	session, err := r.Accounts.ReadRefreshToken(ctx, v.RefreshCookie())
 	if errors.Is(err, account.ErrInvalidToken) {
@@ -43,7 +45,8 @@ func (r *Resolver) accessToken(ctx context.Context) (*generated.AccessToken, err
 	return &generated.AccessToken{AccessToken: token.Token, TokenType: auth.TokenType, ExpiresAt: token.ExpiresAt}, nil
 }
 
-// countInvalidToken returns *models.LimitReachedError if the client's address has used up its invalid tokens.
+// countInvalidToken returns *models.LimitReachedError if the client's address has used up
+// invalidTokenRate.
 func (l *limiter) countInvalidToken(ctx context.Context) error {
 	if l.off {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// withRuleDescriptions returns a copy of a schema in which the description of each field that has a rule ends with the rule, so that
-// whatever reads the schema by introspection shows it.
+// withRuleDescriptions returns a copy of a schema that appends each field's rule to its
+// description. Tools that use introspection then show the rule.
 func withRuleDescriptions(schema *ast.Schema, p *policy.Policy) *ast.Schema {
 	s := *schema
 	copies := make(map[*ast.Definition]*ast.Definition, len(schema.Types))
@@ -22,7 +22,9 @@ func withRuleDescriptions(schema *ast.Schema, p *policy.Policy) *ast.Schema {
 	return &s
 }
 
-func replaceDefinitions(lists map[string][]*ast.Definition, copies map[*ast.Definition]*ast.Definition) map[string][]*ast.Definition {
+func replaceDefinitions(
+	lists map[string][]*ast.Definition, copies map[*ast.Definition]*ast.Definition,
+) map[string][]*ast.Definition {
 	out := make(map[string][]*ast.Definition, len(lists))
 	for name, list := range lists {
 		for _, def := range list {
@@ -46,7 +48,7 @@ func withFieldRules(def *ast.Definition, p *policy.Policy) *ast.Definition {
 	return &d
 }
 
-// appendParagraph adds a paragraph: descriptions are Markdown.
+// appendParagraph adds a paragraph to a description, which is Markdown.
 func appendParagraph(description, line string) string {
 	if description == "" {
 		return line

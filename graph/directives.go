@@ -11,29 +11,29 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// owned is a row that belongs to a person. A type whose fields say orOwner: true has it.
+// owned is an object that belongs to a user. Go types of fields with orOwner: true implement it.
 type owned interface{ OwnerID() string }
 
-// ForbiddenError is the error of a question that takes a role which the person does not have.
+// ForbiddenError reports that a field requires a role that the signed-in user does not have.
 type ForbiddenError struct {
 	Requires string
-	Have     string // the person's role
-	OrOwner  bool   // somebody else, whom the object belongs to, would have been let through
+	Have     string // the user's role
+	OrOwner  bool   // the rule also admits the owner of the object, which the user is not
 }
 
-func (e *ForbiddenError) Error() string { return "this takes the role " + e.Requires }
+func (e *ForbiddenError) Error() string { return "requires role " + e.Requires }
 
-// gate is the code behind @auth and @public. gqlgen runs it in front of the resolver of every field that carries one;
-// who may pass is looked up in the compiled policy, which is also what the permissions are told from. What it denies is
-// not counted by the field's limits.
+// gate implements @auth and @public. gqlgen calls it before the resolver of every field that
+// carries one of them. It looks up the rule in the compiled policy, from which the query
+// permissions is answered too. A denied execution does not count toward the field's limits.
 type gate struct {
 	policy   *policy.Policy
 	limiter  *limiter
 	recorder *DryRunRecorder
 }
 
-// auth lets a rule that only reports pass: the rule in force, which stands beside it on the same field, runs the gate for
-// both.
+// auth implements @auth. It skips a report-only rule, because the enforced rule on the same field
+// checks both.
 func (g *gate) auth(ctx context.Context, obj any, next graphql.Resolver, _ string, _, reportOnly bool) (any, error) {
 	if reportOnly {
 		return next(ctx)
@@ -48,7 +48,7 @@ func (g *gate) public(ctx context.Context, obj any, next graphql.Resolver) (any,
 func (g *gate) authorize(ctx context.Context, obj any, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	rule, ok := g.policy.Rule(field.Object, field.Field.Name)
-	if !ok { // what is not in the policy is nobody's
+	if !ok { // deny by default
 		return nil, fmt.Errorf("the policy has no rule for %s.%s", field.Object, field.Field.Name)
 	}
 	if !rule.Public {
@@ -64,21 +64,22 @@ func (g *gate) authorize(ctx context.Context, obj any, next graphql.Resolver) (a
 	return g.limiter.run(ctx, next)
 }
 
-// check lets through whom a demand lets through. The role is the one that the person has in the database now, whatever the
-// token says.
-func (g *gate) check(ctx context.Context, demand policy.Requirement, obj any) error {
+// check returns an error unless the signed-in user meets a requirement. It uses the user's current
+// role in the database, not the role in the token.
+func (g *gate) check(ctx context.Context, requirement policy.Requirement, obj any) error {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
 	if err != nil {
 		return err
 	}
-	if g.policy.Includes(session.User.Role, demand.Role) || demand.OrOwner && owns(session.UserID, obj) {
+	if g.policy.Includes(session.User.Role, requirement.Role) || requirement.OrOwner && owns(session.UserID, obj) {
 		return nil
 	}
-	return &ForbiddenError{Requires: demand.Role, Have: session.User.Role, OrOwner: demand.OrOwner}
+	return &ForbiddenError{Requires: requirement.Role, Have: session.User.Role, OrOwner: requirement.OrOwner}
 }
 
-// dryRun reports what a rule that is not in force would deny, and lets it through. Its error is that nobody knows who is
-// asking: a database that does not answer is no permission, and a report with holes would say that all is well.
+// dryRun records what a report-only rule would deny, and allows it. It returns an error if the
+// check itself failed, for example because the database is unavailable: without that error the
+// recorded counts would be too low to trust.
 func (g *gate) dryRun(ctx context.Context, rule policy.Rule, obj any) error {
 	err := g.check(ctx, rule.ReportOnly, obj)
 	if !isDenial(err) {
@@ -88,7 +89,7 @@ func (g *gate) dryRun(ctx context.Context, rule policy.Rule, obj any) error {
 	return nil
 }
 
-// isDenial: the rule has judged, and not failed to.
+// isDenial reports whether an error of check is a decision, and not a failure to decide.
 func isDenial(err error) bool {
 	var (
 		unauthenticated *auth.UnauthenticatedError
@@ -97,7 +98,7 @@ func isDenial(err error) bool {
 	return errors.As(err, &unauthenticated) || errors.As(err, &forbidden)
 }
 
-// owns fails closed: what says nothing about its owner belongs to nobody.
+// owns reports whether an object belongs to a user. An object without OwnerID has no owner.
 func owns(userID string, obj any) bool {
 	row, ok := obj.(owned)
 	return ok && userID != "" && row.OwnerID() == userID

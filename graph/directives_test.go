@@ -13,8 +13,8 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// gqlgen runs the code of each directive on a field, nested. The server's own schema has no field with
-// two, so this runs them as it does.
+// gqlgen nests the calls of a field's directives. The server's own schema has no field with two
+// rules, so this test nests them.
 func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: `
@@ -30,7 +30,7 @@ func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 	var log strings.Builder
 	reports := NewDryRunRecorder(rules, slog.New(slog.NewTextHandler(&log, nil)))
 	g := &gate{policy: rules, recorder: reports, limiter: &limiter{policy: rules, off: true}}
-	ask := func(field string) (any, error) {
+	execute := func(field string) (any, error) {
 		ctx := graphql.WithFieldContext(t.Context(), &graphql.FieldContext{
 			Object: "Query", Field: graphql.CollectedField{Field: &ast.Field{Name: field}},
 		})
@@ -38,13 +38,13 @@ func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, true) }
 		return g.public(ctx, nil, inner)
 	}
-	if got, err := ask("news"); got != 7 || err != nil {
+	if got, err := execute("news"); got != 7 || err != nil {
 		t.Errorf("news: got %v, %v", got, err)
 	}
-	if got, err := ask("closed"); got != nil || err == nil {
+	if got, err := execute("closed"); got != nil || err == nil {
 		t.Errorf("closed: got %v, %v", got, err)
 	}
-	if got, err := ask("forgotten"); got != nil || err == nil || !strings.Contains(err.Error(), "Query.forgotten") {
+	if got, err := execute("forgotten"); got != nil || err == nil || !strings.Contains(err.Error(), "Query.forgotten") {
 		t.Errorf("a field without a rule: got %v, %v", got, err)
 	}
 	if n := reports.Counts(); n["Query.news"] != 1 || n["Query.closed"] != 0 || strings.Count(log.String(), "\n") != 1 {

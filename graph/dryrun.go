@@ -13,13 +13,15 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// DryRun counts and logs what the rules that only report would have denied. It is safe for use by many goroutines.
+// DryRunRecorder counts and logs what report-only rules would have denied. It is safe for
+// concurrent use.
 type DryRunRecorder struct {
 	log    *slog.Logger
-	counts map[string]*atomic.Uint64 // by coordinate; a field is in it from the start
+	counts map[string]*atomic.Uint64 // by coordinate; has every field with a report-only rule
 }
 
-// NewDryRunRecorder begins to count, at zero, for the fields of the policy that have such a rule.
+// NewDryRunRecorder returns a recorder for the report-only rules of a policy, with all counts at
+// zero.
 func NewDryRunRecorder(p *policy.Policy, log *slog.Logger) *DryRunRecorder {
 	r := &DryRunRecorder{log: log, counts: map[string]*atomic.Uint64{}}
 	for _, rule := range p.ReportOnly() {
@@ -28,8 +30,8 @@ func NewDryRunRecorder(p *policy.Policy, log *slog.Logger) *DryRunRecorder {
 	return r
 }
 
-// Counts returns how many executions would have been denied since the start, by field as the schema names it
-// ("Query.users"). It has every field whose rule only reports, and no other.
+// Counts returns how many executions would have been denied since the start, by coordinate
+// ("Query.users"). It has every field with a report-only rule, and no other.
 func (r *DryRunRecorder) Counts() map[string]uint64 {
 	counts := make(map[string]uint64, len(r.counts))
 	for field, n := range r.counts {
@@ -38,8 +40,8 @@ func (r *DryRunRecorder) Counts() map[string]uint64 {
 	return counts
 }
 
-// record counts every execution. The log has one line for a field, a person and a request: aliases and lists would make
-// thousands of a small document.
+// record counts every execution. It logs one line per request, field and user, because aliases and
+// lists could otherwise turn a small document into thousands of lines.
 func (r *DryRunRecorder) record(ctx context.Context, rule policy.Rule) {
 	field := rule.Coordinate()
 	r.counts[field].Add(1)
@@ -58,7 +60,8 @@ type loggedDenial struct{ field, userID string }
 
 type loggedDenialsKey struct{}
 
-// deduplicateLog gives a request the memory of what it has logged, if there is anything to report.
+// deduplicateLog stores in the context which denials the request has logged. Without report-only
+// rules it stores nothing.
 func (r *DryRunRecorder) deduplicateLog(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if len(r.counts) > 0 {
 		ctx = context.WithValue(ctx, loggedDenialsKey{}, &sync.Map{})

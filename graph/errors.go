@@ -22,11 +22,13 @@ import (
 	"fieldgate/models"
 )
 
-// unavailableRetrySeconds is how many seconds a client waits for a database that does not answer.
+// unavailableRetrySeconds is the retryAfter of UNAVAILABLE, in seconds.
 const unavailableRetrySeconds = 5
 
-// clientError is the one table: what an error is to a client. ok is false for an error that is not in it, and
-// so is none of the client's business.
+const unavailableMessage = "the server cannot process the request now; try again in 5 seconds"
+
+// clientError maps an error to the extensions and the message that the client gets. ok is false for
+// every other error, which the client must not see.
 func clientError(err error) (e map[string]any, message string, ok bool) {
 	var (
 		product         *fgerr.Error
@@ -71,17 +73,17 @@ func clientError(err error) (e map[string]any, message string, ok bool) {
 	case errors.Is(err, models.ErrConflict):
 		return map[string]any{"code": fgerr.Conflict}, models.ErrConflict.Error(), true
 	case errors.As(err, &hookDeadline):
-		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, "try again shortly", true
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, unavailableMessage, true
 	case errors.Is(err, models.ErrNotFound):
-		return map[string]any{"code": fgerr.NotFound}, "there is nothing with this id", true
+		return map[string]any{"code": fgerr.NotFound}, "no object has this id", true
 	case errors.Is(err, models.ErrUnavailable):
-		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, "try again shortly", true
+		return map[string]any{"code": fgerr.Unavailable, "retryAfter": unavailableRetrySeconds}, unavailableMessage, true
 	}
 	return nil, "", false
 }
 
-// asForbidden is the denial of somebody whose role is too low: for the field, or for the person or the role that the field
-// is about. nil is none.
+// asForbidden returns the ForbiddenError of an error, or nil. The caller's role may be too low for
+// the field, or for the account or the role that the field changes.
 func asForbidden(err error) *ForbiddenError {
 	var (
 		forbidden *ForbiddenError
@@ -104,11 +106,12 @@ func fieldErrors(e *account.InputError) []guard.FieldError {
 	return list
 }
 
-// ceilSeconds rounds up: a client that waits this long has waited long enough.
+// ceilSeconds rounds up, so that a client that waits this long has waited long enough.
 func ceilSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// errorPresenter shapes every error that leaves the server. What the table does not know is logged here, once, with
-// the request's id, and masked. In development denials are explained.
+// errorPresenter returns the function that converts every error of a response. It logs errors that
+// clientError does not know, once and with the request's id, and masks them as INTERNAL. In
+// development it adds hints to denials.
 func errorPresenter(c Config) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
@@ -130,25 +133,28 @@ func errorPresenter(c Config) graphql.ErrorPresenterFunc {
 			return shown
 		}
 		id := web.RequestIDFrom(ctx)
-		c.Log.LogAttrs(ctx, internalErrorLevel(err), "internal error", slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stackAttr(err))
+		c.Log.LogAttrs(ctx, internalErrorLevel(err), "internal error",
+			slog.String("error", err.Error()), slog.String("path", shown.Path.String()), stackAttr(err))
 		shown.Message = "internal error"
 		shown.Extensions = map[string]any{"code": fgerr.Internal, "requestId": id}
 		return shown
 	}
 }
 
-// isRequestError is about the document or the request itself, and has the shape that it leaves with. Its code
-// was set by gqlgen or by package guard; nothing else sets one.
+// isRequestError reports whether an error is about the document or the request, and has its final
+// form already. Only gqlgen and package guard set the code of such an error.
 func isRequestError(e *gqlerror.Error) bool {
 	switch e.Extensions["code"] {
-	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex, fgerr.BadUserInput, fgerr.Unavailable, fgerr.PersistedQueryNotSupported:
+	case fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed, fgerr.QueryTooComplex,
+		fgerr.BadUserInput, fgerr.Unavailable, fgerr.PersistedQueryNotSupported:
 		return true
 	}
 	return false
 }
 
-// invalidArgumentName returns the name of the argument, or of the field of an input, whose value could not be read: a
-// number that has no room in its type. gqlgen adds its name to the path of the field that is being answered.
+// invalidArgumentName returns the name of the argument or input field whose value gqlgen could not
+// read, such as a number that is out of range. gqlgen appends that name to the path of the field
+// that is being resolved.
 func invalidArgumentName(ctx context.Context, e *gqlerror.Error) string {
 	field := graphql.GetFieldContext(ctx)
 	if field == nil || len(e.Path) <= len(field.Path()) {
@@ -159,14 +165,15 @@ func invalidArgumentName(ctx context.Context, e *gqlerror.Error) string {
 }
 
 func invalidArgumentError(path ast.Path, name string) *gqlerror.Error {
-	e := guard.Error(fgerr.BadUserInput, name+" is not a value of its type", guard.FieldError{Name: name, Message: "is not a value of its type"})
+	const problem = "is not a valid value of its type, or is out of its range"
+	e := guard.Error(fgerr.BadUserInput, name+" "+problem, guard.FieldError{Name: name, Message: problem})
 	e.Path = path
 	return e
 }
 
-// logClientError: a database that does not answer is the operator's business too, and so is who asks for what they may
-// not have. Somebody who has not signed in, or whose token has expired, is seen at level debug only: that is what
-// every client does every day.
+// logClientError logs the known errors that concern the operator: an unavailable database, a hook
+// that missed its deadline, and denials. UNAUTHENTICATED is logged at level debug only, because
+// every client causes it in normal use.
 func (c Config) logClientError(ctx context.Context, err error) {
 	unauthenticated, forbidden := (*auth.UnauthenticatedError)(nil), asForbidden(err)
 	switch {
@@ -175,13 +182,15 @@ func (c Config) logClientError(ctx context.Context, err error) {
 	case errors.Is(err, models.ErrUnavailable):
 		c.Log.ErrorContext(ctx, "database unavailable", "error", err)
 	case forbidden != nil:
-		c.logDenied(ctx, slog.LevelInfo, reasonForbidden, slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
+		c.logDenied(ctx, slog.LevelInfo, reasonForbidden,
+			slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
 	case errors.As(err, &unauthenticated):
 		c.logDenied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))
 	}
 }
 
-// logDenied names the field as the schema does; the path would be what the client calls it.
+// logDenied logs the field's coordinate and not its path, which contains aliases that the client
+// chose.
 func (c Config) logDenied(ctx context.Context, level slog.Level, reason string, why ...slog.Attr) {
 	if field := graphql.GetFieldContext(ctx); field != nil && field.Field.Field != nil {
 		name := coordinate(field)
@@ -195,7 +204,8 @@ func (c Config) logDenied(ctx context.Context, level slog.Level, reason string, 
 
 func coordinate(field *graphql.FieldContext) string { return field.Object + "." + field.Field.Name }
 
-// internalErrorLevel: that a client hung up is no fault of anybody's.
+// internalErrorLevel returns debug if the client closed the connection, which is no fault of the
+// server.
 func internalErrorLevel(err error) slog.Level {
 	if errors.Is(err, context.Canceled) {
 		return slog.LevelDebug
@@ -203,13 +213,13 @@ func internalErrorLevel(err error) slog.Level {
 	return slog.LevelError
 }
 
-// panicError is what a resolver's panic becomes.
+// panicError is the error that a resolver's panic is converted to.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-func (p *panicError) Error() string { return "panic in a resolver" }
+func (p *panicError) Error() string { return "resolver panicked" }
 
 func recoverPanic(_ context.Context, v any) error { return &panicError{v, debug.Stack()} }
 

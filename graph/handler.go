@@ -18,9 +18,10 @@ import (
 	"fieldgate/models"
 )
 
-// Schema returns the schema that the server was generated from, with all its directives. It has no @defer: gqlparser
-// declares it for every schema, but the transports do not stream, so that a deferred part would never arrive. A document
-// with it fails validation, and introspection does not list it. Nor does it list the directives that speak to gqlgen.
+// Schema returns the schema that the server serves. It removes @defer, which gqlparser declares for
+// every schema: the transports do not stream, so a deferred part would never arrive. A document
+// with @defer fails validation. It also removes the directives that only gqlgen reads.
+// Introspection lists none of these.
 func Schema() *ast.Schema {
 	schema := *generated.NewExecutableSchema(generated.Config{}).Schema()
 	schema.Directives = maps.Clone(schema.Directives)
@@ -30,25 +31,25 @@ func Schema() *ast.Schema {
 	return &schema
 }
 
-// Config is what a handler is made of. Every field but Meter and Traced is needed.
+// Config configures a handler. Every field but Metrics and Traced is required.
 type Config struct {
 	App           *app.App // what the product adds
 	Accounts      *account.Service
 	Policy        *policy.Policy
-	Store         *models.Store   // counts what is limited
-	DryRun        *DryRunRecorder // counts what would be denied
-	Metrics       Metrics         // nil: nobody counts
-	Traced        bool            // the spans of requests are to be told what was asked for
+	Store         *models.Store   // keeps the rate limits
+	DryRun        *DryRunRecorder // counts what report-only rules would deny
+	Metrics       Metrics         // nil disables metrics
+	Traced        bool            // adds the operation to the request's span
 	Log           *slog.Logger
 	Introspection bool
-	LimitsOff     bool // nothing is limited
-	Explain       bool // a denial says what to do about it: for development
+	LimitsOff     bool // disables @limit
+	Explain       bool // adds hints to denials, for development
 }
 
-// NewHandler serves the API. It expects auth.Middleware in front of it.
+// NewHandler returns the handler of the API. It must run behind auth.Middleware.
 func NewHandler(c Config) http.Handler {
 	schema := Schema()
-	if c.Introspection { // nothing else reads the descriptions
+	if c.Introspection { // only introspection reads the descriptions
 		schema = withRuleDescriptions(schema, c.Policy)
 	}
 	return Serve(generated.NewExecutableSchema(generated.Config{
@@ -58,14 +59,14 @@ func NewHandler(c Config) http.Handler {
 	}), c)
 }
 
-// Directives are what runs behind @auth and @public. It takes no accounts.
+// Directives returns the implementations of @auth and @public. It does not use c.Accounts.
 func Directives(c Config) generated.DirectiveRoot {
 	gate := &gate{policy: c.Policy, recorder: c.DryRun, limiter: newLimiter(c)}
 	return generated.DirectiveRoot{Auth: gate.auth, Public: gate.public}
 }
 
-// Serve puts in front of a schema what every operation passes, and behind it what every error passes. NewHandler does that for the
-// API; the tests do it for a schema that has what the API's has not.
+// Serve adds the transports, the document checks and the error presenter to a schema. NewHandler
+// uses it for the API; tests use it for a schema with features that the API does not have.
 func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 	srv := handler.New(schema)
 	cache := guard.NewDocumentCache()
@@ -77,7 +78,7 @@ func Serve(schema graphql.ExecutableSchema, c Config) http.Handler {
 		srv.AddTransport(transport)
 	}
 	srv.Use(documents)
-	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // the guard has counted before; this is the second wall
+	srv.SetParserTokenLimit(guard.DefaultLimits.Tokens) // package guard checks this limit first
 	srv.SetQueryCache(cache)
 	srv.AroundOperations(c.DryRun.deduplicateLog)
 	srv.SetErrorPresenter(errorPresenter(c))

@@ -7,8 +7,9 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// explain says what only a developer should be told: who they are to the server, and how to ask for more. The
-// message stays as it is in production, so that nobody builds on what is not there.
+// explain returns the extensions that only a development server adds to a denial: the caller's role
+// and a hint on what to do. The message is the same as in production, so that no client comes to
+// depend on the hint.
 func explain(p *policy.Policy, err error) map[string]any {
 	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return map[string]any{"hint": tokenHint(unauthenticated.Reason)}
@@ -22,39 +23,41 @@ func explain(p *policy.Policy, err error) map[string]any {
 func tokenHint(reason auth.Reason) string {
 	switch reason {
 	case auth.Missing:
-		return "send the header Authorization: Bearer ACCESS_TOKEN, with the accessToken that register, login or refresh answers"
+		return "Send the header `Authorization: Bearer ACCESS_TOKEN`. The mutations register, login and refresh return an accessToken."
 	case auth.Expired:
-		return "the mutation refresh makes a new accessToken; send that one from now on"
+		return "The access token has expired. Get a new accessToken with the mutation refresh and send that one."
 	case auth.Revoked:
-		return "the session was ended or its time is up, or the account is shut or gone: login opens a new one"
+		return "The session was revoked or has expired, or the account is disabled or deleted. Sign in again with the mutation login."
 	}
-	return "send one header, Authorization: Bearer ACCESS_TOKEN, with nothing but an accessToken of this server's: " +
-		"one of another key, issuer or audience does not count here"
+	return "Send one header `Authorization: Bearer ACCESS_TOKEN` with an accessToken of this server. " +
+		"The server rejects tokens of another key, issuer or audience."
 }
 
-// roleHint says who can give the role. Nobody gives one that is above them, so that may be more than an ADMIN, or whoever
-// runs the server alone.
+// roleHint says who can read or use the field, and how to grant the required role.
+// A role can only be granted by an administrator whose own role includes it.
+// So some roles need more than ADMIN, and some can be granted on the command line only.
 func roleHint(p *policy.Policy, e *ForbiddenError) string {
-	command := "fieldgate user role EMAIL " + e.Requires
-	hint := "nobody can give this role but whoever runs the server: " + command
-	switch giver := grantingRole(p, e.Requires); giver {
+	command := "`fieldgate user role EMAIL " + e.Requires + "`."
+	var hint string
+	switch granting := grantingRole(p, e.Requires); granting {
 	case "":
+		hint = "No role can grant " + e.Requires + " with setUserRole. Grant it on the server: " + command
 	case policy.Admin:
-		hint = "an ADMIN can give a role with setUserRole, or: " + command
+		hint = "An ADMIN can grant " + e.Requires + " with setUserRole, or on the server: " + command
 	default:
-		hint = "somebody with the role " + giver + " can give a role with setUserRole, or: " + command
+		hint = "A user with role " + granting + " can grant " + e.Requires + " with setUserRole, or on the server: " + command
 	}
 	if e.OrOwner {
-		return "the person whom this belongs to may see it too, and that is somebody else; else " + hint
+		return "Only the owner or role " + e.Requires + " can read this field. " + hint
 	}
 	return hint
 }
 
-// grantingRole is the weakest role whose people may give a role; "" is none.
+// grantingRole returns the weakest role that can grant a role, or "" if no role can.
 func grantingRole(p *policy.Policy, role string) string {
-	for _, giver := range p.Roles() {
-		if p.Includes(giver, policy.Admin) && p.Includes(giver, role) {
-			return giver
+	for _, granting := range p.Roles() {
+		if p.Includes(granting, policy.Admin) && p.Includes(granting, role) {
+			return granting
 		}
 	}
 	return ""

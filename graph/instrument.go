@@ -13,15 +13,17 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// instrumentedTransport is a transport whose requests are counted, and whose spans learn what was asked for.
+// instrumentedTransport is a transport that counts requests and adds the operation and the error
+// code to their spans.
 type instrumentedTransport struct {
 	graphql.Transport
-	metrics Metrics // nil: nobody counts
+	metrics Metrics // nil disables metrics
 }
 
-// Do is called by gqlgen.
+// Do implements graphql.Transport.
 func (m instrumentedTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	o := &instrumentedExecutor{GraphExecutor: exec, kind: "none", code: fgerr.Internal} // which stays so after a panic
+	// After a panic the code stays INTERNAL.
+	o := &instrumentedExecutor{GraphExecutor: exec, kind: "none", code: fgerr.Internal}
 	start := time.Now()
 	defer func() {
 		if m.metrics != nil {
@@ -37,26 +39,29 @@ func (m instrumentedTransport) Do(w http.ResponseWriter, r *http.Request, exec g
 	m.Transport.Do(w, r, o)
 }
 
-// isServerFault: the code of an error for which the client can do nothing.
+// isServerFault reports whether a code means that the server failed and the client did nothing
+// wrong.
 func isServerFault(code string) bool {
 	return code == fgerr.Internal || code == fgerr.Unavailable || code == fgerr.Overloaded
 }
 
-// instrumentedExecutor is an executor that remembers what became of its one request.
+// instrumentedExecutor is an executor that records the kind and the error code of its one request.
 type instrumentedExecutor struct {
 	graphql.GraphExecutor
 	kind, code string
 }
 
-// DispatchError is called by the transport.
+// DispatchError implements graphql.GraphExecutor.
 func (o *instrumentedExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
 	response := o.GraphExecutor.DispatchError(ctx, errs)
 	o.code = firstErrorCode(response)
 	return response
 }
 
-// DispatchOperation is called by the transport.
-func (o *instrumentedExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+// DispatchOperation implements graphql.GraphExecutor.
+func (o *instrumentedExecutor) DispatchOperation(
+	ctx context.Context, op *graphql.OperationContext,
+) (graphql.ResponseHandler, context.Context) {
 	o.kind = operationKind(op.Operation)
 	if span := trace.From(ctx); span.IsRecording() {
 		span.Rename(o.kind + " " + rootFieldName(op.Operation.SelectionSet))
@@ -77,10 +82,11 @@ func operationKind(op *ast.OperationDefinition) string {
 	return "query"
 }
 
-// rootFieldName names the first root field, as the schema does, with dots behind it if there are others. What the client calls the
-// operation would be any name, and a list of all fields one of very many.
+// rootFieldName returns the schema's name of the first root field, followed by " …" if the
+// operation has more. The client's name of the operation could be anything, and the list of all
+// root fields has too many values for a span name.
 func rootFieldName(set ast.SelectionSet) string {
-	switch first := set[0].(type) { // a document without one is not valid
+	switch first := set[0].(type) { // validation rejects an empty selection set
 	case *ast.Field:
 		if len(set) > 1 {
 			return first.Name + " …"
@@ -94,7 +100,7 @@ func rootFieldName(set ast.SelectionSet) string {
 	return "…"
 }
 
-// firstErrorCode is the code of the first error.
+// firstErrorCode returns the code of a response's first error, or "".
 func firstErrorCode(response *graphql.Response) string {
 	if response == nil || len(response.Errors) == 0 {
 		return ""

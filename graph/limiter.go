@@ -17,14 +17,15 @@ import (
 	"fieldgate/models"
 )
 
-// limiter keeps the rates that the schema states with @limit. It runs behind @auth and @public, one of which every
-// root field carries: once an execution, after who is asking was judged, and before anything is done. gqlgen would
-// run each @limit of a field by itself, and a slot of the first be gone when the second refuses.
+// limiter enforces @limit. It runs once per execution of a root field, after @auth or @public has
+// allowed it and before the resolver. It handles all limits of a field together: if gqlgen ran each
+// @limit on its own, an execution that the second limit rejects would already have used up capacity
+// of the first.
 type limiter struct {
 	policy  *policy.Policy
 	store   *models.Store
 	log     *slog.Logger
-	metrics Metrics // nil: nobody counts
+	metrics Metrics // nil disables metrics
 	off     bool
 }
 
@@ -32,76 +33,87 @@ func newLimiter(c Config) *limiter {
 	return &limiter{policy: c.Policy, store: c.Store, log: c.Log, metrics: c.Metrics, off: c.LimitsOff}
 }
 
-// run executes a field within its limits; the error of one that is used up is *models.LimitReachedError.
+// run executes a field within its limits. It returns *models.LimitReachedError if one of them is
+// used up.
 func (l *limiter) run(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	rules := l.policy.Limits(field.Object, field.Field.Name)
 	if l.off || len(rules) == 0 {
 		return next(ctx)
 	}
-	rules, slots, err := l.reservations(ctx, field, rules)
+	rules, reservations, err := l.reservations(ctx, field, rules)
 	if err != nil {
 		return nil, err
 	}
-	taken, err := l.acquire(ctx, field, rules, slots)
+	acquired, err := l.acquire(ctx, field, rules, reservations)
 	if err != nil {
 		l.logLimited(ctx, field, err)
 		return nil, err
 	}
-	var won []models.Reservation
+	var forSuccess []models.Reservation
 	execution := &limit.Execution{OnSuccess: func(ctx context.Context) (err error) {
-		won, err = l.acquireForSuccess(ctx, field, slots)
+		forSuccess, err = l.acquireForSuccess(ctx, field, reservations)
 		return err
 	}}
 	result, err := next(limit.NewContext(ctx, execution))
 	if err == nil {
-		// Of a resolver that has not asked before. What is done is done, and counts as far as there is room.
+		// The resolver may not have acquired its success. Its work is done, so the success counts
+		// as far as the limit has room.
 		_ = execution.AcquireSuccess(ctx)
 	}
-	l.release(ctx, unusedReservations(taken, won, execution, err))
+	l.release(ctx, unusedReservations(acquired, forSuccess, execution, err))
 	return result, err
 }
 
-// acquireForSuccess takes the slots of limits that count successes only. They were checked before, and nothing was taken for
-// an execution that may fail: a client that fails often would block the owner's successes meanwhile.
-func (l *limiter) acquireForSuccess(ctx context.Context, field *graphql.FieldContext, slots []models.Reservation) ([]models.Reservation, error) {
-	var own []models.Reservation
-	for _, slot := range slots {
-		if slot.CheckOnly {
-			slot.CheckOnly = false
-			own = append(own, slot)
+// acquireForSuccess acquires the reservations of limits that count successes only. acquire has only
+// checked them: if it had acquired them, a client that fails often would block the owner's sign-ins
+// meanwhile.
+func (l *limiter) acquireForSuccess(
+	ctx context.Context, field *graphql.FieldContext, reservations []models.Reservation,
+) ([]models.Reservation, error) {
+	var checked []models.Reservation
+	for _, reservation := range reservations {
+		if reservation.CheckOnly {
+			reservation.CheckOnly = false
+			checked = append(checked, reservation)
 		}
 	}
-	if len(own) == 0 {
+	if len(checked) == 0 {
 		return nil, nil
 	}
-	taken, err := l.store.Acquire(ctx, own)
+	acquired, err := l.store.Acquire(ctx, checked)
 	if err != nil {
 		l.logLimited(ctx, field, err)
 	}
-	return taken, err
+	return acquired, err
 }
 
-// acquire takes the slots. Where others have used up the account's limit, or that of the network, a place that the account
-// trusts has slots of its own, so that they do not lock the owner out. A trusted device has some of the limit by account
-// and address too, since a neighbour behind the same NAT has the same address. From other places that one counts in any
-// case, so that guesses from there are bounded.
-func (l *limiter) acquire(ctx context.Context, field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation) ([]models.Reservation, error) {
-	taken, err := l.store.Acquire(ctx, slots)
+// acquire acquires the reservations of an execution.
+//
+// If other clients have used up the limit of the account or of the network, a client that the
+// account trusts has counts of its own, so that they cannot lock out the owner. A trusted device
+// also has its own count of the limit by account and address, because a neighbour behind the same
+// NAT has the same address. For other clients that limit always applies, which bounds their
+// guesses.
+func (l *limiter) acquire(
+	ctx context.Context, field *graphql.FieldContext, rules []policy.Limit,
+	reservations []models.Reservation,
+) ([]models.Reservation, error) {
+	acquired, err := l.store.Acquire(ctx, reservations)
 	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {
-		return taken, err
+		return acquired, err
 	}
 	if token, ok := mailToken(ctx, field); ok && full.Name == policy.ByAddress && l.isPublic(field) {
-		who, lookup := account.TokenAccountKey(ctx, l.store, token)
+		key, lookup := account.TokenAccountKey(ctx, l.store, token)
 		if lookup != nil {
 			return nil, lookup
 		}
-		if who == "" {
+		if key == "" {
 			return nil, err
 		}
-		_, own := withoutAddressFailures(rules, slots)
-		return l.store.Acquire(ctx, own)
+		_, remaining := withoutAddressFailures(rules, reservations)
+		return l.store.Acquire(ctx, remaining)
 	}
 	if !slices.ContainsFunc(rules, isByAccount) {
 		return nil, err
@@ -113,100 +125,114 @@ func (l *limiter) acquire(ctx context.Context, field *graphql.FieldContext, rule
 	if client.IP == "" && client.Device == "" {
 		return nil, err
 	}
-	who, lookup := l.accountKey(ctx, field)
+	key, lookup := l.accountKey(ctx, field)
 	if lookup != nil {
 		return nil, lookup
 	}
-	if who == "" {
+	if key == "" {
 		return nil, err
 	}
-	place, lookup := account.TrustedPlace(ctx, l.store, who, client)
+	trusted, lookup := account.TrustedPlace(ctx, l.store, key, client)
 	if lookup != nil {
 		return nil, lookup
 	}
-	if place == nil {
+	if trusted == nil {
 		return nil, err
 	}
-	return l.store.Acquire(ctx, trustedReservations(field, rules, slots, who, place, full.Name == policy.ByAccountAndAddress))
+	isDevice := full.Name == policy.ByAccountAndAddress
+	return l.store.Acquire(ctx, trustedReservations(field, rules, reservations, key, trusted, isDevice))
 }
 
 func isByAccount(rule policy.Limit) bool { return rule.By == policy.ByAccount }
 
-// trustedReservations are the slots of an execution from a trusted place: the account's are counted for that place alone, and
-// the failures of others in its network are not counted. For a device that includes those at the account.
-func trustedReservations(field *graphql.FieldContext, rules []policy.Limit, slots []models.Reservation, who string, place []byte, isDevice bool) (list []models.Reservation) {
+// trustedReservations returns the reservations of an execution from a trusted client. The limits by
+// account count for that client alone. Limits on failures by address do not apply. A trusted device
+// also has its own count of failures by account and address.
+func trustedReservations(
+	field *graphql.FieldContext, rules []policy.Limit, reservations []models.Reservation,
+	key string, trusted []byte, isDevice bool,
+) (list []models.Reservation) {
 	for i, rule := range rules {
-		slot := slots[i]
+		reservation := reservations[i]
 		switch {
 		case rule.By == policy.ByAddress && !rule.Successes:
 			continue
 		case rule.By == policy.ByAccount && !rule.SuccessesOnly, rule.By == policy.ByAccountAndAddress && !rule.Successes && isDevice:
-			slot.ID = limit.Key(append(rule.Scope(coordinate(field)), rule.By, who, "trusted", string(place))...)
+			reservation.ID = limit.Key(append(rule.Scope(coordinate(field)), rule.By, key, "trusted", string(trusted))...)
 		}
-		list = append(list, slot)
+		list = append(list, reservation)
 	}
 	return list
 }
 
-// reservations are what one execution uses: a slot of each limit that counts it, beside the limit.
-func (l *limiter) reservations(ctx context.Context, field *graphql.FieldContext, all []policy.Limit) (rules []policy.Limit, slots []models.Reservation, err error) {
+// reservations returns the limits that count an execution, and a reservation for each of them in
+// the same order.
+func (l *limiter) reservations(
+	ctx context.Context, field *graphql.FieldContext, all []policy.Limit,
+) (rules []policy.Limit, reservations []models.Reservation, err error) {
 	for _, rule := range all {
-		who, err := l.keyParts(ctx, field, rule)
+		parts, err := l.keyParts(ctx, field, rule)
 		if err != nil {
 			return nil, nil, err
 		}
-		if who == nil {
+		if parts == nil {
 			continue
 		}
 		rules = append(rules, rule)
-		slots = append(slots, models.Reservation{
-			Name: rule.By, ID: limit.Key(append(append(rule.Scope(coordinate(field)), rule.By), who...)...),
-			Rate: limit.Rate{Count: rule.Count, Window: rule.Window}, CountsSuccesses: rule.Successes, CheckOnly: rule.SuccessesOnly,
+		reservations = append(reservations, models.Reservation{
+			Name: rule.By, ID: limit.Key(append(append(rule.Scope(coordinate(field)), rule.By), parts...)...),
+			Rate:            limit.Rate{Count: rule.Count, Window: rule.Window},
+			CountsSuccesses: rule.Successes, CheckOnly: rule.SuccessesOnly,
 		})
 	}
 	if l.isPublic(field) && slices.ContainsFunc(rules, isBySession) {
-		rules, slots = withoutAddressFailures(rules, slots)
+		rules, reservations = withoutAddressFailures(rules, reservations)
 	}
-	return rules, slots, nil
+	return rules, reservations, nil
 }
 
 func isBySession(rule policy.Limit) bool { return rule.By == policy.BySession }
 
-// withoutAddressFailures drops the limits on failures of a network, for an execution that brings a good token, of a session or a
-// mail: the bad tokens of a neighbour do not keep it out.
-func withoutAddressFailures(all []policy.Limit, slots []models.Reservation) (rules []policy.Limit, own []models.Reservation) {
+// withoutAddressFailures drops the limits on failures by address. It is used for an execution with
+// a valid token of a session or a mail, so that the invalid tokens of a neighbour with the same
+// address do not block it.
+func withoutAddressFailures(
+	all []policy.Limit, reservations []models.Reservation,
+) (rules []policy.Limit, remaining []models.Reservation) {
 	for i, rule := range all {
 		if rule.By != policy.ByAddress || rule.Successes {
-			rules, own = append(rules, rule), append(own, slots[i])
+			rules, remaining = append(rules, rule), append(remaining, reservations[i])
 		}
 	}
-	return rules, own
+	return rules, remaining
 }
 
-// isPublic reports whether a field takes no signed-in user: its arguments say what it is about.
+// isPublic reports whether a field requires no signed-in user, so that only its arguments identify
+// the account or session.
 func (l *limiter) isPublic(field *graphql.FieldContext) bool {
 	rule, _ := l.policy.Rule(field.Object, field.Field.Name)
 	return rule.Public
 }
 
-// keyParts is what a limit counts an execution by; nil if it does not count it.
+// keyParts returns the variable parts of the key that a limit counts an execution by, or nil if it
+// does not count it.
 func (l *limiter) keyParts(ctx context.Context, field *graphql.FieldContext, rule policy.Limit) ([]string, error) {
 	network := limit.Network(auth.ViewerFrom(ctx).Client().IP)
 	switch rule.By {
 	case policy.ByAddress:
 		return []string{network}, nil
 	case policy.ByAccountAndAddress:
-		who, err := l.accountKey(ctx, field)
-		if who == "" {
+		key, err := l.accountKey(ctx, field)
+		if key == "" {
 			return nil, err
 		}
-		return []string{who, network}, err
+		return []string{key, network}, err
 	case policy.ByAccount:
-		who, err := l.accountKey(ctx, field)
-		if who == "" {
+		key, err := l.accountKey(ctx, field)
+		if key == "" {
 			return nil, err
 		}
-		return []string{who}, err
+		return []string{key}, err
 	case policy.BySession:
 		id, err := l.sessionID(ctx, field)
 		if id == "" {
@@ -214,12 +240,12 @@ func (l *limiter) keyParts(ctx context.Context, field *graphql.FieldContext, rul
 		}
 		return []string{id}, err
 	default:
-		return nil, fmt.Errorf("%s is limited by %s, for which there is no code", coordinate(field), rule.By)
+		return nil, fmt.Errorf("%s has @limit(by: %s), which the limiter does not implement", coordinate(field), rule.By)
 	}
 }
 
-// sessionID is the id of the session that an execution is about: the viewer's behind @auth, and else that of the refresh
-// token. "" is none.
+// sessionID returns the id of the session that an execution is about: the viewer's session behind
+// @auth, otherwise the session of the refresh token. It returns "" for none.
 func (l *limiter) sessionID(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	v := auth.ViewerFrom(ctx)
 	if !l.isPublic(field) {
@@ -236,8 +262,9 @@ func (l *limiter) sessionID(ctx context.Context, field *graphql.FieldContext) (s
 	return account.SessionOfToken(ctx, l.store, *token)
 }
 
-// accountKey is the name of the account that an execution is about: the viewer's behind @auth, and else the one with
-// the e-mail address in the arguments, or of the mail's token there. It is "" for a token of no account.
+// accountKey returns the key of the account that an execution is about: the viewer's account behind
+// @auth, otherwise the account of the e-mail address or the mail token in the arguments. It returns
+// "" for a token without an account.
 func (l *limiter) accountKey(ctx context.Context, field *graphql.FieldContext) (string, error) {
 	if !l.isPublic(field) {
 		user, err := currentUser(ctx)
@@ -252,13 +279,13 @@ func (l *limiter) accountKey(ctx context.Context, field *graphql.FieldContext) (
 	email, ok := field.Args["email"].(string)
 	if !ok {
 		if email, ok = inputText(ctx, field, "email"); !ok {
-			return "", errors.New("a field is limited by account, and has no e-mail address in its arguments")
+			return "", errors.New("a field with @limit by account has no e-mail address in its arguments")
 		}
 	}
 	return account.AccountKey(email), nil
 }
 
-// mailToken is the token of a mail that a field is given, itself or in its input.
+// mailToken returns the mail token in a field's arguments or in its input.
 func mailToken(ctx context.Context, field *graphql.FieldContext) (token string, ok bool) {
 	if token, ok = field.Args["token"].(string); ok {
 		return token, true
@@ -266,8 +293,8 @@ func mailToken(ctx context.Context, field *graphql.FieldContext) (token string, 
 	return inputText(ctx, field, "token")
 }
 
-// inputText returns a string of the argument "input". It reads the values that gqlgen makes the resolver's struct of, after
-// variables and default values. Package policy has checked that the schema has the field.
+// inputText returns a string field of the argument "input", with variables and default values
+// applied. Package policy has checked that the schema has the field.
 func inputText(ctx context.Context, field *graphql.FieldContext, name string) (text string, ok bool) {
 	arguments := field.Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)
 	input, _ := arguments["input"].(map[string]any)
@@ -275,30 +302,34 @@ func inputText(ctx context.Context, field *graphql.FieldContext, name string) (t
 	return text, ok
 }
 
-// unusedReservations are the slots that an execution with this outcome does not count for: those of limits on failures after a
-// success, those of limits on successes only after a failure, and all if nothing was tried.
-func unusedReservations(taken, won []models.Reservation, execution *limit.Execution, err error) []models.Reservation {
+// unusedReservations returns the reservations to release after an execution with this outcome.
+// After a success these are the ones of limits on failures, after a failure the ones of limits on
+// successes only. If nothing was attempted, it returns all.
+func unusedReservations(
+	acquired, forSuccess []models.Reservation, execution *limit.Execution, err error,
+) []models.Reservation {
 	switch {
 	case err == nil:
-		return slices.DeleteFunc(taken, func(s models.Reservation) bool { return s.CountsSuccesses })
+		return slices.DeleteFunc(acquired, func(s models.Reservation) bool { return s.CountsSuccesses })
 	case execution.IsCounted() || !wasNotAttempted(err):
-		return won
+		return forSuccess
 	default:
-		return append(taken, won...)
+		return append(acquired, forSuccess...)
 	}
 }
 
-// release gives slots back. It is done whether or not the client still waits, and a failure of it takes nothing from the
-// answer: the slot comes back with time.
+// release releases reservations, also after the client has disconnected. A failure does not affect
+// the response, because the limit refills with time.
 func (l *limiter) release(ctx context.Context, unused []models.Reservation) {
 	ctx = context.WithoutCancel(ctx)
 	if err := l.store.Release(ctx, unused); err != nil {
-		l.log.WarnContext(ctx, "a rate limit keeps what was to be given back", "error", err)
+		l.log.WarnContext(ctx, "rate limit reservation not released", "error", err)
 	}
 }
 
-// wasNotAttempted: values that break a rule are refused before anything is done with them, and a server without room or
-// without its database finds nothing out. It is asked of executions that have not worked yet.
+// wasNotAttempted reports whether an error means that the execution attempted nothing: the server
+// rejected the input, was overloaded or had no database. The caller has checked that the execution
+// did no counted work.
 func wasNotAttempted(err error) bool {
 	var (
 		input         *account.InputError
@@ -309,10 +340,12 @@ func wasNotAttempted(err error) bool {
 	case fgerr.BadUserInput, fgerr.Overloaded, fgerr.Unavailable:
 		return true
 	}
-	return errors.As(err, &input) || errors.As(err, &proofRequired) || errors.As(err, &overloaded) || errors.Is(err, models.ErrUnavailable)
+	return errors.As(err, &input) || errors.As(err, &proofRequired) || errors.As(err, &overloaded) ||
+		errors.Is(err, models.ErrUnavailable)
 }
 
-// logLimited never says whose account it was: what is typed into that field may be a password.
+// logLimited does not log the account, because users type passwords into the e-mail field by
+// mistake.
 func (l *limiter) logLimited(ctx context.Context, field *graphql.FieldContext, err error) {
 	full := (*models.LimitReachedError)(nil)
 	if !errors.As(err, &full) {

@@ -18,30 +18,30 @@ func TestUnusedReservations(t *testing.T) {
 		name   string
 		hashed bool
 		err    error
-		want   string // of the limits on failures (f), on all executions (a) and on successes (s)
+		want   string // released: limits on failures (f), on all executions (a), on successes (s)
 	}{
 		{"a success is not counted as a failure", true, nil, "f"},
 		{"a failure is not counted as a success", true, account.ErrInvalidCredentials, "s"},
-		{"nor is one before the hash", false, account.ErrInvalidCredentials, "s"},
+		{"a failure before the hash is not counted as a success", false, account.ErrInvalidCredentials, "s"},
 		{"bad input before the hash is not counted", false, badInput, "fas"},
 		{"bad input after the hash is counted", true, badInput, "s"},
-		{"no room for the hash is not counted", false, &account.OverloadedError{}, "fas"},
-		{"no room for a second hash is counted", true, &account.OverloadedError{}, "s"},
-		{"no database before the hash is not counted", false, models.ErrUnavailable, "fas"},
-		{"no database after the hash is counted", true, models.ErrUnavailable, "s"},
-		{"an error that is not known is counted", false, errors.New("unknown"), "s"},
+		{"overload before the hash is not counted", false, &account.OverloadedError{}, "fas"},
+		{"overload after a hash is counted", true, &account.OverloadedError{}, "s"},
+		{"an unavailable database before the hash is not counted", false, models.ErrUnavailable, "fas"},
+		{"an unavailable database after the hash is counted", true, models.ErrUnavailable, "s"},
+		{"an unknown error is counted", false, errors.New("unknown"), "s"},
 	} {
 		execution := &limit.Execution{}
 		if row.hashed {
 			limit.MarkCounted(limit.NewContext(t.Context(), execution))
 		}
-		taken := []models.Reservation{{Name: "f"}, {Name: "a", CountsSuccesses: true}}
+		acquired := []models.Reservation{{Name: "f"}, {Name: "a", CountsSuccesses: true}}
 		got := ""
-		for _, slot := range unusedReservations(taken, []models.Reservation{{Name: "s", CountsSuccesses: true}}, execution, row.err) {
-			got += slot.Name
+		for _, reservation := range unusedReservations(acquired, []models.Reservation{{Name: "s", CountsSuccesses: true}}, execution, row.err) {
+			got += reservation.Name
 		}
 		if got != row.want {
-			t.Errorf("%s: gives back %q, want %q", row.name, got, row.want)
+			t.Errorf("%s: released %q, want %q", row.name, got, row.want)
 		}
 	}
 }

@@ -7,30 +7,31 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// Metrics is told what happens, to count it. What it is told is from closed lists: types of operations, fgerr.Codes, DenialReasons,
-// and the schema's fields and limits.
+// Metrics counts requests, denials and limited executions. Its arguments are from closed sets: the
+// kinds of operations, fgerr.Codes, DenialReasons, and the schema's fields and limits.
 type Metrics interface {
-	// Operation is told of each request: its type, query, mutation or none if it was refused before it had one; the code of
-	// its first error, "" if there is none; and how long it took.
+	// Operation counts a request. kind is "query", "mutation", or "none" if the request was
+	// rejected before it had an operation. code is the code of its first error, or "".
 	Operation(kind, code string, took time.Duration)
-	// Denied is told of each execution of a field ("Type.field") that was denied, and why.
+	// Denied counts an execution of a field ("Type.field") that was denied.
 	Denied(field, reason string)
-	// Limited is told of each execution of a field that a limit has refused, and what the limit counts by.
+	// Limited counts an execution of a field that a limit rejected. by is what the limit counts by.
 	Limited(field, by string)
 }
 
-// reasonForbidden is why a field is denied to somebody who is signed in.
+// reasonForbidden is the reason of a denial for a signed-in user whose role is too low.
 const reasonForbidden = "forbidden"
 
-// DenialReasons are all reasons for which a field is denied.
+// DenialReasons returns every reason of a denial.
 func DenialReasons() []string {
 	return []string{reasonForbidden, string(auth.Missing), string(auth.Expired), string(auth.Invalid), string(auth.Revoked)}
 }
 
-// DeniableFields are the fields of a policy that can be denied, by their coordinates.
+// DeniableFields returns the coordinates of the fields that can be denied.
 func DeniableFields(p *policy.Policy) (fields []string) {
 	for _, rule := range p.Rules() {
-		if !rule.Public || rule.HasReportOnly() { // behind one that reports, a resolver may miss the person
+		// The resolver behind a report-only rule may require a user.
+		if !rule.Public || rule.HasReportOnly() {
 			fields = append(fields, rule.Coordinate())
 		}
 	}

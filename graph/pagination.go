@@ -10,9 +10,13 @@ import (
 	"fieldgate/internal/account"
 )
 
-// pageQuery reads the arguments of a connection field. A null is the same as an argument that is left out.
+// pageQuery reads the arguments of a connection field. A null argument means the same as an omitted
+// one.
 func pageQuery(ctx context.Context, first *int32, after *string, last *int32, before *string) account.PageQuery {
-	q := account.PageQuery{First: defaultFirst, FirstGiven: first != nil && isArgumentGiven(ctx, "first"), After: valueOrZero(after), Before: valueOrZero(before)}
+	q := account.PageQuery{
+		First: defaultFirst, FirstGiven: first != nil && isArgumentGiven(ctx, "first"),
+		After: valueOrZero(after), Before: valueOrZero(before),
+	}
 	if first != nil {
 		q.First = int(*first)
 	}
@@ -25,7 +29,8 @@ func pageQuery(ctx context.Context, first *int32, after *string, last *int32, be
 // defaultFirst is the default of the argument first in the schema.
 const defaultFirst = 20
 
-// isArgumentGiven reports whether the operation gives an argument of the current field, as opposed to the schema's default.
+// isArgumentGiven reports whether the operation sets an argument of the current field, instead of
+// using the schema's default.
 func isArgumentGiven(ctx context.Context, name string) bool {
 	argument := graphql.GetFieldContext(ctx).Field.Arguments.ForName(name)
 	if argument == nil || argument.Value.Kind != ast.Variable {

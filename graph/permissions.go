@@ -9,21 +9,21 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// conditionOwner is the condition of a rule that also lets the owner of the object through.
+// conditionOwner is the condition of a rule that also admits the owner of the object.
 const conditionOwner = "OWNER"
 
-// permissions are what a role may do with each field that has a rule: the fields of Query and Mutation, then those of the
-// other types, in the schema's order.
+// permissions returns whether a role may use each field that has a rule: the fields of Query and
+// Mutation, then those of other types, in the schema's order.
 func permissions(p *policy.Policy, role string) []*generated.Permission {
 	list := []*generated.Permission{}
 	for _, rule := range p.Rules() {
 		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
-		asks := rule.Role
+		required := rule.Role
 		if rule.HasReportOnly() {
-			asks = rule.ReportOnly.Role
+			required = rule.ReportOnly.Role
 		}
-		if asks != "" {
-			permission.Role = &asks
+		if required != "" {
+			permission.Role = &required
 		}
 		if rule.OrOwner || rule.ReportOnly.OrOwner {
 			permission.Conditions = []string{conditionOwner}
@@ -33,8 +33,8 @@ func permissions(p *policy.Policy, role string) []*generated.Permission {
 	return list
 }
 
-// canReadAll reports whether the caller may read a field of every object of its type, also of objects that the caller does not
-// own. Its error is the database's.
+// canReadAll reports whether the caller may read a field of every object of its type, also of
+// objects that the caller does not own. It returns the error of the database.
 func canReadAll(ctx context.Context, p *policy.Policy, typeName, field string) (bool, error) {
 	rule, gated := p.Rule(typeName, field)
 	if !gated || rule.Public {

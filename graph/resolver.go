@@ -1,7 +1,8 @@
-// Package graph is GraphQL in and GraphQL out, and nothing else: the handler, the rule behind @auth, the one
-// table of errors, and resolvers of a line each that translate between the schema and package account.
+// Package graph serves the GraphQL API: the handler, the implementation of @auth, the error codes,
+// and resolvers that call package account.
 //
-// Everything under generated is written by gqlgen from schema.graphqls and the schema files below app/.
+// gqlgen generates everything in the folder generated from schema.graphqls and the schema files
+// below app/.
 package graph
 
 import (
@@ -16,7 +17,7 @@ import (
 	"fieldgate/models"
 )
 
-// Resolver answers the fields of Query and Mutation.
+// Resolver resolves the fields of Query and Mutation.
 type Resolver struct {
 	App      *app.App // what the product adds
 	Accounts *account.Service
@@ -24,7 +25,7 @@ type Resolver struct {
 	limiter  *limiter
 }
 
-// currentUser is the person who is asking. Behind @auth there is one.
+// currentUser returns the signed-in user. Behind @auth it always finds one.
 func currentUser(ctx context.Context) (*models.User, error) {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
 	if err != nil {
@@ -33,8 +34,8 @@ func currentUser(ctx context.Context) (*models.User, error) {
 	return session.User, nil
 }
 
-// signIn makes the rest of the request the person's who has just signed in, and delivers the refresh token
-// the way that was asked for and no other.
+// signIn runs the rest of the request as the user of the new session. It delivers the refresh token
+// only in the way that the client requested.
 func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) *generated.AuthPayload {
 	v := auth.ViewerFrom(ctx)
 	v.SetSession(s.Session)
@@ -50,9 +51,11 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 	return payload
 }
 
-// newSignIn also ends the session that the browser was signed in with until now: its cookie is about to be
-// replaced, and nobody could end it any more.
-func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery) (*generated.AuthPayload, error) {
+// newSignIn is signIn for login and register. It also revokes the browser's previous session: the
+// new cookie replaces its refresh token, so the user could not sign out of it any more.
+func (r *Resolver) newSignIn(
+	ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery,
+) (*generated.AuthPayload, error) {
 	if old := auth.ViewerFrom(ctx).RefreshCookie(); old != "" && delivery == generated.TokenDeliveryCookie {
 		if _, err := r.Accounts.Logout(ctx, old, nil, nil); err != nil {
 			return nil, err
@@ -65,7 +68,8 @@ func (r *Resolver) newSignIn(ctx context.Context, s *account.SignIn, delivery ge
 	return payload, nil
 }
 
-// accountProof is what a request brings to show that it belongs to an account.
+// accountProof collects the request's evidence that it belongs to an account: session, refresh
+// cookie and password.
 func accountProof(ctx context.Context, password *string) (account.Proof, error) {
 	v := auth.ViewerFrom(ctx)
 	p := account.Proof{RefreshToken: v.RefreshCookie(), Password: password}
@@ -79,7 +83,7 @@ func accountProof(ctx context.Context, password *string) (account.Proof, error) 
 	return p, err
 }
 
-// trueOrError is the answer of a gated field that has nothing to say but that it is done.
+// trueOrError returns true for a gated field whose only result is its success.
 func trueOrError(err error) (*bool, error) {
 	if err != nil {
 		return nil, err
@@ -87,14 +91,14 @@ func trueOrError(err error) (*bool, error) {
 	return new(true), nil
 }
 
-// signOut makes the rest of the request anonymous and clears the refresh cookie.
+// signOut runs the rest of the request as anonymous and clears the refresh cookie.
 func signOut(ctx context.Context) {
 	v := auth.ViewerFrom(ctx)
 	v.ClearSession()
 	v.ClearRefreshCookie()
 }
 
-// valueOrZero is what a pointer points to, and else the zero value.
+// valueOrZero dereferences a pointer. It returns the zero value for nil.
 func valueOrZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

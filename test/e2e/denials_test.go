@@ -12,7 +12,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// In development a denial says how to ask, in production the code and what is required, and the message is the same.
+// In development a denial says how to ask, in production the code and what is required, and the
+// message is the same.
 func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -23,7 +24,9 @@ func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 		ended, late := development.newDevice(user, false), development.newDevice(user, false)
 		development.Query(nil, `mutation($t: String) { logout(refreshToken: $t) }`, "t", ended.refresh).Must()
 		bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
-		const giveARole = "an ADMIN can give a role with setUserRole, or: fieldgate user role EMAIL "
+		grant := func(role string) string {
+			return "An ADMIN can grant " + role + " with setUserRole, or on the server: `fieldgate user role EMAIL " + role + "`."
+		}
 		for _, row := range []struct {
 			name   string
 			header http.Header
@@ -33,13 +36,13 @@ func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 			have   string
 			hint   string // how it begins
 		}{
-			{"a role too low", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
-			{"a role that is not the highest", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", giveARole + "ADMIN"},
-			{"a field of one's own that owners do not see", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", giveARole + "STAFF"},
-			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "send the header Authorization: Bearer ACCESS_TOKEN"},
-			{"what is no token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "send one header, Authorization: Bearer ACCESS_TOKEN"},
-			{"a session that has ended", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "the session was ended"},
-			{"a token whose time is up", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "the mutation refresh"},
+			{"a role too low", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
+			{"a role that is not the highest", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", grant("ADMIN")},
+			{"a field of one's own that owners do not see", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
+			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "Send the header `Authorization: Bearer ACCESS_TOKEN`."},
+			{"what is no token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "Send one header `Authorization: Bearer ACCESS_TOKEN`"},
+			{"a session that has ended", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "The session was revoked"},
+			{"a token whose time is up", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "The access token has expired."},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				development.Clock.Advance(row.later)
@@ -75,12 +78,13 @@ func TestOwnerFieldDenialHintNamesOwnerAndRole(t *testing.T) {
 	got := b.Query(user, `{ user(id: "`+other.ID+`") { name email } }`)
 	wantCodes(t, got, "user.email FORBIDDEN")
 	e := got.Errors[0]
-	if hint, _ := e.Extensions["hint"].(string); !strings.Contains(hint, "whom this belongs to") || !strings.Contains(hint, "EMAIL STAFF") || e.Extensions["have"] != "USER" {
+	if hint, _ := e.Extensions["hint"].(string); !strings.Contains(hint, "Only the owner or role STAFF can read this field.") || !strings.Contains(hint, "EMAIL STAFF") || e.Extensions["have"] != "USER" {
 		t.Error(got.Body)
 	}
 }
 
-// What is refused because of whom it is about is a denial as any other: explained in development, and logged.
+// What is refused because of whom it is about is a denial as any other: explained in development,
+// and logged.
 func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 	t.Parallel()
 	rules := schemaReplacing(t, "  ADMIN @includes(roles: [STAFF])",
@@ -88,8 +92,8 @@ func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 	development := bootWithSchema(t, rules, dbtest.SQLite(t))
 	production := bootWithSchema(t, rules, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	for _, row := range []struct{ above, hint string }{
-		{"OWNER", "somebody with the role OWNER can give a role with setUserRole, or: fieldgate user role EMAIL OWNER"},
-		{"AUDITOR", "nobody can give this role but whoever runs the server: fieldgate user role EMAIL AUDITOR"},
+		{"OWNER", "A user with role OWNER can grant OWNER with setUserRole, or on the server: `fieldgate user role EMAIL OWNER`."},
+		{"AUDITOR", "No role can grant AUDITOR with setUserRole. Grant it on the server: `fieldgate user role EMAIL AUDITOR`."},
 	} {
 		t.Run(row.above, func(t *testing.T) {
 			for b, more := range map[*testServer]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
