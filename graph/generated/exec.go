@@ -185,114 +185,114 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
-	{Name: "../../schema.graphqls", Input: `# The whole API and the whole policy. Who may use a field is written here and nowhere else:
+	{Name: "../../schema.graphqls", Input: `# The GraphQL API and its access policy. Every access rule is written here and nowhere else:
 #
-#   @auth(role: …)                 the person must be signed in and have this role, or one that includes it
-#   @auth(role: …, orOwner: true)  …or the object must be their own
-#   @public                        anybody may use it, signed in or not
-#   @auth(…, reportOnly: true)     besides: not in force yet; whom it would deny is let through, logged and counted
-#   @credential                    besides: it takes a password or a token, so it can be used once an operation
-#   @limit(by: …, count: …, …)     besides: so many executions per window, each alias counted for itself
+#   @auth(role: …)                 requires a signed-in user with this role, or a role that includes it
+#   @auth(role: …, orOwner: true)  also admits the owner of the object
+#   @public                        requires no sign-in
+#   @auth(…, reportOnly: true)     denies nothing; logs and counts what it would deny. Beside the enforced rule
+#   @credential                    takes a password or a token; allowed once per operation. Beside the rule
+#   @limit(by: …, count: …, …)     limits the executions per window, counting each alias. Beside the rule
 #
-# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start. There is no
-# type Subscription: the server does not start with one. A field
-# under @auth is nullable: denied, it is null with one error, and its siblings are answered. docs/policy.md says more,
-# and PERMISSIONS.md has it all in one table.
+# Every field of Query and Mutation carries exactly one of @auth and @public, or the server does not start.
+# The server also refuses to start with a type Subscription. A field with @auth is nullable: if it is denied, it is null
+# with one error, and its siblings are resolved. docs/policy.md is the guide, PERMISSIONS.md the table of all rules.
 #
 # After a change: go generate ./...
 
 """
-Asks for a signed-in person whose role is ` + "`" + `role` + "`" + `, or includes it. With ` + "`" + `orOwner` + "`" + ` the rule also lets
-through the person whom the object belongs to.
+Requires a signed-in user with role ` + "`" + `role` + "`" + `, or a role that includes it. With ` + "`" + `orOwner` + "`" + `, the rule also admits the owner of
+the object.
 
-With ` + "`" + `reportOnly` + "`" + ` the rule is not in force: it denies nobody, and whom it would deny is logged and counted. Written beside
-the rule that is in force, it tries out a stricter one; by itself it leaves the field open to everybody meanwhile.
+With ` + "`" + `reportOnly` + "`" + `, the rule is not enforced. It denies nothing; the server logs and counts what it would deny. Use it
+beside the enforced rule to test a stricter one. On its own it leaves the field public.
 """
 directive @auth(
-  "The role it takes; by default any signed-in person has it."
+  "The required role. Every signed-in user has the default."
   role: Role! = USER
-  "Also let through the owner of the object this field belongs to. Not for fields of Query and Mutation: nobody owns them."
+  "Whether the rule also admits the owner of the object. Not for fields of Query and Mutation, which have no owner."
   orOwner: Boolean! = false
-  "Let through everybody, and report whom this rule would deny."
+  "Whether the rule only logs and counts what it would deny."
   reportOnly: Boolean! = false
 ) repeatable on FIELD_DEFINITION
 
-"Anybody may use this field of Query or Mutation, signed in or not."
+"Requires no sign-in. For fields of Query and Mutation."
 directive @public on FIELD_DEFINITION
 
 """
-Takes a password or a token. An operation has one such field at most, wherever it stands and under whatever
-alias, so that nobody multiplies their guesses; a document with two is QUERY_TOO_COMPLEX.
+The field takes a password or a token. An operation may execute one such field only, in any place and under any alias, so
+that one request cannot try several credentials. A document with more is QUERY_TOO_COMPLEX.
 """
 directive @credential on FIELD_DEFINITION
 
 """
-Lets through so many executions of this field of Query or Mutation, and refuses more with RATE_LIMITED before
-anything of them is done. It counts executions, not requests, in the database, so that all servers count
-together. After ` + "`" + `count` + "`" + ` at once one more is let through each ` + "`" + `window / count` + "`" + `, until after a ` + "`" + `window` + "`" + ` without
-any there are ` + "`" + `count` + "`" + ` again. An execution that succeeds is not counted, unless ` + "`" + `successes` + "`" + ` says otherwise; nor is one that
-@auth denies. One that ends in BAD_USER_INPUT, OVERLOADED or UNAVAILABLE is not counted either, unless a password was
-hashed before: that is the work that such limits bound.
+Limits the executions of a field of Query or Mutation. An execution beyond the limit is RATE_LIMITED before the field does
+anything. The limit counts executions, not requests, in the database, so that all servers share it. After ` + "`" + `count` + "`" + `
+executions at once, it admits one more each ` + "`" + `window / count` + "`" + `; after a ` + "`" + `window` + "`" + ` without executions, ` + "`" + `count` + "`" + ` again.
+
+Executions that @auth denies are not counted. Those that succeed are not counted either, unless ` + "`" + `successes` + "`" + ` is true.
+Those that end in BAD_USER_INPUT, OVERLOADED or UNAVAILABLE are counted only if they have hashed a password, because that
+is the work that such limits bound.
 """
 directive @limit(
-  "What the count is kept for."
+  "What the executions are counted by."
   by: LimitKey!
-  "How many."
+  "The maximum number of executions per window."
   count: Int!
-  "Per what time: ` + "`" + `1s` + "`" + ` to ` + "`" + `24h` + "`" + `, as in ` + "`" + `15m` + "`" + `."
+  "The length of the window, ` + "`" + `1s` + "`" + ` to ` + "`" + `24h` + "`" + `, as in ` + "`" + `15m` + "`" + `."
   window: String!
-  "Whether executions that succeed are counted too."
+  "Whether successful executions are counted too."
   successes: Boolean! = false
-  "Whether executions that fail are counted. Without them, failures neither use up the limit nor are refused by it after a success is certain."
+  "Whether failed executions are counted. If not, the limit is checked before the field runs and counted once success is certain."
   failures: Boolean! = true
-  "The name of a count that fields share: an execution of one counts for all that have a limit of this name, with the same ` + "`" + `by` + "`" + `, ` + "`" + `count` + "`" + ` and ` + "`" + `window` + "`" + `."
+  "The name of a count that several fields share. Their limits must have the same ` + "`" + `by` + "`" + `, ` + "`" + `count` + "`" + ` and ` + "`" + `window` + "`" + `."
   shared: String
 ) repeatable on FIELD_DEFINITION
 
 """
-What a limit counts by. The account is the signed-in person's on a field under @auth, and else the one of
-the e-mail address that the field is given, whether there is such an account or not, or the one of the mail's token
-that the field is given. A token of no account is counted by address only.
+What a limit counts by. The account is the signed-in user's on a field with @auth. On other fields it is the account of
+the e-mail address in the arguments, whether that account exists or not, or of the mail token there. A token without an
+account is counted by address only.
 """
 enum LimitKey {
   """
-  The client's address. Of IPv6 the first 64 bits count: the rest is one subscriber's to choose. Where failures of others with
-  the address have used up a limit, the token of a mail that belongs to an account is not refused by it.
+  The client's address; for IPv6 its first 64 bits, because a subscriber can choose the rest. If failures of other clients
+  have used up the limit of an address, a mail token that belongs to an account is still admitted.
   """
   ADDRESS
   """
-  Attempts on one account from one address. Beside a limit by ACCOUNT, a device with which the account's owner has signed in
-  has a count of its own, so that attempts of a neighbour with the same address do not lock the owner out.
+  Attempts on one account from one address. On a field that also has a limit by ACCOUNT, a device on which the owner has
+  signed in has its own count, so that a neighbour with the same address cannot lock out the owner.
   """
   ACCOUNT_AND_ADDRESS
   """
-  All attempts on one account, from any address. A device with which its owner has signed in within the last 90 days has a
-  count of its own, so that attempts from elsewhere do not lock the owner out. The same device is not
-  refused by a limit by ADDRESS that counts failures. A client without cookies counts by its network instead. Neither
-  changes a limit that counts successes only.
+  Attempts on one account from all addresses. A device on which the owner has signed in within the last 90 days has its own
+  count, so that attempts from elsewhere cannot lock out the owner. A limit by ADDRESS on failures does not reject
+  that device. A client without cookies is recognized by its network instead. Limits on successes only have one count for
+  all clients.
   """
   ACCOUNT
   """
-  One session: the signed-in one on a field under @auth, and else that of the ` + "`" + `refreshToken` + "`" + ` the field is given, or of the
-  cookie. An execution without such a session is not counted. One with the refresh token of a session is not counted by a
-  limit by ADDRESS that counts failures.
+  One session: the signed-in one on a field with @auth, otherwise the session of the argument ` + "`" + `refreshToken` + "`" + ` or of the
+  cookie. An execution without a session is not counted. An execution with the refresh token of a session is not counted by
+  a limit by ADDRESS on failures.
   """
   SESSION
 }
 
-"A person with this role may do everything that a person with one of these roles may do."
+"A user with this role may do everything that the listed roles allow."
 directive @includes(
-  "The roles that this one contains, and with each of them what it contains in turn."
+  "The roles that this role includes, and all roles that those include in turn."
   roles: [Role!]!
 ) on ENUM_VALUE
 
-"What a person may do. Each role includes the ones that it names, so that a rule asks for one role only."
+"The permissions of a user. A role includes the roles that it lists, so a rule names one role only."
 enum Role {
-  "Everybody who registers."
+  "Every registered user."
   USER
-  "People who help: they see others' accounts."
+  "Support staff: can read other users' accounts."
   STAFF @includes(roles: [USER])
-  "People who run the place: they decide over others' accounts. The first one is made on the command line."
+  "Administrators: can change other users' accounts. The first one is appointed on the command line."
   ADMIN @includes(roles: [STAFF])
 }
 
@@ -300,25 +300,25 @@ enum Role {
 enum TokenDelivery {
   "In an HttpOnly cookie that scripts cannot read: for browsers."
   COOKIE
-  "In the response: for apps and services that have a safe place of their own for it."
+  "In the response: for apps and services that can store it safely."
   BODY
 }
 
-"A moment in UTC as an RFC 3339 string with up to nine digits of a second: ` + "`" + `2026-01-31T09:30:00.25Z` + "`" + `."
+"A time in UTC as an RFC 3339 string with up to nine fractional digits: ` + "`" + `2026-01-31T09:30:00.25Z` + "`" + `."
 scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 type Query {
-  "The person who is signed in."
+  "The signed-in user."
   me: User @auth
 
   """
-  The signed-in person's sessions on all devices, the one used last first. An account has 100 at most: a sign-in beyond that
-  ends the one used least recently.
+  The signed-in user's sessions on all devices, the most recently used first. An account has at most 100: a sign-in beyond
+  that revokes the least recently used one.
   """
   sessions(
-    "How many to answer at most, 1 to 100."
+    "The maximum number of sessions, 1 to 100."
     first: Int! = 50
-    "The ` + "`" + `id` + "`" + ` of the last session of the page before; without it, the first page."
+    "The ` + "`" + `id` + "`" + ` of the last session of the previous page. Without it, the first page is returned."
     after: String
   ): [Session!] @auth
 
@@ -330,77 +330,81 @@ type Query {
 
   "One account."
   user(
-    "Its id. An id that nobody has is NOT_FOUND."
+    "The account's id. An unknown id is NOT_FOUND."
     id: ID!
   ): User @auth(role: STAFF)
 
   """
-  All accounts, page by page, oldest first. A ` + "`" + `search` + "`" + ` lists the accounts whose name starts with it, in the order of
-  their names, and then the accounts of which only the e-mail address does, in the order of the addresses. Accounts that
-  are registered or deleted meanwhile cause no repetition and no gap. A page of a search can have fewer accounts than it
-  asks for, or none, although there are more: ` + "`" + `hasNextPage` + "`" + ` and ` + "`" + `hasPreviousPage` + "`" + ` say so. A page is taken from the
-  beginning of the list with ` + "`" + `first` + "`" + ` or from its end with ` + "`" + `last` + "`" + `; both together are BAD_USER_INPUT.
+  All accounts, page by page, oldest first. A ` + "`" + `search` + "`" + ` lists the accounts whose name starts with it, ordered by name, and
+  then the accounts of which only the e-mail address starts with it, ordered by address. Accounts that are registered or
+  deleted meanwhile cause no repetition and no gap.
+
+  A page of a search can have fewer accounts than requested, or none, although more exist: read ` + "`" + `hasNextPage` + "`" + ` and
+  ` + "`" + `hasPreviousPage` + "`" + `. Use ` + "`" + `first` + "`" + ` for a page from the beginning of the list, or ` + "`" + `last` + "`" + ` for one from its end. Both together
+  are BAD_USER_INPUT.
   """
   users(
     "The maximum number of accounts, 1 to 100, from the beginning of the list. Ignored if only ` + "`" + `last` + "`" + ` is given."
     first: Int = 20
-    "Only accounts behind this cursor, of the same search: the ` + "`" + `endCursor` + "`" + ` of a page leads to the page after it."
+    "Only accounts after this cursor of the same search. The ` + "`" + `endCursor` + "`" + ` of a page leads to the next page."
     after: String
     "The maximum number of accounts, 1 to 100, from the end of the list. The order of the accounts is the same."
     last: Int
-    "Only accounts in front of this cursor, of the same search: the ` + "`" + `startCursor` + "`" + ` of a page leads to the page before it."
+    "Only accounts before this cursor of the same search. The ` + "`" + `startCursor` + "`" + ` of a page leads to the previous page."
     before: String
     """
     Only accounts whose name or e-mail address starts with this, ignoring case. Addresses are searched only for callers
     who can read ` + "`" + `User.email` + "`" + ` of every account.
     """
     search: String
-    "Only those with exactly this role."
+    "Only accounts with exactly this role."
     role: Role
   ): UserConnection @auth(role: STAFF)
 
   """
-  Who did what to whom, from where and when, the newest first, page by page: every sign-in that worked or failed, every
-  change of a password, an address, a role. An entry is written together with what it says, and never changed.
+  The audit log, page by page, newest entry first: every successful or failed sign-in, and every change of a password, an
+  address or a role, with actor, address and time. An entry is written in the transaction of the change, and never changed.
   """
   auditLog(
     "The maximum number of entries, 1 to 100, from the newest on. Ignored if only ` + "`" + `last` + "`" + ` is given."
     first: Int = 20
-    "Only entries behind this cursor: the ` + "`" + `endCursor` + "`" + ` of a page leads to the page after it, of older entries."
+    "Only entries after this cursor. The ` + "`" + `endCursor` + "`" + ` of a page leads to the next page, with older entries."
     after: String
     "The maximum number of entries, 1 to 100, from the oldest on. The order of the entries is the same."
     last: Int
-    "Only entries in front of this cursor: the ` + "`" + `startCursor` + "`" + ` of a page leads to the page before it, of newer entries."
+    "Only entries before this cursor. The ` + "`" + `startCursor` + "`" + ` of a page leads to the previous page, with newer entries."
     before: String
-    "Only what was done to this account."
+    "Only entries about this account."
     userId: ID
   ): AuditConnection @auth(role: ADMIN)
 }
 
 type Mutation {
   """
-  Makes an account with the role USER, mails it a link to verify its address, and signs the person in. The rest of
-  the request is asked as that person. Wrong values are refused with BAD_USER_INPUT, all of them at once; an address
-  that has an account with EMAIL_TAKEN. Who has made many accounts has to wait: RATE_LIMITED.
+  Creates an account with role USER, mails a link that verifies its address, and signs the user in. The rest of the
+  request runs as that user. Invalid values are BAD_USER_INPUT, which lists all of them. An address that has an account is
+  EMAIL_TAKEN. Too many registrations from one address are RATE_LIMITED.
 
-  Where the server requires verified addresses, nobody is signed in, and the answer is EMAIL_NOT_VERIFIED whether or
-  not the address has an account: what happened is in the mail.
+  If the server requires verified addresses, it does not sign the user in. The answer is EMAIL_NOT_VERIFIED, whether or not
+  the address has an account; only the mail tells which.
   """
   register(
-    "Who it is."
+    "The new account."
     input: RegisterInput!
   ): AuthPayload! @public @credential
     @limit(by: ADDRESS, count: 300, window: "1h", successes: true)
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
 
   """
-  Signs a person in and opens a session. The rest of the request is asked as that person. An unknown address,
-  a wrong password and a disabled account get the same answer: INVALID_CREDENTIALS. After many failures, and after 60
-  sign-ins to the account in an hour, the answer is RATE_LIMITED, with the right password too. Where the server requires verified addresses, the right password of
-  an account without one is EMAIL_NOT_VERIFIED, and the link is mailed again.
+  Signs a user in and opens a session. The rest of the request runs as that user. An unknown address, a wrong password and
+  a disabled account get the same answer: INVALID_CREDENTIALS. After many failures, and after 60 sign-ins to the account
+  in an hour, the answer is RATE_LIMITED, even with the right password.
+
+  If the server requires verified addresses, the right password of an account without one is EMAIL_NOT_VERIFIED, and the
+  server mails the link again.
   """
   login(
-    "Who it is."
+    "The credentials."
     input: LoginInput!
   ): AuthPayload! @public @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
@@ -410,56 +414,59 @@ type Mutation {
     @limit(by: ACCOUNT, count: 60, window: "1h", successes: true, failures: false)
 
   """
-  Replaces a refresh token by its successor and makes a new access token. The rest of the request is asked as
-  the session's person. Without an argument the token is taken from the cookie and its successor goes into
-  the cookie; with one it comes back in the response. A token that is not older than 5 seconds is not replaced: it comes
-  back itself. The token that was replaced may be brought once more within 10 seconds, not counting time in which the
-  database did not answer, and gets the same successor; after that, or after a minute, it ends the session. A token that is good for nothing is INVALID_TOKEN. After many of those from one address, or many
-  refreshes of one session, the answer is RATE_LIMITED.
+  Rotates a refresh token and issues a new access token. The rest of the request runs as the session's user. Without an
+  argument the server reads the token from the cookie and sets its successor there; with one, the response contains the
+  successor. A token that is at most 5 seconds old is not rotated: the response contains the same token.
+
+  A rotated token is accepted once more within 10 seconds, not counting time in which the database was unavailable, and
+  returns the same successor. After that, and in any case after a minute, reusing it revokes the session.
+
+  A token that is unknown, expired or revoked is INVALID_TOKEN. Too many of those from one address, or too many refreshes
+  of one session, are RATE_LIMITED.
   """
   refresh(
-    "The refresh token, from a client that keeps it itself."
+    "The refresh token, if the client stores it itself."
     refreshToken: String
   ): AuthPayload! @public @credential
     @limit(by: ADDRESS, count: 600, window: "5m")
     @limit(by: SESSION, count: 300, window: "5m", successes: true)
 
   """
-  Makes an access token for the session of the refresh cookie and leaves the cookie as it is: for a server that renders a
-  page, forwards the visitor's ` + "`" + `Cookie` + "`" + ` header and cannot pass on ` + "`" + `Set-Cookie` + "`" + `. The rest of the request runs as the
-  session's user. The token lives for 5 minutes at most. The call does not extend the session, and is no new sign-in.
+  Issues an access token for the session of the refresh cookie and does not change the cookie. It is for a server that
+  renders a page, forwards the visitor's ` + "`" + `Cookie` + "`" + ` header and cannot pass on ` + "`" + `Set-Cookie` + "`" + `. The rest of the request runs as
+  the session's user. The token expires after at most 5 minutes. The call does not extend the session and is no sign-in.
 
-  Browsers use ` + "`" + `refresh` + "`" + `: a request with the header ` + "`" + `Origin` + "`" + ` or ` + "`" + `Sec-Fetch-Site` + "`" + ` is BAD_USER_INPUT. The token that a refresh
-  replaced is accepted for 10 seconds; an older one is INVALID_TOKEN and ends the session. A session has 600 calls per 5
-  minutes, whatever address they come from; more are RATE_LIMITED. So are invalid tokens beyond 600 per 5 minutes and address.
+  Browsers call ` + "`" + `refresh` + "`" + ` instead: a request with the header ` + "`" + `Origin` + "`" + ` or ` + "`" + `Sec-Fetch-Site` + "`" + ` is BAD_USER_INPUT. A rotated
+  refresh token is accepted for 10 seconds; after that it is INVALID_TOKEN and revokes the session. More than 600 calls
+  per session and 5 minutes are RATE_LIMITED, and so are more than 600 invalid tokens per address and 5 minutes.
   """
   accessToken: AccessToken! @public @credential
     @limit(by: SESSION, count: 600, window: "5m", successes: true)
 
   """
-  Ends this session: the one of the refresh token, of the cookie, or of the access token, which may have
-  expired, and the one that the same request opened. True if there was one. The rest of the request is anonymous.
+  Revokes the current session: that of the refresh token, of the cookie, or of the access token, which may have expired,
+  and a session that the same request opened. Returns whether it revoked one. The rest of the request is anonymous.
   """
   logout(
-    "The refresh token, from a client that keeps it itself."
+    "The refresh token, if the client stores it itself."
     refreshToken: String
   ): Boolean! @public
 
-  "Ends all sessions of the signed-in person, this one included. Answers how many there were."
+  "Revokes all sessions of the signed-in user, including this one. Returns how many it revoked."
   logoutEverywhere: Int @auth
 
-  "Ends one session of the signed-in person. An id that is not one of theirs is NOT_FOUND."
+  "Revokes one session of the signed-in user. An id of another user's session, or an unknown one, is NOT_FOUND."
   revokeSession(
     "The session's id."
     id: ID!
   ): Boolean @auth
 
   """
-  Changes the signed-in person's password and ends all their other sessions. A wrong current password is
-  INVALID_CREDENTIALS; after several one has to wait: RATE_LIMITED.
+  Changes the signed-in user's password and revokes all their other sessions. A wrong current password is
+  INVALID_CREDENTIALS; too many of them are RATE_LIMITED.
   """
   changePassword(
-    "The old password and the new one."
+    "The current password and the new one."
     input: ChangePasswordInput!
   ): Boolean @auth @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
@@ -467,28 +474,27 @@ type Mutation {
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   """
-  Mails the signed-in person a link to verify their address, unless it is verified. True in both cases.
+  Mails the signed-in user a link that verifies their address, unless it is verified. Returns true in both cases.
   """
   requestEmailVerification: Boolean @auth
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "1h", successes: true)
 
   """
-  Uses the token of a mail about an address: it verifies the account's address, takes a new address into use, or takes
-  an old one back, which also ends all sessions and removes the password, because the author of the change
-  knew it.
+  Redeems the token of a mail about an address. It verifies the account's address, confirms a new address, or restores the
+  previous one. Restoring also revokes all sessions and removes the password, because the author of the change knew it.
 
-  The first two need proof that the reader of the mail belongs to the account: a request made with the account's access
-  token or refresh cookie, or its password. Without proof the answer is PROOF_REQUIRED, and the token stays good; a wrong
-  password counts as an attempt to sign in. Where the server requires verified addresses, the token of a registration
-  needs the password of that registration. Taking an address back needs the token alone.
+  Verifying and confirming require proof that the reader of the mail belongs to the account: the account's access token,
+  refresh cookie or password. Without proof the answer is PROOF_REQUIRED, and the token stays valid. A wrong password
+  counts as an attempt to sign in. If the server requires verified addresses, the token of a registration requires the
+  password of that registration. Restoring an address requires the token only.
 
-  A token that is unknown, used or too old, or older than another one for the same, is INVALID_TOKEN; an
-  address that has another account by now is EMAIL_TAKEN.
+  A token that is unknown, used, expired or replaced by a newer one is INVALID_TOKEN. An address that another account has
+  by now is EMAIL_TAKEN.
   """
   verifyEmail(
-    "What the link in the mail has behind ` + "`" + `token=` + "`" + `."
+    "The token: the part of the mail's link after ` + "`" + `token=` + "`" + `."
     token: String!
-    "The password of the account that the link is about. Not needed with a session of that account."
+    "The password of the link's account. Not needed with a session of that account."
     password: String
   ): Boolean! @public @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
@@ -497,23 +503,24 @@ type Mutation {
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   """
-  Uses the token of a mail about an address to say that its reader did not make the account, or did not ask for the change.
-  An account whose address was never verified loses its sessions and its password, and a link to choose a new one is
-  mailed to the address. A change of address is cancelled, and the account that asked for it stays as it is. The tokens of
-  other mails, and one whose address was verified meanwhile, are INVALID_TOKEN.
+  Redeems the token of a mail about an address to report that its reader did not create the account, or did not request the
+  change. If the account's address was never verified, the server revokes its sessions, removes its password and mails the
+  address a link to choose a new one. A pending change of address is cancelled, and the account that requested it keeps its
+  address. Tokens of other mails, and the token of an address that was verified meanwhile, are INVALID_TOKEN.
   """
   disownEmail(
-    "What the link in the mail has behind ` + "`" + `token=` + "`" + `."
+    "The token: the part of the mail's link after ` + "`" + `token=` + "`" + `."
     token: String!
   ): Boolean! @public @credential
     @limit(by: ADDRESS, count: 600, window: "5m")
 
   """
-  Mails a new address a link that takes it into use, and tells the old one, with a link that stops it for 72 hours. A
-  wrong password is INVALID_CREDENTIALS. Whether the new address has an account is told to that address only.
+  Mails the new address a link that confirms it, and the old address a notice with a link that cancels or undoes the change
+  for 72 hours. A wrong password is INVALID_CREDENTIALS. Only a mail to the new address tells whether that address has an
+  account.
   """
   requestEmailChange(
-    "The new address, and the password to show who is asking."
+    "The new address and the current password."
     input: ChangeEmailInput!
   ): Boolean @auth @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", successes: true)
@@ -522,8 +529,8 @@ type Mutation {
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
   """
-  Mails whoever has an account with this address a link to choose a new password. True whether or not there is
-  one, in the same time. Who has asked often has to wait: RATE_LIMITED.
+  Mails a link to choose a new password, if the address has an account. Returns true in the same time whether or not it
+  has one. Too many requests are RATE_LIMITED.
   """
   requestPasswordReset(
     "The account's e-mail address."
@@ -533,9 +540,9 @@ type Mutation {
     @limit(by: ADDRESS, count: 300, window: "1h", successes: true)
 
   """
-  Gives the account that a mail's token is for a new password, and ends all its sessions. A token that is unknown,
-  used or too old, or older than another one, than the password or than the address, is INVALID_TOKEN; a password that
-  is refused leaves it good.
+  Sets a new password with the token of a mail, and revokes all sessions of the account. A token is INVALID_TOKEN if it is
+  unknown, used or expired, or older than another token, the password or the address. If the new password is rejected, the
+  token stays valid.
   """
   resetPassword(
     "The token and the new password."
@@ -545,82 +552,81 @@ type Mutation {
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
 
   """
-  Deletes the signed-in person's account, with its sessions and all that is about the person, at once and for good. A
-  wrong password is INVALID_CREDENTIALS; the last ADMIN's account is a CONFLICT. So is an account while a change of its
-  address can still be undone: ` + "`" + `until` + "`" + ` in the error's extensions is the time from which it can be deleted. The rest of
-  the request is signed out.
+  Deletes the signed-in user's account, its sessions and all of its data, at once and permanently. A wrong password is
+  INVALID_CREDENTIALS. The last ADMIN's account is a CONFLICT. So is an account while a change of its address can be
+  undone: ` + "`" + `until` + "`" + ` in the error's extensions is the time from which it can be deleted. The rest of the request is anonymous.
   """
   deleteAccount(
-    "The password, to show who is asking."
+    "The current password."
     password: String!
   ): Boolean @auth @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
-  "Gives an account a role. Taking the last ADMIN's is a CONFLICT."
+  "Sets an account's role. Demoting the last ADMIN is a CONFLICT."
   setUserRole(
-    "Whose role."
+    "The account's id."
     userId: ID!
-    "Exactly this role, from now on."
+    "The new role, which replaces the current one."
     role: Role!
   ): User @auth(role: ADMIN)
 
-  "Shuts an account and ends its sessions. Shutting the last ADMIN's is a CONFLICT."
+  "Disables an account and revokes its sessions. Disabling the last ADMIN is a CONFLICT."
   disableUser(
-    "Whose account."
+    "The account's id."
     userId: ID!
   ): User @auth(role: ADMIN)
 
-  "Opens an account again. Its sessions stay ended."
+  "Enables a disabled account. Its revoked sessions stay revoked."
   enableUser(
-    "Whose account."
+    "The account's id."
     userId: ID!
   ): User @auth(role: ADMIN)
 
-  "Ends all sessions of an account. Answers how many there were."
+  "Revokes all sessions of an account. Returns how many it revoked."
   endUserSessions(
-    "Whose sessions."
+    "The account's id."
     userId: ID!
   ): Int @auth(role: ADMIN)
 
   """
-  Deletes an account with its sessions and everything that belongs to it, at once and for good, and tells its address by
-  mail. Without the caller's password it is BAD_USER_INPUT; a wrong one is INVALID_CREDENTIALS, and after several RATE_LIMITED.
-  The caller's own account and the last ADMIN's are a CONFLICT.
+  Deletes an account, its sessions and all of its data, at once and permanently, and notifies its address by mail. A
+  missing password is BAD_USER_INPUT. A wrong one is INVALID_CREDENTIALS; too many of them are RATE_LIMITED. The
+  administrator's own account and the last ADMIN's are a CONFLICT.
   """
   deleteUser(
-    "Whose account."
+    "The account's id."
     userId: ID!
-    "The caller's own password."
+    "The signed-in administrator's password."
     password: String
   ): Boolean @auth(role: ADMIN) @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
 
-  "Changes the signed-in person's profile."
+  "Changes the signed-in user's profile."
   updateProfile(
-    "What to change."
+    "The changes."
     input: UpdateProfileInput!
   ): User @auth
 }
 
-"A person's account."
+"A user's account."
 type User {
-  "Never changes and is never used again."
+  "The account's permanent id. It is never reused."
   id: ID!
-  "What the person wants to be called."
+  "The display name."
   name: String!
-  "When the account was made."
+  "When the account was created."
   createdAt: Time!
-  "Where mail goes, as the person typed it."
+  "The e-mail address, as the user typed it."
   email: String @auth(role: STAFF, orOwner: true)
-  "Whether the person has shown that mail to this address reaches them."
+  "Whether the user has proved that mail to this address reaches them."
   emailVerified: Boolean @auth(role: STAFF, orOwner: true)
-  "What the person may do."
+  "The user's role."
   role: Role @auth(role: STAFF, orOwner: true)
-  "Since when the account is shut; null while it is open."
+  "When the account was disabled; null while it is enabled."
   disabledAt: Time @auth(role: STAFF)
 }
 
@@ -628,27 +634,27 @@ type User {
 type UserConnection {
   "The accounts on this page, in order."
   edges: [UserEdge!]!
-  "Whether there are more in either direction, and where to go on."
+  "Whether there are more pages in either direction, and their cursors."
   pageInfo: PageInfo!
 }
 
 "An account on a page."
 type UserEdge {
-  "Where it stands; opaque."
+  "The account's position in the list; opaque."
   cursor: String!
   "The account."
   node: User!
 }
 
-"Where a page begins and ends."
+"The beginning and the end of a page."
 type PageInfo {
   "Whether there is a page after this one."
   hasNextPage: Boolean!
   "Whether there is a page before this one."
   hasPreviousPage: Boolean!
-  "The value of ` + "`" + `before` + "`" + ` for the page before this one; null if this page is empty and there is nowhere to go on from."
+  "The value of ` + "`" + `before` + "`" + ` for the previous page; null if this page is empty and gives no position."
   startCursor: String
-  "The value of ` + "`" + `after` + "`" + ` for the page after this one; null if this page is empty and there is nowhere to go on from."
+  "The value of ` + "`" + `after` + "`" + ` for the next page; null if this page is empty and gives no position."
   endCursor: String
 }
 
@@ -656,65 +662,65 @@ type PageInfo {
 type AuditConnection {
   "The entries on this page, in order."
   edges: [AuditEdge!]!
-  "Whether there are more in either direction, and where to go on."
+  "Whether there are more pages in either direction, and their cursors."
   pageInfo: PageInfo!
 }
 
 "An entry on a page."
 type AuditEdge {
-  "Where it stands; opaque."
+  "The entry's position in the log; opaque."
   cursor: String!
   "The entry."
   node: AuditEntry!
 }
 
-"Something that was done."
+"An entry of the audit log."
 type AuditEntry {
-  "Never changes."
+  "The entry's permanent id."
   id: ID!
-  "When."
+  "When the event happened."
   createdAt: Time!
-  "What, in the words of the log: ` + "`" + `sign-in` + "`" + `, ` + "`" + `sign-in failed` + "`" + `, ` + "`" + `role changed` + "`" + ` and so on."
+  "The event: ` + "`" + `sign-in` + "`" + `, ` + "`" + `sign-in failed` + "`" + `, ` + "`" + `role changed` + "`" + ` and so on."
   event: String!
-  "What else there is to say: why a sign-in failed, which role somebody has since, how many sessions ended."
+  "Details of the event, such as the reason of a failed sign-in, the new role, or the number of revoked sessions."
   detail: String
-  "To whose account; null if nobody has the address that was tried."
+  "The id of the account that the event is about; null if no account has the address of a failed sign-in."
   userId: ID
-  "That account; null if it is gone."
+  "The account that the event is about; null if it was deleted."
   user: User
-  "By whom; null if nobody was signed in, as with a link in a mail, and on the command line."
+  "The id of the user who caused the event; null on the command line and for anonymous requests, such as a link in a mail."
   actorId: ID
-  "Their account; null if it is gone."
+  "The account of the user who caused the event; null if it was deleted."
   actor: User
-  "The session that it was about."
+  "The id of the session that the event is about."
   sessionId: ID
-  "The address that it was done from; null on the command line, and forgotten when the person deletes their account."
+  "The client's IP address; null on the command line, and erased when the user deletes their account."
   ip: String
-  "The program that it was done with, as that program calls itself; forgotten likewise."
+  "The client's User-Agent header; erased when the user deletes their account."
   userAgent: String
 }
 
-"What somebody who has just signed in gets."
+"The result of a sign-in or refresh."
 type AuthPayload {
-  "For the header ` + "`" + `Authorization: Bearer …` + "`" + `, until ` + "`" + `expiresAt` + "`" + `. A JSON Web Token; to its holder it is opaque."
+  "The value of the header ` + "`" + `Authorization: Bearer …` + "`" + `, until ` + "`" + `expiresAt` + "`" + `. A JSON Web Token; clients treat it as opaque."
   accessToken: String!
   "Always ` + "`" + `Bearer` + "`" + ` (RFC 6750)."
   tokenType: String!
-  "When the access token stops working."
+  "When the access token expires."
   expiresAt: Time!
-  "The refresh token if ` + "`" + `delivery` + "`" + ` was BODY; null if it went into the cookie."
+  "The refresh token if ` + "`" + `delivery` + "`" + ` was BODY; null if it is in the cookie."
   refreshToken: String
-  "Who signed in."
+  "The signed-in user."
   user: User!
-  "The session that was opened."
+  "The session."
   session: Session!
 }
 
 "A short-lived access token, without a refresh token."
 type AccessToken {
-  "The value of the header ` + "`" + `Authorization: Bearer …` + "`" + `, until ` + "`" + `expiresAt` + "`" + `. A JSON Web Token; to its holder it is opaque."
+  "The value of the header ` + "`" + `Authorization: Bearer …` + "`" + `, until ` + "`" + `expiresAt` + "`" + `. A JSON Web Token; clients treat it as opaque."
   accessToken: String!
-  "The time at which the access token stops working."
+  "When the access token expires."
   expiresAt: Time!
   "Always ` + "`" + `Bearer` + "`" + ` (RFC 6750)."
   tokenType: String!
@@ -722,19 +728,19 @@ type AccessToken {
 
 "A sign-in on one device, from login to logout."
 type Session {
-  "Never changes."
+  "The session's permanent id."
   id: ID!
-  "When the person signed in."
+  "When the user signed in."
   createdAt: Time!
-  "When it was last used to sign in or to refresh."
+  "When the session was last used to sign in or to refresh."
   lastUsedAt: Time!
-  "When it ends if it is not refreshed before."
+  "When the session expires unless it is refreshed before."
   expiresAt: Time!
-  "The address it was opened from."
+  "The IP address of the sign-in."
   ip: String
-  "The program it was opened with, as that program calls itself."
+  "The User-Agent header of the sign-in."
   userAgent: String
-  "Whether this request is made from it."
+  "Whether this is the session of the current request."
   current: Boolean!
 }
 
@@ -742,56 +748,56 @@ type Session {
 type Permission {
   "The field, as in ` + "`" + `Mutation.setUserRole` + "`" + ` or ` + "`" + `User.email` + "`" + `."
   field: String!
-  "Whether the user's role may use it now, whatever the ` + "`" + `conditions` + "`" + `. It changes with the role: query it again after a sign-in."
+  "Whether the user's role may use the field now, regardless of ` + "`" + `conditions` + "`" + `. It depends on the role: query it again after a sign-in."
   allowed: Boolean!
-  "The role that the field requires, also where the rule only reports yet; null if the field is public."
+  "The role that the field requires, also if the rule is report-only; null if the field is public."
   role: Role
   """
-  What else than the role lets a user use the field: ` + "`" + `OWNER` + "`" + ` is the owner of the object. Null if nothing else does. More
-  values may be added.
+  Conditions that admit a user without the role: ` + "`" + `OWNER` + "`" + ` is the owner of the object. Null if there are none. More values
+  may be added.
   """
   conditions: [String!]
 }
 
-"Who wants an account."
+"A new account."
 input RegisterInput {
-  "What the person wants to be called, 1 to 100 characters."
+  "The display name, 1 to 100 characters."
   name: String!
-  "An e-mail address. Capitals and small letters make no difference."
+  "The e-mail address. Case does not matter."
   email: String!
-  "At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters."
+  "At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters."
   password: String!
-  "The password typed again; if given it must be the same."
+  "The password again. If given, it must be the same."
   passwordConfirmation: String
-  "Stay signed in for longer: for a device of one's own."
+  "Whether to stay signed in for longer. For a private device."
   rememberMe: Boolean! = false
-  "How the refresh token is to be delivered."
+  "How to deliver the refresh token."
   delivery: TokenDelivery! = COOKIE
 }
 
-"Who wants to sign in."
+"The credentials of a sign-in."
 input LoginInput {
   "The account's e-mail address."
   email: String!
   "The account's password."
   password: String!
-  "Stay signed in for longer: for a device of one's own."
+  "Whether to stay signed in for longer. For a private device."
   rememberMe: Boolean! = false
-  "How the refresh token is to be delivered."
+  "How to deliver the refresh token."
   delivery: TokenDelivery! = COOKIE
 }
 
-"A new password, and the old one to show who is asking."
+"A new password, and the current one as confirmation."
 input ChangePasswordInput {
-  "The password until now."
+  "The current password."
   currentPassword: String!
-  "At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters."
+  "At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters."
   newPassword: String!
 }
 
-"A new address, and the password to show who is asking."
+"A new address, and the current password as confirmation."
 input ChangeEmailInput {
-  "An e-mail address. Capitals and small letters make no difference."
+  "The new e-mail address. Case does not matter."
   newEmail: String!
   "The account's password."
   password: String!
@@ -799,38 +805,38 @@ input ChangeEmailInput {
 
 "A token from a mail, and a new password."
 input ResetPasswordInput {
-  "What the link in the mail has behind ` + "`" + `token=` + "`" + `."
+  "The token: the part of the mail's link after ` + "`" + `token=` + "`" + `."
   token: String!
-  "At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters."
+  "At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters."
   newPassword: String!
 }
 
-"What to change in a profile."
+"Changes of a profile."
 input UpdateProfileInput {
-  "What the person wants to be called, 1 to 100 characters."
+  "The new display name, 1 to 100 characters."
   name: String!
 }
 `, BuiltIn: false},
-	{Name: "../gqlgen.graphqls", Input: `# What a schema file below app/ says to gqlgen about its types and fields. It is no part of the API: introspection does not
-# list these directives.
+	{Name: "../gqlgen.graphqls", Input: `# Directives with which a schema file below app/ configures gqlgen. They are not part of the API: introspection does not list
+# them.
 
-"The Go type that this type of the schema is bound to: \"fieldgate/app/notes.Note\"."
+"Binds this type of the schema to a Go type: \"fieldgate/app/notes.Note\"."
 directive @goModel(
-  "The Go type, by its import path."
+  "The Go type, with its import path."
   model: String
-  "The same, for several."
+  "Several Go types, with their import paths."
   models: [String!]
-  "Have gqlgen generate the type although there is one."
+  "Generates the type even if a Go type with this name exists."
   forceGenerate: Boolean
 ) on OBJECT | INPUT_OBJECT | SCALAR | ENUM | INTERFACE | UNION
 
-"How gqlgen binds this field."
+"Configures how gqlgen binds this field."
 directive @goField(
-  "Have gqlgen write a resolver for the field, even if the Go type has one of its name."
+  "Generates a resolver for the field, even if the Go type has a field or method with its name."
   forceResolver: Boolean
   "The name of the Go field or method."
   name: String
-  "Tell a field of an input that was left out from one that is null."
+  "Distinguishes an omitted input field from one that is null."
   omittable: Boolean
   "The Go type of the field."
   type: String

@@ -13,9 +13,9 @@ import (
 
 // A short-lived access token, without a refresh token.
 type AccessToken struct {
-	// The value of the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; to its holder it is opaque.
+	// The value of the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; clients treat it as opaque.
 	AccessToken string `json:"accessToken"`
-	// The time at which the access token stops working.
+	// When the access token expires.
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Always `Bearer` (RFC 6750).
 	TokenType string `json:"tokenType"`
@@ -25,74 +25,74 @@ type AccessToken struct {
 type AuditConnection struct {
 	// The entries on this page, in order.
 	Edges []*AuditEdge `json:"edges"`
-	// Whether there are more in either direction, and where to go on.
+	// Whether there are more pages in either direction, and their cursors.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
 // An entry on a page.
 type AuditEdge struct {
-	// Where it stands; opaque.
+	// The entry's position in the log; opaque.
 	Cursor string `json:"cursor"`
 	// The entry.
 	Node *models.AuditEntry `json:"node"`
 }
 
-// What somebody who has just signed in gets.
+// The result of a sign-in or refresh.
 type AuthPayload struct {
-	// For the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; to its holder it is opaque.
+	// The value of the header `Authorization: Bearer …`, until `expiresAt`. A JSON Web Token; clients treat it as opaque.
 	AccessToken string `json:"accessToken"`
 	// Always `Bearer` (RFC 6750).
 	TokenType string `json:"tokenType"`
-	// When the access token stops working.
+	// When the access token expires.
 	ExpiresAt time.Time `json:"expiresAt"`
-	// The refresh token if `delivery` was BODY; null if it went into the cookie.
+	// The refresh token if `delivery` was BODY; null if it is in the cookie.
 	RefreshToken *string `json:"refreshToken,omitempty"`
-	// Who signed in.
+	// The signed-in user.
 	User *models.User `json:"user"`
-	// The session that was opened.
+	// The session.
 	Session *models.Session `json:"session"`
 }
 
-// A new address, and the password to show who is asking.
+// A new address, and the current password as confirmation.
 type ChangeEmailInput struct {
-	// An e-mail address. Capitals and small letters make no difference.
+	// The new e-mail address. Case does not matter.
 	NewEmail string `json:"newEmail"`
 	// The account's password.
 	Password string `json:"password"`
 }
 
-// A new password, and the old one to show who is asking.
+// A new password, and the current one as confirmation.
 type ChangePasswordInput struct {
-	// The password until now.
+	// The current password.
 	CurrentPassword string `json:"currentPassword"`
-	// At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters.
+	// At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters.
 	NewPassword string `json:"newPassword"`
 }
 
-// Who wants to sign in.
+// The credentials of a sign-in.
 type LoginInput struct {
 	// The account's e-mail address.
 	Email string `json:"email"`
 	// The account's password.
 	Password string `json:"password"`
-	// Stay signed in for longer: for a device of one's own.
+	// Whether to stay signed in for longer. For a private device.
 	RememberMe bool `json:"rememberMe"`
-	// How the refresh token is to be delivered.
+	// How to deliver the refresh token.
 	Delivery TokenDelivery `json:"delivery"`
 }
 
 type Mutation struct {
 }
 
-// Where a page begins and ends.
+// The beginning and the end of a page.
 type PageInfo struct {
 	// Whether there is a page after this one.
 	HasNextPage bool `json:"hasNextPage"`
 	// Whether there is a page before this one.
 	HasPreviousPage bool `json:"hasPreviousPage"`
-	// The value of `before` for the page before this one; null if this page is empty and there is nowhere to go on from.
+	// The value of `before` for the previous page; null if this page is empty and gives no position.
 	StartCursor *string `json:"startCursor,omitempty"`
-	// The value of `after` for the page after this one; null if this page is empty and there is nowhere to go on from.
+	// The value of `after` for the next page; null if this page is empty and gives no position.
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
@@ -100,45 +100,45 @@ type PageInfo struct {
 type Permission struct {
 	// The field, as in `Mutation.setUserRole` or `User.email`.
 	Field string `json:"field"`
-	// Whether the user's role may use it now, whatever the `conditions`. It changes with the role: query it again after a sign-in.
+	// Whether the user's role may use the field now, regardless of `conditions`. It depends on the role: query it again after a sign-in.
 	Allowed bool `json:"allowed"`
-	// The role that the field requires, also where the rule only reports yet; null if the field is public.
+	// The role that the field requires, also if the rule is report-only; null if the field is public.
 	Role *string `json:"role,omitempty"`
-	// What else than the role lets a user use the field: `OWNER` is the owner of the object. Null if nothing else does. More
-	// values may be added.
+	// Conditions that admit a user without the role: `OWNER` is the owner of the object. Null if there are none. More values
+	// may be added.
 	Conditions []string `json:"conditions,omitempty"`
 }
 
 type Query struct {
 }
 
-// Who wants an account.
+// A new account.
 type RegisterInput struct {
-	// What the person wants to be called, 1 to 100 characters.
+	// The display name, 1 to 100 characters.
 	Name string `json:"name"`
-	// An e-mail address. Capitals and small letters make no difference.
+	// The e-mail address. Case does not matter.
 	Email string `json:"email"`
-	// At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters.
+	// At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters.
 	Password string `json:"password"`
-	// The password typed again; if given it must be the same.
+	// The password again. If given, it must be the same.
 	PasswordConfirmation *string `json:"passwordConfirmation,omitempty"`
-	// Stay signed in for longer: for a device of one's own.
+	// Whether to stay signed in for longer. For a private device.
 	RememberMe bool `json:"rememberMe"`
-	// How the refresh token is to be delivered.
+	// How to deliver the refresh token.
 	Delivery TokenDelivery `json:"delivery"`
 }
 
 // A token from a mail, and a new password.
 type ResetPasswordInput struct {
-	// What the link in the mail has behind `token=`.
+	// The token: the part of the mail's link after `token=`.
 	Token string `json:"token"`
-	// At least 8 characters unless the server asks for more, at most 1,024 bytes; any characters but control characters.
+	// At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters.
 	NewPassword string `json:"newPassword"`
 }
 
-// What to change in a profile.
+// Changes of a profile.
 type UpdateProfileInput struct {
-	// What the person wants to be called, 1 to 100 characters.
+	// The new display name, 1 to 100 characters.
 	Name string `json:"name"`
 }
 
@@ -146,13 +146,13 @@ type UpdateProfileInput struct {
 type UserConnection struct {
 	// The accounts on this page, in order.
 	Edges []*UserEdge `json:"edges"`
-	// Whether there are more in either direction, and where to go on.
+	// Whether there are more pages in either direction, and their cursors.
 	PageInfo *PageInfo `json:"pageInfo"`
 }
 
 // An account on a page.
 type UserEdge struct {
-	// Where it stands; opaque.
+	// The account's position in the list; opaque.
 	Cursor string `json:"cursor"`
 	// The account.
 	Node *models.User `json:"node"`
@@ -164,7 +164,7 @@ type TokenDelivery string
 const (
 	// In an HttpOnly cookie that scripts cannot read: for browsers.
 	TokenDeliveryCookie TokenDelivery = "COOKIE"
-	// In the response: for apps and services that have a safe place of their own for it.
+	// In the response: for apps and services that can store it safely.
 	TokenDeliveryBody TokenDelivery = "BODY"
 )
 

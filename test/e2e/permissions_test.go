@@ -87,7 +87,7 @@ func TestPermissionsFollowTheRole(t *testing.T) {
 // objects of others, and the condition OWNER about the caller's own.
 func TestPermissionsCoverGatedFieldsOfTypes(t *testing.T) {
 	t.Parallel()
-	b := bootWithSchema(t, schemaReplacing(t, "user(\n    \"Its id. An id that nobody has is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
+	b := bootWithSchema(t, schemaReplacing(t, "user(\n    \"The account's id. An unknown id is NOT_FOUND.\"\n    id: ID!\n  ): User @auth(role: STAFF)",
 		"user(\n    id: ID!\n  ): User @auth"), dbtest.SQLite(t))
 	other := b.NewUser("USER")
 	want := map[string]string{

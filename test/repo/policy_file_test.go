@@ -273,7 +273,7 @@ func TestBrokenRoleOrDirectiveDoesNotCompile(t *testing.T) {
 		{"STAFF includes ADMIN and not USER", "STAFF @includes(roles: [USER])\n", "STAFF @includes(roles: [ADMIN])\n", "Role.STAFF"},
 		{"USER includes STAFF", "  USER\n", "  USER @includes(roles: [STAFF])\n", "Role.USER"},
 		{"rules report only by default", "reportOnly: Boolean! = false", "reportOnly: Boolean! = true", "@auth(reportOnly:)"},
-		{"@auth may stand on types", ") repeatable on FIELD_DEFINITION\n\n\"Anybody", ") repeatable on FIELD_DEFINITION | OBJECT\n\n\"Anybody", "@auth"},
+		{"@auth may stand on types", ") repeatable on FIELD_DEFINITION\n\n\"Requires no sign-in", ") repeatable on FIELD_DEFINITION | OBJECT\n\n\"Requires no sign-in", "@auth"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
