@@ -23,7 +23,7 @@ var codes = map[string]description{
 		"Do not repeat the request. Ask [`permissions`](../policy.md#permissions-for-a-frontend) again: the role may have changed.",
 	},
 	fgerr.BadUserInput: {
-		"A value breaks a rule. All rules are checked at once.",
+		"A value breaks a rule, or the request is malformed. All rules are checked at once.",
 		"`fields`: `[{name, message}]`; `name` is the argument or the input field",
 		"Show each message beside its form field.",
 	},
@@ -58,9 +58,9 @@ var codes = map[string]description{
 		"Remove the item from the page.",
 	},
 	fgerr.Conflict: {
-		"The change would break a rule between rows: the last ADMIN cannot be demoted, disabled or deleted. An account cannot delete itself while a change of its address can be undone.",
-		"`until` in the second case, a time",
-		"Show the message. In the second case try again after `until`.",
+		"The change would break a rule between rows: the last ADMIN cannot be demoted, disabled or deleted. An account cannot delete itself while a change of its address can be undone, and an ADMIN deletes their own account with `deleteAccount`.",
+		"`until`, a time, while a change of address can be undone",
+		"Show the message. If there is `until`, try again after that time.",
 	},
 	fgerr.RateLimited: {
 		"A [rate limit](limits.md#rate-limits) is used up. The field was not executed.",
@@ -73,7 +73,7 @@ var codes = map[string]description{
 		"Repeat the request after `retryAfter` seconds.",
 	},
 	fgerr.Unavailable: {
-		"The database does not answer, or a hook of the product exceeded its deadline. Unless the message says otherwise, nothing was changed.",
+		"The database does not answer, or a hook of the product exceeded its deadline. Nothing was changed.",
 		"`retryAfter` in seconds; also the header `Retry-After`",
 		"Repeat the request after `retryAfter` seconds.",
 	},
@@ -98,7 +98,7 @@ var codes = map[string]description{
 		"Send the query. Apollo's `PersistedQueryLink` does this without a change.",
 	},
 	fgerr.Internal: {
-		"Any other error. The log contains it under the same id.",
+		"Any other error, including a COMMIT with an unknown outcome. The log contains it under the same id.",
 		"`requestId`",
 		"Show the id to the user, for the operator to find the log line.",
 	},
