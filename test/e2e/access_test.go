@@ -11,7 +11,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// What a request costs in queries: the person is loaded with the session, once, by the first field that asks.
+// The first field that needs the viewer loads the session and its user in one query. Later fields
+// use the result.
 func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -25,34 +26,35 @@ func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 			want  uint64
 		}{
 			{"me", user, `{ me { id } }`, 1},
-			{"me with every gated field", user, `{ me { email emailVerified role disabledAt } }`, 1},
-			{"many gated fields at once", user, `{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1},
-			{"a public field, signed in", user, `mutation { ` + badLogin + ` }`, 2}, // the login's own: it looks for the account, and writes down that it failed
-			{"a public field of nobody's", nil, `{ __typename }`, 0},
+			{"me with every protected field", user, `{ me { email emailVerified role disabledAt } }`, 1},
+			{"several protected fields", user, `{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1},
+			// The login's own queries: it reads the account and records the failure.
+			{"a public field with a token, which is not read", user, `mutation { ` + badLogin + ` }`, 2},
+			{"a public field without a token", nil, `{ __typename }`, 0},
 			{"a public field with a token", user, `{ __typename }`, 0},
-			{"a gated field of nobody's", nil, `{ me { id } users { edges { cursor } } }`, 0},
-			{"a gated field with a token that is none", &servertest.User{Token: "x.y.z"}, `{ me { id } }`, 0},
-			{"somebody else's account", staff, `{ user(id: "` + user.ID + `") { email role disabledAt } }`, 2},
-			{"a page of accounts with all their gated fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
+			{"a protected field without a token", nil, `{ me { id } users { edges { cursor } } }`, 0},
+			{"a protected field with a malformed token", &servertest.User{Token: "x.y.z"}, `{ me { id } }`, 0},
+			{"another user's account", staff, `{ user(id: "` + user.ID + `") { email role disabledAt } }`, 2},
+			{"a page of accounts with all protected fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				before := b.internal.Store.Queries()
 				b.Query(row.as, row.query)
 				if got := b.internal.Store.Queries() - before; got != row.want {
-					t.Errorf("%d queries, want %d", got, row.want)
+					t.Errorf("got %d queries, want %d", got, row.want)
 				}
 			})
 		}
 	})
 }
 
-// What changes in the database counts on the next request of a token that was made before.
+// A role change in the database applies to the next request of an access token issued before it.
 func TestRoleChangeAppliesToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		t.Run("a role that was given and taken", func(t *testing.T) {
+		t.Run("a role is granted and revoked", func(t *testing.T) {
 			b := boot(t, databaseURL)
-			b.NewUser("ADMIN") // so that p is never the last one
+			b.NewUser("ADMIN") // p is never the last administrator
 			p := b.NewUser("USER")
 			for _, step := range []struct {
 				role string
@@ -62,7 +64,7 @@ func TestRoleChangeAppliesToTheNextRequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := b.Query(p, `{ users { edges { cursor } } }`).Codes(); !slices.Equal(got, step.want) {
-					t.Errorf("as %s: %q, want %q", step.role, got, step.want)
+					t.Errorf("as %s: got %q, want %q", step.role, got, step.want)
 				}
 			}
 		})
@@ -81,7 +83,7 @@ func TestExpiredSessionIsUnauthenticated(t *testing.T) {
 	}
 }
 
-// A refused field's resolver does not run: a mutation that is refused changes nothing.
+// The resolver of a denied field does not run, so a denied mutation changes nothing.
 func TestDeniedMutationRunsNoResolver(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -89,14 +91,15 @@ func TestDeniedMutationRunsNoResolver(t *testing.T) {
 	before := b.internal.Store.Queries()
 	b.Query(nil, `mutation { updateProfile(input: {name: "changed"}) { id } }`)
 	if b.internal.Store.Queries() != before {
-		t.Error("the resolver asked the database")
+		t.Error("the resolver of a denied mutation queried the database")
 	}
 	if got := b.Query(p, `{ me { name } }`).Must().At("me.name"); got != "Somebody" {
-		t.Errorf("the name is %v", got)
+		t.Errorf("got name %v, want Somebody", got)
 	}
 }
 
-// Wrong passwords, unknown addresses and disabled accounts: the same bytes but for the request's id.
+// Failed logins return the same bytes and headers for a wrong password, an unknown address and
+// invalid input. Only the request id differs.
 func TestFailedLoginsAreIndistinguishable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -106,7 +109,7 @@ func TestFailedLoginsAreIndistinguishable(t *testing.T) {
 		answers := map[string]*servertest.Response{
 			"a wrong password":       b.Query(nil, login, "e", p.Email),
 			"an unknown address":     b.Query(nil, login, "e", "nobody@example.com"),
-			"what is no address":     b.Query(nil, login, "e", "nobody"),
+			"a malformed address":    b.Query(nil, login, "e", "nobody"),
 			"a very long address":    b.Query(nil, login, "e", strings.Repeat("x", 300)+"@example.com"),
 			"a NUL in the address":   b.Query(nil, login, "e", p.Email+"\x00"),
 			"an address in capitals": b.Query(nil, login, "e", strings.ToUpper(p.Email)),
@@ -156,7 +159,7 @@ func TestConcurrentRegistrationsCreateOneAccount(t *testing.T) {
 	})
 }
 
-// A password that was stored by an older configuration, or by another program, works and is stored anew.
+// A password hashed with another cost or without a pepper is accepted, and the login rehashes it.
 func TestLoginRehashesOutdatedPasswords(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -168,7 +171,7 @@ func TestLoginRehashesOutdatedPasswords(t *testing.T) {
 			mark string
 		}{
 			{"another cost", []string{"BCRYPT_COST", "10"}, "v1$$2a$10$"},
-			{"before there was a pepper", []string{"BCRYPT_COST", "10", "PASSWORD_PEPPER", "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6"}, "v1p$$2a$10$"},
+			{"a hash without a pepper", []string{"BCRYPT_COST", "10", "PASSWORD_PEPPER", "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6"}, "v1p$$2a$10$"},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL, row.env...)
@@ -189,7 +192,8 @@ func TestLoginRehashesOutdatedPasswords(t *testing.T) {
 	})
 }
 
-// A pepper is rotated by a list: the first hashes, all verify, and a login stores the password with the first.
+// PASSWORD_PEPPER is a list for rotation: the first pepper hashes, all of them verify, and a login
+// rehashes with the first.
 func TestLoginRehashesWithTheFirstPepper(t *testing.T) {
 	t.Parallel()
 	const first, second = "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6", "Qm4Zp8Xw2Lc6Vr0Tb5Hd9Ks3Fn7Gy1Ja"
@@ -203,27 +207,27 @@ func TestLoginRehashesWithTheFirstPepper(t *testing.T) {
 			return user.PasswordHash
 		}
 		before := boot(t, databaseURL, "PASSWORD_PEPPER", first)
-		seen, away := before.NewUser("USER"), before.NewUser("USER")
+		rehashed, unseen := before.NewUser("USER"), before.NewUser("USER")
 		both := boot(t, databaseURL, "PASSWORD_PEPPER", second+","+first)
-		old := stored(both, seen)
-		login(both, seen, seen.Password).Must()
-		again := stored(both, seen)
-		if again == old {
-			t.Error("the login did not store the password with the first pepper")
+		old := stored(both, rehashed)
+		login(both, rehashed, rehashed.Password).Must()
+		fresh := stored(both, rehashed)
+		if fresh == old {
+			t.Error("the login did not rehash the password with the first pepper")
 		}
-		login(both, seen, seen.Password).Must()
-		if stored(both, seen) != again {
-			t.Error("a second login stored it once more")
+		login(both, rehashed, rehashed.Password).Must()
+		if stored(both, rehashed) != fresh {
+			t.Error("a second login rehashed the password again")
 		}
-		wantCodes(t, login(both, away, "wrong password"), "login INVALID_CREDENTIALS")
+		wantCodes(t, login(both, unseen, "wrong password"), "login INVALID_CREDENTIALS")
 		newcomer := both.NewUser("USER")
 
 		after := boot(t, databaseURL, "PASSWORD_PEPPER", second)
-		login(after, seen, seen.Password).Must()
+		login(after, rehashed, rehashed.Password).Must()
 		login(after, newcomer, newcomer.Password).Must()
-		wantCodes(t, login(after, away, away.Password), "login INVALID_CREDENTIALS")
-		login(boot(t, databaseURL, "PASSWORD_PEPPER", first+","+second), away, away.Password).Must()
-		wantCodes(t, login(before, seen, seen.Password), "login INVALID_CREDENTIALS")
+		wantCodes(t, login(after, unseen, unseen.Password), "login INVALID_CREDENTIALS")
+		login(boot(t, databaseURL, "PASSWORD_PEPPER", first+","+second), unseen, unseen.Password).Must()
+		wantCodes(t, login(before, rehashed, rehashed.Password), "login INVALID_CREDENTIALS")
 	})
 }
 
@@ -234,11 +238,11 @@ func TestLongPasswordsAreNotTruncated(t *testing.T) {
 	const register = `mutation($e: String!, $p: String!) { register(input: {name: "X", email: $e, password: $p}) { user { id } } }`
 	const login = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`
 	for _, row := range []struct{ name, email, password, other string }{
-		{"73 bytes, of which bcrypt alone would read 72", "a@example.com", long[:72] + "y", long[:72] + "z"},
+		{"73 bytes, where bcrypt alone reads 72", "a@example.com", long[:72] + "y", long[:72] + "z"},
 		{"one more character", "b@example.com", long[:200], long[:200] + "x"},
 		{"64 emoji", "c@example.com", strings.Repeat("🔑", 64), strings.Repeat("🔑", 63)},
 		{"1,024 bytes", "d@example.com", long[:1024], long[:1023]},
-		{"accents typed on another keyboard are the same", "e@example.com", "Zo\u00eb's passphrase", "Zoe's passphrase"},
+		{"accents are normalized", "e@example.com", "Zo\u00eb's passphrase", "Zoe's passphrase"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b.Query(nil, register, "e", row.email, "p", row.password).Must()

@@ -14,7 +14,7 @@ import (
 
 const accessToken = `mutation { accessToken { accessToken expiresAt tokenType } }`
 
-// refreshCookieHeader is what a server that renders a page forwards.
+// refreshCookieHeader returns the header that a server-side renderer forwards from the browser.
 func refreshCookieHeader(refreshToken string) http.Header {
 	return http.Header{"Cookie": {"refresh=" + refreshToken}}
 }
@@ -31,7 +31,7 @@ func TestAccessTokenDoesNotChangeTheSession(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
 		p := b.NewUser("USER")
-		d := b.newDevice(p, false) // delivered in the body: the cookie holds the same token
+		d := b.newDevice(p, false) // a token delivered in the body works in the cookie too
 		const ofDevice = `{ sessions { id lastUsedAt expiresAt } }`
 		before := b.Query(d.User, ofDevice).Must().JSON()
 		b.Clock.Advance(time.Minute)
@@ -42,11 +42,11 @@ func TestAccessTokenDoesNotChangeTheSession(t *testing.T) {
 			}
 			expires, err := time.Parse(time.RFC3339, got.Text("accessToken.expiresAt"))
 			if life := expires.Sub(b.Clock.Now()); err != nil || life > 5*time.Minute || life < 4*time.Minute+58*time.Second {
-				t.Errorf("it lives for %v, %v", life, err)
+				t.Errorf("got lifetime %v, %v, want 5 minutes", life, err)
 			}
 			render := &servertest.User{ID: p.ID, Token: got.Text("accessToken.accessToken")}
 			if after := b.Query(render, ofDevice).Must(); after.JSON() != before {
-				t.Errorf("%s\nwas %s", after.Body, before)
+				t.Errorf("got session %s\nwant unchanged %s", after.Body, before)
 			}
 			if got := b.Query(render, `{ sessions { id current } }`).Must(); !strings.Contains(got.Body, d.session) {
 				t.Error(got.Body)
@@ -56,7 +56,7 @@ func TestAccessTokenDoesNotChangeTheSession(t *testing.T) {
 				t.Error(got.Body)
 			}
 		}
-		b.mustRefresh(d.refresh) // the token was not replaced
+		b.mustRefresh(d.refresh) // the refresh token was not rotated
 	})
 }
 
@@ -73,7 +73,8 @@ func TestAccessTokenAuthenticatesTheRestOfTheRequest(t *testing.T) {
 	wantCodes(t, b.QueryWith(refreshCookieHeader(d.refresh), `mutation($t: String) { accessToken(refreshToken: $t) { tokenType } }`, "t", d.refresh), "GRAPHQL_VALIDATION_FAILED")
 }
 
-// No page can have a browser call it, not even one of the server's own origin, and a call that is refused judges no token.
+// The mutation rejects requests from browsers, even from the server's own origin. A rejected call
+// does not check the token, so it cannot revoke the session.
 func TestAccessTokenRejectsBrowsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -104,9 +105,9 @@ func TestAccessTokenRejectsBrowsers(t *testing.T) {
 			}
 		}
 		if !b.isSignedIn(d.User) {
-			t.Error("an old token from a browser ended the session")
+			t.Error("an old token from a browser revoked the session")
 		}
-		// What fetch of Node.js adds.
+		// The headers that fetch of Node.js adds are accepted.
 		b.QueryWith(withHeaders(refreshCookieHeader(d.refresh), "Sec-Fetch-Mode", "cors", "Accept-Language", "*"), accessToken).Must()
 	})
 }
@@ -117,7 +118,7 @@ func TestAccessTokenRejectsInvalidRefreshTokens(t *testing.T) {
 		for _, row := range []struct {
 			name string
 			make func(*testServer) (cookie string, d *device)
-			ends bool // the session ends
+			ends bool // whether the session ends
 		}{
 			{"an older token", func(b *testServer) (string, *device) {
 				d := b.newUserDevice()
@@ -152,7 +153,7 @@ func TestAccessTokenRejectsInvalidRefreshTokens(t *testing.T) {
 			}, true},
 			{"a session past its idle limit", func(b *testServer) (string, *device) {
 				d := b.newUserDevice()
-				for range 8 { // each day; nothing of it extends the session
+				for range 8 { // daily calls do not extend the session
 					b.QueryWith(refreshCookieHeader(d.refresh), accessToken)
 					b.Clock.Advance(24 * time.Hour)
 				}
@@ -163,8 +164,8 @@ func TestAccessTokenRejectsInvalidRefreshTokens(t *testing.T) {
 				return d.Token, d
 			}, false},
 			{"no cookie", func(*testServer) (string, *device) { return "", nil }, false},
-			{"a token that never was", func(*testServer) (string, *device) { return strings.Repeat("A", 43), nil }, false},
-			{"a token with a character more", func(b *testServer) (string, *device) {
+			{"an unknown token", func(*testServer) (string, *device) { return strings.Repeat("A", 43), nil }, false},
+			{"a token with a trailing character", func(b *testServer) (string, *device) {
 				d := b.newUserDevice()
 				return d.refresh + "A", d
 			}, false},
@@ -178,7 +179,7 @@ func TestAccessTokenRejectsInvalidRefreshTokens(t *testing.T) {
 				cookie, d := row.make(b)
 				wantCodes(t, b.QueryWith(refreshCookieHeader(cookie), accessToken), "accessToken INVALID_TOKEN")
 				if d != nil && b.isSignedIn(d.User) == row.ends {
-					t.Errorf("the session has ended: %t", !row.ends)
+					t.Errorf("got session ended %t, want %t", !row.ends, row.ends)
 				}
 			})
 		}
@@ -195,14 +196,15 @@ func TestAccessTokenAcceptsTheParentTokenInTheGracePeriod(t *testing.T) {
 		for _, token := range []string{d.refresh, next} {
 			d.Token = b.QueryWith(refreshCookieHeader(token), accessToken).Must().Text("accessToken.accessToken")
 			if !b.isSignedIn(d.User) {
-				t.Error("the access token is good for nothing")
+				t.Error("the access token is rejected")
 			}
 		}
 		b.mustRefresh(next)
 	})
 }
 
-// A page is rendered while the browser refreshes: neither gets in the other's way.
+// A page rendered on the server while the browser refreshes does not disturb the refresh, and the
+// reverse.
 func TestAccessTokenAndRefreshRunConcurrently(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -225,7 +227,7 @@ func TestAccessTokenAndRefreshRunConcurrently(t *testing.T) {
 			d.refresh = next
 		}
 		if !b.isSignedIn(d.User) {
-			t.Error("the session has ended")
+			t.Error("the session was revoked")
 		}
 	})
 }
@@ -252,33 +254,34 @@ func TestAccessTokenIsAuditedOncePerSessionAndHour(t *testing.T) {
 			(<-answers).Must()
 		}
 		if n := entries(); n != 1 {
-			t.Errorf("%d entries of one session, want 1", n)
+			t.Errorf("got %d entries for one session, want 1", n)
 		}
 		b.QueryWith(refreshCookieHeader(laptop.refresh), accessToken).Must()
 		if n := entries(); n != 2 {
-			t.Errorf("%d entries of two sessions, want 2", n)
+			t.Errorf("got %d entries for two sessions, want 2", n)
 		}
 		b.Clock.Advance(59 * time.Minute)
 		b.QueryWith(refreshCookieHeader(phone.refresh), accessToken).Must()
 		if n := entries(); n != 2 {
-			t.Errorf("%d entries within the hour, want 2", n)
+			t.Errorf("got %d entries within the hour, want 2", n)
 		}
 		b.Clock.Advance(2 * time.Minute)
 		b.QueryWith(refreshCookieHeader(phone.refresh), accessToken).Must()
 		if n := entries(); n != 3 {
-			t.Errorf("%d entries after the hour, want 3", n)
+			t.Errorf("got %d entries after the hour, want 3", n)
 		}
 		got := b.Query(b.newDevice(admin, false).User, auditLog, "n", 1, "u", p.ID).Must()
 		if got.At("auditLog.edges.0.node.sessionId") != phone.session || got.At("auditLog.edges.0.node.actorId") != p.ID || got.At("auditLog.edges.0.node.ip") != "127.0.0.1" {
 			t.Error(got.Body)
 		}
 		if n := strings.Count(b.Log.String(), `"msg":"access token issued"`); n != 3 || strings.Contains(b.Log.String(), phone.refresh) {
-			t.Errorf("%d lines in the log, or a token", n)
+			t.Errorf("got %d log lines, want 3 without the token", n)
 		}
 	})
 }
 
-// A server that renders the pages of all visitors has one address. No visitor uses up its limit, with good tokens or bad ones.
+// A server-side renderer sends the requests of all visitors from one IP. No visitor can exhaust the
+// limit of the others, with valid or invalid tokens.
 func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -292,10 +295,10 @@ func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 		}
 		wantRateLimited(t, ask(otherIP, one.refresh), "accessToken")
 		next := b.mustRefresh(one.refresh)
-		for range 10 { // have come back in the 5 seconds until the token can be replaced
+		for range 10 { // refilled until the token can be rotated
 			ask(homeIP, next).Must()
 		}
-		wantRateLimited(t, ask(homeIP, next), "accessToken") // the session, whatever its token and address
+		wantRateLimited(t, ask(homeIP, next), "accessToken") // per session, whatever its token and IP
 		ask(otherIP, other.refresh).Must()
 		for i := range 600 {
 			wantCodes(t, ask(otherIP, fmt.Sprintf("%043d", i)), "accessToken INVALID_TOKEN")
@@ -304,7 +307,7 @@ func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 		before := b.internal.Store.Queries()
 		wantRateLimited(t, ask(otherIP, strings.Repeat("A", 42)), "accessToken")
 		if n := b.internal.Store.Queries() - before; n != 1 {
-			t.Errorf("%d queries for a text without the form of a token, want the limit's one", n)
+			t.Errorf("got %d queries for a malformed token, want 1 for the limit", n)
 		}
 		ask(otherIP, other.refresh).Must()
 		wantCodes(t, ask(homeIP, strings.Repeat("A", 43)), "accessToken INVALID_TOKEN")
@@ -313,7 +316,7 @@ func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 	})
 }
 
-// The address of the server that renders the pages is no place from which the owner signed in.
+// The IP of a server-side renderer does not become a trusted IP of the account.
 func TestAccessTokenTrustsNoIP(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -323,14 +326,14 @@ func TestAccessTokenTrustsNoIP(t *testing.T) {
 		before := b.countTrustedIPs(databaseURL, p)
 		b.QueryWith(withHeaders(http.Header{"Cookie": {"refresh=" + d.refresh + "; device=" + strings.Repeat("d", 43)}}, "X-Forwarded-For", otherIP), accessToken).Must()
 		if after := b.countTrustedIPs(databaseURL, p); after != before {
-			t.Errorf("%d trusted places, were %d", after, before)
+			t.Errorf("got %d trusted IPs, want unchanged %d", after, before)
 		}
 		b.exhaustAccountLimit(p.Email)
 		wantRateLimited(t, b.login(otherIP, p.Email, p.Password), "login")
 	})
 }
 
-// As refresh, it does not sign out who was signed in when verified addresses became required.
+// Like refresh, it accepts sessions that were opened before verified addresses became required.
 func TestAccessTokenAndRefreshAcceptUnverifiedEmail(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

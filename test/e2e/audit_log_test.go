@@ -18,7 +18,7 @@ import (
 const auditLog = `query($n: Int!, $a: String, $u: ID) { auditLog(first: $n, after: $a, userId: $u) {
 	edges { cursor node { id createdAt event detail userId user { email } actorId actor { email } sessionId ip userAgent } } pageInfo { hasNextPage endCursor } } }`
 
-// auditEvents are the events of an account, the newest first, as "event detail".
+// auditEvents returns the events of an account as "event detail", newest first.
 func (b *testServer) auditEvents(admin, of *servertest.User) (list []string) {
 	b.t.Helper()
 	got := b.Query(admin, auditLog, "n", 100, "u", of.ID).Must()
@@ -57,21 +57,21 @@ func TestAuditLogRecordsActorAndSubject(t *testing.T) {
 		page := b.Query(admin, auditLog, "n", 100, "u", p.ID).Must()
 		node := func(i int) string { return fmt.Sprintf("auditLog.edges.%d.node.", i) }
 		if page.At(node(3)+"actorId") != admin.ID || page.At(node(3)+"actor.email") != admin.Email || page.At(node(3)+"user.email") != p.Email {
-			t.Errorf("an act of an administrator: %s", page.Body)
+			t.Errorf("event of an administrator: %s", page.Body)
 		}
 		if page.At(node(5)+"actorId") != p.ID || page.At(node(5)+"sessionId") != phone.session || page.At(node(5)+"ip") != "127.0.0.1" {
-			t.Errorf("a sign-in: %s", page.Body)
+			t.Errorf("sign-in: %s", page.Body)
 		}
 		if page.At(node(6)+"actorId") != nil || !strings.HasPrefix(page.Text(node(6)+"userAgent"), "Go-http-client") {
-			t.Errorf("a failed sign-in: %s", page.Body)
+			t.Errorf("failed sign-in: %s", page.Body)
 		}
 		if at, err := time.Parse(time.RFC3339Nano, page.Text(node(0)+"createdAt")); err != nil || time.Since(at) > time.Minute {
-			t.Errorf("when: %v, %v", at, err)
+			t.Errorf("got createdAt %v, %v, want now", at, err)
 		}
 	})
 }
 
-// An address that nobody has is tried all day; that is written down too, without the address.
+// A sign-in with an unknown address is recorded without the address or the password.
 func TestAuditLogOmitsUnknownAddresses(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -83,7 +83,7 @@ func TestAuditLogOmitsUnknownAddresses(t *testing.T) {
 			t.Error(got.Body)
 		}
 		if strings.Contains(got.Body, "nobody@") || strings.Contains(got.Body, "hunter2") {
-			t.Error("the audit log has what was typed: " + got.Body)
+			t.Error("the audit log has the typed address or password: " + got.Body)
 		}
 	})
 }
@@ -102,22 +102,22 @@ func TestAuditLogPagesAreStable(t *testing.T) {
 			for i := range got.At("auditLog.edges").([]any) {
 				ids = append(ids, got.Text(fmt.Sprintf("auditLog.edges.%d.node.id", i)))
 			}
-			b.newDevice(p, false) // comes before what was seen, and so does not move it
+			b.newDevice(p, false) // a newer entry does not shift later pages
 			if got.At("auditLog.pageInfo.hasNextPage") != true {
 				break
 			}
 			after = got.At("auditLog.pageInfo.endCursor")
 		}
 		if n := len(slices.Compact(slices.Sorted(slices.Values(ids)))); n != 8 || len(ids) != 8 || !slices.IsSortedFunc(ids, func(x, y string) int { return strings.Compare(y, x) }) {
-			t.Errorf("%d entries, %d of them different, want 8, the newest first", len(ids), n)
+			t.Errorf("got %d entries, %d distinct, want 8, newest first", len(ids), n)
 		}
-		everybody := b.Query(admin, `{ users(first: 1) { pageInfo { endCursor } } }`).Must().At("users.pageInfo.endCursor")
-		anEntry := b.Query(admin, auditLog, "n", 1).Must().Text("auditLog.pageInfo.endCursor")
-		wantCodes(t, b.Query(admin, `query($a: String) { users(after: $a) { edges { cursor } } }`, "a", anEntry), "users BAD_USER_INPUT")
+		userCursor := b.Query(admin, `{ users(first: 1) { pageInfo { endCursor } } }`).Must().At("users.pageInfo.endCursor")
+		entryCursor := b.Query(admin, auditLog, "n", 1).Must().Text("auditLog.pageInfo.endCursor")
+		wantCodes(t, b.Query(admin, `query($a: String) { users(after: $a) { edges { cursor } } }`, "a", entryCursor), "users BAD_USER_INPUT")
 		for name, variables := range map[string][]any{
-			"a cursor of another listing": {"n", 1, "a", everybody}, "a cursor with more behind it": {"n", 1, "a", anEntry + "AAAA"},
-			"first 0": {"n", 0}, "first 101": {"n", 101}, "a cursor of nothing": {"n", 1, "a", "x"}, "an id of nothing": {"n", 1, "u", "x"},
-			"no id at all": {"n", 1, "u", ""},
+			"a cursor of another list": {"n", 1, "a", userCursor}, "a cursor with trailing bytes": {"n", 1, "a", entryCursor + "AAAA"},
+			"first 0": {"n", 0}, "first 101": {"n", 101}, "a malformed cursor": {"n", 1, "a", "x"}, "a malformed id": {"n", 1, "u", "x"},
+			"an empty id": {"n", 1, "u", ""},
 		} {
 			if got := b.Query(admin, auditLog, variables...); !slices.Equal(got.Codes(), []string{"auditLog BAD_USER_INPUT"}) {
 				t.Errorf("%s: %s", name, got.Body)
@@ -128,22 +128,22 @@ func TestAuditLogPagesAreStable(t *testing.T) {
 	})
 }
 
-// What cannot be written down is not done, by no command and by no mutation that signs somebody in or administers: those that take
-// a credential, or more than somebody who is signed in, are all here.
+// An operation whose audit entry cannot be written is rolled back. The table must have every
+// mutation that takes a credential or requires a role above USER, and every user command.
 func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		admin, p, shut := b.NewUser("ADMIN"), b.NewUser("USER"), b.NewUser("USER")
+		admin, p, disabled := b.NewUser("ADMIN"), b.NewUser("USER"), b.NewUser("USER")
 		phone, stolen := b.newDevice(p, false), b.newDevice(p, false)
 		b.mustRefresh(b.mustRefresh(stolen.refresh))
 		administer := func(mutation string, of *servertest.User) *servertest.Response {
 			return b.Query(admin, `mutation($u: ID!) { `+mutation+` }`, "u", of.ID)
 		}
-		administer("disableUser(userId: $u) { id }", shut).Must()
+		administer("disableUser(userId: $u) { id }", disabled).Must()
 		reset, verify, newcomer := b.resetToken(p), b.tokenOf(p.Email, "/verify-email"), newAddress()
 		execSQL(t, databaseURL, "DROP TABLE audit")
-		asked := map[string]func() *servertest.Response{
+		operations := map[string]func() *servertest.Response{
 			"register": func() *servertest.Response { return b.Query(nil, registerAs, "e", newcomer) },
 			"login":    func() *servertest.Response { return b.Query(nil, login, "e", p.Email, "p", p.Password) },
 			"refresh":  func() *servertest.Response { return b.Query(nil, refreshInBody, "t", stolen.refresh) },
@@ -165,16 +165,16 @@ func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 			"deleteAccount":      func() *servertest.Response { return b.Query(p, deleteAccount, "p", p.Password) },
 			"setUserRole":        func() *servertest.Response { return administer("setUserRole(userId: $u, role: ADMIN) { id }", p) },
 			"disableUser":        func() *servertest.Response { return administer("disableUser(userId: $u) { id }", p) },
-			"enableUser":         func() *servertest.Response { return administer("enableUser(userId: $u) { id }", shut) },
+			"enableUser":         func() *servertest.Response { return administer("enableUser(userId: $u) { id }", disabled) },
 			"endUserSessions":    func() *servertest.Response { return administer("endUserSessions(userId: $u)", p) },
 			"deleteUser":         func() *servertest.Response { return b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password) },
 		}
-		for name, ask := range asked {
-			wantCodes(t, ask(), name+" INTERNAL")
+		for name, run := range operations {
+			wantCodes(t, run(), name+" INTERNAL")
 		}
 		for _, rule := range b.internal.Policy.Rules() {
-			if rule.Type == "Mutation" && (rule.Credential || !rule.Public && rule.Role != "USER") && asked[rule.Field] == nil {
-				t.Errorf("%s: that it was done ought to be in the audit log, and asked for here", rule.Coordinate())
+			if rule.Type == "Mutation" && (rule.Credential || !rule.Public && rule.Role != "USER") && operations[rule.Field] == nil {
+				t.Errorf("%s: not in this test; audit it and add it here", rule.Coordinate())
 			}
 		}
 		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": b.internal.Config.JWTSecrets[0], "BCRYPT_COST": "10"}
@@ -182,26 +182,26 @@ func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 			{"create", newcomer, "--name", "X"},
 			{"role", p.Email, "ADMIN"},
 			{"disable", p.Email},
-			{"enable", shut.Email},
+			{"enable", disabled.Email},
 			{"reset-password", p.Email},
 			{"delete", p.Email, "--yes"},
 		} {
 			if status, stdout, stderr := servertest.RunCLI(t, env, servertest.Password, append([]string{"user"}, command...)...); status != 1 || stdout != "" {
-				t.Errorf("%q: status %d\n%s%s", command, status, stdout, stderr)
+				t.Errorf("%q: got status %d, want 1\n%s%s", command, status, stdout, stderr)
 			}
 		}
 		got := b.Query(p, `{ me { role email emailVerified } sessions { id } }`).Must()
 		if got.At("me.role") != "USER" || got.At("me.email") != p.Email || got.At("me.emailVerified") != false || len(got.At("sessions").([]any)) != 3 {
 			t.Error(got.Body)
 		}
-		others := b.Query(admin, `query($u: ID!, $n: String) { user(id: $u) { disabledAt } users(search: $n) { edges { cursor } } }`, "u", shut.ID, "n", newcomer).Must()
+		others := b.Query(admin, `query($u: ID!, $n: String) { user(id: $u) { disabledAt } users(search: $n) { edges { cursor } } }`, "u", disabled.ID, "n", newcomer).Must()
 		if others.Text("user.disabledAt") == "" || len(others.At("users.edges").([]any)) != 0 {
 			t.Error(others.Body)
 		}
 	})
 }
 
-// wantAuditEntry compares the newest entry of the audit log with a line of the log about the same event.
+// wantAuditEntry compares the newest audit entry with the log line of the same event.
 func (b *testServer) wantAuditEntry(t *testing.T, admin *servertest.User, line map[string]any) {
 	t.Helper()
 	got := b.Query(admin, auditLog, "n", 1).Must()
@@ -217,12 +217,12 @@ func (b *testServer) wantAuditEntry(t *testing.T, admin *servertest.User, line m
 	}
 	for name, value := range want {
 		if got.At("auditLog.edges.0.node."+name) != value {
-			t.Errorf("the audit log has not %s %v: %s", name, value, got.Body)
+			t.Errorf("audit entry: want %s %v: %s", name, value, got.Body)
 		}
 	}
 }
 
-// Of somebody who has left, what happened stays, and where they were does not.
+// Account deletion keeps the user's audit entries and erases their IP addresses and user agents.
 func TestAccountDeletionErasesIPsFromTheAuditLog(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -237,12 +237,12 @@ func TestAccountDeletionErasesIPsFromTheAuditLog(t *testing.T) {
 			got := b.Query(admin, auditLog, "n", 100, "u", of.ID).Must()
 			for i := range got.At("auditLog.edges").([]any) {
 				node := fmt.Sprintf("auditLog.edges.%d.node.", i)
-				his := got.At(node+"userId") == p.ID || got.At(node+"actorId") == p.ID
-				if his && (got.At(node+"ip") != nil || got.At(node+"userAgent") != nil || got.At(node+"user") != nil && got.At(node+"userId") == p.ID) {
-					t.Errorf("%s of somebody who has left: %s", got.At(node+"event"), got.Body)
+				isDeleted := got.At(node+"userId") == p.ID || got.At(node+"actorId") == p.ID
+				if isDeleted && (got.At(node+"ip") != nil || got.At(node+"userAgent") != nil || got.At(node+"user") != nil && got.At(node+"userId") == p.ID) {
+					t.Errorf("%s: an entry of the deleted account has an IP or user agent: %s", got.At(node+"event"), got.Body)
 				}
-				if !his && got.At(node+"ip") == nil {
-					t.Errorf("the address of somebody else is gone: %s", got.Body)
+				if !isDeleted && got.At(node+"ip") == nil {
+					t.Errorf("the IP of another account was erased: %s", got.Body)
 				}
 			}
 		}
@@ -274,7 +274,8 @@ func TestAuditLogIsSweptAfterRetention(t *testing.T) {
 	})
 }
 
-// Nobody acts on somebody above them, or gives a role that they have not got themselves.
+// An administrator cannot change an account with a higher role, or grant a role that their own does
+// not include.
 func TestAdminCannotActOnHigherRoles(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -300,24 +301,24 @@ func TestAdminCannotActOnHigherRoles(t *testing.T) {
 			}
 		}
 		if !b.isSignedIn(owner) {
-			t.Error("the owner was signed out")
+			t.Error("the OWNER was signed out")
 		}
 		user, err := b.internal.Accounts.User(t.Context(), admin.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.internal.Accounts.AsAdmin(user).SetRole(t.Context(), admin.ID, "OWNER"); err == nil || !strings.Contains(err.Error(), "OWNER") {
-			t.Errorf("an ADMIN makes themselves an OWNER: %v", err)
+			t.Errorf("got %v, want an error: an ADMIN granted itself OWNER", err)
 		}
 	})
 }
 
-// schemaReplacing is the schema with something in place of something else.
+// schemaReplacing returns the schema with old replaced in its text.
 func schemaReplacing(t *testing.T, old, replacement string) *ast.Schema {
 	t.Helper()
 	text := schemaText(t)
 	if !strings.Contains(text, old) {
-		t.Fatalf("no %q in the schema", old)
+		t.Fatalf("the schema has no %q", old)
 	}
 	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: strings.Replace(text, old, replacement, 1)})
 	if err != nil {

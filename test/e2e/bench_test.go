@@ -16,29 +16,30 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Each benchmark runs the server and its limit in turn, A B A B, and reports how much of the limit's speed the
-// server reaches: on a noisy machine only such a ratio means something.
+// Each benchmark runs the server and a hand-written baseline in turn, A B A B, and reports the
+// ratio of their speeds. On a noisy machine only such a ratio is meaningful.
 //
 //	go test -run '^$' -bench . -benchtime 5s ./test/e2e
 
-// compareWithBaseline compares ours with the least that could do the same work.
-func compareWithBaseline(b *testing.B, ours, limit func()) {
+// compareWithBaseline reports the time of ours, of a baseline that does the least possible work,
+// and their ratio.
+func compareWithBaseline(b *testing.B, ours, baseline func()) {
 	b.Helper()
 	ours()
-	limit()
-	var took, best time.Duration
+	baseline()
+	var oursTime, baselineTime time.Duration
 	for b.Loop() {
 		start := time.Now()
 		ours()
 		middle := time.Now()
-		limit()
-		took += middle.Sub(start)
-		best += time.Since(middle)
+		baseline()
+		oursTime += middle.Sub(start)
+		baselineTime += time.Since(middle)
 	}
-	b.ReportMetric(0, "ns/op") // source both together: it would only mislead
-	b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/ours")
-	b.ReportMetric(float64(best.Microseconds())/float64(b.N), "µs/limit")
-	b.ReportMetric(best.Seconds()/took.Seconds(), "of-limit")
+	b.ReportMetric(0, "ns/op") // hides the misleading sum of both
+	b.ReportMetric(float64(oursTime.Microseconds())/float64(b.N), "µs/ours")
+	b.ReportMetric(float64(baselineTime.Microseconds())/float64(b.N), "µs/baseline")
+	b.ReportMetric(baselineTime.Seconds()/oursTime.Seconds(), "of-baseline")
 }
 
 func benchEachDatabase(b *testing.B, f func(b *testing.B, databaseURL string)) {
@@ -46,7 +47,8 @@ func benchEachDatabase(b *testing.B, f func(b *testing.B, databaseURL string)) {
 	b.Run("mysql", func(b *testing.B) { f(b, dbtest.MySQL(b)) })
 }
 
-// me, beside a handler that verifies the same token, asks the same query and writes the same answer.
+// BenchmarkMe compares me with a handler that verifies the same token, runs the same query and
+// writes the same response.
 func BenchmarkMe(b *testing.B) {
 	benchEachDatabase(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "LOG_LEVEL", "error")
@@ -55,7 +57,7 @@ func BenchmarkMe(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		byHand := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handWritten := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, err := tokens.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 			if err != nil {
 				http.Error(w, "no", http.StatusUnauthorized)
@@ -71,12 +73,12 @@ func BenchmarkMe(b *testing.B) {
 				"id": session.User.ID, "name": session.User.Name, "email": session.User.Email, "role": session.User.Role,
 			}}})
 		}))
-		b.Cleanup(byHand.Close)
-		compareWithBaseline(b, post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { id name email role } }"}`), post(b, byHand.URL, user.Token, ""))
+		b.Cleanup(handWritten.Close)
+		compareWithBaseline(b, post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { id name email role } }"}`), post(b, handWritten.URL, user.Token, ""))
 	})
 }
 
-// me by GET, beside the same by POST, in processor time of the handler alone.
+// BenchmarkMeByGET compares me by GET and by POST, in CPU time of the handler alone.
 func BenchmarkMeByGET(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
 	token := s.NewUser("USER").Token
@@ -98,7 +100,7 @@ func BenchmarkMeByGET(b *testing.B) {
 	post := send(http.MethodPost, "/graphql", `{"query":"{ me { id name email role } }"}`)
 	get()
 	post()
-	const rounds = 20 // the clock of processor time may be coarse
+	const rounds = 20 // the CPU clock may be coarse
 	var byGET, byPOST time.Duration
 	for b.Loop() {
 		byGET += cpuTimeOf(func() { repeat(rounds, get) })
@@ -116,54 +118,56 @@ func repeat(n int, f func()) {
 	}
 }
 
-// me of a server that is watched, beside the same of one that is not: what METRICS_ADDR and traces cost. What is off has no
-// code in the way; TestRecordingDoesNotAllocate and TestNoTraceDoesNotAllocate hold what there is.
+// BenchmarkInstrumentedMe measures the cost of metrics and traces: me of a server with them, and of
+// one without. Disabled instrumentation runs no code; TestRecordingDoesNotAllocate and
+// TestNoTraceDoesNotAllocate hold what there is.
 func BenchmarkInstrumentedMe(b *testing.B) {
-	taken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-	b.Cleanup(taken.Close)
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(collector.Close)
 	for _, row := range []struct {
 		name string
 		env  []string
 	}{
 		{"metrics", metricsEnv},
-		{"traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL}},
-		{"a tenth of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", taken.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"}},
+		{"traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL}},
+		{"a tenth of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"}},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			databaseURL := dbtest.SQLite(b)
-			alone := boot(b, databaseURL, "LOG_LEVEL", "error")
-			watched := boot(b, databaseURL, append([]string{"LOG_LEVEL", "error"}, row.env...)...)
-			user := alone.NewUser("USER")
+			plain := boot(b, databaseURL, "LOG_LEVEL", "error")
+			instrumented := boot(b, databaseURL, append([]string{"LOG_LEVEL", "error"}, row.env...)...)
+			user := plain.NewUser("USER")
 			const me = `{"query":"{ me { id name email role } }"}`
-			compareWithBaseline(b, post(b, watched.URL+"/graphql", user.Token, me), post(b, alone.URL+"/graphql", user.Token, me))
+			compareWithBaseline(b, post(b, instrumented.URL+"/graphql", user.Token, me), post(b, plain.URL+"/graphql", user.Token, me))
 		})
 	}
 }
 
-// A field that is refused for want of a token, beside a handler that only refuses: what GraphQL itself costs.
+// BenchmarkDeniedField compares a field that is denied without a token with a handler that always
+// denies. The difference is the cost of GraphQL.
 func BenchmarkDeniedField(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
-	byHand := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handWritten := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"errors":[{"message":"sign in first"}],"data":{"users":null}}`)
 	}))
-	b.Cleanup(byHand.Close)
+	b.Cleanup(handWritten.Close)
 	body := `{"query":"{ users { edges { cursor } } }"}`
-	compareWithBaseline(b, post(b, s.URL+"/graphql", "", body), post(b, byHand.URL, "", body))
+	compareWithBaseline(b, post(b, s.URL+"/graphql", "", body), post(b, handWritten.URL, "", body))
 }
 
-// A gated field that is granted, beside the same one without a gate: what @auth costs once somebody has asked
-// for me.
+// BenchmarkGatedField compares a field that @auth allows with an ungated one. The difference is the
+// cost of @auth once me has loaded the viewer.
 func BenchmarkGatedField(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b), "LOG_LEVEL", "error")
 	user := s.NewUser("USER")
 	gated := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { email } }"}`)
-	open := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { name } }"}`)
-	compareWithBaseline(b, gated, open)
+	ungated := post(b, s.URL+"/graphql", user.Token, `{"query":"{ me { name } }"}`)
+	compareWithBaseline(b, gated, ungated)
 }
 
-// login, beside bare bcrypt at the same cost.
+// BenchmarkLogin compares login with a single bcrypt comparison at the same cost.
 func BenchmarkLogin(b *testing.B) {
 	benchEachDatabase(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "BCRYPT_COST", "12", "LOG_LEVEL", "error")
@@ -200,7 +204,8 @@ func BenchmarkVerifyToken(b *testing.B) {
 	_ = claims
 }
 
-// post sends one request over a connection that stays open, and checks that it was answered with data.
+// post returns a function that sends a request over a kept-alive connection and checks that the
+// response has data.
 func post(b *testing.B, url, token, body string) func() {
 	client := &http.Client{Transport: &http.Transport{}}
 	b.Cleanup(client.CloseIdleConnections)

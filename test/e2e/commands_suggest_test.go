@@ -32,11 +32,11 @@ func TestMistypedCommandsGetSuggestions(t *testing.T) {
 		{[]string{"frobnicate"}, ""},
 		{[]string{"user", "frobnicate"}, ""},
 		{[]string{"user", "list", "--frobnicate"}, ""},
-		{[]string{"user", "list", "everybody"}, ""},
+		{[]string{"user", "list", "all"}, ""},
 	} {
 		status, stdout, stderr := servertest.RunCLI(t, nil, "", row.args...)
 		if status != cli.StatusUsage || stdout != "" || !strings.Contains(stderr, row.want) || strings.Contains(stderr, "Did you mean") != (row.want != "") {
-			t.Errorf("%q: status %d\n%s%s\nwant %q", row.args, status, stdout, stderr, row.want)
+			t.Errorf("%q: got status %d\n%s%s\nwant %q", row.args, status, stdout, stderr, row.want)
 		}
 	}
 }
@@ -45,10 +45,10 @@ func TestVersionFlag(t *testing.T) {
 	t.Parallel()
 	_, want, _ := servertest.RunCLI(t, nil, "", "version")
 	if status, stdout, stderr := servertest.RunCLI(t, nil, "", "--version"); status != 0 || stdout != want || stderr != "" {
-		t.Errorf("status %d\n%s%s\nwant %s", status, stdout, stderr, want)
+		t.Errorf("got status %d\n%s%s\nwant %s", status, stdout, stderr, want)
 	}
 	if status, _, _ := servertest.RunCLI(t, nil, "", "--version", "now"); status != cli.StatusUsage {
-		t.Errorf("with an argument: status %d", status)
+		t.Errorf("with an argument: got status %d, want %d", status, cli.StatusUsage)
 	}
 }
 
@@ -62,28 +62,28 @@ func TestUserCommandsCreateNoDatabase(t *testing.T) {
 		args []string
 	}{
 		{"a list", nil, []string{"user", "list"}},
-		{"a list of the file that is named", named, []string{"user", "list"}},
+		{"a list of a configured file", named, []string{"user", "list"}},
 		{"a role", nil, []string{"user", "role", "ada@example.com", "ADMIN"}},
 		{"a deletion", nil, []string{"user", "delete", "ada@example.com", "--yes"}},
 		{"a disabled account", named, []string{"user", "disable", "ada@example.com"}},
 		{"an enabled account", nil, []string{"user", "enable", "ada@example.com"}},
-		{"a link", nil, []string{"user", "reset-password", "ada@example.com"}},
-		{"an account, where no database is named", nil, []string{"user", "create", "ada@example.com", "--name", "Ada"}},
-		{"the migrations, where no database is named", nil, []string{"migrate", "status"}},
+		{"a reset link", nil, []string{"user", "reset-password", "ada@example.com"}},
+		{"an account without DATABASE_URL", nil, []string{"user", "create", "ada@example.com", "--name", "Ada"}},
+		{"the migration status without DATABASE_URL", nil, []string{"migrate", "status"}},
 	} {
 		status, stdout, stderr := servertest.RunCLI(t, row.env, servertest.Password, row.args...)
 		if status != cli.StatusFailed || stdout != "" || !strings.Contains(stderr, "there is no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
 			t.Errorf("%s: status %d\n%s%s", row.name, status, stdout, stderr)
 		}
 		if made, err := os.ReadDir(folder); err != nil || len(made) != 0 {
-			t.Fatalf("%s: made %v, %v", row.name, made, err)
+			t.Fatalf("%s: created %v, %v", row.name, made, err)
 		}
 	}
-	// The first ADMIN of a database that is named, before the first start.
+	// With DATABASE_URL, the first ADMIN can be created before the first start.
 	if status, _, stderr := servertest.RunCLI(t, named, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada", "--role", "ADMIN"); status != 0 {
 		t.Error(stderr)
 	}
-	// And of the default one, once it is made.
+	// In the default database it can be created after a migration.
 	for _, args := range [][]string{{"migrate"}, {"user", "create", "ada@example.com", "--name", "Ada"}, {"user", "list"}} {
 		if status, _, stderr := servertest.RunCLI(t, map[string]string{"BCRYPT_COST": "10"}, servertest.Password, args...); status != 0 {
 			t.Errorf("%q: %s", args, stderr)

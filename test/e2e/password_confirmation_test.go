@@ -8,7 +8,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// invalidFields are the fields that a BAD_USER_INPUT names.
+// invalidFields returns the fields that BAD_USER_INPUT errors name.
 func invalidFields(a *servertest.Response) (names []string) {
 	for _, e := range a.Errors {
 		fields, _ := e.Extensions["fields"].([]any)
@@ -19,8 +19,8 @@ func invalidFields(a *servertest.Response) (names []string) {
 	return names
 }
 
-// Whether a password is common takes up to 20 ms of processor time to say, so a request that is refused anyway
-// does not find out.
+// The common-password check takes up to 20 ms of CPU time, so the server skips it for a request
+// that fails anyway.
 func TestMismatchedConfirmationSkipsTheCommonPasswordCheck(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -35,7 +35,7 @@ func TestMismatchedConfirmationSkipsTheCommonPasswordCheck(t *testing.T) {
 	} {
 		got := b.Query(nil, register, "p", row.password, "c", row.confirmation)
 		if names := invalidFields(got); fmt.Sprint(names) != fmt.Sprint(row.want) {
-			t.Errorf("%s: fields %q, want %q: %s", row.name, names, row.want, got.Body)
+			t.Errorf("%s: got fields %q, want %q: %s", row.name, names, row.want, got.Body)
 		}
 	}
 }
