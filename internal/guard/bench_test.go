@@ -15,7 +15,7 @@ import (
 	"fieldgate/internal/guard"
 )
 
-// BenchmarkPOST compares a login's way through the transport with gqlgen's own.
+// BenchmarkPOST compares the transport with gqlgen's own for a login.
 func BenchmarkPOST(b *testing.B) {
 	body, err := json.Marshal(map[string]any{
 		"operationName": "Login",

@@ -9,18 +9,18 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// maxCount is as far as anything is counted: more than any limit, and less than
-// what a sum of two could overflow.
+// maxCount caps every count. It exceeds each limit, and the sum of two capped counts does not
+// overflow.
 const maxCount = 1 << 30
 
 func saturatingAdd(a, b int) int { return min(a+b, maxCount) }
 
-// complexity is what a selection set comes to with its fragments expanded.
+// complexity is the complexity of a selection set with its fragments expanded.
 type complexity struct {
 	depth         int
 	fields        int
 	aliases       int
-	root          int // fields of this set itself
+	root          int // fields of this set, not of those below
 	introspection int
 	credentials   int
 	cost          int
@@ -36,20 +36,19 @@ func (w *complexity) add(other complexity) {
 	w.cost = saturatingAdd(w.cost, other.cost)
 }
 
-// complexityCounter walks a document once. Each fragment is weighed when it is first
-// spread and remembered, so the walk takes as many steps as the document has
-// selections, though what it counts may be astronomical. Fragments that spread
-// one another in a circle have no weight; they end the walk.
+// complexityCounter walks a document once. It computes a fragment's complexity at the first spread
+// and remembers it. So the walk takes one step per selection, although the counts may be
+// astronomical. A spread that closes a cycle counts nothing and ends the walk.
 type complexityCounter struct {
 	credentials
 	values       variables
 	fragments    map[string]*ast.FragmentDefinition
 	complexities map[string]complexity
-	active       map[string]bool // being weighed further up
+	active       map[string]bool // fragments whose selections are being counted
 	steps        int
 
-	cycle          *ast.FragmentSpread // the first that was found
-	nodeDirectives int                 // the most at one place
+	cycle          *ast.FragmentSpread // a spread that closes a cycle
+	nodeDirectives int                 // the largest number at one location
 }
 
 func newComplexityCounter(document *ast.QueryDocument, c credentials, values map[string]any) *complexityCounter {
@@ -61,7 +60,7 @@ func newComplexityCounter(document *ast.QueryDocument, c credentials, values map
 	w.complexities = make(map[string]complexity, len(document.Fragments))
 	w.active = make(map[string]bool)
 	for _, fragment := range document.Fragments {
-		if _, twice := w.fragments[fragment.Name]; !twice { // gqlparser takes the first, too
+		if _, twice := w.fragments[fragment.Name]; !twice { // gqlparser uses the first, too
 			w.fragments[fragment.Name] = fragment
 		}
 	}
@@ -70,7 +69,7 @@ func newComplexityCounter(document *ast.QueryDocument, c credentials, values map
 
 func (w *complexityCounter) check(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	var all complexity
-	cost := 0 // of the dearest operation
+	cost := 0 // of the most expensive operation
 	for _, operation := range document.Operations {
 		w.directives(operation.Directives)
 		own := w.selectionSet(w.rootType(operation.Operation), operation.SelectionSet)
@@ -80,7 +79,7 @@ func (w *complexityCounter) check(document *ast.QueryDocument, limits Limits) *g
 		all.add(own)
 		cost = max(cost, own.cost)
 	}
-	for _, fragment := range document.Fragments { // also those that nobody spreads
+	for _, fragment := range document.Fragments { // including fragments without a spread
 		w.fragment(fragment)
 	}
 	if w.cycle != nil {
@@ -107,7 +106,7 @@ func (w *complexityCounter) checkOperation(operation ast.Operation, own complexi
 	)
 }
 
-// checkCost is the part of check that depends on the values of variables.
+// checkCost repeats the part of check that depends on the values of variables.
 func (w *complexityCounter) checkCost(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	for _, operation := range document.Operations {
 		own := w.selectionSet(w.rootType(operation.Operation), operation.SelectionSet)
@@ -161,7 +160,7 @@ func (w *complexityCounter) field(parent *ast.Definition, f *ast.Field) complexi
 
 func (w *complexityCounter) spread(s *ast.FragmentSpread) complexity {
 	fragment := w.fragments[s.Name]
-	if fragment == nil { // which validation will report
+	if fragment == nil { // reported by validation
 		return complexity{}
 	}
 	if w.active[s.Name] {
@@ -190,8 +189,8 @@ func (w *complexityCounter) directives(list ast.DirectiveList) {
 	w.nodeDirectives = max(w.nodeDirectives, len(list))
 }
 
-// cycleError is what the validation would say. It must not come so far: one of its
-// rules follows circles until the stack overflows.
+// cycleError returns the validation's error for a fragment cycle. Validation itself must not see
+// the document, because one of its rules follows cycles until the stack overflows.
 func cycleError(s *ast.FragmentSpread) *gqlerror.Error {
 	err := Error(errcode.ValidationFailed, fmt.Sprintf(`Cannot spread fragment "%s" within itself.`, s.Name))
 	err.Rule = "NoFragmentCycles"

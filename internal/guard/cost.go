@@ -8,29 +8,33 @@ import (
 )
 
 const (
-	// itemCost is what an item of a list costs beside its fields: a row is read for it, and an object made.
+	// itemCost is the cost of a list item besides its fields, for reading a row and creating an
+	// object.
 	itemCost = 10
-	// maxItems is how many items of a list are counted. Fieldgate's own fields refuse to answer more.
+	// maxItems caps the counted items of a list. Fieldgate's own fields never return more.
 	maxItems = 100
 )
 
-// sizeArguments say how many items a list is asked for. Of several that are given, the largest counts.
+// sizeArguments name the arguments that set the size of a list. If several are given, the largest
+// counts.
 var sizeArguments = []string{"first", "last"}
 
-// variables are the values that a document's variables have in a request.
+// variables holds the values of a document's variables in a request.
 type variables struct {
 	given    map[string]any
 	document *ast.QueryDocument
 }
 
-// dependsOnVariables reports whether the cost of a document can depend on its variables: sizes are of the type Int.
+// dependsOnVariables reports whether the cost of a document can depend on its variables. Only
+// variables of type Int set the size of a list.
 func dependsOnVariables(document *ast.QueryDocument) bool {
 	return slices.ContainsFunc(document.Operations, func(o *ast.OperationDefinition) bool {
 		return slices.ContainsFunc(o.VariableDefinitions, func(v *ast.VariableDefinition) bool { return v.Type.Name() == "Int" })
 	})
 }
 
-// items returns how many items a field is asked for, at most maxItems, and whether it takes a size at all.
+// items returns how many items a field requests, at most maxItems, and whether it has a size at
+// all.
 func (w *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, sized bool) {
 	if parent == nil {
 		return 0, false
@@ -56,8 +60,8 @@ func (w *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, 
 	return n, sized
 }
 
-// fieldSize reads the value of an argument that says how many; given is false for null, and for a variable without a value.
-// Whatever is no number counts as much as can be: the validation will refuse it.
+// size reads the value of a size argument. given is false for null and for a variable without a
+// value. A value that is not a number counts as maxItems; validation rejects it.
 func (v variables) size(value *ast.Value) (n int, given bool) {
 	switch {
 	case value == nil || value.Kind == ast.NullValue:
@@ -71,7 +75,7 @@ func (v variables) size(value *ast.Value) (n int, given bool) {
 		}
 		return maxItems, sent != nil
 	}
-	// A default differs by operation, and a fragment is weighed once for all of them.
+	// A default may differ by operation, but a fragment is counted once for all of them.
 	for _, operation := range v.document.Operations {
 		if def := operation.VariableDefinitions.ForName(value.Raw); def != nil && def.DefaultValue != nil && def.DefaultValue.Kind != ast.Variable {
 			other, has := v.size(def.DefaultValue)
@@ -89,7 +93,7 @@ func clampItems(number json.Number) int {
 	return int(max(n, 0))
 }
 
-// cost is what a field comes to with its selections, which cost so much together.
+// cost returns the cost of a field whose selections together cost the given amount.
 func (w *complexityCounter) cost(parent *ast.Definition, f *ast.Field, selections int) int {
 	n, sized := w.items(parent, f)
 	if !sized {

@@ -41,35 +41,35 @@ func TestCostMultipliesListItems(t *testing.T) {
 		want       int
 	}{
 		{"fields cost one each", `{ me { id } node { friends } }`, nil, 2 + 1 + 1 + 7*10},
-		{"an item costs ten and its fields", `{ sessions(first: 20) { id createdAt } }`, nil, 1 + 20*12},
+		{"an item costs ten plus its fields", `{ sessions(first: 20) { id createdAt } }`, nil, 1 + 20*12},
 		{"the argument's default counts", `{ sessions { id } }`, nil, 1 + 50*11},
-		{"an argument that is null counts as its default", `{ users(first: null) { pageInfo } }`, nil, 1 + 20*11},
-		{"what is in the page counts for each item", `{ users(first: 3) { edges { node { id } } pageInfo } }`, nil, 1 + 3*14},
-		{"the larger one of first and last", `{ users(last: 50) { pageInfo } }`, nil, 1 + 50*11},
-		{"the default of first beside last", `{ users(last: 5) { pageInfo } }`, nil, 1 + 20*11},
+		{"a null argument counts as its default", `{ users(first: null) { pageInfo } }`, nil, 1 + 20*11},
+		{"the fields of a page count for each item", `{ users(first: 3) { edges { node { id } } pageInfo } }`, nil, 1 + 3*14},
+		{"the larger of first and last counts", `{ users(last: 50) { pageInfo } }`, nil, 1 + 50*11},
+		{"the default of first counts beside last", `{ users(last: 5) { pageInfo } }`, nil, 1 + 20*11},
 		{"a list of scalars", `{ words(last: 5) }`, nil, 1 + 5*10},
-		{"a size that is not given", `{ words friends { id } all { id } }`, nil, 1 + 2 + 2},
-		{"none at all", `{ sessions(first: 0) { id } }`, nil, 1},
-		{"less than none", `{ sessions(first: -5) { id } }`, nil, 1},
-		{"more than a list answers", `{ sessions(first: 2147483647) { id } }`, nil, 1 + 100*11},
-		{"more than a number has room for", `{ sessions(first: 99999999999999999999) { id } }`, nil, 1 + 100*11},
-		{"no number", `{ sessions(first: "five") { id } }`, nil, 1 + 100*11},
-		{"arguments of other types are no sizes", `{ odd(first: "5", last: [5]) { id } }`, nil, 2},
+		{"a missing size", `{ words friends { id } all { id } }`, nil, 1 + 2 + 2},
+		{"zero items", `{ sessions(first: 0) { id } }`, nil, 1},
+		{"a negative size", `{ sessions(first: -5) { id } }`, nil, 1},
+		{"more than a list returns", `{ sessions(first: 2147483647) { id } }`, nil, 1 + 100*11},
+		{"more than an integer can hold", `{ sessions(first: 99999999999999999999) { id } }`, nil, 1 + 100*11},
+		{"a string as the size", `{ sessions(first: "five") { id } }`, nil, 1 + 100*11},
+		{"arguments of other types are not sizes", `{ odd(first: "5", last: [5]) { id } }`, nil, 2},
 		{"lists within lists multiply", `{ friends(first: 10) { friends(first: 10) { id } } }`, nil, 1 + 10*(10+1+10*11)},
 		{"in an interface", `{ node { ... on User { friends { id } } friends { id } } }`, nil, 1 + 1 + 3*11 + 1 + 7*11},
 		{"a fragment counts wherever it is spread", `{ a: friends(first: 2) { ...F } b: friends(first: 3) { ...F } } fragment F on User { friends { id } }`, nil, 2 + 5*(10+1+3*11)},
 		{"a variable", `query($n: Int!) { sessions(first: $n) { id } }`, number("4"), 1 + 4*11},
 		{"a variable's default", `query($n: Int! = 6) { sessions(first: $n) { id } }`, nil, 1 + 6*11},
-		{"a variable that is not given", `query($n: Int) { users(first: $n) { pageInfo } }`, nil, 1 + 20*11},
-		{"a variable that is null", `query($n: Int = 90) { users(first: $n) { pageInfo } }`, map[string]any{"n": nil}, 1 + 20*11},
-		{"a variable that is no number", `query($n: Int) { users(first: $n) { pageInfo } }`, map[string]any{"n": "5"}, 1 + 100*11},
+		{"a missing variable", `query($n: Int) { users(first: $n) { pageInfo } }`, nil, 1 + 20*11},
+		{"a null variable", `query($n: Int = 90) { users(first: $n) { pageInfo } }`, map[string]any{"n": nil}, 1 + 20*11},
+		{"a string variable", `query($n: Int) { users(first: $n) { pageInfo } }`, map[string]any{"n": "5"}, 1 + 100*11},
 		{"a variable with an exponent", `query($n: Int) { users(first: $n) { pageInfo } }`, number("1e2"), 1 + 100*11},
-		{"a variable that no operation declares", `{ users(first: $n) { pageInfo } }`, nil, 1 + 20*11},
+		{"an undeclared variable", `{ users(first: $n) { pageInfo } }`, nil, 1 + 20*11},
 		{"the largest default of several operations", `query A($n: Int = 1) { ...F } query B($n: Int = 80) { ...F } fragment F on Query { sessions(first: $n) { id } }`, nil, 1 + 80*11},
 		{"a mutation", `mutation { clear { id } }`, nil, 1 + 2*11},
 	} {
 		if got := costOf(t, row.text, row.variables); got != row.want {
-			t.Errorf("%s: %d, want %d", row.name, got, row.want)
+			t.Errorf("%s: got %d, want %d", row.name, got, row.want)
 		}
 	}
 }
@@ -78,11 +78,11 @@ func TestCostDoesNotOverflow(t *testing.T) {
 	t.Parallel()
 	text := `{ ` + strings.Repeat(`friends(first: 100) { `, 30) + `id` + strings.Repeat(` }`, 30) + ` }`
 	if got := costOf(t, text, nil); got < DefaultLimits.Cost || got > math.MaxInt32 {
-		t.Errorf("%d", got)
+		t.Errorf("got cost %d, want one over the limit without overflow", got)
 	}
 }
 
-// A document is kept by its text, and what its variables ask for changes with each request.
+// A cached document's cost depends on the variables of each request.
 func TestCachedDocumentCostFollowsVariables(t *testing.T) {
 	t.Parallel()
 	const text = `query($n: Int! = 50) { a: sessions(first: $n) { id } b: sessions(first: $n) { id } }`
@@ -98,11 +98,11 @@ func TestCachedDocumentCostFollowsVariables(t *testing.T) {
 		for n, want := range map[string]bool{"40": true, "46": false, "100": false, "1": true} {
 			refused := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text, Variables: map[string]any{"n": json.Number(n)}})
 			if (refused == nil) != want {
-				t.Errorf("%s items, cached %v: %v", n, cached, refused)
+				t.Errorf("%s items, cached %v: got %v, want accepted: %v", n, cached, refused, want)
 			}
 		}
 		if refused := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text}); refused == nil || refused.Extensions["limit"] != "cost" || refused.Extensions["max"] != 1000 {
-			t.Errorf("the default, cached %v: %v", cached, refused)
+			t.Errorf("default, cached %v: got %v, want the limit cost", cached, refused)
 		}
 	}
 }

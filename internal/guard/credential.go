@@ -4,19 +4,17 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// credentialDirective marks the fields of the schema that take a password or a
-// token to be guessed.
+// credentialDirective marks the fields that take a password or a token, which clients could guess.
 const credentialDirective = "credential"
 
-// credentials knows the types of a schema, and which of their fields take a
-// credential.
+// credentials records which fields of a schema take a credential.
 type credentials struct {
 	schema *ast.Schema
 	fields map[*ast.FieldDefinition]bool
 }
 
-// credentialsOf reads the schema. A field of an interface counts if that of any
-// type behind it does: it is the same guess.
+// credentialsOf reads the schema. An interface's field takes a credential if that of an
+// implementing type does, because each call is a guess.
 func credentialsOf(schema *ast.Schema) credentials {
 	c := credentials{schema: schema, fields: map[*ast.FieldDefinition]bool{}}
 	for _, definition := range schema.Types {
@@ -40,8 +38,8 @@ func (c credentials) inherit(from, to *ast.Definition) {
 	}
 }
 
-// usedBy reports whether a document has a field that takes a credential. The
-// validation has entered the definitions of its fields.
+// usedBy reports whether a document has a field that takes a credential. Validation must have set
+// the definitions of its fields.
 func (c credentials) usedBy(document *ast.QueryDocument) bool {
 	for _, operation := range document.Operations {
 		if c.usedIn(operation.SelectionSet) {
@@ -56,7 +54,7 @@ func (c credentials) usedBy(document *ast.QueryDocument) bool {
 	return false
 }
 
-// usedIn follows no spread: fragments are looked at where they are defined.
+// usedIn does not follow spreads: usedBy visits each fragment definition.
 func (c credentials) usedIn(set ast.SelectionSet) bool {
 	for _, selection := range set {
 		switch s := selection.(type) {
@@ -73,7 +71,7 @@ func (c credentials) usedIn(set ast.SelectionSet) bool {
 	return false
 }
 
-// rootType is the type that an operation starts from; nil if the schema has none.
+// rootType returns the root type of an operation, or nil if the schema has none.
 func (c credentials) rootType(operation ast.Operation) *ast.Definition {
 	switch operation {
 	case ast.Mutation:
@@ -85,8 +83,8 @@ func (c credentials) rootType(operation ast.Operation) *ast.Definition {
 	}
 }
 
-// lookUpField looks a field up in a type: the type that it answers, nil if there is
-// no such field, and whether it takes a credential.
+// lookUpField returns the type of a field, or nil for an unknown field, and whether the field takes
+// a credential.
 func (c credentials) lookUpField(parent *ast.Definition, name string) (answers *ast.Definition, takes bool) {
 	if parent == nil {
 		return nil, false

@@ -16,18 +16,16 @@ const (
 	maxTextBytes     = 256 << 10
 )
 
-// DocumentCache keeps the parsed documents that were asked for last, by their
-// text: an application sends the same few hundred over and over, and parsing
-// and validating are most of the cost of a request.
+// DocumentCache caches the most recently used parsed documents by their text. An application sends
+// the same few hundred documents again and again, and parsing and validating are most of a
+// request's cost.
 //
-// Anybody may fill it, so it is bounded three ways. A parsed document was
-// measured at up to 120 times its text, so it is the sum of the texts that
-// bounds the memory, at about 30 MB for somebody who tries.
+// Any client can fill the cache, so three limits bound it. A parsed document was measured at up to
+// 120 times its text, so the sum of the texts bounds the memory: an attacker can fill about 30 MB.
 //
-// A document with a string literal in it is not kept, which is told by a
-// quotation mark anywhere. Such a document is a one-off, since clients that
-// repeat themselves use variables, and the literal may be a password, which
-// should not outlive its request.
+// A document with a string literal, which means any quotation mark, is not cached. Such a document
+// is rarely repeated, because clients use variables. The literal may also be a password, which must
+// not outlive its request.
 type DocumentCache struct {
 	mu        sync.Mutex
 	documents *simplelru.LRU[string, *ast.QueryDocument]
@@ -36,8 +34,8 @@ type DocumentCache struct {
 
 var _ graphql.Cache[*ast.QueryDocument] = (*DocumentCache)(nil)
 
-// NewDocumentCache is an empty cache of at most 1,000 documents, of at most
-// 8 KiB each and 256 KiB together.
+// NewDocumentCache returns an empty cache for at most 1,000 documents of at most 8 KiB each and 256
+// KiB together.
 func NewDocumentCache() *DocumentCache {
 	c := &DocumentCache{}
 	documents, err := simplelru.NewLRU(maxDocuments, func(text string, _ *ast.QueryDocument) {
@@ -50,22 +48,22 @@ func NewDocumentCache() *DocumentCache {
 	return c
 }
 
-// Get is the document that was added for exactly this text, if it is still kept.
+// Get returns the cached document of exactly this text.
 func (c *DocumentCache) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.documents.Get(text)
 }
 
-// Add keeps a document, unless it is too long or holds a string literal, and
-// drops the longest unused ones to make room.
+// Add caches a document, unless it is too long or contains a string literal. It evicts the least
+// recently used documents to make room.
 func (c *DocumentCache) Add(_ context.Context, text string, document *ast.QueryDocument) {
 	if len(text) > maxDocumentBytes || strings.Contains(text, `"`) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.documents.Contains(text) { // two requests may have parsed it at once
+	if !c.documents.Contains(text) { // two requests may parse it concurrently
 		c.textBytes += len(text)
 	}
 	c.documents.Add(text, document)

@@ -10,20 +10,18 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// Documents refuses documents that ask for too much, with QUERY_TOO_COMPLEX and
-// the limit, before gqlgen parses or validates them. Both could be made to take
-// minutes, or to overflow the stack, by a few hundred bytes: the parser follows
-// brackets as deep as they go, and several rules of the validation take time
-// that is exponential in what they read.
+// Documents rejects documents over a limit, with QUERY_TOO_COMPLEX and the limit's name, before
+// gqlgen parses or validates them. A few hundred bytes could make both take minutes or overflow the
+// stack. The parser follows brackets without a depth limit, and several validation rules take
+// exponential time.
 //
-// What passes is parsed a second time by gqlgen, which offers no way to hand it
-// over. The check costs a tenth of what gqlgen does to a small document
-// afterwards, and about as much for an introspection query, but only the first
-// time: a document in the cache has passed before. Of that only the cost is
-// looked at again, if variables decide how long its lists are.
+// gqlgen parses an accepted document again, because its API does not accept a parsed one. The check
+// costs a tenth of gqlgen's work for a small document, and about as much for an introspection
+// query. It runs only for documents that are not in the cache. For a cached document only the cost
+// is checked again, if variables set the size of its lists.
 type Documents struct {
-	Limits Limits         // each that is 0 is that of DefaultLimits
-	Cache  *DocumentCache // the server's; nil checks each document each time
+	Limits Limits         // a limit of 0 is that of DefaultLimits
+	Cache  *DocumentCache // the server's cache; if nil, each document is checked each time
 
 	credentials credentials
 }
@@ -33,18 +31,18 @@ var _ interface {
 	graphql.OperationParameterMutator
 } = (*Documents)(nil)
 
-// ExtensionName is what gqlgen knows it by.
+// ExtensionName returns the name of the extension.
 func (*Documents) ExtensionName() string { return "Documents" }
 
-// Validate reads from the schema which fields take a credential. gqlgen calls it
-// once, before the first request.
+// Validate reads from the schema which fields take a credential. gqlgen calls it once, before the
+// first request.
 func (d *Documents) Validate(schema graphql.ExecutableSchema) error {
 	d.Limits = d.Limits.withDefaults()
 	d.credentials = credentialsOf(schema.Schema())
 	return nil
 }
 
-// MutateOperationParameters changes nothing.
+// MutateOperationParameters checks the document and changes nothing.
 func (d *Documents) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if err := checkLimit("variableValues", countValues(params.Variables), d.Limits.VariableValues); err != nil {
 		return err
@@ -57,7 +55,7 @@ func (d *Documents) MutateOperationParameters(ctx context.Context, params *graph
 	return d.check(params.Query, params.Variables)
 }
 
-// checkVariables looks at what can have changed since a document passed.
+// checkVariables checks what can differ since a document was accepted.
 func (d *Documents) checkVariables(document *ast.QueryDocument, variables map[string]any) *gqlerror.Error {
 	if !dependsOnVariables(document) {
 		return nil
@@ -72,7 +70,7 @@ func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error
 	}
 	document, err := parser.ParseQueryWithTokenLimit(source, d.Limits.Tokens)
 	if err != nil {
-		return nil // gqlgen will find the same, and say so
+		return nil // gqlgen reports the same error
 	}
 	if err := checkDefinitions(document, d.Limits); err != nil {
 		return err
@@ -85,7 +83,7 @@ func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error
 	return c.check(document)
 }
 
-// checkDefinitions holds what is counted as it is written to its limits.
+// checkDefinitions checks the limits on definitions, which need no expansion.
 func checkDefinitions(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	variables := 0
 	for _, operation := range document.Operations {
@@ -101,8 +99,7 @@ func checkDefinitions(document *ast.QueryDocument, limits Limits) *gqlerror.Erro
 	)
 }
 
-// countValues counts a value and those in it. The decoder has bounded how deep
-// they nest.
+// countValues counts a value and those in it. The decoder has bounded the nesting depth.
 func countValues(value any) int {
 	n := 1
 	switch value := value.(type) {

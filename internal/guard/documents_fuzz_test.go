@@ -11,10 +11,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 )
 
-// FuzzDocuments holds the guard to a walk that remembers nothing: of documents
-// small enough for that, both must say the same. What the guard lets through
-// must be safe to validate, and it must not take more steps than there are
-// tokens.
+// FuzzDocuments compares the limits with a naive count, for documents small enough. An accepted
+// document must be safe to validate, and the check must not take more steps than there are tokens.
 func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		`{ me { id } }`, `query A($a: [Int!] = [1], $b: Filter = {and: [{id: "x"}]}) { me { name(in: [[1], [2]], of: {id: $b}) @skip(if: $a) } }`,
@@ -40,14 +38,14 @@ func FuzzDocuments(f *testing.F) {
 		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.Limits.Tokens)
 		if err != nil {
 			if refused != nil {
-				t.Errorf("refused, though it does not parse (%v): %v", err, refused)
+				t.Errorf("rejected a document that does not parse (%v): %v", err, refused)
 			}
 			return
 		}
 		w := newComplexityCounter(document, d.credentials, nil)
 		_ = w.check(document, d.Limits)
 		if n := countTokens(text); w.steps > n {
-			t.Errorf("%d steps for %d tokens", w.steps, n)
+			t.Errorf("got %d steps for %d tokens", w.steps, n)
 		}
 		if refused == nil {
 			validate(document)
@@ -66,12 +64,12 @@ func countTokens(text string) (n int) {
 	}
 }
 
-// validate panics or hangs if the validation does.
+// validate panics or hangs if validation does.
 func validate(document *ast.QueryDocument) {
 	_ = validator.ValidateWithRules(documentSchema, document, ValidationRules(true)())
 }
 
-// naiveCounter expands fragments again and again.
+// naiveCounter counts without remembering fragments.
 type naiveCounter struct {
 	credentials
 	document *ast.QueryDocument
@@ -98,10 +96,10 @@ func compareWithNaiveCounter(t *testing.T, d *Documents, document *ast.QueryDocu
 	}
 	within = within && all.depth <= d.Limits.Depth && all.fields <= d.Limits.Fields && all.aliases <= d.Limits.Aliases && !n.hasCycle
 	if n.budget <= 0 {
-		return // too large to say
+		return // too large to count
 	}
 	if err := d.check(text, nil); (err == nil) != within {
-		t.Errorf("the guard says %v, the naive walk %+v (circle: %v)", err, all, n.hasCycle)
+		t.Errorf("got %v, the naive count is %+v (cycle: %v)", err, all, n.hasCycle)
 	}
 }
 

@@ -33,7 +33,7 @@ func newDocuments(tb testing.TB, limits Limits) *Documents {
 	return d
 }
 
-// exceededLimit is the limit that a document is over; "" if it is within all.
+// exceededLimit returns the name of the limit that a document exceeds, or "".
 func exceededLimit(tb testing.TB, err *gqlerror.Error) string {
 	tb.Helper()
 	if err == nil {
@@ -41,7 +41,7 @@ func exceededLimit(tb testing.TB, err *gqlerror.Error) string {
 	}
 	name, ok := err.Extensions["limit"].(string)
 	if !ok || err.Extensions["code"] != "QUERY_TOO_COMPLEX" {
-		tb.Fatalf("%v: %v", err, err.Extensions)
+		tb.Fatalf("got %v with %v, want QUERY_TOO_COMPLEX with a limit", err, err.Extensions)
 	}
 	return name
 }
@@ -59,33 +59,33 @@ func TestDocumentsEnforceEachLimit(t *testing.T) {
 		name   string
 		limits Limits
 		text   string
-		want   string // the limit; "" passes
+		want   string // the exceeded limit; "" if accepted
 	}{
 		{"as many tokens as allowed", Limits{Tokens: 6}, `{ me { id } }`, ""},
 		{"one token more", Limits{Tokens: 6}, `{ me { id id } }`, "tokens"},
-		{"a comment is a token", Limits{Tokens: 6}, "{ me { id } } # more", "tokens"},
-		{"what looks like tokens in a string is none", Limits{Tokens: 10}, `{ login(a: "{ { { \" { {") }`, ""},
-		{"nor in a block string", Limits{Tokens: 10, Nesting: 2}, `{ login(a: """ { [ \""" { """) }`, ""},
-		{"nor in a comment", Limits{Nesting: 2}, "{ me # { { {\n { id } }", ""},
+		{"a comment counts as a token", Limits{Tokens: 6}, "{ me { id } } # more", "tokens"},
+		{"tokens in a string do not count", Limits{Tokens: 10}, `{ login(a: "{ { { \" { {") }`, ""},
+		{"tokens in a block string do not count", Limits{Tokens: 10, Nesting: 2}, `{ login(a: """ { [ \""" { """) }`, ""},
+		{"brackets in a comment do not count", Limits{Nesting: 2}, "{ me # { { {\n { id } }", ""},
 		{"a name as long as allowed", Limits{NameLength: 5}, `{ login }`, ""},
 		{"a longer name", Limits{NameLength: 5}, `{ logins }`, "nameLength"},
-		{"a long string is no name", Limits{NameLength: 5}, `{ login(a: "0123456789") }`, ""},
+		{"a long string is not a name", Limits{NameLength: 5}, `{ login(a: "0123456789") }`, ""},
 		{"selection sets within one another", Limits{Nesting: 2}, `{ me { id } }`, ""},
 		{"one too deep", Limits{Nesting: 2}, `{ me { friends { id } } }`, "nesting"},
 		{"inline fragments nest too", Limits{Nesting: 2}, `{ me { ... { id } } }`, "nesting"},
 		{"lists nest too", Limits{Nesting: 3}, `{ login(a: [[1]]) }`, "nesting"},
 		{"objects nest too", Limits{Nesting: 3}, `{ login(a: {b: {c: 1}}) }`, "nesting"},
 		{"types of variables nest too", Limits{Nesting: 3}, `query($a: [[[Int]]]) { login }`, "nesting"},
-		{"brackets after one another do not nest", Limits{Nesting: 2}, `{ me { id } a: me { id } }`, ""},
+		{"consecutive brackets do not nest", Limits{Nesting: 2}, `{ me { id } a: me { id } }`, ""},
 		{"as many operations as allowed", Limits{Operations: 2}, `query A { login } query B { login }`, ""},
 		{"one operation more", Limits{Operations: 2}, `query A { login } query B { login } query C { login }`, "operations"},
 		{"as many fragments as allowed", Limits{Fragments: 1}, `{ ...F } fragment F on Query { login }`, ""},
-		{"one fragment more, though nobody spreads it", Limits{Fragments: 1}, `{ ...F } fragment F on Query { login } fragment G on Query { login }`, "fragments"},
+		{"one fragment more, without a spread", Limits{Fragments: 1}, `{ ...F } fragment F on Query { login } fragment G on Query { login }`, "fragments"},
 		{"as many variables as allowed", Limits{Variables: 2}, `query($a: Int, $b: Int) { login }`, ""},
 		{"one variable more, in another operation", Limits{Variables: 2}, `query A($a: Int, $b: Int) { login } query B($a: Int) { login }`, "variables"},
 		{"as many directives as allowed", Limits{Directives: 2}, `{ a: login @skip(if: true) b: login @skip(if: true) }`, ""},
-		{"one directive more, of no meaning", Limits{Directives: 2}, `{ a: login @skip(if: true) b: login @skip(if: true) c: login @x }`, "directives"},
-		{"as many directives as allowed at one place", Limits{NodeDirectives: 2}, `{ login @a @b }`, ""},
+		{"one more unknown directive", Limits{Directives: 2}, `{ a: login @skip(if: true) b: login @skip(if: true) c: login @x }`, "directives"},
+		{"as many directives as allowed at one location", Limits{NodeDirectives: 2}, `{ login @a @b }`, ""},
 		{"one directive more on a field", Limits{NodeDirectives: 2}, `{ login @a @a @a }`, "nodeDirectives"},
 		{"one directive more on an operation", Limits{NodeDirectives: 2}, `query @a @a @a { login }`, "nodeDirectives"},
 		{"one directive more on an inline fragment", Limits{NodeDirectives: 2}, `{ ... @a @a @a { login } }`, "nodeDirectives"},
@@ -93,19 +93,19 @@ func TestDocumentsEnforceEachLimit(t *testing.T) {
 		{"one directive more on a fragment", Limits{NodeDirectives: 2}, `{ ...F } fragment F on Query @a @a @a { login }`, "nodeDirectives"},
 		{"fields as deep as allowed", Limits{Depth: 3}, `{ me { friends { id } } }`, ""},
 		{"one level more", Limits{Depth: 3}, `{ me { friends { friends { id } } } }`, "depth"},
-		{"an inline fragment is no level", Limits{Depth: 2}, `{ ... { me { ... { id } } } }`, ""},
-		{"the levels of a fragment come on top", Limits{Depth: 3}, `{ me { friends { ...F } } } fragment F on User { friends { id } }`, "depth"},
-		{"the deepest way counts", Limits{Depth: 3}, `{ login me { ...F friends { ...F } } } fragment F on User { friends { id } }`, "depth"},
+		{"an inline fragment adds no level", Limits{Depth: 2}, `{ ... { me { ... { id } } } }`, ""},
+		{"the levels of a fragment are added", Limits{Depth: 3}, `{ me { friends { ...F } } } fragment F on User { friends { id } }`, "depth"},
+		{"the deepest path counts", Limits{Depth: 3}, `{ login me { ...F friends { ...F } } } fragment F on User { friends { id } }`, "depth"},
 		{"as many fields as allowed", Limits{Fields: 3}, `{ login me { id } }`, ""},
 		{"one field more", Limits{Fields: 3}, `{ login me { id name } }`, "fields"},
 		{"fields of all operations count", Limits{Fields: 3}, `query A { me { id } } query B { me { id } }`, "fields"},
-		{"a fragment's fields count wherever it is spread", Limits{Fields: 5}, `{ me { ...F friends { ...F } } } fragment F on User { id name }`, "fields"},
-		{"and once where it is spread once", Limits{Fields: 4}, `{ me { friends { ...F } } } fragment F on User { id name }`, ""},
+		{"a fragment's fields count at each spread", Limits{Fields: 5}, `{ me { ...F friends { ...F } } } fragment F on User { id name }`, "fields"},
+		{"a fragment's fields count once for one spread", Limits{Fields: 4}, `{ me { friends { ...F } } } fragment F on User { id name }`, ""},
 		{"a skipped field counts", Limits{Fields: 1}, `{ login me @skip(if: true) }`, "fields"},
 		{"as many aliases as allowed", Limits{Aliases: 2}, `{ a: login b: login login }`, ""},
 		{"one alias more", Limits{Aliases: 2}, `{ a: login b: login c: login }`, "aliases"},
-		{"an alias that says the same is none", Limits{Aliases: 1}, `{ login: login me: me { id: id } }`, ""},
-		{"a fragment's aliases count wherever it is spread", Limits{Aliases: 1}, `{ me { ...F friends { ...F } } } fragment F on User { a: id }`, "aliases"},
+		{"an alias equal to the name does not count", Limits{Aliases: 1}, `{ login: login me: me { id: id } }`, ""},
+		{"a fragment's aliases count at each spread", Limits{Aliases: 1}, `{ me { ...F friends { ...F } } } fragment F on User { a: id }`, "aliases"},
 		{"as many root fields as allowed in a query", Limits{QueryFields: 2}, `{ login me { id name friends { id } } }`, ""},
 		{"one root field more", Limits{QueryFields: 2}, `{ login me { id } __typename }`, "rootFields"},
 		{"root fields in fragments count", Limits{QueryFields: 2}, `{ login ...F ... { login } } fragment F on Query { login }`, "rootFields"},
@@ -115,31 +115,31 @@ func TestDocumentsEnforceEachLimit(t *testing.T) {
 		{"as much introspection as allowed", Limits{Introspection: 2}, `{ __schema { queryType { name } } __type(name: "A") { name } __typename }`, ""},
 		{"one more, in a fragment", Limits{Introspection: 2}, `{ __schema { queryType { name } } a: __type(name: "A") { name } ...F } fragment F on Query { __type(name: "A") { name } }`, "introspection"},
 		{"one credential field", Limits{}, `mutation { login(password: "x") { id } logout }`, ""},
-		{"one in each of two operations, of which one runs", Limits{}, `mutation A { login { id } } mutation B { login { id } }`, ""},
-		{"two under aliases", Limits{}, `mutation { a: login { id } b: login { id } }`, "credentialFields"},
-		{"the same one again, though it would run once", Limits{}, `mutation { login { id } login { id } }`, "credentialFields"},
-		{"two different ones", Limits{}, `mutation { login { id } refresh { id } }`, "credentialFields"},
-		{"two through a fragment spread twice", Limits{}, `mutation { ...F ...F } fragment F on Mutation { login { id } }`, "credentialFields"},
-		{"two through inline fragments", Limits{}, `mutation { ... { login { id } } ... on Mutation { a: login { id } } }`, "credentialFields"},
-		{"two of which one is skipped", Limits{}, `mutation($no: Boolean!) { login @include(if: $no) { id } a: login @skip(if: $no) { id } }`, "credentialFields"},
-		{"two below the root", Limits{}, `mutation { account { a: login { id } b: login { id } } }`, "credentialFields"},
-		{"one at the root and one below", Limits{}, `mutation { login { id } account { login { id } } }`, "credentialFields"},
-		{"two read through an interface", Limits{}, `{ node { a: unlock b: unlock } }`, "credentialFields"},
-		{"two of the same name on another type", Limits{}, `{ a: login b: login me { login } }`, ""},
-		{"a place shared by few", Limits{ValidationSteps: 6}, `{ me { id } me { id } }`, "validation"},
-		{"as many steps as allowed through inline fragments, each of which is validated with all in it", Limits{ValidationSteps: 7}, `{ ... { ... { me { id } } } }`, ""},
+		{"one credential field in each of two operations", Limits{}, `mutation A { login { id } } mutation B { login { id } }`, ""},
+		{"two credential fields under aliases", Limits{}, `mutation { a: login { id } b: login { id } }`, "credentialFields"},
+		{"the same credential field twice", Limits{}, `mutation { login { id } login { id } }`, "credentialFields"},
+		{"two different credential fields", Limits{}, `mutation { login { id } refresh { id } }`, "credentialFields"},
+		{"two credential fields through a fragment spread twice", Limits{}, `mutation { ...F ...F } fragment F on Mutation { login { id } }`, "credentialFields"},
+		{"two credential fields through inline fragments", Limits{}, `mutation { ... { login { id } } ... on Mutation { a: login { id } } }`, "credentialFields"},
+		{"two credential fields, one of them skipped", Limits{}, `mutation($no: Boolean!) { login @include(if: $no) { id } a: login @skip(if: $no) { id } }`, "credentialFields"},
+		{"two credential fields below the root", Limits{}, `mutation { account { a: login { id } b: login { id } } }`, "credentialFields"},
+		{"one credential field at the root and one below", Limits{}, `mutation { login { id } account { login { id } } }`, "credentialFields"},
+		{"two credential fields through an interface", Limits{}, `{ node { a: unlock b: unlock } }`, "credentialFields"},
+		{"two fields of the same name on another type", Limits{}, `{ a: login b: login me { login } }`, ""},
+		{"a shared response position", Limits{ValidationSteps: 6}, `{ me { id } me { id } }`, "validation"},
+		{"as many steps as allowed through nested inline fragments", Limits{ValidationSteps: 7}, `{ ... { ... { me { id } } } }`, ""},
 		{"one step more", Limits{ValidationSteps: 6}, `{ ... { ... { me { id } } } }`, "validation"},
-		{"a place shared by nobody", Limits{ValidationSteps: 4}, `{ me { id } a: me { id } }`, ""},
+		{"separate response positions", Limits{ValidationSteps: 4}, `{ me { id } a: me { id } }`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := exceededLimit(t, newDocuments(t, tt.limits).check(tt.text, nil)); got != tt.want {
-				t.Errorf("limit %q, want %q", got, tt.want)
+				t.Errorf("got limit %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// A bomb is small, and walking it must be too.
+// Fragment bombs are small, and counting them must be cheap.
 func TestFragmentBombsAreRejectedCheaply(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"spreads only", `{ ...F0 } ` + fragmentChain(20, "Query", `...NEXT ...NEXT`, `login`), "rootFields"},
@@ -148,7 +148,7 @@ func TestFragmentBombsAreRejectedCheaply(t *testing.T) {
 		{"2^64 fields, which is 0 if it overflows", `{ me { ...F0 } } ` + fragmentChain(32, "User", `...NEXT ...NEXT ...NEXT ...NEXT`, `id`), "fields"},
 		{"in aliases", `{ me { ...F0 } } ` + fragmentChain(9, "User", `...NEXT ...NEXT`, `a: id`), "aliases"},
 		{"in inline fragments", `{ me { ...F0 } } ` + fragmentChain(12, "User", `... { ...NEXT } ... on User { ...NEXT }`, `id`), "fields"},
-		{"that nobody spreads", `{ login } ` + fragmentChain(20, "User", `...NEXT ...NEXT`, `id`), "validation"},
+		{"without a spread", `{ login } ` + fragmentChain(20, "User", `...NEXT ...NEXT`, `id`), "validation"},
 		{"of login", `mutation { ...F0 } ` + fragmentChain(5, "Mutation", `...NEXT ...NEXT`, `login { id }`), "credentialFields"},
 		{"in one operation of two", `query A { login } query B { me { ...F0 } } ` + fragmentChain(20, "User", `...NEXT ...NEXT`, `id`), "fields"},
 	} {
@@ -159,23 +159,23 @@ func TestFragmentBombsAreRejectedCheaply(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := exceededLimit(t, d.check(tt.text, nil)); got != tt.want {
-				t.Errorf("limit %q, want %q", got, tt.want)
+				t.Errorf("got limit %q, want %q", got, tt.want)
 			}
 			w := newComplexityCounter(document, d.credentials, nil)
 			_ = w.check(document, d.Limits)
 			if n := countWritten(document); w.steps > n {
-				t.Errorf("%d steps through %d selections", w.steps, n)
+				t.Errorf("got %d steps for %d selections", w.steps, n)
 			}
 			c := overlapCounter{fragments: w.fragments, limit: 1000}
 			_ = c.check(document)
 			if c.steps > 1100 {
-				t.Errorf("counted to %d, over a limit of 1000", c.steps)
+				t.Errorf("got %d steps with a limit of 1000", c.steps)
 			}
 		})
 	}
 }
 
-// fragmentChain is F0, which spreads F1, and so on; the last of them holds end.
+// fragmentChain returns the fragments F0, which spreads F1, and so on. The last contains end.
 func fragmentChain(n int, on, body, end string) string {
 	var b strings.Builder
 	for i := range n {
@@ -185,7 +185,7 @@ func fragmentChain(n int, on, body, end string) string {
 	return b.String()
 }
 
-// countWritten counts the selections of a document as they stand there.
+// countWritten counts the selections of a document without expanding fragments.
 func countWritten(document *ast.QueryDocument) (n int) {
 	var count func(ast.SelectionSet)
 	count = func(set ast.SelectionSet) {
@@ -210,19 +210,19 @@ func countWritten(document *ast.QueryDocument) (n int) {
 
 func TestFragmentCyclesAreRejected(t *testing.T) {
 	for name, text := range map[string]string{
-		"of one":                       `{ ...F } fragment F on Query { ...F }`,
-		"of two":                       `{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }`,
-		"below a field":                `{ me { ...F } } fragment F on User { friends { id ...F } friends { ...F } }`,
-		"in an inline fragment":        `{ me { ...F } } fragment F on User { ... { ... on User { ...F } } }`,
-		"that nobody spreads":          `{ login } fragment F on Query { ...G } fragment G on Query { ...F }`,
-		"in the second of two of name": `{ ...F } fragment F on Query { login } fragment F on Query { ...F }`,
-		"that stops where it compares": `{ me { ...F } } fragment F on User { friends { friends { ...F } ...F } }`,
+		"of one":                         `{ ...F } fragment F on Query { ...F }`,
+		"of two":                         `{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }`,
+		"below a field":                  `{ me { ...F } } fragment F on User { friends { id ...F } friends { ...F } }`,
+		"in an inline fragment":          `{ me { ...F } } fragment F on User { ... { ... on User { ...F } } }`,
+		"without a spread":               `{ login } fragment F on Query { ...G } fragment G on Query { ...F }`,
+		"in the second of two namesakes": `{ ...F } fragment F on Query { login } fragment F on Query { ...F }`,
+		"found while comparing fields":   `{ me { ...F } } fragment F on User { friends { friends { ...F } ...F } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := newDocuments(t, Limits{}).check(text, nil)
 			if err == nil || err.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || len(err.Locations) != 1 ||
 				!strings.HasPrefix(err.Message, `Cannot spread fragment "`) {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want a validation error at one location", err)
 			}
 		})
 	}
@@ -230,16 +230,16 @@ func TestFragmentCyclesAreRejected(t *testing.T) {
 
 func TestInvalidDocumentsAreLeftToValidation(t *testing.T) {
 	for name, text := range map[string]string{
-		"no document":                  ``,
-		"half a document":              `{ me {`,
-		"brackets that do not match":   `}}}} ]]] {`,
-		"a character that is none":     "{ \x00 }",
-		"a string without an end":      `{ login(a: "`,
-		"a fragment that is not there": `{ ...F }`,
-		"a type that is not there":     `{ ... on Nothing { x { y } } }`,
-		"a field that is not there":    `mutation { nothing { login } x { login } }`,
-		"no such root type":            `subscription { login }`,
-		"two fragments of one name":    `{ ...F } fragment F on Query { login } fragment F on Query { login }`,
+		"an empty document":          ``,
+		"a truncated document":       `{ me {`,
+		"brackets that do not match": `}}}} ]]] {`,
+		"an invalid character":       "{ \x00 }",
+		"an unterminated string":     `{ login(a: "`,
+		"an unknown fragment":        `{ ...F }`,
+		"an unknown type":            `{ ... on Nothing { x { y } } }`,
+		"an unknown field":           `mutation { nothing { login } x { login } }`,
+		"a missing root type":        `subscription { login }`,
+		"two fragments of one name":  `{ ...F } fragment F on Query { login } fragment F on Query { login }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := newDocuments(t, Limits{}).check(text, nil); err != nil {
@@ -249,11 +249,11 @@ func TestInvalidDocumentsAreLeftToValidation(t *testing.T) {
 	}
 }
 
-// typeRef is graphql-js's, which follows nine wrappers since version 16.
+// typeRef is the fragment of graphql-js, which follows nine wrappers since version 16.
 var typeRef = `fragment TypeRef on __Type { kind name ` + strings.Repeat(`ofType { kind name `, 9) + strings.Repeat(`}`, 10)
 
-// What tools ask first. The text is what getIntrospectionQuery of graphql-js 16
-// makes with every option, which is what GraphiQL and Apollo's tools send.
+// graphqlJS is the introspection query of GraphiQL and Apollo's tools: the result of graphql-js
+// 16's getIntrospectionQuery with all options.
 var graphqlJS = `
     query IntrospectionQuery {
       __schema {
@@ -329,16 +329,16 @@ func TestRealClientDocumentsPass(t *testing.T) {
 		{"the introspection of gqlgen's tools", introspection.Query},
 		{"a login", `mutation Login($input: LoginInput!) { login(input: $input) { accessToken tokenType expiresAt user { ` + user + ` } __typename } }`},
 		{
-			"a page of twelve components that share a person, each with its own fragment, and Apollo's __typename everywhere",
+			"a page of twelve components that share a user, each with its own fragment, and Apollo's __typename everywhere",
 			`query Page($first: Int!, $after: String, $wide: Boolean!) { viewer: me { ` + repeat(12, `...C# `) + `__typename } ` +
 				`users(first: $first, after: $after) { edges { cursor node { ` + repeat(6, `...C# `) + `__typename } __typename } pageInfo { hasNextPage endCursor __typename } __typename } } ` +
 				repeat(12, `fragment C# on User { `+user+` f#(x: $first) @include(if: $wide) } `),
 		},
-		{"twenty fragments of the same ten fields at one place", `{ me { ` + repeat(20, `...F# `) + ` } } ` + repeat(20, `fragment F# on User { a b c d e f g h i j } `)},
-		{"a batch of 40 persons by alias", `{ ` + repeat(40, `u#: user(id: "#") { ...U } `) + `} fragment U on User { ` + user + ` }`},
+		{"twenty fragments of the same ten fields at one position", `{ me { ` + repeat(20, `...F# `) + ` } } ` + repeat(20, `fragment F# on User { a b c d e f g h i j } `)},
+		{"a batch of 40 users by alias", `{ ` + repeat(40, `u#: user(id: "#") { ...U } `) + `} fragment U on User { ` + user + ` }`},
 		{"a form of 300 fields", `{ me { ` + repeat(300, `field# `) + `} }`},
 		{"a comment tree 14 levels deep", `{ me ` + strings.Repeat(`{ id friends `, 13) + `{ id }` + strings.Repeat(`}`, 13) + ` }`},
-		{"30 fields that may be left out", `query($a: Boolean!) { me { ` + repeat(30, `f# @include(if: $a) `) + `} }`},
+		{"30 optional fields", `query($a: Boolean!) { me { ` + repeat(30, `f# @include(if: $a) `) + `} }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := newDocuments(t, Limits{}).check(tt.text, nil); err != nil {
@@ -355,7 +355,7 @@ func TestVariableValuesAreLimited(t *testing.T) {
 		variables map[string]any
 		want      string
 	}{
-		{"none", nil, ""},
+		{"no variables", nil, ""},
 		{"as many as allowed", map[string]any{"a": 1, "b": []any{1, nil}, "c": map[string]any{}}, ""},
 		{"one more in a list", map[string]any{"a": 1, "b": []any{1, 2, 3}, "c": map[string]any{}}, "variableValues"},
 		{"one more in an object", map[string]any{"a": 1, "b": []any{1, 2}, "c": map[string]any{"d": nil}}, "variableValues"},
@@ -363,7 +363,7 @@ func TestVariableValuesAreLimited(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: `{ login }`, Variables: tt.variables})
 			if got := exceededLimit(t, err); got != tt.want {
-				t.Errorf("limit %q, want %q", got, tt.want)
+				t.Errorf("got limit %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -381,7 +381,7 @@ func TestCachedDocumentsAreNotCheckedAgain(t *testing.T) {
 		t.Error(err)
 	}
 	if err := d.MutateOperationParameters(t.Context(), &graphql.RawParams{Query: text, Variables: map[string]any{"a": 1, "b": 2}}); exceededLimit(t, err) != "variableValues" {
-		t.Error("variables come anew with each request:", err)
+		t.Error("variables differ in each request:", err)
 	}
 }
 
@@ -399,7 +399,7 @@ func TestLimitsAreDocumented(t *testing.T) {
 		"rootFields": fmt.Sprintf("%d, %d", d.QueryFields, d.MutationFields), "cost": d.Cost, "validation": d.ValidationSteps,
 	} {
 		if row := fmt.Sprintf("| `%s` | %v | ", name, maximum); !strings.Contains(string(text), row) || limitNames[name] == "" {
-			t.Errorf("no row begins %s", row)
+			t.Errorf("want a row that begins with %s", row)
 		}
 	}
 }
@@ -411,6 +411,6 @@ func TestLimitErrorNamesLimitAndMaximum(t *testing.T) {
 		}
 	}
 	if got := (Limits{Depth: 3}).withDefaults(); got.Depth != 3 || got.Tokens != DefaultLimits.Tokens || (Limits{}).withDefaults() != DefaultLimits {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 }

@@ -13,14 +13,13 @@ import (
 	"fieldgate/fgerr"
 )
 
-// FieldError says which part of the input breaks a rule, and which rule.
+// FieldError names a part of the input that breaks a rule, and the rule.
 type FieldError struct {
 	Name    string `json:"name"`
 	Message string `json:"message"`
 }
 
-// Error makes an error as the contract has them: a code from its table, and the
-// fields at fault, all of them at once, when there are any.
+// Error returns an error in the form of the API contract: a code, and the fields at fault, if any.
 func Error(code, message string, fields ...FieldError) *gqlerror.Error {
 	extensions := map[string]any{"code": code}
 	if len(fields) > 0 {
@@ -29,10 +28,10 @@ func Error(code, message string, fields ...FieldError) *gqlerror.Error {
 	return &gqlerror.Error{Message: message, Extensions: extensions}
 }
 
-// refusal answers a request that is none, before gqlgen sees anything of it.
+// refusal is the answer to a request that is rejected before gqlgen sees it.
 type refusal struct {
-	status int         // 0: that of a request error in the media type of the answer
-	header http.Header // what the status requires besides; may be nil
+	status int         // 0: the status of a request error in the answer's media type
+	header http.Header // headers that the status requires; may be nil
 	err    *gqlerror.Error
 }
 
@@ -41,7 +40,7 @@ func (r *refusal) writeTo(ctx context.Context, w http.ResponseWriter, exec graph
 	writeResponse(w, cmp.Or(r.status, media.requestErrorStatus()), exec.DispatchError(ctx, gqlerror.List{r.err}))
 }
 
-// refuse blames one part of the request: a header, or "body".
+// refuse returns a refusal that names one part of the request: a header, or "body".
 func refuse(status int, part, message string) *refusal {
 	return &refusal{
 		status: status,
@@ -54,7 +53,8 @@ func (r *refusal) withHeader(name, value string) *refusal {
 	return r
 }
 
-// UnavailableHandler answers every request with 503 and the code UNAVAILABLE, to be asked again after so many seconds.
+// UnavailableHandler answers every request with status 503, the code UNAVAILABLE and Retry-After,
+// in seconds.
 func UnavailableHandler(message string, retryAfter int) http.Handler {
 	err := Error(fgerr.Unavailable, message)
 	err.Extensions["retryAfter"] = retryAfter
@@ -65,12 +65,12 @@ func UnavailableHandler(message string, retryAfter int) http.Handler {
 	})
 }
 
-// RejectHandler answers every request alike: with the status, and an error that blames one part of it. It is for
-// what stands in front of the transport.
+// RejectHandler answers every request with the status and an error that names one part of it.
+// Handlers in front of the transport use it.
 func RejectHandler(status int, part, message string) http.Handler {
-	no := refuse(status, part, message)
+	refused := refuse(status, part, message)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", string(legacyJSON)+"; charset=utf-8")
-		writeResponse(w, no.status, &graphql.Response{Errors: gqlerror.List{no.err}})
+		writeResponse(w, refused.status, &graphql.Response{Errors: gqlerror.List{refused.err}})
 	})
 }

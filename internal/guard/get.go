@@ -10,40 +10,38 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// maxURLBytes bounds the URL of a GET. Longer queries are sent by POST.
+// maxURLBytes bounds the URL of a GET. Clients send longer queries by POST.
 const maxURLBytes = 8 << 10
 
-// GET is the transport for queries in a URL ("GraphQL over HTTP", GET). Clients
-// such as urql send short queries this way without being asked to.
+// GET is the transport for queries in a URL ("GraphQL over HTTP", GET). Clients such as urql send
+// short queries this way by default.
 //
-// Another site can make a browser send a GET, so nothing can be changed by one:
-// a document with a mutation, a subscription or a field that takes a credential
-// is refused with 405, whichever of its operations was asked for. The Accept
-// header must name the media type of the answer, which no link, image or frame
-// does. A script's request that a browser marks as one, by Sec-Fetch-Mode: cors,
-// may leave that out.
+// Another site can make a browser send a GET, so a GET must not change anything. A document with a
+// mutation, a subscription or a field that takes a credential is rejected with 405, whichever
+// operation is selected. The Accept header must name the media type of the answer, which no link,
+// image or frame does. A request of a script, which the browser marks with Sec-Fetch-Mode: cors,
+// may omit that.
 //
-// It stands in front of [POST] in the list of transports.
+// It must precede [POST] in the list of transports.
 type GET struct {
-	Documents *Documents // the server's: it knows which fields take a credential
+	Documents *Documents // the server's, which knows the fields that take a credential
 }
 
 var _ graphql.Transport = GET{}
 
-// Supports reports whether the request is a GET. HEAD is left to POST, which
-// refuses it.
+// Supports reports whether the request is a GET. POST rejects HEAD.
 func (GET) Supports(r *http.Request) bool { return r.Method == http.MethodGet }
 
-// Do answers one request, as [POST.Do] does.
+// Do answers one request, like [POST.Do].
 func (g GET) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
 	media, acceptable := negotiateURL(r.Header)
 	w.Header().Set("Content-Type", string(media)+"; charset=utf-8")
 
 	start := graphql.Now()
-	params, no := parseURL(r, acceptable)
-	if no != nil {
-		no.writeTo(ctx, w, exec, media)
+	params, refused := parseURL(r, acceptable)
+	if refused != nil {
+		refused.writeTo(ctx, w, exec, media)
 		return
 	}
 	params.Headers = r.Header
@@ -51,8 +49,8 @@ func (g GET) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	execute(ctx, w, exec, media, params, g.check)
 }
 
-// negotiateURL picks the media type of the answer to a GET. Browsers, and Node as
-// they do, add Sec-Fetch-Mode themselves: no page can set it.
+// negotiateURL selects the media type of the answer to a GET. Browsers set Sec-Fetch-Mode
+// themselves, and Node does too; a page cannot set it.
 func negotiateURL(h http.Header) (m mediaType, ok bool) {
 	accept := h.Values("Accept")
 	if m, ok = negotiateNamed(accept); !ok && h.Get("Sec-Fetch-Mode") == "cors" {
@@ -61,7 +59,7 @@ func negotiateURL(h http.Header) (m mediaType, ok bool) {
 	return m, ok
 }
 
-// check refuses what a GET must not do.
+// check rejects documents that a GET must not execute.
 func (g GET) check(document *ast.QueryDocument) *refusal {
 	for _, operation := range document.Operations {
 		if operation.Operation != ast.Query {
@@ -79,7 +77,7 @@ func needsPOST(what string) *refusal {
 		withHeader("Allow", http.MethodPost)
 }
 
-// parseURL makes a GraphQL request out of a GET, or says why it is none.
+// parseURL reads a GraphQL request from the URL of a GET, or returns a refusal.
 func parseURL(r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 	switch {
 	case len(r.RequestURI) > maxURLBytes:
@@ -88,14 +86,13 @@ func parseURL(r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 		return nil, refuse(http.StatusNotAcceptable, "Accept",
 			"must name application/graphql-response+json or application/json")
 	case r.ContentLength != 0: // -1: chunks
-		return nil, refuse(http.StatusBadRequest, "body", "must be absent: parameters of a GET are in its URL")
+		return nil, refuse(http.StatusBadRequest, "body", "must be absent: a GET takes its parameters from the URL")
 	}
 	return decodeURLParams(r.URL.RawQuery)
 }
 
-// decodeURLParams reads the parameters of a GET. An unknown one is refused, and
-// so is one that stands twice: a proxy or a firewall in front may have read the
-// other. So a token in the URL is refused too.
+// decodeURLParams reads the parameters of a GET. It rejects unknown and repeated parameters: a
+// proxy or firewall may have read the other one. A token in the URL is therefore rejected, too.
 func decodeURLParams(rawQuery string) (*graphql.RawParams, *refusal) {
 	values := map[string]string{}
 	for pair := range strings.SplitSeq(rawQuery, "&") {
@@ -109,24 +106,24 @@ func decodeURLParams(rawQuery string) (*graphql.RawParams, *refusal) {
 		switch name {
 		case "query", "operationName", "variables", "extensions":
 		default:
-			return nil, refuse(http.StatusBadRequest, "URL", "must have no parameters but query, operationName, variables and extensions")
+			return nil, refuse(http.StatusBadRequest, "URL", "must have no parameters other than query, operationName, variables and extensions")
 		}
 		if _, twice := values[name]; twice {
-			return nil, refuse(http.StatusBadRequest, name, "must stand once in the URL")
+			return nil, refuse(http.StatusBadRequest, name, "must appear only once in the URL")
 		}
 		values[name] = value
 	}
 	m := paramDecoder{}
 	return m.finish(&graphql.RawParams{
 		Query:         values["query"],
-		OperationName: values["operationName"], // empty: absent, as the specification says
+		OperationName: values["operationName"], // the specification treats "" as absent
 		Variables:     m.urlObject(values, "variables"),
 		Extensions:    m.urlObject(values, "extensions"),
 	})
 }
 
-// unescapePair refuses semicolons, as url.ParseQuery does: some readers take
-// them for a separator.
+// unescapePair rejects semicolons, as url.ParseQuery does, because some parsers treat them as
+// separators.
 func unescapePair(pair string) (name, value string, ok bool) {
 	if strings.Contains(pair, ";") {
 		return "", "", false
@@ -137,13 +134,13 @@ func unescapePair(pair string) (name, value string, ok bool) {
 	return name, value, errName == nil && errValue == nil && utf8.ValidString(value)
 }
 
-// urlObject decodes a parameter that is a JSON object or null.
+// urlObject decodes a parameter that must be a JSON object or null.
 func (m *paramDecoder) urlObject(values map[string]string, name string) map[string]any {
 	text, given := values[name]
 	if !given {
 		return nil
 	}
-	value, err := decodeJSON([]byte(text), maxDepth-1) // as deep as in a body
+	value, err := decodeJSON([]byte(text), maxDepth-1) // the same depth as in a body
 	if err != nil {
 		m.fieldErrors = append(m.fieldErrors, FieldError{name, "is not well-formed JSON: " + err.Error()})
 		return nil

@@ -29,24 +29,24 @@ var (
 	credentialNeedsPOST = needsPOST("a field that takes a password or a token")
 )
 
-// Every row sends application/json as Accept unless it says otherwise. As in TestPOSTFollowsGraphQLOverHTTP, no answer repeats the word
-// hunter2.
+// Each row sends application/json as Accept unless it says otherwise. As in
+// TestPOSTFollowsGraphQLOverHTTP, no answer may repeat the word hunter2.
 var getTests = []struct {
 	name     string
 	query    string // of the URL
 	accept   string
 	mode     string // Sec-Fetch-Mode
 	status   int
-	typ      string // jsonType when empty
-	want     string // the whole body; not compared when empty
+	typ      string // default: jsonType
+	want     string // the whole body; not compared if empty
 	contains string
 	allow    string
 }{
 	{name: "a query", query: encodeQuery("query", "{ hello }"), status: 200, want: helloAnswer},
 	{name: "a query, new media type", query: encodeQuery("query", "{ hello }"), accept: "application/graphql-response+json", status: 200, typ: graphqlType, want: helloAnswer},
-	{name: "a plus is a space", query: "query={+hello+}", status: 200, want: helloAnswer},
+	{name: "a plus sign is a space", query: "query={+hello+}", status: 200, want: helloAnswer},
 	{name: "the operation is chosen by name", query: encodeQuery("query", "query A { hello } query B { fail }", "operationName", "A"), status: 200, want: helloAnswer},
-	{name: "an empty operation name is none", query: encodeQuery("query", "{ hello }", "operationName", ""), status: 200, want: helloAnswer},
+	{name: "an empty operation name is absent", query: encodeQuery("query", "{ hello }", "operationName", ""), status: 200, want: helloAnswer},
 	{name: "variables", query: encodeQuery("query", "query($value: Any) { echo(value: $value) }", "variables", `{"value":{"n":12345678901234567890.10}}`), status: 200, want: `{"data":{"echo":{"n":12345678901234567890.10}}}`},
 	{name: "variables and extensions of null", query: encodeQuery("query", "{ hello }", "variables", "null", "extensions", "null"), status: 200, want: helloAnswer},
 	{name: "a query with a hash runs", query: encodeQuery("query", "{ hello }", "extensions", `{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}`), status: 200, want: helloAnswer},
@@ -55,57 +55,57 @@ var getTests = []struct {
 
 	// Accept
 	{name: "no Accept", query: encodeQuery("query", "{ hello }"), accept: "-", status: 406, want: badInput("Accept", "must name application/graphql-response+json or application/json")},
-	{name: "anything", query: encodeQuery("query", "{ hello }"), accept: "*/*", status: 406},
-	{name: "any application", query: encodeQuery("query", "{ hello }"), accept: "application/*", status: 406},
+	{name: "a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*", status: 406},
+	{name: "an application wildcard", query: encodeQuery("query", "{ hello }"), accept: "application/*", status: 406},
 	{name: "a browser's navigation", query: encodeQuery("query", "{ hello }"), accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", status: 406},
 	{name: "an image", query: encodeQuery("query", "{ hello }"), accept: "image/avif,image/webp,*/*", status: 406},
-	{name: "anything, from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "cors", status: 200, want: helloAnswer},
-	{name: "anything, from an image", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "no-cors", status: 406},
-	{name: "anything, from a link", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "navigate", status: 406},
-	{name: "a type that there is not, from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "text/html", mode: "cors", status: 406},
-	{name: "a name that is refused beside a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0", status: 406},
+	{name: "a wildcard from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "cors", status: 200, want: helloAnswer},
+	{name: "a wildcard from an image", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "no-cors", status: 406},
+	{name: "a wildcard from a link", query: encodeQuery("query", "{ hello }"), accept: "*/*", mode: "navigate", status: 406},
+	{name: "another type from a script's fetch", query: encodeQuery("query", "{ hello }"), accept: "text/html", mode: "cors", status: 406},
+	{name: "a name with quality 0 beside a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0", status: 406},
 	{name: "a name beside a wildcard", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json", status: 200, want: helloAnswer},
-	{name: "a wildcard prefers nothing that was not named", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0.1", status: 200, want: helloAnswer},
+	{name: "a wildcard does not prefer an unnamed type", query: encodeQuery("query", "{ hello }"), accept: "*/*, application/json;q=0.1", status: 200, want: helloAnswer},
 	{name: "urql's Accept", query: encodeQuery("query", "{ hello }"), accept: "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed", status: 200, typ: graphqlType, want: helloAnswer},
 
-	// What only POST does
+	// Documents that require POST
 	{name: "a mutation", query: encodeQuery("query", `mutation { plain(password: "hunter2") }`), status: 405, allow: "POST", want: mutationNeedsPOST},
 	{name: "a mutation, new media type", query: encodeQuery("query", `mutation { plain(password: "hunter2") }`), accept: "application/graphql-response+json", status: 405, typ: graphqlType, allow: "POST", want: mutationNeedsPOST},
-	{name: "a mutation beside the query that is asked for", query: encodeQuery("query", `query A { hello } mutation B { plain }`, "operationName", "A"), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation beside the selected query", query: encodeQuery("query", `query A { hello } mutation B { plain }`, "operationName", "A"), status: 405, allow: "POST", want: mutationNeedsPOST},
 	{name: "a mutation that does not validate", query: encodeQuery("query", `mutation { nope(password: "hunter2") }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
-	{name: "a mutation whose variables do not fit", query: encodeQuery("query", `mutation($i: Login!) { login(input: $i) }`), status: 405, allow: "POST", want: mutationNeedsPOST},
-	{name: "a mutation of a name that is not there", query: encodeQuery("query", `mutation A { plain }`, "operationName", "hunter2"), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation with invalid variables", query: encodeQuery("query", `mutation($i: Login!) { login(input: $i) }`), status: 405, allow: "POST", want: mutationNeedsPOST},
+	{name: "a mutation with an unknown operation name", query: encodeQuery("query", `mutation A { plain }`, "operationName", "hunter2"), status: 405, allow: "POST", want: mutationNeedsPOST},
 	{name: "a mutation in a fragment", query: encodeQuery("query", `mutation { ...F } fragment F on Mutation { plain }`), status: 405, allow: "POST", want: mutationNeedsPOST},
-	{name: "a fragment on the mutation in a query", query: encodeQuery("query", `{ ...F } fragment F on Mutation { plain }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
+	{name: "a query with a fragment on Mutation", query: encodeQuery("query", `{ ...F } fragment F on Mutation { plain }`), status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
 	{name: "a subscription", query: encodeQuery("query", `subscription { tick }`), status: 405, allow: "POST", want: mutationNeedsPOST},
 	{name: "a query that takes a password", query: encodeQuery("query", `{ check(password: "hunter2") }`), status: 405, allow: "POST", want: credentialNeedsPOST},
 	{name: "a query that takes a password, in a variable", query: encodeQuery("query", `query($p: String) { check(password: $p) }`, "variables", `{"p":"hunter2"}`), status: 405, allow: "POST", want: credentialNeedsPOST},
 	{name: "a query that takes a password, under an alias, in a fragment", query: encodeQuery("query", `{ ...F } fragment F on Query { ... { a: check(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
 	{name: "a query that takes a password, behind @skip", query: encodeQuery("query", `{ hello check(password: "hunter2") @skip(if: true) }`), status: 405, allow: "POST", want: credentialNeedsPOST},
 	{name: "a query that takes a password, in the other operation", query: encodeQuery("query", `query A { hello } query B { check(password: "hunter2") }`, "operationName", "A"), status: 405, allow: "POST", want: credentialNeedsPOST},
-	{name: "a password deeper down", query: encodeQuery("query", `{ me { name proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
-	{name: "a password behind an interface", query: encodeQuery("query", `{ node { proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "a nested field that takes a password", query: encodeQuery("query", `{ me { name proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
+	{name: "an interface field that takes a password", query: encodeQuery("query", `{ node { proof(password: "hunter2") } }`), status: 405, allow: "POST", want: credentialNeedsPOST},
 
 	// The URL
-	{name: "no parameters", status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
+	{name: "no parameters", status: 400, want: badParameters(`{"name":"query","message":"must be a non-empty string"}`)},
 	{name: "an empty query", query: "query=", status: 400},
-	{name: "an unknown parameter", query: encodeQuery("query", "{ hello }", "access_token", "hunter2"), status: 400, want: badInput("URL", "must have no parameters but query, operationName, variables and extensions")},
+	{name: "an unknown parameter", query: encodeQuery("query", "{ hello }", "access_token", "hunter2"), status: 400, want: badInput("URL", "must have no parameters other than query, operationName, variables and extensions")},
 	{name: "an unknown name is not repeated", query: encodeQuery("query", "{ hello }", "hunter2", ""), status: 400},
 	{name: "Query is not query", query: encodeQuery("Query", "{ hello }"), status: 400},
-	{name: "a second query", query: encodeQuery("query", "{ hello }", "query", "{ fail }"), status: 400, want: badInput("query", "must stand once in the URL")},
-	{name: "a second query in escapes", query: "query={hello}&%71uery={fail}", status: 400, want: badInput("query", "must stand once in the URL")},
+	{name: "a second query", query: encodeQuery("query", "{ hello }", "query", "{ fail }"), status: 400, want: badInput("query", "must appear only once in the URL")},
+	{name: "an escaped second query", query: "query={hello}&%71uery={fail}", status: 400, want: badInput("query", "must appear only once in the URL")},
 	{name: "second variables", query: encodeQuery("query", "{ hello }", "variables", "{}", "variables", "{}"), status: 400},
-	{name: "a semicolon is no separator", query: "query={hello};query={fail}", status: 400, contains: "well-formed"},
+	{name: "a semicolon is not a separator", query: "query={hello};query={fail}", status: 400, contains: "well-formed"},
 	{name: "a broken escape", query: "query={hello}%zz", status: 400, contains: "well-formed"},
 	{name: "bytes that are not UTF-8", query: "query={hello}%ff", status: 400, contains: "well-formed"},
 	{name: "an array of queries", query: encodeQuery("query", `[{"query":"{ hello }"}]`), status: 200, contains: "GRAPHQL_PARSE_FAILED"},
-	{name: "variables that are no JSON", query: encodeQuery("query", "{ hello }", "variables", `{"p":"hunter2"`), status: 400, want: badParameters(`{"name":"variables","message":"is not well-formed JSON: expected ',' or '}', at byte 14"}`)},
+	{name: "variables that are not JSON", query: encodeQuery("query", "{ hello }", "variables", `{"p":"hunter2"`), status: 400, want: badParameters(`{"name":"variables","message":"is not well-formed JSON: expected ',' or '}', at byte 14"}`)},
 	{name: "empty variables", query: encodeQuery("query", "{ hello }", "variables", ""), status: 400},
 	{name: "variables in an array", query: encodeQuery("query", "{ hello }", "variables", `["hunter2"]`), status: 400, want: badParameters(`{"name":"variables","message":"must be an object or null"}`)},
 	{name: "a byte order mark", query: encodeQuery("query", "{ hello }", "variables", "\ufeff{}"), status: 400},
-	{name: "a key that stands twice", query: encodeQuery("query", "{ hello }", "variables", `{"a":1,"\u0061":2}`), status: 400},
+	{name: "a duplicate key", query: encodeQuery("query", "{ hello }", "variables", `{"a":1,"\u0061":2}`), status: 400},
 	{
-		name: "all wrong parameters are named at once", query: encodeQuery("query", "{ hello }", "variables", `7`, "extensions", `"hunter2"`), status: 400,
+		name: "all invalid parameters are reported at once", query: encodeQuery("query", "{ hello }", "variables", `7`, "extensions", `"hunter2"`), status: 400,
 		want: badParameters(`{"name":"variables","message":"must be an object or null"},{"name":"extensions","message":"must be an object or null"}`),
 	},
 	{name: "31 levels of variables", query: encodeQuery("query", "{ hello }", "variables", nestedObject(31)), status: 200, want: helloAnswer},
@@ -131,16 +131,16 @@ func TestGETFollowsGraphQLOverHTTP(t *testing.T) {
 				wantType = jsonType
 			}
 			if resp.StatusCode != tt.status || resp.Header.Get("Content-Type") != wantType || resp.Header.Get("Allow") != tt.allow {
-				t.Errorf("%d %q, Allow %q, want %d %q %q", resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Allow"), tt.status, wantType, tt.allow)
+				t.Errorf("got %d %q, Allow %q, want %d %q, Allow %q", resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Allow"), tt.status, wantType, tt.allow)
 			}
 			if tt.want != "" && body != tt.want {
-				t.Errorf("body\n%s\nwant\n%s", body, tt.want)
+				t.Errorf("got body\n%s\nwant\n%s", body, tt.want)
 			}
 			if !strings.Contains(body, tt.contains) {
-				t.Errorf("body\n%s\ndoes not contain\n%s", body, tt.contains)
+				t.Errorf("got body\n%s\nwant it to contain\n%s", body, tt.contains)
 			}
 			if strings.Contains(body, secretMarker) {
-				t.Errorf("the answer repeats what the client sent:\n%s", body)
+				t.Errorf("the answer repeats the client's input:\n%s", body)
 			}
 			wantResponseShape(t, resp, body)
 		})
@@ -149,20 +149,20 @@ func TestGETFollowsGraphQLOverHTTP(t *testing.T) {
 
 func TestGETWithBodyIsRejected(t *testing.T) {
 	resp, body := send(t, newServer(t)+"/?query={hello}", http.MethodGet, map[string]string{"Accept": "application/json"}, strings.NewReader(`{"query":"{ fail }"}`))
-	if resp.StatusCode != http.StatusBadRequest || body != badInput("body", "must be absent: parameters of a GET are in its URL") {
-		t.Errorf("%d %s", resp.StatusCode, body)
+	if resp.StatusCode != http.StatusBadRequest || body != badInput("body", "must be absent: a GET takes its parameters from the URL") {
+		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
 }
 
 func TestHEADIsRejected(t *testing.T) {
 	resp, body := send(t, newServer(t)+"/?query={hello}", http.MethodHead, map[string]string{"Accept": "application/json", "Content-Type": ""}, nil)
 	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, POST" || body != "" {
-		t.Errorf("%d, Allow %q, %q", resp.StatusCode, resp.Header.Get("Allow"), body)
+		t.Errorf("got %d, Allow %q, body %q", resp.StatusCode, resp.Header.Get("Allow"), body)
 	}
 }
 
-// FuzzGET sends any query string: no mutation runs, the answer has the shape of one, and a query that is answered is
-// answered the same by POST.
+// FuzzGET sends any query string. No mutation may run, each answer has the required shape, and POST
+// answers an accepted query equally.
 func FuzzGET(f *testing.F) {
 	for _, tt := range getTests {
 		f.Add(tt.query)
@@ -187,11 +187,11 @@ func FuzzGET(f *testing.F) {
 		}
 		values, err := url.ParseQuery(query)
 		if err != nil {
-			t.Fatalf("%q was answered: %v", query, err)
+			t.Fatalf("%q was accepted: %v", query, err)
 		}
 		for name, list := range values {
 			if len(list) != 1 {
-				t.Errorf("%q has %d values of %q", query, len(list), name)
+				t.Errorf("%q was accepted with %d values of %q", query, len(list), name)
 			}
 		}
 		if post := postParams(t, h, values); post != body {
@@ -200,7 +200,7 @@ func FuzzGET(f *testing.F) {
 	})
 }
 
-// postParams sends the parameters of a URL in a body.
+// postParams sends the parameters of a URL in the body of a POST.
 func postParams(t *testing.T, h http.Handler, values url.Values) string {
 	t.Helper()
 	members := []string{}

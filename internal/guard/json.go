@@ -7,27 +7,24 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and arrays may nest, the body itself being the
-// first level. Real inputs stay below ten; encoding/json would follow 10,000.
+// maxDepth is the maximum nesting depth of objects and arrays, including the body itself. Real
+// inputs stay below 10; encoding/json would follow 10,000.
 const maxDepth = 32
 
-// decodeJSON reads body as exactly one JSON text (RFC 8259), in one pass, into
-// the types that gqlgen expects of variables: map[string]any, []any, string,
-// [json.Number], bool and nil.
+// decodeJSON decodes body as exactly one JSON text (RFC 8259) in one pass. It returns the types
+// that gqlgen expects of variables: map[string]any, []any, string, [json.Number], bool and nil.
 //
-// It is stricter than encoding/json, which takes the last of two equal keys,
-// matches keys in any case and turns broken text into U+FFFD. Each of these
-// lets two readers of one body (a gateway and this server, say) see two
-// different requests, so all are refused, as I-JSON (RFC 7493, sections 2.1
-// and 2.3) asks, at every level: the check is one look into a map that is
-// written to anyway. encoding/json/v2 has this strictness but is still an
-// experiment; the fuzz test holds this reader to encoding/json's verdicts
-// and values.
+// It is stricter than encoding/json, which takes the last of two equal keys, matches keys in any
+// case and replaces invalid text by U+FFFD. Each of these lets two readers of a body, such as a
+// gateway and this server, see different requests. So all are rejected at every level, as I-JSON
+// recommends (RFC 7493, sections 2.1 and 2.3). The check is one look-up in a map that is written
+// anyway. encoding/json/v2 is as strict but still experimental; a fuzz test compares this decoder
+// with encoding/json.
 //
-// The result shares no memory with body. That is on purpose: the query is kept
-// as a cache key, and must not keep alive a body that holds a password.
+// The result shares no memory with body. The query is kept as a cache key, which must not keep a
+// body with a password in memory.
 //
-// Objects and arrays nest depth levels at most. An error is always a *jsonError.
+// depth is the maximum nesting depth. The error is always a *jsonError.
 func decodeJSON(body []byte, depth int) (any, error) {
 	d := decoder{text: body}
 	if !utf8.Valid(body) {
@@ -38,13 +35,13 @@ func decodeJSON(body []byte, depth int) (any, error) {
 		return nil, err
 	}
 	if d.space(); d.pos < len(d.text) {
-		return nil, d.fail("expected nothing after the value")
+		return nil, d.fail("unexpected data after the value")
 	}
 	return v, nil
 }
 
-// jsonError says what is wrong and where, without a byte of the text: bodies
-// hold passwords, and this goes into answers and logs.
+// jsonError reports what is wrong and where, without any of the text: bodies hold passwords, and
+// the error goes into answers and logs.
 type jsonError struct {
 	offset  int
 	problem string
@@ -63,8 +60,7 @@ func (d *decoder) fail(problem string) error {
 	return &jsonError{offset: d.pos, problem: problem}
 }
 
-// peek is the byte to be read next; 0, which is never valid outside a string,
-// stands for the end.
+// peek returns the next byte, or 0 at the end. 0 is never valid outside a string.
 func (d *decoder) peek() byte {
 	if d.pos < len(d.text) {
 		return d.text[d.pos]
@@ -83,7 +79,7 @@ func (d *decoder) space() {
 	}
 }
 
-// take moves past c and the space before it, if c comes next.
+// take skips white space and c, if c comes next.
 func (d *decoder) take(c byte) bool {
 	d.space()
 	if d.peek() != c {
@@ -136,7 +132,7 @@ func (d *decoder) object(depth int) (any, error) {
 		}
 		if _, twice := object[key]; twice {
 			d.pos = start
-			return nil, d.fail("a key stands twice in one object")
+			return nil, d.fail("a duplicate key in an object")
 		}
 		if !d.take(':') {
 			return nil, d.fail("expected ':'")
@@ -181,8 +177,8 @@ func (d *decoder) literal(word string) error {
 	return d.fail("expected a value")
 }
 
-// number keeps the digits as they came, so that no large integer is rounded on
-// its way to a scalar that knows better.
+// number keeps the digits unchanged, so that a scalar with more precision gets large integers
+// unrounded.
 func (d *decoder) number() (any, error) {
 	start := d.pos
 	if d.peek() == '-' {
@@ -219,8 +215,8 @@ func (d *decoder) digits() bool {
 	return d.pos > start
 }
 
-// string reads a string that has no escapes, which is nearly all of them, with
-// a single copy, and leaves the others to unescape.
+// string reads a string. One without escapes, which most are, takes a single copy; unescape reads
+// the others.
 func (d *decoder) string() (string, error) {
 	d.pos++ // the opening quote
 	start := d.pos
@@ -236,11 +232,10 @@ func (d *decoder) string() (string, error) {
 		}
 		d.pos++
 	}
-	return "", d.fail("a string does not end")
+	return "", d.fail("an unterminated string")
 }
 
-// unescape reads the rest of the string that began at start, from its first
-// escape on.
+// unescape reads the rest of the string that began at start, from its first escape on.
 func (d *decoder) unescape(start int) (string, error) {
 	text := append(make([]byte, 0, 2*(d.pos-start)+32), d.text[start:d.pos]...)
 	for d.pos < len(d.text) {
@@ -261,7 +256,7 @@ func (d *decoder) unescape(start int) (string, error) {
 			d.pos++
 		}
 	}
-	return "", d.fail("a string does not end")
+	return "", d.fail("an unterminated string")
 }
 
 func (d *decoder) escape() (rune, error) {
@@ -289,8 +284,8 @@ func (d *decoder) escape() (rune, error) {
 	}
 }
 
-// unicode reads what follows \u. Beyond the first plane a character is written
-// as two surrogates (RFC 8259, section 7); one on its own is no character.
+// unicode reads the digits after \u. A character beyond the first plane is a pair of surrogates
+// (RFC 8259, section 7). A single surrogate is an error.
 func (d *decoder) unicode() (rune, error) {
 	r, ok := d.hex()
 	if !ok {
@@ -309,7 +304,7 @@ func (d *decoder) unicode() (rune, error) {
 			}
 		}
 	}
-	return 0, d.fail("half a surrogate pair")
+	return 0, d.fail("an unpaired surrogate")
 }
 
 func (d *decoder) hex() (rune, bool) {

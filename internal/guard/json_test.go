@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// FuzzDecodeJSON holds the reader to encoding/json: what it accepts is valid
-// and means the same there; what it refuses is invalid there, or breaks one of
-// the four rules that it adds. And it never says what it read.
+// FuzzDecodeJSON compares the decoder with encoding/json. Accepted input is valid there and has the
+// same value. Rejected input is invalid there or breaks one of the four additional rules. Errors
+// never contain the input.
 func FuzzDecodeJSON(f *testing.F) {
 	for _, text := range []string{
 		``, ` `, `null`, `true`, `false`, `nul`, `nulll`, `"hunter2"`, `[]`, `{}`, `[1,2,]`, `[,1]`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `{a:1}`, `{"a" 1}`, `[1 2]`,
@@ -26,33 +26,33 @@ func FuzzDecodeJSON(f *testing.F) {
 	} {
 		f.Add([]byte(text))
 	}
-	added := []string{"the text is not UTF-8", "a key stands twice in one object", "half a surrogate pair", "nested deeper than 32 levels"}
+	added := []string{"the text is not UTF-8", "a duplicate key in an object", "an unpaired surrogate", "nested deeper than 32 levels"}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := decodeJSON(body, maxDepth)
 		want, wantErr := decodeReference(body)
 		if err == nil {
 			if wantErr != nil || !reflect.DeepEqual(got, want) {
-				t.Fatalf("read %#v; encoding/json reads %#v, %v", got, want, wantErr)
+				t.Fatalf("got %#v; encoding/json returns %#v, %v", got, want, wantErr)
 			}
 			return
 		}
 		detail, ok := errors.AsType[*jsonError](err)
 		if !ok {
-			t.Fatalf("a %T, not a *jsonError", err)
+			t.Fatalf("got a %T, want a *jsonError", err)
 		}
 		if strings.Contains(err.Error(), "hunter2") {
-			t.Fatalf("the error repeats what was sent: %v", err)
+			t.Fatalf("the error repeats the input: %v", err)
 		}
 		if detail.offset < 0 || detail.offset > len(body) {
-			t.Fatalf("offset %d of %d bytes", detail.offset, len(body))
+			t.Fatalf("got offset %d for %d bytes", detail.offset, len(body))
 		}
 		if wantErr != nil {
 			return
 		}
 		if !slices.Contains(added, detail.problem) {
-			t.Fatalf("refused what encoding/json reads: %v", err)
+			t.Fatalf("rejected valid input: %v", err)
 		}
-		// Written down anew it has none of these faults, unless it is too deep.
+		// Encoded again, the value breaks none of these rules except the depth.
 		clean, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
@@ -62,12 +62,12 @@ func FuzzDecodeJSON(f *testing.F) {
 		case err == nil && reflect.DeepEqual(got, want):
 		case err != nil && detail.problem == "nested deeper than 32 levels" && nestingDepth(want) > 32:
 		default:
-			t.Fatalf("read %#v, %v; encoding/json reads %#v", got, err, want)
+			t.Fatalf("got %#v, %v; encoding/json returns %#v", got, err, want)
 		}
 	})
 }
 
-// decodeReference is encoding/json's reading of exactly one value.
+// decodeReference decodes exactly one value with encoding/json.
 func decodeReference(body []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -96,19 +96,18 @@ func nestingDepth(v any) (levels int) {
 	return levels + 1
 }
 
-// TestParamsShareNoMemoryWithBody: the query outlives its request as a cache
-// key, the body with its password must not.
+// The query outlives its request as a cache key. The body, which may hold a password, must not.
 func TestParamsShareNoMemoryWithBody(t *testing.T) {
 	body := []byte(`{"query":"{ hello }","operationName":"caf\u00e9","variables":{"n":12,"s":"text"}}`)
-	params, no := decodeParams(body)
-	if no != nil {
-		t.Fatal(no.err)
+	params, refused := decodeParams(body)
+	if refused != nil {
+		t.Fatal(refused.err)
 	}
 	for i := range body {
 		body[i] = 'x'
 	}
 	if params.Query != "{ hello }" || params.OperationName != "café" ||
 		!reflect.DeepEqual(params.Variables, map[string]any{"n": json.Number("12"), "s": "text"}) {
-		t.Errorf("%+v changed with the body", params)
+		t.Errorf("params changed with the body: got %+v", params)
 	}
 }

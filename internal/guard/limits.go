@@ -9,41 +9,40 @@ import (
 	"fieldgate/fgerr"
 )
 
-// Limits bound what a document may ask for, before anything of it is done. A
-// limit that is 0 is that of [DefaultLimits].
+// Limits bound the complexity of a document. They are checked before any of it is executed. A limit
+// of 0 is that of [DefaultLimits].
 //
-// "Expanded" counts what a fragment holds once more for every place where it is
-// spread, as executing it does. @skip and @include exempt nothing: what they
-// leave out may change with every request of the same document.
+// "Expanded" means that a fragment counts at each place where it is spread, as in execution. Fields
+// with @skip or @include count too, because each request may include them.
 type Limits struct {
 	Tokens           int // of the document; a comment is one too
-	NameLength       int // of anything that has a name, in bytes
-	Nesting          int // brackets of all kinds within one another
+	NameLength       int // of any name, in bytes
+	Nesting          int // depth of nested brackets of all kinds
 	Operations       int // in the document
 	Fragments        int // definitions
 	Variables        int // definitions, in all operations together
-	VariableValues   int // countLiterals in the request's variables, at every level
+	VariableValues   int // values in the request's variables, at every level
 	Directives       int // in the document
-	NodeDirectives   int // at one place
+	NodeDirectives   int // at one location
 	Depth            int // fields within fields, expanded
 	Fields           int // in all operations together, expanded
 	Aliases          int // in all operations together, expanded
-	QueryFields      int // rootType fields of a query, expanded
-	MutationFields   int // rootType fields of a mutation, expanded
+	QueryFields      int // root fields of a query, expanded
+	MutationFields   int // root fields of a mutation, expanded
 	Introspection    int // __schema and __type in all operations together, expanded
 	CredentialFields int // fields marked @credential in one operation, expanded
-	Cost             int // of one operation, expanded: fields, times the items of lists; see cost.go
-	ValidationSteps  int // what it takes to compare fields that share a place in the answer
+	Cost             int // of one operation, expanded: fields times list items; see cost.go
+	ValidationSteps  int // comparisons of fields that share a response position
 }
 
-// DefaultLimits leave room for several times what the big pages of real clients
-// ask for, and for the introspection queries of their tools. The largest of
-// those has 184 tokens and, expanded, 230 fields in 15 levels. And no document within them was found to cost more than 25
-// trivial requests, or 4 ms, which is what ValidationSteps sees to.
+// DefaultLimits leave room for several times what the largest pages of real clients request, and
+// for the introspection queries of their tools. The largest of those has 184 tokens and, expanded,
+// 230 fields in 15 levels. No document within these limits was found to cost more than 25 trivial
+// requests, or 4 ms; ValidationSteps ensures that.
 //
-// Clients as Apollo and urql give one operation a document, add __typename to
-// each selection set, seldom use an alias, and never ask for two root fields
-// that take a password: batching is done by sending more requests.
+// Clients such as Apollo and urql send one operation per document, add __typename to each selection
+// set and seldom use aliases. They never select two root fields that take a password, because they
+// batch by sending more requests.
 var DefaultLimits = Limits{
 	Tokens:           2000,
 	NameLength:       128,
@@ -89,36 +88,35 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
-// limitNames are what clients know the limits by, in extensions.limit, and what
-// each counts.
+// limitNames maps the name of a limit in extensions.limit to what it counts.
 var limitNames = map[string]string{
 	"tokens":           "tokens",
-	"nameLength":       "bytes in one name",
-	"nesting":          "brackets within one another",
+	"nameLength":       "bytes in a name",
+	"nesting":          "levels of nested brackets",
 	"operations":       "operations",
 	"fragments":        "fragments",
 	"variables":        "variables",
-	"variableValues":   "values in its variables",
+	"variableValues":   "values in the variables",
 	"directives":       "directives",
-	"nodeDirectives":   "directives at one place",
+	"nodeDirectives":   "directives at one location",
 	"depth":            "levels of fields",
-	"fields":           "fields, those of fragments counted wherever they are spread",
-	"aliases":          "aliases, those of fragments counted wherever they are spread",
+	"fields":           "fields (those of a fragment count at each spread)",
+	"aliases":          "aliases (those of a fragment count at each spread)",
 	"rootFields":       "root fields in one operation",
-	"introspection":    "fields __schema and __type, each of which answers the whole schema if asked",
-	"credentialFields": "field in one operation that takes a password or a token",
-	"cost":             "in cost: one for each field, and for each item of a list ten more than its fields cost",
-	"validation":       "steps to validate: many fields or fragments share one place in the answer",
+	"introspection":    "__schema and __type fields",
+	"credentialFields": "field that takes a password or a token in one operation",
+	"cost":             "cost points (1 per field, and per list item 10 plus its fields)",
+	"validation":       "validation steps (too many fields or fragments share one response position)",
 }
 
 func tooComplex(limit string, maximum int) *gqlerror.Error {
-	err := Error(fgerr.QueryTooComplex, fmt.Sprintf("too complex: more than %d %s", maximum, limitNames[limit]))
+	err := Error(fgerr.QueryTooComplex, fmt.Sprintf("query too complex: more than %d %s", maximum, limitNames[limit]))
 	err.Extensions["limit"] = limit
 	err.Extensions["max"] = maximum
 	return err
 }
 
-// checkLimit is nil as long as n is not over the limit.
+// checkLimit returns nil unless n exceeds the limit.
 func checkLimit(limit string, n, maximum int) *gqlerror.Error {
 	if n <= maximum {
 		return nil

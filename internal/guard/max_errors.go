@@ -5,12 +5,12 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// maxErrors bounds the validation errors that one document is answered with. The first ones are
-// enough to mend it, and a response must not be larger than its request.
+// maxErrors bounds the validation errors in an answer. The first ones are enough to fix a document,
+// and a response must not be larger than its request.
 const maxErrors = 20
 
-// keepFirstErrors makes the rules drop every error after the first maxErrors. The rules still look at
-// the whole document, whose size the limits on documents bound.
+// keepFirstErrors makes the rules drop every error after the first maxErrors. The rules still visit
+// the whole document, whose size Limits bound.
 func keepFirstErrors(r *rules.Rules) {
 	found := 0
 	for name, rule := range r.GetInner() {

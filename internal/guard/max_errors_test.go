@@ -32,7 +32,7 @@ func queryErrors(t *testing.T, h *handler.Server, query string) gqlerror.List {
 	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(string(body))))
 	var got struct{ Errors gqlerror.List }
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 {
-		t.Fatalf("status %d: %v in %s", w.Code, err, w.Body)
+		t.Fatalf("got status %d, error %v in %s", w.Code, err, w.Body)
 	}
 	return got.Errors
 }
@@ -50,24 +50,24 @@ func TestValidationReturnsFirstTwentyErrors(t *testing.T) {
 		want        int
 	}{
 		{"none", `{ hello }`, 0},
-		{"as many as are told", `{ ` + wrong(20, "wrong%d ") + `}`, 20},
+		{"as many as are returned", `{ ` + wrong(20, "wrong%d ") + `}`, 20},
 		{"one more", `{ ` + wrong(21, "wrong%d ") + `}`, 20},
 		{"many unknown fields", `{ ` + wrong(500, "wrong%d ") + `}`, 20},
-		{"many selections where there are none", `mutation { ` + wrong(500, "a%d: login { of }") + `}`, 20},
+		{"many selections on scalars", `mutation { ` + wrong(500, "a%d: login { of }") + `}`, 20},
 		{"many of different rules", `{ ` + wrong(15, `a%d: add(a: "x", wrong: 1) @wrong `) + `}`, 20},
 	} {
 		for _, introspection := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, introspection %v", tt.name, introspection), func(t *testing.T) {
 				errs := queryErrors(t, newValidatingHandler(introspection), tt.query)
 				if len(errs) != tt.want {
-					t.Errorf("%d errors, want %d: %v", len(errs), tt.want, errs)
+					t.Errorf("got %d errors, want %d: %v", len(errs), tt.want, errs)
 				}
 				for _, err := range errs {
 					if err.Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || len(err.Locations) == 0 {
-						t.Errorf("%v: %v", err, err.Extensions)
+						t.Errorf("got %v with %v, want a validation error with locations", err, err.Extensions)
 					}
 					if strings.Contains(err.Message, `"x"`) {
-						t.Error("a value is told:", err)
+						t.Error("the error contains a value:", err)
 					}
 				}
 			})
@@ -89,14 +89,14 @@ func TestValidationErrorsAreShort(t *testing.T) {
 			}
 			for _, err := range errs {
 				if len(err.Message) > 1100 {
-					t.Errorf("%d bytes: %.100s …", len(err.Message), err.Message)
+					t.Errorf("got %d bytes: %.100s …", len(err.Message), err.Message)
 				}
 			}
 		})
 	}
 }
 
-// panickingExtension panics where a document is validated.
+// panickingExtension panics when gqlgen calls it for a request.
 type panickingExtension struct{}
 
 func (panickingExtension) ExtensionName() string                   { return "thrower" }
@@ -111,6 +111,6 @@ func TestExtensionPanicIsInternalError(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(helloQuery)))
 	if w.Code != 500 || !strings.Contains(w.Body.String(), `"INTERNAL"`) {
-		t.Errorf("status %d: %s", w.Code, w.Body)
+		t.Errorf("got status %d: %s", w.Code, w.Body)
 	}
 }

@@ -6,26 +6,23 @@ import (
 	"strings"
 )
 
-// mediaType is what an answer is written as. The bytes are the same; the
-// statuses differ.
+// mediaType is the media type of an answer. The body is the same for each; the statuses differ.
 type mediaType string
 
 const (
-	// legacyJSON is for clients that take every status but 200 for a failure
-	// of the network. They get 200 for each well-formed request, and read the
-	// errors.
+	// legacyJSON is for clients that treat every status but 200 as a network failure. They get 200
+	// for each well-formed request, and read the errors.
 	legacyJSON mediaType = "application/json"
-	// graphqlJSON declares that the body is a GraphQL response whatever the
-	// status, so the status is free to speak to proxies and monitors.
+	// graphqlJSON declares the body a GraphQL response for every status, so the status can inform
+	// proxies and monitors.
 	graphqlJSON mediaType = "application/graphql-response+json"
 )
 
-// requestErrorStatus is the status of an answer without data: the document does
-// not parse or validate, or its variables do not fit.
+// requestErrorStatus returns the status of an answer without data: the document does not parse or
+// validate, or its variables do not match.
 //
-// The working draft has moved to 422 for most of these and to the same statuses
-// for legacy clients; this keeps to what the draft said before, which is what
-// clients and the graphql-http audit (1.23) expect today.
+// The working draft now says 422 for most of these, and the same statuses for legacy clients. This
+// server follows the earlier draft, which clients and the graphql-http audit (1.23) expect.
 func (m mediaType) requestErrorStatus() int {
 	if m == graphqlJSON {
 		return http.StatusBadRequest
@@ -33,16 +30,15 @@ func (m mediaType) requestErrorStatus() int {
 	return http.StatusOK
 }
 
-// negotiate picks the media type of the answer by the values of the Accept
-// header (RFC 9110, section 12.5.1); ok is false when the client accepts
-// neither, and the answer is 406, in legacyJSON for want of better.
+// negotiate selects the media type of the answer from the values of the Accept header (RFC 9110,
+// section 12.5.1). It reports false if the client accepts neither type; the answer is then 406 in
+// legacyJSON.
 //
-// The higher quality wins; at the same quality the type that is named over the
-// one that a wildcard lets in. When both are named alike the newer one is taken,
-// and when both are only let in (*/*, or no header) the legacy one: who does not
-// name the newer type may not know what its statuses mean.
+// The higher quality wins. At equal quality, a named type wins over one that only a wildcard
+// accepts. If both are named, the newer type wins. If both are accepted by a wildcard or a missing
+// header, the legacy type wins, because such a client may not know the newer type's statuses.
 func negotiate(accept []string) (m mediaType, ok bool) {
-	if len(accept) == 1 { // what nearly all clients send
+	if len(accept) == 1 { // the usual values, without parsing
 		switch accept[0] {
 		case "*/*", string(legacyJSON):
 			return legacyJSON, true
@@ -58,14 +54,13 @@ func negotiate(accept []string) (m mediaType, ok bool) {
 		return legacyJSON, false
 	case graphql.q != legacy.q:
 		return choose(graphql.q > legacy.q), true
-	default: // named, with the other or alone, or just let in
+	default: // equal quality: by precision
 		return choose(graphql.precision == exact), true
 	}
 }
 
-// negotiateNamed is negotiate for requests that must name a type: a wildcard
-// lets none in. A browser that follows a link or loads an image or a script
-// names neither type.
+// negotiateNamed is like negotiate, but a wildcard accepts no type. A browser that follows a link
+// or loads an image or a script names neither type.
 func negotiateNamed(accept []string) (m mediaType, ok bool) {
 	if len(accept) == 1 {
 		switch accept[0] {
@@ -80,8 +75,8 @@ func negotiateNamed(accept []string) (m mediaType, ok bool) {
 	return choose(newer > 0 && newer >= older), newer > 0 || older > 0
 }
 
-// preferences reads the values of an Accept header; empty says that they hold
-// nothing.
+// preferences parses the values of an Accept header. empty reports that they contain no media
+// range.
 func preferences(accept []string) (legacy, graphql preference, empty bool) {
 	empty = true
 	for _, line := range accept {
@@ -112,14 +107,14 @@ const (
 	exact
 )
 
-// preference is what an Accept header says about one media type: the quality
-// given by the most precise range that covers it.
+// preference is the quality of a media type in an Accept header, given by the most precise range
+// that covers it.
 type preference struct {
 	precision int
 	q         float64
 }
 
-// named is the quality that was given to the type by its name.
+// named returns the quality if the type is named exactly, or else 0.
 func (p preference) named() float64 {
 	if p.precision != exact {
 		return 0
@@ -152,9 +147,8 @@ func (r mediaRange) covers(m mediaType) (precision int) {
 	}
 }
 
-// parseMediaRange reads one member of an Accept header. One that is malformed,
-// or wants another encoding than UTF-8, is as good as absent. Parameters that
-// say nothing to us are passed over.
+// parseMediaRange parses one media range of an Accept header. It reports false for a malformed
+// range and for a charset other than UTF-8, which are ignored. Unknown parameters are skipped.
 func parseMediaRange(part string) (r mediaRange, ok bool) {
 	name, rest, _ := strings.Cut(part, ";")
 	r = mediaRange{name: strings.TrimSpace(name), q: 1}
@@ -168,7 +162,7 @@ func parseMediaRange(part string) (r mediaRange, ok bool) {
 			}
 		case "q":
 			q, err := strconv.ParseFloat(value, 64)
-			if err != nil || !(q >= 0 && q <= 1) { // NaN is neither
+			if err != nil || !(q >= 0 && q <= 1) { // false for NaN
 				return r, false
 			}
 			r.q = q

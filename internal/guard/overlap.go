@@ -9,18 +9,17 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// overlapCounter foretells how long the validation will take. Its rule
-// OverlappingFieldsCanBeMerged compares all fields that share a place in the
-// answer, each with each, and then what is selected in each with what is
-// selected in each other; and all fragments that are spread at one place, too.
-// Each definition is validated for itself, with what it spreads.
+// overlapCounter estimates the time of the validation rule OverlappingFieldsCanBeMerged before it
+// runs. For each response position the rule compares every two fields, then their selections with
+// each other, and every two fragments spread there. Each definition is validated on its own, with
+// its spreads.
 //
-// A step is one field that the validation looks at once more, and one more for
-// each value of its arguments. Counting costs a fraction of a step, and ends
-// when the limit is passed. There must be no circles left.
+// A step is one visit of a field by the rule, plus one for each value of its arguments. Counting
+// costs a fraction of a step, and ends when the limit is exceeded. The document must have no
+// fragment cycles.
 type overlapCounter struct {
 	fragments map[string]*ast.FragmentDefinition
-	pairs     map[[2]string]bool // fragments that have been compared
+	pairs     map[[2]string]bool // fragments already compared
 	sizes     map[string]int
 	limit     int
 	steps     int
@@ -36,7 +35,7 @@ func (c *overlapCounter) check(document *ast.QueryDocument) *gqlerror.Error {
 	return checkLimit("validation", c.steps, c.limit)
 }
 
-// countPosition counts what becomes of the selection sets that are answered at one place.
+// countPosition counts the steps for selection sets that share a response position.
 func (c *overlapCounter) countPosition(sets []ast.SelectionSet) {
 	p := responsePosition{overlapCounter: c, sets: len(sets)}
 	for _, set := range sets {
@@ -61,7 +60,7 @@ func (c *overlapCounter) countPosition(sets []ast.SelectionSet) {
 	}
 }
 
-// byResponseName are the runs of one name.
+// byResponseName yields the runs of visits with the same response name.
 func byResponseName(looks []fieldVisit) iter.Seq[[]fieldVisit] {
 	return func(yield func([]fieldVisit) bool) {
 		for len(looks) > 0 {
@@ -77,7 +76,7 @@ func byResponseName(looks []fieldVisit) iter.Seq[[]fieldVisit] {
 	}
 }
 
-// countPosition gathers the fields that share it.
+// responsePosition collects the fields that share a response position.
 type responsePosition struct {
 	*overlapCounter
 	sets    int
@@ -85,14 +84,14 @@ type responsePosition struct {
 	spreads []string
 }
 
-// fieldVisit is a field, and how often it is looked at: once for the set it is in,
-// and once for each inline fragment there that it is in.
+// fieldVisit is a field and its number of visits: one for its selection set, and one for each
+// inline fragment there that contains it.
 type fieldVisit struct {
 	field *ast.Field
 	times int
 }
 
-// collect looks at each field of a set once for every set to compare it with.
+// collect visits each field of a set, once for each set to compare it with.
 func (p *responsePosition) collect(set ast.SelectionSet, times int) {
 	for _, selection := range set {
 		if p.steps += p.sets * times; p.steps > p.limit {
@@ -113,7 +112,8 @@ func (p *responsePosition) collect(set ast.SelectionSet, times int) {
 	}
 }
 
-// compareFragments: two fragments are compared once in a document.
+// compareFragments counts the comparisons of fragments. Two fragments are compared once per
+// document.
 func (c *overlapCounter) compareFragments(names []string) {
 	for i, a := range names {
 		for _, b := range names[:i] {
@@ -131,8 +131,7 @@ func (c *overlapCounter) compareFragments(names []string) {
 	}
 }
 
-// fieldSize is how many selections the validation finds in a fragment, not looking
-// into those that it spreads.
+// fragmentSize returns the number of selections in a fragment, without those of its spreads.
 func (c *overlapCounter) fragmentSize(name string) int {
 	size, known := c.sizes[name]
 	if f := c.fragments[name]; f != nil && !known {

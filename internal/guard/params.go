@@ -8,12 +8,12 @@ import (
 	"fieldgate/fgerr"
 )
 
-// decodeParams reads the parameters of a request from its body ("GraphQL over
-// HTTP", JSON Encoding). null stands for absent. Members of other names are
-// ignored, as servers MUST; that "Query" is another name than "query" follows.
+// decodeParams reads the parameters of a request from its body ("GraphQL over HTTP", JSON
+// Encoding). null counts as absent. Unknown members are ignored, as the specification requires;
+// "Query" is one of those.
 //
-// The draft's newest status for parameters of the wrong type is 422; 400 is
-// what clients and the graphql-http audit (1.23) expect.
+// The draft's newest status for parameters of the wrong type is 422. Clients and the graphql-http
+// audit (1.23) expect 400.
 func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 	value, err := decodeJSON(body, maxDepth)
 	if err != nil {
@@ -22,7 +22,7 @@ func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 	object, ok := value.(map[string]any)
 	if !ok {
 		if _, batch := value.([]any); batch {
-			return nil, refuse(http.StatusBadRequest, "body", "must be one JSON object: operations are not taken in batches")
+			return nil, refuse(http.StatusBadRequest, "body", "must be one JSON object: batches are not supported")
 		}
 		return nil, refuse(http.StatusBadRequest, "body", "must be a JSON object")
 	}
@@ -36,27 +36,25 @@ func decodeParams(body []byte) (*graphql.RawParams, *refusal) {
 	return m.finish(params)
 }
 
-// finish returns the parameters, or says what is wrong with them.
+// finish returns the parameters, or a refusal with all errors found.
 func (m *paramDecoder) finish(params *graphql.RawParams) (*graphql.RawParams, *refusal) {
 	if params.Query == "" && len(m.fieldErrors) == 0 {
 		if _, hash := params.Extensions["persistedQuery"].(map[string]any); hash {
-			// The message is what Apollo's link and urql's exchange look for. Both
-			// then send the query.
+			// Apollo's link and urql's exchange look for this message, and then send the query.
 			return nil, &refusal{err: Error(fgerr.PersistedQueryNotSupported, "PersistedQueryNotSupported")}
 		}
-		m.fieldErrors = []FieldError{{"query", "must be a string that is not empty"}}
+		m.fieldErrors = []FieldError{{"query", "must be a non-empty string"}}
 	}
 	if len(m.fieldErrors) > 0 {
 		return nil, &refusal{
 			status: http.StatusBadRequest,
-			err:    Error(fgerr.BadUserInput, "the request's parameters are not well-formed", m.fieldErrors...),
+			err:    Error(fgerr.BadUserInput, "invalid request parameters", m.fieldErrors...),
 		}
 	}
 	return params, nil
 }
 
-// paramDecoder collects what is wrong with the members of an object, so that a
-// client hears of everything at once.
+// paramDecoder collects the errors of all members of an object, so that a client gets them at once.
 type paramDecoder struct {
 	object      map[string]any
 	fieldErrors []FieldError

@@ -12,21 +12,19 @@ import (
 	"fieldgate/fgerr"
 )
 
-// DefaultMaxBytes is room for any document within reason and its variables. The
-// parser behind has no limit of its own on nesting, so this is one of the walls
-// that keep it from overflowing the stack.
+// DefaultMaxBytes is enough for any reasonable document and its variables. gqlgen's parser does not
+// limit nesting, so this limit is one of those that keep it from overflowing the stack.
 const DefaultMaxBytes = 128 << 10
 
-// POST is the transport for every operation: one a request, as JSON in the body
-// of a POST. gqlgen's own POST repeats a malformed body in its answer, passwords
-// included, and is lenient about everything that is refused here. It stands last
-// in the list of transports and refuses the methods that no transport serves.
+// POST is the transport for all operations: one per request, as JSON in the body of a POST.
+// gqlgen's own POST repeats a malformed body in its answer, with any password, and accepts much
+// that is rejected here. It must be last in the list of transports, because it rejects methods that
+// no transport supports.
 //
-// A refused request is answered with the status that fits (405, 406, 408, 413,
-// 415, or 400), an operation that fails to parse or validate with the status
-// that its media type asks for, an executed one with 200. Only the last has
-// "data". A retryAfter in an error's extensions, an int of seconds, is said in
-// the Retry-After header too.
+// A rejected request gets the matching status (400, 405, 406, 408, 413 or 415). An operation that
+// does not parse or validate gets the status of its media type. An executed operation gets 200, and
+// only it has "data". A retryAfter in an error's extensions, an int in seconds, also sets the
+// Retry-After header.
 //
 // The zero value is ready to use.
 type POST struct {
@@ -35,21 +33,20 @@ type POST struct {
 
 var _ graphql.Transport = POST{}
 
-// Supports is true for any request, so that it is Do that says what is wrong.
+// Supports returns true for any request, so that Do can report what is wrong.
 func (POST) Supports(*http.Request) bool { return true }
 
-// Do answers one request. A panic is left to gqlgen's server, which has it
-// presented like any other error.
+// Do answers one request. A panic is left to gqlgen's server, which presents it like other errors.
 func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
 	media, acceptable := negotiate(r.Header.Values("Accept"))
-	// Before anything can panic: gqlgen's recovery names no type.
+	// Before anything can panic: gqlgen's recovery sets no content type.
 	w.Header().Set("Content-Type", string(media)+"; charset=utf-8")
 
 	start := graphql.Now()
-	params, no := p.read(w, r, acceptable)
-	if no != nil {
-		no.writeTo(ctx, w, exec, media)
+	params, refused := p.read(w, r, acceptable)
+	if refused != nil {
+		refused.writeTo(ctx, w, exec, media)
 		return
 	}
 	params.Headers = r.Header
@@ -57,19 +54,19 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	execute(ctx, w, exec, media, params, nil)
 }
 
-// execute answers the operation that params ask for. check, unless it is nil, may
-// refuse a document that was parsed.
+// execute runs the operation of params and writes the answer. check, unless nil, may reject the
+// parsed document.
 func execute(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if check != nil && op != nil && op.Doc != nil {
-		// Before the errors: the method is wrong whatever else is.
-		if no := check(op.Doc); no != nil {
-			no.writeTo(ctx, w, exec, media)
+		// Checked before the errors: the method is wrong in any case.
+		if refused := check(op.Doc); refused != nil {
+			refused.writeTo(ctx, w, exec, media)
 			return
 		}
 	}
 	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
-		errs = gqlerror.List{Error(errcode.ValidationFailed, "subscriptions are not offered over HTTP POST")}
+		errs = gqlerror.List{Error(errcode.ValidationFailed, "subscriptions are not supported over HTTP POST")}
 	}
 	if len(errs) > 0 {
 		redact(errs)
@@ -82,11 +79,11 @@ func execute(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecu
 
 	responses, ctx := exec.DispatchOperation(ctx, op)
 	switch response := responses(ctx); {
-	case response == nil: // cancelled before it ran
-		gone := Error(fgerr.Unavailable, "the request was cancelled")
-		gone.Extensions["retryAfter"] = 1
-		writeResponse(w, http.StatusServiceUnavailable, exec.DispatchError(ctx, gqlerror.List{gone}))
-	case len(response.Data) == 0: // stopped before it ran
+	case response == nil: // canceled before execution
+		canceled := Error(fgerr.Unavailable, "the request was cancelled")
+		canceled.Extensions["retryAfter"] = 1
+		writeResponse(w, http.StatusServiceUnavailable, exec.DispatchError(ctx, gqlerror.List{canceled}))
+	case len(response.Data) == 0: // stopped before execution
 		writeResponse(w, media.requestErrorStatus(), response)
 	default:
 		writeResponse(w, http.StatusOK, response)

@@ -25,14 +25,14 @@ const (
 	secretMarker = "hunter2"
 )
 
-// badInput is the answer to a request that was refused on account of one part.
+// badInput returns the answer that rejects one part of a request.
 func badInput(part, message string) string {
 	return `{"errors":[{"message":"` + part + ` ` + message + `","extensions":{"code":"BAD_USER_INPUT","fields":[{"name":"` +
 		part + `","message":"` + message + `"}]}}]}`
 }
 
 func badParameters(fields string) string {
-	return `{"errors":[{"message":"the request's parameters are not well-formed","extensions":{"code":"BAD_USER_INPUT","fields":[` + fields + `]}}]}`
+	return `{"errors":[{"message":"invalid request parameters","extensions":{"code":"BAD_USER_INPUT","fields":[` + fields + `]}}]}`
 }
 
 func validationError(message string) string {
@@ -45,23 +45,23 @@ const (
 	helloAnswer  = `{"data":{"hello":"<b>ß & co</b>"}}`
 )
 
-// Every row sends its body as application/json unless its headers say
-// otherwise; an empty header value removes the header. Bodies hold the word
-// hunter2 where a client would have a password; no answer ever may.
+// Each row sends its body as application/json unless its headers say otherwise. An empty header
+// value removes the header. Bodies contain the word hunter2 in place of a password; no answer may
+// repeat it.
 var postTests = []struct {
 	name     string
-	method   string // POST when empty
+	method   string // default: POST
 	header   map[string]string
 	body     string
 	status   int
-	typ      string // jsonType when empty
-	want     string // the whole body; not compared when empty
+	typ      string // default: jsonType
+	want     string // the whole body; not compared if empty
 	contains string
 	wantHead map[string]string
 }{
 	{name: "a query is answered with data alone", body: helloQuery, status: 200, want: helloAnswer},
 	{
-		name: "nothing is escaped for HTML and errors come first", body: `{"query":"{ fail }"}`, status: 200,
+		name: "errors come first and HTML is not escaped", body: `{"query":"{ fail }"}`, status: 200,
 		want: `{"errors":[{"message":"it <failed>"}],"data":{"fail":null},"extensions":{"cost":3}}`,
 	},
 	{
@@ -90,28 +90,28 @@ var postTests = []struct {
 	{name: "OPTIONS is not allowed", method: "OPTIONS", status: 405, want: badInput("method", "must be POST, or GET for a query"), wantHead: map[string]string{"Allow": "GET, POST"}},
 	{name: "PUT is not allowed", method: "PUT", body: helloQuery, status: 405, wantHead: map[string]string{"Allow": "GET, POST"}},
 
-	// What a browser sends across sites without asking first
+	// Content types that a browser sends across sites without a preflight request
 	{
-		name: "text/plain is refused", header: map[string]string{"Content-Type": "text/plain"}, body: helloQuery, status: 415,
+		name: "text/plain is rejected", header: map[string]string{"Content-Type": "text/plain"}, body: helloQuery, status: 415,
 		want: badInput("Content-Type", "must be application/json, in UTF-8"), wantHead: map[string]string{"Accept": "application/json"},
 	},
-	{name: "a form is refused", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "query={hello}", status: 415},
-	{name: "multipart is refused", header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"}, body: "--x--", status: 415},
-	{name: "no content type is refused", header: map[string]string{"Content-Type": ""}, body: helloQuery, status: 415},
-	{name: "a content type that only begins well is refused", header: map[string]string{"Content-Type": "application/json, text/plain"}, body: helloQuery, status: 415},
-	{name: "a broken content type is refused", header: map[string]string{"Content-Type": "application/json; charset"}, body: helloQuery, status: 415},
-	{name: "the media type of responses is none for requests", header: map[string]string{"Content-Type": "application/graphql-response+json"}, body: helloQuery, status: 415},
+	{name: "a form is rejected", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "query={hello}", status: 415},
+	{name: "multipart is rejected", header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"}, body: "--x--", status: 415},
+	{name: "no content type is rejected", header: map[string]string{"Content-Type": ""}, body: helloQuery, status: 415},
+	{name: "a content type that only begins well is rejected", header: map[string]string{"Content-Type": "application/json, text/plain"}, body: helloQuery, status: 415},
+	{name: "a broken content type is rejected", header: map[string]string{"Content-Type": "application/json; charset"}, body: helloQuery, status: 415},
+	{name: "the media type of responses is rejected for requests", header: map[string]string{"Content-Type": "application/graphql-response+json"}, body: helloQuery, status: 415},
 	{name: "UTF-8 may be named in any spelling", header: map[string]string{"Content-Type": `Application/JSON ; charset="UTF-8"`}, body: helloQuery, status: 200, want: helloAnswer},
-	{name: "another charset is refused", header: map[string]string{"Content-Type": "application/json; charset=utf-16"}, body: helloQuery, status: 415},
+	{name: "another charset is rejected", header: map[string]string{"Content-Type": "application/json; charset=utf-16"}, body: helloQuery, status: 415},
 	{
-		name: "a compressed body is refused", header: map[string]string{"Content-Encoding": "gzip"}, body: helloQuery, status: 415,
+		name: "a compressed body is rejected", header: map[string]string{"Content-Encoding": "gzip"}, body: helloQuery, status: 415,
 		wantHead: map[string]string{"Accept-Encoding": "identity"},
 	},
-	{name: "identity is no coding", header: map[string]string{"Content-Encoding": "identity"}, body: helloQuery, status: 200},
+	{name: "the identity coding is accepted", header: map[string]string{"Content-Encoding": "identity"}, body: helloQuery, status: 200},
 
 	// The body
 	{
-		name: "a body over the limit is refused", body: `{"query":"` + strings.Repeat("x", guard.DefaultMaxBytes) + `"}`, status: 413,
+		name: "a body over the limit is rejected", body: `{"query":"` + strings.Repeat("x", guard.DefaultMaxBytes) + `"}`, status: 413,
 		want: badInput("body", "is too large"),
 	},
 	{name: "a body of exactly the limit is read", body: helloQuery + strings.Repeat(" ", guard.DefaultMaxBytes-len(helloQuery)), status: 200, want: helloAnswer},
@@ -122,57 +122,57 @@ var postTests = []struct {
 	},
 	{
 		name: "a truncated login is not repeated", body: `{"variables":{"password":"hunter2`, status: 400,
-		want: badInput("body", "is not well-formed JSON: a string does not end, at byte 33"),
+		want: badInput("body", "is not well-formed JSON: an unterminated string, at byte 33"),
 	},
 	{
-		name: "an array is told that batching is off", body: `[` + helloQuery + `,` + helloQuery + `]`, status: 400,
-		want: badInput("body", "must be one JSON object: operations are not taken in batches"),
+		name: "an array is rejected as a batch", body: `[` + helloQuery + `,` + helloQuery + `]`, status: 400,
+		want: badInput("body", "must be one JSON object: batches are not supported"),
 	},
-	{name: "a string is no request", body: `"hunter2"`, status: 400, want: badInput("body", "must be a JSON object")},
-	{name: "null is no request", body: `null`, status: 400, want: badInput("body", "must be a JSON object")},
-	{name: "trailing data is refused", body: helloQuery + helloQuery, status: 400, want: badInput("body", "is not well-formed JSON: expected nothing after the value, at byte 21")},
+	{name: "a string is not a request", body: `"hunter2"`, status: 400, want: badInput("body", "must be a JSON object")},
+	{name: "null is not a request", body: `null`, status: 400, want: badInput("body", "must be a JSON object")},
+	{name: "trailing data is rejected", body: helloQuery + helloQuery, status: 400, want: badInput("body", "is not well-formed JSON: unexpected data after the value, at byte 21")},
 	{
-		name: "a second query is refused", body: `{"query":"{ hello }","query":"{ fail }"}`, status: 400,
-		want: badInput("body", "is not well-formed JSON: a key stands twice in one object, at byte 21"),
+		name: "a second query is rejected", body: `{"query":"{ hello }","query":"{ fail }"}`, status: 400,
+		want: badInput("body", "is not well-formed JSON: a duplicate key in an object, at byte 21"),
 	},
-	{name: "a second query in escapes is refused", body: `{"query":"{ hello }","\u0071uery":"{ fail }"}`, status: 400},
-	{name: "a second password is refused, deep in variables", body: `{"query":"{ hello }","variables":{"a":[{"password":"hunter2","password":"x"}]}}`, status: 400},
-	{name: "a second key is refused where nobody reads it", body: `{"query":"{ hello }","x":{"a":1,"a":1}}`, status: 400},
-	{name: "Query is not query", body: `{"Query":"{ hello }"}`, status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
-	{name: "an empty query is none", body: `{"query":""}`, status: 400},
+	{name: "an escaped second query is rejected", body: `{"query":"{ hello }","\u0071uery":"{ fail }"}`, status: 400},
+	{name: "a second password in nested variables is rejected", body: `{"query":"{ hello }","variables":{"a":[{"password":"hunter2","password":"x"}]}}`, status: 400},
+	{name: "a duplicate key is rejected in an unknown member", body: `{"query":"{ hello }","x":{"a":1,"a":1}}`, status: 400},
+	{name: "Query is not query", body: `{"Query":"{ hello }"}`, status: 400, want: badParameters(`{"name":"query","message":"must be a non-empty string"}`)},
+	{name: "an empty query is missing", body: `{"query":""}`, status: 400},
 	{name: "a hash without a query, old client", body: `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: notSupported},
 	{
 		name: "a hash without a query, new client", header: map[string]string{"Accept": "application/graphql-response+json"},
 		body: `{"query":null,"extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 400, typ: graphqlType, want: notSupported,
 	},
 	{name: "a query with a hash runs", body: `{"query":"{ hello }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"hunter2"}}}`, status: 200, want: helloAnswer},
-	{name: "a hash that is no object is none", body: `{"extensions":{"persistedQuery":"hunter2"}}`, status: 400, want: badParameters(`{"name":"query","message":"must be a string that is not empty"}`)},
+	{name: "a hash that is not an object is ignored", body: `{"extensions":{"persistedQuery":"hunter2"}}`, status: 400, want: badParameters(`{"name":"query","message":"must be a non-empty string"}`)},
 	{
-		name: "all wrong parameters are named at once", body: `{"query":["hunter2"],"operationName":7,"variables":"hunter2","extensions":[]}`, status: 400,
+		name: "all invalid parameters are reported at once", body: `{"query":["hunter2"],"operationName":7,"variables":"hunter2","extensions":[]}`, status: 400,
 		want: badParameters(`{"name":"query","message":"must be a string"},{"name":"operationName","message":"must be a string or null"},` +
 			`{"name":"variables","message":"must be an object or null"},{"name":"extensions","message":"must be an object or null"}`),
 	},
 	{
-		name: "bytes that are not UTF-8 are refused", body: "{\"query\":\"{ hello }\",\"variables\":{\"p\":\"hunter2\xff\"}}", status: 400,
+		name: "bytes that are not UTF-8 are rejected", body: "{\"query\":\"{ hello }\",\"variables\":{\"p\":\"hunter2\xff\"}}", status: 400,
 		want: badInput("body", "is not well-formed JSON: the text is not UTF-8, at byte 0"),
 	},
-	{name: "half a surrogate pair is refused", body: `{"query":"{ hello }","variables":{"p":"\ud83c"}}`, status: 400},
-	{name: "a byte order mark is refused", body: "\ufeff" + helloQuery, status: 400},
+	{name: "half a surrogate pair is rejected", body: `{"query":"{ hello }","variables":{"p":"\ud83c"}}`, status: 400},
+	{name: "a byte order mark is rejected", body: "\ufeff" + helloQuery, status: 400},
 	{name: "31 levels below the body are read", body: `{"query":"{ hello }","variables":` + nestedObject(31) + `}`, status: 200, want: helloAnswer},
 	{
-		name: "deeper nesting is refused", body: `{"query":"{ hello }","variables":` + nestedObject(32) + `}`, status: 400,
+		name: "deeper nesting is rejected", body: `{"query":"{ hello }","variables":` + nestedObject(32) + `}`, status: 400,
 		contains: "nested deeper than 32 levels",
 	},
-	{name: "a body of brackets is refused", body: strings.Repeat("[", 100_000), status: 400},
+	{name: "a body of brackets is rejected", body: strings.Repeat("[", 100_000), status: 400},
 
 	// Accept (GraphQL over HTTP, Accept and Body)
 	{
-		name: "the new media type is given to who asks for it", header: map[string]string{"Accept": "application/graphql-response+json"}, body: helloQuery,
+		name: "the new media type is used if requested", header: map[string]string{"Accept": "application/graphql-response+json"}, body: helloQuery,
 		status: 200, typ: graphqlType, want: helloAnswer,
 	},
-	{name: "who accepts anything gets the old one", header: map[string]string{"Accept": "*/*"}, body: helloQuery, status: 200},
+	{name: "a wildcard gets the old media type", header: map[string]string{"Accept": "*/*"}, body: helloQuery, status: 200},
 	{
-		name: "who accepts neither is told so", header: map[string]string{"Accept": "text/html"}, body: helloQuery, status: 406,
+		name: "a client that accepts neither gets an error", header: map[string]string{"Accept": "text/html"}, body: helloQuery, status: 406,
 		want: badInput("Accept", "must include application/graphql-response+json or application/json"),
 	},
 	{
@@ -184,7 +184,7 @@ var postTests = []struct {
 		status: 415, typ: graphqlType,
 	},
 
-	// Request errors: no data, 200 for old clients, 400 for new ones
+	// Request errors: no data, and status 200 for old clients, 400 for new ones
 	{
 		name: "a document that does not parse, old client", body: `{"query":"{"}`, status: 200,
 		want: `{"errors":[{"message":"Expected Name, found <EOF>","locations":[{"line":1,"column":2}],"extensions":{"code":"GRAPHQL_PARSE_FAILED"}}]}`,
@@ -194,28 +194,28 @@ var postTests = []struct {
 		status: 400, typ: graphqlType, contains: `GRAPHQL_PARSE_FAILED`,
 	},
 	{name: "a document without an operation", body: `{"query":"# hunter2"}`, status: 200, want: validationError("no operation provided")},
-	{name: "a field that is not there, old client", body: `{"query":"{ nope }"}`, status: 200, contains: `Cannot query field \"nope\" on type \"Query\"`},
+	{name: "an unknown field, old client", body: `{"query":"{ nope }"}`, status: 200, contains: `Cannot query field \"nope\" on type \"Query\"`},
 	{
-		name: "a field that is not there, new client", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"{ nope }"}`,
+		name: "an unknown field, new client", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"{ nope }"}`,
 		status: 400, typ: graphqlType, contains: `GRAPHQL_VALIDATION_FAILED`,
 	},
 	{
-		name: "a variable that does not fit", header: map[string]string{"Accept": "application/graphql-response+json"},
+		name: "an invalid variable", header: map[string]string{"Accept": "application/graphql-response+json"},
 		body: `{"query":"mutation($i: Login!) { login(input: $i) }","variables":{"i":null}}`, status: 400, typ: graphqlType, contains: `cannot be null`,
 	},
-	{name: "an operation that is not there is not named", body: `{"query":"query A { hello }","operationName":"hunter2"}`, status: 200, want: validationError("operation not found")},
+	{name: "an unknown operation is not named", body: `{"query":"query A { hello }","operationName":"hunter2"}`, status: 200, want: validationError("operation not found")},
 	{
-		name: "a subscription is no business of POST", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"subscription { tick }"}`,
-		status: 400, typ: graphqlType, want: validationError("subscriptions are not offered over HTTP POST"),
+		name: "a subscription is rejected", header: map[string]string{"Accept": "application/graphql-response+json"}, body: `{"query":"subscription { tick }"}`,
+		status: 400, typ: graphqlType, want: validationError("subscriptions are not supported over HTTP POST"),
 	},
 
-	// Parsers and validators quote what they read
+	// Messages of the parser and the validator quote their input
 	{
-		name: "a bad escape does not bring out the rest of the document", body: `{"query":"mutation { plain(email: \"\\u00\", password: \"hunter2\") }"}`,
+		name: "a bad escape does not reveal the rest of the document", body: `{"query":"mutation { plain(email: \"\\u00\", password: \"hunter2\") }"}`,
 		status: 200, contains: `"Unexpected <Invalid>"`,
 	},
 	{
-		name: "a bad escape at the end does not bring out the rest of the document", body: `{"query":"mutation { plain(password: \"\\uhunter2"}`,
+		name: "a bad escape at the end does not reveal the rest of the document", body: `{"query":"mutation { plain(password: \"\\uhunter2"}`,
 		status: 200, contains: "GRAPHQL_PARSE_FAILED",
 	},
 	{name: "an unexpected string is not quoted", body: `{"query":"mutation { plain(password: \"x\") } \"hunter2\""}`, status: 200, contains: "GRAPHQL_PARSE_FAILED"},
@@ -231,7 +231,7 @@ var postTests = []struct {
 	{name: "a string for an enum is not quoted", body: `{"query":"{ add(role: \"hunter2\") }"}`, status: 200, contains: `Enum \"Role\" cannot represent non-enum value.`},
 	{name: "a name that is not in an enum is not quoted", body: `{"query":"{ add(role: hunter2) }"}`, status: 200, contains: `Value does not exist in \"Role\" enum.`},
 	{
-		name: "an object within a list is not quoted", body: `{"query":"mutation { login(input: [{password: \"hunter2\"}]) }"}`, status: 200,
+		name: "an object in a list is not quoted", body: `{"query":"mutation { login(input: [{password: \"hunter2\"}]) }"}`, status: 200,
 		contains: `"Expected value of type \"Login!\"."`,
 	},
 	{name: "a string for an object is not quoted", body: `{"query":"mutation { login(input: \"hunter2\") }"}`, status: 200, contains: "GRAPHQL_VALIDATION_FAILED"},
@@ -265,41 +265,40 @@ func TestPOSTFollowsGraphQLOverHTTP(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			resp, body := send(t, url, tt.method, tt.header, strings.NewReader(tt.body))
 			if resp.StatusCode != tt.status {
-				t.Errorf("status %d, want %d", resp.StatusCode, tt.status)
+				t.Errorf("got status %d, want %d", resp.StatusCode, tt.status)
 			}
 			wantType := tt.typ
 			if wantType == "" {
 				wantType = jsonType
 			}
 			if got := resp.Header.Get("Content-Type"); got != wantType {
-				t.Errorf("Content-Type %q, want %q", got, wantType)
+				t.Errorf("got Content-Type %q, want %q", got, wantType)
 			}
 			for name, want := range tt.wantHead {
 				if got := resp.Header.Get(name); got != want {
-					t.Errorf("%s: %q, want %q", name, got, want)
+					t.Errorf("%s: got %q, want %q", name, got, want)
 				}
 			}
 			if tt.want != "" && body != tt.want {
-				t.Errorf("body\n%s\nwant\n%s", body, tt.want)
+				t.Errorf("got body\n%s\nwant\n%s", body, tt.want)
 			}
 			if !strings.Contains(body, tt.contains) {
-				t.Errorf("body\n%s\ndoes not contain\n%s", body, tt.contains)
+				t.Errorf("got body\n%s\nwant it to contain\n%s", body, tt.contains)
 			}
 			if strings.Contains(body, secretMarker) || strings.Contains(body, "secret") {
-				t.Errorf("the answer repeats what the client sent:\n%s", body)
+				t.Errorf("the answer repeats the client's input:\n%s", body)
 			}
 			wantResponseShape(t, resp, body)
 		})
 	}
 }
 
-// wantResponseShape holds every answer to the GraphQL specification, section 7.1:
-// errors, if there are any, have a message each, and data is there whenever
-// errors are not.
+// wantResponseShape checks an answer against the GraphQL specification, section 7.1: each error has
+// a message, and data is present unless errors are.
 func wantResponseShape(t *testing.T, resp *http.Response, body string) {
 	t.Helper()
 	if !json.Valid([]byte(body)) {
-		t.Fatalf("not JSON: %s", body)
+		t.Fatalf("got no JSON: %s", body)
 	}
 	var got map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -308,13 +307,14 @@ func wantResponseShape(t *testing.T, resp *http.Response, body string) {
 	var errs []struct{ Message string }
 	if raw, ok := got["errors"]; ok {
 		if err := json.Unmarshal(raw, &errs); err != nil || len(errs) == 0 || errs[0].Message == "" {
-			t.Errorf("errors are malformed: %s", raw)
+			t.Errorf("malformed errors: %s", raw)
 		}
 	}
 	if _, data := got["data"]; !data && len(errs) == 0 {
 		t.Errorf("neither data nor errors: %s", body)
-	} else if data && resp.StatusCode != 200 && resp.StatusCode != 500 { // gqlgen's own recovery writes data
-		t.Errorf("data with status %d", resp.StatusCode)
+	} else if data && resp.StatusCode != 200 && resp.StatusCode != 500 {
+		// 500 is allowed because gqlgen's recovery writes data.
+		t.Errorf("got data with status %d", resp.StatusCode)
 	}
 }
 
@@ -346,7 +346,7 @@ func send(t testing.TB, url, method string, header map[string]string, body io.Re
 	return resp, string(b)
 }
 
-// nestedObject is an object that holds objects: levels of them, itself included.
+// nestedObject returns objects nested to the given number of levels.
 func nestedObject(levels int) string {
 	return strings.Repeat(`{"a":`, levels-1) + "{}" + strings.Repeat("}", levels-1)
 }
@@ -357,16 +357,16 @@ func TestDuplicateContentTypeIsRejected(t *testing.T) {
 	w := httptest.NewRecorder()
 	newHandler(guard.POST{}).ServeHTTP(w, req)
 	if w.Code != http.StatusUnsupportedMediaType {
-		t.Errorf("status %d, want 415", w.Code)
+		t.Errorf("got status %d, want 415", w.Code)
 	}
 }
 
 func TestChunkedBodyOverLimitIsRejected(t *testing.T) {
-	// A reader without a length makes the client send chunks.
+	// The client sends a reader of unknown length in chunks.
 	body := io.MultiReader(strings.NewReader(`{"query":"`), io.LimitReader(zeroReader{}, 1<<20))
 	resp, _ := send(t, newServer(t), "", nil, body)
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d, want 413", resp.StatusCode)
+		t.Errorf("got status %d, want 413", resp.StatusCode)
 	}
 }
 
@@ -374,7 +374,7 @@ func TestOuterBodyLimitReturns413(t *testing.T) {
 	url := newServer(t, func(h http.Handler) http.Handler { return http.MaxBytesHandler(h, 10) })
 	resp, _ := send(t, url, "", nil, strings.NewReader(helloQuery))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d, want 413", resp.StatusCode)
+		t.Errorf("got status %d, want 413", resp.StatusCode)
 	}
 }
 
@@ -383,7 +383,7 @@ func TestMaxBytesLimitsBody(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, jsonRequest(t.Context(), strings.NewReader(helloQuery)))
 	if w.Code != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d, want 413", w.Code)
+		t.Errorf("got status %d, want 413", w.Code)
 	}
 }
 
@@ -406,15 +406,15 @@ func TestBodyReadTimeoutReturns408(t *testing.T) {
 	w := httptest.NewRecorder()
 	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failingReader{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}}))
 	if w.Code != http.StatusRequestTimeout {
-		t.Errorf("status %d, want 408", w.Code)
+		t.Errorf("got status %d, want 408", w.Code)
 	}
 }
 
 func TestTruncatedBodyReturns400(t *testing.T) {
 	w := httptest.NewRecorder()
 	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(t.Context(), failingReader{io.ErrUnexpectedEOF}))
-	if want := badInput("body", "could not be read to its end"); w.Code != http.StatusBadRequest || w.Body.String() != want {
-		t.Errorf("%d %s, want 400 %s", w.Code, w.Body, want)
+	if want := badInput("body", "ended before it was complete: send the request again"); w.Code != http.StatusBadRequest || w.Body.String() != want {
+		t.Errorf("got %d %s, want 400 %s", w.Code, w.Body, want)
 	}
 }
 
@@ -428,7 +428,7 @@ func TestCanceledRequestReturns503(t *testing.T) {
 	w := httptest.NewRecorder()
 	newHandler(guard.POST{}).ServeHTTP(w, jsonRequest(ctx, strings.NewReader(helloQuery)))
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), `"code":"UNAVAILABLE"`) || w.Header().Get("Retry-After") != "1" {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+		t.Errorf("got %d %v %s, want 503 UNAVAILABLE", w.Code, w.Header(), w.Body)
 	}
 }
 
@@ -451,14 +451,13 @@ func TestExtensionErrorWithoutDataIsRequestError(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, req)
 			if w.Code != tt.status || w.Body.String() != tt.want {
-				t.Errorf("%d %s, want %d %s", w.Code, w.Body, tt.status, tt.want)
+				t.Errorf("got %d %s, want %d %s", w.Code, w.Body, tt.status, tt.want)
 			}
 		})
 	}
 }
 
-// TestEveryErrorIsPresentedOnce: one presenter shapes every error, so each kind
-// must pass through it, and through it only once.
+// One presenter shapes every error, so each kind of error must pass through it exactly once.
 func TestEveryErrorIsPresentedOnce(t *testing.T) {
 	for name, body := range map[string]string{
 		"malformed": `{`, "not parsed": `{"query":"{"}`, "not valid": `{"query":"{ nope }"}`, "subscription": `{"query":"subscription { tick }"}`, "failed field": `{"query":"{ fail }"}`,
@@ -472,13 +471,13 @@ func TestEveryErrorIsPresentedOnce(t *testing.T) {
 			})
 			h.ServeHTTP(httptest.NewRecorder(), jsonRequest(t.Context(), strings.NewReader(body)))
 			if presented != 1 {
-				t.Errorf("presented %d times", presented)
+				t.Errorf("presented %d times, want once", presented)
 			}
 		})
 	}
 }
 
-// TestLargeResponseIsSentUnchanged also holds that data goes out as gqlgen wrote it.
+// The response also keeps gqlgen's encoding of the data.
 func TestLargeResponseIsSentUnchanged(t *testing.T) {
 	data := append(append([]byte(`{"hello": "`), bytes.Repeat([]byte("<"), 1<<20)...), `"}`...)
 	h := newHandler(guard.POST{})

@@ -8,12 +8,11 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// redact takes out of errors about a document whatever they quote of the values
-// in it, in place. Documents carry passwords too: `login(password: "x\q")` does
-// not parse, and the parser's message ends with the rest of the document.
-// Names of fields, arguments and types stay: a client's developer needs them.
+// redact removes all quoted values from errors about a document, in place. Documents may contain
+// passwords: `login(password: "x\q")` does not parse, and the parser's message ends with the rest
+// of the document. Names of fields, arguments and types are kept for the client's developer.
 //
-// An error's locations say where to look, so little is lost.
+// The locations in an error say where to look, so little is lost.
 func redact(errs gqlerror.List) {
 	for _, err := range errs {
 		switch err.Extensions["code"] {
@@ -23,7 +22,7 @@ func redact(errs gqlerror.List) {
 			err.Message = redactValidation(err)
 		}
 		err.Message = truncate(err.Message, maxMessage)
-		for i, element := range err.Path { // which holds names of variables and of what is in them
+		for i, element := range err.Path { // names of variables and of their members
 			if name, ok := element.(ast.PathName); ok {
 				err.Path[i] = ast.PathName(truncate(string(name), maxMessage))
 			}
@@ -31,8 +30,8 @@ func redact(errs gqlerror.List) {
 	}
 }
 
-// maxMessage is the most that is said of one mistake, in bytes. A message about
-// fields that conflict lists all that conflicts within them.
+// maxMessage is the maximum length of an error message in bytes. A message about conflicting fields
+// lists all conflicts within them.
 const maxMessage = 1000
 
 func truncate(text string, length int) string {
@@ -42,8 +41,8 @@ func truncate(text string, length int) string {
 	return strings.ToValidUTF8(text[:length], "") + "…"
 }
 
-// redactSyntax: the parser names tokens by kind ("Expected Name, found }") and,
-// where it quotes one, does so in quotation marks or behind a backslash.
+// redactSyntax removes quoted tokens. The parser names tokens by kind ("Expected Name, found }").
+// If it quotes one, the message contains a quotation mark or a backslash.
 func redactSyntax(message string) string {
 	if strings.ContainsAny(message, "\"\\") {
 		return "Syntax error: unexpected token"
@@ -57,7 +56,7 @@ func redactValidation(err *gqlerror.Error) string {
 		return redactLiteral(err.Message)
 	case err.Rule != "":
 		return err.Message // the other rules quote names only
-	case len(err.Path) > 0: // variables: "x is not a valid Role", or nothing quoted
+	case len(err.Path) > 0: // of variables: "x is not a valid Role", or without a quote
 		if i := strings.LastIndex(err.Message, " is not a valid "); i >= 0 {
 			return err.Message[i+len(" is "):]
 		}
@@ -69,8 +68,8 @@ func redactValidation(err *gqlerror.Error) string {
 	}
 }
 
-// redactLiteral keeps the part of a message before the literal, and the whole
-// of those messages that quote names only. What it does not know it replaces.
+// redactLiteral keeps the part of a message before the literal, and all of a message that quotes
+// only names. It replaces unknown messages.
 func redactLiteral(message string) string {
 	if strings.HasPrefix(message, `Field "`) || strings.HasPrefix(message, "OneOf ") {
 		return message

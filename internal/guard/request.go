@@ -12,8 +12,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// read makes a GraphQL request out of an HTTP request, or says why it is none;
-// acceptable says whether there is a media type to answer it in.
+// read reads a GraphQL request from an HTTP request, or returns a refusal. acceptable reports
+// whether the client accepts a media type of the answer.
 func (p POST) read(w http.ResponseWriter, r *http.Request, acceptable bool) (*graphql.RawParams, *refusal) {
 	if r.Method != http.MethodPost {
 		return nil, refuse(http.StatusMethodNotAllowed, "method", "must be POST, or GET for a query").
@@ -23,21 +23,19 @@ func (p POST) read(w http.ResponseWriter, r *http.Request, acceptable bool) (*gr
 		return nil, refuse(http.StatusNotAcceptable, "Accept",
 			"must include application/graphql-response+json or application/json")
 	}
-	if no := checkContent(r.Header); no != nil {
-		return nil, no
+	if refused := checkContent(r.Header); refused != nil {
+		return nil, refused
 	}
-	body, no := p.body(w, r)
-	if no != nil {
-		return nil, no
+	body, refused := p.body(w, r)
+	if refused != nil {
+		return nil, refused
 	}
 	return decodeParams(body)
 }
 
-// checkContent takes UTF-8 JSON as it is, only. Besides sparing decoders this
-// keeps out cross-site forms: a browser sends text/plain, forms and bodies
-// without a type to anybody without asking, but JSON only after a preflight.
-// A type that is given twice is one for us and another for who stands in
-// between, so it is none.
+// checkContent accepts only uncompressed UTF-8 JSON. This also rejects cross-site forms: a browser
+// sends text/plain, forms and bodies without a type to any site, but JSON only after a preflight
+// request. Two Content-Type headers are rejected, because a proxy may read the other one.
 func checkContent(h http.Header) *refusal {
 	types := h.Values("Content-Type")
 	if len(types) != 1 || !isJSON(types[0]) {
@@ -46,7 +44,7 @@ func checkContent(h http.Header) *refusal {
 	}
 	for _, coding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(coding, "identity") {
-			// A few compressed KiB can hold a GiB.
+			// A few compressed KiB can expand to a GiB.
 			return refuse(http.StatusUnsupportedMediaType, "Content-Encoding", "must be absent").
 				withHeader("Accept-Encoding", "identity")
 		}
@@ -57,7 +55,7 @@ func checkContent(h http.Header) *refusal {
 func isJSON(contentType string) bool {
 	switch contentType {
 	case "application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8":
-		return true // what clients send, without the map that ParseMediaType makes
+		return true // the usual values, without the map that ParseMediaType allocates
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	return err == nil && media == string(legacyJSON) &&
@@ -70,20 +68,20 @@ func (p POST) body(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 		return nil, tooLarge()
 	}
 	var body bytes.Buffer
-	// Room for the usual body at once; more is not taken on the client's word,
-	// only as it comes in.
+	// Allocates for a body of the usual size. For more it does not trust the client's
+	// Content-Length.
 	body.Grow(int(min(max(r.ContentLength, 0), 4<<10)) + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
 		return body.Bytes(), nil
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // our limit, or one set further out
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // this limit or an outer one
 		return nil, tooLarge()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, refuse(http.StatusRequestTimeout, "body", "did not arrive in time")
+		return nil, refuse(http.StatusRequestTimeout, "body", "did not arrive in time: send the request again")
 	}
-	return nil, refuse(http.StatusBadRequest, "body", "could not be read to its end")
+	return nil, refuse(http.StatusBadRequest, "body", "ended before it was complete: send the request again")
 }
 
 func tooLarge() *refusal {

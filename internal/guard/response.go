@@ -13,12 +13,11 @@ import (
 	"fieldgate/fgerr"
 )
 
-// writeResponse sends a response as the GraphQL specification has it (section 7.1):
-// errors first, and data only if there was an execution. graphql.Response
-// itself encodes absent data as null, which says the opposite.
+// writeResponse writes a response as the GraphQL specification requires (section 7.1): errors
+// first, and data only after an execution. graphql.Response itself encodes absent data as null.
 func writeResponse(w http.ResponseWriter, status int, response *graphql.Response) {
 	if response == nil || len(response.Errors) == 0 && len(response.Data) == 0 {
-		// An extension swallowed it. An answer needs one or the other.
+		// An extension returned nothing. An answer requires errors or data.
 		status = http.StatusInternalServerError
 		response = &graphql.Response{Errors: gqlerror.List{Error(fgerr.Internal, "internal error")}}
 	}
@@ -28,11 +27,11 @@ func writeResponse(w http.ResponseWriter, status int, response *graphql.Response
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // nobody is left to tell
+	_, _ = w.Write(body) // on an error the client is gone
 }
 
-// encodeResponse copies data as it is: gqlgen has just written it, and encoding/json
-// would check and compact it once more, byte by byte.
+// encodeResponse copies data unchanged. gqlgen has just encoded it, and encoding/json would check
+// and compact it again, byte by byte.
 func encodeResponse(response *graphql.Response) []byte {
 	var b bytes.Buffer
 	room := len(`{"data":}`) + len(response.Data)
@@ -66,14 +65,14 @@ func encodeResponse(response *graphql.Response) []byte {
 
 func encodeValue(b *bytes.Buffer, v any) {
 	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false) // this is JSON, and is labelled so
+	e.SetEscapeHTML(false) // the content type is JSON, so HTML escapes are not needed
 	if err := e.Encode(v); err != nil {
 		panic(fmt.Errorf("guard: an extension of the response does not encode: %w", err))
 	}
 	b.Truncate(b.Len() - 1) // the newline that Encode adds
 }
 
-// retryAfter is the longest wait that any of the errors asks for, in seconds.
+// retryAfter returns the longest wait that any of the errors requests, in seconds.
 func retryAfter(errs gqlerror.List) (seconds int) {
 	for _, err := range errs {
 		if s, ok := err.Extensions["retryAfter"].(int); ok {

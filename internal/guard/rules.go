@@ -8,14 +8,14 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// ValidationRules are those of the GraphQL specification (section 5). Without
-// introspection __schema and __type are refused like fields that do not exist,
-// and no error suggests a name: suggestions spell the schema out as well.
+// ValidationRules returns the rules of the GraphQL specification (section 5). Without
+// introspection, __schema and __type are rejected like unknown fields. Errors then suggest no
+// names, because suggestions reveal the schema as well.
 //
-// gqlgen takes the result apart, so there is a new one a document. Its own
-// SetDisableSuggestion replaces two of the rules and must be set too.
+// gqlgen modifies the result, so each document gets a new one. gqlgen's SetDisableSuggestion
+// replaces two of the rules and must be set as well.
 //
-// Of a document's errors the first [maxErrors] are kept.
+// Only the first [maxErrors] errors of a document are kept.
 func ValidationRules(introspection bool) func() *rules.Rules {
 	return func() *rules.Rules {
 		r := rules.NewDefaultRules()
@@ -25,7 +25,7 @@ func ValidationRules(introspection bool) func() *rules.Rules {
 			r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 			r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
 			r.AddRule("NoIntrospection", noIntrospection)
-			// gqlgen adds these two unless they are there, and their errors must count as well.
+			// gqlgen adds these two if they are missing, and their errors must count too.
 			r.AddRule(rules.FieldsOnCorrectTypeRuleWithoutSuggestions.Name, rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc)
 			r.AddRule(rules.ScalarLeafsRuleWithoutSuggestions.Name, rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc)
 		}
@@ -34,10 +34,9 @@ func ValidationRules(introspection bool) func() *rules.Rules {
 	}
 }
 
-// noObjectsForScalars is a part of "Values of Correct Type" that gqlparser's own
-// rule leaves out: an object without fields passes for any type, and gqlgen
-// panics where it is the condition of @skip. Scalars of the schema's own are left
-// alone, since some take objects.
+// noObjectsForScalars adds a part of "Values of Correct Type" that gqlparser's rule lacks. That
+// rule accepts an object without fields for any type, and gqlgen panics if it is the condition of
+// @skip. The schema's own scalars are not checked, because some of them take objects.
 func noObjectsForScalars(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		if value.Kind != ast.ObjectValue || value.Definition == nil {
@@ -52,7 +51,7 @@ func noObjectsForScalars(observers *core.Events, addError core.AddErrFunc) {
 func noIntrospection(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnField(func(_ *core.Walker, field *ast.Field) {
 		if strings.HasPrefix(field.Name, "__") && field.Name != "__typename" {
-			addError(core.Message("introspection is off"), core.At(field.Position))
+			addError(core.Message("introspection is disabled"), core.At(field.Position))
 		}
 	})
 }

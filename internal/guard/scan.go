@@ -6,10 +6,9 @@ import (
 	"github.com/vektah/gqlparser/v2/lexer"
 )
 
-// scanTokens reads the tokens of a document, and so knows how deep the parser would
-// go without going there. It is the parser's own lexer that reads them: there is
-// one opinion on where a string or a comment ends. An error of the lexer ends
-// the scan, as it will end the parser.
+// scanTokens reads the tokens of a document and checks the parser's depth without recursion. It
+// uses the parser's own lexer, so both agree where a string or comment ends. A lexer error ends the
+// scan, as it will end the parser.
 func scanTokens(source *ast.Source, limits Limits) *gqlerror.Error {
 	tokens, depth, directives := 0, 0, 0
 	for lex := lexer.New(source); ; {
@@ -26,7 +25,7 @@ func scanTokens(source *ast.Source, limits Limits) *gqlerror.Error {
 				return tooComplex("nesting", limits.Nesting)
 			}
 		case lexer.BraceR, lexer.BracketR, lexer.ParenR:
-			depth-- // one that does not match ends the parser
+			depth-- // an unmatched bracket is a parse error
 		case lexer.At:
 			if directives++; directives > limits.Directives {
 				return tooComplex("directives", limits.Directives)

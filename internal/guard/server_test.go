@@ -39,8 +39,8 @@ var testSchema = gqlparser.MustLoadSchema(&ast.Source{Input: `
 	scalar Any
 `})
 
-// fakeExec plays the part of generated code: what each root field answers. It
-// looks at the first field only.
+// fakeExec stands in for generated code and answers each root field. It handles only the first
+// field.
 func fakeExec(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	switch op.Operation.SelectionSet[0].(*ast.Field).Name {
@@ -82,7 +82,7 @@ func newHandler(post guard.POST) *handler.Server {
 		},
 	}
 	srv := handler.New(schema)
-	documents := &guard.Documents{} // which limits nothing here: it is not used as an extension
+	documents := &guard.Documents{} // not used as an extension, so it limits nothing
 	if err := documents.Validate(schema); err != nil {
 		panic(err)
 	}

@@ -206,7 +206,7 @@ func TestGuardRespondsInTheRequestedMediaType(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t))
 	for accept, status := range map[string]int{"application/json": 200, "application/graphql-response+json": 400} {
 		got := b.QueryWith(http.Header{"Accept": {accept}}, "{"+strings.Repeat("__typename ", 51)+"}")
-		want := fmt.Sprintf(`{"errors":[{"message":"too complex: more than 50 root fields in one operation","extensions":{"code":"QUERY_TOO_COMPLEX","limit":"rootFields","max":%d}}]}`, guard.DefaultLimits.QueryFields)
+		want := fmt.Sprintf(`{"errors":[{"message":"query too complex: more than 50 root fields in one operation","extensions":{"code":"QUERY_TOO_COMPLEX","limit":"rootFields","max":%d}}]}`, guard.DefaultLimits.QueryFields)
 		if got.Status != status || strings.TrimSpace(got.Body) != want {
 			t.Errorf("%s: status %d: %s", accept, got.Status, got.Body)
 		}
