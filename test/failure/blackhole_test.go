@@ -16,14 +16,14 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// What a server promises whose database swallows packets: no reset, no answer.
+// Limits while the database's network drops packets: no reset, no answer.
 const (
 	outageTime                = 5 * time.Second
-	detectionTime             = time.Second     // from the second second on, requests are refused
-	maxRejectionTime          = time.Second     // 99 of 100 refused requests
-	maxRecoveryTime           = 2 * time.Second // after the packets flow again
-	requestersPerServer       = 48              // of each server: more than it has connections
-	publicRequestersPerServer = 4               // who ask for what needs no database
+	detectionTime             = time.Second     // after it, each server rejects requests at once
+	maxRejectionTime          = time.Second     // of 99 % of the rejections
+	maxRecoveryTime           = 2 * time.Second // after the network recovers
+	requestersPerServer       = 48              // more than the pool has connections
+	publicRequestersPerServer = 4               // send queries that need no database
 )
 
 var blackHoles = []struct {
@@ -34,34 +34,34 @@ var blackHoles = []struct {
 	{"on a host that is gone", clustertest.HoleBeforeAccept},
 }
 
-// blackHoleResult is what was measured of one.
+// blackHoleResult is what clients measured while the network dropped packets.
 type blackHoleResult struct {
 	name       string
 	clients    *clients
-	rejections []time.Duration // how long each refusal took
-	recovered  time.Duration   // when the last request was refused
+	rejections []time.Duration // time of each rejection
+	recovered  time.Duration   // time from recovery to the last rejection
 }
 
-// requestResult is one request of a load.
+// requestResult is one request of a requester.
 type requestResult struct {
 	begin, end time.Time
 	code       string
 	retryAfter string
 }
 
-// requester asks the same again and again.
+// requester repeats one request.
 type requester struct {
 	mu      sync.Mutex
 	results []requestResult
 }
 
-// testBlackHole: the database is silent while people use the service and more clients ask than there
-// are connections.
+// testBlackHole drops the packets between the servers and their database while clients use the
+// service and more requests are sent than the pools have connections.
 func testBlackHole(t *testing.T, kind clustertest.Hole) *blackHoleResult {
 	t.Helper()
 	node := clustertest.Single(t)
-	way := clustertest.Forward(t, node.Addr())
-	f := newFastHashFleet(t, way.URL(node.URL()))
+	forwarder := clustertest.Forward(t, node.Addr())
+	f := newFastHashFleet(t, forwarder.URL(node.URL()))
 	var envs [][]string
 	for range 2 {
 		envs = append(envs, []string{fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", clustertest.FreePorts(t, 1))})
@@ -77,14 +77,14 @@ func testBlackHole(t *testing.T, kind clustertest.Hole) *blackHoleResult {
 
 	signedIn, public := make([]*requester, len(f.servers)), make([]*requester, len(f.servers))
 	stop := make(chan struct{})
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	for i, s := range f.servers {
 		signedIn[i], public[i] = &requester{}, &requester{}
 		for range requestersPerServer {
-			asking.Go(func() { signedIn[i].run(c, s.endpoint, witness.token, meQuery, stop) })
+			sending.Go(func() { signedIn[i].run(c, s.endpoint, witness.token, meQuery, stop) })
 		}
 		for range publicRequestersPerServer {
-			asking.Go(func() { public[i].run(c, s.endpoint, "", `{ __typename __schema { queryType { name } } }`, stop) })
+			sending.Go(func() { public[i].run(c, s.endpoint, "", `{ __typename __schema { queryType { name } } }`, stop) })
 		}
 	}
 	for i := range f.servers {
@@ -92,54 +92,54 @@ func testBlackHole(t *testing.T, kind clustertest.Hole) *blackHoleResult {
 	}
 	before := f.resources(t)
 
-	var swallowed, flowed time.Time
+	var dropped, recovered time.Time
 	c.during("the network swallows packets for five seconds "+blackHoleName(kind), func() {
-		way.Swallow(kind)
-		swallowed = time.Now()
+		forwarder.Swallow(kind)
+		dropped = time.Now()
 		ready := time.NewTicker(200 * time.Millisecond)
 		defer ready.Stop()
-		for time.Since(swallowed) < outageTime {
+		for time.Since(dropped) < outageTime {
 			for _, s := range f.servers {
-				asked := time.Since(swallowed)
+				sent := time.Since(dropped)
 				if status := s.status("/healthz"); status != http.StatusOK {
-					t.Errorf("/healthz after %s: %d", asked, status)
+					t.Errorf("/healthz after %s: %d", sent, status)
 				}
-				if status := s.status("/readyz"); status != http.StatusServiceUnavailable && asked > 2*time.Second {
-					t.Errorf("/readyz after %s: %d", asked, status)
+				if status := s.status("/readyz"); status != http.StatusServiceUnavailable && sent > 2*time.Second {
+					t.Errorf("/readyz after %s: %d", sent, status)
 				}
 			}
 			<-ready.C
 		}
-		flowed = time.Now()
-		way.Restore()
+		recovered = time.Now()
+		forwarder.Restore()
 		for _, s := range f.servers {
 			s.waitReady()
 		}
-		if took := time.Since(flowed); took > maxRecoveryTime {
-			t.Errorf("/readyz recovered after %s", took)
+		if took := time.Since(recovered); took > maxRecoveryTime {
+			t.Errorf("/readyz recovered after %s, want %s", took, maxRecoveryTime)
 		}
 	})
 	c.waitForRounds()
 	close(stop)
-	asking.Wait()
+	sending.Wait()
 	c.end()
 
 	result := &blackHoleResult{clients: c, name: blackHoleName(kind)}
 	for i := range f.servers {
-		result.addResults(t, signedIn[i].results, swallowed, flowed)
+		result.addResults(t, signedIn[i].results, dropped, recovered)
 		wantUnaffected(t, public[i].results)
 	}
 	if n := len(result.rejections); n < 100 {
-		t.Fatalf("%d requests were refused", n)
+		t.Fatalf("%d requests were rejected, want at least 100", n)
 	}
 	slices.Sort(result.rejections)
 	if p99 := result.percentile(99); p99 > maxRejectionTime {
-		t.Errorf("99 of 100 requests were refused within %s, want %s", p99, maxRejectionTime)
+		t.Errorf("99 %% of the rejections took up to %s, want %s", p99, maxRejectionTime)
 	}
 	if result.recovered > maxRecoveryTime {
-		t.Errorf("requests were refused until %s after packets flowed again, want %s", result.recovered, maxRecoveryTime)
+		t.Errorf("requests were rejected until %s after the recovery, want %s", result.recovered, maxRecoveryTime)
 	}
-	t.Logf("%d refused, half within %s, 99 of 100 within %s, all within %s; answered %s after packets flowed", len(result.rejections),
+	t.Logf("%d rejected, half within %s, 99 %% within %s, all within %s; answered again %s after the recovery", len(result.rejections),
 		result.percentile(50), result.percentile(99), result.percentile(100), result.recovered)
 	c.wantPromisesKept(node.URL())
 	c.wantUnknownOutcomesExplained(f.logs())
@@ -157,22 +157,22 @@ func blackHoleName(kind clustertest.Hole) string {
 	return ""
 }
 
-// run asks until it is stopped, twenty times a second.
+// run sends the request twenty times a second until stop is closed.
 func (k *requester) run(c *clients, e *endpoint, token, query string, stop <-chan struct{}) {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		begin := time.Now()
 		a, code := c.send(e, token, query)
-		one := requestResult{begin, time.Now(), code, ""}
+		result := requestResult{begin, time.Now(), code, ""}
 		if a.Header != nil {
-			one.retryAfter = a.Header.Get("Retry-After")
+			result.retryAfter = a.Header.Get("Retry-After")
 		}
 		k.mu.Lock()
-		k.results = append(k.results, one)
+		k.results = append(k.results, result)
 		k.mu.Unlock()
 		select {
-		case <-again.C:
+		case <-tick.C:
 		case <-stop:
 			return
 		}
@@ -181,15 +181,15 @@ func (k *requester) run(c *clients, e *endpoint, token, query string, stop <-cha
 
 func (k *requester) waitForResults(t *testing.T, count int) {
 	t.Helper()
-	waitUntil(t, fmt.Sprintf("%d were answered", count), func() bool {
+	waitUntil(t, fmt.Sprintf("%d requests were answered", count), func() bool {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		return len(k.results) >= count
 	})
 }
 
-// addResults adds what the clients of one server saw.
-func (r *blackHoleResult) addResults(t *testing.T, list []requestResult, swallowed, flowed time.Time) {
+// addResults adds the results of the requester of one server.
+func (r *blackHoleResult) addResults(t *testing.T, list []requestResult, dropped, recovered time.Time) {
 	t.Helper()
 	wrong := map[string]int{}
 	for _, a := range list {
@@ -202,40 +202,40 @@ func (r *blackHoleResult) addResults(t *testing.T, list []requestResult, swallow
 		case a.retryAfter == "":
 			wrong["without Retry-After"]++
 		}
-		if a.begin.After(flowed) {
-			r.recovered = max(r.recovered, a.begin.Sub(flowed))
+		if a.begin.After(recovered) {
+			r.recovered = max(r.recovered, a.begin.Sub(recovered))
 		}
-		if a.begin.After(swallowed.Add(detectionTime)) {
+		if a.begin.After(dropped.Add(detectionTime)) {
 			r.rejections = append(r.rejections, a.end.Sub(a.begin))
 		}
 	}
 	if len(wrong) > 0 {
-		t.Errorf("who is signed in is told, beside %s: %v", unavailable, wrong)
+		t.Errorf("signed-in clients got errors other than %s: %v", unavailable, wrong)
 	}
 }
 
-// wantUnaffected: what needs no database is answered as ever.
+// wantUnaffected checks that requests that need no database are answered as usual.
 func wantUnaffected(t *testing.T, list []requestResult) {
 	t.Helper()
 	took := make([]time.Duration, len(list))
 	for i, a := range list {
 		took[i] = a.end.Sub(a.begin)
 		if a.code != "" {
-			t.Errorf("what needs no database: %q", a.code)
+			t.Errorf("a request that needs no database: %q", a.code)
 		}
 	}
 	slices.Sort(took)
 	if p99 := took[(len(took)-1)*99/100]; p99 > maxRejectionTime {
-		t.Errorf("99 of 100 requests that need no database took up to %s", p99)
+		t.Errorf("99 %% of the requests that need no database took up to %s, want %s", p99, maxRejectionTime)
 	}
 }
 
-// percentile is of the sorted times.
+// percentile returns a percentile of the sorted rejections.
 func (r *blackHoleResult) percentile(p int) time.Duration {
 	return r.rejections[(len(r.rejections)-1)*p/100].Round(time.Millisecond)
 }
 
-// resources are how many goroutines and files each server has.
+// resources returns the numbers of goroutines and open files of each server.
 func (f *fleet) resources(t *testing.T) (list []map[string]float64) {
 	t.Helper()
 	for _, s := range f.servers {
@@ -267,7 +267,7 @@ func (s *server) resources(t *testing.T) map[string]float64 {
 		}
 	}
 	if len(found) == 0 {
-		t.Fatal("the server does not count its goroutines")
+		t.Fatal("the server has no METRICS_ADDR, or no such metrics")
 	}
 	return found
 }
@@ -278,7 +278,7 @@ func (f *fleet) wantNoLeak(t *testing.T, before []map[string]float64) {
 	t.Helper()
 	for i, s := range f.servers {
 		var now map[string]float64
-		waitUntil(t, fmt.Sprintf("server %s has no more than %v, it has %v", s.name, before[i], now), func() bool {
+		waitUntil(t, fmt.Sprintf("server %s has at most %v", s.name, before[i]), func() bool {
 			now = s.resources(t)
 			for name, n := range now {
 				if n > before[i][name] {
@@ -293,7 +293,7 @@ func (f *fleet) wantNoLeak(t *testing.T, before []map[string]float64) {
 
 func formatBlackHoleFigures(all []*blackHoleResult) string {
 	var b strings.Builder
-	b.WriteString("\n| a database that is silent | requests refused from the second second on | half of them within | 99 of 100 within | answered again after |\n|---|--:|--:|--:|--:|\n")
+	b.WriteString("\n| packets are dropped | requests rejected after the first second | half of them within | 99 % within | answered again after |\n|---|--:|--:|--:|--:|\n")
 	for _, r := range all {
 		fmt.Fprintf(&b, "| %s | %d | %d ms | %d ms | %.1f s |\n", r.name, len(r.rejections), r.percentile(50).Milliseconds(), r.percentile(99).Milliseconds(), r.recovered.Seconds())
 	}

@@ -16,21 +16,21 @@ import (
 	"fieldgate/servertest"
 )
 
-// What a client is told, or not, that has to ask again.
+// Codes after which a client repeats a request.
 const (
-	unavailable    = "UNAVAILABLE" // nothing was done
-	overloaded     = "OVERLOADED"  // the same
-	outcomeUnknown = "INTERNAL"    // of a write whose answer was lost at COMMIT; nothing else may be
-	noResponse     = "no answer"   // the connection was refused, or ended
+	unavailable    = "UNAVAILABLE" // nothing was written
+	overloaded     = "OVERLOADED"  // nothing was written
+	outcomeUnknown = "INTERNAL"    // only if the answer to a COMMIT was lost
+	noResponse     = "no answer"   // the connection was refused or broke
 )
 
-// maxWait is that of a cluster, on a machine that is busy with other things too.
+// maxWait bounds the time until a client is answered. It allows for a busy machine.
 const maxWait = 20 * time.Second
 
-// refreshGrace is how long after it was replaced a refresh token may be brought once more.
+// refreshGrace is the time after a rotation in which the parent token is accepted.
 const refreshGrace = 10 * time.Second
 
-// endpoint is where a server is, which may change when it is started anew.
+// endpoint is the URL of a server. It can change when the server restarts.
 type endpoint struct{ url atomic.Pointer[string] }
 
 func endpointAt(url string) *endpoint {
@@ -39,41 +39,42 @@ func endpointAt(url string) *endpoint {
 	return e
 }
 
-// clients are people who use several servers of one database at once: each registers, is asked for, refreshes, signs in
-// and out, and gets other roles, always by way of another server than before. They know what they were promised.
+// clients are users of several servers of one database. Each registers, reads, refreshes, signs in
+// and out and gets other roles, always through another server than before. They record what was
+// acknowledged and check it.
 type clients struct {
 	t            *testing.T
 	endpoints    []*endpoint
 	client       *http.Client
 	prefix       string
-	admin        string // an access token
+	admin        string // access token of an ADMIN
 	next         atomic.Int64
 	rounds       []atomic.Int64
 	stop         chan struct{}
 	workers      sync.WaitGroup
-	work         func()        // what one does until all is over; round, unless a test has another idea
-	maxWait      time.Duration // how long a client may have to ask until it is answered
-	maxStaleness time.Duration // how long a server may read what another one has changed
+	work         func()        // repeated until end; round by default
+	maxWait      time.Duration // until a client is answered
+	maxStaleness time.Duration // for which a server may read outdated rows
 
 	mu              sync.Mutex
 	accounts        []*account
-	signIns         map[string]int // audit events that there must be, by session
+	signIns         map[string]int // expected audit entries by session
 	signOuts        map[string]int
-	unknownRequests []string // ids of requests whose outcome was said to be unknown
-	violations      []string // promises
+	unknownRequests []string // IDs of requests with an unknown outcome
+	violations      []string // descriptions of broken promises
 	counts          map[string]int
 	window          *window
 	windows         []*window
 }
 
-// account is somebody who was registered, and what they hold.
+// account is a registered user with the current tokens.
 type account struct{ id, email, token, refresh, session string }
 
-// window is what the clients saw while something happened.
+// window is what the clients saw during one failure.
 type window struct {
 	name    string
 	codes   map[string]int
-	longest time.Duration // from the first try to the answer
+	longest time.Duration // from the first attempt to the answer
 }
 
 func newClients(t *testing.T, prefix string, servers ...*endpoint) *clients {
@@ -89,10 +90,10 @@ func newClients(t *testing.T, prefix string, servers ...*endpoint) *clients {
 	return c
 }
 
-// start has people come and go until end is called.
-func (c *clients) start(people int) {
-	c.rounds = make([]atomic.Int64, people)
-	for i := range people {
+// start runs so many users until end is called.
+func (c *clients) start(users int) {
+	c.rounds = make([]atomic.Int64, users)
+	for i := range users {
 		c.workers.Go(func() {
 			for !c.isStopped() {
 				c.work()
@@ -124,7 +125,8 @@ func (c *clients) openWindow(name string) *window {
 	return c.window
 }
 
-// during notes what the clients see from the beginning of f until all of them have been served again.
+// during records what the clients see from the start of f until all of them have been answered
+// again.
 func (c *clients) during(name string, f func()) *window {
 	c.t.Helper()
 	w := c.openWindow(name)
@@ -133,20 +135,20 @@ func (c *clients) during(name string, f func()) *window {
 	c.openWindow("")
 	c.windows = append(c.windows, w)
 	if w.longest > c.maxWait {
-		c.t.Errorf("%s: a client was answered after %s", name, w.longest)
+		c.t.Errorf("%s: a client was answered after %s, want at most %s", name, w.longest, c.maxWait)
 	}
 	c.t.Logf("%-60s longest wait %-8s %v", name, w.longest.Round(time.Millisecond), w.codes)
 	return w
 }
 
-// waitForRounds waits until everybody has done a round that began after the call.
+// waitForRounds waits until each client has completed a round that began after the call.
 func (c *clients) waitForRounds() {
 	c.t.Helper()
 	before := make([]int64, len(c.rounds))
 	for i := range c.rounds {
 		before[i] = c.rounds[i].Load()
 	}
-	waitUntil(c.t, "everybody is served again", func() bool {
+	waitUntil(c.t, "all clients are answered again", func() bool {
 		for i := range c.rounds {
 			if c.rounds[i].Load() < before[i]+2 {
 				return false
@@ -156,14 +158,14 @@ func (c *clients) waitForRounds() {
 	})
 }
 
-// waitUntil asks again and again.
-func waitUntil(t *testing.T, what string, ok func() bool) {
+// waitUntil polls a condition and fails the test after a minute.
+func waitUntil(t *testing.T, condition string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within a minute: %s", condition)
 		}
 	}
 }
@@ -177,7 +179,7 @@ const (
 	setRoleQuery  = `mutation($u: ID!, $r: Role!) { result: setUserRole(userId: $u, role: $r) { role } }`
 )
 
-// round is what one person does. Whatever is changed by way of one server is asked for at the other, at once.
+// round is the work of one user. Each change through one server is read through another at once.
 func (c *clients) round() {
 	here, there, m := c.registerNext()
 	if m == nil {
@@ -197,7 +199,7 @@ func (c *clients) round() {
 	c.signInAndOut(here, there, m)
 }
 
-// registerNext registers somebody new; nobody if that has broken a promise.
+// registerNext registers a new user. The account is nil if that broke a promise.
 func (c *clients) registerNext() (here, there int, m *account) {
 	n := int(c.next.Add(1))
 	here, there = n, n+1
@@ -210,11 +212,12 @@ func (c *clients) registerNext() (here, there int, m *account) {
 func (c *clients) register(here int, email string) *account {
 	a, code, sure := c.retry(here, "", registerQuery, "e", email, "p", servertest.Password)
 	if code == "EMAIL_TAKEN" && !sure {
-		a, code, _ = c.retry(here, "", loginQuery, "e", email, "p", servertest.Password) // it was done, and the answer lost
+		// The registration succeeded, and its answer was lost.
+		a, code, _ = c.retry(here, "", loginQuery, "e", email, "p", servertest.Password)
 		c.count("registrations whose answer was lost")
 	}
 	if code != "" {
-		c.violate("the registration of %s: %s (that nothing was done before: %t)", email, code, sure)
+		c.violate("the registration of %s: %s (no attempt before was written: %t)", email, code, sure)
 		return nil
 	}
 	m := &account{email: email}
@@ -236,7 +239,7 @@ func (c *clients) refresh(here int, m *account) {
 	begin := time.Now()
 	a, code, sure := c.retry(here, "", refreshQuery, "t", m.refresh)
 	if code == "INVALID_TOKEN" && !sure && time.Since(begin) > refreshGrace {
-		c.count("refreshes that were repeated too late") // which is what the grace is not for
+		c.count("refreshes that were repeated too late") // the grace period is over
 		if a, code, _ = c.retry(here, "", loginQuery, "e", m.email, "p", servertest.Password); code == "" {
 			m.setSession(a)
 			c.mu.Lock()
@@ -246,14 +249,14 @@ func (c *clients) refresh(here int, m *account) {
 		return
 	}
 	if code != "" {
-		c.violate("a refresh token that was the newest: %s", code)
+		c.violate("the newest refresh token: %s", code)
 		return
 	}
 	m.setSession(a)
 	c.count("refreshes")
 }
 
-// signInAndOut signs a person in on a second device, and out there.
+// signInAndOut signs a user in on a second device through one server and out through the other.
 func (c *clients) signInAndOut(here, there int, m *account) {
 	a, code, _ := c.retry(there, "", loginQuery, "e", m.email, "p", servertest.Password)
 	if code != "" {
@@ -274,35 +277,35 @@ func (c *clients) signInAndOut(here, there int, m *account) {
 	c.count("logouts")
 	c.requireWithin(c.maxStaleness, func() string {
 		if _, code, _ := c.retry(there, second.token, meQuery); code != "UNAUTHENTICATED" {
-			return fmt.Sprintf("after a logout by way of another server: %q", code)
+			return fmt.Sprintf("me after a logout through another server: %q, want UNAUTHENTICATED", code)
 		}
 		return ""
 	})
 	c.wantMe(there, m.token, m.id, "", "the logout of another device")
 }
 
-// wantMe asks who somebody is; "" is any role.
+// wantMe checks the user and the role of a token. The role "" is any role.
 func (c *clients) wantMe(here int, token, id, role, after string) {
 	c.requireWithin(c.maxStaleness, func() string {
 		a, code, _ := c.retry(here, token, meQuery)
 		if code != "" || a.At("result.id") != id || role != "" && a.At("result.role") != role {
-			return fmt.Sprintf("me after %s by way of another server: %q %s", after, code, a.Body)
+			return fmt.Sprintf("me after %s through another server: %q %s", after, code, a.Body)
 		}
 		return ""
 	})
 	c.count("reads")
 }
 
-// requireWithin checks a promise again for a time. check returns how it is broken.
+// requireWithin repeats a check for a time. check returns how its promise is broken, or "".
 func (c *clients) requireWithin(limit time.Duration, check func() (broken string)) {
 	begin := time.Now()
 	for {
-		asked := time.Since(begin)
+		sent := time.Since(begin)
 		broken := check()
 		switch {
 		case broken == "":
 			return
-		case asked >= limit:
+		case sent >= limit:
 			c.violate("%s", broken)
 			return
 		}
@@ -310,13 +313,13 @@ func (c *clients) requireWithin(limit time.Duration, check func() (broken string
 	}
 }
 
-// retry asks until there is an answer, at one server after the other, as a client should. sure: whatever was said
-// before has promised that nothing was done.
+// retry repeats a request at one server after the other until it is answered, as a client should.
+// sure reports whether each earlier attempt was rejected without writing anything.
 func (c *clients) retry(here int, token, query string, variables ...any) (a *servertest.Response, code string, sure bool) {
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	sure = true
-	for begin := time.Now(); ; <-again.C {
+	for begin := time.Now(); ; <-tick.C {
 		a, code = c.send(c.endpoints[here%len(c.endpoints)], token, query, variables...)
 		c.record(a, code, time.Since(begin))
 		switch code {
@@ -333,7 +336,7 @@ func (c *clients) retry(here int, token, query string, variables ...any) (a *ser
 	}
 }
 
-// record counts what a client was told.
+// record counts the outcome of a request.
 func (c *clients) record(a *servertest.Response, code string, waited time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -349,10 +352,10 @@ func (c *clients) record(a *servertest.Response, code string, waited time.Durati
 	}
 }
 
-func (c *clients) count(what string) {
+func (c *clients) count(event string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counts[what]++
+	c.counts[event]++
 }
 
 func (c *clients) violate(format string, args ...any) {
@@ -361,7 +364,7 @@ func (c *clients) violate(format string, args ...any) {
 	c.violations = append(c.violations, fmt.Sprintf(format, args...))
 }
 
-// send asks once. code is that of the first error, "" if there is none.
+// send sends a request once. code is that of the first error, or "".
 func (c *clients) send(e *endpoint, token, query string, variables ...any) (a *servertest.Response, code string) {
 	vars := map[string]any{}
 	for i := 0; i < len(variables); i += 2 {
@@ -398,7 +401,8 @@ func (c *clients) send(e *endpoint, token, query string, variables ...any) (a *s
 	return a, code
 }
 
-// wantPromisesKept checks, when all is over, what everybody was told, against what the servers and the database say.
+// wantPromisesKept compares, at the end, what was acknowledged to the clients with the servers and
+// the database.
 func (c *clients) wantPromisesKept(databaseURL string) {
 	c.t.Helper()
 	c.wantNoViolations()
@@ -410,7 +414,7 @@ func (c *clients) wantPromisesKept(databaseURL string) {
 				c.refresh(i, m)
 				c.wantMe(i+1, m.token, m.id, "", "everything")
 				if a, code, _ := c.retry(i, "", loginQuery, "e", m.email, "p", servertest.Password); code != "" {
-					c.violate("%s cannot sign in any more: %s", m.email, code)
+					c.violate("%s cannot sign in: %s", m.email, code)
 				} else {
 					c.mu.Lock()
 					c.signIns[a.Text("result.session.id")]++
@@ -431,15 +435,16 @@ func (c *clients) wantPromisesKept(databaseURL string) {
 
 func (c *clients) wantNoViolations() {
 	c.t.Helper()
-	for _, what := range c.violations[:min(10, len(c.violations))] {
-		c.t.Error(what)
+	for _, violation := range c.violations[:min(10, len(c.violations))] {
+		c.t.Error(violation)
 	}
 	if len(c.violations) > 0 {
 		c.t.Fatalf("%d promises were broken", len(c.violations))
 	}
 }
 
-// wantRows looks for what is there too often, or was never answered for.
+// wantRows checks that the database has each acknowledged write once, and no write that was not
+// acknowledged.
 func (c *clients) wantRows(databaseURL string) {
 	c.t.Helper()
 	s := openStore(c.t, databaseURL)
@@ -467,7 +472,7 @@ func (c *clients) wantRows(databaseURL string) {
 	entries := count("SELECT u.email_key, COUNT(*) FROM audit a JOIN users u ON u.id = a.user_id WHERE a.event = 'registered' AND u.email_key LIKE '" + c.prefix + "%' GROUP BY u.email_key")
 	for _, m := range c.accounts {
 		if users[m.email] != 1 || entries[m.email] != 1 {
-			c.t.Errorf("%s was registered: there are %d rows and %d entries in the audit log", m.email, users[m.email], entries[m.email])
+			c.t.Errorf("%s has %d rows and %d audit entries, want one each", m.email, users[m.email], entries[m.email])
 		}
 	}
 	if len(users) != len(c.accounts) {
@@ -475,24 +480,26 @@ func (c *clients) wantRows(databaseURL string) {
 	}
 	signIns := count("SELECT session_id, COUNT(*) FROM audit WHERE event IN ('registered', 'sign-in') AND session_id IS NOT NULL GROUP BY session_id")
 	for session, n := range c.signIns {
-		// A registration whose answer was lost has a sign-in of its own, and its first session is nobody's.
+		// A registration whose answer was lost was followed by a sign-in. Its own session is in no
+		// map.
 		if signIns[session] != n {
-			c.t.Errorf("session %s has %d entries in the audit log", session, signIns[session])
+			c.t.Errorf("session %s has %d audit entries of sign-ins", session, signIns[session])
 		}
 	}
 	signOuts := count("SELECT session_id, COUNT(*) FROM audit WHERE event = 'signed out' AND session_id IS NOT NULL GROUP BY session_id")
 	for session, n := range c.signOuts {
 		if signOuts[session] != n {
-			c.t.Errorf("the logout of session %s has %d entries in the audit log", session, signOuts[session])
+			c.t.Errorf("session %s has %d audit entries of its logout", session, signOuts[session])
 		}
 	}
 	reused := count("SELECT event, COUNT(*) FROM audit WHERE event = 'refresh token reused' GROUP BY event")
 	if n := reused["refresh token reused"]; n != c.counts["refreshes that were repeated too late"] {
-		c.t.Errorf("%d were taken for thieves", n)
+		c.t.Errorf("%d refreshes were treated as reuse, want %d", n, c.counts["refreshes that were repeated too late"])
 	}
 }
 
-// wantUnknownOutcomesExplained: INTERNAL is said only of a COMMIT whose answer was lost, by the servers' logs.
+// wantUnknownOutcomesExplained checks in the servers' logs that INTERNAL was returned only after
+// the answer to a COMMIT was lost.
 func (c *clients) wantUnknownOutcomesExplained(logs string) {
 	c.t.Helper()
 	for _, id := range c.unknownRequests {
@@ -501,12 +508,12 @@ func (c *clients) wantUnknownOutcomesExplained(logs string) {
 			if strings.Contains(line, id) && strings.Contains(line, `"internal error"`) {
 				explained = explained || strings.Contains(line, "lost at COMMIT")
 				if !strings.Contains(line, "lost at COMMIT") {
-					c.t.Errorf("an error that is none of those that can be: %s", line)
+					c.t.Errorf("an internal error other than a lost COMMIT: %s", line)
 				}
 			}
 		}
 		if !explained {
-			c.t.Errorf("request %s ended in INTERNAL, and the log does not say why", id)
+			c.t.Errorf("request %s returned INTERNAL, and the log has no reason", id)
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// testSingleDatabase: without a cluster the service is away as long as its database is. It says so, and comes back with it.
+// testSingleDatabase kills, stops and freezes the only database. The servers report the outage and
+// recover with the database.
 func testSingleDatabase(t *testing.T, node *clustertest.Node) *clients {
 	t.Helper()
 	f := newFastHashFleet(t, node.URL())
@@ -44,13 +45,14 @@ func testSingleDatabase(t *testing.T, node *clustertest.Node) *clients {
 	return c
 }
 
-// wantFailClosed: without the database nobody is let in, whoever asks is told why, probes see it, and what needs no database
-// goes on. All is asked at once: of a database that hangs, each answer takes its time.
+// wantFailClosed checks that, without the database, gated fields are denied with UNAVAILABLE,
+// probes report the outage, and public fields work. All requests are sent at once, because each
+// waits for a database that hangs.
 func (c *clients) wantFailClosed(f *fleet, witness *account) {
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	for _, s := range f.servers {
 		for name, query := range map[string]string{"me": meQuery, "users": `{ result: users { edges { cursor } } }`} {
-			asking.Go(func() {
+			sending.Go(func() {
 				begin := time.Now()
 				a, code := c.send(s.endpoint, witness.token, query)
 				if took := time.Since(begin); code != unavailable || a.At("result") != nil || a.Header.Get("Retry-After") == "" || took > 5*time.Second {
@@ -58,13 +60,13 @@ func (c *clients) wantFailClosed(f *fleet, witness *account) {
 				}
 			})
 		}
-		asking.Go(func() {
+		sending.Go(func() {
 			if _, code := c.send(s.endpoint, "", meQuery); code != "UNAUTHENTICATED" {
-				c.t.Errorf("nobody without a database: %q", code)
+				c.t.Errorf("me without a token and without a database: %q, want UNAUTHENTICATED", code)
 			}
 		})
 		for page, status := range map[string]int{"/readyz": http.StatusServiceUnavailable, "/healthz": http.StatusOK} {
-			asking.Go(func() {
+			sending.Go(func() {
 				begin := time.Now()
 				if got := s.status(page); got != status || time.Since(begin) > 5*time.Second {
 					c.t.Errorf("%s without a database: %d after %s", page, got, time.Since(begin))
@@ -72,5 +74,5 @@ func (c *clients) wantFailClosed(f *fleet, witness *account) {
 			})
 		}
 	}
-	asking.Wait()
+	sending.Wait()
 }

@@ -22,10 +22,10 @@ import (
 
 // The failure suite: make failure
 //
-// What fails here are real processes: three nodes of Galera, HAProxy with deploy/haproxy-galera.cfg, a MariaDB, and the
-// program that is deployed, in several processes. Clients that know what they were promised say what it was like.
+// It uses real processes: three nodes of Galera, HAProxy with deploy/haproxy-galera.cfg, a MariaDB,
+// and several processes of the deployed program. Clients record what was acknowledged and check it.
 
-// fleet is servers of one database, each a process of its own.
+// fleet is a set of servers of one database, each a separate process.
 type fleet struct {
 	t       *testing.T
 	dir     string
@@ -34,7 +34,7 @@ type fleet struct {
 	servers []*server
 }
 
-// server is one process after the other at the same address.
+// server is a server that can be restarted at the same address.
 type server struct {
 	*endpoint
 	fleet   *fleet
@@ -42,11 +42,11 @@ type server struct {
 	process *dbtest.Process
 	starts  int
 	name    string
-	env     []string // beyond the fleet's
+	env     []string // in addition to the fleet's
 	program string
 }
 
-// newFleet builds the program that is deployed.
+// newFleet builds the deployed program.
 func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
 	f := newEmptyFleet(t, databaseURL, append([]string{"BCRYPT_COST=10"}, env...)...)
@@ -57,7 +57,8 @@ func newFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	return f
 }
 
-// newFastHashFleet is servers that hash at the lowest cost, which the program that is deployed does not do.
+// newFastHashFleet uses the test binary, which hashes at the lowest cost. The deployed program does
+// not allow that cost.
 func newFastHashFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	t.Helper()
 	f := newEmptyFleet(t, databaseURL, append([]string{servertest.AsProgram + "=1", servertest.CheapHashes + "=1"}, env...)...)
@@ -69,7 +70,8 @@ func newFastHashFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(f.program, content, 0o755); err != nil { // where the other user may run it
+	// Executable by the user that servers run as.
+	if err := os.WriteFile(f.program, content, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -80,11 +82,12 @@ func newEmptyFleet(t *testing.T, databaseURL string, env ...string) *fleet {
 	dir := dbtest.Directory(t)
 	return &fleet{t: t, dir: dir, program: filepath.Join(dir, "fieldgate"), env: append([]string{
 		"DATABASE_URL=" + databaseURL, "JWT_SECRET=" + servertest.Secret, "LIMITS=off", "LOG_FORMAT=json",
-		"PUBLIC_URL=http://localhost:8080", // whom tokens are from: the same for all
+		"PUBLIC_URL=http://localhost:8080", // the issuer of tokens, the same for all servers
 	}, env...)}
 }
 
-// eachDatabase is dbtest.Each, but that the file of SQLite is where another user's server can write it.
+// eachDatabase is like dbtest.Each, but places the SQLite file where the user that servers run as
+// can write it.
 func eachDatabase(t *testing.T, f func(t *testing.T, databaseURL string)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -99,23 +102,23 @@ func eachDatabase(t *testing.T, f func(t *testing.T, databaseURL string)) {
 	})
 }
 
-// addServers starts several servers at once, and returns when all are ready.
+// addServers starts servers at once and returns when all are ready.
 func (f *fleet) addServers(count int) {
 	f.t.Helper()
 	f.addServersWithEnv(make([][]string, count)...)
 }
 
-// addServersWithEnv is add for servers that differ in their environment.
+// addServersWithEnv starts one server for each environment.
 func (f *fleet) addServersWithEnv(envs ...[]string) {
 	f.t.Helper()
-	var fresh []*server
+	var added []*server
 	for _, env := range envs {
 		addr := fmt.Sprintf("127.0.0.1:%d", clustertest.FreePorts(f.t, 1))
 		s := &server{endpoint: endpointAt("http://" + addr), fleet: f, addr: addr, name: fmt.Sprint(len(f.servers) + 1), env: env, program: f.program}
-		f.servers, fresh = append(f.servers, s), append(fresh, s)
+		f.servers, added = append(f.servers, s), append(added, s)
 		s.launch()
 	}
-	for _, s := range fresh {
+	for _, s := range added {
 		s.waitReady()
 	}
 }
@@ -131,8 +134,10 @@ func (s *server) launch() {
 	t := s.fleet.t
 	t.Helper()
 	s.starts++
-	dir := filepath.Join(s.fleet.dir, fmt.Sprintf("%s.%d", s.name, s.starts)) // with a log of its own
-	env := slices.Concat(s.fleet.env, s.env, []string{"ADDR=" + s.addr})      // of a variable that is there twice, the last counts
+	// One directory and log per start.
+	dir := filepath.Join(s.fleet.dir, fmt.Sprintf("%s.%d", s.name, s.starts))
+	// The last value of a variable counts.
+	env := slices.Concat(s.fleet.env, s.env, []string{"ADDR=" + s.addr})
 	process, err := dbtest.StartProcess(dir, env, s.program)
 	if err != nil {
 		t.Fatal(err)
@@ -154,14 +159,14 @@ func (s *server) waitReady() {
 	waitUntil(t, "server "+s.name+" is ready", func() bool {
 		select {
 		case <-s.process.Exited():
-			t.Fatalf("server %s has ended: %v\n%s", s.name, s.process.Err(), s.process.LogTail())
+			t.Fatalf("server %s has exited: %v\n%s", s.name, s.process.Err(), s.process.LogTail())
 		default:
 		}
 		return s.status("/readyz") == http.StatusOK
 	})
 }
 
-// status returns the status of a page, or 0.
+// status returns the status of a GET, or 0 without an answer.
 func (s *server) status(path string) int {
 	response, err := http.Get(*s.url.Load() + path)
 	if err != nil {
@@ -171,7 +176,7 @@ func (s *server) status(path string) int {
 	return response.StatusCode
 }
 
-// stop tells a server to stop, which it must do with the status 0.
+// stop sends SIGTERM and checks that the server exits with status 0.
 func (s *server) stop() {
 	t := s.fleet.t
 	t.Helper()
@@ -179,11 +184,11 @@ func (s *server) stop() {
 		t.Fatal(err)
 	}
 	if err := s.process.Err(); err != nil {
-		t.Errorf("a server that was told to stop: %v\n%s", err, s.process.LogTail())
+		t.Errorf("server %s after SIGTERM: %v\n%s", s.name, err, s.process.LogTail())
 	}
 }
 
-// logs are those of all processes.
+// logs returns the logs of all processes.
 func (f *fleet) logs() string {
 	f.t.Helper()
 	names, err := filepath.Glob(filepath.Join(f.dir, "*", "log"))
@@ -201,7 +206,7 @@ func (f *fleet) logs() string {
 	return b.String()
 }
 
-// registerAdmin gives the crowd somebody who may change roles.
+// registerAdmin registers the ADMIN that changes roles for the clients.
 func (c *clients) registerAdmin(databaseURL string) {
 	c.t.Helper()
 	m := c.register(0, c.prefix+"admin@example.com")
@@ -212,18 +217,18 @@ func (c *clients) registerAdmin(databaseURL string) {
 	err := s.Transaction(c.t.Context(), func(tx *models.Store) error {
 		r := tx.DB(c.t.Context()).Exec("UPDATE users SET role = 'ADMIN' WHERE id = ?", m.id)
 		if r.Error == nil && r.RowsAffected != 1 {
-			return errors.New("the administrator's row is not there")
+			return errors.New("the administrator's row is missing")
 		}
 		return r.Error
 	})
-	if err := errors.Join(err, s.Close()); err != nil { // before somebody cuts the connection
+	if err := errors.Join(err, s.Close()); err != nil { // before a test cuts the connection
 		c.t.Fatal(err)
 	}
 	c.admin = m.token
 }
 
-// openStore is a way to the rows behind the servers' back. Like a server, it has a node of Galera wait for what the others
-// have acknowledged: by itself that node lags behind.
+// openStore connects to the database directly. Like a server, it makes a Galera node wait for
+// writes acknowledged by others; without that a node lags behind.
 func openStore(t *testing.T, databaseURL string) *models.Store {
 	t.Helper()
 	s, err := models.Open(databaseURL, models.Options{MaxConnections: 2})

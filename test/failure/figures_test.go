@@ -13,8 +13,9 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// The parts that are measured. FIGURES=docs/operations.md writes what was seen into that file; it is then better run
-// without the others, which are beside it because it mostly waits.
+// TestFailure runs the suites whose results are published. FIGURES=docs/operations.md writes the
+// results into that file. Run it alone then: it mostly waits, so it normally runs beside the other
+// tests.
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	var cluster, database, pair []*clients
@@ -54,7 +55,7 @@ var figuresFile sync.Mutex
 
 func formatFigures(all []*clients) string {
 	var b strings.Builder
-	b.WriteString("| while | longest wait of a client | told to ask again | not answered | outcome unknown |\n|---|--:|--:|--:|--:|\n")
+	b.WriteString("| failure | longest wait of a client | retries after a rejection | no answer | unknown outcome |\n|---|--:|--:|--:|--:|\n")
 	sum := map[string]int{}
 	for _, c := range all {
 		for _, w := range c.windows {
@@ -64,14 +65,14 @@ func formatFigures(all []*clients) string {
 			sum[what] += n
 		}
 	}
-	fmt.Fprintf(&b, "\nThat was %d requests: %d registrations, %d refreshes, %d sign-ins, %d sign-outs. Lost: 0. Done twice: 0. "+
-		"Signed out: %d. Seen too late by way of another server: 0. Collisions of nodes that the servers resolved: %d.\n",
+	fmt.Fprintf(&b, "\n%d requests: %d registrations, %d refreshes, %d sign-ins, %d sign-outs. Lost writes: 0. Repeated writes: 0. "+
+		"Sessions revoked by a late retry: %d. Stale reads through another server: 0. Conflicts between nodes that the servers resolved: %d.\n",
 		sum["requests"], sum["registrations"], sum["refreshes"], sum["logins"], sum["logouts"],
 		sum["refreshes that were repeated too late"], sum["conflicts"])
 	return b.String()
 }
 
-// writeFigures replaces what stands between two comments of a file.
+// writeFigures replaces the text between two comments of a file.
 func writeFigures(t *testing.T, name, section, figures string) {
 	t.Helper()
 	figuresFile.Lock() // tests run at once

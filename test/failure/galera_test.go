@@ -12,10 +12,10 @@ import (
 	"fieldgate/models"
 )
 
-// userCount are as many as keep two processors busy with their passwords.
+// userCount is how many users keep two processors busy with password hashes.
 const userCount = 5
 
-// testCluster: one writer after the other is lost and comes back, and so are servers.
+// testCluster loses and restores one node after another, and servers.
 func testCluster(t *testing.T, cluster *clustertest.Cluster) *clients {
 	t.Helper()
 	f := newFleet(t, cluster.URL)
@@ -65,7 +65,7 @@ func testCluster(t *testing.T, cluster *clustertest.Cluster) *clients {
 	return c
 }
 
-// testMultiWriter: the nodes lag behind each other, and collide.
+// testMultiWriter writes to all nodes, which lag behind each other and have conflicts.
 func testMultiWriter(t *testing.T, cluster *clustertest.Cluster) *clients {
 	t.Helper()
 	f := newFleet(t, cluster.SpreadURL, "LOG_LEVEL=debug")
@@ -73,18 +73,18 @@ func testMultiWriter(t *testing.T, cluster *clustertest.Cluster) *clients {
 	wantSyncWaitOnConnections(t, cluster.SpreadURL)
 	c := newClients(t, "all-write-", f.endpoints()...)
 	c.registerAdmin(cluster.SpreadURL)
-	wanted := c.register(0, "all-write-wanted@example.com") // by everybody, for another role
+	contended := c.register(0, "all-write-wanted@example.com") // all clients change its role
 	c.work = func() {
 		c.round()
 		here := int(c.next.Load())
-		if _, code, _ := c.retry(here, c.admin, setRoleQuery, "u", wanted.id, "r", []string{"STAFF", "USER"}[here%2]); code != "" {
-			c.violate("a new role for somebody who just got one: %s", code)
+		if _, code, _ := c.retry(here, c.admin, setRoleQuery, "u", contended.id, "r", []string{"STAFF", "USER"}[here%2]); code != "" {
+			c.violate("a concurrent change of a role: %s", code)
 		}
 	}
 	c.start(userCount)
 	conflicts := func() int { return strings.Count(f.logs(), `"transaction retry"`) }
 	c.during("all nodes write", func() {
-		waitUntil(t, "two have collided", func() bool { return conflicts() > 0 })
+		waitUntil(t, "a conflict has occurred", func() bool { return conflicts() > 0 })
 	})
 	node := cluster.Nodes[1]
 	c.during("all nodes write, and one is killed (`kill -9`)", node.Kill)
@@ -95,8 +95,8 @@ func testMultiWriter(t *testing.T, cluster *clustertest.Cluster) *clients {
 	return c
 }
 
-// wantSyncWaitOnConnections: each connection of a pool has its node wait for what the others have acknowledged, whichever
-// node it is and whether it is fresh or was used before.
+// wantSyncWaitOnConnections checks that each connection of a pool makes its node wait for writes
+// acknowledged by others, on each node, and both new and reused.
 func wantSyncWaitOnConnections(t *testing.T, databaseURL string) {
 	t.Helper()
 	const connections = 12
@@ -112,16 +112,16 @@ func wantSyncWaitOnConnections(t *testing.T, databaseURL string) {
 	}
 	for range 2 {
 		list := make([]connection, connections)
-		var asking, all sync.WaitGroup
+		var querying, all sync.WaitGroup
 		all.Add(connections)
 		for i := range list {
-			asking.Go(func() {
+			querying.Go(func() {
 				got := sync.OnceFunc(all.Done)
 				defer got()
 				err := s.Transaction(t.Context(), func(tx *models.Store) error {
 					err := tx.DB(t.Context()).Raw("SELECT CONNECTION_ID() AS id, @@wsrep_node_name AS node, @@wsrep_sync_wait AS wait").Scan(&list[i]).Error
 					got()
-					all.Wait() // so that each has a connection of its own
+					all.Wait() // keeps each connection in use until all are open
 					return err
 				})
 				if err != nil {
@@ -129,7 +129,7 @@ func wantSyncWaitOnConnections(t *testing.T, databaseURL string) {
 				}
 			})
 		}
-		asking.Wait()
+		querying.Wait()
 		ids, nodes := map[string]bool{}, map[string]bool{}
 		for _, c := range list {
 			ids[fmt.Sprint(c.Node, c.ID)], nodes[c.Node] = true, true

@@ -13,16 +13,17 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// Three nodes of MySQL Group Replication behind HAProxy lose their primary in each way that there is. Nothing that was
-// acknowledged is lost or done twice, and no client is signed out. FIGURES=docs/operations.md writes the measurements
-// into that file.
+// TestFailureGroupReplicationKeepsPromises replaces the primary of three nodes of MySQL Group
+// Replication behind HAProxy in each way. No acknowledged write is lost or repeated, and no client
+// is signed out. FIGURES=docs/operations.md writes the measurements into that file.
 func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	t.Parallel()
 	group := clustertest.StartGroup(t, "deploy/haproxy-group-replication.cfg")
 	f := newFleet(t, group.URL)
 	f.addServers(2)
 	c := newClients(t, "group-", f.endpoints()...)
-	c.maxWait = 30 * time.Second // the group must agree on the loss before HAProxy can move on, each on a busy machine
+	// The group must agree on the loss before HAProxy switches, on a busy machine.
+	c.maxWait = 30 * time.Second
 	c.registerAdmin(group.URL)
 	f.wantDoctor(group.URL, "ok", "ONLINE PRIMARY in a group of 3 members (3 ONLINE)")
 	group.Primary(t).Exec(t, "CREATE USER plain@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO plain@'127.0.0.1'")
@@ -59,7 +60,8 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 		t.Errorf("%d clients were signed out", n)
 	}
 	group.Secondary(t).Kill()
-	waitUntil(t, "the group notices that a member is lost", func() bool { // it is UNREACHABLE then, until it is expelled
+	// The member is UNREACHABLE until it is expelled.
+	waitUntil(t, "the group notices that a member is lost", func() bool {
 		_, seen := f.runDoctor(group.URL)
 		return strings.Contains(seen, "2 ONLINE")
 	})
@@ -74,7 +76,7 @@ func TestFailureGroupReplicationKeepsPromises(t *testing.T) {
 	}
 }
 
-// wantDoctor wants what the doctor finds about the group.
+// wantDoctor checks the doctor's finding about the group.
 func (f *fleet) wantDoctor(databaseURL, level, seen string) {
 	f.t.Helper()
 	if gotLevel, got := f.runDoctor(databaseURL); gotLevel != level || !strings.Contains(got, seen) {
@@ -82,12 +84,12 @@ func (f *fleet) wantDoctor(databaseURL, level, seen string) {
 	}
 }
 
-// runDoctor runs the doctor on a member of a group, and returns what it finds about the group.
+// runDoctor runs the doctor and returns its finding about the group.
 func (f *fleet) runDoctor(databaseURL string) (level, seen string) {
 	f.t.Helper()
 	cmd := exec.CommandContext(f.t.Context(), f.program, "doctor", "--json")
 	cmd.Env = append(append(os.Environ(), f.env...), "DATABASE_URL="+databaseURL)
-	out, _ := cmd.Output() // the exit status is about other findings too
+	out, _ := cmd.Output() // the exit status also depends on other findings
 	for line := range strings.Lines(string(out)) {
 		var finding struct{ ID, Level, Seen string }
 		if err := json.Unmarshal([]byte(line), &finding); err != nil {
@@ -97,6 +99,6 @@ func (f *fleet) runDoctor(databaseURL string) (level, seen string) {
 			return finding.Level, finding.Seen
 		}
 	}
-	f.t.Errorf("the doctor says nothing about the group:\n%s", out)
+	f.t.Errorf("the doctor has no finding about the group:\n%s", out)
 	return "", ""
 }

@@ -12,22 +12,23 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// The answer to a refresh is lost, and then the database is silent for half a minute, longer than the grace of a token
-// that was replaced. The retry gets the same successor. A minute after the replacement the grace is over, even if the
-// database answered for less than ten seconds of it.
+// TestFailureRefreshGraceEndsAfterAMinute checks a refresh whose answer is lost in an outage of
+// half a minute, which is longer than the grace period. The retry gets the same successor. One
+// minute after the rotation the grace period ends, even if the database answered for less than ten
+// seconds of it.
 func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name   string
-		silent func(f *clustertest.Forwarder)
-		back   func(f *clustertest.Forwarder, target string)
+		name  string
+		begin func(f *clustertest.Forwarder)
+		end   func(f *clustertest.Forwarder, target string)
 	}{
 		{
-			"the database swallows packets", func(f *clustertest.Forwarder) { f.Swallow(clustertest.HoleAfterAccept) },
+			"packets are dropped", func(f *clustertest.Forwarder) { f.Swallow(clustertest.HoleAfterAccept) },
 			func(f *clustertest.Forwarder, _ string) { f.Restore() },
 		},
 		{
-			"the database resets connections", func(f *clustertest.Forwarder) { f.SetTargets(); f.Cut() },
+			"connections are reset", func(f *clustertest.Forwarder) { f.SetTargets(); f.Cut() },
 			func(f *clustertest.Forwarder, target string) { f.SetTargets(target) },
 		},
 	} {
@@ -43,38 +44,39 @@ func TestFailureRefreshGraceEndsAfterAMinute(t *testing.T) {
 			if m == nil {
 				t.Fatal(c.violations)
 			}
-			parent, replaced := m.refresh, time.Time{}
-			waitUntil(t, "the refresh token is old enough to be replaced", func() bool {
-				replaced = time.Now()
+			parent, rotated := m.refresh, time.Time{}
+			waitUntil(t, "the refresh token is old enough to be rotated", func() bool {
+				rotated = time.Now()
 				c.refresh(0, m)
 				return m.refresh != parent
 			})
 
-			silentUntil := func(end time.Time) {
-				row.silent(forwarder)
-				waitUntil(t, "the silence is over", func() bool { return time.Now().After(end) })
-				row.back(forwarder, target)
+			interruptUntil := func(end time.Time) {
+				row.begin(forwarder)
+				waitUntil(t, "the outage is over", func() bool { return time.Now().After(end) })
+				row.end(forwarder, target)
 				waitUntil(t, "both servers are ready", func() bool { return servers.servers[0].status("/readyz")+servers.servers[1].status("/readyz") == 400 })
 			}
-			silentUntil(replaced.Add(30 * time.Second))
+			interruptUntil(rotated.Add(30 * time.Second))
 			for here := range servers.servers {
 				again, code, _ := c.retry(here, "", refreshQuery, "t", parent)
 				if code != "" || again.Text("result.refreshToken") != m.refresh {
-					t.Fatalf("the retry after %s at server %d: %q, want the same successor\n%s", time.Since(replaced), here+1, code, again.Body)
+					t.Fatalf("the retry after %s at server %d: %q, want the same successor\n%s", time.Since(rotated), here+1, code, again.Body)
 				}
 			}
-			silentUntil(replaced.Add(61 * time.Second))
+			interruptUntil(rotated.Add(61 * time.Second))
 			if _, code, _ := c.retry(1, "", refreshQuery, "t", parent); code != "INVALID_TOKEN" {
-				t.Errorf("the retry after %s: %q, want INVALID_TOKEN", time.Since(replaced), code)
+				t.Errorf("the retry after %s: %q, want INVALID_TOKEN", time.Since(rotated), code)
 			}
 			if _, code, _ := c.retry(0, m.token, meQuery); code != "UNAUTHENTICATED" {
-				t.Errorf("after the reuse of a token the session goes on: %q", code)
+				t.Errorf("me after a reuse: %q, want UNAUTHENTICATED", code)
 			}
 		})
 	}
 }
 
-// A silence that was over before the refresh does not prolong the grace.
+// TestFailureRefreshGraceIgnoresAnEarlierOutage checks that an outage that ended before the refresh
+// does not extend the grace period.
 func TestFailureRefreshGraceIgnoresAnEarlierOutage(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
@@ -90,20 +92,20 @@ func TestFailureRefreshGraceIgnoresAnEarlierOutage(t *testing.T) {
 	end := time.Now().Add(8 * time.Second)
 	forwarder.SetTargets()
 	forwarder.Cut()
-	waitUntil(t, "the silence is over", func() bool { return time.Now().After(end) })
+	waitUntil(t, "the outage is over", func() bool { return time.Now().After(end) })
 	forwarder.SetTargets(target)
-	parent, replaced := m.refresh, time.Time{}
-	waitUntil(t, "the refresh token is replaced", func() bool {
+	parent, rotated := m.refresh, time.Time{}
+	waitUntil(t, "the refresh token is rotated", func() bool {
 		c.refresh(0, m)
-		replaced = time.Now()
+		rotated = time.Now()
 		return m.refresh != parent
 	})
-	waitUntil(t, "the grace is over", func() bool { return time.Since(replaced) > refreshGrace+time.Second })
+	waitUntil(t, "the grace period is over", func() bool { return time.Since(rotated) > refreshGrace+time.Second })
 	if _, code, _ := c.retry(0, "", refreshQuery, "t", parent); code != "INVALID_TOKEN" {
-		t.Errorf("after %s: %q, want INVALID_TOKEN", time.Since(replaced), code)
+		t.Errorf("after %s: %q, want INVALID_TOKEN", time.Since(rotated), code)
 	}
 	if _, code, _ := c.retry(0, m.token, meQuery); code != "UNAUTHENTICATED" {
-		t.Errorf("after the reuse of a token the session goes on: %q", code)
+		t.Errorf("me after a reuse: %q, want UNAUTHENTICATED", code)
 	}
 }
 

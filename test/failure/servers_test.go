@@ -11,7 +11,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Servers that start at once on an empty database make one schema, and all serve; one connection is enough for each.
+// TestFailureConcurrentStartsMakeOneSchema checks that servers that start at once on an empty
+// database create one schema and all serve. One connection is enough for each.
 func TestFailureConcurrentStartsMakeOneSchema(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -38,7 +39,7 @@ func TestFailureConcurrentStartsMakeOneSchema(t *testing.T) {
 	}
 }
 
-// A thousand registrations, and a server that is killed in the middle of them again and again.
+// TestFailureLosesNoRegistration kills a server repeatedly during a thousand registrations.
 func TestFailureLosesNoRegistration(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
@@ -49,7 +50,8 @@ func TestFailureLosesNoRegistration(t *testing.T) {
 		done := c.onlyRegister()
 		c.start(8)
 		for i := range int64(kills) {
-			moment := (i*2 + 1 + rand.Int64N(2)) * registrations / (2 * (kills + 1)) // somewhere
+			// A random moment.
+			moment := (i*2 + 1 + rand.Int64N(2)) * registrations / (2 * (kills + 1))
 			waitUntil(t, fmt.Sprintf("%d have registered", moment), func() bool { return done.Load() >= moment })
 			f.servers[0].process.Kill()
 			f.servers[0].restart()
@@ -61,7 +63,8 @@ func TestFailureLosesNoRegistration(t *testing.T) {
 	})
 }
 
-// A server that is told to stop answers what it has begun: whatever was not answered was not done.
+// TestFailureStopAnswersRequestsInFlight checks that a server that stops answers the requests it
+// has begun: a request without an answer wrote nothing.
 func TestFailureStopAnswersRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
@@ -78,12 +81,12 @@ func TestFailureStopAnswersRequestsInFlight(t *testing.T) {
 		c.end()
 		c.wantPromisesKept(databaseURL)
 		if n := c.counts["registrations whose answer was lost"]; n > 0 {
-			t.Errorf("%d registrations were done and not answered", n)
+			t.Errorf("%d registrations were written and not answered, want 0", n)
 		}
 	})
 }
 
-// onlyRegister has the clients do nothing else, and counts.
+// onlyRegister makes the clients register only, and returns the number of registrations.
 func (c *clients) onlyRegister() *atomic.Int64 {
 	var done atomic.Int64
 	c.work = func() {

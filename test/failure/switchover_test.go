@@ -14,12 +14,13 @@ import (
 	"fieldgate/servertest"
 )
 
-// maxReadStaleness bounds how long a server may read a primary that was demoted, after another server has
-// written to the new one.
+// maxReadStaleness bounds the time for which a server may read a demoted primary after another
+// server has written to the new one.
 const maxReadStaleness = 2 * time.Second
 
-// A planned switchover leaves the old primary up and read-only, and cuts no connection: DNS, a
-// virtual IP and many balancers work like that. Pooled connections then still read the old data.
+// TestFailureSwitchoverHonorsLogout checks a planned switchover that leaves the old primary up and
+// read-only and closes no connection, as with DNS, a virtual IP or many balancers. Pooled
+// connections still read the old primary then.
 func TestFailureSwitchoverHonorsLogout(t *testing.T) {
 	t.Parallel()
 	t.Run("mariadb", func(t *testing.T) {
@@ -32,10 +33,10 @@ func TestFailureSwitchoverHonorsLogout(t *testing.T) {
 	})
 }
 
-// switchover is two servers, each with a way of its own to a primary and its replica.
+// switchover is two servers, each with its own forwarder to a primary and its replica.
 type switchover struct {
 	t          *testing.T
-	old, new   *clustertest.Node // primary and replica before the next switch
+	old, new   *clustertest.Node // primary and replica before the next switchover
 	forwarders []*clustertest.Forwarder
 	fleet      *fleet
 	clients    *clients
@@ -46,38 +47,38 @@ func testSwitchover(t *testing.T, pair *clustertest.Pair) {
 	for _, row := range []struct {
 		name   string
 		demote func()
-		move   func() // of the servers' connections; nil: new ones go to the new primary
+		move   func() // redirects the servers' connections; nil: new ones go to the new primary
 	}{
 		{"all pooled connections stay on the old primary", s.demote, nil},
-		{"back to a primary that was demoted before", s.demote, nil},
+		{"the new primary was demoted before", s.demote, nil},
 		{"one of several connections stays", s.demote, func() {
 			s.moveConnections()
-			for _, way := range s.forwarders {
-				way.CutAllBut(1, s.old.Addr())
+			for _, forwarder := range s.forwarders {
+				forwarder.CutAllBut(1, s.old.Addr())
 			}
 		}},
 		{"the old primary is locked before it is demoted", func() { s.old.DemoteLocked(t, func() {}) }, nil},
 		{"the balancer sends new connections to both", s.demote, func() {
-			for _, way := range s.forwarders {
-				way.SetTargets(s.old.Addr(), s.new.Addr())
+			for _, forwarder := range s.forwarders {
+				forwarder.SetTargets(s.old.Addr(), s.new.Addr())
 			}
 		}},
 		{"both are read-only for two seconds", func() {
 			s.demote()
-			<-time.After(2 * time.Second) // how long this switchover takes
+			<-time.After(2 * time.Second) // the time of this switchover
 		}, nil},
-		{"the server that reads is sent to the old primary for two seconds more", s.demote, func() {
+		{"the reading server is directed to the old primary for two more seconds", s.demote, func() {
 			s.forwarders[1].SetTargets(s.new.Addr())
 		}},
-		{"nobody asks for three seconds", func() {
+		{"no request for three seconds", func() {
 			s.demote()
 		}, func() {
 			s.moveConnections()
-			<-time.After(3 * time.Second) // longer than any interval at which a server may look
+			<-time.After(3 * time.Second) // longer than any interval of a server's checks
 		}},
 	} {
 		if !t.Run(row.name, func(t *testing.T) { s.switchAndCheck(t, row.demote, row.move) }) {
-			return // who is the primary is not known
+			return // the primary is unknown
 		}
 	}
 }
@@ -87,8 +88,8 @@ func newSwitchover(t *testing.T, pair *clustertest.Pair) *switchover {
 	s := &switchover{t: t, old: pair.First, new: pair.Second}
 	var envs [][]string
 	for range 2 {
-		way := clustertest.Forward(t, pair.First.Addr())
-		s.forwarders, envs = append(s.forwarders, way), append(envs, []string{"DATABASE_URL=" + way.URL(pair.URL())})
+		forwarder := clustertest.Forward(t, pair.First.Addr())
+		s.forwarders, envs = append(s.forwarders, forwarder), append(envs, []string{"DATABASE_URL=" + forwarder.URL(pair.URL())})
 	}
 	s.fleet = newFastHashFleet(t, pair.URL())
 	s.fleet.addServersWithEnv(envs...)
@@ -99,23 +100,23 @@ func newSwitchover(t *testing.T, pair *clustertest.Pair) *switchover {
 func (s *switchover) demote() { s.old.Demote(s.t) }
 
 func (s *switchover) moveConnections() {
-	for _, way := range s.forwarders {
-		way.SetTargets(s.new.Addr())
+	for _, forwarder := range s.forwarders {
+		forwarder.SetTargets(s.new.Addr())
 	}
 }
 
-// switchAndCheck switches once, and asks both servers for what they promise. The first one only reads until
-// the other has signed a session out.
+// switchAndCheck switches once and checks both servers. The reading server only reads until the
+// writing server has revoked a session.
 func (s *switchover) switchAndCheck(t *testing.T, demote, move func()) {
 	const reader, writer = 0, 1
 	session := s.clients.register(writer, fmt.Sprintf("switchover-%s@example.com", strconv.FormatInt(time.Now().UnixNano(), 36)))
 	if session == nil {
 		t.Fatal(s.clients.violations)
 	}
-	for i, way := range s.forwarders {
+	for i, forwarder := range s.forwarders {
 		waitUntil(t, "the pool has connections", func() bool {
 			s.sendConcurrently(i, 64, session.token)
-			return way.Connections(s.old.Addr()) >= 24 // of 32
+			return forwarder.Connections(s.old.Addr()) >= 24 // of 32
 		})
 	}
 
@@ -128,21 +129,21 @@ func (s *switchover) switchAndCheck(t *testing.T, demote, move func()) {
 	move()
 
 	begin := time.Now()
-	refused := s.sendUntilAccepted(t, writer, session.token, logoutQuery)
+	retries := s.sendUntilAccepted(t, writer, session.token, logoutQuery)
 	acknowledged := time.Now()
-	t.Logf("the first write took %s; %d were told to ask again", acknowledged.Sub(begin).Round(time.Millisecond), refused)
-	if refused > 1 {
-		t.Errorf("the first write after the switchover was told to ask again %d times, want once at most", refused)
+	t.Logf("the first write took %s and %d retries", acknowledged.Sub(begin).Round(time.Millisecond), retries)
+	if retries > 1 {
+		t.Errorf("the first write after the switchover took %d retries, want at most 1", retries)
 	}
 	if stayed := s.forwarders[reader].Connections(s.old.Addr()); stayed == 0 {
-		t.Error("no connection of the server that reads is on the old primary: this shows nothing")
+		t.Error("the reading server has no connection to the old primary: the test shows nothing")
 	}
 	s.wantSessionRejected(t, reader, session.token, acknowledged)
 	s.moveConnections()
 
-	refused = s.sendUntilAccepted(t, reader, "", loginQuery, "e", session.email, "p", servertest.Password)
-	if refused > 1 {
-		t.Errorf("the first write of the server that only read was told to ask again %d times, want once at most", refused)
+	retries = s.sendUntilAccepted(t, reader, "", loginQuery, "e", session.email, "p", servertest.Password)
+	if retries > 1 {
+		t.Errorf("the first write of the reading server took %d retries, want at most 1", retries)
 	}
 	for _, server := range s.fleet.servers {
 		server.waitReady()
@@ -156,63 +157,64 @@ func (s *switchover) switchAndCheck(t *testing.T, demote, move func()) {
 	s.old, s.new = s.new, s.old
 }
 
-// wantSessionRejected asks by way of all connections that a server has, until maxReadStaleness is over for each.
+// wantSessionRejected sends requests over all connections of a server until maxReadStaleness is
+// over for each.
 func (s *switchover) wantSessionRejected(t *testing.T, server int, token string, acknowledged time.Time) {
 	t.Helper()
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	var mu sync.Mutex
 	var accepted time.Duration
 	codes := map[string]int{}
 	for range 16 {
-		asking.Go(func() {
-			again := time.NewTicker(5 * time.Millisecond)
-			defer again.Stop()
-			for ; ; <-again.C {
-				asked := time.Since(acknowledged)
+		sending.Go(func() {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for ; ; <-tick.C {
+				sent := time.Since(acknowledged)
 				a, code := s.clients.send(s.clients.endpoints[server], token, meQuery)
 				mu.Lock()
 				codes[code]++
 				if code == "" {
-					accepted = max(accepted, asked)
+					accepted = max(accepted, sent)
 				}
 				mu.Unlock()
 				switch {
-				case asked <= maxReadStaleness:
+				case sent <= maxReadStaleness:
 				case code == "UNAUTHENTICATED", code == unavailable:
 					return
 				default:
-					t.Errorf("%s after the logout the server that only reads says %q %s, want UNAUTHENTICATED or %s", asked.Round(time.Millisecond), code, a.Body, unavailable)
+					t.Errorf("%s after the logout the reading server returns %q %s, want UNAUTHENTICATED or %s", sent.Round(time.Millisecond), code, a.Body, unavailable)
 					return
 				}
 			}
 		})
 	}
-	asking.Wait()
-	t.Logf("the server that only reads accepted the session until %s after its logout: %v", accepted.Round(time.Millisecond), codes)
+	sending.Wait()
+	t.Logf("the reading server accepted the session until %s after its logout: %v", accepted.Round(time.Millisecond), codes)
 }
 
-// run asks a server several times at once who a session belongs to.
+// sendConcurrently sends several requests for me to a server at once.
 func (s *switchover) sendConcurrently(server, count int, token string) {
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	for range count {
-		asking.Go(func() { _, _ = s.clients.send(s.clients.endpoints[server], token, meQuery) })
+		sending.Go(func() { _, _ = s.clients.send(s.clients.endpoints[server], token, meQuery) })
 	}
-	asking.Wait()
+	sending.Wait()
 }
 
-// sendUntilAccepted asks as a client does that waits as long as it is told, and returns how often it was
-// told to ask again.
-func (s *switchover) sendUntilAccepted(t *testing.T, server int, token, query string, variables ...any) (refused int) {
+// sendUntilAccepted repeats a request, waits as long as Retry-After says, and returns the number of
+// retries.
+func (s *switchover) sendUntilAccepted(t *testing.T, server int, token, query string, variables ...any) (retries int) {
 	t.Helper()
-	for begin := time.Now(); ; refused++ {
+	for begin := time.Now(); ; retries++ {
 		a, code := s.clients.send(s.clients.endpoints[server], token, query, variables...)
 		switch {
 		case code == "":
-			return refused
+			return retries
 		case code != unavailable:
 			t.Fatalf("%s: %q %s", strings.TrimSpace(query)[:20], code, a.Body)
 		case time.Since(begin) > time.Minute:
-			t.Fatalf("still told to ask again after %s", time.Since(begin))
+			t.Fatalf("still UNAVAILABLE after %s", time.Since(begin))
 		}
 		seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
 		if err != nil {
@@ -222,7 +224,7 @@ func (s *switchover) sendUntilAccepted(t *testing.T, server int, token, query st
 	}
 }
 
-// testPair: the primary is switched while people use the service, and lost.
+// testPair switches the primary while clients use the service, and loses it.
 func testPair(t *testing.T, pair *clustertest.Pair) *clients {
 	t.Helper()
 	s := newSwitchover(t, pair)
@@ -238,8 +240,8 @@ func testPair(t *testing.T, pair *clustertest.Pair) *clients {
 		s.switchPrimary(t)
 	})
 	c.during("the machine of the primary loses its power", func() {
-		for _, way := range s.forwarders {
-			way.Swallow(clustertest.HoleEstablished)
+		for _, forwarder := range s.forwarders {
+			forwarder.Swallow(clustertest.HoleEstablished)
 		}
 		s.old.Kill()
 		s.new.ApplyReceived(t)
@@ -247,15 +249,15 @@ func testPair(t *testing.T, pair *clustertest.Pair) *clients {
 		s.moveConnections()
 	})
 	c.end()
-	for _, way := range s.forwarders {
-		way.Restore()
+	for _, forwarder := range s.forwarders {
+		forwarder.Restore()
 	}
 	c.wantPromisesKept(s.new.URL())
 	c.wantUnknownOutcomesExplained(s.fleet.logs())
 	return c
 }
 
-// switchPrimary switches to the replica, and has the old primary follow it.
+// switchPrimary promotes the replica and makes the old primary follow it.
 func (s *switchover) switchPrimary(t *testing.T) {
 	s.old.Demote(t)
 	s.new.CatchUp(t, s.old)

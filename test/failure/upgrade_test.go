@@ -11,12 +11,12 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// lastRelease is the commit of the version before this one, as servers run it that are upgraded.
-// Move it forward with each release.
+// lastRelease is the commit of the previous version, from which servers are upgraded. Move it
+// forward with each release.
 const lastRelease = "86bf6c7"
 
-// Servers of the last release and of this version share a database while one replaces the other,
-// and while they are replaced back.
+// TestFailureUpgradeKeepsPromises upgrades and rolls back servers of one database one by one.
+// Servers of the previous release and of this version share the database meanwhile.
 func TestFailureUpgradeKeepsPromises(t *testing.T) {
 	t.Parallel()
 	old := buildRelease(t, lastRelease)
@@ -57,8 +57,8 @@ func TestFailureUpgradeKeepsPromises(t *testing.T) {
 	})
 }
 
-// buildRelease builds the program of a commit from the repository's history. A clone without it has
-// to fetch it: git fetch --unshallow.
+// buildRelease builds the program of a commit from the repository's history. A clone without it
+// needs git fetch --unshallow.
 func buildRelease(t *testing.T, commit string) (program string) {
 	t.Helper()
 	dir := dbtest.Directory(t)

@@ -18,13 +18,14 @@ import (
 	"fieldgate/servertest"
 )
 
-// Vitess with one keyspace and one shard: bash .ci/vitess builds vtcombo if it is absent, and runs this suite alone. It
-// is outside of CI. FIGURES=docs/operations.md writes the measurements into that file.
+// TestFailureVitessKeepsPromises runs on Vitess with one keyspace and one shard. bash .ci/vitess
+// builds vtcombo if it is absent, and runs this suite alone; CI does not include it.
+// FIGURES=docs/operations.md writes the measurements into that file.
 func TestFailureVitessKeepsPromises(t *testing.T) {
 	v := clustertest.StartVitess(t)
 	f := newFleet(t, v.URL)
-	f.addServers(1) // makes the tables
-	f.addServers(1) // finds them
+	f.addServers(1) // creates the tables
+	f.addServers(1) // uses them
 	f.servers[0].stop()
 	f.servers[0].restart()
 	f.wantCommandsWork("operator@example.com")
@@ -81,12 +82,12 @@ func TestFailureVitessKeepsPromises(t *testing.T) {
 	}
 }
 
-// wantUnavailable: without its database each server says so, and is not ready.
+// wantUnavailable checks that each server reports the missing database and is not ready.
 func (c *clients) wantUnavailable(f *fleet) {
 	c.t.Helper()
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	for _, s := range f.servers {
-		asking.Go(func() {
+		sending.Go(func() {
 			if _, code := c.send(s.endpoint, c.admin, meQuery); code != unavailable {
 				c.t.Errorf("me without a database: %q, want %s", code, unavailable)
 			}
@@ -95,15 +96,16 @@ func (c *clients) wantUnavailable(f *fleet) {
 			}
 		})
 	}
-	asking.Wait()
+	sending.Wait()
 }
 
-// wantTransactionCap: when the tablet allows no further transaction, clients are told that nothing was done.
+// wantTransactionCap checks that clients get UNAVAILABLE when the tablet allows no further
+// transaction.
 func (c *clients) wantTransactionCap(databaseURL string) {
 	c.t.Helper()
 	_, address, _ := strings.Cut(databaseURL, "@")
 	host, name, _ := strings.Cut(address, "/")
-	// As the servers do: vttablet counts the transactions of such clients apart.
+	// clientFoundRows as in the servers: vttablet counts transactions of such clients apart.
 	db, err := sql.Open("mysql", "root@tcp("+host+")/"+name+"?clientFoundRows=true")
 	if err != nil {
 		c.t.Fatal(err)
@@ -112,7 +114,7 @@ func (c *clients) wantTransactionCap(databaseURL string) {
 	for n := 1; ; n++ {
 		tx, err := db.BeginTx(c.t.Context(), nil)
 		if err == nil {
-			defer tx.Rollback() // or the tablet keeps its place for 30 s
+			defer tx.Rollback() // otherwise the tablet keeps it open for 30 s
 			_, err = tx.ExecContext(c.t.Context(), "SELECT 1 FROM users LIMIT 1")
 		}
 		if e := (*mysql.MySQLError)(nil); errors.As(err, &e) && e.Number == 1203 {
@@ -150,7 +152,7 @@ func (f *fleet) wantCommandsWork(email string) {
 	}
 }
 
-// fleetCommand is one run of the program with the settings of the fleet.
+// fleetCommand is one run of the program with the fleet's settings.
 type fleetCommand struct {
 	f     *fleet
 	args  []string
@@ -172,7 +174,7 @@ func (c *fleetCommand) run() (out string, err error) {
 	return string(b), err
 }
 
-// wantOutput runs it, and wants the status 0 and a text in the output.
+// wantOutput runs the command and checks for status 0 and a text in the output.
 func (c *fleetCommand) wantOutput(text string) {
 	c.f.t.Helper()
 	if out, err := c.run(); err != nil || !strings.Contains(out, text) {
@@ -187,10 +189,10 @@ func (c *fleetCommand) wantFailure(text string) {
 	}
 }
 
-// wantFindingOK wants the doctor to have nothing to say against a thing.
+// wantFindingOK checks that the doctor's finding has level ok.
 func (c *fleetCommand) wantFindingOK(id string) {
 	c.f.t.Helper()
-	out, _ := c.run() // the exit status is about other findings too
+	out, _ := c.run() // the exit status also depends on other findings
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, `"id":"`+id+`"`) {
 			if !strings.Contains(line, `"level":"ok"`) {
@@ -199,5 +201,5 @@ func (c *fleetCommand) wantFindingOK(id string) {
 			return
 		}
 	}
-	c.f.t.Errorf("the doctor says nothing about %s:\n%s", id, out)
+	c.f.t.Errorf("the doctor has no finding %s:\n%s", id, out)
 }
