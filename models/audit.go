@@ -47,7 +47,10 @@ func (s *Store) IncrementAudit(ctx context.Context, e *AuditEntry) (written bool
 			return tx.translate(ctx, r.Error)
 		}
 		written = true
-		counts := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.Assignments(map[string]any{"detail": more})}
+		counts := clause.OnConflict{
+			Columns:   []clause.Column{{Name: "id"}},
+			DoUpdates: clause.Assignments(map[string]any{"detail": more}),
+		}
 		return tx.translate(ctx, tx.conn(ctx).Clauses(counts).Create(e).Error)
 	})
 	return written, err
@@ -103,7 +106,8 @@ func (s *Store) hasAudit(ctx context.Context, userID, condition, order, id strin
 		return false, nil
 	}
 	var ids []string
-	err := s.auditEntries(ctx, AuditFilter{UserID: userID}).Where(condition, id).Order(order).Limit(1).Pluck("id", &ids).Error
+	err := s.auditEntries(ctx, AuditFilter{UserID: userID}).Where(condition, id).
+		Order(order).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 

@@ -20,7 +20,9 @@ const maxFailureEntries = 20_000
 //
 // A query of its own reads the entries from the index on their times. In one query with the
 // grouping, SQLite would scan the whole log by account.
-func (s *Store) FailuresByUser(ctx context.Context, events []string, since time.Time, atLeast, n int) (list []Failures, err error) {
+func (s *Store) FailuresByUser(
+	ctx context.Context, events []string, since time.Time, atLeast, n int) (list []Failures, err error,
+) {
 	recent := s.conn(ctx).Model(&AuditEntry{}).Select("user_id, ip").
 		Where("created_at > ? AND event IN ?", since, events).Order("created_at DESC").Limit(maxFailureEntries)
 	err = s.conn(ctx).Table("(?) AS recent", recent).

@@ -223,13 +223,15 @@ func (want structure) missingFrom(has structure) (issues []SchemaIssue) {
 		}
 	}
 	for _, column := range want.columns {
-		if table, _, _ := strings.Cut(column, "."); slices.Contains(has.tables, table) && !slices.Contains(has.columns, column) && !isGooseTable(table) {
+		table, _, _ := strings.Cut(column, ".")
+		if slices.Contains(has.tables, table) && !slices.Contains(has.columns, column) && !isGooseTable(table) {
 			missing(column)
 		}
 	}
 	for _, index := range want.indexes {
 		table, _, _ := strings.Cut(index, "(")
-		if slices.Contains(has.tables, table) && !slices.Contains(has.indexes, index) && !slices.Contains(has.indexes, index+" unique") && !isGooseTable(table) {
+		if slices.Contains(has.tables, table) && !slices.Contains(has.indexes, index) &&
+			!slices.Contains(has.indexes, index+" unique") && !isGooseTable(table) {
 			missing(index)
 		}
 	}

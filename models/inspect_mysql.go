@@ -75,7 +75,8 @@ func inspectCluster(ctx context.Context, pool *sql.DB) (*Cluster, error) {
 		return nil, nil
 	}
 	size, _ := strconv.Atoi(values["wsrep_cluster_size"])
-	return &Cluster{Ready: strings.EqualFold(values["wsrep_ready"], "ON"), Status: values["wsrep_cluster_status"], Size: size}, nil
+	isReady := strings.EqualFold(values["wsrep_ready"], "ON")
+	return &Cluster{Ready: isReady, Status: values["wsrep_cluster_status"], Size: size}, nil
 }
 
 // queryPairs stores the rows of a query with two columns in a map. It lower-cases the keys.

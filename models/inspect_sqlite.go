@@ -27,7 +27,8 @@ func (d sqliteDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection,
 		f.to(info)
 	}
 	e.Product, e.Strict, e.File = "SQLite", true, file
-	err := pool.QueryRowContext(ctx, "SELECT sqlite_version(), (SELECT journal_mode FROM pragma_journal_mode)").Scan(&e.Version, &file.Journal)
+	const query = "SELECT sqlite_version(), (SELECT journal_mode FROM pragma_journal_mode)"
+	err := pool.QueryRowContext(ctx, query).Scan(&e.Version, &file.Journal)
 	if err != nil || !deep {
 		return err
 	}

@@ -64,7 +64,7 @@ func (s *Store) Acquire(ctx context.Context, reservations []Reservation) (acquir
 		if full := longestWait(reservations, rows, now); full != nil {
 			return nil, full
 		}
-		acquired := slices.DeleteFunc(sortedByID(reservations), func(reservation Reservation) bool { return reservation.CheckOnly })
+		acquired := slices.DeleteFunc(sortedByID(reservations), func(r Reservation) bool { return r.CheckOnly })
 		if err := s.advanceBuckets(ctx, acquired, rows, now); !errors.Is(err, errBucketChanged) {
 			return acquired, err
 		}
@@ -92,7 +92,9 @@ func (s *Store) readBuckets(ctx context.Context, reservations []Reservation) (ma
 // sortedByID returns the reservations in the order of their IDs. Transactions that lock the same
 // rows in one order cannot deadlock.
 func sortedByID(reservations []Reservation) []Reservation {
-	return slices.SortedFunc(slices.Values(reservations), func(a, b Reservation) int { return bytes.Compare(a.ID, b.ID) })
+	return slices.SortedFunc(slices.Values(reservations), func(a, b Reservation) int {
+		return bytes.Compare(a.ID, b.ID)
+	})
 }
 
 // longestWait returns the *LimitReachedError with the longest wait; nil, and no typed nil, if there
@@ -110,7 +112,9 @@ func longestWait(reservations []Reservation, rows map[string]time.Time, now time
 // advanceBuckets moves Until of every row if all rows have room. Otherwise it changes nothing and
 // returns errBucketChanged. Each statement names one row: MariaDB may lock the whole table for
 // several.
-func (s *Store) advanceBuckets(ctx context.Context, reservations []Reservation, rows map[string]time.Time, now time.Time) error {
+func (s *Store) advanceBuckets(
+	ctx context.Context, reservations []Reservation, rows map[string]time.Time, now time.Time,
+) error {
 	if len(reservations) == 0 {
 		return nil
 	}
@@ -130,7 +134,8 @@ func (s *Store) advanceBuckets(ctx context.Context, reservations []Reservation, 
 		}
 		for _, reservation := range reservations {
 			r := tx.conn(ctx).Exec("UPDATE limits SET until = CASE WHEN until > ? THEN until ELSE ? END + ? WHERE id = ? AND until <= ?",
-				now.UnixMicro(), now.UnixMicro(), reservation.Rate.Step().Microseconds(), reservation.ID, reservation.Rate.Latest(now).UnixMicro())
+				now.UnixMicro(), now.UnixMicro(), reservation.Rate.Step().Microseconds(),
+				reservation.ID, reservation.Rate.Latest(now).UnixMicro())
 			if r.Error == nil && r.RowsAffected != 1 {
 				return errBucketChanged
 			}
@@ -152,7 +157,8 @@ func (s *Store) Release(ctx context.Context, reservations []Reservation) error {
 	}
 	return s.Transaction(ctx, func(tx *Store) error {
 		for _, reservation := range reservations {
-			r := tx.conn(ctx).Exec("UPDATE limits SET until = until - ? WHERE id = ?", reservation.Rate.Step().Microseconds(), reservation.ID)
+			r := tx.conn(ctx).Exec("UPDATE limits SET until = until - ? WHERE id = ?",
+				reservation.Rate.Step().Microseconds(), reservation.ID)
 			if r.Error != nil {
 				return tx.translate(ctx, r.Error)
 			}

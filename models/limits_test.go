@@ -130,7 +130,8 @@ func TestLimitReachedErrorHasLongestWait(t *testing.T) {
 	eachStoreWithClock(t, func(t *testing.T, s *Store, _ func(time.Duration)) {
 		long := Reservation{Name: "long", ID: limit.Key("long"), Rate: limit.Rate{Count: 1, Window: time.Hour}}
 		acquireWait(t, s, long)
-		for _, key := range []string{"a", "b", "c", "d", "e", "f"} { // IDs on both sides of that of long
+		// IDs on both sides of that of long.
+		for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
 			for range 5 {
 				acquireWait(t, s, fivePerMinute(key))
 			}

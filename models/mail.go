@@ -85,7 +85,8 @@ func (s *Store) deleteEmailChangeMails(ctx context.Context, userID string) error
 // whatever the number of other mails.
 func (s *Store) DueMails(ctx context.Context, now time.Time, last int64, n int) (list []*Mail, err error) {
 	for priority := range last + 1 {
-		err = s.conn(ctx).Where("priority = ? AND due_at <= ?", priority, now).Order("due_at, id").Limit(n).Find(&list).Error
+		err = s.conn(ctx).Where("priority = ? AND due_at <= ?", priority, now).
+			Order("due_at, id").Limit(n).Find(&list).Error
 		if err != nil || len(list) > 0 {
 			break
 		}
@@ -126,7 +127,8 @@ func (s *Store) ExtendMailClaim(ctx context.Context, m *Mail, until time.Time) e
 // ReleaseMail ends a claim and schedules the next attempt at due. attempts is the number of
 // attempts so far. It does nothing if the caller has lost the claim or the mail was deleted.
 func (s *Store) ReleaseMail(ctx context.Context, m *Mail, due time.Time, attempts int64) error {
-	err := s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts}, "id = ? AND claim = ?", m.ID, m.Claim)
+	err := s.updateMail(ctx, map[string]any{"claim": nil, "due_at": due, "attempts": attempts},
+		"id = ? AND claim = ?", m.ID, m.Claim)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

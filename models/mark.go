@@ -26,7 +26,8 @@ func (s *Store) SetMark(ctx context.Context, id []byte, until time.Time) (set bo
 		if fresh.Error != nil {
 			return tx.translate(ctx, fresh.Error)
 		}
-		r := tx.conn(ctx).Exec("UPDATE limits SET until = ? WHERE id = ? AND until <= ?", until.UnixMicro(), id, now.UnixMicro())
+		r := tx.conn(ctx).Exec("UPDATE limits SET until = ? WHERE id = ? AND until <= ?",
+			until.UnixMicro(), id, now.UnixMicro())
 		set = r.RowsAffected == 1
 		return tx.translate(ctx, r.Error)
 	})

@@ -107,7 +107,8 @@ func (m Migration) isSameStep(other Migration) bool {
 // waitToRetryStep waits, and reports whether a step that was first tried at begin and failed with
 // err is to be tried again.
 func (s *Store) waitToRetryStep(ctx context.Context, err error, begin time.Time) bool {
-	return s.dialect.retryable(err) && time.Since(begin) <= migrationRetryTimeout && sleepRandom(ctx, migrationMaxBackoff) == nil
+	return s.dialect.retryable(err) && time.Since(begin) <= migrationRetryTimeout &&
+		sleepRandom(ctx, migrationMaxBackoff) == nil
 }
 
 // up uses a pool of its own: the lock and the steps need more than one connection, and the store's
@@ -146,7 +147,9 @@ func (s *Store) up(ctx context.Context, contracts bool) (done []Migration, err e
 
 // upLocked checks under the lock whether the set is new to the database. The previous holder of the
 // lock may be an older program, which is serving by now.
-func (s *Store) upLocked(ctx context.Context, pool *sql.DB, set migrationSet, contracts bool) (done []int64, err error) {
+func (s *Store) upLocked(
+	ctx context.Context, pool *sql.DB, set migrationSet, contracts bool) (done []int64, err error,
+) {
 	steps, err := readSteps(set.folders, s.dialect)
 	if err != nil {
 		return nil, err
@@ -248,7 +251,9 @@ func (s *Store) migrationsOf(ctx context.Context, set migrationSet, tables []str
 		return nil, err
 	}
 	for _, st := range steps {
-		list = append(list, Migration{Feature: set.feature, Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract})
+		list = append(list, Migration{
+			Feature: set.feature, Number: st.number, Name: st.name, AppliedAt: applied[st.number], Contract: st.contract,
+		})
 		delete(applied, st.number)
 	}
 	for number, at := range applied {

@@ -131,7 +131,8 @@ func TestMigrateSucceedsAfterKilledProcess(t *testing.T) {
 			if len(left) != 1 || left[0] > migrationLease.Seconds() {
 				t.Fatalf("got a lease of %v seconds, want at most %s", left, migrationLease)
 			}
-			execute(t, s, "UPDATE goose_lock SET lease_expires_at = NOW(6)") // lets the lease expire
+			// Lets the lease expire.
+			execute(t, s, "UPDATE goose_lock SET lease_expires_at = NOW(6)")
 		}
 		begin := time.Now()
 		migrate(t, s)

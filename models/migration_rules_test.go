@@ -421,7 +421,7 @@ func (c *checker) create(line int, said string) {
 	}
 }
 
-// online checks that MySQL is told to reject the statement if other transactions would have to
+// online checks that the statement makes MySQL reject it if other transactions would have to
 // wait. A contract step only needs to name its algorithm.
 func (c *checker) online(line int, said string) {
 	says := onlinePattern.MatchString(said) || c.step.contract != "" && strings.Contains(said, " ALGORITHM = ")

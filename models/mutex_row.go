@@ -45,7 +45,8 @@ func (s *Store) WithAdminInvariant(ctx context.Context, roles []string, change f
 // finds, because a plain read in some databases shows the state at the start of the transaction.
 func (s *Store) lockEnabledUser(ctx context.Context, roles []string) (any bool, err error) {
 	var ids []string
-	err = s.conn(ctx).Model(&User{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error
+	err = s.conn(ctx).Model(&User{}).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+		Where("role IN ? AND disabled_at IS NULL", roles).Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 

@@ -81,8 +81,9 @@ func (mysqlDialect) name() string { return "mysql" }
 func (d mysqlDialect) open(log *slog.Logger) (*sql.DB, *dbwatch.Watch, error) {
 	watch := dbwatch.New(dbwatch.Config{
 		Log: log, ConnectTimeout: d.config.Timeout, Variables: []string{"wsrep_on"}, Prepare: enableSyncWait,
-		Heartbeat: heartbeatQuery, IsAnswer: isServerError, IsUnavailable: func(err error) bool { return d.unavailable(err) || d.retryable(err) },
-		NoMonitoring: d.config.ReadTimeout == 0,
+		Heartbeat: heartbeatQuery, IsAnswer: isServerError,
+		IsUnavailable: func(err error) bool { return d.unavailable(err) || d.retryable(err) },
+		NoMonitoring:  d.config.ReadTimeout == 0,
 	})
 	config := d.config.Clone()
 	config.DialFunc = watch.Dial

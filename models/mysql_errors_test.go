@@ -27,7 +27,7 @@ type atCommit string
 
 const (
 	repeated atCommit = "is repeated"
-	// The client is not told that nothing was done.
+	// The client gets no promise that nothing was done.
 	outcomeUnknown atCommit = "has an unknown outcome"
 )
 

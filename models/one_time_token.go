@@ -42,13 +42,16 @@ func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
 	condition, args := "user_id = ? AND id = ?", []any{t.UserID, t.ID}
 	if t.SingletonKey != nil {
 		// An earlier attempt at the same mail stored it under another key.
-		if _, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)", t.UserID, t.ID, *t.SingletonKey); err != nil {
+		_, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND (slot IS NULL OR slot <> ?)",
+			t.UserID, t.ID, *t.SingletonKey)
+		if err != nil {
 			return err
 		}
 		condition, args = "user_id = ? AND slot = ?", []any{t.UserID, *t.SingletonKey}
 	}
 	r := s.conn(ctx).Model(&OneTimeToken{}).Where(condition, args...).Updates(map[string]any{
-		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.SingletonKey, "email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
+		"id": t.ID, "hash": t.Hash, "purpose": t.Purpose, "slot": t.SingletonKey,
+		"email": t.Email, "email_key": t.EmailKey, "expires_at": t.ExpiresAt,
 	})
 	if r.Error != nil || r.RowsAffected > 0 {
 		return s.translate(ctx, r.Error)
@@ -67,7 +70,8 @@ func (s *Store) upsertToken(ctx context.Context, t *OneTimeToken) error {
 // useToken deletes a token that is unchanged since it was read. Of any number of concurrent calls
 // one succeeds; the others return ErrNotFound.
 func (s *Store) useToken(ctx context.Context, t *OneTimeToken, now time.Time) error {
-	used, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?", t.UserID, t.ID, t.Hash, now)
+	used, err := s.deleteWhere(ctx, &OneTimeToken{}, "user_id = ? AND id = ? AND hash = ? AND expires_at > ?",
+		t.UserID, t.ID, t.Hash, now)
 	if err == nil && used == 0 {
 		return ErrNotFound
 	}
@@ -99,9 +103,12 @@ func setVerified(now time.Time) map[string]any {
 
 // updateUserAt returns ErrNotFound unless the user has the token's address and matches the
 // condition.
-func (s *Store) updateUserAt(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
+func (s *Store) updateUserAt(
+	ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any,
+) error {
 	values["updated_at"] = s.Now()
-	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).Where(condition, args...).Updates(values)
+	r := s.conn(ctx).Model(&User{}).Where("id = ? AND email_key = ?", t.UserID, t.EmailKey).
+		Where(condition, args...).Updates(values)
 	if r.Error == nil && r.RowsAffected == 0 {
 		return ErrNotFound
 	}
@@ -153,12 +160,16 @@ func (s *Store) finishPasswordChange(ctx context.Context, userID string, notice 
 // address, which no other account can register while undo is valid. It returns ErrNotFound if the
 // token was used, the old address is no longer the user's, or all sessions were revoked since the
 // user was read. It returns ErrEmailTaken if another account has the new address or can restore it.
-func (s *Store) ChangeEmail(ctx context.Context, t *OneTimeToken, epoch int64, undo *OneTimeToken, notice []*Mail, now time.Time) error {
+func (s *Store) ChangeEmail(
+	ctx context.Context, t *OneTimeToken, epoch int64, undo *OneTimeToken, notice []*Mail, now time.Time,
+) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.useToken(ctx, t, now); err != nil {
 			return err
 		}
-		if err := tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?", t.UserID, undo.EmailKey, epoch); err != nil {
+		err := tx.setEmail(ctx, t, map[string]any{}, "id = ? AND email_key = ? AND session_epoch = ?",
+			t.UserID, undo.EmailKey, epoch)
+		if err != nil {
 			return err
 		}
 		if err := tx.checkReserved(ctx, t.EmailKey, t.UserID, now); err != nil {
@@ -214,7 +225,9 @@ func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mai
 }
 
 // setEmail sets a user's address to that of a token, as verified.
-func (s *Store) setEmail(ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any) error {
+func (s *Store) setEmail(
+	ctx context.Context, t *OneTimeToken, values map[string]any, condition string, args ...any,
+) error {
 	now := s.Now()
 	values["email"], values["email_key"], values["email_verified_at"], values["updated_at"] = t.Email, t.EmailKey, now, now
 	r := s.conn(ctx).Model(&User{}).Where(condition, args...).Updates(values)
@@ -252,7 +265,8 @@ func (s *Store) DeleteUser(ctx context.Context, u *User, now time.Time) error {
 // UndoTokens returns the tokens that can restore an earlier address of a user, the last to expire
 // first.
 func (s *Store) UndoTokens(ctx context.Context, userID string, now time.Time) (list []*OneTimeToken, err error) {
-	err = s.conn(ctx).Where("user_id = ? AND slot IS NULL AND expires_at > ?", userID, now).Order("expires_at DESC, id").Find(&list).Error
+	err = s.conn(ctx).Where("user_id = ? AND slot IS NULL AND expires_at > ?", userID, now).
+		Order("expires_at DESC, id").Find(&list).Error
 	return list, s.translate(ctx, err)
 }
 
@@ -277,7 +291,8 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 		if _, err := tx.deleteSessions(ctx, u.ID, "", now); err != nil {
 			return err
 		}
-		if _, err := tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted); err != nil {
+		_, err = tx.deleteWhere(ctx, &Mail{}, "(user_id = ? OR email_key = ?) AND kind <> ?", u.ID, u.EmailKey, MailDeleted)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.deleteWhere(ctx, &OneTimeToken{}, "user_id = ?", u.ID); err != nil {

@@ -18,9 +18,10 @@ func TestUpsertTokenReplacesTokensOfSameMailAndKey(t *testing.T) {
 	t.Parallel()
 	reset, verify := "reset", "verify"
 	for _, row := range []struct {
-		name      string
-		before    []*string // keys of Ada's existing tokens; the first token has the id of the new one
-		slot      *string
+		name string
+		// Keys of Ada's existing tokens; the first token has the id of the new one.
+		before    []*string
+		key       *string
 		remaining int
 	}{
 		{"no token", nil, &reset, 1},
@@ -38,10 +39,10 @@ func TestUpsertTokenReplacesTokensOfSameMailAndKey(t *testing.T) {
 				ctx := testContext(t)
 				ada, bob := newID(), newID()
 				requireNoError(t, s.insert(ctx, newToken(bob, "bob", &reset, moment.Add(time.Hour))))
-				want := newToken(ada, "ada", row.slot, moment.Add(time.Hour))
+				want := newToken(ada, "ada", row.key, moment.Add(time.Hour))
 				want.Purpose = "new"
-				for i, slot := range row.before {
-					old := newToken(ada, "old", slot, moment)
+				for i, key := range row.before {
+					old := newToken(ada, "old", key, moment)
 					if i == 0 {
 						old.ID = want.ID
 					}
@@ -68,11 +69,11 @@ func TestUpsertTokenReplacesTokenOfPreviousAccount(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
-		slot := "reset"
-		first, second := newToken(newID(), "ada", &slot, moment), newToken(newID(), "ada", &slot, moment)
+		key := "reset"
+		first, second := newToken(newID(), "ada", &key, moment), newToken(newID(), "ada", &key, moment)
 		second.ID = first.ID
-		for _, ticket := range []*OneTimeToken{first, second} {
-			requireNoError(t, s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, ticket) }))
+		for _, token := range []*OneTimeToken{first, second} {
+			requireNoError(t, s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, token) }))
 		}
 		if list := allTokens(t, s); len(list) != 1 || list[0].UserID != second.UserID {
 			t.Errorf("got %+v, want the token of the second account", list)
@@ -84,13 +85,13 @@ func TestConcurrentUpsertTokenLeavesOneToken(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
-		ada, slot := newID(), "reset"
+		ada, key := newID(), "reset"
 		for range 3 { // the first round inserts the row
 			var wg sync.WaitGroup
 			for range 8 {
 				wg.Go(func() {
-					ticket := newToken(ada, "ada", &slot, moment)
-					if err := s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, ticket) }); err != nil {
+					token := newToken(ada, "ada", &key, moment)
+					if err := s.Transaction(ctx, func(tx *Store) error { return tx.upsertToken(ctx, token) }); err != nil {
 						t.Error(err)
 					}
 				})

@@ -49,7 +49,8 @@ func (s *Store) Rotate(ctx context.Context, old *Session, r Rotation) error {
 		err := tx.updateSession(ctx, map[string]any{
 			"refresh_hash": r.RefreshHash, "parent_hash": old.RefreshHash, "nonce": r.Nonce,
 			"rotated_at": r.At, "last_used_at": r.At, "expires_at": r.ExpiresAt,
-		}, "user_id = ? AND id = ? AND refresh_hash = ? AND epoch = ? AND expires_at > ?", old.UserID, old.ID, old.RefreshHash, old.Epoch, r.At)
+		}, "user_id = ? AND id = ? AND refresh_hash = ? AND epoch = ? AND expires_at > ?",
+			old.UserID, old.ID, old.RefreshHash, old.Epoch, r.At)
 		if err != nil || old.ParentHash == nil {
 			return err
 		}

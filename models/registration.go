@@ -37,7 +37,9 @@ func (s *Store) PendingRegistration(ctx context.Context, id string) (*PendingReg
 // account must have the role and never have opened a session. Its address becomes verified. Other
 // registrations stay pending until a session is opened. It returns ErrNotFound if the token was
 // used or the account does not qualify.
-func (s *Store) ConfirmRegistration(ctx context.Context, t *OneTimeToken, p *PendingRegistration, role string, now time.Time) error {
+func (s *Store) ConfirmRegistration(
+	ctx context.Context, t *OneTimeToken, p *PendingRegistration, role string, now time.Time,
+) error {
 	values := nextEpoch()
 	values["email"], values["name"], values["name_key"], values["password_hash"] = t.Email, p.Name, p.NameKey, p.PasswordHash
 	for name, value := range setVerified(now) {

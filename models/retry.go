@@ -23,12 +23,14 @@ var (
 	// reach another server. The waits sum up to between 3.2 s and 4.3 s, so that clients do not
 	// notice a planned switchover of two seconds. Connecting adds to each attempt;
 	// transactionRetryTimeout bounds the sum.
-	badConnectionBackoff = backoff{attempts: 12, initial: 50 * time.Millisecond, max: 500 * time.Millisecond, fixedPart: 0.75}
+	badConnectionBackoff = backoff{
+		attempts: 12, initial: 50 * time.Millisecond, max: 500 * time.Millisecond, fixedPart: 0.75,
+	}
 )
 
 // wait returns the pause after a failed attempt. Attempts count from 1.
-func (b backoff) wait(try int) time.Duration {
-	longest := min(b.initial<<min(try-1, 30), b.max)
+func (b backoff) wait(attempt int) time.Duration {
+	longest := min(b.initial<<min(attempt-1, 30), b.max)
 	fixed := time.Duration(b.fixedPart * float64(longest))
 	return fixed + rand.N(longest-fixed)
 }
@@ -44,22 +46,22 @@ type retries struct {
 // reports that.
 func (r *retries) waitToRetry(ctx context.Context, s *Store, committing bool, err error) (bool, error) {
 	var b backoff
-	var try *int
+	var attempt *int
 	switch {
 	case s.dialect.retryable(err):
-		b, try = conflictBackoff, &r.conflicts
+		b, attempt = conflictBackoff, &r.conflicts
 	case !committing && s.dialect.badConnection(err):
-		b, try = badConnectionBackoff, &r.badConnection
+		b, attempt = badConnectionBackoff, &r.badConnection
 	default:
 		return false, nil
 	}
-	*try++
-	if *try >= b.attempts || s.now().Sub(r.begin) >= transactionRetryTimeout {
+	*attempt++
+	if *attempt >= b.attempts || s.now().Sub(r.begin) >= transactionRetryTimeout {
 		return false, nil
 	}
 	// The error is omitted: some servers include values of the row.
 	s.log.DebugContext(ctx, "transaction retry", "try", r.conflicts+r.badConnection)
-	if err := sleep(ctx, b.wait(*try)); err != nil {
+	if err := sleep(ctx, b.wait(*attempt)); err != nil {
 		return false, err
 	}
 	return true, nil

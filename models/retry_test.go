@@ -35,12 +35,12 @@ func TestTransactionSurvivesTwoSecondSwitchover(t *testing.T) {
 func TestBadConnectionIsRetriedForSeconds(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
-	tries, begin := 0, time.Now()
-	err := s.Transaction(testContext(t), func(*Store) error { tries++; return driver.ErrBadConn })
+	attempts, begin := 0, time.Now()
+	err := s.Transaction(testContext(t), func(*Store) error { attempts++; return driver.ErrBadConn })
 	wantError(t, err, ErrUnavailable)
 	wantError(t, err, driver.ErrBadConn)
-	if took := time.Since(begin); tries != badConnectionBackoff.attempts || took < 3*time.Second || took > clientTimeout/3 {
-		t.Errorf("got %d attempts in %s", tries, took)
+	if took := time.Since(begin); attempts != badConnectionBackoff.attempts || took < 3*time.Second || took > clientTimeout/3 {
+		t.Errorf("got %d attempts in %s", attempts, took)
 	}
 }
 
@@ -48,16 +48,16 @@ func TestBadConnectionIsRetriedForSeconds(t *testing.T) {
 // waiting.
 func TestBadConnectionRetryStopsAtTransactionTimeout(t *testing.T) {
 	t.Parallel()
-	now, tries := moment, 0
+	now, attempts := moment, 0
 	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
 	err := s.Transaction(testContext(t), func(*Store) error {
-		tries++
+		attempts++
 		now = now.Add(transactionRetryTimeout / 2)
 		return driver.ErrBadConn
 	})
 	wantError(t, err, ErrUnavailable)
-	if tries != 2 {
-		t.Errorf("got %d attempts, want 2", tries)
+	if attempts != 2 {
+		t.Errorf("got %d attempts, want 2", attempts)
 	}
 }
 
@@ -65,11 +65,11 @@ func TestBadConnectionRetryStopsWithContext(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx, cancel := context.WithCancel(testContext(t))
-	tries := 0
-	err := s.Transaction(ctx, func(*Store) error { tries++; cancel(); return driver.ErrBadConn })
+	attempts := 0
+	err := s.Transaction(ctx, func(*Store) error { attempts++; cancel(); return driver.ErrBadConn })
 	wantError(t, err, context.Canceled)
-	if tries != 1 || errors.Is(err, ErrUnavailable) {
-		t.Errorf("got %d attempts, %v; want 1 and no ErrUnavailable", tries, err)
+	if attempts != 1 || errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %d attempts, %v; want 1 and no ErrUnavailable", attempts, err)
 	}
 }
 
@@ -78,13 +78,13 @@ func TestBadConnectionRetryStopsWithContext(t *testing.T) {
 func TestConflictsAndBadConnectionsAreCountedApart(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
-	tries := 0
+	attempts := 0
 	requireNoError(t, s.Transaction(testContext(t), func(*Store) error {
-		tries++
+		attempts++
 		switch {
-		case tries <= 3:
+		case attempts <= 3:
 			return driver.ErrBadConn
-		case tries <= 3+conflictBackoff.attempts-1:
+		case attempts <= 3+conflictBackoff.attempts-1:
 			return mysqlError(1213)
 		}
 		return nil
@@ -105,8 +105,8 @@ func TestBackoffStaysWithinBounds(t *testing.T) {
 			t.Parallel()
 			for range 1000 {
 				var sum time.Duration
-				for try := 1; try < row.b.attempts; try++ {
-					sum += row.b.wait(try)
+				for attempt := 1; attempt < row.b.attempts; attempt++ {
+					sum += row.b.wait(attempt)
 				}
 				if sum < row.least || sum > row.most {
 					t.Fatalf("got waits of %s, want %s to %s", sum, row.least, row.most)
@@ -138,12 +138,12 @@ func TestBadConnectionAtCommitIsNotRetried(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
 	s := newStore(t, p.url)
-	ctx, u, tries := testContext(t), newUser("ada@example.com"), 0
+	ctx, u, attempts := testContext(t), newUser("ada@example.com"), 0
 	p.refuseAt("COMMIT", "ROLLBACK", 1290, "The server is read only")
-	wantError(t, s.Transaction(ctx, func(tx *Store) error { tries++; return tx.CreateUser(ctx, u) }), ErrUnavailable)
+	wantError(t, s.Transaction(ctx, func(tx *Store) error { attempts++; return tx.CreateUser(ctx, u) }), ErrUnavailable)
 	_, err := s.UserByID(ctx, u.ID)
 	wantError(t, err, ErrNotFound)
-	if tries != 1 {
-		t.Errorf("got %d attempts, want 1", tries)
+	if attempts != 1 {
+		t.Errorf("got %d attempts, want 1", attempts)
 	}
 }

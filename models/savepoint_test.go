@@ -47,7 +47,8 @@ func TestSavepointRollsBackOnlyRejectedPart(t *testing.T) {
 				return tx.CreateUser(ctx, newUser("e"))
 			}))
 			wantError(t, tx.savepoint(ctx, errRefused, func(tx *Store) error {
-				requireNoError(t, part(tx, "f", nil)) // released, and rolled back with the outer savepoint
+				// Released, and rolled back with the outer savepoint.
+				requireNoError(t, part(tx, "f", nil))
 				return errRefused
 			}), errRefused)
 			return tx.CreateUser(ctx, newUser("g"))
@@ -92,7 +93,8 @@ func TestLostSavepointFailsTransaction(t *testing.T) {
 		err := s.Transaction(ctx, func(tx *Store) error {
 			err := tx.savepoint(ctx, errRefused, func(tx *Store) error {
 				requireNoError(t, tx.CreateUser(ctx, newUser("a")))
-				requireNoError(t, tx.control(ctx, "RELEASE SAVEPOINT savepoint_1")) // as a deadlock does
+				// As a deadlock does.
+				requireNoError(t, tx.control(ctx, "RELEASE SAVEPOINT savepoint_1"))
 				return errRefused
 			})
 			if err == nil || errors.Is(err, errRefused) {
@@ -204,6 +206,6 @@ func reserveEmail(t *testing.T, s *Store, key string, until time.Time) {
 	requireNoError(t, s.insert(testContext(t), newToken(newID(), key, nil, until)))
 }
 
-func newToken(userID, key string, slot *string, until time.Time) *OneTimeToken {
-	return &OneTimeToken{ID: newID(), Hash: []byte(newID())[:32], UserID: userID, Purpose: "purpose", SingletonKey: slot, Email: key, EmailKey: key, ExpiresAt: until}
+func newToken(userID, key string, singletonKey *string, until time.Time) *OneTimeToken {
+	return &OneTimeToken{ID: newID(), Hash: []byte(newID())[:32], UserID: userID, Purpose: "purpose", SingletonKey: singletonKey, Email: key, EmailKey: key, ExpiresAt: until}
 }

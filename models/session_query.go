@@ -64,7 +64,9 @@ func columns(s *schema.Schema) []*schema.Field {
 
 // find returns the row that matches the condition, which is unique. The error may be
 // gorm.ErrRecordNotFound.
-func (q *sessionQuery) find(ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error) {
+func (q *sessionQuery) find(
+	ctx context.Context, db *gorm.DB, inTransaction bool, condition string, values []any) (_ *Session, err error,
+) {
 	begin, text := time.Now(), q.text+condition
 	var rows *sql.Rows
 	if inTransaction {

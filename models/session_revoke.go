@@ -86,15 +86,19 @@ func (s *Store) RevokeSessions(ctx context.Context, userID string, now time.Time
 // ChangePassword replaces the verified hash by a new one. It revokes all sessions of the user
 // except the kept one, deletes all singleton tokens, and writes a notice. Undo tokens stay. It
 // returns ErrNotFound if the password was changed or the kept session was revoked meanwhile.
-func (s *Store) ChangePassword(ctx context.Context, u *User, newHash string, keep *Session, notice []*Mail, now time.Time) error {
+func (s *Store) ChangePassword(
+	ctx context.Context, u *User, newHash string, keep *Session, notice []*Mail, now time.Time,
+) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		values := nextEpoch()
 		values["password_hash"] = newHash
-		err := tx.updateUser(ctx, values, "id = ? AND password_hash = ? AND session_epoch = ?", u.ID, u.PasswordHash, u.SessionEpoch)
+		err := tx.updateUser(ctx, values, "id = ? AND password_hash = ? AND session_epoch = ?",
+			u.ID, u.PasswordHash, u.SessionEpoch)
 		if err != nil {
 			return err
 		}
-		err = tx.updateSession(ctx, map[string]any{"epoch": u.SessionEpoch + 1}, "user_id = ? AND id = ? AND epoch = ?", u.ID, keep.ID, u.SessionEpoch)
+		err = tx.updateSession(ctx, map[string]any{"epoch": u.SessionEpoch + 1},
+			"user_id = ? AND id = ? AND epoch = ?", u.ID, keep.ID, u.SessionEpoch)
 		if err != nil {
 			return err
 		}

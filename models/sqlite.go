@@ -81,7 +81,8 @@ func (d sqliteDialect) dsn() string {
 func sqliteURI(path string, q url.Values) string {
 	q.Set("mode", "rw")
 	q.Set("modeof", path)
-	clean := filepath.ToSlash(filepath.Clean(path))     // two slashes at the start would begin a host
+	// Two slashes at the start would begin a host.
+	clean := filepath.ToSlash(filepath.Clean(path))
 	query := strings.ReplaceAll(q.Encode(), "+", "%20") // SQLite does not decode "+"
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: clean}).EscapedPath(), RawQuery: query}).String()
 }

@@ -44,10 +44,12 @@ func (l *statementLog) Trace(ctx context.Context, begin time.Time, statement fun
 	failed := err != nil && !errors.Is(err, gorm.ErrRecordNotFound)
 	if traced {
 		name := summary(sql)
-		trace.RecordCall(ctx, begin, name, failed, trace.String("db.system.name", l.system), trace.String("db.query.summary", name), trace.String("db.query.text", sql))
+		trace.RecordCall(ctx, begin, name, failed, trace.String("db.system.name", l.system),
+			trace.String("db.query.summary", name), trace.String("db.query.text", sql))
 	}
 	if logged {
-		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows, "duration", milliseconds(time.Since(begin)), "failed", failed)
+		l.log.DebugContext(ctx, "sql", "statement", sql, "rows", rows,
+			"duration", milliseconds(time.Since(begin)), "failed", failed)
 	}
 }
 

@@ -130,7 +130,9 @@ func Open(databaseURL string, o Options) (*Store, error) {
 	}
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections) // opening a connection is expensive in every database
-	s := &Store{pool: pool, watch: watch, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64)}
+	s := &Store{
+		pool: pool, watch: watch, dialect: d, now: o.Now, log: o.Log, folders: o.Migrations, queries: new(atomic.Uint64),
+	}
 	s.db, err = gorm.Open(d.gorm(pool), &gorm.Config{
 		Logger:                 &statementLog{log: o.Log, queries: s.queries, system: d.name()},
 		NowFunc:                s.Now,
@@ -271,7 +273,10 @@ func (s *Store) insert(ctx context.Context, rows any) error {
 // itself. GORM's DoNothing assigns the key on MySQL, which Vitess rejects on a sharded table
 // (VT12001).
 func keepExisting(key, column string) clause.OnConflict {
-	same := clause.Assignment{Column: clause.Column{Name: column}, Value: clause.Column{Table: clause.CurrentTable, Name: column}}
+	same := clause.Assignment{
+		Column: clause.Column{Name: column},
+		Value:  clause.Column{Table: clause.CurrentTable, Name: column},
+	}
 	return clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.Set{same}}
 }
 
@@ -285,7 +290,8 @@ func isASCII(text string) bool {
 // ctx is the context of the failed call.
 func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken), errors.Is(err, ErrLastAdmin), errors.Is(err, ErrConflict):
+	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrUnavailable), errors.Is(err, ErrEmailTaken),
+		errors.Is(err, ErrLastAdmin), errors.Is(err, ErrConflict):
 		return err
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound

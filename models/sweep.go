@@ -15,7 +15,10 @@ const sweepBatch = 200
 // rows. It deletes in small batches, so that other writes are not blocked. Any number of servers
 // may run it concurrently.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
-	for _, sweep := range []func(context.Context, time.Time) (int, error){s.sweepSessions, s.sweepSpentTokens, s.sweepBuckets, s.sweepTokens, s.sweepMails, s.sweepTrustedPlaces, s.sweepPendingRegistrations} {
+	for _, sweep := range []func(context.Context, time.Time) (int, error){
+		s.sweepSessions, s.sweepSpentTokens, s.sweepBuckets, s.sweepTokens, s.sweepMails,
+		s.sweepTrustedPlaces, s.sweepPendingRegistrations,
+	} {
 		for {
 			n, err := sweep(ctx, now)
 			rows += n
@@ -48,7 +51,8 @@ func (s *Store) sweepSpentTokens(ctx context.Context, now time.Time) (int, error
 
 func (s *Store) sweepBuckets(ctx context.Context, now time.Time) (int, error) {
 	var ids [][]byte
-	err := s.conn(ctx).Model(&Bucket{}).Where(bucketExpiredCondition, now.UnixMicro()).Limit(sweepBatch).Pluck("id", &ids).Error
+	err := s.conn(ctx).Model(&Bucket{}).Where(bucketExpiredCondition, now.UnixMicro()).
+		Limit(sweepBatch).Pluck("id", &ids).Error
 	return sweepBatchOf(ctx, s, &Bucket{}, "id", ids, bucketExpiredCondition, now.UnixMicro(), err)
 }
 
@@ -81,7 +85,8 @@ func sweepOwned[K any](ctx context.Context, s *Store, row any, now time.Time) (i
 	}
 	slices.Sort(users)
 	return len(list), s.Transaction(ctx, func(tx *Store) error {
-		_, err := tx.deleteWhere(ctx, row, "user_id IN ? AND id IN ? AND "+expiredCondition, slices.Compact(users), ids, now)
+		_, err := tx.deleteWhere(ctx, row, "user_id IN ? AND id IN ? AND "+expiredCondition,
+			slices.Compact(users), ids, now)
 		return err
 	})
 }
@@ -99,7 +104,9 @@ func (s *Store) sweepMails(ctx context.Context, now time.Time) (int, error) {
 
 // sweepBatchOf deletes by primary key: a range would lock the gaps into which other transactions
 // insert. The DELETE repeats the condition, since a session may have been refreshed meanwhile.
-func sweepBatchOf[K any](ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error) {
+func sweepBatchOf[K any](
+	ctx context.Context, s *Store, row any, key string, keys []K, over string, now any, err error) (int, error,
+) {
 	if err != nil || len(keys) == 0 {
 		return 0, s.translate(ctx, err)
 	}

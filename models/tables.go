@@ -13,7 +13,10 @@ type Table struct {
 // ownTables are Fieldgate's tables. Add new tables here; Store.DeleteUser deletes the rows of a
 // user.
 var ownTables = []Table{
-	{&User{}, []string{"email_key unique", "name_key,id", "email_key,name_key", "role,id", "role,name_key,id", "role,email_key,name_key", "unused_since"}},
+	{&User{}, []string{
+		"email_key unique", "name_key,id", "email_key,name_key",
+		"role,id", "role,name_key,id", "role,email_key,name_key", "unused_since",
+	}},
 	{&Session{}, []string{"refresh_hash unique", "parent_hash unique", "user_id", "expires_at"}},
 	{&SpentToken{}, []string{"expires_at"}},
 	{&MutexRow{}, nil},

@@ -74,7 +74,8 @@ func TestFailedTransactionRollsBack(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
-				s := openStore(t, databaseURL, Options{MaxConnections: 1}) // a connection that is not returned would block
+				// A connection that is not returned would block.
+				s := openStore(t, databaseURL, Options{MaxConnections: 1})
 				migrate(t, s)
 				u := newUser("ada@example.com")
 				err := row.call(testContext(t), s, u)
@@ -116,10 +117,10 @@ func TestTransactionCommitsAllStatements(t *testing.T) {
 func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name  string
-		err   error
-		tries int
-		want  error
+		name     string
+		err      error
+		attempts int
+		want     error
 	}{
 		{"after a deadlock", mysqlError(1213), conflictBackoff.attempts, ErrUnavailable},
 		{"after a lock wait timeout", mysqlError(1205), conflictBackoff.attempts, ErrUnavailable},
@@ -138,13 +139,13 @@ func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t, dbtest.MySQL(t))
-			tries := 0
+			attempts := 0
 			err := s.Transaction(testContext(t), func(*Store) error {
-				tries++
+				attempts++
 				return row.err
 			})
-			if tries != row.tries {
-				t.Errorf("got %d attempts, want %d", tries, row.tries)
+			if attempts != row.attempts {
+				t.Errorf("got %d attempts, want %d", attempts, row.attempts)
 			}
 			wantError(t, err, row.err)
 			if row.want != nil {
@@ -159,16 +160,16 @@ func TestTransactionRetriesOnlyConflicts(t *testing.T) {
 // A transaction that times out on a lock in each attempt must return while its client still waits.
 func TestTransactionRetryStopsAtTimeout(t *testing.T) {
 	t.Parallel()
-	now, tries := moment, 0
+	now, attempts := moment, 0
 	s := openStore(t, dbtest.MySQL(t), Options{Now: func() time.Time { return now }})
 	err := s.Transaction(testContext(t), func(*Store) error {
-		tries++
+		attempts++
 		now = now.Add(lockWaitTimeout)
 		return mysqlError(1205)
 	})
 	wantError(t, err, ErrUnavailable)
-	if tries != 2 {
-		t.Errorf("got %d attempts, want 2", tries)
+	if attempts != 2 {
+		t.Errorf("got %d attempts, want 2", attempts)
 	}
 }
 
@@ -176,15 +177,15 @@ func TestTransactionRetryStopsWithContext(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
 	ctx, cancel := context.WithCancel(testContext(t))
-	tries := 0
+	attempts := 0
 	err := s.Transaction(ctx, func(*Store) error {
-		tries++
+		attempts++
 		cancel()
 		return mysqlError(1213)
 	})
 	wantError(t, err, context.Canceled)
-	if tries != 1 {
-		t.Errorf("got %d attempts, want 1", tries)
+	if attempts != 1 {
+		t.Errorf("got %d attempts, want 1", attempts)
 	}
 }
 
@@ -211,13 +212,13 @@ func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 			var both, all sync.WaitGroup
 			both.Add(2)
 			var mu sync.Mutex
-			tries := 0
+			attempts := 0
 			for name, order := range map[string][2]string{"one": {ada.ID, bob.ID}, "two": {bob.ID, ada.ID}} {
 				all.Go(func() {
 					first := sync.OnceFunc(func() { both.Done(); both.Wait() })
 					err := s.Transaction(ctx, func(tx *Store) error {
 						mu.Lock()
-						tries++
+						attempts++
 						mu.Unlock()
 						if err := row.rename(ctx, tx, order[0], name); err != nil {
 							return err
@@ -231,8 +232,8 @@ func TestBothDeadlockedTransactionsSucceed(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if tries != 3 {
-				t.Errorf("got %d attempts, want 3: one retry", tries)
+			if attempts != 3 {
+				t.Errorf("got %d attempts, want 3: one retry", attempts)
 			}
 			if names := queryAll[string](t, s, "SELECT DISTINCT name FROM users"); len(names) != 1 {
 				t.Errorf("got names %q: one transaction was applied in part", names)
@@ -251,20 +252,20 @@ func TestStaleSnapshotIsRetried(t *testing.T) {
 	if len(queryAll[struct{ VariableName, Value string }](t, s, "SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")) == 0 {
 		t.Skip("this server has no innodb_snapshot_isolation")
 	}
-	tries := 0
+	attempts := 0
 	requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
-		tries++
+		attempts++
 		execute(t, tx, "SET SESSION innodb_snapshot_isolation = ON")
 		if _, err := tx.UserByID(ctx, u.ID); err != nil {
 			return err
 		}
-		if tries == 1 {
-			requireNoError(t, s.SetName(ctx, u.ID, "Somebody", "else"))
+		if attempts == 1 {
+			requireNoError(t, s.SetName(ctx, u.ID, "Eve", "eve"))
 		}
 		return tx.SetRole(ctx, u.ID, "ADMIN")
 	}))
-	if tries != 2 {
-		t.Errorf("got %d attempts, want 2", tries)
+	if attempts != 2 {
+		t.Errorf("got %d attempts, want 2", attempts)
 	}
 }
 

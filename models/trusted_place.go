@@ -22,7 +22,10 @@ func (s *Store) SaveTrustedPlaces(ctx context.Context, places []*TrustedPlace, m
 		return nil
 	}
 	return s.Transaction(ctx, func(tx *Store) error {
-		newer := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"expires_at"})}
+		newer := clause.OnConflict{
+			Columns:   []clause.Column{{Name: "id"}},
+			DoUpdates: clause.AssignmentColumns([]string{"expires_at"}),
+		}
 		if err := tx.conn(ctx).Clauses(newer).Create(places).Error; err != nil {
 			return tx.translate(ctx, err)
 		}
@@ -54,7 +57,8 @@ func (s *Store) deleteTrustedPlaces(ctx context.Context, userID string) error {
 // HasTrustedPlace reports whether a user has a trusted place at now.
 func (s *Store) HasTrustedPlace(ctx context.Context, userID string, now time.Time) (bool, error) {
 	var ids [][]byte
-	err := s.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ? AND expires_at > ?", userID, now).Limit(1).Pluck("id", &ids).Error
+	err := s.conn(ctx).Model(&TrustedPlace{}).Where("user_id = ? AND expires_at > ?", userID, now).
+		Limit(1).Pluck("id", &ids).Error
 	return len(ids) > 0, s.translate(ctx, err)
 }
 

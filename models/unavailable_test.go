@@ -20,13 +20,13 @@ import (
 	"fieldgate/internal/schematest"
 )
 
-// storeCalls is every method that asks the database, with arguments that mean nothing. A method
-// that is added is among them.
+// storeCalls contains every method that queries the database, with arbitrary arguments. Reflection
+// includes new methods.
 var storeCalls = func() map[string]func(context.Context, *Store) error {
 	list := map[string]func(context.Context, *Store) error{}
 	for m := range reflect.TypeFor[*Store]().Methods() {
 		asks := m.Type.NumIn() >= 2 && m.Type.In(1) == reflect.TypeFor[context.Context]() &&
-			m.Name != "DB" && m.Name != "Translate" // which ask nothing by themselves
+			m.Name != "DB" && m.Name != "Translate" // these run no query themselves
 		if !asks {
 			continue
 		}
@@ -44,7 +44,8 @@ var storeCalls = func() map[string]func(context.Context, *Store) error {
 			return err
 		}
 	}
-	list["Backup"] = func(ctx context.Context, s *Store) error { // not into a file "1" beside the tests
+	// Backup gets a valid path instead of an arbitrary one.
+	list["Backup"] = func(ctx context.Context, s *Store) error {
 		dir, err := os.MkdirTemp("", "backup")
 		if err != nil {
 			return err
@@ -54,7 +55,7 @@ var storeCalls = func() map[string]func(context.Context, *Store) error {
 	return list
 }()
 
-// arbitraryValue is a value that is not zero, so that nothing is left out for being empty.
+// arbitraryValue returns a value that is not zero, so that no method skips its query.
 func arbitraryValue(of reflect.Type) reflect.Value {
 	if of == reflect.TypeFor[limit.Rate]() {
 		return reflect.ValueOf(limit.Rate{Count: 5, Window: time.Minute})
@@ -76,10 +77,10 @@ func TestEveryCallIsErrUnavailableWithoutServer(t *testing.T) {
 				err := f(testContext(t), s)
 				wantError(t, err, ErrUnavailable)
 				if took := time.Since(begin); took > 10*time.Second {
-					t.Errorf("%s took %s", call, took)
+					t.Errorf("%s: got %s, want at most 10s", call, took)
 				}
 				if err != nil && strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("%s says the password: %v", call, err)
+					t.Errorf("%s: the error contains the password: %v", call, err)
 				}
 			}
 		})
@@ -97,20 +98,21 @@ func TestUnresponsiveServerTimesOutWithContext(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			patience := 5 * time.Second
-			if strings.HasPrefix(name, "Session") && name != "Sessions" { // looked up without watching the context: see sessionQuery
-				patience += s.dialect.(mysqlDialect).config.Timeout
+			timeout := 5 * time.Second
+			// Lookups of a session are not cancelled: see sessionQuery.
+			if strings.HasPrefix(name, "Session") && name != "Sessions" {
+				timeout += s.dialect.(mysqlDialect).config.Timeout
 			}
 			begin := time.Now()
 			wantError(t, f(ctx, s), ErrUnavailable)
-			if took := time.Since(begin); took > patience {
-				t.Errorf("took %s", took)
+			if took := time.Since(begin); took > timeout {
+				t.Errorf("got %s, want at most %s", took, timeout)
 			}
 		})
 	}
 }
 
-// Whoever waits for an answer of ours for half a minute gets one.
+// A client that waits half a minute for an answer must get one.
 func TestUnresponsiveServerTimesOutWithoutContext(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,7 +122,7 @@ func TestUnresponsiveServerTimesOutWithoutContext(t *testing.T) {
 	begin := time.Now()
 	wantError(t, s.Ping(context.Background()), ErrUnavailable)
 	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("took %s", took)
+		t.Errorf("got %s, want at most 20s", took)
 	}
 }
 
@@ -132,7 +134,7 @@ func TestWrongPasswordIsNotErrUnavailable(t *testing.T) {
 	s := openStore(t, u.String(), Options{})
 	_, err = s.Migrate(testContext(t))
 	if err == nil || errors.Is(err, ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want one that is not ErrUnavailable and has no password", err)
 	}
 }
 
@@ -152,20 +154,20 @@ func TestStoreRecoversWhenServerReturns(t *testing.T) {
 	}
 }
 
-// ErrUnavailable tells clients that nothing was done. That has to be so.
+// ErrUnavailable tells clients that nothing was done. That must be true.
 func TestLostConnectionIsClassified(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name        string
 		at          string // the statement
-		arrives     bool   // before the connection is lost
+		arrives     bool   // whether it reaches the server before the connection is lost
 		unavailable bool
 		done        bool
 	}{
-		{"before a write, which is then undone", "INSERT INTO `users`", false, true, false},
-		{"after a write, which is then undone", "INSERT INTO `users`", true, true, false},
-		{"before the COMMIT, and who could tell", "COMMIT", false, false, false},
-		{"after the COMMIT, and who could tell", "COMMIT", true, false, true},
+		{"before a write", "INSERT INTO `users`", false, true, false},
+		{"after a write", "INSERT INTO `users`", true, true, false},
+		{"before the COMMIT, with an unknown outcome", "COMMIT", false, false, false},
+		{"after the COMMIT, with an unknown outcome", "COMMIT", true, false, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +177,7 @@ func TestLostConnectionIsClassified(t *testing.T) {
 			p.cutAt(row.at, row.arrives)
 			err := s.CreateUser(testContext(t), u)
 			if err == nil || errors.Is(err, ErrUnavailable) != row.unavailable || errors.Is(err, ErrEmailTaken) {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want ErrUnavailable %t", err, row.unavailable)
 			}
 			p.cutAt("", false)
 			// The server notices the end of the connection in its own time: ask it in a way that
@@ -184,14 +186,14 @@ func TestLostConnectionIsClassified(t *testing.T) {
 			if row.done {
 				wantError(t, err, ErrEmailTaken)
 			} else if err != nil {
-				t.Errorf("it was not done, and yet: %v", err)
+				t.Errorf("the first attempt was not done, but the second failed: %v", err)
 			}
 		})
 	}
 }
 
-// A server says that COMMIT has failed, and has done it, or has not. What is certain was not done
-// is done again; of the sleep, nothing is promised.
+// A server reports that COMMIT failed, and has committed or not. A transaction that certainly was
+// not committed is retried. For the rest the outcome is unknown.
 func TestFailedCommitIsClassified(t *testing.T) {
 	t.Parallel()
 	p := newProxy(t, dbtest.MySQL(t))
@@ -200,18 +202,18 @@ func TestFailedCommitIsClassified(t *testing.T) {
 		name    string
 		number  uint16
 		message string
-		instead string // what the server does
+		instead string // the statement that the server executes
 		again   bool
 		done    bool
 	}{
 		{"by a conflict in Galera", 1213, "Deadlock found when trying to get lock; try restarting transaction", "ROLLBACK", true, true},
 		{"by a conflict in Group Replication", 3101, "Plugin instructed the server to rollback the current transaction.", "ROLLBACK", true, true},
-		{"by one that is noticed earlier", 1180, "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", "ROLLBACK", true, true},
-		{"by one, in MariaDB's words", 1180, `Got error 149 "Lock deadlock; Retry transaction" during COMMIT`, "ROLLBACK", true, true},
-		{"by a disk, and it was done", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "COMMIT", false, true},
-		{"by a disk, and it was not done", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "ROLLBACK", false, false},
-		{"by a node of Galera that is alone, and the others have it", 1180, "Got error 6 during COMMIT", "COMMIT", false, true},
-		{"in other words", 1180, "Fehler 1490 beim COMMIT", "COMMIT", false, true},
+		{"by a conflict that is reported as error 1180", 1180, "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", "ROLLBACK", true, true},
+		{"by a conflict, in MariaDB's words", 1180, `Got error 149 "Lock deadlock; Retry transaction" during COMMIT`, "ROLLBACK", true, true},
+		{"by a disk error, after the commit", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "COMMIT", false, true},
+		{"by a disk error, before the commit", 1180, "Got error 5 - 'OS errno 5 - Input/output error' during COMMIT", "ROLLBACK", false, false},
+		{"by an isolated Galera node, after the others have committed", 1180, "Got error 6 during COMMIT", "COMMIT", false, true},
+		{"with a localized message", 1180, "Fehler 1490 beim COMMIT", "COMMIT", false, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			u := newUser(newID())
@@ -220,11 +222,11 @@ func TestFailedCommitIsClassified(t *testing.T) {
 			if row.again {
 				requireNoError(t, err)
 			} else if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrEmailTaken) {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want an unknown outcome", err)
 			}
 			_, err = s.UserByID(testContext(t), u.ID)
 			if done := err == nil; done != row.done {
-				t.Errorf("done is %t, want %t: %v", done, row.done, err)
+				t.Errorf("got done %t, want %t: %v", done, row.done, err)
 			}
 		})
 	}
@@ -237,18 +239,18 @@ func TestInvalidSQLitePathIsRejected(t *testing.T) {
 		path       func(dir string) string
 	}{
 		{"a folder", "is a directory", func(dir string) string { return dir }},
-		{"in a folder that is not there", "no such file or directory", func(dir string) string { return filepath.Join(dir, "no", "x.db") }},
+		{"in a missing folder", "no such file or directory", func(dir string) string { return filepath.Join(dir, "no", "x.db") }},
 		{"below a file", "not a directory", func(dir string) string {
 			_ = os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
 			return filepath.Join(dir, "file", "x.db")
 		}},
-		{"a name that no file can have", "invalid argument", func(dir string) string { return filepath.Join(dir, "a\x00b") }},
+		{"with an invalid name", "invalid argument", func(dir string) string { return filepath.Join(dir, "a\x00b") }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := Open("sqlite://"+row.path(t.TempDir()), Options{})
 			if err == nil || !strings.HasPrefix(err.Error(), "open sqlite: ") || !strings.Contains(err.Error(), row.want) {
-				t.Errorf("error %v, want %q", err, row.want)
+				t.Errorf("got error %v, want %q", err, row.want)
 			}
 		})
 	}
@@ -262,10 +264,10 @@ func TestNonDatabaseFileIsRejectedUnchanged(t *testing.T) {
 	s := openStore(t, "sqlite://"+path, Options{})
 	_, err := s.Migrate(testContext(t))
 	if err == nil || !strings.Contains(err.Error(), "file is not a database") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != letter {
-		t.Errorf("the file was changed, or %v", err)
+		t.Errorf("the file was changed, error %v", err)
 	}
 }
 
@@ -277,10 +279,10 @@ func TestDeletedSQLiteFileIsErrUnavailable(t *testing.T) {
 	requireNoError(t, s.Ping(testContext(t)))
 	requireNoError(t, os.Rename(path, path+".old"))
 	wantError(t, s.Ping(testContext(t)), ErrUnavailable)
-	s.pool.SetMaxIdleConns(0) // those that come now open the file anew
+	s.pool.SetMaxIdleConns(0) // new connections open the file again
 	wantError(t, storeCalls["UserByID"](testContext(t), s), ErrUnavailable)
 	if _, err := os.Stat(path); err == nil {
-		t.Error("an empty database stands in its place")
+		t.Error("SQLite created an empty database")
 	}
 	requireNoError(t, os.Rename(path+".old", path))
 	requireNoError(t, s.Ping(testContext(t)))
@@ -303,9 +305,9 @@ func TestBusySQLiteTimesOutWithContext(t *testing.T) {
 			cancel()
 			wantError(t, err, want)
 			if took := time.Since(begin); took > 5*time.Second {
-				t.Errorf("%s: took %s", name, took)
+				t.Errorf("%s: got %s, want at most 5s", name, took)
 			}
-			// Who only reads is not held up.
+			// Reads are not blocked.
 			requireNoError(t, s.Ping(testContext(t)))
 		}
 		return nil
@@ -314,18 +316,18 @@ func TestBusySQLiteTimesOutWithContext(t *testing.T) {
 
 const lockUsers = "BEGIN;\nUPDATE users SET name = name"
 
-// Somebody holds a lock for longer than anybody would wait. Whoever wants it is told so, keeps
-// their connection, and leaves nothing in the server that would be done later.
+// A lock is held for longer than the lock timeout. The waiting caller gets ErrUnavailable and keeps
+// its connection, and its statement does not run later.
 func TestLongLockIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, lock, unlock string
 		call               func(ctx context.Context, s *Store, u *User) error
 	}{
-		{"of a row, by a write", lockUsers, "ROLLBACK", func(ctx context.Context, s *Store, u *User) error {
+		{"a row lock against a write", lockUsers, "ROLLBACK", func(ctx context.Context, s *Store, u *User) error {
 			return s.SetRole(ctx, u.ID, "ADMIN")
 		}},
-		{"of a table, by a read", "LOCK TABLES users WRITE", "UNLOCK TABLES", func(ctx context.Context, s *Store, u *User) error {
+		{"a table lock against a read", "LOCK TABLES users WRITE", "UNLOCK TABLES", func(ctx context.Context, s *Store, u *User) error {
 			_, err := s.UserByID(ctx, u.ID)
 			return err
 		}},
@@ -336,26 +338,27 @@ func TestLongLockIsErrUnavailable(t *testing.T) {
 			s := openStore(t, databaseURL, Options{MaxConnections: 1})
 			migrate(t, s)
 			u := createUser(t, s, newUser("ada@example.com"))
-			execute(t, s, "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1") // instead of lockWaitTimeout
+			// Instead of lockWaitTimeout.
+			execute(t, s, "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1")
 			other := openStore(t, databaseURL, Options{MaxConnections: 1})
 			executeAll(t, other, row.lock)
 			const us, waiting = "SELECT CONNECTION_ID()", "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%users%' AND id <> CONNECTION_ID()"
 			before, begin := queryAll[int](t, s, us), time.Now()
 			wantError(t, row.call(testContext(t), s, u), ErrUnavailable)
 			if took := time.Since(begin); took > 20*time.Second {
-				t.Errorf("took %s", took)
+				t.Errorf("got %s, want at most 20s", took)
 			}
 			if after := queryAll[int](t, s, us); after[0] != before[0] {
-				t.Error("the connection is another one")
+				t.Error("the connection was replaced")
 			}
 			if n := queryAll[int](t, other, waiting); n[0] != 0 {
-				t.Errorf("%d statements wait still", n[0])
+				t.Errorf("got %d waiting statements, want 0", n[0])
 			}
 			execute(t, other, row.unlock)
 			after, err := s.UserByID(testContext(t), u.ID)
 			requireNoError(t, err)
 			if after.Role != u.Role {
-				t.Errorf("the role is %s, although nothing was done", after.Role)
+				t.Errorf("got role %s, want no change", after.Role)
 			}
 			requireNoError(t, row.call(testContext(t), s, u))
 		})
@@ -369,17 +372,17 @@ func TestLockWaitTimeoutIsRetried(t *testing.T) {
 	ctx := testContext(t)
 	u := createUser(t, s, newUser("ada@example.com"))
 	executeAll(t, other, lockUsers)
-	tries := 0
+	attempts := 0
 	requireNoError(t, s.Transaction(ctx, func(tx *Store) error {
-		tries++
+		attempts++
 		execute(t, tx, "SET SESSION innodb_lock_wait_timeout = 1")
-		if tries == 2 {
+		if attempts == 2 {
 			execute(t, other, "ROLLBACK")
 		}
 		return tx.SetRole(ctx, u.ID, "ADMIN")
 	}))
-	if tries != 2 {
-		t.Errorf("%d tries, want 2", tries)
+	if attempts != 2 {
+		t.Errorf("got %d attempts, want 2", attempts)
 	}
 }
 
@@ -395,10 +398,10 @@ func TestQueryStopsWithContext(t *testing.T) {
 			context func() (context.Context, context.CancelFunc)
 			want    error
 		}{
-			{"by a deadline", func() (context.Context, context.CancelFunc) {
+			{"with a deadline", func() (context.Context, context.CancelFunc) {
 				return context.WithTimeout(t.Context(), 100*time.Millisecond)
 			}, ErrUnavailable},
-			{"by a client that hangs up", func() (context.Context, context.CancelFunc) {
+			{"with a cancellation", func() (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(100*time.Millisecond, cancel)
 				return ctx, cancel
@@ -411,7 +414,7 @@ func TestQueryStopsWithContext(t *testing.T) {
 			})
 			cancel()
 			if !errors.Is(err, row.want) {
-				t.Errorf("%s: %v, want %v", row.name, err, row.want)
+				t.Errorf("%s: got %v, want %v", row.name, err, row.want)
 			}
 		}
 		requireNoError(t, s.Ping(testContext(t)))
@@ -426,10 +429,10 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// proxy stands before a server and loses connections when it is told to.
+// proxy forwards connections to a server, and loses connections or refuses statements on request.
 type proxy struct {
 	t      *testing.T
-	url    string // of the database, through here
+	url    string // of the database, through the proxy
 	server string
 	addr   string
 	work   sync.WaitGroup
@@ -441,8 +444,8 @@ type proxy struct {
 	cut      string
 	arrives  bool
 	refused  string
-	instead  []byte // the packet
-	refusal  []byte // the packet
+	instead  []byte // packet
+	refusal  []byte // packet
 }
 
 func newProxy(t *testing.T, databaseURL string) *proxy {
@@ -485,16 +488,17 @@ func (p *proxy) stop() {
 	p.work.Wait()
 }
 
-// cutAt loses the connection that a statement comes by, before or after it has reached the server.
+// cutAt closes the connection of a statement, before or after the statement has reached the server.
 func (p *proxy) cutAt(statement string, arrives bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut, p.arrives = statement, arrives
 }
 
-// refuseAt has a statement answered with an error, once. The server does another one instead.
+// refuseAt answers a statement once with an error. The server executes another statement instead.
 func (p *proxy) refuseAt(statement, instead string, number uint16, message string) {
-	const query, answer, failed = 3, 1, 0xff // the command, and a packet's place and kind
+	// The command, the packet's sequence number, and its kind.
+	const query, answer, failed = 3, 1, 0xff
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused = statement
@@ -521,9 +525,9 @@ func (p *proxy) serve(client net.Conn) {
 		delete(p.open, client)
 		delete(p.open, server)
 	}()
-	lost := make(chan struct{}) // closed when answers must not reach the client any more
+	lost := make(chan struct{}) // closed when the client must not get answers any more
 	answered := make(chan struct{})
-	refusals := make(chan []byte, 1) // what the client gets instead of the next answer
+	refusals := make(chan []byte, 1) // sent to the client instead of the next answer
 	p.work.Go(func() {
 		defer close(answered)
 		defer func() { _ = client.Close() }()
@@ -551,7 +555,9 @@ func (p *proxy) serve(client net.Conn) {
 	p.forward(client, server, lost, answered, refusals)
 }
 
-func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}, answered <-chan struct{}, refusals chan<- []byte) {
+func (p *proxy) forward(
+	client io.Reader, server io.Writer, lost chan<- struct{}, answered <-chan struct{}, refusals chan<- []byte,
+) {
 	b := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(b)
@@ -580,8 +586,8 @@ func (p *proxy) forward(client io.Reader, server io.Writer, lost chan<- struct{}
 	}
 }
 
-// A driver whose statement the context ends may say "interrupted", or that the connection is
-// broken, and not why.
+// A driver may report a cancelled statement as "interrupted" or as a broken connection, without the
+// cause.
 func TestInterruptedStatementReturnsContextError(t *testing.T) {
 	t.Parallel()
 	endless := map[string]string{
@@ -595,18 +601,18 @@ func TestInterruptedStatementReturnsContextError(t *testing.T) {
 			var n int64
 			return s.translate(ctx, s.pool.QueryRowContext(ctx, endless[s.dialect.name()]).Scan(&n))
 		}
-		t.Run("by a deadline", func(t *testing.T) {
+		t.Run("with a deadline", func(t *testing.T) {
 			err := ask(context.WithTimeout(t.Context(), 50*time.Millisecond))
 			wantError(t, err, context.DeadlineExceeded)
 			wantError(t, err, ErrUnavailable)
 		})
-		t.Run("by a client who hangs up", func(t *testing.T) {
+		t.Run("with a cancellation", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
 			err := ask(ctx, cancel)
 			wantError(t, err, context.Canceled)
 			if errors.Is(err, ErrUnavailable) {
-				t.Errorf("it is the database's fault: %v", err)
+				t.Errorf("got ErrUnavailable for a cancellation: %v", err)
 			}
 		})
 	})

@@ -23,8 +23,8 @@ var uniqueKeys = map[string][]string{
 	"audit":                 {"id"},
 }
 
-// createKeyLog has the database write down every key that a statement inserts or deletes. What is
-// rolled back is taken out waitToRetry.
+// createKeyLog adds triggers that log every key that a statement inserts or deletes. A rollback
+// removes entries from the log.
 func createKeyLog(t *testing.T, s *Store) {
 	t.Helper()
 	execute(t, s, "CREATE TABLE key_log (name VARCHAR(64), value VARCHAR(200), event VARCHAR(8))")
@@ -47,31 +47,31 @@ func createKeyLog(t *testing.T, s *Store) {
 	}
 }
 
-// A database that keeps a unique key in a table of its own (a lookup vindex of Vitess) waits for
-// itself where one transaction inserts and deletes the key. So no call does, in either order.
+// A database that keeps a unique key in a table of its own (a lookup vindex of Vitess) deadlocks
+// with itself if one transaction inserts and deletes the key, in either order.
 func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		ctx := testContext(t)
 		createKeyLog(t, s)
 		later := moment.Add(time.Hour)
-		slot, other := "reset", "verify"
+		key, other := "reset", "verify"
 		ada := newUser("ada")
 		mailTo := func() *Mail {
 			return &Mail{ID: newID(), Kind: "kind", UserID: &ada.ID, Email: "ada", EmailKey: "ada", CreatedAt: moment, DueAt: moment, Claim: new("claim")}
 		}
 		one, two, three := mailTo(), mailTo(), mailTo()
-		issue := func(m *Mail, slot *string) func(context.Context, *Store) error {
+		issue := func(m *Mail, key *string) func(context.Context, *Store) error {
 			return func(ctx context.Context, tx *Store) error {
-				ticket := newToken(ada.ID, "ada", slot, later)
-				ticket.ID = m.ID
-				return tx.IssueToken(ctx, m, ticket, later)
+				token := newToken(ada.ID, "ada", key, later)
+				token.ID = m.ID
+				return tx.IssueToken(ctx, m, token, later)
 			}
 		}
 		session, session2, session3 := newSession(ada), newSession(ada), newSession(ada)
 		places := []*TrustedPlace{{ID: []byte(newID())[:32], UserID: ada.ID, Place: []byte(newID())[:32], ExpiresAt: later}}
 		change, undo := newToken(ada.ID, "new", &other, later), newToken(ada.ID, "ada", nil, later)
-		slots := []Reservation{{Name: "limit", ID: []byte(newID())[:32], Rate: limit.Rate{Count: 3, Window: time.Hour}}}
+		reservations := []Reservation{{Name: "limit", ID: []byte(newID())[:32], Rate: limit.Rate{Count: 3, Window: time.Hour}}}
 		reserveEmail(t, s, "reserved", later)
 		inTransaction := func(f func(context.Context, *Store) error) func(context.Context) error {
 			return func(ctx context.Context) error {
@@ -98,12 +98,12 @@ func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 				return tx.CreateMails(ctx, []*Mail{mailTo()})
 			})},
 			{"mails", inTransaction(func(ctx context.Context, tx *Store) error { return tx.CreateMails(ctx, []*Mail{one, two, three}) })},
-			{"a link", inTransaction(issue(one, &slot))},
-			{"the link of the same mail again", inTransaction(issue(one, &slot))},
-			{"a link in place of that of another mail", inTransaction(issue(two, &slot))},
-			{"a link in another slot", inTransaction(issue(one, &other))},
-			{"a link without a slot", inTransaction(issue(three, nil))},
-			{"the same again", inTransaction(issue(three, nil))},
+			{"a token", inTransaction(issue(one, &key))},
+			{"another token of the same mail", inTransaction(issue(one, &key))},
+			{"a token that replaces that of another mail", inTransaction(issue(two, &key))},
+			{"a token with another key", inTransaction(issue(one, &other))},
+			{"a token without a key", inTransaction(issue(three, nil))},
+			{"another token without a key", inTransaction(issue(three, nil))},
 			{"a sign-in", inTransaction(func(ctx context.Context, tx *Store) error {
 				if err := tx.SaveTrustedPlaces(ctx, places, 1); err != nil {
 					return err
@@ -118,13 +118,13 @@ func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 				place.ID, place.ExpiresAt = []byte(newID())[:32], later.Add(time.Hour)
 				return s.SaveTrustedPlaces(ctx, []*TrustedPlace{&place}, 1)
 			}},
-			{"a limit", func(ctx context.Context) error { return second(s.Acquire(ctx, slots)) }},
-			{"the same limit again", func(ctx context.Context) error { return second(s.Acquire(ctx, slots)) }},
+			{"a reservation", func(ctx context.Context) error { return second(s.Acquire(ctx, reservations)) }},
+			{"another reservation", func(ctx context.Context) error { return second(s.Acquire(ctx, reservations)) }},
 			{"a mark", func(ctx context.Context) error { return second(s.SetMark(ctx, []byte(newID())[:32], later)) }},
-			{"a request of another address", func(ctx context.Context) error {
+			{"a request to change the address", func(ctx context.Context) error {
 				return s.RequestEmailChange(ctx, ada, other, []*Mail{mailTo()})
 			}},
-			{"the ticket of the change", inTransaction(func(ctx context.Context, tx *Store) error { return tx.upsertToken(ctx, change) })},
+			{"the token of the change", inTransaction(func(ctx context.Context, tx *Store) error { return tx.upsertToken(ctx, change) })},
 			{"a change of the address", func(ctx context.Context) error {
 				return s.ChangeEmail(ctx, change, 0, undo, []*Mail{mailTo()}, moment)
 			}},
@@ -151,7 +151,7 @@ func TestTransactionsNeverInsertAndDeleteSameKey(t *testing.T) {
 			both := queryAll[string](t, s, "SELECT DISTINCT i.name FROM key_log i JOIN key_log d ON d.name = i.name AND d.value = i.value"+
 				" WHERE i.event = 'INSERT' AND d.event = 'DELETE'")
 			if len(both) > 0 {
-				t.Errorf("%s: %q are inserted and deleted", step.name, both)
+				t.Errorf("%s: got %q inserted and deleted, want none", step.name, both)
 			}
 		}
 		for _, name := range []string{

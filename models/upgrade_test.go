@@ -18,8 +18,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// A newer program changes the tables under one that has asked them before and keeps its statements
-// prepared. What that one asks next is answered as if nothing had happened, the first time too.
+// A newer program changes the tables while a store keeps prepared statements. Every further call of
+// that store must return the same as before, also the first one.
 func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -35,14 +35,15 @@ func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 			for _, name := range names {
 				for _, makes := range names {
 					if strings.HasPrefix(makes, "Create") {
-						_ = calls[makes](testContext(t), s) // or the row is there still
+						// An error means that the row exists already.
+						_ = calls[makes](testContext(t), s)
 					}
 				}
 				list = append(list, fmt.Sprint(calls[name](testContext(t), s)))
 			}
 			return list
 		}
-		answers() // what can be done once only is done
+		answers() // calls that succeed only once
 		want := answers()
 		for _, statements := range [][]string{
 			{"ALTER TABLE users ADD COLUMN nickname VARCHAR(100) NULL", "ALTER TABLE users ADD COLUMN points BIGINT NOT NULL DEFAULT 7"},
@@ -58,15 +59,15 @@ func TestRunningStoreSurvivesSchemaChanges(t *testing.T) {
 			}
 			for i, got := range answers() {
 				if got != want[i] {
-					t.Errorf("after %q: %s says %s, before it said %s", statements, names[i], got, want[i])
+					t.Errorf("after %q: %s: got %s, want %s as before", statements, names[i], got, want[i])
 				}
 			}
 		}
 	})
 }
 
-// nextSteps are the steps of this program and those that a next version adds: their texts, from the
-// next free number on.
+// nextSteps returns the steps of this program and those of a next version: texts are numbered from
+// the next free number on.
 func nextSteps(t *testing.T, texts ...string) fs.FS {
 	t.Helper()
 	all := fstest.MapFS{}
@@ -89,7 +90,7 @@ func nextSteps(t *testing.T, texts ...string) fs.FS {
 	return all
 }
 
-// nextStepStates says of each step that a next version adds whether it was applied.
+// nextStepStates returns the state of each step that a next version adds.
 func nextStepStates(t *testing.T, s *Store) (list []string) {
 	t.Helper()
 	all, err := s.Migrations(testContext(t))
@@ -132,44 +133,44 @@ func TestContractStepsWaitForContract(t *testing.T) {
 			applied       int
 			states, older []string
 		}{
-			{"nothing is done yet", newer.Migrations, 0, []string{"pending", "waiting", "pending"}, nil},
-			{"what only adds is applied, in front of the contract and behind it", newer.Migrate, 2, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
-			{"an older program has nothing to do", older.Migrate, 0, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
-			{"the contract is applied when it is asked for", newer.Contract, 1, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
-			{"once", newer.Contract, 0, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
+			{"before Migrate", newer.Migrations, 0, []string{"pending", "waiting", "pending"}, nil},
+			{"Migrate applies only steps that add, before and after the contract", newer.Migrate, 2, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
+			{"Migrate of an older program changes nothing", older.Migrate, 0, []string{"applied", "waiting", "applied"}, []string{"unknown", "unknown"}},
+			{"Contract applies the contract", newer.Contract, 1, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
+			{"Contract applies it once", newer.Contract, 0, []string{"applied", "applied", "applied"}, []string{"unknown", "unknown", "unknown"}},
 		} {
 			applied, err := row.do(testContext(t))
 			if row.states[0] == "pending" {
 				applied = nil
 			}
 			if err != nil || len(applied) != row.applied {
-				t.Errorf("%s: %v, %v", row.name, applied, err)
+				t.Errorf("%s: got applied steps %v, error %v", row.name, applied, err)
 			}
 			if got := nextStepStates(t, newer); !slices.Equal(got, row.states) {
-				t.Errorf("%s: %q, want %q", row.name, got, row.states)
+				t.Errorf("%s: got %q, want %q", row.name, got, row.states)
 			}
 			if got := nextStepStates(t, older); !slices.Equal(got, row.older) {
-				t.Errorf("%s: to the older program %q, want %q", row.name, got, row.older)
+				t.Errorf("%s: older program: got %q, want %q", row.name, got, row.older)
 			}
 		}
 		createUser(t, older, newUser("ada@example.com"))
 	})
 }
 
-// No older program can use an empty database.
+// An empty database cannot be in use by an older program.
 func TestEmptyDatabaseGetsContractSteps(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, dropNickname)})
 		migrate(t, s)
 		if got, want := nextStepStates(t, s), []string{"applied", "applied"}; !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
 
-// The database was empty when a newer program looked, and then it had to wait for the lock of an
-// older one, which serves now.
+// The newer program finds an empty database and waits for the migration lock of an older program,
+// which serves afterwards.
 func TestDatabaseMigratedMeanwhileSkipsContractSteps(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -177,12 +178,12 @@ func TestDatabaseMigratedMeanwhileSkipsContractSteps(t *testing.T) {
 		newer.dialect = precededDialect{newer.dialect, func() { migrate(t, older) }}
 		migrate(t, newer)
 		if got, want := nextStepStates(t, newer), []string{"applied", "waiting"}; !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
 
-// precededDialect is a dialect in which somebody else is a little quicker to get the lock.
+// precededDialect is a dialect in which another program gets the migration lock first.
 type precededDialect struct {
 	dialect
 	migrate func()
@@ -209,25 +210,25 @@ func TestBackfillChangesAllRowsInBatches(t *testing.T) {
 		newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, addNickname, addPoints, text)})
 		applied, err := newer.Migrate(testContext(t))
 		if err != nil || len(applied) != 3 || applied[2].Name == "" || applied[2].AppliedAt.IsZero() {
-			t.Fatalf("%+v, %v", applied, err)
+			t.Fatalf("got steps %+v, error %v", applied, err)
 		}
 		if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users WHERE nickname = name AND points = 8"); n[0] != 10 {
-			t.Errorf("%d rows are filled", n[0])
+			t.Errorf("got %d changed rows, want 10", n[0])
 		}
 		if got, want := nextStepStates(t, newer), []string{"applied", "applied", "applied"}; !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
 
 func TestEndlessBackfillIsStopped(t *testing.T) {
 	t.Parallel()
-	const rows = 600 // runBackfillBatch twice, those are more than a backfill may change before its table's rows are counted
+	const rows = 600 // two changes per row exceed backfillSlack
 	for _, row := range []struct{ name, statement, want string }{
-		{"because what it changes fulfils its condition again", "UPDATE users SET points = points + 1 WHERE points >= 7", "_next.sql: its condition stays true"},
-		{"because what it changes stays as it is", "-- None.\nUPDATE `users`\n  SET nickname = NULL WHERE nickname IS NULL", "_next.sql: its condition stays true"},
-		{"because it is no UPDATE", "DELETE FROM limits", "only UPDATE statements"},
-		{"but does, when it has changed all rows twice", "UPDATE users SET points = points + 1 WHERE points < 9", ""},
+		{"whose changed rows match again", "UPDATE users SET points = points + 1 WHERE points >= 7", "_next.sql: its condition stays true"},
+		{"whose rows do not change", "-- None.\nUPDATE `users`\n  SET nickname = NULL WHERE nickname IS NULL", "_next.sql: its condition stays true"},
+		{"that is not an UPDATE", "DELETE FROM limits", "only UPDATE statements"},
+		{"that changes all rows twice and ends", "UPDATE users SET points = points + 1 WHERE points < 9", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -243,17 +244,17 @@ func TestEndlessBackfillIsStopped(t *testing.T) {
 				if _, err := newer.Migrate(testContext(t)); row.want == "" {
 					requireNoError(t, err)
 				} else if last = "pending"; err == nil || !strings.Contains(err.Error(), row.want) || errors.Is(err, ErrUnavailable) {
-					t.Errorf("error %v, want %q", err, row.want)
+					t.Errorf("got error %v, want %q", err, row.want)
 				}
 				if got, want := nextStepStates(t, newer), []string{"applied", "applied", last}; !slices.Equal(got, want) {
-					t.Errorf("%q, want %q", got, want)
+					t.Errorf("got %q, want %q", got, want)
 				}
 			})
 		})
 	}
 }
 
-// However long it has been at work already.
+// The retry timeout starts with each batch, however long the backfill has run.
 func TestBackfillRetriesAfterLockWait(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
@@ -262,7 +263,8 @@ func TestBackfillRetriesAfterLockWait(t *testing.T) {
 	other := openStore(t, databaseURL, Options{MaxConnections: 1})
 	executeAll(t, other, lockUsers)
 	newer := openStore(t, databaseURL, Options{Migrations: nextSteps(t, "-- backfill\n\nUPDATE users SET role = 'ADMIN' WHERE role = 'USER'")})
-	newer.dialect.(mysqlDialect).config.Params["innodb_lock_wait_timeout"] = "1" // of the connections for migrations
+	// For the connections of migrations.
+	newer.dialect.(mysqlDialect).config.Params["innodb_lock_wait_timeout"] = "1"
 	conflicts := 0
 	newer.dialect = conflictDialect{newer.dialect, func() {
 		conflicts++
@@ -271,11 +273,11 @@ func TestBackfillRetriesAfterLockWait(t *testing.T) {
 	_, err := newer.up(testContext(t), false)
 	requireNoError(t, err)
 	if got, want := nextStepStates(t, newer), []string{"applied"}; !slices.Equal(got, want) || conflicts != 1 {
-		t.Errorf("%q after %d conflicts, want %q after one", got, conflicts, want)
+		t.Errorf("got %q after %d conflicts, want %q after one", got, conflicts, want)
 	}
 }
 
-// conflictDialect is a dialect that is there when a statement loses to others.
+// conflictDialect calls onConflict when a statement fails.
 type conflictDialect struct {
 	dialect
 	onConflict func()
@@ -286,8 +288,7 @@ func (n conflictDialect) retryable(err error) bool {
 	return n.dialect.retryable(err)
 }
 
-// Somebody reads a table for long, so a step cannot change it. Those who come meanwhile do not wait
-// for both.
+// A long read blocks a step. Queries that come meanwhile must not wait for both.
 func TestBlockedMigrationStepDoesNotBlockQueries(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
@@ -306,18 +307,18 @@ func TestBlockedMigrationStepDoesNotBlockQueries(t *testing.T) {
 		for queryAll[int](t, s, waiting)[0] == 0 {
 			select {
 			case err := <-migrated:
-				t.Fatalf("it did not wait: %v", err)
+				t.Fatalf("Migrate did not wait: %v", err)
 			default:
 			}
 		}
 		begin := time.Now()
 		_, err = s.UserByID(testContext(t), u.ID)
 		requireNoError(t, err)
-		t.Logf("waited for %s", time.Since(begin))
+		t.Logf("the query took %s", time.Since(begin))
 		return nil
 	}))
 	requireNoError(t, <-migrated)
 	if got, want := nextStepStates(t, newer), []string{"applied"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

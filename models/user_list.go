@@ -243,7 +243,9 @@ func (l *userList) order(columns ...string) string {
 }
 
 // readRange reads accounts until the page is full.
-func (l *userList) readRange(ctx context.Context, cursor func(*User) Cursor, index string, r where, order ...string) error {
+func (l *userList) readRange(
+	ctx context.Context, cursor func(*User) Cursor, index string, r where, order ...string,
+) error {
 	if l.remaining() == 0 {
 		return nil
 	}

@@ -11,8 +11,9 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// How long a page of 20 accounts takes out of many, beside the same page out of 1,000, in turn: "x"
-// is the one by the other, of the medians. Many are 20,000, or as many as BENCH_USERS says.
+// BenchmarkUsers measures pages of 20 accounts in a large table and, alternating, in a table of
+// 1,000. The metric "x" is the ratio of the medians. The large table has 20,000 accounts, or
+// BENCH_USERS.
 //
 //	BENCH_USERS=1000000 go test -run '^$' -bench Users -benchtime 500x -timeout 30m ./models
 func BenchmarkUsers(b *testing.B) {
@@ -38,17 +39,17 @@ const benchFew = 1000
 func benchmarkUsers(b *testing.B, few, many *userDataset) {
 	for _, page := range datasetPages {
 		page.filter.Limit = 20
-		fewPlaces, manyPlaces := few.cursors(b, page.after), many.cursors(b, page.after)
+		fewCursors, manyCursors := few.cursors(b, page.after), many.cursors(b, page.after)
 		for way, name := range []string{page.name, page.name + "-backwards"} {
 			b.Run(name, func(b *testing.B) {
 				var fewTook, manyTook []time.Duration
 				for b.Loop() {
-					i := rand.N(len(fewPlaces))
-					fewTook = append(fewTook, few.read(b, page.filter, fewPlaces[i], way))
-					manyTook = append(manyTook, many.read(b, page.filter, manyPlaces[i], way))
+					i := rand.N(len(fewCursors))
+					fewTook = append(fewTook, few.read(b, page.filter, fewCursors[i], way))
+					manyTook = append(manyTook, many.read(b, page.filter, manyCursors[i], way))
 				}
 				f, m := median(fewTook), median(manyTook)
-				b.ReportMetric(0, "ns/op") // of both together: it would only mislead
+				b.ReportMetric(0, "ns/op") // the sum of both would mislead
 				b.ReportMetric(float64(f.Microseconds()), "µs/few")
 				b.ReportMetric(float64(m.Microseconds()), "µs/many")
 				b.ReportMetric(m.Seconds()/f.Seconds(), "x")
@@ -62,7 +63,7 @@ func median(took []time.Duration) time.Duration {
 	return took[len(took)/2]
 }
 
-// read returns how long the page behind a cursor takes, or the one in front of it.
+// read returns how long the page after a cursor takes, or the page before it.
 func (c *userDataset) read(b *testing.B, f UserFilter, at Cursor, way int) time.Duration {
 	b.Helper()
 	f.After = at

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// datasetPages are pages of a crowd's listing, wherever it could be slow.
+// datasetPages are the pages of a userDataset that could be slow.
 var datasetPages = []struct {
 	name   string
 	filter UserFilter
-	// after asks for the place before the page; {} is a number up to how many there are, {/20} up
-	// to a 20th of it. "" is before all.
+	// after is the query for the cursor before the page. {} is replaced by a number up to the
+	// number of users, {/20} by one up to a 20th of it. "" is the first page.
 	after string
 }{
 	{"first", UserFilter{}, ""},
@@ -27,18 +27,19 @@ var datasetPages = []struct {
 	{"common-in-vain", UserFilter{Prefix: "n"}, "SELECT 'n' AS `key`, 1 AS by_email"},
 	{"common-in-vain-middle", UserFilter{Prefix: "n"}, "SELECT email_key AS `key`, 1 AS by_email FROM users WHERE email_key >= 'n' ORDER BY email_key LIMIT 1 OFFSET {/20}"},
 	{"rare", UserFilter{Prefix: "zz"}, ""},
-	{"nobody", UserFilter{Prefix: "zzz"}, ""},
+	{"no-match", UserFilter{Prefix: "zzz"}, ""},
 	{"role-common", UserFilter{Role: "ADMIN", Prefix: "a"}, ""},
 	{"role-common-middle", UserFilter{Role: "USER", Prefix: "a"}, "SELECT id, name_key AS `key` FROM users WHERE name_key < 'b' ORDER BY name_key, id LIMIT 1 OFFSET {/20}"},
 }
 
-// userDataset is a store with many people in it.
+// userDataset is a store with many users.
 type userDataset struct {
 	*Store
 	size int
 }
 
-// datasetIndexes are made after the rows: that is many times as fast as row by row.
+// datasetIndexes are created after the rows, which is many times as fast as updating them row by
+// row.
 var datasetIndexes = []string{
 	"users_by_name ON users (name_key, id)", "users_by_email ON users (email_key, name_key)", "users_by_role ON users (role, id)",
 	"users_by_role_and_name ON users (role, name_key, id)", "users_by_role_and_email ON users (role, email_key, name_key)",
@@ -69,7 +70,7 @@ func newUserDataset(tb testing.TB, databaseURL string, size int) *userDataset {
 	return c
 }
 
-// insert goes around GORM, which would prepare each statement and keep it.
+// insert does not use GORM, which would prepare and keep each statement.
 func (c *userDataset) insert(tb testing.TB, from, to int) {
 	text := []byte("INSERT INTO users (id, email, email_key, name, name_key, password_hash, role, session_epoch, created_at, updated_at) VALUES ")
 	for i := from; i < to; i++ {
@@ -79,9 +80,9 @@ func (c *userDataset) insert(tb testing.TB, from, to int) {
 	c.execute(tb, string(text[:len(text)-1]))
 }
 
-// rowValues: the names begin with one of the letters from a to n as often as with another, and so
-// do the addresses, nine out of ten with the same one, and with an n all. 60 people are ADMIN,
-// every other of them with an a, and 20 have a zz.
+// rowValues returns the values of user i. Names and addresses begin with the letters from a to n,
+// evenly spread. Nine out of ten users have the same first letter in both, and all with an n. 60
+// users are ADMIN, half of them with a name in a, and 20 names begin with zz.
 func (c *userDataset) rowValues(i int) (name, email, role string) {
 	shuffled := i * 7919 % 1_000_003 // both are prime
 	first := 'a' + rune(shuffled%14)
@@ -102,17 +103,18 @@ func (c *userDataset) rowValues(i int) (name, email, role string) {
 	return fmt.Sprintf("%s %d", name, shuffled), fmt.Sprintf("%c%d@example.com", address, shuffled), role
 }
 
-// cursors are where the pages begin that query names, or before all.
+// cursors returns cursors at which pages begin, from the results of query. Without a query it
+// returns the start.
 func (c *userDataset) cursors(tb testing.TB, query string) (list []Cursor) {
 	tb.Helper()
 	if query == "" {
 		return []Cursor{{}}
 	}
 	for i := range 8 {
-		var place Cursor
+		var cursor Cursor
 		query := strings.NewReplacer("{}", strconv.Itoa(c.size*i/8), "{/20}", strconv.Itoa(c.size*i/8/20)).Replace(query)
-		c.must(tb, c.conn(tb.Context()).Raw(query).Scan(&place).Error)
-		list = append(list, place)
+		c.must(tb, c.conn(tb.Context()).Raw(query).Scan(&cursor).Error)
+		list = append(list, cursor)
 	}
 	return list
 }

@@ -17,7 +17,7 @@ import (
 
 func TestUsersFiltersByPrefixAndRole(t *testing.T) {
 	t.Parallel()
-	people := []struct{ email, name, role string }{
+	users := []struct{ email, name, role string }{
 		{"ada@example.com", "ada", "ADMIN"},
 		{"bob@example.com", "bob", "USER"},
 		{"100%@example.com", "100% real", "USER"},
@@ -33,42 +33,42 @@ func TestUsersFiltersByPrefixAndRole(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		filter UserFilter
-		want   string // the addresses' beginnings
+		want   string // the local parts of the addresses
 	}{
-		{"everybody", UserFilter{}, `ada bob 100% 1000 a_b axb back\slash back/slash o'hara zoë zoe`},
+		{"all", UserFilter{}, `ada bob 100% 1000 a_b axb back\slash back/slash o'hara zoë zoe`},
 		{"at most three", UserFilter{Limit: 3}, "ada bob 100%"},
 		{"by role", UserFilter{Role: "STAFF"}, "a_b axb"},
 		{"by role, exactly", UserFilter{Role: "staff"}, ""},
 		{"by an unknown role", UserFilter{Role: "' OR ''='"}, ""},
-		{"by the beginning of a name or an address", UserFilter{Prefix: "b"}, `back/slash back\slash bob`},
-		{"by the beginning of an address only", UserFilter{Prefix: "a"}, "ada a_b axb"},
-		{"by the beginning of a name only", UserFilter{Prefix: "under"}, "a_b axb"},
+		{"by the prefix of a name or an address", UserFilter{Prefix: "b"}, `back/slash back\slash bob`},
+		{"by the prefix of an address only", UserFilter{Prefix: "a"}, "ada a_b axb"},
+		{"by the prefix of a name only", UserFilter{Prefix: "under"}, "a_b axb"},
 		{"by a whole name", UserFilter{Prefix: "bob"}, "bob"},
-		{"not by the middle", UserFilter{Prefix: "example"}, ""},
-		{"not in capitals: keys are small", UserFilter{Prefix: "ADA"}, ""},
-		{"a percent sign is one", UserFilter{Prefix: "100%"}, "100%"},
+		{"not by a substring", UserFilter{Prefix: "example"}, ""},
+		{"not in upper case, since keys are in lower case", UserFilter{Prefix: "ADA"}, ""},
+		{"a percent sign is literal", UserFilter{Prefix: "100%"}, "100%"},
 		{"a percent sign alone", UserFilter{Prefix: "%"}, ""},
-		{"an underscore is one", UserFilter{Prefix: "a_"}, "a_b"},
+		{"an underscore is literal", UserFilter{Prefix: "a_"}, "a_b"},
 		{"an underscore alone", UserFilter{Prefix: "_"}, ""},
-		{"a backslash is one", UserFilter{Prefix: `back\`}, `back\slash`},
+		{"a backslash is literal", UserFilter{Prefix: `back\`}, `back\slash`},
 		{"a backslash at the end", UserFilter{Prefix: `\`}, ""},
-		{"a quote is one", UserFilter{Prefix: "o'"}, "o'hara"},
+		{"a quote is literal", UserFilter{Prefix: "o'"}, "o'hara"},
 		{"both quotes", UserFilter{Prefix: `o'hara "`}, "o'hara"},
-		{"an accent counts", UserFilter{Prefix: "zoë"}, "zoë"},
+		{"an accent is significant", UserFilter{Prefix: "zoë"}, "zoë"},
 		{"an emoji", UserFilter{Prefix: "zoe 👎"}, "zoe"},
-		{"role and prefix together", UserFilter{Prefix: "a", Role: "STAFF"}, "a_b axb"},
-		{"role and prefix that nobody has both", UserFilter{Prefix: "b", Role: "ADMIN"}, ""},
+		{"by role and prefix", UserFilter{Prefix: "a", Role: "STAFF"}, "a_b axb"},
+		{"by role and prefix without a common account", UserFilter{Prefix: "b", Role: "ADMIN"}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			eachStore(t, func(t *testing.T, s *Store) {
-				for _, p := range people {
+				for _, p := range users {
 					u := newUser(p.email)
 					u.NameKey, u.Role = p.name, p.role
 					createUser(t, s, u)
 				}
-				filter := row.filter // a copy: the other database's test has the row, too
-				filter.Limit = cmp.Or(filter.Limit, len(people))
+				filter := row.filter // a copy, because the other database's test uses the row too
+				filter.Limit = cmp.Or(filter.Limit, len(users))
 				page, err := s.Users(testContext(t), filter)
 				requireNoError(t, err)
 				var got []string
@@ -77,14 +77,14 @@ func TestUsersFiltersByPrefixAndRole(t *testing.T) {
 					got = append(got, before)
 				}
 				if strings.Join(got, " ") != row.want {
-					t.Errorf("found %q, want %q", got, row.want)
+					t.Errorf("got %q, want %q", got, row.want)
 				}
 			})
 		})
 	}
 }
 
-// readForwards reads all pages forwards, and calls between before each but the first.
+// readForwards reads all pages forwards. It calls between before each page but the first.
 func readForwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
 	t.Helper()
 	for {
@@ -92,7 +92,7 @@ func readForwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []s
 		page, err := s.Users(testContext(t), f)
 		requireNoError(t, err)
 		if len(page.Users) > f.Limit || len(page.Cursors) != len(page.Users) {
-			t.Fatalf("%d accounts and %d places, want %d at most", len(page.Users), len(page.Cursors), f.Limit)
+			t.Fatalf("got %d accounts and %d cursors, want at most %d", len(page.Users), len(page.Cursors), f.Limit)
 		}
 		for _, u := range page.Users {
 			ids = append(ids, u.ID)
@@ -101,15 +101,15 @@ func readForwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []s
 			return ids, pages
 		}
 		if page.End == f.After {
-			t.Fatalf("page %d ends where it has begun", pages)
+			t.Fatalf("page %d ends at its start", pages)
 		}
 		f.After = page.End
 		between()
 	}
 }
 
-// readBackwards reads all pages from the last to the first, and calls between before each but the
-// first one read.
+// readBackwards reads all pages from the last to the first. It calls between before each page but
+// the last.
 func readBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []string, pages int) {
 	t.Helper()
 	for f.FromEnd = true; ; {
@@ -117,7 +117,7 @@ func readBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []
 		page, err := s.Users(testContext(t), f)
 		requireNoError(t, err)
 		if len(page.Users) > f.Limit || len(page.Cursors) != len(page.Users) {
-			t.Fatalf("%d accounts and %d cursors, want %d at most", len(page.Users), len(page.Cursors), f.Limit)
+			t.Fatalf("got %d accounts and %d cursors, want at most %d", len(page.Users), len(page.Cursors), f.Limit)
 		}
 		var onPage []string
 		for _, u := range page.Users {
@@ -128,20 +128,20 @@ func readBackwards(t *testing.T, s *Store, f UserFilter, between func()) (ids []
 			return ids, pages
 		}
 		if page.Start == f.Before {
-			t.Fatalf("page %d begins where it ends", pages)
+			t.Fatalf("page %d starts at its end", pages)
 		}
 		f.Before = page.Start
 		between()
 	}
 }
 
-// walks are the two ways through a list.
+// walks are the two directions of reading a list.
 var walks = map[string]func(*testing.T, *Store, UserFilter, func()) ([]string, int){"forwards": readForwards, "backwards": readBackwards}
 
-// expected is what Users promises, in other words.
-func wantIDs(people []*User, f UserFilter) (ids []string) {
+// wantIDs computes the result of Users in memory.
+func wantIDs(users []*User, f UserFilter) (ids []string) {
 	var named, addressed []*User
-	for _, u := range people {
+	for _, u := range users {
 		switch {
 		case f.Role != "" && u.Role != f.Role:
 		case strings.HasPrefix(u.NameKey, f.Prefix):
@@ -163,8 +163,8 @@ func wantIDs(people []*User, f UserFilter) (ids []string) {
 	return ids
 }
 
-// randomUser has a name and an address of few letters, so that many have the same, or the same
-// beginning.
+// randomUser returns a user whose name and address have few letters, so that many are equal or have
+// the same prefix.
 func randomUser(r *rand.Rand) *User {
 	letters := []string{"a", "a", "b", "ä", "a\u0308", "ß", "ａ", "😀", "\uFFFD", "%", "_", `\`, "'", " a"}
 	word := func() (w string) {
@@ -179,25 +179,25 @@ func randomUser(r *rand.Rand) *User {
 	return u
 }
 
-// insertRandomUsers inserts people, some of whom have nothing in common with their address but the
-// beginning, and are too many to be passed over on one page.
-func insertRandomUsers(t *testing.T, s *Store, r *rand.Rand) (people []*User) {
+// insertRandomUsers inserts users. Too many of them to be skipped on one page have a name and an
+// address with the same prefix.
+func insertRandomUsers(t *testing.T, s *Store, r *rand.Rand) (users []*User) {
 	t.Helper()
 	for range 300 {
-		people = append(people, randomUser(r))
+		users = append(users, randomUser(r))
 	}
 	for i := range 2*lookAhead + 50 {
 		u := newUser(fmt.Sprintf("ab%d@example.com", i))
 		u.NameKey = "ab"
-		people = append(people, u)
+		users = append(users, u)
 	}
-	r.Shuffle(len(people), func(i, j int) { people[i].ID, people[j].ID = people[j].ID, people[i].ID })
-	requireNoError(t, s.conn(testContext(t)).CreateInBatches(people, 100).Error)
-	return people
+	r.Shuffle(len(users), func(i, j int) { users[i].ID, users[j].ID = users[j].ID, users[i].ID })
+	requireNoError(t, s.conn(testContext(t)).CreateInBatches(users, 100).Error)
+	return users
 }
 
-// searches are prefixes of names, of addresses, of both and of neither, with each role and with
-// none.
+// searches returns filters by prefixes of names, of addresses, of both and of neither, with each
+// role and without.
 func searches() (list []UserFilter) {
 	for _, prefix := range []string{"", "a", "ab", "ab1", "aba", "ä", "a\u0308", "ａ", "😀", "\uFFFD", "%", "_", `\`, "'", "b", "z"} {
 		for _, role := range []string{"", "USER", "STAFF", "ADMIN", "NOBODY"} {
@@ -210,21 +210,21 @@ func searches() (list []UserFilter) {
 func TestUsersPagesListEachUserOnceInOrder(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
-		people := insertRandomUsers(t, s, rand.New(rand.NewPCG(1, 2)))
+		users := insertRandomUsers(t, s, rand.New(rand.NewPCG(1, 2)))
 		for _, f := range searches() {
-			want := wantIDs(people, f)
+			want := wantIDs(users, f)
 			for _, f.Limit = range []int{1, 7, 100, 1000} {
 				if f.Limit == 1 && len(want) > 100 {
-					continue // only takes long
+					continue // would take too long
 				}
 				for name, walk := range walks {
 					got, pages := walk(t, s, f, func() {})
 					if !slices.Equal(got, want) {
-						t.Errorf("%s, %+v: read %d, want %d, or in another order", name, f, len(got), len(want))
+						t.Errorf("%s, %+v: got %d users, want %d, or in another order", name, f, len(got), len(want))
 					}
-					// Full ones, the last one, and those on which nobody new was found.
+					// Full pages, the last page, and pages that only skip users.
 					if most := len(want)/f.Limit + 1 + len(want)/lookAhead; pages > most {
-						t.Errorf("%s, %+v: %d pages, want %d at most", name, f, pages, most)
+						t.Errorf("%s, %+v: got %d pages, want at most %d", name, f, pages, most)
 					}
 				}
 			}
@@ -236,11 +236,11 @@ func TestUsersPagesAreStableDuringChanges(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
 		r := rand.New(rand.NewPCG(3, 4))
-		people := insertRandomUsers(t, s, r)
+		users := insertRandomUsers(t, s, r)
 		for _, f := range searches() {
 			for _, name := range []string{"forwards", "backwards"} {
 				f.Limit = 20
-				stayed, came := slices.Clone(people), []*User(nil)
+				stayed, came := slices.Clone(users), []*User(nil)
 				got, _ := walks[name](t, s, f, func() {
 					u := randomUser(r)
 					came = append(came, createUser(t, s, u))
@@ -255,22 +255,22 @@ func TestUsersPagesAreStableDuringChanges(t *testing.T) {
 				want := wantIDs(stayed, f)
 				kept := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !slices.Contains(want, id) })
 				if !slices.Equal(kept, want) {
-					t.Errorf("%s, %+v: of %d that stayed, %d were read, or in another order", name, f, len(want), len(kept))
+					t.Errorf("%s, %+v: got %d of %d users that stayed, or in another order", name, f, len(kept), len(want))
 				}
-				people = append(stayed, came...)
+				users = append(stayed, came...)
 			}
 		}
 	})
 }
 
-// A page costs the same wherever it is: it reads a range of the index that it names, from its
-// beginning, in its order. MariaDB has plans that look as good and read half of the table, so there
-// what is read is counted too.
+// A page costs the same at any position: it reads one range of the index that it names, from its
+// start, in order. MariaDB has plans that look as good and read half of the table, so the rows read
+// are counted there too.
 func TestUsersReadsNoMoreThanPage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		c := newUserDataset(t, databaseURL, 15_000)
-		c.pool.SetMaxOpenConns(1) // whose reading is counted
+		c.pool.SetMaxOpenConns(1) // whose counters are read
 		var statements []string
 		note := func(db *gorm.DB) {
 			statements = append(statements, logger.ExplainSQL(db.Statement.SQL.String(), nil, "'", db.Statement.Vars...))
@@ -288,7 +288,7 @@ func TestUsersReadsNoMoreThanPage(t *testing.T) {
 						wantRange(t, c.Store, text)
 					}
 					if read := rowsRead(t, c.Store) - before; read > 5*lookAhead {
-						t.Errorf("%s, %+v: %d rows were read by %q", page.name, f, read, statements)
+						t.Errorf("%s, %+v: got %d rows read by %q", page.name, f, read, statements)
 					}
 				}
 			}
@@ -296,14 +296,14 @@ func TestUsersReadsNoMoreThanPage(t *testing.T) {
 	})
 }
 
-// bothWays are the pages after a position and before it.
+// bothWays returns the pages after a position and before it.
 func bothWays(f UserFilter) []UserFilter {
 	back := f
 	back.After, back.Before, back.FromEnd = Cursor{}, f.After, true
 	return []UserFilter{f, back}
 }
 
-// rowsRead counts what the one connection has read off indexes.
+// rowsRead counts the rows that the only connection has read from indexes.
 func rowsRead(t *testing.T, s *Store) (rows int) {
 	t.Helper()
 	if s.dialect.name() != "mysql" {
@@ -318,21 +318,22 @@ func rowsRead(t *testing.T, s *Store) (rows int) {
 
 var seekPattern = regexp.MustCompile(`[<>]\?|\bid=\?|email_key=\?`)
 
-// wantRange wants a plan of one step, from a place in an index on, or to one row.
+// wantRange requires a plan with one step, which reads a range of an index or one row.
 func wantRange(t *testing.T, s *Store, text string) {
 	t.Helper()
 	if s.dialect.name() == "sqlite" {
 		plan := queryAll[struct{ Detail string }](t, s, "EXPLAIN QUERY PLAN "+text)
 		if len(plan) != 1 || !strings.HasPrefix(plan[0].Detail, "SEARCH users USING ") || !seekPattern.MatchString(plan[0].Detail) {
-			t.Errorf("%s\nis %q", text, plan)
+			t.Errorf("%s\ngot plan %q", text, plan)
 		}
 		return
 	}
 	plan := queryAll[struct{ Type, Key, Extra string }](t, s, "EXPLAIN "+text)
-	if len(plan) == 1 && strings.HasPrefix(plan[0].Extra, "Impossible WHERE") { // the range is empty, and nothing is read
+	// The range is empty, so nothing is read.
+	if len(plan) == 1 && strings.HasPrefix(plan[0].Extra, "Impossible WHERE") {
 		return
 	}
 	if len(plan) != 1 || !slices.Contains([]string{"range", "ref", "const"}, plan[0].Type) || strings.Contains(plan[0].Extra, "filesort") || strings.Contains(plan[0].Extra, "temporary") {
-		t.Errorf("%s\nis %q", text, plan)
+		t.Errorf("%s\ngot plan %q", text, plan)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// order is a row of a product.
+// order is a row type of a product.
 type order struct {
 	ID           string `gorm:"primaryKey"`
 	UserID       string
@@ -34,13 +34,13 @@ func TestUserReferencesAreDetected(t *testing.T) {
 	}
 	want := map[string]bool{"user_id": true, "gift_user_id": true, "buyer_id": true, "shopkeeper_id": true}
 	if got := columnsOf(table{Row: &order{}}); !maps.Equal(got, want) {
-		t.Errorf("of a product: %v", got)
+		t.Errorf("columns of a product: got %v, want %v", got, want)
 	}
 	ours := 0
 	for _, table := range tables {
 		ours += len(columnsOf(table))
 	}
-	if ours < 5 { // of sessions, tickets and mails, and two of the audit log
-		t.Errorf("only %d columns of ours", ours)
+	if ours < 5 { // of sessions, tokens and mails, and two of the audit log
+		t.Errorf("got %d columns of Fieldgate's tables, want at least 5", ours)
 	}
 }

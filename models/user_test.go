@@ -20,19 +20,19 @@ func TestUserRoundTrips(t *testing.T) {
 		name string
 		edit func(*User)
 	}{
-		{"with nothing that may be missing", func(*User) {}},
-		{"with everything", func(u *User) {
+		{"without optional values", func(*User) {}},
+		{"with all values", func(u *User) {
 			u.EmailVerifiedAt, u.DisabledAt, u.SessionEpoch = &verified, &disabled, 1<<62
 		}},
 		{"with a name in many scripts", func(u *User) {
 			u.Name, u.NameKey = "Zoë 👩‍👩‍👧‍👦 李小龍 ﷽ \u202e", "zoë 👩‍👩‍👧‍👦"
 		}},
-		{"with a name of 100 characters of 4 bytes", func(u *User) { u.Name, u.NameKey = long, long+long }},
+		{"with a name of 100 four-byte characters", func(u *User) { u.Name, u.NameKey = long, long+long }},
 		{"with an address of 254 characters", func(u *User) { u.Email = strings.Repeat("ü", 254); u.EmailKey = u.Email }},
 		{"with quotes, backslashes and control characters", func(u *User) { u.Name = "\\' \" ` \x00 \x1a \r\n \t %_?;--" }},
 		{"with an empty name", func(u *User) { u.Name, u.NameKey = "", "" }},
 		{"with spaces at both ends", func(u *User) { u.Name = "  Ada  " }},
-		{"with the first moment of an hour that clocks skip", func(u *User) {
+		{"with a time in an hour that clocks skip", func(u *User) {
 			u.CreatedAt = time.Date(2026, 3, 29, 2, 0, 0, 1_000_000, time.UTC)
 		}},
 		{"with a time long ago", func(u *User) { u.CreatedAt = time.Date(1969, 12, 31, 23, 59, 59, 1_000_000, time.UTC) }},
@@ -60,7 +60,7 @@ func TestStoreTimesRoundTrip(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		s.now = func() time.Time { return time.Date(2026, 1, 1, 3, 0, 0, 123_999_999, elsewhere) }
 		if want := time.Date(2025, 12, 31, 21, 30, 0, 123_000_000, time.UTC); s.Now() != want {
-			t.Errorf("Now is %s, want %s", s.Now(), want)
+			t.Errorf("got %s, want %s", s.Now(), want)
 		}
 		u := newUser("ada@example.com")
 		u.CreatedAt, u.UpdatedAt = s.Now(), s.Now().In(elsewhere)
@@ -68,7 +68,7 @@ func TestStoreTimesRoundTrip(t *testing.T) {
 		got, err := s.UserByID(testContext(t), u.ID)
 		requireNoError(t, err)
 		if got.CreatedAt != s.Now() || got.UpdatedAt != s.Now() {
-			t.Errorf("read %s and %s, want %s", got.CreatedAt, got.UpdatedAt, s.Now())
+			t.Errorf("got %s and %s, want %s", got.CreatedAt, got.UpdatedAt, s.Now())
 		}
 	})
 }
@@ -83,7 +83,7 @@ func TestCreateUserSetsOnlyTimes(t *testing.T) {
 		got, err := s.UserByID(testContext(t), u.ID)
 		requireNoError(t, err)
 		if got.CreatedAt != moment || got.UpdatedAt != moment || got.DisabledAt != nil || got.EmailVerifiedAt != nil {
-			t.Errorf("read %+v", got)
+			t.Errorf("got %+v", got)
 		}
 	})
 }
@@ -116,12 +116,12 @@ func TestConcurrentCreateUserAllowsOneAccountPerEmail(t *testing.T) {
 			if err == nil {
 				created++
 			} else if !errors.Is(err, ErrEmailTaken) {
-				t.Errorf("not a clean answer: %v", err)
+				t.Errorf("got error %v, want ErrEmailTaken", err)
 			}
 		}
 		for _, table := range []string{"users", "sessions"} {
 			if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table); created != 1 || n[0] != 1 {
-				t.Errorf("%d created, %d in table %s", created, n[0], table)
+				t.Errorf("got %d created, %d in table %s; want 1", created, n[0], table)
 			}
 		}
 	})
@@ -139,7 +139,7 @@ func TestEmailKeysAreComparedByteByByte(t *testing.T) {
 		{"width", "ada@example.com", "\uff41da@example.com"},
 		{"an invisible character", "ada@example.com", "a\u200bda@example.com"},
 		{"emoji", "👍@example.com", "👎@example.com"},
-		{"a space before", "ada@example.com", " ada@example.com"},
+		{"a leading space", "ada@example.com", " ada@example.com"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +148,7 @@ func TestEmailKeysAreComparedByteByByte(t *testing.T) {
 				for _, u := range []*User{one, other} {
 					got, err := s.UserByEmailKey(testContext(t), u.EmailKey)
 					if err != nil || got.ID != u.ID {
-						t.Errorf("%q finds %+v, %v", u.EmailKey, got, err)
+						t.Errorf("%q: got %+v, %v", u.EmailKey, got, err)
 					}
 				}
 			})
@@ -156,8 +156,8 @@ func TestEmailKeysAreComparedByteByByte(t *testing.T) {
 	}
 }
 
-// The one place where the databases do not agree: MySQL's utf8mb4_bin fills up with spaces before it compares.
-// So keys must not end in one, and account.EmailKey makes none that does.
+// Only in this case the databases differ: MySQL's utf8mb4_bin pads with spaces before it compares. So keys must
+// not end in a space, and account.EmailKey returns none that does.
 func TestTrailingSpaceInEmailKeyIsIgnoredByMySQL(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -192,10 +192,10 @@ func TestOverlongValuesAreRejected(t *testing.T) {
 			row.edit(u)
 			err := s.CreateUser(testContext(t), u)
 			if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrEmailTaken) {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want one of the database", err)
 			}
 			if n := queryAll[int](t, s, "SELECT COUNT(*) FROM users"); n[0] != 0 {
-				t.Error("it is there")
+				t.Error("the row was inserted")
 			}
 		})
 	}
@@ -208,21 +208,21 @@ func TestMissingUserIsErrNotFound(t *testing.T) {
 		call func(context.Context, *Store) error
 	}{
 		{"by id", func(ctx context.Context, s *Store) error { _, err := s.UserByID(ctx, newID()); return err }},
-		{"by no id", func(ctx context.Context, s *Store) error { _, err := s.UserByID(ctx, ""); return err }},
+		{"by an empty id", func(ctx context.Context, s *Store) error { _, err := s.UserByID(ctx, ""); return err }},
 		{"by address", func(ctx context.Context, s *Store) error {
 			_, err := s.UserByEmailKey(ctx, "eve@example.com")
 			return err
 		}},
-		{"by no address", func(ctx context.Context, s *Store) error { _, err := s.UserByEmailKey(ctx, ""); return err }},
-		{"to be named", func(ctx context.Context, s *Store) error { return s.SetName(ctx, newID(), "Eve", "eve") }},
-		{"to get a role", func(ctx context.Context, s *Store) error { return s.SetRole(ctx, newID(), "ADMIN") }},
-		{"to get a role, inside a transaction", func(ctx context.Context, s *Store) error {
+		{"by an empty address", func(ctx context.Context, s *Store) error { _, err := s.UserByEmailKey(ctx, ""); return err }},
+		{"SetName", func(ctx context.Context, s *Store) error { return s.SetName(ctx, newID(), "Eve", "eve") }},
+		{"SetRole", func(ctx context.Context, s *Store) error { return s.SetRole(ctx, newID(), "ADMIN") }},
+		{"SetRole in a transaction", func(ctx context.Context, s *Store) error {
 			return s.Transaction(ctx, func(tx *Store) error { return tx.SetRole(ctx, newID(), "ADMIN") })
 		}},
-		{"to get a better hash", func(ctx context.Context, s *Store) error {
+		{"ReplacePasswordHash", func(ctx context.Context, s *Store) error {
 			return s.ReplacePasswordHash(ctx, newID(), "hash", "better")
 		}},
-		{"with a session", func(ctx context.Context, s *Store) error {
+		{"SessionWithUser", func(ctx context.Context, s *Store) error {
 			_, err := s.SessionWithUser(ctx, newID(), newID())
 			return err
 		}},
@@ -246,7 +246,7 @@ func TestUserUpdatesChangeOnlyOneRow(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		change func(ctx context.Context, s *Store, id string) error
-		edit   func(*User) // what it comes to
+		edit   func(*User) // the expected change
 		want   error
 	}{
 		{
@@ -289,7 +289,7 @@ func TestUserUpdatesChangeOnlyOneRow(t *testing.T) {
 				s.now = func() time.Time { return later }
 				want, other := createUser(t, s, newUser("ada@example.com")), createUser(t, s, newUser("bob@example.com"))
 				if err := row.change(testContext(t), s, want.ID); !errors.Is(err, row.want) {
-					t.Errorf("error %v, want %v", err, row.want)
+					t.Errorf("got error %v, want %v", err, row.want)
 				}
 				row.edit(want)
 				for _, u := range []*User{want, other} {
@@ -302,7 +302,7 @@ func TestUserUpdatesChangeOnlyOneRow(t *testing.T) {
 	}
 }
 
-// hostile is what people send instead of an id, an address or a search.
+// hostile contains strings that attackers send as an id, an address or a search.
 var hostile = []string{
 	"' OR '1'='1", "' OR 1=1 -- ", `" OR ""="`, "1; DROP TABLE users", "') OR ('1'='1", `\' OR 1=1 -- `,
 	"\xbf' OR 1=1 -- ", "x' UNION SELECT * FROM users -- ", "?", ":id", "@id", "$1", "%", "_", "\\", "\x00",
@@ -328,18 +328,18 @@ func TestHostileStringsMatchNoUser(t *testing.T) {
 				"ReplacePasswordHash's old": s.ReplacePasswordHash(ctx, u.ID, text, "better"),
 			} {
 				if !errors.Is(err, ErrNotFound) {
-					t.Errorf("%s with %.40q: %v", name, text, err)
+					t.Errorf("%s with %.40q: got %v, want ErrNotFound", name, text, err)
 				}
 			}
 			for name, f := range map[string]UserFilter{"prefix": {Prefix: text}, "role": {Role: text}} {
 				f.Limit = 1
 				if page, err := s.Users(ctx, f); err != nil || len(page.Users) > 0 {
-					t.Errorf("Users' %s with %.40q: %+v, %v", name, text, page, err)
+					t.Errorf("Users, %s %.40q: got %+v, %v", name, text, page, err)
 				}
 			}
 			page, err := s.Users(ctx, UserFilter{After: Cursor{ID: text}, Limit: 1})
 			if err != nil || (len(page.Users) == 1) != (text < u.ID) {
-				t.Errorf("Users' after with %.40q: %+v, %v", text, page, err)
+				t.Errorf("Users, after %.40q: got %+v, %v", text, page, err)
 			}
 		}
 		got, err := s.UserByID(ctx, u.ID)
@@ -358,7 +358,7 @@ func wantSame(t *testing.T, got, want *User) {
 		got, want **time.Time
 	}{{"EmailVerifiedAt", &g.EmailVerifiedAt, &w.EmailVerifiedAt}, {"DisabledAt", &g.DisabledAt, &w.DisabledAt}} {
 		if (*p.got == nil) != (*p.want == nil) || *p.got != nil && **p.got != **p.want {
-			t.Errorf("%s is %v, want %v", p.name, *p.got, *p.want)
+			t.Errorf("%s: got %v, want %v", p.name, *p.got, *p.want)
 		}
 		*p.got, *p.want = nil, nil
 	}
@@ -367,7 +367,8 @@ func wantSame(t *testing.T, got, want *User) {
 	}
 }
 
-// There are no foreign keys, so only DeleteUser deletes the rows of a deleted account. refersToUser says which columns name one.
+// The tables have no foreign keys, so only DeleteUser deletes the rows of an account. RefersToUser finds the columns
+// that refer to users.
 func TestDeleteUserDeletesAllOwnedRows(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -385,12 +386,12 @@ func TestDeleteUserDeletesAllOwnedRows(t *testing.T) {
 				requireNoError(t, s.insert(testContext(t), row.Interface()))
 			}
 		}
-		delete(columns, "audit") // which says who did what, also of somebody who has left
+		delete(columns, "audit") // the audit log keeps entries of deleted users
 		requireNoError(t, s.DeleteUser(testContext(t), u, moment))
 		for table, names := range columns {
 			for _, name := range names {
 				if n := queryAll[int](t, s, "SELECT COUNT(*) FROM "+table+" WHERE "+name+" = ?", u.ID); n[0] != 0 {
-					t.Errorf("%s.%s still names somebody who has left: have Store.DeleteUser delete such rows", table, name)
+					t.Errorf("%s.%s still refers to the deleted user: delete such rows in Store.DeleteUser", table, name)
 				}
 			}
 		}

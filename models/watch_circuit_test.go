@@ -12,7 +12,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Object is slow, and answers a probe, is not silent.
+// A slow database that answers a probe is not silent.
 func TestCircuitStaysClosedForSlowDatabase(t *testing.T) {
 	t.Parallel()
 	t.Run("during a slow statement", func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestCircuitStaysClosedForSlowDatabase(t *testing.T) {
 		ctx := testContext(t)
 		err := s.conn(ctx).Exec("UPDATE users SET name = 'Eve' WHERE id = ?", u.ID).Error
 		if err == nil || !s.dialect.retryable(err) {
-			t.Errorf("error %v, want that of a lock", err)
+			t.Errorf("got error %v, want a lock wait timeout", err)
 		}
 		wantNoInterruption(t, s)
 		executeAll(t, other, "ROLLBACK")
@@ -50,7 +50,7 @@ func TestCircuitStaysClosedForSlowDatabase(t *testing.T) {
 		<-time.After(6 * time.Second)
 		c.end()
 		if len(c.refused)+len(c.otherErrors) > 0 || c.answered.IsZero() {
-			t.Errorf("%d refusals, errors %v", len(c.refused), c.otherErrors)
+			t.Errorf("got %d refusals, errors %v; want none", len(c.refused), c.otherErrors)
 		}
 		wantNoInterruption(t, s)
 	})
@@ -59,15 +59,15 @@ func TestCircuitStaysClosedForSlowDatabase(t *testing.T) {
 func wantNoInterruption(t *testing.T, s *Store) {
 	t.Helper()
 	if state := s.Connections(); state.Openings != 0 || state.ReadOnly || state.Retired != 0 {
-		t.Errorf("state %+v", state)
+		t.Errorf("got state %+v", state)
 	}
 	if silent := s.Silence(s.now().Add(-time.Minute)); silent != 0 {
-		t.Errorf("silent for %s", silent)
+		t.Errorf("got a silence of %s, want 0", silent)
 	}
 }
 
-// The outcome of a COMMIT whose answer is swallowed is uncertain, so the breaker leaves it the time
-// that it had before.
+// The outcome of a COMMIT without an answer is unknown, so the breaker leaves it the driver's full
+// timeout.
 func TestBreakerDoesNotInterruptCommit(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -86,15 +86,16 @@ func TestBreakerDoesNotInterruptCommit(t *testing.T) {
 		return nil
 	})
 	if took := time.Since(begin); err != nil || took < 4*time.Second {
-		t.Errorf("COMMIT: %v after %s", err, took)
+		t.Errorf("COMMIT: got %v after %s", err, took)
 	}
 	if s.Connections().Openings != 1 {
-		t.Errorf("state %+v", s.Connections())
+		t.Errorf("got state %+v, want one opening", s.Connections())
 	}
 	eventually(t, 2*time.Second, "the database answers", func() error { _, err := s.UserByID(ctx, u.ID); return err })
 }
 
-// A transaction whose connection was cut before COMMIT has done nothing, and says so.
+// A transaction whose connection was cut before COMMIT has done nothing, and returns
+// ErrUnavailable.
 func TestTransactionCutBeforeCommitIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -122,7 +123,7 @@ func TestTransactionCutBeforeCommitIsNotCommitted(t *testing.T) {
 	wantError(t, err, ErrNotFound)
 }
 
-// SHOW VARIABLES is what a connection asks; pooled connections rely on the heartbeat.
+// A new connection runs SHOW VARIABLES; pooled connections rely on the heartbeat.
 func TestHeartbeatRunsOncePerSecond(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -136,13 +137,13 @@ func TestHeartbeatRunsOncePerSecond(t *testing.T) {
 		requireNoError(t, pool.QueryRowContext(testContext(t), "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Com_show_variables'").Scan(&n))
 		return n
 	}
-	<-time.After(2 * time.Second) // all connections are open
+	<-time.After(2 * time.Second) // all connections are open by then
 	before := count()
 	<-time.After(5 * time.Second)
 	n := count() - before
 	c.end()
-	if t.Logf("%d questions in 5 s", n); n < 3 || n > 7 {
-		t.Errorf("%d questions in 5 s", n)
+	if t.Logf("%d queries in 5 s", n); n < 3 || n > 7 {
+		t.Errorf("got %d queries in 5 s, want 3 to 7", n)
 	}
 }
 
@@ -159,14 +160,14 @@ func TestCloseStopsHeartbeat(t *testing.T) {
 	requireNoError(t, err)
 	eventually(t, 5*time.Second, "both heartbeats have connections", func() error {
 		if n := others(); n != 4 {
-			return fmt.Errorf("%d connections", n)
+			return fmt.Errorf("got %d connections, want 4", n)
 		}
 		return nil
 	})
 	requireNoError(t, s.Close())
-	eventually(t, 5*time.Second, "the other store is alone", func() error {
+	eventually(t, 5*time.Second, "only the other store has connections", func() error {
 		if n := others(); n != 2 {
-			return fmt.Errorf("%d connections", n)
+			return fmt.Errorf("got %d connections, want 2", n)
 		}
 		return nil
 	})

@@ -34,23 +34,23 @@ func silentStore(t *testing.T, connections int) (*Store, *clustertest.Forwarder)
 	return s, f
 }
 
-// Close waits for all that works in the background.
+// Close waits for all background work.
 func TestCloseDoesNotWaitForSilentDatabase(t *testing.T) {
 	t.Parallel()
 	s, _ := silentStore(t, 2)
 	begin := time.Now()
 	requireNoError(t, s.Close())
 	if took := time.Since(begin); took > time.Second {
-		t.Errorf("took %s", took)
+		t.Errorf("Close took %s, want at most 1s", took)
 	}
 	if s.Ping(testContext(t)) == nil {
-		t.Error("a closed store has asked the database")
+		t.Error("Ping of a closed store succeeded")
 	}
 }
 
 func TestCircuitKeepsPoolLimits(t *testing.T) {
 	t.Parallel()
-	for _, connections := range []int{0, 1, 4} { // 0: any number
+	for _, connections := range []int{0, 1, 4} { // 0 is unlimited
 		s, f := silentStore(t, connections)
 		f.Restore()
 		eventually(t, 3*time.Second, "the circuit closes", func() error {
@@ -60,14 +60,14 @@ func TestCircuitKeepsPoolLimits(t *testing.T) {
 			return nil
 		})
 		if got := s.Pool().MaxOpenConnections; got != connections {
-			t.Errorf("up to %d connections, want %d", got, connections)
+			t.Errorf("got up to %d connections, want %d", got, connections)
 		}
 		requireNoError(t, s.Ping(testContext(t)))
 		requireNoError(t, s.Close())
 	}
 }
 
-// A migration may take longer than any answer that a request waits for.
+// A migration may take longer than the timeout of a request's query.
 func TestMigrationsAreNotInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))
@@ -77,7 +77,7 @@ func TestMigrationsAreNotInterrupted(t *testing.T) {
 	ctx := testContext(t)
 	var stops sync.WaitGroup
 	stop := make(chan struct{})
-	for range 2 { // beside it, as the lease of the migration is renewed
+	for range 2 { // as the lease of the migration is renewed meanwhile
 		stops.Go(func() {
 			for {
 				select {

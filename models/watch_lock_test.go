@@ -8,7 +8,7 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// A server that tells its role is not left because the heartbeat waits for a table.
+// Connections to a server that reports its role are kept while the heartbeat waits for a table.
 func TestLockedHeartbeatTableKeepsConnections(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -27,6 +27,6 @@ func TestLockedHeartbeatTableKeepsConnections(t *testing.T) {
 		requireNoError(t, s.Ping(ctx))
 	}
 	if state := s.Connections(); state.Retired > 0 || state.Openings != 0 {
-		t.Errorf("state %+v", state)
+		t.Errorf("got state %+v", state)
 	}
 }

@@ -9,17 +9,18 @@ import (
 	"fieldgate/internal/clustertest"
 )
 
-// slowToConnect returns the address of a database that answers the first question on each
-// connection after a time, as one does that looks up names or asks a directory for the user.
+// slowToConnect returns the URL of a database that delays each new connection, as one does that
+// looks up host names or queries a directory for the user.
 func slowToConnect(t *testing.T, node *clustertest.Node, seconds string) string {
 	t.Helper()
 	node.Exec(t,
-		"CREATE USER IF NOT EXISTS slow@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO slow@'127.0.0.1'", // init_connect is not for root
+		// init_connect does not apply to root.
+		"CREATE USER IF NOT EXISTS slow@'127.0.0.1'", "GRANT ALL ON fieldgate.* TO slow@'127.0.0.1'",
 		"SET GLOBAL init_connect = 'DO SLEEP("+seconds+")'")
 	return strings.Replace(node.URL(), "root@", "slow@", 1)
 }
 
-// A probe of such a database takes as long as a connection.
+// A probe of such a database takes as long as connecting.
 func TestSlowConnectIsNotSilence(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -31,14 +32,14 @@ func TestSlowConnectIsNotSilence(t *testing.T) {
 	<-time.After(9 * time.Second)
 	c.end()
 	if len(c.refused)+len(c.otherErrors) > 0 || !c.answeredAfter(time.Now().Add(-time.Second)) {
-		t.Errorf("%d refusals, errors %v", len(c.refused), c.otherErrors)
+		t.Errorf("got %d refusals, errors %v; want none", len(c.refused), c.otherErrors)
 	}
 	if state := s.Connections(); state.Openings != 0 || state.Retired != 0 {
-		t.Errorf("state %+v", state)
+		t.Errorf("got state %+v", state)
 	}
 }
 
-// Once it connects quickly, its silence is noticed quickly.
+// If connecting is fast again, silence is detected quickly.
 func TestSilenceIsDetectedQuicklyAfterSlowConnect(t *testing.T) {
 	t.Parallel()
 	node := clustertest.Single(t)
@@ -49,7 +50,7 @@ func TestSilenceIsDetectedQuicklyAfterSlowConnect(t *testing.T) {
 	node.Exec(t, "SET GLOBAL init_connect = ''")
 	f.Cut()
 	c := startLoad(t, s, 8, s.Ping)
-	eventually(t, 5*time.Second, "all is well", func() error {
+	eventually(t, 5*time.Second, "the database answers", func() error {
 		if !c.answeredAfter(time.Now().Add(-time.Second)) {
 			return errors.New("no answer")
 		}

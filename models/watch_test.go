@@ -16,8 +16,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// sampled returns the first of several rows that each start a database, or all of them in an
-// exhaustive run.
+// sampled returns the first of several rows that each start a database, or all of them in
+// exhaustive runs.
 func sampled[T any](rows []T) []T {
 	if dbtest.Exhaustive() {
 		return rows
@@ -43,7 +43,7 @@ func execOutside(t *testing.T, databaseURL, statement string) {
 	requireNoError(t, err)
 }
 
-// eventually asks until f returns nil, and returns how long that took.
+// eventually polls f until it returns nil, and returns how long that took.
 func eventually(t *testing.T, limit time.Duration, what string, f func() error) time.Duration {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -64,7 +64,7 @@ func eventually(t *testing.T, limit time.Duration, what string, f func() error) 
 
 func matchError(err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("error %v, want %v", err, want)
+		return fmt.Errorf("got error %v, want %v", err, want)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func TestReadOnlyServerIsErrReadOnlyForReads(t *testing.T) {
 		wantError(t, s.Ping(ctx), ErrUnavailable)
 		wantError(t, s.CreateUser(ctx, newUser("eve@example.com")), ErrUnavailable)
 		if state := s.Connections(); !state.ReadOnly || state.CircuitOpen || state.Retired == 0 {
-			t.Errorf("state %+v", state)
+			t.Errorf("got state %+v", state)
 		}
 		execOutside(t, node.URL(), "SET GLOBAL read_only = OFF")
 		took = eventually(t, 2*time.Second, "reads are answered", func() error {
@@ -95,7 +95,7 @@ func TestReadOnlyServerIsErrReadOnlyForReads(t *testing.T) {
 		})
 		t.Logf("reads are answered after %s", took)
 		if s.Connections().ReadOnly {
-			t.Error("the state is still read-only")
+			t.Error("got a read-only state, want a writable one")
 		}
 	}
 }
@@ -111,11 +111,11 @@ func TestReadOnlyServerIsRejectedAtStart(t *testing.T) {
 	_, err := s.Migrate(ctx)
 	wantError(t, err, ErrReadOnly)
 	if !strings.Contains(err.Error(), "the database is read-only") {
-		t.Errorf("error %q", err)
+		t.Errorf("got error %q", err)
 	}
 }
 
-// A balancer moves new connections to another server, and leaves those that are established.
+// A load balancer sends new connections to another server, and keeps established ones.
 func TestConnectionsMoveToNewPrimary(t *testing.T) {
 	t.Parallel()
 	for _, connections := range sampled([]int{8, 1}) {
@@ -166,11 +166,11 @@ func TestConnectionsMoveToNewPrimary(t *testing.T) {
 				}
 				return err
 			})
-			t.Logf("%d connections to the old primary; the new one answers after %s", old, time.Since(begin))
+			t.Logf("%d connections to the old primary; the new primary answers after %s", old, time.Since(begin))
 			for time.Since(begin) < 4*time.Second {
 				asked := time.Since(begin)
 				if got := crowd(); asked > 2*time.Second && slices.Contains(got, u.Name) {
-					t.Fatalf("the old primary is read %s after the switch", asked)
+					t.Fatalf("a read used the old primary %s after the switch", asked)
 				}
 			}
 			requireNoError(t, s.SetRole(ctx, u.ID, "ADMIN"))
@@ -178,8 +178,8 @@ func TestConnectionsMoveToNewPrimary(t *testing.T) {
 	}
 }
 
-// loadGenerator asks as requests do, without a limit of its own, and notes how long each refusal
-// took.
+// loadGenerator calls the store as requests do, without a timeout of its own, and records how long
+// each refusal took.
 type loadGenerator struct {
 	s       *Store
 	stop    chan struct{}
@@ -187,7 +187,7 @@ type loadGenerator struct {
 
 	mu          sync.Mutex
 	refused     []refusal
-	answered    time.Time // last
+	answered    time.Time // time of the last answer
 	otherErrors []error
 }
 
@@ -237,7 +237,8 @@ func (c *loadGenerator) end() {
 	c.running.Wait()
 }
 
-// percentile returns the time that a part of the refusals took which began after a moment.
+// percentile returns a percentile of the durations of refusals that began after a time, and their
+// number.
 func (c *loadGenerator) percentile(part float64, after time.Time) (time.Duration, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -268,7 +269,7 @@ func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 		connections int
 	}
 	for _, row := range sampled([]silent{
-		{"on a host that is gone", clustertest.HoleBeforeAccept, 4},
+		{"with an unreachable host", clustertest.HoleBeforeAccept, 4},
 		{"behind a proxy that accepts", clustertest.HoleAfterAccept, 4},
 		{"with one connection", clustertest.HoleAfterAccept, 1},
 	}) {
@@ -290,7 +291,7 @@ func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 					return s.Transaction(ctx, func(tx *Store) error { _, err := tx.UserByID(ctx, u.ID); return err })
 				},
 			)
-			eventually(t, 5*time.Second, "all is well", func() error {
+			eventually(t, 5*time.Second, "the database answers", func() error {
 				if !c.answeredAfter(time.Time{}) {
 					return errors.New("no answer")
 				}
@@ -318,7 +319,7 @@ func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 			c.end()
 			t.Logf("opened after %s; p99 of %d refusals %s; recovered after %s; silent for %s", opened, n, p99, recovered, s.Silence(s.now().Add(-time.Minute)))
 			if p99 > time.Second || n == 0 {
-				t.Errorf("p99 of %d refusals is %s", n, p99)
+				t.Errorf("got p99 %[2]s of %[1]d refusals, want at most 1s", n, p99)
 			}
 			for _, err := range c.otherErrors {
 				if !strings.Contains(err.Error(), "lost at COMMIT") {
@@ -332,7 +333,7 @@ func TestUnresponsiveDatabaseFailsFast(t *testing.T) {
 				return nil
 			})
 			if state := s.Connections(); state.CircuitOpen || state.Openings != 1 || s.Pool().MaxOpenConnections != row.connections {
-				t.Errorf("state %+v, pool %+v", state, s.Pool())
+				t.Errorf("got state %+v, pool %+v", state, s.Pool())
 			}
 		})
 	}

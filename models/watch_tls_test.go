@@ -19,8 +19,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// newCertificate writes a certificate of the loopback interface, and its key, where another user
-// can read them.
+// newCertificate writes a certificate for the loopback interface and its key to files that other
+// users can read.
 func newCertificate(t *testing.T) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -42,7 +42,7 @@ func newCertificate(t *testing.T) (certificate, key string) {
 	return write("certificate.pem", "CERTIFICATE", content), write("key.pem", "PRIVATE KEY", secret)
 }
 
-// The driver puts TLS on top of the connection that is watched.
+// The driver adds TLS on top of the watched connection.
 func TestWatchWorksOverTLS(t *testing.T) {
 	t.Parallel()
 	certificate, key := newCertificate(t)
