@@ -13,7 +13,8 @@ const (
 	reportOnlyArgument = "reportOnly"
 )
 
-// rawValue returns an argument of a directive as it counts. It is "" if there is none; no role includes that.
+// rawValue returns the effective value of a directive's argument, or "" for none. No role includes
+// "".
 func (c *compiler) rawValue(d *ast.Directive, name string) string {
 	if value := c.value(d, name); value != nil {
 		return value.Raw
@@ -21,8 +22,8 @@ func (c *compiler) rawValue(d *ast.Directive, name string) string {
 	return ""
 }
 
-// value is as written, or else the default of the directive's declaration. It is nil if there is neither, which
-// gqlparser does not let pass.
+// value returns the written value, or the default of the directive's declaration. It returns nil if
+// both are missing, which gqlparser rejects.
 func (c *compiler) value(d *ast.Directive, name string) *ast.Value {
 	if value := given(d, name); value != nil {
 		return value
@@ -48,8 +49,8 @@ func (c *compiler) defaultOf(directive, name string) *ast.Value {
 	return nil
 }
 
-// checkDefaults holds the declaration's defaults to the same terms as what is written on a field, once for all fields
-// that rely on them. That a rule is not enforced has to stand beside the rule.
+// checkDefaults applies the checks of a field's arguments to the declaration's defaults. reportOnly
+// must not be true by default, so that a rule that is not enforced always says so.
 func (c *compiler) checkDefaults() {
 	def := c.schema.Directives[authDirective]
 	if def == nil {
@@ -60,30 +61,32 @@ func (c *compiler) checkDefaults() {
 	reportOnly := c.defaultOf(authDirective, reportOnlyArgument)
 	c.checkBoolean(def.Position, "@auth(reportOnly:)", reportOnlyArgument, reportOnly)
 	if reportOnly != nil && reportOnly.Raw == "true" {
-		c.addError(def.Position, "@auth(reportOnly:)", "is true by default, so a rule that does not mention it denies nobody",
+		c.addError(def.Position, "@auth(reportOnly:)", "is true by default, so a rule without it would not be enforced",
 			"write reportOnly: Boolean! = false")
 	}
 }
 
-// checkRole and checkBoolean look at what gqlparser takes as it comes: it holds the values that a schema's directives are
-// given to neither their type nor the enum.
+// checkRole and checkBoolean check values that gqlparser does not: in a schema it checks neither
+// the type nor the enum of a directive's arguments.
 func (c *compiler) checkRole(at *ast.Position, coordinate string, role *ast.Value) {
-	if role == nil || len(c.hierarchy.roles) == 0 { // without enum Role, which is reported already, no role is known
+	if role == nil || len(c.hierarchy.roles) == 0 { // the missing enum Role is reported elsewhere
 		return
 	}
 	if role.Kind != ast.EnumValue || !c.hierarchy.includes[rolePair{role.Raw, role.Raw}] {
-		c.addError(at, coordinate, fmt.Sprintf("asks for %s, which is no role", role),
+		c.addError(at, coordinate, fmt.Sprintf("requires %s, which is not a role", role),
 			"write one of "+strings.Join(c.hierarchy.roles, ", "))
 	}
 }
 
 func (c *compiler) checkBoolean(at *ast.Position, coordinate, name string, value *ast.Value) {
 	if value != nil && value.Kind != ast.BooleanValue {
-		c.addError(at, coordinate, fmt.Sprintf("says %s: %s", name, value), "write true or false")
+		c.addError(at, coordinate,
+			fmt.Sprintf("has @auth(%s: %s), which is not a Boolean", name, value),
+			"write true or false")
 	}
 }
 
-// written writes a directive as it stands in the schema, on one line.
+// written formats a directive as in the schema, on one line.
 func written(d *ast.Directive) string {
 	if len(d.Arguments) == 0 {
 		return "@" + d.Name

@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// The directives that carry rules, and the enum that names roles.
+// The directives of rules, and the enum of roles.
 const (
 	authDirective     = "auth"
 	publicDirective   = "public"
@@ -20,7 +20,8 @@ const (
 	roleEnum            = "Role"
 )
 
-// compiler is the state of one [Compile]: each check reads the schema, adds what it learned, and reports what it refuses.
+// compiler is the state of one [Compile]. Each check reads the schema, stores its result and adds
+// its errors.
 type compiler struct {
 	errorList
 	schema *ast.Schema
@@ -28,11 +29,11 @@ type compiler struct {
 
 	hierarchy roleHierarchy
 	rules     []Rule
-	open      []Rule // fields that have @credential and no rule
+	open      []Rule // fields with @credential and without a rule
 	limits    map[fieldKey][]Limit
 }
 
-// roots returns the root types, whatever the schema calls them.
+// roots returns the root types, whatever their names.
 func (c *compiler) roots() []*ast.Definition {
 	var roots []*ast.Definition
 	for _, def := range []*ast.Definition{c.schema.Query, c.schema.Mutation, c.schema.Subscription} {
@@ -43,8 +44,8 @@ func (c *compiler) roots() []*ast.Definition {
 	return roots
 }
 
-// inSourceOrder gives the types back the order that the schema's map has lost, so that every run says the same. Files
-// come in the order of their names.
+// inSourceOrder sorts the types of the schema's map by file name and position, so that every run
+// reports the same.
 func inSourceOrder(types map[string]*ast.Definition) []*ast.Definition {
 	return slices.SortedFunc(maps.Values(types), func(a, b *ast.Definition) int {
 		aFile, aLine, aStart := origin(a.Position)
@@ -56,7 +57,8 @@ func inSourceOrder(types map[string]*ast.Definition) []*ast.Definition {
 	})
 }
 
-// origin is locate for sorting: with the folder, and with the offset that orders two types on one line.
+// origin is locate for sorting: it keeps the folder, and adds the offset that orders two types on
+// one line.
 func origin(at *ast.Position) (file string, line, start int) {
 	if at == nil {
 		return "", 0, 0

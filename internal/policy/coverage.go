@@ -22,16 +22,19 @@ func (c *compiler) readRules() {
 	}
 }
 
-// checkSubscription refuses what would be generated and never served.
+// checkSubscription rejects a subscription type, which gqlgen would generate and the server never
+// serve.
 func (c *compiler) checkSubscription() {
 	if def := c.schema.Subscription; def != nil {
-		c.addError(def.Position, "type "+def.Name, "is the subscription type, but the server has no subscriptions", "remove it, and let clients poll a field of Query")
+		c.addError(def.Position, "type "+def.Name,
+			"is the subscription type, but the server does not support subscriptions",
+			"remove it, and let clients poll a field of Query")
 	}
 }
 
 func (c *compiler) readRulesOf(def *ast.Definition, root bool) {
 	for _, field := range def.Fields {
-		if strings.HasPrefix(field.Name, "__") { // introspection, which gqlparser adds to Query
+		if strings.HasPrefix(field.Name, "__") { // gqlparser adds the introspection fields to Query
 			continue
 		}
 		rule := Rule{
@@ -51,12 +54,12 @@ func (c *compiler) readRulesOf(def *ast.Definition, root bool) {
 	}
 }
 
-// fieldRules are the directives on one field that say who may use it. Any may be nil.
+// fieldRules holds the access directives of one field. Each may be nil.
 type fieldRules struct{ auth, report, public *ast.Directive }
 
 func (c *compiler) rulesOn(field *ast.FieldDefinition) (on fieldRules) {
 	for _, d := range field.Directives {
-		switch { // of two of one kind, which checkPlacement refuses, the first
+		switch { // the first of duplicates, which checkPlacement reports
 		case d.Name == publicDirective && on.public == nil:
 			on.public = d
 		case c.isReportOnly(d) && on.report == nil:
@@ -68,30 +71,30 @@ func (c *compiler) rulesOn(field *ast.FieldDefinition) (on fieldRules) {
 	return on
 }
 
-// checkCoverage refuses a root field without a rule or with two, and @public where it says nothing. A rule that only
-// reports is one: it says that the field is open for the time being.
+// checkCoverage rejects a root field without a rule or with two, and @public on a field of another
+// type, where it has no effect. A report-only rule is a rule: it leaves the field public for now.
 func (c *compiler) checkCoverage(rule Rule, at *ast.Position, on fieldRules) {
 	switch {
 	case rule.Root && on == fieldRules{}:
 		c.addError(at, rule.Coordinate(), "has neither @auth nor @public",
-			"write @auth(role: …) if it needs a signed-in person, or @public if anybody may use it")
+			"write @auth(role: …) to require a signed-in user, or @public to require no sign-in")
 	case rule.Root && on.auth != nil && on.public != nil:
 		c.addError(at, rule.Coordinate(), "has both @auth and @public",
-			"keep @auth if it needs a signed-in person, or @public if anybody may use it")
+			"keep @auth to require a signed-in user, or @public to require no sign-in")
 	case !rule.Root && on.public != nil:
-		c.addError(on.public.Position, rule.Coordinate(), "carries @public, which says nothing on a field of a type that is no root",
-			"remove it, such a field is open unless it carries @auth")
+		c.addError(on.public.Position, rule.Coordinate(), "has @public, which has an effect on root fields only",
+			"remove it; other fields are open unless they have @auth")
 	}
 }
 
-// readRule completes the rule of a field that has one, and refuses what could not be enforced on it.
+// readRule completes the rule of a field, and reports what could not be enforced on it.
 func (c *compiler) readRule(rule Rule, field *ast.FieldDefinition, on fieldRules) Rule {
 	if on.auth != nil || on.report != nil {
 		c.checkFieldNullable(rule, field)
 	}
 	if on.auth != nil {
-		inForce := c.readRequirement(rule, on.auth)
-		rule.Role, rule.OrOwner = inForce.Role, inForce.OrOwner
+		enforced := c.readRequirement(rule, on.auth)
+		rule.Role, rule.OrOwner = enforced.Role, enforced.OrOwner
 	}
 	rule.Public = on.auth == nil
 	if on.report != nil {
@@ -107,32 +110,39 @@ func (c *compiler) readRequirement(rule Rule, auth *ast.Directive) Requirement {
 	for _, name := range []string{orOwnerArgument, reportOnlyArgument} {
 		c.checkBoolean(auth.Position, rule.Coordinate(), name, given(auth, name))
 	}
-	demand := Requirement{Role: c.rawValue(auth, roleArgument), OrOwner: c.rawValue(auth, orOwnerArgument) == "true"}
-	if rule.Root && demand.OrOwner {
-		c.addError(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but says orOwner: true",
-			"write orOwner: false, and let the resolver look for what is the caller's own")
+	requirement := Requirement{
+		Role:    c.rawValue(auth, roleArgument),
+		OrOwner: c.rawValue(auth, orOwnerArgument) == "true",
 	}
-	return demand
+	if rule.Root && requirement.OrOwner {
+		c.addError(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but has orOwner: true",
+			"remove orOwner, and let the resolver return only the user's own objects")
+	}
+	return requirement
 }
 
-// checkFieldNullable holds for a rule that only reports as well: that a field may be null is what clients have to learn first.
+// checkFieldNullable applies to report-only rules too, so that clients handle null before the rule
+// is enforced.
 func (c *compiler) checkFieldNullable(rule Rule, field *ast.FieldDefinition) {
 	if field.Type.NonNull {
-		c.addError(field.Position, rule.Coordinate(), fmt.Sprintf("is gated by @auth but never null (%s)", field.Type),
-			fmt.Sprintf("write %s, because a denied field is answered with null", nullable(field.Type)))
+		c.addError(field.Position, rule.Coordinate(), fmt.Sprintf("has @auth but is non-null (%s)", field.Type),
+			fmt.Sprintf("write %s, because a denied field is null", nullable(field.Type)))
 	}
 }
 
-// checkReportOnly refuses a report of what cannot happen, which would be taken for good news.
+// checkReportOnly rejects a report-only rule that can never report, because its zero count would
+// look like success.
 func (c *compiler) checkReportOnly(rule Rule, report *ast.Directive) {
-	stricter := !c.hierarchy.includes[rolePair{rule.Role, rule.ReportOnly.Role}] || rule.OrOwner && !rule.ReportOnly.OrOwner
+	stricter := !c.hierarchy.includes[rolePair{rule.Role, rule.ReportOnly.Role}] ||
+		rule.OrOwner && !rule.ReportOnly.OrOwner
 	if !rule.Public && !stricter && len(c.hierarchy.roles) > 0 {
-		c.addError(report.Position, rule.Coordinate(), "reports nothing: whom the other @auth lets through, this one would too",
-			"take it out, or let it ask for more")
+		c.addError(report.Position, rule.Coordinate(),
+			"has a report-only @auth that is not stricter than the enforced one, so it never reports",
+			"remove it, or require more")
 	}
 }
 
-// writtenOn writes a field's rules as they stand in the schema, in its order.
+// writtenOn formats a field's rules as in the schema, in its order.
 func writtenOn(field *ast.FieldDefinition, on fieldRules) string {
 	var text []string
 	for _, d := range field.Directives {
@@ -143,7 +153,7 @@ func writtenOn(field *ast.FieldDefinition, on fieldRules) string {
 	return strings.Join(text, " ")
 }
 
-// nullable writes a type without its outermost "!".
+// nullable formats a type without its outermost "!".
 func nullable(t *ast.Type) string {
 	return strings.TrimSuffix(t.String(), "!")
 }

@@ -8,27 +8,31 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// declaration is how a directive must be declared, for its rules to mean what this package and the code that enforces
-// them take them to mean.
+// declaration is the declaration of a directive that this package and the code behind the directive
+// expect.
 type declaration struct {
 	name     string
-	args     []argument // their defaults are the schema's own choice
+	args     []argument // the schema chooses their defaults
 	location ast.DirectiveLocation
 	text     string
 
-	optional   bool // a schema may do without
-	repeatable bool // may be written more than once in a place
+	optional   bool // the schema may omit the directive
+	repeatable bool // allowed more than once on a field
 }
 
 type argument struct {
 	name, typeName string
-	optional       bool // a schema that was written before there was the argument may do without
+	optional       bool // the schema may omit it, as schemas did before the argument existed
 }
 
 var declarations = []declaration{
 	{
-		name:     authDirective,
-		args:     []argument{{name: roleArgument, typeName: "Role!"}, {name: orOwnerArgument, typeName: "Boolean!"}, {name: reportOnlyArgument, typeName: "Boolean!"}},
+		name: authDirective,
+		args: []argument{
+			{name: roleArgument, typeName: "Role!"},
+			{name: orOwnerArgument, typeName: "Boolean!"},
+			{name: reportOnlyArgument, typeName: "Boolean!"},
+		},
 		location: ast.LocationFieldDefinition,
 		text: "directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) " +
 			"repeatable on FIELD_DEFINITION",
@@ -56,8 +60,8 @@ var declarations = []declaration{
 			{name: sharedArgument, typeName: "String", optional: true},
 		},
 		location: ast.LocationFieldDefinition,
-		text: "directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, failures: Boolean! = true, " +
-			"shared: String) repeatable on FIELD_DEFINITION",
+		text: "directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, " +
+			"failures: Boolean! = true, shared: String) repeatable on FIELD_DEFINITION",
 		optional:   true,
 		repeatable: true,
 	},
@@ -69,8 +73,8 @@ var declarations = []declaration{
 	},
 }
 
-// checkDeclarations refuses a directive that is missing, or declared so that it may be written where nothing enforces it,
-// twice in one place, or with an argument that nobody reads.
+// checkDeclarations rejects a directive that is missing. It also rejects one whose declaration
+// allows it where nothing enforces it, twice in one place, or with an argument that nothing reads.
 func (c *compiler) checkDeclarations() {
 	for _, want := range declarations {
 		have := c.schema.Directives[want.name]
@@ -89,10 +93,11 @@ func (c *compiler) checkDeclarations() {
 
 func (want declaration) compareLocations(have *ast.DirectiveDefinition) (problems []string) {
 	if !slices.Equal(have.Locations, []ast.DirectiveLocation{want.location}) {
-		problems = append(problems, fmt.Sprintf("is declared on %s but counts on %s only", locations(have), want.location))
+		problems = append(problems,
+			fmt.Sprintf("is declared on %s but is enforced on %s only", locations(have), want.location))
 	}
 	if have.IsRepeatable && !want.repeatable {
-		problems = append(problems, "is declared repeatable but counts once")
+		problems = append(problems, "is declared repeatable but is allowed once only")
 	}
 	return problems
 }
@@ -102,20 +107,21 @@ func (want declaration) compareArguments(have *ast.DirectiveDefinition) (problem
 		switch def := have.Arguments.ForName(arg.name); {
 		case def == nil && arg.optional:
 		case def == nil:
-			problems = append(problems, fmt.Sprintf("lacks the argument %s: %s", arg.name, arg.typeName))
+			problems = append(problems, fmt.Sprintf("has no argument %s: %s", arg.name, arg.typeName))
 		case def.Type.String() != arg.typeName:
-			problems = append(problems, fmt.Sprintf("has the argument %s: %s instead of %s", arg.name, def.Type, arg.typeName))
+			problems = append(problems,
+				fmt.Sprintf("has the argument %s: %s instead of %s", arg.name, def.Type, arg.typeName))
 		}
 	}
 	for _, def := range have.Arguments {
 		if !slices.ContainsFunc(want.args, func(arg argument) bool { return arg.name == def.Name }) {
-			problems = append(problems, fmt.Sprintf("has the argument %s, which nobody reads", def.Name))
+			problems = append(problems, fmt.Sprintf("has the unknown argument %s", def.Name))
 		}
 	}
 	return problems
 }
 
-// locations writes the places of a declaration as the schema does: "FIELD_DEFINITION | OBJECT".
+// locations formats the locations of a declaration as in the schema: "FIELD_DEFINITION | OBJECT".
 func locations(def *ast.DirectiveDefinition) string {
 	names := make([]string, len(def.Locations))
 	for i, location := range def.Locations {

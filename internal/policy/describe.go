@@ -2,15 +2,15 @@ package policy
 
 import "slices"
 
-// Describe says in one sentence what a rule of the policy requires: "Requires role STAFF or ownership." A demand that only
-// reports follows in a second one.
+// Describe returns a sentence on what a rule requires: "Requires role STAFF or ownership." A second
+// sentence describes the report-only requirement, if the rule has one.
 func (p *Policy) Describe(rule Rule) string {
 	text := "Public."
 	if !rule.Public {
 		text = "Requires " + p.describeRequirement(rule.Enforced()) + "."
 	}
 	if rule.HasReportOnly() {
-		text += " A rule that only reports requires " + p.describeRequirement(rule.ReportOnly) + "."
+		text += " A report-only rule requires " + p.describeRequirement(rule.ReportOnly) + "."
 	}
 	return text
 }

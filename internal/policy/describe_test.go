@@ -8,7 +8,7 @@ func TestDescribe(t *testing.T) {
 			hello: String @public
 			me: User @auth
 			users: User @auth(role: STAFF)
-			tried: User @public @auth(role: STAFF, reportOnly: true)
+			publicNow: User @public @auth(role: STAFF, reportOnly: true)
 			stricter: User @auth(role: STAFF) @auth(role: ADMIN, reportOnly: true)
 		}
 		type User {
@@ -17,14 +17,14 @@ func TestDescribe(t *testing.T) {
 			phone: String @auth(role: ADMIN, orOwner: true, reportOnly: true)
 		}`)
 	for coordinate, want := range map[[2]string]string{
-		{"Query", "hello"}:    "Public.",
-		{"Query", "me"}:       "Requires a signed-in user.",
-		{"Query", "users"}:    "Requires role STAFF.",
-		{"Query", "tried"}:    "Public. A rule that only reports requires role STAFF.",
-		{"Query", "stricter"}: "Requires role STAFF. A rule that only reports requires role ADMIN.",
-		{"User", "email"}:     "Requires role STAFF or ownership.",
-		{"User", "name"}:      "Requires a signed-in user.",
-		{"User", "phone"}:     "Public. A rule that only reports requires role ADMIN or ownership.",
+		{"Query", "hello"}:     "Public.",
+		{"Query", "me"}:        "Requires a signed-in user.",
+		{"Query", "users"}:     "Requires role STAFF.",
+		{"Query", "publicNow"}: "Public. A report-only rule requires role STAFF.",
+		{"Query", "stricter"}:  "Requires role STAFF. A report-only rule requires role ADMIN.",
+		{"User", "email"}:      "Requires role STAFF or ownership.",
+		{"User", "name"}:       "Requires a signed-in user.",
+		{"User", "phone"}:      "Public. A report-only rule requires role ADMIN or ownership.",
 	} {
 		rule, ok := p.Rule(coordinate[0], coordinate[1])
 		if got := p.Describe(rule); !ok || got != want {

@@ -12,9 +12,10 @@ const rolesArgument = "roles"
 
 // readRoles reads enum Role and its @includes.
 //
-// Every role has to include USER: a bare @auth means "signed in", and it would turn away somebody whose role does not.
-// That ADMIN includes every other role is not asked for: a schema may keep, say, an AUDITOR apart on purpose. An ADMIN then
-// neither gives that role nor acts on those who have it, because nobody acts on what their own role does not include.
+// Every role must include USER, because a bare @auth means "signed in" and would otherwise deny
+// users of that role. ADMIN need not include every other role: a schema may keep, say, an AUDITOR
+// apart on purpose. An ADMIN then cannot grant that role or change accounts that have it, because
+// administrators act only on roles that their own role includes.
 func (c *compiler) readRoles() {
 	def := c.schema.Types[roleEnum]
 	if def == nil || def.Kind != ast.Enum {
@@ -26,40 +27,43 @@ func (c *compiler) readRoles() {
 	for _, value := range def.EnumValues {
 		roles = append(roles, value.Name)
 	}
-	sound := len(c.errorList)
+	before := len(c.errorList)
 	direct := map[string][]string{}
 	for _, value := range def.EnumValues {
 		direct[value.Name] = c.readIncludes(value, roles)
 	}
 	c.checkCycles(def, roles, direct)
 	c.checkRequiredRoles(def)
-	if len(c.errorList) == sound { // a broken step is one defect, not also a role that does not get down to USER
+	// A broken inclusion is not also reported as a role without USER.
+	if len(c.errorList) == before {
 		c.checkIncludesUser(def, direct)
 	}
 	c.hierarchy = newRoleHierarchy(roles, direct)
 }
 
-// readIncludes returns the roles that a role names, and leaves out what it refuses.
-func (c *compiler) readIncludes(from *ast.EnumValueDefinition, roles []string) (steps []string) {
+// readIncludes returns the valid roles that a role lists in @includes, and reports the others.
+func (c *compiler) readIncludes(from *ast.EnumValueDefinition, roles []string) (included []string) {
 	for _, d := range from.Directives.ForNames(includesDirective) {
 		for _, to := range list(d.Arguments.ForName(rolesArgument)) {
 			coordinate := roleEnum + "." + from.Name
 			switch {
 			case to.Kind != ast.EnumValue || !slices.Contains(roles, to.Raw):
-				c.addError(d.Position, coordinate, fmt.Sprintf("includes %s, which is no role", to), "write one of "+strings.Join(roles, ", "))
+				c.addError(d.Position, coordinate,
+					fmt.Sprintf("includes %s, which is not a role", to),
+					"write one of "+strings.Join(roles, ", "))
 			case to.Raw == from.Name:
-				c.addError(d.Position, coordinate, "includes itself", "take it out, every role does")
-			case slices.Contains(steps, to.Raw):
-				c.addError(d.Position, coordinate, fmt.Sprintf("includes %s more than once", to), "name it once")
+				c.addError(d.Position, coordinate, "lists itself", "remove it; every role includes itself")
+			case slices.Contains(included, to.Raw):
+				c.addError(d.Position, coordinate, fmt.Sprintf("includes %s more than once", to), "keep one")
 			default:
-				steps = append(steps, to.Raw)
+				included = append(included, to.Raw)
 			}
 		}
 	}
-	return steps
+	return included
 }
 
-// list reads [A, B], and a bare A as [A], as GraphQL does.
+// list reads [A, B]. It reads a bare A as [A], as GraphQL does.
 func list(arg *ast.Argument) []*ast.Value {
 	if arg == nil || arg.Value == nil {
 		return nil
@@ -75,29 +79,29 @@ func list(arg *ast.Argument) []*ast.Value {
 }
 
 func (c *compiler) checkCycles(def *ast.Definition, roles []string, direct map[string][]string) {
-	for _, circle := range findCycles(roles, direct) {
-		c.addError(def.EnumValues.ForName(circle[0]).Position, roleEnum+"."+circle[0],
-			fmt.Sprintf("includes itself by %s", strings.Join(circle, " → ")),
-			"take out the step by which a weaker role includes a stronger one")
+	for _, cycle := range findCycles(roles, direct) {
+		c.addError(def.EnumValues.ForName(cycle[0]).Position, roleEnum+"."+cycle[0],
+			fmt.Sprintf("is in the cycle %s", strings.Join(cycle, " → ")),
+			"remove the @includes of a weaker role that lists a stronger one")
 	}
 }
 
 func (c *compiler) checkRequiredRoles(def *ast.Definition) {
 	if def.EnumValues.ForName(User) == nil {
-		c.addError(def.Position, "enum "+roleEnum, "has no "+User, "add it, everybody who registers is given it")
+		c.addError(def.Position, "enum "+roleEnum, "has no "+User, "add it; it is the role of every registered user")
 	}
 	if def.EnumValues.ForName(Admin) == nil {
-		c.addError(def.Position, "enum "+roleEnum, "has no "+Admin, "add it, the operator is given it")
+		c.addError(def.Position, "enum "+roleEnum, "has no "+Admin, "add it; it is the role of the first administrator")
 	}
 }
 
-// checkIncludesUser looks at the roles that include none: without circles every way down ends at one of them, and so at
-// USER if there is no other.
+// checkIncludesUser rejects roles other than USER that include no role. Without cycles every chain
+// of inclusions ends at such a role, so if USER is the only one, every role includes it.
 func (c *compiler) checkIncludesUser(def *ast.Definition, direct map[string][]string) {
 	for _, value := range def.EnumValues {
 		if value.Name != User && len(direct[value.Name]) == 0 {
 			c.addError(value.Position, roleEnum+"."+value.Name,
-				"does not include USER, so a bare @auth would turn its people away",
+				"does not include USER, so a bare @auth would deny its users",
 				"write @includes(roles: [USER]), or name a role that includes USER")
 		}
 	}

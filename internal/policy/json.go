@@ -5,32 +5,32 @@ import (
 	"io"
 )
 
-// Document is the policy as WriteJSON writes it. Members are added to it, and never renamed, removed or given another
-// meaning.
+// Document is the policy as WriteJSON writes it. Later versions may add members, but do not rename,
+// remove or redefine them.
 type Document struct {
 	Roles  []RoleDocument  `json:"roles"`  // the weakest first
 	Fields []FieldDocument `json:"fields"` // in the order of Rules
 }
 
-// RoleDocument is a role of the ladder.
+// RoleDocument is a role and the roles that it includes.
 type RoleDocument struct {
 	Role     string   `json:"role"`
-	Includes []string `json:"includes"` // all that it includes but itself, at whatever distance
+	Includes []string `json:"includes"` // directly or not, without the role itself
 }
 
-// FieldDocument is all that the schema says of a field.
+// FieldDocument holds all rules of a field.
 type FieldDocument struct {
 	Field      string               `json:"field"`      // "Mutation.setUserRole"
-	Rule       string               `json:"rule"`       // as the schema writes it; "" if the field has @credential only
-	Public     bool                 `json:"public"`     // nothing is asked for now
-	Requires   *RequirementDocument `json:"requires"`   // what is in force; null if the field is public
-	ReportOnly *RequirementDocument `json:"reportOnly"` // what is only reported; null if nothing is
+	Rule       string               `json:"rule"`       // as in the schema; "" for @credential alone
+	Public     bool                 `json:"public"`     // no sign-in required now
+	Requires   *RequirementDocument `json:"requires"`   // enforced; null if the field is public
+	ReportOnly *RequirementDocument `json:"reportOnly"` // null without a report-only rule
 	Access     map[string]Access    `json:"access"`     // now, by role, and for "anonymous"
-	Credential bool                 `json:"credential"` // once an operation
+	Credential bool                 `json:"credential"` // can be used once per operation
 	Limits     []LimitDocument      `json:"limits"`     // in the schema's order
 }
 
-// RequirementDocument is what an @auth asks for.
+// RequirementDocument is what an @auth requires.
 type RequirementDocument struct {
 	Role    string `json:"role"`
 	OrOwner bool   `json:"orOwner"`
@@ -43,10 +43,10 @@ type LimitDocument struct {
 	WindowSeconds float64 `json:"windowSeconds"`
 	Successes     bool    `json:"successes"`
 	Failures      bool    `json:"failures"`
-	Shared        string  `json:"shared"` // "" is the field's own count
+	Shared        string  `json:"shared"` // "" for the field's own count
 }
 
-// Document returns the whole policy, for programs.
+// Document returns the policy in a form that programs can read.
 func (p *Policy) Document() Document {
 	d := Document{Roles: []RoleDocument{}, Fields: []FieldDocument{}}
 	for _, role := range p.hierarchy.roles {
@@ -74,12 +74,13 @@ func (p *Policy) fieldDocument(rule Rule) FieldDocument {
 		field.Access[role], _ = p.Access(rule, role)
 	}
 	for _, l := range p.Limits(rule.Type, rule.Field) {
-		field.Limits = append(field.Limits, LimitDocument{l.By, l.Count, l.Window.Seconds(), l.Successes, !l.SuccessesOnly, l.Shared})
+		field.Limits = append(field.Limits,
+			LimitDocument{l.By, l.Count, l.Window.Seconds(), l.Successes, !l.SuccessesOnly, l.Shared})
 	}
 	return field
 }
 
-// WriteJSON writes the policy's Document, indented. The error is w's.
+// WriteJSON writes the policy's Document as indented JSON. It returns the error of w.
 func (p *Policy) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// What executions are counted by: the values of enum LimitKey.
+// The values of enum LimitKey: what executions are counted by.
 const (
 	ByAddress           = "ADDRESS"
 	ByAccountAndAddress = "ACCOUNT_AND_ADDRESS"
@@ -29,17 +29,19 @@ const (
 	sharedArgument    = "shared"
 )
 
-// Limit is one @limit of a root field: how many executions, per what window, and what they are counted by.
+// Limit is one @limit of a root field.
 type Limit struct {
 	By            string // ByAddress, ByAccountAndAddress, ByAccount or BySession
 	Count         int
 	Window        time.Duration
-	Successes     bool   // executions that succeed are counted too
-	SuccessesOnly bool   // and those that fail are not
-	Shared        string // the name of a count that several fields share; "" is the field's own
+	Successes     bool // counts executions that succeed too
+	SuccessesOnly bool // does not count executions that fail
+	// The name of a count that several fields share; "" for the field's own count.
+	Shared string
 }
 
-// Scope is what an execution's key begins with, beside By: limits of one scope count together.
+// Scope returns the first parts of an execution's key, besides By. Limits with the same scope share
+// a count.
 func (l Limit) Scope(coordinate string) []string {
 	scope := []string{coordinate}
 	if l.Shared != "" {
@@ -54,9 +56,10 @@ func (l Limit) Scope(coordinate string) []string {
 	return scope
 }
 
-// sharesCounter reports whether two limits of one field, or two shared ones, count the same.
+// sharesCounter reports whether two limits of one field, or two shared limits, use the same count.
 func (l Limit) sharesCounter(other Limit) bool {
-	return l.By == other.By && l.Shared == other.Shared && l.Successes == other.Successes && l.SuccessesOnly == other.SuccessesOnly
+	return l.By == other.By && l.Shared == other.Shared &&
+		l.Successes == other.Successes && l.SuccessesOnly == other.SuccessesOnly
 }
 
 const (
@@ -65,13 +68,13 @@ const (
 	maxPerSecond = 1000
 )
 
-// Limits returns the limits of a field, in the order of the schema. Only root fields have any. Nobody changes
-// what it returns. It runs on every field that has a rule: one map lookup, no allocation.
+// Limits returns the limits of a root field, in the schema's order. Callers must not change the
+// result. Limits runs for every field that has a rule: it is one map lookup and does not allocate.
 func (p *Policy) Limits(typeName, field string) []Limit {
 	return p.limits[fieldKey{typeName, field}]
 }
 
-// readLimits reads the limits of the root fields, and refuses them on any others.
+// readLimits reads the limits of root fields, and reports limits on other fields.
 func (c *compiler) readLimits() {
 	c.limits = map[fieldKey][]Limit{}
 	roots := c.roots()
@@ -89,9 +92,10 @@ func (c *compiler) readLimits() {
 
 func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d *ast.Directive, root bool) {
 	key := fieldKey{def.Name, field.Name}
-	refuse := func(problem, fix string) { c.addError(d.Position, def.Name+"."+field.Name, problem, fix) }
+	fail := func(problem, fix string) { c.addError(d.Position, def.Name+"."+field.Name, problem, fix) }
 	if !root {
-		refuse("carries @limit, which is enforced on root fields only", "write it on the field of Query or Mutation that leads here")
+		fail("has @limit, which is enforced on root fields only",
+			"write it on the field of Query or Mutation that leads here")
 		return
 	}
 	limit := Limit{
@@ -99,43 +103,48 @@ func (c *compiler) readLimit(def *ast.Definition, field *ast.FieldDefinition, d 
 		SuccessesOnly: c.rawValue(d, failuresArgument) == "false", Shared: c.rawValue(d, sharedArgument),
 	}
 	if by := c.value(d, byArgument); by == nil || by.Kind != ast.EnumValue || !slices.Contains(limitKeys, by.Raw) {
-		refuse(fmt.Sprintf("is limited by %s, which is no LimitKey", by), "write one of "+strings.Join(limitKeys, ", "))
+		fail(fmt.Sprintf("has @limit(by: %s), which is not a LimitKey", by),
+			"write one of "+strings.Join(limitKeys, ", "))
 		return
 	}
 	if slices.ContainsFunc(c.limits[key], limit.sharesCounter) {
-		refuse(fmt.Sprintf("is limited by %s more than once", limit.By), "keep one")
+		fail(fmt.Sprintf("has @limit(by: %s) more than once", limit.By), "keep one")
 	}
 	if limit.SuccessesOnly && !limit.Successes {
-		refuse("is limited, and counts neither successes nor failures", "write successes: true, or leave failures out")
+		fail("has @limit that counts neither successes nor failures",
+			"write successes: true, or remove failures: false")
 	}
-	if shared := c.value(d, sharedArgument); shared != nil && shared.Kind != ast.NullValue && (shared.Kind != ast.StringValue || shared.Raw == "") {
-		refuse(fmt.Sprintf("shares a count as %s, which is no name", shared), `write a name, as in shared: "password"`)
+	shared := c.value(d, sharedArgument)
+	if shared != nil && shared.Kind != ast.NullValue && (shared.Kind != ast.StringValue || shared.Raw == "") {
+		fail(fmt.Sprintf("has @limit(shared: %s), which is not a name", shared),
+			`write a name, as in shared: "password"`)
 	}
 	if limit.By == BySession && !c.identifiesSession(field) {
-		refuse("is limited by SESSION, but nothing says which session", "gate it by @auth, or let it take a refreshToken: String")
+		fail("has @limit(by: SESSION), but nothing identifies the session",
+			"add @auth, or an argument refreshToken: String")
 	}
 	if (limit.By == ByAccount || limit.By == ByAccountAndAddress) && !c.identifiesAccount(field) {
-		refuse(fmt.Sprintf("is limited by %s, but nothing says which account", limit.By),
-			"gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail")
+		fail(fmt.Sprintf("has @limit(by: %s), but nothing identifies the account", limit.By),
+			"add @auth, an email: String! as argument or input field, or the token: String! of a mail as argument")
 	}
 	for _, name := range []string{successesArgument, failuresArgument} {
 		if value := c.value(d, name); value != nil && value.Kind != ast.BooleanValue {
-			refuse(fmt.Sprintf("says %s: %s", name, value), "write true or false")
+			fail(fmt.Sprintf("has @limit(%s: %s), which is not a Boolean", name, value), "write true or false")
 		}
 	}
-	var wrong string
-	if limit.Window, wrong = parseWindow(c.value(d, windowArgument)); wrong != "" {
-		refuse(wrong, `write "1s" to "24h", as in "15m"`)
-	} else if limit.Count, wrong = parseCount(c.value(d, countArgument), limit.Window); wrong != "" {
-		refuse(wrong, "write how many, 1 at least, and 1,000 a second at most")
+	var problem string
+	if limit.Window, problem = parseWindow(c.value(d, windowArgument)); problem != "" {
+		fail(problem, `write a duration from "1s" to "24h", as in "15m"`)
+	} else if limit.Count, problem = parseCount(c.value(d, countArgument), limit.Window); problem != "" {
+		fail(problem, "write a number of at least 1, and at most 1,000 per second of the window")
 	}
-	c.checkShared(limit, refuse)
+	c.checkShared(limit, fail)
 	c.limits[key] = append(c.limits[key], limit)
 }
 
-// checkShared refuses a shared limit of another rate than the ones before it: one count has one rate. It names the field that
-// has the other rate, which may be the one that was changed.
-func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
+// checkShared rejects a shared limit with another rate than earlier ones, because one count has one
+// rate. The error names the field with the other rate, which may be the one that was changed.
+func (c *compiler) checkShared(limit Limit, fail func(problem, fix string)) {
 	if limit.Shared == "" {
 		return
 	}
@@ -146,7 +155,8 @@ func (c *compiler) checkShared(limit Limit, refuse func(problem, fix string)) {
 		}
 	}
 	if len(others) > 0 {
-		refuse(fmt.Sprintf("shares the count %q by %s with %s, which has another rate", limit.Shared, limit.By, slices.Min(others)),
+		fail(fmt.Sprintf("has @limit(by: %s, shared: %q) with another rate than %s", limit.By,
+			limit.Shared, slices.Min(others)),
 			"write the same count and window on all fields that share it")
 	}
 }
@@ -156,38 +166,40 @@ func (l Limit) conflictsWith(other Limit) bool {
 	return l.sharesCounter(other) && (l.Count != other.Count || l.Window != other.Window)
 }
 
-// identifiesSession reports whether the code behind @limit can tell which session an execution is about: the signed-in one, or
-// that of the refresh token, which a credential field without arguments takes from the cookie.
+// identifiesSession reports whether the limiter can determine the session of an execution: the
+// signed-in one, or that of the refresh token. A credential field without arguments reads the
+// refresh token from the cookie.
 func (c *compiler) identifiesSession(field *ast.FieldDefinition) bool {
 	token := field.Arguments.ForName("refreshToken")
 	cookie := len(field.Arguments) == 0 && field.Directives.ForName(credentialDirective) != nil
-	return c.rulesOn(field).auth != nil || cookie || token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
+	return c.rulesOn(field).auth != nil || cookie ||
+		token != nil && token.Type.Name() == "String" && token.Type.Elem == nil
 }
 
-func parseWindow(v *ast.Value) (d time.Duration, wrong string) {
+func parseWindow(v *ast.Value) (d time.Duration, problem string) {
 	if v != nil && (v.Kind == ast.StringValue || v.Kind == ast.BlockValue) {
 		d, err := time.ParseDuration(v.Raw)
 		if err == nil && d >= minWindow && d <= maxWindow {
 			return d, ""
 		}
 	}
-	return 0, fmt.Sprintf("is limited per %s, which is no window", v)
+	return 0, fmt.Sprintf("has @limit(window: %s), which is not a valid window", v)
 }
 
-func parseCount(v *ast.Value, window time.Duration) (n int, wrong string) {
+func parseCount(v *ast.Value, window time.Duration) (n int, problem string) {
 	if v != nil && v.Kind == ast.IntValue {
 		n, err := strconv.Atoi(v.Raw)
 		if err == nil && n >= 1 && n <= maxPerSecond*int(window/time.Second) {
 			return n, ""
 		}
 	}
-	return 0, fmt.Sprintf("is limited to %s, which is no count", v)
+	return 0, fmt.Sprintf("has @limit(count: %s), which is not a valid count", v)
 }
 
-// identifiesAccount reports whether the code behind @limit can tell which account an execution is about: the signed-in
-// person's, or else the one with the address that the field is given, or of the mail's token that it is given.
+// identifiesAccount reports whether the limiter can determine the account of an execution: the
+// signed-in user's, or that of the e-mail address or the mail token in the arguments.
 func (c *compiler) identifiesAccount(field *ast.FieldDefinition) bool {
-	if c.rulesOn(field).auth != nil { // one that only reports lets those through who have no account
+	if c.rulesOn(field).auth != nil { // a report-only rule also admits requests without an account
 		return true
 	}
 	for _, name := range []string{"email", "token"} {

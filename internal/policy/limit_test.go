@@ -8,7 +8,7 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// limitDeclarations are the usual declarations and those of limits.
+// limitDeclarations are the usual declarations and those of @limit.
 const limitDeclarations = declarations + `directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false, failures: Boolean! = true, shared: String) repeatable on FIELD_DEFINITION
 enum LimitKey { ADDRESS ACCOUNT_AND_ADDRESS ACCOUNT SESSION }
 `
@@ -55,13 +55,15 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s.%s: got %+v, want %+v", row.typeName, row.field, got, row.want)
 		}
 	}
-	// A declaration from before there were failures and shared.
-	old := compile(t, mustReplace(limitDeclarations, ", failures: Boolean! = true, shared: String", ""), `type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: "1s") }`)
+	// Older schemas declare @limit without failures and shared.
+	old := compile(t,
+		mustReplace(limitDeclarations, ", failures: Boolean! = true, shared: String", ""),
+		`type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: "1s") }`)
 	if got, want := old.Limits("Query", "a"), []policy.Limit{{By: policy.ByAddress, Count: 1, Window: time.Second}}; !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got := (&policy.Policy{}).Limits("Query", "me"); got != nil {
-		t.Errorf("the zero policy has %v", got)
+		t.Errorf("zero policy: got %v, want nil", got)
 	}
 }
 
@@ -71,37 +73,37 @@ func TestInvalidLimitsAreRejected(t *testing.T) {
 	}
 	const (
 		place     = "schema.graphqls:2: Mutation.open "
-		aWindow   = `: write "1s" to "24h", as in "15m"`
-		aCount    = ": write how many, 1 at least, and 1,000 a second at most"
-		noAccount = ", but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"
+		aWindow   = `: write a duration from "1s" to "24h", as in "15m"`
+		aCount    = ": write a number of at least 1, and at most 1,000 per second of the window"
+		noAccount = ", but nothing identifies the account: add @auth, an email: String! as argument or input field, or the token: String! of a mail as argument"
 	)
 	runAll(t, []rejection{
-		{name: "a key that is none is refused", declarations: limitDeclarations, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "is limited by PLANET, which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION"}},
-		{name: "a key in quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: "ADDRESS", count: 1, window: "1s")`), want: []string{place + `is limited by "ADDRESS", which is no LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION`}},
-		{name: "none at all is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 0, window: "1s")`), want: []string{place + "is limited to 0, which is no count" + aCount}},
-		{name: "less than none is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: -5, window: "1s")`), want: []string{place + "is limited to -5, which is no count" + aCount}},
-		{name: "a part of one is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1.5, window: "1s")`), want: []string{place + "is limited to 1.5, which is no count" + aCount}},
-		{name: "a count in quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: "5", window: "1s")`), want: []string{place + `is limited to "5", which is no count` + aCount}},
-		{name: "more than can be counted is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1001, window: "1s")`), want: []string{place + "is limited to 1001, which is no count" + aCount}},
-		{name: "a count that is no number is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 99999999999999999999, window: "1s")`), want: []string{place + "is limited to 99999999999999999999, which is no count" + aCount}},
-		{name: "a window without a unit is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "15")`), want: []string{place + `is limited per "15", which is no window` + aWindow}},
-		{name: "a window without quotes is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: 15)`), want: []string{place + `is limited per 15, which is no window` + aWindow}},
-		{name: "a window too short is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "999ms")`), want: []string{place + `is limited per "999ms", which is no window` + aWindow}},
-		{name: "a window too long is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "24h1s")`), want: []string{place + `is limited per "24h1s", which is no window` + aWindow}},
-		{name: "successes that are neither are refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: "no")`), want: []string{place + `says successes: "no": write true or false`}},
-		{name: "one key twice is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s") @limit(by: ADDRESS, count: 9, window: "1m")`), want: []string{place + "is limited by ADDRESS more than once: keep one"}},
-		{name: "failures that are neither are refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: true, failures: 0)`), want: []string{place + `says failures: 0: write true or false`}},
-		{name: "a limit that counts nothing is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", failures: false)`), want: []string{place + "is limited, and counts neither successes nor failures: write successes: true, or leave failures out"}},
-		{name: "a shared count without a name is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", shared: "")`), want: []string{place + `shares a count as "", which is no name: write a name, as in shared: "password"`}},
-		{name: "a session that nothing names is refused", declarations: limitDeclarations, schema: at(`@limit(by: SESSION, count: 1, window: "1s")`), want: []string{place + "is limited by SESSION, but nothing says which session: gate it by @auth, or let it take a refreshToken: String"}},
+		{name: "an unknown key is rejected", declarations: limitDeclarations, schema: at(`@limit(by: PLANET, count: 1, window: "1s")`), want: []string{place + "has @limit(by: PLANET), which is not a LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION"}},
+		{name: "a quoted key is rejected", declarations: limitDeclarations, schema: at(`@limit(by: "ADDRESS", count: 1, window: "1s")`), want: []string{place + `has @limit(by: "ADDRESS"), which is not a LimitKey: write one of ADDRESS, ACCOUNT_AND_ADDRESS, ACCOUNT, SESSION`}},
+		{name: "a count of zero is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 0, window: "1s")`), want: []string{place + "has @limit(count: 0), which is not a valid count" + aCount}},
+		{name: "a negative count is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: -5, window: "1s")`), want: []string{place + "has @limit(count: -5), which is not a valid count" + aCount}},
+		{name: "a fractional count is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1.5, window: "1s")`), want: []string{place + "has @limit(count: 1.5), which is not a valid count" + aCount}},
+		{name: "a quoted count is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: "5", window: "1s")`), want: []string{place + `has @limit(count: "5"), which is not a valid count` + aCount}},
+		{name: "a count above 1,000 per second is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1001, window: "1s")`), want: []string{place + "has @limit(count: 1001), which is not a valid count" + aCount}},
+		{name: "a count that overflows is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 99999999999999999999, window: "1s")`), want: []string{place + "has @limit(count: 99999999999999999999), which is not a valid count" + aCount}},
+		{name: "a window without a unit is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "15")`), want: []string{place + `has @limit(window: "15"), which is not a valid window` + aWindow}},
+		{name: "an unquoted window is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: 15)`), want: []string{place + `has @limit(window: 15), which is not a valid window` + aWindow}},
+		{name: "a window below 1s is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "999ms")`), want: []string{place + `has @limit(window: "999ms"), which is not a valid window` + aWindow}},
+		{name: "a window above 24h is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "24h1s")`), want: []string{place + `has @limit(window: "24h1s"), which is not a valid window` + aWindow}},
+		{name: "successes must be a Boolean", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: "no")`), want: []string{place + `has @limit(successes: "no"), which is not a Boolean: write true or false`}},
+		{name: "two limits with one key are rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s") @limit(by: ADDRESS, count: 9, window: "1m")`), want: []string{place + "has @limit(by: ADDRESS) more than once: keep one"}},
+		{name: "failures must be a Boolean", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", successes: true, failures: 0)`), want: []string{place + `has @limit(failures: 0), which is not a Boolean: write true or false`}},
+		{name: "a limit that counts nothing is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", failures: false)`), want: []string{place + "has @limit that counts neither successes nor failures: write successes: true, or remove failures: false"}},
+		{name: "an empty shared name is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, window: "1s", shared: "")`), want: []string{place + `has @limit(shared: ""), which is not a name: write a name, as in shared: "password"`}},
+		{name: "a limit by session needs a session", declarations: limitDeclarations, schema: at(`@limit(by: SESSION, count: 1, window: "1s")`), want: []string{place + "has @limit(by: SESSION), but nothing identifies the session: add @auth, or an argument refreshToken: String"}},
 		{
-			name: "one shared count of two rates is refused", declarations: limitDeclarations,
+			name: "a shared count with two rates is rejected", declarations: limitDeclarations,
 			schema: "type Query { a: Int @public @limit(by: ADDRESS, count: 1, window: \"1s\", shared: \"x\")\n b: Int @public @limit(by: ADDRESS, count: 2, window: \"1s\", shared: \"x\") }",
-			want:   []string{`schema.graphqls:2: Query.b shares the count "x" by ADDRESS with Query.a, which has another rate: write the same count and window on all fields that share it`},
+			want:   []string{`schema.graphqls:2: Query.b has @limit(by: ADDRESS, shared: "x") with another rate than Query.a: write the same count and window on all fields that share it`},
 		},
-		{name: "an argument twice is refused", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "gives @limit the argument count more than once: keep one"}},
+		{name: "a repeated argument is rejected", declarations: limitDeclarations, schema: at(`@limit(by: ADDRESS, count: 1, count: 9, window: "1s")`), want: []string{place + "has @limit with the argument count more than once: keep one"}},
 		{
-			name: "a field that knows no account is not limited by one", declarations: limitDeclarations,
+			name: "a limit by account needs an account", declarations: limitDeclarations,
 			schema: `type Query { hello: Int @public }
 				type Mutation {
 					a: Int @public @limit(by: ACCOUNT, count: 1, window: "1s")
@@ -114,31 +116,33 @@ func TestInvalidLimitsAreRejected(t *testing.T) {
 				input Both { email: String  emails: [String!]! }
 				input Sure { email: String! }`,
 			want: []string{
-				"schema.graphqls:3: Mutation.a is limited by ACCOUNT" + noAccount,
-				"schema.graphqls:4: Mutation.b is limited by ACCOUNT_AND_ADDRESS" + noAccount,
-				"schema.graphqls:5: Mutation.c is limited by ACCOUNT" + noAccount,
-				"schema.graphqls:6: Mutation.d is limited by ACCOUNT" + noAccount,
-				"schema.graphqls:7: Mutation.e is limited by ACCOUNT" + noAccount,
-				"schema.graphqls:8: Mutation.f is limited by ACCOUNT" + noAccount,
+				"schema.graphqls:3: Mutation.a has @limit(by: ACCOUNT)" + noAccount,
+				"schema.graphqls:4: Mutation.b has @limit(by: ACCOUNT_AND_ADDRESS)" + noAccount,
+				"schema.graphqls:5: Mutation.c has @limit(by: ACCOUNT)" + noAccount,
+				"schema.graphqls:6: Mutation.d has @limit(by: ACCOUNT)" + noAccount,
+				"schema.graphqls:7: Mutation.e has @limit(by: ACCOUNT)" + noAccount,
+				"schema.graphqls:8: Mutation.f has @limit(by: ACCOUNT)" + noAccount,
 			},
 		},
 		{
-			name: "a field of a type is not limited", declarations: limitDeclarations,
+			name: "a limit on a field of a type is rejected", declarations: limitDeclarations,
 			schema: `type Query { me: User @auth }
 				type User { email: String @auth @limit(by: ADDRESS, count: 1, window: "1s") }`,
-			want: []string{"schema.graphqls:2: User.email carries @limit, which is enforced on root fields only: write it on the field of Query or Mutation that leads here"},
+			want: []string{"schema.graphqls:2: User.email has @limit, which is enforced on root fields only: write it on the field of Query or Mutation that leads here"},
 		},
 		{
-			name: "an interface's field is not limited", declarations: limitDeclarations,
+			name: "a limit on a field of an interface is rejected", declarations: limitDeclarations,
 			schema: `type Query { hello: Int @public }
 				interface Actor { id: ID! @limit(by: ADDRESS, count: 1, window: "1s") }`,
-			want: []string{"schema.graphqls:2: Actor.id carries @limit, which is not enforced there: write it on id of every type that implements Actor"},
+			want: []string{"schema.graphqls:2: Actor.id has @limit, which is not enforced there: write it on id of every type that implements Actor"},
 		},
 		{
-			name: "a declaration that says something else is refused", declarations: mustReplace(mustReplace(limitDeclarations, "window: String!", "window: Int!"), "String) repeatable on FIELD_DEFINITION\nenum", "String) repeatable on FIELD_DEFINITION | OBJECT\nenum"),
+			name: "a wrong declaration is rejected", declarations: mustReplace(mustReplace(limitDeclarations, "window: String!", "window: Int!"),
+				"String) repeatable on FIELD_DEFINITION\nenum",
+				"String) repeatable on FIELD_DEFINITION | OBJECT\nenum"),
 			schema: hello,
 			want: []string{
-				"rules.graphqls:9: @limit is declared on FIELD_DEFINITION | OBJECT but counts on FIELD_DEFINITION only: " + limitText,
+				"rules.graphqls:9: @limit is declared on FIELD_DEFINITION | OBJECT but is enforced on FIELD_DEFINITION only: " + limitText,
 				"rules.graphqls:9: @limit has the argument window: Int! instead of String!: " + limitText,
 			},
 		},

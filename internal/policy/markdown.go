@@ -14,13 +14,13 @@ change of the policy is a change of lines here. [docs/policy.md](docs/policy.md)
 
 `
 	markdownFoot = `
-` + "`own`" + `: only on the user's own objects. ` + "`yes!`, `own!`" + `: allowed now, and denied by a rule that only reports. Every other field is
+` + "`own`" + `: only on the user's own objects. ` + "`yes!`, `own!`" + `: allowed now, and denied by a report-only rule. Every other field is
 available to every request that can read the field that leads to it.
 `
 )
 
-// WriteMarkdown writes the whole policy as a page, a field a line, so that a diff of it names the fields. The columns are
-// those of WriteTable. The error is w's.
+// WriteMarkdown writes the policy as a page with one line per field, so that its diff names the
+// changed fields. The columns are those of WriteTable. WriteMarkdown returns the error of w.
 func (p *Policy) WriteMarkdown(w io.Writer) error {
 	var text strings.Builder
 	text.WriteString(markdownHead)
@@ -33,7 +33,7 @@ func (p *Policy) WriteMarkdown(w io.Writer) error {
 			text.WriteString(strings.Repeat("|---", len(row)) + "|\n")
 		}
 	}
-	text.WriteString("\nRoles, the weakest first: " + strings.Join(p.roleIncludes(), "; ") + ".\n" + markdownFoot)
+	text.WriteString("\nRoles, weakest first: " + strings.Join(p.roleIncludes(), "; ") + ".\n" + markdownFoot)
 	_, err := io.WriteString(w, text.String())
 	return err
 }
@@ -45,7 +45,7 @@ func code(text string) string {
 	return "`" + text + "`"
 }
 
-// roleIncludes says of each role what it includes.
+// roleIncludes describes which roles each role includes.
 func (p *Policy) roleIncludes() (list []string) {
 	for _, role := range p.hierarchy.roles {
 		text := code(role)
@@ -57,7 +57,7 @@ func (p *Policy) roleIncludes() (list []string) {
 	return list
 }
 
-// included are the roles that a role includes besides itself, the weakest first.
+// included returns the roles that a role includes besides itself, the weakest first.
 func (p *Policy) included(role string) []string {
 	list := []string{}
 	for _, other := range p.hierarchy.roles {

@@ -9,7 +9,7 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// sketch is a schema that can be spoilt one field at a time.
+// sketch is a schema whose fields can be mutated one at a time.
 type sketch []sketchField
 
 type sketchField struct{ owner, name, typeName, rule string }
@@ -52,7 +52,7 @@ var validSketch = sketch{
 	{"Bot implements Actor", "email", "String", "@auth(role: STAFF, orOwner: true)"},
 }
 
-// mutation is one way to get a rule wrong.
+// mutation is one m to get a rule wrong.
 type mutation struct {
 	name       string
 	applies    func(sketchField) bool
@@ -62,7 +62,7 @@ type mutation struct {
 
 var mutations = []mutation{
 	{
-		name:    "left out",
+		name:    "removed",
 		applies: func(f sketchField) bool { return f.hasRule() && (f.isRoot() || f.name == "email") },
 		mutate:  func(f *sketchField) { f.rule = "" },
 	},
@@ -72,12 +72,12 @@ var mutations = []mutation{
 		mutate:  func(f *sketchField) { f.rule += " " + f.rule },
 	},
 	{
-		name:    "joined by @public",
+		name:    "combined with @public",
 		applies: sketchField.isGated,
 		mutate:  func(f *sketchField) { f.rule += " @public" },
 	},
 	{
-		name:    "joined by @auth",
+		name:    "combined with @auth",
 		applies: func(f sketchField) bool { return f.rule == "@public" },
 		mutate:  func(f *sketchField) { f.rule += " @auth" },
 	},
@@ -87,7 +87,7 @@ var mutations = []mutation{
 		mutate:  func(f *sketchField) { f.rule = "@public" },
 	},
 	{
-		name:    "given by mistake to an open field",
+		name:    "@public added to an open field",
 		applies: func(f sketchField) bool { return !f.hasRule() },
 		mutate:  func(f *sketchField) { f.rule = "@public" },
 	},
@@ -102,25 +102,26 @@ var mutations = []mutation{
 		},
 	},
 	{
-		name:    "asking for a role that is not there",
+		name:    "requiring an unknown role",
 		applies: sketchField.isGated,
 		mutate:  func(f *sketchField) { f.rule = "@auth(role: WIZARD)" },
 	},
 	{
-		name:    "on a field that is never null",
+		name:    "on a non-null field",
 		applies: func(f sketchField) bool { return f.isGated() && f.name != "email" },
 		mutate:  func(f *sketchField) { f.typeName += "!" },
 	},
 	{
-		name:    "letting the owner of a root field through",
+		name:    "admitting the owner of a root field",
 		applies: func(f sketchField) bool { return f.isGated() && f.isRoot() },
 		mutate:  func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
 	},
 	{
-		name:       "weaker than the other implementor's",
-		applies:    func(f sketchField) bool { return f.name == "email" },
-		mutate:     func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
-		reportedAt: func(sketchField) string { return "Bot.email" }, // the first in the schema is the model, spoilt or not
+		name:    "weaker than the other implementor's",
+		applies: func(f sketchField) bool { return f.name == "email" },
+		mutate:  func(f *sketchField) { f.rule = "@auth(orOwner: true)" },
+		// The first implementor is the reference, mutated or not.
+		reportedAt: func(sketchField) string { return "Bot.email" },
 	},
 }
 
@@ -128,27 +129,27 @@ func TestSketchCompiles(t *testing.T) {
 	compile(t, declarations, validSketch.String())
 }
 
-// Every rule of a sound schema, spoilt in every way: the schema is refused, and the message names the place.
+// Each mutation of each rule of a valid schema is rejected. The error names the place.
 func TestEveryMutatedRuleIsRejected(t *testing.T) {
-	for _, way := range mutations {
-		tried := false
+	for _, m := range mutations {
+		applied := false
 		for i, field := range validSketch {
-			if !way.applies(field) {
+			if !m.applies(field) {
 				continue
 			}
-			tried = true
-			t.Run(field.coordinate()+" "+way.name, func(t *testing.T) {
-				spoilt := slices.Clone(validSketch)
-				way.mutate(&spoilt[i])
-				blamed := field.coordinate()
-				if way.reportedAt != nil {
-					blamed = way.reportedAt(field)
+			applied = true
+			t.Run(field.coordinate()+" "+m.name, func(t *testing.T) {
+				mutated := slices.Clone(validSketch)
+				m.mutate(&mutated[i])
+				want := field.coordinate()
+				if m.reportedAt != nil {
+					want = m.reportedAt(field)
 				}
-				requireErrorAt(t, spoilt.String(), blamed)
+				requireErrorAt(t, mutated.String(), want)
 			})
 		}
-		if !tried {
-			t.Errorf("no field to spoil: %s", way.name)
+		if !applied {
+			t.Errorf("no field for the mutation %q", m.name)
 		}
 	}
 }
@@ -160,23 +161,24 @@ func TestEveryRuleMovedToItsTypeIsRejected(t *testing.T) {
 			continue
 		}
 		t.Run(field.coordinate(), func(t *testing.T) {
-			spoilt := slices.Clone(validSketch)
-			for j := range spoilt {
-				if spoilt[j].owner == field.owner {
-					spoilt[j].owner += " " + field.rule
+			mutated := slices.Clone(validSketch)
+			for j := range mutated {
+				if mutated[j].owner == field.owner {
+					mutated[j].owner += " " + field.rule
 				}
 			}
-			spoilt[i].rule = ""
+			mutated[i].rule = ""
 			owner, _, _ := strings.Cut(field.owner, " ")
-			requireErrorAt(t, spoilt.String(), "type "+owner)
+			requireErrorAt(t, mutated.String(), "type "+owner)
 			if field.isRoot() {
-				requireErrorAt(t, spoilt.String(), field.coordinate())
+				requireErrorAt(t, mutated.String(), field.coordinate())
 			}
 		})
 	}
 }
 
-// requireErrorAt compiles with the wide declarations: with the usual ones gqlparser would refuse half of the schemas itself.
+// requireErrorAt compiles with wideDeclarations, because gqlparser itself rejects half of the
+// schemas otherwise.
 func requireErrorAt(t *testing.T, schema, coordinate string) {
 	t.Helper()
 	_, err := policy.Compile(load(t, wideDeclarations, schema))
@@ -185,19 +187,19 @@ func requireErrorAt(t *testing.T, schema, coordinate string) {
 			return
 		}
 	}
-	t.Errorf("%s is not blamed in\n%s\nbut\n%v", coordinate, schema, err)
+	t.Errorf("no error at %s in\\n%s\\ngot\\n%v", coordinate, schema, err)
 }
 
 func TestEveryMutatedIncludesIsRejected(t *testing.T) {
-	for _, test := range []struct{ name, from, to, blamed string }{
-		{"STAFF without its step", "STAFF @includes(roles: [USER])", "STAFF", "Role.STAFF"},
-		{"ADMIN without its step", "ADMIN @includes(roles: [STAFF])", "ADMIN", "Role.ADMIN"},
-		{"STAFF's step turned round", "  USER\n  STAFF @includes(roles: [USER])", "  USER @includes(roles: [STAFF])\n  STAFF", "Role.STAFF"},
+	for _, test := range []struct{ name, from, to, want string }{
+		{"STAFF without @includes", "STAFF @includes(roles: [USER])", "STAFF", "Role.STAFF"},
+		{"ADMIN without @includes", "ADMIN @includes(roles: [STAFF])", "ADMIN", "Role.ADMIN"},
+		{"USER includes STAFF", "  USER\n  STAFF @includes(roles: [USER])", "  USER @includes(roles: [STAFF])\n  STAFF", "Role.STAFF"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := policy.Compile(load(t, mustReplace(declarations, test.from, test.to), hello))
-			if got := ruleErrors(t, err); len(got) != 1 || got[0].Coordinate != test.blamed {
-				t.Errorf("got %v, want %s blamed alone", err, test.blamed)
+			if got := ruleErrors(t, err); len(got) != 1 || got[0].Coordinate != test.want {
+				t.Errorf("got %v, want one error at %s", err, test.want)
 			}
 		})
 	}

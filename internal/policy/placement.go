@@ -7,29 +7,31 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// checkPlacement refuses a rule that stands where nothing enforces it, and one that stands twice where it counts. gqlgen
-// enforces a directive on the fields of object types only: on a type it guards the fields that *return* the type, on an
-// interface's field it does not reach the implementors, and on an argument it is skipped when the argument is left out.
+// checkPlacement reports rules where nothing enforces them, and duplicate rules. gqlgen enforces a
+// directive on the fields of object types only. On a type it guards the fields that *return* the
+// type; on an interface's field it does not reach the implementors; on an argument it is skipped if
+// the argument is omitted.
 func (c *compiler) checkPlacement() {
 	for _, at := range c.sites() {
 		seen := map[string]bool{}
 		for _, d := range at.directives {
-			kind := c.directiveKey(d)
+			key := c.directiveKey(d)
 			switch {
 			case !isPolicyDirective(d.Name):
 			case !slices.Contains(at.allowed, d.Name):
 				c.addMisplaced(at, d)
-			case seen[kind] && d.Name != limitDirective:
-				c.addError(d.Position, at.coordinate, fmt.Sprintf("carries %s more than once", kind), "keep one")
+			case seen[key] && d.Name != limitDirective:
+				c.addError(d.Position, at.coordinate, fmt.Sprintf("has %s more than once", key), "keep one")
 			default:
 				c.checkArgumentsOnce(at, d)
 			}
-			seen[kind] = true
+			seen[key] = true
 		}
 	}
 }
 
-// directiveKey is what there may be one of: beside the rule that is in force, one that only reports.
+// directiveKey returns the key by which a field's directives must be unique: an enforced @auth and
+// a report-only one differ.
 func (c *compiler) directiveKey(d *ast.Directive) string {
 	if c.isReportOnly(d) {
 		return "@auth(reportOnly: true)"
@@ -47,18 +49,22 @@ func isPolicyDirective(directive string) bool {
 
 func (c *compiler) addMisplaced(at site, d *ast.Directive) {
 	if d.Name == includesDirective {
-		c.addError(d.Position, at.coordinate, "carries @includes, which counts on the values of enum Role only", "remove it")
+		c.addError(d.Position, at.coordinate,
+			"has @includes, which is allowed on values of enum Role only", "remove it")
 		return
 	}
-	c.addError(d.Position, at.coordinate, fmt.Sprintf("carries @%s, which is not enforced there", d.Name), at.fix)
+	c.addError(d.Position, at.coordinate, fmt.Sprintf("has @%s, which is not enforced there", d.Name), at.fix)
 }
 
-// checkArgumentsOnce refuses @auth(role: USER, role: ADMIN), which gqlparser lets pass and of which the weaker might win.
+// checkArgumentsOnce rejects @auth(role: USER, role: ADMIN), which gqlparser accepts and whose
+// weaker role might win.
 func (c *compiler) checkArgumentsOnce(at site, d *ast.Directive) {
 	seen := map[string]bool{}
 	for _, arg := range d.Arguments {
 		if seen[arg.Name] {
-			c.addError(d.Position, at.coordinate, fmt.Sprintf("gives @%s the argument %s more than once", d.Name, arg.Name), "keep one")
+			c.addError(d.Position, at.coordinate,
+				fmt.Sprintf("has @%s with the argument %s more than once", d.Name, arg.Name),
+				"keep one")
 		}
 		seen[arg.Name] = true
 	}

@@ -1,6 +1,6 @@
-// Package policy reads the rules of a GraphQL schema: who may use which field.
+// Package policy compiles the access rules of a GraphQL schema.
 //
-// The schema is the only place where a rule is written. Five directives carry them:
+// The schema is the only place for rules. Five directives state them:
 //
 //	directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
 //	directive @public on FIELD_DEFINITION
@@ -8,29 +8,31 @@
 //	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
 //	directive @credential on FIELD_DEFINITION
 //
-// A root field (of Query or Mutation) carries exactly one of @auth and @public. A schema with a subscription type is refused,
-// because the server has no transport for subscriptions. A field of any other type is
-// open to whoever reached the object, unless it carries @auth. The values of enum Role are a ladder: with
-// `ADMIN @includes(roles: [STAFF])`, whatever STAFF may use ADMIN may use too. A schema without limits need not declare
-// @limit, and one without passwords not @credential.
+// A root field (of Query or Mutation) carries exactly one of @auth and @public. A field of another
+// type is open to every request that reaches its object, unless it carries @auth. The values of
+// enum Role form a hierarchy: with `ADMIN @includes(roles: [STAFF])`, an ADMIN may use every field
+// that STAFF may use. The declarations of @limit and @credential are optional. A subscription type
+// is an error, because the server has no transport for subscriptions.
 //
-// With reportOnly an @auth is not in force: whom it would deny is let through and reported. It stands beside the @auth or
-// @public that is in force, so that a rule can be tried out while the old one still holds. By itself it says that the field is
-// open meanwhile.
+// An @auth with reportOnly is not enforced: it allows every request and reports those that it would
+// deny. Written beside the enforced @auth or @public, it tests a stricter rule. On its own it
+// leaves the field public.
 //
-// [Compile] reads the rules and refuses a schema in which one is missing, contradicts another, or stands where nothing
-// enforces it. It is meant to run once, at start, so that such a server never answers a request:
+// [Compile] returns an error if a rule is missing, contradicts another, or is written where nothing
+// enforces it. Run it once, at start, so that a server with such a schema never serves a request:
 //
 //	rules, err := policy.Compile(schema)
 //	…
 //	rule, ok := rules.Rule("User", "email")
 //	if !rules.Includes(viewer.Role, rule.Role) { … }
 //
-// The package decides nothing about a request. It knows no viewer and no owner: the implementation of @auth asks
-// [Policy.Rule] and [Policy.Includes], and finds out itself whose object it has in hand. It sees the schema only, so it cannot notice a
-// gqlgen.yml that sets skip_runtime on @auth, or a resolver that hands out more than it should; tests over HTTP do that.
-// It expects a schema that gqlparser has loaded, and repeats only those of gqlparser's checks that a widened directive
-// declaration would switch off.
+// The package does not decide about requests. The implementation of @auth calls [Policy.Rule] and
+// [Policy.Includes], and determines the viewer and the owner itself. The package sees the schema
+// only. It cannot detect a gqlgen.yml that sets skip_runtime on @auth, or a resolver that returns
+// too much; tests over HTTP do that.
+//
+// It expects a schema that gqlparser has loaded. It repeats only the checks of gqlparser that a
+// widened directive declaration would disable.
 package policy
 
 import (
@@ -39,20 +41,20 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Policy is the rules of one schema. It never changes, and is safe for concurrent use. The zero value has no roles and no
-// rules: it includes nothing.
+// Policy holds the rules of one schema. It is immutable and safe for concurrent use. The zero value
+// has no roles and no rules.
 type Policy struct {
 	hierarchy roleHierarchy
 	rules     []Rule
-	open      []Rule // of fields that have @credential and no rule
+	open      []Rule // fields with @credential and without a rule
 	byField   map[fieldKey]Rule
 	limits    map[fieldKey][]Limit
 }
 
 type fieldKey struct{ typeName, field string }
 
-// Compile reads every rule of the schema and checks them. The error, if any, joins one [*Violation] for each defect,
-// sorted by file and line; there is no policy then.
+// Compile reads and checks every rule of the schema. Its error joins one [*RuleError] per defect,
+// sorted by file and line.
 func Compile(schema *ast.Schema) (*Policy, error) {
 	c := &compiler{schema: schema, types: inSourceOrder(schema.Types)}
 	c.checkDeclarations()
@@ -69,16 +71,19 @@ func Compile(schema *ast.Schema) (*Policy, error) {
 }
 
 func (c *compiler) policy() *Policy {
-	p := &Policy{hierarchy: c.hierarchy, rules: c.rules, open: c.open, byField: make(map[fieldKey]Rule, len(c.rules)), limits: c.limits}
+	p := &Policy{
+		hierarchy: c.hierarchy, rules: c.rules, open: c.open, limits: c.limits,
+		byField: make(map[fieldKey]Rule, len(c.rules)),
+	}
 	for _, rule := range c.rules {
 		p.byField[fieldKey{rule.Type, rule.Field}] = rule
 	}
 	return p
 }
 
-// Includes reports whether somebody with the role have may do what the role want may do. Every role includes itself. A
-// role that the schema does not have includes nothing and is included by nothing, not even by itself. It runs on every
-// gated field of every request: one map lookup, no allocation.
+// Includes reports whether the role have includes the role want. Every role includes itself. A role
+// that the schema does not have includes no role and is included by no role, not even itself.
+// Includes runs for every gated field of every request: it is one map lookup and does not allocate.
 func (p *Policy) Includes(have, want string) bool {
 	return p.hierarchy.includes[rolePair{have, want}]
 }
@@ -88,24 +93,26 @@ func (p *Policy) IsRole(role string) bool {
 	return p.Includes(role, role)
 }
 
-// Roles returns every role, the weakest first: none comes before a role it includes. Ties stand as in the schema.
+// Roles returns every role, the weakest first: a role comes after all roles that it includes. Ties
+// keep the schema's order.
 func (p *Policy) Roles() []string {
 	return slices.Clone(p.hierarchy.roles)
 }
 
-// Rules returns the rule of every field that has one: the fields of Query, Mutation and Subscription, then those of the
-// other types in the order of the source.
+// Rules returns the rule of every field that has one: the fields of Query, Mutation and
+// Subscription, then those of the other types in the order of the source.
 func (p *Policy) Rules() []Rule {
 	return slices.Clone(p.rules)
 }
 
-// ReportOnly returns every rule that has a demand which only reports, in the order of Rules.
+// ReportOnly returns every rule with a report-only requirement, in the order of Rules.
 func (p *Policy) ReportOnly() []Rule {
 	return slices.DeleteFunc(p.Rules(), func(r Rule) bool { return !r.HasReportOnly() })
 }
 
-// Rule returns the rule of a field. False means that the schema states none: the field is open to whoever reached its
-// object, or there is no such field. A root field always has a rule, except for introspection's own.
+// Rule returns the rule of a field. It returns false if the schema has no rule for it, so that the
+// field is open, or if the schema has no such field. Every root field has a rule, except the
+// introspection fields.
 func (p *Policy) Rule(typeName, field string) (Rule, bool) {
 	rule, ok := p.byField[fieldKey{typeName, field}]
 	return rule, ok

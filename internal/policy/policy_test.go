@@ -13,7 +13,7 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// The declarations stand in a file of their own, so that a test's schema starts at its line 1.
+// declarations has its own file, so that a test's schema starts at line 1.
 const declarations = `directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
 directive @public on FIELD_DEFINITION
 directive @includes(roles: [Role!]!) on ENUM_VALUE
@@ -31,7 +31,7 @@ func load(t *testing.T, declarations, schema string) *ast.Schema {
 		&ast.Source{Name: "../../schema.graphqls", Input: schema},
 	)
 	if err != nil {
-		t.Fatalf("gqlparser refuses the test's own schema: %v", err)
+		t.Fatalf("gqlparser rejects the schema of the test: %v", err)
 	}
 	return loaded
 }
@@ -45,7 +45,7 @@ func compile(t *testing.T, declarations, schema string) *policy.Policy {
 	return p
 }
 
-// ruleErrors takes the joined error apart again.
+// ruleErrors splits the joined error.
 func ruleErrors(t *testing.T, err error) []*policy.RuleError {
 	t.Helper()
 	if err == nil {
@@ -53,13 +53,13 @@ func ruleErrors(t *testing.T, err error) []*policy.RuleError {
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		t.Fatalf("%T is not joined from violations: %v", err, err)
+		t.Fatalf("%T is not a joined error: %v", err, err)
 	}
 	var found []*policy.RuleError
 	for _, err := range joined.Unwrap() {
 		var v *policy.RuleError
 		if !errors.As(err, &v) {
-			t.Fatalf("%T is no violation: %v", err, err)
+			t.Fatalf("%T is not a RuleError: %v", err, err)
 		}
 		found = append(found, v)
 	}
@@ -98,7 +98,7 @@ func TestRulesAndRolesReturnCopies(t *testing.T) {
 	p.Rules()[0].Public = false
 	p.Roles()[0] = "NOBODY"
 	if !p.Rules()[0].Public || p.Roles()[0] != policy.User {
-		t.Error("a caller wrote into the policy")
+		t.Error("the caller changed the policy")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestRule(t *testing.T) {
 				t.Errorf("got %q, %v", rule.Written, ok)
 			}
 			if ok && rule.Coordinate() != test.typeName+"."+test.field {
-				t.Errorf("its coordinate is %s", rule.Coordinate())
+				t.Errorf("got coordinate %s", rule.Coordinate())
 			}
 		})
 	}
@@ -151,7 +151,7 @@ func TestRootTypesMayHaveAnyName(t *testing.T) {
 	var got []string
 	for _, rule := range p.Rules() {
 		if !rule.Root {
-			t.Errorf("%s is not taken for a root field", rule.Coordinate())
+			t.Errorf("%s is not a root field", rule.Coordinate())
 		}
 		got = append(got, rule.Coordinate())
 	}

@@ -35,7 +35,7 @@ func TestReportOnly(t *testing.T) {
 	}
 }
 
-// Which of the two stands first makes no difference, and neither does a written default.
+// Neither the order of the two rules nor a written default makes a difference.
 func TestOrderOfTwoRulesDoesNotMatter(t *testing.T) {
 	p := compile(t, declarations, `type Query {
 		a: Int @auth(role: STAFF, reportOnly: false) @auth(role: ADMIN, reportOnly: true)
@@ -57,14 +57,14 @@ func TestAccess(t *testing.T) {
 		now                         policy.Access
 		reported                    bool
 	}{
-		{"a public field that will ask for a person lets nobody through and reports it", "Query", "items", "", policy.Yes, true},
-		{"whom both let through is not reported", "Query", "items", "USER", policy.Yes, false},
-		{"whom the rule in force denies is denied and not reported", "Query", "users", "USER", policy.No, false},
-		{"whom only the rule in force lets through is reported", "Query", "users", "STAFF", policy.Yes, true},
-		{"an owner who will not be let through any more is reported", "User", "email", "USER", policy.Own, true},
-		{"nobody owns anything", "User", "email", "", policy.No, false},
-		{"who will see their own only is reported for the others'", "User", "phone", "USER", policy.Yes, true},
-		{"a role that there is not is nobody's", "Query", "users", "WIZARD", policy.No, false},
+		{"an anonymous request for a public field that will require a user is reported", "Query", "items", "", policy.Yes, true},
+		{"a role that both rules admit is not reported", "Query", "items", "USER", policy.Yes, false},
+		{"a role that the enforced rule denies is not reported", "Query", "users", "USER", policy.No, false},
+		{"a role that only the enforced rule admits is reported", "Query", "users", "STAFF", policy.Yes, true},
+		{"an owner whom the report-only rule denies is reported", "User", "email", "USER", policy.Own, true},
+		{"an anonymous request owns no object", "User", "email", "", policy.No, false},
+		{"a role that will be limited to owned objects is reported", "User", "phone", "USER", policy.Yes, true},
+		{"an unknown role has no access", "Query", "users", "WIZARD", policy.No, false},
 	} {
 		rule, _ := p.Rule(row.typeName, row.field)
 		if now, reported := p.Access(rule, row.role); now != row.now || reported != row.reported {
@@ -74,26 +74,26 @@ func TestAccess(t *testing.T) {
 }
 
 func TestInvalidReportOnlyRulesAreRejected(t *testing.T) {
-	const nothing = " reports nothing: whom the other @auth lets through, this one would too: take it out, or let it ask for more"
+	const nothing = " has a report-only @auth that is not stricter than the enforced one, so it never reports: remove it, or require more"
 	runAll(t, []rejection{
 		{
-			name: "two that report are one too many, and so are two in force",
+			name: "two report-only rules or two enforced rules are rejected",
 			schema: `type Query {
 				a: Int @public @auth(reportOnly: true) @auth(role: ADMIN, reportOnly: true)
 				b: Int @auth @auth(role: ADMIN, reportOnly: false)
 			}`,
 			want: []string{
-				"schema.graphqls:2: Query.a carries @auth(reportOnly: true) more than once: keep one",
-				"schema.graphqls:3: Query.b carries @auth more than once: keep one",
+				"schema.graphqls:2: Query.a has @auth(reportOnly: true) more than once: keep one",
+				"schema.graphqls:3: Query.b has @auth more than once: keep one",
 			},
 		},
 		{
-			name:   "a report does not stand between @auth and @public",
+			name:   "a report-only rule does not allow both @auth and @public",
 			schema: `type Query { a: Int @auth @auth(role: ADMIN, reportOnly: true) @public }`,
-			want:   []string{"schema.graphqls:1: Query.a has both @auth and @public: keep @auth if it needs a signed-in person, or @public if anybody may use it"},
+			want:   []string{"schema.graphqls:1: Query.a has both @auth and @public: keep @auth to require a signed-in user, or @public to require no sign-in"},
 		},
 		{
-			name: "a report of what cannot happen is refused",
+			name: "a report-only rule that never reports is rejected",
 			schema: `type Query { a: Int @auth(role: ADMIN) @auth(role: STAFF, reportOnly: true) }
 				type User {
 					b: Int @auth(role: STAFF) @auth(role: STAFF, orOwner: true, reportOnly: true)
@@ -102,7 +102,7 @@ func TestInvalidReportOnlyRulesAreRejected(t *testing.T) {
 			want: []string{"schema.graphqls:1: Query.a" + nothing, "schema.graphqls:3: User.b" + nothing},
 		},
 		{
-			name: "it is held to what holds for a rule in force",
+			name: "the checks of enforced rules apply",
 			schema: `type Query {
 				a: Int! @public @auth(reportOnly: true)
 				b: Int @public @auth(orOwner: true, reportOnly: true)
@@ -110,24 +110,24 @@ func TestInvalidReportOnlyRulesAreRejected(t *testing.T) {
 			}
 			type User { d: Int @public @auth(reportOnly: true) }`,
 			want: []string{
-				"schema.graphqls:2: Query.a is gated by @auth but never null (Int!): write Int, because a denied field is answered with null",
-				"schema.graphqls:3: Query.b is a root field, which has no owner, but says orOwner: true: write orOwner: false, and let the resolver look for what is the caller's own",
-				"schema.graphqls:4: Query.c asks for WIZARD, which is no role: write one of USER, STAFF, ADMIN",
-				"schema.graphqls:6: User.d carries @public, which says nothing on a field of a type that is no root: remove it, such a field is open unless it carries @auth",
+				"schema.graphqls:2: Query.a has @auth but is non-null (Int!): write Int, because a denied field is null",
+				"schema.graphqls:3: Query.b is a root field, which has no owner, but has orOwner: true: remove orOwner, and let the resolver return only the user's own objects",
+				"schema.graphqls:4: Query.c requires WIZARD, which is not a role: write one of USER, STAFF, ADMIN",
+				"schema.graphqls:6: User.d has @public, which has an effect on root fields only: remove it; other fields are open unless they have @auth",
 			},
 		},
 		{
-			name:   "reportOnly is true or false",
+			name:   "reportOnly must be a Boolean",
 			schema: `type Query { a: Int @auth(reportOnly: "true") }`,
-			want:   []string{`schema.graphqls:1: Query.a says reportOnly: "true": write true or false`},
+			want:   []string{`schema.graphqls:1: Query.a has @auth(reportOnly: "true"), which is not a Boolean: write true or false`},
 		},
 		{
-			name: "a limit by account has no account of those who are let through", declarations: limitDeclarations,
+			name: "a report-only rule identifies no account for a limit", declarations: limitDeclarations,
 			schema: `type Query { a: Int @auth(reportOnly: true) @limit(by: ACCOUNT, count: 1, window: "1s") }`,
-			want:   []string{"schema.graphqls:1: Query.a is limited by ACCOUNT, but nothing says which account: gate it by @auth, or let it take an email: String!, itself or in its input, or the token: String! of a mail"},
+			want:   []string{"schema.graphqls:1: Query.a has @limit(by: ACCOUNT), but nothing identifies the account: add @auth, an email: String! as argument or input field, or the token: String! of a mail as argument"},
 		},
 		{
-			name: "types behind an interface agree on it",
+			name: "implementors need the same report-only rule",
 			schema: `type Query { a: Int @public }
 				interface Actor { email: String }
 				type Bot implements Actor { email: String @auth }
@@ -136,16 +136,16 @@ func TestInvalidReportOnlyRulesAreRejected(t *testing.T) {
 				type Cat implements Named { name: String }
 				type Dog implements Named { name: String @auth(reportOnly: true) }`,
 			want: []string{
-				"schema.graphqls:4: User.email has @auth @auth(role: ADMIN, reportOnly: true), but Bot.email has @auth, and both are read as Actor.email: write the same rule on both, or take email out of Actor",
-				"schema.graphqls:6: Cat.name is open, but Dog.name has @auth(reportOnly: true), and both are read as Named.name: write the same rule on both, or take name out of Named",
+				"schema.graphqls:4: User.email has @auth @auth(role: ADMIN, reportOnly: true), but Bot.email has @auth, and both implement Actor.email: write the same rule on both, or remove email from Actor",
+				"schema.graphqls:6: Cat.name has no @auth, but Dog.name has @auth(reportOnly: true), and both implement Named.name: write the same rule on both, or remove name from Named",
 			},
 		},
 		{
-			name:         "@credential stands on fields of types",
+			name:         "@credential on a field of an interface is rejected",
 			declarations: declarations + "directive @credential on FIELD_DEFINITION",
 			schema: `type Query { a: Int @public }
 				interface Safe { open(pin: ID): Int @credential }`,
-			want: []string{"schema.graphqls:2: Safe.open carries @credential, which is not enforced there: write it on open of every type that implements Safe"},
+			want: []string{"schema.graphqls:2: Safe.open has @credential, which is not enforced there: write it on open of every type that implements Safe"},
 		},
 	})
 }

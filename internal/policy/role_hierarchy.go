@@ -5,23 +5,25 @@ import (
 	"slices"
 )
 
-// The roles that the server itself hands out: [User] to everybody who registers, [Admin] to the operator who sets it up.
-// A schema may have any others.
+// The roles that the server itself assigns: [User] to every registered user, [Admin] to the first
+// administrator. A schema may have any others.
 const (
 	User  = "USER"
 	Admin = "ADMIN"
 )
 
-// hierarchy is the order of the roles. It need not be a line: two roles may both include USER and neither the other.
+// hierarchy is the order of the roles. It need not be a line: two roles may both include USER and
+// neither the other.
 type roleHierarchy struct {
 	roles    []string          // the weakest first
-	includes map[rolePair]bool // every pair of which the first includes the second, at whatever distance
+	includes map[rolePair]bool // every pair whose first role includes the second, directly or not
 }
 
 // rolePair says that the role have includes the role want.
 type rolePair struct{ have, want string }
 
-// newRoleHierarchy closes the direct steps, so that a lookup need not climb. It ends on a circle too.
+// newRoleHierarchy computes the transitive closure of the direct inclusions, so that a lookup is
+// one step. It terminates on cycles too.
 func newRoleHierarchy(roles []string, direct map[string][]string) roleHierarchy {
 	l := roleHierarchy{roles: slices.Clone(roles), includes: map[rolePair]bool{}}
 	for _, role := range roles {
@@ -41,8 +43,8 @@ func (l roleHierarchy) addIncluded(have, want string, direct map[string][]string
 	}
 }
 
-// sort puts the weakest first. A role includes all that its included roles include, and itself besides: whoever includes
-// more stands higher, so counting is enough.
+// sort orders the roles, the weakest first. A role includes itself and all that its included roles
+// include, so ordering by the number of included roles is enough.
 func (l roleHierarchy) sort() {
 	includes := map[string]int{}
 	for s := range l.includes {
@@ -51,8 +53,8 @@ func (l roleHierarchy) sort() {
 	slices.SortStableFunc(l.roles, func(a, b string) int { return cmp.Compare(includes[a], includes[b]) })
 }
 
-// findCycles returns the ways that lead from a role back to itself, as [ADMIN STAFF ADMIN]. Each starts at the role that
-// stands first in the schema.
+// findCycles returns the cycles of inclusions, such as [ADMIN STAFF ADMIN]. Each starts at its
+// first role in the schema.
 func findCycles(roles []string, direct map[string][]string) (found [][]string) {
 	var path []string
 	done := map[string]bool{}

@@ -10,14 +10,15 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// compileRoles compiles a schema in which enum Role has these values, given as a schema writes them.
+// compileRoles compiles a schema in which enum Role has these values, given as a schema writes
+// them.
 func compileRoles(t *testing.T, values string) *policy.Policy {
 	t.Helper()
 	start := strings.Index(declarations, "enum Role")
 	return compile(t, declarations[:start]+"enum Role { "+values+" }", "type Query { hello: String @public }")
 }
 
-// AUDITOR and SUPPORT stand beside each other; the schema names ADMIN first on purpose.
+// branched has two roles that do not include each other. It lists ADMIN first on purpose.
 const branched = `
 	ADMIN @includes(roles: [SUPPORT, AUDITOR])
 	SUPPORT @includes(roles: [USER])
@@ -32,17 +33,17 @@ func TestIncludes(t *testing.T) {
 		includes         bool
 	}{
 		{"a role includes itself", "SUPPORT", "SUPPORT", true},
-		{"a role includes what it names", "SUPPORT", "USER", true},
-		{"a role named without brackets counts", "AUDITOR", "USER", true},
+		{"a role includes the roles that it lists", "SUPPORT", "USER", true},
+		{"a role listed without brackets counts", "AUDITOR", "USER", true},
 		{"a role includes what its included roles include", "ADMIN", "USER", true},
 		{"a role does not include a stronger one", "USER", "ADMIN", false},
 		{"a role does not include its neighbour", "SUPPORT", "AUDITOR", false},
-		{"ADMIN does not include what it does not name", "ADMIN", "ROBOT", false},
-		{"an unknown role includes nothing", "WIZARD", "USER", false},
-		{"an unknown role is included by nothing", "ADMIN", "WIZARD", false},
+		{"ADMIN does not include a role that it does not list", "ADMIN", "ROBOT", false},
+		{"an unknown role includes no role", "WIZARD", "USER", false},
+		{"an unknown role is included by no role", "ADMIN", "WIZARD", false},
 		{"an unknown role does not include itself", "WIZARD", "WIZARD", false},
-		{"no role at all includes nothing", "", "USER", false},
-		{"no role at all is included by nothing", "ADMIN", "", false},
+		{"an empty role includes no role", "", "USER", false},
+		{"an empty role is included by no role", "ADMIN", "", false},
 		{"case counts", "admin", "USER", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -56,7 +57,7 @@ func TestIncludes(t *testing.T) {
 func TestIsRole(t *testing.T) {
 	p := compileRoles(t, branched)
 	if !p.IsRole("AUDITOR") || p.IsRole("WIZARD") || p.IsRole("") {
-		t.Error("the known roles are not those of the schema")
+		t.Error("IsRole does not agree with the schema")
 	}
 }
 
@@ -70,7 +71,7 @@ func TestRolesAreOrderedWeakestFirst(t *testing.T) {
 func TestZeroPolicyIncludesNothing(t *testing.T) {
 	var p policy.Policy
 	if p.Includes("USER", "USER") || p.Includes("", "") {
-		t.Error("a policy without a schema let somebody through")
+		t.Error("the zero policy includes a role")
 	}
 }
 
@@ -81,8 +82,8 @@ func TestIncludesDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Whatever the ladder: every role includes itself, inclusion carries on, two different roles never include each other,
-// and a role comes after all that it includes.
+// Inclusion is reflexive, transitive and antisymmetric, and Roles sorts each role after those that
+// it includes.
 func TestRoleInclusionIsAPartialOrder(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -106,7 +107,8 @@ func TestRoleInclusionIsAPartialOrder(t *testing.T) {
 	}
 }
 
-// randomRoles writes roles in random order. Each includes some of the weaker ones, USER if there is no other.
+// randomRoles returns roles in random order. Each includes some of the weaker ones, and at least
+// USER.
 func randomRoles(random *rand.Rand) string {
 	values := []string{"USER"}
 	names := []string{"USER"}

@@ -1,35 +1,45 @@
 package policy
 
-// Rule says who may use one field: Public, Role and OrOwner are in force, Reported is not yet.
+// Rule is the access rule of one field. Public, Role and OrOwner are enforced; ReportOnly is not.
 type Rule struct {
 	Type, Field string
-	Root        bool        // a field of Query, Mutation or Subscription
-	Public      bool        // anybody, signed in or not: by @public, or because all there is only reports; Role is "" then
-	Role        string      // the role it takes, or one that includes it
-	OrOwner     bool        // the owner of the object may too, whatever their role
-	ReportOnly  Requirement // by @auth(reportOnly: true): whom this does not let through is reported, and let through; see Reports
-	Credential  bool        // by @credential: it can be used once an operation
-	Written     string      // as in the schema: "@auth(role: STAFF)"; a default that was left out stays out
-	Line        int
+
+	// Root marks a field of Query, Mutation or Subscription.
+	Root bool
+	// Public means that no sign-in is required: by @public, or because the only @auth is report-only.
+	// Role is "" then.
+	Public bool
+	// Role is the required role. Roles that include it are admitted too.
+	Role string
+	// OrOwner also admits the owner of the object, whatever their role.
+	OrOwner bool
+	// ReportOnly is the requirement of @auth(reportOnly: true). What it would deny is allowed and
+	// reported.
+	ReportOnly Requirement
+	// Credential marks a field with @credential, which can be used once per operation.
+	Credential bool
+	// Written is the rule as in the schema: "@auth(role: STAFF)", without omitted defaults.
+	Written string
+	Line    int
 }
 
-// Requirement is what an @auth asks for.
+// Requirement is what an @auth requires of the signed-in user.
 type Requirement struct {
-	Role    string // a role, or one that includes it
-	OrOwner bool   // or that the object is one's own
+	Role    string // this role, or a role that includes it
+	OrOwner bool   // or ownership of the object
 }
 
-// Enforced is what the rule asks for now. It asks for nothing if the rule is Public.
+// Enforced returns the enforced requirement. It is zero if the rule is Public.
 func (r Rule) Enforced() Requirement {
 	return Requirement{r.Role, r.OrOwner}
 }
 
-// HasReportOnly reports whether there is a demand that only reports.
+// HasReportOnly reports whether the rule has a report-only requirement.
 func (r Rule) HasReportOnly() bool {
 	return r.ReportOnly != Requirement{}
 }
 
-// Coordinate names the field as GraphQL does: "Mutation.setUserRole".
+// Coordinate returns the field's schema coordinate: "Mutation.setUserRole".
 func (r Rule) Coordinate() string {
 	return r.Type + "." + r.Field
 }

@@ -11,16 +11,17 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// RuleError is one defect in a schema's rules, worded for the person who mends it.
+// RuleError is one defect in a schema's rules, with its place and its fix.
 type RuleError struct {
-	Line       int    // 0 if the schema was not read from a text
-	File       string // without its folder; "" if unknown
-	Coordinate string // what is wrong: "Query.me", "Query.user(id:)", "Role.STAFF", "enum Role", "@auth"
+	Line int    // 0 if unknown, as in a schema built in Go
+	File string // without its folder; "" if unknown
+	// What the defect is in: "Query.me", "Query.user(id:)", "Role.STAFF", "enum Role", "@auth"
+	Coordinate string
 	Problem    string // continues the coordinate: "has neither @auth nor @public"
 	Fix        string // what to write instead
 }
 
-// Error says it all in one line that an editor can jump to:
+// Error returns the defect on one line, in a form that editors can jump to:
 // "schema.graphqls:41: Query.me has neither @auth nor @public: write …".
 func (v *RuleError) Error() string {
 	return v.location() + v.Coordinate + " " + v.Problem + ": " + v.Fix
@@ -37,7 +38,7 @@ func (v *RuleError) location() string {
 	}
 }
 
-// errorList gathers violations, so that one run shows them all.
+// errorList collects all defects, so that one run reports them together.
 type errorList []*RuleError
 
 func (r *errorList) addError(at *ast.Position, coordinate, problem, fix string) {
@@ -46,8 +47,9 @@ func (r *errorList) addError(at *ast.Position, coordinate, problem, fix string) 
 	*r = append(*r, v)
 }
 
-// locate tolerates what only a schema built by hand has: no position, or one without a source. The folder is dropped
-// because gqlgen names sources as seen from its generated package ("../../schema.graphqls").
+// locate returns the file and line of a position. A schema built in Go may have no position, or one
+// without a source. locate drops the folder, because gqlgen names sources relative to its generated
+// package ("../../schema.graphqls").
 func locate(at *ast.Position) (file string, line int) {
 	if at == nil {
 		return "", 0
@@ -58,7 +60,7 @@ func locate(at *ast.Position) (file string, line int) {
 	return path.Base(at.Src.Name), at.Line
 }
 
-// err sorts by file, then line; violations of one line stay in the order of the checks.
+// err joins the errors, sorted by file and line. Errors of one line keep the order of the checks.
 func (r errorList) err() error {
 	slices.SortStableFunc(r, func(a, b *RuleError) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))

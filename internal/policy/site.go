@@ -8,17 +8,17 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// site is a place of the schema where a directive can be written.
+// site is a location in the schema where a directive can be written.
 type site struct {
 	coordinate string
 	directives ast.DirectiveList
-	allowed    []string // the rules that count here
-	fix        string   // where to write a rule that does not
+	allowed    []string // the directives that are enforced here
+	fix        string   // where to write a rule that is not enforced here
 }
 
 const onTheField = "write it on the field that takes or returns it"
 
-// typeKeywords are the words that a type is declared with.
+// typeKeywords maps the kinds of types to the keywords of their declarations.
 var typeKeywords = map[ast.DefinitionKind]string{
 	ast.Scalar:      "scalar",
 	ast.Object:      "type",
@@ -28,8 +28,8 @@ var typeKeywords = map[ast.DefinitionKind]string{
 	ast.InputObject: "input",
 }
 
-// sites returns every place there is, not only those where the directives are declared to stand: gqlparser refuses the
-// others itself, but only as long as nobody widens the declarations.
+// sites returns every location of the schema, not only those of the directives' declarations.
+// gqlparser rejects directives in other locations only as long as the declarations are not widened.
 func (c *compiler) sites() []site {
 	sites := []site{{coordinate: "schema", directives: c.schema.SchemaDirectives, fix: "write it on each root field"}}
 	for _, def := range c.types {

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// anonymous is what the column of those is called who are not signed in.
+// anonymous is the name of the column for requests without a signed-in user.
 const anonymous = "anonymous"
 
-// Access is what somebody may do with a field.
+// Access is the access that a role has to a field.
 type Access string
 
 // The kinds of access.
 const (
 	No  Access = "no"
-	Own Access = "own" // only on what is their own
+	Own Access = "own" // only on objects that the user owns
 	Yes Access = "yes"
 )
 
-// accessFor is what a demand grants a role, and "" is nobody's role.
+// accessFor returns what a requirement grants a role. The role "" stands for an anonymous request.
 func (p *Policy) accessFor(d Requirement, role string) Access {
 	switch {
 	case p.Includes(role, d.Role):
@@ -34,8 +34,8 @@ func (p *Policy) accessFor(d Requirement, role string) Access {
 	}
 }
 
-// Access returns what somebody with a role, and with "" who is not signed in, may do now under a rule of the policy, and
-// whether something of that is reported, because another demand would not allow it.
+// Access returns the access that a rule grants a role now, and whether any of it is reported
+// because the report-only requirement would deny it. The role "" stands for an anonymous request.
 func (p *Policy) Access(rule Rule, role string) (now Access, reported bool) {
 	now = Yes
 	if !rule.Public {
@@ -48,45 +48,46 @@ func (p *Policy) Access(rule Rule, role string) (now Access, reported bool) {
 	return now, later != Yes && later != now
 }
 
-// WriteTable writes the whole policy as aligned text, a field a row: its coordinate, its rule as the schema writes it,
-// and for nobody in particular and then each role, the weakest first, whether they may use it: "yes", "-" for no, or
-// "own" for only what is one's own; with "!" if that is reported. Then follow @credential and the limits, if there
-// are any in the schema. The error is w's.
+// WriteTable writes the policy as aligned text, one row per field. The columns are the coordinate,
+// the rule as the schema writes it, and the access of anonymous requests and of each role, the
+// weakest first: "yes", "-" for no, or "own" for owned objects only, with "!" if a report-only rule
+// would deny it. If the schema has any, a last column lists @credential and the limits. WriteTable
+// returns the error of w.
 func (p *Policy) WriteTable(w io.Writer) error {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range p.table() {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
-	t.Flush() // neither this nor the lines above can fail: a strings.Builder takes everything
+	t.Flush() // cannot fail, because writes to a strings.Builder do not
 	_, err := io.WriteString(w, trailingSpace.ReplaceAllString(text.String(), ""))
 	return err
 }
 
 var trailingSpace = regexp.MustCompile(`(?m) +$`)
 
-// table has a head, and a row for every field that the schema says something of.
+// table returns a header and a row for each of the policy's fields.
 func (p *Policy) table() [][]string {
 	rows := [][]string{append([]string{"field", "rule", anonymous}, p.hierarchy.roles...)}
-	besides := []string{"besides"}
+	constraints := []string{"constraints"}
 	for _, rule := range p.fields() {
 		row := []string{rule.Coordinate(), rule.Written, p.cell(rule, "")}
 		for _, role := range p.hierarchy.roles {
 			row = append(row, p.cell(rule, role))
 		}
 		rows = append(rows, row)
-		besides = append(besides, p.constraints(rule))
+		constraints = append(constraints, p.constraints(rule))
 	}
-	if strings.Join(besides[1:], "") == "" {
+	if strings.Join(constraints[1:], "") == "" {
 		return rows
 	}
 	for i := range rows {
-		rows[i] = append(rows[i], besides[i])
+		rows[i] = append(rows[i], constraints[i])
 	}
 	return rows
 }
 
-// fields are those that the schema says something of. A field without a rule is written as an open one.
+// fields returns the fields that have a rule, and then the open ones with @credential.
 func (p *Policy) fields() []Rule {
 	return append(p.Rules(), p.open...)
 }
@@ -103,7 +104,8 @@ func (p *Policy) cell(rule Rule, role string) string {
 	}
 }
 
-// constraints is what else there is to a field: "@credential; 30 per 15m by ADDRESS".
+// constraints describes @credential and the limits of a field: "@credential; 30 per 15m by
+// ADDRESS".
 func (p *Policy) constraints(rule Rule) string {
 	var list []string
 	if rule.Credential {
@@ -125,7 +127,7 @@ func (p *Policy) constraints(rule Rule) string {
 	return strings.Join(list, "; ")
 }
 
-// shortDuration writes 15m0s as people do: 15m.
+// shortDuration formats 15m0s as 15m.
 func shortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -28,7 +28,7 @@ Order.address   @auth(role: STAFF, orOwner: true)   -          own   yes    yes
 	}
 }
 
-// reportOnlySchema has every kind of rule, and what stands besides rules.
+// reportOnlySchema has every kind of rule, @credential and limits.
 const reportOnlySchema = `
 	type Query {
 		items: [ID!] @public @auth(reportOnly: true)
@@ -49,7 +49,7 @@ const reportOnlyDeclarations = limitDeclarations + "directive @credential on FIE
 
 func TestWriteTableShowsReportOnlyRulesAndLimits(t *testing.T) {
 	want := `
-field           rule                                                                       anonymous  USER  STAFF  ADMIN  besides
+field           rule                                                                       anonymous  USER  STAFF  ADMIN  constraints
 Query.items     @public @auth(reportOnly: true)                                            yes!       yes   yes    yes
 Query.users     @auth(role: STAFF) @auth(role: ADMIN, reportOnly: true)                    -          -     yes!   yes
 Query.find      @auth(role: STAFF, reportOnly: true)                                       yes!       yes!  yes    yes
@@ -67,7 +67,7 @@ User.check                                                                      
 	}
 }
 
-// squeeze leaves the width of the columns to the other test.
+// squeeze collapses spaces, so that a comparison ignores column widths.
 func squeeze(text string) string { return regexp.MustCompile(` +`).ReplaceAllString(text, " ") }
 
 func TestWriteMarkdown(t *testing.T) {
@@ -76,18 +76,18 @@ func TestWriteMarkdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| field | rule | anonymous | USER | STAFF | ADMIN | besides |\n|---|---|---|---|---|---|---|\n",
+		"| field | rule | anonymous | USER | STAFF | ADMIN | constraints |\n|---|---|---|---|---|---|---|\n",
 		"| `Query.users` | `@auth(role: STAFF) @auth(role: ADMIN, reportOnly: true)` | - | - | yes! | yes |  |\n",
 		"| `User.check` |  | yes | yes | yes | yes | @credential |\n\n",
-		"Roles, the weakest first: `USER`; `STAFF` includes USER; `ADMIN` includes USER, STAFF.\n",
+		"Roles, weakest first: `USER`; `STAFF` includes USER; `ADMIN` includes USER, STAFF.\n",
 	} {
 		if !strings.Contains(got.String(), want) {
-			t.Errorf("there is no\n%s\nin\n%s", want, got.String())
+			t.Errorf("no\\n%s\\nin\\n%s", want, got.String())
 		}
 	}
 }
 
-// The shape is documented: programs read it.
+// Programs read this documented format.
 func TestWriteJSON(t *testing.T) {
 	const want = `{
   "roles": [
