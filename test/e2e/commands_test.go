@@ -89,8 +89,8 @@ func TestCommandsReturnStatusAndOutput(t *testing.T) {
 	})
 }
 
-// The command works on the database of a server that is running, and counts on the next request of a token
-// that was made before.
+// The command changes the database of a running server, and applies to the next request of an
+// access token issued before.
 func TestRoleCommandAppliesToTheNextRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -107,7 +107,7 @@ func TestRoleCommandAppliesToTheNextRequest(t *testing.T) {
 	})
 }
 
-// An account made on the command line signs in over HTTP.
+// An account created on the command line signs in over HTTP.
 func TestAccountCreatedByCommandSignsIn(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -125,13 +125,14 @@ func TestCommandsPrintJSON(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
-		// In order: what one makes, the next one sees. Ids and times are checked by their form.
+		// The cases run in order, and each sees the changes of those before it. Ids and times are
+		// checked by their form.
 		for _, row := range []struct {
 			name string
 			args []string
 			want []string
 		}{
-			{"the migrations before they are applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"pending","appliedAt":null}`}},
+			{"migration status before migrate", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"pending","appliedAt":null}`}},
 			{"an account", []string{"user", "create", "Ada@Example.com", "--name", "Ada <3", "--role", "ADMIN"}, []string{
 				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
 			}},
@@ -141,21 +142,21 @@ func TestCommandsPrintJSON(t *testing.T) {
 			{"a role", []string{"user", "role", "bob@example.com", "STAFF"}, []string{
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
 			}},
-			{"an account that is shut", []string{"user", "disable", "bob@example.com"}, []string{
+			{"a disabled account", []string{"user", "disable", "bob@example.com"}, []string{
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":"TIME"}`,
 			}},
-			{"everybody", []string{"user", "list"}, []string{
+			{"all accounts", []string{"user", "list"}, []string{
 				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":"TIME"}`,
 			}},
-			{"those of one role", []string{"user", "list", "--role", "ADMIN"}, []string{
+			{"the accounts with one role", []string{"user", "list", "--role", "ADMIN"}, []string{
 				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
 			}},
-			{"nobody", []string{"user", "list", "--search", "zoe"}, nil},
-			{"an account that is opened again", []string{"user", "enable", "bob@example.com"}, []string{
+			{"no matching account", []string{"user", "list", "--search", "zoe"}, nil},
+			{"an enabled account", []string{"user", "enable", "bob@example.com"}, []string{
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
 			}},
-			{"the migrations after they were applied", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`}},
+			{"migration status after migrate", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`}},
 			{"the version", []string{"version"}, []string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`}},
 		} {
 			status, stdout, stderr := servertest.RunCLI(t, env, servertest.Password, append(row.args, "--json")...)
@@ -173,7 +174,7 @@ func TestCommandsPrintJSON(t *testing.T) {
 	})
 }
 
-// maskIDsAndTimes replaces what is different each time, if it has the form that it should have.
+// maskIDsAndTimes replaces well-formed ids and times of a line by constants.
 func maskIDsAndTimes(t *testing.T, line string) string {
 	t.Helper()
 	var values map[string]any
@@ -195,7 +196,7 @@ func maskIDsAndTimes(t *testing.T, line string) string {
 	return line
 }
 
-// insertSearchableUsers makes accounts, more than go on a page of the list.
+// insertUsers migrates a database and inserts n accounts.
 func insertUsers(t *testing.T, databaseURL string, n int) {
 	t.Helper()
 	store, err := models.Open(databaseURL, models.Options{})
@@ -209,7 +210,10 @@ func insertUsers(t *testing.T, databaseURL string, n int) {
 	err = store.Transaction(t.Context(), func(tx *models.Store) error {
 		for i := range n {
 			email := fmt.Sprintf("person%d@example.com", i)
-			u := &models.User{ID: uuid.Must(uuid.NewV7()).String(), Name: "Somebody", NameKey: "somebody", Email: email, EmailKey: email, Role: "USER", CreatedAt: tx.Now(), UpdatedAt: tx.Now()}
+			u := &models.User{
+				ID: newRowID(), Name: "Test User", NameKey: "test user", Email: email, EmailKey: email, Role: "USER",
+				CreatedAt: tx.Now(), UpdatedAt: tx.Now(),
+			}
 			if err := tx.CreateUser(t.Context(), u); err != nil {
 				return err
 			}
@@ -221,10 +225,10 @@ func insertUsers(t *testing.T, databaseURL string, n int) {
 	}
 }
 
-// recordingWriter counts what is written, and fails after so many times.
+// recordingWriter records the size of each write, and fails the failAt-th.
 type recordingWriter struct {
 	sizes  []int
-	failAt int // 0 is never
+	failAt int // 0: never
 }
 
 func (w *recordingWriter) Write(p []byte) (int, error) {
@@ -242,35 +246,36 @@ func TestUserListStreamsPages(t *testing.T) {
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
 		_, stdout, _ := servertest.RunCLI(t, env, "", "user", "list", "--json")
 		if n := strings.Count(stdout, "\n"); n != 350 {
-			t.Errorf("%d lines of JSON, want 350", n)
+			t.Errorf("got %d lines of JSON, want 350", n)
 		}
 		for _, row := range []struct {
-			name        string
-			args        []string
-			fail, times int
+			name           string
+			args           []string
+			failAt, writes int
 		}{
-			{"rows", []string{"fieldgate", "user", "list"}, 0, 4},
-			{"lines of JSON", []string{"fieldgate", "user", "list", "--json"}, 0, 4},
-			{"to a pipe that is closed in the middle", []string{"fieldgate", "user", "list"}, 2, 2},
+			{"text", []string{"fieldgate", "user", "list"}, 0, 4},
+			{"JSON", []string{"fieldgate", "user", "list", "--json"}, 0, 4},
+			{"a pipe that is closed after the first page", []string{"fieldgate", "user", "list"}, 2, 2},
 		} {
-			stdout, stderr := &recordingWriter{failAt: row.fail}, &strings.Builder{}
+			stdout, stderr := &recordingWriter{failAt: row.failAt}, &strings.Builder{}
 			status := cli.Main(t.Context(), cli.Console{
 				Args: row.args, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 				Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
 			})
-			if status != 0 || stderr.Len() > 0 || len(stdout.sizes) != row.times || slices.Max(stdout.sizes) > 100*250 {
-				t.Errorf("%s: status %d, written in parts of %v bytes, %s", row.name, status, stdout.sizes, stderr)
+			if status != 0 || stderr.Len() > 0 || len(stdout.sizes) != row.writes || slices.Max(stdout.sizes) > 100*250 {
+				t.Errorf("%s: got status %d, writes of %v bytes, want %d writes; %s", row.name, status, stdout.sizes, row.writes, stderr)
 			}
 		}
 	})
 }
 
-// As a shell runs "fieldgate user list | head -1".
+// The test does what a shell does for "fieldgate user list | head -1".
 func TestUserListIntoClosedPipePrintsNoError(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
-	insertUsers(t, databaseURL, 2000)                                                                                          // more than fits into a pipe
-	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL}, "", "migrate"); status != 0 { // a product's tables
+	insertUsers(t, databaseURL, 2000) // more than fits into a pipe
+	// Adds the tables of the product.
+	if status, _, stderr := servertest.RunCLI(t, map[string]string{"DATABASE_URL": databaseURL}, "", "migrate"); status != 0 {
 		t.Fatal(stderr)
 	}
 	exe, err := os.Executable()
@@ -293,9 +298,9 @@ func TestUserListIntoClosedPipePrintsNoError(t *testing.T) {
 		t.Error(err)
 	}
 	stdout.Close()
-	_ = cmd.Wait() // by the signal that a shell expects
+	_ = cmd.Wait() // SIGPIPE, as a shell expects
 	if stderr.Len() > 0 {
-		t.Errorf("it says %s", &stderr)
+		t.Errorf("got stderr %s, want none", &stderr)
 	}
 }
 
@@ -328,26 +333,27 @@ func TestUserListEscapesControlCharacters(t *testing.T) {
 	_, asJSON, _ := servertest.RunCLI(t, env, "", "user", "list", "--json")
 	listed, objects := strings.Split(asText, "\n")[1:], strings.Split(asJSON, "\n")
 	if len(listed) != len(rows)+1 || len(objects) != len(rows)+1 {
-		t.Fatalf("not a line for each:\n%s%s", asText, asJSON)
+		t.Fatalf("want one line for each account:\n%s%s", asText, asJSON)
 	}
 	for i, row := range rows {
 		if !strings.HasSuffix(listed[i], "  "+row.shown) {
-			t.Errorf("%q: the list says %q", row.name, listed[i])
+			t.Errorf("%q: got list line %q, want %q", row.name, listed[i], row.shown)
 		}
 		var back struct{ Name string }
 		if err := json.Unmarshal([]byte(objects[i]), &back); err != nil || back.Name != row.name || !strings.Contains(objects[i], `"name":`+row.json+`,`) {
-			t.Errorf("%q: JSON says %q, %v", row.name, objects[i], err)
+			t.Errorf("%q: got JSON %q, %v, want %s", row.name, objects[i], err, row.json)
 		}
 	}
 }
 
 func TestShellCompletion(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/nowhere/fieldgate.db"} // it needs none
+	// Completion opens no database.
+	env := map[string]string{"DATABASE_URL": "sqlite://" + filepath.ToSlash(t.TempDir()) + "/nowhere/fieldgate.db"}
 	for _, row := range []struct {
 		name string
 		args []string
-		want []string // beginnings of lines
+		want []string // prefixes of lines
 	}{
 		{"commands of a group", []string{"user"}, []string{"create:", "disable:", "list:"}},
 		{"flags", []string{"user", "list", "-"}, []string{"--json:", "--role:", "--search:"}},
@@ -356,11 +362,11 @@ func TestShellCompletion(t *testing.T) {
 		status, stdout, stderr := servertest.RunCLI(t, env, "", append(row.args, "--generate-shell-completion")...)
 		for _, want := range row.want {
 			if !strings.Contains("\n"+stdout, "\n"+want) {
-				t.Errorf("%s: %q is not there:\n%s", row.name, want, stdout)
+				t.Errorf("%s: want a line %q in:\n%s", row.name, want, stdout)
 			}
 		}
 		if status != 0 || stderr != "" {
-			t.Errorf("%s: status %d, %s", row.name, status, stderr)
+			t.Errorf("%s: got status %d, %s, want 0", row.name, status, stderr)
 		}
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
@@ -374,11 +380,11 @@ func TestShellCompletion(t *testing.T) {
 				if shell == "bash" {
 					dbtest.SkipOrFail(t, shell, "apt-get install bash")
 				}
-				return // those who use another shell have it, and the library's own tests too
+				return // the CLI library tests the scripts of other shells
 			}
-			read := exec.CommandContext(t.Context(), shell, "-n")
-			read.Stdin = strings.NewReader(script)
-			if out, err := read.CombinedOutput(); err != nil {
+			parse := exec.CommandContext(t.Context(), shell, "-n")
+			parse.Stdin = strings.NewReader(script)
+			if out, err := parse.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

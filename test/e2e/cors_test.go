@@ -9,8 +9,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// What browsers say of where a request comes from, and what becomes of it. None of it must let another site use
-// the cookie of a person who looks at it.
+// The server decides by Sec-Fetch-Site and Origin. A site that is not listed must not be able to
+// use a visitor's cookie.
 func TestCrossOriginRequestsRequireAListedOrigin(t *testing.T) {
 	t.Parallel()
 	const app, other = "https://app.example.com", "https://evil.example"
@@ -21,32 +21,32 @@ func TestCrossOriginRequestsRequireAListedOrigin(t *testing.T) {
 		status  int
 		allowed string // Access-Control-Allow-Origin
 	}{
-		{"no browser", http.Header{}, 200, ""},
+		{"a client without browser headers", http.Header{}, 200, ""},
 		{"the same origin", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {b.URL}}, 200, ""},
 		{"a listed origin", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app}}, 200, app},
 		{"a listed origin with a port", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://localhost:5173"}}, 200, "http://localhost:5173"},
-		{"our own public address, behind a proxy that rewrites Host", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com"}}, 200, "https://api.example.com"},
+		{"the origin of PUBLIC_URL, behind a proxy that rewrites Host", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com"}}, 200, "https://api.example.com"},
 		{"another site", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {other}}, 403, ""},
-		{"another subdomain that is not listed", http.Header{"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://blog.example.com"}}, 403, ""},
+		{"an unlisted subdomain", http.Header{"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://blog.example.com"}}, 403, ""},
 		{"another scheme", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://app.example.com"}}, 403, ""},
 		{"another port", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app + ":8443"}}, 403, ""},
-		{"a listed origin as the beginning of another", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app + ".evil.example"}}, 403, ""},
+		{"a listed origin as a prefix of another", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {app + ".evil.example"}}, 403, ""},
 		{"an origin in capitals", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {strings.ToUpper(app)}}, 403, ""},
 		{"a sandboxed frame", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"null"}}, 403, ""},
-		{"an old browser on another site", http.Header{"Origin": {other}}, 403, ""},
+		{"another site in a browser without Sec-Fetch-Site", http.Header{"Origin": {other}}, 403, ""},
 		{"two origins, one of them listed", http.Header{"Origin": {app, other}}, 403, ""},
 		{"two origins, both listed", http.Header{"Origin": {app, app}}, 403, ""},
-		{"two origins from our own site", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com", other}}, 403, ""},
-		{"two sites", http.Header{"Sec-Fetch-Site": {"same-origin", "cross-site"}, "Origin": {other}}, 403, ""},
-		{"an old browser on a listed one", http.Header{"Origin": {app}}, 200, app},
+		{"two origins and Sec-Fetch-Site same-origin", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {"https://api.example.com", other}}, 403, ""},
+		{"two values of Sec-Fetch-Site", http.Header{"Sec-Fetch-Site": {"same-origin", "cross-site"}, "Origin": {other}}, 403, ""},
+		{"a listed origin in a browser without Sec-Fetch-Site", http.Header{"Origin": {app}}, 200, app},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for method, got := range map[string]*servertest.Response{"POST": b.QueryWith(row.header, `{ __typename }`), "GET": b.queryByGET(row.header, `{ __typename }`)} {
 				if got.Status != row.status || got.Header.Get("Access-Control-Allow-Origin") != row.allowed {
-					t.Errorf("%s: status %d, allowed %q, want %d %q", method, got.Status, got.Header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
+					t.Errorf("%s: got status %d, allowed origin %q, want %d %q", method, got.Status, got.Header.Get("Access-Control-Allow-Origin"), row.status, row.allowed)
 				}
 				if credentials := got.Header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (row.allowed != "") {
-					t.Errorf("%s: credentials %q", method, credentials)
+					t.Errorf("%s: got Access-Control-Allow-Credentials %q", method, credentials)
 				}
 				if row.status == 403 && (got.Data != nil || len(got.Errors) != 1 || got.Errors[0].Extensions["code"] != "BAD_USER_INPUT") {
 					t.Error(method, got.Body)
@@ -59,7 +59,7 @@ func TestCrossOriginRequestsRequireAListedOrigin(t *testing.T) {
 	}
 }
 
-// A page may only send what is no simple request, and so is asked about first.
+// A GraphQL request is not a simple request (Fetch standard), so a browser sends a preflight first.
 func TestPreflightAllowsListedOriginsOnly(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com")
@@ -80,13 +80,14 @@ func TestPreflightAllowsListedOriginsOnly(t *testing.T) {
 			r.Header.Set("Access-Control-Request-Headers", row.headers)
 			got := b.Do(r)
 			if got.Header.Get("Access-Control-Allow-Origin") != row.allowed {
-				t.Errorf("%d %q", got.Status, got.Header)
+				t.Errorf("got status %d, header %q, want allowed origin %q", got.Status, got.Header, row.allowed)
 			}
 		})
 	}
 }
 
-// What a form on another site can send at all, with the cookie of whoever looks at it.
+// A form on another site can send simple requests with the visitor's cookie. The server rejects
+// them all.
 func TestSimpleRequestsAreRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -95,16 +96,16 @@ func TestSimpleRequestsAreRejected(t *testing.T) {
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "text/plain; application/json"} {
 		got := b.Post(http.Header{"Content-Type": {contentType}, "Cookie": {"refresh=" + d.refresh}}, logout)
 		if got.Status != http.StatusUnsupportedMediaType {
-			t.Errorf("%q: status %d", contentType, got.Status)
+			t.Errorf("%q: got status %d, want 415", contentType, got.Status)
 		}
 	}
 	for accept, status := range map[string]int{"": 406, "text/html, */*;q=0.8": 406, "application/json": 405} {
 		got := b.queryByGET(http.Header{"Accept": {accept}, "Cookie": {"refresh=" + d.refresh}}, `mutation { logout }`)
 		if got.Status != status {
-			t.Errorf("GET that accepts %q: status %d", accept, got.Status)
+			t.Errorf("GET with Accept %q: got status %d, want %d", accept, got.Status, status)
 		}
 	}
 	if !b.isSignedIn(d.User) {
-		t.Error("one of them signed the person out")
+		t.Error("a simple request signed the user out")
 	}
 }

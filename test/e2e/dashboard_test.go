@@ -13,10 +13,12 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// promQL is an expression of the dashboard or of an alert.
+// promQL is an expression of the dashboard or an alert; source is the title of its panel or the
+// alert's name.
 type promQL struct{ source, expr string }
 
-// dashboardQueries are those of deploy/grafana/fieldgate.json, with what Grafana puts into them.
+// dashboardQueries returns the queries of deploy/grafana/fieldgate.json, with Grafana's variables
+// replaced.
 func dashboardQueries(t *testing.T) (list []promQL) {
 	t.Helper()
 	content, err := os.ReadFile("deploy/grafana/fieldgate.json")
@@ -38,12 +40,12 @@ func dashboardQueries(t *testing.T) (list []promQL) {
 		t.Fatal(err)
 	}
 	if d.Title == "" || d.SchemaVersion < 41 {
-		t.Errorf("%q, of version %d", d.Title, d.SchemaVersion)
+		t.Errorf("got title %q, schema version %d, want a title and at least 41", d.Title, d.SchemaVersion)
 	}
 	ids := map[int]bool{}
 	for _, p := range d.Panels {
 		if ids[p.ID] || p.Title == "" || p.GridPos.X+p.GridPos.W > 24 || (p.Type == "row") != (len(p.Targets) == 0) {
-			t.Errorf("panel %d %q is not alone with its id, has no title, no place or nothing to show", p.ID, p.Title)
+			t.Errorf("panel %d %q has a duplicate id, no title, no room or no query", p.ID, p.Title)
 		}
 		ids[p.ID] = true
 		for _, target := range p.Targets {
@@ -53,7 +55,7 @@ func dashboardQueries(t *testing.T) (list []promQL) {
 	return list
 }
 
-// alertQueries are those of deploy/prometheus-alerts.yml.
+// alertQueries returns the expressions of deploy/prometheus-alerts.yml.
 func alertQueries(t *testing.T) (list []promQL) {
 	t.Helper()
 	content, err := os.ReadFile("deploy/prometheus-alerts.yml")
@@ -75,7 +77,7 @@ func alertQueries(t *testing.T) (list []promQL) {
 	for _, group := range file.Groups {
 		for _, rule := range group.Rules {
 			if rule.Alert == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
-				t.Errorf("%v is incomplete", rule)
+				t.Errorf("alert %v lacks a name, severity, summary or description", rule)
 			}
 			list = append(list, promQL{rule.Alert, rule.Expr})
 		}
@@ -89,7 +91,8 @@ var (
 	labelMatcherPattern = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
 )
 
-// What the dashboard and the alerts ask for is there, down to the values of labels, and the dashboard shows all there is.
+// Every metric and label value that the dashboard and the alerts use exists, and the dashboard
+// shows every metric.
 func TestDashboardAndAlertsUseExistingMetrics(t *testing.T) {
 	t.Parallel()
 	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t), metricsEnv...)
@@ -98,12 +101,12 @@ func TestDashboardAndAlertsUseExistingMetrics(t *testing.T) {
 	onDashboard := ""
 	check := func(where string, list []promQL) {
 		if len(list) == 0 {
-			t.Errorf("%s asks for nothing", where)
+			t.Errorf("%s: no queries", where)
 		}
 		for _, q := range list {
 			for _, name := range metricNamePattern.FindAllString(quotedTextPattern.ReplaceAllString(q.expr, ""), -1) {
 				if !slices.ContainsFunc(series, func(s string) bool { return s == name || strings.HasPrefix(s, name+"{") }) {
-					t.Errorf("%s: %s: there is no %s", where, q.source, name)
+					t.Errorf("%s: %s: no metric %s", where, q.source, name)
 				}
 			}
 			for _, match := range labelMatcherPattern.FindAllStringSubmatch(q.expr, -1) {
@@ -113,12 +116,12 @@ func TestDashboardAndAlertsUseExistingMetrics(t *testing.T) {
 				}
 				for value := range strings.SplitSeq(values, "|") {
 					if !slices.ContainsFunc(series, func(s string) bool { return strings.Contains(s, label+`="`+value+`"`) }) {
-						t.Errorf("%s: %s: nothing has %s=%q", where, q.source, label, value)
+						t.Errorf("%s: %s: no series has %s=%q", where, q.source, label, value)
 					}
 				}
 			}
 			if strings.Count(q.expr, "(") != strings.Count(q.expr, ")") || strings.Count(q.expr, "{") != strings.Count(q.expr, "}") {
-				t.Errorf("%s: %s: brackets do not match in %s", where, q.source, q.expr)
+				t.Errorf("%s: %s: unbalanced brackets in %s", where, q.source, q.expr)
 			}
 		}
 	}

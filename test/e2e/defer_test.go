@@ -7,7 +7,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// The transports do not stream: a deferred part would be left out of the answer without an error.
+// The transports do not stream, so a deferred part would be missing from the response without an
+// error.
 func TestDeferIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -23,7 +24,7 @@ func TestDeferIsRejected(t *testing.T) {
 		`{ me { id @defer } }`,
 		`mutation { ... @defer { logoutEverywhere } }`,
 	} {
-		for range 2 { // the second one meets the cache of documents
+		for range 2 { // the second request uses the document cache
 			got := b.Query(p, query)
 			if len(got.Errors) == 0 || got.Errors[0].Extensions["code"] != "GRAPHQL_VALIDATION_FAILED" || got.Data != nil {
 				t.Errorf("%s: %s", query, got.Body)

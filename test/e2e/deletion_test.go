@@ -21,7 +21,7 @@ func TestDeleteUserErasesTheAccountAndMailsItsAddress(t *testing.T) {
 		admin, p := b.NewUser("ADMIN"), b.NewUser("STAFF")
 		phone := b.newDevice(p, true)
 		reset := b.resetToken(p)
-		b.Query(nil, requestReset, "e", p.Email).Must() // waits in the outbox
+		b.Query(nil, requestReset, "e", p.Email).Must() // stays in the outbox
 		got := b.Query(admin, `mutation($u: ID!, $p: String) { deleteUser(userId: $u, password: $p) again: disableUser(userId: $u) { id } }`,
 			"u", p.ID, "p", admin.Password)
 		wantCodes(t, got, "again NOT_FOUND")
@@ -32,16 +32,16 @@ func TestDeleteUserErasesTheAccountAndMailsItsAddress(t *testing.T) {
 		wantCodes(t, b.Query(nil, login, "e", p.Email, "p", p.Password), "login INVALID_CREDENTIALS")
 		for _, table := range []string{"users", "sessions", "tickets", "mails"} {
 			if rows := countUserRows(t, databaseURL, table, p); rows != 0 {
-				t.Errorf("%d rows about the person in %s", rows, table)
+				t.Errorf("got %d rows of the deleted account in %s, want none", rows, table)
 			}
 		}
 		if got := b.auditEvents(admin, p)[0]; got != "user deleted" {
-			t.Errorf("the audit log says %q", got)
+			t.Errorf("got audit event %q, want user deleted", got)
 		}
-		b.Query(nil, registerAs, "e", p.Email).Must() // the address is free, and its new owner gets the notice all the same
+		b.Query(nil, registerAs, "e", p.Email).Must() // the address is free
 		notices := slices.DeleteFunc(b.mailsTo(p.Email), func(m mail.Received) bool { return !strings.Contains(m.Subject, "was deleted") })
 		if len(notices) != 1 || notices[0].Link != "" {
-			t.Errorf("mails: %+v", b.mailsTo(p.Email))
+			t.Errorf("got mails %+v, want one deletion notice without a link", b.mailsTo(p.Email))
 		}
 	})
 }
@@ -61,13 +61,13 @@ func TestDeleteUserRejectsInvalidRequests(t *testing.T) {
 			{"without a token", nil, p.ID, servertest.Password, "UNAUTHENTICATED"},
 			{"as STAFF", staff, p.ID, servertest.Password, "FORBIDDEN"},
 			{"without a password", admin, p.ID, nil, "BAD_USER_INPUT"},
-			{"with a password that is too long", admin, p.ID, strings.Repeat("x", 1025), "BAD_USER_INPUT"},
+			{"with a too long password", admin, p.ID, strings.Repeat("x", 1025), "BAD_USER_INPUT"},
 			{"with a wrong password", admin, p.ID, wrongPassword, "INVALID_CREDENTIALS"},
 			{"with an empty password", admin, p.ID, "", "INVALID_CREDENTIALS"},
 			{"the caller's own account", admin, admin.ID, servertest.Password, "CONFLICT"},
-			{"an account above the caller", admin, owner.ID, servertest.Password, "FORBIDDEN"},
+			{"an account with a higher role", admin, owner.ID, servertest.Password, "FORBIDDEN"},
 			{"an unknown id", admin, newRowID(), servertest.Password, "NOT_FOUND"},
-			{"what is no id", admin, "x", servertest.Password, "NOT_FOUND"},
+			{"a malformed id", admin, "x", servertest.Password, "NOT_FOUND"},
 		} {
 			got := b.Query(row.as, deleteUser, "u", row.id, "p", row.password)
 			wantCodes(t, got, "deleteUser "+row.code)
@@ -75,14 +75,14 @@ func TestDeleteUserRejectsInvalidRequests(t *testing.T) {
 				t.Errorf("%s: %s", row.name, got.Body)
 			}
 		}
-		for _, stays := range []*servertest.User{admin, staff, p, owner} {
-			if !b.isSignedIn(stays) {
-				t.Error("what was refused was done")
+		for _, u := range []*servertest.User{admin, staff, p, owner} {
+			if !b.isSignedIn(u) {
+				t.Errorf("a rejected deletion ended the session of %s", u.Email)
 			}
 		}
 		got := b.Query(admin, `mutation($u: ID!, $p: String) { a: deleteUser(userId: $u, password: $p) b: deleteUser(userId: $u, password: "x") }`, "u", p.ID, "p", "x")
 		if !strings.Contains(got.Body, "QUERY_TOO_COMPLEX") {
-			t.Errorf("two guesses in one operation: %s", got.Body)
+			t.Errorf("two password attempts in one operation: %s", got.Body)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestDeleteUserPasswordAttemptsAreLimitedPerCaller(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "on")
 	admin, other, p := b.NewUser("ADMIN"), b.NewUser("ADMIN"), b.NewUser("USER")
-	for range 7 { // without a password nothing is tried
+	for range 7 { // a request without a password is not counted
 		wantCodes(t, b.Query(admin, deleteUser, "u", p.ID), "deleteUser BAD_USER_INPUT")
 	}
 	for range 5 {
@@ -115,7 +115,7 @@ func TestAdminsDeletingEachOtherLeaveOne(t *testing.T) {
 			both.Wait()
 			left := b.admins(t)
 			if (first.At("deleteUser") == true) == (second.At("deleteUser") == true) || len(left) != 1 {
-				t.Fatalf("%d ADMINs are left: %s %s", len(left), first.Body, second.Body)
+				t.Fatalf("got %d ADMINs left, want 1: %s %s", len(left), first.Body, second.Body)
 			}
 			if left[0].ID == two.ID {
 				one = two
@@ -124,7 +124,7 @@ func TestAdminsDeletingEachOtherLeaveOne(t *testing.T) {
 	})
 }
 
-// The last two ADMINs are deleted at once on the command line.
+// Both of the last two ADMINs are deleted concurrently, as by two commands.
 func TestConcurrentAdminDeletionsLeaveOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -138,7 +138,7 @@ func TestConcurrentAdminDeletionsLeaveOne(t *testing.T) {
 		}
 		both.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) || len(b.admins(t)) != 1 {
-			t.Errorf("%v, %v, and %d ADMINs are left", errs[0], errs[1], len(b.admins(t)))
+			t.Errorf("got errors %v, %v, and %d ADMINs left, want one error and one ADMIN", errs[0], errs[1], len(b.admins(t)))
 		}
 	})
 }
@@ -169,7 +169,7 @@ func TestUserDeleteCommand(t *testing.T) {
 			{"an unknown address", []string{"nobody@example.com", "--yes"}, 3, "", "nobody has the address"},
 			{"the last ADMIN", []string{admin.Email, "--yes"}, 4, "", ""},
 			{"an account", []string{p.Email, "--yes"}, 0, "deleted " + p.Email + " (role USER)\n", ""},
-			{"an account that is gone", []string{p.Email, "--yes"}, 3, "", "nobody has the address"},
+			{"a deleted account", []string{p.Email, "--yes"}, 3, "", "nobody has the address"},
 		} {
 			status, stdout, stderr := servertest.RunCLI(t, env, "", append([]string{"user", "delete"}, row.args...)...)
 			if status != row.status || stdout != row.stdout || !strings.Contains(stderr, row.stderr) {
@@ -177,10 +177,10 @@ func TestUserDeleteCommand(t *testing.T) {
 			}
 		}
 		if b.isSignedIn(p) || !b.isSignedIn(admin) {
-			t.Error("the wrong accounts are there")
+			t.Error("the wrong account was deleted")
 		}
 		if mails := b.mailsTo(p.Email); !strings.Contains(mails[0].Subject, "was deleted") {
-			t.Errorf("the newest mail is %q", mails[0].Subject)
+			t.Errorf("got newest mail %q, want the deletion notice", mails[0].Subject)
 		}
 		entry := b.Query(admin, auditLog, "n", 1, "u", p.ID).Must()
 		if entry.At("auditLog.edges.0.node.event") != "user deleted" || entry.At("auditLog.edges.0.node.actorId") != nil {

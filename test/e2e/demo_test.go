@@ -13,14 +13,14 @@ import (
 	"fieldgate/servertest"
 )
 
-// signInDemoUser signs in as one of the demo's people, who must be as they were made.
+// signInDemoUser signs in as a demo user, and checks that the account has its original values.
 func (b *testServer) signInDemoUser(t *testing.T, p playground.DemoUser) *servertest.User {
 	t.Helper()
 	got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) {
 		accessToken user { id name email role emailVerified } } }`, "e", p.Email, "p", p.Password).Must()
 	for path, want := range map[string]any{"name": p.Name, "email": p.Email, "role": p.Role, "emailVerified": true} {
 		if got.At("login.user."+path) != want {
-			t.Errorf("%s: %s is %v", p.Email, path, got.At("login.user."+path))
+			t.Errorf("%s: got %s %v, want %v", p.Email, path, got.At("login.user."+path), want)
 		}
 	}
 	return &servertest.User{ID: got.Text("login.user.id"), Email: p.Email, Password: p.Password, Token: got.Text("login.accessToken")}
@@ -29,11 +29,12 @@ func (b *testServer) signInDemoUser(t *testing.T, p playground.DemoUser) *server
 func (b *testServer) restartDemo(t *testing.T) {
 	t.Helper()
 	if err := b.internal.StartDemo(context.WithoutCancel(t.Context())); err != nil {
-		t.Fatalf("the demo does not start any more: %v", err)
+		t.Fatalf("the demo does not restart: %v", err)
 	}
 }
 
-// What visitors can do to the demo's people, with the examples of the playground, is undone at the next start.
+// The next start undoes every change that a visitor can make to the demo users with the
+// playground's examples.
 func TestDemoIsResetAtEveryStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -41,19 +42,19 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 		b := bootWithSMTP(t, databaseURL, "LIMITS", "on")
 		b.restartDemo(t)
 		for _, row := range []struct {
-			name string
-			do   func()
-			did  string // logged of one of the people
+			name   string
+			change func()
+			reset  string // logged for one of the demo users
 		}{
-			{"nothing", func() {}, "nothing"},
-			{"a password", func() {
+			{"no change", func() {}, "nothing"},
+			{"a changed password", func() {
 				p := b.signInDemoUser(t, ada)
 				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}, "password"},
-			{"a name", func() {
+			{"a changed name", func() {
 				b.Query(b.signInDemoUser(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 			}, "name"},
-			{"roles", func() {
+			{"changed roles", func() {
 				admin := b.signInDemoUser(t, margaret)
 				b.Query(admin, `mutation($u: ID!) { setUserRole(userId: $u, role: ADMIN) { id } }`, "u", b.signInDemoUser(t, ada).ID).Must()
 				b.Query(b.newDevice(&servertest.User{Email: ada.Email, Password: ada.Password}, false).User, `mutation($u: ID!) { setUserRole(userId: $u, role: USER) { id } }`, "u", admin.ID).Must()
@@ -61,15 +62,15 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 			{"a disabled account", func() {
 				b.Query(b.signInDemoUser(t, margaret), `mutation($u: ID!) { disableUser(userId: $u) { id } }`, "u", b.signInDemoUser(t, grace).ID).Must()
 			}, "disabled"},
-			{"an account that left", func() {
+			{"an account deleted by its owner", func() {
 				p := b.signInDemoUser(t, ada)
 				b.Query(p, deleteAccount, "p", p.Password).Must()
 			}, "created"},
-			{"an account that an ADMIN deleted", func() {
+			{"an account deleted by an ADMIN", func() {
 				admin := b.signInDemoUser(t, margaret)
 				b.Query(admin, deleteUser, "u", b.signInDemoUser(t, grace).ID, "p", admin.Password).Must()
 			}, "created"},
-			{"another address", func() {
+			{"a changed address", func() {
 				b.Query(nil, verifyEmail, "t", b.emailChangeToken(b.signInDemoUser(t, grace), newAddress()), "p", grace.Password).Must()
 			}, "created"},
 			{"the oldest account under another address, and another ADMIN", func() {
@@ -85,17 +86,17 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 				}
 			}, "nothing"},
 		} {
-			row.do()
+			row.change()
 			before := len(b.Log.Records(b.t))
 			b.restartDemo(t)
-			var did []string
+			var resets []string
 			for _, line := range b.Log.Records(b.t)[before:] {
 				if reset, ok := line["reset"].(string); ok {
-					did = append(did, reset)
+					resets = append(resets, reset)
 				}
 			}
-			if len(did) != 3 || !slices.Contains(did, row.did) {
-				t.Errorf("%s: logged %q, want %q", row.name, did, row.did)
+			if len(resets) != 3 || !slices.Contains(resets, row.reset) {
+				t.Errorf("%s: got logged resets %q, want 3 with %q", row.name, resets, row.reset)
 			}
 			for _, p := range server.DemoUsers {
 				b.signInDemoUser(t, p)
@@ -105,12 +106,13 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 		b.Query(admin, `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 		b.restartDemo(t)
 		if got := b.auditEvents(admin, admin); got[0] != account.EventUserReset+" name" {
-			t.Errorf("the audit log says %q", got)
+			t.Errorf("got audit events %q, want the reset of the name first", got)
 		}
 	})
 }
 
-// A registration with an address of the demo does not make a database a demo's, and production starts.
+// A registration with the address of a demo user does not mark the database as a demo, so
+// production starts.
 func TestDemoAddressRegistrationDoesNotStopProduction(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -122,12 +124,12 @@ func TestDemoAddressRegistrationDoesNotStopProduction(t *testing.T) {
 			t.Errorf("production does not start: %v", err)
 		}
 		if err := b.internal.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
-			t.Errorf("a demo among other people: %v", err)
+			t.Errorf("got %v, want an error: a demo started in a database with other users", err)
 		}
 	})
 }
 
-// Production does not start on a database in which the demo's people have changed their addresses.
+// Production does not start on a demo database, even if demo users have changed their addresses.
 func TestProductionRefusesADemoDatabaseWithChangedAddresses(t *testing.T) {
 	t.Parallel()
 	b := bootWithSMTP(t, dbtest.SQLite(t))
@@ -135,6 +137,6 @@ func TestProductionRefusesADemoDatabaseWithChangedAddresses(t *testing.T) {
 	margaret := b.signInDemoUser(t, server.DemoUsers[0])
 	b.Query(margaret, verifyEmail, "t", b.emailChangeToken(margaret, newAddress())).Must()
 	if err := b.internal.RejectDemo(t.Context()); err == nil {
-		t.Error("production starts")
+		t.Error("production starts on a demo database")
 	}
 }

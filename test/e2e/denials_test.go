@@ -12,8 +12,8 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// In development a denial says how to ask, in production the code and what is required, and the
-// message is the same.
+// In development a denial has a hint and the viewer's role; in production it has the code and the
+// required role only. The message is the same.
 func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -32,48 +32,50 @@ func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 			header http.Header
 			query  string
 			later  time.Duration
-			always string // internal both
+			always string // extensions in both environments
 			have   string
-			hint   string // how it begins
+			hint   string // a prefix
 		}{
-			{"a role too low", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
-			{"a role that is not the highest", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", grant("ADMIN")},
-			{"a field of one's own that owners do not see", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
+			{"an insufficient role", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
+			{"STAFF where ADMIN is required", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", grant("ADMIN")},
+			{"an own field that owners cannot read", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
 			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "Send the header `Authorization: Bearer ACCESS_TOKEN`."},
-			{"what is no token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "Send one header `Authorization: Bearer ACCESS_TOKEN`"},
-			{"a session that has ended", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "The session was revoked"},
-			{"a token whose time is up", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "The access token has expired."},
+			{"a malformed token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "Send one header `Authorization: Bearer ACCESS_TOKEN`"},
+			{"a revoked session", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "The session was revoked"},
+			{"an expired token", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "The access token has expired."},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				development.Clock.Advance(row.later)
 				production.Clock.Advance(row.later)
-				explained, bare := development.QueryWith(row.header, row.query).Errors[0], production.QueryWith(row.header, row.query).Errors[0]
+				explained := development.QueryWith(row.header, row.query).Errors[0]
+				bare := production.QueryWith(row.header, row.query).Errors[0]
 				if explained.Message != bare.Message || bare.Message == "" {
 					t.Errorf("%q in development, %q in production", explained.Message, bare.Message)
 				}
 				if got := fmt.Sprint(bare.Extensions); got != "map["+row.always+"]" {
-					t.Errorf("in production: %s, want %s", got, row.always)
+					t.Errorf("in production: got %s, want %s", got, row.always)
 				}
 				if hint, _ := explained.Extensions["hint"].(string); !strings.HasPrefix(hint, row.hint) {
-					t.Errorf("the hint is %q", hint)
+					t.Errorf("got hint %q, want %q…", hint, row.hint)
 				}
 				if have := explained.Extensions["have"]; row.have != "" && have != row.have || row.have == "" && have != nil {
-					t.Errorf("have is %v", have)
+					t.Errorf("got have %v, want %q", have, row.have)
 				}
 				delete(explained.Extensions, "hint")
 				delete(explained.Extensions, "have")
 				if got := fmt.Sprint(explained.Extensions); got != "map["+row.always+"]" {
-					t.Errorf("in development: %s, and a hint, and perhaps have", got)
+					t.Errorf("in development: got %s besides hint and have, want %s", got, row.always)
 				}
 			})
 		}
 	})
 }
 
-// Where the owner would be let through, the hint says that too.
+// The hint of a field with orOwner names the owner as well as the role.
 func TestOwnerFieldDenialHintNamesOwnerAndRole(t *testing.T) {
 	t.Parallel()
-	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t)) // internal which a USER reaches others
+	// In this schema, USER can read other accounts.
+	b := bootWithSchema(t, reportOnlySchema(t), dbtest.SQLite(t))
 	user, other := b.NewUser("USER"), b.NewUser("USER")
 	got := b.Query(user, `{ user(id: "`+other.ID+`") { name email } }`)
 	wantCodes(t, got, "user.email FORBIDDEN")
@@ -83,7 +85,7 @@ func TestOwnerFieldDenialHintNamesOwnerAndRole(t *testing.T) {
 	}
 }
 
-// What is refused because of whom it is about is a denial as any other: explained in development,
+// A denial because of the target's higher role is like any other: it is explained in development,
 // and logged.
 func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 	t.Parallel()
@@ -98,15 +100,15 @@ func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 		t.Run(row.above, func(t *testing.T) {
 			for b, more := range map[*testServer]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {
 				admin, other := b.NewUser("ADMIN"), b.NewUser(row.above)
-				got := b.Query(admin, `mutation($u: ID!) { shut: disableUser(userId: $u) { id } }`, "u", other.ID)
-				wantCodes(t, got, "shut FORBIDDEN")
+				got := b.Query(admin, `mutation($u: ID!) { d: disableUser(userId: $u) { id } }`, "u", other.ID)
+				wantCodes(t, got, "d FORBIDDEN")
 				more["code"], more["requires"] = "FORBIDDEN", row.above
 				if e := got.Errors[0]; !maps.Equal(e.Extensions, more) || e.Message != "requires role "+row.above {
 					t.Errorf("got %s, want %v", got.Body, more)
 				}
 				lines := b.logLines(got, account.EventDenied)
 				if len(lines) != 1 || !containsAll(lines[0], map[string]any{"field": "Mutation.disableUser", "requires": row.above, "user_id": admin.ID}) {
-					t.Errorf("it logs %v", lines)
+					t.Errorf("got log lines %v, want one denial of Mutation.disableUser", lines)
 				}
 			}
 		})

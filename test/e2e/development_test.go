@@ -19,8 +19,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// runServeCommand runs serve in this process with the given environment, until the test ends, and
-// returns its log and the record that says it serves.
+// runServeCommand runs serve in this process until the test ends. It returns the log and the record
+// with the message "serving".
 func runServeCommand(t *testing.T, env map[string]string) (log *servertest.Log, serving map[string]any) {
 	t.Helper()
 	log = &servertest.Log{}
@@ -41,7 +41,7 @@ func runServeCommand(t *testing.T, env map[string]string) (log *servertest.Log, 
 		var record map[string]any
 		if json.Unmarshal(lines.Bytes(), &record) == nil && record["msg"] == "serving" {
 			running.Go(func() {
-				for lines.Scan() { // so that the pipe does not fill up
+				for lines.Scan() { // drains the pipe
 				}
 			})
 			return log, record
@@ -51,7 +51,7 @@ func runServeCommand(t *testing.T, env map[string]string) (log *servertest.Log, 
 	return nil, nil
 }
 
-// nonLoopbackAddress is an address of this machine that is not on its loopback interface.
+// nonLoopbackAddress returns an IPv4 address of this machine that is not on the loopback interface.
 func nonLoopbackAddress(t *testing.T) string {
 	t.Helper()
 	list, err := net.InterfaceAddrs()
@@ -65,7 +65,7 @@ func nonLoopbackAddress(t *testing.T) string {
 	return ""
 }
 
-// developmentEnv is an environment without ENV.
+// developmentEnv returns an environment without ENV.
 func developmentEnv(t *testing.T, more ...string) map[string]string {
 	t.Helper()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "LOG_FORMAT": "json", "PORT": "0"}
@@ -91,7 +91,7 @@ func TestDevelopmentServerListensOnLoopbackOnly(t *testing.T) {
 	if !canConnect("127.0.0.1:" + port) {
 		t.Error("127.0.0.1 does not reach the server")
 	}
-	if l, err := net.Listen("tcp", "[::1]:0"); err == nil { // the machine has IPv6
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil { // IPv6 is available
 		requireNoError(t, l.Close())
 		if !canConnect("[::1]:" + port) {
 			t.Error("[::1] does not reach the server")
@@ -144,7 +144,7 @@ func TestPortInUseOnOneLoopbackAddressStopsTheStart(t *testing.T) {
 	}
 }
 
-// rawStatus sends bytes as a client wrote them, and returns the status of the answer.
+// rawStatus sends the bytes of a request unchanged and returns the status of the response.
 func rawStatus(t *testing.T, address, request string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -158,14 +158,14 @@ func rawStatus(t *testing.T, address, request string) int {
 	return response.StatusCode
 }
 
-// hostCases are Host headers and whether a development server with PUBLIC_URL=http://public.example:3000 and
-// ALLOWED_HOSTS=listed.example answers them.
+// hostCases are Host headers, and whether a development server with
+// PUBLIC_URL=http://public.example:3000 and ALLOWED_HOSTS=listed.example accepts them.
 var hostCases = []struct {
 	name, host string
 	allowed    bool
 }{
 	{"an IPv4 address", "127.0.0.1:8080", true},
-	{"an IPv4 address of the network", "192.168.1.5:8080", true},
+	{"a private IPv4 address", "192.168.1.5:8080", true},
 	{"an IPv4 address without a port", "10.0.0.1", true},
 	{"an IPv6 address", "[::1]:8080", true},
 	{"an IPv6 address without a port", "[fd00::1]", true},
@@ -186,30 +186,30 @@ var hostCases = []struct {
 	{"another name with the port", "evil.com:8080", false},
 	{"another name in capitals", "EVIL.COM", false},
 	{"another name with a dot at the end", "evil.com.", false},
-	{"localhost as the beginning of another", "localhost.evil.com", false},
-	{"an address as the beginning of another", "127.0.0.1.evil.com", false},
-	{"an address as the beginning of a label", "127.0.0.1evil.com", false},
-	{"localhost as the end of another", "evillocalhost", false},
+	{"localhost as a prefix of another name", "localhost.evil.com", false},
+	{"an address as a prefix of a name", "127.0.0.1.evil.com", false},
+	{"an address as a prefix of a label", "127.0.0.1evil.com", false},
+	{"localhost as a suffix of another name", "evillocalhost", false},
 	{"an empty label below localhost", ".localhost", false},
 	{"two empty labels", "evil..localhost", false},
 	{"two dots at the end", "localhost..", false},
-	{"a name below a listed one", "evil.listed.example", false},
-	{"a listed one as the beginning of another", "listed.example.evil.com", false},
-	{"a user in front", "localhost@evil.com", false},
-	{"a name as a user", "evil.com@localhost", false},
-	{"a name as a user below localhost", "evil.com@a.localhost", false},
+	{"a subdomain of a listed host", "evil.listed.example", false},
+	{"a listed host as a prefix of another name", "listed.example.evil.com", false},
+	{"localhost as userinfo", "localhost@evil.com", false},
+	{"a name as userinfo", "evil.com@localhost", false},
+	{"a name as userinfo of a subdomain of localhost", "evil.com@a.localhost", false},
 	{"two hosts", "localhost,evil.com", false},
-	{"two hosts, the other order", "evil.com,localhost", false},
-	{"an address in one number", "2130706433", false},
+	{"two hosts in the other order", "evil.com,localhost", false},
+	{"an address as one number", "2130706433", false},
 	{"an address in three parts", "127.0.1", false},
 	{"an address in hexadecimal", "0x7f.0.0.1", false},
 	{"an address with leading zeros", "127.0.0.01", false},
 	{"a name in brackets", "[evil.com]", false},
-	{"an address in brackets with a name behind it", "[::1]evil.com", false},
+	{"an address in brackets before a name", "[::1]evil.com", false},
 	{"an IPv6 address without brackets", "::1", false},
 	{"a port that is a name", "localhost:evil.com", false},
 	{"two ports", "localhost:80:80", false},
-	{"nothing", "", false},
+	{"an empty host", "", false},
 }
 
 func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
@@ -226,8 +226,9 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 					want = http.StatusMisdirectedRequest
 				}
 				got := rawStatus(t, address, "GET "+path+" HTTP/1.1\r\nHost: "+row.host+"\r\nX-Forwarded-Host: localhost\r\nForwarded: host=localhost\r\nConnection: close\r\n\r\n")
-				if got != want && (row.allowed || got != http.StatusBadRequest) { // net/http refuses some itself
-					t.Errorf("%s: status %d, want %d", path, got, want)
+				// net/http rejects some of them itself.
+				if got != want && (row.allowed || got != http.StatusBadRequest) {
+					t.Errorf("%s: got status %d, want %d", path, got, want)
 				}
 			}
 		})
@@ -246,13 +247,14 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := rawStatus(t, address, row.request); got != row.status {
-				t.Errorf("status %d, want %d", got, row.status)
+				t.Errorf("got status %d, want %d", got, row.status)
 			}
 		})
 	}
 }
 
-// The attack of the review: a page at evil.com, which resolves to this machine, reads a reset link of an ADMIN.
+// In a DNS rebinding attack, a page at evil.com, which resolves to this machine, reads the reset
+// link of an ADMIN.
 func TestDNSRebindingDoesNotReadTheDevelopmentInbox(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -275,10 +277,10 @@ func TestProductionServerChecksHostsIfConfigured(t *testing.T) {
 		name, listed, host string
 		status             int
 	}{
-		{"any host, with no list", "", "fieldgate:8080", 200},
+		{"any host without a list", "", "fieldgate:8080", 200},
 		{"a listed host", "fieldgate", "fieldgate:8080", 200},
 		{"the host of PUBLIC_URL", "fieldgate", "api.example.com", 200},
-		{"a probe by address", "fieldgate", "10.0.0.7:8080", 200},
+		{"a probe by IP address", "fieldgate", "10.0.0.7:8080", 200},
 		{"another host", "fieldgate", "evil.com", 421},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -286,14 +288,14 @@ func TestProductionServerChecksHostsIfConfigured(t *testing.T) {
 			b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://api.example.com", "ALLOWED_HOSTS", row.listed)
 			got := rawStatus(t, strings.TrimPrefix(b.URL, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+row.host+"\r\nConnection: close\r\n\r\n")
 			if got != row.status {
-				t.Errorf("status %d, want %d", got, row.status)
+				t.Errorf("got status %d, want %d", got, row.status)
 			}
 		})
 	}
 }
 
-// A page that rebinds its name to the loopback interface reads no profile. On an address of the network Prometheus may
-// use the name of a service.
+// A page that rebinds its name to the loopback interface cannot read metrics or profiles. On other
+// addresses any host is accepted, since Prometheus may use the name of a service.
 func TestMetricsRefuseUnknownHosts(t *testing.T) {
 	t.Parallel()
 	inProduction := []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com"}
@@ -321,7 +323,7 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 						want = 200
 					}
 					if got := rawStatus(t, address, "GET "+path+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
-						t.Errorf("%s at %s: status %d, want %d", path, host, got, want)
+						t.Errorf("%s at %s: got status %d, want %d", path, host, got, want)
 					}
 				}
 			}
@@ -329,14 +331,14 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 	}
 }
 
-// A server that starts refuses unknown hosts before its database answers, too.
+// A starting server rejects unknown hosts, even before its database answers.
 func TestStartingDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	url := servertest.ServeOn(t, servertest.Listen(t), b.internal.StartingHandler()).URL
 	for host, want := range map[string]int{"localhost": 200, "evil.com": 421} {
 		if got := rawStatus(t, strings.TrimPrefix(url, "http://"), "GET /healthz HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); got != want {
-			t.Errorf("%s: status %d, want %d", host, got, want)
+			t.Errorf("%s: got status %d, want %d", host, got, want)
 		}
 	}
 }
@@ -353,7 +355,7 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 		{"on the loopback interface", nil, "WARN", []string{"ENV=production", "/dev/mail", "playground", "introspection", "JWT_SECRET"}, []string{"other machines", "rate limits"}},
 		{"on every address", []string{"PORT", "", "ADDR", ":0"}, "WARN", []string{"ENV=production", "other machines can reach it", "/dev/mail"}, nil},
 		{
-			"with what it exposes turned off",
+			"with all warned features turned off",
 			[]string{"PLAYGROUND", "false", "INTROSPECTION", "false", "JWT_SECRET", servertest.Secret, "SMTP_URL", "smtp://localhost"},
 			"WARN",
 			[]string{"ENV=production"},
@@ -373,21 +375,21 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 			}
 			if row.level == "" {
 				if line != "" {
-					t.Errorf("it says %s", line)
+					t.Errorf("got log line %s, want none", line)
 				}
 				return
 			}
 			if strings.Count(line, "\n") != 1 || !strings.Contains(line, `"level":"`+row.level+`"`) {
-				t.Fatalf("it says %q", line)
+				t.Fatalf("got log %q, want one line of level %s", line, row.level)
 			}
 			for _, want := range row.contains {
 				if !strings.Contains(line, want) {
-					t.Errorf("no %q in %s", want, line)
+					t.Errorf("want %q in %s", want, line)
 				}
 			}
 			for _, not := range row.not {
 				if strings.Contains(line, not) {
-					t.Errorf("%q in %s", not, line)
+					t.Errorf("unwanted %q in %s", not, line)
 				}
 			}
 		})

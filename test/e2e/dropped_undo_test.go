@@ -8,16 +8,16 @@ import (
 	"fieldgate/servertest"
 )
 
-// A stranger registers with the victim's address and moves the account on to an address of their own, after another such
-// change has used up the mails to the mailbox. The victim gets no link that undoes the change, so the change must not keep
-// the victim from registering.
+// An attacker registers with the victim's address and changes the account to another address, after
+// one such change has exhausted the limit of mails to the mailbox. The victim gets no link to undo
+// the change, so the change must not reserve the victim's address.
 func TestEmailChangeWithoutUndoMailFreesTheAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithMailLimits(t, databaseURL)
 		victim := newAddress()
 		local, domain, _ := strings.Cut(victim, "@")
-		moves := func(address string) {
+		registerAndMove := func(address string) {
 			t.Helper()
 			p := &servertest.User{Email: address, Password: servertest.Password}
 			got := b.QueryWith(fromIP(otherIP), registerQuery, "e", address, "p", p.Password).Must()
@@ -28,10 +28,10 @@ func TestEmailChangeWithoutUndoMailFreesTheAddress(t *testing.T) {
 			b.queryFrom(p, otherIP, verifyEmail, "t", b.tokenOf(to, "/confirm-email")).Must()
 			b.deliver()
 		}
-		moves(local + "+1@" + domain)
-		moves(victim)
+		registerAndMove(local + "+1@" + domain)
+		registerAndMove(victim)
 		if len(b.tokensOf(victim, "/undo-email-change")) != 0 {
-			t.Fatal("the victim can undo the change: this test is about another case")
+			t.Fatal("the victim got an undo link; this test needs an exhausted mail limit")
 		}
 		b.QueryWith(fromIP(homeIP), registerQuery, "e", victim, "p", servertest.Password).Must()
 	})

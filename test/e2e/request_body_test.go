@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// requestBody is the body of a request with this query.
+// requestBody returns the JSON body of a request with this query.
 func requestBody(query string) string {
 	body, err := json.Marshal(map[string]string{"query": query})
 	if err != nil {
@@ -15,7 +15,7 @@ func requestBody(query string) string {
 	return string(body)
 }
 
-// repeatNumbered repeats text with # replaced by 0, 1, 2, …
+// repeatNumbered repeats text n times, with # replaced by 0, 1, 2, …
 func repeatNumbered(n int, text string) string {
 	var b strings.Builder
 	for i := range n {
