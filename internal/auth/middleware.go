@@ -22,7 +22,12 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 				r, header = withoutCookies(r), http.Header{}
 			}
 			v := &Viewer{
-				client:        Client{web.ClientIPFrom(r.Context()), r.UserAgent(), r.Header.Get("Accept-Language"), cookie.readDevice(r)},
+				client: Client{
+					IP:        web.ClientIPFrom(r.Context()),
+					UserAgent: r.UserAgent(),
+					Languages: r.Header.Get("Accept-Language"),
+					Device:    cookie.readDevice(r),
+				},
 				refreshToken:  cookie.read(r),
 				cookie:        cookie,
 				header:        header,

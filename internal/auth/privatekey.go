@@ -38,7 +38,8 @@ func ParsePrivateKeys(files []KeyFile) ([]PrivateKey, error) {
 			return nil, fmt.Errorf("%q holds %w. Hint: %s", f.Name, err, keyHint)
 		}
 		if other, isDuplicate := fileOf[k.id]; isDuplicate {
-			return nil, fmt.Errorf("%q holds the same key as %q: expected a different key in each file. Hint: %s", f.Name, other, keyHint)
+			return nil, fmt.Errorf("%q holds the same key as %q: expected a different key in each file. Hint: %s",
+				f.Name, other, keyHint)
 		}
 		fileOf[k.id] = f.Name
 		keys = append(keys, PrivateKey{k})

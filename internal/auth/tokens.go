@@ -98,10 +98,10 @@ func (t *Tokens) Verify(token string) (*Claims, error) {
 	if len(token) > maxTokenBytes {
 		return nil, &UnauthenticatedError{Invalid}
 	}
-	var room [512]byte // avoids an allocation for tokens of the usual length
-	key := tokenHash(sha256.Sum256(append(room[:0], token...)))
-	c, known := t.cache.get(key)
-	if !known {
+	var buffer [512]byte // avoids an allocation for tokens of the usual length
+	key := tokenHash(sha256.Sum256(append(buffer[:0], token...)))
+	c, isCached := t.cache.get(key)
+	if !isCached {
 		var err error
 		if c, err = t.parse(token); err != nil {
 			return nil, &UnauthenticatedError{Invalid}
@@ -114,7 +114,7 @@ func (t *Tokens) Verify(token string) (*Claims, error) {
 	case err != nil:
 		return nil, &UnauthenticatedError{Invalid}
 	}
-	if !known {
+	if !isCached {
 		t.cache.add(key, c)
 	}
 	return c, nil
@@ -138,8 +138,8 @@ var errHeader = errors.New("the token has an invalid header")
 // section 3).
 func (t *Tokens) keyFor(token *jwt.Token) (any, error) {
 	id, _ := token.Header["kid"].(string)
-	k, known := t.keys.byID[id]
-	if !known || len(token.Header) != 3 || token.Header["typ"] != headerType || token.Header["alg"] != k.method.Alg() {
+	k, ok := t.keys.byID[id]
+	if !ok || len(token.Header) != 3 || token.Header["typ"] != headerType || token.Header["alg"] != k.method.Alg() {
 		return nil, errHeader
 	}
 	return k.verify, nil

@@ -26,19 +26,19 @@ type complexity struct {
 	cost          int
 }
 
-func (w *complexity) add(other complexity) {
-	w.depth = max(w.depth, other.depth)
-	w.fields = saturatingAdd(w.fields, other.fields)
-	w.aliases = saturatingAdd(w.aliases, other.aliases)
-	w.root = saturatingAdd(w.root, other.root)
-	w.introspection = saturatingAdd(w.introspection, other.introspection)
-	w.credentials = saturatingAdd(w.credentials, other.credentials)
-	w.cost = saturatingAdd(w.cost, other.cost)
+func (c *complexity) add(other complexity) {
+	c.depth = max(c.depth, other.depth)
+	c.fields = saturatingAdd(c.fields, other.fields)
+	c.aliases = saturatingAdd(c.aliases, other.aliases)
+	c.root = saturatingAdd(c.root, other.root)
+	c.introspection = saturatingAdd(c.introspection, other.introspection)
+	c.credentials = saturatingAdd(c.credentials, other.credentials)
+	c.cost = saturatingAdd(c.cost, other.cost)
 }
 
 // complexityCounter walks a document once. It computes a fragment's complexity at the first spread
 // and remembers it. So the walk takes one step per selection, although the counts may be
-// astronomical. A spread that closes a cycle counts nothing and ends the walk.
+// astronomical. A spread that closes a cycle counts nothing.
 type complexityCounter struct {
 	credentials
 	values       variables
@@ -51,51 +51,51 @@ type complexityCounter struct {
 	nodeDirectives int                 // the largest number at one location
 }
 
-func newComplexityCounter(document *ast.QueryDocument, c credentials, values map[string]any) *complexityCounter {
-	w := &complexityCounter{credentials: c, values: variables{values, document}}
+func newComplexityCounter(document *ast.QueryDocument, creds credentials, values map[string]any) *complexityCounter {
+	c := &complexityCounter{credentials: creds, values: variables{values, document}}
 	if len(document.Fragments) == 0 {
-		return w
+		return c
 	}
-	w.fragments = make(map[string]*ast.FragmentDefinition, len(document.Fragments))
-	w.complexities = make(map[string]complexity, len(document.Fragments))
-	w.active = make(map[string]bool)
+	c.fragments = make(map[string]*ast.FragmentDefinition, len(document.Fragments))
+	c.complexities = make(map[string]complexity, len(document.Fragments))
+	c.active = make(map[string]bool)
 	for _, fragment := range document.Fragments {
-		if _, twice := w.fragments[fragment.Name]; !twice { // gqlparser uses the first, too
-			w.fragments[fragment.Name] = fragment
+		if _, isDuplicate := c.fragments[fragment.Name]; !isDuplicate { // gqlparser uses the first, too
+			c.fragments[fragment.Name] = fragment
 		}
 	}
-	return w
+	return c
 }
 
-func (w *complexityCounter) check(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
+func (c *complexityCounter) check(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	var all complexity
 	cost := 0 // of the most expensive operation
 	for _, operation := range document.Operations {
-		w.directives(operation.Directives)
-		own := w.selectionSet(w.rootType(operation.Operation), operation.SelectionSet)
-		if err := w.checkOperation(operation.Operation, own, limits); err != nil {
+		c.directives(operation.Directives)
+		own := c.selectionSet(c.rootType(operation.Operation), operation.SelectionSet)
+		if err := c.checkOperation(operation.Operation, own, limits); err != nil {
 			return err
 		}
 		all.add(own)
 		cost = max(cost, own.cost)
 	}
 	for _, fragment := range document.Fragments { // including fragments without a spread
-		w.fragment(fragment)
+		c.fragment(fragment)
 	}
-	if w.cycle != nil {
-		return cycleError(w.cycle)
+	if c.cycle != nil {
+		return cycleError(c.cycle)
 	}
 	return cmp.Or(
 		checkLimit("depth", all.depth, limits.Depth),
 		checkLimit("fields", all.fields, limits.Fields),
 		checkLimit("aliases", all.aliases, limits.Aliases),
 		checkLimit("introspection", all.introspection, limits.Introspection),
-		checkLimit("nodeDirectives", w.nodeDirectives, limits.NodeDirectives),
+		checkLimit("nodeDirectives", c.nodeDirectives, limits.NodeDirectives),
 		checkLimit("cost", cost, limits.Cost),
 	)
 }
 
-func (w *complexityCounter) checkOperation(operation ast.Operation, own complexity, limits Limits) *gqlerror.Error {
+func (c *complexityCounter) checkOperation(operation ast.Operation, own complexity, limits Limits) *gqlerror.Error {
 	roots := limits.QueryFields
 	if operation == ast.Mutation {
 		roots = limits.MutationFields
@@ -107,9 +107,9 @@ func (w *complexityCounter) checkOperation(operation ast.Operation, own complexi
 }
 
 // checkCost repeats the part of check that depends on the values of variables.
-func (w *complexityCounter) checkCost(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
+func (c *complexityCounter) checkCost(document *ast.QueryDocument, limits Limits) *gqlerror.Error {
 	for _, operation := range document.Operations {
-		own := w.selectionSet(w.rootType(operation.Operation), operation.SelectionSet)
+		own := c.selectionSet(c.rootType(operation.Operation), operation.SelectionSet)
 		if err := checkLimit("cost", own.cost, limits.Cost); err != nil {
 			return err
 		}
@@ -117,32 +117,32 @@ func (w *complexityCounter) checkCost(document *ast.QueryDocument, limits Limits
 	return nil
 }
 
-func (w *complexityCounter) selectionSet(parent *ast.Definition, set ast.SelectionSet) (sum complexity) {
+func (c *complexityCounter) selectionSet(parent *ast.Definition, set ast.SelectionSet) (sum complexity) {
 	for _, selection := range set {
-		w.steps++
+		c.steps++
 		switch s := selection.(type) {
 		case *ast.Field:
-			sum.add(w.field(parent, s))
+			sum.add(c.field(parent, s))
 		case *ast.InlineFragment:
-			w.directives(s.Directives)
+			c.directives(s.Directives)
 			if s.TypeCondition != "" {
-				sum.add(w.selectionSet(w.schema.Types[s.TypeCondition], s.SelectionSet))
+				sum.add(c.selectionSet(c.schema.Types[s.TypeCondition], s.SelectionSet))
 			} else {
-				sum.add(w.selectionSet(parent, s.SelectionSet))
+				sum.add(c.selectionSet(parent, s.SelectionSet))
 			}
 		case *ast.FragmentSpread:
-			w.directives(s.Directives)
-			sum.add(w.spread(s))
+			c.directives(s.Directives)
+			sum.add(c.spread(s))
 		}
 	}
 	return sum
 }
 
-func (w *complexityCounter) field(parent *ast.Definition, f *ast.Field) complexity {
-	w.directives(f.Directives)
-	answers, takesCredential := w.lookUpField(parent, f.Name)
-	sum := w.selectionSet(answers, f.SelectionSet)
-	sum.cost = w.cost(parent, f, sum.cost)
+func (c *complexityCounter) field(parent *ast.Definition, f *ast.Field) complexity {
+	c.directives(f.Directives)
+	fieldType, takesCredential := c.lookUpField(parent, f.Name)
+	sum := c.selectionSet(fieldType, f.SelectionSet)
+	sum.cost = c.cost(parent, f, sum.cost)
 	sum.root = 1
 	sum.depth++
 	sum.fields = saturatingAdd(sum.fields, 1)
@@ -158,35 +158,35 @@ func (w *complexityCounter) field(parent *ast.Definition, f *ast.Field) complexi
 	return sum
 }
 
-func (w *complexityCounter) spread(s *ast.FragmentSpread) complexity {
-	fragment := w.fragments[s.Name]
+func (c *complexityCounter) spread(s *ast.FragmentSpread) complexity {
+	fragment := c.fragments[s.Name]
 	if fragment == nil { // reported by validation
 		return complexity{}
 	}
-	if w.active[s.Name] {
-		w.cycle = s
+	if c.active[s.Name] {
+		c.cycle = s
 		return complexity{}
 	}
-	return w.fragment(fragment)
+	return c.fragment(fragment)
 }
 
-func (w *complexityCounter) fragment(f *ast.FragmentDefinition) complexity {
-	known, ok := w.complexities[f.Name]
-	if ok && w.fragments[f.Name] == f {
+func (c *complexityCounter) fragment(f *ast.FragmentDefinition) complexity {
+	known, ok := c.complexities[f.Name]
+	if ok && c.fragments[f.Name] == f {
 		return known
 	}
-	w.active[f.Name] = true
-	defer delete(w.active, f.Name)
-	w.directives(f.Directives)
-	sum := w.selectionSet(w.schema.Types[f.TypeCondition], f.SelectionSet)
+	c.active[f.Name] = true
+	defer delete(c.active, f.Name)
+	c.directives(f.Directives)
+	sum := c.selectionSet(c.schema.Types[f.TypeCondition], f.SelectionSet)
 	if !ok {
-		w.complexities[f.Name] = sum
+		c.complexities[f.Name] = sum
 	}
 	return sum
 }
 
-func (w *complexityCounter) directives(list ast.DirectiveList) {
-	w.nodeDirectives = max(w.nodeDirectives, len(list))
+func (c *complexityCounter) directives(list ast.DirectiveList) {
+	c.nodeDirectives = max(c.nodeDirectives, len(list))
 }
 
 // cycleError returns the validation's error for a fragment cycle. Validation itself must not see

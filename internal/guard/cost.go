@@ -35,7 +35,7 @@ func dependsOnVariables(document *ast.QueryDocument) bool {
 
 // items returns how many items a field requests, at most maxItems, and whether it has a size at
 // all.
-func (w *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, sized bool) {
+func (c *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, sized bool) {
 	if parent == nil {
 		return 0, false
 	}
@@ -50,10 +50,10 @@ func (w *complexityCounter) items(parent *ast.Definition, f *ast.Field) (n int, 
 		}
 		size, given := 0, false
 		if argument := f.Arguments.ForName(name); argument != nil {
-			size, given = w.values.size(argument.Value)
+			size, given = c.values.size(argument.Value)
 		}
 		if !given {
-			size, given = w.values.size(def.DefaultValue)
+			size, given = c.values.size(def.DefaultValue)
 		}
 		n, sized = max(n, size), sized || given
 	}
@@ -77,9 +77,10 @@ func (v variables) size(value *ast.Value) (n int, given bool) {
 	}
 	// A default may differ by operation, but a fragment is counted once for all of them.
 	for _, operation := range v.document.Operations {
-		if def := operation.VariableDefinitions.ForName(value.Raw); def != nil && def.DefaultValue != nil && def.DefaultValue.Kind != ast.Variable {
-			other, has := v.size(def.DefaultValue)
-			n, given = max(n, other), given || has
+		def := operation.VariableDefinitions.ForName(value.Raw)
+		if def != nil && def.DefaultValue != nil && def.DefaultValue.Kind != ast.Variable {
+			size, hasSize := v.size(def.DefaultValue)
+			n, given = max(n, size), given || hasSize
 		}
 	}
 	return n, given
@@ -94,8 +95,8 @@ func clampItems(number json.Number) int {
 }
 
 // cost returns the cost of a field whose selections together cost the given amount.
-func (w *complexityCounter) cost(parent *ast.Definition, f *ast.Field, selections int) int {
-	n, sized := w.items(parent, f)
+func (c *complexityCounter) cost(parent *ast.Definition, f *ast.Field, selections int) int {
+	n, sized := c.items(parent, f)
 	if !sized {
 		return saturatingAdd(1, selections)
 	}

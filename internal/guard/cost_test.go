@@ -28,8 +28,8 @@ func costOf(t *testing.T, text string, values map[string]any) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newComplexityCounter(document, credentialsOf(listSchema), values)
-	return w.selectionSet(w.rootType(document.Operations[0].Operation), document.Operations[0].SelectionSet).cost
+	counter := newComplexityCounter(document, credentialsOf(listSchema), values)
+	return counter.selectionSet(counter.rootType(document.Operations[0].Operation), document.Operations[0].SelectionSet).cost
 }
 
 func TestCostMultipliesListItems(t *testing.T) {

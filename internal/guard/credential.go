@@ -85,7 +85,7 @@ func (c credentials) rootType(operation ast.Operation) *ast.Definition {
 
 // lookUpField returns the type of a field, or nil for an unknown field, and whether the field takes
 // a credential.
-func (c credentials) lookUpField(parent *ast.Definition, name string) (answers *ast.Definition, takes bool) {
+func (c credentials) lookUpField(parent *ast.Definition, name string) (fieldType *ast.Definition, takesCredential bool) {
 	if parent == nil {
 		return nil, false
 	}

@@ -48,7 +48,7 @@ func (d *Documents) MutateOperationParameters(ctx context.Context, params *graph
 		return err
 	}
 	if d.Cache != nil {
-		if document, passed := d.Cache.Get(ctx, params.Query); passed {
+		if document, isCached := d.Cache.Get(ctx, params.Query); isCached {
 			return d.checkVariables(document, params.Variables)
 		}
 	}
@@ -75,12 +75,12 @@ func (d *Documents) check(text string, variables map[string]any) *gqlerror.Error
 	if err := checkDefinitions(document, d.Limits); err != nil {
 		return err
 	}
-	w := newComplexityCounter(document, d.credentials, variables)
-	if err := w.check(document, d.Limits); err != nil {
+	counter := newComplexityCounter(document, d.credentials, variables)
+	if err := counter.check(document, d.Limits); err != nil {
 		return err
 	}
-	c := overlapCounter{fragments: w.fragments, limit: d.Limits.ValidationSteps}
-	return c.check(document)
+	overlaps := overlapCounter{fragments: counter.fragments, limit: d.Limits.ValidationSteps}
+	return overlaps.check(document)
 }
 
 // checkDefinitions checks the limits on definitions, which need no expansion.

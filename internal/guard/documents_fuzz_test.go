@@ -42,15 +42,15 @@ func FuzzDocuments(f *testing.F) {
 			}
 			return
 		}
-		w := newComplexityCounter(document, d.credentials, nil)
-		_ = w.check(document, d.Limits)
-		if n := countTokens(text); w.steps > n {
-			t.Errorf("got %d steps for %d tokens", w.steps, n)
+		counter := newComplexityCounter(document, d.credentials, nil)
+		_ = counter.check(document, d.Limits)
+		if n := countTokens(text); counter.steps > n {
+			t.Errorf("got %d steps for %d tokens", counter.steps, n)
 		}
 		if refused == nil {
 			validate(document)
 		}
-		if checkDefinitions(document, exact.Limits) == nil && w.nodeDirectives <= exact.Limits.NodeDirectives {
+		if checkDefinitions(document, exact.Limits) == nil && counter.nodeDirectives <= exact.Limits.NodeDirectives {
 			compareWithNaiveCounter(t, exact, document, text)
 		}
 	})
@@ -110,8 +110,8 @@ func (n *naiveCounter) selectionSet(parent *ast.Definition, set ast.SelectionSet
 		}
 		switch s := selection.(type) {
 		case *ast.Field:
-			answers, takes := n.lookUpField(parent, s.Name)
-			below := n.selectionSet(answers, s.SelectionSet)
+			fieldType, takesCredential := n.lookUpField(parent, s.Name)
+			below := n.selectionSet(fieldType, s.SelectionSet)
 			sum.depth = max(sum.depth, below.depth+1)
 			sum.root++
 			sum.fields += below.fields + 1
@@ -120,7 +120,7 @@ func (n *naiveCounter) selectionSet(parent *ast.Definition, set ast.SelectionSet
 			if s.Alias != s.Name {
 				sum.aliases++
 			}
-			if takes {
+			if takesCredential {
 				sum.credentials++
 			}
 		case *ast.InlineFragment:

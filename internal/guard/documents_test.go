@@ -161,12 +161,12 @@ func TestFragmentBombsAreRejectedCheaply(t *testing.T) {
 			if got := exceededLimit(t, d.check(tt.text, nil)); got != tt.want {
 				t.Errorf("got limit %q, want %q", got, tt.want)
 			}
-			w := newComplexityCounter(document, d.credentials, nil)
-			_ = w.check(document, d.Limits)
-			if n := countWritten(document); w.steps > n {
-				t.Errorf("got %d steps for %d selections", w.steps, n)
+			counter := newComplexityCounter(document, d.credentials, nil)
+			_ = counter.check(document, d.Limits)
+			if n := countWritten(document); counter.steps > n {
+				t.Errorf("got %d steps for %d selections", counter.steps, n)
 			}
-			c := overlapCounter{fragments: w.fragments, limit: 1000}
+			c := overlapCounter{fragments: counter.fragments, limit: 1000}
 			_ = c.check(document)
 			if c.steps > 1100 {
 				t.Errorf("got %d steps with a limit of 1000", c.steps)

@@ -108,7 +108,7 @@ func decodeURLParams(rawQuery string) (*graphql.RawParams, *refusal) {
 		default:
 			return nil, refuse(http.StatusBadRequest, "URL", "must have no parameters other than query, operationName, variables and extensions")
 		}
-		if _, twice := values[name]; twice {
+		if _, isDuplicate := values[name]; isDuplicate {
 			return nil, refuse(http.StatusBadRequest, name, "must appear only once in the URL")
 		}
 		values[name] = value

@@ -130,7 +130,7 @@ func (d *decoder) object(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := object[key]; twice {
+		if _, isDuplicate := object[key]; isDuplicate {
 			d.pos = start
 			return nil, d.fail("a duplicate key in an object")
 		}

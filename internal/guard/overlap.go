@@ -48,10 +48,10 @@ func (c *overlapCounter) countPosition(sets []ast.SelectionSet) {
 			return
 		}
 		var below []ast.SelectionSet
-		for _, l := range same {
-			c.steps += (len(same) - 1) * l.times * fieldSize(l.field)
-			if len(l.field.SelectionSet) > 0 {
-				below = append(below, l.field.SelectionSet)
+		for _, v := range same {
+			c.steps += (len(same) - 1) * v.times * fieldSize(v.field)
+			if len(v.field.SelectionSet) > 0 {
+				below = append(below, v.field.SelectionSet)
 			}
 		}
 		if len(below) > 0 {
@@ -61,17 +61,17 @@ func (c *overlapCounter) countPosition(sets []ast.SelectionSet) {
 }
 
 // byResponseName yields the runs of visits with the same response name.
-func byResponseName(looks []fieldVisit) iter.Seq[[]fieldVisit] {
+func byResponseName(visits []fieldVisit) iter.Seq[[]fieldVisit] {
 	return func(yield func([]fieldVisit) bool) {
-		for len(looks) > 0 {
+		for len(visits) > 0 {
 			n := 1
-			for n < len(looks) && looks[n].field.Alias == looks[0].field.Alias {
+			for n < len(visits) && visits[n].field.Alias == visits[0].field.Alias {
 				n++
 			}
-			if !yield(looks[:n]) {
+			if !yield(visits[:n]) {
 				return
 			}
-			looks = looks[n:]
+			visits = visits[n:]
 		}
 	}
 }

@@ -56,7 +56,10 @@ func (p POST) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 
 // execute runs the operation of params and writes the answer. check, unless nil, may reject the
 // parsed document.
-func execute(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams, check func(*ast.QueryDocument) *refusal) {
+func execute(
+	ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor, media mediaType,
+	params *graphql.RawParams, check func(*ast.QueryDocument) *refusal,
+) {
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if check != nil && op != nil && op.Doc != nil {
 		// Checked before the errors: the method is wrong in any case.

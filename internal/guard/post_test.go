@@ -112,7 +112,7 @@ var postTests = []struct {
 	// The body
 	{
 		name: "a body over the limit is rejected", body: `{"query":"` + strings.Repeat("x", guard.DefaultMaxBytes) + `"}`, status: 413,
-		want: badInput("body", "is too large"),
+		want: badInput("body", "is too large: send a smaller request"),
 	},
 	{name: "a body of exactly the limit is read", body: helloQuery + strings.Repeat(" ", guard.DefaultMaxBytes-len(helloQuery)), status: 200, want: helloAnswer},
 	{name: "an empty body is malformed", status: 400, want: badInput("body", "is not well-formed JSON: expected a value, at byte 0")},

@@ -45,7 +45,7 @@ func checkContent(h http.Header) *refusal {
 	for _, coding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(coding, "identity") {
 			// A few compressed KiB can expand to a GiB.
-			return refuse(http.StatusUnsupportedMediaType, "Content-Encoding", "must be absent").
+			return refuse(http.StatusUnsupportedMediaType, "Content-Encoding", "must be absent: send the body uncompressed").
 				withHeader("Accept-Encoding", "identity")
 		}
 	}
@@ -85,5 +85,5 @@ func (p POST) body(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 }
 
 func tooLarge() *refusal {
-	return refuse(http.StatusRequestEntityTooLarge, "body", "is too large")
+	return refuse(http.StatusRequestEntityTooLarge, "body", "is too large: send a smaller request")
 }

@@ -34,11 +34,11 @@ func writeResponse(w http.ResponseWriter, status int, response *graphql.Response
 // and compact it again, byte by byte.
 func encodeResponse(response *graphql.Response) []byte {
 	var b bytes.Buffer
-	room := len(`{"data":}`) + len(response.Data)
+	size := len(`{"data":}`) + len(response.Data)
 	if len(response.Errors) > 0 || len(response.Extensions) > 0 {
-		room += 512
+		size += 512
 	}
-	b.Grow(room)
+	b.Grow(size)
 	member := func(name string) {
 		if b.Len() > 0 {
 			b.WriteByte(',')

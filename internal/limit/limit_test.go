@@ -90,7 +90,7 @@ func TestKeyDependsOnPartBoundaries(t *testing.T) {
 		if len(key) != 32 || !bytes.Equal(key, Key(parts...)) {
 			t.Errorf("%q: got key %x, want the same 32 bytes each time", parts, key)
 		}
-		if other, there := seen[string(key)]; there {
+		if other, exists := seen[string(key)]; exists {
 			t.Errorf("%q and %q have the same key", parts, other)
 		}
 		seen[string(key)] = parts

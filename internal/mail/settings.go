@@ -69,11 +69,13 @@ func parseURL(value string) (server, error) {
 	case s.host == "" || !isPlainLine(s.host) || strings.ContainsAny(s.host, " @"):
 		return server{}, badURL(smtpURLs+", with a host", urlHint)
 	case err != nil || number == 0:
-		return server{}, badURL(smtpURLs+", with a port of 1 to 65535", "the default is 587, with ?tls=implicit 465, with ?tls=none 25")
+		return server{}, badURL(smtpURLs+", with a port of 1 to 65535",
+			"the default is 587, with ?tls=implicit 465, with ?tls=none 25")
 	case (s.user == "") != (s.password == ""):
 		return server{}, badURL("a user and a password, or neither", urlHint)
 	case s.user != "" && s.tls == TLSNone && !isLoopback(s.host):
-		return server{}, badURL("no password with ?tls=none, except for a server on this machine", "the password would be sent unencrypted: "+tlsHint)
+		return server{}, badURL("no password with ?tls=none, except for a server on this machine",
+			"the password would be sent unencrypted: "+tlsHint)
 	}
 	return s, nil
 }
@@ -100,14 +102,14 @@ func isLoopback(host string) bool {
 
 // parseFrom parses the sender: an address that needs no SMTPUTF8, with an optional name.
 func parseFrom(value string) (*mail.Address, error) {
-	bad := &SettingError{"From", "an address, optionally with a name", "as in noreply@example.com or Example <noreply@example.com>"}
+	invalid := &SettingError{"From", "an address, optionally with a name", "as in noreply@example.com or Example <noreply@example.com>"}
 	from, err := mail.ParseAddress(value)
 	if err != nil || from.Name != "" && !isPlainLine(from.Name) {
-		return nil, bad
+		return nil, invalid
 	}
 	address, ok := normalizeAddress(from.Address)
 	if !ok || !isASCII(address) {
-		return nil, bad
+		return nil, invalid
 	}
 	return &mail.Address{Name: from.Name, Address: address}, nil
 }

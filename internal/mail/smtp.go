@@ -157,16 +157,16 @@ func (c *smtpConn) withContext(ctx context.Context, f func() error) error {
 // error; withContext does.
 func (c *smtpConn) open(ctx context.Context) error {
 	s := c.smtp
-	patient := net.Conn(&deadlineConn{Conn: c.socket, timeout: s.timeouts.answer, left: maxAnswerBytes})
-	patient.SetDeadline(time.Now().Add(s.timeouts.answer))
+	conn := net.Conn(&deadlineConn{Conn: c.socket, timeout: s.timeouts.answer, left: maxAnswerBytes})
+	conn.SetDeadline(time.Now().Add(s.timeouts.answer))
 	if s.server.tls == TLSImplicit {
-		encrypted := tls.Client(patient, s.tls)
+		encrypted := tls.Client(conn, s.tls)
 		if err := encrypted.HandshakeContext(ctx); err != nil {
 			return err
 		}
-		patient = encrypted
+		conn = encrypted
 	}
-	client, err := gomail.NewClient(s.server.host, s.options(patient)...)
+	client, err := gomail.NewClient(s.server.host, s.options(conn)...)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,8 @@ func (s *SMTP) options(connected net.Conn) []gomail.Option {
 // heloName returns the name that the client announces: the host name if it is fully qualified, or
 // else the local address (RFC 5321 section 4.1.4).
 func heloName(c net.Conn) string {
-	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") && isASCII(name) && isPlainLine(name) && !strings.Contains(name, " ") {
+	name, err := os.Hostname()
+	if err == nil && strings.Contains(name, ".") && isASCII(name) && isPlainLine(name) && !strings.Contains(name, " ") {
 		return name
 	}
 	ip, _, err := net.SplitHostPort(c.LocalAddr().String())

@@ -272,7 +272,7 @@ func TestSilentServerTimesOut(t *testing.T) {
 		_, call := silent(t, 2*time.Second)
 		all.Go(func() {
 			err := call(t.Context())
-			if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+			if netError, ok := errors.AsType[net.Error](err); !ok || !netError.Timeout() {
 				t.Errorf("%s: got %v, want a timeout", name, err)
 			}
 		})
@@ -285,8 +285,8 @@ func TestSilentServerTimesOut(t *testing.T) {
 func silentServers(yield func(string, func(*testing.T, time.Duration) (*mailtest.Server, func(context.Context) error)) bool) {
 	for _, mode := range []string{"starttls", "implicit"} {
 		for _, stage := range slices.Concat(stagesOfConnect, stagesOfSend) {
-			if !yield(mode+", "+string(stage), func(t *testing.T, patience time.Duration) (*mailtest.Server, func(context.Context) error) {
-				return newSilentServer(t, mode, stage, patience)
+			if !yield(mode+", "+string(stage), func(t *testing.T, timeout time.Duration) (*mailtest.Server, func(context.Context) error) {
+				return newSilentServer(t, mode, stage, timeout)
 			}) {
 				return
 			}
@@ -294,11 +294,11 @@ func silentServers(yield func(string, func(*testing.T, time.Duration) (*mailtest
 	}
 }
 
-func newSilentServer(t *testing.T, mode string, stage mailtest.Stage, patience time.Duration) (*mailtest.Server, func(context.Context) error) {
+func newSilentServer(t *testing.T, mode string, stage mailtest.Stage, timeout time.Duration) (*mailtest.Server, func(context.Context) error) {
 	t.Helper()
 	server := mailtest.Start(t, mailtest.Options{TLS: mode, User: "u", Password: "p"})
 	smtp := newTransport(t, server)
-	smtp.SetTimeouts(patience)
+	smtp.SetTimeouts(timeout)
 	if slices.Contains(stagesOfConnect, stage) {
 		server.SetMode(mailtest.SilentAt(stage))
 		return server, func(ctx context.Context) error { _, err := smtp.Connect(ctx); return err }

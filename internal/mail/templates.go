@@ -59,7 +59,7 @@ func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 	if !ok {
 		lang, byKind = english, t.byLanguage[english]
 	}
-	these, ok := byKind[kind]
+	templates, ok := byKind[kind]
 	if !ok {
 		return nil, fmt.Errorf("mail: unknown kind %q", kind)
 	}
@@ -68,10 +68,10 @@ func (t *Templates) Render(kind Kind, lang string, d Data) (*Message, error) {
 	}
 	m := &Message{Link: d.Link, Language: lang}
 	var err error
-	if m.Subject, m.Text, err = these.renderText(templateData{Data: d, Language: lang}); err != nil {
+	if m.Subject, m.Text, err = templates.renderText(templateData{Data: d, Language: lang}); err != nil {
 		return nil, err
 	}
-	if m.HTML, err = these.renderHTML(templateData{Data: d, Language: these.htmlLanguage, Subject: m.Subject}); err != nil {
+	if m.HTML, err = templates.renderHTML(templateData{Data: d, Language: templates.htmlLanguage, Subject: m.Subject}); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -204,7 +204,7 @@ func (s *Server) track(c *conn) bool {
 func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.conns[c]; there {
+	if _, ok := s.conns[c]; ok {
 		delete(s.conns, c)
 		s.sessions.Done()
 	}
