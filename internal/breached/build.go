@@ -13,23 +13,24 @@ import (
 )
 
 const (
-	// streamThreshold is how many keys Build keeps before it decides that its input is in order, and writes.
+	// streamThreshold is how many keys Build buffers before it treats its input as sorted and
+	// starts to write.
 	streamThreshold = 1 << 16
-	// maxUnordered is how many keys Build sorts in memory: 512 MB.
+	// maxUnordered is how many keys Build sorts in memory, which takes 512 MB.
 	maxUnordered = 64 << 20
 )
 
-// Counts says what Build has done.
+// Counts reports what Build read and wrote.
 type Counts struct {
-	Read int64 // hibpLines with a password
-	Kept int64 // keys that were written
+	Read int64 // lines with a password
+	Kept int64 // keys written
 }
 
-// Build reads lines of the form SHA1:COUNT, as the downloads of haveibeenpwned.com have them, and writes the file
-// of a Set with the passwords that were seen at least minCount times.
+// Build reads lines of the form SHA1:COUNT, the download format of haveibeenpwned.com. It writes
+// the file of a Set with the passwords that were seen at least minCount times.
 //
-// Lines in the order of their hashes are written as they come, in little memory. Lines in another order are sorted
-// in memory, so there may be at most 64 million of them. The error for a line that is wrong names it by its number.
+// It writes sorted lines as they come, in little memory. It sorts other input in memory, which
+// limits that to 64 million lines. Errors give the number of the invalid line.
 func Build(w io.Writer, r io.Reader, minCount uint64) (Counts, error) {
 	b := &builder{out: bufio.NewWriterSize(w, 1<<16)}
 	err := b.readLines(bufio.NewReaderSize(r, 1<<16), minCount)
@@ -45,10 +46,10 @@ func Build(w io.Writer, r io.Reader, minCount uint64) (Counts, error) {
 type builder struct {
 	out       *bufio.Writer
 	counts    Counts
-	pending   []uint64 // what was not written yet
-	unordered bool     // pending has to be sorted
+	pending   []uint64 // not written yet
+	unordered bool     // pending must be sorted
 	streaming bool     // keys are written as they come
-	last      uint64   // the last key that came, or was written
+	last      uint64   // the last key read or written
 }
 
 func (b *builder) readLines(r *bufio.Reader, minCount uint64) error {
@@ -86,9 +87,14 @@ func (b *builder) readLines(r *bufio.Reader, minCount uint64) error {
 
 const hexSHA1 = 40 // digits
 
+// sortHint is the command that sorts a list for Build.
+const sortHint = "LC_ALL=C sort hibp.txt | fieldgate passwords build …"
+
 var (
-	errInvalidLine = errors.New("expected SHA1:COUNT, with 40 hexadecimal digits. Hint: the list of SHA-1 hashes from haveibeenpwned.com, in one file")
-	errNTLMList    = errors.New("expected 40 hexadecimal digits, and 32 are those of the NTLM list. Hint: download the list of SHA-1 hashes")
+	errInvalidLine = errors.New("expected SHA1:COUNT with 40 hexadecimal digits. " +
+		"Hint: use the list of SHA-1 hashes from haveibeenpwned.com, in one file")
+	errNTLMList = errors.New("expected 40 hexadecimal digits, got 32 as in the NTLM list. " +
+		"Hint: download the list of SHA-1 hashes instead")
 )
 
 func parseLine(line []byte) (key, count uint64, err error) {
@@ -113,7 +119,7 @@ func parseLine(line []byte) (key, count uint64, err error) {
 func (b *builder) add(key uint64) error {
 	switch inOrder := key >= b.last; {
 	case b.streaming && !inOrder:
-		return errors.New("the hash is lower than the one before, in a list that was in order so far. Hint: LC_ALL=C sort hibp.txt | fieldgate passwords build …")
+		return errors.New("the hash is lower than the one before, and the lines before it were sorted. Hint: " + sortHint)
 	case b.streaming:
 		return b.write(key)
 	case !inOrder:
@@ -123,7 +129,7 @@ func (b *builder) add(key uint64) error {
 	b.pending = append(b.pending, key)
 	switch {
 	case b.unordered && len(b.pending) > maxUnordered:
-		return fmt.Errorf("more than %d hashes that are not in order. Hint: LC_ALL=C sort hibp.txt | fieldgate passwords build …", maxUnordered)
+		return fmt.Errorf("more than %d hashes in unsorted input. Hint: %s", maxUnordered, sortHint)
 	case !b.unordered && len(b.pending) >= streamThreshold:
 		b.streaming = true
 		return b.writePending()
@@ -142,7 +148,7 @@ func (b *builder) writePending() error {
 	return nil
 }
 
-// write writes a key, once: two passwords may have the same.
+// write writes a key unless it equals the last one: two passwords may share a key.
 func (b *builder) write(key uint64) error {
 	if b.counts.Kept > 0 && key == b.last {
 		return nil

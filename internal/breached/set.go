@@ -1,8 +1,9 @@
-// Package breached is a set of passwords that are known from data breaches, kept in a file.
+// Package breached is a file-based set of passwords known from data breaches.
 //
-// The file has the first 8 bytes of each password's SHA-1, in ascending order, and nothing else. [Build] makes one
-// of the list that haveibeenpwned.com publishes. A lookup reads two or three blocks of 4 KiB and keeps nothing in
-// memory; with 20 million passwords, another password is taken for one of them once in 10^12 times.
+// The file contains the first 8 bytes of each password's SHA-1 in ascending order, and nothing
+// else. [Build] creates it from the list of haveibeenpwned.com. A lookup reads two or three blocks
+// of 4 KiB and keeps nothing in memory. With 20 million passwords the false positive rate is
+// 10^-12.
 package breached
 
 import (
@@ -22,10 +23,10 @@ const (
 	blockKeys = 512 // 4 KiB, a page of the operating system's cache
 )
 
-// Set is a set of passwords. It is safe for use by many goroutines.
+// Set is a set of passwords. It is safe for concurrent use.
 //
-// It reads the file instead of mapping it into memory: the pages come from the same cache, but a file that is
-// truncated under a running server is an error of one lookup, where a mapping would end the process (SIGBUS). It
+// It reads the file instead of mapping it: both use the same page cache, but truncating a file
+// under a running server fails one lookup, while a mapping would end the process (SIGBUS). Reading
 // also works the same on every system.
 type Set struct {
 	file   io.ReaderAt
@@ -33,9 +34,8 @@ type Set struct {
 	closer io.Closer
 }
 
-// Open opens a file that Build has written. Its size and a sample of its content are checked: a text file, one that
-// is out of order and one that was cut off are refused. A file that takes its place later is read after the next
-// Open.
+// Open opens a file written by Build. It checks the size and a sample of the content, and rejects
+// text files, unsorted and truncated files. If another file replaces it, the next Open reads that.
 func Open(name string) (*Set, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -43,7 +43,7 @@ func Open(name string) (*Set, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", name)
+		err = fmt.Errorf("%s is not a regular file", name)
 	}
 	var s *Set
 	if err == nil {
@@ -56,13 +56,13 @@ func Open(name string) (*Set, error) {
 	return s, nil
 }
 
-// New returns the set that is in size bytes of file.
+// New returns the set in size bytes of file.
 func New(file io.ReaderAt, size int64) (*Set, error) {
 	switch {
 	case size == 0:
 		return nil, errors.New("the file is empty")
 	case size%keySize != 0:
-		return nil, fmt.Errorf("the file has %d bytes, which is no multiple of %d: it is of another kind, or cut off", size, keySize)
+		return nil, fmt.Errorf("the file has %d bytes, not a multiple of %d: it is truncated or in another format", size, keySize)
 	}
 	s := &Set{file: file, keys: size / keySize}
 	if err := s.check(); err != nil {
@@ -79,7 +79,7 @@ func (s *Set) Close() error {
 	return s.closer.Close()
 }
 
-// Len returns how many passwords are in the set.
+// Len returns the number of passwords in the set.
 func (s *Set) Len() int64 { return s.keys }
 
 // Contains reports whether a password is in the set.
@@ -93,8 +93,8 @@ func keyOf(password string) uint64 {
 // maxSamples is how many blocks check reads at most.
 const maxSamples = 256
 
-// check reads blocks from all over the file. SHA-1's values are spread evenly, so the first key is near the lowest
-// possible one and the last near the highest.
+// check reads blocks from all over the file. SHA-1 values are spread evenly, so the first key must
+// be near the lowest possible value and the last near the highest.
 func (s *Set) check() error {
 	previous, step := uint64(0), max(blockKeys, s.keys/maxSamples)
 	var first uint64
@@ -108,7 +108,7 @@ func (s *Set) check() error {
 		}
 		for i, key := range block {
 			if key <= previous && (at > 0 || i > 0) {
-				return fmt.Errorf("the file is out of order at byte %d: it is of another kind, or not made by fieldgate passwords build", (at+int64(i))*keySize)
+				return fmt.Errorf("the file is not sorted at byte %d: create it with fieldgate passwords build", (at+int64(i))*keySize)
 			}
 			previous = key
 		}
@@ -118,21 +118,21 @@ func (s *Set) check() error {
 		return err
 	}
 	last := tail[len(tail)-1]
-	// Of n keys the distance between two is 2^64/n on average; 64 times as much happens once in e^64 files.
+	// The average distance between n keys is 2^64/n; 64 times that happens once in e^64 files.
 	if far := math.MaxUint64 / uint64(s.keys); s.keys > 64 && (first > 64*far || math.MaxUint64-last > 64*far) {
-		return errors.New("the file has only a part of the passwords: it was cut off, or is of another kind")
+		return errors.New("the file holds only part of the passwords: it is truncated or in another format")
 	}
 	return nil
 }
 
-// maxInterpolations is how many reads find takes by interpolation before it halves.
+// maxInterpolations is how many reads find places by interpolation before it bisects.
 const maxInterpolations = 8
 
-// find looks for a key where it would be if the keys were spread evenly between those at both ends, and moves the
-// ends closer by a block at a time. It halves after some guesses, so that the number of reads is bounded whatever is
-// in the file.
+// find reads where the key would be if keys were spread evenly between both ends, and narrows the
+// range block by block. It bisects after maxInterpolations reads, which bounds the number of reads
+// for any content.
 func (s *Set) find(key uint64) (bool, error) {
-	low, high := int64(0), s.keys // where the key can be
+	low, high := int64(0), s.keys // the range that may hold the key
 	lowKey, highKey := uint64(0), uint64(math.MaxUint64)
 	for n := 0; low < high; n++ {
 		at := low + (high-low)/2
@@ -167,7 +167,7 @@ func interpolate(part, whole uint64, n int64) int64 {
 	return min(int64(at), n-1)
 }
 
-// read returns the keys from at on, a block at most.
+// read returns at most one block of keys, starting with key at.
 func (s *Set) read(at int64) ([]uint64, error) {
 	raw := make([]byte, keySize*min(blockKeys, s.keys-at))
 	if n, err := s.file.ReadAt(raw, at*keySize); n < len(raw) {

@@ -16,7 +16,8 @@ import (
 	"testing"
 )
 
-// hibpLines are what haveibeenpwned.com would have of passwords: in the order of the hashes, each seen count times.
+// hibpLines returns lines as haveibeenpwned.com publishes them: sorted by hash, each seen count
+// times.
 func hibpLines(count int, passwords ...string) []string {
 	list := make([]string, len(passwords))
 	for i, p := range passwords {
@@ -56,16 +57,16 @@ func TestSetContainsBuiltPasswords(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.Len() != int64(n) {
-				t.Errorf("%d passwords", s.Len())
+				t.Errorf("%d passwords, want %d", s.Len(), n)
 			}
 			for i := range min(n, 1000) {
 				for password, want := range map[string]bool{fmt.Sprintf("password %d", n-1-i): true, fmt.Sprintf("password %d", n+i): false} {
 					reads.n = 0
 					if got, err := s.Contains(password); got != want || err != nil {
-						t.Fatalf("%s: %v %v", password, got, err)
+						t.Fatalf("%s: %v, %v, want %v", password, got, err, want)
 					}
 					if reads.n > 4 {
-						t.Errorf("%s took %d reads", password, reads.n)
+						t.Errorf("%s took %d reads, want at most 4", password, reads.n)
 					}
 				}
 			}
@@ -83,7 +84,7 @@ func (c *countingReader) ReadAt(p []byte, at int64) (int, error) {
 	return c.ReaderAt.ReadAt(p, at)
 }
 
-// A lookup ends soon, and finds what is there, also where the keys are not spread evenly.
+// Lookups take a bounded number of reads even if the keys are not spread evenly.
 func TestSetFindsUnevenlySpreadKeys(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
@@ -131,16 +132,16 @@ func TestBuild(t *testing.T) {
 		counts      Counts
 	}{
 		{"lines in order", strings.Join(three, "\n") + "\n", 1, want, Counts{3, 3}},
-		{"no line break at the end", strings.Join(three, "\n"), 1, want, Counts{3, 3}},
-		{"line breaks of Windows", strings.Join(three, "\r\n") + "\r\n", 1, want, Counts{3, 3}},
+		{"no final line break", strings.Join(three, "\n"), 1, want, Counts{3, 3}},
+		{"Windows line breaks", strings.Join(three, "\r\n") + "\r\n", 1, want, Counts{3, 3}},
 		{"lower case", strings.ToLower(strings.Join(three, "\n")), 1, want, Counts{3, 3}},
 		{"a byte order mark", "\ufeff" + strings.Join(three, "\n"), 1, want, Counts{3, 3}},
 		{"empty lines", "\n" + strings.Join(three, "\n\n") + "\n\n", 1, want, Counts{3, 3}},
-		{"another order", three[2] + "\n" + three[0] + "\n" + three[1], 1, want, Counts{3, 3}},
-		{"a line twice", three[0] + "\n" + three[0] + "\n" + three[1] + "\n" + three[2], 1, want, Counts{4, 3}},
+		{"unsorted lines", three[2] + "\n" + three[0] + "\n" + three[1], 1, want, Counts{3, 3}},
+		{"a duplicate line", three[0] + "\n" + three[0] + "\n" + three[1] + "\n" + three[2], 1, want, Counts{4, 3}},
 		{"seen often enough", strings.Join(three, "\n"), 10, want, Counts{3, 3}},
 		{"some seen too seldom", strings.Join(three, "\n") + "\n" + strings.Join(hibpLines(9, "four"), ""), 10, want, Counts{4, 3}},
-		{"many in another order", strings.Join(shuffled, "\n"), 1, inOrder, Counts{70_000, 70_000}},
+		{"many unsorted lines", strings.Join(shuffled, "\n"), 1, inOrder, Counts{70_000, 70_000}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,17 +160,17 @@ func TestBuildRejectsInvalidInput(t *testing.T) {
 	sorted := slices.Clone(good)
 	sorted[len(sorted)-1] = good[0]
 	for _, row := range []struct{ name, input, want string }{
-		{"nothing", "", "none of 0 passwords"},
-		{"no password that was seen often enough", hibpLines(9, "one")[0], "none of 1 passwords was seen 10 times"},
+		{"empty input", "", "none of 0 passwords"},
+		{"no password seen often enough", hibpLines(9, "one")[0], "none of 1 passwords was seen 10 times"},
 		{"a hash without its count", good[0] + "\n" + good[1][:40], "line 2: expected SHA1:COUNT"},
-		{"a count that is none", good[0] + "\n" + good[1] + "x", "line 2: expected SHA1:COUNT"},
-		{"a count below zero", good[0][:41] + "-1", "line 1: expected SHA1:COUNT"},
-		{"the list of NTLM hashes", good[0][:32] + ":5", "line 1: expected 40 hexadecimal digits, and 32 are those of the NTLM list"},
+		{"an invalid count", good[0] + "\n" + good[1] + "x", "line 2: expected SHA1:COUNT"},
+		{"a negative count", good[0][:41] + "-1", "line 1: expected SHA1:COUNT"},
+		{"the list of NTLM hashes", good[0][:32] + ":5", "line 1: expected 40 hexadecimal digits, got 32 as in the NTLM list"},
 		{"a file of the range API", good[0][5:], "line 1: expected SHA1:COUNT"},
-		{"a digit that is none", good[0] + "\nG" + good[1][1:], "line 2: expected SHA1:COUNT"},
+		{"an invalid digit", good[0] + "\nG" + good[1][1:], "line 2: expected SHA1:COUNT"},
 		{"a list of passwords", "123456\npassword\n", "line 1: expected SHA1:COUNT"},
 		{"a binary file", strings.Repeat("\x00\x01\xfe", 100_000), "line 1: expected SHA1:COUNT"},
-		{"a line out of order late in a long list", strings.Join(sorted, "\n"), fmt.Sprintf("line %d: the hash is lower than the one before", len(sorted))},
+		{"an unsorted line late in a long list", strings.Join(sorted, "\n"), fmt.Sprintf("line %d: the hash is lower than the one before", len(sorted))},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -202,13 +203,13 @@ func TestOpenRejectsInvalidFiles(t *testing.T) {
 		want    string
 	}{
 		{"an empty file", nil, "empty"},
-		{"a part of a key at the end", good[:len(good)-3], "multiple of 8"},
-		{"the list itself", []byte(text[:41*8]), "out of order"},
-		{"the first half", good[:len(good)/2], "cut off"},
-		{"the second half", good[len(good)/2:], "cut off"},
-		{"zeros", make([]byte, 8000), "out of order"},
-		{"two keys the wrong way round", swapped, "out of order"},
-		{"a key twice", append(slices.Clone(good[:8]), good...), "out of order"},
+		{"an incomplete key at the end", good[:len(good)-3], "multiple of 8"},
+		{"the list itself", []byte(text[:41*8]), "not sorted"},
+		{"the first half", good[:len(good)/2], "truncated"},
+		{"the second half", good[len(good)/2:], "truncated"},
+		{"zeros", make([]byte, 8000), "not sorted"},
+		{"two swapped keys", swapped, "not sorted"},
+		{"a duplicate key", append(slices.Clone(good[:8]), good...), "not sorted"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -223,12 +224,12 @@ func TestOpenRejectsInvalidFiles(t *testing.T) {
 	}
 	for _, name := range []string{filepath.Join(t.TempDir(), "nowhere"), t.TempDir()} {
 		if _, err := Open(name); err == nil {
-			t.Errorf("%s is opened", name)
+			t.Errorf("Open(%s) succeeded", name)
 		}
 	}
 }
 
-// What happens to the file of a running server is an error of a lookup at most.
+// Changes to the file of a running server make at most a lookup fail.
 func TestTruncatedFileFailsOnlyLookups(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "breached.bin")
