@@ -7,22 +7,23 @@ import (
 	"time"
 )
 
-// Mail is what the inbox shows of a mail.
+// Mail is a mail in the inbox.
 type Mail struct {
 	To, Subject, Text string
-	Link              string // what the mail wants clicked; empty if it wants nothing
+	Link              string // the link to follow; "" for none
 	At                time.Time
 }
 
 var inboxPage = mustParse("inbox")
 
-// Inbox answers with a page of the mails in list, the newest first. It is for development: whoever sees it can use
-// every link in it.
+// Inbox serves a page with the mails of list, newest first. It is for development only: its
+// visitors can use every link.
 func Inbox(list func() []Mail) http.Handler {
 	policy := contentSecurityPolicy(false)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		mails := slices.Clone(list())
 		slices.SortStableFunc(mails, func(a, b Mail) int { return b.At.Compare(a.At) })
-		writePage(w, policy, mustRender(inboxPage, pageData{Service: "Development", Wide: true, Style: template.CSS(style), Mails: mails}))
+		data := pageData{Service: "Development", Wide: true, Style: template.CSS(style), Mails: mails}
+		writePage(w, policy, mustRender(inboxPage, data))
 	})
 }

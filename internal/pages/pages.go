@@ -1,8 +1,10 @@
-// Package pages is the small pages that links in mails lead to, and the development server's inbox.
+// Package pages serves the pages that links in mails lead to, and the inbox of the development
+// server.
 //
-// A page is one answer: its style and its script stand in it, from the files in the folder files, and the browser runs
-// those and nothing else, by their hashes. It is the same bytes whatever the link says, since the server does not look
-// at the token: the page's script does, and sends it when somebody presses the button.
+// A page is a single response with inline style and script, from the directory files. The
+// Content-Security-Policy allows only these, by their hashes. The page does not depend on the link:
+// the server does not read the token. The page's script does, and sends it when the user presses
+// the button.
 package pages
 
 import (
@@ -19,50 +21,54 @@ var files embed.FS
 
 var style, script = mustReadFile("style.css"), mustReadFile("script.js")
 
-// pageNames are the pages that links lead to: each is at the path of its name, and made from the file of its name.
+// pageNames are the names of the linked pages: the path of each, and its file.
 var pageNames = []string{"verify-email", "confirm-email", "undo-email-change", "reset-password"}
 
-// Pages are the pages of one server.
+// Pages serves the pages of one server.
 type Pages struct {
 	policy string
-	html   map[string][]byte // by name
+	html   map[string][]byte // by page name
 }
 
-// New makes the pages. service is the server's name, appURL the address of the application, where its visitors go on;
-// without one, they are told that they may close the page.
-// They ask the API at /graphql of the origin that they come from.
+// New renders the pages. service is the server's name. appURL is the address of the application,
+// which the pages link to at the end; without it, they say that the page can be closed. The pages
+// call the API at /graphql of their own origin.
 func New(service, appURL string) *Pages {
 	p := &Pages{policy: contentSecurityPolicy(true), html: map[string][]byte{}}
 	for _, name := range pageNames {
-		p.html[name] = mustRender(mustParse(name), pageData{Service: service, AppURL: appURL, Style: template.CSS(style), Script: template.JS(script)})
+		p.html[name] = mustRender(mustParse(name), pageData{
+			Service: service, AppURL: appURL, Style: template.CSS(style), Script: template.JS(script),
+		})
 	}
 	return p
 }
 
-// Register puts the pages into mux: /verify-email, /confirm-email, /undo-email-change and /reset-password. GET is all
-// that they take, and it changes nothing.
+// Register adds the pages to mux: /verify-email, /confirm-email, /undo-email-change and
+// /reset-password. They accept only GET, which changes nothing.
 func (p *Pages) Register(mux *http.ServeMux) {
 	for name, html := range p.html {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) { writePage(w, p.policy, html) })
 	}
 }
 
-// pageData is what the files of a page are filled in with.
+// pageData is the data of the page templates.
 type pageData struct {
 	Service, AppURL string
 	Wide            bool
 	Style           template.CSS
-	Script          template.JS // empty: the page has none
+	Script          template.JS // "" for a page without script
 	Mails           []Mail
 }
 
-// contentSecurityPolicy is the Content-Security-Policy of a page: its own style, its own script if it has one, which may talk
-// to this server, and nothing else. Forms are sent by the script alone. The empty icon, which keeps browsers from
-// asking for one, is an image.
+// contentSecurityPolicy returns the policy of a page: its own style and, if scripted, its own
+// script, which may connect to this server. Nothing else is allowed, and only the script submits
+// forms. img-src data: is for the empty icon, which keeps browsers from requesting one.
 func contentSecurityPolicy(scripted bool) string {
-	policy := "default-src 'none'; style-src " + hash(style) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	policy := "default-src 'none'; style-src " + hash(style) + "; img-src data:;" +
+		" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	if scripted {
-		policy += "; script-src " + hash(script) + "; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+		policy += "; script-src " + hash(script) +
+			"; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
 	}
 	return policy
 }
@@ -72,22 +78,22 @@ func hash(content string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// writePage writes a page. The address that it stands at may hold a token, so it is named to nobody and the page is kept
-// by nobody, whatever the server says otherwise.
+// writePage writes a page. Its address may contain a token, so the headers forbid referrers and
+// caching, whatever the server sets elsewhere.
 func writePage(w http.ResponseWriter, policy string, html []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(html) // nobody is left to tell
+	_, _ = w.Write(html) // the client is gone; there is nothing to report
 }
 
 func mustParse(name string) *template.Template {
 	return template.Must(template.ParseFS(files, "files/layout.html", "files/"+name+".html"))
 }
 
-// mustRender fails only on a file that does not go with content, which every start would show.
+// mustRender panics only if a template does not fit pageData, which every start would show.
 func mustRender(t *template.Template, c pageData) []byte {
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout", c); err != nil {

@@ -33,7 +33,7 @@ func inbox(mails ...pages.Mail) *httptest.ResponseRecorder {
 	return get(pages.Inbox(func() []pages.Mail { return mails }), "/dev/mail")
 }
 
-// Nothing of a link is in the page that it leads to, neither as it is nor in pieces.
+// The page must not contain any part of its link.
 func TestPagesDoNotDependOnQuery(t *testing.T) {
 	t.Parallel()
 	h := newSite("Fieldgate", appURL)
@@ -44,7 +44,7 @@ func TestPagesDoNotDependOnQuery(t *testing.T) {
 		}
 		for _, query := range []string{"?token=abc", "?token=abc&token=def", "?token=%22%3E%3Cscript%3E", "?%zz;", "?service=x&AppURL=x"} {
 			if got := get(h, path+query); got.Body.String() != plain.Body.String() {
-				t.Errorf("%s%s is another page", path, query)
+				t.Errorf("%s%s is a different page than %s", path, query, path)
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func TestPagesSetSecurityHeaders(t *testing.T) {
 		if path != "/dev/mail" {
 			want += "; script-src " + hashOf(t, body, `<script type="module">`, "</script>") + scripted
 		} else if strings.Contains(body, "<script") {
-			t.Error("the inbox needs no script")
+			t.Error("the inbox has a script")
 		}
 		for name, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
@@ -96,13 +96,13 @@ func TestPagesSetSecurityHeaders(t *testing.T) {
 	}
 }
 
-// hashOf is the hash of what stands between two tags, as a browser computes it.
+// hashOf returns the CSP hash of the text between two tags, as a browser computes it.
 func hashOf(t *testing.T, body, from, to string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(body, from)
 	inside, _, ended := strings.Cut(rest, to)
 	if !found || !ended || strings.Contains(rest, from) {
-		t.Fatalf("not one %s in %s", from, body)
+		t.Fatalf("want exactly one %s in %s", from, body)
 	}
 	sum := sha256.Sum256([]byte(inside))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -117,7 +117,7 @@ func TestNamesAndAddressesAreEscaped(t *testing.T) {
 			t.Errorf("%s: the name is not escaped", path)
 		}
 		if strings.Contains(body, "javascript:") {
-			t.Errorf("%s: a script is linked to", path)
+			t.Errorf("%s links to a javascript: URL", path)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func TestInboxListsNewestMailFirst(t *testing.T) {
 	} {
 		i := strings.Index(body[at:], want)
 		if i < 0 {
-			t.Fatalf("no %q, or not where it belongs, in %s", want, body)
+			t.Fatalf("%q is missing or in the wrong place in %s", want, body)
 		}
 		at += i
 	}

@@ -1,5 +1,5 @@
-// What the pages do. Nothing is sent before somebody presses a button, so whatever merely opens a link, as the
-// scanners of mail servers do, uses up nothing.
+// The script of the pages. It sends nothing before the user presses a button, so a client that only
+// opens a link, such as the scanner of a mail server, does not use it up.
 
 const mutations = {
   verifyEmail: 'mutation($token: String!, $password: String) { verifyEmail(token: $token, password: $password) }',
@@ -8,13 +8,14 @@ const mutations = {
   requestPasswordReset: 'mutation($email: String!) { requestPasswordReset(email: $email) }',
 }
 
-const patience = 30_000 // milliseconds
+const requestTimeout = 30_000 // milliseconds
 
 const main = document.querySelector('main')
 const given = new URLSearchParams(location.search).get('token')
 
-// The token leaves the address bar, and with it the list of visited pages, for the history entry of this tab. There
-// it outlives a reload, and a phone that drops the page while somebody looks up a password elsewhere.
+// The token moves from the address bar, and so from the list of visited pages, to the history state of
+// this tab. There it survives a reload, and a phone that drops the page while its user looks up a
+// password elsewhere.
 if (location.search) history.replaceState(given ? { token: given } : null, '', location.pathname)
 
 const { token, view } = history.state ?? {}
@@ -26,7 +27,7 @@ for (const form of document.forms) {
     event.preventDefault()
     if (busy) return
     busy = true
-    // Not disabled: that would take the focus away.
+    // Not disabled, which would remove the focus.
     const button = event.submitter ?? form.querySelector('button:not([type])')
     button.setAttribute('aria-disabled', 'true')
     await submit(form)
@@ -47,7 +48,7 @@ async function submit(form) {
     if (valueMissing || patternMismatch) complain(input, input.dataset.missing)
   }
   if (focusOnError(form)) return
-  for (const toggle of form.querySelectorAll('[data-shows]')) reveal(toggle, false) // password managers look at the type
+  for (const toggle of form.querySelectorAll('[data-shows]')) reveal(toggle, false) // password managers check the type
   const status = form.querySelector('[role=status]')
   status.textContent = 'One moment …'
   const typed = [...new FormData(form)].filter(([, value]) => value !== '')
@@ -70,21 +71,21 @@ async function submit(form) {
   }
 }
 
-// ask answers with what the server holds against it, if anything.
+// ask returns the error of the mutation as { code, … }, or undefined.
 async function ask({ dataset: { mutation, proof } }, variables) {
   try {
     const response = await fetch('/graphql', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ query: mutations[mutation], variables }),
-      credentials: proof === undefined ? 'omit' : 'same-origin', // a session proves whose account it is; else the token says it all
-      signal: AbortSignal.timeout(patience),
+      credentials: proof === undefined ? 'omit' : 'same-origin', // a session is a proof; the other mutations need only the token
+      signal: AbortSignal.timeout(requestTimeout),
     })
     const { data, errors } = await response.json()
     if (errors?.length) return errors[0].extensions ?? {}
     return data[mutation] === true ? undefined : {}
   } catch (error) {
-    return { code: error instanceof SyntaxError ? 'INTERNAL' : 'UNREACHABLE' } // a proxy that answers in HTML, or nobody
+    return { code: error instanceof SyntaxError ? 'INTERNAL' : 'UNREACHABLE' } // a proxy answered in HTML, or no answer
   }
 }
 
@@ -92,7 +93,7 @@ function explain(form, error) {
   const general = []
   for (const { name, message } of error.fields ?? []) {
     const input = form.querySelector(`input[name="${CSS.escape(name)}"]`)
-    if (input) complain(input, `It ${message}.`) // the server's messages are what a field must be
+    if (input) complain(input, `It ${message}.`) // the messages read "must …"
     else general.push(`${name} ${message}.`)
   }
   if (focusOnError(form) && !general.length) return
@@ -105,17 +106,17 @@ function explain(form, error) {
 function message({ code, retryAfter, requestId }) {
   switch (code) {
     case 'RATE_LIMITED':
-      return `That was tried too often. Try again ${after(retryAfter)}.`
+      return `Too many attempts. Try again ${after(retryAfter)}.`
     case 'OVERLOADED':
     case 'UNAVAILABLE':
       return `The server is busy, and nothing was done. Try again ${after(retryAfter)}.`
     case 'EMAIL_TAKEN':
     case 'CONFLICT':
-      return 'Another account uses this address by now, so nothing was changed.'
+      return 'Another account uses this address now. Nothing was changed.'
     case 'UNREACHABLE':
-      return 'The server does not answer. Look whether you are online, and try again.'
+      return 'The server does not answer. Check your connection and try again.'
     default:
-      return 'Something went wrong on our side. Try again in a while.' + (requestId ? ` If you report it, name ${requestId}.` : '')
+      return 'Something went wrong on our side. Try again in a while.' + (requestId ? ` If you report it, include ${requestId}.` : '')
   }
 }
 
@@ -148,7 +149,7 @@ function reveal(toggle, shown) {
   document.getElementById(toggle.dataset.shows).type = shown ? 'text' : 'password'
 }
 
-// conclude shows how it ended. The token is forgotten; what came of it stands after a reload too.
+// conclude shows the result view. It forgets the token; the result survives a reload.
 function conclude(view) {
   history.replaceState(token ? { view } : null, '')
   show(view).focus()

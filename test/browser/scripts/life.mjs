@@ -26,7 +26,7 @@ test('register, confirm, forget, choose, sign in', { timeout: 6 * patience }, ()
     await page.goto(`${origin}/reset-password`)
     await page.getByLabel('E-mail address').fill(email)
     await page.getByRole('button', { name: 'Send the link' }).click()
-    await page.getByRole('heading', { name: 'Look into your mail' }).waitFor()
+    await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
 
     await clickInInbox(page, '/reset-password')
     const password = page.getByLabel('New password', { exact: true })
@@ -54,7 +54,7 @@ async function clickInInbox(page, path) {
   const link = page.locator(`article a[href^="${origin}${path}?"]`).first()
   for (const end = Date.now() + patience; !(await link.isVisible());) {
     assert.ok(Date.now() < end, `no mail with a link to ${path}: ${await page.getByRole('main').innerText()}`)
-    await page.getByRole('link', { name: 'Look again' }).click()
+    await page.getByRole('link', { name: 'Refresh' }).click()
   }
   await link.click()
 }

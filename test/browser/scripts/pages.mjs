@@ -37,7 +37,7 @@ const pages = [
     label: 'E-mail address',
     types: 'ada@example.com',
     sends: { query: 'mutation($email: String!) { requestPasswordReset(email: $email) }', variables: { email: 'ada@example.com' } },
-    done: 'Look into your mail',
+    done: 'Check your mail',
   },
 ].map((it) => ({ ...it, name: it.path + (it.tokenless ? '' : '?token'), url: origin + it.path + (it.tokenless ? '' : `?token=${token}`) }))
 
@@ -79,17 +79,17 @@ const isFocused = (locator) => locator.evaluate((e) => e === document.activeElem
 
 // What the API may answer besides true, and what the page says then.
 const answers = [
-  [refusal('RATE_LIMITED', { retryAfter: 30 }), 'That was tried too often. Try again in 30 seconds.'],
-  [refusal('RATE_LIMITED', { retryAfter: 899 }), 'That was tried too often. Try again in 15 minutes.'],
+  [refusal('RATE_LIMITED', { retryAfter: 30 }), 'Too many attempts. Try again in 30 seconds.'],
+  [refusal('RATE_LIMITED', { retryAfter: 899 }), 'Too many attempts. Try again in 15 minutes.'],
   [refusal('OVERLOADED', { retryAfter: 1 }), 'The server is busy, and nothing was done. Try again in 1 second.'],
   [refusal('UNAVAILABLE', { retryAfter: 5 }), 'The server is busy, and nothing was done. Try again in 5 seconds.'],
   [refusal('UNAVAILABLE'), 'The server is busy, and nothing was done. Try again in a while.'],
-  [refusal('EMAIL_TAKEN'), 'Another account uses this address by now, so nothing was changed.'],
-  [refusal('CONFLICT'), 'Another account uses this address by now, so nothing was changed.'],
-  [refusal('INTERNAL', { requestId: 'r-1' }), 'Something went wrong on our side. Try again in a while. If you report it, name r-1.'],
+  [refusal('EMAIL_TAKEN'), 'Another account uses this address now. Nothing was changed.'],
+  [refusal('CONFLICT'), 'Another account uses this address now. Nothing was changed.'],
+  [refusal('INTERNAL', { requestId: 'r-1' }), 'Something went wrong on our side. Try again in a while. If you report it, include r-1.'],
   [badInput({ name: 'other', message: 'must not be <b>' }), 'other must not be <b>.'],
   [{ data: { verifyEmail: false, resetPassword: false, requestPasswordReset: false } }, 'Something went wrong on our side. Try again in a while.'],
-  [(route) => route.abort(), 'The server does not answer. Look whether you are online, and try again.'],
+  [(route) => route.abort(), 'The server does not answer. Check your connection and try again.'],
   [(route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }), 'Something went wrong on our side. Try again in a while.'],
 ]
 
@@ -186,7 +186,7 @@ for (const it of pages.filter((it) => !it.tokenless)) {
       for (const again of [() => {}, () => page.reload()]) {
         await again()
         await isDead(page)
-        await page.getByText('It was used, it is too old, or a newer one was sent.').filter({ visible: true }).waitFor()
+        await page.getByText('It was already used, has expired, or was replaced by a newer one.').filter({ visible: true }).waitFor()
         assert.equal(await page.getByRole('button').count(), 0)
         assert.ok((await page.getByRole('main').getByRole('link').count()) > 0)
       }
@@ -328,7 +328,7 @@ test('the inbox works by links alone', () =>
     assert.deepEqual(await page.getByRole('heading', { level: 2 }).allInnerTexts(), ['The newer one', 'The older one'])
     await page.getByText('The text').first().click()
     await page.getByText('Hello <Ada>').waitFor()
-    await page.getByRole('link', { name: 'Look again' }).click()
+    await page.getByRole('link', { name: 'Refresh' }).click()
     await page.getByText('Hello <Ada>').waitFor({ state: 'hidden' })
     await page.getByRole('link', { name: `${origin}/verify-email` }).click()
     await page.waitForURL('**/verify-email?*')
