@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// monitor looks every tick whether something waits for an answer in vain.
+// monitor checks every tick whether something has waited too long for an answer.
 func (w *Watch) monitor() {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -17,7 +17,8 @@ func (w *Watch) monitor() {
 			return
 		}
 		now := w.ticks.Add(1)
-		if w.open.Load() || w.probing.Load() || now < w.probeAfter.Load() || now-w.lastAnswer.Load() < suspectAfter || !w.isWaiting(now-suspectAfter) {
+		if w.open.Load() || w.probing.Load() || now < w.probeAfter.Load() ||
+			now-w.lastAnswer.Load() < suspectAfter || !w.isWaiting(now-suspectAfter) {
 			continue
 		}
 		w.probing.Store(true)
@@ -28,7 +29,8 @@ func (w *Watch) monitor() {
 	}
 }
 
-// isWaiting reports whether a read or a connection attempt began before a tick and has not ended.
+// isWaiting reports whether a read or a connection attempt that began before a tick is still
+// running.
 func (w *Watch) isWaiting(before int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,8 +47,8 @@ func (w *Watch) isWaiting(before int64) bool {
 	return false
 }
 
-// suspect probes a database that has been silent, and opens the circuit if it remains so. An answer on any connection
-// since the suspicion arose keeps it closed.
+// suspect probes a silent database and opens the circuit if the probe gets no answer. An answer on
+// any connection since the suspicion arose keeps the circuit closed.
 func (w *Watch) suspect(since int64) {
 	waited, err := w.probe(w.packetTimeout())
 	if w.ctx.Err() != nil {
@@ -66,9 +68,9 @@ func (w *Watch) suspect(since int64) {
 	}
 }
 
-// probeUntilAnswered sends a probe every probeInterval and does not wait for the one before: the kernel sends a lost packet
-// again after a second, and a new connection is quicker. Each has the time of a connection, because the database may be slow
-// to open one.
+// probeUntilAnswered sends a probe every probeInterval without waiting for the previous one: the
+// kernel resends a lost packet after a second, and a new connection is faster. Each probe may take
+// ConnectTimeout, because the database may be slow to open a connection.
 func (w *Watch) probeUntilAnswered() {
 	clock := time.NewTicker(probeInterval)
 	defer clock.Stop()
@@ -81,7 +83,7 @@ func (w *Watch) probeUntilAnswered() {
 			}
 			select {
 			case answered <- struct{}{}:
-				if err == nil && w.open.Load() { // the others may have been sent into the silence
+				if err == nil && w.open.Load() { // other probes were sent during the outage
 					w.slowestPacket.Store(int64(waited))
 				}
 			default:
@@ -100,30 +102,31 @@ func (w *Watch) probeUntilAnswered() {
 	}
 }
 
-// packetTimeout is how long a probe may wait for a packet: for twice as long as the last connection had to, since a database that
-// looks up names or asks a directory for the user takes seconds to open one. Before the first answer it is the time of a
-// connection.
+// packetTimeout returns how long a probe waits for a packet: twice the longest wait of the last
+// connection, since a database that resolves names or asks a directory for the user takes seconds
+// to open one. Before the first answer it is ConnectTimeout.
 func (w *Watch) packetTimeout() time.Duration {
 	return max(probePacketTimeout, min(2*time.Duration(w.slowestPacket.Load()), w.config.ConnectTimeout))
 }
 
-// probe opens a connection, asks for the role of the server, and returns the longest wait for a packet.
-func (w *Watch) probe(patience time.Duration) (waited time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(w.ctx, max(probeMaxDuration, patience))
+// probe opens a connection, queries the role of the server and returns the longest wait for a
+// packet.
+func (w *Watch) probe(packetTimeout time.Duration) (waited time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(w.ctx, max(probeMaxDuration, packetTimeout))
 	defer cancel()
-	c, _, err := w.dial(ctx, &wireSlot{readTimeout: patience})
+	c, _, err := w.dial(ctx, &wireSlot{readTimeout: packetTimeout})
 	if err != nil {
 		return 0, err
 	}
 	return time.Duration(c.wire.longestWait.Load()), c.Close()
 }
 
-// isAnswered reports whether a probe was answered, with an error perhaps.
+// isAnswered reports whether a probe got an answer, which may be an error.
 func (w *Watch) isAnswered(err error) bool {
 	return err == nil || errors.Is(err, ErrReadOnly) || w.config.IsAnswer(err)
 }
 
-// openCircuit opens the circuit: everything that waits is released, except for answers to COMMIT.
+// openCircuit opens the circuit and releases everything that waits, except for answers to COMMIT.
 func (w *Watch) openCircuit(err error) {
 	w.mu.Lock()
 	w.closed = make(chan struct{})
@@ -143,12 +146,13 @@ func (w *Watch) openCircuit(err error) {
 	w.config.Log.Warn("the database does not answer: requests that need it fail at once", "error", err)
 }
 
-// releasePoolWaiters releases those who wait for a connection of the pool while all are kept by COMMITs. The pool offers no way
-// to refuse them but an attempt to open a connection, for which it must have room. While the circuit is open none succeeds,
-// and each that fails has the pool make the next one.
+// releasePoolWaiters releases callers that wait for a pool connection while COMMITs hold all of
+// them. The pool can only reject them by an attempt to open a connection, which needs room in the
+// pool. While the circuit is open every attempt fails, and each failure makes the pool start the
+// next one.
 func (w *Watch) releasePoolWaiters() {
 	w.poolLimit = w.pool.Stats().MaxOpenConnections
-	if w.poolLimit == 0 { // no limit, so no caller waits for a connection
+	if w.poolLimit == 0 { // no limit, so callers do not wait for a connection
 		return
 	}
 	w.pool.SetMaxOpenConns(w.poolLimit + 1)
@@ -167,7 +171,8 @@ func (w *Watch) closeCircuit() {
 	w.config.Log.Info("the database answers again")
 }
 
-// closeSignal returns a channel that is closed when the circuit closes; nil if it is closed.
+// closeSignal returns a channel that is closed when the circuit closes, or nil if the circuit is
+// closed.
 func (w *Watch) closeSignal() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

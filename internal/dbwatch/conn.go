@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// driverConn is what a driver's connection must be able to do.
+// driverConn is the set of interfaces that a driver's connection must implement.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -22,7 +22,7 @@ type driverConn interface {
 	driver.NamedValueChecker
 }
 
-// Open returns a pool of connections of c, which dials with w.Dial. It is called once.
+// Open returns a pool of connections from c, which must dial with w.Dial. It is called once.
 func (w *Watch) Open(c driver.Connector) *sql.DB {
 	w.driver = c
 	w.pool = sql.OpenDB(connector{w})
@@ -33,7 +33,7 @@ type connector struct{ watch *Watch }
 
 func (c connector) Driver() driver.Driver { return c.watch.driver.Driver() }
 
-// Close is called by sql.DB.
+// Close implements io.Closer for sql.DB.
 func (c connector) Close() error {
 	c.watch.Close()
 	return nil
@@ -53,8 +53,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// connectWritable opens a connection, and tries again if it reaches a read-only server: behind a balancer the next one may
-// be writable.
+// connectWritable opens a connection. It retries after a read-only server: behind a load balancer
+// the next one may be writable.
 func (w *Watch) connectWritable(ctx context.Context, prepare prepare) (*conn, error) {
 	for try := 1; ; try++ {
 		c, err := w.connect(ctx, prepare)
@@ -74,13 +74,13 @@ func (w *Watch) connectWritable(ctx context.Context, prepare prepare) (*conn, er
 
 type prepare = func(ctx context.Context, c driver.Conn, variables map[string]string) error
 
-// attempt is a connection that is being opened.
+// attempt is a connection attempt in progress.
 type attempt struct {
 	since  int64 // tick
 	cancel context.CancelFunc
 }
 
-// connect opens a connection, asks for the role of its backend and prepares it.
+// connect opens a connection, queries the role of its backend and prepares the connection.
 func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.config.ConnectTimeout)
 	defer cancel()
@@ -94,10 +94,10 @@ func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err erro
 		delete(w.attempts, a)
 		w.mu.Unlock()
 		if err != nil && w.generation.Load() != generation {
-			err = ErrCircuitOpen // whatever the driver makes of a context that the breaker has canceled
+			err = ErrCircuitOpen // whatever the driver makes of the cancelled context
 		}
 	}()
-	if w.open.Load() { // the breaker has canceled the others already
+	if w.open.Load() { // the breaker has cancelled the attempts registered before
 		return nil, ErrCircuitOpen
 	}
 	c, variables, err := w.dial(ctx, &wireSlot{})
@@ -118,7 +118,7 @@ func (w *Watch) connect(ctx context.Context, prepare prepare) (_ *conn, err erro
 	return c, nil
 }
 
-// dial opens a connection and asks for the role of its backend.
+// dial opens a connection and queries the role of its backend.
 func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]string, error) {
 	inner, err := w.driver.Connect(context.WithValue(ctx, wireKey{}, slot))
 	if err != nil {
@@ -126,7 +126,8 @@ func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]str
 	}
 	full, ok := inner.(driverConn)
 	if !ok || slot.wire == nil {
-		return nil, nil, errors.Join(fmt.Errorf("dbwatch: a %T cannot be watched", inner), inner.Close())
+		err := fmt.Errorf("dbwatch: a %T lacks interfaces that dbwatch needs", inner)
+		return nil, nil, errors.Join(err, inner.Close())
 	}
 	slot.wire.ready.Store(true)
 	c := &conn{driverConn: full, watch: w, wire: slot.wire}
@@ -137,15 +138,16 @@ func (w *Watch) dial(ctx context.Context, slot *wireSlot) (*conn, map[string]str
 	return c, variables, nil
 }
 
-// conn is a connection whose backend was writable when it was opened. It is used by one goroutine at a time.
+// conn is a connection whose backend was writable when it was opened. It is used by one goroutine
+// at a time.
 type conn struct {
 	driverConn
 	watch *Watch
 	wire  *wire
 
-	generation int64 // of the watch
+	generation int64 // of the watch when the connection was opened
 	backend    *backend
-	demotions  int64 // of the backend
+	demotions  int64 // of the backend when it was queried
 	retired    bool
 }
 
@@ -162,10 +164,10 @@ func (c *conn) isStale() bool {
 	return true
 }
 
-// IsValid is called when a connection goes back to the pool.
+// IsValid is called when a connection returns to the pool.
 func (c *conn) IsValid() bool { return !c.isStale() && c.driverConn.IsValid() }
 
-// ResetSession is called when the pool gives out a connection again.
+// ResetSession is called before the pool reuses a connection.
 func (c *conn) ResetSession(ctx context.Context) error {
 	if c.isStale() {
 		return driver.ErrBadConn
@@ -176,7 +178,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return c.watch.confirmWritable(ctx, c)
 }
 
-// BeginTx marks the COMMIT that ends the transaction.
+// BeginTx returns a transaction that marks its COMMIT.
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	inner, err := c.driverConn.BeginTx(ctx, o)
 	if err != nil {
@@ -190,8 +192,8 @@ type tx struct {
 	conn *conn
 }
 
-// Commit is not interrupted by the breaker: its outcome would be uncertain. On a connection that was cut before, nothing
-// is sent.
+// Commit cannot be interrupted by the breaker, because its outcome would be unknown. If the
+// connection was cut before, it sends nothing.
 func (t *tx) Commit() error {
 	state := &t.conn.wire.state
 	if !state.CompareAndSwap(wireFree, wireCommitting) {

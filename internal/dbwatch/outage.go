@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// runHeartbeats sends heartbeats, on a connection of its own: it never waits for one of the pool.
+// runHeartbeats sends heartbeats on its own connection: it never waits for one of the pool.
 func (w *Watch) runHeartbeats() {
 	var c *conn
 	defer func() {
@@ -40,8 +40,8 @@ func (w *Watch) runHeartbeats() {
 	}
 }
 
-// heartbeat confirms that a server answers, is writable and can use its tables. It returns the connection for the next
-// one, or nil.
+// heartbeat confirms that a server answers, is writable and can use its tables. It returns the
+// connection for the next heartbeat, or nil.
 func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	if c != nil && !c.IsValid() {
 		_ = c.Close()
@@ -49,28 +49,29 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	}
 	var err error
 	fresh := c == nil
-	if fresh { // it has the time of a connection, which may take longer than a heartbeat
+	if fresh { // limited by ConnectTimeout, which may exceed heartbeatTimeout
 		if c, err = w.connectWritable(w.ctx, nil); err != nil {
 			return nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, heartbeatTimeout)
 	defer cancel()
-	told := fresh
-	if !told {
+	roleKnown := fresh
+	if !roleKnown {
 		_, err = w.queryRole(ctx, c)
-		told = err == nil
+		roleKnown = err == nil
 		if errors.Is(err, ErrReadOnly) {
 			w.recordReadOnly(err)
 		}
 	}
-	if told {
+	if roleKnown {
 		w.recordWritable()
 		err = w.execHeartbeat(ctx, c)
 	}
 	if err != nil {
-		// A server that tells its role and is heard of may keep the table locked.
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && (!told || w.isUnheard(c.backend)) {
+		// A server that reports its role and answers on other connections may only have the table
+		// locked.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && (!roleKnown || w.isUnheard(c.backend)) {
 			w.abandon(c.backend)
 		}
 		_ = c.Close()
@@ -79,8 +80,8 @@ func (w *Watch) heartbeat(c *conn) (*conn, error) {
 	return c, nil
 }
 
-// execHeartbeat runs the statement of the heartbeat. An error of the statement, such as that of a table that is not there yet, is an
-// answer too.
+// execHeartbeat runs the heartbeat statement. An error of the statement, for example about a
+// missing table, is an answer too.
 func (w *Watch) execHeartbeat(ctx context.Context, c *conn) error {
 	rows, err := c.QueryContext(ctx, w.config.Heartbeat, nil)
 	if err == nil {
@@ -92,8 +93,8 @@ func (w *Watch) execHeartbeat(ctx context.Context, c *conn) error {
 	return err
 }
 
-// Outage returns how much of the time since a moment the database did not answer. It remembers two minutes, and counts gaps
-// of five seconds or more.
+// Outage returns for how long the database did not answer since a moment. It covers the last two
+// minutes and counts gaps of at least five seconds.
 func (w *Watch) Outage(since time.Time) time.Duration {
 	if w == nil {
 		return 0
@@ -103,10 +104,10 @@ func (w *Watch) Outage(since time.Time) time.Duration {
 
 type interval struct{ from, to time.Time }
 
-// outages is when the database did not answer.
+// outages are the intervals in which the database did not answer.
 type outages struct {
 	mu   sync.Mutex
-	last time.Time // heartbeat; zero: there are none
+	last time.Time // the last heartbeat; zero before the first
 	past []interval
 }
 
@@ -116,7 +117,7 @@ func (s *outages) start(now time.Time) {
 	s.last = now
 }
 
-// lastAnswer notes a heartbeat.
+// recordHeartbeat records a heartbeat.
 func (s *outages) recordHeartbeat(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +125,7 @@ func (s *outages) recordHeartbeat(now time.Time) {
 	s.last = now
 }
 
-// recordCommit notes a COMMIT. A cluster that lost a node may answer reads and hold back commits.
+// recordCommit records a COMMIT. A cluster that lost a node may answer reads and delay commits.
 func (s *outages) recordCommit(from, to time.Time) {
 	if to.Sub(from) < minOutage {
 		return
@@ -142,7 +143,7 @@ func (s *outages) add(gap interval) {
 	s.past = append(s.past, gap)
 }
 
-// total adds up the gaps, which may overlap.
+// total returns the sum of the gaps, which may overlap.
 func (s *outages) total(since, now time.Time) (sum time.Duration) {
 	s.mu.Lock()
 	gaps := slices.Clone(s.past)

@@ -13,29 +13,30 @@ import (
 	"time"
 )
 
-// roleVariables make a server read-only unless they are off. A server lacks those that it does not know.
+// roleVariables make a server read-only unless they are off. Servers lack those that they do not
+// support.
 var roleVariables = []string{
-	"read_only", "super_read_only", "innodb_read_only", // the last one: Aurora's readers
+	"read_only", "super_read_only", "innodb_read_only", // innodb_read_only: readers of Aurora
 	"tidb_restricted_read_only", "tidb_super_read_only",
 }
 
-// identityVariables tell backends apart. Two servers that replicate differ in server_id at least, and two nodes of Galera
-// in the name or address.
+// identityVariables distinguish backends. Replicating servers differ at least in server_id, Galera
+// nodes in name or address.
 var identityVariables = []string{
 	"hostname", "port", "server_id", "server_uuid", "server_uid", "wsrep_node_name", "wsrep_node_address",
 }
 
-// backend is one server behind the address that is dialed.
+// backend is a server behind the dialed address.
 type backend struct {
 	name        string
-	confirmedAt atomic.Int64 // readSince the epoch, when it was asked last and was writable
-	demotions   atomic.Int64 // raised when it is found read-only, or does not answer
-	heardAt     atomic.Int64 // the tick in which it has answered anything last
+	confirmedAt atomic.Int64 // time since epoch of the last query that found it writable
+	demotions   atomic.Int64 // incremented when it is read-only or does not answer
+	heardAt     atomic.Int64 // the tick of its last answer of any kind
 
 	confirming sync.Mutex
 }
 
-// maxBackends bounds what is remembered. Connections keep their own backend.
+// maxBackends limits the remembered backends. Connections keep their own.
 const maxBackends = 256
 
 func (w *Watch) backendOf(name string) *backend {
@@ -52,11 +53,11 @@ func (w *Watch) backendOf(name string) *backend {
 	return b
 }
 
-// queryRole asks for the role and the identity of the backend of c, and notes the verdict. It returns ErrReadOnly for a
-// read-only one.
+// queryRole queries the role and the identity of the backend of c and records the result. It
+// returns ErrReadOnly for a read-only backend.
 //
-// SHOW VARIABLES leaves out what a server does not know, needs no privilege, and does not wait for a cluster
-// (wsrep_sync_wait = 1) as SELECT does.
+// SHOW VARIABLES omits unknown variables, needs no privilege, and does not wait for a cluster
+// (wsrep_sync_wait = 1), as SELECT does.
 func (w *Watch) queryRole(ctx context.Context, c *conn) (map[string]string, error) {
 	begin := w.now()
 	names := slices.Concat(roleVariables, identityVariables, w.config.Variables)
@@ -105,7 +106,9 @@ func text(v driver.Value) string {
 	return fmt.Sprint(v)
 }
 
-// confirmWritable returns driver.ErrBadConn unless the backend of c was writable a short time ago. If the last answer is older than that, c asks; one connection of a backend does at a time.
+// confirmWritable returns driver.ErrBadConn unless the backend of c was recently confirmed as
+// writable. If the confirmation is too old, c queries the role; one connection of a backend does so
+// at a time.
 func (w *Watch) confirmWritable(ctx context.Context, c *conn) error {
 	b := c.backend
 	switch age := w.now() - time.Duration(b.confirmedAt.Load()); {
@@ -114,7 +117,7 @@ func (w *Watch) confirmWritable(ctx context.Context, c *conn) error {
 	case age >= roleStaleAge:
 		b.confirming.Lock()
 	case !b.confirming.TryLock():
-		return nil // another connection asks
+		return nil // another connection is querying
 	}
 	defer b.confirming.Unlock()
 	if c.isStale() {
@@ -123,7 +126,7 @@ func (w *Watch) confirmWritable(ctx context.Context, c *conn) error {
 	if w.now()-time.Duration(b.confirmedAt.Load()) < roleMaxAge {
 		return nil
 	}
-	// Others rely on the answer, so the client of this request cannot give up asking.
+	// Other connections rely on the result, so the client of this request cannot cancel the query.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roleTimeout)
 	defer cancel()
 	_, err := w.queryRole(ctx, c)
@@ -136,13 +139,14 @@ func (w *Watch) confirmWritable(ctx context.Context, c *conn) error {
 	case ctx.Err() != nil:
 		w.abandon(b)
 	}
-	c.isStale() // counts it
+	c.isStale() // counts the connection as retired
 	return driver.ErrBadConn
 }
 
-// abandon leaves a backend that does not answer, while another one at the same address may: its machine has lost its power,
-// and the circuit stays closed. What waits for an answer of it is released, except for COMMITs, unless it has answered
-// something on another connection.
+// abandon retires the connections to a backend that does not answer, while another backend at the
+// same address may answer: its machine may have lost power, and the circuit stays closed. It
+// releases everything that waits for the backend, except COMMITs, unless the backend has answered
+// on another connection.
 func (w *Watch) abandon(b *backend) {
 	b.demotions.Add(1)
 	if !w.isUnheard(b) {
@@ -157,14 +161,14 @@ func (w *Watch) abandon(b *backend) {
 	}
 }
 
-// isUnheard reports whether a backend has not answered anything for as long as asking for its role may take.
+// isUnheard reports whether a backend has not answered for as long as a role query may take.
 func (w *Watch) isUnheard(b *backend) bool {
 	return w.ticks.Load()-b.heardAt.Load() >= int64(roleTimeout/tick)
 }
 
 func (w *Watch) recordReadOnly(err error) {
 	if !w.readOnly.Swap(true) {
-		w.config.Log.Warn("the database is read-only: its connections are left", "error", err)
+		w.config.Log.Warn("the database is read-only: closing its connections", "error", err)
 	}
 }
 

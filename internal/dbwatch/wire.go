@@ -9,40 +9,40 @@ import (
 	"time"
 )
 
-// The states of a wire.
+// States of a wire.
 const (
 	wireFree       = iota
-	wireCommitting // its outcome would be uncertain, so it is not cut
-	wireCut        // nothing is read or written any more
+	wireCommitting // not cut, because the outcome would be unknown
+	wireCut        // reads and writes fail
 )
 
-// wire is a network connection that notes how long it has been waiting for an answer.
+// wire is a network connection that tracks how long it has waited for an answer.
 type wire struct {
 	net.Conn
 	watch *Watch
-	// packetTimeout bounds each wait of a probe for a packet. It is 0 for other connections.
+	// readTimeout limits each wait of a probe for a packet. It is 0 for other connections.
 	readTimeout time.Duration
 	// longestWait is the longest wait for a packet until the connection was open.
 	longestWait atomic.Int64
-	opened      atomic.Bool // nothing more is added to longest
+	opened      atomic.Bool // longestWait is final
 
-	ready     atomic.Bool  // the handshake is over: a proxy answers that by itself
-	readSince atomic.Int64 // the tick in which the current read began; 0: there is none
+	ready     atomic.Bool  // the handshake is over; a proxy can answer that without the database
+	readSince atomic.Int64 // the tick in which the current read began; 0: none
 	state     atomic.Int32
-	// backend is the server that answered on it last; nil until it has told which it is.
+	// backend is the server that answered last; nil until its identity is known.
 	backend atomic.Pointer[backend]
 }
 
-// wireKey is the key of a context for a *wireSlot.
+// wireKey is the context key of a *wireSlot.
 type wireKey struct{}
 
 // wireSlot receives the wire of a connection that is being opened.
 type wireSlot struct {
 	wire        *wire
-	readTimeout time.Duration // of a probe
+	readTimeout time.Duration // for probes
 }
 
-// Dial is for the driver: it makes the network connections that are watched.
+// Dial makes the network connections for the driver.
 func (w *Watch) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	slot, _ := ctx.Value(wireKey{}).(*wireSlot)
@@ -69,7 +69,7 @@ func (c *wire) Read(b []byte) (int, error) {
 	now := c.watch.ticks.Load()
 	c.readSince.Store(now + 1)
 	defer c.readSince.Store(0)
-	// After since: either this sees the cut, or the deadline of the cut ends the read.
+	// After readSince: either this sees the cut, or the cut's deadline ends the read.
 	if c.state.Load() == wireCut {
 		return 0, os.ErrDeadlineExceeded
 	}
@@ -109,14 +109,14 @@ func (c *wire) Close() error {
 	return c.Conn.Close()
 }
 
-// cut ends what is being read or written, unless that is the answer to a COMMIT.
+// cut ends the current read and write, except for the answer to a COMMIT.
 func (c *wire) cut() {
 	if c.state.CompareAndSwap(wireFree, wireCut) {
 		_ = c.Conn.SetDeadline(time.Unix(1, 0))
 	}
 }
 
-// The driver sets a deadline before each read: it must not take back that of a cut.
+// The driver sets a deadline before each read. It must not replace the deadline of a cut.
 
 func (c *wire) SetDeadline(t time.Time) error {
 	return c.unlessCut(c.Conn.SetDeadline, t)
@@ -137,7 +137,7 @@ func (c *wire) unlessCut(set func(time.Time) error, t time.Time) error {
 	return set(t)
 }
 
-// SyscallConn lets the driver look whether the server has closed an idle connection.
+// SyscallConn lets the driver check whether the server has closed an idle connection.
 func (c *wire) SyscallConn() (syscall.RawConn, error) {
 	inner, ok := c.Conn.(syscall.Conn)
 	if !ok {

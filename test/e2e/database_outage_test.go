@@ -68,7 +68,7 @@ func TestReadOnlyDatabaseIsUnavailableAndNotReady(t *testing.T) {
 		t.Errorf("readyz %d", status)
 	}
 	log := b.Log.String()
-	for _, line := range []string{"the database is read-only: its connections are left", "the database is writable again", "not ready", "ready again"} {
+	for _, line := range []string{"the database is read-only: closing its connections", "the database is writable again", "not ready", "ready again"} {
 		if strings.Count(log, line) == 0 {
 			t.Errorf("the log lacks %q", line)
 		}
