@@ -47,7 +47,7 @@ func TestEachRunsOncePerDatabase(t *testing.T) {
 func TestSQLiteReturnsNewFileInExistingDirectory(t *testing.T) {
 	first, second := dbtest.SQLite(t), dbtest.SQLite(t)
 	if first == second {
-		t.Errorf("two calls gave the same file: %s", first)
+		t.Errorf("two calls returned the same file: %s", first)
 	}
 	for _, databaseURL := range []string{first, second} {
 		path, ok := strings.CutPrefix(databaseURL, "sqlite://")
@@ -61,7 +61,7 @@ func TestSQLiteReturnsNewFileInExistingDirectory(t *testing.T) {
 			t.Errorf("%s: %v, want a file that does not exist yet", path, err)
 		}
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Errorf("it cannot be made: %v", err)
+			t.Errorf("cannot create the file: %v", err)
 		}
 	}
 }
@@ -70,10 +70,10 @@ func TestMySQLReturnsEmptyDatabase(t *testing.T) {
 	databaseURL := dbtest.MySQL(t)
 	db := open(t, databaseURL)
 	for _, row := range []struct{ name, query, want string }{
-		{"is the one in the URL", "SELECT database()", databaseName(t, databaseURL)},
+		{"has the name in the URL", "SELECT database()", databaseName(t, databaseURL)},
 		{"is empty", "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()", "0"},
-		{"holds any character", "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4"},
-		{"sorts without regard to case", "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4_unicode_ci"},
+		{"stores any character", "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4"},
+		{"sorts case-insensitively", "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = database()", "utf8mb4_unicode_ci"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := queryString(t, db, row.query); got != row.want {
@@ -85,15 +85,16 @@ func TestMySQLReturnsEmptyDatabase(t *testing.T) {
 
 func TestPrivateMariaDBSettings(t *testing.T) {
 	if os.Getenv("TEST_MYSQL_URL") != "" {
-		t.Skip("TEST_MYSQL_URL is set, and its server is set up as its owner wants it")
+		t.Skip("TEST_MYSQL_URL is set: its server may have other settings")
 	}
 	db := open(t, dbtest.MySQL(t))
 	for _, row := range []struct{ name, query, want string }{
 		{"is MariaDB", "SELECT version() LIKE '%MariaDB%'", "1"},
-		{"lives in UTC wherever it runs", "SELECT @@session.time_zone", "+00:00"},
-		{"lets many tests in", "SELECT @@max_connections >= 500", "1"}, // 2000, unless the machine allows few open files
-		{"speaks utf8mb4", "SELECT @@character_set_server", "utf8mb4"},
-		{"listens on the loopback interface only", "SELECT @@bind_address", "127.0.0.1"},
+		{"uses UTC", "SELECT @@session.time_zone", "+00:00"},
+		// 2000, unless the machine allows few open files.
+		{"accepts many connections", "SELECT @@max_connections >= 500", "1"},
+		{"uses utf8mb4", "SELECT @@character_set_server", "utf8mb4"},
+		{"listens only on the loopback interface", "SELECT @@bind_address", "127.0.0.1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := queryString(t, db, row.query); got != row.want {
@@ -161,7 +162,7 @@ func queryString(tb testing.TB, db *sql.DB, query string, args ...any) string {
 	return answer
 }
 
-// databaseName is the database's name in a URL.
+// databaseName returns the database's name in a URL.
 func databaseName(tb testing.TB, databaseURL string) string {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)

@@ -14,21 +14,20 @@ import (
 	"testing"
 )
 
-// The ends of a test process are looked at from outside: this program starts
-// itself once more, to run TestScenario alone, in the way that the environment
-// names.
+// The tests observe the end of a test process from outside: this program starts itself again to run
+// only TestScenario, with the scenario in this environment variable.
 const scenarioEnv = "FIELDGATE_DBTEST_SCENARIO"
 
 var scenarios = map[string]func(t *testing.T){
 	"passes": func(*testing.T) {},
-	"fails":  func(t *testing.T) { t.Error("as it should") },
-	"panics": func(*testing.T) { panic("as it should") },
-	"panics beside itself": func(*testing.T) { // as a test timeout does
-		go panic("as it should")
+	"fails":  func(t *testing.T) { t.Error("expected failure") },
+	"panics": func(*testing.T) { panic("expected failure") },
+	"panics in another goroutine": func(*testing.T) { // like a test timeout
+		go panic("expected failure")
 		select {}
 	},
 	"exits": func(*testing.T) { os.Exit(3) },
-	"is shot": func(t *testing.T) {
+	"is killed": func(t *testing.T) {
 		killProcess(t, os.Getpid())
 		select {}
 	},
@@ -37,14 +36,14 @@ var scenarios = map[string]func(t *testing.T){
 func TestScenario(t *testing.T) {
 	scenario, ok := os.LookupEnv(scenarioEnv)
 	if !ok {
-		t.Skip("runs in a process of its own, for the tests below")
+		t.Skip("runs only in a process started by the tests below")
 	}
-	if scenario == "needs something" {
+	if scenario == "needs a missing program" {
 		SkipOrFail(t, "unicorn", "look in the forest")
 	}
 	fmt.Println("url", MySQL(t))
 	if files, err := os.ReadDir(os.TempDir()); err != nil || len(files) == 0 {
-		t.Fatalf("in the temporary directory: %v, %v; want the server", files, err)
+		t.Fatalf("temporary directory: %v, %v; want the server's files", files, err)
 	}
 	scenarios[scenario](t)
 }
@@ -58,9 +57,9 @@ func TestProcessLeavesNothingBehind(t *testing.T) {
 		{"passes", 0},
 		{"fails", 1},
 		{"panics", 2},
-		{"panics beside itself", 2},
+		{"panics in another goroutine", 2},
 		{"exits", 3},
-		{"is shot", -1},
+		{"is killed", -1},
 	} {
 		t.Run(row.scenario, func(t *testing.T) {
 			t.Parallel()
@@ -70,17 +69,17 @@ func TestProcessLeavesNothingBehind(t *testing.T) {
 			}
 			status, output := runScenario(t, row.scenario, "TMPDIR="+tmp, "TEMP="+tmp)
 			if status != row.status && row.status >= 0 {
-				// A failure would be told by Main, which is the one that is wrong.
+				// A failure would be reported by Main, which is under test.
 				panic(fmt.Sprintf("exit status %d, want %d\n%s", status, row.status, output))
 			}
-			// runScenario has read the output to its end, which its keeper holds
-			// open too: whatever is there now stays.
+			// runScenario has read the output to its end, and the supervisor holds the output open:
+			// files that remain now stay.
 			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-				t.Errorf("in the temporary directory: %v, %v", left, err)
+				t.Errorf("temporary directory: %v, %v; want it empty", left, err)
 			}
 			databaseURL := regexp.MustCompile(`(?m)^url (.*)$`).FindStringSubmatch(output)
 			if databaseURL == nil {
-				t.Fatalf("it had no database:\n%s", output)
+				t.Fatalf("the scenario printed no database URL:\n%s", output)
 			}
 			if isListening(t, databaseURL[1]) {
 				t.Error("MariaDB still runs")
@@ -98,11 +97,11 @@ func TestMissingProgramSkipsOrFails(t *testing.T) {
 		status              int
 		want                string
 	}{
-		{"is skipped, and named", "needs something", "REQUIRE_ALL=", 0, "left out, there is no unicorn: look in the forest"},
-		{"is counted at the end", "needs something", "REQUIRE_ALL=", 0, "tests left out: 1, there is no unicorn: look in the forest"},
-		{"is skipped with REQUIRE_ALL=0", "needs something", "REQUIRE_ALL=0", 0, "--- SKIP"},
-		{"fails with REQUIRE_ALL=1", "needs something", "REQUIRE_ALL=1", 1, "REQUIRE_ALL is set, but there is no unicorn: look in the forest"},
-		{"fails with REQUIRE_ALL=yes", "needs something", "REQUIRE_ALL=yes", 1, "--- FAIL"},
+		{"is skipped with a message", "needs a missing program", "REQUIRE_ALL=", 0, "skipped, unicorn is missing: look in the forest"},
+		{"is counted at the end", "needs a missing program", "REQUIRE_ALL=", 0, "tests skipped: 1, missing unicorn: look in the forest"},
+		{"is skipped with REQUIRE_ALL=0", "needs a missing program", "REQUIRE_ALL=0", 0, "--- SKIP"},
+		{"fails with REQUIRE_ALL=1", "needs a missing program", "REQUIRE_ALL=1", 1, "REQUIRE_ALL is set, but unicorn is missing: look in the forest"},
+		{"fails with REQUIRE_ALL=yes", "needs a missing program", "REQUIRE_ALL=yes", 1, "--- FAIL"},
 		{"fails if the server of TEST_MYSQL_URL does not answer", "passes", "TEST_MYSQL_URL=mysql://root:hunter2@127.0.0.1:1/", 1, "refused"},
 		{"fails if TEST_MYSQL_URL is something else", "passes", "TEST_MYSQL_URL=root:hunter2@tcp(127.0.0.1)/", 1, "TEST_MYSQL_URL is not of the form"},
 	} {
@@ -113,10 +112,10 @@ func TestMissingProgramSkipsOrFails(t *testing.T) {
 				t.Errorf("exit status %d, want %d", status, row.status)
 			}
 			if !strings.Contains(output, row.want) {
-				t.Errorf("it does not say %q", row.want)
+				t.Errorf("the output lacks %q", row.want)
 			}
 			if strings.Contains(output, "hunter2") {
-				t.Error("it says the password")
+				t.Error("the output contains the password")
 			}
 			if t.Failed() {
 				t.Log(output)
@@ -125,7 +124,7 @@ func TestMissingProgramSkipsOrFails(t *testing.T) {
 	}
 }
 
-// runScenario gives the exit status (−1: a signal) and the output.
+// runScenario returns the exit status (−1: a signal) and the output.
 func runScenario(t *testing.T, scenario string, env ...string) (status int, output string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -145,7 +144,7 @@ func runScenario(t *testing.T, scenario string, env ...string) (status int, outp
 	return cmd.ProcessState.ExitCode(), b.String()
 }
 
-// requireMariaDB is for a test of our own server, whichever one the suite uses.
+// requireMariaDB is for tests of the private server, which run also with TEST_MYSQL_URL.
 func requireMariaDB(t *testing.T) {
 	t.Helper()
 	if _, err := findMariaDB(); err != nil {

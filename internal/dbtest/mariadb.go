@@ -22,14 +22,14 @@ var (
 	errPortTaken    = errors.New("port taken")
 )
 
-// programs are the two of MariaDB's that are needed.
+// programs are the MariaDB programs that dbtest needs.
 type programs struct {
 	server  string // mariadbd
 	install string // mariadb-install-db
 }
 
-// findMariaDB looks on the PATH and in /usr/sbin, which is often not on it. It
-// wants mariadbd by that name: an Oracle mysqld takes other options.
+// findMariaDB searches the PATH and /usr/sbin, which is often missing from it. It requires the name
+// mariadbd: an Oracle mysqld has other options.
 func findMariaDB() (programs, error) {
 	var p programs
 	var err error
@@ -42,7 +42,7 @@ func findMariaDB() (programs, error) {
 	return p, nil
 }
 
-// LookPath looks for a program on the PATH, and then in more directories.
+// LookPath searches the PATH for a program, and then further directories.
 func LookPath(name string, more ...string) (string, error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range more {
@@ -54,16 +54,16 @@ func LookPath(name string, more ...string) (string, error) {
 	return path, err
 }
 
-// mariaDB is a running server in a directory of its own.
+// mariaDB is a running server in its own directory.
 type mariaDB struct {
 	*Process
 	addr string
 	dir  string
 }
 
-// startMariaDB makes the system tables in dir and starts a server on a port
-// that nextPort gives. It returns when the server answers, or with the reason
-// why it does not; then nothing of it runs any more.
+// startMariaDB creates the system tables in dir and starts a server on a port from nextPort. It
+// returns when the server answers, or with the reason why it does not. In that case the server is
+// stopped.
 func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error)) (*mariaDB, error) {
 	bin, err := findMariaDB()
 	if err != nil {
@@ -72,7 +72,7 @@ func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error))
 	if err := InstallMariaDB(ctx, dir); err != nil {
 		return nil, err
 	}
-	// Between finding a free port and using it another process can be faster.
+	// Another process may take the port between finding and using it.
 	for range 10 {
 		port, err := nextPort()
 		if err != nil {
@@ -83,11 +83,11 @@ func startMariaDB(ctx context.Context, dir string, nextPort func() (int, error))
 			return db, err
 		}
 	}
-	return nil, errors.New("mariadbd: ten ports in a row were taken")
+	return nil, errors.New("mariadbd: ten ports in a row were in use")
 }
 
-// InstallMariaDB makes the system tables of a server in dir/data, for the user that servers run as; dir is made if it
-// is not there. root has no password.
+// InstallMariaDB creates the system tables of a server in dir/data, for the server user, and
+// creates dir if needed. root has no password.
 func InstallMariaDB(ctx context.Context, dir string) error {
 	bin, err := findMariaDB()
 	if err != nil {
@@ -117,7 +117,8 @@ func installTables(ctx context.Context, install, dir string) error {
 		return err
 	}
 	defer closeLog()
-	// As in run: else another server's goroutine may come to be locked to this thread, and end it.
+	// As in startCommand: otherwise another server's goroutine may be locked to this thread later,
+	// and end it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
@@ -126,12 +127,13 @@ func installTables(ctx context.Context, install, dir string) error {
 	return nil
 }
 
-// launch starts a server and waits for its first answer. The data is worth
-// nothing, so nothing is spent on keeping it.
+// launch starts a server and waits for its first answer. Durability is off, because the data is
+// disposable.
 func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	cmd, closeLog, err := prepareCommand(context.Background(), dir, bin, // it outlives ctx, which is for its start
-		"--no-defaults", // a my.cnf of the machine is for its own server
+	// ctx only covers the start
+	cmd, closeLog, err := prepareCommand(context.Background(), dir, bin,
+		"--no-defaults", // ignore the machine's my.cnf
 		"--datadir="+filepath.Join(dir, "data"),
 		"--tmpdir="+filepath.Join(dir, "tmp"),
 		"--socket="+socket(dir),
@@ -139,10 +141,10 @@ func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 		"--bind-address=127.0.0.1",
 		"--port="+strconv.Itoa(port),
 		"--skip-name-resolve",
-		"--max-connections=2000", // many tests at once, each with a pool
+		"--max-connections=2000", // many parallel tests, each with a pool
 		"--character-set-server=utf8mb4",
 		"--collation-server=utf8mb4_unicode_ci",
-		"--default-time-zone=+00:00", // the same answers on a laptop as in CI
+		"--default-time-zone=+00:00", // same results on every machine
 		"--performance-schema=OFF",
 		"--skip-log-bin",
 		"--innodb-log-file-size=8M",
@@ -166,14 +168,14 @@ func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 	return db, nil
 }
 
-// waitReady waits for the server's first answer. An answer alone proves little: the
-// MariaDB of another test process may have got the port first, and would answer
-// until that process ends. So the one that answers has to know our socket.
+// waitReady waits for the server's first answer. Another test process's MariaDB may have taken the
+// port first and would answer, so the answer must name our socket.
 func (db *mariaDB) waitReady(ctx context.Context) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", db.addr
-	cfg.Timeout, cfg.ReadTimeout = time.Second, time.Second // what listens there may not even speak
-	cfg.Logger = &mysql.NopLogger{}                         // refused connections are what we expect
+	// the port may belong to another protocol
+	cfg.Timeout, cfg.ReadTimeout = time.Second, time.Second
+	cfg.Logger = &mysql.NopLogger{} // refused connections are expected
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return err
@@ -202,9 +204,9 @@ func (db *mariaDB) waitReady(ctx context.Context) error {
 	}
 }
 
-// prepareCommand prepares a server, or a program of MariaDB's: as a user that may run it, in a
-// process group of its own, dying with us, and with its output in a file. A
-// file, since a pipe would be held open by any child that outlives its parent.
+// prepareCommand prepares a server, or another MariaDB program: run as the server user, in its own
+// process group, killed when this process dies, with its output in a file. A pipe would be held
+// open by any child that outlives its parent.
 func prepareCommand(ctx context.Context, dir, name string, args ...string) (cmd *exec.Cmd, closeLog func(), err error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -213,7 +215,7 @@ func prepareCommand(ctx context.Context, dir, name string, args ...string) (cmd 
 	closeLog = func() { _ = log.Close() }
 	cmd = exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return killGroup(cmd) }
-	cmd.Dir = dir // the other user may not be allowed into ours
+	cmd.Dir = dir // the server user may have no access to our directory
 	cmd.Stdout, cmd.Stderr = log, log
 	setProcessGroup(cmd)
 	dieWithParent(cmd)
@@ -224,7 +226,7 @@ func prepareCommand(ctx context.Context, dir, name string, args ...string) (cmd 
 	return cmd, closeLog, nil
 }
 
-// logTail is the end of what MariaDB wrote, where the reason stands.
+// logTail returns the end of a log, which has the reason of a failure.
 func logTail(dir string) string {
 	log, err := os.ReadFile(filepath.Join(dir, "log"))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func TestTakenPortIsNotUsed(t *testing.T) {
 	requireMariaDB(t)
 	t.Parallel()
-	other := start(t, freePort) // it answers as well, and is not ours
+	other := start(t, freePort) // it answers too, but is another server
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestFailedStartReportsLog(t *testing.T) {
 	t.Parallel()
 	dir := tempDir(t)
 	_, err := startMariaDB(t.Context(), dir, func() (int, error) {
-		// The tables are made by now; without them no server can start.
+		// The tables exist by now; without them the server cannot start.
 		return 1, os.RemoveAll(dir + "/data")
 	})
 	if err == nil || !strings.Contains(err.Error(), "data") || !strings.Contains(err.Error(), "[ERROR]") {
@@ -61,7 +61,7 @@ func TestStartCanBeCancelled(t *testing.T) {
 	}
 }
 
-// start runs a server for one test, without a keeper.
+// start runs a server for one test, without a supervisor.
 func start(t *testing.T, nextPort func() (int, error)) *mariaDB {
 	t.Helper()
 	db, err := startMariaDB(t.Context(), tempDir(t), nextPort)
@@ -72,7 +72,7 @@ func start(t *testing.T, nextPort func() (int, error)) *mariaDB {
 	return db
 }
 
-// tempDir is not t.TempDir, whose long name no socket fits into.
+// tempDir replaces t.TempDir, whose path is too long for a socket.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	dir, err := shortTempDir()

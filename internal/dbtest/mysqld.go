@@ -10,12 +10,13 @@ import (
 	"testing"
 )
 
-// RealMySQL returns the path of a server of real MySQL, which is not MariaDB: the program that MYSQLD names, a mysqld on
-// the PATH, or the one that .ci/get-mysql has unpacked. Pass its options after --no-defaults. It refuses to run as root,
-// so start it with StartProcess, or use clustertest.MySQL and clustertest.StartGroup.
+// RealMySQL returns the path of Oracle's MySQL server, not MariaDB: the program in MYSQLD, a mysqld
+// on the PATH, or the one that .ci/get-mysql unpacked. Pass its options after --no-defaults. It
+// refuses to run as root, so start it with StartProcess, clustertest.MySQL or
+// clustertest.StartGroup.
 //
-// Without one, the test is skipped, also with REQUIRE_ALL=1: no stable release of Debian has real MySQL, so CI prints as
-// its last line that it could not be had. Nothing else is left out like that.
+// If it is missing, the test is skipped even with REQUIRE_ALL=1: no stable Debian release has it.
+// CI reports that on its last line.
 func RealMySQL(tb testing.TB) string {
 	tb.Helper()
 	path, err := findMySQL()
@@ -23,7 +24,7 @@ func RealMySQL(tb testing.TB) string {
 	case errors.Is(err, errNotInstalled):
 		const what, how = "real MySQL", "bash .ci/get-mysql, or set MYSQLD to the path of its mysqld"
 		skipped.add(what, how)
-		tb.Skipf("left out, there is no %s: %s", what, how)
+		tb.Skipf("skipped, %s is missing: %s", what, how)
 	case err != nil:
 		tb.Fatal("dbtest: ", err)
 	}
@@ -46,10 +47,10 @@ func findMySQL() (string, error) {
 	return "", fmt.Errorf("real MySQL is %w", errNotInstalled)
 }
 
-// unpackedMySQL is the folder that .ci/get-mysql unpacks into.
+// unpackedMySQL returns the directory that .ci/get-mysql unpacks into.
 func unpackedMySQL() string {
 	if os.Geteuid() == 0 {
-		return "/var/cache/fieldgate/mysql" // where the user nobody can run it
+		return "/var/cache/fieldgate/mysql" // readable for the user nobody
 	}
 	cache := os.Getenv("XDG_CACHE_HOME")
 	if cache == "" {
@@ -58,7 +59,7 @@ func unpackedMySQL() string {
 	return filepath.Join(cache, "fieldgate", "mysql")
 }
 
-// checkIsMySQL tells real MySQL from MariaDB, whose server answers to the name mysqld as well.
+// checkIsMySQL rejects MariaDB, whose server is also called mysqld.
 func checkIsMySQL(path string) error {
 	version, err := exec.Command(path, "--version").Output()
 	if err != nil {

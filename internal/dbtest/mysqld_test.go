@@ -37,6 +37,6 @@ func TestRealMySQLIsNotMariaDB(t *testing.T) {
 	}
 	t.Setenv("PATH", filepath.Dir(mariadb))
 	if path, _ := findMySQL(); path == mariadb {
-		t.Errorf("mariadb on the PATH was taken for MySQL")
+		t.Errorf("MariaDB on the PATH was accepted as MySQL")
 	}
 }

@@ -10,33 +10,34 @@ import (
 	"testing"
 )
 
-// Process is a server that a test runs: as a user that may run it, in a process group of its own, with its output
-// in a file, and dying with the process that has started it (on Linux, however that ends).
+// Process is a server that a test runs: as the server user, in its own process group, with its
+// output in a file. It dies with the process that started it (on Linux, whatever ends that).
 type Process struct {
 	cmd     *exec.Cmd
 	log     string
 	exited  chan struct{} // closed when the process is gone
-	waitErr error         // readable then
+	waitErr error         // valid after exited is closed
 }
 
-// Directory makes a directory in which servers can live: with a short path, and open to the user that they run as. It is
-// removed after the test, or when the test process is gone, however it ends.
+// Directory creates a directory for servers: with a short path, and accessible to the server user.
+// It is removed after the test, or when the test process ends for any reason.
 func Directory(tb testing.TB) string {
 	tb.Helper()
-	k, err := startSupervisor(taskDirectory)
+	sup, err := startSupervisor(taskDirectory)
 	if err != nil {
 		tb.Fatal("dbtest: ", err)
 	}
 	tb.Cleanup(func() {
-		if err := k.stop(); err != nil {
+		if err := sup.stop(); err != nil {
 			tb.Error("dbtest: ", err)
 		}
 	})
-	return k.addr
+	return sup.addr
 }
 
-// StartProcess starts a program in dir, which is made if it is not there and given to the user that servers run as.
-// What it writes is in the file "log" there, from its start on. env is NAME=VALUE, beside the environment of the test.
+// StartProcess starts a program in dir, creating dir if needed and giving it to the server user.
+// The program's output goes to the file "log" there. env holds NAME=VALUE pairs to add to the
+// environment of the test.
 func StartProcess(dir string, env []string, name string, args ...string) (*Process, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
@@ -53,14 +54,13 @@ func StartProcess(dir string, env []string, name string, args ...string) (*Proce
 	return startCommand(cmd, dir)
 }
 
-// startCommand starts a command that command has prepared, and watches it.
+// startCommand starts a command from prepareCommand and waits for its end in the background.
 func startCommand(cmd *exec.Cmd, dir string) (*Process, error) {
 	p := &Process{cmd: cmd, log: filepath.Join(dir, "log"), exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// On Linux a child that is to die with its parent dies with the parent's
-		// *thread*, and Go ends a thread now and then. So this one stays locked
-		// to a goroutine that lives as long as the child.
+		// On Linux, Pdeathsig kills the child when the parent *thread* ends, and Go ends threads
+		// now and then. This goroutine stays locked to its thread as long as the child lives.
 		runtime.LockOSThread()
 		err := p.cmd.Start()
 		started <- err
@@ -72,33 +72,33 @@ func startCommand(cmd *exec.Cmd, dir string) (*Process, error) {
 	return p, <-started
 }
 
-// Exited is closed when the process is gone.
+// Exited returns a channel that is closed when the process is gone.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Err is how the process has ended, as exec.Cmd.Wait says it, once Exited is closed.
+// Err waits for the process to end and returns the error of exec.Cmd.Wait.
 func (p *Process) Err() error {
 	<-p.exited
 	return p.waitErr
 }
 
-// Kill kills the process and its children, and returns when it is gone.
+// Kill kills the process and its children, and returns when the process is gone.
 func (p *Process) Kill() {
 	select {
-	case <-p.exited: // and its process id may be another process by now
+	case <-p.exited: // the process id may already be reused
 	default:
 		_ = killGroup(p.cmd)
 		<-p.exited
 	}
 }
 
-// ID is the process's.
+// ID returns the process id.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process alone.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Log is the name of the file with what the process writes.
+// Log returns the path of the log file.
 func (p *Process) Log() string { return p.log }
 
-// LogTail is the end of what the process has written, where the reason of a failure stands.
+// LogTail returns the end of the log, which has the reason of a failure.
 func (p *Process) LogTail() string { return logTail(filepath.Dir(p.log)) }

@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// dieWithParent has the kernel kill the command when we die: the last resort,
-// for a keeper that is killed itself.
+// dieWithParent makes the kernel kill the command when this process dies. This covers a supervisor
+// that is killed.
 func dieWithParent(cmd *exec.Cmd) { attributes(cmd).Pdeathsig = syscall.SIGKILL }

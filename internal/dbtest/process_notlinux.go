@@ -4,5 +4,5 @@ package dbtest
 
 import "os/exec"
 
-// dieWithParent: only Linux can. Elsewhere the keeper's own clean-up has to do.
+// dieWithParent works only on Linux. Elsewhere the supervisor's clean-up must suffice.
 func dieWithParent(*exec.Cmd) {}

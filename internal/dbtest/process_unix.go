@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// shortTempDir makes a directory for a server, in /tmp if TMPDIR will not do.
+// shortTempDir creates a directory for a server, in /tmp if TMPDIR is not usable.
 func shortTempDir() (string, error) {
 	base := os.TempDir()
 	if !isUsableForServer(base) {
@@ -21,9 +21,9 @@ func shortTempDir() (string, error) {
 	return os.MkdirTemp(base, "dbtest")
 }
 
-// isUsableForServer says whether a server can live below dir. The path of a Unix
-// socket has at most 103 bytes (107 on Linux), and the user that the server runs
-// as when we are root needs a way in, which a root's private TMPDIR is not.
+// isUsableForServer reports whether a server can run below dir. The path of a Unix socket has at
+// most 103 bytes (107 on Linux). If we are root, the server user also needs access, which a private
+// TMPDIR of root denies.
 func isUsableForServer(dir string) bool {
 	if len(dir) > 60 {
 		return false
@@ -48,15 +48,15 @@ func installOptions(dir string) []string {
 	return []string{
 		"--no-defaults",
 		"--datadir=" + filepath.Join(dir, "data"),
-		"--tmpdir=" + filepath.Join(dir, "tmp"), // two installs in one would stumble over each other
+		"--tmpdir=" + filepath.Join(dir, "tmp"), // concurrent installs must not share one
 		"--auth-root-authentication-method=normal",
 		"--skip-test-db",
 		"--innodb-log-file-size=8M",
 	}
 }
 
-// serverUser is whom MariaDB runs as when we are root, as whom it refuses to
-// run; nil when we are not.
+// serverUser returns the user that MariaDB runs as if we are root, because it refuses root. It
+// returns nil if we are not root.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -76,7 +76,7 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// ChownToServerUser gives directories to the user that servers run as, if that is not us.
+// ChownToServerUser gives directories to the server user, if that is another user.
 func ChownToServerUser(dirs ...string) error {
 	u, err := serverUser()
 	if u == nil || err != nil {
@@ -101,8 +101,8 @@ func runAsServerUser(cmd *exec.Cmd) error {
 
 func setProcessGroup(cmd *exec.Cmd) { attributes(cmd).Setpgid = true }
 
-// killGroup kills a command and its children: mariadb-install-db is a shell
-// script with a mariadbd below it.
+// killGroup kills a command and its children: mariadb-install-db is a shell script that starts a
+// mariadbd.
 func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 func attributes(cmd *exec.Cmd) *syscall.SysProcAttr {

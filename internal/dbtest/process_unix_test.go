@@ -11,15 +11,15 @@ import (
 
 func TestIsUsableForServer(t *testing.T) {
 	t.Parallel()
-	private := tempDir(t) // 0700, as mktemp makes them
+	private := tempDir(t) // 0700, like mktemp
 	for _, row := range []struct {
 		name, dir string
 		want      bool
 	}{
-		{"the usual directory", "/tmp", true},
-		{"no path that leaves a socket too little room", "/tmp/" + strings.Repeat("x", 60), false},
-		{"a private directory, unless root's", private, os.Geteuid() != 0},
-		{"a directory in it, likewise", filepath.Join(private, "open"), os.Geteuid() != 0},
+		{"accepts /tmp", "/tmp", true},
+		{"rejects a path too long for a socket", "/tmp/" + strings.Repeat("x", 60), false},
+		{"accepts a private directory unless we are root", private, os.Geteuid() != 0},
+		{"accepts a directory below it unless we are root", filepath.Join(private, "open"), os.Geteuid() != 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if err := os.Mkdir(row.dir, 0o755); err == nil {

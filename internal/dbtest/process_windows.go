@@ -9,13 +9,13 @@ import (
 
 func shortTempDir() (string, error) { return os.MkdirTemp("", "dbtest") }
 
-// installOptions: the Windows program shares its name with the Unix script and
-// little else; root has no password unless it is given one.
+// installOptions are those of the Windows program, which shares little with the Unix script. root
+// has no password by default.
 func installOptions(dir string) []string {
 	return []string{"--datadir=" + filepath.Join(dir, "data"), "--silent"}
 }
 
-// ChownToServerUser does nothing: servers run as ourselves.
+// ChownToServerUser does nothing: servers run as the current user.
 func ChownToServerUser(...string) error { return nil }
 
 func runAsServerUser(*exec.Cmd) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Proxy is a connection to a database that can be cut.
+// Proxy is a TCP proxy to a database whose connections can be cut.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -17,7 +17,7 @@ type Proxy struct {
 	ends     []net.Conn
 }
 
-// StartProxy returns the address of the database behind a wire.
+// StartProxy returns a proxy to a database, and its DATABASE_URL.
 func StartProxy(t testing.TB, databaseURL string) (*Proxy, string) {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
@@ -54,7 +54,7 @@ func (w *Proxy) run() {
 	}
 }
 
-// SetCut cuts the connections that there are and refuses new ones, or lets them through again.
+// SetCut cuts the current connections and refuses new ones, or accepts new ones again.
 func (w *Proxy) SetCut(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

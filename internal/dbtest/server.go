@@ -18,23 +18,23 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// queryTimeout bounds the few statements that this package runs. They take
-// milliseconds, but a machine that runs CI has other things to do as well.
+// queryTimeout limits the few statements of this package. They take milliseconds on an idle
+// machine.
 const queryTimeout = 30 * time.Second
 
-// server is the MySQL server of this process, ours or that of TEST_MYSQL_URL.
+// server is the MySQL server of this process: the private one or that of TEST_MYSQL_URL.
 type server struct {
-	url        url.URL // of the server; the path is the database's name
+	url        url.URL // of the server; its path is ignored
 	admin      *sql.DB
-	supervisor *supervisor // nil if the server is not ours to stop
+	supervisor *supervisor // nil for the server of TEST_MYSQL_URL
 }
 
-// shared is started by the first test that asks and stopped by Main.
+// shared is started by the first test that needs it and stopped by Main.
 var shared struct {
-	mainRuns atomic.Bool
-	once     sync.Once
-	server   *server
-	err      error
+	mainStarted atomic.Bool
+	once        sync.Once
+	server      *server
+	err         error
 }
 
 func sharedServer() (*server, error) {
@@ -56,23 +56,23 @@ func stopShared() error {
 }
 
 func startServer() (*server, error) {
-	k, err := startMariaDBSupervisor()
+	sup, err := startMariaDBSupervisor()
 	if err != nil {
 		return nil, err
 	}
-	s, err := dialServer("mysql://root@" + k.addr + "/")
+	s, err := dialServer("mysql://root@" + sup.addr + "/")
 	if err != nil {
-		return nil, errors.Join(err, k.stop())
+		return nil, errors.Join(err, sup.stop())
 	}
-	s.supervisor = k
+	s.supervisor = sup
 	return s, nil
 }
 
-// dialServer opens the server that a URL names; the database in it is ignored.
+// dialServer opens the server of a URL and ignores the database in it.
 func dialServer(rawURL string) (*server, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "mysql" || u.Hostname() == "" {
-		// Neither the value nor url.Parse's error: there is a password in them.
+		// Neither the value nor url.Parse's error, which contain a password.
 		return nil, errors.New("TEST_MYSQL_URL is not of the form mysql://user:password@host:3306/")
 	}
 	connector, err := mysql.NewConnector(adminConfig(u))
@@ -99,9 +99,8 @@ func adminConfig(u *url.URL) *mysql.Config {
 	}
 	cfg.TLSConfig = u.Query().Get("tls")
 	cfg.Timeout = queryTimeout
-	cfg.Logger = &mysql.NopLogger{} // its lines come as errors too
-	// A test that forgot to end a transaction makes DROP DATABASE wait for it,
-	// by default for a day.
+	cfg.Logger = &mysql.NopLogger{} // the errors are returned too
+	// A test that leaves a transaction open makes DROP DATABASE wait, by default for a day.
 	cfg.Params = map[string]string{"lock_wait_timeout": "10"}
 	return cfg
 }
@@ -114,7 +113,7 @@ func (s *server) stop() error {
 	return err
 }
 
-// createDatabase makes a database for one test.
+// createDatabase creates a database for one test.
 func (s *server) createDatabase(tb testing.TB) string {
 	tb.Helper()
 	databaseURL, drop, err := s.newDatabase()
@@ -129,11 +128,11 @@ func (s *server) createDatabase(tb testing.TB) string {
 	return databaseURL
 }
 
-// newDatabase makes a database whose name is random, because several processes
-// test at once, and on a server of yours have no other way to keep apart.
+// newDatabase creates a database with a random name, because several processes may test on the same
+// server.
 func (s *server) newDatabase() (databaseURL string, drop func() error, err error) {
 	name := "fieldgate_test_" + strings.ToLower(rand.Text())
-	// Named, so that a server whose own default is latin1 tests the same thing.
+	// Explicit, so that a server with another default character set runs the same tests.
 	if err := s.exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"); err != nil {
 		return "", nil, fmt.Errorf("create a database: %w", err)
 	}
@@ -155,9 +154,8 @@ func (s *server) exec(statement string) error {
 	return err
 }
 
-// mysqlKind names what MySQL gives. The server is asked only when it may be
-// something else than our own MariaDB, which is started by a test that uses it
-// and not for a name.
+// mysqlKind names the server behind MySQL. It queries only the server of TEST_MYSQL_URL: the
+// private MariaDB starts only for tests that use it.
 func mysqlKind(tb testing.TB) string {
 	tb.Helper()
 	if os.Getenv("TEST_MYSQL_URL") == "" {

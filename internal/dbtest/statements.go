@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// Lookup is a statement that cannot name the user whose rows it reads. A database that is sharded by user needs a lookup
-// table for it, or asks every shard.
+// Lookup is a statement that cannot name the user whose rows it reads. A database sharded by user
+// needs a lookup table for it, or queries every shard.
 type Lookup struct {
 	Name      string
-	Statement *regexp.Regexp // of the text from the table's name on
+	Statement *regexp.Regexp // matches the text from the table's name on
 }
 
-// Lookups are the only statements on user tables without a condition on user_id. docs/sharding.md says what each needs
-// on a sharded database.
+// Lookups are the only statements on user tables without a condition on user_id. docs/sharding.md
+// says what each needs on a sharded database.
 var Lookups = []Lookup{
 	{"refresh token", regexp.MustCompile(`^sessions INNER JOIN users ON users\.id = sessions\.user_id WHERE sessions\.(refresh|parent)_hash = \?$`)},
 	{"spent refresh token", regexp.MustCompile(`^sessions INNER JOIN users ON users\.id = sessions\.user_id` +
 		` WHERE sessions\.id = \(SELECT session_id FROM spent_tokens WHERE hash = \?\)$`)},
-	{"spent refresh token, inside of the statement above", regexp.MustCompile(`^spent_tokens WHERE hash = \?\)$`)},
-	{"new spent refresh token", regexp.MustCompile(`^spent_tokens \(hash,session_id,expires_at\) VALUES `)}, // its row has no user_id
+	{"spent refresh token, inside the statement above", regexp.MustCompile(`^spent_tokens WHERE hash = \?\)$`)},
+	// its row has no user_id
+	{"new spent refresh token", regexp.MustCompile(`^spent_tokens \(hash,session_id,expires_at\) VALUES `)},
 	{"mail link", regexp.MustCompile(`^tickets WHERE hash = \? LIMIT [?\d]+$`)},
-	{"registration of a mail link, which is older than the account where the address was reserved", regexp.MustCompile(`^pending_registrations WHERE id = \? LIMIT [?\d]+$`)},
+	{"registration of a mail link, older than the account if the address was reserved", regexp.MustCompile(`^pending_registrations WHERE id = \? LIMIT [?\d]+$`)},
 	{"link of a mail whose address went to another account", regexp.MustCompile(`^tickets WHERE id = \? AND user_id <> \?$`)},
 	{"reservation of an address", regexp.MustCompile(`^tickets WHERE email_key = \? AND slot IS NULL AND user_id <> \? AND expires_at > \?( |$)`)},
 	{"reservations of a demo's addresses", regexp.MustCompile(`^tickets WHERE email_key = \?$`)},
@@ -36,15 +37,17 @@ var (
 	placeholders = regexp.MustCompile(`\(\?(, ?\?)*\)`)
 	userTable    = regexp.MustCompile(`\b(FROM|JOIN|INTO|UPDATE) ((sessions|tickets|trusted_places|pending_registrations|spent_tokens)\b.*)`)
 	columnList   = regexp.MustCompile(`^\w+ \(([\w,]+)\)`)
-	// userCondition also takes the rows of a user in a subquery of a statement on users: they are on that user's shard.
+	// userCondition also accepts the rows of a user in a subquery of a statement on users: they are
+	// on that user's shard.
 	userCondition = regexp.MustCompile(`^(\(*)(\w+\.)?user_id (= \?|= users\.id\b|IN \(\?\))`)
-	// assignsKey is an upsert that assigns a key. Vitess refuses that, and GORM writes it for DoNothing.
+	// assignsKey matches an upsert that assigns a key, which GORM writes for DoNothing. Vitess
+	// rejects it.
 	assignsKey = regexp.MustCompile(`ON DUPLICATE KEY UPDATE (.*,)?(id|name|hash)=`)
 )
 
-// CheckStatement returns an error for a statement, without its values, that a database sharded by user could not run, or
-// only on every shard: one on a table whose rows belong to users that names no user and is none of Lookups, or an upsert
-// that assigns a key.
+// CheckStatement returns an error for a statement, without its values, that a database sharded by
+// user could not run, or only on every shard. That is a statement on a user table without a user_id
+// that is not in Lookups, or an upsert that assigns a key.
 func CheckStatement(statement string) error {
 	text := placeholders.ReplaceAllString(strings.ReplaceAll(statement, "`", ""), "(?)")
 	if assignsKey.MatchString(text) {
@@ -62,7 +65,7 @@ func CheckStatement(statement string) error {
 	}
 }
 
-// checkUserCondition takes the text from the name of a user table on.
+// checkUserCondition checks the text from the name of a user table on. word precedes the name.
 func checkUserCondition(word, text string) error {
 	for _, lookup := range Lookups {
 		if lookup.Statement.MatchString(text) {
@@ -79,15 +82,15 @@ func checkUserCondition(word, text string) error {
 	_, condition, _ := strings.Cut(text, " WHERE ")
 	user := userCondition.FindStringSubmatch(condition)
 	if user == nil {
-		return errors.New("its WHERE does not begin with user_id")
+		return errors.New("WHERE does not begin with user_id")
 	}
 	if hasAlternative(condition[len(user[0]):], len(user[1])) {
-		return errors.New("has an OR beside user_id")
+		return errors.New("OR beside user_id")
 	}
 	return nil
 }
 
-// hasAlternative reports whether an OR stands beside a condition that is in that many parentheses, and not in others.
+// hasAlternative reports whether an OR stands beside a condition nested in depth parentheses.
 func hasAlternative(rest string, depth int) bool {
 	level := depth
 	for i := range rest {

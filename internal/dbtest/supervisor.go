@@ -13,34 +13,32 @@ import (
 	"time"
 )
 
-// The keeper is a second process of the test program that runs MariaDB for the
-// first one. It is there for the ends that no code of the first sees: a panic in
-// a test, a test timeout, os.Exit, a kill. Its standard input is a pipe that
-// nobody writes to; however the tests end, the pipe ends with them, and the
-// keeper stops MariaDB and removes its directory.
+// The supervisor is a second process of the test program. It runs MariaDB for the first, and cleans
+// up when the first ends in a way that its own code cannot handle: a panic in a test, a test
+// timeout, os.Exit, a kill. The supervisor's standard input is a pipe without a writer. However the
+// tests end, the pipe closes; the supervisor then stops MariaDB and removes its directory.
 //
-// It shares the tests' standard error, so whoever started them and reads that to
-// its end, as "go test" does, goes on when the keeper is done as well.
+// It shares the tests' standard error. A parent that reads that to its end, such as "go test",
+// therefore waits for the supervisor too.
 
-// supervisorEnv turns a start of the test program into a keeper, of what its value names.
+// supervisorEnv makes a start of the test program a supervisor. Its value is the task.
 const (
 	supervisorEnv = "FIELDGATE_DBTEST_KEEPER"
 	taskMariaDB   = "MariaDB"
 	taskDirectory = "a directory"
 )
 
-// startTimeout is for a machine whose cores are all busy with compiling; an
-// idle one takes a second.
+// startTimeout is for a machine whose cores are all busy compiling; an idle one takes a second.
 const startTimeout = 90 * time.Second
 
-// supervisor is the tests' side of it.
+// supervisor is the tests' handle of the supervisor process.
 type supervisor struct {
-	addr  string // where its MariaDB listens, or the directory
+	addr  string // address of its MariaDB, or path of its directory
 	cmd   *exec.Cmd
-	alive io.Closer // the pipe
+	alive io.Closer // closing this pipe stops the supervisor
 }
 
-// startReport is what a keeper says, once.
+// startReport is the only message from a supervisor.
 type startReport struct {
 	Addr string
 	Err  string
@@ -54,9 +52,9 @@ func startMariaDBSupervisor() (*supervisor, error) {
 }
 
 func startSupervisor(what string) (*supervisor, error) {
-	// The keeper is this program once more. Without Main at its start it would
-	// run the tests again instead, which would start a keeper, and so on.
-	if !shared.mainRuns.Load() {
+	// The supervisor is this program again. If Main did not run first, it would run the tests
+	// again, which would start another supervisor, and so on.
+	if !shared.mainStarted.Load() {
 		return nil, errors.New("this package needs: func TestMain(m *testing.M) { dbtest.Main(m) }")
 	}
 	self, err := os.Executable()
@@ -65,9 +63,9 @@ func startSupervisor(what string) (*supervisor, error) {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), supervisorEnv+"="+what,
-		"GORACE=atexit_sleep_ms=0") // or the race detector makes its end last a second
+		"GORACE=atexit_sleep_ms=0") // otherwise its exit takes a second under the race detector
 	cmd.Stderr = os.Stderr
-	setProcessGroup(cmd) // Ctrl-C is for the tests; the keeper then cleans up after them
+	setProcessGroup(cmd) // Ctrl-C reaches only the tests; the supervisor cleans up after them
 	alive, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -79,33 +77,33 @@ func startSupervisor(what string) (*supervisor, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	k := &supervisor{cmd: cmd, alive: alive}
-	var hello startReport
-	if err := json.NewDecoder(stdout).Decode(&hello); err != nil {
-		return nil, errors.Join(fmt.Errorf("the keeper of %s said nothing: %w", what, err), k.stop())
+	sup := &supervisor{cmd: cmd, alive: alive}
+	var report startReport
+	if err := json.NewDecoder(stdout).Decode(&report); err != nil {
+		return nil, errors.Join(fmt.Errorf("the supervisor of %s did not report: %w", what, err), sup.stop())
 	}
-	if hello.Err != "" {
-		return nil, errors.Join(errors.New(hello.Err), k.stop())
+	if report.Err != "" {
+		return nil, errors.Join(errors.New(report.Err), sup.stop())
 	}
-	k.addr = hello.Addr
-	return k, nil
+	sup.addr = report.Addr
+	return sup, nil
 }
 
-// stop returns when MariaDB has stopped and its directory is gone.
-func (k *supervisor) stop() error {
-	if err := k.alive.Close(); err != nil {
+// stop returns when MariaDB has stopped and its directory is removed.
+func (sup *supervisor) stop() error {
+	if err := sup.alive.Close(); err != nil {
 		return err
 	}
-	if err := k.cmd.Wait(); err != nil {
-		return fmt.Errorf("the keeper: %w", err)
+	if err := sup.cmd.Wait(); err != nil {
+		return fmt.Errorf("supervisor: %w", err)
 	}
 	return nil
 }
 
-// supervise is the keeper's main function; it returns the exit status.
+// supervise is the main function of the supervisor. It returns the exit status.
 func supervise() int {
-	// A write to a reader that has died must be an error here and not the end
-	// of the keeper. Notify and not Ignore: Ignore is inherited by children.
+	// A write to a closed pipe must return an error instead of ending the supervisor. Notify
+	// instead of Ignore, which children would inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -114,24 +112,24 @@ func supervise() int {
 		cancel()
 	}()
 
-	keepIt := superviseMariaDB
+	run := superviseMariaDB
 	if os.Getenv(supervisorEnv) == taskDirectory {
-		keepIt = superviseDirectory
+		run = superviseDirectory
 	}
-	if err := keepIt(ctx); err != nil {
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		return 1
 	}
 	return 0
 }
 
-// superviseMariaDB runs a server until ctx ends. That it could not be started is
-// told to the tests, and no error here.
+// superviseMariaDB runs a server until ctx ends. A failed start is reported to the tests and is not
+// an error here.
 func superviseMariaDB(ctx context.Context) (err error) {
-	hello := json.NewEncoder(os.Stdout)
+	report := json.NewEncoder(os.Stdout)
 	dir, err := shortTempDir()
 	if err != nil {
-		return hello.Encode(startReport{Err: err.Error()})
+		return report.Encode(startReport{Err: err.Error()})
 	}
 	defer func() { err = errors.Join(err, removeAll(dir)) }()
 
@@ -139,41 +137,40 @@ func superviseMariaDB(ctx context.Context) (err error) {
 	defer cancel()
 	db, err := startMariaDB(starting, dir, freePort)
 	if err != nil {
-		return hello.Encode(startReport{Err: err.Error()})
+		return report.Encode(startReport{Err: err.Error()})
 	}
 	defer db.Kill()
-	if err := hello.Encode(startReport{Addr: db.addr}); err != nil {
+	if err := report.Encode(startReport{Addr: db.addr}); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-db.exited:
-		// The tests see refused connections; this is the reason.
-		return fmt.Errorf("mariadbd ended in the middle of the tests:\n%s", db.LogTail())
+		// The tests only see refused connections; this is the reason.
+		return fmt.Errorf("mariadbd ended during the tests:\n%s", db.LogTail())
 	}
 }
 
 // superviseDirectory removes a directory when ctx ends.
 func superviseDirectory(ctx context.Context) error {
-	hello := json.NewEncoder(os.Stdout)
+	report := json.NewEncoder(os.Stdout)
 	dir, err := shortTempDir()
 	if err == nil {
-		err = os.Chmod(dir, 0o755) // other users' servers live below it
+		err = os.Chmod(dir, 0o755) // servers of other users run below it
 	}
 	if err != nil {
-		return hello.Encode(startReport{Err: err.Error()})
+		return report.Encode(startReport{Err: err.Error()})
 	}
-	if err := hello.Encode(startReport{Addr: dir}); err != nil {
+	if err := report.Encode(startReport{Addr: dir}); err != nil {
 		return errors.Join(err, removeAll(dir))
 	}
 	<-ctx.Done()
 	return removeAll(dir)
 }
 
-// removeAll is os.RemoveAll for a directory whose last writer has been killed a
-// moment ago: until the system has taken it down, a file can still be made in
-// the directory, and on Windows an open one cannot be removed.
+// removeAll is os.RemoveAll with retries, for a directory whose last writer was just killed: until
+// the process is gone it can still create files, and Windows does not remove open files.
 func removeAll(dir string) error {
 	retry := time.NewTicker(50 * time.Millisecond)
 	defer retry.Stop()

@@ -5,19 +5,19 @@ import (
 	"testing"
 )
 
-// A keeper that is killed cannot clean up. Its server must not outlive it.
+// A supervisor that is killed cannot clean up. Its server must not outlive it.
 func TestMariaDBDiesWithSupervisor(t *testing.T) {
 	requireMariaDB(t)
-	tmp := tempDir(t) // for what it leaves behind
+	tmp := tempDir(t) // for what the supervisor leaves behind
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", tmp)
-	k, err := startMariaDBSupervisor()
+	sup, err := startMariaDBSupervisor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := dialServer("mysql://root@" + k.addr + "/")
+	s, err := dialServer("mysql://root@" + sup.addr + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,11 +27,11 @@ func TestMariaDBDiesWithSupervisor(t *testing.T) {
 		_, err := s.admin.Exec("DO SLEEP(60)")
 		waiting <- err
 	}()
-	killProcess(t, k.cmd.Process.Pid)
+	killProcess(t, sup.cmd.Process.Pid)
 	if err := <-waiting; err == nil {
-		t.Error("the server went on for a minute")
+		t.Error("the server outlived the supervisor")
 	}
-	if err := k.stop(); err == nil {
-		t.Error("a killed keeper was no error")
+	if err := sup.stop(); err == nil {
+		t.Error("stop returned no error for a killed supervisor")
 	}
 }
