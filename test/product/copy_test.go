@@ -12,14 +12,14 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// tree is a copy of the repository, or of parts of it, in a directory of the test.
+// tree is a copy of the repository, or of parts of it, in a test directory.
 type tree struct {
 	t   *testing.T
 	dir string
 	env []string // added to the environment of run
 }
 
-// codeBlockPattern finds the fenced code blocks of a Markdown page: language and text.
+// codeBlockPattern matches the fenced code blocks of a Markdown page: language and text.
 var codeBlockPattern = regexp.MustCompile("(?m)^```(\\w+)\n((?s:.*?))^```$")
 
 // readFile returns the content of a file of the repository.

@@ -1,4 +1,5 @@
-// Package product tests that a feature of a product needs no change of Fieldgate's files.
+// Package product tests that a product's features need no change of Fieldgate's files, and that
+// releases merge into a product.
 package product
 
 import (

@@ -16,15 +16,16 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// A feature adds files and edits app/app.go only; what else changes is generated. Then its tests pass, and so do those of Fieldgate
-// that look at the whole schema.
+// TestExampleFeatureEditsOnlyApp adds the example feature with the commands of docs/extend.md. It
+// may add files, edit app/app.go and change generated files. Then the tests of the feature and
+// those of the whole schema must pass.
 func TestExampleFeatureEditsOnlyApp(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {
 		dbtest.SkipOrFail(t, "sh", "the commands of docs/extend.md are written for it")
 	}
 	if own := listFiles(t, "app"); !slices.Equal(own, []string{"README.md", "app.go"}) {
-		t.Skipf("a product has features here, which this test would replace: %q", own)
+		t.Skipf("this product has features, which the test would replace: %q", own)
 	}
 	c := &tree{t: t, dir: t.TempDir()}
 	c.clone()
@@ -35,7 +36,7 @@ func TestExampleFeatureEditsOnlyApp(t *testing.T) {
 		case "go":
 			c.write("app/app.go", text)
 		default:
-			t.Errorf("docs/extend.md has a block of %q, which nothing runs", language)
+			t.Errorf("docs/extend.md has a code block of %q, which no test runs", language)
 		}
 	}
 	want := []string{
@@ -46,18 +47,18 @@ func TestExampleFeatureEditsOnlyApp(t *testing.T) {
 		t.Errorf("changed files\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	c.run("go vet ./...")
-	if badly := c.run("go tool gofumpt -l ."); badly != "" {
-		t.Errorf("gofumpt would change %s", badly)
+	if unformatted := c.run("go tool gofumpt -l ."); unformatted != "" {
+		t.Errorf("gofumpt would change %s", unformatted)
 	}
 	c.run("go test -run '" + wholeSchemaTests + "' ./test/... ./graph ./internal/product")
 }
 
-// wholeSchemaTests are tests that look at every field or every table there is.
+// wholeSchemaTests matches the tests that check every field or every table.
 const wholeSchemaTests = "^(TestPolicyIsProven|TestPermissionsMatchEnforcement|TestPermissionsFileIsCurrent|TestBrokenRuleOfTheSchemaDoesNotCompile|TestAuditFailureRollsBackTheOperation|" +
 	"TestPlaygroundExamplesCoverEveryField|TestIntrospectionDescribesTheRuleOfEachField|TestImportsFollowTheAllowedDirections|TestEveryPackageHasADocComment|" +
 	"TestFeatureTablesMatchTheirRowTypes|TestDeletingUserRemovesRowsOfFeatures|TestFeaturesOfOwnedTypesRegisterUserDeleted)$"
 
-// listFiles are those of a tree, but for what no commit has.
+// listFiles returns the files of a tree, without those that are never committed.
 func listFiles(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
@@ -82,7 +83,7 @@ func (c *tree) clone() {
 	}
 }
 
-// changedFiles are the files of the copy that the repository has not, or has otherwise.
+// changedFiles returns the files of the copy that are new or differ from the repository.
 func (c *tree) changedFiles() (names []string) {
 	c.t.Helper()
 	for _, name := range listFiles(c.t, c.dir) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A product takes over a release with the commands of docs/upgrade.md. The result builds, and the tests of the feature, the proof of
-// the rules and the comparison of the tables with the rows pass on each database.
+// TestProductTakesOverARelease merges a release with the commands of docs/upgrade.md. The result
+// must build and pass the tests of the feature, of the rules and of the tables on each database.
 func TestProductTakesOverARelease(t *testing.T) {
 	t.Parallel()
 	p := newForkedProduct(t)
@@ -22,7 +22,7 @@ func TestProductTakesOverARelease(t *testing.T) {
 
 	p.product.run(p.blocks[2])
 	if status := p.product.run("git status --short"); status != "" {
-		t.Errorf("the commands leave changes:\n%s", status)
+		t.Errorf("the commands leave uncommitted changes:\n%s", status)
 	}
 	if n := len(lines(p.product.run("git rev-list --max-count=1 --parents HEAD | tr ' ' '\\n'"))); n != 3 {
 		t.Errorf("the last commit has %d parents, want 2", n-1)
@@ -37,17 +37,18 @@ func TestProductTakesOverARelease(t *testing.T) {
 	t.Log(p.product.run("go test -vet=off -run '" + updateTests + "' ./app/... ./internal/product ./models ./test/e2e"))
 }
 
-// gqlgen deletes its files before it reads the schema. go generate makes them again as soon as the schema is right.
+// TestGenerateRecoversFromASchemaError checks that go generate works again after a schema error is
+// fixed. gqlgen deletes its files before it reads the schema.
 func TestGenerateRecoversFromASchemaError(t *testing.T) {
 	t.Parallel()
 	p := newForkedProduct(t)
 	p.addNotes()
 	p.product.run("go mod tidy && go generate ./... && git add -A && git commit -qm 'Add notes'")
 	const file = "app/notes/notes.graphqls"
-	right := p.product.read(file)
-	p.product.write(file, strings.Replace(right, "role: STAFF", "rolle: STAFF", 1))
+	valid := p.product.read(file)
+	p.product.write(file, strings.Replace(valid, "role: STAFF", "rolle: STAFF", 1))
 	wantFailure(t, p.product, "go generate ./...", file, "rolle")
-	p.product.write(file, right)
+	p.product.write(file, valid)
 	for _, lost := range []string{"true", "rm -r graph/generated PERMISSIONS.md"} {
 		p.product.run(lost + " && go generate ./...")
 		if status := p.product.run("git status --short"); status != "" {
@@ -60,7 +61,7 @@ func wantFailure(t *testing.T, c *tree, commands string, parts ...string) {
 	t.Helper()
 	out, err := c.tryRun(commands)
 	if err == nil {
-		t.Errorf("%s succeeds:\n%s", commands, out)
+		t.Errorf("%s succeeds, want a failure:\n%s", commands, out)
 	}
 	for _, part := range parts {
 		if !strings.Contains(out, part) {
@@ -69,5 +70,6 @@ func wantFailure(t *testing.T, c *tree, commands string, parts ...string) {
 	}
 }
 
+// updateTests matches the tests that must pass after an update.
 const updateTests = "^(TestNotes.*|TestRulesOfNotesAreProven|TestPolicyIsProven|TestPermissionsFileIsCurrent|" +
 	"TestMigratedTables.*|TestMigratedIndexesMatchDeclaredIndexes|TestMySQLTablesHaveRequiredProperties|TestDialectsHaveSameSteps|TestDeletingUserRemovesRowsOfFeatures)$"

@@ -15,20 +15,23 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// newestRelease is the commit that a product has before the update, from 0.2.0 on. Move it forward with each release. While it
-// is empty, the product has this tree, and the update is made up by laterRelease.
+// newestRelease is the commit that a product starts from, from 0.2.0 on. Move it forward with each
+// release. While it is empty, the product starts from this tree and laterRelease makes up the
+// update.
 const newestRelease = ""
 
-// updatePage and updateSection are where the commands of a team are, which the tests run as they stand there.
+// updatePage and updateSection locate the commands for product teams. The tests run them unchanged.
 const (
 	updatePage    = "docs/upgrade.md"
 	updateSection = "## Take over updates into your product"
 )
 
-// expectedConflicts are the files in which a merge may stop. The commands of the page settle them.
+// expectedConflicts matches the files in which a merge may have conflicts. The commands of the page
+// resolve them.
 var expectedConflicts = regexp.MustCompile(`^(go\.mod|go\.sum|PERMISSIONS\.md|graph/generated/.*)$`)
 
-// A release that edits every file of Fieldgate merges into a product that has the example feature.
+// TestMergeOfAReleaseConflictsInGeneratedFilesOnly merges a release that edits every file of
+// Fieldgate into a product with the example feature.
 func TestMergeOfAReleaseConflictsInGeneratedFilesOnly(t *testing.T) {
 	t.Parallel()
 	p := newForkedProduct(t)
@@ -51,7 +54,8 @@ func TestMergeOfAReleaseConflictsInGeneratedFilesOnly(t *testing.T) {
 	}
 }
 
-// Files outside app/ that a product edits conflict, and the commands of the page do not commit such a conflict.
+// TestMergeCommandsCommitNoConflictOfOtherFiles checks that the commands do not commit conflicts in
+// files outside app/ that a product has edited.
 func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
 	t.Parallel()
 	p := newForkedProduct(t)
@@ -65,7 +69,7 @@ func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
 	}
 	added, committed, ok := strings.Cut(p.blocks[2], "git commit")
 	if !ok {
-		t.Fatal("the block that settles does not commit")
+		t.Fatal("the block that resolves conflicts does not commit")
 	}
 	for _, line := range lines(added) {
 		if strings.HasPrefix(line, "git add ") {
@@ -77,11 +81,11 @@ func TestMergeCommandsCommitNoConflictOfOtherFiles(t *testing.T) {
 	}
 }
 
-// forkedProduct is a product's repository, and Fieldgate's, which it was cloned from.
+// forkedProduct is a product's repository, and the one of Fieldgate that it was cloned from.
 type forkedProduct struct {
 	t                *testing.T
 	product, release *tree
-	blocks           []string // of the page: clone, merge, settle
+	blocks           []string // of the page: clone, merge, resolve
 }
 
 func newForkedProduct(t *testing.T) *forkedProduct {
@@ -89,7 +93,7 @@ func newForkedProduct(t *testing.T) *forkedProduct {
 	own, err := os.ReadDir("app")
 	repotest.NoError(t, err)
 	if len(own) > 2 { // app.go and README.md
-		t.Skip("a product has features here: this tests the repository of Fieldgate")
+		t.Skip("this product has features: the test is for the repository of Fieldgate")
 	}
 	for _, program := range []string{"git", "sh"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -107,14 +111,15 @@ func newForkedProduct(t *testing.T) *forkedProduct {
 		p.blocks = append(p.blocks, block[2])
 	}
 	if len(p.blocks) != 3 {
-		t.Fatalf("%s has %d blocks below %q, want 3: clone, merge, settle", updatePage, len(p.blocks), updateSection)
+		t.Fatalf("%s has %d blocks below %q, want 3: clone, merge, resolve", updatePage, len(p.blocks), updateSection)
 	}
 
 	dir := t.TempDir()
 	env := []string{
 		"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_COUNT=1", "GIT_TERMINAL_PROMPT=0",
 		"GIT_CONFIG_KEY_0=url." + filepath.ToSlash(filepath.Join(dir, "release")) + ".insteadOf", "GIT_CONFIG_VALUE_0=https://github.com/example/fieldgate",
-		"GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"), // so that what was compiled elsewhere counts
+		// Shares the build cache with other directories.
+		"GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"),
 		"GIT_AUTHOR_NAME=team", "GIT_AUTHOR_EMAIL=team@example.com", "GIT_COMMITTER_NAME=team", "GIT_COMMITTER_EMAIL=team@example.com",
 	}
 	p.release = &tree{t: t, dir: filepath.Join(dir, "release"), env: env}
@@ -143,7 +148,7 @@ func (p *forkedProduct) copyWorkingTree(tracked string) {
 	}
 }
 
-// archive writes the tree of a commit of this clone.
+// archive extracts the tree of a commit into the release's repository.
 func (p *forkedProduct) archive(commit string) {
 	p.t.Helper()
 	archive := filepath.Join(p.t.TempDir(), "release.tar")
@@ -153,15 +158,16 @@ func (p *forkedProduct) archive(commit string) {
 	p.release.run("tar -xf '" + archive + "'")
 }
 
-// Modules that are required by other modules already, so that every module cache has them. Each side begins to import one; their
-// lines are neighbours in go.mod.
+// Modules that other modules already require, so that every module cache has them. Each side adds a
+// direct import of one; their lines are adjacent in go.mod.
 const (
 	releaseModule = "github.com/beorn7/perks v1.0.1"
 	productModule = "github.com/cespare/xxhash/v2 v2.3.0"
 	unusedModule  = "example.com/unused"
 )
 
-// addNotes does what docs/extend.md says. The feature also extends a type of Fieldgate, and requires a module of its own.
+// addNotes adds the example feature as docs/extend.md describes. The feature also extends a type of
+// Fieldgate and requires a module.
 func (p *forkedProduct) addNotes() {
 	p.t.Helper()
 	for _, block := range codeBlockPattern.FindAllStringSubmatch(p.product.read("docs/extend.md"), -1) {
@@ -176,7 +182,7 @@ func (p *forkedProduct) addNotes() {
 
 import "github.com/cespare/xxhash/v2"
 
-// Sum tells two texts apart.
+// Sum returns a checksum of the text.
 func (n *Note) Sum() uint64 { return xxhash.Sum64String(n.Text) }
 `)
 	p.product.write("app/notes/notes.graphqls", p.product.read("app/notes/notes.graphqls")+`
@@ -195,12 +201,13 @@ func (r *userResolver) Notes(ctx context.Context, obj *models.User) ([]*notes.No
 	p.addUnusedSums(p.product, "product")
 }
 
-// addUnusedSums adds lines to the same place of go.sum that nothing needs, as a requirement of long ago leaves them.
+// addUnusedSums adds lines that nothing needs to the same place of go.sum, as old requirements
+// leave them.
 func (p *forkedProduct) addUnusedSums(c *tree, side string) {
 	c.insert("go.sum", `github.com/beorn7/perks v1.0.1/go.mod .*\n`, fmt.Sprintf("%[1]s/%[2]s v1.0.0 h1:%[3]s=\n%[1]s/%[2]s v1.0.0/go.mod h1:%[3]s=\n", unusedModule, side, strings.Repeat("A", 43)))
 }
 
-// insert writes text behind the first match of a pattern.
+// insert inserts text after the first match of a pattern.
 func (c *tree) insert(name, pattern, text string) {
 	c.t.Helper()
 	content := c.read(name)
@@ -211,7 +218,7 @@ func (c *tree) insert(name, pattern, text string) {
 	c.write(name, content[:at[1]]+text+content[at[1]:])
 }
 
-// commitLaterRelease commits the next release. It is this tree, or made up from it.
+// commitLaterRelease commits the next release: this tree, or one made up from it.
 func (p *forkedProduct) commitLaterRelease(generate string) {
 	p.t.Helper()
 	if newestRelease != "" {
@@ -225,8 +232,8 @@ func (p *forkedProduct) commitLaterRelease(generate string) {
 	p.release.run("git add -A && git commit -qm 'A later release'")
 }
 
-// laterRelease edits every file of Fieldgate that may have a comment, twice, and adds a field of the schema that is a column, one
-// that is a resolver, a step of the migrations and a requirement.
+// laterRelease edits every file of Fieldgate that can have a comment, twice. It adds two fields to
+// the schema, one with a column and one with a resolver, a migration and a requirement.
 func laterRelease(p *forkedProduct) {
 	c := p.release
 	c.t.Helper()
@@ -249,7 +256,7 @@ func laterRelease(p *forkedProduct) {
 		}
 	}
 
-	c.insert("schema.graphqls", `(?m)^type User \{\n`, "  \"What friends call the person.\"\n  nickname: String @auth(role: STAFF, orOwner: true)\n")
+	c.insert("schema.graphqls", `(?m)^type User \{\n`, "  \"The nickname of the user.\"\n  nickname: String @auth(role: STAFF, orOwner: true)\n")
 	c.insert("schema.graphqls", `(?m)^type Query \{\n(?:[^}\n].*\n|\n)*`, "  \"The number of accounts.\"\n  numberOfUsers: Int @auth(role: STAFF)\n")
 	c.insert("models/user.go", `(?m)^type User struct \{\n`, "\tNickname string\n")
 	c.insert("graph/schema.resolvers.go", `(?m)^func \(r \*queryResolver\)[^\n]*\{\n(?s:.*?)^\}\n`,
@@ -258,7 +265,7 @@ func laterRelease(p *forkedProduct) {
 
 import "github.com/beorn7/perks/quantile"
 
-// Number is of a later release.
+// Number belongs to a later release.
 func (s *Service) Number() int { return quantile.NewTargeted(nil).Count() }
 `)
 	steps, err := filepath.Glob(filepath.Join(c.dir, "models/migrations/sqlite/*.sql"))
@@ -275,10 +282,10 @@ func (s *Service) Number() int { return quantile.NewTargeted(nil).Count() }
 	p.addUnusedSums(c, "release")
 }
 
-// merge runs the page's block that merges, and checks where it stops.
+// merge runs the page's merge commands and checks the conflicts.
 func (p *forkedProduct) merge() {
 	p.t.Helper()
-	_, _ = p.product.tryRun(p.blocks[1]) // it fails if there are conflicts
+	_, _ = p.product.tryRun(p.blocks[1]) // it fails with conflicts
 	p.product.run("git rev-parse -q --verify MERGE_HEAD")
 	for _, name := range p.conflictedFiles() {
 		p.t.Logf("conflict in %s", name)

@@ -12,7 +12,7 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Every import points down: a room may use what stands below it in its row, and nothing else of the house.
+// allowedImports lists, for each package, the packages of this module that it may import.
 var allowedImports = map[string][]string{
 	"fieldgate":                     {"fieldgate/internal/cli"},
 	"fieldgate/internal/cli":        {"fieldgate/graph", "fieldgate/internal/account", "fieldgate/internal/auth", "fieldgate/internal/breached", "fieldgate/models", "fieldgate/internal/policy", "fieldgate/internal/config", "fieldgate/internal/devlog", "fieldgate/internal/doctor", "fieldgate/internal/spelling", "fieldgate/internal/mail", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/version", "fieldgate/internal/web"},
@@ -43,19 +43,25 @@ var allowedImports = map[string][]string{
 	"fieldgate/internal/product":    {"fieldgate/app", "fieldgate/extend", "fieldgate/internal/hook", "fieldgate/models"},
 	"fieldgate/internal/devlog":     {},
 	"fieldgate/internal/doctor":     {"fieldgate/models", "fieldgate/internal/config"},
-	"fieldgate/internal/dbtest":     {}, // only tests use it, and bench
-	"fieldgate/internal/mailtest":   {}, // the same
-	"fieldgate/internal/schematest": {}, // the same
+	"fieldgate/internal/dbtest":     {}, // for tests and bench only
+	"fieldgate/internal/mailtest":   {}, // tests only
+	"fieldgate/internal/schematest": {}, // tests only
 
 	"fieldgate/internal/trace/export": {"fieldgate/internal/trace"},
-	"fieldgate/internal/programtest":  {"fieldgate/internal/clustertest", "fieldgate/internal/dbtest"},              // the same
-	"fieldgate/test/endurance":        {},                                                                           // the same
-	"fieldgate/test/deploy":           {},                                                                           // tests alone
-	"fieldgate/test/repo/messages":    {},                                                                           // a generator
-	"fieldgate/internal/clustertest":  {"fieldgate/internal/dbtest"},                                                // the same
-	"fieldgate/bench":                 {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"}, // a program of its own
+	// Tests only.
+	"fieldgate/internal/programtest": {"fieldgate/internal/clustertest", "fieldgate/internal/dbtest"},
+	// Tests only.
+	"fieldgate/test/endurance": {},
+	// Tests only.
+	"fieldgate/test/deploy": {},
+	// A generator.
+	"fieldgate/test/repo/messages": {},
+	// Tests only.
+	"fieldgate/internal/clustertest": {"fieldgate/internal/dbtest"},
+	// A separate program.
+	"fieldgate/bench": {"fieldgate/internal/auth", "fieldgate/internal/dbtest", "fieldgate/models"},
 
-	// What the tests of a product use, and what only Fieldgate's own tests use.
+	// Packages for the tests of a product, and for Fieldgate's own tests.
 	"fieldgate/servertest":                 {"fieldgate/graph", "fieldgate/policytest", "fieldgate/app", "fieldgate/extend", "fieldgate/internal/cli", "fieldgate/internal/config", "fieldgate/internal/dbtest", "fieldgate/internal/server", "fieldgate/internal/trace", "fieldgate/internal/web", "fieldgate/models"},
 	"fieldgate/policytest":                 {"fieldgate/fgerr", "fieldgate/internal/policy"},
 	"fieldgate/policytest/internal/sample": {}, // only its tests use it
@@ -66,24 +72,25 @@ var allowedImports = map[string][]string{
 	"fieldgate/internal/reference": {"fieldgate/fgerr", "fieldgate/internal/auth", "fieldgate/internal/cli", "fieldgate/internal/config", "fieldgate/internal/metrics"},
 }
 
-// seam is what the code of a product imports. Nothing that it needs is internal.
+// seam lists the packages that product code may import. None is internal.
 var seam = []string{"fieldgate/extend", "fieldgate/fgerr", "fieldgate/models", "fieldgate/viewer"}
 
-// isProductPackage reports whether a package is a product's: its packages may import each other.
+// isProductPackage reports whether a package belongs to a product. Product packages may import each
+// other.
 func isProductPackage(path string) bool {
 	return path == "fieldgate/app" || strings.HasPrefix(path, "fieldgate/app/") || strings.HasPrefix(path, "fieldgate/examples/")
 }
 
-// mayImport reports whether a package of the house may import another one.
+// mayImport reports whether a package of this module may import another one.
 func mayImport(from, imported string) bool {
 	if isProductPackage(from) {
 		return isProductPackage(imported) || slices.Contains(seam, imported)
 	}
-	bound := from == "fieldgate/graph" || from == "fieldgate/graph/generated" // to the types of a product
-	return slices.Contains(allowedImports[from], imported) || bound && (isProductPackage(imported) || slices.Contains(seam, imported))
+	bindsProductTypes := from == "fieldgate/graph" || from == "fieldgate/graph/generated"
+	return slices.Contains(allowedImports[from], imported) || bindsProductTypes && (isProductPackage(imported) || slices.Contains(seam, imported))
 }
 
-// What only some rooms know. A room that is not named must not import the library.
+// libraryImporters lists, for each library, the only packages that may import it.
 var libraryImporters = map[string][]string{
 	"gorm.io/":                       {"fieldgate/models", "fieldgate/internal/schematest"},
 	"github.com/ncruces/go-sqlite3":  {"fieldgate/models"},
@@ -114,7 +121,7 @@ func TestImportsFollowTheAllowedDirections(t *testing.T) {
 			}
 			for library, users := range libraryImporters {
 				if strings.HasPrefix(imported, library) && !slices.Contains(users, p.ImportPath) && !isProductPackage(p.ImportPath) {
-					t.Errorf("%s imports %s; only %q know it", p.ImportPath, imported, users)
+					t.Errorf("%s imports %s, which only %q may import", p.ImportPath, imported, users)
 				}
 			}
 		}
@@ -145,13 +152,13 @@ func packages(t *testing.T) (list []pkg) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.GoFiles) > 0 { // else it has nothing but tests
+		if len(p.GoFiles) > 0 { // otherwise it has only tests
 			list = append(list, p)
 		}
 	}
 }
 
-// Every package of Fieldgate says in its first sentence what it is. How a product documents its own is the product's.
+// TestEveryPackageHasADocComment covers the packages of Fieldgate, not those of a product.
 func TestEveryPackageHasADocComment(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
@@ -161,12 +168,14 @@ func TestEveryPackageHasADocComment(t *testing.T) {
 	}
 }
 
-// hasFeatures reports whether the repository is a product's, which may have folders of its own beside app/.
+// hasFeatures reports whether the repository has a product's features. A product may have more
+// folders.
 func hasFeatures(t *testing.T) bool {
 	return slices.ContainsFunc(packages(t), func(p pkg) bool { return strings.HasPrefix(p.ImportPath, "fieldgate/app/") })
 }
 
-// Who clones the repository finds their way in its root: main alone, and few enough entries to read.
+// TestRootContainsNoPackageButMain also limits the number of entries, so that the root stays
+// readable.
 func TestRootContainsNoPackageButMain(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard").Output()
@@ -177,13 +186,13 @@ func TestRootContainsNoPackageButMain(t *testing.T) {
 	for name := range strings.Lines(string(out)) {
 		name, _, inFolder := strings.Cut(strings.TrimSpace(name), "/")
 		if strings.HasSuffix(name, ".go") && !inFolder && name != "server.go" {
-			t.Errorf("%s: its place is below internal/ or test/", name)
+			t.Errorf("%s: move it below internal/ or test/", name)
 		}
 		if !strings.HasPrefix(name, ".") {
 			entries[name] = true
 		}
 	}
 	if len(entries) > 30 && !hasFeatures(t) {
-		t.Errorf("%d entries in the root, more than 30", len(entries))
+		t.Errorf("%d entries in the root, want at most 30", len(entries))
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// dockerignored reports what .dockerignore leaves out: the last pattern that matches a path, or a folder that it is in, decides.
+// dockerignored returns a function that reports whether .dockerignore excludes a path. The last
+// pattern that matches the path or one of its folders decides.
 func dockerignored(t *testing.T) func(path string) bool {
 	t.Helper()
 	type pattern struct {
@@ -35,14 +36,14 @@ func dockerignored(t *testing.T) func(path string) bool {
 
 func TestDockerignoreExcludesSecrets(t *testing.T) {
 	t.Parallel()
-	leftOut := dockerignored(t)
+	excluded := dockerignored(t)
 	for path, want := range map[string]bool{
 		".env": true, ".git/config": true, "fieldgate.db": true, "fieldgate.db.key": true, "jwt.pem": true, "deploy/fieldgate.env.example": true,
 		"server_test.go": true, "models/store_test.go": true, "playground/dist/index.html": true, "playground/node_modules/react/index.js": true,
 		"server.go": false, "models/migrations/mysql/00001_users.sql": false, "schema.graphqls": false, "playground/src/main.jsx": false, "playground/.npmrc": false,
 	} {
-		if leftOut(path) != want {
-			t.Errorf("%s is left out: %t, want %t", path, !want, want)
+		if excluded(path) != want {
+			t.Errorf("%s is excluded: %t, want %t", path, !want, want)
 		}
 	}
 }
@@ -53,15 +54,15 @@ func TestDockerignoreIncludesEveryPackage(t *testing.T) {
 	for _, p := range packages(t) {
 		imports[p.ImportPath] = p.Imports
 	}
-	leftOut, seen := dockerignored(t), map[string]bool{}
+	excluded, seen := dockerignored(t), map[string]bool{}
 	var visit func(path string)
 	visit = func(path string) {
 		if !isFieldgatePackage(path) || seen[path] {
 			return
 		}
 		seen[path] = true
-		if file := strings.TrimPrefix(strings.TrimPrefix(path, "fieldgate"), "/") + "/x.go"; leftOut(strings.TrimPrefix(file, "/")) {
-			t.Errorf(".dockerignore leaves out the package %s", path)
+		if file := strings.TrimPrefix(strings.TrimPrefix(path, "fieldgate"), "/") + "/x.go"; excluded(strings.TrimPrefix(file, "/")) {
+			t.Errorf(".dockerignore excludes the package %s", path)
 		}
 		for _, p := range imports[path] {
 			visit(p)

@@ -21,7 +21,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// variableNames are all that the server reads.
+// variableNames returns the names of all variables that the server reads.
 func variableNames() (names []string) {
 	for _, match := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)`").FindAllStringSubmatch(config.Table(), -1) {
 		names = append(names, match[1])
@@ -36,18 +36,18 @@ func fileText(t *testing.T, path string) string {
 	return string(b)
 }
 
-// loadProduction reads a configuration, which must be one of production.
+// loadProduction loads a configuration, which must be a production one.
 func loadProduction(t *testing.T, env map[string]string) *config.Config {
 	t.Helper()
 	cfg, err := config.Load(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 	repotest.NoError(t, err)
 	if !cfg.Production {
-		t.Error("ENV is not production")
+		t.Error("the configuration is not for production")
 	}
 	return cfg
 }
 
-// composeService is what the tests look at of a service in compose.yaml.
+// composeService is the part of a service in compose.yaml that the tests check.
 type composeService struct {
 	Environment map[string]string
 	Ports       []string
@@ -68,14 +68,14 @@ func composeServices(t *testing.T) map[string]composeService {
 	return file.Services
 }
 
-// composeValues are what somebody who follows docs/operations.md writes into .env.
+// composeValues are the values that docs/operations.md tells users to write into .env.
 var composeValues = map[string]string{
 	"PUBLIC_URL": "https://api.example.com", "JWT_SECRET": servertest.Secret, "MYSQL_PASSWORD": servertest.Secret[1:], "MYSQL_ROOT_PASSWORD": servertest.Secret[2:],
 }
 
 var interpolation = regexp.MustCompile(`\$\{([A-Z_]+)(:[?-])([^}]*)\}`)
 
-// interpolate is a value as compose makes it, where values has what .env says.
+// interpolate expands the variables of a value as Compose does with this .env.
 func interpolate(t *testing.T, value string, values map[string]string) string {
 	t.Helper()
 	return interpolation.ReplaceAllStringFunc(value, func(expression string) string {
@@ -91,8 +91,8 @@ func interpolate(t *testing.T, value string, values map[string]string) string {
 	})
 }
 
-// The service is configured with variables that there are, and with values that production starts with: the fewest that
-// .env can have, and all of them.
+// TestComposeConfiguresAProductionServer checks that Compose sets only existing variables and that
+// a production server starts with the minimal .env and with all values.
 func TestComposeConfiguresAProductionServer(t *testing.T) {
 	t.Parallel()
 	service := composeServices(t)["fieldgate"]
@@ -112,7 +112,7 @@ func TestComposeConfiguresAProductionServer(t *testing.T) {
 		env := map[string]string{}
 		for name, value := range service.Environment {
 			if !slices.Contains(variableNames(), name) {
-				t.Errorf("the server reads no %s", name)
+				t.Errorf("%s is no variable of the server", name)
 			}
 			env[name] = interpolate(t, value, row.values)
 		}
@@ -121,12 +121,13 @@ func TestComposeConfiguresAProductionServer(t *testing.T) {
 			t.Errorf("%s: proxies %v, database %s", row.name, cfg.TrustedProxies, cfg.DatabaseURL)
 		}
 		if !slices.Equal(service.Ports, []string{"127.0.0.1:8080" + cfg.Addr}) {
-			t.Errorf("%s: the server listens at %s, and the ports are %q", row.name, cfg.Addr, service.Ports)
+			t.Errorf("%s: the server listens at %s, but the published ports are %q", row.name, cfg.Addr, service.Ports)
 		}
 	}
 }
 
-// Without a secret nothing starts, and none stands in the file.
+// TestComposeHasNoSecret checks that the file contains no secret and that nothing starts without
+// one.
 func TestComposeHasNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, service := range composeServices(t) {
@@ -136,7 +137,7 @@ func TestComposeHasNoSecret(t *testing.T) {
 			}
 			for _, part := range interpolation.FindAllStringSubmatch(value, -1) {
 				if part[2] == ":-" && part[3] != "" {
-					t.Errorf("%s: %s has the value %q of itself", name, variable, part[3])
+					t.Errorf("%s: %s has the default value %q", name, variable, part[3])
 				}
 			}
 			if strings.Contains(variable, "SECRET") || strings.Contains(variable, "PASSWORD") {
@@ -154,24 +155,25 @@ func TestComposeServicesAreHardened(t *testing.T) {
 	for name, s := range services {
 		grace, err := time.ParseDuration(s.Grace)
 		if err != nil || grace <= server.DrainTimeout {
-			t.Errorf("%s is killed %s after it is told to stop, and may take %s", name, s.Grace, server.DrainTimeout)
+			t.Errorf("%s is killed %s after SIGTERM, and a stop may take %s", name, s.Grace, server.DrainTimeout)
 		}
 		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) || s.Restart == "" {
-			t.Errorf("%s: %+v", name, s)
+			t.Errorf("%s is not restricted: %+v", name, s)
 		}
 		if _, tag, ok := strings.Cut(s.Image, ":"); !ok || tag == "latest" {
-			t.Errorf("%s: image %s", name, s.Image)
+			t.Errorf("%s: the image %s has no version", name, s.Image)
 		}
 	}
 	if s := services["fieldgate"]; !s.ReadOnly || s.DependsOn["mysql"].Condition != "service_healthy" {
 		t.Errorf("fieldgate: %+v", s)
 	}
 	if s := services["mysql"]; len(s.Ports) > 0 || !slices.Equal(s.Networks, []string{"data"}) {
-		t.Errorf("mysql can be reached: %+v", s)
+		t.Errorf("mysql can be reached from other networks: %+v", s)
 	}
 }
 
-// exampleLines are the settings of deploy/fieldgate.env.example, those that are commented out too.
+// exampleLines returns the settings of deploy/fieldgate.env.example: active ones and commented
+// ones.
 func exampleLines(t *testing.T) (on, off []string) {
 	t.Helper()
 	for line := range strings.Lines(fileText(t, "deploy/fieldgate.env.example")) {
@@ -185,7 +187,8 @@ func exampleLines(t *testing.T) (on, off []string) {
 	return on, off
 }
 
-// The example has each setting, and each value in it is one that production starts with.
+// TestEnvExampleHasEachSetting checks that the example has each variable, with values that a
+// production server starts with.
 func TestEnvExampleHasEachSetting(t *testing.T) {
 	t.Parallel()
 	on, off := exampleLines(t)
@@ -202,27 +205,28 @@ func TestEnvExampleHasEachSetting(t *testing.T) {
 		}
 		return env
 	}
-	as := read(on...)
-	as["JWT_SECRET"] = servertest.Secret
-	loadProduction(t, as)
+	active := read(on...)
+	active["JWT_SECRET"] = servertest.Secret
+	loadProduction(t, active)
 
 	all := read(append(slices.Clone(on), off...)...)
 	for _, name := range variableNames() {
 		if _, ok := all[name]; !ok {
-			t.Errorf("there is no %s", name)
+			t.Errorf("deploy/fieldgate.env.example has no %s", name)
 		}
 	}
 	for _, line := range append(slices.Clone(on), off...) {
 		if name, _, _ := strings.Cut(line, "="); !slices.Contains(variableNames(), name) {
-			t.Errorf("the server reads no %s", name)
+			t.Errorf("%s is no variable of the server", name)
 		}
 	}
-	delete(all, "PORT") // or ADDR
+	delete(all, "PORT") // ADDR is set instead
 	all["JWT_SECRET"] = servertest.Secret
 	loadProduction(t, all)
 }
 
-// Whoever has one of these files in front of them finds every setting in it explained.
+// TestOperationsExplainsEverySetting checks that docs/operations.md explains each setting of the
+// deploy files.
 func TestOperationsExplainsEverySetting(t *testing.T) {
 	t.Parallel()
 	page, table := fileText(t, "docs/operations.md"), fileText(t, "docs/reference/configuration.md")
@@ -230,11 +234,11 @@ func TestOperationsExplainsEverySetting(t *testing.T) {
 	for name, service := range composeServices(t) {
 		for variable, value := range service.Environment {
 			if !explained(variable) {
-				t.Errorf("docs/operations.md has no word of %s, which compose.yaml sets for %s", variable, name)
+				t.Errorf("docs/operations.md does not explain %s, which compose.yaml sets for %s", variable, name)
 			}
 			for _, part := range interpolation.FindAllStringSubmatch(value, -1) {
 				if !explained(part[1]) {
-					t.Errorf("docs/operations.md has no word of %s, which compose.yaml takes from .env", part[1])
+					t.Errorf("docs/operations.md does not explain %s, which compose.yaml takes from .env", part[1])
 				}
 			}
 		}
@@ -242,28 +246,28 @@ func TestOperationsExplainsEverySetting(t *testing.T) {
 	on, off := exampleLines(t)
 	for _, line := range append(on, off...) {
 		if name, _, _ := strings.Cut(line, "="); !explained(name) {
-			t.Errorf("docs/operations.md has no word of %s, which stands in deploy/fieldgate.env.example", name)
+			t.Errorf("docs/operations.md does not explain %s, which deploy/fieldgate.env.example contains", name)
 		}
 	}
 	for _, name := range variableNames() {
 		if !explained(name) && !strings.Contains(table, "`"+name+"`") {
-			t.Errorf("%s is explained nowhere", name)
+			t.Errorf("no document explains %s", name)
 		}
 	}
 }
 
-// Whatever the doctor says leads to a section that there is.
+// TestOperationsHasEverySection checks that each section that the doctor refers to exists.
 func TestOperationsHasEverySection(t *testing.T) {
 	t.Parallel()
 	page := fileText(t, "docs/operations.md")
 	for _, heading := range []string{"First start", "Settings", "Watching", "Backup and restore", "Rotating keys", "Upgrading", "Scaling out", "When things fail", "Sizing", "Incidents"} {
 		if !strings.Contains(page, "\n## "+heading+"\n") {
-			t.Errorf("no section %q", heading)
+			t.Errorf("docs/operations.md has no section %q", heading)
 		}
 	}
 }
 
-// unitSettings are the lines of a unit of systemd; a key may be there several times.
+// unitSettings returns the values of each key in the systemd unit.
 func unitSettings(t *testing.T) map[string][]string {
 	t.Helper()
 	settings := map[string][]string{}
@@ -288,19 +292,19 @@ func TestSystemdUnitIsHardened(t *testing.T) {
 	}
 	stop, err := strconv.Atoi(strings.Join(settings["TimeoutStopSec"], ""))
 	if err != nil || time.Duration(stop)*time.Second <= server.DrainTimeout {
-		t.Errorf("it is killed %d s after it is told to stop, and may take %s", stop, server.DrainTimeout)
+		t.Errorf("the unit is killed %d s after SIGTERM, and a stop may take %s", stop, server.DrainTimeout)
 	}
 	if strings.Join(settings["ExecStart"], "") != "/usr/local/bin/fieldgate serve" {
 		t.Errorf("ExecStart is %q", settings["ExecStart"])
 	}
 }
 
-// What systemd itself says of the unit, where it is on the machine.
+// TestSystemdAcceptsTheUnit runs systemd-analyze if the machine has it.
 func TestSystemdAcceptsTheUnit(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("no systemd-analyze: TestSystemdUnitIsHardened has looked at what matters most")
+		t.Skip("no systemd-analyze: TestSystemdUnitIsHardened checks the most important settings")
 	}
 	exe, err := os.Executable()
 	repotest.NoError(t, err)
@@ -309,7 +313,8 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	repotest.NoError(t, os.WriteFile(unit, []byte(text), 0o600))
 	for _, args := range [][]string{
 		{"verify", "--man=no", unit},
-		{"security", "--offline=true", "--threshold=20", "--no-pager", unit}, // an exposure of 2.0 at most, of 10
+		// An exposure of at most 2.0 of 10.
+		{"security", "--offline=true", "--threshold=20", "--no-pager", unit},
 	} {
 		out, err := exec.CommandContext(t.Context(), analyze, args...).CombinedOutput()
 		if err != nil || args[0] == "verify" && len(out) > 0 {
@@ -318,10 +323,10 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	}
 }
 
-// instruction is one of a Dockerfile, on one line.
+// instruction is an instruction of a Dockerfile, joined to one line.
 type instruction struct{ name, rest string }
 
-// dockerfile has the instructions of each stage; the last one is the image.
+// dockerfile returns the instructions of each stage. The last stage is the image.
 func dockerfile(t *testing.T) (stages [][]instruction) {
 	t.Helper()
 	text := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(fileText(t, "Dockerfile"), "")
@@ -338,7 +343,7 @@ func dockerfile(t *testing.T) (stages [][]instruction) {
 	return stages
 }
 
-// lastInstruction is what a stage says last with an instruction.
+// lastInstruction returns the arguments of the last instruction with a name in a stage, or "".
 func lastInstruction(stage []instruction, name string) (rest string) {
 	for _, i := range stage {
 		if i.name == name {
@@ -352,12 +357,12 @@ func TestDockerfilePinsImagesAndRunsUnprivileged(t *testing.T) {
 	t.Parallel()
 	stages := dockerfile(t)
 	if len(stages) != 3 {
-		t.Fatalf("%d stages", len(stages))
+		t.Fatalf("%d stages, want 3", len(stages))
 	}
 	for _, stage := range stages {
 		image := regexp.MustCompile(`\S+:\S+`).FindString(lastInstruction(stage, "FROM"))
 		if image == "" || strings.HasSuffix(image, ":latest") {
-			t.Errorf("FROM %s: without a version", lastInstruction(stage, "FROM"))
+			t.Errorf("FROM %s has no version", lastInstruction(stage, "FROM"))
 		}
 	}
 	image := stages[2]
@@ -368,23 +373,24 @@ func TestDockerfilePinsImagesAndRunsUnprivileged(t *testing.T) {
 	}
 	for name, want := range map[string]string{"node": nodeVersion(t), "golang": goVersion(t)} {
 		if !strings.Contains(fileText(t, "Dockerfile"), " "+name+":"+want+"-") {
-			t.Errorf("the image is not built with %s %s", name, want)
+			t.Errorf("the Dockerfile does not use %s %s", name, want)
 		}
 	}
 }
 
-// nodeVersion is checked to be new enough for the playground.
+// nodeVersion returns the major version of Node that the Dockerfile must use. It fails if the
+// playground requires a newer one.
 func nodeVersion(t *testing.T) string {
 	t.Helper()
 	var p struct{ Engines struct{ Node string } }
 	repotest.NoError(t, json.Unmarshal([]byte(fileText(t, "playground/package.json")), &p))
 	if !strings.HasPrefix(p.Engines.Node, ">=20.") {
-		t.Errorf("the playground wants Node %s now: is the Dockerfile's new enough?", p.Engines.Node)
+		t.Errorf("the playground requires Node %s: check the version in the Dockerfile", p.Engines.Node)
 	}
 	return "22"
 }
 
-// goVersion is the version of go.mod, without the patch.
+// goVersion returns the Go version of go.mod without the patch.
 func goVersion(t *testing.T) string {
 	t.Helper()
 	return regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(fileText(t, "go.mod"))[1]

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Each example is complete, so that it can be copied. Text that both share must stay the same.
+// TestExamplesShareTheirText checks that files of both examples are identical. Each example is
+// complete, so that it can be copied.
 func TestExamplesShareTheirText(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{
@@ -15,7 +16,7 @@ func TestExamplesShareTheirText(t *testing.T) {
 		"src/fake-server.ts", "src/form.tsx", "src/main.tsx", "src/operations.graphql", "src/session.test.ts", "src/style.css",
 	} {
 		if a, b := exampleText(t, "apollo", file), exampleText(t, "urql", file); a != b {
-			t.Errorf("%s differs", file)
+			t.Errorf("%s differs between examples/apollo and examples/urql", file)
 		}
 	}
 	session := func(example string) string {
@@ -24,7 +25,7 @@ func TestExamplesShareTheirText(t *testing.T) {
 		return text
 	}
 	if a := session("apollo"); a == "" || a != session("urql") {
-		t.Error("the session in src/session.ts differs")
+		t.Error("the session code in src/session.ts differs between the examples")
 	}
 }
 

@@ -20,7 +20,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// imageProgram is what the Dockerfile's own command builds from what its context has.
+// imageProgram builds the program with the command of the Dockerfile from the files of its build
+// context.
 func imageProgram(t *testing.T) (path string) {
 	t.Helper()
 	command := ""
@@ -32,7 +33,7 @@ func imageProgram(t *testing.T) (path string) {
 	path = filepath.Join(t.TempDir(), "fieldgate")
 	command = strings.Replace(command, "-o /out/fieldgate", "-o '"+path+"'", 1)
 	folder := buildContext(t)
-	// In the image the page of the playground comes from the stage before; a build without it works as well.
+	// The image gets the playground from an earlier stage. The program also builds without it.
 	repotest.NoError(t, os.MkdirAll(filepath.Join(folder, "playground", "dist"), 0o755))
 	repotest.NoError(t, os.WriteFile(filepath.Join(folder, "playground", "dist", ".keep"), nil, 0o600))
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
@@ -51,8 +52,9 @@ func goArch(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The image is the program on a file system that only /data can be written on, run by a user without a name or rights. Its base
-// adds certificates and an empty /tmp, and has no shell and no library.
+// TestImageRunsUnprivilegedAndReadOnly runs the program as in the image: by a user without a name
+// or rights, on a file system where only /data is writable. The real base image adds certificates
+// and an empty /tmp, and has no shell and no libraries.
 func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 	t.Parallel()
 	program := imageProgram(t)
@@ -62,15 +64,15 @@ func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 	repotest.CopyFile(t, program, filepath.Join(root, "usr/local/bin/fieldgate"))
 	repotest.NoError(t, os.Chmod(filepath.Join(root, "usr/local/bin/fieldgate"), 0o755))
 	repotest.NoError(t, os.MkdirAll(filepath.Join(root, "data"), 0o700))
-	in := chrootContainer{t: t, root: root, env: []string{
+	box := chrootContainer{t: t, root: root, env: []string{
 		"ENV=production", "PUBLIC_URL=https://api.example.com", "JWT_SECRET=" + servertest.Secret, "BCRYPT_COST=10", "DATABASE_URL=sqlite:///data/fieldgate.db",
 	}}
-	in.restrictRights()
+	box.restrictRights()
 
-	if out, err := in.command("version", "--json").Output(); err != nil || !strings.HasPrefix(string(out), `{"version":"v1.2.3","revision":"0123abc",`) {
+	if out, err := box.command("version", "--json").Output(); err != nil || !strings.HasPrefix(string(out), `{"version":"v1.2.3","revision":"0123abc",`) {
 		t.Errorf("version: %v, %s", err, out)
 	}
-	server := in.command("serve")
+	server := box.command("serve")
 	b, _ := servertest.StartCommand(t, server, "serving")
 	b.Query(nil, `mutation { register(input: {name: "Ada", email: "ada@example.com", password: "`+servertest.Password+`", delivery: BODY}) { user { id } } }`).Must()
 
@@ -80,7 +82,7 @@ func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 	repotest.NoError(t, json.Unmarshal([]byte(words), &check))
 	var entry []string
 	repotest.NoError(t, json.Unmarshal([]byte(lastInstruction(image, "ENTRYPOINT")), &entry))
-	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != in.program() {
+	if len(check) != 3 || !slices.Equal(check[:1], entry) || entry[0] != box.program() {
 		t.Fatalf("HEALTHCHECK %q, ENTRYPOINT %q", check, entry)
 	}
 	for _, row := range []struct {
@@ -88,22 +90,22 @@ func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 		env    string
 		args   []string
 		status int
-		said   string
+		output string
 	}{
-		{"it is healthy", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), check[1:], 0, ""},
-		{"it is ready", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), []string{"healthcheck"}, 0, ""},
-		{"there is no other server", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
-		{"the doctor finds nothing in the way", "", []string{"doctor", "--deep"}, 0, "database.file"},
-		{"the doctor finds a folder that cannot be written", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},
-		{"the database is copied beside it", "", []string{"backup", "/data/copy.db"}, 0, "/data/copy.db has a copy"},
-		{"nothing is written elsewhere", "", []string{"backup", "/copy.db"}, 1, "permission denied"},
+		{"the health check succeeds", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), check[1:], 0, ""},
+		{"the server is ready", "ADDR=" + strings.TrimPrefix(b.URL, "http://"), []string{"healthcheck"}, 0, ""},
+		{"no server at another address", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
+		{"the doctor finds no problem", "", []string{"doctor", "--deep"}, 0, "database.file"},
+		{"the doctor finds an unwritable folder", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},
+		{"a backup beside the database", "", []string{"backup", "/data/copy.db"}, 0, "/data/copy.db has a copy"},
+		{"no backup elsewhere", "", []string{"backup", "/copy.db"}, 1, "permission denied"},
 	} {
-		cmd := in.command(row.args...)
+		cmd := box.command(row.args...)
 		if row.env != "" {
 			cmd.Env = append(cmd.Env, row.env)
 		}
 		out, _ := cmd.CombinedOutput()
-		if status := cmd.ProcessState.ExitCode(); status != row.status || !strings.Contains(string(out), row.said) {
+		if status := cmd.ProcessState.ExitCode(); status != row.status || !strings.Contains(string(out), row.output) {
 			t.Errorf("%s: status %d, %s", row.name, status, out)
 		}
 		if strings.Contains(string(out), string(doctor.Problem)+"  ") && row.status == 0 {
@@ -112,7 +114,7 @@ func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 	}
 	repotest.NoError(t, server.Process.Signal(syscall.SIGTERM)) // STOPSIGNAL
 	if err := server.Wait(); err != nil {
-		t.Errorf("it ends with %v", err)
+		t.Errorf("the server exits with %v", err)
 	}
 }
 
@@ -123,19 +125,19 @@ func wantStatic(t *testing.T, program string) {
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			t.Error("it asks for a dynamic linker")
+			t.Error("the program needs a dynamic linker")
 		}
 	}
 	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
-		t.Errorf("it asks for %q, %v", libraries, err)
+		t.Errorf("the program needs the libraries %q, %v", libraries, err)
 	}
 	if f.Section(".symtab") != nil {
-		t.Error("it has debug symbols")
+		t.Error("the program has debug symbols")
 	}
 }
 
-// chrootContainer stands for one: a folder that is all the file system there is, and the image's user. Both take root; as
-// anybody else, the program runs where it is, and the folder cannot be written either.
+// chrootContainer emulates a container: a folder as root of the file system, and the user of the
+// image. It requires root.
 type chrootContainer struct {
 	t    *testing.T
 	root string
@@ -146,14 +148,15 @@ const imageUser = 65532
 
 func (c chrootContainer) isRoot() bool { return os.Geteuid() == 0 }
 
-// restrictRights gives /data to the user, and takes the right to write away from all else.
+// restrictRights gives /data to the image's user and makes everything else read-only. Without root
+// it skips the rest of the test.
 func (c chrootContainer) restrictRights() {
 	if c.isRoot() {
 		repotest.NoError(c.t, os.Chown(filepath.Join(c.root, "data"), imageUser, imageUser))
 		repotest.NoError(c.t, os.Chmod(c.root, 0o555))
 		return
 	}
-	c.t.Skip("a file system of its own takes root; everything up to here was looked at")
+	c.t.Skip("chroot requires root; the build was checked")
 }
 
 func (c chrootContainer) program() string { return "/usr/local/bin/fieldgate" }
@@ -165,18 +168,18 @@ func (c chrootContainer) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// buildContext copies what "docker build ." would send.
+// buildContext copies the files that "docker build ." would send.
 func buildContext(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	leftOut := dockerignored(t)
+	excluded := dockerignored(t)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && (path == ".git" || d.Name() == "node_modules"):
 			return fs.SkipDir
-		case d.IsDir() || !d.Type().IsRegular() || leftOut(filepath.ToSlash(path)):
+		case d.IsDir() || !d.Type().IsRegular() || excluded(filepath.ToSlash(path)):
 			return nil
 		}
 		repotest.CopyFile(t, path, filepath.Join(folder, path))

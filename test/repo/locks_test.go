@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A lock file that names a registry overrides the registry that npm is configured for.
+// TestLockFilesNameNoRegistry checks that lock files have no resolved URLs: they override the
+// registry that npm is configured for.
 func TestLockFilesNameNoRegistry(t *testing.T) {
 	t.Parallel()
 	locks := 0
@@ -24,7 +25,7 @@ func TestLockFilesNameNoRegistry(t *testing.T) {
 		locks++
 		content, err := os.ReadFile(path)
 		if err == nil && strings.Contains(string(content), `"resolved"`) {
-			t.Errorf("%s has resolved addresses; put omit-lockfile-registry-resolved=true into the .npmrc beside it", path)
+			t.Errorf("%s has resolved URLs: set omit-lockfile-registry-resolved=true in the .npmrc beside it", path)
 		}
 		return err
 	})

@@ -1,4 +1,4 @@
-// Package repo tests what stands in the repository beside the code: documents, deploy files, the direction of imports.
+// Package repo tests documents, deploy files, generated files and the direction of imports.
 package repo
 
 import (

@@ -16,8 +16,8 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// PERMISSIONS.md shows every change of the policy in review. A schema file that the generated code does not have yet counts
-// as well.
+// TestPermissionsFileIsCurrent checks PERMISSIONS.md, which shows every change of the policy in
+// review. Schema files count before the code is generated from them, too.
 func TestPermissionsFileIsCurrent(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("PERMISSIONS.md")
@@ -36,7 +36,7 @@ func TestPermissionsFileIsCurrent(t *testing.T) {
 		if err := rules.WriteMarkdown(&want); err != nil {
 			t.Fatal(err)
 		}
-		// The order of files and that of the generated code differ where a product has files of its own.
+		// A product's own files can be in another order in the generated code.
 		if lines := diffLines(string(file), want.String()); lines != "" {
 			t.Errorf("PERMISSIONS.md is not what go generate ./... writes for %s:\n%s", name, lines)
 		}
@@ -57,14 +57,14 @@ func diffLines(was, is string) string {
 	return b.String()
 }
 
-// schemaField is one field of the schema with what can be spoilt on it.
+// schemaField is a field of the schema that mutations change.
 type schemaField struct {
 	document *ast.SchemaDocument
 	def      *ast.Definition
 	field    *ast.FieldDefinition
 }
 
-// coordinate is how an error names the field.
+// coordinate is the name of the field in errors.
 func (s schemaField) coordinate() string { return s.def.Name + "." + s.field.Name }
 
 func (s schemaField) isRoot() bool { return s.def.Name == "Query" || s.def.Name == "Mutation" }
@@ -78,7 +78,7 @@ func (s schemaField) rule() *ast.Directive {
 	return nil
 }
 
-// nextField is the next field of the type, and of the last one the first.
+// nextField returns the next field of the type, or the first after the last.
 func (s schemaField) nextField() *ast.FieldDefinition {
 	fields := slices.DeleteFunc(slices.Clone(s.def.Fields), func(f *ast.FieldDefinition) bool { return strings.HasPrefix(f.Name, "__") })
 	return fields[(slices.Index(fields, s.field)+1)%len(fields)]
@@ -103,7 +103,7 @@ func (s schemaField) role() string {
 	return "USER"
 }
 
-// authRule is an @auth with arguments as name and value in turn.
+// authRule returns an @auth directive. args are argument names and values in turn.
 func authRule(args ...string) *ast.Directive {
 	d := &ast.Directive{Name: "auth"}
 	for i := 0; i < len(args); i += 2 {
@@ -128,8 +128,8 @@ type schemaMutation struct {
 	apply     func(schemaField)
 }
 
-// expectedName is what the error must say: of a rule that was moved from a field of another type than Query or Mutation, that place is
-// named.
+// expectedName returns what the error must contain. A rule that was moved away from a field of an
+// object type is reported by its new place.
 func (m schemaMutation) expectedName(s schemaField) string {
 	if s.isRoot() || !strings.HasPrefix(m.name, "moved") {
 		return s.coordinate()
@@ -141,11 +141,11 @@ func (s schemaField) hasRule() bool { return s.rule() != nil }
 func (s schemaField) isGated() bool { return s.role() != "" }
 
 var schemaMutations = []schemaMutation{
-	{"the rule removed", schemaField.isRoot, func(s schemaField) { s.remove(s.rule()) }},
-	{"@public made @auth", func(s schemaField) bool { return s.hasRule() && !s.isGated() }, func(s schemaField) { s.replace(s.rule(), authRule()) }},
-	{"@public added", schemaField.isGated, func(s schemaField) { s.field.Directives = append(s.field.Directives, &ast.Directive{Name: "public"}) }},
-	{"a weaker @auth added", func(s schemaField) bool { return s.isGated() && s.role() != "USER" }, func(s schemaField) { s.replace(s.rule(), authRule(), s.rule()) }},
-	{"the field never null", schemaField.isGated, func(s schemaField) { s.field.Type.NonNull = true }},
+	{"no rule", schemaField.isRoot, func(s schemaField) { s.remove(s.rule()) }},
+	{"@auth instead of @public", func(s schemaField) bool { return s.hasRule() && !s.isGated() }, func(s schemaField) { s.replace(s.rule(), authRule()) }},
+	{"an additional @public", schemaField.isGated, func(s schemaField) { s.field.Directives = append(s.field.Directives, &ast.Directive{Name: "public"}) }},
+	{"an additional weaker @auth", func(s schemaField) bool { return s.isGated() && s.role() != "USER" }, func(s schemaField) { s.replace(s.rule(), authRule(), s.rule()) }},
+	{"a non-null field", schemaField.isGated, func(s schemaField) { s.field.Type.NonNull = true }},
 	{"moved to the type", schemaField.hasRule, func(s schemaField) {
 		s.def.Directives = append(s.def.Directives, s.rule())
 		s.remove(s.rule())
@@ -154,11 +154,11 @@ var schemaMutations = []schemaMutation{
 		s.field.Arguments[0].Directives = append(s.field.Arguments[0].Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to the input that it takes", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
+	{"moved to its input type", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
 		s.inputType().Directives = append(s.inputType().Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to a field of the input that it takes", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
+	{"moved to a field of its input type", func(s schemaField) bool { return s.hasRule() && s.inputType() != nil }, func(s schemaField) {
 		first := s.inputType().Fields[0]
 		first.Directives = append(first.Directives, s.rule())
 		s.remove(s.rule())
@@ -175,12 +175,12 @@ var schemaMutations = []schemaMutation{
 		})
 		s.remove(s.rule())
 	}},
-	{"moved to the role that it asks for", schemaField.isGated, func(s schemaField) {
+	{"moved to the role that it requires", schemaField.isGated, func(s schemaField) {
 		role := s.document.Definitions.ForName("Role").EnumValues.ForName(s.role())
 		role.Directives = append(role.Directives, s.rule())
 		s.remove(s.rule())
 	}},
-	{"moved to the type that it answers", func(s schemaField) bool { return s.hasRule() && s.outputType() != nil }, func(s schemaField) {
+	{"moved to its output type", func(s schemaField) bool { return s.hasRule() && s.outputType() != nil }, func(s schemaField) {
 		s.outputType().Directives = append(s.outputType().Directives, s.rule())
 		s.remove(s.rule())
 	}},
@@ -208,7 +208,7 @@ var schemaMutations = []schemaMutation{
 		})
 		s.remove(s.rule())
 	}},
-	{"all directives removed", schemaField.isRoot, func(s schemaField) { s.field.Directives = nil }},
+	{"no directives", schemaField.isRoot, func(s schemaField) { s.field.Directives = nil }},
 }
 
 // addInterface makes the type implement an interface.
@@ -217,7 +217,7 @@ func (s schemaField) addInterface(above *ast.Definition) {
 	s.def.Interfaces = append(s.def.Interfaces, above.Name)
 }
 
-// inputType is the input type of the field's first argument, if it has one.
+// inputType returns the input type of the field's first argument, or nil.
 func (s schemaField) inputType() *ast.Definition {
 	if len(s.field.Arguments) > 0 {
 		if def := s.document.Definitions.ForName(s.field.Arguments[0].Type.Name()); def != nil && def.Kind == ast.InputObject {
@@ -234,11 +234,11 @@ func (s schemaField) outputType() *ast.Definition {
 	return nil
 }
 
-// Each rule is removed, contradicted or misplaced in every way. The error names the field, or its type where the rule is
-// found in another place.
+// TestBrokenRuleOfTheSchemaDoesNotCompile removes, contradicts and misplaces each rule in every
+// way. The error must name the field, or the type of a misplaced rule.
 func TestBrokenRuleOfTheSchemaDoesNotCompile(t *testing.T) {
 	t.Parallel()
-	text, tried := schemaText(t), map[string]int{}
+	text, applied := schemaText(t), map[string]int{}
 	rules, err := policy.Compile(validateSchema(t, parseSchema(t, text)))
 	if err != nil {
 		t.Fatal(err)
@@ -250,15 +250,15 @@ func TestBrokenRuleOfTheSchemaDoesNotCompile(t *testing.T) {
 				continue
 			}
 			m.apply(s)
-			tried[m.name]++
+			applied[m.name]++
 			if _, err := policy.Compile(validateSchema(t, s.document)); err == nil || !strings.Contains(err.Error(), m.expectedName(s)) {
 				t.Errorf("%s, %s: got %v", rule.Coordinate(), m.name, err)
 			}
 		}
 	}
 	for _, m := range schemaMutations {
-		if tried[m.name] == 0 {
-			t.Errorf("no field to try it on: %s", m.name)
+		if applied[m.name] == 0 {
+			t.Errorf("%s applies to no field", m.name)
 		}
 	}
 }
@@ -278,11 +278,11 @@ func TestBrokenRoleOrDirectiveDoesNotCompile(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if strings.Count(text, row.was) != 1 {
-				t.Fatalf("the schema has %q %d times", row.was, strings.Count(text, row.was))
+				t.Fatalf("the schema has %q %d times, want once", row.was, strings.Count(text, row.was))
 			}
 			_, err := policy.Compile(validateSchema(t, parseSchema(t, strings.Replace(text, row.was, row.is, 1))))
 			if err == nil || !strings.Contains(err.Error(), row.named) {
-				t.Errorf("%s is not named: %v", row.named, err)
+				t.Errorf("got %v, want an error that names %s", err, row.named)
 			}
 		})
 	}
@@ -297,8 +297,8 @@ func parseSchema(t *testing.T, text string) *ast.SchemaDocument {
 	return document
 }
 
-// validateSchema lets rules stand everywhere and twice, as somebody would who misplaces one: else gqlparser has the first word, and only
-// says the line.
+// validateSchema also accepts rules that are misplaced or repeated: gqlparser would reject them
+// first, with an error that names only the line.
 func validateSchema(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	t.Helper()
 	schema, err := validator.ValidateSchemaDocument(document)
@@ -311,7 +311,7 @@ func validateSchema(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 			d.Locations = allLocations
 		}
 	}
-	document.Extensions = nil // they are part of the definitions by now
+	document.Extensions = nil // merged into the definitions
 	schema, err = validator.ValidateSchemaDocument(document)
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +319,7 @@ func validateSchema(t *testing.T, document *ast.SchemaDocument) *ast.Schema {
 	return schema
 }
 
-// allLocations of a schema where a directive can be written.
+// allLocations are all locations of directives in a schema.
 var allLocations = []ast.DirectiveLocation{
 	ast.LocationSchema, ast.LocationScalar, ast.LocationObject, ast.LocationFieldDefinition, ast.LocationArgumentDefinition, ast.LocationInterface,
 	ast.LocationUnion, ast.LocationEnum, ast.LocationEnumValue, ast.LocationInputObject, ast.LocationInputFieldDefinition,

@@ -10,7 +10,7 @@ import (
 	"fieldgate/internal/repotest"
 )
 
-// proxyFiles are the files in deploy, and what docs/operations.md shows, by name.
+// proxyFiles returns the files in deploy and the nginx blocks of docs/operations.md, by name.
 func proxyFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -27,22 +27,23 @@ func proxyFiles(t *testing.T) map[string]string {
 	return files
 }
 
-// A query by GET stands in the URL. Proxies log that unless they are told not to.
+// TestProxyFilesLogNoQueryStrings checks that proxies do not log query strings, which contain the
+// queries of GET requests. By default they do.
 func TestProxyFilesLogNoQueryStrings(t *testing.T) {
 	t.Parallel()
 	proxies := 0
 	for name, text := range proxyFiles(t) {
 		comment := regexp.MustCompile(`(?m)#.*$`)
 		text = comment.ReplaceAllString(text, "")
-		if what := logsQueryStrings(text, &proxies); what != "" {
-			t.Errorf("%s: %s", name, what)
+		if problem := logsQueryStrings(text, &proxies); problem != "" {
+			t.Errorf("%s: %s", name, problem)
 		}
 	}
 	if proxies == 0 {
-		t.Error("there is no proxy")
+		t.Error("no file configures a proxy")
 	}
 	for config, want := range map[string]bool{
-		"proxy_pass http://x;": true, // with the format that nginx has by default
+		"proxy_pass http://x;": true, // nginx's default format
 		"log_format a '$request_method $uri'; access_log /a a; error_log /e crit; proxy_pass http://x;":         false,
 		"log_format a '$request_method $request_uri'; access_log /a a; error_log /e crit; proxy_pass http://x;": true,
 		"log_format a '\"$request\"'; access_log /a a; error_log /e crit; proxy_pass http://x;":                 true,
@@ -59,7 +60,7 @@ func TestProxyFilesLogNoQueryStrings(t *testing.T) {
 		"api.example.com {\n log {\n " + caddyFilter + "\n }\n reverse_proxy 127.0.0.1:8080\n}\n":               false,
 	} {
 		if got := logsQueryStrings(config, new(int)) != ""; got != want {
-			t.Errorf("%q: %v", config, got)
+			t.Errorf("%q logs query strings: %v, want %v", config, got, want)
 		}
 	}
 }
@@ -74,10 +75,11 @@ var (
 	caddyLog       = regexp.MustCompile(`(?m)^\s*log\b`)
 )
 
-// caddyFilter drops the query string. test/deploy runs Caddy with it.
+// caddyFilter removes the query string. test/deploy runs Caddy with it.
 const caddyFilter = "request>uri regexp [?].* \"\""
 
-// logsQueryStrings says how a configuration of nginx, HAProxy or Caddy writes query strings down; "" if it does not.
+// logsQueryStrings describes how a configuration of nginx, HAProxy or Caddy logs query strings, or
+// returns "".
 func logsQueryStrings(text string, proxies *int) string {
 	switch {
 	case strings.Contains(text, "proxy_pass"):
@@ -88,26 +90,26 @@ func logsQueryStrings(text string, proxies *int) string {
 		}
 		logs := nginxAccess.FindAllStringSubmatch(text, -1)
 		if len(logs) == 0 {
-			return "access_log has nginx's default format, which has the request line"
+			return "access_log has nginx's default format, which includes the request line"
 		}
 		for _, log := range logs {
 			format, known := formats[log[2]]
 			if log[1] != "off" && (!known || nginxQuery.MatchString(format)) {
-				return "access_log writes the query string: " + log[0]
+				return "access_log includes the query string: " + log[0]
 			}
 		}
 		if !nginxError.MatchString(text) {
-			return "error_log writes request lines below the level crit"
+			return "error_log includes request lines below the level crit"
 		}
 	case regexp.MustCompile(`(?m)^\s*mode\s+http\b`).MatchString(text):
 		*proxies++
 		if haproxyQuery.MatchString(text) || !haproxyFormats.MatchString(text) {
-			return "HAProxy writes the request line"
+			return "HAProxy logs the request line"
 		}
 	case strings.Contains(text, "reverse_proxy"):
 		*proxies++
 		if caddyLog.MatchString(text) && !strings.Contains(text, caddyFilter) {
-			return "Caddy's log has the URI"
+			return "Caddy logs the URI"
 		}
 	}
 	return ""

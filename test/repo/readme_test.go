@@ -19,7 +19,6 @@ func readme(t *testing.T) string {
 	return string(b)
 }
 
-// The README is a front door: what is longer belongs in docs.
 func TestReadmeIsShort(t *testing.T) {
 	t.Parallel()
 	text := readme(t)
@@ -51,31 +50,32 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// The first query of the README, as it stands there, and what the README says of the answer.
+// TestReadmeFirstQueryWorks runs the queries of the README and checks the responses that it
+// describes.
 func TestReadmeFirstQueryWorks(t *testing.T) {
 	t.Parallel()
 	databaseURL := servertest.SQLite(t)
 	b := servertest.Start(t, databaseURL)
 	bodies := curlBodies(readme(t))
 	if len(bodies) != 2 {
-		t.Fatalf("%d queries", len(bodies))
+		t.Fatalf("%d queries, want 2", len(bodies))
 	}
 	registered := b.Post(http.Header{}, bodies[0]).Must()
 	ada := &servertest.User{Email: "ada@example.com", Token: registered.Text("register.accessToken")}
-	ask := func() *servertest.Response {
+	send := func() *servertest.Response {
 		return b.Post(http.Header{"Authorization": {"Bearer " + ada.Token}}, bodies[1])
 	}
-	if got := ask(); got.At("me.email") != ada.Email || got.At("users") != nil || strings.Join(got.Codes(), " ") != "users FORBIDDEN" {
+	if got := send(); got.At("me.email") != ada.Email || got.At("users") != nil || strings.Join(got.Codes(), " ") != "users FORBIDDEN" {
 		t.Error(got.Body)
 	}
 	env := map[string]string{"DATABASE_URL": databaseURL}
 	if status, _, stderr := servertest.RunCLI(t, env, "", "user", "role", ada.Email, "ADMIN"); status != 0 {
 		t.Error(stderr)
 	}
-	ask().Must()
+	send().Must()
 }
 
-// curlBodies are the bodies of the curl commands in a text.
+// curlBodies returns the bodies of the curl commands in a text.
 func curlBodies(text string) (bodies []string) {
 	for rest := text; ; {
 		_, after, ok := strings.Cut(rest, "-d '")

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// docs/security.md names the tests that hold its promises. They are there.
+// TestSecurityPromisesNameExistingTests checks that each promise of docs/security.md names tests
+// that exist.
 func TestSecurityPromisesNameExistingTests(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("docs/security.md")
@@ -31,12 +32,12 @@ func TestSecurityPromisesNameExistingTests(t *testing.T) {
 	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
 	for _, name := range named.FindAllStringSubmatch(string(doc), -1) {
 		if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(") {
-			t.Errorf("there is no %s", name[1])
+			t.Errorf("docs/security.md names %s, which does not exist", name[1])
 		}
 	}
 	for line := range strings.Lines(string(doc)) {
 		if row := strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| promise"); row && !named.MatchString(line) {
-			t.Errorf("a promise that no test holds: %s", line)
+			t.Errorf("a promise without a test: %s", line)
 		}
 	}
 }

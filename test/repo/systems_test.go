@@ -11,11 +11,12 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// All of it, tests included, is Go to a compiler for the systems that the tests do not run on. The types are checked
-// from the sources: to compile SQLite for each takes minutes, and would say nothing more.
+// TestCodeTypeChecksOnOtherSystems type-checks all packages and tests for systems that the tests do
+// not run on. It does not compile them: SQLite takes minutes for each system and would show nothing
+// more.
 func TestCodeTypeChecksOnOtherSystems(t *testing.T) {
 	if dbtest.RaceDetector() {
-		t.Skip("nothing here runs at once: .ci/run does it without the race detector")
+		t.Skip("nothing runs concurrently here: .ci/run runs it without the race detector")
 	}
 	t.Parallel()
 	for _, system := range []struct{ os, arch string }{{"windows", "amd64"}, {"darwin", "arm64"}} {
@@ -37,7 +38,7 @@ func TestCodeTypeChecksOnOtherSystems(t *testing.T) {
 				}
 			})
 			if seen < 100 {
-				t.Errorf("only %d packages", seen)
+				t.Errorf("%d packages, want at least 100", seen)
 			}
 		})
 	}

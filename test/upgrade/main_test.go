@@ -1,4 +1,4 @@
-// Package upgrade tests servers and databases of different versions side by side.
+// Package upgrade tests servers and databases of different versions together.
 package upgrade
 
 import (

@@ -22,7 +22,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// migrationsFolder makes a folder with the steps up to one, and behind the last one those of a next version if next is set.
+// migrationsFolder returns a folder with the first migrations. If next is set, those of a later
+// version follow.
 func migrationsFolder(t *testing.T, upTo int, next bool) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -57,14 +58,15 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// nextVersion is what makes a process one of the next version, with steps that this one does not know.
+// nextVersion returns a variable that makes a process run as a later version, with additional
+// migrations, and the number of this version's migrations.
 func nextVersion(t *testing.T) (env string, newest int) {
 	t.Helper()
 	known := len(migrationFiles(t, "sqlite"))
 	return servertest.WithMigrations + "=" + migrationsFolder(t, known, true), known
 }
 
-// runCommand runs a command in a process of its own.
+// runCommand runs a command in a separate process.
 func runCommand(t *testing.T, databaseURL, env string, args ...string) string {
 	t.Helper()
 	cmd := servertest.Command(t, databaseURL, env)
@@ -86,7 +88,7 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 
 		behind, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, next, "AUTO_MIGRATE=false"), "waiting for migrations")
 		if log := behind.Log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: fieldgate migrate") {
-			t.Errorf("it does not say what it waits for: %s", log)
+			t.Errorf("the log does not name the pending migration: %s", log)
 		}
 		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
 			if status, body := get(behind, path); status != want {
@@ -114,7 +116,7 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 		ahead.UntilReady()
 		ahead.Query(ada, `mutation { updateProfile(input: {name: "Ada"}) { id } }`).Must()
 		if n := strings.Count(ahead.Log.String(), "the database is ahead"); n != 1 {
-			t.Errorf("it says %d times that the database is ahead:\n%s", n, ahead.Log)
+			t.Errorf("%d log lines about a newer database, want 1:\n%s", n, ahead.Log)
 		}
 		if status := runCommand(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
 			t.Error(status)
@@ -128,17 +130,18 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 	})
 }
 
-// Whoever starts servers waits for a sign of life, and a step may take longer.
+// TestMigratingServerIsAliveAndNotReady checks that a server answers probes while a migration waits
+// for a lock. Orchestrators restart servers that do not.
 func TestMigratingServerIsAliveAndNotReady(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		next, _ := nextVersion(t)
 		runCommand(t, databaseURL, "", "migrate")
-		someone, err := servertest.OpenDatabase(t, databaseURL).BeginTx(t.Context(), nil)
+		writer, err := servertest.OpenDatabase(t, databaseURL).BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := someone.ExecContext(t.Context(), "UPDATE users SET name = 'x'"); err != nil {
+		if _, err := writer.ExecContext(t.Context(), "UPDATE users SET name = 'x'"); err != nil {
 			t.Fatal(err)
 		}
 		b, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, next, "LOG_LEVEL=debug"), "starting")
@@ -147,7 +150,7 @@ func TestMigratingServerIsAliveAndNotReady(t *testing.T) {
 				t.Errorf("%s: %d %s", path, status, body)
 			}
 		}
-		if err := someone.Rollback(); err != nil {
+		if err := writer.Rollback(); err != nil {
 			t.Fatal(err)
 		}
 		b.UntilReady()
@@ -155,7 +158,8 @@ func TestMigratingServerIsAliveAndNotReady(t *testing.T) {
 	})
 }
 
-// A server that is started while the database is away waits, as it would have if it had been started before.
+// TestServerWaitsForItsDatabase checks that a server that starts during a database outage waits for
+// its end.
 func TestServerWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
 	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
@@ -169,18 +173,17 @@ func TestServerWaitsForItsDatabase(t *testing.T) {
 	}
 	refused := b.Post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
 	refused.WantCodes("UNAVAILABLE")
-	if who := refused.Header.Get("Access-Control-Allow-Origin"); who != app {
-		t.Errorf("the application must not read that: %q", who)
+	if allowed := refused.Header.Get("Access-Control-Allow-Origin"); allowed != app {
+		t.Errorf("Access-Control-Allow-Origin is %q, want %q", allowed, app)
 	}
 	wire.SetCut(false)
 	b.UntilReady()
 	b.NewUser("USER")
 	if n := strings.Count(b.Log.String(), "waiting for the database"); n != 1 {
-		t.Errorf("it says so %d times:\n%s", n, b.Log)
+		t.Errorf("%d log lines about the missing database, want 1:\n%s", n, b.Log)
 	}
 }
 
-// Where servers must not migrate, commands neither do.
 func TestCommandsDoNotMigrateWithoutAutoMigrate(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "AUTO_MIGRATE": "false"}
@@ -195,7 +198,7 @@ func TestCommandsDoNotMigrateWithoutAutoMigrate(t *testing.T) {
 	}
 }
 
-// load is people who use what servers there are, as a balancer spreads them.
+// load is a set of users of several servers, with a round-robin balancer.
 type load struct {
 	t *testing.T
 
@@ -203,15 +206,15 @@ type load struct {
 	servers  []*replica
 	next     int
 	phase    string
-	answered map[string]int           // requests, of a phase
-	longest  map[string]time.Duration // of a phase
+	answered map[string]int           // requests by phase
+	longest  map[string]time.Duration // by phase
 	failures []string
-	progress chan struct{} // one for each request
+	progress chan struct{} // one value for each request
 	stopped  bool
 	wg       sync.WaitGroup
 }
 
-// replica is a server that gets requests.
+// replica is a server that receives requests.
 type replica struct {
 	*servertest.Server
 	process *os.Process
@@ -232,7 +235,7 @@ func (l *load) add(b *servertest.Server, p *os.Process) *replica {
 	return r
 }
 
-// retire does what a balancer does, and tells the server to stop.
+// retire removes a server from the balancer and stops it.
 func (l *load) retire(r *replica) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -243,11 +246,11 @@ func (l *load) retire(r *replica) {
 		dbtest.SkipOrFail(l.t, "a signal to another process", "not on this system: "+err.Error())
 	}
 	if state, err := r.process.Wait(); err != nil || !state.Success() {
-		l.t.Errorf("a server that was told to stop: %v, %v", state, err)
+		l.t.Errorf("a server after SIGTERM: %v, %v", state, err)
 	}
 }
 
-// during names what happens from now on, and returns after so many requests.
+// during names the current phase and returns after so many requests.
 func (l *load) during(phase string, requests int) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -257,7 +260,7 @@ func (l *load) during(phase string, requests int) {
 		select {
 		case <-l.progress:
 		case <-time.After(time.Minute):
-			l.t.Fatalf("%s: nothing is answered any more", phase)
+			l.t.Fatalf("%s: no request was answered within a minute", phase)
 		}
 	}
 }
@@ -271,7 +274,7 @@ func (l *load) pick() *replica {
 	return r
 }
 
-// send returns nil for what failed, which is noted.
+// send returns nil and records the failure if a request fails.
 func (l *load) send(token, query string, variables ...any) *servertest.Response {
 	vars := map[string]any{}
 	for i := 0; i < len(variables); i += 2 {
@@ -303,7 +306,7 @@ func (l *load) send(token, query string, variables ...any) *servertest.Response 
 	l.mu.Unlock()
 	select {
 	case l.progress <- struct{}{}:
-	default: // nobody counts
+	default: // no receiver
 	}
 	if err != nil {
 		return nil
@@ -311,10 +314,11 @@ func (l *load) send(token, query string, variables ...any) *servertest.Response 
 	return got
 }
 
-// account is somebody with what the server has acknowledged of them.
+// account is a user with the values that a server has acknowledged.
 type account struct{ email, name, token, refresh string }
 
-// runUsers has people register and use the service, one after the other, until the load is stopped.
+// runUsers registers users one after the other, each of which uses the service, until the load is
+// stopped.
 func (l *load) runUsers(worker int, admin string) (members []*account) {
 	for n := 0; !l.isStopped(); n++ {
 		m := &account{email: fmt.Sprintf("member%d-%d@example.com", worker, n), name: "New"}
@@ -330,13 +334,13 @@ func (l *load) runUsers(worker int, admin string) (members []*account) {
 				m.name = name
 			}
 			if got := l.send(m.token, `{ me { name email role } }`); got != nil && (got.At("me.name") != m.name || got.At("me.email") != m.email || got.At("me.role") != "USER") {
-				l.t.Errorf("%+v is answered %s", m, got.Body)
+				l.t.Errorf("me returns %[2]s, want %+[1]v", m, got.Body)
 			}
 			if got := l.send("", refreshInBody, "t", m.refresh); got != nil {
 				m.token, m.refresh = got.Text("refresh.accessToken"), got.Text("refresh.refreshToken")
 			}
 			if got := l.send(admin, `{ users(first: 20) { edges { node { id name email role } } } }`); got != nil && got.At("users.edges.19") == nil {
-				l.t.Errorf("the list is %s", got.Body)
+				l.t.Errorf("users returns %s, want 20 edges", got.Body)
 			}
 		}
 		l.send("", `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { id } } }`, "e", m.email, "p", servertest.Password)
@@ -350,8 +354,9 @@ func (l *load) isStopped() bool {
 	return l.stopped
 }
 
-// Servers of two versions share a database while the newer ones bring it forward, and back is a way as well: nothing
-// fails, nothing that was answered is lost. Last, what nobody uses is taken away.
+// TestServersOfTwoVersionsShareADatabase checks that no request fails and no acknowledged write is
+// lost while servers of two versions share a database, the newer ones migrate it, and servers are
+// upgraded and rolled back. At the end, the contract removes what only the old version used.
 func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 	t.Parallel()
 	rows, requests, workers := 2_000, 15, 2
@@ -384,7 +389,7 @@ func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 		l.during("a new server migrates", 0)
 		newer, process := start(next)
 		if want := known + 5; !strings.Contains(newer.Log.String(), fmt.Sprintf(`"number":%d,`, want)) {
-			t.Errorf("it has not migrated:\n%s", newer.Log)
+			t.Errorf("the new server has not migrated:\n%s", newer.Log)
 		}
 		l.during("a new server beside two old ones", 0)
 		second := l.add(newer, process)
@@ -395,7 +400,7 @@ func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 		l.during("back: an old one starts again", 0)
 		back, process := start()
 		if !strings.Contains(back.Log.String(), "the database is ahead") {
-			t.Errorf("it does not say so:\n%s", back.Log)
+			t.Errorf("the old server does not log the newer database:\n%s", back.Log)
 		}
 		l.add(back, process)
 		l.retire(second)
@@ -405,7 +410,7 @@ func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 		l.during("forward again", requests)
 		l.during("the contract", 0)
 		if out := runCommand(t, databaseURL, next, "migrate", "--contract"); !strings.Contains(out, fmt.Sprintf("applied %05d_next.sql", known+6)) {
-			t.Errorf("no contract is applied: %s", out)
+			t.Errorf("the contract was not applied: %s", out)
 		}
 		l.during("after the contract", requests)
 
@@ -417,12 +422,12 @@ func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 			t.Error(f)
 		}
 		for phase, n := range l.answered {
-			t.Logf("%5d requests, the longest %6s: %s", n, l.longest[phase].Round(time.Millisecond), phase)
+			t.Logf("%5d requests, at most %6s each: %s", n, l.longest[phase].Round(time.Millisecond), phase)
 		}
 		for _, m := range slices.Concat(all...) {
 			got := back.Query(nil, refreshInBody, "t", m.refresh).Must()
 			if me := back.Query(&servertest.User{Token: got.Text("refresh.accessToken")}, `{ me { name email } }`).Must(); me.At("me.name") != m.name || me.At("me.email") != m.email {
-				t.Errorf("of %+v is left %s", m, me.Body)
+				t.Errorf("me returns %[2]s, want %+[1]v", m, me.Body)
 			}
 		}
 	})
@@ -430,7 +435,7 @@ func TestServersOfTwoVersionsShareADatabase(t *testing.T) {
 
 const refreshInBody = `mutation($t: String) { refresh(refreshToken: $t) { accessToken refreshToken } }`
 
-// get asks for a page.
+// get returns the status and body of a GET.
 func get(s *servertest.Server, path string) (status int, body string) {
 	got := s.Get(path)
 	return got.Status, got.Body
@@ -447,7 +452,7 @@ func setRole(t *testing.T, databaseURL, id, role string) {
 	}
 }
 
-// insertUsers puts accounts into a database, up to 100,000 of them, in one statement.
+// insertUsers inserts up to 100,000 accounts in one statement.
 func insertUsers(t *testing.T, databaseURL string, n int) {
 	t.Helper()
 	digits := "(SELECT '0' AS d" + strings.Repeat(" UNION ALL SELECT '%d'", 9) + ")"
@@ -461,8 +466,8 @@ func insertUsers(t *testing.T, databaseURL string, n int) {
 	}
 }
 
-// A server that starts brings a database of the step before to its own, while somebody goes on to use the tables as they
-// were: every row is as it was, and what is written meanwhile is there.
+// TestMigrationsKeepConcurrentWrites migrates from each step to the next while rows are written to
+// the old tables: all rows stay as they were.
 func TestMigrationsKeepConcurrentWrites(t *testing.T) {
 	t.Parallel()
 	known := len(migrationFiles(t, "sqlite"))
@@ -501,26 +506,26 @@ func TestMigrationsKeepConcurrentWrites(t *testing.T) {
 				close(stop)
 				n := <-stopped
 				if !strings.Contains(b.Log.String(), fmt.Sprintf(`"number":%d,`, number)) {
-					t.Errorf("it has not migrated:\n%s", b.Log)
+					t.Errorf("the server has not migrated:\n%s", b.Log)
 				}
 				got := r.snapshot()
 				for table, rows := range want {
 					if len(got[table]) != len(rows)+n-100 {
-						t.Errorf("%s has %d rows, want the %d that were there and %d", table, len(got[table]), len(rows), n-100)
+						t.Errorf("%s has %d rows, want %d and %d new ones", table, len(got[table]), len(rows), n-100)
 					}
 					for key, row := range rows {
 						if got[table][key] != row {
-							t.Errorf("%s: %s, it was %s", table, got[table][key], row)
+							t.Errorf("%s: the row is %s, want %s", table, got[table][key], row)
 						}
 					}
 				}
-				t.Logf("%d rows a table while it started", n-100)
+				t.Logf("%d rows per table written during the start", n-100)
 			})
 		})
 	}
 }
 
-// tableRows fills tables with something, whatever they are.
+// tableRows writes rows into all tables, whatever their columns are.
 type tableRows struct {
 	t      *testing.T
 	db     *sql.DB
@@ -556,7 +561,8 @@ func (r *tableRows) readTables(databaseURL string) {
 	}
 }
 
-// value is different for each row, but where there are only two. Times are to come: nothing is due.
+// value returns a different value for each row, where the type has enough values. Times are in the
+// future, so that nothing is due.
 func (c column) value(n int) any {
 	switch {
 	case strings.Contains(c.kind, "time"):
@@ -585,7 +591,8 @@ func (r *tableRows) insert(n int) {
 	}
 }
 
-// snapshot are the rows of each table, by what is in their first column, as the columns are that were there at first.
+// snapshot returns the rows of each table by the value of their first column, with the columns of
+// the first snapshot.
 func (r *tableRows) snapshot() map[string]map[string]string {
 	r.t.Helper()
 	all := map[string]map[string]string{}

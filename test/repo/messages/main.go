@@ -16,7 +16,7 @@ import (
 // golden is the file that the command writes, relative to the module's root.
 const golden = "test/repo/messages.golden"
 
-// message is one text that a person reads.
+// message is one text that users or operators read.
 type message struct{ kind, file, text string }
 
 //go:generate go run .
