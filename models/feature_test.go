@@ -78,10 +78,10 @@ func TestFeatureHasOwnVersionTable(t *testing.T) {
 		applied, err := s.Migrate(testContext(t))
 		requireNoError(t, err)
 		if got := titlesOf(applied); !slices.Equal(got, []string{"notes/00001_notes.sql", "notes/00002_slug.sql"}) {
-			t.Errorf("applied %q", got)
+			t.Errorf("got applied steps %q", got)
 		}
 		if again, err := s.Migrate(testContext(t)); err != nil || len(again) > 0 {
-			t.Errorf("applied again: %v, %v", again, err)
+			t.Errorf("second Migrate: got %v, %v; want no steps", again, err)
 		}
 		if got := queryAll[int64](t, s, "SELECT version_id FROM goose_db_version_notes WHERE version_id > 0 ORDER BY version_id"); !slices.Equal(got, []int64{1, 2}) {
 			t.Errorf("got versions %d, want 1 and 2", got)
@@ -124,10 +124,10 @@ func TestFailedFeatureMigrationNamesFeature(t *testing.T) {
 		requireNoError(t, s.AddFeatures(f))
 		applied, err := s.Migrate(testContext(t))
 		if err == nil || !strings.Contains(err.Error(), `feature "notes"`) || !strings.Contains(err.Error(), "version:2") {
-			t.Errorf("error %v", err)
+			t.Errorf("got error %v, want one that names the feature and the step", err)
 		}
 		if titles := titlesOf(applied); !slices.Contains(titles, "notes/00001_notes.sql") {
-			t.Errorf("applied %q", titles)
+			t.Errorf("got applied steps %q", titles)
 		}
 	})
 }
@@ -157,14 +157,14 @@ func TestRemovedFeatureKeepsTables(t *testing.T) {
 		without := openStore(t, databaseURL, Options{})
 		e := inspect(t, without, false)
 		if !slices.Equal(e.Removed, []string{"notes"}) || len(e.Issues)+len(e.Pending)+len(e.Unknown)+len(e.Ahead) > 0 {
-			t.Errorf("%+v", e)
+			t.Errorf("got %+v, want the removed feature only", e)
 		}
 		if list, err := without.Migrations(testContext(t)); err != nil || slices.ContainsFunc(list, func(m Migration) bool { return m.Feature != "" || m.Unknown() }) {
-			t.Errorf("%v, %v", list, err)
+			t.Errorf("got steps %v, %v; want only Fieldgate's", list, err)
 		}
 		applied, err := with.Migrate(testContext(t)) // the feature is added again
 		if err != nil || len(applied) > 0 {
-			t.Errorf("applied %v, %v", applied, err)
+			t.Errorf("got applied steps %v, %v; want none", applied, err)
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestInvalidFeatureIsRejected(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, dbtest.SQLite(t), Options{})
 			if err := s.AddFeatures(row.features...); err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "feature ") {
-				t.Errorf("error %v, want %q", err, row.want)
+				t.Errorf("got error %v, want %q", err, row.want)
 			}
 		})
 	}

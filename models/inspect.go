@@ -21,21 +21,24 @@ type Inspection struct {
 	Version string // as the server reports it
 
 	RoundTrip time.Duration // the median of several SELECT 1
-	// Of the database's clock before this machine's, to half a round trip; 0 in SQLite.
+	// ClockAhead is how far the database's clock is ahead of this machine's, to half a round trip;
+	// 0 in SQLite.
 	ClockAhead time.Duration
 
 	Pending []string // names of migrations that are not applied
-	// Names of contract migrations that are not applied; an operator applies them.
+	// Waiting lists the names of contract migrations that are not applied; an operator applies
+	// them.
 	Waiting []string
 	Unknown []int64  // numbers of applied migrations that only a newer program knows
 	Ahead   []string // as Unknown, for features: FEATURE/NUMBER
-	// Names of features that have migrated the database, and that this program lacks.
+	// Removed lists the names of features that have migrated the database and that this program
+	// lacks.
 	Removed    []string
 	Issues     []SchemaIssue // differences from the migrations; checked if none is pending
 	Corruption []string      // errors of SQLite's quick_check; with deep only
 
 	Pool int // the maximum of connections of this Store
-	// The maximum that the server allows; 0 is no limit, as in SQLite and TiDB.
+	// MaxConnections is the maximum that the server allows; 0 is no limit, as in SQLite and TiDB.
 	MaxConnections int
 	TimeZone       string // of the Store's connections, which set +00:00; "" in SQLite
 	Strict         bool   // whether a value that does not fit its column is an error

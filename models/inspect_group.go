@@ -18,11 +18,11 @@ type Group struct {
 
 	Role  string // of this member: PRIMARY or SECONDARY; "" if it has left the group
 	State string // of this member: ONLINE, RECOVERING, OFFLINE or ERROR
-	// Number of members in each state, this one included, as this one sees it.
+	// Members is the number of members in each state, this one included, as this one sees it.
 	Members map[string]int
 
 	ExpelTimeout time.Duration // group_replication_member_expel_timeout
-	// Group_replication_unreachable_majority_timeout; 0 waits without end.
+	// UnreachableMajority is group_replication_unreachable_majority_timeout; 0 waits without end.
 	UnreachableMajority time.Duration
 	Consistency         string // group_replication_consistency
 	HasSinglePrimary    bool   // group_replication_single_primary_mode

@@ -134,11 +134,12 @@ func (q issueQuery) run(ctx context.Context, pool *sql.DB) (issues []SchemaIssue
 	return issues, rows.Err()
 }
 
+// structure excludes indexes over expressions.
 func (mysqlDialect) structure(ctx context.Context, pool *sql.DB) (structure, error) {
 	return readStructure(ctx, pool,
 		`SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()`,
 		`SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns WHERE table_schema = DATABASE()`,
 		`SELECT CONCAT(MIN(table_name), '(', GROUP_CONCAT(column_name ORDER BY seq_in_index), ')', IF(MIN(non_unique), '', ' unique'))
 			FROM information_schema.statistics WHERE table_schema = DATABASE() GROUP BY table_name, index_name
-			HAVING COUNT(*) = COUNT(column_name)`) // excludes indexes over expressions
+			HAVING COUNT(*) = COUNT(column_name)`)
 }

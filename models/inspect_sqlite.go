@@ -43,11 +43,12 @@ func (d sqliteDialect) inspect(ctx context.Context, pool *sql.DB, e *Inspection,
 	return err
 }
 
+// structure excludes indexes over expressions.
 func (sqliteDialect) structure(ctx context.Context, pool *sql.DB) (structure, error) {
 	return readStructure(ctx, pool,
 		`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'`,
 		`SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'`,
 		`SELECT i.tbl || '(' || group_concat(c.name, ',') || ')' || iif(i."unique", ' unique', '')
 			FROM (SELECT m.name AS tbl, l.name, l."unique" FROM sqlite_schema m, pragma_index_list(m.name) l WHERE m.type = 'table') i,
-			pragma_index_info(i.name) c GROUP BY i.tbl, i.name HAVING COUNT(*) = COUNT(c.name)`) // excludes indexes over expressions
+			pragma_index_info(i.name) c GROUP BY i.tbl, i.name HAVING COUNT(*) = COUNT(c.name)`)
 }

@@ -137,7 +137,7 @@ func TestLimitReachedErrorHasLongestWait(t *testing.T) {
 			}
 			_, err := s.Acquire(testContext(t), []Reservation{fivePerMinute(key), long})
 			if full, ok := errors.AsType[*LimitReachedError](err); !ok || full.Name != "long" || full.Wait != time.Hour {
-				t.Errorf("error %#v", err)
+				t.Errorf("got error %#v, want the limit \"long\" and 1h", err)
 			}
 		}
 	})

@@ -19,14 +19,15 @@ type Mail struct {
 	NewEmail  *string // the other address that the mail names
 	Language  string
 	CreatedAt time.Time
-	// The time of the next attempt; during an attempt, the time from which others may retry.
+	// DueAt is the time of the next attempt; during an attempt, the time from which others may
+	// retry.
 	DueAt    time.Time
 	Attempts int64
 	Claim    *string // identifies the sender that has claimed the mail; nil if unclaimed
 
 	Priority int64 // MailRecovery, MailVerification or MailNotice
-	// Hash of the account or network that caused it; nil on the command line and for the server
-	// itself.
+	// Asker is a hash of the account or network that caused it; nil for the command line and the
+	// server itself.
 	Asker  *string
 	Place  NullBytes // TrustedPlace.Place of the device or network that caused it; nil if none
 	IP     *string   // the address that caused it; nil if the mail must not contain it

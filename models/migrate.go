@@ -35,7 +35,8 @@ type Migration struct {
 	Number    int64
 	Name      string    // of its file; "" if only a newer program knows the step
 	AppliedAt time.Time // zero if it has not been applied
-	// Of a contract step: what it removes, and since which step that is unused; "" if it only adds.
+	// Contract says what a contract step removes, and since which step that is unused; "" if the
+	// step only adds.
 	Contract string
 }
 

@@ -193,8 +193,8 @@ func TestMigrateReturnsAppliedStepsWithError(t *testing.T) {
 	wantStepsOnce(t, s)
 }
 
-// MySQL commits after each CREATE TABLE: a process killed after it has created the table without
-// recording the step.
+// MySQL commits after each CREATE TABLE, so a killed process may leave a table without a record of
+// its step.
 func TestMigrateResumesUnrecordedStep(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, dbtest.MySQL(t))

@@ -133,7 +133,7 @@ func TestDialectsHaveSameStepKinds(t *testing.T) {
 	}
 	sqlite, mysql := kinds(sqliteDialect{}), kinds(mysqlDialect{})
 	if !slices.Equal(sqlite, mysql) {
-		t.Errorf("sqlite has\n%s\nmysql has\n%s", strings.Join(sqlite, "\n"), strings.Join(mysql, "\n"))
+		t.Errorf("sqlite: got\n%s\nmysql: got\n%s", strings.Join(sqlite, "\n"), strings.Join(mysql, "\n"))
 	}
 }
 

@@ -18,7 +18,7 @@ type OneTimeToken struct {
 	Hash    []byte // SHA-256 of the token
 	UserID  string
 	Purpose string // the operation that it authorizes
-	// A user has one token per key, the newest; tokens without a key add up.
+	// SingletonKey limits a user to one token per key, the newest; tokens without a key add up.
 	SingletonKey *string `gorm:"column:slot"`
 	Email        string  // the address concerned, as typed
 	EmailKey     string

@@ -15,7 +15,8 @@ type Session struct {
 	User        *User  // only if the query loads it
 	Epoch       int64  // the user's SessionEpoch at sign-in
 	RefreshHash []byte // SHA-256 of the current refresh token
-	// Of the token that the current one replaced; nil before the first refresh.
+	// ParentHash is the SHA-256 of the token that the current one replaced; nil before the first
+	// refresh.
 	ParentHash NullBytes
 	Nonce      NullBytes // derives the current token from its parent; nil before the first refresh
 	RotatedAt  *time.Time

@@ -81,8 +81,8 @@ func (c *userDataset) insert(tb testing.TB, from, to int) {
 }
 
 // rowValues returns the values of user i. Names and addresses begin with the letters from a to n,
-// evenly spread. Nine out of ten users have the same first letter in both, and all with an n. 60
-// users are ADMIN, half of them with a name in a, and 20 names begin with zz.
+// evenly spread. Nine out of ten users have the same first letter in both, and all of those with
+// an n. 60 users are ADMIN, half of them with a name in a, and 20 names begin with zz.
 func (c *userDataset) rowValues(i int) (name, email, role string) {
 	shuffled := i * 7919 % 1_000_003 // both are prime
 	first := 'a' + rune(shuffled%14)
