@@ -29,7 +29,7 @@ RUN mkdir -m 0700 /out/data
 FROM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION= REVISION=
 LABEL org.opencontainers.image.title="Fieldgate" \
-      org.opencontainers.image.description="A GraphQL API server that signs people in and gates every field by role" \
+      org.opencontainers.image.description="A GraphQL API server with accounts, sign-in and field-level authorization" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 COPY --from=build /out/fieldgate /usr/local/bin/fieldgate

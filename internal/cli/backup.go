@@ -21,24 +21,24 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok { // to open it would make it
+	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok { // opening a missing file would create it
 		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("DATABASE_URL: %w. Hint: run this where the server's .env is", err)
+			return fmt.Errorf("DATABASE_URL: %w. Hint: run this in the directory of the server's .env, or set DATABASE_URL", err)
 		}
 	}
 	return c.withStore(func(store *models.Store) error {
 		err := store.Backup(ctx, args[0])
 		switch {
 		case errors.Is(err, models.ErrBackupUnsupported):
-			return errors.New("DATABASE_URL: not SQLite. Hint: mysqldump --single-transaction (docs/operations.md)")
+			return errors.New("DATABASE_URL: backup supports SQLite only. Hint: use mysqldump --single-transaction (docs/operations.md)")
 		case errors.Is(err, fs.ErrExist):
-			return fmt.Errorf("%s: there is a file already, and it stays", printable(args[0]))
+			return fmt.Errorf("%s: the file exists and was not overwritten. Hint: choose another name", printable(args[0]))
 		case err != nil:
 			return err
 		}
 		info, err := os.Stat(args[0])
 		if err == nil {
-			_, err = fmt.Fprintf(c.Stdout, "%s has a copy of the database: %d bytes\n", printable(args[0]), info.Size())
+			_, err = fmt.Fprintf(c.Stdout, "copied the database to %s (%d bytes)\n", printable(args[0]), info.Size())
 		}
 		return err
 	})

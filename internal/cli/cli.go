@@ -1,4 +1,4 @@
-// Package cli is the commands of the program: one file for each, and Main, which runs them.
+// Package cli implements the commands of the program, one file each. Main runs them.
 package cli
 
 import (
@@ -18,22 +18,22 @@ import (
 	"fieldgate/models"
 )
 
-// Console is what a command is run from.
+// Console is the environment that a command runs in.
 type Console struct {
 	Args           []string // the first is the program's name
 	Lookup         func(name string) (string, bool)
-	Environ        func() []string // NAME=value of everything that Lookup finds; nil: nothing
+	Environ        func() []string // NAME=value of all variables that Lookup finds; nil: none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	Adjust func(*server.Options) // what no variable can say; nil: nothing
+	Adjust func(*server.Options) // sets options that have no variable; nil: none
 
-	envFile *string // the value of --env-file; made by command
+	envFile *string // the value of --env-file; set by command
 }
 
-// Process is the console of this process, whose runtime it tunes.
+// Process returns the console of this process and tunes the runtime of the process.
 func Process() Console {
-	processors := runtime.GOMAXPROCS(0) // Go counts those of the machine, or what a container's quota allows
+	processors := runtime.GOMAXPROCS(0) // the processors of the machine, or the quota of the container
 	tuneRuntime(processors)
 	return Console{
 		Args: os.Args, Lookup: os.LookupEnv, Environ: os.Environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -41,20 +41,22 @@ func Process() Console {
 	}
 }
 
-// tuneRuntime sets what fits a server of this kind, unless the environment says otherwise.
+// tuneRuntime sets defaults of the Go runtime that suit this server. Environment variables override
+// them.
 func tuneRuntime(processors int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // small live heap, short requests: 1.2 times the throughput for some 12 MB
+		debug.SetGCPercent(400) // small live heap, short requests: 1.2 times the throughput for about 12 MB
 	}
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOOS == "linux" {
-		// Password hashing runs on threads of low priority, one a processor. Each holds one of Go's processors
-		// while it hashes; with twice as many, requests never wait in Go for what the kernel would give them.
+		// Password hashing runs on low-priority threads, one per processor. Each occupies a P of
+		// Go's scheduler while it hashes. With twice as many Ps, requests never wait in Go for time
+		// that the kernel would give them.
 		runtime.GOMAXPROCS(2 * processors)
 	}
 }
 
-// Main runs one command and returns the exit status: 0, or another one after a line on Stderr that says what was
-// wrong.
+// Main runs one command and returns its exit status. If the status is not 0, it prints one line
+// with the error to Stderr.
 func Main(ctx context.Context, c Console) int {
 	c.Stdout = output{c.Stdout}
 	err := c.command().Run(ctx, c.Args)
@@ -65,11 +67,11 @@ func Main(ctx context.Context, c Console) int {
 	return status
 }
 
-// errOutputClosed is what happens to "user list" in "user list | head".
-var errOutputClosed = errors.New("nobody reads the output any more")
+// errOutputClosed is the error of "user list" in "user list | head". It is not a failure.
+var errOutputClosed = errors.New("the reader of the output has closed it")
 
-// output is stdout. A broken pipe gets a name of its own there: the connection to a database can be one too, and
-// that is a failure.
+// output is standard output. It replaces the error of a broken pipe, because a broken pipe to the
+// database is a failure and must stay distinguishable.
 type output struct{ io.Writer }
 
 func (o output) Write(p []byte) (int, error) {
@@ -80,21 +82,21 @@ func (o output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// The exit statuses, but for 0.
 const (
+	// Exit statuses besides 0.
 	StatusFailed = 1 + iota
 	StatusUsage
 	StatusNotFound
 	StatusConflict
 )
 
-const exitStatusHelp = `Exit status: 0 done, 1 failed (or not ready, or something to mend), 2 wrong usage, 3 nobody has the address,
-4 conflict (the address is taken; the account is the last ADMIN's).`
+const exitStatusHelp = `Exit status: 0 success, 1 failure (also: not ready, or a problem found by doctor), 2 wrong usage,
+3 no account has the address, 4 conflict (the address is taken, or the account is the last ADMIN).`
 
 func exitStatus(err error) int {
 	var (
 		usage   usageError
-		library cli.ExitCoder // from "help" with a command that there is not
+		library cli.ExitCoder // from "help" with an unknown command
 	)
 	switch {
 	case err == nil, errors.Is(err, errOutputClosed):
@@ -109,7 +111,7 @@ func exitStatus(err error) int {
 	return StatusFailed
 }
 
-// usageError is about the command line itself.
+// usageError is an error in the command line itself.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -120,29 +122,29 @@ func (c Console) command() *cli.Command {
 	c.envFile = new(string)
 	root := &cli.Command{
 		Name:        "fieldgate",
-		Usage:       "a GraphQL API server that signs people in and gates every field by role",
-		Description: "It is configured by environment variables, which can stand in a file: docs/reference/configuration.md lists them.\n\n" + exitStatusHelp + "\n\n   fieldgate\n   fieldgate user list --help",
+		Usage:       "a GraphQL API server with accounts, sign-in and field-level authorization",
+		Description: "It is configured by environment variables or a settings file: docs/reference/configuration.md lists them.\n\n" + exitStatusHelp + "\n\n   fieldgate\n   fieldgate user list --help",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "version", Usage: "show what this program was built from", Local: true},
+			&cli.BoolFlag{Name: "version", Usage: "show the version and the build", Local: true},
 			&cli.StringFlag{Name: "env-file", Usage: "read settings from this `FILE`, as ENV_FILE does", TakesFile: true, Destination: c.envFile},
 		},
 		Action: c.serveOrVersion,
 		Commands: append([]*cli.Command{
 			{
-				Name: "serve", Usage: "run the server (what happens without a command)",
+				Name: "serve", Usage: "run the server (the default command)",
 				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
-				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "with a USER, a STAFF and an ADMIN whom anybody can be: in development, on a database of its own"}},
+				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "create three accounts (USER, STAFF, ADMIN) with a public password; development only, needs a database of its own"}},
 				Action:      c.serve,
 			},
-			{Name: "migrate", Usage: "bring the database's tables up to date", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contractFlag()}, Action: c.migrate, Commands: []*cli.Command{
-				{Name: "up", Usage: "apply what is missing", Description: "   fieldgate migrate up", Flags: []cli.Flag{contractFlag()}, Action: c.migrate},
+			{Name: "migrate", Usage: "apply pending migrations to the database", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contractFlag()}, Action: c.migrate, Commands: []*cli.Command{
+				{Name: "up", Usage: "apply pending migrations", Description: "   fieldgate migrate up", Flags: []cli.Flag{contractFlag()}, Action: c.migrate},
 				{
-					Name: "status", Usage: "show what has been applied", Description: "   fieldgate migrate status --json",
+					Name: "status", Usage: "show each migration and its state", Description: "   fieldgate migrate status --json",
 					Flags: []cli.Flag{jsonLinesFlag()}, Action: c.migrationStatus,
 				},
 			}},
 			c.userCommands(),
-			{Name: "keys", Usage: "make keys", Description: "   fieldgate keys ed25519 --help", Commands: []*cli.Command{
+			{Name: "keys", Usage: "generate keys", Description: "   fieldgate keys ed25519 --help", Commands: []*cli.Command{
 				{Name: "secret", Usage: "print a new JWT_SECRET", Description: "   JWT_SECRET=$(fieldgate keys secret)", Action: c.keysSecret},
 				{
 					Name: "ed25519", Usage: "print a new private key for JWT_PRIVATE_KEY_FILES",
@@ -151,16 +153,16 @@ func (c Console) command() *cli.Command {
 			}},
 			c.passwordsCommand(),
 			{
-				Name: "policy", Usage: "show who may use which field, as the schema says",
+				Name: "policy", Usage: "show which role each field of the schema requires",
 				Description: "   fieldgate policy --format json\n   fieldgate policy --format markdown --out PERMISSIONS.md",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "format", Usage: "table, markdown or json", Value: "table"},
-					&cli.StringFlag{Name: "out", Usage: "write it to this `FILE`", TakesFile: true},
+					&cli.StringFlag{Name: "out", Usage: "write to this `FILE` instead of standard output", TakesFile: true},
 				},
 				Action: c.policy,
 			},
 			{
-				Name: "version", Usage: "show what this program was built from", Description: "   fieldgate version --json",
+				Name: "version", Usage: "show the version and the build", Description: "   fieldgate version --json",
 				Flags: []cli.Flag{jsonFlag()}, Action: c.version,
 			},
 		}, c.operationCommands()...),
@@ -168,7 +170,7 @@ func (c Console) command() *cli.Command {
 		EnableShellCompletion: true,
 		ConfigureShellCompletionCommand: func(cmd *cli.Command) {
 			cmd.Hidden = false
-			cmd.Usage = "print a script that completes commands and flags in a shell"
+			cmd.Usage = "print a shell completion script"
 			c.setErrorHandlers(cmd)
 		},
 	}
@@ -176,8 +178,8 @@ func (c Console) command() *cli.Command {
 	return root
 }
 
-// setErrorHandlers keeps the library from printing errors and ending the program itself, and gives groups of commands
-// an error of their own for a command that they do not have.
+// setErrorHandlers stops the library from printing errors and ending the program. A group of
+// commands gets its own error for an unknown command.
 func (c Console) setErrorHandlers(cmd *cli.Command) {
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {}
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
@@ -196,7 +198,7 @@ func (c Console) setErrorHandlers(cmd *cli.Command) {
 	}
 }
 
-// arguments returns exactly those that names name.
+// arguments returns the arguments of cmd: exactly one for each name.
 func arguments(cmd *cli.Command, names ...string) ([]string, error) {
 	args := cmd.Args().Slice()
 	if len(args) == len(names) {

@@ -13,14 +13,14 @@ import (
 func TestBrokenDatabasePipeFails(t *testing.T) {
 	t.Parallel()
 	if status := exitStatus(fmt.Errorf("the database was lost at COMMIT: %w", syscall.EPIPE)); status != 1 {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d, want 1", status)
 	}
 }
 
 func TestInvalidUTF8IsQuoted(t *testing.T) {
 	t.Parallel()
 	if got := printable("not \x9b UTF-8"); got != `"not \x9b UTF-8"` {
-		t.Errorf("what is no UTF-8 is shown as %s", got)
+		t.Errorf("got %s, want it quoted", got)
 	}
 }
 
@@ -29,7 +29,7 @@ func TestHelpHasAnExampleForEveryCommand(t *testing.T) {
 	var visit func(cmd *cli.Command, name string)
 	visit = func(cmd *cli.Command, name string) {
 		if !strings.Contains(cmd.Description, "   ") || !strings.Contains(cmd.Description, name) {
-			t.Errorf("%s --help has no example: %q", name, cmd.Description)
+			t.Errorf("%s --help: got %q, want an example", name, cmd.Description)
 		}
 		for _, sub := range cmd.Commands {
 			visit(sub, name+" "+sub.Name)
@@ -40,7 +40,7 @@ func TestHelpHasAnExampleForEveryCommand(t *testing.T) {
 	Main(t.Context(), Console{Args: []string{"fieldgate", "--help"}, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stdout})
 	for _, line := range strings.Split(exitStatusHelp, "\n") {
 		if !strings.Contains(stdout.String(), line) {
-			t.Errorf("--help does not say %q", line)
+			t.Errorf("--help: want %q", line)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func TestDeletionRequiresTypedAddress(t *testing.T) {
 		var stderr strings.Builder
 		err := Console{Stderr: &stderr}.confirmDeletion(strings.NewReader(typed), "ada@example.com")
 		if (err == nil) != confirmed || !strings.Contains(stderr.String(), "ada@example.com") {
-			t.Errorf("%q: %v, asked %q", typed, err, stderr.String())
+			t.Errorf("%q: got error %v and prompt %q, want confirmed %v", typed, err, stderr.String(), confirmed)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestLoopbackAddr(t *testing.T) {
 		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "[::]:80": "[::1]:80", "10.0.0.7:80": "10.0.0.7:80", "[::1]:80": "[::1]:80", "localhost:80": "127.0.0.1:80",
 	} {
 		if got := loopbackAddr(addr); got != want {
-			t.Errorf("%s is at %s, want %s", addr, got, want)
+			t.Errorf("%s: got %s, want %s", addr, got, want)
 		}
 	}
 }

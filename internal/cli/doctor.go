@@ -28,28 +28,28 @@ import (
 	"fieldgate/models"
 )
 
-// operationCommands are for whoever looks after a server.
+// operationCommands returns the commands for operators.
 func (c Console) operationCommands() []*cli.Command {
 	return []*cli.Command{
 		{
-			Name: "doctor", Usage: "say what should be mended in the configuration and around it",
-			Description: "It looks at what the server would be started with, changes nothing, and shows no secret.\n\n   fieldgate doctor\n   fieldgate doctor --mail --deep --json",
+			Name: "doctor", Usage: "check the configuration, the database and the machine",
+			Description: "It checks what a server would start with, changes nothing and shows no secrets.\n\n   fieldgate doctor\n   fieldgate doctor --mail --deep --json",
 			Flags: []cli.Flag{
-				&cli.BoolFlag{Name: "mail", Usage: "sign in to the mail server, without sending anything"},
-				&cli.BoolFlag{Name: "deep", Usage: "read all of a SQLite file to see whether it is whole: seconds a gigabyte"},
+				&cli.BoolFlag{Name: "mail", Usage: "also sign in to the mail server; nothing is sent"},
+				&cli.BoolFlag{Name: "deep", Usage: "also check the integrity of a whole SQLite file; takes seconds per gigabyte"},
 				jsonLinesFlag(),
 			},
 			Action: c.doctor,
 		},
 		{
-			Name: "healthcheck", Usage: "ask the server on this machine whether it is ready",
-			Description: "It asks on the loopback interface, at the port of PORT or ADDR: for containers, which have no curl.\n\n   fieldgate healthcheck\n   fieldgate healthcheck --live",
-			Flags:       []cli.Flag{&cli.BoolFlag{Name: "live", Usage: "ask /healthz instead of /readyz: the database does not matter"}},
+			Name: "healthcheck", Usage: "check whether the server on this machine is ready",
+			Description: "It connects to the loopback interface at the port of PORT or ADDR. Use it in containers without curl.\n\n   fieldgate healthcheck\n   fieldgate healthcheck --live",
+			Flags:       []cli.Flag{&cli.BoolFlag{Name: "live", Usage: "check /healthz, which ignores the database, instead of /readyz"}},
 			Action:      c.healthcheck,
 		},
 		{
-			Name: "backup", Usage: "copy the SQLite database into a new file, while the server runs", ArgsUsage: "FILE",
-			Description: "The copy is as the database was at one moment, for its owner only.\n\n   fieldgate backup /backups/fieldgate.db",
+			Name: "backup", Usage: "copy the SQLite database to a new file while the server runs", ArgsUsage: "FILE",
+			Description: "The copy is a consistent snapshot, and only its owner can read it.\n\n   fieldgate backup /backups/fieldgate.db",
 			Action:      c.backup,
 		},
 	}
@@ -80,26 +80,27 @@ func (c Console) doctor(ctx context.Context, cmd *cli.Command) error {
 	case 0:
 		return nil
 	case 1:
-		return errors.New("one problem has to be mended")
+		return errors.New("found 1 problem")
 	default:
-		return fmt.Errorf("%d problems have to be mended", n)
+		return fmt.Errorf("found %d problems", n)
 	}
 }
 
-// snapshot are what the doctor judges. Nothing is made or changed, and everything is looked at, whatever fails before.
-func (c Console) snapshot(ctx context.Context, askMail, deep bool) (f doctor.Snapshot) {
+// snapshot collects what the doctor checks. It changes nothing. An error in one part does not stop
+// the others.
+func (c Console) snapshot(ctx context.Context, checkMail, deep bool) (f doctor.Snapshot) {
 	s, err := c.settings()
 	if err != nil {
 		f.ConfigErr = err
 		return f
 	}
-	s.Log = slog.New(slog.DiscardHandler) // what is said is the findings
+	s.Log = slog.New(slog.DiscardHandler) // the findings are the only output
 	f.Config, f.UnknownVariables, f.Machine = s.Config, s.unknownVariables, inspectMachine(cmp.Or(s.Processors, runtime.GOMAXPROCS(0)))
 	f.KeyFiles = inspectKeyFiles(s.Config.JWTPrivateKeyFiles)
 	f.DevelopmentKey = developmentKeyUse(s)
 	f.Breached = inspectBreachedFile(s.Config.BreachedPasswords)
 	_, f.TemplatesErr = mail.LoadTemplates(s.Config.MailTemplates)
-	if askMail && s.Config.SMTPURL != "" {
+	if checkMail && s.Config.SMTPURL != "" {
 		f.Mail = &doctor.Result{Err: checkMailServer(ctx, s)}
 	}
 	f.Database = inspectDatabase(ctx, s, deep)
@@ -119,7 +120,7 @@ func inspectKeyFiles(names []string) (files []doctor.KeyFile) {
 	return files
 }
 
-// inspectBreachedFile looks at the file of BREACHED_PASSWORDS; nil if there is none.
+// inspectBreachedFile opens the file of BREACHED_PASSWORDS; nil if name is empty.
 func inspectBreachedFile(name string) *doctor.BreachedFile {
 	if name == "" {
 		return nil
@@ -146,7 +147,7 @@ func developmentKeyUse(s settings) doctor.KeyUse {
 	return doctor.KeyUnused
 }
 
-// mailTimeout is for a mail server that does not answer.
+// mailTimeout limits the check of the mail server.
 const mailTimeout = 20 * time.Second
 
 func checkMailServer(ctx context.Context, s settings) error {
@@ -173,7 +174,7 @@ func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Datab
 	}
 	added, err := s.OpenStore()
 	if err != nil {
-		if d.Err = errors.Unwrap(err); d.Err == nil { // the finding names the variable itself
+		if d.Err = errors.Unwrap(err); d.Err == nil { // the finding names the variable already
 			d.Err = err
 		}
 		return d
@@ -185,12 +186,12 @@ func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Datab
 	}
 	if len(d.Inspection.Pending) == 0 {
 		d.HasAdmin, d.AdminErr = hasAdmin(ctx, store)
-		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // an error is not judged
+		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // with an error, sign-ins are not checked
 	}
 	return d
 }
 
-// hasAdmin reports whether somebody has an open account with a role that includes ADMIN.
+// hasAdmin reports whether an enabled account has a role that includes ADMIN.
 func hasAdmin(ctx context.Context, store *models.Store) (bool, error) {
 	p, err := policy.Compile(graph.Schema())
 	if err != nil {
@@ -202,8 +203,8 @@ func hasAdmin(ctx context.Context, store *models.Store) (bool, error) {
 
 var programStart = time.Now()
 
-// measureHash is what one password takes of a processor: the best of two. The time on the clock would be longer beside a
-// server at work, since passwords come last.
+// measureHash returns the processor time of one password hash: the better of two measurements.
+// Wall-clock time would be longer beside a busy server, because password hashing has low priority.
 func measureHash(ctx context.Context, s settings) time.Duration {
 	queue := account.NewQueue(1)
 	defer queue.Close()
@@ -222,11 +223,11 @@ func measureHash(ctx context.Context, s settings) time.Duration {
 	return best
 }
 
-// inspectMachine reads what the cgroup allows, where there is one (version 2, as containers see it).
+// inspectMachine reads the limits of the cgroup, if any (version 2, as containers see it).
 func inspectMachine(threads int) doctor.Machine {
 	m := doctor.Machine{Processors: runtime.NumCPU(), Threads: threads, HasGoMemLimit: os.Getenv("GOMEMLIMIT") != ""}
 	quota, period, _ := strings.Cut(firstLine("/sys/fs/cgroup/cpu.max"), " ")
-	q, _ := strconv.ParseFloat(quota, 64) // "max" is no number
+	q, _ := strconv.ParseFloat(quota, 64) // "max" is not a number
 	if p, err := strconv.ParseFloat(period, 64); err == nil && p > 0 {
 		m.Quota = q / p
 	}
@@ -234,7 +235,7 @@ func inspectMachine(threads int) doctor.Machine {
 	return m
 }
 
-// firstLine of a file; empty if there is none.
+// firstLine returns the first line of a file, or "" if it cannot be read.
 func firstLine(file string) string {
 	content, err := os.ReadFile(file)
 	if err != nil {

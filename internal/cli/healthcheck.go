@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// healthcheckTimeout is a bit more than /readyz takes to find out.
+// healthcheckTimeout is longer than the timeout of /readyz.
 const healthcheckTimeout = 4 * time.Second
 
 func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
@@ -32,19 +32,20 @@ func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // what HTTP_PROXY says is not about us
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // HTTP_PROXY does not apply to loopback
 	answer, err := client.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w. Hint: ADDR and PORT have to be those of the server", err)
+		return fmt.Errorf("%w. Hint: set ADDR and PORT as for the server", err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: the server's log says why", page, answer.Status)
+		return fmt.Errorf("%s answered %s. Hint: the server's log has the reason", page, answer.Status)
 	}
 	return nil
 }
 
-// loopbackAddr is where a server that listens at addr is reached from its own machine.
+// loopbackAddr returns the address at which a server that listens on addr is reached from its own
+// machine.
 func loopbackAddr(addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	switch host {

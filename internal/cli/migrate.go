@@ -11,7 +11,7 @@ import (
 )
 
 func contractFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "contract", Usage: "also take away what no program reads any more, once none runs that did"}
+	return &cli.BoolFlag{Name: "contract", Usage: "also remove tables and columns that this version does not use; run it after all older servers have stopped"}
 }
 
 func (c Console) migrate(ctx context.Context, cmd *cli.Command) error {
@@ -36,7 +36,7 @@ func (c Console) migrate(ctx context.Context, cmd *cli.Command) error {
 		list, err := store.Migrations(ctx)
 		for _, m := range list {
 			if m.Waiting() {
-				fmt.Fprintf(c.Stdout, "%s waits: %s. Hint: fieldgate migrate --contract, once no older program runs\n", m.Title(), m.Contract)
+				fmt.Fprintf(c.Stdout, "%s is waiting: %s. Hint: run fieldgate migrate --contract after all older servers have stopped\n", m.Title(), m.Contract)
 			}
 		}
 		return err
@@ -86,7 +86,7 @@ func (c Console) writeMigration(m models.Migration, asJSON bool) error {
 	name, state := m.Title(), migrationState(m)
 	switch {
 	case m.Unknown():
-		state = "applied " + applied.Format(time.RFC3339) + " by a newer program"
+		state = "applied " + applied.Format(time.RFC3339) + " by a newer version"
 	case m.Waiting():
 		state += " (" + m.Contract + ")"
 	case applied != nil:

@@ -15,15 +15,15 @@ import (
 )
 
 func jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "answer with a JSON object on a line"}
+	return &cli.BoolFlag{Name: "json", Usage: "print a JSON object on one line"}
 }
 
 func jsonLinesFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "answer with a JSON object on a line for each (JSON Lines)"}
+	return &cli.BoolFlag{Name: "json", Usage: "print one JSON object per line (JSON Lines)"}
 }
 
-// printable is text as a terminal may have it: what was imported from elsewhere may hold what would move the cursor or
-// turn a line around, and is quoted then.
+// printable returns text for a terminal. It quotes text with characters that could move the cursor
+// or reverse a line: imported data may contain them.
 func printable(text string) string {
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, isUnprintable) {
 		return text
@@ -31,15 +31,15 @@ func printable(text string) string {
 	return strconv.QuoteToGraphic(text)
 }
 
-// isUnprintable characters do something to a terminal other than to stand there. The joiners stay, since scripts and
-// emoji need them.
+// isUnprintable reports whether a character has an effect on a terminal besides being shown. The
+// joiners are allowed, because scripts and emoji need them.
 func isUnprintable(r rune) bool {
 	const joiner, nonJoiner = '\u200D', '\u200C'
 	return !unicode.IsGraphic(r) && r != joiner && r != nonJoiner
 }
 
-// writeJSON writes v on a line of its own. JSON itself has no objection to most of what is unshowable; as that can
-// stand in strings only, it is escaped there.
+// writeJSON writes v on one line. JSON allows most unprintable characters unescaped. They can occur
+// only in strings, so they are escaped there.
 func writeJSON(w io.Writer, v any) error {
 	var line bytes.Buffer
 	e := json.NewEncoder(&line)

@@ -13,13 +13,13 @@ import (
 )
 
 func (c Console) passwordsCommand() *cli.Command {
-	return &cli.Command{Name: "passwords", Usage: "make the file of BREACHED_PASSWORDS", Description: "   fieldgate passwords build --help", Commands: []*cli.Command{
+	return &cli.Command{Name: "passwords", Usage: "build the file for BREACHED_PASSWORDS", Description: "   fieldgate passwords build --help", Commands: []*cli.Command{
 		{
-			Name: "build", Usage: "write the file that BREACHED_PASSWORDS names, from a list of haveibeenpwned.com",
+			Name: "build", Usage: "build the file for BREACHED_PASSWORDS from a list of haveibeenpwned.com",
 			Description: "It reads lines of the form SHA1:COUNT from standard input and writes the passwords that were seen often\n" +
-				"enough to standard output, 8 bytes each. Lines in the order of their hashes take little memory.\n\n" +
+				"enough to standard output, 8 bytes each. Lines that are sorted by hash need little memory.\n\n" +
 				"   fieldgate passwords build --min-count 20 < hibp.txt > breached.bin",
-			Flags:  []cli.Flag{&cli.Uint64Flag{Name: "min-count", Usage: "leave out passwords that were seen less than `N` times", Value: 1}},
+			Flags:  []cli.Flag{&cli.Uint64Flag{Name: "min-count", Usage: "skip passwords that were seen fewer than `N` times", Value: 1}},
 			Action: c.passwordsBuild,
 		},
 	}}

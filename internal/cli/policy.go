@@ -24,7 +24,7 @@ func (c Console) policy(_ context.Context, cmd *cli.Command) error {
 	}
 	write, ok := map[string]func(io.Writer) error{"table": p.WriteTable, "markdown": p.WriteMarkdown, "json": p.WriteJSON}[cmd.String("format")]
 	if !ok {
-		return fmt.Errorf("--format: %q is none of table, markdown and json", cmd.String("format"))
+		return fmt.Errorf("--format: %q is not valid: expected table, markdown or json", cmd.String("format"))
 	}
 	if out := cmd.String("out"); out != "" {
 		var text bytes.Buffer

@@ -4,5 +4,6 @@ package cli
 
 import "time"
 
-// processorTime is the time since the start: nothing here says what of it was spent on work.
+// processorTime returns the time since the program started: the processor time is not available on
+// this system.
 func processorTime() time.Duration { return time.Since(programStart) }

@@ -8,7 +8,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// Reference returns every command with its arguments and options as Markdown, for docs/reference/commands.md.
+// Reference returns every command with its arguments and options as Markdown, for
+// docs/reference/commands.md.
 func Reference() string {
 	var overview, sections strings.Builder
 	overview.WriteString("| command | effect |\n|---|---|\n")
@@ -17,8 +18,8 @@ func Reference() string {
 	return overview.String() + sections.String()
 }
 
-// writeCommand writes a row and a section for cmd, then for each of its subcommands. A group of commands has neither:
-// it only prints help.
+// writeCommand writes a row and a section for cmd, then for each of its subcommands. A group of
+// commands has neither, because it only prints help.
 func writeCommand(overview, sections *strings.Builder, cmd *cli.Command, path string) {
 	isGroup := path != "fieldgate" && len(cmd.Flags) == 0 && len(cmd.Commands) > 0
 	if !isGroup {

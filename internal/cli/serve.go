@@ -9,7 +9,7 @@ import (
 	"fieldgate/internal/server"
 )
 
-// serveOrVersion is what happens without a command.
+// serveOrVersion runs without a command.
 func (c Console) serveOrVersion(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Bool("version") {
 		return c.version(ctx, cmd)
@@ -39,11 +39,11 @@ func (c Console) serve(ctx context.Context, cmd *cli.Command) error {
 }
 
 func listenAndServe(ctx context.Context, s *server.Server) error {
-	on, err := s.Listen(ctx)
+	listeners, err := s.Listen(ctx)
 	if err != nil {
 		return err
 	}
-	return s.Serve(ctx, on)
+	return s.Serve(ctx, listeners)
 }
 
 // warnUnknownVariables warns of variables that are probably misspelled.
@@ -53,7 +53,7 @@ func (s *settings) warnUnknownVariables() {
 	}
 }
 
-// warnProduction warns of what is unsafe in production, and of settings that do not count there.
+// warnProduction warns of unsafe settings in production, and of a .env that is ignored there.
 func (s *settings) warnProduction() {
 	if s.hasIgnoredDotEnv {
 		s.Log.Warn("production does not read .env unless it is named. Hint: ENV_FILE=.env, or --env-file .env")

@@ -21,14 +21,14 @@ import (
 	"fieldgate/models"
 )
 
-// settings are what a command is given to work with.
+// settings are the options of a command and the warnings that come with them.
 type settings struct {
 	server.Options
-	unknownVariables []config.UnknownVariable // environNames that are set, and were probably meant for a variable
-	hasIgnoredDotEnv bool                     // there is a .env that production does not read
+	unknownVariables []config.UnknownVariable // set, not read, and probably misspelled
+	hasIgnoredDotEnv bool                     // .env exists, and production does not read it
 }
 
-// settings reads the environment and the file of settings.
+// settings reads the environment and the settings file.
 func (c Console) settings() (settings, error) {
 	source, err := config.Find(*c.envFile, c.Lookup)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c Console) settings() (settings, error) {
 	cfg, err := config.Load(source.Lookup)
 	if err != nil {
 		if source.IgnoredDotEnv {
-			err = errors.Join(err, errors.New("there is a .env here, and production does not read it unless it is named. Hint: ENV_FILE=.env, or --env-file .env"))
+			err = errors.Join(err, errors.New(".env was not read: production reads only a file that is named. Hint: ENV_FILE=.env, or --env-file .env"))
 		}
 		return settings{}, withUnknownVariables(err, unknown)
 	}
@@ -49,7 +49,7 @@ func (c Console) settings() (settings, error) {
 	return s, nil
 }
 
-// environNames are those of all variables of the environment.
+// environNames returns the names of all environment variables.
 func (c Console) environNames() (names []string) {
 	if c.Environ == nil {
 		return nil
@@ -61,7 +61,7 @@ func (c Console) environNames() (names []string) {
 	return names
 }
 
-// withUnknownVariables adds what may be the cause of a wrong configuration.
+// withUnknownVariables adds misspelled variables to err: they may be the cause.
 func withUnknownVariables(err error, unknown []config.UnknownVariable) error {
 	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -73,7 +73,8 @@ func withUnknownVariables(err error, unknown []config.UnknownVariable) error {
 	return errors.Join(all...)
 }
 
-// newLog writes to w in the format of LOG_FORMAT. For a developer at a terminal, text is short and coloured.
+// newLog returns a log in the format of LOG_FORMAT. For a developer at a terminal, text is short
+// and colored.
 func (c Console) newLog(cfg *config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
 	var h slog.Handler = slog.NewTextHandler(c.Stderr, o)
@@ -87,14 +88,14 @@ func (c Console) newLog(cfg *config.Config) *slog.Logger {
 	return slog.New(web.LogHandler(h, trace.LogAttrs))
 }
 
-// isDevelopmentTerminal reports whether the log is for a person in front of it.
+// isDevelopmentTerminal reports whether the log goes to the terminal of a developer.
 func (c Console) isDevelopmentTerminal(cfg *config.Config) bool {
 	f, ok := c.Stderr.(*os.File)
 	return ok && !cfg.Production && cfg.LogFormat == "text" && term.IsTerminal(int(f.Fd()))
 }
 
-// withDatabase runs f with the services on a database that is up to date. A SQLite file that is not there is an error, and is not
-// made.
+// withDatabase runs f with the services on a migrated database. A missing SQLite file is an error
+// and is not created.
 func (c Console) withDatabase(ctx context.Context, f func(*server.Services) error) error {
 	s, err := c.settings()
 	if err != nil {
@@ -106,7 +107,7 @@ func (c Console) withDatabase(ctx context.Context, f func(*server.Services) erro
 	return c.withNewDatabase(ctx, f)
 }
 
-// withNewDatabase is withDatabase, but that it makes a SQLite file that DATABASE_URL names.
+// withNewDatabase is like withDatabase, but creates a missing SQLite file.
 func (c Console) withNewDatabase(ctx context.Context, f func(*server.Services) error) error {
 	return c.withServices(func(s *server.Services) error {
 		if err := s.Migrate(ctx); err != nil {
@@ -116,7 +117,7 @@ func (c Console) withNewDatabase(ctx context.Context, f func(*server.Services) e
 	})
 }
 
-// withServices runs f with the services on a database that they have not touched.
+// withServices runs f with the services on a database that is not migrated.
 func (c Console) withServices(f func(*server.Services) error) error {
 	o, err := c.settings()
 	if err != nil {
@@ -142,23 +143,24 @@ func (c Console) withStore(f func(*models.Store) error) error {
 	return errors.Join(f(p.Store), p.Store.Close())
 }
 
-// checkDatabaseExists returns an error if the database is a SQLite file that is not there.
+// checkDatabaseExists returns an error if DATABASE_URL names a missing SQLite file.
 func checkDatabaseExists(s settings) error {
 	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if !ok {
 		return nil
 	}
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-		return nil // what else is wrong with it, opening it says better
+		return nil // opening the file reports other errors better
 	}
 	if path, err := filepath.Abs(file); err == nil {
 		file = path
 	}
-	return fmt.Errorf("there is no database: %s does not exist. Hint: run this in the server's folder, or set DATABASE_URL; "+
-		"fieldgate migrate makes a new database", file)
+	return fmt.Errorf("no database: %s does not exist. Hint: run this in the server's directory, or set DATABASE_URL; "+
+		"fieldgate migrate creates a new database", file)
 }
 
-// checkDefaultDatabase returns an error if the default SQLite file is not there: this may be the wrong folder.
+// checkDefaultDatabase returns an error if the default SQLite file is missing: the command may run
+// in the wrong directory.
 func checkDefaultDatabase(s settings) error {
 	if s.Config.DatabaseExplicit {
 		return nil

@@ -9,16 +9,17 @@ import (
 	"fieldgate/internal/spelling"
 )
 
-// unknownCommand is the error for a word that is no command, with the command that was probably meant.
+// unknownCommand returns the error for a word that is not a command, with a suggestion.
 func unknownCommand(cmd *cli.Command, word string) error {
-	what := "command"
+	kind := "command"
 	if len(commandNames(cmd)) == 0 {
-		what = "argument"
+		kind = "argument"
 	}
-	return usagef("no %s %q here.%s Hint: %s --help", what, word, suggestCommand(cmd, word), cmd.FullName())
+	return usagef("unknown %s %q.%s Hint: %s --help", kind, word, suggestCommand(cmd, word), cmd.FullName())
 }
 
-// suggestCommand is " Did you mean …?" with a command of this group or of a group below it, or "".
+// suggestCommand returns " Did you mean …?" with a command of this group or of one of its
+// subgroups, or "".
 func suggestCommand(cmd *cli.Command, word string) string {
 	if closest := spelling.Closest(word, commandNames(cmd)); closest != "" {
 		return didYouMean(cmd.FullName() + " " + closest)
@@ -40,7 +41,8 @@ func commandNames(cmd *cli.Command) (names []string) {
 	return names
 }
 
-// suggestFlag is the same for a flag: err is the library's, which ends with the flag that there is not.
+// suggestFlag returns " Did you mean …?" with a flag of cmd, or "". err is the library's error,
+// which ends with the unknown flag.
 func suggestFlag(cmd *cli.Command, err error) string {
 	_, flag, ok := strings.Cut(err.Error(), "flag provided but not defined: ")
 	if !ok {

@@ -21,50 +21,50 @@ import (
 )
 
 func (c Console) userCommands() *cli.Command {
-	return &cli.Command{Name: "user", Usage: "look after accounts", Description: "   fieldgate user list --help", Commands: []*cli.Command{
+	return &cli.Command{Name: "user", Usage: "manage accounts", Description: "   fieldgate user list --help", Commands: []*cli.Command{
 		{
-			Name: "create", Usage: "make an account", ArgsUsage: "EMAIL",
-			Description: "The password is asked for, or read from standard input; it is never an argument,\nbecause arguments can be seen by every user of the machine.\nThe address counts as verified: you vouch for it.\n\n" +
+			Name: "create", Usage: "create an account", ArgsUsage: "EMAIL",
+			Description: "It asks for the password, or reads it from standard input. The password is never an argument,\nbecause every user of the machine can see arguments.\nThe address counts as verified.\n\n" +
 				"   fieldgate user create ada@example.com --name Ada --role ADMIN\n   fieldgate user create ada@example.com --name Ada < password.txt",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "name", Usage: "what the person wants to be called", Required: true},
-				&cli.StringFlag{Name: "role", Usage: "what the person may do", Value: policy.User},
+				&cli.StringFlag{Name: "name", Usage: "the name of the user", Required: true},
+				&cli.StringFlag{Name: "role", Usage: "the role of the account", Value: policy.User},
 				jsonFlag(),
 			},
 			Action: c.userCreate,
 		},
 		{
-			Name: "list", Usage: "show accounts, oldest first",
-			Description: "In a search those come first whose name begins with it, in the order of their names,\nand then those of whom only the address does, in the order of the addresses.\n\n" +
+			Name: "list", Usage: "list accounts, oldest first",
+			Description: "A search lists accounts whose name begins with the text first, sorted by name.\nAccounts of which only the e-mail address begins with it follow, sorted by address.\n\n" +
 				"   fieldgate user list --search ada\n   fieldgate user list --role ADMIN --json | jq -r .email",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "search", Usage: "only those whose name or e-mail address begins with this"},
-				&cli.StringFlag{Name: "role", Usage: "only those with exactly this role"},
+				&cli.StringFlag{Name: "search", Usage: "only accounts whose name or e-mail address begins with this text"},
+				&cli.StringFlag{Name: "role", Usage: "only accounts with exactly this role"},
 				jsonLinesFlag(),
 			},
 			Action: c.userList,
 		},
 		{
-			Name: "role", Usage: "give an account a role, in force on its next request", ArgsUsage: "EMAIL ROLE",
+			Name: "role", Usage: "set the role of an account; it applies to the next request", ArgsUsage: "EMAIL ROLE",
 			Description: "   fieldgate user role ada@example.com ADMIN", Flags: []cli.Flag{jsonFlag()}, Action: c.userRole,
 		},
 		{
-			Name: "disable", Usage: "shut an account and end its sessions", ArgsUsage: "EMAIL",
+			Name: "disable", Usage: "disable an account and revoke its sessions", ArgsUsage: "EMAIL",
 			Description: "   fieldgate user disable ada@example.com", Flags: []cli.Flag{jsonFlag()}, Action: c.userDisable,
 		},
 		{
-			Name: "enable", Usage: "open an account again; its sessions stay ended", ArgsUsage: "EMAIL",
+			Name: "enable", Usage: "enable an account again; its sessions stay revoked", ArgsUsage: "EMAIL",
 			Description: "   fieldgate user enable ada@example.com", Flags: []cli.Flag{jsonFlag()}, Action: c.userEnable,
 		},
 		{
-			Name: "delete", Usage: "delete an account with everything that belongs to it, for good", ArgsUsage: "EMAIL",
-			Description: "It asks for confirmation on a terminal; elsewhere it needs --yes.\nThe address gets a mail, which is sent by a server that runs.\n\n   fieldgate user delete ada@example.com\n   fieldgate user delete ada@example.com --yes",
+			Name: "delete", Usage: "delete an account and all its data permanently", ArgsUsage: "EMAIL",
+			Description: "It asks for confirmation on a terminal; elsewhere it requires --yes.\nA running server sends a notice to the address.\n\n   fieldgate user delete ada@example.com\n   fieldgate user delete ada@example.com --yes",
 			Flags:       []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "delete without asking for confirmation"}, jsonFlag()},
 			Action:      c.userDelete,
 		},
 		{
-			Name: "reset-password", Usage: "mail an account a link to choose a new password", ArgsUsage: "EMAIL",
-			Description: "It is sent at once if the mail server answers, and else by a server that runs.\n\n   fieldgate user reset-password ada@example.com",
+			Name: "reset-password", Usage: "mail a password reset link to an account", ArgsUsage: "EMAIL",
+			Description: "The mail is sent at once if the mail server answers, otherwise by a running server.\n\n   fieldgate user reset-password ada@example.com",
 			Action:      c.userResetPassword,
 		},
 	}}
@@ -93,11 +93,11 @@ func (c Console) userCreate(ctx context.Context, cmd *cli.Command) error {
 		if err != nil {
 			return err
 		}
-		return c.printUser(cmd, user, "%s has an account with the role %s: %s", printable(user.Email), user.Role, user.ID)
+		return c.printUser(cmd, user, "created %s (role %s): %s", printable(user.Email), user.Role, user.ID)
 	})
 }
 
-// readPassword asks twice on a terminal, and else reads one line.
+// readPassword prompts for the password twice on a terminal. Otherwise it reads one line.
 func (c Console) readPassword() (string, error) {
 	if f, ok := c.terminal(); ok {
 		return c.askPassword(int(f.Fd()))
@@ -121,12 +121,12 @@ func (c Console) askPassword(fd int) (string, error) {
 		typed[i] = string(b)
 	}
 	if typed[0] != typed[1] {
-		return "", errors.New("the two passwords differ; nothing was done")
+		return "", errors.New("the passwords differ; no account was created")
 	}
 	return typed[0], nil
 }
 
-// userList writes page by page: there may be millions.
+// userList writes page by page, because there may be millions of accounts.
 func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 	if _, err := arguments(cmd); err != nil {
 		return err
@@ -159,19 +159,19 @@ func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userRole(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s has the role %s now", func(s *server.Services, id string, args []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s now has the role %s", func(s *server.Services, id string, args []string) (*models.User, error) {
 		return s.Accounts.AsOperator().SetRole(ctx, id, args[1])
 	})
 }
 
 func (c Console) userDisable(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s is shut out now", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "disabled %s (role %s)", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().Disable(ctx, id)
 	})
 }
 
 func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s may sign in again", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "enabled %s (role %s)", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().Enable(ctx, id)
 	})
 }
@@ -194,9 +194,9 @@ func (c Console) userDelete(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
-// confirmDeletion has the address typed again.
+// confirmDeletion asks the operator to type the address again.
 func (c Console) confirmDeletion(terminal io.Reader, email string) error {
-	fmt.Fprintf(c.Stderr, "This deletes %s and everything that belongs to it, for good.\nType the address again to confirm: ", printable(email))
+	fmt.Fprintf(c.Stderr, "This permanently deletes %s and all its data.\nType the address again to confirm: ", printable(email))
 	line, err := bufio.NewReader(io.LimitReader(terminal, 8<<10)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the confirmation: %w", err)
@@ -207,7 +207,7 @@ func (c Console) confirmDeletion(terminal io.Reader, email string) error {
 	return nil
 }
 
-// terminal is standard input, if it is a terminal.
+// terminal returns standard input, and whether it is a terminal.
 func (c Console) terminal() (f *os.File, ok bool) {
 	f, ok = c.Stdin.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
@@ -230,25 +230,25 @@ func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 			return err
 		}
 		to := printable(link.Email)
-		if s.Inbox != nil { // this one ends with the command: the one to look into is the server's
-			_, err = fmt.Fprintf(c.Stdout, "a link for %s is at %s as soon as a server runs; with SMTP_URL it is mailed\n", to, s.Config.PublicURL.String()+server.InboxPath)
+		if s.Inbox != nil { // this inbox ends with the command: the server has its own
+			_, err = fmt.Fprintf(c.Stdout, "without SMTP_URL no mail is sent; a running server shows the link for %s at %s\n", to, s.Config.PublicURL.String()+server.InboxPath)
 			return err
 		}
 		sent, err := s.Mailer.Send(ctx, link)
 		switch {
 		case err != nil:
-			_, err = fmt.Fprintf(c.Stdout, "a link will be mailed to %s as soon as the mail server answers: %v\n", to, err)
+			_, err = fmt.Fprintf(c.Stdout, "the link for %s was not mailed yet; a running server will try again: %v\n", to, err)
 		case sent:
-			_, err = fmt.Fprintf(c.Stdout, "a link was mailed to %s\n", to)
+			_, err = fmt.Fprintf(c.Stdout, "mailed a link to %s\n", to)
 		default:
-			_, err = fmt.Fprintf(c.Stdout, "a link was not mailed yet to %s: the log says why, or a server is just sending it\n", to)
+			_, err = fmt.Fprintf(c.Stdout, "the link for %s was not mailed yet: a server may be sending it, or the log has the reason\n", to)
 		}
 		return err
 	})
 }
 
-// updateUser does something to the account whose address is the first argument, and says what has become of it: done
-// is a format for the address and the role.
+// updateUser applies f to the account whose address is the first argument and prints the result.
+// done is a format for the address and the role.
 func (c Console) updateUser(ctx context.Context, cmd *cli.Command, names []string, done string, f func(s *server.Services, id string, args []string) (*models.User, error)) error {
 	args, err := arguments(cmd, names...)
 	if err != nil {
@@ -269,16 +269,16 @@ func (c Console) updateUser(ctx context.Context, cmd *cli.Command, names []strin
 	})
 }
 
-// noAccountError is models.ErrNotFound in the words of somebody who has typed an address.
+// noAccountError is models.ErrNotFound for an address that the operator has typed.
 type noAccountError struct{ email string }
 
 func (e noAccountError) Error() string {
-	return fmt.Sprintf("nobody has the address %q. Hint: fieldgate user list", e.email)
+	return fmt.Sprintf("no account has the address %q. Hint: fieldgate user list", e.email)
 }
 
 func (noAccountError) Unwrap() error { return models.ErrNotFound }
 
-// printUser writes what has become of an account, as a sentence or as JSON.
+// printUser prints an account as a sentence or as JSON.
 func (c Console) printUser(cmd *cli.Command, u *models.User, format string, args ...any) error {
 	if cmd.Bool("json") {
 		return writeUserJSON(c.Stdout, u)
@@ -287,8 +287,8 @@ func (c Console) printUser(cmd *cli.Command, u *models.User, format string, args
 	return err
 }
 
-// userRowFormat has what varies in length at its end, so that the columns stand one below the other without anybody
-// having seen all of the rows.
+// userRowFormat has the columns of variable length at its end, so that the columns align although
+// the rows are printed as they are read.
 const userRowFormat = "%-36s  %-20s  %-20s  %-5s  %-32s  %s\n"
 
 func writeUserRow(w io.Writer, u *models.User) error {
@@ -300,7 +300,7 @@ func writeUserRow(w io.Writer, u *models.User) error {
 	return err
 }
 
-// writeUserJSON writes an account with the names that its fields have in the schema.
+// writeUserJSON writes an account with the field names of the schema.
 func writeUserJSON(w io.Writer, u *models.User) error {
 	v := struct {
 		ID            string     `json:"id"`

@@ -72,7 +72,7 @@ func TestUserCommandsCreateNoDatabase(t *testing.T) {
 		{"the migration status without DATABASE_URL", nil, []string{"migrate", "status"}},
 	} {
 		status, stdout, stderr := servertest.RunCLI(t, row.env, servertest.Password, row.args...)
-		if status != cli.StatusFailed || stdout != "" || !strings.Contains(stderr, "there is no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
+		if status != cli.StatusFailed || stdout != "" || !strings.Contains(stderr, "no database: "+folder) || !strings.Contains(stderr, "fieldgate migrate") {
 			t.Errorf("%s: status %d\n%s%s", row.name, status, stdout, stderr)
 		}
 		if made, err := os.ReadDir(folder); err != nil || len(made) != 0 {

@@ -166,10 +166,10 @@ func TestUserDeleteCommand(t *testing.T) {
 		}{
 			{"without confirmation", []string{p.Email}, 2, "", "--yes"},
 			{"without an address", nil, 2, "", "expected: fieldgate user delete EMAIL"},
-			{"an unknown address", []string{"nobody@example.com", "--yes"}, 3, "", "nobody has the address"},
+			{"an unknown address", []string{"nobody@example.com", "--yes"}, 3, "", "no account has the address"},
 			{"the last ADMIN", []string{admin.Email, "--yes"}, 4, "", ""},
 			{"an account", []string{p.Email, "--yes"}, 0, "deleted " + p.Email + " (role USER)\n", ""},
-			{"a deleted account", []string{p.Email, "--yes"}, 3, "", "nobody has the address"},
+			{"a deleted account", []string{p.Email, "--yes"}, 3, "", "no account has the address"},
 		} {
 			status, stdout, stderr := servertest.RunCLI(t, env, "", append([]string{"user", "delete"}, row.args...)...)
 			if status != row.status || stdout != row.stdout || !strings.Contains(stderr, row.stderr) {

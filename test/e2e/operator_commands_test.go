@@ -266,7 +266,7 @@ func TestHealthcheckReportsTheServersState(t *testing.T) {
 		{"a server that listens on one address", map[string]string{"ADDR": "127.0.0.1:" + port(up)}, nil, 0, ""},
 		{"a server without a database", map[string]string{"PORT": port(down)}, nil, 1, "503"},
 		{"the liveness of a server without a database", map[string]string{"PORT": port(down)}, []string{"--live"}, 0, ""},
-		{"no server", map[string]string{"PORT": portOf(t, closed.Addr().String())}, nil, 1, "Hint: ADDR and PORT"},
+		{"no server", map[string]string{"PORT": portOf(t, closed.Addr().String())}, nil, 1, "Hint: set ADDR and PORT"},
 		{"a server that never responds", map[string]string{"PORT": portOf(t, silent.Addr().String())}, nil, 1, "deadline"},
 		{"an invalid configuration", map[string]string{"PORT": "http"}, nil, 1, "PORT"},
 		{"an extra argument", nil, []string{"now"}, 2, `"now"`},
@@ -296,7 +296,7 @@ func TestBackupIsAUsableDatabase(t *testing.T) {
 	p := b.NewUser("USER")
 	file := filepath.Join(t.TempDir(), "copy.db")
 	env := map[string]string{"DATABASE_URL": b.internal.Config.DatabaseURL}
-	if status, stdout, stderr := servertest.RunCLI(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, file+" has a copy of the database: ") {
+	if status, stdout, stderr := servertest.RunCLI(t, env, "", "backup", file); status != 0 || !strings.HasPrefix(stdout, "copied the database to "+file+" (") {
 		t.Fatalf("status %d, %s%s", status, stdout, stderr)
 	}
 	if !boot(t, "sqlite://"+filepath.ToSlash(file)).isSignedIn(p) {
@@ -311,7 +311,7 @@ func TestBackupIsAUsableDatabase(t *testing.T) {
 		stderr string
 	}{
 		{"a missing database", "sqlite://" + filepath.ToSlash(nowhere), []string{file + "1"}, 1, "DATABASE_URL: "},
-		{"an existing file", b.internal.Config.DatabaseURL, []string{file}, 1, "there is a file already"},
+		{"an existing file", b.internal.Config.DatabaseURL, []string{file}, 1, "the file exists and was not overwritten"},
 		{"no file", b.internal.Config.DatabaseURL, nil, 2, "expected: fieldgate backup FILE"},
 		{"another database", dbtest.MySQL(t), []string{file + "2"}, 1, "mysqldump"},
 	} {

@@ -214,7 +214,7 @@ func TestPolicyCommandPrintsEachFormat(t *testing.T) {
 		name, stderr string
 		args         []string
 	}{
-		{"an unknown format", `"xml" is none of table, markdown and json`, []string{"policy", "--format", "xml"}},
+		{"an unknown format", `"xml" is not valid: expected table, markdown or json`, []string{"policy", "--format", "xml"}},
 		{"a missing folder", "nowhere", []string{"policy", "--out", filepath.Join(t.TempDir(), "nowhere", "P.md")}},
 	} {
 		if status, stdout, stderr := servertest.RunCLI(t, nil, "", row.args...); status != 1 || stdout != "" || !strings.Contains(stderr, row.stderr) {

@@ -104,7 +104,7 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 			t.Error(status)
 		}
 
-		if out := runCommand(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "waits: since") {
+		if out := runCommand(t, databaseURL, next, "migrate"); !strings.Contains(out, "applied "+pending) || !strings.Contains(out, "is waiting: since") {
 			t.Error(out)
 		}
 		behind.UntilReady()
@@ -118,7 +118,7 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 		if n := strings.Count(ahead.Log.String(), "the database is ahead"); n != 1 {
 			t.Errorf("%d log lines about a newer database, want 1:\n%s", n, ahead.Log)
 		}
-		if status := runCommand(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer program\n") {
+		if status := runCommand(t, databaseURL, "", "migrate", "status"); !strings.Contains(status, fmt.Sprintf("%05d\tapplied ", known+1)) || !strings.Contains(status, " by a newer version\n") {
 			t.Error(status)
 		}
 		if status := runCommand(t, databaseURL, "", "migrate", "status", "--json"); !strings.Contains(status, `"state":"unknown"`) || strings.Contains(status, `"waiting"`) {
