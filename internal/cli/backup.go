@@ -21,7 +21,8 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok { // opening a missing file would create it
+	// Opening a missing file would create it.
+	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok {
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("DATABASE_URL: %w. Hint: run this in the directory of the server's .env, or set DATABASE_URL", err)
 		}

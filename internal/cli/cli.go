@@ -22,7 +22,7 @@ import (
 type Console struct {
 	Args           []string // the first is the program's name
 	Lookup         func(name string) (string, bool)
-	Environ        func() []string // NAME=value of all variables that Lookup finds; nil: none
+	Environ        func() []string // NAME=value of all variables; nil: none
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -33,7 +33,8 @@ type Console struct {
 
 // Process returns the console of this process and tunes the runtime of the process.
 func Process() Console {
-	processors := runtime.GOMAXPROCS(0) // the processors of the machine, or the quota of the container
+	// GOMAXPROCS defaults to the processors of the machine, or the quota of the container.
+	processors := runtime.GOMAXPROCS(0)
 	tuneRuntime(processors)
 	return Console{
 		Args: os.Args, Lookup: os.LookupEnv, Environ: os.Environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -45,7 +46,8 @@ func Process() Console {
 // them.
 func tuneRuntime(processors int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // small live heap, short requests: 1.2 times the throughput for about 12 MB
+		// The live heap is small and requests are short: 1.2 times the throughput for about 12 MB.
+		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOOS == "linux" {
 		// Password hashing runs on low-priority threads, one per processor. Each occupies a P of

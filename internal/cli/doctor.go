@@ -186,7 +186,8 @@ func inspectDatabase(ctx context.Context, s settings, deep bool) (d doctor.Datab
 	}
 	if len(d.Inspection.Pending) == 0 {
 		d.HasAdmin, d.AdminErr = hasAdmin(ctx, store)
-		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed) // with an error, sign-ins are not checked
+		// With an error, sign-ins are not checked.
+		d.SignIns, _ = store.RecentAddresses(ctx, account.EventSignIn, account.EventSignInFailed)
 	}
 	return d
 }

@@ -32,7 +32,8 @@ func (c Console) healthcheck(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}} // HTTP_PROXY does not apply to loopback
+	// HTTP_PROXY does not apply to the loopback interface.
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	answer, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("%w. Hint: set ADDR and PORT as for the server", err)

@@ -159,9 +159,10 @@ func (c Console) userList(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userRole(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s now has the role %s", func(s *server.Services, id string, args []string) (*models.User, error) {
+	setRole := func(s *server.Services, id string, args []string) (*models.User, error) {
 		return s.Accounts.AsOperator().SetRole(ctx, id, args[1])
-	})
+	}
+	return c.updateUser(ctx, cmd, []string{"EMAIL", "ROLE"}, "%s now has the role %s", setRole)
 }
 
 func (c Console) userDisable(ctx context.Context, cmd *cli.Command) error {
@@ -247,9 +248,12 @@ func (c Console) userResetPassword(ctx context.Context, cmd *cli.Command) error 
 	})
 }
 
-// updateUser applies f to the account whose address is the first argument and prints the result.
-// done is a format for the address and the role.
-func (c Console) updateUser(ctx context.Context, cmd *cli.Command, names []string, done string, f func(s *server.Services, id string, args []string) (*models.User, error)) error {
+// updateUser applies f to the account whose address is the first argument and prints the result
+// with done, a format for the address and the role.
+func (c Console) updateUser(
+	ctx context.Context, cmd *cli.Command, names []string, done string,
+	f func(s *server.Services, id string, args []string) (*models.User, error),
+) error {
 	args, err := arguments(cmd, names...)
 	if err != nil {
 		return err

@@ -1,9 +1,9 @@
-// Package doctor says what should be mended in a configuration and in what the server stands on.
+// Package doctor checks a configuration and what the server depends on.
 //
-// It judges, and asks nobody: what is to be known comes in as Facts, and goes out as one Finding for each thing
-// that was looked at. No finding shows a secret.
+// It does no I/O. The input is a Snapshot, and the output has at least one Finding for each check.
+// No finding shows a secret.
 //
-//	findings := doctor.Examine(doctor.Facts{Config: cfg, …})
+//	findings := doctor.Check(doctor.Snapshot{Config: cfg, …})
 //	if doctor.Worst(findings) == doctor.Problem { … }
 package doctor
 
@@ -18,28 +18,28 @@ import (
 	"fieldgate/models"
 )
 
-// Level says how much a finding matters.
+// Level is the severity of a finding.
 type Level string
 
 // The levels, from the best to the worst.
 const (
 	OK      Level = "ok"      // nothing to do
-	Note    Level = "note"    // worth knowing, and may well be meant
-	Warning Level = "warning" // will hurt one day, or helps whoever attacks
-	Problem Level = "problem" // has to be mended
+	Note    Level = "note"    // worth knowing, and possibly intended
+	Warning Level = "warning" // will cause a failure one day, or helps attackers
+	Problem Level = "problem" // must be fixed
 )
 
 var levels = []Level{OK, Note, Warning, Problem}
 
-// Finding is what there is to say of one thing.
+// Finding is the result of one check.
 type Finding struct {
-	ID      string `json:"id"` // stays as it is, for machines
+	ID      string `json:"id"` // stable, for machines
 	Level   Level  `json:"level"`
-	Message string `json:"seen"`         // never a secret
-	Fix     string `json:"do,omitempty"` // empty if there is nothing to do
+	Message string `json:"seen"`         // never contains a secret
+	Fix     string `json:"do,omitempty"` // what to do; empty if nothing is
 }
 
-// Worst is the worst level among findings; OK if there are none.
+// Worst returns the worst level of findings, or OK if there are none.
 func Worst(findings []Finding) Level {
 	worst := 0
 	for _, f := range findings {
@@ -58,26 +58,27 @@ func Count(findings []Finding, level Level) (n int) {
 	return n
 }
 
-// Snapshot are what is known of a configuration and its surroundings. What is left out is not judged.
+// Snapshot is what is known about a configuration and its environment. Zero fields are not checked.
 type Snapshot struct {
-	Config    *config.Config // nil: it cannot be read, and ConfigErr says why; then nothing else is judged
+	Config    *config.Config // nil if the configuration is invalid: then only ConfigErr is reported
 	ConfigErr error
 
-	UnknownVariables []config.UnknownVariable // setEnv, and probably misspelled
+	UnknownVariables []config.UnknownVariable // set, not read, and probably misspelled
 
 	KeyFiles []KeyFile
-	// DevelopmentKey: beside the SQLite file lies the key that a development server has made there.
+	// DevelopmentKey is the use of the key that a development server creates beside the SQLite
+	// file.
 	DevelopmentKey KeyUse
 
-	Breached *BreachedFile // nil: BREACHED_PASSWORDS is not set
+	Breached *BreachedFile // nil if BREACHED_PASSWORDS is not set
 
-	TemplatesErr error // what is wrong with the texts of mails
+	TemplatesErr error // the error of the mail templates
 
-	Mail *Result // whether the mail server lets us in; nil: it was not asked
+	Mail *Result // of a sign-in to the mail server; nil if it was not tried
 
 	Database Database
 
-	HashTime time.Duration // that one password takes of a processor; 0: not measured
+	HashTime time.Duration // processor time of one password hash; 0 if not measured
 	Machine  Machine
 }
 
@@ -85,7 +86,7 @@ type Snapshot struct {
 type KeyFile struct {
 	Name string
 	Mode fs.FileMode
-	Err  error // why there is no key in it for us
+	Err  error // why the key cannot be used
 }
 
 // BreachedFile is the file of BREACHED_PASSWORDS.
@@ -94,45 +95,46 @@ type BreachedFile struct {
 	Err       error // why it cannot be used
 }
 
-// KeyUse says what is known of the key beside a SQLite file.
+// KeyUse says how the key beside a SQLite file is used.
 type KeyUse string
 
-// What can be known of it.
 const (
-	KeyAbsent  KeyUse = ""           // there is none, or no SQLite file
-	KeyUnused  KeyUse = "unused"     // the server has another one
-	KeySigning KeyUse = "is the key" // the configuration names the same
+	// Values of KeyUse.
+	KeyAbsent  KeyUse = ""           // no key, or no SQLite file
+	KeyUnused  KeyUse = "unused"     // the server uses another key
+	KeySigning KeyUse = "is the key" // the configuration names the same key
 )
 
-// Result is the outcome of something that was tried.
+// Result is the outcome of an attempt.
 type Result struct{ Err error }
 
-// Database is what is known of the database.
+// Database is what is known about the database.
 type Database struct {
 	Err        error              // it cannot be opened, or does not answer
-	IsNew      bool               // there is no SQLite file yet: the first start makes it
-	Inspection *models.Inspection // nil with Err or New
+	IsNew      bool               // the SQLite file does not exist yet
+	Inspection *models.Inspection // nil with Err or IsNew
 
-	// HasAdmin: somebody has an open account that may do everything. It is judged where there is a State without pending
-	// migrations.
+	// HasAdmin reports whether an enabled account has the role ADMIN. It is checked if there is an
+	// Inspection without pending migrations.
 	HasAdmin bool
-	AdminErr error // nobody knows
+	AdminErr error // the check of HasAdmin failed
 
-	// SignIns says from where the newest sign-ins came, also those that failed. Without any it is not judged.
+	// SignIns are the addresses of the newest sign-ins, including failed ones. It is not checked
+	// without any.
 	SignIns models.AddressCounts
 }
 
 // Machine is what the server runs on.
 type Machine struct {
-	Processors    int     // that the system has for us
+	Processors    int     // of the system
 	Threads       int     // that hash passwords
 	Quota         float64 // processors that the container's cgroup allows; 0: all
 	Memory        int64   // bytes that the cgroup allows; 0: all
 	HasGoMemLimit bool    // GOMEMLIMIT is set
 }
 
-// Check judges everything that is known. The findings come in the order of the sections of docs/operations.md; there
-// is at least one of each thing that was looked at.
+// Check checks everything that is known. The findings are in the order of the sections of
+// docs/operations.md, with at least one per check.
 func Check(f Snapshot) []Finding {
 	if f.Config == nil {
 		return configurationErrors(f.ConfigErr)
@@ -148,7 +150,8 @@ func Check(f Snapshot) []Finding {
 	return r.findings
 }
 
-// configurationErrors are those of config.Load, one a finding, or a .env file that cannot be read.
+// configurationErrors returns one finding for each error of config.Load, or one for an unreadable
+// settings file.
 func configurationErrors(err error) []Finding {
 	r := &report{}
 	list := []error{err}
@@ -166,24 +169,24 @@ func configurationErrors(err error) []Finding {
 			continue
 		}
 		hint := one.Hint
-		said := *one
-		said.Hint = ""
-		r.add("configuration", Problem, said.Error(), hint)
+		withoutHint := *one
+		withoutHint.Hint = ""
+		r.add("configuration", Problem, withoutHint.Error(), hint)
 	}
-	r.add("configuration", Note, "the rest is looked at when these are mended", "")
+	r.add("configuration", Note, "all other checks need a valid configuration", "")
 	return r.findings
 }
 
 // report collects findings.
 type report struct{ findings []Finding }
 
-func (r *report) add(id string, level Level, seen, do string) {
-	r.findings = append(r.findings, Finding{ID: id, Level: level, Message: seen, Fix: do})
+func (r *report) add(id string, level Level, message, fix string) {
+	r.findings = append(r.findings, Finding{ID: id, Level: level, Message: message, Fix: fix})
 }
 
 func (r *report) ok(id, format string, args ...any) { r.add(id, OK, fmt.Sprintf(format, args...), "") }
 
-// productionLevel is level for a production server, and a note where somebody develops.
+// productionLevel returns level for a production server, and Note in development.
 func productionLevel(f Snapshot, level Level) Level {
 	if f.Config.Production {
 		return level
@@ -198,7 +201,11 @@ func unknownVariables(r *report, f Snapshot) {
 }
 
 func (r *report) addUnknown(u config.UnknownVariable) {
-	r.add("configuration.unknown", Warning, u.Name+" is set, and is not a variable of Fieldgate", "write "+u.Suggestion+", if that was meant")
+	r.add(
+		"configuration.unknown", Warning,
+		u.Name+" is set, but is not a Fieldgate variable",
+		"rename it to "+u.Suggestion+", if that was meant",
+	)
 }
 
 func environment(r *report, f Snapshot) {
@@ -206,6 +213,7 @@ func environment(r *report, f Snapshot) {
 		r.ok("environment", "production")
 		return
 	}
-	r.add("environment", Note, "development: the playground, introspection and hints in errors are open to whoever reaches the server",
-		"ENV=production, for a server that others can reach")
+	r.add("environment", Note,
+		"development: every client that reaches the server has the playground, introspection and hints in errors",
+		"set ENV=production on a server that others can reach")
 }

@@ -12,17 +12,17 @@ import (
 	"fieldgate/models"
 )
 
-// A random secret, made for these tests.
+// A random secret, generated for these tests.
 const strongSecret = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
 
-// scenario is what the doctor is shown: an environment, and what is found around it.
+// scenario is the input of a check: an environment, and the state around it.
 type scenario struct {
 	env        map[string]string
 	snapshot   Snapshot
 	inspection models.Inspection // of a database that answers
 }
 
-// healthyServer is a production server with nothing to mend.
+// healthyServer returns a production server without findings.
 func healthyServer() *scenario {
 	return &scenario{
 		env: map[string]string{
@@ -49,7 +49,7 @@ func (w *scenario) setEnv(env ...string) {
 	}
 }
 
-// onSQLite moves the server's data into a file.
+// onSQLite moves the database to a SQLite file.
 func (w *scenario) onSQLite(file models.DatabaseFile) {
 	w.setEnv("DATABASE_URL", "sqlite:///var/lib/fieldgate.db")
 	file.Path = "/var/lib/fieldgate.db"
@@ -58,7 +58,7 @@ func (w *scenario) onSQLite(file models.DatabaseFile) {
 
 var healthyFile = models.DatabaseFile{Mode: 0o600, Folder: 0o700, Journal: "wal", Size: megabyte, Free: 10 * gigabyte}
 
-// signIns has most sign-ins come from one address.
+// signIns sets the address that ofTop of total sign-ins came from.
 func (w *scenario) signIns(top string, ofTop, total int) {
 	w.snapshot.Database.SignIns = models.AddressCounts{Top: top, TopCount: ofTop, Total: total}
 }
@@ -76,46 +76,46 @@ func (w *scenario) check(t *testing.T) []Finding {
 func TestCheckFindings(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name string
-		is   func(w *scenario)
-		want string // the findings that are not ok: level id, in their order
-		seen string // in what was seen
+		name   string
+		change func(w *scenario)
+		want   string // the findings that are not ok, in order: level and id
+		seen   string // part of the messages
 	}{
-		{"a good server", func(*scenario) {}, "", ""},
+		{"a healthy server", func(*scenario) {}, "", ""},
 		{"development", func(w *scenario) { clear(w.env); w.onSQLite(healthyFile) }, "note environment, note keys, note passwords.pepper", "development"},
-		{"two keys while they rotate", func(w *scenario) { w.setEnv("JWT_SECRET", strongSecret+","+strings.ToUpper(strongSecret)) }, "note keys", "2 keys verify"},
-		{"keys that nobody has taken away", func(w *scenario) { w.setEnv("JWT_PRIVATE_KEY_FILES", "a.pem,b.pem,c.pem") }, "warning keys", "4 keys verify"},
+		{"two keys during a rotation", func(w *scenario) { w.setEnv("JWT_SECRET", strongSecret+","+strings.ToUpper(strongSecret)) }, "note keys", "2 keys verify"},
+		{"keys that were never removed", func(w *scenario) { w.setEnv("JWT_PRIVATE_KEY_FILES", "a.pem,b.pem,c.pem") }, "warning keys", "4 keys verify"},
 		{
-			"a word for a secret in development", func(w *scenario) {
+			"a weak secret in development", func(w *scenario) {
 				clear(w.env)
 				w.onSQLite(healthyFile)
 				w.setEnv("JWT_SECRET", "my secret is a secret is a secret")
 			}, "note environment, warning keys.weak, note passwords.pepper", "common word",
 		},
-		{"a key that everybody can read", func(w *scenario) {
+		{"a world-readable key", func(w *scenario) {
 			w.setEnv("JWT_PRIVATE_KEY_FILES", "a.pem", "JWT_SECRET", "")
 			w.snapshot.KeyFiles = []KeyFile{{Name: "a.pem", Mode: 0o644}}
 		}, "problem keys.files", "0644"},
-		{"a key that a group can read", func(w *scenario) {
+		{"a group-readable key", func(w *scenario) {
 			w.setEnv("JWT_PRIVATE_KEY_FILES", "a.pem", "JWT_SECRET", "")
 			w.snapshot.KeyFiles = []KeyFile{{Name: "a.pem", Mode: 0o440}}
 		}, "", ""},
-		{"a key that cannot be read", func(w *scenario) { w.snapshot.KeyFiles = []KeyFile{{Name: "a.pem", Err: fs.ErrPermission}} }, "problem keys.files", "permission denied"},
-		{"a development key that lies about", func(w *scenario) { w.snapshot.DevelopmentKey = KeyUnused }, "note keys.development", "not used"},
+		{"an unreadable key", func(w *scenario) { w.snapshot.KeyFiles = []KeyFile{{Name: "a.pem", Err: fs.ErrPermission}} }, "problem keys.files", "permission denied"},
+		{"an unused development key", func(w *scenario) { w.snapshot.DevelopmentKey = KeyUnused }, "note keys.development", "unused key"},
 		{"a development key in production", func(w *scenario) { w.snapshot.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
 		{"no pepper", func(w *scenario) { w.setEnv("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
-		{"two peppers while they rotate", func(w *scenario) { w.setEnv("PASSWORD_PEPPER", strongSecret[:20]+","+strongSecret[5:30]) }, "note passwords.pepper", "2 peppers verify"},
+		{"two peppers during a rotation", func(w *scenario) { w.setEnv("PASSWORD_PEPPER", strongSecret[:20]+","+strongSecret[5:30]) }, "note passwords.pepper", "2 peppers verify"},
 		{"no breached passwords", func(w *scenario) { w.snapshot.Breached = nil }, "warning passwords.breached", "BREACHED_PASSWORDS is not set"},
-		{"breached passwords that cannot be read", func(w *scenario) { w.snapshot.Breached = &BreachedFile{Err: fs.ErrPermission} }, "problem passwords.breached", "permission denied"},
-		{"a slow processor", func(w *scenario) { w.snapshot.HashTime = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of a processor at BCRYPT_COST=12"},
-		{"a cheap cost", func(w *scenario) { w.snapshot.HashTime = 45 * time.Millisecond; w.setEnv("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms of a processor at BCRYPT_COST=10"},
+		{"an unreadable file of breached passwords", func(w *scenario) { w.snapshot.Breached = &BreachedFile{Err: fs.ErrPermission} }, "problem passwords.breached", "permission denied"},
+		{"a slow processor", func(w *scenario) { w.snapshot.HashTime = 1100 * time.Millisecond }, "warning passwords.cost", "1.1s of processor time at BCRYPT_COST=12"},
+		{"a cheap cost", func(w *scenario) { w.snapshot.HashTime = 45 * time.Millisecond; w.setEnv("BCRYPT_COST", "10") }, "warning passwords.cost", "45ms of processor time at BCRYPT_COST=10"},
 		{"plain http on a network", func(w *scenario) {
 			w.setEnv("ENV", "", "PUBLIC_URL", "http://api.example.com", "TRUSTED_PROXIES", "")
-		}, "note environment, warning url.public", "in clear"},
-		{"an app of the same site that may call", func(w *scenario) {
+		}, "note environment, warning url.public", "unencrypted"},
+		{"an app of the same site that may call the API", func(w *scenario) {
 			w.setEnv("APP_URL", "https://app.example.com", "CORS_ORIGINS", "https://app.example.com")
 		}, "", ""},
-		{"an app that may not call", func(w *scenario) { w.setEnv("APP_URL", "https://app.example.com") }, "warning url.app", "may not call"},
+		{"an app that may not call the API", func(w *scenario) { w.setEnv("APP_URL", "https://app.example.com") }, "warning url.app", "may not call"},
 		{
 			"an app of another site with a strict cookie", func(w *scenario) {
 				w.setEnv("APP_URL", "https://shop.example.org", "CORS_ORIGINS", "https://shop.example.org")
@@ -130,13 +130,13 @@ func TestCheckFindings(t *testing.T) {
 		},
 		{"an app of another site with a lax cookie", func(w *scenario) { w.setEnv("CORS_ORIGINS", "https://example.org", "COOKIE_SAMESITE", "lax") }, "warning cookie.samesite", ""},
 		{"an app of another site with a cookie for it", func(w *scenario) { w.setEnv("CORS_ORIGINS", "https://example.org", "COOKIE_SAMESITE", "none") }, "", ""},
-		{"a cookie for another site that there is not", func(w *scenario) { w.setEnv("COOKIE_SAMESITE", "none") }, "warning cookie.samesite", "no page"},
+		{"a cookie for other sites without other sites", func(w *scenario) { w.setEnv("COOKIE_SAMESITE", "none") }, "warning cookie.samesite", "no page"},
 		{"an origin on the visitor's machine", func(w *scenario) { w.setEnv("CORS_ORIGINS", "http://localhost:5173") }, "warning cors, warning cookie.samesite", "localhost"},
 		{"an origin without https", func(w *scenario) { w.setEnv("CORS_ORIGINS", "http://app.example.com") }, "warning cors, warning cookie.samesite", "network"},
 		{"no proxies before https", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "") }, "warning proxies", "share its rate limits"},
-		{"half the internet for a proxy", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1") }, "problem proxies, problem proxies", "0.0.0.0/1"},
-		{"a range that belongs to many", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "52.0.0.0/8") }, "problem proxies", "52.0.0.0/8"},
-		{"all of IPv6 that is in use", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "2000::/3") }, "problem proxies", "2000::/3"},
+		{"half the internet as a proxy", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "0.0.0.0/1,128.0.0.0/1") }, "problem proxies, problem proxies", "0.0.0.0/1"},
+		{"a range of many operators", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "52.0.0.0/8") }, "problem proxies", "52.0.0.0/8"},
+		{"all global IPv6 addresses", func(w *scenario) { w.setEnv("TRUSTED_PROXIES", "2000::/3") }, "problem proxies", "2000::/3"},
 		{"most sign-ins from one private address", func(w *scenario) { w.signIns("192.168.1.5", 60, 100) }, "warning proxies.signins", "60 of the last 100 sign-ins came from 192.168.1.5"},
 		{"the same in development", func(w *scenario) {
 			w.setEnv("ENV", "development")
@@ -148,52 +148,52 @@ func TestCheckFindings(t *testing.T) {
 		{"from a shared address", func(w *scenario) { w.signIns("100.64.0.9", 51, 100) }, "warning proxies.signins", "100.64.0.9"},
 		{"most from one public address", func(w *scenario) { w.signIns("198.51.100.7", 99, 100) }, "", ""},
 		{"half from a private one", func(w *scenario) { w.signIns("10.0.0.7", 50, 100) }, "", ""},
-		{"too few sign-ins to say", func(w *scenario) { w.signIns("10.0.0.7", 19, 19) }, "", ""},
+		{"too few sign-ins", func(w *scenario) { w.signIns("10.0.0.7", 19, 19) }, "", ""},
 		{"proxies in private ranges", func(w *scenario) {
 			w.setEnv("TRUSTED_PROXIES", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fd00::/8,127.0.0.1")
 		}, "", ""},
 		{"no mail", func(w *scenario) { w.setEnv("SMTP_URL", "") }, "warning mail", "reset a password"},
-		{"mail in clear", func(w *scenario) { w.setEnv("SMTP_URL", "smtp://mail.example.com?tls=none") }, "warning mail", "in clear"},
-		{"mail in clear on the machine", func(w *scenario) { w.setEnv("SMTP_URL", "smtp://127.0.0.1?tls=none") }, "", ""},
-		{"a mail server that refuses us", func(w *scenario) { w.snapshot.Mail = &Result{errors.New("535 no")} }, "problem mail.server", "535 no"},
-		{"templates that are wrong", func(w *scenario) { w.snapshot.TemplatesErr = errors.New("verify-email.txt: no link") }, "problem mail.templates", "no link"},
+		{"unencrypted mail", func(w *scenario) { w.setEnv("SMTP_URL", "smtp://mail.example.com?tls=none") }, "warning mail", "unencrypted"},
+		{"unencrypted mail on the machine", func(w *scenario) { w.setEnv("SMTP_URL", "smtp://127.0.0.1?tls=none") }, "", ""},
+		{"a mail server that rejects the sign-in", func(w *scenario) { w.snapshot.Mail = &Result{errors.New("535 no")} }, "problem mail.server", "535 no"},
+		{"invalid templates", func(w *scenario) { w.snapshot.TemplatesErr = errors.New("verify-email.txt: no link") }, "problem mail.templates", "no link"},
 		{
-			"what is meant for development", func(w *scenario) { w.setEnv("INTROSPECTION", "true", "PLAYGROUND", "true", "LOG_LEVEL", "debug") },
+			"development settings in production", func(w *scenario) { w.setEnv("INTROSPECTION", "true", "PLAYGROUND", "true", "LOG_LEVEL", "debug") },
 			"note surface.introspection, note surface.playground, warning surface.log", "",
 		},
 		{"no limits", func(w *scenario) { w.setEnv("ENV", "", "LIMITS", "off") }, "note environment, warning surface.limits", "guessed"},
-		{"a log that says nothing", func(w *scenario) { w.setEnv("LOG_LEVEL", "error") }, "note surface.log", "stolen"},
-		{"sessions that are trusted", func(w *scenario) { w.setEnv("SESSION_RECHECK", "5s") }, "note surface.recheck", "5s later"},
+		{"a log without warnings", func(w *scenario) { w.setEnv("LOG_LEVEL", "error") }, "note surface.log", "stolen"},
+		{"cached sessions", func(w *scenario) { w.setEnv("SESSION_RECHECK", "5s") }, "note surface.recheck", "5s later"},
 
 		{"a database that is down", func(w *scenario) { w.snapshot.Database = Database{Err: models.ErrUnavailable} }, "problem database", "does not answer"},
-		{"a database that is not there yet", func(w *scenario) { w.snapshot.Database = Database{IsNew: true} }, "note database", "no database yet"},
+		{"a database that does not exist yet", func(w *scenario) { w.snapshot.Database = Database{IsNew: true} }, "note database", "does not exist yet"},
 		{"an old MySQL", func(w *scenario) { w.inspection.Version = "5.7.44-log" }, "warning database.version", "5.7.44"},
 		{"an old MariaDB", func(w *scenario) { w.inspection.Product, w.inspection.Version = "MariaDB", "10.5.29" }, "warning database.version", "10.5.29"},
 		{"a MariaDB", func(w *scenario) { w.inspection.Product, w.inspection.Version = "MariaDB", "10.11.6" }, "", ""},
-		{"a version that nobody can read", func(w *scenario) { w.inspection.Version = "cloud" }, "", ""},
-		{"a database in another town", func(w *scenario) { w.inspection.RoundTrip = 8 * time.Millisecond }, "note database.distance", "8ms"},
+		{"an unknown version format", func(w *scenario) { w.inspection.Version = "cloud" }, "", ""},
+		{"a distant database", func(w *scenario) { w.inspection.RoundTrip = 8 * time.Millisecond }, "note database.distance", "8ms"},
 		{"a database on another continent", func(w *scenario) { w.inspection.RoundTrip = 80 * time.Millisecond }, "warning database.distance", "80ms"},
-		{"a clock that is a bit off", func(w *scenario) { w.inspection.ClockAhead = -2 * time.Second }, "warning database.clock", "2s behind ours"},
-		{"a clock that is wrong", func(w *scenario) { w.inspection.ClockAhead = time.Hour }, "problem database.clock", "1h0m ahead of ours"},
+		{"a clock that is slightly wrong", func(w *scenario) { w.inspection.ClockAhead = -2 * time.Second }, "warning database.clock", "2s behind the server's"},
+		{"a clock that is wrong", func(w *scenario) { w.inspection.ClockAhead = time.Hour }, "problem database.clock", "1h0m ahead of the server's"},
 		{"a migration that is pending", func(w *scenario) { w.inspection.Pending = []string{"00009_audit.sql"} }, "warning database.migrations", "1 migration is pending, from 00009_audit.sql on"},
-		{"a migration that waits to be asked for", func(w *scenario) { w.inspection.Waiting = []string{"00012_no_nickname.sql"} }, "note database.migrations", "1 migration waits to take something away, from 00012_no_nickname.sql on"},
-		{"a database that is ahead", func(w *scenario) { w.inspection.Unknown = []int64{10, 11} }, "warning database.migrations", "2 migrations are applied that this program does not know, up to number 11"},
+		{"a migration that waits for --contract", func(w *scenario) { w.inspection.Waiting = []string{"00012_no_nickname.sql"} }, "note database.migrations", "1 migration waits to remove tables or columns, from 00012_no_nickname.sql on"},
+		{"a database that is ahead", func(w *scenario) { w.inspection.Unknown = []int64{10, 11} }, "warning database.migrations", "2 migrations are applied that this version does not know, up to number 11"},
 		{"a feature that is ahead", func(w *scenario) { w.inspection.Ahead = []string{"notes/00007"} }, "warning database.migrations", "up to notes/00007"},
 		{"a feature that was removed", func(w *scenario) { w.inspection.Removed = []string{"notes"} }, "note database.migrations", "the feature notes"},
-		{"a column that is gone", func(w *scenario) {
+		{"a missing column", func(w *scenario) {
 			w.inspection.Issues = []models.SchemaIssue{{Kind: models.IssueMissing, Object: "users.role"}}
 		}, "problem database.tables", "users.role"},
-		{"tables of all kinds", func(w *scenario) {
+		{"tables with several issues", func(w *scenario) {
 			w.inspection.Issues = []models.SchemaIssue{
 				{Kind: models.IssueEngine, Object: "limits", Actual: "MyISAM", Expected: "InnoDB"},
 				{Kind: models.IssuePrimaryKey, Object: "turns", Actual: "none", Expected: "a primary key"},
 				{Kind: models.IssueCollation, Object: "users.email_key", Actual: "utf8mb4_general_ci", Expected: "utf8mb4_bin"},
 			}
 		}, "problem database.engine, warning database.keys, problem database.collation", "users.email_key has utf8mb4_general_ci instead of utf8mb4_bin"},
-		{"a proxy that drops what a connection asks for", func(w *scenario) { w.inspection.TimeZone, w.inspection.Strict = "SYSTEM", false }, "problem database.session", `"SYSTEM"`},
-		{"a database in clear", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@db/x") }, "warning database.tls", "not encrypted"},
-		{"a database in clear on the machine", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/x") }, "", ""},
-		{"a database that anybody could be", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@db/x?tls=skip-verify") }, "warning database.tls", "skip-verify"},
+		{"a proxy that drops session variables", func(w *scenario) { w.inspection.TimeZone, w.inspection.Strict = "SYSTEM", false }, "problem database.session", `"SYSTEM"`},
+		{"an unencrypted database", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@db/x") }, "warning database.tls", "not encrypted"},
+		{"an unencrypted database on the machine", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/x") }, "", ""},
+		{"a database without certificate verification", func(w *scenario) { w.setEnv("DATABASE_URL", "mysql://u:hunter2@db/x?tls=skip-verify") }, "warning database.tls", "skip-verify"},
 		{"few connections", func(w *scenario) { w.inspection.MaxConnections = 40 }, "warning database.connections", "40"},
 		{"a database without a limit", func(w *scenario) { w.inspection.MaxConnections = 0 }, "", ""},
 		{"a cluster", func(w *scenario) {
@@ -203,21 +203,21 @@ func TestCheckFindings(t *testing.T) {
 			"a cluster of two", func(w *scenario) { w.inspection.Cluster = &models.Cluster{Ready: true, Status: "Primary", Size: 2} },
 			"warning database.cluster", "2 nodes",
 		},
-		{"a node on the smaller side", func(w *scenario) { w.inspection.Cluster = &models.Cluster{Status: "non-Primary", Size: 1} }, "problem database.cluster", "non-Primary"},
-		{"nobody who may administer", func(w *scenario) { w.snapshot.Database.HasAdmin = false }, "warning accounts.admin", "ADMIN"},
-		{"accounts that cannot be read", func(w *scenario) { w.snapshot.Database.AdminErr = errors.New("no such table") }, "problem accounts.admin", "no such table"},
+		{"a node of a minority", func(w *scenario) { w.inspection.Cluster = &models.Cluster{Status: "non-Primary", Size: 1} }, "problem database.cluster", "non-Primary"},
+		{"no administrator", func(w *scenario) { w.snapshot.Database.HasAdmin = false }, "warning accounts.admin", "ADMIN"},
+		{"unreadable accounts", func(w *scenario) { w.snapshot.Database.AdminErr = errors.New("no such table") }, "problem accounts.admin", "no such table"},
 
 		{"SQLite", func(w *scenario) { w.onSQLite(healthyFile) }, "note database.sqlite", "one machine"},
-		{"a file that everybody can read", func(w *scenario) { f := healthyFile; f.Mode = 0o644; w.onSQLite(f) }, "problem database.file, note database.sqlite", "0644"},
-		{"a folder that everybody can write", func(w *scenario) { f := healthyFile; f.Folder = 0o777; w.onSQLite(f) }, "warning database.file, note database.sqlite", "0777"},
-		{"a file system of a network", func(w *scenario) { f := healthyFile; f.Journal = "delete"; w.onSQLite(f) }, "warning database.journal, note database.sqlite", "delete"},
-		{"a disk that is full", func(w *scenario) { f := healthyFile; f.Free = megabyte; w.onSQLite(f) }, "problem database.disk, note database.sqlite", "1 MB are free"},
+		{"a world-readable file", func(w *scenario) { f := healthyFile; f.Mode = 0o644; w.onSQLite(f) }, "problem database.file, note database.sqlite", "0644"},
+		{"a world-writable directory", func(w *scenario) { f := healthyFile; f.Folder = 0o777; w.onSQLite(f) }, "warning database.file, note database.sqlite", "0777"},
+		{"a network file system", func(w *scenario) { f := healthyFile; f.Journal = "delete"; w.onSQLite(f) }, "warning database.journal, note database.sqlite", "delete"},
+		{"a full disk", func(w *scenario) { f := healthyFile; f.Free = megabyte; w.onSQLite(f) }, "problem database.disk, note database.sqlite", "1 MB are free"},
 		{
-			"a disk that a backup would not fit on", func(w *scenario) { f := healthyFile; f.Size, f.Free = 3*gigabyte, 2*gigabyte; w.onSQLite(f) },
+			"a disk too small for a backup", func(w *scenario) { f := healthyFile; f.Size, f.Free = 3*gigabyte, 2*gigabyte; w.onSQLite(f) },
 			"warning database.disk, note database.sqlite", "3072 MB",
 		},
-		{"a disk that nobody knows", func(w *scenario) { f := healthyFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
-		{"a file that is damaged", func(w *scenario) { w.onSQLite(healthyFile); w.inspection.Corruption = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
+		{"a disk of unknown size", func(w *scenario) { f := healthyFile; f.Free = -1; w.onSQLite(f) }, "note database.sqlite", ""},
+		{"a damaged file", func(w *scenario) { w.onSQLite(healthyFile); w.inspection.Corruption = []string{"row 1 missing"} }, "problem database.damage, note database.sqlite", "row 1 missing"},
 
 		{"metrics on every address", func(w *scenario) { w.setEnv("METRICS_ADDR", ":9090") }, "note metrics", `":9090"`},
 		{"metrics on this machine", func(w *scenario) { w.setEnv("METRICS_ADDR", "127.0.0.1:9090") }, "", ""},
@@ -231,7 +231,7 @@ func TestCheckFindings(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			w := healthyServer()
-			row.is(w)
+			row.change(w)
 			findings := w.check(t)
 			if w.snapshot.ConfigErr != nil {
 				t.Fatal(w.snapshot.ConfigErr)
@@ -243,34 +243,34 @@ func TestCheckFindings(t *testing.T) {
 					seen = append(seen, f.Message)
 				}
 				if f.Message == "" || (f.Fix == "") != (f.Level == OK) {
-					t.Errorf("%+v: says nothing, or not what to do", f)
+					t.Errorf("%+v: want a message, and a fix unless the level is ok", f)
 				}
 				if strings.Contains(f.Message+f.Fix, strongSecret[:20]) || strings.Contains(f.Message+f.Fix, "hunter2") {
 					t.Errorf("%s shows a secret: %s %s", f.ID, f.Message, f.Fix)
 				}
 			}
 			if strings.Join(got, ", ") != row.want {
-				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, ", "), row.want)
+				t.Errorf("got findings\n%s\nwant\n%s", strings.Join(got, ", "), row.want)
 			}
 			if !strings.Contains(strings.Join(seen, "\n"), row.seen) {
-				t.Errorf("seen\n%s\nwithout %q", strings.Join(seen, "\n"), row.seen)
+				t.Errorf("got messages\n%s\nwant %q in them", strings.Join(seen, "\n"), row.seen)
 			}
 		})
 	}
 }
 
-// What is wrong with the configuration is said all at once, and without what is secret.
+// All configuration errors are reported at once, and none shows a secret.
 func TestCheckReportsEveryConfigurationError(t *testing.T) {
 	t.Parallel()
 	w := healthyServer()
 	w.setEnv("JWT_SECRET", "changemechangemechangemechangeme", "BCRYPT_COST", "31", "DATABASE_URL", "")
 	findings := w.check(t)
 	if len(findings) != 4 || Worst(findings) != Problem || Count(findings, Problem) != 3 {
-		t.Fatalf("found %+v", findings)
+		t.Fatalf("got findings %+v, want three problems and a note", findings)
 	}
 	for i, want := range []string{"DATABASE_URL: ", "JWT_SECRET: (not shown) ", `BCRYPT_COST: "31" `} {
 		if f := findings[i]; !strings.HasPrefix(f.Message, want) || strings.Contains(f.Message, "changeme") || strings.Contains(f.Message, "Hint") || f.Fix == "" {
-			t.Errorf("%+v, want what begins with %s", f, want)
+			t.Errorf("got %+v, want a message that begins with %s", f, want)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestCheckReportsUnreadableConfiguration(t *testing.T) {
 	t.Parallel()
 	findings := Check(Snapshot{ConfigErr: errors.New(".env: line 3: expected NAME=value")})
 	if Worst(findings) != Problem || findings[0].Message != ".env: line 3: expected NAME=value" {
-		t.Errorf("found %+v", findings)
+		t.Errorf("got findings %+v, want the error of the file", findings)
 	}
 }
 
@@ -299,7 +299,7 @@ func TestWorst(t *testing.T) {
 			findings = append(findings, Finding{Level: l})
 		}
 		if got := Worst(findings); got != row.want {
-			t.Errorf("of %v: %s", row.levels, got)
+			t.Errorf("%v: got %s, want %s", row.levels, got, row.want)
 		}
 	}
 }
@@ -310,7 +310,7 @@ func TestShortDuration(t *testing.T) {
 		15 * time.Minute: "15m", time.Hour: "1h0m", 90 * time.Second: "1m30s", 1449 * time.Millisecond: "1.4s", 234_560 * time.Microsecond: "234.6ms", 25_300: "25µs",
 	} {
 		if got := shortDuration(d); got != want {
-			t.Errorf("%d is %s, want %s", d, got, want)
+			t.Errorf("%d: got %s, want %s", d, got, want)
 		}
 	}
 }

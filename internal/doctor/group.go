@@ -9,7 +9,7 @@ import (
 	"fieldgate/models"
 )
 
-// minMembers is how many a group needs to go on without one of them.
+// minMembers is how many members a group needs to survive the loss of one.
 const minMembers = 3
 
 // group checks a member of MySQL Group Replication.
@@ -24,7 +24,8 @@ func group(r *report, g *models.Group) {
 func members(r *report, g *models.Group) {
 	const id = "database.group"
 	if g.Unreadable != "" {
-		r.add(id, Note, "the database is configured for Group Replication, and its members cannot be read: "+g.Unreadable,
+		r.add(id, Note,
+			"the database is configured for Group Replication, and its members cannot be read: "+g.Unreadable,
 			"GRANT SELECT ON performance_schema.replication_group_members TO this user, to have them checked")
 		return
 	}
@@ -39,9 +40,14 @@ func members(r *report, g *models.Group) {
 		r.add(id, Problem, seen+": this member has lost the majority, and every write waits",
 			"bring the unreachable members back; group_replication_force_members if they are gone for good (docs/operations.md)")
 	case g.HasSinglePrimary && g.Role != "PRIMARY":
-		r.add(id, Problem, seen+": this member takes no writes", "point DATABASE_URL at a proxy that follows the primary (deploy/haproxy-group-replication.cfg)")
+		r.add(
+			id, Problem,
+			seen+": this member takes no writes",
+			"point DATABASE_URL at a proxy that follows the primary (deploy/haproxy-group-replication.cfg)",
+		)
 	case online < minMembers:
-		r.add(id, Warning, fmt.Sprintf("%s: with fewer than %d online members, the group does not survive the loss of one", seen, minMembers),
+		r.add(id, Warning,
+			fmt.Sprintf("%s: with fewer than %d online members, the group does not survive the loss of one", seen, minMembers),
 			"START GROUP_REPLICATION on the others, or add a member")
 	default:
 		r.ok(id, "%s", seen)

@@ -86,12 +86,12 @@ func TestDoctorChecksGroupReplication(t *testing.T) {
 				if strings.HasPrefix(f.ID, "database.group") {
 					got, seen = append(got, string(f.Level)+" "+f.ID), append(seen, f.Message)
 					if (f.Fix == "") != (f.Level == OK) {
-						t.Errorf("%+v: no advice, or advice without need", f)
+						t.Errorf("%+v: want a fix unless the level is ok", f)
 					}
 				}
 			}
 			if strings.Join(got, ", ") != row.want || !strings.Contains(strings.Join(seen, "\n"), row.seen) {
-				t.Errorf("found %s\n%s\nwant %s\nwith %q", strings.Join(got, ", "), strings.Join(seen, "\n"), row.want, row.seen)
+				t.Errorf("got findings %s\n%s\nwant %s\nwith %q", strings.Join(got, ", "), strings.Join(seen, "\n"), row.want, row.seen)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"fieldgate/internal/config"
 )
 
-// publicURL looks at where clients come to.
+// publicURL checks the address that clients use.
 func publicURL(r *report, f Snapshot) {
 	const id = "url.public"
 	c := f.Config
@@ -25,7 +25,11 @@ func publicURL(r *report, f Snapshot) {
 	case isLoopback(host):
 		r.ok(id, "%s, which is this machine", c.PublicURL)
 	default:
-		r.add(id, Warning, c.PublicURL.String()+": passwords and tokens cross the network in clear, and the cookie is not Secure", "an https PUBLIC_URL, and a proxy in front that ends TLS")
+		r.add(
+			id, Warning,
+			c.PublicURL.String()+": passwords and tokens cross the network unencrypted, and the cookie is not Secure",
+			"use an https PUBLIC_URL, and a proxy in front that terminates TLS",
+		)
 	}
 	appURL(r, c)
 }
@@ -37,7 +41,11 @@ func appURL(r *report, c *config.Config) {
 	case app == c.PublicURL.String():
 		r.ok(id, "links in mails lead to the server itself")
 	case !slices.Contains(c.CORSOrigins, app):
-		r.add(id, Warning, fmt.Sprintf("links in mails lead to %s, whose pages may not call the API", app), "add "+app+" to CORS_ORIGINS, unless its own server asks for it")
+		r.add(
+			id, Warning,
+			fmt.Sprintf("links in mails lead to %s, whose pages may not call the API", app),
+			"add "+app+" to CORS_ORIGINS, unless its own server calls the API",
+		)
 	default:
 		r.ok(id, "links in mails lead to %s, whose pages may call the API", app)
 	}
@@ -45,7 +53,7 @@ func appURL(r *report, c *config.Config) {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// metricsAddr looks at where metrics and profiles are to be had, by whoever asks.
+// metricsAddr checks who can read metrics and profiles, which require no sign-in.
 func metricsAddr(r *report, f Snapshot) {
 	const id = "metrics"
 	addr := f.Config.MetricsAddr
@@ -57,32 +65,44 @@ func metricsAddr(r *report, f Snapshot) {
 		r.ok(id, "%s, on this machine only", addr)
 		return
 	}
-	r.add(id, Note, fmt.Sprintf("%q: metrics and profiles are for everybody who reaches that address", addr), "METRICS_ADDR=127.0.0.1:9090, unless it is in a network of the scraper's own")
+	r.add(
+		id, Note,
+		fmt.Sprintf("%q: every client that reaches this address can read metrics and profiles", addr),
+		"set METRICS_ADDR=127.0.0.1:9090, unless the network is private to the scraper",
+	)
 }
 
 func corsOrigins(r *report, f Snapshot) {
 	const id = "cors"
 	if len(f.Config.CORSOrigins) == 0 {
-		r.ok(id, "pages of %s may call the API, and of no other origin", f.Config.PublicURL)
+		r.ok(id, "only pages of %s may call the API", f.Config.PublicURL)
 		return
 	}
-	good := true
+	ok := true
 	for _, o := range f.Config.CORSOrigins {
 		u, err := url.Parse(o)
 		if err != nil {
-			continue // the configuration has seen that it is one
+			continue // not reached: config has checked the URL
 		}
 		switch {
 		case f.Config.Production && isLoopback(u.Hostname()):
-			r.add(id, Warning, o+" may call the API: any program on a visitor's own machine can serve that page", "take it out of CORS_ORIGINS in production")
-			good = false
+			r.add(
+				id, Warning,
+				o+" may call the API: any program on a visitor's own machine can serve that page",
+				"remove it from CORS_ORIGINS in production",
+			)
+			ok = false
 		case f.Config.Production && u.Scheme != "https":
-			r.add(id, Warning, o+" may call the API: whoever is on a visitor's network can change that page", "serve it by https, and write that into CORS_ORIGINS")
-			good = false
+			r.add(
+				id, Warning,
+				o+" may call the API: an attacker on a visitor's network can change that page",
+				"serve the page over https, and change the origin in CORS_ORIGINS",
+			)
+			ok = false
 		}
 	}
-	if good {
-		r.ok(id, "pages of %s may call the API, beside our own", strings.Join(f.Config.CORSOrigins, ", "))
+	if ok {
+		r.ok(id, "pages of %s may call the API, besides the server's own", strings.Join(f.Config.CORSOrigins, ", "))
 	}
 }
 
@@ -98,16 +118,21 @@ func cookies(r *report, f Snapshot) {
 	}
 	switch none := c.CookieSameSite == http.SameSiteNoneMode; {
 	case len(others) > 0 && !none:
-		r.add(id, Warning, fmt.Sprintf("%s is another site than %s: browsers do not send the refresh cookie from there, and people are signed out after %s",
-			strings.Join(others, ", "), c.PublicURL, shortDuration(c.AccessTokenTTL)), "put the app and the API under one domain, or ask for tokens with delivery: BODY, or COOKIE_SAMESITE=none (docs/frontends.md)")
+		r.add(id, Warning,
+			fmt.Sprintf("%s is another site than %s: browsers do not send the refresh cookie from there, so users are signed out after %s",
+				strings.Join(others, ", "), c.PublicURL, shortDuration(c.AccessTokenTTL)), "put the app and the API under one domain, request tokens with delivery: BODY, or set COOKIE_SAMESITE=none (docs/frontends.md)")
 	case len(others) == 0 && none:
-		r.add(id, Warning, "none, although no page of another site uses the API", "COOKIE_SAMESITE=strict")
+		r.add(
+			id, Warning,
+			"COOKIE_SAMESITE is none, although no page of another site may call the API",
+			"set COOKIE_SAMESITE=strict",
+		)
 	default:
-		r.ok(id, "the refresh cookie is sent to where it is needed")
+		r.ok(id, "browsers send the refresh cookie from every page that may call the API")
 	}
 }
 
-// sameSite compares as browsers do: the scheme, and the domain that somebody has registered.
+// sameSite compares as browsers do: by scheme and registrable domain.
 func sameSite(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && site(a.Hostname()) == site(b.Hostname())
 }
@@ -118,13 +143,14 @@ func site(host string) string {
 	}
 	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
 	if err != nil {
-		return host // localhost, or a suffix itself
+		return host // localhost, or a public suffix
 	}
 	return domain
 }
 
-// The widest ranges of proxies that are nobody else's: a private range of IPv4, and what one customer has of IPv6.
 const (
+	// The shortest prefixes that can belong to one operator: a private range of IPv4, and the
+	// allocation of one customer in IPv6.
 	minBitsV4 = 8
 	minBitsV6 = 32
 )
@@ -135,33 +161,36 @@ func proxies(r *report, f Snapshot) {
 	if len(c.TrustedProxies) == 0 {
 		switch {
 		case c.PublicURL.Scheme != "https":
-			r.ok(id, "none: a client's address is the connection's")
+			r.ok(id, "no proxies: the server takes the client's address from the connection")
 		default:
-			r.add(id, Warning, "PUBLIC_URL is https, which a proxy in front has to end, and TRUSTED_PROXIES is empty: all clients have the proxy's address, and share its rate limits",
-				"TRUSTED_PROXIES, with the addresses that the proxy calls from")
+			r.add(id, Warning,
+				"PUBLIC_URL is https, so a proxy in front terminates TLS, but TRUSTED_PROXIES is empty: all clients have the proxy's address and share its rate limits",
+				"set TRUSTED_PROXIES to the addresses that the proxy calls from")
 		}
 		return
 	}
-	good := true
+	ok := true
 	for _, p := range c.TrustedProxies {
 		if isTooWide(p) {
-			r.add(id, productionLevel(f, Problem), p.String()+" are more addresses than anybody's proxies have: whoever calls from one chooses the address that rate limits and the audit log know",
-				"the addresses of your proxies, and no others")
-			good = false
+			r.add(id, productionLevel(f, Problem),
+				p.String()+" is wider than any range of proxies: a client in it can forge the address that rate limits and the audit log use",
+				"list only the addresses of your proxies in TRUSTED_PROXIES")
+			ok = false
 		}
 	}
-	if good {
-		r.ok(id, "X-Forwarded-For is believed of %s", join(c.TrustedProxies))
+	if ok {
+		r.ok(id, "X-Forwarded-For is trusted from %s", join(c.TrustedProxies))
 	}
 }
 
-// minSignIns say nothing about where most come from.
+// minSignIns is the number of sign-ins below which their addresses say nothing.
 const minSignIns = 20
 
-// sharedAddresses is the range of carrier-grade NAT (RFC 6598), which proxies in a cloud have too.
+// sharedAddresses is the range of carrier-grade NAT (RFC 6598). Proxies in a cloud use it, too.
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
-// signIns looks for a proxy that the server does not know: most clients seem to have one address, which is none of the internet.
+// signIns looks for a proxy that is missing from TRUSTED_PROXIES: most clients then seem to have
+// the same private address.
 func signIns(r *report, f Snapshot) {
 	const id = "proxies.signins"
 	s := f.Database.SignIns
@@ -170,8 +199,8 @@ func signIns(r *report, f Snapshot) {
 	}
 	top, err := netip.ParseAddr(s.Top)
 	top = top.Unmap()
-	inside := err == nil && (top.IsPrivate() || top.IsLoopback() || top.IsLinkLocalUnicast() || sharedAddresses.Contains(top))
-	if !inside || 2*s.TopCount <= s.Total {
+	isInternal := err == nil && (top.IsPrivate() || top.IsLoopback() || top.IsLinkLocalUnicast() || sharedAddresses.Contains(top))
+	if !isInternal || 2*s.TopCount <= s.Total {
 		r.ok(id, "the last %d sign-ins came from clients' own addresses", s.Total)
 		return
 	}
@@ -179,17 +208,21 @@ func signIns(r *report, f Snapshot) {
 	if top.IsLoopback() {
 		level = productionLevel(f, Warning)
 	}
-	seen := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: clients share its rate limits and its turn for password hashes", s.TopCount, s.Total, top)
+	message := fmt.Sprintf("%d of the last %d sign-ins came from %s, a private address: these clients share its rate limits and its place in the password queue", s.TopCount, s.Total, top)
 	if slices.ContainsFunc(f.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(top) }) {
-		r.add(id, level, seen, "have that proxy send X-Forwarded-For, or take it out of TRUSTED_PROXIES if clients are there")
+		r.add(
+			id, level,
+			message,
+			"configure that proxy to send X-Forwarded-For, or remove it from TRUSTED_PROXIES if clients are at that address",
+		)
 		return
 	}
-	r.add(id, level, seen, "add "+top.String()+" to TRUSTED_PROXIES, if it is a proxy that sets X-Forwarded-For")
+	r.add(id, level, message, "add "+top.String()+" to TRUSTED_PROXIES, if it is a proxy that sets X-Forwarded-For")
 }
 
 func isTooWide(p netip.Prefix) bool {
 	if p.Addr().Is4() {
-		// 10.0.0.0/8 is private; any other range of that size belongs to many.
+		// 10.0.0.0/8 is private; any other range of that size belongs to many operators.
 		return p.Bits() < minBitsV4 || p.Bits() < 2*minBitsV4 && !p.Addr().IsPrivate() && !p.Addr().IsLoopback()
 	}
 	return p.Bits() < minBitsV6 && !p.Addr().IsPrivate()
@@ -207,56 +240,92 @@ func mail(r *report, f Snapshot) {
 	const id = "mail"
 	c := f.Config
 	if f.TemplatesErr != nil {
-		r.add("mail.templates", Problem, "MAIL_TEMPLATES: "+f.TemplatesErr.Error(), "docs/mail.md says what a folder of templates holds")
+		r.add(
+			"mail.templates", Problem,
+			"MAIL_TEMPLATES: "+f.TemplatesErr.Error(),
+			"see docs/mail.md for the files of a template directory",
+		)
 	}
 	if c.SMTPURL == "" {
 		if c.Production {
-			r.add(id, Warning, "SMTP_URL is not set, and no mail is sent: nobody can reset a password or verify an address", "SMTP_URL=smtp://USER:PASSWORD@HOST:587")
+			r.add(
+				id, Warning,
+				"SMTP_URL is not set, so no mail is sent: users cannot reset a password or verify an address",
+				"set SMTP_URL=smtp://USER:PASSWORD@HOST:587",
+			)
 		} else {
-			r.ok(id, "mails are shown at /dev/mail instead of sent")
+			r.ok(id, "mails are shown at /dev/mail and not sent")
 		}
 		return
 	}
 	u, err := url.Parse(c.SMTPURL)
 	if err == nil && u.Query().Get("tls") == "none" && !isLoopback(u.Hostname()) {
-		r.add(id, Warning, u.Hostname()+" gets mails in clear, with the links that reset passwords", "?tls=starttls or ?tls=implicit")
+		r.add(
+			id, Warning,
+			u.Hostname()+" receives mails unencrypted, with the links that reset passwords",
+			"use ?tls=starttls or ?tls=implicit in SMTP_URL",
+		)
 	} else {
-		r.ok(id, "mails go to %s", u.Hostname())
+		r.ok(id, "mails are sent through %s", u.Hostname())
 	}
 	switch {
 	case f.Mail == nil:
 	case f.Mail.Err != nil:
-		r.add("mail.server", Problem, f.Mail.Err.Error(), "check SMTP_URL, and whether the network lets this machine connect")
+		r.add("mail.server", Problem, f.Mail.Err.Error(), "check SMTP_URL, and that this machine can connect")
 	default:
-		r.ok("mail.server", "it lets us in; nothing was sent")
+		r.ok("mail.server", "the sign-in to the mail server succeeded; nothing was sent")
 	}
 }
 
-// surface looks at what is meant for development, or for finding a fault.
+// surface checks settings for development and debugging.
 func surface(r *report, f Snapshot) {
 	c := f.Config
-	good := true
+	ok := true
 	for _, row := range []struct {
 		id    string
 		on    bool
 		level Level
-		seen  string
-		do    string
+		text  string
+		fix   string
 	}{
-		{"surface.introspection", c.Introspection && c.Production, Note, "anybody can read the schema, with every field and who may use it", "INTROSPECTION=false, unless the API is a public one"},
-		{"surface.playground", c.Playground && c.Production, Note, "anybody has the playground at /", "PLAYGROUND=false, unless it is meant for them"},
-		{"surface.limits", c.LimitsOff, Warning, "LIMITS=off: passwords may be guessed without end", "LIMITS=on, but for load tests"},
-		{"surface.log", c.LogLevel < slog.LevelInfo && c.Production, Warning, "LOG_LEVEL=debug: a line for each statement costs time and disk", "LOG_LEVEL=info, but while a fault is looked for"},
-		{"surface.log", c.LogLevel > slog.LevelWarn, Note, "LOG_LEVEL=error: the log does not say that a refresh token was stolen or a limit used up", "LOG_LEVEL=info"},
-		{"surface.recheck", c.SessionRecheck > 0, Note, fmt.Sprintf("a logout, a new role or a shut account counts up to %s later on another replica", shortDuration(c.SessionRecheck)), "SESSION_RECHECK=0s, unless that is meant"},
+		{
+			"surface.introspection", c.Introspection && c.Production, Note,
+			"introspection is on: every client can read the schema with all fields and rules",
+			"set INTROSPECTION=false, unless the API is public",
+		},
+		{
+			"surface.playground", c.Playground && c.Production, Note,
+			"every client can use the playground at /",
+			"set PLAYGROUND=false, unless this is intended",
+		},
+		{
+			"surface.limits", c.LimitsOff, Warning,
+			"LIMITS=off: passwords can be guessed without limit",
+			"set LIMITS=on, except for load tests",
+		},
+		{
+			"surface.log", c.LogLevel < slog.LevelInfo && c.Production, Warning,
+			"LOG_LEVEL=debug: one line per SQL statement costs time and disk space",
+			"set LOG_LEVEL=info, except while debugging",
+		},
+		{
+			"surface.log", c.LogLevel > slog.LevelWarn, Note,
+			"LOG_LEVEL=error: the log does not report stolen refresh tokens and exhausted limits",
+			"set LOG_LEVEL=info",
+		},
+		{
+			"surface.recheck", c.SessionRecheck > 0, Note,
+			fmt.Sprintf("a logout, a new role or a disabled account takes effect up to %s later on other replicas", shortDuration(c.SessionRecheck)),
+			"set SESSION_RECHECK=0s, unless this is intended",
+		},
 	} {
 		if row.on {
-			r.add(row.id, row.level, row.seen, row.do)
-			good = false
+			r.add(row.id, row.level, row.text, row.fix)
+			ok = false
 		}
 	}
-	if good {
-		r.ok("surface", "nothing is on that would have to be off")
+	if ok {
+		r.ok("surface", "no development setting is on")
 	}
 }
 
