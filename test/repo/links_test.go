@@ -19,6 +19,7 @@ var (
 	markdownCode   = regexp.MustCompile("`[^`\n]*`")
 	headingMarkup  = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	notInAnchor    = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+	testName       = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 	markdownInText = regexp.MustCompile(`\bdocs/[a-z/-]+\.md(?:#[a-z0-9-]+)?`)
 )
 
@@ -53,6 +54,44 @@ func TestSourcesNameDocumentsThatExist(t *testing.T) {
 			file, anchor, _ := strings.Cut(document, "#")
 			if problem := unresolved(t, file, anchor); problem != "" {
 				t.Errorf("%s names %s: %s", name, document, problem)
+			}
+		}
+	}
+}
+
+// TestDocumentsNameTestsThatExist accepts the beginning of a name too, as in "TestFailure…".
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	for _, name := range trackedFiles(t, "*_test.go") {
+		tests.WriteString(fileText(t, name))
+	}
+	for _, name := range trackedFiles(t, "*.md") {
+		for _, test := range testName.FindAllString(fileText(t, name), -1) {
+			if !strings.Contains(tests.String(), "\nfunc "+test) {
+				t.Errorf("%s names %s, which does not exist", name, test)
+			}
+		}
+	}
+}
+
+// TestLogReferenceNamesMessagesThatExist searches the sources for each message of docs/reference/logs.md.
+func TestLogReferenceNamesMessagesThatExist(t *testing.T) {
+	t.Parallel()
+	var sources strings.Builder
+	for _, name := range trackedFiles(t, "*.go") {
+		if !strings.HasSuffix(name, "_test.go") {
+			sources.WriteString(fileText(t, name))
+		}
+	}
+	for line := range strings.Lines(fileText(t, "docs/reference/logs.md")) {
+		messages, _, isRow := strings.Cut(line, "` | ")
+		if !isRow || !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for message := range strings.SplitSeq(strings.TrimPrefix(messages, "| `"), "`, `") {
+			if text, _, _ := strings.Cut(message, " Hint: …"); !strings.Contains(sources.String(), `"`+text) {
+				t.Errorf("docs/reference/logs.md names %q, which the server does not log", message)
 			}
 		}
 	}
