@@ -5,5 +5,5 @@ import (
 	"net"
 )
 
-// setBacklog cannot change a backlog here.
+// setBacklog is not supported on Windows.
 func setBacklog(*net.TCPListener, int) error { return errors.ErrUnsupported }

@@ -1,5 +1,6 @@
-// Package clustertest runs databases that a test may kill: a Galera cluster of three or a group of three real MySQL servers
-// behind HAProxy, a single MariaDB, and real MySQL servers.
+// Package clustertest runs database servers that a test may kill: a Galera cluster of three nodes
+// or a group of three real MySQL servers, both behind HAProxy, a single MariaDB, and real MySQL
+// servers.
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
 //
@@ -9,12 +10,12 @@
 //	…
 //	writer.Rejoin(t)
 //
-// It is dbtest for the tests of failures, and keeps what that promises: real programs, as a user that may run them, in a
-// temporary directory, on free ports of the loopback interface, gone when the test process is gone. What is missing on
-// the machine leaves the test out, as dbtest.SkipOrFail says.
+// It extends dbtest to failures, with the same guarantees: real programs, run as the server user in
+// a temporary directory on free loopback ports, which end with the test process. If a program is
+// missing, dbtest.SkipOrFail ends the test.
 //
-// A node that was killed comes back as a systemd unit would have it: it reads its position from its own files, and gets
-// only what it lacks, unless Wipe has taken its files.
+// A killed node restarts as under systemd: it reads its position from its own files and receives
+// only what it lacks, unless Wipe has deleted its files.
 package clustertest
 
 import (
@@ -38,28 +39,29 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// waitTimeout bounds what takes seconds, on a machine that has other things to do.
+// waitTimeout limits steps that take seconds on an idle machine.
 const waitTimeout = 90 * time.Second
 
-// database is the name of the one database that is there.
+// database is the name of the database on all servers.
 const database = "fieldgate"
 
-// galeraLibrary is where Debian keeps Galera.
+// galeraLibrary is the path of Galera on Debian.
 const galeraLibrary = "/usr/lib/galera/libgalera_smm.so"
 
 const installHint = "apt-get install --no-install-recommends mariadb-server galera-4 rsync haproxy"
 
-// Cluster is three nodes behind HAProxy.
+// Cluster is a Galera cluster of three nodes behind HAProxy.
 type Cluster struct {
-	// Nodes in the order in which HAProxy makes them the writer.
+	// Nodes are in the order in which HAProxy makes them the writer.
 	Nodes []*Node
-	// URL is the DATABASE_URL by way of HAProxy, to one node at a time; SpreadURL goes to all of them.
+	// URL is the DATABASE_URL through HAProxy to one node at a time; SpreadURL reaches all nodes.
 	URL, SpreadURL string
 
 	haproxy *dbtest.Process
 }
 
-// Start starts a cluster, and HAProxy with the file config, which gets the addresses from its environment.
+// Start starts a cluster, and HAProxy with the file config, which reads the addresses from its
+// environment.
 func Start(tb testing.TB, config string) *Cluster {
 	tb.Helper()
 	haproxy := requireGalera(tb)
@@ -79,17 +81,17 @@ func Start(tb testing.TB, config string) *Cluster {
 	first.exec(tb, "CREATE DATABASE "+database, "CREATE USER haproxy@'127.0.0.1'")
 	first.Stop(tb)
 	for _, n := range c.Nodes[1:] {
-		n.copyFilesFrom(tb, first) // which is quicker than a transfer
+		n.copyFilesFrom(tb, first) // faster than a state transfer
 	}
 	first.start(tb, "--wsrep-new-cluster")
 	for _, n := range c.Nodes[1:] {
-		n.start(tb) // one after the other: two that join at once hold each other up for longer
+		n.start(tb) // sequentially: joining at the same time takes longer
 	}
 	c.startHAProxy(tb, haproxy, filepath.Join(dir, "haproxy"), config)
 	return c
 }
 
-// requireGalera leaves the test out if a program is missing, and returns HAProxy's path.
+// requireGalera calls SkipOrFail if a program is missing, and returns the path of HAProxy.
 func requireGalera(tb testing.TB) (haproxy string) {
 	tb.Helper()
 	missing := func(what string) { dbtest.SkipOrFail(tb, what, installHint) }
@@ -124,18 +126,18 @@ func (c *Cluster) address() string {
 func (c *Cluster) startHAProxy(tb testing.TB, haproxy, dir, config string) {
 	tb.Helper()
 	port := FreePorts(tb, 2)
-	env := []string{fmt.Sprintf("FIELDGATE_DATABASE=127.0.0.1:%d", port), fmt.Sprintf("FIELDGATE_DATABASE_SPREAD=127.0.0.1:%d", port+1)}
+	env := []string{"FIELDGATE_DATABASE=" + address(port), "FIELDGATE_DATABASE_SPREAD=" + address(port+1)}
 	for i, n := range c.Nodes {
 		env = append(env, fmt.Sprintf("GALERA_%d=127.0.0.1:%d", i+1, n.port))
 	}
 	c.haproxy = runHAProxy(tb, haproxy, dir, config, env)
 	c.URL, c.SpreadURL = databaseURL(port), databaseURL(port+1)
-	eventually(tb, "HAProxy lets nobody through", c.haproxy, func(ctx context.Context) error {
+	eventually(tb, "HAProxy does not forward connections", c.haproxy, func(ctx context.Context) error {
 		return errors.Join(query(ctx, port, "SELECT 1", new(int)), query(ctx, port+1, "SELECT 1", new(int)))
 	})
 }
 
-// runHAProxy runs it in dir with a copy of the file config, which the other user may read.
+// runHAProxy runs HAProxy in dir with a copy of the file config that the server user can read.
 func runHAProxy(tb testing.TB, haproxy, dir, config string, env []string) *dbtest.Process {
 	tb.Helper()
 	content, err := os.ReadFile(config)
@@ -149,11 +151,11 @@ func runHAProxy(tb testing.TB, haproxy, dir, config string, env []string) *dbtes
 	return process
 }
 
-// Writer returns the node that gets the statements of URL.
+// Writer returns the node that executes the statements of URL.
 func (c *Cluster) Writer(tb testing.TB) (writer *Node) {
 	tb.Helper()
 	port := portOf(c.URL)
-	eventually(tb, "there is no writer", c.haproxy, func(ctx context.Context) error {
+	eventually(tb, "no node is the writer", c.haproxy, func(ctx context.Context) error {
 		var name string
 		err := query(ctx, port, "SELECT @@wsrep_node_name", &name)
 		for _, n := range c.Nodes {
@@ -166,7 +168,7 @@ func (c *Cluster) Writer(tb testing.TB) (writer *Node) {
 	return writer
 }
 
-// OtherNode returns a node that is none of these.
+// OtherNode returns a node that is not in those.
 func (c *Cluster) OtherNode(those ...*Node) *Node {
 	for _, n := range c.Nodes {
 		if !contains(those, n) {
@@ -185,9 +187,9 @@ func contains(list []*Node, n *Node) bool {
 	return false
 }
 
-// FreePorts returns the first of several ports in a row that nobody listens on, and that it has not returned before: some
-// of a node's are listened on only while it joins the others. They are below the range that outgoing connections take theirs
-// from, so that a server which was killed finds its own again.
+// FreePorts returns the first of count consecutive ports that are free and that it has not returned
+// before: a node listens on some of its ports only while it joins the others. They are below the
+// range of ephemeral ports, so that a killed server gets its own back.
 func FreePorts(tb testing.TB, count int) (first int) {
 	tb.Helper()
 	for range 100 {
@@ -196,11 +198,11 @@ func FreePorts(tb testing.TB, count int) (first int) {
 			return first
 		}
 	}
-	tb.Fatal("clustertest: there are no free ports")
+	tb.Fatal("clustertest: no free ports")
 	return 0
 }
 
-var assignedPorts sync.Map // ports
+var assignedPorts sync.Map // ports that FreePorts has returned
 
 func reservePorts(first, count int) bool {
 	for port := first; port < first+count; port++ {
@@ -220,17 +222,17 @@ func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 
 func databaseURL(port int) string { return "mysql://root@" + address(port) + "/" + database }
 
-// portOf is the port of a databaseURL.
+// portOf returns the port of a databaseURL.
 func portOf(databaseURL string) int {
 	_, host, _ := strings.Cut(databaseURL, "@127.0.0.1:")
 	port, err := strconv.Atoi(strings.TrimSuffix(host, "/"+database))
 	if err != nil {
-		panic(err) // databaseURL makes no other
+		panic(err) // databaseURL returns no other form
 	}
 	return port
 }
 
-// query runs one statement on a connection of its own. Without an answer it expects no rows.
+// query runs one statement on its own connection. Without answer it expects no rows.
 func query(ctx context.Context, port int, query string, answer ...any) error {
 	return queryWithTimeout(ctx, 10*time.Second, port, query, answer...)
 }
@@ -253,7 +255,7 @@ func queryWithTimeout(ctx context.Context, timeout time.Duration, port int, quer
 	return pool.QueryRowContext(ctx, query).Scan(answer...)
 }
 
-// eventually asks again and again, as long as the process lives; what is said if it does not come about.
+// eventually repeats f until it returns nil, while the process lives. what describes the failure.
 func eventually(tb testing.TB, what string, process *dbtest.Process, f func(ctx context.Context) error) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), waitTimeout)
@@ -268,7 +270,7 @@ func eventually(tb testing.TB, what string, process *dbtest.Process, f func(ctx 
 		select {
 		case <-tick.C:
 		case <-process.Exited():
-			tb.Fatalf("clustertest: %s: it has ended: %v\n%s", what, process.Err(), process.LogTail())
+			tb.Fatalf("clustertest: %s: the process has ended: %v\n%s", what, process.Err(), process.LogTail())
 		case <-ctx.Done():
 			tb.Fatalf("clustertest: %s: %v\n%s", what, err, process.LogTail())
 		}

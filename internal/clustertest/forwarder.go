@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Forwarder is a TCP proxy between the servers under test and a real database. It does what a
-// virtual IP, a load balancer or a broken network does: it moves to another database while
-// established connections stay, resets connections, delays packets, and swallows them.
+// Forwarder is a TCP proxy between the servers under test and a real database. It simulates a
+// virtual IP, a load balancer or a broken network: it moves new connections to another database,
+// resets connections, delays packets, and swallows them.
 type Forwarder struct {
 	tb       testing.TB
 	listener *net.TCPListener
@@ -23,16 +23,16 @@ type Forwarder struct {
 	running  sync.WaitGroup
 
 	mu        sync.Mutex
-	targets   []string // new connections go to these in turn; none: they are reset
+	targets   []string // of new connections, in turn; none: they are reset
 	next      int
 	links     map[*link]bool
 	hole      Hole
-	closed    chan struct{}       // of the hole; closed by Flow
-	fillers   map[string]net.Conn // by their own address; see fill
+	closed    chan struct{}       // of the hole; closed by Restore
+	fillers   map[string]net.Conn // by their own address; see fillBacklog
 	toServer  time.Duration
 	toClient  time.Duration
 	listening chan struct{} // closed while connections may be accepted
-	parked    chan struct{} // closed when none is accepted any more
+	parked    chan struct{} // closed when no connection is accepted any more
 }
 
 // Hole is a kind of black hole: packets get no answer, and no connection is reset.
@@ -40,21 +40,21 @@ type Hole int
 
 const (
 	noHole Hole = iota
-	// HoleAfterAccept accepts new connections and then stays silent, as a proxy does whose
-	// database is gone.
+	// HoleAfterAccept accepts new connections and then stays silent, like a proxy whose database is
+	// gone.
 	HoleAfterAccept
-	// HoleBeforeAccept does not answer new connections at all, as a host does that lost its power.
+	// HoleBeforeAccept does not answer new connections, like a host that lost power.
 	HoleBeforeAccept
-	// HoleEstablished swallows the packets of connections that exist now. New ones pass, as after
-	// a failover to another machine at the same address.
+	// HoleEstablished swallows the packets of current connections. New ones pass, as after a
+	// failover to another machine at the same address.
 	HoleEstablished
 )
 
-// link is one forwarded connection.
+// link is a forwarded connection.
 type link struct {
 	target  string
 	client  *net.TCPConn
-	stalled chan struct{} // guarded by the forwarder; packets pass when it is nil or closed
+	stalled chan struct{} // guarded by the forwarder; packets pass if it is nil or closed
 
 	mu       sync.Mutex
 	server   *net.TCPConn
@@ -87,10 +87,10 @@ func Forward(tb testing.TB, target string) *Forwarder {
 	return f
 }
 
-// Addr returns the host and port at which the forwarder listens.
+// Addr returns the host and port of the forwarder.
 func (f *Forwarder) Addr() string { return f.listener.Addr().String() }
 
-// URL returns a DATABASE_URL with the forwarder in the place of its host.
+// URL returns a DATABASE_URL with the forwarder as its host.
 func (f *Forwarder) URL(databaseURL string) string {
 	f.tb.Helper()
 	u, err := url.Parse(databaseURL)
@@ -99,15 +99,15 @@ func (f *Forwarder) URL(databaseURL string) string {
 	return u.String()
 }
 
-// SetTargets sends new connections to these in turn. Established connections stay where they are.
-// Without a target new connections are reset.
+// SetTargets distributes new connections to targets in turn. Established connections stay. Without
+// a target new connections are reset.
 func (f *Forwarder) SetTargets(targets ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.targets, f.next = targets, 0
 }
 
-// Connections returns how many connections to a target are established.
+// Connections returns the number of established connections to a target.
 func (f *Forwarder) Connections(target string) (count int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +122,7 @@ func (f *Forwarder) Connections(target string) (count int) {
 // Cut resets all established connections.
 func (f *Forwarder) Cut() { f.cut(func(*link) bool { return true }) }
 
-// CutAllBut resets the established connections to a target but for some.
+// CutAllBut resets all but count established connections to a target.
 func (f *Forwarder) CutAllBut(count int, target string) {
 	f.cut(func(l *link) bool {
 		if l.target != target {
@@ -144,17 +144,16 @@ func (f *Forwarder) cut(which func(*link) bool) {
 	}
 }
 
-// SetDelay holds every packet back for a time, to the server and to the client. It counts for
-// packets that arrive from now on; a new connection costs a handshake's round trip as well.
+// SetDelay delays packets to the server and to the client. It applies to packets that arrive from
+// now on. A new connection also costs the round trip of a handshake.
 func (f *Forwarder) SetDelay(toServer, toClient time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.toServer, f.toClient = toServer, toClient
 }
 
-// Swallow opens a black hole. A packet that is being forwarded at this moment may still pass.
-// As in a real network the packets are sent again until Flow, and the ends of connections are not
-// seen before.
+// Swallow opens a black hole. A packet that is being forwarded may still pass. As in a real network
+// packets are resent until Restore, and the ends of connections are not seen before.
 func (f *Forwarder) Swallow(kind Hole) {
 	f.tb.Helper()
 	f.mu.Lock()
@@ -175,7 +174,7 @@ func (f *Forwarder) Swallow(kind Hole) {
 	}
 }
 
-// Restore ends the black hole: what was held back is delivered.
+// Restore closes the black hole and delivers what was held back.
 func (f *Forwarder) Restore() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -194,8 +193,8 @@ func (f *Forwarder) Restore() {
 	f.hole, f.closed = noHole, nil
 }
 
-// fillBacklog has the kernel drop new connections: it does when those that were not accepted yet are too
-// many. So the forwarder stops to accept, allows none to wait, and takes the last place itself.
+// fillBacklog makes the kernel drop new connections, which it does when too many are not accepted.
+// The forwarder stops accepting, sets the backlog to 0 and takes the last place itself.
 func (f *Forwarder) fillBacklog() {
 	f.tb.Helper()
 	requireNoError(f.tb, f.listener.SetDeadline(time.Unix(1, 0)))
@@ -289,10 +288,10 @@ func (f *Forwarder) forward(client *net.TCPConn) {
 	directions.Wait()
 }
 
-// packet is what is on its way.
+// packet is data in transit.
 type packet struct {
-	content []byte // none: it is the end of the stream
-	reset   bool   // or of the connection
+	content []byte // nil: end of the stream
+	reset   bool   // end of the connection
 	due     time.Time
 }
 
@@ -351,7 +350,7 @@ func (l *link) send(way chan<- packet, p packet) bool {
 	}
 }
 
-// setServer notes the connection to the server, and reports whether the link is still there.
+// setServer stores the connection to the server, and reports whether the link is still open.
 func (l *link) setServer(server *net.TCPConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -363,10 +362,10 @@ func (l *link) setServer(server *net.TCPConn) bool {
 	return true
 }
 
-// end closes both connections: what was written is delivered.
+// end closes both connections after delivering what was written.
 func (l *link) end() { l.close(func(c *net.TCPConn) { _ = c.Close() }) }
 
-// reset tells both ends that the connection is lost.
+// reset resets both connections.
 func (l *link) reset() {
 	l.close(func(c *net.TCPConn) {
 		_ = c.SetLinger(0)
@@ -388,7 +387,7 @@ func (l *link) close(how func(*net.TCPConn)) {
 	}
 }
 
-// sleep waits, and reports whether the link is still there.
+// sleep waits, and reports whether the link is still open.
 func (l *link) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -403,7 +402,7 @@ func (l *link) sleep(d time.Duration) bool {
 	}
 }
 
-// waitUntilOpen waits until packets of a link pass, and reports whether it is still there.
+// waitUntilOpen waits until packets of a link pass, and reports whether the link is still open.
 func (f *Forwarder) waitUntilOpen(l *link) bool {
 	for {
 		f.mu.Lock()

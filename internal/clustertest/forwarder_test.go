@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// startEchoServer answers each line with its name and the line.
+// startEchoServer starts a server that answers each line with its name and the line.
 func startEchoServer(t *testing.T, name string) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,14 +71,14 @@ func (c *testClient) receive(within time.Duration) (string, error) {
 func (c *testClient) wantReceives(want string) {
 	c.t.Helper()
 	if got, err := c.receive(5 * time.Second); got != want {
-		c.t.Errorf("hears %q (%v), want %q", got, err, want)
+		c.t.Errorf("received %q (%v), want %q", got, err, want)
 	}
 }
 
 func (c *testClient) wantSilence() {
 	c.t.Helper()
 	if got, err := c.receive(100 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.t.Errorf("hears %q (%v), want silence", got, err)
+		c.t.Errorf("received %q (%v), want nothing", got, err)
 	}
 }
 
@@ -90,9 +90,9 @@ func TestForwarderMovesOnlyNewConnections(t *testing.T) {
 	old.send("a")
 	old.wantReceives("one a")
 	f.SetTargets(two)
-	young := dial(t, f)
-	young.send("b")
-	young.wantReceives("two b")
+	current := dial(t, f)
+	current.send("b")
+	current.wantReceives("two b")
 	old.send("c")
 	old.wantReceives("one c")
 	if f.Connections(one) != 1 || f.Connections(two) != 1 {
@@ -106,7 +106,7 @@ func TestForwarderMovesOnlyNewConnections(t *testing.T) {
 		c.wantReceives(want + " d")
 	}
 	f.SetTargets()
-	c, err := net.Dial("tcp", f.Addr()) // the reset may be quicker
+	c, err := net.Dial("tcp", f.Addr()) // the reset may come first
 	if err == nil {
 		_, err = c.Read(make([]byte, 1))
 		_ = c.Close()
@@ -142,7 +142,7 @@ func TestForwarderCutsConnections(t *testing.T) {
 	}
 	f.Cut()
 	if f.Connections(one) != 0 {
-		t.Errorf("%d connections are left", f.Connections(one))
+		t.Errorf("%d connections remain, want 0", f.Connections(one))
 	}
 }
 
@@ -150,9 +150,9 @@ func TestForwarderPassesEndOfStream(t *testing.T) {
 	t.Parallel()
 	f := Forward(t, startEchoServer(t, "one"))
 	c := dial(t, f)
-	c.send("last words")
+	c.send("last line")
 	requireNoError(t, c.Conn.(*net.TCPConn).CloseWrite())
-	c.wantReceives("one last words")
+	c.wantReceives("one last line")
 	if _, err := c.receive(5 * time.Second); !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want EOF", err)
 	}
@@ -165,7 +165,7 @@ func TestForwarderSwallowsPacketsUntilRestore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := Forward(t, one)
-			for range 2 { // it may happen again
+			for range 2 { // holes can be repeated
 				old := dial(t, f)
 				old.send("a")
 				old.wantReceives("one a")
@@ -234,7 +234,7 @@ func TestForwarderDelaysEachDirection(t *testing.T) {
 			c.wantReceives("one b")
 			c.wantReceives("one c")
 			if took := time.Since(begin); took < 80*time.Millisecond {
-				t.Errorf("two packets took %s", took)
+				t.Errorf("two packets took %s, want at least 80ms", took)
 			}
 		})
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Freeze has the node neither answer nor hang up, as a machine whose disk or network is stuck. It returns when the last of
-// its threads stands still, which is some milliseconds after the signal.
+// Freeze stops the node so that it neither answers nor disconnects, like a machine with a stuck
+// disk or network. It returns when the last thread has stopped, some milliseconds after the signal.
 func (n *Node) Freeze(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, n.process.Signal(syscall.SIGSTOP))
@@ -16,11 +16,11 @@ func (n *Node) Freeze(tb testing.TB) {
 	_, err := syscall.Wait4(n.process.ID(), &status, syscall.WUNTRACED, nil)
 	requireNoError(tb, err)
 	if !status.Stopped() {
-		tb.Fatalf("the node has ended instead: %v", status)
+		tb.Fatalf("the node has ended: %v, want stopped", status)
 	}
 }
 
-// Thaw ends that.
+// Thaw continues a frozen node.
 func (n *Node) Thaw(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, n.process.Signal(syscall.SIGCONT))

@@ -14,20 +14,21 @@ import (
 // Group is three nodes of MySQL Group Replication in single-primary mode, behind HAProxy.
 type Group struct {
 	Nodes []*Node
-	// URL is the DATABASE_URL by way of HAProxy, which leads to the primary.
+	// URL is the DATABASE_URL through HAProxy to the primary.
 	URL string
 
 	haproxy *dbtest.Process
 }
 
-// groupName identifies the group among others in a network.
+// groupName is the UUID of the group.
 const groupName = "0f1e1d6a-7e55-4c0b-8f0e-f1e1d6a7e000"
 
-// StartGroup starts a group, and HAProxy with the file config, which gets the addresses from its environment. Without
-// real MySQL the test is left out, as dbtest.RealMySQL says.
+// StartGroup starts a group, and HAProxy with the file config, which reads the addresses from its
+// environment. Without real MySQL the test is skipped, see dbtest.RealMySQL.
 func StartGroup(tb testing.TB, config string) *Group {
 	tb.Helper()
-	dbtest.RealMySQL(tb) // the others are a failure with REQUIRE_ALL, this is not
+	// first: a missing MySQL skips the test, a missing HAProxy fails it with REQUIRE_ALL
+	dbtest.RealMySQL(tb)
 	haproxy := requireHAProxy(tb)
 	dir := dbtest.Directory(tb)
 	g := &Group{Nodes: newMySQL(tb, dir, 3, nil)}
@@ -60,18 +61,20 @@ func StartGroup(tb testing.TB, config string) *Group {
 	env = append(env, "FIELDGATE_DATABASE="+address(port))
 	g.haproxy = runHAProxy(tb, haproxy, filepath.Join(dir, "haproxy"), config, env)
 	g.URL = databaseURL(port)
-	eventually(tb, "HAProxy reaches no primary", g.haproxy, func(ctx context.Context) error {
+	eventually(tb, "HAProxy does not reach a primary", g.haproxy, func(ctx context.Context) error {
 		return query(ctx, port, "SELECT 1", new(int))
 	})
 	return g
 }
 
-// groupOptions are those that docs/operations.md recommends, and what three nodes on one machine need.
+// groupOptions returns the options that docs/operations.md recommends, and those that three nodes
+// on one machine need.
 func groupOptions(port int, seeds string) []string {
 	return []string{
 		"--plugin-load-add=group_replication.so",
 		"--group-replication-group-name=" + groupName,
-		"--group-replication-start-on-boot=OFF", // joinGroup starts it, with the user of the distributed recovery
+		// joinGroup starts it, with the user of the distributed recovery
+		"--group-replication-start-on-boot=OFF",
 		"--group-replication-local-address=" + address(port),
 		"--group-replication-group-seeds=" + seeds,
 		"--group-replication-ip-allowlist=127.0.0.1/32",
@@ -83,10 +86,10 @@ func groupOptions(port int, seeds string) []string {
 	}
 }
 
-// Primary returns the node that gets the statements of URL.
+// Primary returns the node that executes the statements of URL.
 func (g *Group) Primary(tb testing.TB) (primary *Node) {
 	tb.Helper()
-	eventually(tb, "there is no primary", g.haproxy, func(ctx context.Context) error {
+	eventually(tb, "no node is the primary", g.haproxy, func(ctx context.Context) error {
 		var id int
 		err := query(ctx, portOf(g.URL), "SELECT @@server_id", &id)
 		if err == nil {
@@ -110,14 +113,15 @@ func (g *Group) Secondary(tb testing.TB) *Node {
 	return nil
 }
 
-// WaitUntilOnline returns when the primary sees every node as a full member. A node that was
-// suspended still believes itself online until it learns that the group has expelled it, so its
-// own view is not enough.
+// WaitUntilOnline returns when the primary sees every node as a full member. A suspended node
+// believes itself online until it learns that the group has expelled it, so its own view is not
+// enough.
 func (g *Group) WaitUntilOnline(tb testing.TB) {
 	tb.Helper()
 	eventually(tb, "a member is not online", g.haproxy, func(ctx context.Context) error {
 		var online int
-		err := query(ctx, portOf(g.URL), "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE = 'ONLINE'", &online)
+		err := query(ctx, portOf(g.URL), "SELECT COUNT(*) FROM performance_schema.replication_group_members"+
+			" WHERE MEMBER_STATE = 'ONLINE'", &online)
 		if err == nil && online != len(g.Nodes) {
 			err = fmt.Errorf("%d of %d members are online", online, len(g.Nodes))
 		}
@@ -126,16 +130,17 @@ func (g *Group) WaitUntilOnline(tb testing.TB) {
 }
 
 // SwitchOver makes another node the primary, as an operator does before maintenance. MySQL refuses
-// it while a member joins, so it waits until all are online.
+// while a member joins, so SwitchOver waits until all are online.
 func (g *Group) SwitchOver(tb testing.TB, to *Node) {
 	tb.Helper()
 	g.WaitUntilOnline(tb)
 	var uuid, result string
 	requireNoError(tb, query(tb.Context(), to.port, "SELECT @@server_uuid", &uuid))
-	requireNoError(tb, queryWithTimeout(tb.Context(), waitTimeout, to.port, "SELECT group_replication_set_as_primary('"+uuid+"')", &result))
+	requireNoError(tb, queryWithTimeout(tb.Context(), waitTimeout, to.port,
+		"SELECT group_replication_set_as_primary('"+uuid+"')", &result))
 }
 
-// joinGroup has a node that runs join the group, and returns when it is as good as the others.
+// joinGroup makes a running node join the group, and returns when it is a full member.
 func (n *Node) joinGroup(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, queryWithTimeout(tb.Context(), waitTimeout, n.port, "START GROUP_REPLICATION USER = 'root'"))
@@ -145,7 +150,8 @@ func (n *Node) joinGroup(tb testing.TB) {
 // checkOnline returns an error unless the node is a full member of the group.
 func (n *Node) checkOnline(ctx context.Context) error {
 	var state string
-	err := query(ctx, n.port, "SELECT COALESCE(MAX(MEMBER_STATE), 'OFFLINE') FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid", &state)
+	err := query(ctx, n.port, "SELECT COALESCE(MAX(MEMBER_STATE), 'OFFLINE')"+
+		" FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid", &state)
 	if err == nil && state != "ONLINE" {
 		err = errors.New(state)
 	}

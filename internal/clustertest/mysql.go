@@ -12,18 +12,19 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// mysqlNode is what a Node of real MySQL has beyond one of MariaDB.
+// mysqlNode is the part of a Node that only real MySQL has.
 type mysqlNode struct {
 	mysqld    string
 	id        int
-	options   []string // beyond those that every node has
-	groupPort int      // the port of Group Replication; 0: it is in no group
+	options   []string // beyond those of every node
+	groupPort int      // the port of Group Replication; 0: no group
 }
 
-// MySQL starts servers of real MySQL, each with an empty database and a binary log with GTIDs, and with no replication
-// between them: Exec can set that up. They differ in server_id, from 1 on. options are mysqld's, for all of them.
+// MySQL starts real MySQL servers without replication, each with an empty database and a binary log
+// with GTIDs. Exec can set up replication. Their server_id counts from 1. options are passed to
+// every mysqld.
 //
-// Without real MySQL the test is left out, as dbtest.RealMySQL says.
+// Without real MySQL the test is skipped, see dbtest.RealMySQL.
 func MySQL(tb testing.TB, count int, options ...string) []*Node {
 	tb.Helper()
 	nodes := newMySQL(tb, dbtest.Directory(tb), count, options)
@@ -33,7 +34,8 @@ func MySQL(tb testing.TB, count int, options ...string) []*Node {
 	return nodes
 }
 
-// newMySQL returns nodes that do not run yet. Only the first is initialized, which takes seconds; the others are copies.
+// newMySQL returns nodes that are not started. Only the first is initialized, which takes seconds;
+// the others are copies.
 func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*Node) {
 	tb.Helper()
 	mysqld := dbtest.RealMySQL(tb)
@@ -50,7 +52,7 @@ func newMySQL(tb testing.TB, dir string, count int, options []string) (nodes []*
 	return nodes
 }
 
-// installMySQL makes the system tables, a user root without a password and the database.
+// installMySQL creates the system tables, a user root without a password, and the database.
 func (n *Node) installMySQL(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, os.MkdirAll(filepath.Join(n.dir, "tmp"), 0o755))
@@ -66,7 +68,7 @@ func (n *Node) installMySQL(tb testing.TB) {
 	if p.Err() != nil {
 		tb.Fatalf("clustertest: mysqld --initialize: %v\n%s", p.Err(), p.LogTail())
 	}
-	// A server makes its own identity. Copies must not share it.
+	// A server creates its own identity, which copies must not share.
 	requireNoError(tb, os.RemoveAll(filepath.Join(n.dir, "data", "auto.cnf")))
 }
 
@@ -89,7 +91,7 @@ func (n *Node) mysqlOptions(more []string) []string {
 		"--enforce-gtid-consistency=ON",
 		"--innodb-buffer-pool-size=64M",
 		"--innodb-redo-log-capacity=32M",
-		// What was committed has to survive a kill, and not the loss of power.
+		// Commits must survive a kill, but not a power loss.
 		"--innodb-flush-log-at-trx-commit=2",
 		"--sync-binlog=0",
 		"--performance-schema-max-table-instances=500",
@@ -97,13 +99,13 @@ func (n *Node) mysqlOptions(more []string) []string {
 	return append(append(options, n.mysql.options...), more...)
 }
 
-// waitForAnswer waits until the node answers, also if it is in no group.
+// waitForAnswer waits until the node answers, even if it is in no group.
 func (n *Node) waitForAnswer(tb testing.TB) {
 	tb.Helper()
 	eventually(tb, n.name()+" does not answer", n.process, n.checkAnswers)
 }
 
-// checkReady returns an error unless the node answers and is online, if it is of a group.
+// checkReady returns an error unless the node answers and, in a group, is online.
 func (n *Node) checkReady(ctx context.Context) error {
 	if err := n.checkAnswers(ctx); err != nil || n.mysql.groupPort == 0 {
 		return err
@@ -111,7 +113,8 @@ func (n *Node) checkReady(ctx context.Context) error {
 	return n.checkOnline(ctx)
 }
 
-// checkAnswers: another server may have got the port.
+// checkAnswers returns an error unless the node itself answers: another server may have taken the
+// port.
 func (n *Node) checkAnswers(ctx context.Context) error {
 	var socket string
 	err := query(ctx, n.port, "SELECT @@socket", &socket)

@@ -19,7 +19,7 @@ func TestMySQLServersAreSeparate(t *testing.T) {
 	}
 	nodes[0].Kill()
 	if err := query(context.WithoutCancel(t.Context()), nodes[0].port, "SELECT 1", new(int)); err == nil {
-		t.Error("a server that was killed still answers")
+		t.Error("a killed server still answers")
 	}
 	nodes[0].Rejoin(t)
 	if err := query(t.Context(), nodes[0].port, "SELECT COUNT(*) FROM fieldgate.here", &tables); err != nil {

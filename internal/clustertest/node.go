@@ -14,19 +14,19 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Node is one MariaDB or MySQL, of a cluster or alone.
+// Node is a MariaDB or MySQL server, in a cluster or alone.
 type Node struct {
 	dir            string
 	port           int
-	galeraPort     int        // the first of three ports; 0: it is alone
-	clusterAddress string     // the address of all
-	mysql          *mysqlNode // nil: it is MariaDB
-	serverID       int        // MariaDB's server_id in a Pair; 0: it replicates nothing
-	extraOptions   []string   // options
+	galeraPort     int        // the first of three ports; 0: no cluster
+	clusterAddress string     // the addresses of all nodes
+	mysql          *mysqlNode // nil for MariaDB
+	serverID       int        // of MariaDB in a Pair; 0: no replication
+	extraOptions   []string   // further options
 	process        *dbtest.Process
 }
 
-// Single starts a MariaDB that is in no cluster, with further options of its own.
+// Single starts a MariaDB without a cluster, with further options.
 func Single(tb testing.TB, options ...string) *Node {
 	tb.Helper()
 	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
@@ -51,36 +51,36 @@ func newNode(tb testing.TB, dir string) *Node {
 	return n
 }
 
-// URL is the DATABASE_URL to this node alone.
+// URL returns the DATABASE_URL of this node alone.
 func (n *Node) URL() string { return databaseURL(n.port) }
 
-// Addr is where this node listens.
+// Addr returns the host and port of this node.
 func (n *Node) Addr() string { return address(n.port) }
 
-// Exec runs statements as root, each on a connection of its own and without a database.
+// Exec runs statements as root, each on its own connection and without a default database.
 func (n *Node) Exec(tb testing.TB, statements ...string) {
 	tb.Helper()
 	n.exec(tb, statements...)
 }
 
-// Kill is kill -9.
+// Kill kills the node with SIGKILL.
 func (n *Node) Kill() { n.process.Kill() }
 
-// Stop has the node end by itself, and returns when it has.
+// Stop stops the node with SIGTERM, and returns when it has ended.
 func (n *Node) Stop(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, n.process.Signal(syscall.SIGTERM))
 	<-n.process.Exited()
 }
 
-// Wipe takes the files of a node that does not run: its disk was replaced.
+// Wipe deletes the files of a stopped node, as if its disk was replaced.
 func (n *Node) Wipe(tb testing.TB) {
 	tb.Helper()
 	requireNoError(tb, os.RemoveAll(filepath.Join(n.dir, "data")))
 	n.install(tb)
 }
 
-// Rejoin starts a node that was killed or stopped, and returns when it is as good as the others.
+// Rejoin starts a killed or stopped node, and returns when it is ready.
 func (n *Node) Rejoin(tb testing.TB) {
 	tb.Helper()
 	switch {
@@ -96,7 +96,7 @@ func (n *Node) Rejoin(tb testing.TB) {
 	n.start(tb, "--wsrep-start-position="+n.recoveredPosition(tb))
 }
 
-// recoveredPosition is how far a node has come, by its own files.
+// recoveredPosition returns the node's replication position from its files.
 func (n *Node) recoveredPosition(tb testing.TB) string {
 	tb.Helper()
 	p, err := dbtest.StartProcess(n.dir, nil, mariadbd(tb), n.options("--wsrep-recover")...)
@@ -106,7 +106,7 @@ func (n *Node) recoveredPosition(tb testing.TB) string {
 	requireNoError(tb, err)
 	found := regexp.MustCompile(`Recovered position: *(\S+)`).FindSubmatch(log)
 	if found == nil {
-		tb.Fatalf("clustertest: a node does not know its position:\n%s", log)
+		tb.Fatalf("clustertest: no recovered position in the log:\n%s", log)
 	}
 	return string(found[1])
 }
@@ -130,10 +130,11 @@ func (n *Node) install(tb testing.TB) {
 	requireNoError(tb, dbtest.InstallMariaDB(ctx, n.dir))
 }
 
-// copyFilesFrom takes over the files of a node that does not run.
+// copyFilesFrom copies the files of a stopped node.
 func (n *Node) copyFilesFrom(tb testing.TB, other *Node) {
 	tb.Helper()
-	p, err := dbtest.StartProcess(n.dir, nil, "cp", "-r", filepath.Join(other.dir, "data"), filepath.Join(other.dir, "tmp"), n.dir)
+	p, err := dbtest.StartProcess(n.dir, nil, "cp", "-r",
+		filepath.Join(other.dir, "data"), filepath.Join(other.dir, "tmp"), n.dir)
 	requireNoError(tb, err)
 	requireNoError(tb, p.Err())
 }
@@ -155,10 +156,10 @@ func (n *Node) launch(tb testing.TB, more ...string) {
 	requireNoError(tb, err)
 }
 
-// WaitReady waits until the node is one of the cluster's again; one that is alone has to answer.
+// WaitReady waits until the node is a synced member of its cluster, or answers if it is alone.
 func (n *Node) WaitReady(tb testing.TB) {
 	tb.Helper()
-	eventually(tb, n.name()+" does not get ready", n.process, func(ctx context.Context) error {
+	eventually(tb, n.name()+" is not ready", n.process, func(ctx context.Context) error {
 		if n.mysql != nil {
 			return n.checkReady(ctx)
 		}
@@ -167,9 +168,10 @@ func (n *Node) WaitReady(tb testing.TB) {
 		}
 		var name, state string
 		if err := query(ctx, n.port, "SELECT @@wsrep_node_name", &name); err != nil || name != n.name() {
-			return errors.Join(err, fmt.Errorf("it is %q", name))
+			return errors.Join(err, fmt.Errorf("the node is %q", name))
 		}
-		err := query(ctx, n.port, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_local_state_comment'", &state)
+		err := query(ctx, n.port, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS"+
+			" WHERE VARIABLE_NAME = 'wsrep_local_state_comment'", &state)
 		if err == nil && state != "Synced" {
 			err = errors.New(state)
 		}
@@ -194,8 +196,8 @@ func mariadbd(tb testing.TB) string {
 	return name
 }
 
-// options are those of a small server. What concerns a cluster is as docs/operations.md recommends it, but for the
-// transfer of a whole database, which is rsync's here, and for what a test does not need to survive: the power.
+// options returns the options of a small server. Cluster options follow docs/operations.md, except
+// that rsync transfers whole databases, and that data need not survive a power loss.
 func (n *Node) options(more ...string) []string {
 	options := []string{
 		"--no-defaults",
@@ -240,7 +242,8 @@ func (n *Node) options(more ...string) []string {
 			"--binlog-format=ROW",
 			"--gtid-strict-mode",
 			"--rpl-semi-sync-slave-enabled=ON",
-			"--rpl-semi-sync-master-wait-point=AFTER_SYNC", // what a replica lacks, nobody has read
+			// clients never read what the replica lacks
+			"--rpl-semi-sync-master-wait-point=AFTER_SYNC",
 		)
 	} else {
 		options = append(options, "--skip-log-bin")

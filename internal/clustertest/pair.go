@@ -13,16 +13,16 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Pair is two servers of MariaDB or of real MySQL. The second is a semi-synchronous replica of the
+// Pair is two servers of MariaDB or real MySQL. The second is a semi-synchronous replica of the
 // first: a commit is acknowledged when the replica has received it.
 //
-// A switchover is Demote, CatchUp, Promote, and then whatever moves the clients: a Forwarder, or
-// several of them. The old primary stays up, and connections to it stay established.
+// A switchover is Demote, CatchUp, Promote, and then moving the clients with one or more
+// Forwarders. The old primary stays up, and connections to it stay established.
 type Pair struct {
 	First, Second *Node
 }
 
-// MariaDBPair starts two servers of MariaDB.
+// MariaDBPair starts two MariaDB servers.
 func MariaDBPair(tb testing.TB) *Pair {
 	tb.Helper()
 	if _, err := dbtest.LookPath("mariadbd", "/usr/sbin"); err != nil {
@@ -38,7 +38,7 @@ func MariaDBPair(tb testing.TB) *Pair {
 	return newPair(tb, first, second)
 }
 
-// MySQLPair starts two servers of real MySQL, or leaves the test out.
+// MySQLPair starts two real MySQL servers, or skips the test.
 func MySQLPair(tb testing.TB) *Pair {
 	tb.Helper()
 	nodes := MySQL(tb, 2, "--plugin-load-add=semisync_source.so;semisync_replica.so",
@@ -46,25 +46,28 @@ func MySQLPair(tb testing.TB) *Pair {
 	return newPair(tb, nodes[0], nodes[1])
 }
 
-// newPair has the second replicate the first, which makes the database and the user of URL. That
-// user may do everything in the database, and does not write to a server that is read-only.
+// newPair makes second a replica of first, and creates the database and the user of URL. That user
+// has all privileges on the database, but cannot write to a read-only server.
 func newPair(tb testing.TB, first, second *Node) *Pair {
 	tb.Helper()
 	p := &Pair{first, second}
 	second.Follow(tb, first)
-	first.exec(tb, "CREATE DATABASE IF NOT EXISTS "+database, "CREATE USER fieldgate@'127.0.0.1'", "GRANT ALL ON "+database+".* TO fieldgate@'127.0.0.1'")
+	first.exec(tb,
+		"CREATE DATABASE IF NOT EXISTS "+database,
+		"CREATE USER fieldgate@'127.0.0.1'",
+		"GRANT ALL ON "+database+".* TO fieldgate@'127.0.0.1'")
 	second.exec(tb, "SET GLOBAL read_only = ON")
 	second.CatchUp(tb, first)
 	return p
 }
 
-// URL is the DATABASE_URL of the first server, for a user to whom read_only applies. A Forwarder
-// puts its own address into it.
+// URL returns the DATABASE_URL of the first server, for a user to whom read_only applies. A
+// Forwarder replaces the host.
 func (p *Pair) URL() string {
 	return strings.Replace(p.First.URL(), "root@", "fieldgate@", 1)
 }
 
-// Switch makes the second primary. The first stays up and read-only.
+// Switch makes the second server the primary. The first stays up and read-only.
 func (p *Pair) Switch(tb testing.TB) {
 	tb.Helper()
 	p.First.Demote(tb)
@@ -72,14 +75,14 @@ func (p *Pair) Switch(tb testing.TB) {
 	p.Second.Promote(tb)
 }
 
-// Demote makes a primary read-only, when the commits that run have ended.
+// Demote makes a primary read-only after its running commits have ended.
 func (n *Node) Demote(tb testing.TB) {
 	tb.Helper()
 	n.exec(tb, "SET GLOBAL read_only = ON")
 }
 
-// DemoteLocked does the same as an operator does who wants to be sure: all writes wait for a lock
-// while during runs, and find the server read-only after it.
+// DemoteLocked is Demote with a global read lock, as cautious operators do: all writes wait while
+// during runs, and find the server read-only afterwards.
 func (n *Node) DemoteLocked(tb testing.TB, during func()) {
 	tb.Helper()
 	db, err := sql.Open("mysql", "root@tcp("+n.Addr()+")/")
@@ -98,7 +101,7 @@ func (n *Node) DemoteLocked(tb testing.TB, during func()) {
 	requireNoError(tb, err)
 }
 
-// Promote makes a replica the primary. It replicates no more, and accepts writes.
+// Promote makes a replica the primary: it stops replicating and accepts writes.
 func (n *Node) Promote(tb testing.TB) {
 	tb.Helper()
 	if n.mysql != nil {
@@ -108,7 +111,7 @@ func (n *Node) Promote(tb testing.TB) {
 	n.exec(tb, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = OFF")
 }
 
-// Follow makes a server a replica of another one, which waits for it from now on.
+// Follow makes a server the replica of another one, whose commits wait for it from now on.
 func (n *Node) Follow(tb testing.TB, primary *Node) {
 	tb.Helper()
 	semisync, word := "rpl_semi_sync_master", "slave"
@@ -119,9 +122,9 @@ func (n *Node) Follow(tb testing.TB, primary *Node) {
 		follow = []string{"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = " + strconv.Itoa(primary.port) +
 			", SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1", "START REPLICA"}
 	}
-	// Before the replica asks whether it is enabled. Until then commits do not wait.
+	// Before the replica checks whether it is enabled. Commits do not wait until then.
 	primary.exec(tb, "SET GLOBAL "+semisync+"_wait_no_"+word+" = OFF", "SET GLOBAL "+semisync+"_enabled = ON")
-	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF") // it has no replica of its own to wait for
+	n.exec(tb, "SET GLOBAL "+semisync+"_enabled = OFF") // it has no replica to wait for
 	n.exec(tb, follow...)
 	eventually(tb, n.name()+" does not replicate", n.process, func(ctx context.Context) error {
 		var name, clients string
@@ -133,7 +136,7 @@ func (n *Node) Follow(tb testing.TB, primary *Node) {
 	})
 }
 
-// ApplyReceived waits until a replica has applied all that it has received, of a primary that is
+// ApplyReceived waits until a replica has applied everything it received from a primary that is
 // gone.
 func (n *Node) ApplyReceived(tb testing.TB) {
 	tb.Helper()
@@ -169,7 +172,7 @@ func (n *Node) replicaStatus(tb testing.TB) map[string]string {
 	return status
 }
 
-// CatchUp waits until a replica has applied all that the primary has.
+// CatchUp waits until a replica has applied all commits of the primary.
 func (n *Node) CatchUp(tb testing.TB, primary *Node) {
 	tb.Helper()
 	position := "SELECT @@gtid_binlog_pos"
@@ -183,7 +186,7 @@ func (n *Node) CatchUp(tb testing.TB, primary *Node) {
 
 func (n *Node) waitForGTID(tb testing.TB, gtid string) {
 	tb.Helper()
-	wait := "SELECT MASTER_GTID_WAIT('%s', 9)" // less than the client waits for an answer
+	wait := "SELECT MASTER_GTID_WAIT('%s', 9)" // shorter than the client's read timeout
 	if n.mysql != nil {
 		wait = "SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', 9)"
 	}
@@ -192,7 +195,7 @@ func (n *Node) waitForGTID(tb testing.TB, gtid string) {
 		var late int
 		err := query(ctx, n.port, wait, &late)
 		if err == nil && late != 0 {
-			err = errors.New("it has not applied " + gtid)
+			err = errors.New("not applied: " + gtid)
 		}
 		return err
 	})

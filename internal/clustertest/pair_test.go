@@ -34,7 +34,7 @@ func TestPairSwitchesItsPrimary(t *testing.T) {
 			p.First.CatchUp(t, p.Second)
 			p.First.ApplyReceived(t)
 			if count(p.First) != 2 {
-				t.Errorf("the old primary has %d rows after it has caught up, want 2", count(p.First))
+				t.Errorf("the old primary has %d rows after catching up, want 2", count(p.First))
 			}
 		})
 	}

@@ -11,12 +11,12 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// Vitess is one keyspace with one shard: vtgate and a tablet in one process (vtcombo), before one
+// Vitess is a keyspace with one shard: vtgate and a tablet in one process (vtcombo), in front of a
 // real MySQL.
 type Vitess struct {
-	// MySQL is the server behind the tablet. It may be killed and started again.
+	// MySQL is the server behind the tablet. It may be killed and restarted.
 	MySQL *Node
-	// URL is the DATABASE_URL by way of vtgate.
+	// URL is the DATABASE_URL through vtgate.
 	URL string
 
 	dir, vtcombo string
@@ -27,8 +27,8 @@ type Vitess struct {
 // TransactionCap is how many transactions the tablet allows at once.
 const TransactionCap = 100
 
-// StartVitess starts both. Without vtcombo or real MySQL the test is left out, as dbtest.Vtcombo
-// and dbtest.RealMySQL say.
+// StartVitess starts both. Without vtcombo or real MySQL the test is skipped, see dbtest.Vtcombo
+// and dbtest.RealMySQL.
 func StartVitess(tb testing.TB) *Vitess {
 	tb.Helper()
 	v := &Vitess{vtcombo: dbtest.Vtcombo(tb), dir: filepath.Join(dbtest.Directory(tb), "vitess"), port: FreePorts(tb, 3)}
@@ -54,10 +54,10 @@ func StartVitess(tb testing.TB) *Vitess {
 	return v
 }
 
-// Kill is kill -9 of vtgate and the tablet.
+// Kill kills vtgate and the tablet with SIGKILL.
 func (v *Vitess) Kill() { v.process.Kill() }
 
-// Restart starts them again, with MySQL as it is. Their topology is in memory, and the same each
+// Restart starts them again and leaves MySQL running. Their topology is in memory and the same each
 // time.
 func (v *Vitess) Restart(tb testing.TB) {
 	tb.Helper()
