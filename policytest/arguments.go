@@ -4,7 +4,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// arguments are the values that a field is called with: the fixture's, and made up what is required besides.
+// arguments returns the values of a field's arguments: those of its fixture, and placeholders for
+// the other required ones.
 func (p *proof) arguments(c Case, coordinate string, field *ast.FieldDefinition) map[string]any {
 	values := map[string]any{}
 	given := p.fixture(c, coordinate).Arguments
@@ -27,10 +28,11 @@ func (p *proof) fixture(c Case, coordinate string) Fixture {
 
 func isRequired(t *ast.Type, defaultValue *ast.Value) bool { return t.NonNull && defaultValue == nil }
 
-// placeholder is for scalars of the schema's own, too: most are texts.
+// placeholder is the value of strings and of custom scalars, most of which are strings.
 const placeholder = "policytest"
 
-// placeholderValue makes a value of a type up. The first value of enum Role is the weakest role, so that nobody is promoted by mistake.
+// placeholderValue returns a valid value of a type. For enum Role it is the weakest role, so that
+// no user is promoted by mistake.
 func (p *proof) placeholderValue(c Case, t *ast.Type) any {
 	if t.Elem != nil {
 		return []any{p.placeholderValue(c, t.Elem)}

@@ -25,50 +25,51 @@ import (
 	"fieldgate/policytest/internal/sample"
 )
 
-// directive is what runs behind @auth.
-type directive = func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error)
+// directive is the implementation of @auth.
+type directive = func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any,
+	error)
 
-// A proof that finds nothing proves nothing. Each way to get the enforcement wrong is found, and the field is named.
+// Run must detect every defect in the enforcement, and name the field.
 func TestRunDetectsBrokenEnforcement(t *testing.T) {
 	t.Parallel()
 	for i, tt := range []struct {
 		name string
-		want []string // in one complaint, which begins with the first
+		want []string // parts of one error, whose first line contains the first
 		way  fault
 	}{
-		{"nothing is enforced", []string{"Query.mine", "may not have it"}, bypassIf(func(context.Context) bool { return true })},
-		{"nothing is enforced through an interface", []string{".text", "may not have it", "entries"}, bypassIf(resolvedVia("Entry"))},
-		{"nothing is enforced through a union", []string{"Note.", "may not have it", "findings"}, bypassIf(resolvedVia("Found"))},
-		{"nothing is enforced in the answer to a mutation", []string{"Note.", "may not have it", "touch"}, bypassIf(func(ctx context.Context) bool {
+		{"nothing is enforced", []string{"Query.mine", "is not allowed"}, bypassIf(func(context.Context) bool { return true })},
+		{"nothing is enforced through an interface", []string{".text", "is not allowed", "entries"}, bypassIf(resolvedVia("Entry"))},
+		{"nothing is enforced through a union", []string{"Note.", "is not allowed", "findings"}, bypassIf(resolvedVia("Found"))},
+		{"nothing is enforced in the result of a mutation", []string{"Note.", "is not allowed", "touch"}, bypassIf(func(ctx context.Context) bool {
 			return operation(ctx).Operation.Operation == ast.Mutation && graphql.GetFieldContext(ctx).Object != "Mutation"
 		})},
-		{"an alias leads around", []string{"Query.mine", "alias"}, bypassIf(func(ctx context.Context) bool {
+		{"an alias bypasses the rule", []string{"Query.mine", "alias"}, bypassIf(func(ctx context.Context) bool {
 			field := graphql.GetFieldContext(ctx).Field
 			return field.Alias != field.Name
 		})},
-		{"the name of an open field leads around", []string{"Note.", "alias of another field's name"}, bypassIf(func(ctx context.Context) bool {
+		{"the name of an open field as alias bypasses the rule", []string{"Note.", "alias of another field's name"}, bypassIf(func(ctx context.Context) bool {
 			return graphql.GetFieldContext(ctx).Field.Alias == "title"
 		})},
-		{"a named fragment leads around", []string{"Query.mine", "named fragment"}, bypassIf(func(ctx context.Context) bool {
+		{"a named fragment bypasses the rule", []string{"Query.mine", "named fragment"}, bypassIf(func(ctx context.Context) bool {
 			return len(operation(ctx).Doc.Fragments) == 1
 		})},
-		{"a directive leads around", []string{"Query.mine", "@include(if: true)"}, bypassIf(func(ctx context.Context) bool {
+		{"a directive bypasses the rule", []string{"Query.mine", "@include(if: true)"}, bypassIf(func(ctx context.Context) bool {
 			return len(graphql.GetFieldContext(ctx).Field.Directives) > 0
 		})},
-		{"the second operation is not judged", []string{"Query.mine", "second operation"}, bypassIf(func(ctx context.Context) bool {
+		{"the second operation is not checked", []string{"Query.mine", "second operation"}, bypassIf(func(ctx context.Context) bool {
 			return len(operation(ctx).Doc.Operations) > 1
 		})},
-		{"only the first of a list is judged", []string{".text", "may not have it"}, bypassIf(func(ctx context.Context) bool {
+		{"only the first item of a list is checked", []string{".text", "is not allowed"}, bypassIf(func(ctx context.Context) bool {
 			index := graphql.GetFieldContext(ctx).Parent.Index
 			return index != nil && *index > 0
 		})},
-		{"a field is judged once, whatever it is called then", []string{"Query.mine", "twice, by two aliases"}, checkOnlyFirstUse()},
-		{"a verdict is kept for the rest of the request", []string{"Note.", "may"}, cacheDecisions()},
-		{"everything belongs to everybody", []string{"Note.text", "USER may not have it"}, replaceInSchema("@auth(role: STAFF, orOwner: true)", "@auth(orOwner: true)")},
-		{"nothing belongs to anybody", []string{"Note.text", "as the owner", "may have it"}, replaceInSchema(", orOwner: true", "")},
-		{"two roles beside one another are one", []string{"Note.", "AUDITOR may not have it"}, replaceInSchema("AUDITOR @includes(roles: [USER])", "AUDITOR @includes(roles: [STAFF])")},
-		{"a role is not let through", []string{"Task.effort", "STAFF may have it"}, replaceInSchema("effort: Int @auth(role: STAFF)", "effort: Int @auth(role: ADMIN)")},
-		{"the role is the token's", []string{"somebody whose role was taken", "may not have it"}, replaceAuth(func(s *server, right directive) directive {
+		{"a field is checked once, also for a second alias", []string{"Query.mine", "twice, by two aliases"}, checkOnlyFirstUse()},
+		{"a decision is cached for the rest of the request", []string{"Note.", "allowed"}, cacheDecisions()},
+		{"every user owns every object", []string{"Note.text", "USER is not allowed"}, replaceInSchema("@auth(role: STAFF, orOwner: true)", "@auth(orOwner: true)")},
+		{"no user owns any object", []string{"Note.text", "as the owner", "is allowed"}, replaceInSchema(", orOwner: true", "")},
+		{"one of two unrelated roles includes the other", []string{"Note.", "AUDITOR is not allowed"}, replaceInSchema("AUDITOR @includes(roles: [USER])", "AUDITOR @includes(roles: [STAFF])")},
+		{"an allowed role is denied", []string{"Task.effort", "STAFF is allowed"}, replaceInSchema("effort: Int @auth(role: STAFF)", "effort: Int @auth(role: ADMIN)")},
+		{"the role of the token is used", []string{"a user who was demoted", "is not allowed"}, replaceAuth(func(s *server, right directive) directive {
 			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
 				if _, err := auth.ViewerFrom(ctx).Session(ctx); err == nil && s.policy.Includes(auth.ViewerFrom(ctx).Claims().Role, role) {
 					return next(ctx)
@@ -76,77 +77,79 @@ func TestRunDetectsBrokenEnforcement(t *testing.T) {
 				return right(ctx, obj, next, role, orOwner, reportOnly)
 			}
 		})},
-		{"nobody looks whether an account was shut", []string{"Query.mine, as somebody whose account was shut"}, bypassIf(func(ctx context.Context) bool {
+		{"a disabled account is not detected", []string{"Query.mine, as a user whose account was disabled"}, bypassIf(func(ctx context.Context) bool {
 			_, err := auth.ViewerFrom(ctx).Session(ctx)
 			denied := (*auth.UnauthenticatedError)(nil)
 			return errors.As(err, &denied) && denied.Reason == auth.Revoked
 		})},
-		{"nobody looks whether a token has expired", []string{"Query.mine, as somebody whose token has expired"}, bypassIf(func(ctx context.Context) bool {
+		{"an expired token is not detected", []string{"Query.mine, as a user whose token has expired"}, bypassIf(func(ctx context.Context) bool {
 			_, err := auth.ViewerFrom(ctx).Session(ctx)
 			denied := (*auth.UnauthenticatedError)(nil)
 			return errors.As(err, &denied) && denied.Reason == auth.Expired
 		})},
-		{"the resolver runs before the verdict", []string{"Query.mine", "its resolver ran 1 times, and may have 0 times"}, replaceAuth(func(_ *server, right directive) directive {
+		{"the resolver runs before the check", []string{"Query.mine", "resolver ran 1 times, want at most 0"}, replaceAuth(func(_ *server, right directive) directive {
 			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
 				result, err := next(ctx)
-				return right(ctx, obj, func(context.Context) (any, error) { return result, err }, role, orOwner, reportOnly)
+				return right(ctx, obj, func(context.Context) (any, error) { return result, err },
+					role, orOwner, reportOnly)
 			}
 		})},
-		{"to deny somebody costs a statement more", []string{"Query.mine", "cost 1 statements, and may cost 0"}, replaceAuth(func(s *server, right directive) directive {
+		{"a denial costs an additional statement", []string{"Query.mine", "cost of 1 statements, want at most 0"}, replaceAuth(func(s *server, right directive) directive {
 			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
 				result, err := right(ctx, obj, next, role, orOwner, reportOnly)
 				if err != nil {
-					_, _ = s.store.UserByID(ctx, "nobody")
+					_, _ = s.store.UserByID(ctx, "unknown")
 				}
 				return result, err
 			}
 		})},
-		{"the error is there twice", []string{"Query.mine", "2 errors"}, onDenial(func(ctx context.Context, err error) (any, error) {
+		{"the error is duplicated", []string{"Query.mine", "2 errors"}, onDenial(func(ctx context.Context, err error) (any, error) {
 			graphql.AddError(ctx, err)
 			return nil, err
 		})},
-		{"there is no error", []string{"Query.mine", "0 errors"}, onDenial(func(context.Context, error) (any, error) { return nil, nil })},
-		{"there is something instead of null", []string{"Note.text", "may not have it"}, onDenial(func(ctx context.Context, err error) (any, error) {
+		{"the error is missing", []string{"Query.mine", "0 errors"}, onDenial(func(context.Context, error) (any, error) { return nil, nil })},
+		{"the value is masked instead of null", []string{"Note.text", "is not allowed"}, onDenial(func(ctx context.Context, err error) (any, error) {
 			if graphql.GetFieldContext(ctx).Field.Name != "text" {
 				return nil, err
 			}
 			graphql.AddError(ctx, err)
 			return new("***"), nil
 		})},
-		{"the error is an internal one", []string{"Query.mine", "INTERNAL"}, onDenial(func(context.Context, error) (any, error) {
+		{"the error is internal", []string{"Query.mine", "INTERNAL"}, onDenial(func(context.Context, error) (any, error) {
 			return nil, errors.New("not for you")
 		})},
-		{"the code is another one", []string{"Query.audit", "want FORBIDDEN"}, rewriteBody(`"FORBIDDEN"`, `"UNAUTHENTICATED"`)},
-		{"the error does not say what it takes", []string{"Query.audit", "want FORBIDDEN, requires AUDITOR"}, rewriteBody(`"requires":"[A-Z]+"`, `"requires":""`)},
-		{"the error has no path", []string{"Query", "an error that nothing explains"}, rewriteBody(`"path":\[[^\]]*\],`, ``)},
-		{"the value is beside the error", []string{"Audit.secret", "the answer holds it"}, rewriteBody(`"code":"FORBIDDEN"`, `"code":"FORBIDDEN","hint":"the secret of the audit"`)},
-		{"a sibling is lost", []string{"Note.id", "is null"}, rewriteBody(`"id":"note-[^"]*"`, `"id":null`)},
-		{"all that is around is lost", []string{"Note.", "an error that nothing explains"}, rewriteBody(`"note":\{.*$`, `"note":null}}`)},
-		{"all data is lost", []string{"Query", "there is no data"}, rewriteBody(`"data":.*\}$`, `"data":null}`)},
+		{"the code is defect", []string{"Query.audit", "want FORBIDDEN"}, rewriteBody(`"FORBIDDEN"`, `"UNAUTHENTICATED"`)},
+		{"the required role is missing", []string{"Query.audit", "want FORBIDDEN, requires AUDITOR"}, rewriteBody(`"requires":"[A-Z]+"`, `"requires":""`)},
+		{"the error has no path", []string{"Query", "unexpected error"}, rewriteBody(`"path":\[[^\]]*\],`, ``)},
+		{"the value is beside the error", []string{"Audit.secret", "the response contains it"}, rewriteBody(`"code":"FORBIDDEN"`, `"code":"FORBIDDEN","hint":"the secret of the audit"`)},
+		{"a sibling is null", []string{"Note.id", "is null"}, rewriteBody(`"id":"note-[^"]*"`, `"id":null`)},
+		{"the parent object is null", []string{"Note.", "unexpected error"}, rewriteBody(`"note":\{.*$`, `"note":null}}`)},
+		{"the data is null", []string{"Query", "the response has no data"}, rewriteBody(`"data":.*\}$`, `"data":null}`)},
 	} {
 		if i%8 != 0 && !dbtest.Exhaustive() {
-			continue // each row takes a whole proof
+			continue // each row is a complete run
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := runUntilReported(t, &tt.way, tt.want); !got.found {
-				t.Errorf("no complaint has %q; there were %d, such as %.1000s", tt.want, len(got.messages), strings.Join(got.messages, "\n"))
+				t.Errorf("no error contains %q; got %d errors: %.1000s", tt.want, len(got.messages),
+					strings.Join(got.messages, "\n"))
 			}
 		})
 	}
 }
 
-// runUntilReported proves a server that is wrong, until a complaint is the wanted one.
-func runUntilReported(t *testing.T, wrong *fault, want []string) *reportRecorder {
+// runUntilReported runs the tests on a server with a defect, until an error has all wanted parts.
+func runUntilReported(t *testing.T, defect *fault, want []string) *reportRecorder {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := &reportRecorder{ctx: ctx, cancel: cancel, want: want}
-	policytest.Run(r, startServer(t, dbtest.SQLite(t), wrong).app())
+	policytest.Run(r, startServer(t, dbtest.SQLite(t), defect).app())
 	return r
 }
 
-// reportRecorder is what a proof said, of which nothing fails the test.
+// reportRecorder records the errors of a run, and does not fail the test.
 type reportRecorder struct {
 	ctx      context.Context
 	cancel   func()
@@ -178,7 +181,7 @@ func operation(ctx context.Context) *graphql.OperationContext {
 	return graphql.GetOperationContext(ctx)
 }
 
-// replaceAuth puts another directive in the place of @auth.
+// replaceAuth replaces the implementation of @auth.
 func replaceAuth(f func(*server, directive) directive) fault {
 	return fault{directives: func(s *server, d sample.DirectiveRoot) sample.DirectiveRoot {
 		d.Auth = f(s, d.Auth)
@@ -186,7 +189,7 @@ func replaceAuth(f func(*server, directive) directive) fault {
 	}}
 }
 
-// replaceInSchema enforces what a schema says that has something else in the place of old.
+// replaceInSchema enforces the rules of a changed schema.
 func replaceInSchema(old, replacement string) fault {
 	return fault{directives: func(s *server, _ sample.DirectiveRoot) sample.DirectiveRoot {
 		content := string(must(os.ReadFile("internal/sample/schema.graphqls"))(s.t))
@@ -202,7 +205,7 @@ func replaceInSchema(old, replacement string) fault {
 	}}
 }
 
-// bypassIf lets everybody through whenever something is the case.
+// bypassIf allows every request for which open returns true.
 func bypassIf(open func(context.Context) bool) fault {
 	return replaceAuth(func(_ *server, right directive) directive {
 		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
@@ -214,7 +217,7 @@ func bypassIf(open func(context.Context) bool) fault {
 	})
 }
 
-// onDenial does something else with a denial.
+// onDenial replaces the result of a denial.
 func onDenial(f func(context.Context, error) (any, error)) fault {
 	return replaceAuth(func(_ *server, right directive) directive {
 		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
@@ -227,7 +230,7 @@ func onDenial(f func(context.Context, error) (any, error)) fault {
 	})
 }
 
-// resolvedVia says whether the object of a field was answered by a field of this type.
+// resolvedVia reports whether the field's object was returned by a field of this type.
 func resolvedVia(typeName string) func(context.Context) bool {
 	return func(ctx context.Context) bool {
 		for parent := graphql.GetFieldContext(ctx).Parent; parent != nil; parent = parent.Parent {
@@ -239,29 +242,31 @@ func resolvedVia(typeName string) func(context.Context) bool {
 	}
 }
 
-// checkOnlyFirstUse judges a field of an object once, and lets it through when it is asked for again.
+// checkOnlyFirstUse checks a field of an object once, and allows it when it is requested again.
 func checkOnlyFirstUse() fault {
 	var seen sync.Map
 	return bypassIf(func(ctx context.Context) bool {
 		field := graphql.GetFieldContext(ctx)
-		_, again := seen.LoadOrStore(fmt.Sprintf("%p %v %s", operation(ctx), field.Parent.Path(), field.Field.Name), true)
+		_, again := seen.LoadOrStore(fmt.Sprintf("%p %v %s", operation(ctx), field.Parent.Path(), field.Field.Name),
+			true)
 		return again
 	})
 }
 
-// cacheDecisions judges each field once a request, whatever object it is of.
+// cacheDecisions checks each field once per request, whatever its object.
 func cacheDecisions() fault {
 	return replaceAuth(func(_ *server, right directive) directive {
 		var mu sync.Mutex
-		verdicts := map[string]error{}
+		decisions := map[string]error{}
 		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
 			field := graphql.GetFieldContext(ctx)
 			key := fmt.Sprintf("%p %s.%s", operation(ctx), field.Object, field.Field.Name)
 			mu.Lock()
-			err, known := verdicts[key]
+			err, known := decisions[key]
 			if !known {
-				_, err = right(ctx, obj, func(context.Context) (any, error) { return nil, nil }, role, orOwner, reportOnly)
-				verdicts[key] = err
+				_, err = right(ctx, obj, func(context.Context) (any, error) { return nil, nil },
+					role, orOwner, reportOnly)
+				decisions[key] = err
 			}
 			mu.Unlock()
 			if err != nil {
@@ -272,7 +277,7 @@ func cacheDecisions() fault {
 	})
 }
 
-// rewriteBody changes answers that have errors.
+// rewriteBody changes responses that have errors.
 func rewriteBody(pattern, to string) fault {
 	from := regexp.MustCompile(pattern)
 	return fault{around: func(next http.Handler) http.Handler {

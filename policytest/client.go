@@ -8,14 +8,14 @@ import (
 	"net/http"
 )
 
-// request is what is posted.
+// request is the body of a GraphQL request.
 type request struct {
 	Query         string         `json:"query"`
 	OperationName string         `json:"operationName,omitempty"`
 	Variables     map[string]any `json:"variables,omitempty"`
 }
 
-// graphQLResponse is what came back.
+// graphQLResponse is a decoded response.
 type graphQLResponse struct {
 	status int
 	body   string
@@ -34,7 +34,7 @@ func (e responseError) code() string {
 	return code
 }
 
-// dottedPath is one in a word: "users.edges.0.node".
+// dottedPath formats the path: "users.edges.0.node".
 func (e responseError) dottedPath() (text string) {
 	for i, p := range e.Path {
 		if i > 0 {
@@ -72,7 +72,7 @@ func (p *proof) post(token string, q request) (*graphQLResponse, error) {
 		Errors []responseError
 	}
 	if err := json.Unmarshal(content, &decoded); err != nil {
-		return nil, fmt.Errorf("the answer is no JSON: %w", err)
+		return nil, fmt.Errorf("the response is not JSON: %w", err)
 	}
 	return &graphQLResponse{response.StatusCode, string(content), decoded.Data, decoded.Errors}, nil
 }

@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// coverage is what was fired, and what was found.
+// coverage records the requests and the problems of a run.
 type coverage struct {
-	cells    map[cell]bool // fired
-	covered  map[cell]bool // the same, whatever the route
+	cells    map[cell]bool // sent
+	covered  map[cell]bool // the same with an empty route
 	requests int
-	allowed  map[string]bool // coordinates that were answered to somebody who may
-	denied   map[string]bool // coordinates that were refused in their place, and not only on the way there
+	allowed  map[string]bool // coordinates that returned a value to an allowed actor
+	// Coordinates that were denied themselves, and not only on the route to them.
+	denied   map[string]bool
 	problems map[problemKind]int
 	reported int
 }
 
-// cell is a field, somebody who asks for it, the form in which it is asked for and the route there.
+// cell is a combination of field, actor, form and route.
 type cell struct{ coordinate, actor, form, route string }
 
 func newCoverage() *coverage {
@@ -27,9 +28,9 @@ func newCoverage() *coverage {
 	}
 }
 
-// coordinates are the fields that a trial is about.
-func (tr testCase) coordinates() (list []string) {
-	for _, l := range tr.paths {
+// coordinates returns the fields of a test case.
+func (tc testCase) coordinates() (list []string) {
+	for _, l := range tc.paths {
 		for _, field := range l.fields {
 			list = append(list, l.route.end.Name+"."+field.Name)
 		}
@@ -37,54 +38,55 @@ func (tr testCase) coordinates() (list []string) {
 	return list
 }
 
-func (l *coverage) record(tr testCase, x *responseChecker) {
-	l.requests++
-	for _, leg := range tr.paths {
-		for _, field := range leg.fields {
-			c := cell{leg.route.end.Name + "." + field.Name, tr.actor, tr.form.name, leg.routeName()}
-			if tr.actor != "" {
-				l.cells[c] = true
-				c.route = ""
-				l.covered[c] = true
+func (c *coverage) record(tc testCase, x *responseChecker) {
+	c.requests++
+	for _, path := range tc.paths {
+		for _, field := range path.fields {
+			key := cell{path.route.end.Name + "." + field.Name, tc.actor, tc.form.name, path.routeName()}
+			if tc.actor != "" {
+				c.cells[key] = true
+				key.route = ""
+				c.covered[key] = true
 			}
 		}
 	}
 	for _, v := range x.results {
 		if v.isAllowed && (v.isRoot || v.hasValue) {
-			l.allowed[v.coordinate] = true
+			c.allowed[v.coordinate] = true
 		}
 		if !v.isAllowed {
-			l.denied[v.coordinate] = true
+			c.denied[v.coordinate] = true
 		}
 	}
 }
 
-// problemKind is what problems have in common of which one more says nothing new.
+// problemKind groups problems of which more examples say nothing new.
 type problemKind struct{ coordinate, kind string }
 
-// Of each kind the first problems are told, and of all kinds no more than somebody reads.
+// The run reports the first problems of each kind, and not more than is readable.
 const (
 	maxProblemsOfKind = 2
 	maxProblems       = 60
 )
 
-func (l *coverage) reportProblem(t Reporter, tr testCase, query, body string, p problem) {
+func (c *coverage) reportProblem(t Reporter, tc testCase, query, body string, p problem) {
 	t.Helper()
 	k := problemKind{p.coordinate, p.kind}
-	l.problems[k]++
-	if l.problems[k] > maxProblemsOfKind || l.reported == maxProblems {
+	c.problems[k]++
+	if c.problems[k] > maxProblemsOfKind || c.reported == maxProblems {
 		return
 	}
-	l.reported++
-	asker := tr.actor
-	if asker == "" {
-		asker = "somebody who may see everything"
+	c.reported++
+	actor := tc.actor
+	if actor == "" {
+		actor = "the strongest role"
 	}
-	t.Errorf("%s, as %s, %s, by %s:\n\t%s\n\t%s\n\t%.1000s", p.coordinate, asker, tr.form.name, tr.paths[0].routeName(), p.text, query, body)
+	t.Errorf("%s, as %s, %s, by %s:\n\t%s\n\t%s\n\t%.1000s", p.coordinate, actor, tc.form.name,
+		tc.paths[0].routeName(), p.text, query, body)
 }
 
-func (l *coverage) problemCount() (n int) {
-	for _, of := range l.problems {
+func (c *coverage) problemCount() (n int) {
+	for _, of := range c.problems {
 		n += of
 	}
 	return n
@@ -97,35 +99,36 @@ func (l queryPath) routeName() string {
 	return string(l.route.root) + " " + l.route.String()
 }
 
-// report says what is missing, and how much was fired.
-func (l *coverage) report(t Reporter, p *proof) {
+// report reports missing combinations, and logs how much was sent.
+func (c *coverage) report(t Reporter, p *proof) {
 	t.Helper()
-	if all := l.problemCount(); all > l.reported {
-		t.Errorf("%d problems in all, of which %d were told", all, l.reported)
+	if all := c.problemCount(); all > c.reported {
+		t.Errorf("%d problems in total, of which %d were reported", all, c.reported)
 	}
 	gated := p.gatedRules()
-	var onTheWay []string
+	var onRouteOnly []string
 	for _, rule := range gated {
 		coordinate := rule.Coordinate()
-		for _, asker := range p.actors {
+		for _, actor := range p.actors {
 			for _, form := range p.forms {
-				if !l.covered[cell{coordinate, asker.Name, form.name, ""}] {
-					t.Errorf("%s was not asked for as %s, %s", coordinate, asker.Name, form.name)
+				if !c.covered[cell{coordinate, actor.Name, form.name, ""}] {
+					t.Errorf("%s was not tested as %s, %s", coordinate, actor.Name, form.name)
 				}
 			}
 		}
-		if !l.allowed[coordinate] && p.mustBeReached(rule) {
-			t.Errorf("%s was never answered to anybody who may have it. Give Fixtures of the fields that lead there: %s",
+		if !c.allowed[coordinate] && p.mustBeReached(rule) {
+			t.Errorf("%s never returned a value to an allowed actor. Add Fixtures for the fields that lead to it: %s",
 				coordinate, strings.Join(p.rootFieldsTo(rule.Type), ", "))
 		}
-		if !l.denied[coordinate] {
-			onTheWay = append(onTheWay, coordinate)
+		if !c.denied[coordinate] {
+			onRouteOnly = append(onRouteOnly, coordinate)
 		}
 	}
-	t.Logf("%d gated fields × %d people × %d forms, each by 1 to %d routes: %d cells in %d requests",
-		len(gated), len(p.actors), len(p.forms), p.maxRoutes(), len(l.cells), l.requests)
-	if len(onTheWay) > 0 {
-		t.Logf("refused on the way there only, since whoever gets there may have them: %s", strings.Join(onTheWay, ", "))
+	t.Logf("%d gated fields × %d actors × %d forms, each by 1 to %d routes: %d cells in %d requests",
+		len(gated), len(p.actors), len(p.forms), p.maxRoutes(), len(c.cells), c.requests)
+	if len(onRouteOnly) > 0 {
+		t.Logf("denied on the route only, because every actor that reaches these fields may read them: %s",
+			strings.Join(onRouteOnly, ", "))
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// document is one that is being written.
+// document builds the text of a GraphQL document.
 type document struct {
 	proof        *proof
 	form         form
-	page         int // as in trial
+	page         int // as in testCase
 	names        int
 	fragments    []string
 	declarations []string
@@ -32,7 +32,7 @@ func (d *document) variable(typeName string, value any) string {
 	return "$" + name
 }
 
-// pathSelection is the selection that leads along a route to fields at its end.
+// pathSelection returns the selection along a route to the fields at its end.
 func (d *document) pathSelection(l queryPath) string {
 	on := l.route.end
 	if l.route.direct != nil {
@@ -49,7 +49,7 @@ func (d *document) pathSelection(l queryPath) string {
 	return text
 }
 
-// wrap is a selection in the document's form.
+// wrap writes a selection in the document's form.
 func (d *document) wrap(on *ast.Definition, selection string, last bool) string {
 	if d.form.wrapEach != nil {
 		selection = d.form.wrapEach(d, on.Name, selection)
@@ -60,7 +60,7 @@ func (d *document) wrap(on *ast.Definition, selection string, last bool) string 
 	return selection
 }
 
-// call is a field's name and arguments.
+// call returns a field's name and arguments.
 func (d *document) call(c Case, on *ast.Definition, field *ast.FieldDefinition) string {
 	values := d.proof.arguments(c, on.Name+"."+field.Name, field)
 	for _, arg := range field.Arguments {
@@ -79,7 +79,7 @@ func (d *document) call(c Case, on *ast.Definition, field *ast.FieldDefinition) 
 	return field.Name + "(" + strings.Join(args, ", ") + ")"
 }
 
-// stepSelection adds what is harmless to what is selected on the answer of a route's i-th step.
+// stepSelection adds openSelection to the selection on the result of a route's i-th step.
 func (d *document) stepSelection(r route, i int, selection string) string {
 	at, last := r.end, i+1 == len(r.steps)
 	if !last {
@@ -99,7 +99,7 @@ func (d *document) stepSelection(r route, i int, selection string) string {
 	return "__typename ... on " + at.Name + " { " + d.openSelection(at) + " " + selection + " }"
 }
 
-// subselection is what is selected on what the field at the end answers, if that is an object.
+// subselection returns the selection on the result of a field at the end, if it is an object.
 func (d *document) subselection(field *ast.FieldDefinition) string {
 	switch def := d.proof.Schema.Types[field.Type.Name()]; def.Kind {
 	case ast.Object:
@@ -110,8 +110,8 @@ func (d *document) subselection(field *ast.FieldDefinition) string {
 	return ""
 }
 
-// openSelection is what everybody may see of an object, as far as the proof looks at it: which type it is, whose it is, and a
-// sibling that is never null.
+// openSelection selects what the proof needs of an object and every actor may read: its type, its
+// owner, and a non-null sibling of the gated fields.
 func (d *document) openSelection(def *ast.Definition) string {
 	path := splitPath(d.proof.Owners[def.Name])
 	text := "__typename"
@@ -124,7 +124,7 @@ func (d *document) openSelection(def *ast.Definition) string {
 	return text
 }
 
-// openFields are the fields in it: the one that tells the owner, if there is one, and the sibling.
+// openFields returns the fields of openSelection: the owner, if the type has one, and the sibling.
 func (d *document) openFields(def *ast.Definition) (names []string) {
 	if path := splitPath(d.proof.Owners[def.Name]); len(path) > 0 {
 		names = path[:1:1]
@@ -139,7 +139,7 @@ func (d *document) openFields(def *ast.Definition) (names []string) {
 	return names
 }
 
-// build makes a whole document of what is selected on the root, and names the operation to run.
+// build returns the complete document, and the name of the operation to run.
 func (d *document) build(root ast.Operation, selection string) (query, operation string) {
 	query = string(root) + " Proof"
 	if len(d.declarations) > 0 {
@@ -152,7 +152,7 @@ func (d *document) build(root ast.Operation, selection string) (query, operation
 	return strings.Join(append([]string{query}, d.fragments...), " "), "Proof"
 }
 
-// splitPath are the names in a dotted path.
+// splitPath returns the names in a dotted path.
 func splitPath(path string) []string {
 	if path == "" {
 		return nil

@@ -7,13 +7,13 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// form is a way to write a selection down. It gets a selection, a field with all that it has ("text", "edges { … }"), and
-// the type that it is selected on, and writes it as it likes.
+// form is a way to write a selection in GraphQL. Its wrappers get a complete selection ("text",
+// "edges { … }") and the type that it is selected on, and return an equivalent selection.
 type form struct {
 	name              string
-	wrapEach          wrapper // of each field on the way and of those at the end
-	wrapLast          wrapper // of those at the end only
-	isSecondOperation bool    // the operation stands behind another one
+	wrapEach          wrapper // for each field along the route and at its end
+	wrapLast          wrapper // for the fields at the end only
+	isSecondOperation bool    // the document has another operation first
 }
 
 type wrapper func(d *document, on, selection string) string
@@ -39,7 +39,7 @@ var forms = []form{
 	{name: "second operation", isSecondOperation: true},
 }
 
-// combinedForm is the form of documents with many routes: each field has an alias of its own.
+// combinedForm is the form of documents with many routes. Each field has a unique alias.
 var combinedForm = form{name: "all at once", wrapEach: aliased}
 
 func aliased(d *document, _, selection string) string { return d.name("alias") + ": " + selection }
@@ -50,7 +50,8 @@ func inFragment(d *document, on, selection string) string {
 	return "..." + name
 }
 
-// aliasedAsOtherField gives each field the name of the next one: a verdict that went by the name in the answer would be another's.
+// aliasedAsOtherField gives each field the name of the next one as alias. A decision by response
+// name would be that of the wrong field.
 func aliasedAsOtherField(d *document, on, selection string) string {
 	def := d.proof.Schema.Types[on]
 	var taken, names []string
@@ -66,8 +67,8 @@ func aliasedAsOtherField(d *document, on, selection string) string {
 	return names[(i+1)%len(names)] + ": " + selection
 }
 
-// viaAbstractTypes selects a field through the interfaces that have it and the unions that its type is in. Where there are none, it
-// is a fragment on the type within another one.
+// viaAbstractTypes selects a field through the interfaces that have it and the unions that contain
+// its type. Without any, it nests a fragment on the type in another one.
 func viaAbstractTypes(d *document, on, selection string) string {
 	var through []string
 	for _, def := range d.proof.Schema.GetImplements(d.proof.Schema.Types[on]) {
@@ -85,8 +86,8 @@ func viaAbstractTypes(d *document, on, selection string) string {
 	return strings.Join(through, " ")
 }
 
-// withDirective writes a directive behind a field and its arguments. Its argument is a variable, so that what is parsed is the same
-// document whether or not the field is left out.
+// withDirective adds a directive to a field. Its argument is a variable, so that the parsed
+// document is the same whether or not the field is skipped.
 func withDirective(directive string, value bool) wrapper {
 	return func(d *document, _, selection string) string {
 		head, below, has := strings.Cut(selection, " {")
@@ -98,7 +99,7 @@ func withDirective(directive string, value bool) wrapper {
 	}
 }
 
-// fieldName is the name of the field that is selected.
+// fieldName returns the name of the selected field.
 func fieldName(selection string) string {
 	if i := strings.IndexAny(selection, " ("); i >= 0 {
 		return selection[:i]

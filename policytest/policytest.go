@@ -2,38 +2,44 @@
 //
 //	policytest.Run(t, app)
 //
-// From the schema and its policy it makes documents for every gated field, fires them over HTTP as everybody who could ask
-// (nobody, a person of each role, the owner, somebody whose account was shut or whose role was taken after their token was made) in
-// every form that GraphQL has, along a way from each root field that leads there, and compares each answer with what
-// the rules say: what is denied is null with exactly one error at its path, of the right code, its value nowhere
-// in the answer, its siblings there, its resolver not run; what is allowed is not refused. Nothing is listed by hand, so a
-// field that is added to the schema is proven as soon as it is there; a field that cannot be reached, or was never answered to
-// anybody, fails the test with what to give.
+// Run generates documents for every gated field from the schema and its policy. It sends them over
+// HTTP as every kind of actor: an anonymous request, a user of each role, the owner, and users who
+// were disabled or demoted after their token was issued. It uses every form of GraphQL syntax,
+// along a route from each root field that leads to the field.
 //
-// # One's own fields
+// Each response must follow the rules. A denied field is null, with exactly one error of the right
+// code at its path. Its value is nowhere in the response, its siblings are present, and its
+// resolver did not run. An allowed field is not denied.
 //
-// For most there is nothing to do. What the proof cannot know is told in [App]:
+// No field is listed by hand, so new fields are tested without a change. A field that cannot be
+// reached, or that never returned a value, fails the test with the fixture to add.
 //
-//   - Whose an object is, if a field of its type says orOwner: Owners names an open field that holds the owner's id.
-//   - What a field is called with, if what is made up does not do. An argument that may be left out is left out; an ID is the
-//     id of the person whom the question is about, an enum its first value, a text something short. Fixtures give others.
+// # Fields of a product
 //
-// For notes that belong to people this is all:
+// Most fields need no setup. [App] provides what Run cannot know:
+//
+//   - The owner of an object, if its type has a field with orOwner: Owners names an open field with
+//     the owner's id.
+//   - The arguments of a field, if the generated ones are not valid. Run omits optional arguments.
+//     An ID is the id of the user whom the request is about, an enum its first value, a string a
+//     short text. Fixtures replace these.
+//
+// Notes that belong to users need this:
 //
 //	app.Owners["Note"] = "author.id"
 //	app.Fixtures["Query.note"] = func(c policytest.Case) policytest.Fixture {
 //		return policytest.Fixture{Arguments: map[string]any{"id": noteOf(c.Subject)}}
 //	}
 //
-// A run logs what it fired:
+// A run logs what it sent:
 //
-//	16 gated fields × 8 people × 16 forms, each by 1 to 10 routes: 6784 cells in 4256 requests
+//	16 gated fields × 8 actors × 16 forms, each by 1 to 10 routes: 6784 cells in 4256 requests
 //
-// A field in the answer to a mutation is asked for together with the other gated ones there, so there are fewer requests
+// All gated fields in the result of a mutation are requested together, so there are fewer requests
 // than cells.
 //
-// What the proof does not see: whether the rules are the ones that somebody meant, and what a resolver hands out to those
-// who may ask it.
+// Run cannot see whether the rules are the intended ones, or whether a resolver returns too much to
+// users who may call it.
 package policytest
 
 import (
@@ -45,74 +51,82 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// App is a running server, and what the proof needs to know about it. Its rate limits must be off.
+// App is a running server, and what Run needs to know about it. Its rate limits must be off.
 type App struct {
-	URL    string         // where it takes GraphQL over POST
-	Schema *ast.Schema    // what it serves
+	URL    string         // of its GraphQL endpoint
+	Schema *ast.Schema    // the schema that it serves
 	Policy *policy.Policy // the rules of that schema
 
-	// Enrol makes a person with a role and signs them in, so that their token says this role. Disable shuts a person's
-	// account, and SetRole gives it another role; the tokens that are out stay out. They fail the test themselves.
+	// Enrol creates a user with a role and signs them in, so that their token has this role.
+	// Disable disables an account, and SetRole changes its role; neither replaces issued tokens.
+	// All of them fail the test on errors.
 	Enrol   func(role string) Person
 	Disable func(Person)
 	SetRole func(p Person, role string)
 
-	// Others are people besides those that the proof makes of the roles, such as one whose token has expired.
+	// Others are additional kinds of actors, such as a user whose token has expired.
 	Others []Who
 
-	// Owners says how an object of a type tells whose it is: by the name of an open field, or by a dotted path of
-	// such, that holds a Person's ID. Each type with orOwner needs one.
+	// Owners has, by type, the name of an open field with the ID of the owner's Person, or a dotted
+	// path of such fields. Each type with orOwner needs one.
 	Owners map[string]string
 
-	// Fixtures are about fields that cannot be called as they come, by coordinate: "Query.note".
+	// Fixtures provide arguments for fields that cannot be called with generated ones, by
+	// coordinate: "Query.note".
 	Fixtures map[string]func(Case) Fixture
 
-	// Within, if given, is a folder such as "app/notes": the proof is about the fields that schema files below it define, and
-	// about every gated field that is reached through them. Without is the opposite: all but those. A feature of a product
-	// proves its own fields with the one, so that whoever proves the rest with the other need not know its fixtures.
+	// Within, if given, is a folder such as "app/notes". Run then tests the fields that schema
+	// files below it define, and every gated field that is reached through them. Without is the
+	// opposite: it excludes those. A feature of a product tests its own fields with Within, so that
+	// the test of all other fields, with Without, need not know its fixtures.
 	Within, Without string
 
-	// Statements, if given, is how many statements the server has sent to its database. An operation that is
-	// denied altogether costs one at most, which finds out who is asking, and none if nobody is.
+	// Statements, if given, returns how many statements the server has sent to its database. An
+	// operation whose fields are all denied costs one at most, which reads the session, and none if
+	// the request is anonymous.
 	Statements func() uint64
 
-	// Quick asks in every fifth form only: for where all is slow, as under the race detector.
+	// Quick uses only every fifth form, for slow runs such as those under the race detector.
 	Quick bool
 
-	// Runs, if given, is how often each resolver has run, by coordinate. It is another way to see that one did not run.
+	// Runs, if given, returns how often each resolver has run, by coordinate. Run then also checks
+	// that the resolvers of denied fields did not run.
 	Runs func() map[string]int
 }
 
-// Person is somebody who asks, or whom is asked about.
+// Person is a user, or an anonymous client, in a test.
 type Person struct {
-	ID     string // what Owners leads to; "" for nobody
-	Role   string // what they have now, whatever the token says; "" if they are refused as nobody is
-	Reason string // why they are refused then: "missing", "expired", "revoked"
-	Token  string // what they bring; "" is no token
-	Data   any    // whatever the fixtures want to remember
+	ID string // what Owners leads to; "" for an anonymous client
+	// The current role, whatever the token has; "" if the server treats the request as
+	// unauthenticated.
+	Role   string
+	Reason string // the reason of UNAUTHENTICATED then: "missing", "expired", "revoked"
+	Token  string // the access token; "" for none
+	Data   any    // for the use of fixtures
 }
 
-// Who is one kind of people.
+// Who is one kind of actor.
 type Who struct {
-	Name string // as it reads after "as": "somebody whose token has expired"
+	Name string // as it reads after "as": "a user whose token has expired"
 	Make func() Person
 }
 
-// Case is who asks about whom. The owner asks about themselves, everybody else about a person of the weakest role.
+// Case is a pair of the user who sends a request and the user whose objects it is about. The owner
+// queries their own objects, every other actor those of a user with the weakest role.
 type Case struct{ Asker, Subject Person }
 
 // Fixture is how a field is called in a case.
 type Fixture struct {
-	// Arguments by name. What is required and not among them is made up.
+	// Arguments has values by name. Run generates the required ones that are missing.
 	Arguments map[string]any
 
-	// Viewer asks the rest of the operation, once a field of Mutation was answered: after a sign-in the one who
-	// signed in. Without an ID everything that is reached below is theirs, as after a registration. nil is who
-	// asked before.
+	// Viewer is the viewer of the rest of the operation after a field of Mutation has succeeded,
+	// such as the signed-in user after a sign-in. Without an ID it owns everything that the field
+	// returns, as after a registration. nil means no change.
 	Viewer *Person
 }
 
-// Reporter is what the proof needs of a *testing.T. When the context ends, so does the proof.
+// Reporter is the part of *testing.T that Run uses. Run stops when the context ends.
 type Reporter interface {
 	Helper()
 	Context() context.Context
@@ -120,8 +134,8 @@ type Reporter interface {
 	Logf(format string, args ...any)
 }
 
-// Run proves the policy of a server, and logs how many cells it has fired. It changes what the server holds: give it one of
-// its own, and ask nothing of it meanwhile, since what the server does is counted.
+// Run tests the policy of a server, and logs how much it has sent. It changes the server's data and
+// counts its work, so the server must serve no other requests meanwhile.
 func Run(t Reporter, app App) {
 	t.Helper()
 	p := &proof{

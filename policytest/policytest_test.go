@@ -27,7 +27,8 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// Interfaces, unions, lists within lists and objects of others, behind the server's own @auth: what the server's own schema has none of.
+// The sample has interfaces, unions, nested lists and objects of other users behind the server's
+// own @auth. The server's own schema has none of these.
 func TestSamplePolicyIsEnforced(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -35,18 +36,19 @@ func TestSamplePolicyIsEnforced(t *testing.T) {
 	})
 }
 
-// server is the sample behind what the real server has in front of its API, and with its directives.
+// server serves the sample with the directives, the middleware and the document checks of the real
+// server.
 type server struct {
 	t           *testing.T
 	store       *models.Store
 	tokens      *auth.Tokens
 	policy      *policy.Policy
 	sample      *sample.Sample
-	clockOffset atomic.Int64 // of the real time, in nanoseconds
+	clockOffset atomic.Int64 // added to the real time, in nanoseconds
 	url         string
 }
 
-// fault is a way to get the enforcement wrong.
+// fault is a defect in the enforcement.
 type fault struct {
 	directives func(*server, sample.DirectiveRoot) sample.DirectiveRoot
 	around     func(http.Handler) http.Handler
@@ -107,17 +109,17 @@ func (s *server) app() policytest.App {
 	return policytest.App{
 		URL: s.url, Schema: sample.NewExecutableSchema(sample.Config{}).Schema(), Policy: s.policy,
 		Enrol: s.register, Disable: s.disable, SetRole: s.setRole,
-		Others: []policytest.Who{{Name: "somebody whose token has expired", Make: s.registerWithExpiredToken}},
+		Others: []policytest.Who{{Name: "a user whose token has expired", Make: s.registerWithExpiredToken}},
 		Owners: map[string]string{"Note": "author.id", "Task": "author.id"},
 		Runs:   s.sample.Runs, Statements: s.store.Queries, Quick: !dbtest.Exhaustive(),
 	}
 }
 
-// register writes the rows of a person and their session. How people really get them is no matter here.
+// register writes the rows of a user and a session directly.
 func (s *server) register(role string) policytest.Person {
 	s.t.Helper()
 	now, id := s.store.Now(), newID()
-	user := &models.User{ID: id, Email: id + "@example.com", EmailKey: id + "@example.com", Name: "Somebody", NameKey: "somebody", Role: role, CreatedAt: now, UpdatedAt: now}
+	user := &models.User{ID: id, Email: id + "@example.com", EmailKey: id + "@example.com", Name: "Ada", NameKey: "ada", Role: role, CreatedAt: now, UpdatedAt: now}
 	session := &models.Session{
 		ID: newID(), UserID: id, User: user, RefreshHash: []byte(strings.ReplaceAll(newID(), "-", "")), CreatedAt: now, LastUsedAt: now,
 		ExpiresAt: now.Add(24 * time.Hour),
@@ -157,7 +159,7 @@ func requireNoError(t testing.TB, err error) {
 	}
 }
 
-// What keeps a field from being proven fails the proof, with the field's name and what to give.
+// Run fails if it cannot test a field. The error names the field and what to add.
 func TestRunReportsFieldsItCannotTest(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -166,14 +168,14 @@ func TestRunReportsFieldsItCannotTest(t *testing.T) {
 		want   []string
 	}{
 		{
-			"a type that nothing leads to",
+			"an unreachable type",
 			func(t *testing.T, _ *server, a *policytest.App) { a.Schema, a.Policy = withUnreachableType(t) },
-			[]string{"Island.treasure cannot be proven: no field of Query or Mutation leads to Island"},
+			[]string{"Island.treasure cannot be tested: no field of Query or Mutation leads to Island"},
 		},
 		{
-			"a type that does not say whose it is",
+			"a type without an owner",
 			func(_ *testing.T, _ *server, a *policytest.App) { delete(a.Owners, "Note") },
-			[]string{`Note.text cannot be proven: it says orOwner, and nothing tells whose a Note is. Give Owners["Note"]`},
+			[]string{`Note.text cannot be tested: it has orOwner, but the owner of a Note is unknown. Set Owners["Note"]`},
 		},
 		{
 			"an owner in a gated field",
@@ -181,21 +183,21 @@ func TestRunReportsFieldsItCannotTest(t *testing.T) {
 			[]string{`Owners["Note"] = "text": Note.text is gated`},
 		},
 		{
-			"an owner in a field that is not there",
+			"an owner in an unknown field",
 			func(_ *testing.T, _ *server, a *policytest.App) { a.Owners["Note"] = "author.name" },
 			[]string{`Owners["Note"] = "author.name": Author has no field name`},
 		},
 		{
-			"an arguments' fixture for a field that is not there",
+			"a fixture for an unknown field",
 			func(_ *testing.T, _ *server, a *policytest.App) {
 				a.Fixtures = map[string]func(policytest.Case) policytest.Fixture{"Query.notes": nil}
 			},
-			[]string{`Fixtures["Query.notes"]: there is no such field`},
+			[]string{`Fixtures["Query.notes"]: the schema has no such field`},
 		},
 		{
-			"objects that never come",
+			"a field that never returns an object",
 			func(_ *testing.T, s *server, _ *policytest.App) { s.sample.Empty = true },
-			[]string{`Tag.origin was never answered to anybody who may have it. Give Fixtures of the fields that lead there: "Query.findings"`},
+			[]string{`Tag.origin never returned a value to an allowed actor. Add Fixtures for the fields that lead to it: "Query.findings"`},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,7 +215,7 @@ func TestRunReportsFieldsItCannotTest(t *testing.T) {
 	}
 }
 
-// withUnreachableType is the sample's schema with a type that stands alone.
+// withUnreachableType returns the sample's schema with an additional type that no field returns.
 func withUnreachableType(t *testing.T) (*ast.Schema, *policy.Policy) {
 	t.Helper()
 	source := must(os.ReadFile("internal/sample/schema.graphqls"))(t)

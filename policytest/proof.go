@@ -13,7 +13,7 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// proof is one that is under way.
+// proof is the state of one Run.
 type proof struct {
 	App
 	t        Reporter
@@ -21,22 +21,22 @@ type proof struct {
 	coverage *coverage
 	secrets  secrets
 	routes   map[string][]route
-	pages    map[string]int // by route, of those that cost too much with pages of the usual size
+	pages    map[string]int // page sizes by route, where the default costs too much
 	forms    []form
 
 	actors  []*actor
-	subject Person // whom everybody but the owner asks about
-	admin   Person // who may see everything
+	subject Person // the user whose objects all actors but the owner query
+	admin   Person // has the strongest role
 }
 
-// actor is one of those who ask.
+// actor is a kind of user that sends requests.
 type actor struct {
 	Who
 	Person
-	isOwner bool // asks about themselves
+	isOwner bool // queries their own objects
 }
 
-// gatedRules are the rules that are to be proven.
+// gatedRules returns the rules to test.
 func (p *proof) gatedRules() (rules []policy.Rule) {
 	for _, rule := range p.Policy.Rules() {
 		if !rule.Public && p.isCovered(rule) {
@@ -46,7 +46,8 @@ func (p *proof) gatedRules() (rules []policy.Rule) {
 	return rules
 }
 
-// isCovered reports whether a field is reached by a route that the proof covers. One that is not reached at all is reported.
+// isCovered reports whether the proof covers a route to the field. A field without any route
+// counts, so that validate reports it.
 func (p *proof) isCovered(rule policy.Rule) bool {
 	field, routes := p.Schema.Types[rule.Type].Fields.ForName(rule.Field), p.routes[rule.Type]
 	if len(routes) == 0 {
@@ -55,7 +56,7 @@ func (p *proof) isCovered(rule policy.Rule) bool {
 	return slices.ContainsFunc(routes, func(r route) bool { return p.covers(r, field) })
 }
 
-// covers reports whether the proof is about a field at the end of a route.
+// covers reports whether the proof tests a field at the end of a route.
 func (p *proof) covers(r route, field *ast.FieldDefinition) bool {
 	folder := cmp.Or(p.Within, p.Without)
 	if folder == "" {
@@ -65,19 +66,20 @@ func (p *proof) covers(r route, field *ast.FieldDefinition) bool {
 	return (isInFolder(field, folder) || slices.ContainsFunc(r.steps, through)) == (p.Within != "")
 }
 
-// mustBeReached reports whether a field has to be answered to somebody. A proof Within a folder passes fields of others, which may
-// be empty where it finds them.
+// mustBeReached reports whether a field must return a value to part actor. A proof Within a folder
+// also passes fields of other features, whose lists may be empty.
 func (p *proof) mustBeReached(rule policy.Rule) bool {
 	return p.Within == "" || isInFolder(p.Schema.Types[rule.Type].Fields.ForName(rule.Field), p.Within)
 }
 
-// isInFolder reports whether a field is defined in a file below a folder. gqlgen names files as seen from its generated package.
+// isInFolder reports whether a field is defined in a file below a folder. gqlgen names files
+// relative to its generated package.
 func isInFolder(field *ast.FieldDefinition, folder string) bool {
 	at := field.Position
 	return at != nil && at.Src != nil && strings.Contains("/"+at.Src.Name, "/"+strings.Trim(folder, "/")+"/")
 }
 
-// target is a type with the gated fields that it has.
+// target is a type with its gated fields.
 type target struct {
 	def    *ast.Definition
 	fields []*ast.FieldDefinition
@@ -95,7 +97,7 @@ func (p *proof) targets() (list []target) {
 	return list
 }
 
-// run asks what changes nothing first, so that the people stay the same.
+// run tests queries first, because mutations can change the actors.
 func (p *proof) run() {
 	p.setUp()
 	for _, operation := range []ast.Operation{ast.Query, ast.Mutation} {
@@ -112,10 +114,10 @@ func (p *proof) run() {
 	}
 }
 
-// isDone says that nobody waits for more.
+// isDone reports whether the context has ended.
 func (p *proof) isDone() bool { return p.t.Context().Err() != nil }
 
-// setUp makes those who ask.
+// setUp creates the actors.
 func (p *proof) setUp() {
 	roles := p.Policy.Roles()
 	weakest, strongest := roles[0], roles[len(roles)-1]
@@ -123,22 +125,22 @@ func (p *proof) setUp() {
 	add := func(name string, owner bool, enrol func() Person) {
 		p.actors = append(p.actors, &actor{Who: Who{name, enrol}, isOwner: owner})
 	}
-	add("nobody", false, func() Person { return Person{Reason: "missing"} })
+	add("an anonymous request", false, func() Person { return Person{Reason: "missing"} })
 	for _, name := range roles {
 		add(name, false, func() Person { return p.Enrol(name) })
 	}
 	add("the owner", true, func() Person { return p.Enrol(weakest) })
-	add("somebody whose account was shut", false, func() Person {
-		who := p.Enrol(strongest)
-		p.Disable(who)
-		who.Role, who.Reason = "", "revoked"
-		return who
+	add("a user whose account was disabled", false, func() Person {
+		user := p.Enrol(strongest)
+		p.Disable(user)
+		user.Role, user.Reason = "", "revoked"
+		return user
 	})
-	add("somebody whose role was taken", false, func() Person {
-		who := p.Enrol(strongest)
-		p.SetRole(who, weakest)
-		who.Role = weakest
-		return who
+	add("a user who was demoted", false, func() Person {
+		user := p.Enrol(strongest)
+		p.SetRole(user, weakest)
+		user.Role = weakest
+		return user
 	})
 	for _, other := range p.Others {
 		add(other.Name, false, other.Make)
@@ -150,7 +152,7 @@ func (p *proof) setUp() {
 	}
 }
 
-// replace has somebody else play a role.
+// replace creates a new user for an actor.
 func (p *proof) replace(r *actor) {
 	r.Person = r.Make()
 	if r.isOwner {
@@ -165,18 +167,19 @@ func (p *proof) caseOf(r *actor) Case {
 	return Case{r.Person, p.subject}
 }
 
-// recordSecrets has the judge see all that there is to see about a person, so that it is known when it gets out.
+// recordSecrets queries all gated fields of a user's objects as the admin. A later response that
+// contains one of these values to another actor is a leak.
 func (p *proof) recordSecrets(subject Person) {
-	var legs []queryPath
+	var paths []queryPath
 	for _, target := range p.targets() {
-		legs = append(legs, p.pathsTo(target, Case{p.admin, subject})...)
+		paths = append(paths, p.pathsTo(target, Case{p.admin, subject})...)
 	}
-	for _, some := range splitByAliases(legs) {
-		p.runCase(testCase{participants: Case{p.admin, subject}, form: combinedForm, paths: some})
+	for _, part := range splitByAliases(paths) {
+		p.runCase(testCase{participants: Case{p.admin, subject}, form: combinedForm, paths: part})
 	}
 }
 
-// paths are all ways to query the gated fields of a type.
+// pathsTo returns all paths of queries to the gated fields of a type.
 func (p *proof) pathsTo(t target, cases ...Case) (list []queryPath) {
 	for _, r := range p.routes[t.def.Name] {
 		if fields := p.selectable(r, t.fields); r.root == ast.Query && len(fields) > 0 {
@@ -188,59 +191,60 @@ func (p *proof) pathsTo(t target, cases ...Case) (list []queryPath) {
 	return list
 }
 
-// pathSelection fires the fields at the end of a route, as everybody and in every form. What changes nothing is asked field by field; of what may
-// change something, a sign-in, all gated fields are asked at once.
+// testRoute requests the fields at the end of a route as every actor and in every form. It queries
+// one field per request. Below a mutation, which may change something, it requests all gated fields
+// at once.
 func (p *proof) testRoute(r route, fields []*ast.FieldDefinition) {
 	sets := [][]*ast.FieldDefinition{fields}
 	if r.root == ast.Query || len(r.steps) == 0 {
 		sets = slices.Collect(slices.Chunk(fields, 1))
 	}
-	for _, asker := range p.actors {
+	for _, actor := range p.actors {
 		for _, form := range p.forms {
 			for _, set := range sets {
 				if set = p.selectable(r, set); len(set) == 0 || p.isDone() {
 					continue
 				}
-				c := p.caseOf(asker)
-				if changed, variables := p.runCase(testCase{actor: asker.Name, participants: c, form: form, paths: []queryPath{{c, r, set}}}); changed {
-					p.replaceChanged(asker, variables)
+				c := p.caseOf(actor)
+				if changed, variables := p.runCase(testCase{actor: actor.Name, participants: c, form: form, paths: []queryPath{{c, r, set}}}); changed {
+					p.replaceChanged(actor, variables)
 				}
 			}
 		}
 	}
 }
 
-// selectable are those of the fields that the proof is about at the end of a route, and that the end lets one select: an interface
-// has not all that its members have.
+// selectable returns the fields that the proof covers at the end of a route and that can be
+// selected there. An interface does not have all fields of its implementors.
 func (p *proof) selectable(r route, fields []*ast.FieldDefinition) []*ast.FieldDefinition {
 	return slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool {
 		return !p.covers(r, f) || r.direct != nil && r.direct.Fields.ForName(f.Name) == nil
 	})
 }
 
-// maxAliases is how many aliases are put into one document; the guard has room for more.
+// maxAliases is the maximum number of aliases in a document. The server allows more.
 const maxAliases = 60
 
-// testCombined fires everything that can be queried of a type at once, about oneself and about somebody else: no verdict is another
-// node's or another field's.
+// testCombined requests all paths to a type at once, for the actor's own objects and for those of
+// another user. It shows that the decision on one field or object is not reused for another.
 func (p *proof) testCombined() {
-	for _, asker := range p.actors {
+	for _, actor := range p.actors {
 		for _, target := range p.targets() {
-			legs := p.pathsTo(target, Case{asker.Person, asker.Person}, Case{asker.Person, p.subject})
-			for _, some := range splitByAliases(legs) {
+			paths := p.pathsTo(target, Case{actor.Person, actor.Person}, Case{actor.Person, p.subject})
+			for _, part := range splitByAliases(paths) {
 				if p.isDone() {
 					return
 				}
-				p.runCase(testCase{actor: asker.Name, participants: p.caseOf(asker), form: combinedForm, paths: some})
+				p.runCase(testCase{actor: actor.Name, participants: p.caseOf(actor), form: combinedForm, paths: part})
 			}
 		}
 	}
 }
 
-// splitByAliases keeps the aliases of a document within bounds.
-func splitByAliases(legs []queryPath) (parts [][]queryPath) {
+// splitByAliases splits paths so that each document has at most maxAliases aliases.
+func splitByAliases(paths []queryPath) (parts [][]queryPath) {
 	room := 0
-	for _, l := range legs {
+	for _, l := range paths {
 		n := len(l.route.steps) + len(l.fields)
 		if room < n {
 			parts, room = append(parts, nil), maxAliases
@@ -253,95 +257,97 @@ func splitByAliases(legs []queryPath) (parts [][]queryPath) {
 
 // testCase is one request.
 type testCase struct {
-	actor        string // "" for the judge, whose questions are no part of the proof
+	actor        string // "" for the admin, whose requests are not part of the coverage
 	participants Case
 	form         form
 	paths        []queryPath
-	page         int // what "first" and "last" are given along the way; 0 leaves them out
+	page         int // the argument first or last along the route; 0 omits it
 }
 
-// queryPath is one way that is asked along in it.
+// queryPath is one route of a test case, with the fields to select at its end.
 type queryPath struct {
 	Case
 	route  route
 	fields []*ast.FieldDefinition
 }
 
-// runCase asks, and compares. changed says that a field of Mutation was answered, so that those who asked, and whom it was about, may
-// not be any more what they were. variables is what was said.
-func (p *proof) runCase(tr testCase) (changed bool, variables map[string]any) {
-	if len(tr.paths) == 1 {
-		tr.page = max(tr.page, p.pages[tr.paths[0].route.String()])
+// runCase sends a test case and checks the response. changed reports whether a field of Mutation
+// succeeded, so that the actor and the subject may have changed. variables are those of the
+// request.
+func (p *proof) runCase(tc testCase) (changed bool, variables map[string]any) {
+	if len(tc.paths) == 1 {
+		tc.page = max(tc.page, p.pages[tc.paths[0].route.String()])
 	}
-	d := &document{proof: p, form: tr.form, page: tr.page, variables: map[string]any{}}
+	d := &document{proof: p, form: tc.form, page: tc.page, variables: map[string]any{}}
 	var selections []string
-	for _, l := range tr.paths {
+	for _, l := range tc.paths {
 		selections = append(selections, d.pathSelection(l))
 	}
-	operation := tr.paths[0].route.root
+	operation := tc.paths[0].route.root
 	query, name := d.build(operation, strings.Join(selections, " "))
-	x, err := p.execute(tr, request{query, name, d.variables})
+	x, err := p.execute(tc, request{query, name, d.variables})
 	if err != nil {
-		p.coverage.reportProblem(p.t, tr, query, "", problem{tr.coordinates()[0], "", err.Error()})
+		p.coverage.reportProblem(p.t, tc, query, "", problem{tc.coordinates()[0], "", err.Error()})
 		return false, nil
 	}
-	if parts := p.splitCostly(tr, x.response); parts != nil {
+	if parts := p.splitCostly(tc, x.response); parts != nil {
 		for _, part := range parts {
 			changed, variables = p.runCase(part)
 		}
 		return changed, variables
 	}
-	p.coverage.record(tr, x)
+	p.coverage.record(tc, x)
 	for _, found := range x.problems {
-		p.coverage.reportProblem(p.t, tr, query, x.response.body, found)
+		p.coverage.reportProblem(p.t, tc, query, x.response.body, found)
 	}
 	return operation == ast.Mutation && slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isRoot && v.hasValue }), d.variables
 }
 
-// smallPageSizes are tried one after the other along a route that costs too much.
+// smallPageSizes are tried in order along a route that costs too much.
 var smallPageSizes = []int{10, 3, 1}
 
-// splitCostly returns what to ask instead of a trial that the server refused because of its cost: each half of the routes, or the only
-// route with smaller pages. It returns nil for every other answer, and where the pages are as small as they get.
-func (p *proof) splitCostly(tr testCase, a *graphQLResponse) []testCase {
+// splitCostly returns the test cases to send instead of one that the server rejected because of its
+// cost: each half of the paths, or the only path with smaller pages. It returns nil for every other
+// response, and if the pages cannot get smaller.
+func (p *proof) splitCostly(tc testCase, a *graphQLResponse) []testCase {
 	costly := func(e responseError) bool { return e.code() == tooComplex && e.Extensions["limit"] == "cost" }
 	if !slices.ContainsFunc(a.errors, costly) {
 		return nil
 	}
-	if n := len(tr.paths); n > 1 {
-		front, back := tr, tr
-		front.paths, back.paths = tr.paths[:n/2], tr.paths[n/2:]
+	if n := len(tc.paths); n > 1 {
+		front, back := tc, tc
+		front.paths, back.paths = tc.paths[:n/2], tc.paths[n/2:]
 		return []testCase{front, back}
 	}
 	for _, page := range smallPageSizes {
-		if tr.page == 0 || page < tr.page {
-			tr.page = page
-			p.pages[tr.paths[0].route.String()] = page
-			return []testCase{tr}
+		if tc.page == 0 || page < tc.page {
+			tc.page = page
+			p.pages[tc.paths[0].route.String()] = page
+			return []testCase{tc}
 		}
 	}
 	return nil
 }
 
-// execute posts a request, and examines the answer and what it took.
-func (p *proof) execute(tr testCase, q request) (*responseChecker, error) {
+// execute sends a request, and checks the response and its cost.
+func (p *proof) execute(tc testCase, q request) (*responseChecker, error) {
 	parsed, mistakes := gqlparser.LoadQueryWithRules(p.Schema, q.Query, nil)
 	if mistakes != nil {
 		return nil, mistakes
 	}
 	statements, runs := p.statements(), p.runs()
-	a, err := p.post(tr.participants.Asker.Token, q)
+	a, err := p.post(tc.participants.Asker.Token, q)
 	if err != nil {
 		return nil, err
 	}
 	x := &responseChecker{
 		proof: p, document: parsed, operation: parsed.Operations.ForName(q.OperationName), variables: q.Variables,
-		response: a, viewer: tr.participants.Asker, participants: tr.participants,
+		response: a, viewer: tc.participants.Asker, participants: tc.participants,
 	}
 	x.check()
 	x.checkLeaks()
 	x.checkResolverRuns(runs, p.runs())
-	x.checkStatements(p.statements()-statements, tr.participants.Asker.Token)
+	x.checkStatements(p.statements()-statements, tc.participants.Asker.Token)
 	return x, nil
 }
 
@@ -359,14 +365,15 @@ func (p *proof) runs() map[string]int {
 	return p.Runs()
 }
 
-// replaceChanged replaces those whom an operation may have changed: who asked, and whom it was about if it named them, or if nobody asked, so
-// that a fixture may have acted for them.
-func (p *proof) replaceChanged(asker *actor, variables map[string]any) {
-	if !asker.isOwner && (asker.ID == "" || mentions(variables, p.subject.ID)) {
+// replaceChanged replaces the users that an operation may have changed: the actor, and the subject
+// if a variable names it. After an anonymous request it also replaces the subject, because a
+// fixture may have acted for that user.
+func (p *proof) replaceChanged(actor *actor, variables map[string]any) {
+	if !actor.isOwner && (actor.ID == "" || mentions(variables, p.subject.ID)) {
 		p.subject = p.Enrol(p.Policy.Roles()[0])
 		p.recordSecrets(p.subject)
 	}
-	p.replace(asker)
+	p.replace(actor)
 }
 
 func mentions(value any, text string) bool {

@@ -12,8 +12,9 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// responseChecker compares one answer with what the rules say. It knows nothing of how the document was made: it executes the
-// document anew, over the answer instead of the data, and judges each field by the policy and by whose each object is.
+// responseChecker compares one response with the rules. It does not know how the document was
+// built: it executes the document again, over the response instead of the data, and checks each
+// field against the policy and the owner of its object.
 type responseChecker struct {
 	*proof
 	document     *ast.QueryDocument
@@ -23,16 +24,16 @@ type responseChecker struct {
 	viewer       Person
 	participants Case
 
-	errors        map[string][]responseError // by path, those that were not expected yet
+	errors        map[string][]responseError // by path; without those that were expected
 	problems      []problem
 	results       []fieldResult
-	allowedValues map[string]bool // wrapEach text at a place where the viewer may see it
+	allowedValues map[string]bool // every text in a field that the viewer may read
 }
 
-// problem is a difference between the answer and the rules.
+// problem is a difference between the response and the rules.
 type problem struct{ coordinate, kind, text string }
 
-// fieldResult is a gated field, or a field of a root, that was reached in the answer.
+// fieldResult is the result of a gated field or a root field in the response.
 type fieldResult struct {
 	coordinate string
 	isRoot     bool
@@ -47,7 +48,8 @@ const (
 	tooComplex      = fgerr.QueryTooComplex
 )
 
-// nonResolverCodes are codes of errors that say nothing about whether the gate is open. Any other code is a field's own.
+// nonResolverCodes are the codes of errors that say nothing about the gate. All other codes come
+// from the field's resolver.
 var nonResolverCodes = []string{
 	"", unauthenticated, forbidden, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
 	fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed,
@@ -65,7 +67,7 @@ func (x *responseChecker) check() {
 	fields := x.collect(x.operation.SelectionSet, root)
 	switch {
 	case x.response.status != 200:
-		x.report(typeName, "the status is %d", x.response.status)
+		x.report(typeName, "status %d, want 200", x.response.status)
 	case x.countCredentials(x.operation.SelectionSet) > 1:
 		x.checkOperationRejected(typeName)
 	case x.response.data == nil:
@@ -75,7 +77,7 @@ func (x *responseChecker) check() {
 	}
 	for _, path := range slices.Sorted(maps.Keys(x.errors)) {
 		for _, e := range x.errors[path] {
-			x.report(x.coordinateAt(e, typeName), "an error that nothing explains: %s %q at %q", e.code(), e.Message, path)
+			x.report(x.coordinateAt(e, typeName), "unexpected error %s %q at %q", e.code(), e.Message, path)
 		}
 	}
 }
@@ -84,7 +86,8 @@ func (x *responseChecker) report(coordinate, format string, args ...any) {
 	x.problems = append(x.problems, problem{coordinate, format, fmt.Sprintf(format, args...)})
 }
 
-// coordinateAt is the field that an error is about, as far as the document tells.
+// coordinateAt returns the coordinate of the field at an error's path, as far as the document shows
+// it.
 func (x *responseChecker) coordinateAt(e responseError, root string) string {
 	coordinate := root
 	def, sets := x.Schema.Types[root], []ast.SelectionSet{x.operation.SelectionSet}
@@ -104,19 +107,20 @@ func (x *responseChecker) coordinateAt(e responseError, root string) string {
 	return coordinate
 }
 
-// selectedField is a field that is to be answered, merged of all its selections.
+// selectedField is a field of the response, merged from all of its selections.
 type selectedField struct {
 	key, name    string
 	def          *ast.FieldDefinition // nil for __typename
 	selectionSet ast.SelectionSet
 }
 
-// collect is CollectFields of GraphQL's specification, section 6.3.2.
+// collect implements CollectFields of the GraphQL specification, section 6.3.2.
 func (x *responseChecker) collect(set ast.SelectionSet, on *ast.Definition) (fields []selectedField) {
 	for _, s := range x.flatten(set, on) {
 		i := slices.IndexFunc(fields, func(f selectedField) bool { return f.key == s.Alias })
 		if i < 0 {
-			i, fields = len(fields), append(fields, selectedField{key: s.Alias, name: s.Name, def: on.Fields.ForName(s.Name)})
+			i, fields = len(fields), append(fields,
+				selectedField{key: s.Alias, name: s.Name, def: on.Fields.ForName(s.Name)})
 		}
 		fields[i].selectionSet = append(fields[i].selectionSet, s.SelectionSet...)
 	}
@@ -159,10 +163,11 @@ func (x *responseChecker) typeApplies(condition string, on *ast.Definition) bool
 	return slices.Contains(x.Schema.GetPossibleTypes(x.Schema.Types[condition]), on)
 }
 
-// checkObject compares what was answered of an object. The fields of a mutation change who asks the next one.
+// checkObject checks an object of the response. A field of a mutation can change the viewer of the
+// following fields.
 func (x *responseChecker) checkObject(fields []selectedField, on *ast.Definition, data map[string]any, at string) {
 	if len(data) != len(fields) {
-		x.report(on.Name, "at %q there are %v, and %d fields were asked for", at, slices.Sorted(maps.Keys(data)), len(fields))
+		x.report(on.Name, "at %q got the fields %v, want %d fields", at, slices.Sorted(maps.Keys(data)), len(fields))
 	}
 	owner := x.ownerOf(on.Name, data)
 	for _, f := range fields {
@@ -174,7 +179,7 @@ func (x *responseChecker) checkObject(fields []selectedField, on *ast.Definition
 				x.report(on.Name, "%s is %v, want %s", path, value, on.Name)
 			}
 		case !present:
-			x.report(on.Name+"."+f.name, "nothing at %s", path)
+			x.report(on.Name+"."+f.name, "no value at %s", path)
 		default:
 			x.checkField(f, on, owner, value, path)
 		}
@@ -202,7 +207,8 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 	denial := denial{}
 	if ruled {
 		denial = x.expectedDenial(rule, owner)
-		x.results = append(x.results, fieldResult{coordinate, rule.Root, denial.code == "", len(errors) == 0 && value != nil, x.subfields(f)})
+		x.results = append(x.results,
+			fieldResult{coordinate, rule.Root, denial.code == "", len(errors) == 0 && value != nil, x.subfields(f)})
 	}
 	if denial.code != "" {
 		x.checkDenied(coordinate, denial, errors, value, path)
@@ -210,12 +216,12 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 	}
 	for _, e := range errors {
 		if slices.Contains(nonResolverCodes, e.code()) {
-			x.report(coordinate, "%s may have it, and got %s %q at %s", x.viewerName(), e.code(), e.Message, path)
+			x.report(coordinate, "%s is allowed, but got %s %q at %s", x.viewerName(), e.code(), e.Message, path)
 		}
 	}
 	if value == nil {
 		if f.def.Type.NonNull {
-			x.report(coordinate, "%s is null, and can never be", path)
+			x.report(coordinate, "%s is null, but its type is non-null", path)
 		}
 		return
 	}
@@ -225,7 +231,7 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 	x.checkValue(f, coordinate, value, path)
 }
 
-// denial is the error that a field is denied with; the zero value is none.
+// denial is the expected error of a denied field. The zero value means allowed.
 type denial struct{ code, key, value string }
 
 func (x *responseChecker) expectedDenial(rule policy.Rule, owner string) denial {
@@ -244,14 +250,14 @@ func (x *responseChecker) expectedDenial(rule policy.Rule, owner string) denial 
 
 func (x *responseChecker) checkDenied(coordinate string, want denial, errors []responseError, value any, path string) {
 	if value != nil {
-		x.report(coordinate, "%s may not have it, and got %.80v at %s", x.viewerName(), value, path)
+		x.report(coordinate, "%s is not allowed, but got %.80v at %s", x.viewerName(), value, path)
 	}
 	if len(errors) != 1 {
-		x.report(coordinate, "%d errors at %s, want one, %s", len(errors), path, want.code)
+		x.report(coordinate, "got %d errors at %s, want one with code %s", len(errors), path, want.code)
 	}
 	for _, e := range errors {
 		if e.code() != want.code || e.Extensions[want.key] != want.value {
-			x.report(coordinate, "%s at %s is denied with %s, %s %v; want %s, %s %s", x.viewerName(), path, e.code(),
+			x.report(coordinate, "%s at %s got code %s, %s %v; want %s, %s %s", x.viewerName(), path, e.code(),
 				want.key, e.Extensions[want.key], want.code, want.key, want.value)
 		}
 	}
@@ -259,12 +265,12 @@ func (x *responseChecker) checkDenied(coordinate string, want denial, errors []r
 
 func (x *responseChecker) viewerName() string {
 	if x.viewer.Role == "" {
-		return "nobody (" + x.viewer.Reason + ")"
+		return "anonymous (" + x.viewer.Reason + ")"
 	}
 	return x.viewer.Role
 }
 
-// checkValue goes down into lists and objects, and remembers what is shown.
+// checkValue checks lists and objects recursively, and records the texts that the viewer may read.
 func (x *responseChecker) checkValue(f selectedField, coordinate string, value any, path string) {
 	switch value := value.(type) {
 	case []any:
@@ -287,9 +293,10 @@ func (x *responseChecker) checkValue(f selectedField, coordinate string, value a
 	}
 }
 
-// checkNullData: a root field that is never null was not answered for a reason of its own, which takes the whole data along.
+// checkNullData checks a response without data. Only a non-null root field whose own resolver
+// failed may cause it.
 func (x *responseChecker) checkNullData(fields []selectedField, root *ast.Definition) {
-	excused := false
+	explained := false
 	for _, f := range fields {
 		rule, _ := x.Policy.Rule(root.Name, f.name)
 		errors := x.errors[f.key]
@@ -301,16 +308,18 @@ func (x *responseChecker) checkNullData(fields []selectedField, root *ast.Defini
 			x.checkDenied(root.Name+"."+f.name, want, errors, nil, f.key)
 		case len(errors) == 1 && f.def.Type.NonNull && !slices.Contains(nonResolverCodes, errors[0].code()):
 			delete(x.errors, f.key)
-			excused = true
+			explained = true
 		}
-		x.results = append(x.results, fieldResult{root.Name + "." + f.name, true, x.expectedDenial(rule, "").code == "", false, x.subfields(f)})
+		x.results = append(x.results,
+			fieldResult{root.Name + "." + f.name, true, x.expectedDenial(rule, "").code == "", false, x.subfields(f)})
 	}
-	if !excused {
-		x.report(root.Name, "there is no data at all")
+	if !explained {
+		x.report(root.Name, "the response has no data")
 	}
 }
 
-// countCredentials counts the root fields that take a password or a token. The server runs no operation with two.
+// countCredentials counts the root fields with @credential. The server rejects an operation with
+// two.
 func (x *responseChecker) countCredentials(set ast.SelectionSet) (n int) {
 	if x.operation.Operation != ast.Mutation {
 		return 0
@@ -332,12 +341,13 @@ func (x *responseChecker) countCredentials(set ast.SelectionSet) (n int) {
 
 func (x *responseChecker) checkOperationRejected(root string) {
 	if len(x.response.errors) != 1 || x.response.errors[0].code() != tooComplex || x.response.data != nil {
-		x.report(root, "two fields of one operation take a password; want %s alone", tooComplex)
+		x.report(root, "two fields of one operation have @credential; want the error %s alone", tooComplex)
 	}
 	clear(x.errors)
 }
 
-// selectionSet are the fields that are selected beneath one, as coordinates: what is not to be told if it is denied.
+// subfields returns the coordinates of the fields that are selected beneath a field. They must not
+// leak if it is denied.
 func (x *responseChecker) subfields(f selectedField) (coordinates []string) {
 	if f.def == nil {
 		return nil
@@ -352,7 +362,8 @@ func (x *responseChecker) subfields(f selectedField) (coordinates []string) {
 	return coordinates
 }
 
-// checkLeaks looks for what is denied anywhere in the answer: under another name, in an error's message or its extensions.
+// checkLeaks searches the whole response for denied values: under other names, in error messages
+// and in extensions.
 func (x *responseChecker) checkLeaks() {
 	for _, v := range x.results {
 		if v.isAllowed {
@@ -361,14 +372,15 @@ func (x *responseChecker) checkLeaks() {
 		for _, coordinate := range append([]string{v.coordinate}, v.subfields...) {
 			for _, secret := range x.secrets[coordinate] {
 				if !x.allowedValues[secret] && (strings.Contains(x.response.body, secret) || strings.Contains(x.response.body, jsonEscape(secret))) {
-					x.report(coordinate, "%s may not have it, and the answer holds it: %s", x.viewerName(), secret)
+					x.report(coordinate, "%s is not allowed, but the response contains it: %s", x.viewerName(), secret)
 				}
 			}
 		}
 	}
 }
 
-// checkResolverRuns compares how often the resolvers of the gated fields ran with how often they may.
+// checkResolverRuns compares how often the resolvers of gated fields ran with how often they may
+// run.
 func (x *responseChecker) checkResolverRuns(before, after map[string]int) {
 	may := map[string]int{}
 	for _, v := range x.results {
@@ -382,7 +394,7 @@ func (x *responseChecker) checkResolverRuns(before, after map[string]int) {
 	}
 	for coordinate, n := range may {
 		if _, ruled := x.Policy.Rule(splitCoordinate(coordinate)); ruled && after[coordinate]-before[coordinate] > n {
-			x.report(coordinate, "its resolver ran %d times, and may have %d times", after[coordinate]-before[coordinate], n)
+			x.report(coordinate, "resolver ran %d times, want at most %d", after[coordinate]-before[coordinate], n)
 		}
 	}
 }
@@ -392,7 +404,8 @@ func splitCoordinate(coordinate string) (typeName, field string) {
 	return typeName, field
 }
 
-// checkStatements: to judge takes one statement, and none if nobody asks.
+// checkStatements checks what a denied operation cost: one SQL statement at most, and none for an
+// anonymous request.
 func (x *responseChecker) checkStatements(statements uint64, token string) {
 	allowed := slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isRoot && v.isAllowed })
 	most := uint64(1)
@@ -404,6 +417,6 @@ func (x *responseChecker) checkStatements(statements uint64, token string) {
 		if len(x.results) > 0 {
 			coordinate = x.results[0].coordinate
 		}
-		x.report(coordinate, "was denied and cost %d statements, and may cost %d", statements, most)
+		x.report(coordinate, "denied at the cost of %d statements, want at most %d", statements, most)
 	}
 }

@@ -7,17 +7,19 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// route is a way from a root type to the objects of a type. The empty route ends at the root type itself.
+// route is a path of fields from a root type to the objects of a type. The empty route ends at the
+// root type itself.
 type route struct {
 	root  ast.Operation
 	steps []step
 	end   *ast.Definition // the type that the last step leads to
-	// direct is the interface on which the fields at the end are selected, as in { entry { text } }. Else they are selected on
-	// the end itself, within a fragment if the last step returns an interface or a union.
+	// direct is the interface on which the fields at the end are selected, as in { entry { text }
+	// }. If it is nil, they are selected on end, in a fragment if the last step returns an
+	// interface or a union.
 	direct *ast.Definition
 }
 
-// step is a field that leads on.
+// step is one field of a route.
 type step struct {
 	parent *ast.Definition
 	field  *ast.FieldDefinition
@@ -36,7 +38,8 @@ func (r route) key() (name string) {
 	return name
 }
 
-// shape is what makes a step worth a route of its own. What comes back of an interface or a union is in the next step's parent.
+// shape is the part of a step that distinguishes routes: list or type. The object type behind an
+// interface or a union is in the next step's parent.
 func (s step) shape() string {
 	if s.field.Type.Elem != nil {
 		return " []"
@@ -44,7 +47,7 @@ func (s step) shape() string {
 	return " " + s.field.Type.Name()
 }
 
-// String is the route as a reader writes it: "users.edges.node".
+// String formats the route: "users.edges.node".
 func (r route) String() (text string) {
 	for i, s := range r.steps {
 		if i > 0 {
@@ -58,11 +61,12 @@ func (r route) String() (text string) {
 	return text
 }
 
-// maxSteps is more than anybody should have to go: the guard refuses what is deeper than twice as much.
+// maxSteps is the maximum length of a route. The server rejects documents that are deeper than
+// about twice as much.
 const maxSteps = 6
 
-// findRoutes finds the routes to every object type: of those that begin with the same root field and pass the same kinds of
-// places, the shortest.
+// findRoutes finds the routes to every object type. Of the routes with the same root field and the
+// same shapes it keeps the shortest.
 func findRoutes(schema *ast.Schema) map[string][]route {
 	f := &routeFinder{schema: schema, found: map[string]map[string]route{}}
 	for _, root := range []struct {
@@ -87,7 +91,7 @@ type routeFinder struct {
 	found  map[string]map[string]route // by the type's name, by key
 }
 
-// fieldResult keeps r and goes on from its end, to types that it has not passed.
+// visit adds r and continues from its end, to types that the route has not passed.
 func (f *routeFinder) visit(r route, passed []string) {
 	f.add(r)
 	if len(r.steps) == maxSteps {
@@ -123,7 +127,7 @@ func (f *routeFinder) add(r route) {
 	}
 }
 
-// possibleTypes are the object types that a field of this type can answer.
+// possibleTypes returns the object types that a field of this type can return.
 func possibleTypes(schema *ast.Schema, def *ast.Definition) []*ast.Definition {
 	if def.IsCompositeType() {
 		return schema.GetPossibleTypes(def)

@@ -8,14 +8,16 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// secrets are texts that a field was seen to answer to somebody who may have it, by coordinate, the latest first. They are what
-// must not be in an answer to anybody else.
+// secrets are the texts that gated fields returned to allowed actors, by coordinate, the latest
+// first. They must not be in a response to another actor.
 type secrets map[string][]string
 
 const (
-	// minSecret is how long a text must be to say something when it is found: a role's name is in every denial.
+	// minSecret is the minimum length of a secret. Shorter texts, such as a role's name, occur in
+	// every denial.
 	minSecret = 8
-	// maxSecrets is how many are looked for: those about whom is asked now are among the latest.
+	// maxSecrets is the maximum number per coordinate. Those of the current subject are among the
+	// latest.
 	maxSecrets = 32
 )
 
@@ -27,7 +29,7 @@ func (s secrets) add(schema *ast.Schema, coordinate string, field *ast.FieldDefi
 	s[coordinate] = append([]string{value}, known[:min(len(known), maxSecrets-1)]...)
 }
 
-// jsonEscape is a text as it stands within a text of JSON.
+// jsonEscape returns a text as it appears inside a JSON string.
 func jsonEscape(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {

@@ -5,39 +5,41 @@ import (
 	"strings"
 )
 
-// validate says what stands in the way before anything is fired.
+// validate reports what the run cannot test, before it sends a request.
 func (p *proof) validate() bool {
 	ok := true
-	complain := func(format string, args ...any) {
+	fail := func(format string, args ...any) {
 		p.t.Helper()
 		p.t.Errorf(format, args...)
 		ok = false
 	}
 	for _, rule := range p.gatedRules() {
 		if len(p.routes[rule.Type]) == 0 {
-			complain("%s cannot be proven: no field of Query or Mutation leads to %s within %d steps. Make one reachable, or take it out of the schema",
+			fail("%s cannot be tested: no field of Query or Mutation leads to %s within %d steps. "+
+				"Add a field that does, or remove the type",
 				rule.Coordinate(), rule.Type, maxSteps)
 		}
 		if rule.OrOwner && p.Owners[rule.Type] == "" {
-			complain("%s cannot be proven: it says orOwner, and nothing tells whose a %s is. Give Owners[%q], the name of an open field with the id of its owner",
+			fail("%s cannot be tested: it has orOwner, but the owner of a %s is unknown. "+
+				"Set Owners[%q] to the name of an open field with the owner's id",
 				rule.Coordinate(), rule.Type, rule.Type)
 		}
 	}
 	for typeName, path := range p.Owners {
 		if err := p.checkOwnerPath(typeName, path); err != nil {
-			complain("Owners[%q] = %q: %v", typeName, path, err)
+			fail("Owners[%q] = %q: %v", typeName, path, err)
 		}
 	}
 	for coordinate := range p.Fixtures {
 		typeName, name, _ := strings.Cut(coordinate, ".")
 		if def := p.Schema.Types[typeName]; def == nil || def.Fields.ForName(name) == nil {
-			complain("Fixtures[%q]: there is no such field", coordinate)
+			fail("Fixtures[%q]: the schema has no such field", coordinate)
 		}
 	}
 	return ok
 }
 
-// checkOwnerPath refuses an owner whom not everybody is told.
+// checkOwnerPath rejects a path to the owner that not every actor can read.
 func (p *proof) checkOwnerPath(typeName, path string) error {
 	for _, name := range splitPath(path) {
 		def := p.Schema.Types[typeName]
@@ -45,7 +47,7 @@ func (p *proof) checkOwnerPath(typeName, path string) error {
 			return fmt.Errorf("%s has no field %s", typeName, name)
 		}
 		if _, gated := p.Policy.Rule(typeName, name); gated {
-			return fmt.Errorf("%s.%s is gated, so not everybody is told", typeName, name)
+			return fmt.Errorf("%s.%s is gated, so not every actor can read it", typeName, name)
 		}
 		typeName = def.Fields.ForName(name).Type.Name()
 	}

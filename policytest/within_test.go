@@ -13,7 +13,7 @@ import (
 	"fieldgate/policytest"
 )
 
-// The sample's schema, in which one type with a root field that leads to it comes from a file of a product's own.
+// schemaInTwoFiles returns the sample's schema, with one type in a schema file of a product.
 func schemaInTwoFiles(t *testing.T, below string) *ast.Schema {
 	t.Helper()
 	schema := must(gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(must(os.ReadFile("internal/sample/schema.graphqls"))(t))}))(t)
@@ -24,15 +24,15 @@ func schemaInTwoFiles(t *testing.T, below string) *ast.Schema {
 	return schema
 }
 
-// countCells proves a part, and returns how many cells that were and of how many fields.
+// countCells runs a part of the tests, and returns how many fields and cells it covered.
 func countCells(t *testing.T, s *server, change func(*policytest.App)) (fields, cells int) {
 	t.Helper()
 	app := s.app()
 	app.Schema = schemaInTwoFiles(t, "app/notes")
 	change(&app)
-	said := &logRecorder{TB: t}
-	policytest.Run(said, app)
-	for _, line := range said.lines {
+	recorder := &logRecorder{TB: t}
+	policytest.Run(recorder, app)
+	for _, line := range recorder.lines {
 		if before, after, ok := strings.Cut(line, " routes: "); ok {
 			if _, err := fmt.Sscan(before, &fields); err != nil {
 				t.Fatal(err)
@@ -54,7 +54,7 @@ func (l *logRecorder) Logf(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-// What a feature proves and what the rest proves are all cells together, and none twice.
+// The cells of Within and of Without are disjoint, and together they are all cells.
 func TestWithinAndWithoutPartitionTheCells(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t), nil)
@@ -62,11 +62,11 @@ func TestWithinAndWithoutPartitionTheCells(t *testing.T) {
 	fields, within := countCells(t, s, func(a *policytest.App) { a.Within = "app/notes" })
 	_, without := countCells(t, s, func(a *policytest.App) { a.Without = "app" })
 	if within == 0 || without == 0 || within+without != all {
-		t.Errorf("%d cells within and %d without, of %d", within, without, all)
+		t.Errorf("%d cells with Within and %d with Without, want %d together", within, without, all)
 	}
 	_, elsewhere := countCells(t, s, func(a *policytest.App) { a.Without = "app/note" })
 	if elsewhere != all {
-		t.Errorf("%d cells without a folder that holds nothing, of %d", elsewhere, all)
+		t.Errorf("%d cells with Without of an empty folder, want %d", elsewhere, all)
 	}
-	t.Logf("%d fields within", fields)
+	t.Logf("%d fields with Within", fields)
 }

@@ -33,11 +33,11 @@ func TestInvalidRulesStopTheStart(t *testing.T) {
 		{"a repeated rule", "me: User @auth", "me: User @auth @auth", "auth"},
 		{"@auth and @public", "me: User @auth", "me: User @auth @public", "Query.me"},
 		{"a gated non-null field", "me: User @auth", "me: User! @auth", "Query.me"},
-		{"a rule on an interface", `"A person's account."`, `interface Named { name: String! @auth } "A person's account."`, "Named.name"},
+		{"a rule on an interface", `"A user's account."`, `interface Named { name: String! @auth } "A user's account."`, "Named.name"},
 		{"a mutation without a rule", "): AuthPayload! @public @credential", "): AuthPayload! @credential", "Mutation.register"},
 		{"a limit of 0", `@limit(by: ADDRESS, count: 30, window: "15m")`, `@limit(by: ADDRESS, count: 0, window: "15m")`, "Mutation.login"},
 		{"orOwner without an owner", "me: User @auth", "me: User @auth(orOwner: true)", "Query.me"},
-		{"a cycle of roles", "registers.\"\n  USER\n", "registers.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
+		{"a cycle of roles", "registered user.\"\n  USER\n", "registered user.\"\n  USER @includes(roles: [ADMIN])\n", "Role"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			changed := strings.Replace(string(schema), row.old, row.new, 1)

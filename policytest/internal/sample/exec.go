@@ -46,7 +46,7 @@ type ComplexityRoot struct{}
 // region    ************************** generated!.gotpl **************************
 
 type MutationResolver interface {
-	Touch(ctx context.Context, person string) (*Touched, error)
+	Touch(ctx context.Context, owner string) (*Touched, error)
 	Write(ctx context.Context, input NoteInput) (*Note, error)
 	Wipe(ctx context.Context) (*bool, error)
 }
@@ -54,11 +54,11 @@ type NoteResolver interface {
 	Text(ctx context.Context, obj *Note, upTo int32) (*string, error)
 }
 type QueryResolver interface {
-	Note(ctx context.Context, person string) (*Note, error)
-	Entries(ctx context.Context, person string) ([]Entry, error)
-	Findings(ctx context.Context, person string) ([][]Found, error)
+	Note(ctx context.Context, owner string) (*Note, error)
+	Entries(ctx context.Context, owner string) ([]Entry, error)
+	Findings(ctx context.Context, owner string) ([][]Found, error)
 	Mine(ctx context.Context) ([]*Note, error)
-	Shelves(ctx context.Context, person string, first int32) ([]*Shelf, error)
+	Shelves(ctx context.Context, owner string, first int32) ([]*Shelf, error)
 	Audit(ctx context.Context) (*Audit, error)
 	Total(ctx context.Context) (*int32, error)
 }
@@ -397,14 +397,14 @@ func (ec *executionContext) dir_auth_args(ctx context.Context, rawArgs map[strin
 func (ec *executionContext) field_Mutation_touch_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "person",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "owner",
 		func(ctx context.Context, v any) (string, error) {
 			return ec.unmarshalNID2string(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["person"] = arg0
+	args["owner"] = arg0
 	return args, nil
 }
 
@@ -467,56 +467,56 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 func (ec *executionContext) field_Query_entries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "person",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "owner",
 		func(ctx context.Context, v any) (string, error) {
 			return ec.unmarshalNID2string(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["person"] = arg0
+	args["owner"] = arg0
 	return args, nil
 }
 
 func (ec *executionContext) field_Query_findings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "person",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "owner",
 		func(ctx context.Context, v any) (string, error) {
 			return ec.unmarshalNID2string(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["person"] = arg0
+	args["owner"] = arg0
 	return args, nil
 }
 
 func (ec *executionContext) field_Query_note_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "person",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "owner",
 		func(ctx context.Context, v any) (string, error) {
 			return ec.unmarshalNID2string(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["person"] = arg0
+	args["owner"] = arg0
 	return args, nil
 }
 
 func (ec *executionContext) field_Query_shelves_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "person",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "owner",
 		func(ctx context.Context, v any) (string, error) {
 			return ec.unmarshalNID2string(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["person"] = arg0
+	args["owner"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (int32, error) {
 			return ec.unmarshalNInt2int32(ctx, v)
@@ -802,7 +802,7 @@ func (ec *executionContext) _Mutation_touch(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().Touch(ctx, fc.Args["person"].(string))
+			return ec.Resolvers.Mutation().Touch(ctx, fc.Args["owner"].(string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1264,7 +1264,7 @@ func (ec *executionContext) _Query_note(ctx context.Context, field graphql.Colle
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Note(ctx, fc.Args["person"].(string))
+			return ec.Resolvers.Query().Note(ctx, fc.Args["owner"].(string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1322,7 +1322,7 @@ func (ec *executionContext) _Query_entries(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Entries(ctx, fc.Args["person"].(string))
+			return ec.Resolvers.Query().Entries(ctx, fc.Args["owner"].(string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1380,7 +1380,7 @@ func (ec *executionContext) _Query_findings(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Findings(ctx, fc.Args["person"].(string))
+			return ec.Resolvers.Query().Findings(ctx, fc.Args["owner"].(string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1499,7 +1499,7 @@ func (ec *executionContext) _Query_shelves(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Shelves(ctx, fc.Args["person"].(string), fc.Args["first"].(int32))
+			return ec.Resolvers.Query().Shelves(ctx, fc.Args["owner"].(string), fc.Args["first"].(int32))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next

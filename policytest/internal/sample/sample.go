@@ -1,7 +1,9 @@
-// Package sample is a small API with all that the server's own schema has none of: interfaces, unions, nested lists, and
-// objects that anybody may reach whoever they belong to. The tests of package policytest prove the proof with it.
+// Package sample is a small API with features that the server's own schema does not have:
+// interfaces, unions, nested lists, and objects of other users that every request can reach. The
+// tests of package policytest use it.
 //
-// Each gated field is a method or a resolver that counts its runs. What it holds is made up from a person's id.
+// Each gated field is a method or a resolver that counts its runs. Its values contain the owner's
+// id.
 package sample
 
 import (
@@ -13,18 +15,18 @@ import (
 //go:generate go tool gqlgen generate
 //go:generate go tool gofumpt -w exec.go types.go
 
-// Sample answers the fields of the sample's schema.
+// Sample resolves the fields of the sample's schema.
 type Sample struct {
-	Empty bool // it holds no notes, tasks and tags
+	Empty bool // the queries return no objects
 
 	mu   sync.Mutex
 	runs map[string]int
 }
 
-// New has run nothing yet.
+// New returns a sample that has counted no runs.
 func New() *Sample { return &Sample{runs: map[string]int{}} }
 
-// Runs is how often each gated field was resolved, by coordinate.
+// Runs returns how often each gated field was resolved, by coordinate.
 func (s *Sample) Runs() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,37 +39,37 @@ func (s *Sample) recordRun(coordinate string) {
 	s.runs[coordinate]++
 }
 
-// Entry is what belongs to somebody.
+// Entry is an object with an owner.
 type Entry interface{ isEntry() }
 
-// Found is what a search finds.
+// Found is a result of a search.
 type Found interface{ isFound() }
 
-// Author is a person, as everybody may see them.
+// Author is the public part of a user.
 type Author struct{ ID string }
 
-// Note is one that belongs to a person.
+// Note is a note of a user.
 type Note struct {
 	sample  *Sample
 	ownerID string
 }
 
-// Task is something that a person means to do.
+// Task is a task of a user.
 type Task struct {
 	sample  *Sample
 	ownerID string
 }
 
-// Tag belongs to nobody.
+// Tag has no owner.
 type Tag struct{ sample *Sample }
 
 // Shelf holds boxes.
 type Shelf struct{ sample *Sample }
 
-// Box belongs to nobody.
+// Box has no owner.
 type Box struct{ sample *Sample }
 
-// Audit is about everybody.
+// Audit is about all users.
 type Audit struct{ sample *Sample }
 
 func (*Note) isEntry() {}
@@ -76,16 +78,16 @@ func (*Note) isFound() {}
 func (*Task) isFound() {}
 func (*Tag) isFound()  {}
 
-// OwnerID is what the rule orOwner asks.
+// OwnerID returns the id of the owner, for orOwner.
 func (n *Note) OwnerID() string { return n.ownerID }
 
-// ID is an id of its own.
+// ID returns the object's id.
 func (n *Note) ID() string { return "note-" + n.ownerID }
 
-// Author is the owner.
+// Author returns the owner.
 func (n *Note) Author() *Author { return &Author{n.ownerID} }
 
-// Title is for everybody.
+// Title is open.
 func (n *Note) Title() string { return "a title" }
 
 // Tags are gated.
@@ -100,19 +102,19 @@ func (n *Note) Marked(with Mood) *string {
 	return new("marked " + string(with) + ", note-" + n.ownerID)
 }
 
-// OwnerID is what the rule orOwner asks.
+// OwnerID returns the id of the owner, for orOwner.
 func (t *Task) OwnerID() string { return t.ownerID }
 
-// ID is an id of its own.
+// ID returns the object's id.
 func (t *Task) ID() string { return "task-" + t.ownerID }
 
-// Author is the owner.
+// Author returns the owner.
 func (t *Task) Author() *Author { return &Author{t.ownerID} }
 
 // Effort is gated.
 func (t *Task) Effort() *int32 { t.sample.recordRun("Task.effort"); return new(int32(5)) }
 
-// Name is for everybody.
+// Name is open.
 func (t *Tag) Name() string { return "a name" }
 
 // Origin is gated.
@@ -121,21 +123,21 @@ func (t *Tag) Origin() *string {
 	return new("where the tag comes from")
 }
 
-// Name is for everybody.
+// Name is open.
 func (s *Shelf) Name() string { return "a shelf" }
 
-// Boxes has as many as are asked for, and two at most.
+// Boxes returns first boxes, at most two.
 func (s *Shelf) Boxes(first int32) []*Box {
 	return []*Box{{s.sample}, {s.sample}}[:min(first, 2)]
 }
 
-// Name is for everybody.
+// Name is open.
 func (b *Box) Name() string { return "a box" }
 
 // Lid is gated.
 func (b *Box) Lid() *string { b.sample.recordRun("Box.lid"); return new("the lid of the box") }
 
-// Lines is for everybody who gets here.
+// Lines is open.
 func (a *Audit) Lines() int32 { return 3 }
 
 // Secret is gated.
@@ -144,16 +146,16 @@ func (a *Audit) Secret() *string {
 	return new("the secret of the audit")
 }
 
-// Query answers the fields of Query.
+// Query resolves the fields of Query.
 func (s *Sample) Query() QueryResolver { return query{s} }
 
-// Mutation answers the fields of Mutation.
+// Mutation resolves the fields of Mutation.
 func (s *Sample) Mutation() MutationResolver { return mutation{s} }
 
-// Note answers the fields of Note that are no methods of it.
+// Note resolves the fields of Note that have no method.
 func (s *Sample) Note() NoteResolver { return note{s} }
 
-// Task answers the fields of Task that are no methods of it.
+// Task resolves the fields of Task that have no method.
 func (s *Sample) Task() TaskResolver { return task{s} }
 
 type (
@@ -180,25 +182,25 @@ func (q query) Shelves(_ context.Context, _ string, _ int32) ([]*Shelf, error) {
 	return []*Shelf{{q.Sample}}, nil
 }
 
-// otherOwner owns what a list holds besides what was asked for.
-const otherOwner = "somebody-else"
+// otherOwner owns objects in lists that are not the requested user's.
+const otherOwner = "another-user"
 
-func (q query) Note(_ context.Context, person string) (*Note, error) {
-	return &Note{q.Sample, person}, nil
+func (q query) Note(_ context.Context, owner string) (*Note, error) {
+	return &Note{q.Sample, owner}, nil
 }
 
-func (q query) Entries(_ context.Context, person string) ([]Entry, error) {
+func (q query) Entries(_ context.Context, owner string) ([]Entry, error) {
 	if q.Empty {
 		return nil, nil
 	}
-	return []Entry{&Note{q.Sample, person}, &Task{q.Sample, otherOwner}, &Task{q.Sample, person}, &Note{q.Sample, otherOwner}}, nil
+	return []Entry{&Note{q.Sample, owner}, &Task{q.Sample, otherOwner}, &Task{q.Sample, owner}, &Note{q.Sample, otherOwner}}, nil
 }
 
-func (q query) Findings(_ context.Context, person string) ([][]Found, error) {
+func (q query) Findings(_ context.Context, owner string) ([][]Found, error) {
 	if q.Empty {
 		return nil, nil
 	}
-	return [][]Found{{&Tag{q.Sample}, &Task{q.Sample, person}}, {}, {&Note{q.Sample, person}, &Note{q.Sample, otherOwner}}}, nil
+	return [][]Found{{&Tag{q.Sample}, &Task{q.Sample, owner}}, {}, {&Note{q.Sample, owner}, &Note{q.Sample, otherOwner}}}, nil
 }
 
 func (q query) Mine(context.Context) ([]*Note, error) {
@@ -216,8 +218,8 @@ func (q query) Total(context.Context) (*int32, error) {
 	return new(int32(7)), nil
 }
 
-func (m mutation) Touch(_ context.Context, person string) (*Touched, error) {
-	return &Touched{&Note{m.Sample, person}}, nil
+func (m mutation) Touch(_ context.Context, owner string) (*Touched, error) {
+	return &Touched{&Note{m.Sample, owner}}, nil
 }
 
 func (m mutation) Write(context.Context, NoteInput) (*Note, error) {
