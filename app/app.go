@@ -1,13 +1,14 @@
-// Package app is where a product adds its own features to Fieldgate. Releases of Fieldgate do not change it.
+// Package app holds the features that a product adds to Fieldgate. Releases of Fieldgate do not
+// change it.
 package app
 
 import "fieldgate/extend"
 
-// App is what the product adds: a field for each service. Resolvers reach it as r.App.
+// App holds the product's services, one per field. Resolvers use it as r.App.
 type App struct{}
 
-// New makes the services, and registers their features. It is called once by the server, and by each command that opens the
-// database. It makes things and does nothing with them: the database cannot be asked yet.
+// New creates the services and registers their features. The server and each command that opens the
+// database call it once. It must not use the database, which is not ready yet.
 func New(r *extend.Registry) (*App, error) {
 	return &App{}, nil
 }

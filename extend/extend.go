@@ -1,7 +1,7 @@
-// Package extend is how a product adds features to Fieldgate without a change of Fieldgate's files.
+// Package extend adds the features of a product to Fieldgate without a change to Fieldgate's files.
 //
-// A feature is a package below app/. Its constructor makes a service and registers what the feature keeps in the
-// database, and the hooks that it wants to be called at:
+// A feature is a package below app/. Its constructor creates a service, and registers the feature's
+// tables, migrations and hooks:
 //
 //	func New(r *extend.Registry) *Service {
 //		s := &Service{store: r.Store}
@@ -14,8 +14,8 @@
 //		return s
 //	}
 //
-// app.New calls it and keeps the service, which resolvers reach as r.App.Notes. docs/extend.md goes through a whole
-// feature, and examples/notes is one.
+// app.New calls it and keeps the service, which resolvers use as r.App.Notes. docs/extend.md is the
+// guide, and examples/notes a complete feature.
 package extend
 
 import (
@@ -27,9 +27,9 @@ import (
 	"fieldgate/models"
 )
 
-// Registry is what app.New gets: what services are made of, and where features are registered.
+// Registry is the argument of app.New. It provides what services need, and collects the features.
 type Registry struct {
-	// Store is the database. It cannot be asked before app.New has returned.
+	// Store is the database. It cannot be used before app.New has returned.
 	Store *models.Store
 	// Log is the server's log.
 	Log *slog.Logger
@@ -37,74 +37,80 @@ type Registry struct {
 	features []Feature
 }
 
-// Add registers a feature. A mistake in it stops the start.
+// Add registers a feature. An invalid feature stops the start.
 func (r *Registry) Add(f Feature) { r.features = append(r.features, f) }
 
-// Features returns what was added, in that order, in which hooks are called too.
+// Features returns the features in the order of Add. Hooks are called in the same order.
 func (r *Registry) Features() []Feature { return r.features }
 
 // Feature is one part of a product.
 type Feature struct {
-	// Name names the table in which the versions of the migrations are kept, goose_db_version_NAME: lower-case
-	// letters, digits and single underscores, at most 40. It is the name of the feature's folder, and stays: a feature with
-	// another name is another one, and would migrate anew.
+	// Name is the name of the feature's folder: lower-case letters, digits and single underscores,
+	// at most 40 characters. The table goose_db_version_NAME keeps the versions of its migrations.
+	// Do not change the name: the server would run all migrations again.
 	Name string
-	// Migrations has the folders migrations/mysql and migrations/sqlite, with the same numbered files in both: what
-	// "//go:embed migrations" embeds. Numbers start at 1 in every feature. They are applied with Fieldgate's own, after those and under the same lock. nil: the feature has no tables.
+	// Migrations has the folders migrations/mysql and migrations/sqlite, as "//go:embed migrations"
+	// embeds them, with the same numbered files in both. Numbers start at 1 in every feature. They
+	// run after Fieldgate's own migrations and under the same lock. It is nil for a feature without
+	// tables.
 	Migrations fs.FS
-	// Tables are the row types whose tables the migrations make. A test compares both.
+	// Tables are the row types of the tables that the migrations create. A test compares both.
 	Tables []models.Table
-	// Hooks are called when something happens to accounts.
+	// Hooks are called on events of accounts.
 	Hooks Hooks
 }
 
-// Deadline is the time that BeforeRegister and BeforeSignIn have. Later the client gets UNAVAILABLE, and the hook is not
-// waited for.
+// Deadline is the time limit of BeforeRegister and BeforeSignIn. After it the client gets
+// UNAVAILABLE, and the server does not wait for the hook.
 const Deadline = 2 * time.Second
 
-// Hooks are functions of a product that Fieldgate calls. nil is not called. Hooks of several features are called in the order
-// in which the features were added; the first error ends it.
+// Hooks are functions of a product that Fieldgate calls. A nil function is skipped. The hooks of
+// several features are called in the order of Add, until the first error.
 //
-// An error made by package fgerr reaches the client as it is. Every other error, and a panic, is masked as INTERNAL and
-// logged once. Whatever the error, what was asked for has not happened.
+// An error of package fgerr reaches the client as it is. Every other error, and a panic, is masked
+// as INTERNAL and logged once. After any error, the requested change has not happened.
 type Hooks struct {
-	// BeforeRegister may refuse a registration, usually with fgerr.InvalidInput. It is called when the input is valid and the
-	// password hashed, before anything is written and outside of a transaction, and has Deadline. It is not told whether
-	// the address has an account, so that its answer cannot tell either. Accounts that are made on the command line do not
-	// pass here.
+	// BeforeRegister may reject a registration, usually with fgerr.InvalidInput. It is called after
+	// the input is validated and the password hashed, before anything is written, outside of a
+	// transaction and with Deadline. It does not learn whether the address has an account, so its
+	// result cannot reveal that. It is not called for accounts created on the command line.
 	BeforeRegister func(ctx context.Context, r Registration) error
 
-	// BeforeSignIn may refuse a sign-in whose password was right. It is called outside of a transaction and has Deadline.
-	// A refusal that is made by package fgerr is written into the audit log as "sign-in failed", with the detail "refused". It is
-	// not called at a registration that opens a session, and not at a refresh. Nothing may be changed in user.
+	// BeforeSignIn may reject a sign-in with the right password. It is called outside of a
+	// transaction and with Deadline. If it returns an error of package fgerr, the audit log records
+	// "sign-in failed" with the detail "refused". It is not called for a registration that opens a
+	// session, and not for a refresh. It must not change user.
 	BeforeSignIn func(ctx context.Context, user *models.User) error
 
-	// AfterEvent is called with each entry of the audit log, inside the transaction that writes the entry and what it says. An
-	// error rolls all of it back. It has no effect but on tx, and may run again, in a new transaction, when the database gives
-	// the first one up. "unknown token" is counted and not written each time, and does not come here.
+	// AfterEvent is called for each entry of the audit log, in the transaction that writes the
+	// entry and its change. An error rolls the transaction back. AfterEvent must have no effects
+	// outside of tx: it may run again in a new transaction after a conflict. It is not called for
+	// "unknown token", which is counted and not written each time.
 	//
-	// "sign-in failed" comes with and without a user, and where REQUIRE_VERIFIED_EMAIL is set, a registration is "registered" or
-	// "already registered". Do the same work for all of these: its time must not tell whether an address has an account.
+	// "sign-in failed" occurs with and without a user. With REQUIRE_VERIFIED_EMAIL, a registration
+	// is "registered" or "already registered". Do the same work for all of these, because its
+	// duration must not reveal whether an address has an account.
 	AfterEvent func(ctx context.Context, tx *models.Store, e Event) error
 
-	// UserDeleted is called inside the transaction that deletes a user, after the user's row is gone: by the user, an ADMIN,
-	// the command line, or because the account was never used. An error keeps the user. The same is true of it as of
-	// AfterEvent. A feature with a row type that has OwnerID needs one: there are no foreign keys.
+	// UserDeleted is called in the transaction that deletes a user, after the user's row is
+	// deleted. The deletion may come from the user, an ADMIN, the command line or the cleanup of
+	// unused accounts. An error keeps the user. It follows the rules of AfterEvent. A feature with
+	// a row type that has OwnerID needs it, because the tables have no foreign keys.
 	UserDeleted func(ctx context.Context, tx *models.Store, user *models.User) error
 }
 
-// Registration is what a person who registers has entered, but for the password.
+// Registration is the input of a registration, without the password.
 type Registration struct {
 	Name  string
 	Email string // as typed
 }
 
-// Event is an entry of the audit log. Its names and details are those of docs/reference/logs.md.
+// Event is an entry of the audit log. docs/reference/logs.md lists the names and details.
 type Event struct {
-	ID        string // of the entry: a UUIDv7
+	ID        string // a UUIDv7
 	Name      string // "registered", "sign-in", "role changed"
 	Detail    string // the reason, the role or the number of sessions; "" if there is none
-	UserID    string // the account; "" if no account has the address that was tried
+	UserID    string // the account; "" if no account has the address of a failed sign-in
 	ActorID   string // the signed-in user; "" for an anonymous request and on the command line
 	SessionID string
 	At        time.Time

@@ -11,7 +11,8 @@ import (
 	"fieldgate/fgerr"
 )
 
-// A constant that is missing in Codes would be free for products, and be counted as theirs.
+// A constant that is missing in Codes would be available to products, and metrics would count it as
+// a code of theirs.
 func TestCodesListsEveryConstant(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "fgerr.go", nil, 0)
@@ -34,6 +35,6 @@ func TestCodesListsEveryConstant(t *testing.T) {
 		}
 	}
 	if constants != len(fgerr.Codes()) {
-		t.Errorf("%d constants, and %d codes", constants, len(fgerr.Codes()))
+		t.Errorf("%d constants, but Codes has %d", constants, len(fgerr.Codes()))
 	}
 }

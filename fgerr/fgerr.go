@@ -1,7 +1,8 @@
-// Package fgerr holds the error codes of the API and makes the errors that resolvers of a product return.
+// Package fgerr defines the error codes of the API, and creates errors for the resolvers of a
+// product.
 //
-// An error of New reaches the client with its code, message and extensions, also when it is wrapped with %w. Every
-// other error that the server does not know is masked as INTERNAL and logged once:
+// An error of New reaches the client with its code, message and extensions, also when it is wrapped
+// with %w. The server masks every other unknown error as INTERNAL and logs it once:
 //
 //	return nil, fgerr.New("OUT_OF_STOCK", "only 3 are left", map[string]any{"available": 3})
 package fgerr
@@ -15,7 +16,7 @@ import (
 	"strings"
 )
 
-// The codes that a product may use for errors of its own too.
+// The codes that a product may also use for its own errors.
 const (
 	Forbidden    = "FORBIDDEN"
 	BadUserInput = "BAD_USER_INPUT"
@@ -26,7 +27,7 @@ const (
 	Unavailable  = "UNAVAILABLE"
 )
 
-// The codes that only Fieldgate returns: clients act on them without asking the product.
+// The codes that only Fieldgate returns, because clients react to them in a fixed way.
 const (
 	Unauthenticated            = "UNAUTHENTICATED"
 	InvalidCredentials         = "INVALID_CREDENTIALS"
@@ -52,21 +53,23 @@ var (
 // Codes returns every code of Fieldgate.
 func Codes() []string { return slices.Concat(sharedCodes, reservedCodes) }
 
-// Error is an error that the client may see as it is.
+// Error is an error that reaches the client unchanged.
 type Error struct {
 	code, message string
 	extensions    map[string]any
 }
 
-// New returns an error that the client gets with this code, this message and these extensions.
+// New returns an error that reaches the client with this code, message and extensions.
 //
-// The code matches ^[A-Z][A-Z0-9_]*$. It is the product's own, or one of FORBIDDEN, BAD_USER_INPUT, NOT_FOUND,
-// CONFLICT, RATE_LIMITED, OVERLOADED and UNAVAILABLE. The other codes of this package are reserved. An error with a
-// wrong or reserved code, or with an extension that is not JSON, reaches the client as INTERNAL; the log says why.
+// The code must match ^[A-Z][A-Z0-9_]*$. It is a code of the product, or one of FORBIDDEN,
+// BAD_USER_INPUT, NOT_FOUND, CONFLICT, RATE_LIMITED, OVERLOADED and UNAVAILABLE. The other codes of
+// this package are reserved. An error with an invalid or reserved code, or with an extension that
+// cannot be encoded as JSON, reaches the client as INTERNAL, and the log has the reason.
 //
-// The extensions "code" and "requestId" are the server's and are ignored. The extension "retryAfter", an int of
-// seconds, also sets the header Retry-After. An @limit does not count executions that end in BAD_USER_INPUT,
-// OVERLOADED or UNAVAILABLE, unless they have hashed a password.
+// New ignores the extensions "code" and "requestId", which the server sets. The extension
+// "retryAfter", an int in seconds, also sets the header Retry-After. A @limit does not count
+// executions that end in BAD_USER_INPUT, OVERLOADED or UNAVAILABLE, unless they have hashed a
+// password.
 func New(code, message string, extensions map[string]any) error {
 	if err := validateCode(code); err != nil {
 		return err
@@ -75,18 +78,19 @@ func New(code, message string, extensions map[string]any) error {
 	delete(own, "code")
 	delete(own, "requestId")
 	if _, err := json.Marshal(own); err != nil {
-		return fmt.Errorf("fgerr: an extension of %s does not encode as JSON: %w", code, err)
+		return fmt.Errorf("fgerr: the extensions of %s cannot be encoded as JSON: %w", code, err)
 	}
 	return &Error{code, message, own}
 }
 
-// FieldError is what is wrong with one value of an input.
+// FieldError describes one invalid value.
 type FieldError struct {
-	Name    string `json:"name"`    // of the argument, or of the field of an input
-	Message string `json:"message"` // for the person who entered it: "must have 1 to 1,000 bytes"
+	Name    string `json:"name"`    // of the argument or input field
+	Message string `json:"message"` // for the user: "must have 1 to 1,000 bytes"
 }
 
-// InvalidInput returns the error BAD_USER_INPUT with its extension "fields". Give all that is wrong at once:
+// InvalidInput returns the error BAD_USER_INPUT with its extension "fields". Pass all invalid
+// values at once:
 //
 //	return nil, fgerr.InvalidInput(fgerr.FieldError{Name: "text", Message: "must have 1 to 1,000 bytes"})
 func InvalidInput(fields ...FieldError) error {
@@ -99,10 +103,10 @@ func InvalidInput(fields ...FieldError) error {
 
 func validateCode(code string) error {
 	if !isValidCode(code) {
-		return fmt.Errorf("fgerr: the code %q does not match ^[A-Z][A-Z0-9_]*$", code)
+		return fmt.Errorf("fgerr: invalid code %q: it must match ^[A-Z][A-Z0-9_]*$", code)
 	}
 	if slices.Contains(reservedCodes, code) {
-		return fmt.Errorf("fgerr: the code %s is reserved for Fieldgate", code)
+		return fmt.Errorf("fgerr: code %s is reserved for Fieldgate: choose another one", code)
 	}
 	return nil
 }
@@ -123,7 +127,8 @@ func (e *Error) Error() string { return e.message }
 // Code returns the code.
 func (e *Error) Code() string { return e.code }
 
-// Extensions returns what the client gets in errors[].extensions, the code included. The map is the caller's.
+// Extensions returns the contents of errors[].extensions, including the code. The caller may change
+// the map.
 func (e *Error) Extensions() map[string]any {
 	all := map[string]any{}
 	maps.Copy(all, e.extensions)
@@ -131,7 +136,7 @@ func (e *Error) Extensions() map[string]any {
 	return all
 }
 
-// Code returns the code of the first error of New in err's tree, or "" if there is none.
+// Code returns the code of the first error of New in err's tree, or "" for none.
 func Code(err error) string {
 	var e *Error
 	if errors.As(err, &e) {

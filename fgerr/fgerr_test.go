@@ -15,7 +15,7 @@ func TestNewRejectsInvalidAndReservedCodes(t *testing.T) {
 	for _, code := range []string{"", "lower", "_A", "1A", "A-B", "A B", "Ä", "A\n", "UNAUTHENTICATED", "INTERNAL", "INVALID_TOKEN", "GRAPHQL_PARSE_FAILED", "QUERY_TOO_COMPLEX"} {
 		err := fgerr.New(code, "shown", nil)
 		if err == nil || fgerr.Code(err) != "" || err.Error() == "shown" {
-			t.Errorf("%q: %v", code, err)
+			t.Errorf("New(%q) returned %v, want an error without a code", code, err)
 		}
 	}
 	for _, code := range []string{"A", "OUT_OF_STOCK", "E2", "NOT_FOUND", "CONFLICT", "BAD_USER_INPUT", "FORBIDDEN"} {
@@ -39,7 +39,7 @@ func TestExtensionsAreCopiedAndCannotReplaceTheCode(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	if err := fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": func() {}}); fgerr.Code(err) != "" {
-		t.Error("an extension that is not JSON is accepted")
+		t.Error("New accepted an extension that cannot be encoded as JSON")
 	}
 }
 

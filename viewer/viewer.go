@@ -1,4 +1,4 @@
-// Package viewer tells the resolvers of a product which user is signed in.
+// Package viewer gives the resolvers of a product the signed-in user.
 //
 //	v, err := viewer.FromContext(ctx)
 //	if err != nil {
@@ -6,8 +6,8 @@
 //	}
 //	return r.App.Notes.Add(ctx, v.User(), text)
 //
-// Who may use a field is written in the schema, by @auth, and nowhere else. Ask a viewer's role only for what a rule cannot
-// say, such as how much of a list a role reads.
+// Access rules belong in the schema, with @auth. Check a viewer's role only for what a rule cannot
+// state, such as how much of a list a role may read.
 package viewer
 
 import (
@@ -18,17 +18,19 @@ import (
 	"fieldgate/models"
 )
 
-// Viewer is the person who is signed in, as the database has them now. It is safe for use by many goroutines.
+// Viewer is the signed-in user in its current state in the database. It is safe for concurrent use.
 type Viewer struct {
 	session      *models.Session
 	includesRole func(have, want string) bool
 }
 
-// FromContext returns the viewer of a request. Behind @auth there is one. Elsewhere the error may be one that the client
-// gets as UNAUTHENTICATED; or UNAVAILABLE, if the database does not answer. Return it as it is.
+// FromContext returns the viewer of a request. Behind @auth it succeeds. Elsewhere its error
+// reaches the client as UNAUTHENTICATED, or as UNAVAILABLE if the database is unavailable. Return
+// it unchanged.
 //
-// The first call of a request asks the database, unless @auth has done so; later ones get the same answer. What the request
-// itself changes counts: after a login field the viewer is the person who has signed in.
+// The first call of a request reads the database, unless @auth has done so. Later calls return the
+// same viewer, unless the request itself changes it: after the field login, the viewer is the user
+// who has signed in.
 func FromContext(ctx context.Context) (*Viewer, error) {
 	v := auth.ViewerFrom(ctx)
 	session, err := v.Session(ctx)
@@ -38,7 +40,8 @@ func FromContext(ctx context.Context) (*Viewer, error) {
 	return &Viewer{session, v.IncludesRole}, nil
 }
 
-// Optional is FromContext for a field that is @public. It returns nil without an error for an anonymous request.
+// Optional is FromContext for a @public field. For an anonymous request it returns nil without an
+// error.
 func Optional(ctx context.Context) (*Viewer, error) {
 	v, err := FromContext(ctx)
 	if errors.As(err, new(*auth.UnauthenticatedError)) {
@@ -47,7 +50,7 @@ func Optional(ctx context.Context) (*Viewer, error) {
 	return v, err
 }
 
-// ID returns the user's id. Of nil it is "".
+// ID returns the user's id, or "" for a nil Viewer.
 func (v *Viewer) ID() string {
 	if v == nil {
 		return ""
@@ -55,7 +58,7 @@ func (v *Viewer) ID() string {
 	return v.session.UserID
 }
 
-// User returns the user. It is shared with other requests: change nothing in it. Of nil it is nil.
+// User returns the user, or nil for a nil Viewer. Other requests share it, so do not change it.
 func (v *Viewer) User() *models.User {
 	if v == nil {
 		return nil
@@ -63,7 +66,7 @@ func (v *Viewer) User() *models.User {
 	return v.session.User
 }
 
-// SessionID returns the id of the session. Of nil it is "".
+// SessionID returns the id of the session, or "" for a nil Viewer.
 func (v *Viewer) SessionID() string {
 	if v == nil {
 		return ""
@@ -71,18 +74,18 @@ func (v *Viewer) SessionID() string {
 	return v.session.ID
 }
 
-// HasRole reports whether the user has the role, or one that includes it by the schema's @includes. Of nil, and of a role that
-// the schema does not have, it is false.
+// HasRole reports whether the user has the role, or a role that includes it by @includes in the
+// schema. It returns false for a nil Viewer, and for a role that the schema does not have.
 func (v *Viewer) HasRole(role string) bool {
 	return v != nil && v.includesRole(v.session.User.Role, role)
 }
 
-// Owns reports whether the object belongs to the user: its OwnerID is the user's id. An object without OwnerID belongs to
-// no user.
+// Owns reports whether the object's OwnerID is the user's id. An object without OwnerID has no
+// owner.
 func (v *Viewer) Owns(object any) bool {
 	owned, ok := object.(interface{ OwnerID() string })
 	return v != nil && ok && v.ID() != "" && owned.OwnerID() == v.ID()
 }
 
-// IP returns the address that the request comes from, by TRUSTED_PROXIES; "" if it is not known.
+// IP returns the client's address according to TRUSTED_PROXIES, or "" if it is unknown.
 func IP(ctx context.Context) string { return auth.ViewerFrom(ctx).Client().IP }

@@ -8,12 +8,12 @@ import (
 	"fieldgate/internal/auth"
 )
 
-// A resolver of a @public field may use what Optional returns without a look at whether it is nil.
+// A resolver of a @public field may use the result of Optional without a nil check.
 func TestNilViewerIsAnonymous(t *testing.T) {
 	t.Parallel()
 	var v *Viewer
 	if v.ID() != "" || v.User() != nil || v.SessionID() != "" || v.HasRole("USER") || v.HasRole("") || v.Owns(owned("")) || v.Owns(nil) {
-		t.Error("nobody is somebody")
+		t.Error("the nil viewer has an identity, a role or an object")
 	}
 }
 
@@ -30,6 +30,6 @@ func TestContextWithoutRequestIsAnonymous(t *testing.T) {
 		t.Errorf("%v, %v", v, err)
 	}
 	if ip := IP(context.Background()); ip != "" {
-		t.Errorf("the address %q", ip)
+		t.Errorf("got the address %q, want none", ip)
 	}
 }
