@@ -1,7 +1,9 @@
-// Package notes is a feature of a product: notes that users write, and that only the author and STAFF can read.
+// Package notes is an example feature: notes that users write, and that only the author and STAFF
+// can read.
 //
-// To make it part of the server, copy this folder to app/notes and resolvers.go.txt to graph/notes.resolvers.go, add
-// the service to app/app.go, and run go generate ./... (docs/extend.md).
+// To add it to the server, copy this folder to app/notes and resolvers.go.txt to
+// graph/notes.resolvers.go. Then add the service to app/app.go and run go generate ./...
+// (docs/extend.md).
 package notes
 
 import (
@@ -21,16 +23,16 @@ type Note struct {
 	Text     string `gorm:"size:1000"`
 }
 
-// OwnerID is what orOwner in the schema asks.
+// OwnerID returns the author's id, for orOwner in the schema.
 func (n *Note) OwnerID() string { return n.AuthorID }
 
 //go:embed migrations
 var migrations embed.FS
 
-// Service has the rules and the queries of notes.
+// Service implements the rules and the queries of notes.
 type Service struct{ store *models.Store }
 
-// New makes the service and registers the feature.
+// New creates the service and registers the feature.
 func New(r *extend.Registry) *Service {
 	s := &Service{store: r.Store}
 	r.Add(extend.Feature{
@@ -42,7 +44,7 @@ func New(r *extend.Registry) *Service {
 	return s
 }
 
-// Add writes a note. It returns the error BAD_USER_INPUT for a text that is empty or too long.
+// Add creates a note. It returns BAD_USER_INPUT if the text is empty or longer than 1,000 bytes.
 func (s *Service) Add(ctx context.Context, author *models.User, text string) (*Note, error) {
 	if text == "" || len(text) > 1000 {
 		return nil, fgerr.InvalidInput(fgerr.FieldError{Name: "text", Message: "must have 1 to 1,000 bytes"})
@@ -60,7 +62,7 @@ func (s *Service) Of(ctx context.Context, authorID string) (list []*Note, err er
 	return list, err
 }
 
-// deleteNotesOf runs in the transaction that deletes the user.
+// deleteNotesOf deletes a user's notes, in the transaction that deletes the user.
 func deleteNotesOf(ctx context.Context, tx *models.Store, user *models.User) error {
 	return tx.DB(ctx).Where("author_id = ?", user.ID).Delete(&Note{}).Error
 }

@@ -11,10 +11,11 @@ import (
 	"fieldgate/servertest"
 )
 
-// The tests ask the server for notes, so they run where it has some: in app/notes. TestExampleFeatureEditsOnlyApp copies them there.
+// The tests ask the server for notes, so they run where it has some: in app/notes.
+// TestExampleFeatureEditsOnlyApp copies them there.
 func TestMain(m *testing.M) {
 	if wd, err := os.Getwd(); err == nil && filepath.Base(filepath.Dir(wd)) == "examples" {
-		fmt.Println("the server has no notes: these tests are for a copy in app/notes")
+		fmt.Println("skipped: the server has no notes here; these tests run in a copy at app/notes")
 		return
 	}
 	servertest.Main(m)
@@ -37,11 +38,11 @@ func TestNotesAnswer(t *testing.T) {
 				Data: `{"addNote": {"text": "Milk, eggs", "author": {"id": "$ADA"}}}`,
 			},
 			{
-				Name: "an empty note is refused", As: "the author", Query: `mutation { addNote(text: "") { id } }`,
+				Name: "an empty note is rejected", As: "the author", Query: `mutation { addNote(text: "") { id } }`,
 				Data: `{"addNote": null}`, Codes: []string{"addNote BAD_USER_INPUT"},
 			},
 			{
-				Name: "a note that is too long is refused", As: "the author",
+				Name: "a note that is too long is rejected", As: "the author",
 				Query: `mutation { addNote(text: "` + strings.Repeat("ä", 501) + `") { id } }`,
 				Data:  `{"addNote": null}`, Codes: []string{"addNote BAD_USER_INPUT"},
 			},
@@ -55,7 +56,7 @@ func TestNotesAnswer(t *testing.T) {
 			},
 			{Name: "STAFF reads", As: "a STAFF", Query: `{ notes(userId: "$ADA") { text } }`, Data: `{"notes": [{"text": "Milk, eggs"}]}`},
 			{
-				Name: "an id that is none is not found", As: "a USER", Query: `{ notes(userId: "ä") { id } }`,
+				Name: "an invalid id is not found", As: "a USER", Query: `{ notes(userId: "ä") { id } }`,
 				Data: `{"notes": null}`, Codes: []string{"notes NOT_FOUND"},
 			},
 		}, "$ADA", ada.ID, "$EMAIL", ada.Email)
@@ -75,12 +76,12 @@ func TestNotesAreDeletedWithTheirAuthor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(authors) != 1 || authors[0] != bob.ID {
-			t.Errorf("notes of %q are left, want those of %q", authors, bob.ID)
+			t.Errorf("got notes of %q, want those of %q only", authors, bob.ID)
 		}
 	})
 }
 
-// The rules of the schema file, for every role, in every form of GraphQL.
+// Tests the rules of the schema file for every role and in every form of GraphQL.
 func TestRulesOfNotesAreProven(t *testing.T) {
 	t.Parallel()
 	servertest.EachDatabase(t, func(t *testing.T, databaseURL string) {
@@ -88,9 +89,9 @@ func TestRulesOfNotesAreProven(t *testing.T) {
 		app := s.Proof()
 		app.Within = "app/notes"
 		app.Owners["Note"] = "author.id"
-		enrol := app.Enrol
+		register := app.Enrol
 		app.Enrol = func(role string) policytest.Person {
-			p := enrol(role)
+			p := register(role)
 			s.Query(p.Data.(*servertest.User), addNote, "t", "a note of "+p.ID).Must()
 			return p
 		}

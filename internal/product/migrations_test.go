@@ -13,26 +13,27 @@ import (
 	"fieldgate/models"
 )
 
-// MySQL commits each statement that changes a table: a server that dies behind one has not noted the step, and the next one
-// runs it again.
+// MySQL commits each statement that changes a table. A server that stops after one has not recorded
+// the migration, and the next server runs it again.
 func TestFeatureMigrationsCanRunTwiceOnMySQL(t *testing.T) {
 	t.Parallel()
-	for name, make := range constructors {
+	for name, construct := range constructors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := open(t, dbtest.MySQL(t), make)
+			p := open(t, dbtest.MySQL(t), construct)
 			if _, err := p.Store.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, wrong := range nonRepeatableMigrations(t, p) {
-				t.Error(wrong)
+			for _, problem := range nonRepeatableMigrations(t, p) {
+				t.Error(problem)
 			}
 		})
 	}
 }
 
-// nonRepeatableMigrations forgets each step of the features that was applied, and applies it again.
-func nonRepeatableMigrations(t *testing.T, p *Product) (wrong []string) {
+// nonRepeatableMigrations runs each applied migration of the features a second time, and returns
+// the errors.
+func nonRepeatableMigrations(t *testing.T, p *Product) (problem []string) {
 	t.Helper()
 	ctx := t.Context()
 	list, err := p.Store.Migrations(ctx)
@@ -48,13 +49,14 @@ func nonRepeatableMigrations(t *testing.T, p *Product) (wrong []string) {
 			t.Fatal(err)
 		}
 		if _, err := p.Store.Contract(ctx); err != nil {
-			wrong = append(wrong, fmt.Sprintf("%s cannot be run twice: CREATE TABLE IF NOT EXISTS, or ask information_schema (docs/upgrade.md): %v", m.Title(), err))
+			problem = append(problem,
+				fmt.Sprintf("%s cannot run twice: use CREATE TABLE IF NOT EXISTS, or query information_schema (docs/upgrade.md): %v", m.Title(), err))
 			if err := p.Store.DB(ctx).Exec("INSERT INTO "+table+" (version_id, is_applied) VALUES (?, TRUE)", m.Number).Error; err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return wrong
+	return problem
 }
 
 func TestNonRepeatableMigrationIsReported(t *testing.T) {
@@ -69,12 +71,13 @@ func TestNonRepeatableMigrationIsReported(t *testing.T) {
 	if _, err := p.Store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if wrong := nonRepeatableMigrations(t, p); len(wrong) != 1 || wrong[0][:len("pets/00001_pets.sql")] != "pets/00001_pets.sql" {
-		t.Errorf("%q", wrong)
+	if problem := nonRepeatableMigrations(t, p); len(problem) != 1 || problem[0][:len("pets/00001_pets.sql")] != "pets/00001_pets.sql" {
+		t.Errorf("%q", problem)
 	}
 }
 
-// A server that is stopped between two statements of a step leaves the first one done on MySQL, and the next server goes on.
+// On MySQL, a server that stops between two statements of a migration leaves the first one applied.
+// The next server continues.
 func TestNextStartFinishesAFailedMigration(t *testing.T) {
 	t.Parallel()
 	const pets = "CREATE TABLE IF NOT EXISTS pets (id CHAR(36) NOT NULL, PRIMARY KEY (id))"
@@ -86,7 +89,7 @@ func TestNextStartFinishesAFailedMigration(t *testing.T) {
 	}
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if _, err := open(t, databaseURL, with("CREATE GARBAGE")).Store.Migrate(t.Context()); err == nil {
-			t.Fatal("a wrong step was applied")
+			t.Fatal("an invalid migration was applied")
 		}
 		p := open(t, databaseURL, with("INSERT INTO pets (id) VALUES ('01a222f2-554b-7afd-ac6e-96515f4a42fd')"))
 		applied, err := p.Store.Migrate(t.Context())
@@ -96,7 +99,8 @@ func TestNextStartFinishesAFailedMigration(t *testing.T) {
 	})
 }
 
-// migrationFiles are the folders of both dialects with these statements in their files.
+// migrationFiles returns the migrations folders of both dialects, with these statements in their
+// files.
 func migrationFiles(files map[string]string) fs.FS {
 	folders := fstest.MapFS{}
 	for name, text := range files {

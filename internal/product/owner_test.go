@@ -18,16 +18,17 @@ import (
 	"fieldgate/internal/policy"
 )
 
-// A rule with orOwner on a type whose Go type has no OwnerID looks as if it let the owner through, and never does.
+// A rule with orOwner on a type whose Go type has no OwnerID never admits the owner.
 func TestTypesWithOrOwnerHaveAnOwnerID(t *testing.T) {
 	t.Parallel()
-	for _, wrong := range orOwnerWithoutOwnerID(t, graph.Schema()) {
-		t.Error(wrong)
+	for _, problem := range orOwnerWithoutOwnerID(t, graph.Schema()) {
+		t.Error(problem)
 	}
 }
 
-// orOwnerWithoutOwnerID returns the rules with orOwner of types that schema files below app/ define, and that have no owner.
-func orOwnerWithoutOwnerID(t *testing.T, schema *gql.Schema) (wrong []string) {
+// orOwnerWithoutOwnerID returns the rules with orOwner on types without an owner that schema files
+// below app/ define.
+func orOwnerWithoutOwnerID(t *testing.T, schema *gql.Schema) (problem []string) {
 	t.Helper()
 	rules, err := policy.Compile(schema)
 	if err != nil {
@@ -35,7 +36,8 @@ func orOwnerWithoutOwnerID(t *testing.T, schema *gql.Schema) (wrong []string) {
 	}
 	for _, rule := range rules.Rules() {
 		def := schema.Types[rule.Type]
-		ofProduct := def.Position != nil && def.Position.Src != nil && strings.Contains("/"+def.Position.Src.Name, "/app/")
+		ofProduct := def.Position != nil && def.Position.Src != nil && strings.Contains("/"+def.Position.Src.Name,
+			"/app/")
 		if !rule.OrOwner || !ofProduct || def.Kind != gql.Object {
 			continue
 		}
@@ -44,14 +46,15 @@ func orOwnerWithoutOwnerID(t *testing.T, schema *gql.Schema) (wrong []string) {
 			model = bound.Arguments.ForName("model").Value.Raw
 		}
 		if !mayHaveOwner(t, model) {
-			wrong = append(wrong, fmt.Sprintf("%s.%s has orOwner, and its Go type %q has no method OwnerID() string, so it has no owner. Bind the type with @goModel, and give it the method", rule.Type, rule.Field, model))
+			problem = append(problem,
+				fmt.Sprintf("%s.%s has orOwner, but its Go type %q has no method OwnerID() string. Bind the type with @goModel and add the method", rule.Type, rule.Field, model))
 		}
 	}
-	return wrong
+	return problem
 }
 
-// mayHaveOwner reports whether a Go type of this module, such as "fieldgate/app/notes.Note", declares OwnerID or embeds what may.
-// Types of other modules are taken to have one.
+// mayHaveOwner reports whether a Go type of this module, such as "fieldgate/app/notes.Note",
+// declares OwnerID or embeds a type that may. It assumes that types of other modules have one.
 func mayHaveOwner(t *testing.T, model string) bool {
 	t.Helper()
 	path, inModule := strings.CutPrefix(model, "fieldgate/")
@@ -119,20 +122,20 @@ func TestOrOwnerWithoutOwnerIDIsReported(t *testing.T) {
 		&gql.Source{Name: "graph/gqlgen.graphqls", Input: string(bindings)},
 		&gql.Source{Name: "../../app/pets/pets.graphqls", Input: `
 			type Pet { name: String @auth(role: STAFF, orOwner: true) }
-			type Toy @goModel(model: "fieldgate/models.Turn") { name: String @auth(role: STAFF, orOwner: true) }
+			type Toy @goModel(model: "fieldgate/models.MutexRow") { name: String @auth(role: STAFF, orOwner: true) }
 			type Note @goModel(model: "fieldgate/examples/notes.Note") { text: String @auth(role: STAFF, orOwner: true) }
-			type Seal @goModel(model: "fieldgate/models.Turn") { text: String @auth(role: STAFF) }
+			type Seal @goModel(model: "fieldgate/models.MutexRow") { text: String @auth(role: STAFF) }
 			extend type User { pets: [Pet!] @auth(orOwner: true) }
 		`})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var fields []string
-	for _, wrong := range orOwnerWithoutOwnerID(t, schema) {
-		field, _, _ := strings.Cut(wrong, " ")
+	for _, problem := range orOwnerWithoutOwnerID(t, schema) {
+		field, _, _ := strings.Cut(problem, " ")
 		fields = append(fields, field)
 	}
 	if !slices.Equal(fields, []string{"Pet.name", "Toy.name"}) {
-		t.Errorf("%q", fields)
+		t.Errorf("got %q", fields)
 	}
 }

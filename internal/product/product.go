@@ -1,4 +1,4 @@
-// Package product joins the database with what the product in app/ adds to it.
+// Package product connects the product in app/ to the database.
 package product
 
 import (
@@ -11,7 +11,7 @@ import (
 	"fieldgate/models"
 )
 
-// Product is what app.New has made, and the database that it uses.
+// Product holds the result of app.New and the database that it uses.
 type Product struct {
 	Store    *models.Store
 	App      *app.App
@@ -19,18 +19,19 @@ type Product struct {
 	Hooks    hook.Hooks
 }
 
-// New makes the product of an open store, without a statement to the database. newApp is app.New.
+// New creates the product of an open store. It sends no statement to the database. newApp is
+// app.New.
 func New(store *models.Store, log *slog.Logger, newApp func(*extend.Registry) (*app.App, error)) (*Product, error) {
 	r := &extend.Registry{Store: store, Log: log}
 	a, err := newApp(r)
 	if err != nil {
 		return nil, fmt.Errorf("app.New: %w", err)
 	}
-	var kept []models.Feature
+	var features []models.Feature
 	for _, f := range r.Features() {
-		kept = append(kept, hook.StoreFeature(f))
+		features = append(features, hook.StoreFeature(f))
 	}
-	if err := store.AddFeatures(kept...); err != nil {
+	if err := store.AddFeatures(features...); err != nil {
 		return nil, fmt.Errorf("app.New: %w", err)
 	}
 	return &Product{Store: store, App: a, Features: r.Features(), Hooks: hook.New(r.Features())}, nil

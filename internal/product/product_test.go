@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// constructors are what the tests of this file are about: the product, and the example.
+// constructors create the products under test: the one in app/, and the example.
 var constructors = map[string]func(*extend.Registry) (*app.App, error){
 	"app": app.New,
 	"examples": func(r *extend.Registry) (*app.App, error) {
@@ -39,14 +39,14 @@ var constructors = map[string]func(*extend.Registry) (*app.App, error){
 	},
 }
 
-// eachProduct runs f for each maker, on a migrated database of each kind.
+// eachProduct runs f for each product, on a migrated database of each kind.
 func eachProduct(t *testing.T, f func(t *testing.T, p *Product)) {
 	t.Helper()
-	for name, make := range constructors {
+	for name, construct := range constructors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
-				p := open(t, databaseURL, make)
+				p := open(t, databaseURL, construct)
 				if _, err := p.Store.Migrate(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func eachProduct(t *testing.T, f func(t *testing.T, p *Product)) {
 	}
 }
 
-func open(t *testing.T, databaseURL string, make func(*extend.Registry) (*app.App, error)) *Product {
+func open(t *testing.T, databaseURL string, construct func(*extend.Registry) (*app.App, error)) *Product {
 	t.Helper()
 	store, err := models.Open(databaseURL, models.Options{})
 	if err != nil {
@@ -67,7 +67,7 @@ func open(t *testing.T, databaseURL string, make func(*extend.Registry) (*app.Ap
 			t.Error(err)
 		}
 	})
-	p, err := New(store, nil, make)
+	p, err := New(store, nil, construct)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,15 +92,16 @@ func TestFeatureTablesMatchTheirRowTypes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(e.Pending) > 0 {
-			t.Errorf("not applied: %q", e.Pending)
+			t.Errorf("pending migrations: %q", e.Pending)
 		}
 		for _, f := range e.Issues {
-			t.Errorf("%s: %s is %q, want %q. A migration says it (docs/extend.md)", f.Object, f.Kind, f.Actual, f.Expected)
+			t.Errorf("%s: %s is %q, want %q. Add a migration (docs/extend.md)", f.Object, f.Kind, f.Actual, f.Expected)
 		}
 	})
 }
 
-// A table that no feature registers is compared with nothing, and nothing of it is deleted.
+// A table that no feature registers is not compared with a row type, and its rows are not deleted
+// with their user.
 func TestEveryTableIsRegistered(t *testing.T) {
 	t.Parallel()
 	eachProduct(t, func(t *testing.T, p *Product) {
@@ -117,7 +118,7 @@ func TestEveryTableIsRegistered(t *testing.T) {
 		}
 		for name := range schematest.TablesOf(t, p.Store.DB(t.Context())) {
 			if !known[name] {
-				t.Errorf("the table %s is made by a migration, and in the Tables of no feature", name)
+				t.Errorf("a migration creates the table %s, but no feature lists it in Tables", name)
 			}
 		}
 	})
@@ -135,12 +136,14 @@ func TestDeletingUserRemovesRowsOfFeatures(t *testing.T) {
 	t.Parallel()
 	eachProduct(t, func(t *testing.T, p *Product) {
 		for _, left := range remainingReferences(t, p) {
-			t.Errorf("%s still names a user who was deleted: have the feature's UserDeleted delete such rows, or clear the column", left)
+			t.Errorf("%s still has the id of a deleted user: delete these rows or clear the column in the feature's UserDeleted",
+				left)
 		}
 	})
 }
 
-// remainingReferences deletes a user whom every table of the features names, and returns the columns that still do.
+// remainingReferences deletes a user whose id is in every table of the features, and returns the
+// columns that still have it.
 func remainingReferences(t *testing.T, p *Product) (columns []string) {
 	t.Helper()
 	ctx, now := t.Context(), time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)
@@ -166,7 +169,7 @@ func remainingReferences(t *testing.T, p *Product) (columns []string) {
 			continue
 		}
 		if err := p.Store.DB(ctx).Omit(clause.Associations).Create(row.Interface()).Error; err != nil {
-			t.Fatalf("a row of %s: %v", name, err)
+			t.Fatalf("create a row of %s: %v", name, err)
 		}
 	}
 	if err := p.Store.DeleteUser(ctx, u, now); err != nil {
@@ -188,13 +191,13 @@ func remainingReferences(t *testing.T, p *Product) (columns []string) {
 
 func TestFeatureWithoutUserDeletedIsReported(t *testing.T) {
 	t.Parallel()
-	forgets := func(r *extend.Registry) (*app.App, error) {
+	withoutHook := func(r *extend.Registry) (*app.App, error) {
 		notes.New(r)
 		r.Features()[0].Hooks.UserDeleted = nil
 		return &app.App{}, nil
 	}
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		p := open(t, databaseURL, forgets)
+		p := open(t, databaseURL, withoutHook)
 		if _, err := p.Store.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -204,20 +207,21 @@ func TestFeatureWithoutUserDeletedIsReported(t *testing.T) {
 	})
 }
 
-// orOwner in the schema asks OwnerID. What belongs to a user goes with the user.
+// Objects with OwnerID belong to a user, so their feature must delete them with the user.
 func TestFeaturesOfOwnedTypesRegisterUserDeleted(t *testing.T) {
 	t.Parallel()
-	for folder, make := range constructors {
-		p := open(t, dbtest.SQLite(t), make)
-		for _, wrong := range ownedWithoutUserDeleted(t, os.DirFS(filepath.Join("..", "..", folder)), p.Features) {
-			t.Errorf("%s/%s", folder, wrong)
+	for folder, construct := range constructors {
+		p := open(t, dbtest.SQLite(t), construct)
+		for _, problem := range ownedWithoutUserDeleted(t, os.DirFS(filepath.Join("..", "..", folder)), p.Features) {
+			t.Errorf("%s/%s", folder, problem)
 		}
 	}
 }
 
-// ownedWithoutUserDeleted returns the types with an OwnerID in the Go files of a folder whose feature registers no UserDeleted. A feature has
-// the name of its package's folder, or a row type of the package.
-func ownedWithoutUserDeleted(t *testing.T, folder fs.FS, features []extend.Feature) (wrong []string) {
+// ownedWithoutUserDeleted returns the types with OwnerID in the Go files of a folder whose feature
+// registers no UserDeleted. A package belongs to the feature with its folder's name, or with one of
+// its row types.
+func ownedWithoutUserDeleted(t *testing.T, folder fs.FS, features []extend.Feature) (problem []string) {
 	t.Helper()
 	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
 		if d != nil && d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules") {
@@ -240,7 +244,8 @@ func ownedWithoutUserDeleted(t *testing.T, folder fs.FS, features []extend.Featu
 				continue
 			}
 			if in := path.Dir(name); !slices.ContainsFunc(features, func(f extend.Feature) bool { return f.Hooks.UserDeleted != nil && belongsTo(f, in) }) {
-				wrong = append(wrong, name+" has a type with OwnerID, and no feature of the folder registers UserDeleted")
+				problem = append(problem,
+					name+" has a type with OwnerID, but no feature of its folder registers UserDeleted")
 			}
 		}
 		return nil
@@ -248,7 +253,7 @@ func ownedWithoutUserDeleted(t *testing.T, folder fs.FS, features []extend.Featu
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wrong
+	return problem
 }
 
 func belongsTo(f extend.Feature, folder string) bool {
@@ -273,14 +278,14 @@ func TestOwnedTypeWithoutUserDeletedIsReported(t *testing.T) {
 		want     []string
 	}{
 		{"no feature", nil, []string{"notes/notes.go", "orders/order.go"}},
-		{"a feature without a deletion", []extend.Feature{{Name: "notes"}, {Name: "orders", Hooks: deletes}}, []string{"notes/notes.go"}},
-		{"features with deletions", []extend.Feature{{Name: "notes", Hooks: deletes}, {Name: "orders", Hooks: deletes}}, nil},
+		{"a feature without UserDeleted", []extend.Feature{{Name: "notes"}, {Name: "orders", Hooks: deletes}}, []string{"notes/notes.go"}},
+		{"features with UserDeleted", []extend.Feature{{Name: "notes", Hooks: deletes}, {Name: "orders", Hooks: deletes}}, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var files []string
-			for _, wrong := range ownedWithoutUserDeleted(t, folder, row.features) {
-				file, _, _ := strings.Cut(wrong, " ")
+			for _, problem := range ownedWithoutUserDeleted(t, folder, row.features) {
+				file, _, _ := strings.Cut(problem, " ")
 				files = append(files, file)
 			}
 			if !slices.Equal(files, row.want) {
@@ -290,7 +295,8 @@ func TestOwnedTypeWithoutUserDeletedIsReported(t *testing.T) {
 	}
 }
 
-// gqlgen names the file of a schema file's resolvers after it: two of one name would share that.
+// gqlgen names the file of resolvers after the schema file, so two schema files with one name would
+// share it.
 func TestSchemaFileNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	first := map[string]string{"schema.graphqls": "Fieldgate's schema.graphqls", "gqlgen.graphqls": "graph/gqlgen.graphqls"}
@@ -300,7 +306,8 @@ func TestSchemaFileNamesAreUnique(t *testing.T) {
 		}
 		base := path.Base(name)
 		if other := first[base]; other != "" {
-			t.Errorf("%s has the name of %s, and so its resolvers' file. Name it after its feature", name, other)
+			t.Errorf("%s has the same name as %s, so both would share a file of resolvers. Name it after its feature",
+				name, other)
 		}
 		first[base] = name
 		return nil
@@ -310,10 +317,11 @@ func TestSchemaFileNamesAreUnique(t *testing.T) {
 	}
 }
 
-var draft = flag.Bool("draft", false, "TestWriteDrafts writes the first migrations of each feature of app/ that has tables and no Migrations")
+var draft = flag.Bool("draft", false,
+	"TestWriteDrafts writes the first migrations of each feature of app/ that has tables and no Migrations")
 
-// With -draft it writes the first migrations of a feature, to be read and corrected: it knows no length that is not in a tag, as
-// in `gorm:"size:1000"`, and takes no text for ASCII but ids.
+// With -draft it writes the first migrations of a feature. Review them: it only knows the lengths
+// in tags such as `gorm:"size:1000"`, and it treats only ids as ASCII.
 func TestWriteDrafts(t *testing.T) {
 	if !*draft {
 		t.Skip("writes the first migrations of features that have none, with -draft")
@@ -341,7 +349,7 @@ func TestWriteDrafts(t *testing.T) {
 				if err := os.WriteFile(file, []byte(table.Migration(t, dialect == "mysql")), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				t.Logf("%s is written: read it, and correct what you know better", strings.TrimPrefix(file, "../../"))
+				t.Logf("wrote %s: review and correct it", strings.TrimPrefix(file, "../../"))
 			}
 		}
 	}

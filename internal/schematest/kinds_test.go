@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 
 type state string
 
-// ware has the types that rows of a product have.
+// ware has the field types that rows of a product can have.
 type ware struct {
 	ID       string `gorm:"primaryKey"`
 	Title    string `gorm:"size:100"`
@@ -38,14 +38,14 @@ type ware struct {
 	Supplier *models.User      `gorm:"foreignKey:ID"`
 }
 
-// orderLine has a primary key of two columns.
+// orderLine has a composite primary key.
 type orderLine struct {
 	OrderID string `gorm:"primaryKey"`
 	WareID  string `gorm:"primaryKey"`
 	Amount  int
 }
 
-// autoIncremented has a number that the database gives.
+// autoIncremented has a primary key that the database assigns.
 type autoIncremented struct {
 	ID   uint
 	Name string
@@ -70,15 +70,15 @@ func TestMigrationStoresEveryFieldType(t *testing.T) {
 			}
 		}
 		schematest.Compare(t, db, tables)
-		wrote := &ware{ID: models.NewID(), State: "ON", Count: 3, Weight: 1.5, Raw: []byte{1}, Labels: map[string]string{"a": "b"}, Made: time.Now().UTC()}
+		written := &ware{ID: models.NewID(), State: "ON", Count: 3, Weight: 1.5, Raw: []byte{1}, Labels: map[string]string{"a": "b"}, Made: time.Now().UTC()}
 		first := &autoIncremented{Name: "first"}
-		for _, row := range []any{wrote, first, &orderLine{OrderID: models.NewID(), WareID: wrote.ID, Amount: 2}} {
+		for _, row := range []any{written, first, &orderLine{OrderID: models.NewID(), WareID: written.ID, Amount: 2}} {
 			if err := db.Create(row).Error; err != nil {
 				t.Error(err)
 			}
 		}
 		if first.ID == 0 {
-			t.Error("the database gave no number")
+			t.Error("the database assigned no id")
 		}
 		var read ware
 		if err := db.Take(&read).Error; err != nil || read.State != "ON" || read.Count != 3 || read.Weight != 1.5 || read.Labels["a"] != "b" || read.Note.Valid {
@@ -87,7 +87,7 @@ func TestMigrationStoresEveryFieldType(t *testing.T) {
 	})
 }
 
-// errorRecorder keeps what a comparison reports, instead of failing the test.
+// errorRecorder records the errors of Compare, and does not fail the test.
 type errorRecorder struct {
 	testing.TB
 	messages []string
@@ -98,10 +98,10 @@ func (f *errorRecorder) Errorf(format string, _ ...any) { f.messages = append(f.
 func TestCompareReportsColumnMismatch(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, column string }{
-		{"a text in a whole number", "count TEXT NOT NULL"},
-		{"a column that may be NULL", "count BIGINT NULL"},
-		{"another column", "number BIGINT NOT NULL"},
-		{"one column more", "count BIGINT NOT NULL, more BIGINT NULL"},
+		{"a text column for an integer", "count TEXT NOT NULL"},
+		{"a nullable column", "count BIGINT NULL"},
+		{"a column with another name", "number BIGINT NOT NULL"},
+		{"an additional column", "count BIGINT NOT NULL, more BIGINT NULL"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

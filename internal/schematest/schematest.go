@@ -1,6 +1,5 @@
-// Package schematest compares row types with the tables that migrations make. Only tests use it.
-//
-// Package models tests its own tables with it, and the features of a product are tested alike.
+// Package schematest compares row types with the tables that migrations create, for the tests of
+// package models and of a product's features.
 package schematest
 
 import (
@@ -18,34 +17,35 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// Table is a row type, and the indexes that its queries need besides the primary key: "user_id,id" or "hash unique".
+// Table is a row type with the indexes that it needs besides the primary key: "user_id,id" or "hash
+// unique".
 type Table struct {
 	Row     any
 	Indexes []string
 }
 
-// Column is what the dialects have in common.
+// Column is the part of a column's definition that all dialects share.
 type Column struct {
-	Kind string // text, whole, yesno, bytes, time, number, json
+	Kind string // text, int, bool, bytes, time, number, json
 	Null bool
 }
 
-// custom is the kind of a Go type that reads and writes itself: it fits any column, NULL or not.
+// custom is the kind of a Go type with its own encoding. It fits any column.
 const custom = "custom"
 
-// fits reports whether a field of a row type, as columnOf has it, can be kept in a column of a table.
+// fits reports whether a column can store a field of a row type.
 func (field Column) fits(column Column) bool {
 	if field.Kind == custom {
 		return true
 	}
 	kinds := map[string][]string{
-		"text": {"text", "json", "number"}, "bytes": {"bytes", "json", "text"}, "whole": {"whole", "yesno"},
-		"number": {"number"}, "yesno": {"yesno"}, "time": {"time"},
+		"text": {"text", "json", "number"}, "bytes": {"bytes", "json", "text"}, "int": {"int", "bool"},
+		"number": {"number"}, "bool": {"bool"}, "time": {"time"},
 	}[field.Kind]
 	return field.Null == column.Null && slices.Contains(kinds, column.Kind)
 }
 
-// columnsMatch reports whether a table has the columns of a row type and no others.
+// columnsMatch reports whether a table has exactly the columns of a row type.
 func columnsMatch(table, row map[string]Column) bool {
 	for name, field := range row {
 		if column, ok := table[name]; !ok || !field.fits(column) {
@@ -55,21 +55,21 @@ func columnsMatch(table, row map[string]Column) bool {
 	return len(table) == len(row)
 }
 
-// Compare fails the test unless each table is as its row type and its list of indexes say.
+// Compare fails the test unless each table matches its row type and its list of indexes.
 func Compare(t testing.TB, db *gorm.DB, tables []Table) {
 	t.Helper()
 	made, indexes := TablesOf(t, db), IndexesOf(t, db)
 	for _, table := range tables {
 		name := table.Name(t)
 		if want := table.Columns(t); made[name] == nil {
-			t.Errorf("no migration makes the table %s", name)
+			t.Errorf("no migration creates the table %s", name)
 			continue
 		} else if !columnsMatch(made[name], want) {
 			t.Errorf("table %s\nhas  %v\nwant %v", name, made[name], want)
 		}
 		want, got := table.AllIndexes(t), []string(nil)
 		if db.Name() != "mysql" && table.hasRowID(t) {
-			want = want[1:] // SQLite has no index for it
+			want = want[1:] // SQLite has no index for a row id
 		}
 		for _, index := range indexes {
 			if strings.HasPrefix(index, name+"(") {
@@ -92,7 +92,8 @@ func queryAll[T any](t testing.TB, db *gorm.DB, query string) (list []T) {
 	return list
 }
 
-// isNullBytes reports whether a type is bytes that can be NULL: a struct that reads and writes itself.
+// isNullBytes reports whether a type is the nullable bytes type NullBytes, a struct with its own
+// encoding.
 func isNullBytes(typ reflect.Type) bool { return typ.Name() == "NullBytes" }
 
 func (table Table) Parse(t testing.TB) *schema.Schema {
@@ -128,7 +129,8 @@ func columnOf(t testing.TB, f *schema.Field) Column {
 	return Column{kindOfGo(t, f.IndirectFieldType), f.FieldType.Kind() == reflect.Pointer || isNullBytes(f.FieldType)}
 }
 
-// nullOf returns the type of the value in one of the structs of database/sql, such as sql.NullString, or gorm.DeletedAt.
+// nullOf returns the value type of a nullable struct: one of database/sql, such as sql.NullString,
+// or gorm.DeletedAt.
 func nullOf(typ reflect.Type) (reflect.Type, bool) {
 	if typ == reflect.TypeFor[gorm.DeletedAt]() {
 		return reflect.TypeFor[time.Time](), true
@@ -139,24 +141,24 @@ func nullOf(typ reflect.Type) (reflect.Type, bool) {
 	return typ.Field(0).Type, true
 }
 
-// primaryKey are the columns of the primary key. A row type without one ends the test.
+// primaryKey returns the columns of the primary key. It fails the test if there are none.
 func (table Table) primaryKey(t testing.TB) []string {
 	t.Helper()
 	parsed := table.Parse(t)
 	if len(parsed.PrimaryFieldDBNames) == 0 {
-		t.Fatalf("the row type %T has no primary key: give a field the tag `gorm:\"primaryKey\"`", table.Row)
+		t.Fatalf("the row type %T has no primary key: add to a field the tag `gorm:\"primaryKey\"`", table.Row)
 	}
 	return parsed.PrimaryFieldDBNames
 }
 
-// hasRowID reports whether the primary key is one whole number. SQLite keeps the rows themselves by it.
+// hasRowID reports whether the primary key is one integer, which SQLite uses as the row id.
 func (table Table) hasRowID(t testing.TB) bool {
 	t.Helper()
 	key := table.primaryKey(t)
-	return len(key) == 1 && columnOf(t, table.Parse(t).FieldsByDBName[key[0]]).Kind == "whole"
+	return len(key) == 1 && columnOf(t, table.Parse(t).FieldsByDBName[key[0]]).Kind == "int"
 }
 
-// AllIndexes are those of a table as IndexesOf has them, the primary key first.
+// AllIndexes returns the indexes of a table in the form of IndexesOf, the primary key first.
 func (table Table) AllIndexes(t testing.TB) []string {
 	t.Helper()
 	parsed := table.Parse(t)
@@ -186,27 +188,27 @@ func kindOfGo(t testing.TB, typ reflect.Type) string {
 	case typ.Kind() == reflect.String:
 		return "text"
 	case typ.Kind() == reflect.Bool:
-		return "yesno"
+		return "bool"
 	case typ.Kind() >= reflect.Int && typ.Kind() <= reflect.Uint64:
-		return "whole"
+		return "int"
 	case typ.Kind() == reflect.Float32, typ.Kind() == reflect.Float64:
 		return "number"
 	}
-	t.Fatalf("a field of type %s: a database cannot keep it. Give it a Value and a Scan, or the tag `gorm:\"-\"`", typ)
+	t.Fatalf("a database cannot store a field of type %s: implement Value and Scan, or add the tag `gorm:\"-\"`", typ)
 	return ""
 }
 
-// kindOfColumn: GORM has "numeric" for a bool in SQLite.
+// kindOfColumn maps column types to kinds. GORM uses "numeric" for a bool in SQLite.
 var kindOfColumn = map[string]string{
 	"char": "text", "varchar": "text", "tinytext": "text", "text": "text", "mediumtext": "text", "longtext": "text", "enum": "text",
-	"smallint": "whole", "mediumint": "whole", "int": "whole", "bigint": "whole", "integer": "whole",
-	"tinyint": "yesno", "boolean": "yesno", "numeric": "yesno",
+	"smallint": "int", "mediumint": "int", "int": "int", "bigint": "int", "integer": "int",
+	"tinyint": "bool", "boolean": "bool", "numeric": "bool",
 	"binary": "bytes", "varbinary": "bytes", "tinyblob": "bytes", "blob": "bytes", "mediumblob": "bytes", "longblob": "bytes",
 	"datetime": "time", "timestamp": "time", "date": "time",
 	"real": "number", "float": "number", "double": "number", "decimal": "number", "json": "json",
 }
 
-// TablesOf lists the tables that are not goose's.
+// TablesOf returns the columns of all tables by name, without goose's tables.
 func TablesOf(t testing.TB, db *gorm.DB) map[string]map[string]Column {
 	t.Helper()
 	query := `SELECT m.name AS table_name, c.name AS column_name, lower(c.type) AS kind, c."notnull" = 0 AS nullable
@@ -221,7 +223,7 @@ func TablesOf(t testing.TB, db *gorm.DB) map[string]map[string]Column {
 		TableName, ColumnName, Kind string
 		Nullable                    bool
 	}](t, db, query) {
-		kind, _, _ := strings.Cut(c.Kind, "(") // SQLite keeps the type as it was written
+		kind, _, _ := strings.Cut(c.Kind, "(") // SQLite keeps the length in the type's name
 		kind, known := kindOfColumn[strings.TrimSpace(kind)]
 		if !known {
 			kind = "unknown " + c.Kind
@@ -258,7 +260,7 @@ func IndexesOf(t testing.TB, db *gorm.DB) []string {
 	return list
 }
 
-// migration is the file that makes a table, written as the others are.
+// Migration returns a migration that creates the table.
 func (table Table) Migration(t testing.TB, mysql bool) string {
 	t.Helper()
 	parsed := table.Parse(t)
@@ -296,7 +298,8 @@ func (table Table) Migration(t testing.TB, mysql bool) string {
 
 var nullable = map[bool]string{true: "NULL", false: "NOT NULL"}
 
-// columnType takes what ends in "id" for an id, and any other text for one of people's.
+// columnType returns the SQL type of a field. It treats columns named id or with the suffix _id as
+// ids, and other text as Unicode.
 func columnType(t testing.TB, f *schema.Field, mysql bool) string {
 	t.Helper()
 	kind, size := columnOf(t, f).Kind, cmp.Or(f.Size, 255)
@@ -305,7 +308,7 @@ func columnType(t testing.TB, f *schema.Field, mysql bool) string {
 	}
 	switch {
 	case !mysql:
-		return map[string]string{"text": "TEXT", "whole": "INTEGER", "yesno": "BOOLEAN", "bytes": "BLOB", "time": "DATETIME", "number": "REAL"}[kind]
+		return map[string]string{"text": "TEXT", "int": "INTEGER", "bool": "BOOLEAN", "bytes": "BLOB", "time": "DATETIME", "number": "REAL"}[kind]
 	case kind == "text" && (f.DBName == "id" || strings.HasSuffix(f.DBName, "_id")):
 		return "CHAR(36) CHARACTER SET ascii COLLATE ascii_bin"
 	case kind == "text":
@@ -313,5 +316,5 @@ func columnType(t testing.TB, f *schema.Field, mysql bool) string {
 	case kind == "bytes":
 		return fmt.Sprintf("VARBINARY(%d)", size)
 	}
-	return map[string]string{"whole": "BIGINT", "yesno": "BOOLEAN", "time": "DATETIME(3)", "number": "DOUBLE"}[kind]
+	return map[string]string{"int": "BIGINT", "bool": "BOOLEAN", "time": "DATETIME(3)", "number": "DOUBLE"}[kind]
 }

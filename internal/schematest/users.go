@@ -10,11 +10,11 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// userIDColumns are names that mean a user's id in every table.
+// userIDColumns are column names that hold a user's id in every table.
 var userIDColumns = []string{"user_id", "actor_id", "owner_id", "author_id"}
 
-// RefersToUser reports whether a column holds the id of a user: by its name, by a relation to the row type of users, or
-// because OwnerID returns it.
+// RefersToUser reports whether a column holds the id of a user: by its name, by a relation to the
+// row type of users, or because OwnerID returns it.
 func (table Table) RefersToUser(t testing.TB, f *schema.Field, user reflect.Type) bool {
 	t.Helper()
 	if slices.Contains(userIDColumns, f.DBName) || strings.HasSuffix(f.DBName, "_user_id") {
@@ -31,7 +31,7 @@ func (table Table) RefersToUser(t testing.TB, f *schema.Field, user reflect.Type
 	return table.ownedBy(t, f)
 }
 
-// ownedBy reports whether OwnerID returns the column.
+// ownedBy reports whether OwnerID returns the field's value.
 func (table Table) ownedBy(t testing.TB, f *schema.Field) bool {
 	t.Helper()
 	row := reflect.New(reflect.TypeOf(table.Row).Elem())
@@ -39,16 +39,16 @@ func (table Table) ownedBy(t testing.TB, f *schema.Field) bool {
 	if !ok || f.DBName == "" || f.PrimaryKey || f.IndirectFieldType.Kind() != reflect.String {
 		return false
 	}
-	if err := f.Set(t.Context(), row, "somebody"); err != nil {
+	if err := f.Set(t.Context(), row, "owner"); err != nil {
 		t.Fatal(err)
 	}
-	return owned.OwnerID() == "somebody"
+	return owned.OwnerID() == "owner"
 }
 
-// moment is a time that every column keeps whole.
+// moment is a time that every column stores without loss.
 var moment = time.Date(2026, 2, 28, 23, 59, 59, 999_000_000, time.UTC)
 
-// NonZero returns a value of a type that is not zero: every field of a struct is set.
+// NonZero returns a non-zero value of a type, with every field of a struct set.
 func NonZero(of reflect.Type) reflect.Value { return nonZero(of, 0) }
 
 func nonZero(of reflect.Type, depth int) reflect.Value {
@@ -72,7 +72,7 @@ func nonZero(of reflect.Type, depth int) reflect.Value {
 		v.SetUint(1)
 	case v.CanFloat():
 		v.SetFloat(1)
-	case of.Kind() == reflect.Pointer && depth < 3: // rows may point in a circle
+	case of.Kind() == reflect.Pointer && depth < 3: // row types may have cyclic references
 		v.Set(reflect.New(of.Elem()))
 		v.Elem().Set(nonZero(of.Elem(), depth+1))
 	case of.Kind() == reflect.Struct:
