@@ -17,7 +17,7 @@ type AuditQuery struct {
 type AuditPage struct {
 	PageInfo
 	Entries []*models.AuditEntry
-	// the cursor of each entry, which stays valid when entries are added or deleted
+	// Cursors are the positions of Entries. They stay valid when entries are added or deleted.
 	Cursors []string
 }
 

@@ -33,11 +33,11 @@ func (b *backlog) popAll() (served string) {
 func TestBacklogServesNetworksInTurn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name    string
-		room    int
-		pushed  string
-		dropped string
-		served  string
+		name     string
+		capacity int
+		pushed   string
+		dropped  string
+		served   string
 	}{
 		{"one network is served in order", 10, "aaa", "", "aaa"},
 		{"a network with one waiter is served after one waiter of the flood", 10, "aaaaab", "", "abaaaa"},
@@ -49,7 +49,7 @@ func TestBacklogServesNetworksInTurn(t *testing.T) {
 		{"a new network is rejected if all queues have one waiter", 3, "abcd", "d", "abc"},
 		{"zero capacity rejects every waiter", 0, "ab", "ab", ""},
 	} {
-		b := &backlog{capacity: row.room}
+		b := &backlog{capacity: row.capacity}
 		if dropped := b.pushAll(row.pushed); dropped != row.dropped {
 			t.Errorf("%s: dropped %q, want %q", row.name, dropped, row.dropped)
 		}
@@ -81,10 +81,10 @@ func TestBacklogDropsNewestWaiterOfLongestQueue(t *testing.T) {
 // one.
 func TestBacklogTreatsNetworksOfOneSiteAsOne(t *testing.T) {
 	t.Parallel()
-	const room = 8
-	b := &backlog{capacity: room}
+	const capacity = 8
+	b := &backlog{capacity: capacity}
 	at := func(site string, i int) *waiter { return &waiter{network: fmt.Sprintf("2001:db8:%s:%x::/64", site, i)} }
-	for i := range room {
+	for i := range capacity {
 		if b.push(at("bad", i)) != nil {
 			t.Fatal("a waiter was dropped below capacity")
 		}
@@ -121,10 +121,10 @@ func TestBacklogTreatsNetworksOfOneSiteAsOne(t *testing.T) {
 // countHashes returns the completed and rejected hashes of each network. Clients with the given
 // number of connections send the next request as soon as they have a response. A hash takes 250 ms
 // of the bubble's time.
-func countHashes(t *testing.T, slots int, connections map[string]int) (done map[string]int, refused map[string]int) {
+func countHashes(t *testing.T, workers int, connections map[string]int) (done map[string]int, refused map[string]int) {
 	t.Helper()
 	const hash, lasts = 250 * time.Millisecond, 100 * time.Second
-	q := newQueue(slots, slots*queuedPerThread, maxQueueWait)
+	q := newQueue(workers, workers*queuedPerThread, maxQueueWait)
 	defer q.Close()
 	ctx, stop := context.WithTimeout(t.Context(), lasts)
 	defer stop()
@@ -171,7 +171,7 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name        string
-		slots       int
+		workers     int
 		connections map[string]int
 		atLeast     map[string]int // of 400 per thread in total
 	}{
@@ -186,7 +186,7 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				done, refused := countHashes(t, row.slots, row.connections)
+				done, refused := countHashes(t, row.workers, row.connections)
 				t.Logf("done %v, rejected %v", done, refused)
 				sum := 0
 				for network, n := range done {
@@ -198,7 +198,7 @@ func TestQueueSharesItsThreadsBetweenNetworks(t *testing.T) {
 						t.Errorf("%s was rejected %d times, want 0", network, refused[network])
 					}
 				}
-				if sum < 400*row.slots*99/100 {
+				if sum < 400*row.workers*99/100 {
 					t.Errorf("%d hashes in total: a thread was idle while callers waited", sum)
 				}
 				if one, two := done["one"], done["two"]; two > 0 && (one*10 < two*8 || two*10 < one*8) {

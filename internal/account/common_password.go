@@ -57,7 +57,7 @@ func classify(password string, known []string) passwordClass {
 	}
 	// p1a2s3s4, password1password2password3
 	sorted := append(reduce([]rune(letters)), reduce([]rune(rest))...)
-	// otherwise the pattern is a coincidence
+	// Otherwise the pattern is a coincidence.
 	if 3*len(sorted) <= 2*utf8.RuneCountInString(whole) && !slices.Equal(form, sorted) {
 		if v := estimate(sorted, known); v != strong {
 			return v

@@ -55,7 +55,7 @@ type MailerConfig struct {
 	// seconds.
 	Lease time.Duration
 
-	// called with the outcome of each attempt, one of MailOutcomes; nil: not called
+	// OnOutcome is called with the outcome of each attempt, one of MailOutcomes; nil: not called.
 	OnOutcome func(outcome string)
 	Tracer    *trace.Tracer // traces each attempt to send a mail; nil: no traces
 }
@@ -134,19 +134,19 @@ func (m *Mailer) Deliver(ctx context.Context) (sent int, err error) {
 
 // deliver is Deliver for mails with a priority value up to last.
 func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) {
-	round := &deliveryRun{Mailer: m}
-	defer func() { round.disconnect() }()
+	run := &deliveryRun{Mailer: m}
+	defer func() { run.disconnect() }()
 	for {
 		list, err := m.config.Store.DueMails(ctx, m.config.Store.Now(), last, mailBatch)
 		if err != nil || len(list) == 0 {
-			return round.sent, err
+			return run.sent, err
 		}
 		for _, row := range list {
 			if ctx.Err() != nil {
-				return round.sent, ctx.Err()
+				return run.sent, ctx.Err()
 			}
-			if err := round.processSafely(ctx, row); err != nil {
-				return round.sent, err
+			if err := run.processSafely(ctx, row); err != nil {
+				return run.sent, err
 			}
 		}
 	}
@@ -156,10 +156,10 @@ func (m *Mailer) deliver(ctx context.Context, last int64) (sent int, err error) 
 // accepted it. If it reports false without an error, the log has the reason, or another server is
 // sending the mail.
 func (m *Mailer) Send(ctx context.Context, row *models.Mail) (sent bool, err error) {
-	round := &deliveryRun{Mailer: m}
-	defer func() { round.disconnect() }()
-	err = round.processSafely(ctx, row)
-	return round.sent > 0, err
+	run := &deliveryRun{Mailer: m}
+	defer func() { run.disconnect() }()
+	err = run.processSafely(ctx, row)
+	return run.sent > 0, err
 }
 
 // deliveryRun is one run over the outbox, with one connection for all mails.
@@ -240,7 +240,7 @@ func (r *deliveryRun) send(ctx context.Context, row *models.Mail, message *mail.
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
 		for sleep(ctx, r.config.Lease/3) {
-			// the next attempt may succeed
+			// Ignore the error: the next attempt may succeed.
 			_ = r.config.Store.ExtendMailClaim(ctx, row, r.leaseEnd())
 		}
 	})
@@ -311,7 +311,7 @@ func (m *Mailer) count(outcome string) {
 // as given, with the domain of the key, or in capitals.
 func redactAddress(err error, row *models.Mail) slog.Attr {
 	said := strings.ReplaceAll(err.Error(), row.Email, "…")
-	// a key is UTF-8, so this compiles
+	// A key is UTF-8, so this compiles.
 	key := regexp.MustCompile("(?i)" + regexp.QuoteMeta(row.EmailKey))
 	return slog.String("error", key.ReplaceAllLiteralString(said, "…"))
 }
@@ -366,7 +366,7 @@ func (m *Mailer) letterFor(ctx context.Context, row *models.Mail) (*letter, erro
 			return nil, nil
 		}
 	case mail.ResetPassword, mail.AlreadyRegistered, mail.EmailRestored:
-		// the link would not work, and would replace one that does
+		// The link would not work, and would replace one that does.
 		if user.EmailKey != row.EmailKey {
 			return nil, nil
 		}
@@ -395,7 +395,7 @@ func (m *Mailer) compose(ctx context.Context, row *models.Mail, l *letter) (*mai
 		row.UserID = &l.user.ID
 	}
 	data := m.templateData(row, l)
-	// again: connecting may have taken longer than the lease
+	// Renew the lease: connecting may have taken longer.
 	until := m.config.Store.Now().Add(m.config.Lease)
 	if to, ok := links[l.kind]; !ok {
 		if err := m.config.Store.ExtendMailClaim(ctx, row, until); err != nil {

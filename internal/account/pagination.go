@@ -22,7 +22,7 @@ type PageQuery struct {
 // PageInfo describes the position of a page.
 type PageInfo struct {
 	HasPrevious, HasNext bool // in a search the adjacent page may turn out empty
-	// cursors for the adjacent pages; "" if there is nothing to continue from
+	// Start and End are the cursors for the adjacent pages; "" if there is no position to continue from.
 	Start, End string
 }
 

@@ -60,7 +60,7 @@ type Passwords struct {
 // pepper hashes, all of them verify; peppers may be empty.
 func NewPasswords(cost int, peppers []string, q *Queue) (*Passwords, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
-		// otherwise GenerateFromPassword would use its default cost
+		// Otherwise GenerateFromPassword would use its default cost.
 		return nil, bcrypt.InvalidCostError(cost)
 	}
 	p := &Passwords{cost: cost, peppers: peppers, queue: q, compare: bcrypt.CompareHashAndPassword}

@@ -16,10 +16,10 @@ import (
 
 // newBusyQueue returns a queue whose threads are all busy until free is called, which also closes
 // it.
-func newBusyQueue(slots, room int, longest time.Duration) (q *Queue, free func()) {
-	q = newQueue(slots, room, longest)
+func newBusyQueue(workers, capacity int, maxWait time.Duration) (q *Queue, free func()) {
+	q = newQueue(workers, capacity, maxWait)
 	release := make(chan struct{})
-	for range slots {
+	for range workers {
 		go q.Do(context.Background(), func() error {
 			<-release
 			return nil
@@ -131,7 +131,7 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		longest time.Duration
+		maxWait time.Duration
 		ctx     func(context.Context) (context.Context, context.CancelFunc)
 		after   time.Duration
 		want    func(error) bool
@@ -161,12 +161,12 @@ func TestQueueFreesPlaceOfCallerThatGivesUp(t *testing.T) {
 			},
 			0, func(err error) bool { return err == context.Canceled },
 		},
-		{"the longest wait is over", 10 * time.Second, context.WithCancel, 10 * time.Second, isOverloaded},
+		{"the maxWait wait is over", 10 * time.Second, context.WithCancel, 10 * time.Second, isOverloaded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q, free := newBusyQueue(1, 1, tt.longest)
+				q, free := newBusyQueue(1, 1, tt.maxWait)
 				ctx, cancel := tt.ctx(t.Context())
 				defer cancel()
 				start := time.Now()

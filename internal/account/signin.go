@@ -186,7 +186,7 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 	device := deviceOf(client, c.UsesCookies)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
 	err = s.audited(ctx, e, func(tx *models.Store) error {
-		// first: it must read what other transactions have inserted until now
+		// First, because it must read what other transactions have inserted until now.
 		ended, err := s.addSession(ctx, tx, e, session)
 		if err != nil {
 			return err

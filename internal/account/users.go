@@ -51,7 +51,7 @@ type UserQuery struct {
 type UserPage struct {
 	PageInfo
 	Users []*models.User
-	// the cursor of each user, which stays valid when users are inserted or deleted
+	// Cursors are the positions of Users. They stay valid when users are inserted or deleted.
 	Cursors []string
 }
 

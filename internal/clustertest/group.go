@@ -27,7 +27,7 @@ const groupName = "0f1e1d6a-7e55-4c0b-8f0e-f1e1d6a7e000"
 // environment. Without real MySQL the test is skipped, see dbtest.RealMySQL.
 func StartGroup(tb testing.TB, config string) *Group {
 	tb.Helper()
-	// first: a missing MySQL skips the test, a missing HAProxy fails it with REQUIRE_ALL
+	// First: a missing MySQL skips the test; a missing HAProxy fails it with REQUIRE_ALL.
 	dbtest.RealMySQL(tb)
 	haproxy := requireHAProxy(tb)
 	dir := dbtest.Directory(tb)

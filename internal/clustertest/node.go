@@ -242,7 +242,7 @@ func (n *Node) options(more ...string) []string {
 			"--binlog-format=ROW",
 			"--gtid-strict-mode",
 			"--rpl-semi-sync-slave-enabled=ON",
-			// clients never read what the replica lacks
+			// Clients never read what the replica lacks.
 			"--rpl-semi-sync-master-wait-point=AFTER_SYNC",
 		)
 	} else {

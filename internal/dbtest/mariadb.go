@@ -131,7 +131,7 @@ func installTables(ctx context.Context, install, dir string) error {
 // disposable.
 func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	// ctx only covers the start
+	// Not ctx, which covers only the start.
 	cmd, closeLog, err := prepareCommand(context.Background(), dir, bin,
 		"--no-defaults", // ignore the machine's my.cnf
 		"--datadir="+filepath.Join(dir, "data"),
@@ -173,7 +173,7 @@ func launch(ctx context.Context, bin, dir string, port int) (*mariaDB, error) {
 func (db *mariaDB) waitReady(ctx context.Context) error {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", db.addr
-	// the port may belong to another protocol
+	// Short timeouts: the port may belong to another protocol.
 	cfg.Timeout, cfg.ReadTimeout = time.Second, time.Second
 	cfg.Logger = &mysql.NopLogger{} // refused connections are expected
 	connector, err := mysql.NewConnector(cfg)

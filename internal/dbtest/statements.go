@@ -21,7 +21,7 @@ var Lookups = []Lookup{
 	{"spent refresh token", regexp.MustCompile(`^sessions INNER JOIN users ON users\.id = sessions\.user_id` +
 		` WHERE sessions\.id = \(SELECT session_id FROM spent_tokens WHERE hash = \?\)$`)},
 	{"spent refresh token, inside the statement above", regexp.MustCompile(`^spent_tokens WHERE hash = \?\)$`)},
-	// its row has no user_id
+	// The row has no user_id.
 	{"new spent refresh token", regexp.MustCompile(`^spent_tokens \(hash,session_id,expires_at\) VALUES `)},
 	{"mail link", regexp.MustCompile(`^tickets WHERE hash = \? LIMIT [?\d]+$`)},
 	{"registration of a mail link, older than the account if the address was reserved", regexp.MustCompile(`^pending_registrations WHERE id = \? LIMIT [?\d]+$`)},

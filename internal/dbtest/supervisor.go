@@ -21,7 +21,7 @@ import (
 // It shares the tests' standard error. A parent that reads that to its end, such as "go test",
 // therefore waits for the supervisor too.
 
-// supervisorEnv makes a start of the test program a supervisor. Its value is the task.
+// supervisorEnv turns the test program into a supervisor. Its value is the task.
 const (
 	supervisorEnv = "FIELDGATE_DBTEST_KEEPER"
 	taskMariaDB   = "MariaDB"
