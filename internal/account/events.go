@@ -13,8 +13,8 @@ import (
 )
 
 // Events of the security log. Each value is the message of a log line and must not change.
-// docs/reference/logs.md lists the fields of the lines. No line contains a password, a token or a typed
-// address: users type passwords into the wrong field.
+// docs/reference/logs.md lists the fields of the lines. No line contains a password, a token or a
+// typed address: users type passwords into the wrong field.
 const (
 	EventRegistered = "registered" // an account was created
 	// The owner of the address was notified by mail; nothing else happened.

@@ -22,7 +22,8 @@ type PageQuery struct {
 // PageInfo describes the position of a page.
 type PageInfo struct {
 	HasPrevious, HasNext bool // in a search the adjacent page may turn out empty
-	// Start and End are the cursors for the adjacent pages; "" if there is no position to continue from.
+	// Start and End are the cursors for the adjacent pages; "" if there is no position to continue
+	// from.
 	Start, End string
 }
 
