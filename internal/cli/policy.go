@@ -20,7 +20,7 @@ func (c Console) policy(_ context.Context, cmd *cli.Command) error {
 	}
 	p, err := policy.Compile(graph.Schema())
 	if err != nil {
-		return fmt.Errorf("the schema's rules have gaps:\n%w", err)
+		return fmt.Errorf("the schema has invalid rules:\n%w", err)
 	}
 	write, ok := map[string]func(io.Writer) error{"table": p.WriteTable, "markdown": p.WriteMarkdown, "json": p.WriteJSON}[cmd.String("format")]
 	if !ok {

@@ -14,18 +14,18 @@ import (
 	"fieldgate/playground"
 )
 
-// DemoPassword is known to everybody: it stands in the README and in the playground's page.
+// DemoPassword is public: the README and the playground's page show it.
 const DemoPassword = "fieldgate demo, known to all"
 
-// DemoUsers are those of "serve --demo". The ADMIN comes first, so that the others' roles can be taken back: there is
-// always another ADMIN then.
+// DemoUsers are the accounts of "serve --demo". The ADMIN comes first, so that there is always
+// another ADMIN when the roles of the others are reset.
 var DemoUsers = []playground.DemoUser{
 	{Name: "Margaret", Email: "margaret@fieldgate.example", Role: policy.Admin, Password: DemoPassword},
 	{Name: "Grace", Email: "grace@fieldgate.example", Role: "STAFF", Password: DemoPassword},
 	{Name: "Ada", Email: "ada@fieldgate.example", Role: policy.User, Password: DemoPassword},
 }
 
-// checkDemo sees to it that the demo's people are in a demo's database, and in none of production.
+// checkDemo keeps demo accounts in a demo database, and out of production.
 func (s *Server) checkDemo(ctx context.Context) error {
 	switch {
 	case s.options.Demo:
@@ -36,8 +36,8 @@ func (s *Server) checkDemo(ctx context.Context) error {
 	return nil
 }
 
-// StartDemo makes the demo's people, or gives them back what visitors have changed. It refuses a database that is not a
-// demo's.
+// StartDemo creates the demo accounts, or resets what visitors have changed. It refuses a database
+// that is not a demo database.
 func (s *Server) StartDemo(ctx context.Context) error {
 	page, err := s.Accounts.Users(ctx, account.UserQuery{PageQuery: account.PageQuery{First: 1}})
 	if err != nil {
@@ -49,28 +49,29 @@ func (s *Server) StartDemo(ctx context.Context) error {
 			return err
 		}
 		if !demo {
-			return errors.New("--demo: the database has other people's accounts, and the demo's password is known to all. " +
+			return errors.New("--demo: the database has accounts of other users, and the demo password is public. " +
 				"Hint: DATABASE_URL=sqlite://demo.db")
 		}
 	}
 	if err := s.Store.MarkDemo(ctx); err != nil {
 		return err
 	}
-	for _, p := range DemoUsers {
-		did, err := s.Accounts.ResetDemoUser(ctx, account.Registration{Name: p.Name, Email: p.Email, Password: p.Password}, p.Role)
+	for _, u := range DemoUsers {
+		changed, err := s.Accounts.ResetDemoUser(ctx, account.Registration{Name: u.Name, Email: u.Email, Password: u.Password}, u.Role)
 		if err != nil {
-			return fmt.Errorf("--demo: %s: %w", p.Email, err)
+			return fmt.Errorf("--demo: %s: %w", u.Email, err)
 		}
-		s.Log.Info("one of the demo's people", "role", p.Role, "email", p.Email, "password", p.Password, "reset", cmp.Or(strings.Join(did, ", "), "nothing"))
+		s.Log.Info("demo account", "role", u.Role, "email", u.Email, "password", u.Password, "reset", cmp.Or(strings.Join(changed, ", "), "nothing"))
 	}
 	limits, err := s.Store.ResetLimits(ctx)
 	if limits > 0 {
-		s.Log.Info("reset the rate limits of the demo", "rows", limits)
+		s.Log.Info("demo rate limits reset", "rows", limits)
 	}
 	return err
 }
 
-// RejectDemo returns an error if the database is a demo's: anybody could sign in as its people.
+// RejectDemo returns an error if the database is a demo database: its accounts have a public
+// password.
 func (s *Server) RejectDemo(ctx context.Context) error {
 	page, err := s.Accounts.Users(ctx, account.UserQuery{PageQuery: account.PageQuery{First: 1}})
 	if err != nil || len(page.Users) == 0 {
@@ -80,12 +81,12 @@ func (s *Server) RejectDemo(ctx context.Context) error {
 	if err != nil || !demo {
 		return err
 	}
-	return fmt.Errorf("the database is one of --demo, such as of %s, whose password is known to all. Hint: use another database", DemoUsers[0].Email)
+	return fmt.Errorf("the database was created by --demo, and accounts such as %s have a public password. Hint: use another database", DemoUsers[0].Email)
 }
 
-// isDemoDatabase reports whether a database is a demo's: it is marked, or its oldest account is one of the demo's people, as in
-// a database from before there was a mark. Only the server can make a verified account of them, since no mail reaches
-// fieldgate.example.
+// isDemoDatabase reports whether a database was created by --demo. It is marked, or its oldest
+// account is a verified demo account: databases of older versions have no mark. Only StartDemo can
+// verify such an account, because no mail reaches fieldgate.example.
 func (s *Server) isDemoDatabase(ctx context.Context, oldest *models.User) (bool, error) {
 	if oldest.EmailVerified() && slices.ContainsFunc(DemoUsers, func(p playground.DemoUser) bool { return p.Email == oldest.Email }) {
 		return true, nil

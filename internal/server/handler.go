@@ -12,7 +12,7 @@ import (
 	"fieldgate/playground"
 )
 
-// newHandler puts together what answers every request.
+// newHandler builds the handler for all requests.
 func (s *Server) newHandler() (http.Handler, error) {
 	mux, err := s.routes()
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Server) newHandler() (http.Handler, error) {
 	return web.RequestID(h), nil
 }
 
-// routes are all addresses that the server answers at.
+// routes returns a mux with all routes of the server.
 func (s *Server) routes() (_ *http.ServeMux, err error) {
 	s.crossOrigin = s.newCrossOrigin()
 	mux := http.NewServeMux()
@@ -54,7 +54,7 @@ func (s *Server) routes() (_ *http.ServeMux, err error) {
 
 func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 	return web.CrossOrigin(web.CrossOriginConfig{
-		// The server's own origin is listed for a proxy that rewrites the Host header.
+		// The server's own origin is listed for proxies that rewrite the Host header.
 		Origins: append([]string{s.Config.PublicURL.String()}, s.Config.CORSOrigins...), AllowLocal: s.Config.AllowsLocalPages(),
 		Refused: func(header, message string) http.Handler {
 			return guard.RejectHandler(http.StatusForbidden, header, message)
@@ -64,7 +64,7 @@ func (s *Server) newCrossOrigin() func(http.Handler) http.Handler {
 	})
 }
 
-// newAPI answers at /graphql.
+// newAPI returns the handler of /graphql.
 func (s *Server) newAPI() http.Handler {
 	c := graph.Config{
 		App: s.App, Accounts: s.Accounts, Policy: s.Policy, Store: s.Store, DryRun: s.Reports, Log: s.Log,
@@ -82,7 +82,8 @@ func (s *Server) newAPI() http.Handler {
 	)
 }
 
-// continueURL is where the visitors of the pages go on: nowhere if that would be this server, and it has nothing at /.
+// continueURL returns the URL to which the pages send a visitor afterwards. It is empty if that is
+// this server and / has no page.
 func (s *Server) continueURL() string {
 	if app := s.Config.AppURL.String(); s.Config.Playground || app != s.Config.PublicURL.String() {
 		return app
@@ -90,7 +91,7 @@ func (s *Server) continueURL() string {
 	return ""
 }
 
-// demoUsers are the people whom a visitor of the playground can be without knowing their password.
+// demoUsers returns the accounts that the playground offers for a sign-in with one click.
 func (s *Server) demoUsers() []playground.DemoUser {
 	if !s.options.Demo {
 		return nil
@@ -98,7 +99,7 @@ func (s *Server) demoUsers() []playground.DemoUser {
 	return DemoUsers
 }
 
-// inboxMessages are the mails in the inbox, for its page.
+// inboxMessages returns the mails in the inbox, for its page.
 func (s *Server) inboxMessages() (list []pages.Mail) {
 	for _, m := range s.Inbox.Messages() {
 		list = append(list, pages.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Link: m.Link, At: m.At})

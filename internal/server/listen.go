@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// listeners opens what ADDR names. For localhost these are both loopback addresses, since a browser
-// may try either first; one of them is enough on a machine that lacks the other.
+// listeners opens the listeners for ADDR. For localhost it opens both loopback addresses, because
+// browsers may try either first. On a machine that lacks one of them, the other is enough.
 func listeners(ctx context.Context, addr string) ([]net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -31,7 +31,7 @@ func loopbackListeners(ctx context.Context, port string) ([]net.Listener, error)
 	if errors.Is(err4, syscall.EADDRINUSE) {
 		return nil, listenError(addr4, err4)
 	}
-	picked := port == "0"
+	isAnyPort := port == "0"
 	if l4 != nil {
 		_, port, _ = net.SplitHostPort(l4.Addr().String())
 	}
@@ -44,7 +44,7 @@ func loopbackListeners(ctx context.Context, port string) ([]net.Listener, error)
 		return []net.Listener{l6}, nil
 	case l6 != nil:
 		return []net.Listener{l4, l6}, nil
-	case errors.Is(err6, syscall.EADDRINUSE) && !picked: // localhost could lead to the other program
+	case errors.Is(err6, syscall.EADDRINUSE) && !isAnyPort: // localhost could reach the other one
 		return nil, errors.Join(listenError(addr6, err6), l4.Close())
 	}
 	return []net.Listener{l4}, nil

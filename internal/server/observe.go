@@ -20,7 +20,7 @@ import (
 	"fieldgate/internal/web"
 )
 
-// sources say where the metrics come from. Its functions are called once the server is built.
+// sources returns the inputs of the metrics. Its functions are called after the server is built.
 func (s *Server) sources() metrics.Sources {
 	m := metrics.Sources{
 		Version: version.Of().Version,
@@ -43,7 +43,7 @@ func (s *Server) sources() metrics.Sources {
 	return m
 }
 
-// backlog is what waits in the outbox.
+// backlog returns the state of the outbox.
 func (s *Server) backlog(ctx context.Context) (metrics.Backlog, error) {
 	waiting, oldest, err := s.Store.MailBacklog(ctx)
 	b := metrics.Backlog{Waiting: waiting}
@@ -53,7 +53,7 @@ func (s *Server) backlog(ctx context.Context) (metrics.Backlog, error) {
 	return b, err
 }
 
-// newTraces starts what sends traces, if they are asked for.
+// newTraces starts the export of traces, if it is configured.
 func (s *Server) newTraces() (err error) {
 	if s.Config.Tracing.URL() == "" {
 		return nil
@@ -65,8 +65,8 @@ func (s *Server) newTraces() (err error) {
 	return err
 }
 
-// traceRequests begins the span of each request, but of probes. What a request is called is the pattern that it matches: there are
-// few of those, whatever clients ask for.
+// traceRequests begins a span for each request except probes. The span is named by the pattern that
+// the request matches, because there are few patterns, whatever clients request.
 func (s *Server) traceRequests(mux *http.ServeMux) func(*http.Request) (context.Context, func(status int)) {
 	tracer := s.Traces.Tracer()
 	return func(r *http.Request) (context.Context, func(status int)) {
@@ -76,16 +76,16 @@ func (s *Server) traceRequests(mux *http.ServeMux) func(*http.Request) (context.
 		_, pattern := mux.Handler(r)
 		_, route, found := strings.Cut(pattern, " ")
 		if !found {
-			route = pattern // of every method
+			route = pattern // a pattern without a method
 		}
 		return tracer.Request(r, route, web.RequestIDFrom(r.Context()))
 	}
 }
 
-// FlushTimeout is how long a server that stops waits at most for the collector of traces.
+// FlushTimeout limits how long a stopping server waits for the collector of traces.
 const FlushTimeout = 3 * time.Second
 
-// flushTraces sends the last traces, or gives up on them. A second call does nothing.
+// flushTraces sends the last traces, or drops them after FlushTimeout. A second call does nothing.
 func (s *Server) flushTraces(drain context.Context) {
 	if s.Traces == nil {
 		return
@@ -99,7 +99,7 @@ func (s *Server) flushTraces(drain context.Context) {
 	})
 }
 
-// ListenForMetrics opens the listener of METRICS_ADDR; nil if there is none.
+// ListenForMetrics opens the listener of METRICS_ADDR. It returns nil if METRICS_ADDR is not set.
 func (s *Server) ListenForMetrics(ctx context.Context) (net.Listener, error) {
 	if s.Metrics == nil {
 		return nil, nil
@@ -115,20 +115,21 @@ func (s *Server) ListenForMetrics(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// metricsDrainTimeout is how long somebody who is reading the metrics may go on when everything else has stopped.
+// metricsDrainTimeout limits how long a request for metrics may take after everything else has
+// stopped.
 const metricsDrainTimeout = time.Second
 
-// ServeMetrics answers on l, if it is not nil, until the function that it returns is called: the last requests of a
-// server that stops are counted too.
+// ServeMetrics serves metrics on l, which may be nil, until stop is called. A stopping server calls
+// stop last, so that its last requests are counted.
 func (s *Server) ServeMetrics(l net.Listener) (stop func()) {
 	if l == nil {
 		return func() {}
 	}
 	server := s.Metrics.Server(s.Log)
 	server.Handler = s.requireKnownHost(s.Config.ChecksMetricsHosts())(server.Handler)
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(done)
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.Log.Error("metrics are not served any more", "error", err)
 		}
@@ -137,8 +138,8 @@ func (s *Server) ServeMetrics(l net.Listener) (stop func()) {
 		ctx, cancel := context.WithTimeout(context.Background(), metricsDrainTimeout)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
-			_ = server.Close() // a profile that somebody records
+			_ = server.Close() // a client may be recording a profile
 		}
-		<-ended
+		<-done
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"fieldgate/models"
 )
 
-// pendingMigrationsError says what the database lacks that this program needs.
+// pendingMigrationsError lists the migrations that this version needs and the database lacks.
 type pendingMigrationsError struct{ migrations []string }
 
 func (e pendingMigrationsError) Error() string {
-	return fmt.Sprintf("the database lacks what this program needs: %s. Hint: fieldgate migrate", strings.Join(e.migrations, ", "))
+	return fmt.Sprintf("the database has pending migrations: %s. Hint: fieldgate migrate", strings.Join(e.migrations, ", "))
 }
 
-// Migrate brings the database's tables up to date, unless that is left to somebody else: then it returns a pendingMigrationsError
-// if that has not been done.
+// Migrate applies pending migrations if AUTO_MIGRATE is on. It returns a pendingMigrationsError if any
+// remain.
 func (s *Services) Migrate(ctx context.Context) error {
 	if s.Config.AutoMigrate {
 		applied, err := s.Store.Migrate(ctx)
@@ -37,19 +37,19 @@ func (s *Services) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var behind pendingMigrationsError
+	var pending pendingMigrationsError
 	for _, m := range list {
 		if m.Pending() {
-			behind.migrations = append(behind.migrations, m.Title())
+			pending.migrations = append(pending.migrations, m.Title())
 		}
 	}
-	if behind.migrations != nil {
-		return behind
+	if pending.migrations != nil {
+		return pending
 	}
 	return nil
 }
 
-// logMigrations says what whoever upgrades has to know, once, when the server starts.
+// logMigrations logs at the start what an operator must know during an upgrade.
 func (s *Server) logMigrations(ctx context.Context) error {
 	list, err := s.Store.Migrations(ctx)
 	var ahead []int64
@@ -65,26 +65,27 @@ func (s *Server) logMigrations(ctx context.Context) error {
 		}
 	}
 	if ahead != nil {
-		s.Log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", ahead)
+		s.Log.InfoContext(ctx, "the database is ahead: a newer version has migrated it", "migrations", ahead)
 	}
 	if features != nil {
-		s.Log.InfoContext(ctx, "the database is ahead: a newer program has migrated it", "migrations", features)
+		s.Log.InfoContext(ctx, "the database is ahead: a newer version has migrated it", "migrations", features)
 	}
 	if waiting != nil {
-		s.Log.InfoContext(ctx, "migrations wait until no older program runs. Hint: fieldgate migrate --contract", "migrations", waiting)
+		s.Log.InfoContext(ctx, "contract migrations are waiting. Hint: run fieldgate migrate --contract after all older servers have stopped", "migrations", waiting)
 	}
 	return err
 }
 
-// prepareInterval is how often a server looks whether what it waits for has come.
+// prepareInterval is the pause between two attempts to prepare the database.
 const prepareInterval = time.Second
 
-// prepare returns when the database is as this program needs it. It waits for a server that does not answer, as it would
-// if that had happened a moment later; a file that cannot be opened is a mistake, and will not open by itself.
+// prepare returns when the database has all migrations. It waits for a database server that does
+// not answer: a running server would wait for it, too. An SQLite file that cannot be opened is a
+// configuration error that waiting does not fix.
 func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 	s.Log.DebugContext(ctx, "starting", "listen", l.Addr().String())
-	_, file := models.SQLitePath(s.Config.DatabaseURL)
-	for said := ""; ; {
+	_, isFile := models.SQLitePath(s.Config.DatabaseURL)
+	for logged := ""; ; {
 		err := s.Migrate(ctx)
 		if err == nil {
 			err = errors.Join(s.logMigrations(ctx), s.checkDemo(ctx))
@@ -93,16 +94,16 @@ func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, models.ErrUnavailable) && !file:
+		case errors.Is(err, models.ErrUnavailable) && !isFile:
 			waiting = "waiting for the database"
 		case errors.As(err, new(pendingMigrationsError)):
 			waiting = "waiting for migrations"
 		default:
 			return err
 		}
-		if waiting != said {
+		if waiting != logged {
 			s.Log.WarnContext(ctx, waiting, "error", err, "listen", l.Addr().String())
-			said = waiting
+			logged = waiting
 		}
 		select {
 		case <-ctx.Done():
@@ -112,12 +113,12 @@ func (s *Server) prepare(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// StartingHandler answers so long as the database is not as this program needs it.
+// StartingHandler answers requests until the database is prepared.
 func (s *Server) StartingHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(func(context.Context) error {
-		return errors.New("the database does not answer yet, or its tables are not up to date")
+		return errors.New("the database does not answer yet, or has pending migrations")
 	}, s.Log))
 	unavailable := guard.UnavailableHandler("the server is starting", int(prepareInterval.Seconds()))
 	mux.Handle("/graphql", s.crossOrigin(unavailable))

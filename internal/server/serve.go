@@ -14,73 +14,74 @@ import (
 	"fieldgate/internal/web"
 )
 
-// DrainTimeout is how long the requests under way may take when the server is told to stop.
+// DrainTimeout limits how long a stopping server waits for requests in progress.
 const DrainTimeout = 25 * time.Second
 
-// Listeners are where a server answers.
+// Listeners are the sockets of a server.
 type Listeners struct {
 	API     []net.Listener // one or more
 	Metrics net.Listener   // nil: metrics are not served
 }
 
-// Listen opens what ADDR and METRICS_ADDR name.
-func (s *Server) Listen(ctx context.Context) (on Listeners, err error) {
-	if on.API, err = listeners(ctx, s.Config.Addr); err != nil {
+// Listen opens the listeners of ADDR and METRICS_ADDR.
+func (s *Server) Listen(ctx context.Context) (l Listeners, err error) {
+	if l.API, err = listeners(ctx, s.Config.Addr); err != nil {
 		return Listeners{}, err
 	}
-	if on.Metrics, err = s.ListenForMetrics(ctx); err != nil {
-		for _, l := range on.API {
-			err = errors.Join(err, l.Close())
+	if l.Metrics, err = s.ListenForMetrics(ctx); err != nil {
+		for _, api := range l.API {
+			err = errors.Join(err, api.Close())
 		}
 		return Listeners{}, err
 	}
-	return on, nil
+	return l, nil
 }
 
-// Serve answers requests until ctx ends, and then those that are under way. Before the database is as this program
-// needs it, it answers that it is alive, and not ready: a migration may take longer than whoever starts servers waits
-// for one.
-func (s *Server) Serve(ctx context.Context, on Listeners) error {
+// Serve answers requests until ctx ends, and then drains. Until the database is prepared, it
+// answers that it is alive and not ready: a migration may take longer than an orchestrator waits
+// for a start.
+func (s *Server) Serve(ctx context.Context, l Listeners) error {
 	var handler atomic.Pointer[http.Handler]
 	handler.Store(new(s.StartingHandler()))
-	server := web.NewServer(on.API[0].Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := web.NewServer(l.API[0].Addr().String(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), s.Log)
-	failed := make(chan error, len(on.API))
-	for _, l := range on.API {
-		go func() { failed <- server.Serve(l) }()
+	failed := make(chan error, len(l.API))
+	for _, api := range l.API {
+		go func() { failed <- server.Serve(api) }()
 	}
-	defer s.ServeMetrics(on.Metrics)()
-	if err := s.prepare(ctx, on.API[0]); err != nil {
+	defer s.ServeMetrics(l.Metrics)()
+	if err := s.prepare(ctx, l.API[0]); err != nil {
 		if ctx.Err() != nil {
-			err = nil // told to stop, and nobody was served
+			err = nil // stopped before it was ready
 		}
 		return errors.Join(err, server.Close())
 	}
 	handler.Store(&s.Handler)
-	s.warnDevelopment(on.API)
-	s.announce(on.API)
+	s.warnDevelopment(l.API)
+	s.announce(l.API)
 	go s.sweepUntil(ctx)
-	mailed := s.sendMailUntil(ctx)
+	mailDone := s.sendMailUntil(ctx)
 	s.warnReportOnly()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	return s.drain(ctx, server, mailed)
+	return s.drain(ctx, server, mailDone)
 }
 
-// drain ends a server when the requests under way are answered and the mail under way is sent, or when DrainTimeout is over.
-func (s *Server) drain(ctx context.Context, server *http.Server, mailed <-chan struct{}) error {
+// drain stops a server. It waits for requests in progress and for the mail that is being sent, at
+// most for DrainTimeout.
+func (s *Server) drain(ctx context.Context, server *http.Server, mailDone <-chan struct{}) error {
 	s.isDraining.Store(true)
 	s.Log.Info("stopping", "drain", DrainTimeout.String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTimeout)
 	defer cancel()
 	err := server.Shutdown(drain)
 	select {
-	case <-mailed:
-	case <-drain.Done(): // the mail that is being sent will be sent again
+	case <-mailDone:
+	case <-drain.Done(): // the interrupted mail will be sent again
 	}
 	s.flushTraces(drain)
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *Server) drain(ctx context.Context, server *http.Server, mailed <-chan s
 	return nil
 }
 
-// Ready returns an error if no requests should be sent here.
+// Ready returns an error if this server should receive no requests.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.isDraining.Load() {
 		return errors.New("shutting down")
@@ -97,7 +98,7 @@ func (s *Server) Ready(ctx context.Context) error {
 	return s.Store.Ping(ctx)
 }
 
-// sendMailUntil sends mails until ctx ends, and closes its result when the last one is sent.
+// sendMailUntil sends mails until ctx ends. The channel is closed when the last one is sent.
 func (s *Server) sendMailUntil(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -109,7 +110,8 @@ func (s *Server) sendMailUntil(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// warnReportOnly reminds of rules that are tried out: so long as they are, those fields are more open than they look.
+// warnReportOnly warns of rules with reportOnly: their fields are more open than the schema
+// suggests.
 func (s *Server) warnReportOnly() {
 	rules := s.Policy.ReportOnly()
 	fields := make([]string, len(rules))
@@ -117,15 +119,15 @@ func (s *Server) warnReportOnly() {
 		fields[i] = rule.Coordinate()
 	}
 	if len(fields) > 0 {
-		s.Log.Warn("rules that only report deny nobody", "fields", fields)
+		s.Log.Warn("report-only rules do not deny access", "fields", fields)
 	}
 }
 
-// sweepInterval is how long a replica waits after it has swept; at random up to twice as long, so that replicas
-// which started together do not sweep together.
+// sweepInterval is the minimum pause between two sweeps of a replica. The pause is random, up to
+// twice as long, so that replicas which started together do not sweep together.
 const sweepInterval = time.Minute
 
-// sweepUntil deletes what has expired, until ctx ends.
+// sweepUntil deletes expired rows until ctx ends.
 func (s *Server) sweepUntil(ctx context.Context) {
 	for {
 		select {
@@ -137,7 +139,7 @@ func (s *Server) sweepUntil(ctx context.Context) {
 	}
 }
 
-// Sweep deletes what has expired until now.
+// Sweep deletes the rows that have expired by now.
 func (s *Server) Sweep(ctx context.Context) {
 	rows, err := s.Store.Sweep(ctx, s.Store.Now())
 	for _, sweep := range []func() (int, error){
@@ -145,9 +147,9 @@ func (s *Server) Sweep(ctx context.Context) {
 		func() (int, error) { return s.Accounts.SweepUnused(ctx) },
 	} {
 		if err == nil {
-			var more int
-			more, err = sweep()
-			rows += more
+			var n int
+			n, err = sweep()
+			rows += n
 		}
 	}
 	switch {
@@ -158,20 +160,20 @@ func (s *Server) Sweep(ctx context.Context) {
 	}
 }
 
-// announce says where the server is.
-func (s *Server) announce(on []net.Listener) {
+// announce logs the addresses of the server.
+func (s *Server) announce(listeners []net.Listener) {
 	if s.Mailer == nil {
-		s.Log.Warn("no mail is sent: nobody can reset a password. Hint: set SMTP_URL")
+		s.Log.Warn("no mail is sent, so users cannot reset a password. Hint: set SMTP_URL")
 	}
 	if s.Config.Playground && !s.page.IsBuilt() {
-		s.Log.Info("the playground was not built: it comes from a CDN, without its sign-in box. Hint: npm --prefix playground run build")
+		s.Log.Info("the playground was not built: it is loaded from a CDN, without the sign-in form. Hint: npm --prefix playground run build")
 	}
 	if s.options.Banner != nil {
 		s.banner()
 		return
 	}
-	attrs := []any{"api", s.Config.PublicURL.String() + "/graphql", "listen", on[0].Addr().String()}
-	for _, l := range on[1:] {
+	attrs := []any{"api", s.Config.PublicURL.String() + "/graphql", "listen", listeners[0].Addr().String()}
+	for _, l := range listeners[1:] {
 		attrs = append(attrs, "also", l.Addr().String())
 	}
 	s.Log.Info("serving", attrs...)
@@ -183,7 +185,7 @@ func (s *Server) announce(on []net.Listener) {
 	}
 }
 
-// banner writes the addresses of the pages for a developer at a terminal.
+// banner prints the addresses of the pages for a developer at a terminal.
 func (s *Server) banner() {
 	public := s.Config.PublicURL.String()
 	links := []devlog.Link{{Name: "API", URL: public + "/graphql"}}

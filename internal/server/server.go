@@ -1,5 +1,7 @@
-// Package server builds a server from its configuration and runs it. Open opens the services that a command needs: the
-// database and the accounts on it. New adds what answers requests, and Serve answers them.
+// Package server builds a server from its configuration and runs it.
+//
+// Open opens the services that commands need: the database and the accounts. New adds the handlers
+// of requests, and Serve answers them.
 package server
 
 import (
@@ -15,42 +17,42 @@ import (
 	"fieldgate/playground"
 )
 
-// Server is its services and what answers requests.
+// Server is the services with the handlers of requests.
 type Server struct {
 	*Services
 	Reports *graph.DryRunRecorder
 	Metrics *metrics.Metrics // nil without METRICS_ADDR
-	Traces  *export.Exporter // nil: there are none
-	Handler http.Handler     // answers everything but the metrics
+	Traces  *export.Exporter // nil: traces are not exported
+	Handler http.Handler     // answers all requests except those for metrics
 
-	page        *playground.Page                // nil: there is none
-	crossOrigin func(http.Handler) http.Handler // which other origins may call
+	page        *playground.Page                // nil: no playground
+	crossOrigin func(http.Handler) http.Handler // refuses origins that may not call the API
 	isDraining  atomic.Bool
 	flushOnce   sync.Once // of traces
 }
 
-// New builds a server and opens its database, which it does not touch yet. Close ends it.
+// New builds a server and opens its database without accessing it. Close ends the server.
 func New(o Options) (_ *Server, err error) {
 	if o.Demo && o.Config.Production {
-		return nil, errors.New("--demo: not with ENV=production: the demo's password is known to all")
+		return nil, errors.New("--demo: not allowed with ENV=production, because the demo password is public")
 	}
 	s := &Server{Services: newServices(o)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close()) // what was opened before
+			err = errors.Join(err, s.Close()) // closes what was opened
 		}
 	}()
 	if err = s.compilePolicy(); err != nil {
 		return nil, err
 	}
-	told, err := s.observe()
+	obs, err := s.observe()
 	if err != nil {
 		return nil, err
 	}
 	if s.Tokens, err = s.openTokens(); err != nil {
 		return nil, err
 	}
-	if err = s.open(told); err != nil {
+	if err = s.open(obs); err != nil {
 		return nil, err
 	}
 	if s.Handler, err = s.newHandler(); err != nil {
@@ -59,26 +61,27 @@ func New(o Options) (_ *Server, err error) {
 	return s, nil
 }
 
-// observe starts what watches the server, as far as it is asked for.
-func (s *Server) observe() (told observers, err error) {
+// observe starts metrics and traces, if they are configured.
+func (s *Server) observe() (o observers, err error) {
 	s.Reports = graph.NewDryRunRecorder(s.Policy, s.Log)
 	if s.Config.MetricsAddr != "" {
 		s.Metrics = metrics.New(s.sources())
-		told.onWait, told.onEvent, told.onMail = s.Metrics.QueueWait, s.Metrics.Event, s.Metrics.Mail
+		o.onWait, o.onEvent, o.onMail = s.Metrics.QueueWait, s.Metrics.Event, s.Metrics.Mail
 	}
 	if err := s.newTraces(); err != nil {
 		return observers{}, err
 	}
 	if s.Traces != nil {
-		told.tracer = s.Traces.Tracer()
+		o.tracer = s.Traces.Tracer()
 	}
-	return told, nil
+	return o, nil
 }
 
-// Close ends the work in the background, the traces and the database's connections, as far as there are any.
+// Close stops background work, sends the last traces and closes the database. It may be called on a
+// partly built server.
 func (s *Server) Close() error {
 	if s.Queue != nil {
-		s.Queue.Close() // the last spans are those of its work
+		s.Queue.Close() // its work records the last spans
 	}
 	s.flushTraces(context.Background())
 	return s.Services.Close()

@@ -29,26 +29,26 @@ import (
 	"fieldgate/playground"
 )
 
-// Options are what a server, or the services of a command, is made of. Config and Log are needed.
+// Options configure a server, or the services of a command. Config and Log are required.
 type Options struct {
 	Config *config.Config
 	Log    *slog.Logger
-	Now    func() time.Time // nil is time.Now
+	Now    func() time.Time // nil: time.Now
 
-	Processors int // how many password hashes run at once; 0 is GOMAXPROCS
+	Processors int // concurrent password hashes; 0: GOMAXPROCS
 
-	Schema     *ast.Schema // nil is the schema that the server was generated from
-	Demo       bool        // the playground offers to be one of DemoUsers
-	Banner     io.Writer   // gets the addresses of the pages at the start; nil: the log does
-	Playground fs.FS       // what the playground was built into; nil: what this program was compiled with
+	Schema     *ast.Schema // nil: the schema that the server was generated from
+	Demo       bool        // the playground offers a sign-in as DemoUsers
+	Banner     io.Writer   // receives the addresses of the pages; nil: they are logged
+	Playground fs.FS       // the built playground; nil: embedded
 	Migrations fs.FS       // models.Options.Migrations
 
-	SMTPRoots *x509.CertPool // who vouches for the mail server; nil: those whom the system trusts
+	SMTPRoots *x509.CertPool // authorities for the mail server; nil: those of the system
 	MailLease time.Duration  // account.MailerConfig.Lease
 
 	Connections int // models.Options.MaxConnections
 
-	NewApp func(*extend.Registry) (*app.App, error) // what the product adds; nil is app.New
+	NewApp func(*extend.Registry) (*app.App, error) // what the product adds; nil: app.New
 }
 
 func (o Options) withDefaults() Options {
@@ -70,7 +70,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// OpenStore opens the database with what the product adds to it. It does not touch it yet.
+// OpenStore opens the database with the product's features, without accessing it.
 func (o Options) OpenStore() (*product.Product, error) {
 	store, err := models.Open(o.Config.DatabaseURL, models.Options{
 		Now: o.Now, Log: o.Log, Migrations: o.Migrations, MaxConnections: o.Connections,
@@ -85,7 +85,7 @@ func (o Options) OpenStore() (*product.Product, error) {
 	return added, nil
 }
 
-// Services are what the commands and the server have in common: the database and the accounts on it.
+// Services are shared by commands and the server: the database and the accounts.
 type Services struct {
 	Config *config.Config
 	Log    *slog.Logger
@@ -97,15 +97,15 @@ type Services struct {
 
 	Accounts *account.Service
 	Mailer   *account.Mailer // nil: no mail is sent
-	Inbox    *mail.Inbox     // of a development server without a mail server; else nil
+	Inbox    *mail.Inbox     // of a development server without a mail server; otherwise nil
 
 	options     Options
-	displayName string // what the server calls itself in mails and on pages
+	displayName string // the server's name in mails and on pages
 	breached    *breached.Set
 	sessions    *auth.Sessions
 }
 
-// observers receive what the services do. The zero value has none.
+// observers are called by the services when something happens. Nil fields are not called.
 type observers struct {
 	onWait  func(network string, d time.Duration)
 	onEvent func(event string)
@@ -113,8 +113,9 @@ type observers struct {
 	tracer  *trace.Tracer
 }
 
-// Open opens the services of a command. It touches no database yet and writes no file: what needs a key for a moment,
-// such as the cursors of a list, gets one that ends with the command. Close ends the services.
+// Open opens the services of a command. It does not access the database and writes no file. A
+// command needs a key only for a moment, such as for the cursors of a list, so it gets a random
+// one. Close ends the services.
 func Open(o Options) (_ *Services, err error) {
 	s := newServices(o)
 	defer func() {
@@ -138,21 +139,20 @@ func newServices(o Options) *Services {
 
 func (s *Services) compilePolicy() (err error) {
 	if s.Policy, err = policy.Compile(s.options.Schema); err != nil {
-		return fmt.Errorf("the schema's rules have gaps:\n%w", err)
+		return fmt.Errorf("the schema has invalid rules:\n%w", err)
 	}
 	return nil
 }
 
-// open opens the database and makes the services on it. Policy and Tokens are there already.
-func (s *Services) open(told observers) (err error) {
-	o := s.options
-	added, err := o.OpenStore()
+// open opens the database and creates the services. Policy and Tokens exist already.
+func (s *Services) open(o observers) (err error) {
+	added, err := s.options.OpenStore()
 	if err != nil {
 		return err
 	}
 	s.App, s.Store = added.App, added.Store
-	s.Queue = account.NewQueue(o.Processors)
-	s.Queue.OnWait = told.onWait
+	s.Queue = account.NewQueue(s.options.Processors)
+	s.Queue.OnWait = o.onWait
 	if err = s.openBreached(); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *Services) open(told observers) (err error) {
 	if err != nil {
 		return err
 	}
-	texts, err := s.openMail(told)
+	templates, err := s.openMail(o)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *Services) open(told observers) (err error) {
 	s.sessions.Includes = s.Policy.Includes
 	s.Accounts = account.New(account.Config{
 		Store: s.Store, Sessions: s.sessions, Tokens: s.Tokens, Passwords: passwords, Policy: s.Policy, Log: s.Log, Hooks: added.Hooks,
-		Mail: texts, OnEvent: told.onEvent, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
+		Mail: templates, OnEvent: o.onEvent, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
 		SecurityNoticesOff: s.Config.SecurityNoticesOff,
 		PasswordMinLength:  s.Config.PasswordMinLength, Breached: s.breachedSet(), Product: s.displayName,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL, RememberMeTTL: s.Config.RememberMeTTL, SessionMaxAge: s.Config.SessionMaxAge,
@@ -177,11 +177,11 @@ func (s *Services) open(told observers) (err error) {
 	return nil
 }
 
-// openMail makes Mailer, and returns the texts of mails: nil where none is sent.
-func (s *Services) openMail(told observers) (*mail.Templates, error) {
-	texts, err := mail.LoadTemplates(s.Config.MailTemplates)
+// openMail sets Mailer and returns the mail templates. It returns nil if no mail is sent.
+func (s *Services) openMail(o observers) (*mail.Templates, error) {
+	templates, err := mail.LoadTemplates(s.Config.MailTemplates)
 	if err != nil {
-		return nil, fmt.Errorf("MAIL_TEMPLATES: %w. Hint: docs/mail.md says what is in such a folder; leave it out to use the built-in texts", err)
+		return nil, fmt.Errorf("MAIL_TEMPLATES: %w. Hint: see docs/mail.md, or leave it out to use the built-in texts", err)
 	}
 	from, err := netmail.ParseAddress(s.Config.MailFrom)
 	if err != nil {
@@ -196,14 +196,14 @@ func (s *Services) openMail(told observers) (*mail.Templates, error) {
 		return nil, err
 	}
 	s.Mailer = account.NewMailer(account.MailerConfig{
-		Store: s.Store, Templates: texts, Transport: transport, Log: s.Log,
+		Store: s.Store, Templates: templates, Transport: transport, Log: s.Log,
 		AppURL: s.Config.AppURL, Service: s.displayName, LimitsOff: s.Config.LimitsOff, Lease: s.options.MailLease,
-		SecurityNoticesOff: s.Config.SecurityNoticesOff, OnOutcome: told.onMail, Tracer: told.tracer,
+		SecurityNoticesOff: s.Config.SecurityNoticesOff, OnOutcome: o.onMail, Tracer: o.tracer,
 	})
-	return texts, nil
+	return templates, nil
 }
 
-// mailTransport is the mail server, or the inbox of a development server without one.
+// mailTransport returns the mail server, or the inbox of a development server without one.
 func (s *Services) mailTransport() (mail.Transport, error) {
 	if s.Config.SMTPURL == "" {
 		s.Inbox = mail.NewInbox(s.Log, inboxSize, s.options.Now)
@@ -216,7 +216,7 @@ func (s *Services) mailTransport() (mail.Transport, error) {
 	return t, nil
 }
 
-// newTokens makes what issues and reads access tokens.
+// newTokens returns the issuer and verifier of access tokens.
 func (s *Services) newTokens(private []auth.PrivateKey, secrets []string) (*auth.Tokens, error) {
 	return auth.NewTokens(auth.TokenConfig{
 		PrivateKeys: private, Secrets: secrets, Issuer: s.Config.JWTIssuer, Audience: s.Config.JWTAudience,
@@ -224,7 +224,7 @@ func (s *Services) newTokens(private []auth.PrivateKey, secrets []string) (*auth
 	})
 }
 
-// Close ends the work in the background and the database's connections, as far as there are any.
+// Close stops background work and closes the database. It may be called on partly built services.
 func (s *Services) Close() error {
 	if s.Queue != nil {
 		s.Queue.Close()
@@ -239,18 +239,19 @@ func (s *Services) Close() error {
 	return errors.Join(errs...)
 }
 
-// openBreached opens the file of BREACHED_PASSWORDS, if there is one.
+// openBreached opens the file of BREACHED_PASSWORDS, if it is set.
 func (s *Services) openBreached() (err error) {
 	if s.Config.BreachedPasswords == "" {
 		return nil
 	}
 	if s.breached, err = breached.Open(s.Config.BreachedPasswords); err != nil {
-		return fmt.Errorf("BREACHED_PASSWORDS: %w. Hint: make the file with: fieldgate passwords build --min-count 20 < hibp.txt > FILE", err)
+		return fmt.Errorf("BREACHED_PASSWORDS: %w. Hint: build the file with: fieldgate passwords build --min-count 20 < hibp.txt > FILE", err)
 	}
 	return nil
 }
 
-// breachedSet is nil, and no interface with a nil in it, if there is none.
+// breachedSet returns the set of breached passwords. Without one it returns a nil interface, and
+// not an interface that holds a nil pointer.
 func (s *Services) breachedSet() account.Breached {
 	if s.breached == nil {
 		return nil
@@ -258,10 +259,11 @@ func (s *Services) breachedSet() account.Breached {
 	return s.breached
 }
 
-// InboxPath is where a development server without a mail server shows the mails.
+// InboxPath is the page of a development server without a mail server that shows its mails.
 const InboxPath = "/dev/mail"
 
 const inboxSize = 200 // mails
 
-// sendsMail: in production only a mail server can be meant.
+// sendsMail reports whether mails are sent. In production that requires a mail server: only
+// development has an inbox.
 func (s *Services) sendsMail() bool { return s.Config.SMTPURL != "" || !s.Config.Production }

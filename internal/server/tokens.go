@@ -10,8 +10,8 @@ import (
 	"fieldgate/models"
 )
 
-// openTokens makes the tokens with the keys of the configuration. Without any, a SQLite file has a key beside it, which is
-// made when it is missing.
+// openTokens creates the tokens with the configured keys. Without keys, it uses a key beside the
+// SQLite file, and creates that key if it is missing.
 func (s *Server) openTokens() (*auth.Tokens, error) {
 	private, err := PrivateKeys(s.Config.JWTPrivateKeyFiles)
 	if err != nil {
@@ -24,8 +24,8 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 			return nil, errors.New("JWT_SECRET: not set. Every server of one database needs the same key. Hint: make one with: fieldgate keys secret")
 		}
 		secret, err := auth.SecretFile(file + ".key")
-		if errors.Is(err, fs.ErrNotExist) { // the database's folder: the file itself would have been made
-			return nil, fmt.Errorf("DATABASE_URL: there is no folder for %q. Hint: make it, or choose another file: sqlite:///FOLDER/FILE", file)
+		if errors.Is(err, fs.ErrNotExist) { // the directory is missing: SecretFile creates the file
+			return nil, fmt.Errorf("DATABASE_URL: the directory of %q does not exist. Hint: create it, or choose another file: sqlite:///DIRECTORY/FILE", file)
 		}
 		if err != nil {
 			return nil, keyFileError(file, err)
@@ -35,17 +35,17 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 	return s.newTokens(private, secrets)
 }
 
-// keyFileError says why the key beside a SQLite file cannot be had. A folder that cannot be written is the database's
-// own difficulty too.
+// keyFileError explains why the key beside a SQLite file cannot be used. A directory that is not
+// writable is reported as an error of DATABASE_URL, because the database needs it, too.
 func keyFileError(file string, err error) error {
 	if folder := models.CheckSQLiteFolder(file); folder != nil {
 		return fmt.Errorf("DATABASE_URL: %w", folder)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be read by user id %d: %w. "+
-			"Hint: let the server's user own the file, or set JWT_SECRET", os.Getuid(), err)
+			"Hint: change the owner of the file to the server's user, or set JWT_SECRET", os.Getuid(), err)
 	}
-	return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be kept: %w", err)
+	return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be created: %w", err)
 }
 
 // PrivateKeys reads the keys of JWT_PRIVATE_KEY_FILES.
@@ -54,7 +54,7 @@ func PrivateKeys(names []string) ([]auth.PrivateKey, error) {
 	for i, name := range names {
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("%w. Hint: make a key with: fieldgate keys ed25519, in a file that the server can read", err)
+			return nil, fmt.Errorf("%w. Hint: create a key with fieldgate keys ed25519, in a file that the server can read", err)
 		}
 		files[i] = auth.KeyFile{Name: name, PEM: content}
 	}

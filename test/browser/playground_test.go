@@ -169,7 +169,7 @@ func TestDemoIsRejectedInProduction(t *testing.T) {
 	if status, _, stderr := servertest.RunCLI(t, production, server.DemoPassword, create...); status != 0 {
 		t.Fatal(stderr)
 	}
-	if status, _, stderr := servertest.RunCLI(t, production, "", "serve"); status != 1 || !strings.Contains(stderr, "the database is one of --demo") {
+	if status, _, stderr := servertest.RunCLI(t, production, "", "serve"); status != 1 || !strings.Contains(stderr, "the database was created by --demo") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }

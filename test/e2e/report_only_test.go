@@ -170,7 +170,7 @@ func TestPermissionsAllowReportOnlyRules(t *testing.T) {
 // logs which fields have such rules.
 func TestServerStartsWithReportOnlyRulesAndWarns(t *testing.T) {
 	t.Parallel()
-	const warning = "rules that only report deny nobody"
+	const warning = "report-only rules do not deny access"
 	for _, row := range []struct {
 		name   string
 		schema *ast.Schema
