@@ -1,7 +1,7 @@
-// Package devlog writes log records for a developer at a terminal: one coloured line each.
+// Package devlog writes log records for a developer at a terminal: one colored line each.
 //
-// The formats for machines and files are those of log/slog. This one has no fixed form and must not
-// be parsed.
+// The formats of log/slog are for programs and files. This format may change and must not be
+// parsed.
 package devlog
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// Options change what New does.
+// Options configure New.
 type Options struct {
 	Level   slog.Leveler
 	NoColor bool
 }
 
-// New returns a handler that writes to w. The messages of requests ("http request") and of statements
-// ("sql") become short: "POST /graphql 200 1.2ms".
+// New returns a handler that writes to w. It shortens the records of requests ("http request") and
+// of statements ("sql"): "POST /graphql 200 1.2ms".
 func New(w io.Writer, o Options) slog.Handler {
 	return handler{tint.NewHandler(w, &tint.Options{Level: o.Level, NoColor: o.NoColor, TimeFormat: time.TimeOnly})}
 }
@@ -50,7 +50,8 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// shorten returns the record with the values of some attributes as its message, and without those named in drop.
+// shorten returns the record with the values of some attributes as its message, and without the
+// attributes in drop.
 func shorten(r slog.Record, message []string, drop ...string) slog.Record {
 	words := make([]string, len(message))
 	kept := make([]slog.Attr, 0, r.NumAttrs())
@@ -74,7 +75,7 @@ func shorten(r slog.Record, message []string, drop ...string) slog.Record {
 	return short
 }
 
-// printable quotes text that could move the cursor or begin a line: clients choose paths.
+// printable quotes text that could move the cursor or start a line, because clients choose paths.
 func printable(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
 		return strconv.Quote(text)

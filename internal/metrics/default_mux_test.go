@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// net/http/pprof registers its handlers on http.DefaultServeMux when it is imported. They would be public on a server
-// that has no handler of its own.
+// net/http/pprof registers its handlers on http.DefaultServeMux when it is imported. A server
+// without a handler of its own would publish them.
 func TestNoServerServesTheDefaultMux(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
@@ -58,7 +58,7 @@ func TestNoServerServesTheDefaultMux(t *testing.T) {
 		t.Fatal(err)
 	}
 	if servers < 2 {
-		t.Errorf("found %d http.Server literals, want the public one and the one for metrics", servers)
+		t.Errorf("got %d http.Server literals, want the public server and the one for metrics", servers)
 	}
 }
 

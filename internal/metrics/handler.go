@@ -9,9 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler serves /metrics and /debug/pprof/ without authorization: serve it on a listener of its own.
+// Handler serves /metrics and /debug/pprof/ without authorization: serve it on a separate listener.
 //
-// Importing net/http/pprof also registers its handlers on http.DefaultServeMux. No server of Fieldgate serves that mux.
+// Importing net/http/pprof also registers its handlers on http.DefaultServeMux. No server of
+// Fieldgate serves that mux.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
@@ -30,8 +31,8 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// Server is an http.Server for Handler. It sets no limit to how long an answer takes: a profile is recorded for as long as
-// somebody asks for.
+// Server returns an http.Server for Handler. It has no write timeout, because clients choose the
+// duration of a profile.
 func (m *Metrics) Server(log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           m.Handler(),

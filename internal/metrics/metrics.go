@@ -1,11 +1,12 @@
-// Package metrics counts what happens, for Prometheus to read. It is the only package that knows Prometheus's client.
+// Package metrics counts events for Prometheus. It is the only package that imports Prometheus's
+// client.
 //
-// Others tell it what happens by calling a method that fits their hook, or have a number that it asks for when somebody
-// reads ([Sources]). Every label has its values from a closed list that is there at the start: what a client writes is
-// none of them, so that nobody can make the server keep more than that, and no person is in a metric. What comes that is
-// not in its list is counted as "other".
+// Other packages report events through methods that fit their hooks. [Sources] are numbers that
+// other packages keep and that are read during a scrape. Every label takes its values from a closed
+// list that is fixed at the start. So clients cannot add series, and metrics contain no personal
+// data. A value that is not in its list is counted as "other".
 //
-// Telling it something allocates nothing: a counter for each combination is made at the start.
+// Reporting an event does not allocate: each combination of labels has its counter from the start.
 package metrics
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics is what was counted since the start. It is safe for use by many goroutines.
+// Metrics holds the counts since the start. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	rows     []row
@@ -34,26 +35,26 @@ type Metrics struct {
 	waits      prometheus.Observer
 
 	inFlight  prometheus.Gauge
-	responses [6]prometheus.Counter // by the status's first digit; 0: none
+	responses [6]prometheus.Counter // by the first digit of the status; 0: none
 	onEnd     func(status int)
 }
 
 type operation struct{ kind, outcome string }
 
-// other takes what is not in its closed list.
+// other is the label value for values that are not in the closed list.
 const other = "other"
 
 // outcomeOK is the outcome of a request without errors.
 const outcomeOK = "ok"
 
-// durationBuckets are in seconds: what is read from the database takes milliseconds, and a password tenths of a second
-// and its turn in the queue.
+// durationBuckets are in seconds. A database read takes milliseconds, a password hash tenths of a
+// second plus its time in the queue.
 var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 
-// waitBuckets are in seconds; the queue lets nobody wait longer than the last.
+// waitBuckets are in seconds. The last is the timeout of the queue.
 var waitBuckets = []float64{.001, .01, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// New begins to count, at zero.
+// New returns metrics with all counts at zero.
 func New(s Sources) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -65,9 +66,9 @@ func New(s Sources) *Metrics {
 }
 
 func (m *Metrics) registerRequests(s Sources) {
-	requests := m.counters("graphql_requests_total", "Requests of the API, by the type of their operation (none: it was refused before there was one) "+
-		"and by their outcome: ok, or the code of their first error.", "type", "outcome")
-	durations := m.histograms("graphql_request_duration_seconds", "How long the API took for a request, by the type of its operation.", durationBuckets, "type")
+	requests := m.counters("graphql_requests_total", "GraphQL requests by type of operation (none: refused before an operation was selected) "+
+		"and by outcome: ok, or the code of the first error.", "type", "outcome")
+	durations := m.histograms("graphql_request_duration_seconds", "Time to answer a GraphQL request, in seconds, by type of operation.", durationBuckets, "type")
 	m.operations, m.durations = map[operation]prometheus.Counter{}, map[string]prometheus.Observer{}
 	for _, kind := range []string{"query", "mutation", "none"} {
 		m.durations[kind] = durations.WithLabelValues(kind)
@@ -75,8 +76,8 @@ func (m *Metrics) registerRequests(s Sources) {
 			m.operations[operation{kind, outcome}] = requests.WithLabelValues(kind, outcome)
 		}
 	}
-	m.inFlight = m.gauge("http_requests_in_flight", "HTTP requests that are being answered, those of probes and pages included.")
-	answers := m.counters("http_responses_total", "HTTP requests that were answered, by the class of the status (none: the connection was cut instead).", "class")
+	m.inFlight = m.gauge("http_requests_in_flight", "HTTP requests in progress, including those for probes and pages.")
+	answers := m.counters("http_responses_total", "HTTP responses by class of status (none: the connection was aborted without a response).", "class")
 	m.responses[0] = answers.WithLabelValues("none")
 	for i := 1; i < len(m.responses); i++ {
 		m.responses[i] = answers.WithLabelValues(strconv.Itoa(i) + "xx")
@@ -92,15 +93,15 @@ func (m *Metrics) registerRequests(s Sources) {
 }
 
 func (m *Metrics) registerRules(s Sources) {
-	denials := m.counters("field_denials_total", "Executions of fields that were denied, by the field and by why: forbidden (the person's role does not include "+
-		"the one that it takes), or what was wrong with the access token.", "field", "reason")
+	denials := m.counters("field_denials_total", "Denied executions of fields by field and reason: forbidden (the user's role does not include the required one), "+
+		"or the problem with the access token.", "field", "reason")
 	m.denials = map[[2]string]prometheus.Counter{{other, other}: denials.WithLabelValues(other, other)}
 	for _, field := range s.Gated {
 		for _, reason := range s.Reasons {
 			m.denials[[2]string{field, reason}] = denials.WithLabelValues(field, reason)
 		}
 	}
-	limits := m.counters("limit_hits_total", "Executions of fields that were refused because a limit was used up, by the field and by what the limit counts by.", "field", "by")
+	limits := m.counters("limit_hits_total", "Executions of fields that a rate limit refused, by field and by the key of the limit (by).", "field", "by")
 	m.limits = map[[2]string]prometheus.Counter{{other, other}: limits.WithLabelValues(other, other)}
 	for _, l := range s.Limits {
 		m.limits[[2]string{l.Field, l.By}] = limits.WithLabelValues(l.Field, l.By)
@@ -108,14 +109,14 @@ func (m *Metrics) registerRules(s Sources) {
 }
 
 func (m *Metrics) registerAccounts(s Sources) {
-	m.events = m.countersByValue(m.counters("account_events_total", "What happened to accounts, by the event's name in the log and in the audit log.", "event"), s.Events)
-	m.waits = m.histograms("password_queue_wait_seconds", "How long those passwords waited for their turn that were hashed.", waitBuckets).WithLabelValues()
+	m.events = m.countersByValue(m.counters("account_events_total", "Account events by name, as in the log and in the audit log.", "event"), s.Events)
+	m.waits = m.histograms("password_queue_wait_seconds", "Time a password hash waited in the queue, in seconds.", waitBuckets).WithLabelValues()
 	if s.Backlog != nil {
-		m.mails = m.countersByValue(m.counters("mails_total", "What became of mails each time that one was looked at.", "outcome"), s.MailOutcomes)
+		m.mails = m.countersByValue(m.counters("mails_total", "Attempts to process a mail, by outcome.", "outcome"), s.MailOutcomes)
 	}
 }
 
-// countersByValue makes a counter for each value of a label.
+// countersByValue creates a counter for each value of a label.
 func (m *Metrics) countersByValue(v *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
 	list := map[string]prometheus.Counter{}
 	for _, value := range append(slices.Clone(values), other) {
@@ -124,14 +125,14 @@ func (m *Metrics) countersByValue(v *prometheus.CounterVec, values []string) map
 	return list
 }
 
-// Request counts an HTTP request, for web.Watch.
+// Request counts an HTTP request. It fits web.Instrument.
 func (m *Metrics) Request(r *http.Request) (ctx context.Context, end func(status int)) {
 	m.inFlight.Inc()
 	return r.Context(), m.onEnd
 }
 
-// Operation counts a request of the API: its type (query, mutation or none), the code of its first error ("" if there is
-// none) and how long it took.
+// Operation counts a GraphQL request: its type (query, mutation or none), the code of its first
+// error ("" if it has none) and its duration.
 func (m *Metrics) Operation(kind, code string, took time.Duration) {
 	if code == "" {
 		code = outcomeOK
@@ -147,10 +148,10 @@ func (m *Metrics) Operation(kind, code string, took time.Duration) {
 	m.durations[kind].Observe(took.Seconds())
 }
 
-// Denied counts an execution of a field that was denied; the field is "Type.field".
+// Denied counts a denied execution of a field, which is named "Type.field".
 func (m *Metrics) Denied(field, reason string) { inc(m.denials, [2]string{field, reason}) }
 
-// Limited counts an execution of a field that a limit has refused; by is what the limit counts by.
+// Limited counts an execution of a field that a rate limit refused. by is the key of the limit.
 func (m *Metrics) Limited(field, by string) { inc(m.limits, [2]string{field, by}) }
 
 func inc(counters map[[2]string]prometheus.Counter, key [2]string) {
@@ -161,10 +162,10 @@ func inc(counters map[[2]string]prometheus.Counter, key [2]string) {
 	counter.Inc()
 }
 
-// Event counts something that happened to an account.
+// Event counts an event of an account.
 func (m *Metrics) Event(name string) { incOne(m.events, name) }
 
-// Mail counts what became of a mail.
+// Mail counts the outcome of an attempt to process a mail.
 func (m *Metrics) Mail(outcome string) { incOne(m.mails, outcome) }
 
 func incOne(counters map[string]prometheus.Counter, value string) {
@@ -175,12 +176,13 @@ func incOne(counters map[string]prometheus.Counter, value string) {
 	counter.Inc()
 }
 
-// QueueWait counts how long a password waited for a thread. The network is no label: there are too many.
+// QueueWait records how long a password hash waited for a thread. The network is not a label: it
+// has too many values.
 func (m *Metrics) QueueWait(_ string, d time.Duration) { m.waits.Observe(d.Seconds()) }
 
-// buildInfo is always 1: its labels are what it says.
+// buildInfo registers a gauge that is always 1. Its labels carry the information.
 func (m *Metrics) buildInfo(version string) {
-	const name, help = "build_info", "Always 1, with what the server was built from."
+	const name, help = "build_info", "Always 1. The labels are the version of the server and of Go."
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, []string{"version", "go"})
 	m.add(g, row{name, "gauge", []string{"version", "go"}, help})
 	g.WithLabelValues(version, runtime.Version()).Set(1)

@@ -54,12 +54,12 @@ func TestMetricsReadTheirSources(t *testing.T) {
 		`limit_hits_total{by="ADDRESS",field="Mutation.login"} 0`, `account_events_total{event="sign-in"} 0`, `mails_total{outcome="sent"} 0`,
 	} {
 		if !strings.Contains(got, "\nfieldgate_"+want) {
-			t.Errorf("there is no %s", want)
+			t.Errorf("want %s", want)
 		}
 	}
 }
 
-// What is in no list makes no series: it is counted as other.
+// A value that is not in a closed list creates no series and is counted as other.
 func TestUnlistedValuesCountAsOther(t *testing.T) {
 	t.Parallel()
 	m := metrics.New(sources())
@@ -80,19 +80,19 @@ func TestUnlistedValuesCountAsOther(t *testing.T) {
 		`account_events_total{event="other"} 1`, `mails_total{outcome="other"} 1`, `http_responses_total{class="none"} 1`, `http_requests_in_flight 0`,
 	} {
 		if !strings.Contains(got, "\nfieldgate_"+want+"\n") {
-			t.Errorf("there is no %s", want)
+			t.Errorf("want %s", want)
 		}
 	}
 	if n := strings.Count(got, "\nfieldgate_"); n != series {
-		t.Errorf("%d series, and before %d", n, series)
+		t.Errorf("got %d series, want %d as before", n, series)
 	}
 }
 
-// Each request tells it several things.
+// Each request reports several events.
 func TestRecordingDoesNotAllocate(t *testing.T) {
 	m := metrics.New(sources())
 	r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
-	for name, tell := range map[string]func(){
+	for name, report := range map[string]func(){
 		"a request":   func() { _, end := m.Request(r); end(200) },
 		"an answer":   func() { m.Operation("query", "", time.Millisecond) },
 		"an error":    func() { m.Operation("query", "FORBIDDEN", time.Millisecond) },
@@ -102,39 +102,39 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 		"a wait":      func() { m.QueueWait("", time.Millisecond) },
 		"the unknown": func() { m.Event("unknown") },
 	} {
-		if n := testing.AllocsPerRun(1000, tell); n != 0 {
-			t.Errorf("%s allocates %v times", name, n)
+		if n := testing.AllocsPerRun(1000, report); n != 0 {
+			t.Errorf("%s: got %v allocations, want none", name, n)
 		}
 	}
 }
 
-// The database is asked once in a while, whoever reads, and what it does not say is not made up.
+// Scrapes share one query of the database. An unknown backlog is not reported.
 func TestBacklogIsCached(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name  string
-		err   error
-		there bool
+		name    string
+		err     error
+		isKnown bool
 	}{{"a database that answers", nil, true}, {"a database that does not", errors.New("no"), false}} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			var asked atomic.Int64
+			var queries atomic.Int64
 			s := sources()
 			s.Backlog = func(ctx context.Context) (metrics.Backlog, error) {
-				asked.Add(1)
+				queries.Add(1)
 				if _, bounded := ctx.Deadline(); !bounded {
-					t.Error("a scrape would wait for ever")
+					t.Error("want a deadline: a scrape must not wait without limit")
 				}
 				return metrics.Backlog{Waiting: 12}, row.err
 			}
 			m := metrics.New(s)
 			for range 3 {
-				if got := strings.Contains(scrape(t, m), "\nfieldgate_mails_waiting 12"); got != row.there {
-					t.Errorf("there is a number: %v", got)
+				if got := strings.Contains(scrape(t, m), "\nfieldgate_mails_waiting 12"); got != row.isKnown {
+					t.Errorf("got a backlog: %v, want %v", got, row.isKnown)
 				}
 			}
-			if asked.Load() != 1 {
-				t.Errorf("the database was asked %d times", asked.Load())
+			if queries.Load() != 1 {
+				t.Errorf("got %d queries of the database, want 1", queries.Load())
 			}
 		})
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// namespace begins the name of everything of ours.
+// namespace is the prefix of every metric of this package.
 const namespace = "fieldgate"
 
-// row is one metric in the table for people.
+// row is one metric in the documentation table.
 type row struct {
 	name   string // without the namespace
 	kind   string
@@ -41,20 +41,20 @@ func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	return g
 }
 
-// desc describes a metric whose values somebody else keeps.
+// desc describes a metric whose value another package keeps.
 func (m *Metrics) desc(kind, name, help string, labels ...string) *prometheus.Desc {
 	m.rows = append(m.rows, row{name, kind, labels, help})
 	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 }
 
-// collector yields metrics when they are read. It describes none before: their names stand in one place, and the
-// registry checks them when they are read.
+// collector yields metrics during a scrape. It describes none in advance, so that their names are
+// defined in one place. The registry checks them during the scrape.
 type collector func(yield func(prometheus.Metric))
 
-// Describe is called by the registry.
+// Describe implements prometheus.Collector.
 func (collector) Describe(chan<- *prometheus.Desc) {}
 
-// Collect is called by the registry.
+// Collect implements prometheus.Collector.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	c(func(m prometheus.Metric) { to <- m })
 }
@@ -67,7 +67,7 @@ func counter(d *prometheus.Desc, value float64, labels ...string) prometheus.Met
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
 }
 
-// Names returns the names of all metrics of ours, sorted.
+// Names returns the names of all metrics of this package, sorted.
 func (m *Metrics) Names() (list []string) {
 	for _, r := range m.rows {
 		list = append(list, namespace+"_"+r.name)
@@ -80,7 +80,7 @@ func (m *Metrics) Names() (list []string) {
 func (m *Metrics) Table() string {
 	rows := slices.SortedFunc(slices.Values(m.rows), func(a, b row) int { return strings.Compare(a.name, b.name) })
 	var b strings.Builder
-	b.WriteString("| metric | type | labels | what it says |\n|---|---|---|---|\n")
+	b.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
 	for _, r := range rows {
 		labels := ""
 		if len(r.labels) > 0 {

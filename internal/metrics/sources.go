@@ -9,19 +9,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sources are the closed lists of what can happen, and where numbers come from that somebody else keeps. The functions are
-// called when somebody reads the metrics.
+// Sources are the closed lists of label values, and functions for numbers that other packages keep.
+// The functions are called during a scrape.
 type Sources struct {
 	Version string // of the server
 
 	Codes        []string // of errors
 	Gated        []string // fields that can be denied: "Type.field"
-	Reasons      []string // why they can
+	Reasons      []string // of denials
 	Limits       []Limit
 	Events       []string // of accounts
 	MailOutcomes []string
 
-	WouldDeny  func() map[string]uint64 // by field, what rules that only report would have denied; the fields never change
+	// WouldDeny returns what report-only rules would have denied, by field. The fields never
+	// change.
+	WouldDeny  func() map[string]uint64
 	Queue      func() Queue
 	Pool       func() sql.DBStats
 	Statements func() uint64
@@ -32,33 +34,33 @@ type Sources struct {
 // Limit is a limit of a field.
 type Limit struct{ Field, By string }
 
-// Queue is the state of the queue of passwords.
+// Queue is the state of the queue for password hashes.
 type Queue struct {
 	Waiting, Room int
 	Busy, Threads int
 	Refused       uint64
 }
 
-// Database is what the server has found out about its database.
+// Database is the state of the connections to the database.
 type Database struct {
 	ReadOnly, CircuitOpen bool
 	Retired, Openings     uint64
 }
 
-// Backlog is the mails that are not sent yet, of all servers together.
+// Backlog is the number and age of unsent mails of all servers.
 type Backlog struct {
 	Waiting int64
-	Oldest  time.Duration // how old the oldest of them is; 0 if there is none
+	Oldest  time.Duration // age of the oldest mail; 0 if there is none
 }
 
-// registerSources registers what is asked for when somebody reads.
+// registerSources registers the metrics that are read during a scrape.
 func (m *Metrics) registerSources(s Sources) {
 	m.registerQueue(s)
 	m.registerDatabase(s)
 	if s.Backlog != nil {
 		m.registerBacklog(s.Backlog)
 	}
-	would := m.desc("counter", "field_would_deny_total", "Executions of fields that rules which only report would have denied.", "field")
+	would := m.desc("counter", "field_would_deny_total", "Executions of fields that report-only rules would have denied, by field.", "field")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		for field, n := range s.WouldDeny() {
 			yield(prometheus.MustNewConstMetric(would, prometheus.CounterValue, float64(n), field))
@@ -68,11 +70,11 @@ func (m *Metrics) registerSources(s Sources) {
 }
 
 func (m *Metrics) registerQueue(s Sources) {
-	waiting := m.desc("gauge", "password_queue_waiting", "Passwords that wait for their turn to be hashed.")
-	room := m.desc("gauge", "password_queue_room", "How many may wait: beyond that, clients get OVERLOADED.")
-	busy := m.desc("gauge", "password_queue_busy_threads", "Threads that hash a password.")
-	threads := m.desc("gauge", "password_queue_threads", "Threads that there are to hash passwords.")
-	refused := m.desc("counter", "password_queue_refusals_total", "Passwords for which there was no room in the queue, or no turn in time.")
+	waiting := m.desc("gauge", "password_queue_waiting", "Passwords in the queue that wait to be hashed.")
+	room := m.desc("gauge", "password_queue_room", "Size of the queue. When it is full, clients get OVERLOADED.")
+	busy := m.desc("gauge", "password_queue_busy_threads", "Threads that are hashing a password.")
+	threads := m.desc("gauge", "password_queue_threads", "Threads available to hash passwords.")
+	refused := m.desc("counter", "password_queue_refusals_total", "Passwords that were refused because the queue was full or the wait timed out.")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		q := s.Queue()
 		yield(gauge(waiting, float64(q.Waiting)))
@@ -84,15 +86,15 @@ func (m *Metrics) registerQueue(s Sources) {
 }
 
 func (m *Metrics) registerDatabase(s Sources) {
-	limit := m.desc("gauge", "database_connections_max", "How many connections to the database there may be.")
-	open := m.desc("gauge", "database_connections", "Connections to the database, by their state: in_use or idle.", "state")
-	waits := m.desc("counter", "database_connection_waits_total", "How often somebody waited for a connection because all were in use.")
-	waited := m.desc("counter", "database_connection_wait_seconds_total", "How long they waited, all together.")
-	statements := m.desc("counter", "database_statements_total", "Statements asked of the database, those inside transactions included.")
-	readOnly := m.desc("gauge", "database_read_only", "1 while the database answers and is read-only, as an old primary is after a failover; else 0.")
-	circuitOpen := m.desc("gauge", "database_circuit_open", "1 while the database does not answer and requests that need it are refused at once; else 0.")
-	openings := m.desc("counter", "database_circuit_openings_total", "How often the database stopped answering.")
-	retired := m.desc("counter", "database_connections_retired_total", "Connections that were closed because their server became read-only or did not answer.")
+	limit := m.desc("gauge", "database_connections_max", "Maximum number of connections to the database.")
+	open := m.desc("gauge", "database_connections", "Connections to the database by state: in_use or idle.", "state")
+	waits := m.desc("counter", "database_connection_waits_total", "Waits for a connection because all were in use.")
+	waited := m.desc("counter", "database_connection_wait_seconds_total", "Total time of these waits, in seconds.")
+	statements := m.desc("counter", "database_statements_total", "Statements sent to the database, including those in transactions.")
+	readOnly := m.desc("gauge", "database_read_only", "1 while the database is read-only, such as an old primary after a failover; otherwise 0.")
+	circuitOpen := m.desc("gauge", "database_circuit_open", "1 while the database does not answer and requests that need it are refused at once; otherwise 0.")
+	openings := m.desc("counter", "database_circuit_openings_total", "Times that the database stopped answering.")
+	retired := m.desc("counter", "database_connections_retired_total", "Connections closed because their server became read-only or did not answer.")
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		state := s.Database()
 		yield(gauge(readOnly, boolValue(state.ReadOnly)))
@@ -116,25 +118,25 @@ func boolValue(is bool) float64 {
 	return 0
 }
 
-func (m *Metrics) registerBacklog(ask func(context.Context) (Backlog, error)) {
-	waiting := m.desc("gauge", "mails_waiting", "Mails that are not sent yet, of all servers of the database together. Absent while the database does not say.")
-	oldest := m.desc("gauge", "mails_oldest_age_seconds", "How long the oldest of them waits; 0 if there is none. Absent while the database does not say.")
-	kept := &cachedBacklog{fetch: ask}
+func (m *Metrics) registerBacklog(fetch func(context.Context) (Backlog, error)) {
+	waiting := m.desc("gauge", "mails_waiting", "Unsent mails of all servers that share the database. Absent while the number is unknown.")
+	oldest := m.desc("gauge", "mails_oldest_age_seconds", "Age of the oldest unsent mail, in seconds; 0 if there is none. Absent while it is unknown.")
+	cached := &cachedBacklog{fetch: fetch}
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
-		if b, ok := kept.get(); ok {
+		if b, ok := cached.get(); ok {
 			yield(gauge(waiting, float64(b.Waiting)))
 			yield(gauge(oldest, b.Oldest.Seconds()))
 		}
 	}))
 }
 
-// The database is asked for the backlog this often at most, whoever reads, and given up on after that.
+// Scrapes query the backlog at most once per backlogTTL. A query is canceled after backlogTimeout.
 const (
 	backlogTTL     = 5 * time.Second
 	backlogTimeout = 2 * time.Second
 )
 
-// cachedBacklog is the backlog as it was a few seconds ago.
+// cachedBacklog is the backlog of the last query.
 type cachedBacklog struct {
 	fetch func(context.Context) (Backlog, error)
 

@@ -1,4 +1,4 @@
-// Package version says what this program was built from.
+// Package version reports what this program was built from.
 package version
 
 import (
@@ -7,11 +7,12 @@ import (
 	"runtime/debug"
 )
 
-// What a build without its repository beside it is told, by
-// -ldflags "-X fieldgate/internal/version.number=v1.2.3 -X fieldgate/internal/version.revision=…": see the Dockerfile.
+// Set by -ldflags "-X fieldgate/internal/version.number=v1.2.3 -X
+// fieldgate/internal/version.revision=…" in a build without the repository, such as that of the
+// Dockerfile.
 var number, revision string
 
-// Info is what this program was built from, as "fieldgate version --json" shows it.
+// Info describes the build, as "fieldgate version --json" prints it.
 type Info struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -20,7 +21,8 @@ type Info struct {
 	Arch     string `json:"arch"`
 }
 
-// Of returns what this program was built from. The version is "devel" where nothing tells it.
+// Of returns what this program was built from. The version is "devel" if the build does not set
+// one.
 func Of() Info {
 	v := Info{Version: number, Revision: revision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -8,22 +8,19 @@ import (
 	"strings"
 )
 
-// forwardedFor is the header that proxies write. RFC 7239's Forwarded is not
-// read: of two headers that say the same, a proxy that writes one passes the
-// other on as the client sent it.
+// forwardedFor is the header that proxies write. RFC 7239's Forwarded is not read: a proxy that
+// writes one of the two headers passes the other on as the client sent it.
 const forwardedFor = "X-Forwarded-For"
 
-// ClientIP finds out which address a request comes from and puts it into the
-// context, for [ClientIPFrom]; r.RemoteAddr stays what it is, the other end of
-// the connection.
+// ClientIP determines the client's address and stores it in the context, for [ClientIPFrom].
+// r.RemoteAddr stays the other end of the connection.
 //
-// That other end is the client, unless it is one of the trusted proxies. Then
-// each proxy has written the address that it was called from at the end of
-// X-Forwarded-For: read from there, the first that is no trusted proxy is the
-// client. What stands before it anybody may have written. Where something
-// stands that is no address, the reading ends at what was read last.
+// The other end is the client, unless it is a trusted proxy. Each proxy appends the address that
+// called it to X-Forwarded-For. Read from the end, the first address that is not a trusted proxy is
+// the client. Entries before it are not trusted: any client can write them. If an entry is not an
+// address, the last address that was read counts.
 //
-// With no trusted proxies the header is never looked at.
+// Without trusted proxies the header is ignored.
 func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,9 +33,9 @@ func ClientIP(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	}
 }
 
-// ClientIPFrom is the address of the client that the request of ctx comes from:
-// without a port or a zone, an IPv4 address in its own form. It is "" if the
-// address is not known, and outside of a request.
+// ClientIPFrom returns the client's address for the request of ctx, without port and zone. An
+// IPv4-mapped IPv6 address is returned as IPv4. It returns "" if the address is unknown, and
+// outside a request.
 func ClientIPFrom(ctx context.Context) string {
 	if a := requestInfoFrom(ctx); a != nil {
 		return a.ip
@@ -49,7 +46,7 @@ func ClientIPFrom(ctx context.Context) string {
 func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	client, ok := parseAddr(r.RemoteAddr)
 	if !ok {
-		return netip.Addr{} // a socket of another kind
+		return netip.Addr{} // not an IP socket
 	}
 	lines := r.Header[forwardedFor]
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -59,17 +56,18 @@ func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 			}
 			var last string
 			rest, last, more = cutLast(rest)
-			before, ok := parseAddr(last)
+			previous, ok := parseAddr(last)
 			if !ok {
 				return client
 			}
-			client = before
+			client = previous
 		}
 	}
 	return client
 }
 
-// cutLast takes the last entry of a comma list off; more says whether there was one before it.
+// cutLast splits off the last entry of a comma-separated list. more reports whether an entry was
+// before it.
 func cutLast(list string) (rest, last string, more bool) {
 	i := strings.LastIndexByte(list, ',')
 	if i < 0 {
@@ -82,8 +80,7 @@ func isTrusted(ip netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// parseAddr reads an address with or without a port, an IPv6 one with or without
-// brackets.
+// parseAddr parses an address with or without a port; IPv6 with or without brackets.
 func parseAddr(s string) (ip netip.Addr, ok bool) {
 	s = strings.Trim(s, " \t")
 	withPort, err := netip.ParseAddrPort(s)
@@ -101,5 +98,5 @@ func parseAddr(s string) (ip netip.Addr, ok bool) {
 	return normalize(ip), true
 }
 
-// normalize is one form of what is one address to whoever counts by it.
+// normalize returns the one form under which rate limits count an address.
 func normalize(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

@@ -10,7 +10,7 @@ import (
 	"fieldgate/internal/web"
 )
 
-// clientIP is what ClientIP makes of a request.
+// clientIP returns the address that ClientIP determines for a request.
 func clientIP(trusted, remote string, forwarded ...string) (ip string) {
 	var prefixes []netip.Prefix
 	for text := range strings.FieldsSeq(trusted) {
@@ -43,14 +43,14 @@ func TestClientIP(t *testing.T) {
 		want                  string
 	}{
 		{"no proxy", none, "192.0.2.1:4711", nil, "192.0.2.1"},
-		{"no proxy, and a client that pretends to be one", none, "192.0.2.1:4711", []string{"198.51.100.7"}, "192.0.2.1"},
+		{"no proxy, and a client that writes the header", none, "192.0.2.1:4711", []string{"198.51.100.7"}, "192.0.2.1"},
 		{"a client beside the proxy", proxies, "192.0.2.1:4711", []string{"198.51.100.7"}, "192.0.2.1"},
 		{"a proxy's own request", proxies, proxy, nil, "10.0.0.1"},
 		{"a proxy", proxies, proxy, []string{"192.0.2.1"}, "192.0.2.1"},
-		{"a proxy, and a client that wrote the header before", proxies, proxy, []string{"198.51.100.7, 192.0.2.1"}, "192.0.2.1"},
+		{"a proxy, and a client that wrote the header first", proxies, proxy, []string{"198.51.100.7, 192.0.2.1"}, "192.0.2.1"},
 		{"a client that wrote a trusted address", proxies, proxy, []string{"10.0.0.9, 192.0.2.1"}, "192.0.2.1"},
 		{"two proxies", proxies, proxy, []string{"192.0.2.1, 10.0.0.2"}, "192.0.2.1"},
-		{"two proxies, and a client that wrote the header before", proxies, proxy, []string{"198.51.100.7, 10.0.0.3, 192.0.2.1, 10.0.0.2"}, "192.0.2.1"},
+		{"two proxies, and a client that wrote the header first", proxies, proxy, []string{"198.51.100.7, 10.0.0.3, 192.0.2.1, 10.0.0.2"}, "192.0.2.1"},
 		{"lines are one list, in their order", proxies, proxy, []string{"198.51.100.7", "192.0.2.1", "10.0.0.2"}, "192.0.2.1"},
 		{"lists in lines", proxies, proxy, []string{"198.51.100.7,192.0.2.1", "10.0.0.3,10.0.0.2"}, "192.0.2.1"},
 		{"proxies only", proxies, proxy, []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
@@ -62,26 +62,26 @@ func TestClientIP(t *testing.T) {
 		{"IPv6 in brackets with a port", proxies, proxy, []string{"[2001:db8::1]:80"}, "2001:db8::1"},
 		{"a zone is dropped", none, "[fe80::1%eth0]:4711", nil, "fe80::1"},
 		{"a zone behind a proxy", proxies, proxy, []string{"fe80::1%25eth0"}, "fe80::1"},
-		{"a zone does not keep a proxy from being known", "fe80::/10", "[fe80::1%eth0]:4711", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"a proxy with a zone is trusted", "fe80::/10", "[fe80::1%eth0]:4711", []string{"192.0.2.1"}, "192.0.2.1"},
 		{"IPv4 in IPv6", none, "[::ffff:192.0.2.1]:4711", nil, "192.0.2.1"},
 		{"a proxy as IPv4 in IPv6", proxies, "[::ffff:10.0.0.1]:4711", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
-		{"nothing", proxies, proxy, []string{""}, "10.0.0.1"},
-		{"what is no address", proxies, proxy, []string{"192.0.2.1, unknown"}, "10.0.0.1"},
-		{"what is no address behind a proxy", proxies, proxy, []string{"192.0.2.1, unknown, 10.0.0.2"}, "10.0.0.2"},
-		{"an empty place", proxies, proxy, []string{"192.0.2.1, , 10.0.0.2"}, "10.0.0.2"},
-		{"a line that is empty", proxies, proxy, []string{"192.0.2.1", ""}, "10.0.0.1"},
+		{"an empty header", proxies, proxy, []string{""}, "10.0.0.1"},
+		{"an entry that is not an address", proxies, proxy, []string{"192.0.2.1, unknown"}, "10.0.0.1"},
+		{"an entry that is not an address behind a proxy", proxies, proxy, []string{"192.0.2.1, unknown, 10.0.0.2"}, "10.0.0.2"},
+		{"an empty entry", proxies, proxy, []string{"192.0.2.1, , 10.0.0.2"}, "10.0.0.2"},
+		{"an empty line", proxies, proxy, []string{"192.0.2.1", ""}, "10.0.0.1"},
 		{"a name", proxies, proxy, []string{"client.example"}, "10.0.0.1"},
 		{"an obfuscated name with a port", proxies, proxy, []string{"_hidden:80"}, "10.0.0.1"},
 		{"brackets that do not close", proxies, proxy, []string{"[2001:db8::1"}, "10.0.0.1"},
 		{"IPv4 in brackets", proxies, proxy, []string{"[192.0.2.1]"}, "10.0.0.1"},
-		{"IPv4 with leading zeros, which some read as octal", proxies, proxy, []string{"192.0.2.010"}, "10.0.0.1"},
+		{"IPv4 with leading zeros, which some parse as octal", proxies, proxy, []string{"192.0.2.010"}, "10.0.0.1"},
 		{"a number", proxies, proxy, []string{"3221225985"}, "10.0.0.1"},
 		{"a newline", proxies, proxy, []string{"192.0.2.1\n"}, "10.0.0.1"},
 		{"a socket without an address", proxies, "@", []string{"192.0.2.1"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := clientIP(tt.trusted, tt.remote, tt.forwarded...); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -89,11 +89,11 @@ func TestClientIP(t *testing.T) {
 
 func TestClientIPOutsideRequestIsEmpty(t *testing.T) {
 	if ip := web.ClientIPFrom(t.Context()); ip != "" {
-		t.Errorf("ip %q", ip)
+		t.Errorf("got %q, want an empty address", ip)
 	}
 }
 
-// Whatever a client writes, what its proxy wrote behind it counts.
+// Whatever a client writes, the entry that its proxy appends counts.
 func FuzzClientIP(f *testing.F) {
 	for _, seed := range []string{
 		"", "192.0.2.1", "10.0.0.1", "10.0.0.1,", ",", "[::1]:80", "::ffff:10.0.0.1", "fe80::1%eth0", "unknown", "for=10.0.0.1",
@@ -103,17 +103,17 @@ func FuzzClientIP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, written string) {
 		if got := clientIP("10.0.0.0/8", "10.0.0.1:1", written+", 192.0.2.1"); got != "192.0.2.1" {
-			t.Errorf("in the line of the proxy: %q", got)
+			t.Errorf("in the proxy's line: got %q", got)
 		}
 		if got := clientIP("10.0.0.0/8", "10.0.0.1:1", written, "192.0.2.1"); got != "192.0.2.1" {
-			t.Errorf("in a line of its own: %q", got)
+			t.Errorf("in a separate line: got %q", got)
 		}
 		if got := clientIP("10.0.0.0/8", "192.0.2.1:1", written); got != "192.0.2.1" {
-			t.Errorf("without the proxy: %q", got)
+			t.Errorf("without the proxy: got %q", got)
 		}
 		alone := clientIP("10.0.0.0/8", "10.0.0.1:1", written)
 		if ip, err := netip.ParseAddr(alone); err != nil || ip.Zone() != "" || ip.Is4In6() {
-			t.Errorf("%q is no plain address: %v", alone, err)
+			t.Errorf("got %q, want a normalized address: %v", alone, err)
 		}
 	})
 }

@@ -13,30 +13,34 @@ import (
 	"github.com/rs/cors"
 )
 
-// corsMaxAge is how many seconds a browser may remember that it asked: two hours, the most that any keeps.
+// corsMaxAge is how many seconds a browser may cache the answer to a preflight: two hours, the
+// longest that any browser caches it.
 const corsMaxAge = 7200
 
-// CrossOriginConfig says whose pages may call. Log, Refused and Hint are needed.
+// CrossOriginConfig configures which origins may call. Log, Refused and Hint are required.
 type CrossOriginConfig struct {
-	Origins    []string // exact, as browsers write them: https://app.example.com
-	AllowLocal bool     // and pages of http://localhost, http://127.0.0.1 and http://[::1], at every port
+	Origins    []string // exact, in a browser's form: https://app.example.com
+	AllowLocal bool     // allow http://localhost, http://127.0.0.1 and http://[::1] at every port
 
-	Refused func(header, message string) http.Handler // answers with the status 403 and an error that blames a header
-	Hint    func(origin string) string                // what to set, to allow the pages of an origin
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Refused returns a handler that answers with status 403 and an error about a header.
+	Refused func(header, message string) http.Handler
+	// Hint returns the setting that allows the pages of an origin.
+	Hint func(origin string) string
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
-// CrossOrigin lets browsers call from some origins, with cookies, and refuses what they send from any other.
+// CrossOrigin lets browsers call with cookies from some origins and refuses their requests from all
+// others.
 //
-// A browser says where a request comes from in Sec-Fetch-Site and Origin (Fetch Metadata; RFC 6454). A client that
-// sends neither is no browser, and sends no cookies that it was not given by hand. Other than
-// http.CrossOriginProtection, it refuses GET and HEAD across origins too, and whatever a page loads or opens
-// without a script: links, images, frames.
+// Browsers send the origin of a request in Sec-Fetch-Site and Origin (Fetch Metadata; RFC 6454). A
+// client that sends neither is not a browser, and sends only cookies that it was given explicitly.
+// Unlike http.CrossOriginProtection, CrossOrigin also refuses GET and HEAD across origins, and
+// requests that a page makes without a script: links, images, frames.
 func CrossOrigin(c CrossOriginConfig) func(http.Handler) http.Handler {
 	o := &crossOrigin{CrossOriginConfig: c, protection: http.NewCrossOriginProtection()}
 	sharing := cors.New(cors.Options{
-		// By function: an empty list would mean every origin.
+		// A function, because an empty list would allow every origin.
 		AllowOriginFunc:  o.allows,
 		AllowCredentials: true,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
@@ -58,7 +62,7 @@ func (o *crossOrigin) allows(origin string) bool {
 	return slices.Contains(o.Origins, origin) || o.AllowLocal && isLocalOrigin(origin)
 }
 
-// preflight refuses preflights of other origins, which rs/cors answers with 204 and no reason.
+// preflight refuses preflights of other origins. rs/cors would answer 204 without a reason.
 func (o *crossOrigin) preflight(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
@@ -71,19 +75,19 @@ func (o *crossOrigin) preflight(next http.Handler) http.Handler {
 	})
 }
 
-// hasRepeatedHeaders reports whether a header that says where the request comes from has more than one value. Browsers send one;
-// of two, this server and a proxy may each read another one.
+// hasRepeatedHeaders reports whether a header about the request's origin has more than one value.
+// Browsers send one. With two, this server and a proxy might read different values.
 func hasRepeatedHeaders(h http.Header) bool {
 	return len(h["Origin"]) > 1 || len(h["Sec-Fetch-Site"]) > 1 || len(h["Sec-Fetch-Mode"]) > 1 || len(h["Sec-Fetch-Dest"]) > 1
 }
 
-// vary is what an answer depends on.
+// vary lists the headers that an answer depends on.
 var vary = []string{"Accept, Authorization, Origin"}
 
 func (o *crossOrigin) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Vary"] = vary
-		if r.Method == http.MethodOptions { // which does nothing, and is answered with 405
+		if r.Method == http.MethodOptions { // it has no effect, and is answered with 405
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -92,15 +96,15 @@ func (o *crossOrigin) protect(next http.Handler) http.Handler {
 			return
 		}
 		if header := loadedByMarkup(r.Header); header != "" {
-			o.Refused(header, "must be that of a script's request: the API is no page, image, frame or script").ServeHTTP(w, r)
+			o.Refused(header, "must be that of a script's request: the API cannot be loaded as a page, image, frame or script").ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// loadedByMarkup returns the header by which a browser says that a link, an image, a frame, a script element or the
-// like has caused a request, and no script by fetch or XMLHttpRequest; else "".
+// loadedByMarkup returns the header that shows that markup caused the request: a link, an image, a
+// frame, a script element. It returns "" for requests of scripts by fetch or XMLHttpRequest.
 func loadedByMarkup(h http.Header) (header string) {
 	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "cors" && mode != "same-origin" {
 		return "Sec-Fetch-Mode"
@@ -111,7 +115,7 @@ func loadedByMarkup(h http.Header) (header string) {
 	return ""
 }
 
-// asPOST is the request as one of a method that http.CrossOriginProtection checks.
+// asPOST returns the request with a method that http.CrossOriginProtection checks.
 func asPOST(r *http.Request) *http.Request {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return r
@@ -134,21 +138,21 @@ func (o *crossOrigin) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 	o.Refused("Origin", message).ServeHTTP(w, r)
 }
 
-// refusalLog remembers which origins were logged, so that a page that asks again and again, or a client that makes
-// origins up, does not fill the log.
+// refusalLog remembers the refused origins that were logged. A page that repeats its requests, or a
+// client that invents origins, cannot fill the log.
 type refusalLog struct {
 	mu    sync.Mutex
 	since time.Time
 	seen  map[string]bool
 }
 
-// At most so many origins are logged in such a time, each of them once.
 const (
+	// At most maxLoggedOrigins origins are logged per refusalWindow, each of them once.
 	refusalWindow    = time.Hour
 	maxLoggedOrigins = 20
 )
 
-// isFirst reports whether the refusal of an origin is to be logged.
+// isFirst reports whether the refusal of an origin should be logged.
 func (l *refusalLog) isFirst(origin string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -162,17 +166,19 @@ func (l *refusalLog) isFirst(origin string, now time.Time) bool {
 	return true
 }
 
-// originPattern is an origin as browsers write one. null, which stands for a sandboxed frame or a file, is none.
+// originPattern matches an origin in a browser's form. It does not match null, the origin of
+// sandboxed frames and files.
 var originPattern = regexp.MustCompile(`^https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
 const maxOriginLength = len("https://") + 253 + len(":65535")
 
-// isWellFormedOrigin reports whether an Origin header can be repeated in an answer and in the log.
+// isWellFormedOrigin reports whether an Origin header is safe to repeat in an answer and in the
+// log.
 func isWellFormedOrigin(origin string) bool {
 	return len(origin) <= maxOriginLength && originPattern.MatchString(origin)
 }
 
-// localHosts are the names of this machine in its own browser, as browsers write them.
+// localHosts are the names of this machine in its own browser.
 var localHosts = []string{"localhost", "127.0.0.1", "::1"}
 
 // isLocalOrigin reports whether an origin is a page that this machine serves over plain http.

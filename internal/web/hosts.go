@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// Hosts lets requests through whose Host is an IP address, localhost or a name below it, or one of
-// names, with any port. The others get refused.
+// Hosts accepts requests whose Host is an IP address, localhost, a name below localhost, or one of
+// names, with any port. It passes all others to refused. names are in lower case, without a
+// trailing dot.
 //
-// It stops DNS rebinding: a page at a name of an attacker, which resolves to this machine, is of
-// the same origin as the server to a browser, and could read every answer. Its requests carry the
-// attacker's name. An IP address cannot be rebound, and localhost and the names below it are never
-// resolved by public DNS (RFC 6761, section 6.3). Forwarded headers are not consulted: clients can
-// set them.
-//
-// names are in lower case and have no dot at the end.
+// The check stops DNS rebinding. In that attack, a page's host name resolves to this machine, so
+// the browser treats the server as the page's own origin and lets the page read every answer. Such
+// requests carry the attacker's host name. An IP address cannot be rebound, and public DNS never
+// resolves localhost and the names below it (RFC 6761, section 6.3). Forwarded headers are ignored,
+// because clients can set them.
 func Hosts(names []string, refused http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,7 +30,7 @@ func Hosts(names []string, refused http.Handler) func(http.Handler) http.Handler
 }
 
 var (
-	// hostForm is a Host header: a name, or an address in brackets, and perhaps a port.
+	// hostForm matches a Host header: a name, or an address in brackets, and an optional port.
 	hostForm = regexp.MustCompile(`^(?:([a-zA-Z0-9_.-]+)|\[([0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?$`)
 
 	localName = regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*localhost$`)

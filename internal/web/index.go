@@ -5,7 +5,8 @@ import (
 	"net/http"
 )
 
-// Index answers what this server is: its name and where its API is. It names no version.
+// Index answers with the server's name and the paths of its API and keys. It does not reveal a
+// version.
 func Index(name string) http.Handler {
 	body, err := json.Marshal(struct {
 		Name        string `json:"name"`

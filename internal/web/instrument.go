@@ -5,13 +5,11 @@ import (
 	"net/http"
 )
 
-// Instrument has each request watched from outside: begin is told of it before
-// anything else is done, and returns the context that it goes on with and what
-// is to be told the status that it was answered with. The status is 0 if the
-// handler panicked before it answered (see [Recover]).
+// Instrument reports each request to begin, before anything else happens. begin returns the context
+// for the request, and a function that is called with the status of the answer. The status is 0 if
+// the handler panicked before it answered (see [Recover]).
 //
-// It shares what it writes the status down in with [Log], if it stands in front
-// of it.
+// It shares its recorder with [Log], if it is in front of Log.
 func Instrument(begin func(*http.Request) (ctx context.Context, end func(status int))) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +21,7 @@ func Instrument(begin func(*http.Request) (ctx context.Context, end func(status 
 			defer func() { end(rec.status) }()
 			next.ServeHTTP(rec, r)
 			if rec.status == 0 {
-				rec.status = http.StatusOK // a handler that writes nothing says 200
+				rec.status = http.StatusOK // net/http sends 200 for a handler that writes nothing
 			}
 		})
 	}

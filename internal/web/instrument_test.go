@@ -20,8 +20,8 @@ func TestInstrumentObservesEveryRequest(t *testing.T) {
 		{"a handler that writes nothing says 200", func(http.ResponseWriter, *http.Request) {}, 200},
 		{"a body without a status is 200", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }, 200},
 		{"the status is what the client got", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404},
-		{"of two, the first is what the client got", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); w.WriteHeader(500) }, 404},
-		{"a panic before the answer is no status", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0},
+		{"the first of two statuses is what the client got", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); w.WriteHeader(500) }, 404},
+		{"a panic before the answer has no status", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +31,7 @@ func TestInstrumentObservesEveryRequest(t *testing.T) {
 			})
 			handler := watch(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Context().Value(key{}) != "begun" {
-					t.Error("the request goes on without the context of begin")
+					t.Error("want the context of begin in the request")
 				}
 				row.handle(w, r)
 			}))
@@ -40,7 +40,7 @@ func TestInstrumentObservesEveryRequest(t *testing.T) {
 				handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 			}()
 			if len(ended) != 1 || ended[0] != row.status {
-				t.Errorf("it ended with %v, want once with %d", ended, row.status)
+				t.Errorf("got ends %v, want one with status %d", ended, row.status)
 			}
 		})
 	}

@@ -7,18 +7,15 @@ import (
 	"time"
 )
 
-// Log writes one line a request, "http request", when it has been answered:
-// method, path, status, bytes of the body, duration and the client's address
-// (see [ClientIP], which has to stand before it). The
-// probes are logged at debug, all else at info; with that level off nothing is
-// measured at all.
+// Log logs one line per request, "http request", after the answer: method, path, status, bytes of
+// the body, duration, and the client's address. [ClientIP] must run before it. Probes are logged at
+// level debug, all other requests at info. If the level is off, nothing is measured.
 //
-// No header, no query string and no body is logged: these are where clients put
-// tokens and passwords. What is logged of the client's is a value of its own,
-// never part of the message, so that the handler quotes it and a newline in a
-// path cannot begin a line.
+// Headers, query strings and bodies are never logged: clients put tokens and passwords there. Text
+// from clients is logged as an attribute, never in the message. So the handler quotes it, and a
+// newline in a path cannot start a line.
 //
-// The status is 0 when the handler panicked before it answered (see [Recover]).
+// The status is 0 if the handler panicked before it answered (see [Recover]).
 func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +24,7 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			// Read now: what is inside may change the request.
+			// Read them now: the handlers may change the request.
 			ctx, method, path, start := r.Context(), r.Method, r.URL.Path, time.Now()
 			rec := record(w)
 			defer func() {
@@ -41,22 +38,22 @@ func Log(logger *slog.Logger) func(http.Handler) http.Handler {
 			}()
 			next.ServeHTTP(rec, r)
 			if rec.status == 0 {
-				rec.status = http.StatusOK // a handler that writes nothing says 200
+				rec.status = http.StatusOK // net/http sends 200 for a handler that writes nothing
 			}
 		})
 	}
 }
 
-// milliseconds writes a duration with its unit, as "1.234ms": in JSON, slog would write a number of nanoseconds.
+// milliseconds formats a duration with its unit, as in "1.234ms". slog would write a number of
+// nanoseconds in JSON.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds()*1e3, 'f', 3, 64) + "ms"
 }
 
-// IsProbe reports whether a path is asked for by probes only.
+// IsProbe reports whether only probes request the path.
 func IsProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
-// requestLevel keeps the probes, which come every few seconds for ever, out of
-// the usual log.
+// requestLevel keeps probes, which arrive every few seconds, out of the log at its default level.
 func requestLevel(path string) slog.Level {
 	if IsProbe(path) {
 		return slog.LevelDebug

@@ -21,7 +21,7 @@ func TestLogWritesOneLinePerRequest(t *testing.T) {
 		status float64
 		bytes  float64
 	}{
-		{"a handler that writes", func(w http.ResponseWriter, _ *http.Request) {
+		{"a handler writes", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "four")
 			_, _ = w.Write([]byte("more"))
 		}, 200, 8},
@@ -37,21 +37,21 @@ func TestLogWritesOneLinePerRequest(t *testing.T) {
 			w := get(web.Chain(tt.h, web.RequestID, web.ClientIP(nil), web.Log(logger)), "/graphql?token=hunter2")
 			got := parseLog(t, log)
 			if len(got) != 1 {
-				t.Fatalf("%d lines: %s", len(got), log)
+				t.Fatalf("got %d lines, want 1: %s", len(got), log)
 			}
 			for key, want := range map[string]any{
 				"msg": "http request", "level": "INFO", "method": "GET", "path": "/graphql", "status": tt.status, "bytes": tt.bytes,
 				"remote": "192.0.2.1", "request_id": w.Header().Get("X-Request-Id"),
 			} {
 				if got[0][key] != want {
-					t.Errorf("%s: %v, want %v", key, got[0][key], want)
+					t.Errorf("%s: got %v, want %v", key, got[0][key], want)
 				}
 			}
 			if took, _ := got[0]["duration"].(string); !regexp.MustCompile(`^\d+\.\d{3}ms$`).MatchString(took) {
-				t.Errorf("no duration in milliseconds: %s", log)
+				t.Errorf("want a duration in milliseconds: %s", log)
 			}
 			if strings.Contains(log.String(), "hunter2") {
-				t.Errorf("the query string is in the log: %s", log)
+				t.Errorf("the log contains the query string: %s", log)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestLogDoesNotWrapWhenLevelIsOff(t *testing.T) {
 	want := httptest.NewRecorder()
 	h := web.Log(logger)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if w != http.ResponseWriter(want) {
-			t.Errorf("the response is wrapped in a %T", w)
+			t.Errorf("got a response wrapped in %T, want the original", w)
 		}
 	}))
 	h.ServeHTTP(want, httptest.NewRequest(http.MethodGet, "/", nil))
@@ -126,8 +126,7 @@ func TestLogRecordsAbortedRequest(t *testing.T) {
 	}
 }
 
-// TestResponseControllerUnwrapsRecorder: flushing and deadlines must work below
-// the middlewares that record.
+// Flushing and deadlines must work through the middlewares that record.
 func TestResponseControllerUnwrapsRecorder(t *testing.T) {
 	logger, _ := newLogger(slog.LevelInfo)
 	failed := make(chan error, 1)

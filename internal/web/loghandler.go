@@ -6,20 +6,21 @@ import (
 	"slices"
 )
 
-// LogHandler adds request_id to every record that is logged with the context of
-// a request, and what more finds in a context, so that no caller has to think of
-// it. It stands at the top level of the record, also below a WithGroup: a search
-// for an id has to find every line.
-func LogHandler(next slog.Handler, more ...func(context.Context) []slog.Attr) slog.Handler {
-	return &logHandler{root: next, next: next, extractors: more}
+// LogHandler adds request_id, and the attributes that extractors find in the context, to every
+// record that is logged with the context of a request. Callers need not add them. The attributes
+// are at the top level of the record, even below a WithGroup, so that a search for an id finds
+// every line.
+func LogHandler(next slog.Handler, extractors ...func(context.Context) []slog.Attr) slog.Handler {
+	return &logHandler{root: next, next: next, extractors: extractors}
 }
 
 type logHandler struct {
-	root       slog.Handler // before the first group, where request_id belongs
-	next       slog.Handler // with everything that was added
+	// root is the handler before the first group, where request_id belongs. next has all groups
+	// and attributes.
+	root, next slog.Handler
 	extractors []func(context.Context) []slog.Attr
-	// replay adds to root what next has more than root: groups and what is in
-	// them. It is empty for a logger without groups, which nearly all are.
+	// replay adds to root what next has besides root: groups and their contents. It is empty for a
+	// logger without groups, which nearly all are.
 	replay []func(slog.Handler) slog.Handler
 }
 
@@ -28,8 +29,8 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
-	var room [4]slog.Attr // which is not allocated: this runs for every line
-	attrs := h.contextAttrs(ctx, room[:0])
+	var buffer [4]slog.Attr // on the stack: this runs for every line
+	attrs := h.contextAttrs(ctx, buffer[:0])
 	if len(attrs) == 0 {
 		return h.next.Handle(ctx, record)
 	}
@@ -38,16 +39,16 @@ func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 		record.AddAttrs(attrs...)
 		return h.next.Handle(ctx, record)
 	}
-	// An attribute of the record would land inside the group. So the handler
-	// is built again, this once, with the id before the group.
+	// An attribute of the record would land inside the group. So build the handler again for this
+	// record, with the id before the group.
 	next := h.root.WithAttrs(slices.Clone(attrs))
-	for _, again := range h.replay {
-		next = again(next)
+	for _, add := range h.replay {
+		next = add(next)
 	}
 	return next.Handle(ctx, record)
 }
 
-// contextAttrs adds what a context says of where a record belongs.
+// contextAttrs appends the attributes that identify the request of ctx.
 func (h *logHandler) contextAttrs(ctx context.Context, attrs []slog.Attr) []slog.Attr {
 	if id := RequestIDFrom(ctx); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))

@@ -12,7 +12,7 @@ import (
 	"fieldgate/internal/web"
 )
 
-// requestContext is the context of some request, and the request's id.
+// requestContext returns the context of a request and the request's id.
 func requestContext() (ctx context.Context, id string) {
 	get(web.RequestID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })), "/")
 	return ctx, web.RequestIDFrom(ctx)
@@ -37,7 +37,7 @@ func TestLogHandlerAddsRequestIDAtTopLevel(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		with func(*slog.Logger) *slog.Logger
-		want string // with the id left out
+		want string // without the id
 	}{
 		{"a plain logger", func(l *slog.Logger) *slog.Logger { return l }, `{"k":"v"}`},
 		{"attributes", func(l *slog.Logger) *slog.Logger { return l.With("a", 1).With() }, `{"a":1,"k":"v"}`},
@@ -58,7 +58,7 @@ func TestLogHandlerAddsRequestIDAtTopLevel(t *testing.T) {
 
 			logger.InfoContext(context.Background(), "m", "k", "v")
 			if got := out.String(); got != tt.want+"\n" {
-				t.Errorf("outside of a request: %s, want %s", got, tt.want)
+				t.Errorf("outside a request: got %s, want %s", got, tt.want)
 			}
 
 			out.Reset()
@@ -68,18 +68,17 @@ func TestLogHandlerAddsRequestIDAtTopLevel(t *testing.T) {
 				t.Fatal(err)
 			}
 			if record["request_id"] != id {
-				t.Errorf("request_id is not at the top: %s", out.String())
+				t.Errorf("want request_id at the top level: %s", out.String())
 			}
 			delete(record, "request_id")
 			if got, err := json.Marshal(record); err != nil || string(got) != tt.want {
-				t.Errorf("%s, %v, want %s", got, err, tt.want)
+				t.Errorf("got %s, error %v, want %s", got, err, tt.want)
 			}
 		})
 	}
 }
 
-// TestLogHandlerSiblingsShareNoAttributes: loggers made from one share its past,
-// never each other's attributes.
+// Loggers derived from one logger share its attributes, but not each other's.
 func TestLogHandlerSiblingsShareNoAttributes(t *testing.T) {
 	ctx, _ := requestContext()
 	logger, log := newLogger(slog.LevelInfo)
@@ -90,7 +89,7 @@ func TestLogHandlerSiblingsShareNoAttributes(t *testing.T) {
 	for i, key := range []string{"a", "b"} {
 		group, _ := parseLog(t, log)[i]["g"].(map[string]any)
 		if _, ok := group[key]; !ok || len(group) != 3 {
-			t.Errorf("%s: %v", key, group)
+			t.Errorf("%s: got group %v, want x, y and %s", key, group, key)
 		}
 	}
 }
@@ -104,27 +103,27 @@ func TestLogHandlerDoesNotChangeTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	if copied.NumAttrs() != record.NumAttrs() {
-		t.Errorf("%d attributes, want %d", record.NumAttrs(), copied.NumAttrs())
+		t.Errorf("got %d attributes, want %d", record.NumAttrs(), copied.NumAttrs())
 	}
 }
 
-// What else finds something in a context stands beside the request's id, also below a group.
+// Extracted attributes are beside the request's id, even below a group.
 func TestLogHandlerAddsExtractedAttributes(t *testing.T) {
 	ctx, id := requestContext()
-	more := func(context.Context) []slog.Attr { return []slog.Attr{slog.String("trace_id", "t")} }
+	extract := func(context.Context) []slog.Attr { return []slog.Attr{slog.String("trace_id", "t")} }
 	for _, ctx := range []context.Context{ctx, context.Background()} {
 		for _, with := range []func(*slog.Logger) *slog.Logger{
 			func(l *slog.Logger) *slog.Logger { return l },
 			func(l *slog.Logger) *slog.Logger { return l.With("a", 1).WithGroup("g").With("b", 2) },
 		} {
 			var out bytes.Buffer
-			with(slog.New(web.LogHandler(slog.NewJSONHandler(&out, nil), more))).InfoContext(ctx, "m", "k", "v")
+			with(slog.New(web.LogHandler(slog.NewJSONHandler(&out, nil), extract))).InfoContext(ctx, "m", "k", "v")
 			var record map[string]any
 			if err := json.Unmarshal(out.Bytes(), &record); err != nil {
 				t.Fatal(err)
 			}
-			if named := record["request_id"] == id; record["trace_id"] != "t" || named != (web.RequestIDFrom(ctx) != "") {
-				t.Errorf("the line is %s", out.String())
+			if hasID := record["request_id"] == id; record["trace_id"] != "t" || hasID != (web.RequestIDFrom(ctx) != "") {
+				t.Errorf("got line %s", out.String())
 			}
 		}
 	}

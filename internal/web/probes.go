@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// readyTimeout bounds one readiness check: shorter than the patience of the
-// usual prober, so that it hears "not ready" and not a timeout of its own.
+// readyTimeout limits a readiness check. It is shorter than the usual timeout of a prober, which
+// then gets "not ready" and no timeout.
 const readyTimeout = 2 * time.Second
 
-// Live answers 200 as long as the process can answer at all. It asks nothing of
-// the database: restarting this server would not mend that one.
+// Live answers 200 while the process can answer. It does not check the database: restarting the
+// server would not repair the database.
 func Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProbe(w, http.StatusOK, "ok\n")
 	})
 }
 
-// Ready answers 200 when check returns nil within two seconds, else 503. The
-// reason goes to the log and never into the body, which anybody may read. It is
-// logged when readiness is lost and again when it is back, not at each probe.
+// Ready answers 200 if check returns nil within two seconds, otherwise 503. The reason is logged
+// and never in the body, which every client can read. It is logged when readiness is lost and when
+// it returns, not on each probe.
 func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler {
 	p := &readiness{logger: logger}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -30,7 +30,7 @@ func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler 
 		defer cancel()
 		err := check(ctx)
 		if r.Context().Err() != nil {
-			return // the prober hung up, which says nothing about us
+			return // the prober hung up: not a failure of the server
 		}
 		p.update(r.Context(), err)
 		if err != nil {
@@ -41,8 +41,8 @@ func Ready(check func(context.Context) error, logger *slog.Logger) http.Handler 
 	})
 }
 
-// readiness is what the last probe found. Its zero value is "ready", so the
-// first success of a fresh server is no news.
+// readiness is the result of the last probe. The zero value is ready, so that the first success of
+// a new server is not logged.
 type readiness struct {
 	logger *slog.Logger
 	mu     sync.Mutex

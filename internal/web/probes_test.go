@@ -16,7 +16,7 @@ import (
 func TestLive(t *testing.T) {
 	w := get(web.Live(), "/healthz")
 	if w.Code != 200 || w.Body.String() != "ok\n" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
-		t.Errorf("%d %q %v", w.Code, w.Body, w.Header())
+		t.Errorf("got %d %q %v", w.Code, w.Body, w.Header())
 	}
 }
 
@@ -25,15 +25,15 @@ func TestReadyLogsChangesOnly(t *testing.T) {
 	var err error
 	h := web.Ready(func(context.Context) error { return err }, logger)
 	down := errors.New("dial tcp 10.0.0.1:3306: refused")
-	for i, err2 := range []error{nil, nil, down, down, down, nil, nil, down} {
-		err = err2
+	for i, next := range []error{nil, nil, down, down, down, nil, nil, down} {
+		err = next
 		w := get(h, "/readyz")
 		status, body := 200, "ready\n"
 		if err != nil {
 			status, body = 503, "not ready\n"
 		}
 		if w.Code != status || w.Body.String() != body || w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("probe %d: %d %q", i, w.Code, w.Body)
+			t.Errorf("probe %d: got %d %q, want %d %q", i, w.Code, w.Body, status, body)
 		}
 	}
 	got := parseLog(t, log)
@@ -51,7 +51,7 @@ func TestReadyTimesOutAfterTwoSeconds(t *testing.T) {
 			return ctx.Err()
 		}, logger), "/readyz")
 		if took := time.Since(start); w.Code != 503 || took != 2*time.Second {
-			t.Errorf("%d after %v", w.Code, took)
+			t.Errorf("got %d after %v, want 503 after 2s", w.Code, took)
 		}
 	})
 }

@@ -2,17 +2,15 @@ package web
 
 import "net/http"
 
-// recorder remembers what was answered. It has no method beyond
-// http.ResponseWriter's own but Unwrap, by which http.ResponseController finds
-// Flush, SetWriteDeadline and the like.
+// recorder records the status and size of an answer. Besides the methods of http.ResponseWriter it
+// has only Unwrap, through which http.ResponseController finds Flush, SetWriteDeadline and others.
 type recorder struct {
 	http.ResponseWriter
 	status int   // 0 until the header is written
 	bytes  int64 // of the body
 }
 
-// record is w itself when it records already, so that middlewares in a row
-// share one recorder.
+// record returns w if it is a recorder already, so that consecutive middlewares share one.
 func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {
 		return rec
@@ -21,7 +19,7 @@ func record(w http.ResponseWriter) *recorder {
 }
 
 func (r *recorder) WriteHeader(status int) {
-	// 1xx come before the answer, any number of them; only 101 ends the matter.
+	// Any number of 1xx statuses may come before the answer; only 101 is final.
 	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		r.status = status
 	}

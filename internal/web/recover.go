@@ -11,12 +11,12 @@ import (
 	"fieldgate/fgerr"
 )
 
-// Recover turns a panic into one log line, with its stack, and the answer 500
-// in the shape of a GraphQL error, which tells nothing but the request's id.
+// Recover turns a panic into one log line with its stack, and the answer 500 in the form of a
+// GraphQL error. The answer reveals only the request's id.
 //
-// When part of the answer is out already it cannot be taken back; the
-// connection is cut, since a body that just ends looks whole to the client.
-// http.ErrAbortHandler asks for exactly that and passes through unlogged.
+// If a part of the answer was sent already, the connection is aborted, because a client would take
+// a truncated body for a complete one. http.ErrAbortHandler requests exactly that and passes
+// through without a log line.
 func Recover(logger *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func writeInternal(w http.ResponseWriter, requestID string) {
 	if err != nil {
 		panic(err) // strings always encode
 	}
-	// What the handler meant to say about its own answer does not hold for this one.
+	// These headers described the handler's own answer.
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		w.Header().Del(name)
 	}

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// requestInfo is what the middlewares of this package have found out about a request.
+// requestInfo holds what the middlewares of this package know about a request.
 type requestInfo struct {
-	id string // RequestID's
-	ip string // ClientIP's
+	id string // set by RequestID
+	ip string // set by ClientIP
 }
 
 type requestInfoKey struct{}
@@ -18,7 +18,7 @@ func requestInfoFrom(ctx context.Context) *requestInfo {
 	return a
 }
 
-// withRequestInfo makes room for it, if nobody has.
+// withRequestInfo returns the request's info, and adds it to the context if it is missing.
 func withRequestInfo(r *http.Request) (*http.Request, *requestInfo) {
 	if a := requestInfoFrom(r.Context()); a != nil {
 		return r, a

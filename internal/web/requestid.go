@@ -6,16 +6,15 @@ import (
 	"net/http"
 )
 
-// RequestIDHeader names the request in the answer, for a person to quote.
+// RequestIDHeader is the header of the answer that identifies the request. Users can quote it.
 const RequestIDHeader = "X-Request-Id"
 
-// RequestID gives each request an id of its own: in the answer's X-Request-Id
-// header and, through [RequestIDFrom], in the context.
+// RequestID gives each request a unique id, in the answer's X-Request-Id header and, through
+// [RequestIDFrom], in the context.
 //
-// An id that the client sends is ignored. It would go into log lines and
-// answers as it came, and somebody who chooses another request's id makes two
-// stories look like one. Tracing across services has its own header,
-// traceparent, which claims nothing about this server's log.
+// An id from the client is ignored. It would appear in log lines and answers, and a client that
+// reuses another request's id could mix up two requests in the log. Tracing across services uses
+// the header traceparent, which makes no claim about this server's log.
 func RequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, a := withRequestInfo(r)
@@ -25,8 +24,7 @@ func RequestID(next http.Handler) http.Handler {
 	})
 }
 
-// RequestIDFrom is the id of the request that ctx belongs to, "" if it belongs
-// to none.
+// RequestIDFrom returns the id of the request that ctx belongs to, or "" outside a request.
 func RequestIDFrom(ctx context.Context) string {
 	if a := requestInfoFrom(ctx); a != nil {
 		return a.id

@@ -20,10 +20,10 @@ func TestRequestID(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Header().Get("X-Request-Id") != inside {
-			t.Fatalf("header %q, context %q", w.Header().Get("X-Request-Id"), inside)
+			t.Fatalf("got header %q and context %q, want them equal", w.Header().Get("X-Request-Id"), inside)
 		}
 		if len(inside) < 26 || inside == "theirs" || seen[inside] {
-			t.Fatalf("id %q is short, the client's or used before", inside)
+			t.Fatalf("got id %q: it is short, the client's or not unique", inside)
 		}
 		seen[inside] = true
 	}
@@ -31,6 +31,6 @@ func TestRequestID(t *testing.T) {
 
 func TestRequestIDOutsideRequestIsEmpty(t *testing.T) {
 	if id := web.RequestIDFrom(t.Context()); id != "" {
-		t.Errorf("id %q", id)
+		t.Errorf("got id %q, want none", id)
 	}
 }

@@ -5,32 +5,29 @@ import (
 	"net/http"
 )
 
-// hstsMaxAge is a year: a browser that was here once comes by https for as long.
+// hstsMaxAge is one year: browsers use https for that long after a visit.
 const hstsMaxAge = "max-age=31536000"
 
-// permissionsPolicy has names that all browsers with this header know: an
-// unknown one is a warning in their consoles.
+// permissionsPolicy has only names that all browsers with this header know. Browsers log a warning
+// for an unknown name.
 const permissionsPolicy = "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), geolocation=(), gyroscope=(), " +
 	"magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
 
-// SecurityHeaders sets what every answer should say to a browser: take the
-// content type at its word, send no referrer, show this in no frame (twice,
-// since the older header is the one that older browsers know), load nothing
-// for it, and let other origins neither hold a handle on it nor embed it. The
-// last, Cross-Origin-Resource-Policy, is no obstacle to what CORS allows: it is
-// looked at for requests without CORS only, as those of an <img> or <script>
-// (Fetch, section 3.7).
+// SecurityHeaders sets headers for every answer. They tell browsers to trust the content type, send
+// no referrer, show the page in no frame, load no resources for it, and isolate it from other
+// origins. Frames are forbidden twice, because older browsers know only X-Frame-Options.
+// Cross-Origin-Resource-Policy does not restrict what CORS allows: browsers check it only for
+// requests without CORS, such as those of an <img> or <script> (Fetch, section 3.7).
 //
-// With https, browsers are also told to use nothing else from then on, for this
-// host and, if subdomains is set, for all hosts below it.
+// With https, HSTS tells browsers to use https from then on: for this host and, if subdomains is
+// set, for all hosts below it.
 //
-// Permissions-Policy turns off what no page of this server uses: if a script got
-// into one, it could not ask for the camera. Passkeys and the clipboard stay.
+// Permissions-Policy turns off features that no page of this server uses: an injected script could
+// not request the camera. Passkeys and the clipboard stay available.
 //
-// A handler that serves a page replaces Content-Security-Policy with one that
-// fits the page; it must repeat frame-ancestors.
+// A handler that serves a page replaces Content-Security-Policy and must repeat frame-ancestors.
 func SecurityHeaders(https, subdomains bool) func(http.Handler) http.Handler {
-	always := map[string][]string{ // with the names in their canonical form, as Header.Set would write them
+	always := map[string][]string{ // canonical names, as Header.Set would write them
 		"X-Content-Type-Options":       {"nosniff"},
 		"Referrer-Policy":              {"no-referrer"},
 		"X-Frame-Options":              {"DENY"},
@@ -47,7 +44,8 @@ func SecurityHeaders(https, subdomains bool) func(http.Handler) http.Handler {
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			maps.Copy(w.Header(), always) // the same values for all answers: whoever wants others replaces them
+			// All answers share these values: handlers replace them, never modify them.
+			maps.Copy(w.Header(), always)
 			next.ServeHTTP(w, r)
 		})
 	}

@@ -22,7 +22,7 @@ func TestSecurityHeaders(t *testing.T) {
 			"Strict-Transport-Security":    hsts,
 		} {
 			if got := w.Header().Get(name); got != want {
-				t.Errorf("https and subdomains %v: %s: %q, want %q", with, name, got, want)
+				t.Errorf("https and subdomains %v: %s: got %q, want %q", with, name, got, want)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func TestServerHasTimeouts(t *testing.T) {
 	logger, _ := newLogger(slog.LevelInfo)
 	srv := web.NewServer(":0", http.NotFoundHandler(), logger)
 	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.WriteTimeout < srv.ReadTimeout || srv.IdleTimeout <= 0 {
-		t.Errorf("a timeout is missing, or the body's leaves none for the answer: %+v", srv)
+		t.Errorf("want all timeouts, and a WriteTimeout of at least ReadTimeout: %+v", srv)
 	}
 }
 
@@ -33,7 +33,7 @@ func TestServerRefusesHugeHeaders(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != want {
-			t.Errorf("%d bytes: status %d, want %d", size, resp.StatusCode, want)
+			t.Errorf("%d bytes: got status %d, want %d", size, resp.StatusCode, want)
 		}
 	}
 }

@@ -13,14 +13,14 @@ import (
 	"fieldgate/internal/web"
 )
 
-// newLogger is a logger as the server has it, and where its lines go.
+// newLogger returns a logger like the server's, and its output.
 func newLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var out bytes.Buffer
 	h := slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: level})
 	return slog.New(web.LogHandler(h)), &out
 }
 
-// parseLog are the log's records; a line that is not one record fails the test.
+// parseLog returns the records of a log. A line that is not a record fails the test.
 func parseLog(t *testing.T, log *bytes.Buffer) (records []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(log.String()) {
@@ -41,7 +41,7 @@ func get(h http.Handler, target string) *httptest.ResponseRecorder {
 
 func TestChainRunsFirstMiddlewareOutermost(t *testing.T) {
 	var seen []string
-	mark := func(name string) func(http.Handler) http.Handler {
+	middleware := func(name string) func(http.Handler) http.Handler {
 		return func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				seen = append(seen, name)
@@ -51,8 +51,8 @@ func TestChainRunsFirstMiddlewareOutermost(t *testing.T) {
 		}
 	}
 	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen = append(seen, "end") })
-	get(web.Chain(end, mark("a"), mark("b")), "/")
+	get(web.Chain(end, middleware("a"), middleware("b")), "/")
 	if want := []string{"a", "b", "end", "/b", "/a"}; !slices.Equal(seen, want) {
-		t.Errorf("%v, want %v", seen, want)
+		t.Errorf("got %v, want %v", seen, want)
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector sends spans by OTLP over HTTP, in protobuf. It stands in for OpenTelemetry's otlptracehttp, which compiles
-// gRPC into a program that does not use it.
+// collector sends spans by OTLP over HTTP, in protobuf. It replaces OpenTelemetry's otlptracehttp,
+// which would compile an unused gRPC into the program.
 type collector struct {
 	url     string
 	headers http.Header
@@ -35,8 +35,8 @@ type collector struct {
 	stop    context.CancelFunc
 }
 
-// retryPolicy says when a batch is sent again: after a pause that grows by half each time, from first to longest, until
-// total is over.
+// retryPolicy says when a batch is sent again: after a pause that grows by half each time, from
+// initial to max, until total has passed.
 type retryPolicy struct {
 	initial, max, total time.Duration
 }
@@ -46,10 +46,11 @@ var defaultRetry = retryPolicy{initial: time.Second, max: 5 * time.Second, total
 // responseTimeout limits one request to the collector.
 const responseTimeout = 10 * time.Second
 
-// maxResponseBytes is how many bytes of an answer are read.
+// maxResponseBytes is how many bytes of a response are read.
 const maxResponseBytes = 64 << 10
 
-// newCollector reads what Config does not have from OpenTelemetry's environment variables.
+// newCollector returns a collector. It reads options that Config lacks from OpenTelemetry's
+// environment variables.
 func newCollector(c Config, getenv func(string) string) (*collector, error) {
 	o := options{getenv}
 	tlsConfig, err := o.tls()
@@ -57,11 +58,11 @@ func newCollector(c Config, getenv func(string) string) (*collector, error) {
 		return nil, err
 	}
 	if tlsConfig != nil && !strings.HasPrefix(c.URL, "https:") {
-		return nil, errors.New("OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE need an https endpoint")
+		return nil, errors.New("OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE require an https endpoint")
 	}
 	compression := o.get("COMPRESSION")
 	if compression != "" && compression != "gzip" && compression != "none" {
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_COMPRESSION: %q is neither gzip nor none", compression)
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_COMPRESSION: %q is not usable: expected gzip or none", compression)
 	}
 	headers := http.Header{"User-Agent": {"OTel OTLP Exporter Go/" + otlptrace.Version()}}
 	for name, value := range c.Headers {
@@ -77,7 +78,8 @@ func newCollector(c Config, getenv func(string) string) (*collector, error) {
 	}, nil
 }
 
-// httpClient follows no redirect, because the headers may hold a password.
+// httpClient returns a client that follows no redirects, because the headers may contain a
+// password.
 func httpClient(tlsConfig *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout:       responseTimeout,
@@ -97,14 +99,14 @@ func httpClient(tlsConfig *tls.Config) *http.Client {
 // Start implements otlptrace.Client.
 func (c *collector) Start(context.Context) error { return nil }
 
-// Stop ends the requests that run.
+// Stop cancels running requests.
 func (c *collector) Stop(ctx context.Context) error {
 	c.stop()
 	c.client.CloseIdleConnections()
 	return ctx.Err()
 }
 
-// UploadTraces sends a batch, and again while the collector is overloaded.
+// UploadTraces sends a batch, and retries while the collector is overloaded.
 func (c *collector) UploadTraces(ctx context.Context, spans []*otlp.ResourceSpans) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -120,7 +122,8 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*otlp.ResourceSpan
 		if !errors.As(err, &again) {
 			return err
 		}
-		wait := max(again.after, time.Duration(float64(pause)*(0.5+rand.Float64()))) // jitter keeps servers apart
+		// Jitter keeps servers from retrying at the same time.
+		wait := max(again.after, time.Duration(float64(pause)*(0.5+rand.Float64())))
 		if time.Now().Add(wait).After(deadline) {
 			return err
 		}
@@ -132,7 +135,8 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*otlp.ResourceSpan
 	}
 }
 
-// encode returns an ExportTraceServiceRequest. TracesData has the same fields, in a package that does not import gRPC.
+// encode returns an ExportTraceServiceRequest. TracesData has the same fields, in a package that
+// does not import gRPC.
 func (c *collector) encode(spans []*otlp.ResourceSpans) ([]byte, error) {
 	body, err := proto.Marshal(&otlp.TracesData{ResourceSpans: spans})
 	if err != nil || !c.gzip {
@@ -141,14 +145,14 @@ func (c *collector) encode(spans []*otlp.ResourceSpans) ([]byte, error) {
 	var compressed bytes.Buffer
 	w := gzip.NewWriter(&compressed)
 	_, err = w.Write(body)
-	err = errors.Join(err, w.Close()) // which writes the rest
+	err = errors.Join(err, w.Close()) // Close writes the rest
 	return compressed.Bytes(), err
 }
 
-// retryError is a failure that may pass.
+// retryError is a temporary failure.
 type retryError struct {
 	error
-	after time.Duration // what the collector asks for, at least
+	after time.Duration // the minimum pause that the collector requested
 }
 
 func (e *retryError) Unwrap() error { return e.error }
@@ -159,30 +163,30 @@ func (c *collector) send(ctx context.Context, body []byte) error {
 		return err
 	}
 	r.Header = maps.Clone(c.headers)
-	answer, err := c.client.Do(r)
+	response, err := c.client.Do(r)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) && failed.Temporary() {
 		return &retryError{error: err}
 	}
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxResponseBytes))
-	switch status := answer.StatusCode; {
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
+	switch status := response.StatusCode; {
 	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		return &retryError{statusError(answer, text), retryAfter(answer.Header)}
+		return &retryError{statusError(response, text), retryAfter(response.Header)}
 	case status < 200 || status > 299:
-		return statusError(answer, text)
+		return statusError(response, text)
 	case err != nil:
 		return err
-	case answer.Header.Get("Content-Type") != "application/x-protobuf":
+	case response.Header.Get("Content-Type") != "application/x-protobuf":
 		return nil
 	}
 	return partialSuccess(text)
 }
 
-func statusError(answer *http.Response, text []byte) error {
-	return fmt.Errorf("status %s: %.200q", answer.Status, strings.TrimSpace(string(text)))
+func statusError(response *http.Response, text []byte) error {
+	return fmt.Errorf("status %s: %.200q", response.Status, strings.TrimSpace(string(text)))
 }
 
 func retryAfter(h http.Header) time.Duration {
@@ -196,12 +200,12 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// partialSuccess reads an ExportTraceServiceResponse. Its field 1 says what the collector refused: in its field 1 how many
-// spans, in 2 why.
-func partialSuccess(answer []byte) error {
+// partialSuccess reads an ExportTraceServiceResponse. Its field 1 says what the collector rejected:
+// field 1 of that the number of spans, field 2 the reason.
+func partialSuccess(body []byte) error {
 	var rejected uint64
 	var message []byte
-	err := walkFields(answer, func(number protowire.Number, _ uint64, partial []byte) error {
+	err := walkFields(body, func(number protowire.Number, _ uint64, partial []byte) error {
 		if number != 1 {
 			return nil
 		}
@@ -216,15 +220,16 @@ func partialSuccess(answer []byte) error {
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("the collector's answer is not OTLP: %w", err)
+		return fmt.Errorf("the response of the collector is not OTLP: %w", err)
 	}
 	if rejected == 0 && len(message) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the collector refused %d spans: %.200q", rejected, message)
+	return fmt.Errorf("the collector rejected %d spans: %.200q", rejected, message)
 }
 
-// walkFields calls f with each field of a message: n is the value of a varint, text that of a string or a message.
+// walkFields calls f with each field of a message. n is the value of a varint, text that of a
+// string or a message.
 func walkFields(message []byte, f func(number protowire.Number, n uint64, text []byte) error) error {
 	for len(message) > 0 {
 		number, kind, size := protowire.ConsumeTag(message)

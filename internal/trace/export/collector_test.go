@@ -30,7 +30,8 @@ import (
 
 var testSpans = []*otlp.ResourceSpans{{ScopeSpans: []*otlp.ScopeSpans{{Spans: []*otlp.Span{{Name: "mutation login"}}}}}}
 
-// testCollector sends to url without waiting long between attempts. env is a list of names and values in turn.
+// testCollector returns a collector that sends to url and waits 1 ms between attempts. env is a
+// list of names and values in turn.
 func testCollector(t *testing.T, url string, env ...string) *collector {
 	t.Helper()
 	c, err := newCollector(Config{URL: url, Headers: map[string]string{"X-Key": "a key"}}, getenv(env))
@@ -68,7 +69,7 @@ func TestBatchIsSentInProtobuf(t *testing.T) {
 		{"as it is", "", "", ""},
 		{"uncompressed", "OTEL_EXPORTER_OTLP_COMPRESSION", "none", ""},
 		{"compressed", "OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "gzip"},
-		{"compressed, as the variable of traces says", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip", "gzip"},
+		{"compressed by the variable for traces", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip", "gzip"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -124,9 +125,9 @@ func TestCollectorResponses(t *testing.T) {
 		{"202 is success", 202, nil, "", 1, ""},
 		{"an empty answer in protobuf is success", 200, protobuf, "", 1, ""},
 		{"an answer in another format is success", 200, http.Header{"Content-Type": {"text/plain"}}, "ok", 1, ""},
-		{"rejected spans are a failure", 200, protobuf, partial(3, "too old"), 1, `refused 3 spans: "too old"`},
-		{"a warning without rejected spans is a failure", 200, protobuf, partial(0, "deprecated"), 1, `refused 0 spans: "deprecated"`},
-		{"an answer that is no protobuf is a failure", 200, protobuf, "\xff", 1, "not OTLP"},
+		{"rejected spans are a failure", 200, protobuf, partial(3, "too old"), 1, `rejected 3 spans: "too old"`},
+		{"a warning without rejected spans is a failure", 200, protobuf, partial(0, "deprecated"), 1, `rejected 0 spans: "deprecated"`},
+		{"an answer that is not protobuf is a failure", 200, protobuf, "\xff", 1, "not OTLP"},
 		{"429 is retried", 429, nil, "", 2, ""},
 		{"502 is retried", 502, nil, "", 2, ""},
 		{"503 is retried", 503, http.Header{"Retry-After": {"0"}}, "", 2, ""},
@@ -226,7 +227,7 @@ func pemFile(t *testing.T, kind string, der []byte) (path string) {
 	return path
 }
 
-// clientCertificate is one that signs itself.
+// clientCertificate returns a self-signed certificate.
 func clientCertificate(t *testing.T) (certificate *x509.Certificate, file, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -265,8 +266,8 @@ func TestEnvironmentCertificatesAreUsed(t *testing.T) {
 		env  []string
 		ok   bool
 	}{
-		{"both sides are known", all, true},
-		{"the variables of traces count first", append([]string{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", clientFile}, all...), false},
+		{"both certificates are trusted", all, true},
+		{"the variables for traces take precedence", append([]string{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", clientFile}, all...), false},
 		{"the collector is not trusted", all[2:], false},
 		{"the client has no certificate", all[:2], false},
 	} {
@@ -284,7 +285,7 @@ func TestInvalidVariablesAreNamed(t *testing.T) {
 	certificate, file, _ := clientCertificate(t)
 	for _, row := range []struct{ name, url, variable, value string }{
 		{"a certificate that is missing", "https://localhost", "OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere"},
-		{"a certificate that is none", "https://localhost", "OTEL_EXPORTER_OTLP_CERTIFICATE", pemFile(t, "SOMETHING", certificate.Raw)},
+		{"an invalid certificate file", "https://localhost", "OTEL_EXPORTER_OTLP_CERTIFICATE", pemFile(t, "SOMETHING", certificate.Raw)},
 		{"a client certificate without a key", "https://localhost", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file},
 		{"a certificate for an endpoint without TLS", "http://localhost", "OTEL_EXPORTER_OTLP_CERTIFICATE", file},
 		{"an unknown compression", "http://localhost", "OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"},

@@ -1,9 +1,11 @@
-// Package export sends spans to a collector, by OTLP over HTTP. Only the wiring of the server imports it.
+// Package export sends spans to a collector by OTLP over HTTP. Only package server imports it.
 //
-// A goroutine sends spans in the background, from a bounded queue: a slow, silent or missing collector slows nothing down, and
-// spans that the queue has no room for are lost. Variables of OpenTelemetry that our configuration does not have are read from
-// the environment of the process: OTEL_BSP_… by its library, and OTEL_EXPORTER_OTLP_ followed by COMPRESSION, CERTIFICATE,
-// CLIENT_CERTIFICATE or CLIENT_KEY, each also with TRACES_ in front, by this package.
+// A goroutine sends spans in the background from a bounded queue. A slow, silent or missing
+// collector delays nothing; spans that do not fit into the queue are dropped.
+//
+// OpenTelemetry variables that package config lacks are read from the environment: OTEL_BSP_… by
+// the library, and OTEL_EXPORTER_OTLP_ followed by COMPRESSION, CERTIFICATE, CLIENT_CERTIFICATE or
+// CLIENT_KEY by this package. TRACES_ may precede each of these.
 package export
 
 import (
@@ -24,19 +26,19 @@ import (
 	"fieldgate/internal/trace"
 )
 
-// Config is where spans go. Every field but Headers and Attributes is needed.
+// Config says where and how spans are sent. All fields except Headers and Attributes are required.
 type Config struct {
 	URL        string // of the collector, with its path
 	Headers    map[string]string
-	Service    string // what the server is called
+	Service    string // the name of the server
 	Version    string
-	Attributes map[string]string // what else there is to say of it
-	Sampler    string            // one of OpenTelemetry's names
+	Attributes map[string]string // more attributes of the server
+	Sampler    string            // a sampler name of OpenTelemetry
 	Ratio      float64           // for traceidratio
 	Log        *slog.Logger
 }
 
-// maxAttributeLength cuts off what a span says, in bytes.
+// maxAttributeLength is the length in bytes to which attributes are truncated.
 const maxAttributeLength = 4096
 
 // Exporter sends spans until Shutdown.
@@ -45,7 +47,7 @@ type Exporter struct {
 	exporter *otlptrace.Exporter
 }
 
-// New starts an exporter. It does not speak to the collector yet.
+// New starts an exporter. It does not connect to the collector yet.
 func New(c Config) (*Exporter, error) {
 	root, err := sampler(c.Sampler, c.Ratio)
 	if err != nil {
@@ -59,7 +61,7 @@ func New(c Config) (*Exporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	// The library reports its other failures here, for the whole process.
+	// The library reports its other errors here, for the whole process.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { c.Log.Debug("traces", "error", err) }))
 	limits := sdk.NewSpanLimits()
 	limits.AttributeValueLengthLimit = maxAttributeLength
@@ -68,7 +70,8 @@ func New(c Config) (*Exporter, error) {
 	)}, nil
 }
 
-// sampler judges a request that says it is a part of a trace as any other: anybody may say so.
+// sampler returns a sampler that ignores the sampling decision in a request's headers: any client
+// can send one.
 func sampler(name string, ratio float64) (sdk.Sampler, error) {
 	root, ok := map[string]sdk.Sampler{
 		"always_on": sdk.AlwaysSample(), "always_off": sdk.NeverSample(), "traceidratio": sdk.TraceIDRatioBased(ratio),
@@ -77,7 +80,7 @@ func sampler(name string, ratio float64) (sdk.Sampler, error) {
 	if !ok {
 		return nil, fmt.Errorf("OTEL_TRACES_SAMPLER: %q is not known", name)
 	}
-	// Below our own spans the parent has decided for all.
+	// For spans below our own, the parent has decided.
 	return sdk.ParentBased(root, sdk.WithRemoteParentSampled(root), sdk.WithRemoteParentNotSampled(root)), nil
 }
 
@@ -91,18 +94,18 @@ func newResource(c Config) *resource.Resource {
 	return resource.NewSchemaless(append(attrs, attribute.String("service.name", c.Service), attribute.String("service.version", c.Version))...)
 }
 
-// Tracer begins traces that are sent.
+// Tracer returns a tracer whose spans are sent.
 func (e *Exporter) Tracer() *trace.Tracer { return trace.NewTracer(e.provider) }
 
-// Flush sends what has ended so far, or waits until ctx ends.
+// Flush sends all spans that have ended, until ctx ends.
 func (e *Exporter) Flush(ctx context.Context) error { return e.provider.ForceFlush(ctx) }
 
-// Shutdown sends what has ended, until ctx ends, and then nothing more.
+// Shutdown sends all spans that have ended, until ctx ends, and stops the exporter.
 func (e *Exporter) Shutdown(ctx context.Context) error {
 	return errors.Join(e.provider.Shutdown(ctx), e.exporter.Shutdown(ctx))
 }
 
-// quietExporter logs that a collector does not answer any more, and that it does again, and not each batch that is lost meanwhile.
+// quietExporter logs when the collector fails and when it recovers, but not each lost batch.
 type quietExporter struct {
 	sdk.SpanExporter
 	log       *slog.Logger

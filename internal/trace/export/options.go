@@ -8,17 +8,17 @@ import (
 	"os"
 )
 
-// options are variables of OpenTelemetry that our own configuration does not have.
+// options reads OpenTelemetry variables that package config lacks.
 type options struct {
 	getenv func(string) string
 }
 
-// get returns the value of a variable; the one of traces alone counts first.
+// get returns the value of a variable. The variable for traces takes precedence.
 func (o options) get(name string) string {
 	return cmp.Or(o.getenv("OTEL_EXPORTER_OTLP_TRACES_"+name), o.getenv("OTEL_EXPORTER_OTLP_"+name))
 }
 
-// tls returns the certificates to trust and to present, or nil if the variables name none.
+// tls returns the certificates to trust and to present, or nil if no variable names any.
 func (o options) tls() (*tls.Config, error) {
 	trusted, certificate, key := o.get("CERTIFICATE"), o.get("CLIENT_CERTIFICATE"), o.get("CLIENT_KEY")
 	if trusted == "" && certificate == "" && key == "" {
@@ -32,7 +32,7 @@ func (o options) tls() (*tls.Config, error) {
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: %s has no certificate in PEM", trusted)
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: %s contains no PEM certificate", trusted)
 		}
 	}
 	if certificate != "" || key != "" {
