@@ -151,7 +151,7 @@ func TestDemoRequiresItsOwnDatabase(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := servertest.Start(t, databaseURL)
 		b.NewUser("USER")
-		if err := b.Internal().StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+		if err := b.Internal().StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other users") {
 			t.Errorf("a demo among other people: %v", err)
 		}
 	})

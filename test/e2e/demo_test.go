@@ -123,7 +123,7 @@ func TestDemoAddressRegistrationDoesNotStopProduction(t *testing.T) {
 		if err := b.internal.RejectDemo(t.Context()); err != nil {
 			t.Errorf("production does not start: %v", err)
 		}
-		if err := b.internal.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other people") {
+		if err := b.internal.StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other users") {
 			t.Errorf("got %v, want an error: a demo started in a database with other users", err)
 		}
 	})
