@@ -1,2 +1,3 @@
-// Package deploy tests the files of deploy/: it runs the proxies in front of a server, and checks what cannot run here.
+// Package deploy tests the files of deploy/: it runs proxies in front of a server, and checks the
+// settings of what it cannot run.
 package deploy

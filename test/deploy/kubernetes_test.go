@@ -21,7 +21,8 @@ import (
 	"fieldgate/internal/programtest"
 )
 
-// object is what the tests look at in a Kubernetes object. test/kubernetes decodes all of it, strictly.
+// object is the part of a Kubernetes object that these tests check. test/kubernetes decodes
+// complete objects strictly.
 type object struct {
 	Kind     string
 	Metadata struct{ Name string }
@@ -113,14 +114,14 @@ func loadManifests(t *testing.T) map[string]object {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if _, twice := objects[o.Kind]; twice {
-				t.Fatalf("there are two objects of the kind %s", o.Kind)
+				t.Fatalf("two objects of kind %s", o.Kind)
 			}
 			objects[o.Kind] = o
 		}
 	}
 	for _, kind := range []string{"ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Job"} {
 		if objects[kind].Kind == "" {
-			t.Fatalf("there is no %s in %q", kind, names)
+			t.Fatalf("no %s in %q", kind, names)
 		}
 	}
 	return objects
@@ -152,7 +153,7 @@ func TestKubernetesSelectorsMatchOnlyTheServers(t *testing.T) {
 	}
 	for name, selector := range selectors {
 		if !maps.Equal(selectorLabels(selector), servers) {
-			t.Errorf("%s selects %v; the servers are %v", name, selectorLabels(selector), servers)
+			t.Errorf("%s selects %v, want the servers' %v", name, selectorLabels(selector), servers)
 		}
 	}
 	if maps.Equal(objects["Job"].Spec.Template.Metadata.Labels, servers) {
@@ -171,7 +172,7 @@ func TestKubernetesPodsAreRestricted(t *testing.T) {
 			t.Errorf("%s: the pod's securityContext is %+v", kind, s)
 		}
 		if p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken || p.EnableServiceLinks == nil || *p.EnableServiceLinks {
-			t.Errorf("%s gets a token of the API server, or variables that look like settings", kind)
+			t.Errorf("%s mounts a service account token or gets service environment variables", kind)
 		}
 		if escalation := c.SecurityContext.AllowPrivilegeEscalation; escalation == nil || *escalation || !c.SecurityContext.ReadOnlyRootFilesystem ||
 			!slices.Equal(c.SecurityContext.Capabilities.Drop, []string{"ALL"}) {
@@ -193,11 +194,11 @@ func TestKubernetesPodsAreRestricted(t *testing.T) {
 		}
 	}
 	if cpu := objects["Deployment"].Spec.Template.Spec.Containers[0].Resources.Limits["cpu"]; !regexp.MustCompile(`^[2-9]$`).MatchString(cpu) {
-		t.Errorf("a limit of %s processors is no whole number of at least 2", cpu)
+		t.Errorf("the limit is %s processors, want a whole number of at least 2", cpu)
 	}
 }
 
-// secretsDir returns the directory at which the secrets of a workload are mounted.
+// secretsDir returns the directory at which a workload mounts its secrets.
 func secretsDir(t *testing.T, o object) (directory string) {
 	t.Helper()
 	p := o.Spec.Template.Spec
@@ -214,12 +215,14 @@ func secretsDir(t *testing.T, o object) (directory string) {
 	return directory
 }
 
-// kubernetesSettings returns the variables of the ConfigMap with the secrets in files of a directory, as NAME=value.
+// kubernetesSettings returns the variables of the ConfigMap as NAME=value. It writes the secrets to
+// files.
 func kubernetesSettings(t *testing.T, binary string, objects map[string]object, databaseURL string) (env []string) {
 	t.Helper()
 	secrets := dbtest.Directory(t)
 	noError(t, os.WriteFile(filepath.Join(secrets, "fieldgate.env"),
-		[]byte("DATABASE_URL='"+databaseURL+"'\nPASSWORD_PEPPER="+programtest.Secret+"\n"), 0o644)) // for another user
+		// Readable by the user that servers run as.
+		[]byte("DATABASE_URL='"+databaseURL+"'\nPASSWORD_PEPPER="+programtest.Secret+"\n"), 0o644))
 	key, err := exec.CommandContext(t.Context(), binary, "keys", "ed25519").Output()
 	noError(t, err)
 	noError(t, os.WriteFile(filepath.Join(secrets, "jwt.pem"), key, 0o644))
@@ -234,14 +237,15 @@ func TestKubernetesConfiguresAProductionServer(t *testing.T) {
 	objects := loadManifests(t)
 	data := objects["ConfigMap"].Data
 	for name := range data {
-		if !strings.Contains(config.Table(), "| `"+name+"` |") && name != "GOMEMLIMIT" { // which is Go's
-			t.Errorf("the server reads no %s", name)
+		// GOMEMLIMIT is for Go.
+		if !strings.Contains(config.Table(), "| `"+name+"` |") && name != "GOMEMLIMIT" {
+			t.Errorf("%s is no variable of the server", name)
 		}
 	}
 	for _, kind := range []string{"Deployment", "Job"} {
 		for _, name := range []string{"ENV_FILE", "JWT_PRIVATE_KEY_FILES"} {
 			if filepath.Dir(data[name]) != secretsDir(t, objects[kind]) {
-				t.Errorf("%s: %s is %s, and the secrets are in %s", kind, name, data[name], secretsDir(t, objects[kind]))
+				t.Errorf("%s: %s is %s, but the secrets are in %s", kind, name, data[name], secretsDir(t, objects[kind]))
 			}
 		}
 	}
@@ -254,7 +258,7 @@ func TestKubernetesConfiguresAProductionServer(t *testing.T) {
 	})
 	noError(t, err)
 	if !cfg.Production || cfg.AutoMigrate || len(cfg.TrustedProxies) == 0 {
-		t.Errorf("production %t, migrates by itself %t, proxies %v", cfg.Production, cfg.AutoMigrate, cfg.TrustedProxies)
+		t.Errorf("production %t, AUTO_MIGRATE %t, proxies %v", cfg.Production, cfg.AutoMigrate, cfg.TrustedProxies)
 	}
 	ports := map[string]int{}
 	for _, p := range objects["Deployment"].Spec.Template.Spec.Containers[0].Ports {
@@ -268,8 +272,9 @@ func TestKubernetesConfiguresAProductionServer(t *testing.T) {
 	}
 }
 
-// The settings of the ConfigMap and the commands of both workloads, run for real: the server is alive and not ready until the
-// Job has run, answers the probes, and stops within the grace period.
+// TestKubernetesServerWaitsForTheMigrationJob runs the commands of both workloads with the settings
+// of the ConfigMap. The server is alive but not ready until the Job has run, answers the probes,
+// and stops within the grace period.
 func TestKubernetesServerWaitsForTheMigrationJob(t *testing.T) {
 	t.Parallel()
 	binary := programtest.Build(t)
@@ -302,8 +307,8 @@ func TestKubernetesServerWaitsForTheMigrationJob(t *testing.T) {
 				t.Errorf("%v", line)
 			}
 		}
-		if c.Readiness.Timeout <= 2 { // readyz answers within 2 s
-			t.Errorf("the readiness probe gives up after %d s", c.Readiness.Timeout)
+		if c.Readiness.Timeout <= 2 { // /readyz answers within 2 s
+			t.Errorf("the readiness probe times out after %d s, want more than 2 s", c.Readiness.Timeout)
 		}
 		server.Stop(t)
 		for _, line := range server.Log(t) {
@@ -313,10 +318,10 @@ func TestKubernetesServerWaitsForTheMigrationJob(t *testing.T) {
 			drain, err := time.ParseDuration(line["drain"].(string))
 			noError(t, err)
 			if needed := drain + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second; c.Lifecycle.PreStop.Sleep.Seconds == 0 || time.Duration(p.Grace)*time.Second < needed+5*time.Second {
-				t.Errorf("the pod is killed after %d s: it sleeps %d s, and the server may take %s", p.Grace, c.Lifecycle.PreStop.Sleep.Seconds, drain)
+				t.Errorf("the pod is killed after %d s: it sleeps %d s, and a stop may take %s", p.Grace, c.Lifecycle.PreStop.Sleep.Seconds, drain)
 			}
 			return
 		}
-		t.Errorf("the server does not log how long it may take to stop: %s", server.Process.LogTail())
+		t.Errorf("the server does not log its drain time: %s", server.Process.LogTail())
 	})
 }

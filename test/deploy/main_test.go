@@ -21,12 +21,13 @@ func readRepoFile(t *testing.T, name string) string {
 	return string(content)
 }
 
-// replaceOnce returns text with replacements, old and new in turn. Each old must occur exactly once.
+// replaceOnce returns text with replacements, old and new in turn. Each old text must occur exactly
+// once.
 func replaceOnce(t *testing.T, text string, replacements ...string) string {
 	t.Helper()
 	for i := 0; i < len(replacements); i += 2 {
 		if n := strings.Count(text, replacements[i]); n != 1 {
-			t.Fatalf("%q occurs %d times", replacements[i], n)
+			t.Fatalf("%q occurs %d times, want once", replacements[i], n)
 		}
 		text = strings.Replace(text, replacements[i], replacements[i+1], 1)
 	}
@@ -40,7 +41,7 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// writableDir returns an empty directory of the user that servers run as.
+// writableDir returns an empty directory that the user that servers run as can write.
 func writableDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(dbtest.Directory(t), "data")

@@ -33,7 +33,7 @@ import (
 	"fieldgate/internal/programtest"
 )
 
-// origin is the name that the files in deploy/ and the tests give the server.
+// origin is the public URL of the server in deploy/ and in these tests.
 const origin = "https://api.example.com"
 
 // proxy is a real proxy with the configuration of deploy/, in front of one server.
@@ -45,7 +45,8 @@ type proxy struct {
 	process *dbtest.Process
 }
 
-// proxies starts each proxy in front of the server at upstream (HOST:PORT).
+// proxies maps names to functions that start a proxy in front of the server at upstream
+// (HOST:PORT).
 var proxies = map[string]func(t *testing.T, upstream string) *proxy{"nginx": startNginx, "caddy": startCaddy}
 
 func startNginx(t *testing.T, upstream string) *proxy {
@@ -62,7 +63,8 @@ func startNginx(t *testing.T, upstream string) *proxy {
 		"/var/log/nginx/fieldgate.log", p.path("access.log"),
 		"/var/log/nginx/fieldgate-error.log", p.path("error.log"),
 		"127.0.0.1:8080", upstream))
-	// The rest of nginx.conf as Debian has it: logs with the default formats, for servers that do not set their own.
+	// The rest is like Debian's nginx.conf: it logs in the default formats for servers that set no
+	// other.
 	p.write("nginx.conf", `
 daemon off;
 pid `+p.path("nginx.pid")+`;
@@ -141,7 +143,7 @@ func (p *proxy) start(name string, args ...string) *proxy {
 	return p
 }
 
-// client calls the proxy from an address of the loopback interface, 127.0.0.0/8.
+// client returns a client that connects to the proxy from a loopback address, 127.0.0.0/8.
 func (p *proxy) client(from string) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	transport := &http.Transport{
@@ -154,7 +156,7 @@ func (p *proxy) client(from string) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// logs returns everything that the proxy has written.
+// logs returns everything that the proxy has logged.
 func (p *proxy) logs() string {
 	p.t.Helper()
 	var all strings.Builder
@@ -170,14 +172,15 @@ func (p *proxy) logs() string {
 	return all.String()
 }
 
-// stop ends the proxy, after which its logs are complete.
+// stop stops the proxy, after which its logs are complete.
 func (p *proxy) stop() {
 	p.t.Helper()
 	noError(p.t, p.process.Signal(os.Interrupt))
 	<-p.process.Exited()
 }
 
-// Real proxies with the configuration of deploy/ in front of a production server. The last two rows end the server.
+// TestProxies runs proxies with the configuration of deploy/ in front of a production server. The
+// last two rows stop the server.
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	binary := programtest.Build(t)
@@ -191,12 +194,12 @@ func TestProxies(t *testing.T) {
 				name string
 				test func(t *testing.T, p *proxy, server *programtest.Server)
 			}{
-				{"the address of a client cannot be forged", testClientAddress},
-				{"limits count the address of the client", testLimits},
-				{"the cookie signs in again", testCookie},
-				{"headers arrive once", testHeaders},
+				{"clients cannot forge their IP", testClientAddress},
+				{"limits count the client's IP", testLimits},
+				{"the refresh cookie works", testCookie},
+				{"headers are sent once", testHeaders},
 				{"sizes are limited by the server", testSizes},
-				{"queries by GET are passed on", testQueryStrings},
+				{"GET queries are forwarded", testQueryStrings},
 				{"requests in progress are answered when the server stops", testDrain},
 				{"no query string was logged", testLogs},
 			} {
@@ -206,7 +209,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// forgedHeaders is what a client writes that wants to be at another address.
+// forgedHeaders are headers by which a client pretends to have another IP.
 var forgedHeaders = http.Header{
 	"X-Forwarded-For": {"203.0.113.9"}, "X-Real-Ip": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}, "True-Client-Ip": {"203.0.113.9"},
 	"Client-Ip": {"203.0.113.9"}, "X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"http"},
@@ -227,7 +230,8 @@ func testClientAddress(t *testing.T, p *proxy, server *programtest.Server) {
 	}
 }
 
-// Guesses at different accounts count by address: 30 failed sign-ins per 15 minutes.
+// testLimits checks that guesses at different accounts count by IP: 30 failed sign-ins per 15
+// minutes.
 func testLimits(t *testing.T, p *proxy, _ *programtest.Server) {
 	guess := func(from string, i int) string {
 		header := forgedHeaders.Clone()
@@ -237,7 +241,7 @@ func testLimits(t *testing.T, p *proxy, _ *programtest.Server) {
 		noError(t, err)
 		return a.Code()
 	}
-	// The limit gives one guess back every 30 seconds, and a busy machine takes seconds for a hash.
+	// The limit allows one more guess every 30 seconds, and a hash takes seconds on a busy machine.
 	const most, window = 30, 15 * time.Minute
 	allowed, begin := 0, time.Now()
 	for code := ""; code != "RATE_LIMITED"; allowed++ {
@@ -249,7 +253,7 @@ func testLimits(t *testing.T, p *proxy, _ *programtest.Server) {
 		}
 	}
 	if allowed--; allowed < most {
-		t.Errorf("%d guesses were allowed, want %d", allowed, most)
+		t.Errorf("%d guesses were allowed, want at least %d", allowed, most)
 	}
 	if code := guess("127.0.0.4", 0); code != "INVALID_CREDENTIALS" {
 		t.Errorf("a guess from another address: %s", code)
@@ -294,7 +298,7 @@ func testHeaders(t *testing.T, p *proxy, _ *programtest.Server) {
 		{"its own page", origin, "same-origin", 200, nil},
 		{"a listed origin", "https://app.example.net", "cross-site", 200, []string{"https://app.example.net"}},
 		{"another origin", "https://evil.example", "cross-site", 403, nil},
-		{"another host name of the proxy's", "https://api.example.com:8443", "same-site", 403, nil},
+		{"another port of the same host", "https://api.example.com:8443", "same-site", 403, nil},
 	} {
 		header := http.Header{"Origin": {row.origin}, "Sec-Fetch-Site": {row.site}, "X-Forwarded-Host": {"evil.example"}}
 		a, err := programtest.Post(client, origin, header, `mutation { logout }`, nil)
@@ -315,10 +319,10 @@ func testHeaders(t *testing.T, p *proxy, _ *programtest.Server) {
 	}
 }
 
-// marker is in every part of the requests of sendMarked that must not be logged.
+// marker is part of everything in the requests of sendMarked that must not be logged.
 const marker = "mrkr7d1f"
 
-// sendMarked sends requests whose query strings, credentials and referrer are secrets.
+// sendMarked sends requests with secrets in query strings, credentials and referrers.
 func sendMarked(t *testing.T, p *proxy, want int) {
 	t.Helper()
 	client := p.client("127.0.0.2")
@@ -343,15 +347,15 @@ func sendMarked(t *testing.T, p *proxy, want int) {
 
 func testQueryStrings(t *testing.T, p *proxy, _ *programtest.Server) { sendMarked(t, p, 0) }
 
-// The query string of GET /graphql is a query with its values, that of /auth/callback a code. Neither is logged, nor the
-// referrer; also when the server is gone, and the proxy logs an error.
+// testLogs checks that neither query strings (queries at /graphql, codes at /auth/callback) nor
+// referrers are logged, even when the server is down and the proxy logs an error.
 func testLogs(t *testing.T, p *proxy, _ *programtest.Server) {
 	sendMarked(t, p, http.StatusBadGateway)
 	p.stop()
 	logs := p.logs()
 	for line := range strings.Lines(logs) {
 		if strings.Contains(line, marker) {
-			t.Errorf("a secret is logged: %s", line)
+			t.Errorf("the log contains a secret: %s", line)
 		}
 	}
 	for path, times := range map[string]int{"/graphql": 4, "/auth/callback": 2} {
@@ -361,7 +365,8 @@ func testLogs(t *testing.T, p *proxy, _ *programtest.Server) {
 	}
 }
 
-// The server answers a body over 128 KiB in JSON; the proxy refuses what is far larger.
+// testSizes checks that the server answers a body over 128 KiB in JSON, and that the proxy rejects
+// far larger ones.
 func testSizes(t *testing.T, p *proxy, server *programtest.Server) {
 	client := p.client("127.0.0.2")
 	token := programtest.Register(t, client, origin, nil).Text("register.accessToken")
@@ -374,14 +379,14 @@ func testSizes(t *testing.T, p *proxy, server *programtest.Server) {
 			if row.json {
 				t.Errorf("%d bytes: %v", row.bytes, err)
 			}
-			continue // the answer may meet a client that still writes
+			continue // the response can arrive while the client still writes
 		}
 		if a.Status != row.status || json.Valid([]byte(a.Body)) != row.json && row.json {
 			t.Errorf("%d bytes: %d %.200s, want %d", row.bytes, a.Status, a.Body, row.status)
 		}
 	}
-	// A URL of 8 KiB beside an access token and the headers of a browser.
-	query := `{ me { id } }` + strings.Repeat(" ", 2600) // each is three bytes in a URL, or one
+	// A URL of 8 KiB, with an access token and a browser's headers.
+	query := `{ me { id } }` + strings.Repeat(" ", 2600) // three bytes each in the URL
 	r, err := http.NewRequest(http.MethodGet, origin+"/graphql?query="+strings.ReplaceAll(url.QueryEscape(query), "+", "%20"), nil)
 	noError(t, err)
 	r.Header = http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + token}, "Cookie": {"other=" + strings.Repeat("x", 2000)}}
@@ -394,18 +399,19 @@ func testSizes(t *testing.T, p *proxy, server *programtest.Server) {
 		t.Errorf("a URL of %d bytes: %d %.200s", len(r.URL.String()), response.StatusCode, body)
 	}
 	if status := server.Status("/readyz"); status != http.StatusOK {
-		t.Errorf("afterwards /readyz: %d", status)
+		t.Errorf("/readyz after these requests: %d", status)
 	}
 }
 
-// A server that is told to stop answers what it has begun, through the proxy too, and then takes nothing more.
+// testDrain checks that a server that stops answers the requests it has begun, through the proxy,
+// too, and accepts no others.
 func testDrain(t *testing.T, p *proxy, server *programtest.Server) {
 	client := p.client("127.0.0.2")
 	if response, err := client.Get(origin + "/readyz"); err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("/readyz: %v %v", response, err)
 	}
 	programtest.Register(t, client, origin, nil)
-	const requests = 24 // more than are hashed at once
+	const requests = 24 // more than the server hashes concurrently
 	var answering sync.WaitGroup
 	var answered atomic.Int64
 	bad := make(chan string, requests)
@@ -420,7 +426,7 @@ func testDrain(t *testing.T, p *proxy, server *programtest.Server) {
 		})
 	}
 	programtest.Wait(t, "all requests have reached the server", server.Process, func() bool {
-		done := answered.Load() // before the others are counted
+		done := answered.Load() // must be read before the gauge
 		return done+requestsInFlight(t, server) >= requests
 	})
 	if answered.Load() == requests {
@@ -429,18 +435,19 @@ func testDrain(t *testing.T, p *proxy, server *programtest.Server) {
 	server.Stop(t)
 	answering.Wait()
 	close(bad)
-	for what := range bad {
-		t.Errorf("a request that had begun: %s", what)
+	for problem := range bad {
+		t.Errorf("a request in flight: %s", problem)
 	}
 	response, err := client.Get(origin + "/readyz")
 	noError(t, err)
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusBadGateway {
-		t.Errorf("/readyz through the proxy when the server is gone: %d", response.StatusCode)
+		t.Errorf("/readyz through the proxy after the stop: %d, want 502", response.StatusCode)
 	}
 }
 
-// Answers that come in pieces are passed on as they come: each piece arrives before the server writes the next.
+// TestProxiesStreamResponsesUnbuffered checks that each piece of a streamed response arrives before
+// the server writes the next.
 func TestProxiesStreamResponsesUnbuffered(t *testing.T) {
 	t.Parallel()
 	for name, start := range proxies {
@@ -482,7 +489,7 @@ func TestProxiesStreamResponsesUnbuffered(t *testing.T) {
 
 var inFlight = regexp.MustCompile(`(?m)^fieldgate_http_requests_in_flight (\d+)`)
 
-// requestsInFlight returns how many requests a server is answering.
+// requestsInFlight returns how many requests a server is processing.
 func requestsInFlight(t *testing.T, server *programtest.Server) int64 {
 	t.Helper()
 	for _, line := range server.Log(t) {

@@ -7,7 +7,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Traefik is not run: these are the settings that matter.
+// TestTraefikLogsNoQueryStringAndTrustsNoHeader checks the settings that matter. Traefik is not
+// run.
 func TestTraefikLogsNoQueryStringAndTrustsNoHeader(t *testing.T) {
 	t.Parallel()
 	var static struct {
@@ -33,7 +34,7 @@ func TestTraefikLogsNoQueryStringAndTrustsNoHeader(t *testing.T) {
 	noError(t, yaml.Unmarshal([]byte(readRepoFile(t, "deploy/traefik/traefik.yml")), &static))
 	for name, entry := range static.EntryPoints {
 		if entry.ForwardedHeaders.Insecure || len(entry.ForwardedHeaders.TrustedIPs) > 0 {
-			t.Errorf("the entry point %s believes X-Forwarded-For: %+v", name, entry.ForwardedHeaders)
+			t.Errorf("the entry point %s trusts X-Forwarded-For: %+v", name, entry.ForwardedHeaders)
 		}
 	}
 	log := static.AccessLog
@@ -42,11 +43,11 @@ func TestTraefikLogsNoQueryStringAndTrustsNoHeader(t *testing.T) {
 	}
 	for name := range log.Fields.Names {
 		if slices.Contains([]string{"RequestPath", "RequestLine"}, name) {
-			t.Errorf("%s has the query string", name)
+			t.Errorf("the access log field %s includes the query string", name)
 		}
 	}
 	if static.Log.Level != "ERROR" {
-		t.Errorf("log level %s", static.Log.Level)
+		t.Errorf("the log level is %s, want ERROR", static.Log.Level)
 	}
 	var dynamic struct {
 		HTTP struct {

@@ -20,7 +20,8 @@ import (
 	"fieldgate/internal/programtest"
 )
 
-// smallDisk is a file system of 16 MB with a SQLite file, which a server and its commands see in a namespace of their own.
+// smallDisk is a file system of 16 MB with a SQLite file. The server and its commands see it in
+// their own mount namespace.
 type smallDisk struct {
 	t      *testing.T
 	dir    string
@@ -75,7 +76,7 @@ func (d *smallDisk) free() { d.run("rm", d.ballast()) }
 
 const registration = `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) { accessToken user { id } } }`
 
-// register tries once. The client is at an address of its own, so that no limit counts.
+// register sends one registration from a new IP, so that no limit applies.
 func (d *smallDisk) register(n int64) (email string, a *programtest.Answer) {
 	d.t.Helper()
 	email = fmt.Sprintf("disk-%d@example.com", n)
@@ -88,8 +89,9 @@ func (d *smallDisk) register(n int64) (email string, a *programtest.Answer) {
 	return email, a
 }
 
-// While the disk under SQLite is full, writes answer UNAVAILABLE, and nothing of them is done; reads go on. When there is
-// space again the same process writes again, and everything that was acknowledged is there.
+// TestFullDiskLosesNoAcknowledgedWrite checks that, while SQLite's disk is full, writes return
+// UNAVAILABLE and change nothing, and reads work. When space is free again, the same process writes
+// again, and every acknowledged write is stored.
 func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
 	d := newSmallDisk(t)
@@ -101,7 +103,7 @@ func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 
 	var mu sync.Mutex
 	acknowledged := []string{"disk-0@example.com"}
-	var next, good, full atomic.Int64
+	var next, succeeded, rejected atomic.Int64
 	stop := make(chan struct{})
 	var working sync.WaitGroup
 	for range 4 {
@@ -118,10 +120,11 @@ func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 				switch code := a.Code(); {
 				case code == "" && a.Text("register.accessToken") != "":
 					acknowledged = append(acknowledged, email)
-					good.Add(1)
+					succeeded.Add(1)
 				case code == "UNAVAILABLE" && a.Header.Get("Retry-After") != "" && a.Errors[0].Extensions["retryAfter"] != nil:
-					full.Add(1)
-					pause = 20 * time.Millisecond // less than Retry-After says, and no busy loop
+					rejected.Add(1)
+					// Less than Retry-After, to fill the test with attempts.
+					pause = 20 * time.Millisecond
 				case code != "OVERLOADED":
 					t.Errorf("a registration: %d %s", a.Status, a.Body)
 				}
@@ -130,33 +133,33 @@ func TestFullDiskLosesNoAcknowledgedWrite(t *testing.T) {
 			}
 		})
 	}
-	progress := func(what string, count *atomic.Int64, more int64) {
+	waitForMore := func(outcome string, count *atomic.Int64, more int64) {
 		t.Helper()
 		from := count.Load()
-		programtest.Wait(t, fmt.Sprintf("%d more registrations are %s", more, what), d.server.Process, func() bool { return count.Load() >= from+more })
+		programtest.Wait(t, fmt.Sprintf("%d more registrations are %s", more, outcome), d.server.Process, func() bool { return count.Load() >= from+more })
 	}
-	for range 3 { // the disk fills up at another moment of a transaction each time
-		progress("acknowledged", &good, 5)
+	for range 3 { // the disk fills at a different point of a transaction each time
+		waitForMore("acknowledged", &succeeded, 5)
 		d.fill()
-		progress("refused", &full, 10)
+		waitForMore("rejected", &rejected, 10)
 		d.wantReadsOnly(token)
 		d.free()
-		progress("acknowledged", &good, 5)
+		waitForMore("acknowledged", &succeeded, 5)
 	}
 	close(stop)
 	working.Wait()
 	if status := d.server.Status("/readyz"); status != http.StatusOK {
-		t.Errorf("/readyz after all: %d", status)
+		t.Errorf("/readyz at the end: %d", status)
 	}
 	d.wantAccounts(acknowledged)
 	if out := d.run(d.binary, "doctor", "--deep"); strings.Contains(out, "quick_check") {
 		t.Errorf("the database is damaged:\n%s", out)
 	}
-	t.Logf("%d registrations acknowledged, %d refused on a full disk", len(acknowledged), full.Load())
+	t.Logf("%d registrations acknowledged, %d rejected on a full disk", len(acknowledged), rejected.Load())
 	d.server.Stop(t)
 }
 
-// wantReadsOnly: the log and the doctor name the reason, and what only reads goes on.
+// wantReadsOnly checks that reads work and that the log and the doctor name the full disk.
 func (d *smallDisk) wantReadsOnly(token string) {
 	t := d.t
 	t.Helper()
@@ -177,21 +180,22 @@ func (d *smallDisk) wantReadsOnly(token string) {
 		}
 	}
 	if named == 0 {
-		t.Errorf("the log does not say that the disk is full:\n%s", d.server.Process.LogTail())
+		t.Errorf("the log does not report the full disk:\n%s", d.server.Process.LogTail())
 	}
 	if out := d.run(d.binary, "doctor"); !strings.Contains(out, "0 MB are free on the disk") {
-		t.Errorf("the doctor does not say that the disk is full:\n%s", out)
+		t.Errorf("the doctor does not report the full disk:\n%s", out)
 	}
 }
 
-// wantAccounts: the accounts are the acknowledged ones, each once, and none of the refused.
+// wantAccounts checks that the accounts are exactly the acknowledged ones.
 func (d *smallDisk) wantAccounts(acknowledged []string) {
 	t := d.t
 	t.Helper()
 	var got []string
 	for line := range strings.Lines(d.run(d.binary, "user", "list", "--json")) {
 		var user struct{ Email string }
-		if err := json.Unmarshal([]byte(line), &user); err == nil && user.Email != "" { // warnings are no JSON of an account
+		// Skips warnings.
+		if err := json.Unmarshal([]byte(line), &user); err == nil && user.Email != "" {
 			got = append(got, user.Email)
 		}
 	}

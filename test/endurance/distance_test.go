@@ -16,10 +16,10 @@ import (
 	"fieldgate/internal/programtest"
 )
 
-// rtt is the round trip to the distant database.
+// rtt is the round-trip time to the distant database.
 const rtt = 100 * time.Millisecond
 
-// distantServer is a server whose database is behind a forwarder, and what its operations need.
+// distantServer is a server whose database is behind a forwarder, with the state of its operations.
 type distantServer struct {
 	t            *testing.T
 	server       *programtest.Server
@@ -31,13 +31,13 @@ type distantServer struct {
 	email        string
 }
 
-// operations are measured in this order; each uses what those before it have left.
+// operations are measured in this order. Each uses the results of those before it.
 var operations = []string{"__typename", "register", "login", "me", "sessions", "refresh", "updateProfile", "logout"}
 
 func (d *distantServer) run(operation string) *programtest.Answer {
 	d.t.Helper()
 	const payload = `{ accessToken refreshToken user { id } }`
-	ask := func(signedIn bool, query string, variables map[string]any) *programtest.Answer {
+	send := func(signedIn bool, query string, variables map[string]any) *programtest.Answer {
 		d.t.Helper()
 		header := http.Header{"X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", d.userNumber)}}
 		if signedIn {
@@ -58,24 +58,24 @@ func (d *distantServer) run(operation string) *programtest.Answer {
 	case "register":
 		d.userNumber++
 		d.email = fmt.Sprintf("distant-%d@example.com", d.userNumber)
-		return take(ask(false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) `+payload+` }`,
+		return take(send(false, `mutation($e: String!, $p: String!) { register(input: {name: "Ada", email: $e, password: $p, delivery: BODY}) `+payload+` }`,
 			map[string]any{"e": d.email, "p": programtest.Password}))
 	case "login":
-		return take(ask(false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) `+payload+` }`,
+		return take(send(false, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) `+payload+` }`,
 			map[string]any{"e": d.email, "p": programtest.Password}))
 	case "refresh":
-		return take(ask(false, `mutation($t: String!) { refresh(refreshToken: $t) `+payload+` }`, map[string]any{"t": d.refreshToken}))
+		return take(send(false, `mutation($t: String!) { refresh(refreshToken: $t) `+payload+` }`, map[string]any{"t": d.refreshToken}))
 	case "updateProfile":
-		return ask(true, `mutation { updateProfile(input: {name: "Grace"}) { name } }`, nil)
+		return send(true, `mutation { updateProfile(input: {name: "Grace"}) { name } }`, nil)
 	case "logout":
-		return ask(true, `mutation { logout }`, nil)
+		return send(true, `mutation { logout }`, nil)
 	case "__typename":
-		return ask(false, `{ __typename }`, nil)
+		return send(false, `{ __typename }`, nil)
 	}
-	return ask(true, `{ `+operation+` { id } }`, nil)
+	return send(true, `{ `+operation+` { id } }`, nil)
 }
 
-// operationCost is the least that an operation took in several rounds.
+// operationCost is the minimum over several rounds.
 type operationCost struct {
 	time  time.Duration
 	trips int64 // to the database
@@ -99,8 +99,9 @@ func (d *distantServer) measure(rounds int) map[string]operationCost {
 	return costs
 }
 
-// A database 100 ms away slows each operation down by its round trips, and nothing else: no request fails, the server
-// stays ready, and reading a session takes one.
+// TestDistantDatabaseCostsRoundTripsOnly checks that a database 100 ms away slows each operation by
+// its round trips only: no request fails, the server stays ready, and reading a session takes one
+// round trip.
 func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.MySQL(t)
@@ -113,7 +114,7 @@ func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 		"TRUSTED_PROXIES=127.0.0.1")
 	near := d.measure(5)
 	forwarder.SetDelay(rtt/2, rtt/2)
-	d.run("register") // dials what the pool has not
+	d.run("register") // opens the connections that the pool has not
 	far := d.measure(3)
 
 	var rows strings.Builder
@@ -123,9 +124,10 @@ func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 		if operation != "__typename" {
 			fmt.Fprintf(&rows, "| `%s` | %d | %d ms | %d ms |\n", operation, n.trips, n.time.Milliseconds(), f.time.Milliseconds())
 		}
-		// Counted beside the database: at a distance the checks that run every second would be counted too.
+		// Round trips are counted without the delay: with it, the checks of every second would be
+		// counted, too.
 		if least := time.Duration(n.trips) * rtt; f.time < least {
-			t.Errorf("%s took %s for %d round trips: they were not delayed", operation, f.time, n.trips)
+			t.Errorf("%s took %s for %d round trips, which is less than their delay", operation, f.time, n.trips)
 		}
 	}
 	reportFigures(t, "distance", rows.String())
@@ -135,18 +137,18 @@ func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 		}
 	}
 
-	// More requests at once than the pool has connections, of which most have to be dialed.
+	// More concurrent requests than the pool has connections. Most of these must be opened first.
 	d.run("register")
-	var asking sync.WaitGroup
+	var sending sync.WaitGroup
 	for range 96 {
-		asking.Go(func() {
+		sending.Go(func() {
 			a, err := programtest.Post(d.client, d.server.URL, programtest.Bearer(d.accessToken), `{ me { id } }`, nil)
 			if err != nil || a.Code() != "" {
 				t.Errorf("me: %v %+v", err, a)
 			}
 		})
 	}
-	asking.Wait()
+	sending.Wait()
 	if status := d.server.Status("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz: %d", status)
 	}

@@ -1,2 +1,3 @@
-// Package endurance tests the program under conditions that last: a full disk, a distant database, many requests.
+// Package endurance tests the program under lasting conditions: a full disk, a distant database,
+// many requests.
 package endurance

@@ -19,7 +19,8 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// reportFigures logs what was measured. With FIGURES=FILE it also replaces what the file, docs/operations.md, has between two comments.
+// reportFigures logs measurements. With FIGURES=docs/operations.md it also writes them between two
+// comments of that file.
 func reportFigures(t *testing.T, name, text string) {
 	t.Helper()
 	t.Log(text)

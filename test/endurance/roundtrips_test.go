@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// roundTrips is a TCP proxy that counts how often a client waited for an answer.
+// roundTrips is a TCP proxy that counts how often a client waits for an answer.
 type roundTrips struct {
 	listener net.Listener
 	target   string
@@ -34,7 +34,7 @@ func countRoundTrips(t *testing.T, target string) *roundTrips {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		running.Wait() // the server under test has ended, and its connections with it
+		running.Wait() // the server under test has exited and closed its connections
 	})
 	return r
 }
@@ -45,14 +45,14 @@ func (r *roundTrips) forward(client net.Conn) {
 		_ = client.Close()
 		return
 	}
-	var waiting atomic.Bool // the client has sent something that was not answered yet
+	var waiting atomic.Bool // the client has sent data without an answer yet
 	var copying sync.WaitGroup
-	pump := func(to, from net.Conn, seen func()) {
+	pump := func(to, from net.Conn, onData func()) {
 		buffer := make([]byte, 64<<10)
 		for {
 			n, err := from.Read(buffer)
 			if n > 0 {
-				seen()
+				onData()
 				if _, err := to.Write(buffer[:n]); err != nil {
 					break
 				}

@@ -27,17 +27,17 @@ var (
 	soakDuration = flag.Duration("duration", time.Minute, "the time over which TestSoak spreads them")
 )
 
-// soakUsers are on-line at once, each by one client at an address of its own.
+// soakUsers is the number of users. Each has one client with its own IP.
 const soakUsers = 64
 
-// soak sends mixed requests to one server, at an even rate, and knows what it was told.
+// soak sends mixed requests to one server at an even rate, and records what was acknowledged.
 type soak struct {
 	t          *testing.T
 	server     *programtest.Server
 	metrics    string // HOST:PORT
 	client     *http.Client
-	users      chan *soakUser // those that no worker is busy with
-	userNumber atomic.Int64   // of users, so far
+	users      chan *soakUser // users that no worker is using
+	userNumber atomic.Int64   // of users so far
 
 	mu         sync.Mutex
 	counts     map[string]int64
@@ -46,11 +46,11 @@ type soak struct {
 
 type soakUser struct {
 	email, id, name, access, refresh string
-	header                           http.Header // with the address of the client
+	header                           http.Header // with the client's IP
 }
 
-// A server keeps every write that it has acknowledged, and uses no more memory, goroutines and file descriptors at the end than
-// after the first fifth of the requests.
+// TestSoak checks that a server keeps every acknowledged write, and uses no more memory, goroutines
+// and file descriptors at the end than after the first fifth of the requests.
 func TestSoak(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		if strings.HasPrefix(databaseURL, "sqlite:") {
@@ -77,7 +77,8 @@ func TestSoak(t *testing.T) {
 			"After a fifth of the requests the server had %v; at the end %v.", *soakRequests, float64(*soakRequests-*soakRequests/5)/took.Seconds(),
 			s.counts["register"]+s.counts["login"]+s.counts["logout"]+s.counts["refresh"]+s.counts["updateProfile"], s.counts["OVERLOADED"], before, after))
 		t.Log(s.counts)
-		// 10,000 verified tokens are cached, half a kilobyte each. The pool has up to 32 connections, with a goroutine each.
+		// 10,000 verified tokens are cached, half a kilobyte each. The pool has up to 32
+		// connections, each with a goroutine.
 		if after.heap > before.heap+before.heap/4+8<<20 || after.goroutines > before.goroutines+40 || after.files > before.files+40 {
 			t.Errorf("the server leaks: %v, then %v", before, after)
 		}
@@ -103,7 +104,7 @@ func newSoak(t *testing.T, databaseURL string) *soak {
 	return s
 }
 
-// sendAtRate sends requests at the rate of the whole run, and returns when all are answered.
+// sendAtRate sends requests at the rate of the whole run and returns when all are answered.
 func (s *soak) sendAtRate(requests int64) {
 	interval := *soakDuration / time.Duration(*soakRequests)
 	begin := time.Now()
@@ -124,7 +125,7 @@ func (s *soak) sendAtRate(requests int64) {
 	working.Wait()
 }
 
-// sendRandom sends one request of a user. It returns the user, or the one who came in their place.
+// sendRandom sends one request of a user. It returns the user, or a new one after a logout.
 func (s *soak) sendRandom(u *soakUser) *soakUser {
 	switch n := rand.IntN(1000); {
 	case n < 620:
@@ -203,8 +204,9 @@ func (s *soak) headerOf(u *soakUser, signedIn bool) http.Header {
 	return header
 }
 
-// send sends a request whose answer must have this code; an OVERLOADED one is sent again, as a client should.
-func (s *soak) send(what string, u *soakUser, signedIn bool, query string, variables map[string]any, code string) *programtest.Answer {
+// send sends a request and checks the code of the response. It repeats the request after
+// OVERLOADED, as a client should.
+func (s *soak) send(name string, u *soakUser, signedIn bool, query string, variables map[string]any, code string) *programtest.Answer {
 	for {
 		a, err := programtest.Post(s.client, s.server.URL, s.headerOf(u, signedIn), query, variables)
 		if err == nil && a.Code() == "OVERLOADED" {
@@ -212,34 +214,34 @@ func (s *soak) send(what string, u *soakUser, signedIn bool, query string, varia
 			<-time.After(time.Second)
 			continue
 		}
-		return s.record(what, a, err, code)
+		return s.record(name, a, err, code)
 	}
 }
 
-func (s *soak) record(what string, a *programtest.Answer, err error, code string) *programtest.Answer {
+func (s *soak) record(name string, a *programtest.Answer, err error, code string) *programtest.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts[what]++
+	s.counts[name]++
 	if err != nil {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %v", what, err))
+		s.violations = append(s.violations, fmt.Sprintf("%s: %v", name, err))
 		return &programtest.Answer{}
 	}
 	if a.Code() != code {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
+		s.violations = append(s.violations, fmt.Sprintf("%s: %d %s", name, a.Status, a.Body))
 	}
 	return a
 }
 
-func (s *soak) check(right bool, what string, a *programtest.Answer) bool {
-	if !right {
+func (s *soak) check(ok bool, name string, a *programtest.Answer) bool {
+	if !ok {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.violations = append(s.violations, fmt.Sprintf("%s: not what was acknowledged before: %s", what, a.Body))
+		s.violations = append(s.violations, fmt.Sprintf("%s: not what was acknowledged: %s", name, a.Body))
 	}
-	return right
+	return ok
 }
 
-// wantAcknowledgedState: every user has the last name that was acknowledged, and can refresh.
+// wantAcknowledgedState checks that every user has the last acknowledged name and can refresh.
 func (s *soak) wantAcknowledgedState() {
 	for range soakUsers {
 		u := <-s.users
@@ -249,7 +251,7 @@ func (s *soak) wantAcknowledgedState() {
 	}
 }
 
-// usage is what a server holds while nothing is asked.
+// usage is what an idle server uses.
 type usage struct {
 	heap              int64 // live bytes
 	resident          int64 // bytes
@@ -260,7 +262,8 @@ func (u usage) String() string {
 	return fmt.Sprintf("%.1f MB live heap, %.1f MB resident, %d goroutines, %d file descriptors", float64(u.heap)/1e6, float64(u.resident)/1e6, u.goroutines, u.files)
 }
 
-// measure returns the lowest figures of several seconds: mails, sweeps and idle connections come and go.
+// measure returns the lowest values of several seconds, because mails, sweeps and idle connections
+// come and go.
 func (s *soak) measure() usage {
 	s.t.Helper()
 	s.client.CloseIdleConnections()
@@ -280,7 +283,7 @@ func (s *soak) measureOnce() usage {
 		noError(s.t, err)
 		return response.Body
 	}
-	profile := get("/debug/pprof/heap?gc=1") // collects garbage first
+	profile := get("/debug/pprof/heap?gc=1") // runs the garbage collector
 	_, err := io.Copy(io.Discard, profile)
 	noError(s.t, err)
 	noError(s.t, profile.Close())

@@ -1,5 +1,5 @@
-// Package kubernetes decodes deploy/kubernetes with the types of Kubernetes, strictly: an unknown or misplaced field
-// fails. It is a module of its own, because nothing else needs those types.
+// Package kubernetes decodes deploy/kubernetes strictly with the types of Kubernetes: unknown or
+// misplaced fields fail. It is a module of its own, because only it needs those types.
 package kubernetes
 
 import (
@@ -47,7 +47,7 @@ func decode(document string) error {
 	return yaml.UnmarshalStrict([]byte(document), object)
 }
 
-func TestManifestsAreOfTheirKinds(t *testing.T) {
+func TestManifestsDecodeStrictly(t *testing.T) {
 	names, err := filepath.Glob("../../deploy/kubernetes/*.yaml")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("%q, %v", names, err)
@@ -61,10 +61,10 @@ func TestManifestsAreOfTheirKinds(t *testing.T) {
 			if err := decode(document); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			// The check itself: a field that is misspelled, and one that is in the wrong place.
+			// Checks that decoding is strict: a misspelled field and a misplaced one must fail.
 			for _, wrong := range []string{"metdata: {}", "replicas: 2"} {
 				if decode(document+"\n"+wrong) == nil {
-					t.Errorf("%s: %q passes", name, wrong)
+					t.Errorf("%s with %q decodes, want an error", name, wrong)
 				}
 			}
 		}
