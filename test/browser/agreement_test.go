@@ -19,7 +19,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// Documents that are valid to both: everything that the language has and the schema allows.
+// validDocuments are valid to graphql-js and the server. They use every construct of the language
+// that the schema allows.
 var validDocuments = []string{
 	// Operations.
 	`{ __typename }`,
@@ -53,7 +54,7 @@ var validDocuments = []string{
 	`{ user(id: "ä 日本 😀 # no comment") { id } }`,
 	`{ users(search: "\uD83D\uDE00") { edges { cursor } } }`,
 	`{ users(search: "{ [ ( ...") { edges { cursor } } }`,
-	// What is ignored.
+	// Ignored tokens.
 	"# a comment\n{ # another \"\"\"\n  me, { ,, id } }# the last",
 	"\ufeff{ me { id } }",
 	"{ me { id } }\ufeff",
@@ -87,9 +88,9 @@ var validDocuments = []string{
 	`{ sessions { ...S } } fragment S on Session { id createdAt lastUsedAt expiresAt ip userAgent current __typename }`,
 }
 
-// Documents that are valid to neither.
+// invalidDocuments are valid to neither.
 var invalidDocuments = []string{
-	// Names that nothing has.
+	// Unknown names.
 	`{ nothing }`,
 	`{ me { nothing } }`,
 	`{ me { id __nothing } }`,
@@ -106,7 +107,7 @@ var invalidDocuments = []string{
 	`query($a: Nothing) { users(after: $a) { edges { cursor } } }`,
 	`{ users(role: OWNER) { edges { cursor } } }`,
 	`mutation { login(input: {email: "a", password: "b", other: 1}) { tokenType } }`,
-	// What is missing.
+	// Missing parts.
 	`{ user { id } }`,
 	`{ user(id: null) { id } }`,
 	`{ me @skip { id } }`,
@@ -115,7 +116,7 @@ var invalidDocuments = []string{
 	`mutation { login(input: {email: "a"}) { tokenType } }`,
 	`mutation { login(input: {email: "a", password: null}) { tokenType } }`,
 	`mutation { setUserRole(userId: 1) { id } }`,
-	// Values of another type.
+	// Values of the wrong type.
 	`{ users(first: "5") { edges { cursor } } }`,
 	`{ users(first: 5.0) { edges { cursor } } }`,
 	`{ users(first: 1e3) { edges { cursor } } }`,
@@ -180,11 +181,11 @@ var invalidDocuments = []string{
 	`{ a: user(id: 1) { id } a: user(id: 2) { id } }`,
 	`{ me { a: id } ...F } fragment F on Query { me { a: name } }`,
 	`{ users(first: 1) { edges { cursor } } users { edges { cursor } } }`,
-	// What is there twice.
+	// Duplicates.
 	`{ user(id: 1, id: 1) { id } }`,
 	`{ me @skip(if: false) @skip(if: false) { id } }`,
 	`mutation { login(input: {email: "a", email: "a", password: "b"}) { tokenType } }`,
-	// Directives where they have no place.
+	// Misplaced directives.
 	`query @skip(if: true) { me { id } }`,
 	`{ me { ...F } } fragment F on User @include(if: true) { id }`,
 	`{ me @auth { id } }`,
@@ -195,7 +196,7 @@ var invalidDocuments = []string{
 	`extend type User { a: Int }`,
 	`schema { query: Query }`,
 	`"text" { me { id } }`,
-	// No documents.
+	// Malformed documents.
 	` `,
 	`# only a comment`,
 	"\ufeff",
@@ -289,7 +290,7 @@ var invalidDocuments = []string{
 	`{ me { 1 } }`,
 	`{ me { "id" } }`,
 
-	// objects where there are none
+	// Objects in place of scalars.
 	`{ users(first: {}) { edges { cursor } } }`,
 	`{ users(search: {}) { edges { cursor } } }`,
 	`{ users(role: {}) { edges { cursor } } }`,
@@ -300,19 +301,19 @@ var invalidDocuments = []string{
 	`{ ... @include(if: {}) { me { id } } }`,
 }
 
-// Where gqlparser is not of graphql-js's opinion, and why.
+// Reasons for which gqlparser and graphql-js differ.
 const (
-	noSubscriptions   = "there are no subscriptions; graphql-js 16 says so when it executes"
-	controlCharacters = "the specification of 2021 has no control characters, its successor has, and graphql-js 16 follows that"
-	bracedEscapes     = "the specification of 2021 has no escape with braces, its successor has, and graphql-js 16 follows that"
+	noSubscriptions   = "the schema has no subscriptions; graphql-js 16 reports that at execution"
+	controlCharacters = "the specification of 2021 forbids control characters; its successor and graphql-js 16 allow them"
+	bracedEscapes     = "the specification of 2021 has no escapes with braces; its successor and graphql-js 16 have them"
 
-	noDocument        = "no document is BAD_USER_INPUT, not a mistake in one"
-	intOverflow       = "gqlparser does not look at how big a number is; when the argument is read it is BAD_USER_INPUT"
-	fragmentVariables = "gqlparser reads variables of fragments, a proposal that never was in the specification; nothing uses them"
+	noDocument        = "a missing document is BAD_USER_INPUT, not a validation error"
+	intOverflow       = "gqlparser does not check the range of numbers; reading the argument returns BAD_USER_INPUT"
+	fragmentVariables = "gqlparser parses variables of fragments, which were proposed and never specified; nothing uses them"
 	loneSurrogates    = "gqlparser reads each half of a surrogate pair as U+FFFD"
 )
 
-// rejectedByServerOnly are documents that are valid to graphql-js only.
+// rejectedByServerOnly are documents that are valid to graphql-js only, with the reason.
 var rejectedByServerOnly = map[string]string{
 	`subscription { me { id } }`:            noSubscriptions,
 	"{ user(id: \"\x00\") { id } }":         controlCharacters,
@@ -322,7 +323,7 @@ var rejectedByServerOnly = map[string]string{
 	`{ user(id: "\u{1F600}") { id } }`:      bracedEscapes,
 }
 
-// acceptedByServerOnly are documents that are valid to the server only.
+// acceptedByServerOnly are documents that are valid to the server only, with the reason.
 var acceptedByServerOnly = map[string]string{
 	``: noDocument,
 	`{ users(first: 2147483648) { edges { cursor } } }`:                                   intOverflow,
@@ -335,8 +336,8 @@ var acceptedByServerOnly = map[string]string{
 	`{ user(id: "\uDE00\uD83D") { id } }`:                                                 loneSurrogates,
 }
 
-// tooComplex are documents that the guard refuses before anybody validates them: a word that is written twice makes
-// two fields of one that takes a password.
+// tooComplex are documents that the guard rejects before validation: a repeated word makes two
+// fields that take a password.
 var tooComplex = []string{
 	`mutation { register register(input: {name: "Ada", email: "agreement@example.com", password: "correct horse battery staple"}) { user { id } } }`,
 	`mutation { login login(input: {email: "a@example.com", password: "x", rememberMe: true, delivery: BODY}) { tokenType session { current } } }`,
@@ -344,7 +345,8 @@ var tooComplex = []string{
 	`mutation($p: String!, $d: TokenDelivery = BODY) { login login(input: {email: "a@example.com", password: $p, delivery: $d}) { tokenType } }`,
 }
 
-// What is a valid document is what graphql-js says, but for the differences that are listed here.
+// TestGuardAgreesWithGraphQLJS checks that the server accepts the documents that graphql-js
+// accepts, except for the listed differences.
 func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 	t.Parallel()
 	verdicts := graphQLJSVerdicts(t, slices.Concat(validDocuments, invalidDocuments, slices.Sorted(maps.Keys(rejectedByServerOnly)),
@@ -368,13 +370,13 @@ func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 			wantJS, wantOurs = false, false
 		}
 		if (code == "QUERY_TOO_COMPLEX") != slices.Contains(tooComplex, js.Document) {
-			t.Errorf("%q is %s", js.Document, code)
+			t.Errorf("%q returns %s", js.Document, code)
 		}
 		if code == "INTERNAL" {
-			t.Errorf("%q is %s", js.Document, code)
+			t.Errorf("%q returns %s", js.Document, code)
 		}
 		if (js.Mistake == "") != wantJS || (ours == "") != wantOurs {
-			t.Errorf("%q: valid to graphql-js: %t, want %t (%s); to the server: %t, want %t (%s)",
+			t.Errorf("%q: graphql-js accepts it: %t, want %t (%s); the server accepts it: %t, want %t (%s)",
 				js.Document, js.Mistake == "", wantJS, js.Mistake, ours == "", wantOurs, ours)
 		}
 	}
@@ -383,10 +385,11 @@ func TestGuardAgreesWithGraphQLJS(t *testing.T) {
 
 type verdict struct {
 	Document, Operation string
-	Mistake             string // "" for a document that is valid
+	Mistake             string // "" for a valid document
 }
 
-// graphQLJSVerdicts are its verdicts on the documents, each once, and on its own introspection queries.
+// graphQLJSVerdicts returns the verdicts of graphql-js on each document once, and on its own
+// introspection queries.
 func graphQLJSVerdicts(t *testing.T, documents []string) (verdicts []verdict) {
 	t.Helper()
 	run := npmtest.InstallScript(t, "test/browser/testdata/agreement", "agreement.mjs")
@@ -408,8 +411,9 @@ func graphQLJSVerdicts(t *testing.T, documents []string) (verdicts []verdict) {
 	return verdicts
 }
 
-// verdict is the server's: what is wrong with the document, and the last code of its answer. Variables that are
-// missing and operations that are not found have codes of validation, but are looked at in documents that are valid.
+// serverVerdict returns what is wrong with a document according to the server, and the last code of
+// the response. Errors about missing variables and unknown operations have codes of validation, but
+// only concern valid documents.
 func serverVerdict(t *testing.T, b *servertest.Server, document, operation string) (mistake, code string) {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"query": document, "operationName": operation})
@@ -436,8 +440,8 @@ var (
 	wordPattern          = regexp.MustCompile(`^\w`)
 )
 
-// withTypos are all documents that come of one slip in one of these: a token left out, written twice, swapped with the
-// next one, or, if it is a name or a number, with a letter too many.
+// withTypos returns all documents with one typo: a token that is missing, repeated or swapped with
+// the next one, or an additional letter in a name or number.
 func withTypos(documents []string) (list []string) {
 	for _, document := range documents {
 		tokens := documentTokenPattern.FindAllStringIndex(document, -1)

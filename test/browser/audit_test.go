@@ -12,7 +12,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// The public audit of the specification "GraphQL over HTTP" finds no error, nothing to warn of and nothing to notice.
+// TestGraphQLOverHTTPAuditPasses runs the public audit of the "GraphQL over HTTP" specification. It
+// must report no error, warning or notice.
 func TestGraphQLOverHTTPAuditPasses(t *testing.T) {
 	t.Parallel()
 	audit := npmtest.InstallScript(t, "test/browser/testdata/audit", "audit.mjs")
@@ -31,6 +32,6 @@ func TestGraphQLOverHTTPAuditPasses(t *testing.T) {
 		}
 	}
 	if audits == 0 {
-		t.Error("no audits")
+		t.Error("the script ran no audits")
 	}
 }

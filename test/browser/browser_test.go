@@ -26,7 +26,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// findChromium is Debian's Chromium. Its build without windows is the same engine for two thirds of the work, so it goes first.
+// findChromium returns the path of Debian's Chromium. It prefers chromium-headless-shell: the same
+// engine, with a third less work.
 func findChromium(t *testing.T) (path string) {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium-headless-shell")
@@ -39,7 +40,7 @@ func findChromium(t *testing.T) (path string) {
 	return chromium
 }
 
-// What people do in a browser, driven by the scripts in the folder scripts.
+// TestBrowser runs the browser scenarios of the folder scripts.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
@@ -50,7 +51,7 @@ func TestBrowser(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
-	t.Run("the pages that mails link to", func(t *testing.T) {
+	t.Run("the pages of mail links", func(t *testing.T) {
 		t.Parallel()
 		inBrowser(t, "pages.mjs", serveMailPages(t))
 	})
@@ -58,7 +59,7 @@ func TestBrowser(t *testing.T) {
 		l := servertest.Listen(t)
 		b := servertest.StartConfig(t, servertest.Config{
 			Listener: l, Playground: playground, Env: []string{"PUBLIC_URL", "http://" + l.Addr().String()},
-		}) // where the links in mails lead
+		}) // links in mails lead to PUBLIC_URL
 		var mailing sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
 		mailing.Go(func() { b.Internal().Mailer.Run(ctx) })
@@ -77,14 +78,14 @@ func TestBrowser(t *testing.T) {
 		b.Query(ada, `mutation { updateProfile(input: {name: "Ada"}) { name } }`).Must()
 		inBrowser(t, "offline.mjs", append([]string{b.URL, ada.Token}, screenshotDir(t)...)...)
 	})
-	t.Run("the playground that is built", func(t *testing.T) {
+	t.Run("the built playground", func(t *testing.T) {
 		t.Parallel()
 		built := buildPlayground(t)
 		t.Run("the life of an account", func(t *testing.T) {
 			t.Parallel()
 			life(t, built)
 		})
-		t.Run("its box and its examples", func(t *testing.T) {
+		t.Run("its sign-in box and its examples", func(t *testing.T) {
 			t.Parallel()
 			b := servertest.StartConfig(t, servertest.Config{Playground: built, Demo: true, Env: []string{"ACCESS_TOKEN_TTL", "6s"}})
 			inBrowser(t, "playground.mjs", append([]string{b.URL, strings.Join(screenshotPath(t), "")}, screenshotDir(t)...)...)
@@ -97,7 +98,7 @@ func TestBrowser(t *testing.T) {
 		api := originOf("localhost", l)
 		b := servertest.StartConfig(t, servertest.Config{
 			Listener: l, Env: []string{"PUBLIC_URL", api, "CORS_ORIGINS", listed + "," + otherSite, "ADDR", ":8080"},
-		}) // local pages are not allowed unlisted
+		}) // an ADDR beyond loopback allows listed origins only
 		inBrowser(t, "origins.mjs", listed, api, unlisted, otherSite)
 		answered := map[any]int{}
 		for _, record := range b.Log.Records(t) {
@@ -105,14 +106,15 @@ func TestBrowser(t *testing.T) {
 				answered[record["status"]]++
 			}
 		}
-		// Two by scripts of listed pages; one by a script of another, five by markup of each of three pages, and a navigation.
+		// Two by scripts of listed pages, one by a script of an unlisted page, five by markup of
+		// each of three pages, and one navigation.
 		if want := map[any]int{200.0: 2, 403.0: 1 + 5*3 + 1}; !maps.Equal(answered, want) {
 			t.Errorf("GETs by status: %v, want %v", answered, want)
 		}
 	})
 }
 
-// buildPlayground builds the playground as it stands in the tree, into a folder of the test.
+// buildPlayground builds the playground of this tree in a test directory.
 func buildPlayground(t *testing.T) fs.FS {
 	t.Helper()
 	sources, err := fs.Glob(os.DirFS("playground"), "src/*")
@@ -127,7 +129,7 @@ func buildPlayground(t *testing.T) fs.FS {
 	return os.DirFS(out)
 }
 
-// serveEmptyPage serves a page of a host, which is this machine.
+// serveEmptyPage serves an empty page under a host name of this machine.
 func serveEmptyPage(t *testing.T, host string) (origin string) {
 	t.Helper()
 	l := servertest.Listen(t)
@@ -138,12 +140,14 @@ func serveEmptyPage(t *testing.T, host string) (origin string) {
 	return originOf(host, l)
 }
 
-// originOf is the origin of what listens, under another name of this machine: browsers take ports for one site, names not.
+// originOf returns the origin of a listener under a host name of this machine. Different ports are
+// the same site to a browser; different names are not.
 func originOf(host string, l net.Listener) (origin string) {
 	return fmt.Sprintf("http://%s:%d", host, l.Addr().(*net.TCPAddr).Port)
 }
 
-// serveMailPages serves the pages with the headers of the whole server, but without one: the script plays the API.
+// serveMailPages serves the pages of mail links with the server's headers. The script answers for
+// the API.
 func serveMailPages(t *testing.T) (origin string) {
 	t.Helper()
 	l := servertest.Listen(t)
@@ -165,7 +169,8 @@ func serveMailPages(t *testing.T) (origin string) {
 	return origin
 }
 
-// screenshotDir is the folder that a script writes screenshots of phones and desktops to, for a reviewer:
+// screenshotDir returns the folder for screenshots of phone and desktop layouts, if SCREENSHOTS
+// names one:
 //
 //	SCREENSHOTS=/tmp/shots go test -tags exhaustive -run TestBrowser ./test/browser
 func screenshotDir(t *testing.T) []string {
@@ -173,7 +178,7 @@ func screenshotDir(t *testing.T) []string {
 	return pathFromEnv(t, "SCREENSHOTS")
 }
 
-// pathFromEnv returns the absolute path that a variable names, as the argument of a script; none if it is not set.
+// pathFromEnv returns the absolute path that a variable names, as an argument of a script, or nil.
 func pathFromEnv(t *testing.T, variable string) []string {
 	t.Helper()
 	name := os.Getenv(variable)
@@ -187,7 +192,7 @@ func pathFromEnv(t *testing.T, variable string) []string {
 	return []string{path}
 }
 
-// screenshotPath is the file that a script writes a screenshot to, if the variable names one:
+// screenshotPath returns the file for the published screenshot, if SCREENSHOT names one:
 //
 //	SCREENSHOT=docs/playground.png go test -tags exhaustive -run TestBrowser ./test/browser
 //	SCREENSHOT=docs/examples.png go test -tags exhaustive -run TestExamples/apollo ./test/browser

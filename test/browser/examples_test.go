@@ -26,7 +26,8 @@ import (
 
 var exampleApps = []string{"apollo", "urql"}
 
-// The apps of the folder examples, built as their README says, with their own tests and in a browser.
+// TestExamples builds the apps of the folder examples as their README describes, runs their unit
+// tests, and drives them in a browser.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	chromium := findChromium(t)
@@ -45,7 +46,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// installExample copies an example and installs what it needs. The function that it returns runs npm there.
+// installExample copies an example and installs its packages. It returns a function that runs npm
+// there.
 func installExample(t *testing.T, name string) (npm func(args ...string) (stdout string)) {
 	t.Helper()
 	root := t.TempDir()
@@ -74,7 +76,7 @@ func installExample(t *testing.T, name string) (npm func(args ...string) (stdout
 	return npm
 }
 
-// exampleFiles are the files of an example as git has them: not what was installed or built.
+// exampleFiles returns the tracked files of an example, without what was installed or built.
 func exampleFiles(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -96,13 +98,13 @@ func exampleFiles(t *testing.T, dir string) (files []string) {
 	return files
 }
 
-// controlledServer is a server that a script can do things to while a browser uses it.
+// controlledServer is a server that a script controls while a browser uses it.
 type controlledServer struct {
 	t            *testing.T
 	databaseURL  string
 	clock        *servertest.Clock
-	running      atomic.Pointer[server.Server] // nil while the server is down
-	refreshCount atomic.Int64                  // how many were asked for
+	running      atomic.Pointer[server.Server] // nil while the server is stopped
+	refreshCount atomic.Int64                  // requests for refresh
 	url          string                        // of the API
 	controlURL   string                        // of what a script can do
 }
@@ -119,7 +121,7 @@ func newControlledServer(t *testing.T) *controlledServer {
 	return s
 }
 
-// serve is the API, or a connection that is cut.
+// serve passes a request to the API, or cuts the connection while the server is stopped.
 func (s *controlledServer) serve(w http.ResponseWriter, r *http.Request) {
 	a := s.running.Load()
 	if a == nil {
@@ -136,7 +138,7 @@ func (s *controlledServer) serve(w http.ResponseWriter, r *http.Request) {
 	a.Handler.ServeHTTP(w, r)
 }
 
-// start starts the server; access tokens live for ttl, or as long as they do by default.
+// start starts the server. ttl is the lifetime of access tokens; "" is the default.
 func (s *controlledServer) start(ttl string) error {
 	var env []string
 	if ttl != "" {
@@ -162,7 +164,7 @@ func (s *controlledServer) stop() error {
 	return nil
 }
 
-// controlCharacters are what a script can do, by POST.
+// controlHandler serves the commands that a script sends by POST.
 func (s *controlledServer) controlHandler() http.Handler {
 	mux := http.NewServeMux()
 	for name, do := range map[string]func(value func(string) string) error{
@@ -190,14 +192,14 @@ func (s *controlledServer) controlHandler() http.Handler {
 	return mux
 }
 
-// preview serves what was built in a folder, with Vite's proxy in front of the API, as `npm run dev` has it.
+// preview serves a built example with Vite's proxy to the API, as `npm run dev` does.
 func (s *controlledServer) preview(dir string) (origin string) {
 	t := s.t
 	t.Helper()
 	cmd := exec.Command("node", filepath.Join(dir, "node_modules", "vite", "bin", "vite.js"), "preview", "--port", "0", "--strictPort")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "FIELDGATE_URL="+s.url, "NO_COLOR=1")
-	cmd.Stderr = t.Output() // what the proxy says while the server is down
+	cmd.Stderr = t.Output() // the proxy's errors while the server is stopped
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +213,7 @@ func (s *controlledServer) preview(dir string) (origin string) {
 	})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if _, origin, found := strings.Cut(lines.Text(), "Local:"); found {
-			go func() { _, _ = io.Copy(io.Discard, out) }() // so that the pipe does not fill up
+			go func() { _, _ = io.Copy(io.Discard, out) }() // keeps the pipe empty
 			return strings.TrimSuffix(strings.TrimSpace(origin), "/")
 		}
 	}

@@ -1,4 +1,5 @@
-// Package browser tests with what is written in JavaScript: browsers, the examples, the stock clients, other GraphQL servers.
+// Package browser tests with JavaScript: browsers, the example apps, stock clients and other
+// GraphQL implementations.
 package browser
 
 import (

@@ -20,7 +20,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// builtPage stands for what the playground is built into.
+// builtPage stands for the built playground.
 var builtPage = fstest.MapFS{
 	".keep":          {},
 	"index.html":     {Data: []byte(`<!DOCTYPE html><script type="application/json">{{.People}}</script><script src="/playground/main-X1.js"></script>`)},
@@ -29,7 +29,8 @@ var builtPage = fstest.MapFS{
 	"main-X1.js.map": {Data: []byte("{}")},
 }
 
-// A built playground comes from the server alone, and only the page itself is asked for again.
+// TestBuiltPlaygroundIsServedWithItsHeaders checks that the built playground loads from the server
+// alone, and that only its page is not cached.
 func TestBuiltPlaygroundIsServedWithItsHeaders(t *testing.T) {
 	t.Parallel()
 	b := servertest.StartConfig(t, servertest.Config{Playground: builtPage})
@@ -49,8 +50,8 @@ func TestBuiltPlaygroundIsServedWithItsHeaders(t *testing.T) {
 		{"its script", "/playground/main-X1.js", 200, "text/javascript; charset=utf-8", ever, strict, "run()"},
 		{"its style", "/playground/main-X2.css", 200, "text/css; charset=utf-8", ever, strict, "p{}"},
 		{"a script of another build", "/playground/main-X0.js", 404, "text/plain; charset=utf-8", noStore, strict, ""},
-		{"a file that is no part of it", "/playground/main-X1.js.map", 404, "text/plain; charset=utf-8", noStore, strict, ""},
-		{"the page before it is filled in", "/playground/index.html", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+		{"a file that is not served", "/playground/main-X1.js.map", 404, "text/plain; charset=utf-8", noStore, strict, ""},
+		{"the template of the page", "/playground/index.html", 404, "text/plain; charset=utf-8", noStore, strict, ""},
 		{"the folder", "/playground/", 404, "text/plain; charset=utf-8", noStore, strict, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -71,7 +72,8 @@ func TestBuiltPlaygroundIsServedWithItsHeaders(t *testing.T) {
 	}
 }
 
-// A browser shows the fallback before it asks the CDN for anything, and gqlgen's page has no other content.
+// TestCDNPlaygroundStartsWithItsFallback checks that the page contains its fallback before its
+// first request to the CDN, and nothing of gqlgen's page before it.
 func TestCDNPlaygroundStartsWithItsFallback(t *testing.T) {
 	t.Parallel()
 	b := servertest.StartConfig(t, servertest.Config{Playground: fstest.MapFS{}})
@@ -79,17 +81,18 @@ func TestCDNPlaygroundStartsWithItsFallback(t *testing.T) {
 	status, page := got.Status, got.Body
 	command, cdn := strings.Index(page, "npm --prefix playground run build"), strings.Index(page, "https://cdn.")
 	if status != http.StatusOK || command < 0 || cdn < command || strings.Contains(page, "Loading…") {
-		t.Errorf("%d: the command is at %d, the CDN at %d of\n%s", status, command, cdn, page)
+		t.Errorf("status %d: the command is at offset %d, the CDN at %d, in\n%s", status, command, cdn, page)
 	}
 }
 
-// Whoever the demo is for finds its people in the page, and nobody else does.
+// TestPlaygroundListsDemoUsers checks that the page contains the demo users with --demo only, and
+// that they can sign in.
 func TestPlaygroundListsDemoUsers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name   string
-		demo   bool
-		people int
+		name  string
+		demo  bool
+		users int
 	}{
 		{"with --demo", true, 3},
 		{"without", false, 0},
@@ -100,14 +103,14 @@ func TestPlaygroundListsDemoUsers(t *testing.T) {
 			page := b.Get("/").Body
 			_, after, _ := strings.Cut(page, `<script type="application/json">`)
 			text, _, _ := strings.Cut(after, `</script>`)
-			var people []playground.DemoUser
-			if err := json.Unmarshal([]byte(text), &people); err != nil {
+			var users []playground.DemoUser
+			if err := json.Unmarshal([]byte(text), &users); err != nil {
 				t.Fatal(err)
 			}
-			if len(people) != row.people {
-				t.Errorf("%d people", len(people))
+			if len(users) != row.users {
+				t.Errorf("%d demo users, want %d", len(users), row.users)
 			}
-			for _, p := range people {
+			for _, p := range users {
 				got := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { name role emailVerified } } }`,
 					"e", p.Email, "p", p.Password).Must()
 				if got.At("login.user.name") != p.Name || got.At("login.user.role") != p.Role || got.At("login.user.emailVerified") != true {
@@ -118,41 +121,43 @@ func TestPlaygroundListsDemoUsers(t *testing.T) {
 	}
 }
 
-// The demo's password is known to all, so its people live in a database of their own, and never in production.
+// TestDemoRequiresItsOwnDatabase checks that demo users are neither added to a database with other
+// accounts nor accepted in production: their password is public.
 func TestDemoRequiresItsOwnDatabase(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := servertest.Start(t, databaseURL)
 		ctx := t.Context()
 		if err := b.Internal().RejectDemo(ctx); err != nil {
-			t.Errorf("an empty database is refused in production: %v", err)
+			t.Errorf("an empty database is rejected in production: %v", err)
 		}
 		for range 2 {
 			if err := b.Internal().StartDemo(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Internal().Accounts.AsOperator().SetRoleByEmail(ctx, server.DemoUsers[2].Email, "ADMIN"); err != nil { // and the next start takes it back
+			// The next start resets the role.
+			if _, err := b.Internal().Accounts.AsOperator().SetRoleByEmail(ctx, server.DemoUsers[2].Email, "ADMIN"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		b.NewUser("USER")
 		if err := b.Internal().StartDemo(ctx); err != nil {
-			t.Errorf("somebody registered in the demo, and it starts no more: %v", err)
+			t.Errorf("the demo does not start after a registration: %v", err)
 		}
 		ada := b.Query(nil, `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p}) { user { role } } }`,
 			"e", server.DemoUsers[2].Email, "p", server.DemoPassword).Must()
 		if got := ada.At("login.user.role"); got != "USER" {
-			t.Errorf("Ada is %v", got)
+			t.Errorf("Ada has the role %v, want USER", got)
 		}
 		if err := b.Internal().RejectDemo(ctx); err == nil || !strings.Contains(err.Error(), "margaret@") {
-			t.Errorf("a demo's database is taken in production: %v", err)
+			t.Errorf("got %v, want a demo database rejected in production", err)
 		}
 	})
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := servertest.Start(t, databaseURL)
 		b.NewUser("USER")
 		if err := b.Internal().StartDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "other users") {
-			t.Errorf("a demo among other people: %v", err)
+			t.Errorf("got %v, want a demo rejected in a database with other accounts", err)
 		}
 	})
 }
@@ -174,7 +179,7 @@ func TestDemoIsRejectedInProduction(t *testing.T) {
 	}
 }
 
-// example is one of the playground's, read as the page reads it.
+// example is an example of the playground, parsed as the page does.
 type example struct {
 	title, query string
 	variables    map[string]any
@@ -201,8 +206,9 @@ func loadExamples(t *testing.T) (list []example) {
 	return list
 }
 
-// Every field of Query and Mutation has an example, and each is answered: at worst because nothing has the id in it, or
-// because a password or a token in it is not the right one.
+// TestPlaygroundExamplesCoverEveryField checks that every field of Query and Mutation has an
+// example, and that each works. It may fail only because of an unknown ID or a wrong password or
+// token.
 func TestPlaygroundExamplesCoverEveryField(t *testing.T) {
 	t.Parallel()
 	b := servertest.Start(t, dbtest.SQLite(t))
@@ -210,14 +216,15 @@ func TestPlaygroundExamplesCoverEveryField(t *testing.T) {
 	var missing []string
 	schema := graph.Schema()
 	for _, f := range slices.Concat(schema.Query.Fields, schema.Mutation.Fields) {
-		if !strings.HasPrefix(f.Name, "__") && !strings.Contains(f.Position.Src.Name, "/app/") { // those of a product need none
+		// Product fields need no example.
+		if !strings.HasPrefix(f.Name, "__") && !strings.Contains(f.Position.Src.Name, "/app/") {
 			missing = append(missing, f.Name)
 		}
 	}
 	titles := map[string]bool{}
 	for _, e := range loadExamples(t) {
 		if titles[e.title] {
-			t.Errorf("two examples are %q", e.title)
+			t.Errorf("two examples have the title %q", e.title)
 		}
 		titles[e.title] = true
 		document, errs := gqlparser.LoadQueryWithRules(schema, e.query, nil)
@@ -226,7 +233,7 @@ func TestPlaygroundExamplesCoverEveryField(t *testing.T) {
 			continue
 		}
 		if len(document.Operations) != 1 || len(document.Operations[0].SelectionSet) != 1 {
-			t.Fatalf("%s: not one field", e.title)
+			t.Fatalf("%s: want one operation with one field", e.title)
 		}
 		field := document.Operations[0].SelectionSet[0].(*ast.Field).Name
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == field })
@@ -245,7 +252,7 @@ func TestPlaygroundExamplesCoverEveryField(t *testing.T) {
 			}
 		}
 	}
-	if len(missing) > 0 { // nobody who tries out a field of their own has to write one
+	if len(missing) > 0 { // optional while a field is being developed
 		dbtest.SkipOrFail(t, fmt.Sprintf("example of %q", missing), "write it into playground/examples.graphql")
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// The examples of docs/frontends.md render a page for a visitor, and the visitor stays signed in.
+// TestServerRenderingExamples renders a page for a visitor with the examples of docs/frontends.md.
+// The visitor stays signed in.
 func TestServerRenderingExamples(t *testing.T) {
 	t.Parallel()
 	render := npmtest.InstallScript(t, "test/browser/testdata/rendering", "rendering.mjs")
@@ -30,10 +31,10 @@ func TestServerRenderingExamples(t *testing.T) {
 		cookies = append(cookies, pair)
 	}
 	for _, row := range []struct{ name, cookie, want string }{
-		{"a visitor who is signed in", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
-		{"the same once more", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
+		{"a signed-in visitor", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
+		{"the same visitor again", strings.Join(cookies, "; "), "<p>Hello Ada</p>"},
 		{"a visitor without a cookie", "", "<p>Please sign in.</p>"},
-		{"a visitor with a token that is unknown", "refresh=" + strings.Repeat("A", 43), "<p>Please sign in.</p>"},
+		{"a visitor with an unknown token", "refresh=" + strings.Repeat("A", 43), "<p>Please sign in.</p>"},
 	} {
 		out, err := render(docs, b.URL+"/graphql", row.cookie)
 		if err != nil {

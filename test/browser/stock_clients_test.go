@@ -16,8 +16,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// Clients as they come from npm sign in, ask for the own account and for a field that is denied, and read a list page by
-// page, with the configuration of their own documentation.
+// TestStockClientsWorkWithoutConfiguration checks that clients from npm, configured as in their
+// documentation, sign in, query the own account and a denied field, and page through a list.
 func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 	t.Parallel()
 	run := npmtest.InstallScripts(t, "test/browser/clients", "urql.mjs", "apollo.mjs", "graphql-request.mjs", "relay.mjs", "codegen.mjs", "scenario.mjs", "operations.graphql")
@@ -25,7 +25,7 @@ func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 	repotest.NoError(t, err)
 	for _, client := range []struct {
 		name    string
-		methods []string // by which the client sends its requests, if nothing else is said
+		methods []string // methods that the client uses by default
 	}{
 		{"urql", []string{"GET", "POST"}},
 		{"apollo", []string{"GET", "POST"}},
@@ -44,13 +44,13 @@ func TestStockClientsWorkWithoutConfiguration(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			if got := loggedMethods(t, b.Log); !slices.Equal(got, client.methods) {
-				t.Errorf("it asked by %q, want %q", got, client.methods)
+				t.Errorf("the client used %q, want %q", got, client.methods)
 			}
 		})
 	}
 }
 
-// loggedMethods are those of the requests in the log.
+// loggedMethods returns the methods of the requests in the log.
 func loggedMethods(t *testing.T, log *servertest.Log) (list []string) {
 	for _, record := range log.Records(t) {
 		if method := fmt.Sprint(record["method"]); record["path"] == "/graphql" && !slices.Contains(list, method) {
@@ -61,7 +61,7 @@ func loggedMethods(t *testing.T, log *servertest.Log) (list []string) {
 	return list
 }
 
-// curl does the same, with the flags of the README.
+// TestCurlSignsInAndReadsAList does the same with curl and the flags of the README.
 func TestCurlSignsInAndReadsAList(t *testing.T) {
 	t.Parallel()
 	curl, err := exec.LookPath("curl")
@@ -70,7 +70,7 @@ func TestCurlSignsInAndReadsAList(t *testing.T) {
 	}
 	b := servertest.Start(t, dbtest.SQLite(t))
 	user, admin := b.NewUser("USER"), b.NewUser("ADMIN")
-	ask := func(p *servertest.User, args ...string) *servertest.Response {
+	run := func(p *servertest.User, args ...string) *servertest.Response {
 		t.Helper()
 		if p != nil {
 			args = append(args, "-H", "Authorization: Bearer "+p.Token)
@@ -82,10 +82,10 @@ func TestCurlSignsInAndReadsAList(t *testing.T) {
 		return got
 	}
 	post := func(p *servertest.User, body string) *servertest.Response {
-		return ask(p, b.URL+"/graphql", "-H", "Content-Type: application/json", "--data", body)
+		return run(p, b.URL+"/graphql", "-H", "Content-Type: application/json", "--data", body)
 	}
 	get := func(p *servertest.User, query string) *servertest.Response {
-		return ask(p, "-G", b.URL+"/graphql", "-H", "Accept: application/json", "--data-urlencode", "query="+query)
+		return run(p, "-G", b.URL+"/graphql", "-H", "Accept: application/json", "--data-urlencode", "query="+query)
 	}
 	signedIn := post(nil, `{"query": "mutation { login(input: {email: \"`+user.Email+`\", password: \"`+servertest.Password+`\", delivery: BODY}) { accessToken } }"}`).Must()
 	user.Token = signedIn.Text("login.accessToken")

@@ -18,7 +18,7 @@ execFileSync(process.execPath, [`${here}/node_modules/@graphql-codegen/cli/cjs/b
   { cwd: here, stdio: ['ignore', 'ignore', 'inherit'] })
 const generated = readFileSync(`${here}/gql/graphql.ts`, 'utf8')
 
-// A gated field is nullable in the types, and what is always there is not.
+// Gated fields are nullable in the types; other fields are not.
 const types = generated.match(/export type ClientsMeQueryQuery = (.*);/)[1]
 assert.match(types, /^\{ me: \{ id: string, name: string, email: string \| null, .* \} \| null \}$/)
 

@@ -8,7 +8,7 @@ import relay from 'relay-runtime'
 import { codesOf, login, me, scenario, url, users } from './scenario.mjs'
 
 const here = new URL('.', import.meta.url).pathname
-copyFileSync(process.argv[6], `${here}/schema.graphql`) // the compiler reads nothing outside of its folder
+copyFileSync(process.argv[6], `${here}/schema.graphql`) // the compiler reads only its own folder
 
 const list = `query clientsListQuery($first: Int, $after: String, $last: Int, $before: String) {
   users(first: $first, after: $after, last: $last, before: $before) @connection(key: "clients_users") {
@@ -31,7 +31,7 @@ execFileSync(process.execPath, [`${here}/node_modules/relay-compiler/cli.js`, 'r
 
 const { Environment, Network, RecordSource, Store, commitMutation, fetchQuery } = relay
 
-/** An environment whose network is the one of Relay's documentation. It remembers the errors of the last answer. */
+/** Returns an environment with the network of Relay's documentation, which keeps the errors of the last response. */
 function environmentOf(token) {
   const seen = { errors: undefined }
   const network = Network.create(async ({ text }, variables) => {
@@ -60,7 +60,7 @@ async function run(document, variables, token) {
     return { data, codes: codesOf(seen.errors) }
   } catch (error) {
     if (!seen.errors) throw error
-    return { codes: codesOf(seen.errors) } // there was no data at all
+    return { codes: codesOf(seen.errors) } // without data
   }
 }
 
@@ -80,5 +80,5 @@ assert.equal(backward.data.users.pageInfo.hasPreviousPage, true)
 const before = await run(list, { first: null, last: 1, before: backward.data.users.pageInfo.startCursor }, token)
 assert.deepEqual(ids(before), ids(all).slice(-3, -2))
 
-// The query that the compiler made of the fragment reads on.
+// The query that the compiler generated from the fragment reads the next page.
 assert.deepEqual((await run('query clientsPageQuery', { count: 2, cursor: forward.data.users.pageInfo.endCursor }, token)).codes, [])

@@ -1,4 +1,4 @@
-// What every client does: sign in, ask for the own account, ask for a field that is denied, and read a list page by page.
+// What every client does: sign in, query the own account and a denied field, and page through a list.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 
@@ -8,8 +8,8 @@ const operations = readFileSync(new URL('operations.graphql', import.meta.url), 
 export const [login, me, users] = operations
 
 /**
- * `ask(document, variables, token)` sends an operation with one client, and answers `{data, codes}`: the data, if there is
- * any, and the codes of the errors.
+ * `ask(document, variables, token)` sends an operation with one client and resolves to `{data, codes}`: the data, if any,
+ * and the codes of the errors.
  */
 export async function scenario(ask) {
   const signIn = async (email) => {

@@ -1,4 +1,4 @@
-// What the scripts of this folder share: a browser that notices what should not happen, and the playground without its CDN.
+// Shared by the scripts of this folder: a browser that reports errors, and the playground without its CDN.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -11,28 +11,28 @@ const flags = '--headless --no-sandbox --disable-gpu --disable-quic --disable-ba
 
 export const [chromiumPath, origin] = process.argv.slice(2)
 
-export const patience = 20_000 // milliseconds: for a machine that is busy
+export const timeout = 20_000 // milliseconds, for a busy machine
 
 let browser
 before(async () => { browser = await chromium.launch({ executablePath: chromiumPath, args: flags.split(' ') }) })
 after(() => browser?.close())
 
-const windows = new Map() // by their options: to open one costs the browser as much as six pages
+const windows = new Map() // by options: opening one costs the browser as much as six pages
 
 /**
- * Does something in a window that others with the same options may have used before: without cookies, but on whatever
- * page they left. It fails if a page wrote to the console, as the browser does itself when a page breaks its
+ * Runs a scenario in a window that earlier scenarios with the same options may have used. It starts without cookies, on
+ * the page that the last one left. It fails if a page wrote to the console, as browsers do for violations of the
  * Content-Security-Policy, or if a request left the origin.
  * Options are Playwright's, and
- *   played: the API is not asked; what is done gets a {sent, answers} besides, the requests so far and what the next
- *     ones are answered with, in turn: JSON, or a function of Playwright's route
- *   noisy: the browser says in the console that requests failed, or that CORS blocked them, as it should
+ *   played: requests to the API are intercepted. The scenario also gets {sent, answers}: the requests so far, and the
+ *     answers to the next ones in turn, each JSON or a function of Playwright's route
+ *   noisy: console messages about failed requests or about requests blocked by CORS are expected
  *   throws: a pattern of uncaught errors that are expected
  *   also: other origins that requests may go to
- *   on: another device's name; by default it is the same one
+ *   on: the name of another device; scenarios share a device by default
  * More pages of the window, as page.context().newPage() opens them, are watched too.
  */
-export async function inWindow({ played, noisy, throws, also = [], on, ...options }, what) {
+export async function inWindow({ played, noisy, throws, also = [], on, ...options }, scenario) {
   const key = JSON.stringify([on, options])
   if (!windows.has(key)) windows.set(key, await openWindow(options))
   const window = windows.get(key)
@@ -42,11 +42,11 @@ export async function inWindow({ played, noisy, throws, also = [], on, ...option
   Object.assign(window, { complaints, noisy, throws, also, api: played ? api : null })
   try {
     await context.clearCookies()
-    await what(page, api)
+    await scenario(page, api)
     assert.deepEqual(complaints, [])
   } catch (error) {
     if (complaints.length) error.message += `\nbefore that: ${complaints.join('\n')}`
-    windows.delete(key) // who knows what it is in the middle of
+    windows.delete(key) // its state is unknown
     await context.close()
     throw error
   }
@@ -54,7 +54,7 @@ export async function inWindow({ played, noisy, throws, also = [], on, ...option
 
 async function openWindow(options) {
   const context = await browser.newContext({ viewport: { width: 800, height: 700 }, ...options })
-  context.setDefaultTimeout(patience)
+  context.setDefaultTimeout(timeout)
   const window = { context, page: await context.newPage() }
   await context.route(({ origin: to, protocol }) => ![origin, ...window.also].includes(to) && protocol !== 'data:', async (route) => {
     if (await fromPackages(route)) return
@@ -81,12 +81,12 @@ async function answer(route, api, complaints) {
   await route.abort()
 }
 
-// What axe finds in another colour scheme besides.
+// Rules whose result depends on the colour scheme.
 const rulesOfColours = ['color-contrast', 'link-in-text-block']
 
 /**
- * Fails if axe finds anything on the page as it is, in light colours or in dark ones, but for what is known: by rule, the
- * selectors of what it is found in.
+ * Fails if axe finds a problem on the current page, in light or dark colours. known lists accepted problems: for each
+ * rule, the selectors of the elements that contain them.
  */
 export async function accessible(page, where, known = {}) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe.source)
@@ -103,7 +103,7 @@ export async function accessible(page, where, known = {}) {
   await page.emulateMedia({ colorScheme: null })
 }
 
-/** Asks in the playground, as a person does, and resolves to the answer's data. It is opened where it is not open. */
+/** Runs a document in the playground, which it opens if necessary, and resolves to the data. */
 export async function askInPlayground(page, document) {
   if (page.url() !== `${origin}/`) await page.goto(`${origin}/`)
   const { data, errors } = await runInPlayground(page, document)
@@ -112,30 +112,30 @@ export async function askInPlayground(page, document) {
   return data
 }
 
-/** Types a document into the playground that the page shows, runs it, and resolves to the answer. */
+/** Types a document into the open playground, runs it, and resolves to the response. */
 export async function runInPlayground(page, document) {
   await page.locator('.graphiql-query-editor .CodeMirror').click()
   await page.keyboard.press('ControlOrMeta+A')
   await page.keyboard.insertText(document)
-  const bare = (text) => text.replace(/\s/g, '') // the editor indents as it likes
+  const bare = (text) => text.replace(/\s/g, '') // the editor changes the indentation
   const answer = answersTo(page, (query) => bare(query) === bare(document))
   await page.getByRole('button', { name: /^Execute query/ }).click()
   return answer
 }
 
-/** Resolves to the next answer to a question whose document is one. */
+/** Resolves to the next response to a document that isOne accepts. */
 export async function answersTo(page, isOne) {
   const response = await page.waitForResponse((r) => new URL(r.url()).pathname === '/graphql' && isOne(r.request().postDataJSON().query))
   return response.json()
 }
 
-// The playground's page checks what it is made of by hashes, so the files of the packages are the CDN's.
+// Serves files of the installed packages in place of the CDN. The page checks their hashes.
 async function fromPackages(route) {
   const [, name, version, path] = /^https:\/\/cdn\.jsdelivr\.net\/npm\/([a-z-]+)@([\d.]+)\/([\w./-]+)$/.exec(route.request().url()) ?? []
   if (!name) return false
   const folder = new URL(`node_modules/${name}/`, import.meta.url)
   const here = JSON.parse(await readFile(new URL('package.json', folder)))
-  assert.equal(here.version, version, `the playground takes another version of ${name} than test/browser/scripts/package.json`)
+  assert.equal(here.version, version, `the playground uses another version of ${name} than test/browser/scripts/package.json`)
   await route.fulfill({ path: fileURLToPath(new URL(path, folder)), headers: { 'access-control-allow-origin': '*' } })
   return true
 }

@@ -1,5 +1,5 @@
-// The life of an account by clicking: register in the playground, confirm the address by the mail, forget the password,
-// choose another by the next mail, sign in with it.
+// The life of an account: register in the playground, confirm the address by mail, request a password reset,
+// set a new password by mail, sign in with it.
 //
 //   node life.mjs CHROMIUM ORIGIN
 //
@@ -7,11 +7,11 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { askInPlayground, inWindow, origin, patience } from './browser.mjs'
+import { askInPlayground, inWindow, origin, timeout } from './browser.mjs'
 
 const email = 'ada@example.com'
 
-test('register, confirm, forget, choose, sign in', { timeout: 6 * patience }, () =>
+test('register, confirm, forget, choose, sign in', { timeout: 6 * timeout }, () =>
   inWindow({}, async (playground) => {
     const { register } = await askInPlayground(playground, `mutation {
       register(input: {name: "Ada", email: "${email}", password: "correct horse battery"}) { user { emailVerified } }
@@ -32,7 +32,7 @@ test('register, confirm, forget, choose, sign in', { timeout: 6 * patience }, ()
     const password = page.getByLabel('New password', { exact: true })
     await password.fill('short')
     await page.getByRole('button', { name: 'Set the password' }).click()
-    await page.getByText('It must have at least 8 characters.').waitFor() // which does not use up the link
+    await page.getByText('It must have at least 8 characters.').waitFor() // does not use up the link
     await password.fill('another battery staple')
     await page.getByRole('button', { name: 'Set the password' }).click()
     await page.getByRole('heading', { name: 'Your password is changed' }).waitFor()
@@ -48,11 +48,11 @@ test('register, confirm, forget, choose, sign in', { timeout: 6 * patience }, ()
     await page.getByRole('heading', { name: 'This link does not work any more' }).waitFor()
   }))
 
-// clickInInbox opens the newest mail's link to a page, as soon as that mail is there.
+// clickInInbox waits for a mail with a link to a page, and opens the newest one.
 async function clickInInbox(page, path) {
   await page.goto(`${origin}/dev/mail`)
   const link = page.locator(`article a[href^="${origin}${path}?"]`).first()
-  for (const end = Date.now() + patience; !(await link.isVisible());) {
+  for (const end = Date.now() + timeout; !(await link.isVisible());) {
     assert.ok(Date.now() < end, `no mail with a link to ${path}: ${await page.getByRole('main').innerText()}`)
     await page.getByRole('link', { name: 'Refresh' }).click()
   }

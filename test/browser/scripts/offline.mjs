@@ -1,9 +1,9 @@
-// The playground from the CDN, on a machine that does not reach the CDN.
+// The playground from the CDN, on a machine that cannot reach the CDN.
 //
 //   node offline.mjs CHROMIUM ORIGIN TOKEN [FOLDER]
 //
-// ORIGIN serves the playground from the CDN. TOKEN is an access token of a user whose name is Ada. FOLDER is where screenshots
-// are written to.
+// ORIGIN serves the playground from the CDN. TOKEN is an access token of a user whose name is Ada. FOLDER is a folder for
+// screenshots.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { accessible, inWindow, origin } from './browser.mjs'
 const [token, folder] = process.argv.slice(4)
 const screens = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
 
-// The page's own scripts need what the CDN does not deliver.
+// The page's scripts fail without the CDN's.
 const expected = { noisy: true, throws: /is not defined/ }
 
 const answerOf = (page) => page.getByRole('region', { name: 'Answer' })

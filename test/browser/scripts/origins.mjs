@@ -1,8 +1,9 @@
-// A page and the API at different origins: what CORS, cookies and the protection against other sites make of it.
+// A page and the API at different origins: CORS, cookies and protection against other sites.
 //
 //   node origins.mjs CHROMIUM LISTED API UNLISTED OTHERSITE
 //
-// LISTED and OTHERSITE, which is of another site than the API, are in CORS_ORIGINS; UNLISTED is not. All of them serve an empty page.
+// LISTED and OTHERSITE are in CORS_ORIGINS, UNLISTED is not. OTHERSITE is another site than the API. All serve an empty
+// page.
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
@@ -13,7 +14,7 @@ const also = [api, unlisted, otherSite]
 const password = 'correct horse battery staple'
 const payload = '{ accessToken refreshToken user { email } }'
 
-/** Asks from a page at an origin, as its scripts would. What the browser does not let them see is `{refused: true}`. */
+/** Sends a query from a page at an origin, as its scripts would. A response that the browser hides is `{refused: true}`. */
 async function ask(page, from, query, { headers, ...init } = {}) {
   if (new URL(page.url()).origin !== from) await page.goto(from)
   return page.evaluate(async ([url, options]) => {
@@ -32,7 +33,7 @@ const register = (name) => `mutation { register(input: {name: "${name}", email: 
 const refresh = `mutation { refresh ${payload} }`
 const codes = ({ errors }) => errors?.map((e) => e.extensions.code)
 
-test('a page of a listed origin of the same site signs in, and the cookie comes along', () =>
+test('a page of a listed origin of the same site signs in and sends the cookie', () =>
   inWindow({ also }, async (page) => {
     const registered = await ask(page, listed, register('ada'))
     assert.equal(registered.data.register.refreshToken, null)
@@ -45,12 +46,12 @@ test('a page of a listed origin of the same site signs in, and the cookie comes 
     assert.deepEqual(codes(await ask(page, listed, refresh, { credentials: 'same-origin' })), ['INVALID_TOKEN'], 'without credentials: include')
   }))
 
-test('a page of an origin that is not listed cannot ask, and cannot do anything with the cookie', () =>
+test('a page of an unlisted origin can neither query nor use the cookie', () =>
   inWindow({ also, noisy: true }, async (page) => {
     await ask(page, listed, register('bob'))
     assert.deepEqual(await ask(page, unlisted, refresh), { refused: true })
     assert.deepEqual(await ask(page, unlisted, 'mutation { logout }'), { refused: true })
-    // What needs no preflight does reach the server, with the cookie, which is of the same site.
+    // A request without a preflight reaches the server with the cookie, because it is the same site.
     assert.deepEqual(await ask(page, unlisted, 'mutation { logout }', { mode: 'no-cors', headers: { 'Content-Type': 'text/plain' } }), { refused: true })
     await page.setContent(`<form method="post" enctype="text/plain" action="${api}/graphql"><input name='{"query":"mutation{logout}","x":"' value='"}'></form>`)
     const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(() => document.forms[0].submit())])
@@ -59,13 +60,13 @@ test('a page of an origin that is not listed cannot ask, and cannot do anything 
     assert.equal(data.refresh.user.email, 'bob@example.com', 'still signed in')
   }))
 
-test('a page of another site may ask if it is listed, but SameSite=Strict keeps the cookie from it', () =>
+test('a listed page of another site can query, without the cookie because of SameSite=Strict', () =>
   inWindow({ also }, async (page) => {
     await ask(page, listed, register('eve'))
     assert.deepEqual(codes(await ask(page, otherSite, refresh)), ['INVALID_TOKEN'])
     const registered = await ask(page, otherSite, register('mallory'))
     assert.ok(registered.data.register.accessToken)
-    assert.deepEqual(codes(await ask(page, otherSite, refresh)), ['INVALID_TOKEN'], 'nor does the browser keep the one that it gets there')
+    assert.deepEqual(codes(await ask(page, otherSite, refresh)), ['INVALID_TOKEN'], 'the browser does not store a cookie set for that page')
     const { data } = await ask(page, listed, refresh)
     assert.equal(data.refresh.user.email, 'eve@example.com')
   }))
@@ -77,8 +78,8 @@ const load = ([url, name, attributes]) => new Promise((done) => {
   document.head.append(element)
 })
 
-// TestBrowser counts in the server's log how these were answered: of what markup causes, the browser shows nothing.
-test('a GET is answered to the scripts of listed pages, and to no image, script element, style or link of any page', () =>
+// TestBrowser checks the statuses in the server's log, because the browser does not expose responses to markup.
+test('a GET works for scripts of listed pages, and for no image, script element, style or link of any page', () =>
   inWindow({ also, noisy: true }, async (page) => {
     const registered = await ask(page, listed, register('carol'))
     const url = `${api}/graphql?query=${encodeURIComponent('{ me { email } }')}`

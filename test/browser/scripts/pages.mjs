@@ -1,20 +1,20 @@
-// The pages that links in mails lead to, and the inbox.
+// The pages of mail links, and the inbox.
 //
 //   node pages.mjs CHROMIUM ORIGIN
 //
-// ORIGIN serves the pages, at /app the application and at /dev/mail an inbox with two mails. The API's answers are played.
+// ORIGIN serves the pages, the application at /app and an inbox with two mails at /dev/mail. The script answers for the API.
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { accessible, inWindow, origin } from './browser.mjs'
 
-const token = 'a-token_of-somebody'
+const token = 'a-token_of-a-user'
 
 const query = 'mutation($token: String!, $password: String) { verifyEmail(token: $token, password: $password) }'
 const verifying = { query, variables: { token } }
 const proving = { proves: true, label: 'Password of the account', types: 'correct horse ✓', sends: { query, variables: { token, password: 'correct horse ✓' } } }
 
-// What each page is for: what is typed into it, its button, what it sends then, and the heading when that is done.
+// For each page: the input, the button, the request that it sends, and the heading after success.
 const pages = [
   { ...proving, path: '/verify-email', button: 'Confirm this address', disowned: 'The account\'s sessions and password are removed', done: 'Your address is confirmed' },
   { ...proving, path: '/confirm-email', button: 'Use this address', disowned: 'The change is cancelled', done: 'Your address is changed' },
@@ -52,7 +52,7 @@ const heading = (page) => page.getByRole('heading', { level: 1 })
 const field = (page, it) => page.getByLabel(it.label, { exact: true })
 const problem = (page) => page.locator('.problem:visible')
 
-// open goes to a page as somebody who was elsewhere: to where one is already would be a reload, which keeps much.
+// open navigates to a page from another one: a reload would keep state.
 async function open(page, url) {
   if (page.url() === url) await page.goto(`${origin}/app`)
   await page.goto(url)
@@ -77,7 +77,7 @@ async function isDead(page) {
 
 const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
 
-// What the API may answer besides true, and what the page says then.
+// Responses of the API other than success, and the message that the page shows.
 const answers = [
   [refusal('RATE_LIMITED', { retryAfter: 30 }), 'Too many attempts. Try again in 30 seconds.'],
   [refusal('RATE_LIMITED', { retryAfter: 899 }), 'Too many attempts. Try again in 15 minutes.'],
@@ -94,7 +94,7 @@ const answers = [
 ]
 
 for (const it of pages) {
-  test(`${it.name}: opening it sends nothing, however often, and takes the token out of sight`, () =>
+  test(`${it.name}: opening it repeatedly sends nothing and removes the token from the URL and the page`, () =>
     inWindow({ played: true }, async (page, { sent }) => {
       for (let i = 0; i < 3; i++) {
         await open(page, it.url)
@@ -111,7 +111,7 @@ for (const it of pages) {
       assert.equal(sent.length, 0)
     }))
 
-  test(`${it.name}: impatience sends one request, and how it ended is said where the focus is`, () =>
+  test(`${it.name}: a double click sends one request, and the focused heading shows the result`, () =>
     inWindow({ played: true }, async (page, { sent, answers }) => {
       let release
       const held = new Promise((resolve) => { release = resolve })
@@ -134,7 +134,7 @@ for (const it of pages) {
       assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0)
     }))
 
-  test(`${it.name}: the keyboard is enough, the focus can be seen, a reload before changes nothing and Back afterwards sends nothing`, () =>
+  test(`${it.name}: works by keyboard with a visible focus; a reload changes nothing, and Back sends nothing`, () =>
     inWindow({ played: true }, async (page, { sent, answers }) => {
       answers.push(yes)
       await open(page, it.url)
@@ -148,7 +148,7 @@ for (const it of pages) {
       await page.keyboard.press('Enter')
       await isDone(page, it)
       assert.deepEqual(sent.map((r) => r.postDataJSON()), [it.sends])
-      if (it.tokenless) return // who asked may ask again
+      if (it.tokenless) return // another link can be requested
       await page.reload()
       await isDone(page, it)
       await page.getByRole('link', { name: 'Go to Fieldgate' }).click()
@@ -159,9 +159,9 @@ for (const it of pages) {
       assert.equal(sent.length, 1)
     }))
 
-  // The pages have one script, so two of them, one with a field and one without, are enough for all that it may say.
+  // All pages share one script, so two of them are tested with all responses.
   const some = [verify, reset].includes(it) ? answers : answers.slice(0, 1)
-  test(`${it.name}: each refusal is explained, and the button works again`, () =>
+  test(`${it.name}: each error has a message, and the button works again`, () =>
     inWindow({ played: true, noisy: true }, async (page, api) => {
       await fill(page, it)
       for (const [answer, says] of some) {
@@ -178,7 +178,7 @@ for (const it of pages) {
 }
 
 for (const it of pages.filter((it) => !it.tokenless)) {
-  test(`${it.name}: a link that does not work any more is told from the rest, and where to get another`, () =>
+  test(`${it.name}: an invalid link has its own message and a link to request another`, () =>
     inWindow({ played: true }, async (page, { answers }) => {
       answers.push(refusal('INVALID_TOKEN'))
       await fill(page, it)
@@ -194,7 +194,7 @@ for (const it of pages.filter((it) => !it.tokenless)) {
     }))
 }
 
-test('a link for a new password that does not work any more leads to the form for another, and Back back', () =>
+test('an invalid reset link leads to the form for another, and Back returns', () =>
   inWindow({ played: true }, async (page, { sent, answers }) => {
     answers.push(refusal('INVALID_TOKEN'), yes)
     await fill(page, reset)
@@ -210,7 +210,7 @@ test('a link for a new password that does not work any more leads to the form fo
   }))
 
 for (const it of [reset, forgot]) {
-  test(`${it.name}: what the server says of a field stands at the field`, () =>
+  test(`${it.name}: the server's message about a field is shown at the field`, () =>
     inWindow({ played: true }, async (page, { answers }) => {
       const name = it.types === reset.types ? 'newPassword' : 'email'
       answers.push(badInput({ name, message: 'must have at least 8 characters' }, { name, message: 'is too common' }), yes)
@@ -226,7 +226,7 @@ for (const it of [reset, forgot]) {
       await isDone(page, it)
     }))
 
-  test(`${it.name}: nothing typed is nothing sent`, () =>
+  test(`${it.name}: an empty field is not sent`, () =>
     inWindow({ played: true }, async (page, { sent }) => {
       await open(page, it.url)
       await press(page, it)
@@ -237,7 +237,7 @@ for (const it of [reset, forgot]) {
 }
 
 for (const it of [verify, confirm]) {
-  test(`${it.name}: a link without proof asks for the password at its field, and says that one was wrong`, () =>
+  test(`${it.name}: without proof the page asks for the password, and reports a wrong one at its field`, () =>
     inWindow({ played: true, noisy: true }, async (page, { sent, answers }) => {
       const says = async (text) => {
         await page.locator('[aria-invalid=true]').waitFor()
@@ -258,7 +258,7 @@ for (const it of [verify, confirm]) {
       assert.deepEqual(sent.map((r) => r.postDataJSON()), [verifying, it.sends, it.sends])
     }))
 
-  test(`${it.name}: "This was not me" sends the token alone, without a cookie, and nothing that was typed`, () =>
+  test(`${it.name}: "This was not me" sends the token only, without a cookie or the password`, () =>
     inWindow({ played: true }, async (page, { sent, answers }) => {
       answers.push(yes)
       await page.context().addCookies([{ name: 'refresh', value: 'x', url: origin }])
@@ -283,7 +283,7 @@ test('an address without an @ is not sent', () =>
     assert.equal(sent.length, 0)
   }))
 
-test('a password is shown to who wants to see it, and hidden before it is sent', () =>
+test('a password can be shown, and is hidden before it is sent', () =>
   inWindow({ played: true }, async (page, { answers }) => {
     answers.push(refusal('RATE_LIMITED'))
     await fill(page, reset)
@@ -302,7 +302,7 @@ test('a password is shown to who wants to see it, and hidden before it is sent',
     assert.equal(await password.getAttribute('autocomplete'), 'new-password')
   }))
 
-test('without JavaScript a page says that it needs it', () =>
+test('without JavaScript a page shows that it requires it', () =>
   inWindow({ javaScriptEnabled: false }, async (page) => {
     for (const it of pages) {
       await open(page, it.url)
@@ -311,7 +311,7 @@ test('without JavaScript a page says that it needs it', () =>
     }
   }))
 
-test('without a token a page says that it needs the link', () =>
+test('without a token a page shows that it requires the link', () =>
   inWindow({}, async (page) => {
     for (const it of pages.filter((it) => it.path !== reset.path)) {
       for (const query of ['', '?token=', '?tokne=x']) {
@@ -322,7 +322,7 @@ test('without a token a page says that it needs the link', () =>
     }
   }))
 
-test('the inbox works by links alone', () =>
+test('the inbox works without JavaScript', () =>
   inWindow({ javaScriptEnabled: false }, async (page) => {
     await open(page, `${origin}/dev/mail`)
     assert.deepEqual(await page.getByRole('heading', { level: 2 }).allInnerTexts(), ['The newer one', 'The older one'])
@@ -334,7 +334,7 @@ test('the inbox works by links alone', () =>
     await page.waitForURL('**/verify-email?*')
   }))
 
-test('axe finds nothing wrong in whatever can be seen, and nothing sticks out on the smallest phone', () =>
+test('axe finds no problem in any state, and nothing overflows on the smallest phone', () =>
   inWindow({ viewport: { width: 320, height: 560 }, isMobile: true, hasTouch: true, played: true }, async (page, { answers }) => {
     const look = async (name) => {
       const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])

@@ -1,14 +1,14 @@
-// The playground as it is built: its sign-in box, its examples, and how they go together with the editor.
+// The built playground: its sign-in box, its examples and the editor.
 //
 //   node playground.mjs CHROMIUM ORIGIN [PICTURE] [FOLDER]
 //
-// ORIGIN is a server with the demo's people, whose access tokens live for some seconds. PICTURE is the file that the
-// README's picture is written to, FOLDER is where screenshots for a reviewer are; "" is none.
+// ORIGIN is a server with demo users, whose access tokens expire after some seconds. PICTURE is the file for the
+// README's screenshot, FOLDER a folder for screenshots; "" is none.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
-import { accessible, answersTo, inWindow, origin, patience, runInPlayground } from './browser.mjs'
+import { accessible, answersTo, inWindow, origin, timeout, runInPlayground } from './browser.mjs'
 
 const [picture, folder] = process.argv.slice(4)
 const screens = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
@@ -16,20 +16,20 @@ const password = 'correct horse battery'
 
 const bar = (page) => page.locator('.fg-bar')
 const button = (page, name) => bar(page).getByRole('button', { name })
-const isSomebody = (page, text) => bar(page).getByRole('status').filter({ hasText: text }).waitFor()
-const isNobody = (page) => isSomebody(page, 'Signed out')
+const showsUser = (page, text) => bar(page).getByRole('status').filter({ hasText: text }).waitFor()
+const showsSignedOut = (page) => showsUser(page, 'Signed out')
 const hint = (page) => bar(page).getByText('This operation needs an account: sign in above.')
 const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
 const refreshes = (page) => answersTo(page, (query) => query.includes('SilentRefresh'))
 
 async function open(page) {
   await page.goto(origin)
-  await isNobody(page)
+  await showsSignedOut(page)
 }
 
 async function be(page, name) {
   await button(page, name).click()
-  await isSomebody(page, name)
+  await showsUser(page, name)
 }
 
 async function sendForm(page, opener, fields) {
@@ -40,14 +40,14 @@ async function sendForm(page, opener, fields) {
 
 const codes = ({ errors }) => errors?.map((e) => e.extensions.code)
 
-test('register, be asked who one is, sign out, be nobody', () =>
+test('register, query me, sign out, be signed out', () =>
   inWindow({}, async (page) => {
     await open(page)
     await sendForm(page, 'Register', { Name: 'Bob', 'E-mail': 'bob@example.com', Password: password })
-    await isSomebody(page, 'bob@example.com USER')
+    await showsUser(page, 'bob@example.com USER')
     assert.deepEqual((await runInPlayground(page, '{ me { name role } }')).data, { me: { name: 'Bob', role: 'USER' } })
     await button(page, 'Sign out').click()
-    await isNobody(page)
+    await showsSignedOut(page)
     assert.ok(await page.locator('.fg-examples').getByText('sign in above').isVisible(), 'beside the examples')
     assert.ok(await hint(page).isHidden())
     assert.deepEqual(codes(await runInPlayground(page, '{ me { name role } }')), ['UNAUTHENTICATED'])
@@ -58,19 +58,19 @@ test('register, be asked who one is, sign out, be nobody', () =>
     await page.getByRole('alert').filter({ hasText: 'The e-mail address or the password is wrong.' }).waitFor()
     await bar(page).getByLabel('Password').fill(password)
     await page.keyboard.press('Enter')
-    await isSomebody(page, 'bob@example.com USER')
+    await showsUser(page, 'bob@example.com USER')
     assert.ok(await page.getByRole('alert').isHidden())
     assert.ok(await hint(page).isHidden())
   }))
 
-test('what is wrong with a registration is said, all of it', () =>
+test('all errors of a registration are shown', () =>
   inWindow({}, async (page) => {
     await open(page)
     await sendForm(page, 'Register', { Name: ' ', 'E-mail': 'bob@example', Password: 'short' })
     await page.getByRole('alert').filter({ hasText: /name must .*password must have at least 8 characters\./ }).waitFor()
   }))
 
-test('a refusal to be tried again later says when, in one sentence', () =>
+test('an error with retryAfter shows the time in one sentence', () =>
   inWindow({}, async (page) => {
     await open(page)
     await button(page, 'Sign in').click()
@@ -102,7 +102,7 @@ test('Tab indents in the editor, and leaves it after Esc', () =>
     assert.match(await editor.evaluate((e) => document.getElementById(e.getAttribute('aria-describedby')).textContent), /^Press Esc/)
     await page.keyboard.press('ControlOrMeta+A')
     await page.keyboard.insertText('x')
-    await page.keyboard.press('Escape') // closes what the editor suggests
+    await page.keyboard.press('Escape') // closes the suggestions
     await page.keyboard.type(' ')
     await page.keyboard.press('Tab')
     assert.ok(await inEditor())
@@ -121,10 +121,10 @@ test('Tab indents in the editor, and leaves it after Esc', () =>
     const answer = page.getByRole('textbox', { name: 'Answer' })
     await answer.focus()
     await page.keyboard.press('Tab')
-    assert.ok(!(await isFocused(answer)), 'there is nothing to indent in an answer')
+    assert.ok(!(await isFocused(answer)), 'Tab must leave the answer')
   }))
 
-test('one click is one of the demo’s people, with what their role may see', () =>
+test('one click signs in a demo user, who sees what the role allows', () =>
   inWindow({}, async (page) => {
     await open(page)
     for (const [name, role, users, log] of [
@@ -133,7 +133,7 @@ test('one click is one of the demo’s people, with what their role may see', ()
       ['Ada', 'USER', false, false],
     ]) {
       await be(page, name)
-      await isSomebody(page, role)
+      await showsUser(page, role)
       assert.equal(await button(page, name).getAttribute('aria-pressed'), 'true')
       assert.equal(await bar(page).locator('[aria-pressed=true]').count(), 1)
       const answer = await runInPlayground(page, '{ users { edges { cursor } } auditLog { edges { cursor } } }')
@@ -142,24 +142,24 @@ test('one click is one of the demo’s people, with what their role may see', ()
     }
   }))
 
-test('a reload and another tab are the same person, and out means out in both', () =>
+test('a reload and another tab keep the user, and a sign-out applies to both', () =>
   inWindow({}, async (page) => {
     await open(page)
     await be(page, 'Grace')
     await page.reload()
-    await isSomebody(page, 'grace@')
+    await showsUser(page, 'grace@')
     const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
-    assert.ok(!/eyJ|refresh/.test(stored), `a token is where scripts find it: ${stored}`)
+    assert.ok(!/eyJ|refresh/.test(stored), `scripts can read a token: ${stored}`)
     const other = await page.context().newPage()
     await other.goto(origin)
-    await isSomebody(other, 'grace@')
+    await showsUser(other, 'grace@')
     await button(other, 'Sign out').click()
-    await isNobody(other)
+    await showsSignedOut(other)
     assert.deepEqual(codes(await runInPlayground(page, '{ me { id } }')), ['UNAUTHENTICATED'])
-    await isNobody(page)
+    await showsSignedOut(page)
   }))
 
-test('the token is replaced before it expires, again and again', () =>
+test('the token is replaced before it expires, repeatedly', () =>
   inWindow({}, async (page) => {
     await open(page)
     await be(page, 'Ada')
@@ -167,7 +167,7 @@ test('the token is replaced before it expires, again and again', () =>
     assert.deepEqual((await runInPlayground(page, '{ me { name } }')).data, { me: { name: 'Ada' } })
   }))
 
-test('a token that does not count any more is replaced, once, and the question asked again', () =>
+test('a rejected token is replaced once, and the request repeated', () =>
   inWindow({}, async (page) => {
     await open(page)
     await be(page, 'Ada')
@@ -184,18 +184,18 @@ test('a token that does not count any more is replaced, once, and the question a
     assert.ok(sent.slice(first, second).includes('refresh') && more.length === 0, sent.join(', '))
   }))
 
-test('the box follows what is done in the editor', () =>
+test('the sign-in box follows mutations in the editor', () =>
   inWindow({}, async (page) => {
     await open(page)
     await runInPlayground(page, `mutation { register(input: {name: "Eve", email: "eve@example.com", password: "${password}"}) { expiresAt } }`)
-    await isSomebody(page, 'eve@example.com USER')
+    await showsUser(page, 'eve@example.com USER')
     await runInPlayground(page, 'mutation { updateProfile(input: {name: "Evelyn"}) { name } }')
-    await isSomebody(page, 'Evelyn')
+    await showsUser(page, 'Evelyn')
     await runInPlayground(page, 'mutation { logout }')
-    await isNobody(page)
+    await showsSignedOut(page)
   }))
 
-test('an example brings its variables, with one’s own id, and the keyboard is enough to run it', () =>
+test('an example fills in its variables with the user’s ID, and runs by keyboard', () =>
   inWindow({}, async (page) => {
     await open(page)
     await be(page, 'Grace')
@@ -207,7 +207,7 @@ test('an example brings its variables, with one’s own id, and the keyboard is 
     await page.locator('.result-window', { hasText: 'grace@fieldgate.example' }).waitFor()
   }))
 
-test('the keyboard is enough to sign in, and the focus is where one would look for it', () =>
+test('signing in works by keyboard, with the focus in the expected place', () =>
   inWindow({}, async (page) => {
     await open(page)
     const signIn = button(page, 'Sign in')
@@ -222,28 +222,28 @@ test('the keyboard is enough to sign in, and the focus is where one would look f
     await page.keyboard.press('Tab')
     await page.keyboard.type('fieldgate demo, known to all')
     await page.keyboard.press('Enter')
-    await isSomebody(page, 'Ada')
+    await showsUser(page, 'Ada')
     assert.ok(await isFocused(button(page, 'Sign out')))
     await page.keyboard.press('Enter')
-    await isNobody(page)
+    await showsSignedOut(page)
     assert.ok(await isFocused(signIn))
     await button(page, 'Grace').focus()
     await page.keyboard.press('Enter')
-    await isSomebody(page, 'Grace')
+    await showsUser(page, 'Grace')
     assert.ok(await isFocused(button(page, 'Grace')))
   }))
 
-test('a server that does not answer is said to, and nobody is signed out by it', () =>
+test('an unreachable server is reported and signs out no user', () =>
   inWindow({ noisy: true }, async (page) => {
     await open(page)
     await be(page, 'Ada')
     await page.route('**/graphql', (route) => route.abort())
     await button(page, 'Sign out').click()
     await page.getByRole('alert').filter({ hasText: 'The server does not answer.' }).waitFor()
-    await isSomebody(page, 'Ada')
+    await showsUser(page, 'Ada')
   }))
 
-test('what GraphiQL opens stays within the page’s rules, and its colors are the bar’s', () =>
+test('GraphiQL’s dialogs obey the Content-Security-Policy, and the bar follows its theme', () =>
   inWindow({ colorScheme: 'light' }, async (page) => {
     await open(page)
     const color = () => bar(page).evaluate((e) => getComputedStyle(e).backgroundColor)
@@ -257,10 +257,10 @@ test('what GraphiQL opens stays within the page’s rules, and its colors are th
     await page.keyboard.press('Escape')
     await page.getByRole('button', { name: 'Show Documentation Explorer' }).click()
     await page.getByRole('link', { name: 'Mutation' }).or(page.getByText('Mutation', { exact: true })).first().click()
-    await page.getByText('Makes an account with the role USER').waitFor()
+    await page.getByText('Creates an account with role USER').waitFor()
   }))
 
-// What axe finds in GraphiQL itself, and nobody but its makers can mend.
+// Problems of GraphiQL itself.
 const ofGraphiQL = {
   'color-contrast': ['.CodeMirror'], // the colors of the syntax, in light
   'scrollable-region-focusable': ['.CodeMirror'], // that textarea is what has the focus and takes the keys
@@ -271,7 +271,7 @@ for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing in ${colorScheme} colors`, () =>
     inWindow({ colorScheme, viewport: { width: 1280, height: 800 } }, async (page) => {
       await open(page)
-      await accessible(page, 'nobody', ofGraphiQL)
+      await accessible(page, 'signed out', ofGraphiQL)
       await sendForm(page, 'Register', { Name: 'Bob', 'E-mail': 'bob@example.com', Password: 'short' })
       await page.getByRole('alert').filter({ hasText: 'password' }).waitFor()
       await accessible(page, 'a form with a problem', ofGraphiQL)
@@ -282,7 +282,7 @@ for (const colorScheme of ['light', 'dark']) {
 }
 
 for (const [screen, viewport] of Object.entries(screens)) {
-  test(`a ${screen} shows everything that a sign-in and a query need`, () =>
+  test(`a ${screen} has room for a sign-in and a query`, () =>
     inWindow({ viewport, on: screen }, async (page) => {
       const shoot = async (name) => { if (folder) await page.screenshot({ path: join(folder, `${screen}-${name}.png`) }) }
       const fits = async (what) => {
@@ -314,7 +314,7 @@ for (const [screen, viewport] of Object.entries(screens)) {
     }))
 }
 
-test('the README’s picture', { skip: !picture }, () =>
+test('the README’s screenshot', { skip: !picture }, () =>
   inWindow({ viewport: { width: 1280, height: 760 } }, async (page) => {
     await open(page)
     await be(page, 'Ada')

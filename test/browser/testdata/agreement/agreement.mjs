@@ -1,7 +1,6 @@
-// Says of documents whether graphql-js takes them for valid under a schema. Its arguments are the file of the schema
-// and one of a JSON array of documents; it adds the introspection queries of graphql-js itself, and prints an array
-// of { document, operation, mistake } for each different one: its first operation's name, if it has one, and the
-// first mistake's message, which is "" if there is none.
+// Validates documents with graphql-js. The arguments are a schema file and a file with a JSON array of documents. It adds
+// the introspection queries of graphql-js, and prints an array with one { document, operation, mistake } for each distinct
+// document: the name of its first operation, if any, and the message of its first error, or "".
 import { readFileSync } from 'node:fs';
 import { buildSchema, getIntrospectionQuery, parse, validate } from 'graphql';
 

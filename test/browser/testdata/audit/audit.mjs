@@ -1,5 +1,5 @@
-// Prints what the audit of graphql-http finds out about the server at the URL that is its one argument: a line
-// a finding that is not "ok", with its status, a tab, the id of the audit and its name.
+// Runs the audit of graphql-http on the server at a URL, its only argument. It prints one line for each result other than
+// "ok": the status, the ID of the audit and its name, separated by tabs.
 import { auditServer } from 'graphql-http';
 
 const results = await auditServer({ url: process.argv[2] });

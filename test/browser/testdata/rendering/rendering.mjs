@@ -1,5 +1,5 @@
-// Renders the pages of docs/frontends.md for one visitor: node rendering.mjs DOCS URL [COOKIE]. It prints a JSON object of the
-// HTML by framework. React and fetch are real; what the frameworks provide is replaced by a few lines.
+// Renders the pages of docs/frontends.md for one visitor: node rendering.mjs DOCS URL [COOKIE]. It prints a JSON object with
+// the HTML by framework. React and fetch are real; the frameworks are replaced by a few lines.
 
 import { readFile, mkdtemp, writeFile, mkdir } from 'node:fs/promises'
 import { join, dirname } from 'node:path'
