@@ -1,4 +1,4 @@
-// Builds the page: node build.mjs [FOLDER], which is dist beside this file.
+// Builds the page: node build.mjs [FOLDER]. The default folder is dist beside this file.
 
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
@@ -8,7 +8,7 @@ const here = import.meta.dirname
 const out = resolve(process.argv[2] ?? join(here, 'dist'))
 
 for (const name of await readdir(out).catch(() => [])) {
-  if (name !== '.keep') await rm(join(out, name)) // which is committed, so that there is a folder to embed
+  if (name !== '.keep') await rm(join(out, name)) // .keep is committed, so that the folder to embed exists
 }
 const { metafile } = await build({
   absWorkingDir: here,
@@ -23,7 +23,7 @@ const { metafile } = await build({
   alias: { 'react-style-singleton': './src/noStyle.js' },
   loader: { '.graphql': 'text' },
   define: { 'process.env.NODE_ENV': '"production"' },
-  legalComments: 'eof', // whoever passes the server on passes these packages on, with their licenses
+  legalComments: 'eof', // a distributed server contains these packages, so it needs their licenses
   logLevel: 'warning',
   metafile: true,
 })
@@ -33,4 +33,4 @@ for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
   page = page.replace(`/playground/main${name.slice(name.lastIndexOf('.'))}`, `/playground/${name}`)
   console.log(`${name}: ${Math.round(bytes / 1024)} KiB`)
 }
-await writeFile(join(out, 'index.html'), page) // last: the server takes the page for built if this is there
+await writeFile(join(out, 'index.html'), page) // last, because the server uses the build if index.html exists

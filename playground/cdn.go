@@ -21,22 +21,22 @@ var (
 	externalTags    = regexp.MustCompile(`(?s)<script\s+src=[^>]*></script>|<link\s[^>]*>`)
 )
 
-// fallbackHTML is the content of the page until GraphiQL has loaded from the CDN: which command builds the playground, and a
-// form that sends a query. GraphiQL replaces it.
+// fallbackHTML is the content of the page until GraphiQL has loaded from the CDN: the command that
+// builds the playground, and a form that sends a query.
 //
 //go:embed offline.html
 var fallbackHTML []byte
 
 const viewport = `<meta name="viewport" content="width=device-width, initial-scale=1">`
 
-// loadingElement is what gqlgen's page shows until GraphiQL has loaded.
+// loadingElement matches what gqlgen's page shows until GraphiQL has loaded.
 var loadingElement = regexp.MustCompile(`(?s)<div class="loading">.*?</div>\s*</div>`)
 
-// fromCDN returns gqlgen's page, which loads GraphiQL from a CDN and checks it by hash, and the page's
-// Content-Security-Policy.
+// fromCDN returns gqlgen's page, which loads GraphiQL from a CDN and checks it by hash, and the
+// page's Content-Security-Policy.
 //
-// The policy allows those scripts and the inline ones, each by its hash, and requests to this server only. Styles may be
-// inline: the editor writes them while it runs.
+// The policy allows those scripts and the inline ones, each by its hash, and requests to this
+// server only. Styles may be inline: the editor writes them while it runs.
 func fromCDN() (html []byte, policy string) {
 	html = withFallback(render(playground.Handler("Fieldgate", "/graphql")))
 	scripts, styles := matches(externalScripts, html), matches(externalStyles, html)
@@ -49,8 +49,8 @@ func fromCDN() (html []byte, policy string) {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// withFallback puts offline into the page, in front of everything that the page loads: a script or style sheet in the
-// head would keep the page blank until the CDN responds.
+// withFallback inserts fallbackHTML before everything that the page loads. A script or style sheet
+// in the head would keep the page blank until the CDN responds.
 func withFallback(html []byte) []byte {
 	head, body, _ := bytes.Cut(html, []byte("</head>"))
 	loads := bytes.Join(externalTags.FindAll(head, -1), []byte("\n"))
@@ -68,7 +68,7 @@ func matches(pattern *regexp.Regexp, page []byte) (list []string) {
 	return list
 }
 
-// render is what a handler answers to GET /.
+// render returns the response of a handler to GET /.
 func render(h http.Handler) []byte {
 	w := responseBuffer{header: http.Header{}}
 	h.ServeHTTP(&w, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}})

@@ -1,34 +1,37 @@
 import { useEffect, useId, useRef, useState } from 'react'
 import { session, useSession } from './useSession.js'
 
-/** The bar above the editor: who you are, and how to become somebody else. people are those of a demo, if this is one. */
-export function Bar({ people }) {
+/**
+ * The bar above the editor shows the signed-in user, and signs in and out. demoUsers is empty
+ * unless the server runs a demo.
+ */
+export function Bar({ demoUsers }) {
   const { settled, user, asksToSignIn } = useSession()
-  const [form, setForm] = useState(null) // 'login', 'register' or null: none is open
+  const [form, setForm] = useState(null) // 'login', 'register', or null if no form is open
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
   const opener = useRef(null)
-  const who = useRef(null)
+  const userArea = useRef(null)
   const acted = useRef(false)
   const formId = useId()
 
   useEffect(() => { if (user) setForm(null) }, [user])
 
-  // What had the focus may be gone with what was done.
+  // The action may have removed the focused element.
   useEffect(() => {
-    if (acted.current && !busy && document.activeElement === document.body) who.current?.querySelector('button')?.focus()
+    if (acted.current && !busy && document.activeElement === document.body) userArea.current?.querySelector('button')?.focus()
   }, [busy, user, form])
 
-  // Nothing is disabled meanwhile, since that would take the focus away.
-  async function attempt(what) {
+  // Buttons stay enabled meanwhile, because a disabled button loses the focus.
+  async function attempt(action) {
     if (busy) return
     acted.current = true
     setBusy(true)
     setProblem('')
     try {
-      await what()
+      await action()
     } catch (error) {
-      setProblem(error instanceof TypeError ? 'The server does not answer.' : error.message)
+      setProblem(error instanceof TypeError ? 'The server does not answer. Check your connection and try again.' : error.message)
     } finally {
       setBusy(false)
     }
@@ -49,10 +52,10 @@ export function Bar({ people }) {
     <header className="fg-bar" aria-busy={busy || !settled}>
       <div className="fg-row">
         <h1>Fieldgate</h1>
-        {people.length > 0 && (
-          <div className="fg-people" role="group" aria-label="Be one of the demo’s people">
-            <span aria-hidden="true">Be</span>
-            {people.map(({ name, email, role, password }) => (
+        {demoUsers.length > 0 && (
+          <div className="fg-demo-users" role="group" aria-label="Sign in as a demo user">
+            <span aria-hidden="true">Sign in as</span>
+            {demoUsers.map(({ name, email, role, password }) => (
               <button
                 key={email} type="button" aria-pressed={user?.email === email}
                 onClick={() => attempt(() => session.signIn('login', { email, password }))}
@@ -62,8 +65,8 @@ export function Bar({ people }) {
             ))}
           </div>
         )}
-        <div className="fg-who" ref={who}>
-          {!settled && <span>One moment…</span>}
+        <div className="fg-user" ref={userArea}>
+          {!settled && <span>Loading…</span>}
           {settled && user && (
             <>
               <span role="status">
@@ -113,7 +116,7 @@ function Form({ by, submit, close }) {
       <label>E-mail <input ref={registers ? null : first} name="email" type="email" autoComplete="username" required /></label>
       <label>Password <input name="password" type="password" autoComplete={registers ? 'new-password' : 'current-password'} required /></label>
       <label className="fg-check"><input name="rememberMe" type="checkbox" /> Stay signed in</label>
-      <button type="submit">{registers ? 'Make the account' : 'Go'}</button>
+      <button type="submit">{registers ? 'Create account' : 'Continue'}</button>
       <button type="button" className="fg-quiet" onClick={close}>Cancel</button>
     </form>
   )

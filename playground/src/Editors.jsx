@@ -4,8 +4,8 @@ import { useEditorContext } from '@graphiql/react'
 const hint = 'Press Esc, then Tab to leave the editor.'
 
 /**
- * What GraphiQL's editors lack for the keyboard and for screen readers: a name, and a way out. Tab indents in an editor; after Esc
- * it moves the focus, as CodeMirror's accessibility guide advises. It renders the hint that says so.
+ * Gives GraphiQL's editors a name for screen readers, and a way to leave them with the keyboard. Tab indents in an editor. After Esc
+ * it moves the focus, as CodeMirror's accessibility guide advises. The component renders a hint on that.
  */
 export function Editors() {
   const { queryEditor, variableEditor, headerEditor, responseEditor } = useEditorContext({ nonNull: true })
@@ -23,8 +23,8 @@ function adapt(editor, name) {
   if (!editor) return
   const input = editor.getInputField()
   input.setAttribute('aria-label', name)
-  if (editor.getOption('readOnly')) { // there is nothing to indent
-    const reveal = () => editor.getWrapperElement().closest('.graphiql-response').scrollIntoView({ block: 'nearest' }) // it may be below a phone's fold
+  if (editor.getOption('readOnly')) { // Tab has nothing to indent
+    const reveal = () => editor.getWrapperElement().closest('.graphiql-response').scrollIntoView({ block: 'nearest' }) // on a phone it may be outside of the viewport
     editor.addKeyMap(tabLeaves)
     editor.on('change', reveal)
     return () => {

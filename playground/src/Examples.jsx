@@ -2,7 +2,7 @@ import { useEditorContext } from '@graphiql/react'
 import { useSession } from './useSession.js'
 import { examples } from './examples.js'
 
-// A plugin is GraphiQL's word for what stands beside the editor, behind a button of its own.
+// In GraphiQL, a plugin is a panel beside the editor that has its own button.
 export const examplesPlugin = { title: 'Examples', icon: Icon, content: Examples }
 
 function Icon(props) {

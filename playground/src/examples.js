@@ -1,4 +1,5 @@
-// The examples of examples.graphql: each begins with its title as a comment, and its variables as another.
+// Parses examples.graphql. Each example starts with a comment that is its title, and may have a
+// second one with its variables.
 
 import text from '../examples.graphql'
 

@@ -10,18 +10,19 @@ import { examplesPlugin } from './Examples.jsx'
 import { examples } from './examples.js'
 import { session } from './useSession.js'
 
-const people = JSON.parse(document.getElementById('people').textContent) ?? []
+const demoUsers = JSON.parse(document.getElementById('demo-users').textContent) ?? []
 const plugins = [examplesPlugin]
 
 session.refresh()
 
-// GraphiQL hides what stands beside the editor if nothing is chosen when it is first drawn, and its own visiblePlugin is
-// chosen after that. So it is chosen here, and GraphiQL drawn then.
+// GraphiQL hides the panel beside the editor if no plugin is visible at its first render, and it
+// applies its own visiblePlugin after that. So this selects the plugin first, and renders GraphiQL
+// then.
 function Editor() {
-  const chosen = usePluginStore().visiblePlugin !== null
-  const [drawn, draw] = useState(false)
-  if (chosen && !drawn) draw(true)
-  return drawn && (
+  const selected = usePluginStore().visiblePlugin !== null
+  const [isRendered, render] = useState(false)
+  if (selected && !isRendered) render(true)
+  return isRendered && (
     <GraphiQL
       fetcher={session.fetcher}
       plugins={plugins}
@@ -37,7 +38,7 @@ function Editor() {
 
 createRoot(document.getElementById('root')).render(
   <>
-    <Bar people={people} />
+    <Bar demoUsers={demoUsers} />
     <main>
       <PluginContextProvider plugins={plugins} visiblePlugin={examplesPlugin}>
         <Editor />

@@ -1,4 +1,5 @@
-// In place of react-style-singleton, by which GraphiQL's dialogs would write a style into the page that keeps what is behind
-// them from scrolling. This page does not scroll, and its Content-Security-Policy allows no style but our file.
+// Replaces react-style-singleton, with which GraphiQL's dialogs insert a style that stops the page
+// behind them from scrolling. This page does not scroll, and its Content-Security-Policy allows
+// the style sheet only.
 
 export const styleSingleton = () => () => null

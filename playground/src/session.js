@@ -1,5 +1,5 @@
-// Who is signed in, in this tab. The access token is in memory only; what survives a reload is the refresh token, in a
-// cookie that no script can read.
+// The session of this tab. The access token is in memory only. The refresh token survives a
+// reload, in a cookie that no script can read.
 
 import { getOperationAST, parse } from 'graphql'
 
@@ -11,9 +11,9 @@ const documents = {
   logout: 'mutation SignOut { logout }',
 }
 
-const early = 30_000 // milliseconds before a token expires at which the next one is fetched, or sooner if it is short-lived
+const early = 30_000 // milliseconds before expiry at which the token is refreshed; less for short-lived tokens
 
-/** A session of nobody, until refresh() has asked whether the browser still has one. */
+/** Creates a session that is signed out until refresh() has checked for a refresh cookie. */
 export function createSession() {
   let state = { settled: false, user: null, token: null, asksToSignIn: false }
   let refreshing = null
@@ -29,7 +29,8 @@ export function createSession() {
     become({ settled: true, user, token: accessToken, asksToSignIn: false })
     clearTimeout(timer)
     const left = Date.parse(expiresAt) - Date.now()
-    // A clock that is far ahead sees every token as expired: then the API's word counts, not this.
+    // A clock that is far ahead treats every token as expired. Then the API decides, not this
+    // timer.
     if (left > 0) timer = setTimeout(refresh, left - Math.min(early, left / 3))
   }
 
@@ -38,14 +39,14 @@ export function createSession() {
     become({ settled: true, user: null, token: null })
   }
 
-  /** Asks for a new access token, once for all who want one meanwhile. */
+  /** Requests a new access token. Concurrent calls share one request. */
   function refresh() {
-    refreshing ??= inTurn(async () => {
+    refreshing ??= oneAtATime(async () => {
       const { data, errors } = await post({ query: documents.refresh })
       if (data?.refresh) enter(data.refresh)
       else if (hasCode(errors, 'INVALID_TOKEN')) leave()
     })
-      .catch(() => {}) // the server cannot be reached: that says nothing about who is signed in
+      .catch(() => {}) // a server that is unreachable does not end the session
       .finally(() => {
         refreshing = null
         become({ settled: true })
@@ -53,27 +54,27 @@ export function createSession() {
     return refreshing
   }
 
-  /** Signs in by login or register. It throws an Error whose message is for people. */
+  /** Signs in with login or register. It throws an Error with a message for the user. */
   async function signIn(by, input) {
     const body = { query: documents[by], variables: { input: { ...input, delivery: 'COOKIE' } } }
-    const { data, errors } = await inTurn(() => post(body))
-    if (errors) throw new Error(errors.map(inWords).join(' '))
+    const { data, errors } = await oneAtATime(() => post(body))
+    if (errors) throw new Error(errors.map(describeError).join(' '))
     enter(data[by])
   }
 
   async function signOut() {
-    const { errors } = await inTurn(() => post({ query: documents.logout }, bearer(state.token)))
-    if (errors) throw new Error(errors.map(inWords).join(' '))
+    const { errors } = await oneAtATime(() => post({ query: documents.logout }, bearer(state.token)))
+    if (errors) throw new Error(errors.map(describeError).join(' '))
     leave()
   }
 
   /**
-   * Sends what the editor wants to send, as whoever is signed in unless it brings an Authorization header itself. If it
-   * turns out that the token does not count any more, it is sent once more with a new one.
+   * Sends the editor's request with the access token, unless the editor sets its own Authorization header. If the server rejects the
+   * token, it refreshes the token and sends the request once more.
    */
-  async function fetcher(asked, { headers } = {}) {
+  async function fetcher(request, { headers } = {}) {
     await refreshing
-    const { params, kind } = understood(asked)
+    const { params, kind } = parseRequest(request)
     const own = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'authorization')
     const { token } = state
     let answer = await post(params, { ...(own ? {} : bearer(token)), ...headers })
@@ -82,7 +83,7 @@ export function createSession() {
       if (state.token) answer = await post(params, { ...bearer(state.token), ...headers })
     }
     become({ asksToSignIn: !own && hasCode(answer.errors, 'UNAUTHENTICATED') })
-    if (kind === 'mutation') await refresh() // whatever it did to the cookie, to the name or to the role
+    if (kind === 'mutation') await refresh() // the mutation may have changed the cookie, the name or the role
     return answer
   }
 
@@ -105,8 +106,9 @@ const hasCode = (errors, code) => Boolean(errors?.some((e) => e.extensions?.code
 
 const didNothing = ({ data }) => Object.values(data ?? {}).every((value) => value === null)
 
-// What changes the cookie, which all tabs share, is done one after the other. Only pages of localhost and https have locks.
-const inTurn = async (what) => (navigator.locks ? navigator.locks.request('fieldgate-refresh', what) : what())
+// Requests that change the cookie run one at a time, because all tabs share it. Only pages of
+// localhost and https have locks.
+const oneAtATime = async (action) => (navigator.locks ? navigator.locks.request('fieldgate-refresh', action) : action())
 
 async function post(body, headers) {
   const response = await fetch('/graphql', {
@@ -117,34 +119,35 @@ async function post(body, headers) {
   return response.json()
 }
 
-// understood is what the editor asks, and whether that is a query or a mutation. Who is quick can run a text while the
-// editor still has the name of an operation that is gone from it; then that name is left out.
-function understood({ operationName, ...params }) {
+// Returns the editor's request, and whether it is a query or a mutation. While the user types, the
+// editor can still have the name of an operation that the text no longer contains. Then the name
+// is dropped.
+function parseRequest({ operationName, ...params }) {
   try {
     const document = parse(params.query)
     const named = getOperationAST(document, operationName)
     const operation = named ?? getOperationAST(document)
     return { params: named ? { ...params, operationName } : params, kind: operation?.operation }
   } catch {
-    return { params } // no GraphQL, as the server will say too
+    return { params } // invalid GraphQL, which the server reports
   }
 }
 
-function inWords({ message, extensions: { code, fields, retryAfter } = {} }) {
+function describeError({ message, extensions: { code, fields, retryAfter } = {} }) {
   switch (code) {
     case 'BAD_USER_INPUT':
       return fields.map((f) => `${f.name} ${f.message}.`).join(' ')
     case 'RATE_LIMITED':
-      return `Too many attempts. Try again ${after(retryAfter)}.`
+      return `Too many attempts. Try again ${retryTime(retryAfter)}.`
     case 'OVERLOADED':
     case 'UNAVAILABLE':
-      return `The server is busy. Try again ${after(retryAfter)}.`
+      return `The server is busy. Try again ${retryTime(retryAfter)}.`
     default:
       return `${message[0].toUpperCase()}${message.slice(1)}.`
   }
 }
 
-function after(seconds) {
+function retryTime(seconds) {
   if (!(seconds > 0)) return 'later'
   const [n, unit] = seconds < 60 ? [Math.ceil(seconds), 'second'] : [Math.ceil(seconds / 60), 'minute']
   return `in ${n} ${unit}${n === 1 ? '' : 's'}`

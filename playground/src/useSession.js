@@ -3,5 +3,8 @@ import { createSession } from './session.js'
 
 export const session = createSession()
 
-/** Who is signed in: {settled, user, token, asksToSignIn}. The last says whether the answer in the editor needs a signed-in user. */
+/**
+ * Returns the session's state: {settled, user, token, asksToSignIn}. asksToSignIn means that the
+ * last response in the editor requires a signed-in user.
+ */
 export const useSession = () => useSyncExternalStore(session.subscribe, session.state)

@@ -23,7 +23,7 @@ import (
 // builtPage stands for the built playground.
 var builtPage = fstest.MapFS{
 	".keep":          {},
-	"index.html":     {Data: []byte(`<!DOCTYPE html><script type="application/json">{{.People}}</script><script src="/playground/main-X1.js"></script>`)},
+	"index.html":     {Data: []byte(`<!DOCTYPE html><script type="application/json">{{.DemoUsers}}</script><script src="/playground/main-X1.js"></script>`)},
 	"main-X1.js":     {Data: []byte("run()")},
 	"main-X2.css":    {Data: []byte("p{}")},
 	"main-X1.js.map": {Data: []byte("{}")},
