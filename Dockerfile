@@ -2,16 +2,16 @@
 #
 # docker build -t fieldgate --build-arg VERSION=v1.2.3 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
-# Base images are named by version. Whoever wants the same bytes each time adds their digests, which
+# Base images are named by version. For reproducible builds, add their digests, which
 # "docker buildx imagetools inspect IMAGE" shows: FROM node:22-bookworm-slim@sha256:…
 
-# The page of the playground: the same on every processor.
+# The playground's page does not depend on the architecture.
 FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS playground
 WORKDIR /src
 COPY playground playground
 RUN --mount=type=cache,target=/root/.npm npm --prefix playground run build
 
-# The program: no C, so that any processor's is made by the builder's own.
+# The program has no C code, so the builder's machine compiles it for any architecture.
 FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -24,8 +24,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     go build -trimpath -buildvcs=false -ldflags "-s -w -X fieldgate/internal/version.number=$VERSION -X fieldgate/internal/version.revision=$REVISION" -o /out/fieldgate .
 RUN mkdir -m 0700 /out/data
 
-# No shell and no package manager. From the base come the certificates of authorities (for mail servers and MySQL
-# with tls=true), /tmp and the user nonroot; it is some 2 MB.
+# The base image has no shell and no package manager. It adds about 2 MB: the certificates of authorities
+# (for mail servers and MySQL with tls=true), /tmp and the user nonroot.
 FROM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION= REVISION=
 LABEL org.opencontainers.image.title="Fieldgate" \
@@ -33,13 +33,14 @@ LABEL org.opencontainers.image.title="Fieldgate" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 COPY --from=build /out/fieldgate /usr/local/bin/fieldgate
-# A volume that is made here belongs to the user of the server. SQLite's file goes there; nothing else is ever written.
+# A volume that is mounted here belongs to the server's user. It holds the SQLite file; nothing else is written.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 WORKDIR /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Alive, not ready: there are those who kill what is unhealthy, and a server that waits for its database is to be left alone.
+# Checks that the server is alive, not ready: some orchestrators kill unhealthy containers, and a server that
+# waits for its database must keep running.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s --retries=3 CMD ["/usr/local/bin/fieldgate", "healthcheck", "--live"]
 ENTRYPOINT ["/usr/local/bin/fieldgate"]
 CMD ["serve"]

@@ -1,4 +1,4 @@
-# make help lists the targets. CI (.ci/run) installs what is missing and runs the same ones.
+# make help lists the targets. CI (.ci/run) installs missing tools and runs the same targets.
 
 GO   ?= go
 TEST ?= $(GO) test -count=1 -timeout 20m
@@ -6,8 +6,8 @@ TAGS := failure,exhaustive
 # Trades memory for time in compilers and tests.
 export GOGC ?= 400
 
-# The race detector leaves out two dependencies that start no goroutines and only compute: bcrypt's cipher and the
-# translated SQLite. With them the tests take twice as long.
+# The race detector skips two dependencies that start no goroutines and only compute: bcrypt's cipher and the
+# translated SQLite. With them, the tests take twice as long.
 RACE := -race -gcflags=golang.org/x/crypto/blowfish=-race=false -gcflags=github.com/ncruces/go-sqlite3-wasm/v2=-race=false
 
 .PHONY: help run test test-all race exhaustive failure connection generate lint bench playground ci
@@ -18,28 +18,28 @@ help: ## list the targets
 run: ## run the server
 	$(GO) run .
 
-test: ## the tests, as the README says: SQLite, and MariaDB if it is installed
+test: ## run the tests on SQLite, and on MariaDB if it is installed
 	$(GO) test ./...
 
-test-all: race exhaustive failure connection ## every test
+test-all: race exhaustive failure connection ## run every test
 
-race: ## the tests with the race detector
+race: ## run the tests with the race detector
 	CGO_ENABLED=1 $(TEST) $(RACE) ./...
 
-exhaustive: ## all combinations and repetitions, browsers, proxies, timing
+exhaustive: ## run the exhaustive tests: all combinations, repetitions, browsers, proxies, timing
 	$(TEST) -tags exhaustive ./test/... ./policytest ./models
 
-failure: ## servers, databases and disks that fail under load; run nothing beside it
+failure: ## run the failure tests: servers, databases and disks that fail under load; run nothing else meanwhile
 	$(TEST) -tags failure -run '^TestFailure' ./test/failure
 	$(TEST) -tags failure ./test/endurance
 
-connection: ## the tests with one database connection for each server
+connection: ## run the tests with one database connection per server
 	FIELDGATE_TEST_CONNECTIONS=1 $(TEST) ./test/e2e ./test/upgrade
 
 generate: ## write the generated code
 	$(GO) generate ./...
 
-lint: ## vet, staticcheck, gofumpt, the syntax of scripts, the Kubernetes files
+lint: ## run vet, staticcheck, gofumpt, and checks of scripts and Kubernetes files
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 	@bad=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' ':!graph/generated' | xargs -0 ls -d 2>/dev/null | \
@@ -53,5 +53,5 @@ bench: ## compare with hand-written handlers and other servers
 playground: ## build the playground that the server embeds
 	npm --prefix playground run build
 
-ci: ## the whole check, as CI runs it
+ci: ## run all checks, as CI does
 	bash .ci/run
