@@ -33,6 +33,9 @@ const (
 	InvalidCredentials         = "INVALID_CREDENTIALS"
 	InvalidToken               = "INVALID_TOKEN"
 	ProofRequired              = "PROOF_REQUIRED"
+	SecondFactorRequired       = "SECOND_FACTOR_REQUIRED"
+	StepUpRequired             = "STEP_UP_REQUIRED"
+	FactorsUnavailable         = "FACTORS_UNAVAILABLE"
 	EmailTaken                 = "EMAIL_TAKEN"
 	EmailNotVerified           = "EMAIL_NOT_VERIFIED"
 	QueryTooComplex            = "QUERY_TOO_COMPLEX"
@@ -45,7 +48,7 @@ const (
 var (
 	sharedCodes   = []string{Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Overloaded, Unavailable}
 	reservedCodes = []string{
-		Unauthenticated, InvalidCredentials, InvalidToken, ProofRequired, EmailTaken, EmailNotVerified,
+		Unauthenticated, InvalidCredentials, InvalidToken, ProofRequired, SecondFactorRequired, StepUpRequired, FactorsUnavailable, EmailTaken, EmailNotVerified,
 		QueryTooComplex, PersistedQueryNotSupported, GraphQLParseFailed, GraphQLValidationFailed, Internal,
 	}
 )

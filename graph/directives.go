@@ -34,7 +34,7 @@ type gate struct {
 
 // auth implements @auth. It skips a report-only rule, because the enforced rule on the same field
 // checks both.
-func (g *gate) auth(ctx context.Context, obj any, next graphql.Resolver, _ string, _, reportOnly bool) (any, error) {
+func (g *gate) auth(ctx context.Context, obj any, next graphql.Resolver, _ string, _, reportOnly bool, _ *string, _ string) (any, error) {
 	if reportOnly {
 		return next(ctx)
 	}
@@ -64,7 +64,8 @@ func (g *gate) authorize(ctx context.Context, obj any, next graphql.Resolver) (a
 	return g.limiter.run(ctx, next)
 }
 
-// check returns an error unless the signed-in user meets a requirement. It uses the user's current
+// check returns an error unless the signed-in user meets a requirement: first its role or ownership,
+// then its proof of identity. It uses the user's current
 // role in the database, not the role in the token.
 func (g *gate) check(ctx context.Context, requirement policy.Requirement, obj any) error {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
@@ -72,7 +73,7 @@ func (g *gate) check(ctx context.Context, requirement policy.Requirement, obj an
 		return err
 	}
 	if g.policy.Includes(session.User.Role, requirement.Role) || requirement.OrOwner && owns(session.UserID, obj) {
-		return nil
+		return checkProof(ctx, requirement.Proof)
 	}
 	return &ForbiddenError{Requires: requirement.Role, Have: session.User.Role, OrOwner: requirement.OrOwner}
 }
@@ -94,8 +95,9 @@ func isDenial(err error) bool {
 	var (
 		unauthenticated *auth.UnauthenticatedError
 		forbidden       *ForbiddenError
+		stepUp          *StepUpRequiredError
 	)
-	return errors.As(err, &unauthenticated) || errors.As(err, &forbidden)
+	return errors.As(err, &unauthenticated) || errors.As(err, &forbidden) || errors.As(err, &stepUp)
 }
 
 // owns reports whether an object belongs to a user. An object without OwnerID has no owner.

@@ -35,7 +35,7 @@ func TestRuleAndReportOnlyRuleOfOneFieldAreAuthorizedOnce(t *testing.T) {
 			Object: "Query", Field: graphql.CollectedField{Field: &ast.Field{Name: field}},
 		})
 		resolver := func(context.Context) (any, error) { return 7, nil }
-		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, true) }
+		inner := func(ctx context.Context) (any, error) { return g.auth(ctx, nil, resolver, "", false, true, nil, "") }
 		return g.public(ctx, nil, inner)
 	}
 	if got, err := execute("news"); got != 7 || err != nil {

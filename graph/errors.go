@@ -38,6 +38,8 @@ func clientError(err error) (e map[string]any, message string, ok bool) {
 		limited         *models.LimitReachedError
 		proofRequired   *account.ProofRequiredError
 		undoPending     *account.UndoPendingError
+		secondFactor    *account.SecondFactorRequiredError
+		stepUp          *StepUpRequiredError
 		hookDeadline    *hook.DeadlineError
 	)
 	forbidden := asForbidden(err)
@@ -56,8 +58,16 @@ func clientError(err error) (e map[string]any, message string, ok bool) {
 		return map[string]any{"code": fgerr.Overloaded, "retryAfter": ceilSeconds(overloaded.RetryAfter)}, overloaded.Error(), true
 	case errors.Is(err, account.ErrInvalidCredentials):
 		return map[string]any{"code": fgerr.InvalidCredentials}, account.ErrInvalidCredentials.Error(), true
+	case errors.Is(err, account.ErrWrongCode):
+		return map[string]any{"code": fgerr.InvalidCredentials}, account.ErrWrongCode.Error(), true
 	case errors.As(err, &proofRequired):
 		return map[string]any{"code": fgerr.ProofRequired}, proofRequired.Error(), true
+	case errors.As(err, &secondFactor):
+		return secondFactorExtensions(secondFactor), secondFactor.Error(), true
+	case errors.As(err, &stepUp):
+		return stepUp.extensions(), stepUp.Error(), true
+	case errors.Is(err, account.ErrFactorsUnavailable):
+		return map[string]any{"code": fgerr.FactorsUnavailable}, account.ErrFactorsUnavailable.Error(), true
 	case errors.Is(err, account.ErrInvalidToken):
 		return map[string]any{"code": fgerr.InvalidToken}, account.ErrInvalidToken.Error(), true
 	case errors.Is(err, account.ErrEmailNotVerified):

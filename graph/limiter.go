@@ -10,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"fieldgate/fgerr"
+	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
 	"fieldgate/internal/auth"
 	"fieldgate/internal/limit"
@@ -276,6 +277,13 @@ func (l *limiter) accountKey(ctx context.Context, field *graphql.FieldContext) (
 	if token, ok := field.Args["token"].(string); ok {
 		return account.TokenAccountKey(ctx, l.store, token)
 	}
+	if completesSignIn(field) {
+		challenge, ok := inputText(ctx, field, "challenge")
+		if !ok {
+			challenge = auth.ViewerFrom(ctx).ChallengeCookie()
+		}
+		return account.ChallengeAccountKey(ctx, l.store, challenge)
+	}
 	email, ok := field.Args["email"].(string)
 	if !ok {
 		if email, ok = inputText(ctx, field, "email"); !ok {
@@ -283,6 +291,12 @@ func (l *limiter) accountKey(ctx context.Context, field *graphql.FieldContext) (
 		}
 	}
 	return account.AccountKey(email), nil
+}
+
+// completesSignIn reports whether a field completes a sign-in: its challenge names the account.
+func completesSignIn(field *graphql.FieldContext) bool {
+	_, ok := field.Args["input"].(generated.SecondFactorInput)
+	return ok
 }
 
 // mailToken returns the mail token in a field's arguments or in its input.
@@ -309,7 +323,7 @@ func unusedReservations(
 	acquired, forSuccess []models.Reservation, execution *limit.Execution, err error,
 ) []models.Reservation {
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, new(*account.SecondFactorRequiredError)): // the password was right
 		return slices.DeleteFunc(acquired, func(s models.Reservation) bool { return s.CountsSuccesses })
 	case execution.IsCounted() || !wasNotAttempted(err):
 		return forSuccess
@@ -341,6 +355,7 @@ func wasNotAttempted(err error) bool {
 		return true
 	}
 	return errors.As(err, &input) || errors.As(err, &proofRequired) || errors.As(err, &overloaded) ||
+		errors.As(err, new(*StepUpRequiredError)) || errors.Is(err, account.ErrFactorsUnavailable) ||
 		errors.Is(err, models.ErrUnavailable)
 }
 

@@ -14,7 +14,7 @@ const conditionOwner = "OWNER"
 
 // permissions returns whether a role may use each field that has a rule: the fields of Query and
 // Mutation, then those of other types, in the schema's order.
-func permissions(p *policy.Policy, role string) []*generated.Permission {
+func permissions(ctx context.Context, p *policy.Policy, role string) ([]*generated.Permission, error) {
 	list := []*generated.Permission{}
 	for _, rule := range p.Rules() {
 		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
@@ -28,9 +28,13 @@ func permissions(p *policy.Policy, role string) []*generated.Permission {
 		if rule.OrOwner || rule.ReportOnly.OrOwner {
 			permission.Conditions = []string{conditionOwner}
 		}
+		var err error
+		if permission.StepUp, err = needsStepUp(ctx, rule.Proof); err != nil {
+			return nil, err
+		}
 		list = append(list, permission)
 	}
-	return list
+	return list, nil
 }
 
 // canReadAll reports whether the caller may read a field of every object of its type, also of

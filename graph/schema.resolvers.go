@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 
 	"fieldgate/graph/generated"
 	"fieldgate/internal/account"
@@ -31,6 +32,9 @@ func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput
 		Email: input.Email, Password: input.Password, RememberMe: input.RememberMe,
 		UsesCookies: input.Delivery == generated.TokenDeliveryCookie,
 	}, auth.ViewerFrom(ctx).Client())
+	if required := (*account.SecondFactorRequiredError)(nil); errors.As(err, &required) {
+		return nil, deliverChallenge(ctx, required, input.Delivery == generated.TokenDeliveryCookie)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +99,9 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	if err != nil {
 		return nil, err
 	}
+	if err := passwordOrProof(ctx, input.CurrentPassword); err != nil {
+		return nil, err
+	}
 	if err := r.Accounts.ChangePassword(ctx, session, input.CurrentPassword, input.NewPassword); err != nil {
 		return nil, err
 	}
@@ -128,6 +135,9 @@ func (r *mutationResolver) RequestEmailChange(ctx context.Context, input generat
 	if err != nil {
 		return nil, err
 	}
+	if err := passwordOrProof(ctx, input.Password); err != nil {
+		return nil, err
+	}
 	return trueOrError(r.Accounts.RequestEmailChange(ctx, user.ID, input.NewEmail, input.Password))
 }
 
@@ -141,9 +151,12 @@ func (r *mutationResolver) ResetPassword(ctx context.Context, input generated.Re
 	return err == nil, err
 }
 
-func (r *mutationResolver) DeleteAccount(ctx context.Context, password string) (*bool, error) {
+func (r *mutationResolver) DeleteAccount(ctx context.Context, password *string) (*bool, error) {
 	user, err := currentUser(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := passwordOrProof(ctx, password); err != nil {
 		return nil, err
 	}
 	if err := r.Accounts.DeleteAccount(ctx, user.ID, password); err != nil {
@@ -206,6 +219,58 @@ func (r *mutationResolver) UpdateProfile(ctx context.Context, input generated.Up
 	return r.Accounts.UpdateProfile(ctx, user, input.Name)
 }
 
+func (r *mutationResolver) CompleteSignIn(ctx context.Context, input generated.SecondFactorInput) (*generated.AuthPayload, error) {
+	return r.completeSignIn(ctx, input)
+}
+
+func (r *mutationResolver) ConfirmIdentity(ctx context.Context, input generated.ConfirmInput) (*generated.AuthPayload, error) {
+	return r.confirmIdentity(ctx, input)
+}
+
+func (r *mutationResolver) BeginTotp(ctx context.Context) (*generated.TotpSetup, error) {
+	user, err := currentUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	setup, err := r.Accounts.BeginTOTP(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return &generated.TotpSetup{URI: setup.URI, Secret: setup.Secret}, nil
+}
+
+func (r *mutationResolver) EnableTotp(ctx context.Context, code string) ([]string, error) {
+	session, err := auth.ViewerFrom(ctx).Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.EnableTOTP(ctx, session, code)
+}
+
+func (r *mutationResolver) RemoveFactor(ctx context.Context, id string) (*bool, error) {
+	user, err := currentUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return trueOrError(r.Accounts.RemoveFactor(ctx, user, id))
+}
+
+func (r *mutationResolver) NewRecoveryCodes(ctx context.Context) ([]string, error) {
+	user, err := currentUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.ReplaceRecoveryCodes(ctx, user)
+}
+
+func (r *mutationResolver) ResetFactors(ctx context.Context, userID string) (*models.User, error) {
+	by, err := currentUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.AsAdmin(by).ResetFactors(ctx, userID)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*models.User, error) {
 	return currentUser(ctx)
 }
@@ -223,7 +288,7 @@ func (r *queryResolver) Permissions(ctx context.Context) ([]*generated.Permissio
 	if err != nil {
 		return nil, err
 	}
-	return permissions(r.Policy, user.Role), nil
+	return permissions(ctx, r.Policy, user.Role)
 }
 
 func (r *queryResolver) User(ctx context.Context, id string) (*models.User, error) {
@@ -250,6 +315,14 @@ func (r *queryResolver) AuditLog(ctx context.Context, first *int32, after *strin
 		return nil, err
 	}
 	return auditConnection(page), nil
+}
+
+func (r *queryResolver) Factors(ctx context.Context) ([]*models.Factor, error) {
+	user, err := currentUser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Accounts.Factors(ctx, user.ID)
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *models.Session) (bool, error) {

@@ -208,6 +208,9 @@ func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mai
 		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
+		if err := tx.deleteFactorsSince(ctx, t.UserID, t.ID); err != nil { // they are of the author of the change
+			return err
+		}
 		if err := tx.deleteEmailChangeMails(ctx, t.UserID); err != nil {
 			return err
 		}
@@ -302,6 +305,9 @@ func (s *Store) deleteUser(ctx context.Context, u *User, now time.Time, conditio
 			return err
 		}
 		if err := tx.deletePendingRegistrations(ctx, u.ID); err != nil {
+			return err
+		}
+		if err := tx.DeleteFactors(ctx, u.ID); err != nil {
 			return err
 		}
 		if err := tx.clearAuditAddresses(ctx, u.ID); err != nil {

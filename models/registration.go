@@ -85,6 +85,9 @@ func (s *Store) Disown(ctx context.Context, t *OneTimeToken, notice []*Mail, now
 		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
+		if err := tx.DeleteFactors(ctx, t.UserID); err != nil { // they are of the one who is locked out
+			return err
+		}
 		return tx.finishPasswordChange(ctx, t.UserID, notice)
 	})
 }

@@ -26,6 +26,19 @@ type Session struct {
 	CreatedAt  time.Time
 	LastUsedAt time.Time // time of the last sign-in or refresh; reads do not change it
 	ExpiresAt  time.Time // unless it is refreshed before
+
+	ProvedAt       *time.Time // when the user last proved a first factor; nil: at CreatedAt
+	SecondProvedAt *time.Time // when the user last proved a second factor; nil: never
+	Methods        *string    // the proved factors, comma-separated RFC 8176 values; nil: "pwd"
+}
+
+// FirstProvedAt returns when the user last proved a first factor. Older servers store no such time:
+// they open sessions with a password only.
+func (s *Session) FirstProvedAt() time.Time {
+	if s.ProvedAt != nil {
+		return *s.ProvedAt
+	}
+	return s.CreatedAt
 }
 
 // NullBytes is a []byte whose nil value is stored as NULL. For a plain []byte, one of the drivers

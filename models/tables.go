@@ -25,5 +25,8 @@ var ownTables = []Table{
 	{&Mail{}, []string{"due_at", "user_id", "email_key", "priority,due_at,id"}},
 	{&PendingRegistration{}, []string{"user_id", "expires_at"}},
 	{&TrustedPlace{}, []string{"user_id", "expires_at"}},
+	{&Factor{}, []string{"user_id,kind unique"}},
+	{&RecoveryCode{}, []string{"user_id"}},
+	{&Challenge{}, []string{"hash unique", "user_id", "expires_at"}},
 	{&AuditEntry{}, []string{"user_id,id", "actor_id,id", "created_at"}},
 }

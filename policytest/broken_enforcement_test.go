@@ -26,7 +26,7 @@ import (
 )
 
 // directive is the implementation of @auth.
-type directive = func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any,
+type directive = func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any,
 	error)
 
 // Run must detect every defect in the enforcement, and name the field.
@@ -70,11 +70,11 @@ func TestRunDetectsBrokenEnforcement(t *testing.T) {
 		{"one of two unrelated roles includes the other", []string{"Note.", "AUDITOR is not allowed"}, replaceInSchema("AUDITOR @includes(roles: [USER])", "AUDITOR @includes(roles: [STAFF])")},
 		{"an allowed role is denied", []string{"Task.effort", "STAFF is allowed"}, replaceInSchema("effort: Int @auth(role: STAFF)", "effort: Int @auth(role: ADMIN)")},
 		{"the role of the token is used", []string{"a user who was demoted", "is not allowed"}, replaceAuth(func(s *server, right directive) directive {
-			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
 				if _, err := auth.ViewerFrom(ctx).Session(ctx); err == nil && s.policy.Includes(auth.ViewerFrom(ctx).Claims().Role, role) {
 					return next(ctx)
 				}
-				return right(ctx, obj, next, role, orOwner, reportOnly)
+				return right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
 			}
 		})},
 		{"a disabled account is not detected", []string{"Query.mine, as a user whose account was disabled"}, bypassIf(func(ctx context.Context) bool {
@@ -88,15 +88,15 @@ func TestRunDetectsBrokenEnforcement(t *testing.T) {
 			return errors.As(err, &denied) && denied.Reason == auth.Expired
 		})},
 		{"the resolver runs before the check", []string{"Query.mine", "resolver ran 1 times, want at most 0"}, replaceAuth(func(_ *server, right directive) directive {
-			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
 				result, err := next(ctx)
 				return right(ctx, obj, func(context.Context) (any, error) { return result, err },
-					role, orOwner, reportOnly)
+					role, orOwner, reportOnly, maxAge, mfa)
 			}
 		})},
 		{"a denial costs an additional statement", []string{"Query.mine", "cost of 1 statements, want at most 0"}, replaceAuth(func(s *server, right directive) directive {
-			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
-				result, err := right(ctx, obj, next, role, orOwner, reportOnly)
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
+				result, err := right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
 				if err != nil {
 					_, _ = s.store.UserByID(ctx, "unknown")
 				}
@@ -208,11 +208,11 @@ func replaceInSchema(old, replacement string) fault {
 // bypassIf allows every request for which open returns true.
 func bypassIf(open func(context.Context) bool) fault {
 	return replaceAuth(func(_ *server, right directive) directive {
-		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
+		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
 			if open(ctx) {
 				return next(ctx)
 			}
-			return right(ctx, obj, next, role, orOwner, reportOnly)
+			return right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
 		}
 	})
 }
@@ -220,8 +220,8 @@ func bypassIf(open func(context.Context) bool) fault {
 // onDenial replaces the result of a denial.
 func onDenial(f func(context.Context, error) (any, error)) fault {
 	return replaceAuth(func(_ *server, right directive) directive {
-		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
-			result, err := right(ctx, obj, next, role, orOwner, reportOnly)
+		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
+			result, err := right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
 			if err != nil {
 				return f(ctx, err)
 			}
@@ -258,14 +258,14 @@ func cacheDecisions() fault {
 	return replaceAuth(func(_ *server, right directive) directive {
 		var mu sync.Mutex
 		decisions := map[string]error{}
-		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool) (any, error) {
+		return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
 			field := graphql.GetFieldContext(ctx)
 			key := fmt.Sprintf("%p %s.%s", operation(ctx), field.Object, field.Field.Name)
 			mu.Lock()
 			err, known := decisions[key]
 			if !known {
 				_, err = right(ctx, obj, func(context.Context) (any, error) { return nil, nil },
-					role, orOwner, reportOnly)
+					role, orOwner, reportOnly, maxAge, mfa)
 				decisions[key] = err
 			}
 			mu.Unlock()

@@ -35,7 +35,7 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
-	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool) (res any, err error)
+	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool, maxAge *string, mfa string) (res any, err error)
 	Public func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
@@ -61,13 +61,20 @@ type MutationResolver interface {
 	RequestEmailChange(ctx context.Context, input ChangeEmailInput) (*bool, error)
 	RequestPasswordReset(ctx context.Context, email string) (bool, error)
 	ResetPassword(ctx context.Context, input ResetPasswordInput) (bool, error)
-	DeleteAccount(ctx context.Context, password string) (*bool, error)
+	DeleteAccount(ctx context.Context, password *string) (*bool, error)
 	SetUserRole(ctx context.Context, userID string, role string) (*models.User, error)
 	DisableUser(ctx context.Context, userID string) (*models.User, error)
 	EnableUser(ctx context.Context, userID string) (*models.User, error)
 	EndUserSessions(ctx context.Context, userID string) (*int32, error)
 	DeleteUser(ctx context.Context, userID string, password *string) (*bool, error)
 	UpdateProfile(ctx context.Context, input UpdateProfileInput) (*models.User, error)
+	CompleteSignIn(ctx context.Context, input SecondFactorInput) (*AuthPayload, error)
+	ConfirmIdentity(ctx context.Context, input ConfirmInput) (*AuthPayload, error)
+	BeginTotp(ctx context.Context) (*TotpSetup, error)
+	EnableTotp(ctx context.Context, code string) ([]string, error)
+	RemoveFactor(ctx context.Context, id string) (*bool, error)
+	NewRecoveryCodes(ctx context.Context) ([]string, error)
+	ResetFactors(ctx context.Context, userID string) (*models.User, error)
 }
 type QueryResolver interface {
 	Me(ctx context.Context) (*models.User, error)
@@ -76,6 +83,7 @@ type QueryResolver interface {
 	User(ctx context.Context, id string) (*models.User, error)
 	Users(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, role *string) (*UserConnection, error)
 	AuditLog(ctx context.Context, first *int32, after *string, last *int32, before *string, userID *string) (*AuditConnection, error)
+	Factors(ctx context.Context) ([]*models.Factor, error)
 }
 type SessionResolver interface {
 	Current(ctx context.Context, obj *models.Session) (bool, error)
@@ -106,9 +114,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputChangeEmailInput,
 		ec.unmarshalInputChangePasswordInput,
+		ec.unmarshalInputConfirmInput,
 		ec.unmarshalInputLoginInput,
 		ec.unmarshalInputRegisterInput,
 		ec.unmarshalInputResetPasswordInput,
+		ec.unmarshalInputSecondFactorInput,
 		ec.unmarshalInputUpdateProfileInput,
 	)
 	first := true
@@ -214,6 +224,13 @@ directive @auth(
   orOwner: Boolean! = false
   "Whether the rule only logs and counts what it would deny."
   reportOnly: Boolean! = false
+  """
+  The maximum age of the session's proof of identity, ` + "`" + `1m` + "`" + ` to ` + "`" + `24h` + "`" + `, as in ` + "`" + `10m` + "`" + `. An older proof is STEP_UP_REQUIRED: the
+  client calls ` + "`" + `confirmIdentity` + "`" + ` and repeats the operation. Without it, any age is accepted.
+  """
+  maxAge: String
+  "Whether the session must be proved with a second factor too. It is checked after the role."
+  mfa: MfaRequirement! = NO
 ) repeatable on FIELD_DEFINITION
 
 "Requires no sign-in. For fields of Query and Mutation."
@@ -294,6 +311,26 @@ enum Role {
   STAFF @includes(roles: [USER])
   "Administrators: can change other users' accounts. The first one is appointed on the command line."
   ADMIN @includes(roles: [STAFF])
+}
+
+"What @auth requires of a session besides a first factor."
+enum MfaRequirement {
+  "One factor is enough."
+  NO
+  "A second factor, if the account has one."
+  IF_ENROLLED
+  "A second factor. An account without one must enrol it first."
+  ALWAYS
+}
+
+"A way to prove an identity. More values may be added."
+enum Factor {
+  "The account's password."
+  PASSWORD
+  "A code of an authenticator app (RFC 6238)."
+  TOTP
+  "One of the codes of ` + "`" + `enableTotp` + "`" + ` or ` + "`" + `newRecoveryCodes` + "`" + `. Each works once."
+  RECOVERY_CODE
 }
 
 "How a refresh token reaches the client."
@@ -377,6 +414,9 @@ type Query {
     "Only entries about this account."
     userId: ID
   ): AuditConnection @auth(role: ADMIN)
+
+  "The second factors of the signed-in user, the oldest first."
+  factors: [EnrolledFactor!] @auth
 }
 
 type Mutation {
@@ -557,8 +597,8 @@ type Mutation {
   undone: ` + "`" + `until` + "`" + ` in the error's extensions is the time from which it can be deleted. The rest of the request is anonymous.
   """
   deleteAccount(
-    "The current password."
-    password: String!
+    "The current password. Without it, the identity must have been proved within 10 minutes: see ` + "`" + `confirmIdentity` + "`" + `."
+    password: String
   ): Boolean @auth @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
@@ -570,25 +610,25 @@ type Mutation {
     userId: ID!
     "The new role, which replaces the current one."
     role: Role!
-  ): User @auth(role: ADMIN)
+  ): User @auth(role: ADMIN, maxAge: "1h", mfa: IF_ENROLLED)
 
   "Disables an account and revokes its sessions. Disabling the last ADMIN is a CONFLICT."
   disableUser(
     "The account's id."
     userId: ID!
-  ): User @auth(role: ADMIN)
+  ): User @auth(role: ADMIN, maxAge: "1h", mfa: IF_ENROLLED)
 
   "Enables a disabled account. Its revoked sessions stay revoked."
   enableUser(
     "The account's id."
     userId: ID!
-  ): User @auth(role: ADMIN)
+  ): User @auth(role: ADMIN, maxAge: "1h", mfa: IF_ENROLLED)
 
   "Revokes all sessions of an account. Returns how many it revoked."
   endUserSessions(
     "The account's id."
     userId: ID!
-  ): Int @auth(role: ADMIN)
+  ): Int @auth(role: ADMIN, maxAge: "1h", mfa: IF_ENROLLED)
 
   """
   Deletes an account, its sessions and all of its data, at once and permanently, and notifies its address by mail. A
@@ -600,7 +640,7 @@ type Mutation {
     userId: ID!
     "The signed-in administrator's password."
     password: String
-  ): Boolean @auth(role: ADMIN) @credential
+  ): Boolean @auth(role: ADMIN, maxAge: "10m", mfa: IF_ENROLLED) @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
     @limit(by: ACCOUNT, count: 20, window: "1h", shared: "password with a session")
@@ -610,6 +650,64 @@ type Mutation {
     "The changes."
     input: UpdateProfileInput!
   ): User @auth
+
+  """
+  Completes a sign-in that was SECOND_FACTOR_REQUIRED, and opens the session. The rest of the request runs as that user. A
+  wrong code is INVALID_CREDENTIALS. A challenge that is unknown, used or expired, or had 5 wrong codes, is INVALID_TOKEN:
+  sign in again. After 100 wrong codes in a row an authenticator app is locked until a recovery code is used.
+  """
+  completeSignIn(
+    "The challenge and the code."
+    input: SecondFactorInput!
+  ): AuthPayload! @public @credential
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
+    @limit(by: ACCOUNT, count: 20, window: "24h")
+    @limit(by: ADDRESS, count: 600, window: "15m")
+
+  """
+  Proves the identity of the signed-in user again, for fields that are STEP_UP_REQUIRED. The session stays the same. The answer
+  has a new access token, and replaces the refresh cookie; a client that keeps its refresh token itself keeps it, and
+  ` + "`" + `refreshToken` + "`" + ` is null. A wrong proof is INVALID_CREDENTIALS.
+  """
+  confirmIdentity(
+    "The factor and its proof."
+    input: ConfirmInput!
+  ): AuthPayload @auth @credential
+    @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m")
+    @limit(by: ACCOUNT, count: 20, window: "1h")
+    @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
+
+  """
+  Creates a secret for an authenticator app. It is in force after ` + "`" + `enableTotp` + "`" + `, within 10 minutes; an app that is enrolled
+  works until then. A server without FACTOR_KEYS answers FACTORS_UNAVAILABLE.
+  """
+  beginTotp: TotpSetup @auth(maxAge: "10m", mfa: IF_ENROLLED)
+
+  """
+  Enrols the authenticator app of ` + "`" + `beginTotp` + "`" + ` as a second factor, in place of an older one. From then on a sign-in is
+  SECOND_FACTOR_REQUIRED. Answers ten new recovery codes, which are never shown again; older ones stop working. A wrong code is
+  BAD_USER_INPUT. Without a secret, or after 10 minutes, the answer is INVALID_TOKEN.
+  """
+  enableTotp(
+    "The code that the app shows."
+    code: String!
+  ): [String!] @auth(maxAge: "10m", mfa: IF_ENROLLED) @credential
+    @limit(by: ACCOUNT, count: 10, window: "1h")
+
+  "Removes a second factor of the signed-in user, and with the last one the recovery codes. An unknown id is NOT_FOUND."
+  removeFactor(
+    "The factor's id."
+    id: ID!
+  ): Boolean @auth(maxAge: "10m", mfa: ALWAYS)
+
+  "Answers ten new recovery codes, which are never shown again. Older ones stop working."
+  newRecoveryCodes: [String!] @auth(maxAge: "10m", mfa: ALWAYS)
+
+  "Removes all second factors and recovery codes of an account, and ends its sessions: for a user who has lost them."
+  resetFactors(
+    "The account's id."
+    userId: ID!
+  ): User @auth(role: ADMIN, maxAge: "10m", mfa: IF_ENROLLED)
 }
 
 "A user's account."
@@ -757,6 +855,8 @@ type Permission {
   may be added.
   """
   conditions: [String!]
+  "Whether this session has to prove the user's identity with ` + "`" + `confirmIdentity` + "`" + ` before the field answers. It changes with time."
+  stepUp: Boolean!
 }
 
 "A new account."
@@ -789,8 +889,8 @@ input LoginInput {
 
 "A new password, and the current one as confirmation."
 input ChangePasswordInput {
-  "The current password."
-  currentPassword: String!
+  "The current password. Without it, the identity must have been proved within 10 minutes: see ` + "`" + `confirmIdentity` + "`" + `."
+  currentPassword: String
   "At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters."
   newPassword: String!
 }
@@ -799,8 +899,8 @@ input ChangePasswordInput {
 input ChangeEmailInput {
   "The new e-mail address. Case does not matter."
   newEmail: String!
-  "The account's password."
-  password: String!
+  "The current password. Without it, the identity must have been proved within 10 minutes: see ` + "`" + `confirmIdentity` + "`" + `."
+  password: String
 }
 
 "A token from a mail, and a new password."
@@ -815,6 +915,44 @@ input ResetPasswordInput {
 input UpdateProfileInput {
   "The new display name, 1 to 100 characters."
   name: String!
+}
+
+"A second factor that an account has."
+type EnrolledFactor {
+  "The id for ` + "`" + `removeFactor` + "`" + `. It never changes."
+  id: ID!
+  "The kind of factor."
+  factor: Factor!
+  "The time of the enrolment."
+  createdAt: Time!
+  "The time of the last accepted code; null before the first one."
+  lastUsedAt: Time
+}
+
+"A new secret for an authenticator app."
+type TotpSetup {
+  "The content of a QR code for the app: ` + "`" + `otpauth://totp/…` + "`" + `."
+  uri: String!
+  "The secret in base32, to type into the app instead."
+  secret: String!
+}
+
+"The second half of a sign-in."
+input SecondFactorInput {
+  "The extension ` + "`" + `challenge` + "`" + ` of SECOND_FACTOR_REQUIRED. Leave it out if ` + "`" + `delivery` + "`" + ` was COOKIE: the cookie has it."
+  challenge: String
+  "One of the extension ` + "`" + `methods` + "`" + ` of SECOND_FACTOR_REQUIRED."
+  factor: Factor!
+  "The code of the authenticator app, or a recovery code. Spaces are ignored."
+  code: String!
+}
+
+"A proof of identity."
+input ConfirmInput {
+  "PASSWORD, or a second factor that the account has."
+  factor: Factor!
+  "The password or the code."
+  proof: String!
 }
 `, BuiltIn: false},
 	{Name: "../gqlgen.graphqls", Input: `# Directives with which a schema file below app/ configures gqlgen. They are not part of the API: introspection does not list
@@ -927,6 +1065,20 @@ func (ec *executionContext) childFields_AuthPayload(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type AuthPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_EnrolledFactor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_EnrolledFactor_id(ctx, field)
+	case "factor":
+		return ec.fieldContext_EnrolledFactor_factor(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_EnrolledFactor_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_EnrolledFactor_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EnrolledFactor", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -951,6 +1103,8 @@ func (ec *executionContext) childFields_Permission(ctx context.Context, field gr
 		return ec.fieldContext_Permission_role(ctx, field)
 	case "conditions":
 		return ec.fieldContext_Permission_conditions(ctx, field)
+	case "stepUp":
+		return ec.fieldContext_Permission_stepUp(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Permission", field.Name)
 }
@@ -973,6 +1127,16 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_current(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_TotpSetup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "uri":
+		return ec.fieldContext_TotpSetup_uri(ctx, field)
+	case "secret":
+		return ec.fieldContext_TotpSetup_secret(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TotpSetup", field.Name)
 }
 
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1158,6 +1322,22 @@ func (ec *executionContext) dir_auth_args(ctx context.Context, rawArgs map[strin
 		return nil, err
 	}
 	args["reportOnly"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "maxAge",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["maxAge"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "mfa",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNMfaRequirement2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["mfa"] = arg4
 	return args, nil
 }
 
@@ -1175,12 +1355,40 @@ func (ec *executionContext) field_Mutation_changePassword_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_completeSignIn_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (SecondFactorInput, error) {
+			return ec.unmarshalNSecondFactorInput2fieldgateᚋgraphᚋgeneratedᚐSecondFactorInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_confirmIdentity_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ConfirmInput, error) {
+			return ec.unmarshalNConfirmInput2fieldgateᚋgraphᚋgeneratedᚐConfirmInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "password",
-		func(ctx context.Context, v any) (string, error) {
-			return ec.unmarshalNString2string(ctx, v)
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1236,6 +1444,20 @@ func (ec *executionContext) field_Mutation_disownEmail_args(ctx context.Context,
 		return nil, err
 	}
 	args["token"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_enableTotp_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "code",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["code"] = arg0
 	return args, nil
 }
 
@@ -1323,6 +1545,20 @@ func (ec *executionContext) field_Mutation_register_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_removeFactor_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_requestEmailChange_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -1348,6 +1584,20 @@ func (ec *executionContext) field_Mutation_requestPasswordReset_args(ctx context
 		return nil, err
 	}
 	args["email"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_resetFactors_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "userId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["userId"] = arg0
 	return args, nil
 }
 
@@ -2262,6 +2512,98 @@ func (ec *executionContext) fieldContext_AuthPayload_session(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _EnrolledFactor_id(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EnrolledFactor_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EnrolledFactor_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EnrolledFactor", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _EnrolledFactor_factor(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EnrolledFactor_factor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Factor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNFactor2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EnrolledFactor_factor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EnrolledFactor", field, true, false, errors.New("field of type Factor does not have child fields"))
+}
+
+func (ec *executionContext) _EnrolledFactor_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EnrolledFactor_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EnrolledFactor_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EnrolledFactor", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _EnrolledFactor_lastUsedAt(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EnrolledFactor_lastUsedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastUsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EnrolledFactor_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EnrolledFactor", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
 func (ec *executionContext) _Mutation_register(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2565,11 +2907,16 @@ func (ec *executionContext) _Mutation_logoutEverywhere(ctx context.Context, fiel
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -2617,11 +2964,16 @@ func (ec *executionContext) _Mutation_revokeSession(ctx context.Context, field g
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -2689,11 +3041,16 @@ func (ec *executionContext) _Mutation_changePassword(ctx context.Context, field 
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -2760,11 +3117,16 @@ func (ec *executionContext) _Mutation_requestEmailVerification(ctx context.Conte
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -2926,11 +3288,16 @@ func (ec *executionContext) _Mutation_requestEmailChange(ctx context.Context, fi
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3091,7 +3458,7 @@ func (ec *executionContext) _Mutation_deleteAccount(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().DeleteAccount(ctx, fc.Args["password"].(string))
+			return ec.Resolvers.Mutation().DeleteAccount(ctx, fc.Args["password"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3112,11 +3479,16 @@ func (ec *executionContext) _Mutation_deleteAccount(ctx context.Context, field g
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3184,11 +3556,21 @@ func (ec *executionContext) _Mutation_setUserRole(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "1h")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
 			}
 
 			next = directive1
@@ -3256,11 +3638,21 @@ func (ec *executionContext) _Mutation_disableUser(ctx context.Context, field gra
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "1h")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
 			}
 
 			next = directive1
@@ -3328,11 +3720,21 @@ func (ec *executionContext) _Mutation_enableUser(ctx context.Context, field grap
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "1h")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
 			}
 
 			next = directive1
@@ -3400,11 +3802,21 @@ func (ec *executionContext) _Mutation_endUserSessions(ctx context.Context, field
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "1h")
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
 			}
 
 			next = directive1
@@ -3472,11 +3884,21 @@ func (ec *executionContext) _Mutation_deleteUser(ctx context.Context, field grap
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
 			}
 
 			next = directive1
@@ -3544,11 +3966,16 @@ func (ec *executionContext) _Mutation_updateProfile(ctx context.Context, field g
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3579,6 +4006,517 @@ func (ec *executionContext) fieldContext_Mutation_updateProfile(ctx context.Cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateProfile_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_completeSignIn(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_completeSignIn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CompleteSignIn(ctx, fc.Args["input"].(SecondFactorInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *AuthPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
+			return ec.marshalNAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_completeSignIn(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuthPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_completeSignIn_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_confirmIdentity(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_confirmIdentity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ConfirmIdentity(ctx, fc.Args["input"].(ConfirmInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal *AuthPayload
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *AuthPayload
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *AuthPayload
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *AuthPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *AuthPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
+			return ec.marshalOAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_confirmIdentity(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuthPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_confirmIdentity_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_beginTotp(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_beginTotp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().BeginTotp(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal *TotpSetup
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *TotpSetup
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *TotpSetup
+					return zeroVal, err
+				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal *TotpSetup
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *TotpSetup
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *TotpSetup
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *TotpSetup) graphql.Marshaler {
+			return ec.marshalOTotpSetup2ᚖfieldgateᚋgraphᚋgeneratedᚐTotpSetup(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_beginTotp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TotpSetup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_enableTotp(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_enableTotp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EnableTotp(ctx, fc.Args["code"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_enableTotp(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_enableTotp_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeFactor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeFactor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveFactor(ctx, fc.Args["id"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "ALWAYS")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *bool
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeFactor(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeFactor_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_newRecoveryCodes(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_newRecoveryCodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().NewRecoveryCodes(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "ALWAYS")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalOString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_newRecoveryCodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Mutation", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Mutation_resetFactors(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_resetFactors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ResetFactors(ctx, fc.Args["userId"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				maxAge, err := ec.unmarshalOString2ᚖstring(ctx, "10m")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "IF_ENROLLED")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *models.User
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, maxAge, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *models.User) graphql.Marshaler {
+			return ec.marshalOUser2ᚖfieldgateᚋmodelsᚐUser(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_resetFactors(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_resetFactors_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3769,6 +4707,29 @@ func (ec *executionContext) fieldContext_Permission_conditions(_ context.Context
 	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Permission_stepUp(ctx context.Context, field graphql.CollectedField, obj *Permission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Permission_stepUp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StepUp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Permission_stepUp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Permission", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Query_me(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3799,11 +4760,16 @@ func (ec *executionContext) _Query_me(ctx context.Context, field graphql.Collect
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3860,11 +4826,16 @@ func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.C
 					var zeroVal []*models.Session
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal []*models.Session
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []*models.Session
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3931,11 +4902,16 @@ func (ec *executionContext) _Query_permissions(ctx context.Context, field graphq
 					var zeroVal []*Permission
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal []*Permission
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []*Permission
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -3992,11 +4968,16 @@ func (ec *executionContext) _Query_user(ctx context.Context, field graphql.Colle
 					var zeroVal *models.User
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *models.User
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *models.User
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4064,11 +5045,16 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 					var zeroVal *UserConnection
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *UserConnection
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *UserConnection
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4136,11 +5122,16 @@ func (ec *executionContext) _Query_auditLog(ctx context.Context, field graphql.C
 					var zeroVal *AuditConnection
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *AuditConnection
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *AuditConnection
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4173,6 +5164,71 @@ func (ec *executionContext) fieldContext_Query_auditLog(ctx context.Context, fie
 	if fc.Args, err = ec.field_Query_auditLog_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_factors(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_factors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Factors(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2string(ctx, "USER")
+				if err != nil {
+					var zeroVal []*models.Factor
+					return zeroVal, err
+				}
+				orOwner, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*models.Factor
+					return zeroVal, err
+				}
+				reportOnly, err := ec.unmarshalNBoolean2bool(ctx, false)
+				if err != nil {
+					var zeroVal []*models.Factor
+					return zeroVal, err
+				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal []*models.Factor
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal []*models.Factor
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*models.Factor) graphql.Marshaler {
+			return ec.marshalOEnrolledFactor2ᚕᚖfieldgateᚋmodelsᚐFactorᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_factors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EnrolledFactor(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -4414,6 +5470,52 @@ func (ec *executionContext) fieldContext_Session_current(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Session", field, true, true, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _TotpSetup_uri(ctx context.Context, field graphql.CollectedField, obj *TotpSetup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TotpSetup_uri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URI, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TotpSetup_uri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TotpSetup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TotpSetup_secret(ctx context.Context, field graphql.CollectedField, obj *TotpSetup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TotpSetup_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TotpSetup_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TotpSetup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _User_id(ctx context.Context, field graphql.CollectedField, obj *models.User) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4513,11 +5615,16 @@ func (ec *executionContext) _User_email(ctx context.Context, field graphql.Colle
 					var zeroVal string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4564,11 +5671,16 @@ func (ec *executionContext) _User_emailVerified(ctx context.Context, field graph
 					var zeroVal bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4615,11 +5727,16 @@ func (ec *executionContext) _User_role(ctx context.Context, field graphql.Collec
 					var zeroVal string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4666,11 +5783,16 @@ func (ec *executionContext) _User_disabledAt(ctx context.Context, field graphql.
 					var zeroVal *time.Time
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *time.Time
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *time.Time
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -5892,7 +7014,7 @@ func (ec *executionContext) unmarshalInputChangeEmailInput(ctx context.Context, 
 			it.NewEmail = data
 		case "password":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5922,7 +7044,7 @@ func (ec *executionContext) unmarshalInputChangePasswordInput(ctx context.Contex
 		switch k {
 		case "currentPassword":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("currentPassword"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5934,6 +7056,43 @@ func (ec *executionContext) unmarshalInputChangePasswordInput(ctx context.Contex
 				return it, err
 			}
 			it.NewPassword = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputConfirmInput(ctx context.Context, obj any) (ConfirmInput, error) {
+	var it ConfirmInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"factor", "proof"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "factor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("factor"))
+			data, err := ec.unmarshalNFactor2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Factor = data
+		case "proof":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("proof"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Proof = data
 		}
 	}
 	return it, nil
@@ -6101,6 +7260,50 @@ func (ec *executionContext) unmarshalInputResetPasswordInput(ctx context.Context
 				return it, err
 			}
 			it.NewPassword = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSecondFactorInput(ctx context.Context, obj any) (SecondFactorInput, error) {
+	var it SecondFactorInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"challenge", "factor", "code"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "challenge":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("challenge"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Challenge = data
+		case "factor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("factor"))
+			data, err := ec.unmarshalNFactor2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Factor = data
+		case "code":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Code = data
 		}
 	}
 	return it, nil
@@ -6429,6 +7632,59 @@ func (ec *executionContext) _AuthPayload(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var enrolledFactorImplementors = []string{"EnrolledFactor"}
+
+func (ec *executionContext) _EnrolledFactor(ctx context.Context, sel ast.SelectionSet, obj *models.Factor) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, enrolledFactorImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EnrolledFactor")
+		case "id":
+			out.Values[i] = ec._EnrolledFactor_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "factor":
+			out.Values[i] = ec._EnrolledFactor_factor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._EnrolledFactor_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastUsedAt":
+			out.Values[i] = ec._EnrolledFactor_lastUsedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -6596,6 +7852,55 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "completeSignIn":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_completeSignIn(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "confirmIdentity":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_confirmIdentity(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "beginTotp":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_beginTotp(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "enableTotp":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_enableTotp(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "removeFactor":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeFactor(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "newRecoveryCodes":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_newRecoveryCodes(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "resetFactors":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_resetFactors(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -6700,6 +8005,11 @@ func (ec *executionContext) _Permission(ctx context.Context, sel ast.SelectionSe
 		case "conditions":
 			out.Values[i] = ec._Permission_conditions(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "stepUp":
+			out.Values[i] = ec._Permission_stepUp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -6875,6 +8185,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "factors":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_factors(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -6990,6 +8322,49 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var totpSetupImplementors = []string{"TotpSetup"}
+
+func (ec *executionContext) _TotpSetup(ctx context.Context, sel ast.SelectionSet, obj *TotpSetup) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, totpSetupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TotpSetup")
+		case "uri":
+			out.Values[i] = ec._TotpSetup_uri(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._TotpSetup_secret(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -7639,6 +9014,37 @@ func (ec *executionContext) unmarshalNChangePasswordInput2fieldgateᚋgraphᚋge
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNConfirmInput2fieldgateᚋgraphᚋgeneratedᚐConfirmInput(ctx context.Context, v any) (ConfirmInput, error) {
+	res, err := ec.unmarshalInputConfirmInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEnrolledFactor2ᚖfieldgateᚋmodelsᚐFactor(ctx context.Context, sel ast.SelectionSet, v *models.Factor) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EnrolledFactor(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNFactor2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFactor2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7690,6 +9096,22 @@ func (ec *executionContext) marshalNLimitKey2string(ctx context.Context, sel ast
 func (ec *executionContext) unmarshalNLoginInput2fieldgateᚋgraphᚋgeneratedᚐLoginInput(ctx context.Context, v any) (LoginInput, error) {
 	res, err := ec.unmarshalInputLoginInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNMfaRequirement2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMfaRequirement2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNPageInfo2ᚖfieldgateᚋgraphᚋgeneratedᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *PageInfo) graphql.Marshaler {
@@ -7766,6 +9188,11 @@ func (ec *executionContext) marshalNRole2ᚕstringᚄ(ctx context.Context, sel a
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNSecondFactorInput2fieldgateᚋgraphᚋgeneratedᚐSecondFactorInput(ctx context.Context, v any) (SecondFactorInput, error) {
+	res, err := ec.unmarshalInputSecondFactorInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNSession2ᚖfieldgateᚋmodelsᚐSession(ctx context.Context, sel ast.SelectionSet, v *models.Session) graphql.Marshaler {
@@ -8008,6 +9435,13 @@ func (ec *executionContext) marshalOAuditConnection2ᚖfieldgateᚋgraphᚋgener
 	return ec._AuditConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAuthPayload2ᚖfieldgateᚋgraphᚋgeneratedᚐAuthPayload(ctx context.Context, sel ast.SelectionSet, v *AuthPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AuthPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -8036,6 +9470,25 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOEnrolledFactor2ᚕᚖfieldgateᚋmodelsᚐFactorᚄ(ctx context.Context, sel ast.SelectionSet, v []*models.Factor) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEnrolledFactor2ᚖfieldgateᚋmodelsᚐFactor(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOID2ᚖstring(ctx context.Context, v any) (*string, error) {
@@ -8223,6 +9676,13 @@ func (ec *executionContext) marshalOTime2ᚖtimeᚐTime(ctx context.Context, sel
 	_ = ctx
 	res := graphql.MarshalTime(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOTotpSetup2ᚖfieldgateᚋgraphᚋgeneratedᚐTotpSetup(ctx context.Context, sel ast.SelectionSet, v *TotpSetup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TotpSetup(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUser2ᚖfieldgateᚋmodelsᚐUser(ctx context.Context, sel ast.SelectionSet, v *models.User) graphql.Marshaler {

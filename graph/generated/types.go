@@ -57,16 +57,24 @@ type AuthPayload struct {
 type ChangeEmailInput struct {
 	// The new e-mail address. Case does not matter.
 	NewEmail string `json:"newEmail"`
-	// The account's password.
-	Password string `json:"password"`
+	// The current password. Without it, the identity must have been proved within 10 minutes: see `confirmIdentity`.
+	Password *string `json:"password,omitempty"`
 }
 
 // A new password, and the current one as confirmation.
 type ChangePasswordInput struct {
-	// The current password.
-	CurrentPassword string `json:"currentPassword"`
+	// The current password. Without it, the identity must have been proved within 10 minutes: see `confirmIdentity`.
+	CurrentPassword *string `json:"currentPassword,omitempty"`
 	// At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters.
 	NewPassword string `json:"newPassword"`
+}
+
+// A proof of identity.
+type ConfirmInput struct {
+	// PASSWORD, or a second factor that the account has.
+	Factor string `json:"factor"`
+	// The password or the code.
+	Proof string `json:"proof"`
 }
 
 // The credentials of a sign-in.
@@ -107,6 +115,8 @@ type Permission struct {
 	// Conditions that admit a user without the role: `OWNER` is the owner of the object. Null if there are none. More values
 	// may be added.
 	Conditions []string `json:"conditions,omitempty"`
+	// Whether this session has to prove the user's identity with `confirmIdentity` before the field answers. It changes with time.
+	StepUp bool `json:"stepUp"`
 }
 
 type Query struct {
@@ -134,6 +144,24 @@ type ResetPasswordInput struct {
 	Token string `json:"token"`
 	// At least 8 characters unless the server requires more, at most 1,024 bytes, without control characters.
 	NewPassword string `json:"newPassword"`
+}
+
+// The second half of a sign-in.
+type SecondFactorInput struct {
+	// The extension `challenge` of SECOND_FACTOR_REQUIRED. Leave it out if `delivery` was COOKIE: the cookie has it.
+	Challenge *string `json:"challenge,omitempty"`
+	// One of the extension `methods` of SECOND_FACTOR_REQUIRED.
+	Factor string `json:"factor"`
+	// The code of the authenticator app, or a recovery code. Spaces are ignored.
+	Code string `json:"code"`
+}
+
+// A new secret for an authenticator app.
+type TotpSetup struct {
+	// The content of a QR code for the app: `otpauth://totp/…`.
+	URI string `json:"uri"`
+	// The secret in base32, to type into the app instead.
+	Secret string `json:"secret"`
 }
 
 // Changes of a profile.

@@ -17,6 +17,7 @@ import (
 
 	"fieldgate/internal/auth"
 	"fieldgate/internal/hook"
+	"fieldgate/internal/keyring"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/models"
@@ -51,6 +52,8 @@ type Config struct {
 
 	SecurityNoticesOff   bool // no mail to owners about a new sign-in, a new role or a deletion
 	RequireVerifiedEmail bool // users cannot sign in before they verify their address
+
+	FactorKeys *keyring.Keyring // encrypt the secrets of second factors; nil: none can be enrolled or used
 
 	PasswordMinLength int           // characters
 	Breached          Breached      // nil: no check against breached passwords

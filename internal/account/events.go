@@ -54,6 +54,17 @@ const (
 	// An address change was undone and its author locked out.
 	EventEmailRestored = "email restored"
 
+	// A wrong code of a second factor: at a sign-in with the right password, or in a session.
+	EventSecondFactorFailed = "second factor failed"
+	// A user proved a factor again in a session.
+	EventIdentityConfirmed     = "identity confirmed"
+	EventConfirmationFailed    = "identity confirmation failed" // the password was wrong
+	EventFactorAdded           = "factor added"
+	EventFactorRemoved         = "factor removed"
+	EventRecoveryCodesReplaced = "recovery codes replaced"
+	// All factors of an account, by an ADMIN or on the command line.
+	EventFactorsReset = "factors reset"
+
 	EventDeletionFailed = "account deletion failed" // the password was wrong
 	EventUserDeleted    = "account deleted"         // by the user
 	EventUserExpired    = "account expired"         // never verified or used, and swept

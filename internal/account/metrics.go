@@ -10,6 +10,8 @@ func Events() []string {
 		EventUserDeleted, EventRoleChanged, EventUserDisabled, EventUserEnabled,
 		EventUserErased, EventUserErasureFailed, EventUserReset,
 		EventUnknownToken,
+		EventSecondFactorFailed, EventIdentityConfirmed, EventConfirmationFailed,
+		EventFactorAdded, EventFactorRemoved, EventRecoveryCodesReplaced, EventFactorsReset,
 		EventRegisteredAgain, EventEmailVerificationFailed, EventEmailDisowned,
 		EventEmailChangeDeclined, EventUserExpired,
 	}

@@ -81,7 +81,7 @@ var (
 // passwordFailureEvents are the events of an attempt with a wrong password.
 var passwordFailureEvents = []string{
 	EventSignInFailed, EventPasswordChangeFailed, EventEmailChangeFailed, EventDeletionFailed, EventUserErasureFailed,
-	EventEmailVerificationFailed,
+	EventEmailVerificationFailed, EventSecondFactorFailed, EventConfirmationFailed,
 }
 
 // NotifyFailures stores a mail to the owners of accounts with many failed attempts in the last

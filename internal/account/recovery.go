@@ -22,14 +22,15 @@ func (s *Service) RequestEmailVerification(ctx context.Context, user *models.Use
 }
 
 // RequestEmailChange mails the new address a link that confirms the change, and the old address a
-// link that stops it. If the new address belongs to another account, only that address is told. It
+// link that stops it. Without a password, the caller must have checked that the session was proved
+// shortly before. If the new address belongs to another account, only that address is told. It
 // returns *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, and
 // *auth.UnauthenticatedError if the account was deleted or its password changed meanwhile.
-func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, password string) error {
+func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail string, password *string) error {
 	var check inputCheck
 	key, message := EmailKey(newEmail)
 	check.field("newEmail", message)
-	if len(password) > maxPasswordBytes {
+	if password != nil && len(*password) > maxPasswordBytes {
 		check.field("password", longPassword)
 	}
 	if err := check.err(); err != nil {
@@ -42,8 +43,10 @@ func (s *Service) RequestEmailChange(ctx context.Context, userID, newEmail, pass
 	if key == user.EmailKey { // before the hash: the client knows the address
 		return invalid("newEmail", "is already the address of this account")
 	}
-	if err := s.verifyPassword(ctx, user, password, EventEmailChangeFailed); err != nil {
-		return err
+	if password != nil {
+		if err := s.verifyPassword(ctx, user, *password, EventEmailChangeFailed); err != nil {
+			return err
+		}
 	}
 	notice := withNewEmail(s.mailToUser(ctx, mail.EmailChangeRequested, user), user, newEmail)
 	mails := s.outgoing(notice, s.newMail(ctx, mail.ConfirmEmail, user, newEmail, key))
@@ -197,11 +200,12 @@ func notFoundAsInvalidToken(err error) error {
 	return err
 }
 
-// DeleteAccount deletes the account of a user who knows its password, with all its data. It returns
+// DeleteAccount deletes the account of a user who knows its password, with all its data. Without a
+// password, the caller must have checked that the session was proved shortly before. It returns
 // *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, models.ErrLastAdmin,
 // and *auth.UnauthenticatedError if the account is gone.
-func (s *Service) DeleteAccount(ctx context.Context, userID, password string) error {
-	if len(password) > maxPasswordBytes {
+func (s *Service) DeleteAccount(ctx context.Context, userID string, password *string) error {
+	if password != nil && len(*password) > maxPasswordBytes {
 		return invalid("password", longPassword)
 	}
 	user, err := s.authenticate(ctx, userID, password, EventDeletionFailed)
@@ -219,13 +223,16 @@ func (s *Service) DeleteAccount(ctx context.Context, userID, password string) er
 
 // authenticate returns the user from the database if the password is theirs, and otherwise
 // ErrInvalidCredentials and an event. The user is read again, because the one of a cached session
-// may be stale.
-func (s *Service) authenticate(ctx context.Context, userID, password, failed string) (*models.User, error) {
+// may be stale. A nil password is not checked: the caller has checked another proof.
+func (s *Service) authenticate(ctx context.Context, userID string, password *string, failed string) (*models.User, error) {
 	user, err := s.config.Store.UserByID(ctx, userID)
 	if err != nil {
 		return nil, notFoundAsRevoked(err)
 	}
-	return user, s.verifyPassword(ctx, user, password, failed)
+	if password == nil {
+		return user, nil
+	}
+	return user, s.verifyPassword(ctx, user, *password, failed)
 }
 
 // verifyPassword returns ErrInvalidCredentials and records the event unless the password is the

@@ -62,12 +62,15 @@ func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int,
 }
 
 // ChangePassword replaces the password of the session's user, revokes all their other sessions and
-// notifies them by mail, in one transaction. It returns *InputError, *OverloadedError,
+// notifies them by mail, in one transaction. Without the current password, the caller must have
+// checked that the session was proved shortly before. It returns *InputError, *OverloadedError,
 // ErrInvalidCredentials for a wrong current password, and *auth.UnauthenticatedError if the session
 // was revoked meanwhile.
-func (s *Service) ChangePassword(ctx context.Context, session *models.Session, current, replacement string) error {
+func (s *Service) ChangePassword(
+	ctx context.Context, session *models.Session, current *string, replacement string,
+) error {
 	var check inputCheck
-	if len(current) > maxPasswordBytes {
+	if current != nil && len(*current) > maxPasswordBytes {
 		check.field("currentPassword", longPassword)
 	}
 	check.field("newPassword", s.checkPassword(ctx, replacement, session.User.Name, session.User.Email))

@@ -168,25 +168,48 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 		e := &event{name: EventSignInFailed, user: user.ID, reason: reasonUnverified}
 		return nil, s.recordFailure(ctx, e, ErrEmailNotVerified)
 	}
+	if outdated {
+		if err := s.rehash(ctx, user, c.Password); err != nil {
+			return nil, err
+		}
+	}
+	factors, err := s.config.Store.Factors(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(factors) > 0 {
+		return nil, s.requireSecondFactor(ctx, user, factors, c.RememberMe)
+	}
+	session, refresh := s.newSession(user, c.RememberMe, client)
+	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
+	return s.openSignIn(ctx, e, session, refresh, c.UsesCookies, client, nil)
+}
+
+// openSignIn stores a session whose user has proved every factor that the account has. first runs
+// before that in the same transaction; it may be nil. openSignIn returns the refusal of a hook, and
+// the errors of first.
+func (s *Service) openSignIn(
+	ctx context.Context, e *event, session *models.Session, refresh string, usesCookies bool,
+	client auth.Client, first func(tx *models.Store) error,
+) (*SignIn, error) {
+	user := session.User
 	if err := s.config.Hooks.BeforeSignIn(ctx, user); err != nil {
 		if !hook.IsRefusal(err) {
 			return nil, err
 		}
 		return nil, s.recordFailure(ctx, &event{name: EventSignInFailed, user: user.ID, reason: reasonRefused}, err)
 	}
-	if outdated {
-		if err := s.rehash(ctx, user, c.Password); err != nil {
-			return nil, err
-		}
-	}
 	if err := limit.AcquireSuccess(ctx); err != nil {
 		return nil, err
 	}
-	session, refresh := s.newSession(user, c.RememberMe, client)
-	device := deviceOf(client, c.UsesCookies)
-	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
-	err = s.audited(ctx, e, func(tx *models.Store) error {
-		// First, because it must read what other transactions have inserted until now.
+	device := deviceOf(client, usesCookies)
+	err := s.audited(ctx, e, func(tx *models.Store) error {
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
+		// before the rest: it must read what other transactions have inserted until now
 		ended, err := s.addSession(ctx, tx, e, session)
 		if err != nil {
 			return err
@@ -269,6 +292,7 @@ func (s *Service) newSession(
 	return &models.Session{
 		ID: newID(), UserID: u.ID, User: u, Epoch: u.SessionEpoch,
 		RefreshHash: refreshHash(refresh), RememberMe: rememberMe,
+		ProvedAt: &now, Methods: new(methodPassword),
 		IP: optional(client.IP), UserAgent: optional(cleanUserAgent(client.UserAgent)),
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: s.sessionExpiry(now, now, rememberMe),
 	}, refresh

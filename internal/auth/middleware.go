@@ -29,6 +29,7 @@ func Middleware(t *Tokens, sessions *Sessions, cookie RefreshCookie) func(http.H
 					Device:    cookie.readDevice(r),
 				},
 				refreshToken:  cookie.read(r),
+				challenge:     cookie.readChallenge(r),
 				cookie:        cookie,
 				header:        header,
 				sessions:      sessions,

@@ -20,6 +20,7 @@ type Sessions struct {
 	Includes func(have, want string) bool
 
 	find    func(ctx context.Context, id, userID string) (*models.Session, error)
+	factors func(ctx context.Context, userID string) ([]string, error)
 	now     func() time.Time
 	recheck time.Duration
 
@@ -41,7 +42,7 @@ func NewSessions(store *models.Store, recheck time.Duration) *Sessions {
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Sessions{find: store.SessionWithUser, now: store.Now, recheck: recheck, cache: cache}
+	return &Sessions{find: store.SessionWithUser, factors: store.FactorKinds, now: store.Now, recheck: recheck, cache: cache}
 }
 
 // Invalidate drops the cached sessions of a user. If the viewer of ctx is that user, their session

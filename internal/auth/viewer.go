@@ -26,6 +26,7 @@ type Viewer struct {
 	client        Client
 	claims        *Claims // of the access token, even if expired; nil without a valid token
 	refreshToken  string  // from the request's cookie
+	challenge     string  // from the request's cookie
 	cookie        RefreshCookie
 	header        http.Header // of the response
 	sessions      *Sessions
@@ -37,6 +38,9 @@ type Viewer struct {
 	err               error           // why there is no session
 	opened            *models.Session // the session that this request opened or refreshed last
 	setsRefreshCookie bool            // the response has a refresh cookie
+	reloaded          bool            // ReloadSession has queried the database
+	factorsOf         string          // the user whose second factors were loaded
+	factors           []string
 }
 
 // identity is the session and user that a token or a sign-in names.
@@ -135,6 +139,7 @@ func (v *Viewer) ClearSession() { v.setIdentity(nil, nil, &UnauthenticatedError{
 func (v *Viewer) invalidate(userID string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.factorsOf = ""
 	if v.session != nil && v.session.UserID == userID {
 		v.pending = &identity{v.session.ID, v.session.UserID}
 	}
@@ -144,6 +149,7 @@ func (v *Viewer) setIdentity(pending *identity, s *models.Session, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pending, v.session, v.err = pending, s, err
+	v.factorsOf = ""
 }
 
 // SetRefreshCookie makes the response set the refresh cookie with the given lifetime. A later call

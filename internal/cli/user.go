@@ -63,6 +63,11 @@ func (c Console) userCommands() *cli.Command {
 			Action:      c.userDelete,
 		},
 		{
+			Name: "reset-factors", Usage: "remove the second factors of an account and end its sessions", ArgsUsage: "EMAIL",
+			Description: "For a user who has lost the authenticator app and the recovery codes. The password stays.\nThe address gets a mail, which is sent by a server that runs.\n\n   fieldgate user reset-factors ada@example.com",
+			Flags:       []cli.Flag{jsonFlag()}, Action: c.userResetFactors,
+		},
+		{
 			Name: "reset-password", Usage: "mail a password reset link to an account", ArgsUsage: "EMAIL",
 			Description: "The mail is sent at once if the mail server answers, otherwise by a running server.\n\n   fieldgate user reset-password ada@example.com",
 			Action:      c.userResetPassword,
@@ -174,6 +179,12 @@ func (c Console) userDisable(ctx context.Context, cmd *cli.Command) error {
 func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
 	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "enabled %s (role %s)", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().Enable(ctx, id)
+	})
+}
+
+func (c Console) userResetFactors(ctx context.Context, cmd *cli.Command) error {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s has no second factor any more, and its sessions have ended", func(s *server.Services, id string, _ []string) (*models.User, error) {
+		return s.Accounts.AsOperator().ResetFactors(ctx, id)
 	})
 }
 

@@ -43,7 +43,10 @@ type Config struct {
 	JWTPrivateKeyFiles []string // names of PEM files; the first key signs, all verify
 	// JWTSecrets all verify. The first signs, unless there are key files. Development may have
 	// none.
-	JWTSecrets  []string
+	JWTSecrets []string
+	// FactorKeys all decrypt the secrets of second factors. The first encrypts. Development may have
+	// none.
+	FactorKeys  []string
 	JWTIssuer   string
 	JWTAudience string
 

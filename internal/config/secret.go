@@ -9,6 +9,8 @@ const (
 	// minJWTSecret is in bytes: a key for HS256 must not be shorter than its hash (RFC 7518,
 	// section 3.2).
 	minJWTSecret = 32
+	// minFactorKey is in bytes. The key of AES-256 is derived from it.
+	minFactorKey = 32
 	// minPepper is in bytes. 128 bits cannot be guessed. Unlike a signing key, a pepper cannot be
 	// attacked offline without the stored hashes.
 	minPepper = 16
@@ -26,6 +28,14 @@ func parseJWTSecrets(c *Config, value string) *valueError {
 	secrets, bad := parseCSV(value, "secret", "to rotate, put a new secret in front of the old one; "+secretHint,
 		func(part string) (string, *valueError) { return part, checkSecret(c, part, minJWTSecret) })
 	c.JWTSecrets = secrets
+	return bad
+}
+
+// parseFactorKeys reads the comma-separated list that rotates the keys of second factors.
+func parseFactorKeys(c *Config, value string) *valueError {
+	keys, bad := parseCSV(value, "key", "to rotate, put a new key in front of the old one; "+secretHint,
+		func(part string) (string, *valueError) { return part, checkSecret(c, part, minFactorKey) })
+	c.FactorKeys = keys
 	return bad
 }
 

@@ -35,6 +35,15 @@ var jwtSecretSamples = samples{
 	},
 }
 
+var factorKeySamples = samples{
+	of: func(c *Config) any { return strings.Join(c.FactorKeys, " and ") },
+	rows: []sample{
+		{name: "one key", value: strongSecret, want: strongSecret},
+		{name: "a rotation", value: anotherSecret + "," + strongSecret, want: anotherSecret + " and " + strongSecret},
+		{name: "31 bytes", value: strongSecret[:31], err: "FACTOR_KEYS: (not shown) is not usable: expected at least 32 bytes" + makeOne},
+	},
+}
+
 var pepperSamples = samples{
 	of: func(c *Config) any { return strings.Join(c.PasswordPeppers, " and ") },
 	rows: []sample{

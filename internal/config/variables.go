@@ -123,6 +123,14 @@ var variables = []variable{
 		alternative: "JWT_PRIVATE_KEY_FILES",
 	},
 	{
+		name:        "FACTOR_KEYS",
+		defaultText: "in development made once and kept beside the SQLite file; in production none",
+		description: "the keys that encrypt the secrets of second factors: at least 32 bytes each, random in production. A comma list rotates: the first encrypts, all decrypt. " +
+			"Without a key, no second factor can be enrolled or used ([second factors](../factors.md))",
+		secret: true,
+		parse:  parseFactorKeys,
+	},
+	{
 		name:        "JWT_ISSUER",
 		defaultFunc: defaultFromPublicURL,
 		defaultText: "`PUBLIC_URL`",

@@ -35,6 +35,7 @@ var samplesOf = map[string]samples{
 	"AUTO_MIGRATE":                       autoMigrateSamples,
 	"JWT_PRIVATE_KEY_FILES":              keyFileSamples,
 	"JWT_SECRET":                         jwtSecretSamples,
+	"FACTOR_KEYS":                        factorKeySamples,
 	"JWT_ISSUER":                         issuerSamples,
 	"JWT_AUDIENCE":                       audienceSamples,
 	"ACCESS_TOKEN_TTL":                   accessTokenSamples,

@@ -55,6 +55,16 @@ const (
 	// FailedSignIns goes to the address of an account with many failed attempts. Detail is their
 	// number. Notice without a link.
 	FailedSignIns Kind = "failed-sign-ins"
+	// FactorAdded tells the account's address that a second factor was enrolled. It has no link.
+	FactorAdded Kind = "factor-added"
+	// FactorRemoved tells the account's address that second factors were removed. It has no link.
+	FactorRemoved Kind = "factor-removed"
+	// RecoveryCodeUsed tells the account's address that a recovery code was used. Detail is the number
+	// of codes left. It has no link.
+	RecoveryCodeUsed Kind = "recovery-code-used"
+	// WrongCode tells the account's address that a wrong code followed the right password. It has no
+	// link.
+	WrongCode Kind = "wrong-code"
 )
 
 // Kinds lists all kinds.
@@ -62,12 +72,14 @@ var Kinds = []Kind{
 	VerifyEmail, ConfirmEmail, EmailChangeRequested, EmailChanged, EmailRestored,
 	EmailTaken, ResetPassword, AlreadyRegistered, AddressNotFree, PasswordChanged, AccountDeleted,
 	NewSignIn, RoleChanged, FailedSignIns,
+	FactorAdded, FactorRemoved, RecoveryCodeUsed, WrongCode,
 }
 
 // isNotice reports whether messages of the kind have no link.
 func (k Kind) isNotice() bool {
 	switch k {
-	case EmailTaken, AddressNotFree, PasswordChanged, AccountDeleted, NewSignIn, RoleChanged, FailedSignIns:
+	case EmailTaken, AddressNotFree, PasswordChanged, AccountDeleted, NewSignIn, RoleChanged, FailedSignIns,
+		FactorAdded, FactorRemoved, RecoveryCodeUsed, WrongCode:
 		return true
 	}
 	return false
@@ -83,7 +95,7 @@ type Data struct {
 	At       string // time of the cause, in UTC
 	Network  string // network of the cause, as in 203.0.113.0/24; "" if unknown or withheld
 	NewEmail string // for EmailChangeRequested and EmailChanged; "" if never verified
-	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns
+	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns, of codes left for RecoveryCodeUsed
 	Account  string // for ConfirmEmail: the requesting account, as m•••@e•••.example
 }
 

@@ -284,6 +284,7 @@ func sampleData(kind mail.Kind, hours int) mail.Data {
 	d := mail.Data{Service: "Fieldgate", AppURL: "https://app.example.com", At: "2026-01-31 12:00 UTC", Network: "203.0.113.0/24", Detail: "STAFF"}
 	notices := []mail.Kind{
 		mail.EmailTaken, mail.AddressNotFree, mail.PasswordChanged, mail.AccountDeleted, mail.NewSignIn, mail.RoleChanged, mail.FailedSignIns,
+		mail.FactorAdded, mail.FactorRemoved, mail.RecoveryCodeUsed, mail.WrongCode,
 	}
 	if !slices.Contains(notices, kind) {
 		d.Link, d.Hours = link, hours

@@ -94,7 +94,7 @@ func (c *compiler) readRule(rule Rule, field *ast.FieldDefinition, on fieldRules
 	}
 	if on.auth != nil {
 		enforced := c.readRequirement(rule, on.auth)
-		rule.Role, rule.OrOwner = enforced.Role, enforced.OrOwner
+		rule.Role, rule.OrOwner, rule.Proof = enforced.Role, enforced.OrOwner, enforced.Proof
 	}
 	rule.Public = on.auth == nil
 	if on.report != nil {
@@ -113,6 +113,7 @@ func (c *compiler) readRequirement(rule Rule, auth *ast.Directive) Requirement {
 	requirement := Requirement{
 		Role:    c.rawValue(auth, roleArgument),
 		OrOwner: c.rawValue(auth, orOwnerArgument) == "true",
+		Proof:   c.readProof(rule.Coordinate(), auth),
 	}
 	if rule.Root && requirement.OrOwner {
 		c.addError(auth.Position, rule.Coordinate(), "is a root field, which has no owner, but has orOwner: true",
@@ -134,7 +135,7 @@ func (c *compiler) checkFieldNullable(rule Rule, field *ast.FieldDefinition) {
 // look like success.
 func (c *compiler) checkReportOnly(rule Rule, report *ast.Directive) {
 	stricter := !c.hierarchy.includes[rolePair{rule.Role, rule.ReportOnly.Role}] ||
-		rule.OrOwner && !rule.ReportOnly.OrOwner
+		rule.OrOwner && !rule.ReportOnly.OrOwner || !rule.Proof.includes(rule.ReportOnly.Proof)
 	if !rule.Public && !stricter && len(c.hierarchy.roles) > 0 {
 		c.addError(report.Position, rule.Coordinate(),
 			"has a report-only @auth that is not stricter than the enforced one, so it never reports",

@@ -32,9 +32,12 @@ var declarations = []declaration{
 			{name: roleArgument, typeName: "Role!"},
 			{name: orOwnerArgument, typeName: "Boolean!"},
 			{name: reportOnlyArgument, typeName: "Boolean!"},
+			{name: maxAgeArgument, typeName: "String", optional: true},
+			{name: mfaArgument, typeName: "MfaRequirement!", optional: true},
 		},
 		location: ast.LocationFieldDefinition,
-		text: "directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) " +
+		text: "directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false, maxAge: String, " +
+			"mfa: MfaRequirement! = NO) " +
 			"repeatable on FIELD_DEFINITION",
 		repeatable: true,
 	},

@@ -17,11 +17,12 @@ func (p *Policy) Describe(rule Rule) string {
 
 func (p *Policy) describeRequirement(d Requirement) string {
 	weaker := func(role string) bool { return !p.Includes(role, d.Role) }
+	who := "role " + d.Role
 	switch {
 	case !slices.ContainsFunc(p.hierarchy.roles, weaker):
-		return "a signed-in user"
+		who = "a signed-in user"
 	case d.OrOwner:
-		return "role " + d.Role + " or ownership"
+		who += " or ownership"
 	}
-	return "role " + d.Role
+	return who + d.Proof.describe()
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 )
@@ -34,6 +35,13 @@ type FieldDocument struct {
 type RequirementDocument struct {
 	Role    string `json:"role"`
 	OrOwner bool   `json:"orOwner"`
+	// MaxAgeSeconds is how old the session's proof of identity may be; 0 is any age.
+	MaxAgeSeconds float64 `json:"maxAgeSeconds"`
+	MFA           string  `json:"mfa"` // a value of MfaRequirement
+}
+
+func requirementDocument(r Requirement) *RequirementDocument {
+	return &RequirementDocument{r.Role, r.OrOwner, r.Proof.MaxAge.Seconds(), cmp.Or(r.Proof.MFA, MFANo)}
 }
 
 // LimitDocument is one @limit.
@@ -64,10 +72,10 @@ func (p *Policy) fieldDocument(rule Rule) FieldDocument {
 		Access: map[string]Access{}, Limits: []LimitDocument{},
 	}
 	if !rule.Public {
-		field.Requires = &RequirementDocument{rule.Role, rule.OrOwner}
+		field.Requires = requirementDocument(rule.Enforced())
 	}
 	if rule.HasReportOnly() {
-		field.ReportOnly = new(RequirementDocument(rule.ReportOnly))
+		field.ReportOnly = requirementDocument(rule.ReportOnly)
 	}
 	field.Access[anonymous], _ = p.Access(rule, "")
 	for _, role := range p.hierarchy.roles {

@@ -215,6 +215,9 @@ func (c *compiler) identifiesAccount(field *ast.FieldDefinition) bool {
 	if def == nil || def.Kind != ast.InputObject {
 		return false
 	}
+	if challenge := def.Fields.ForName("challenge"); challenge != nil {
+		return challenge.Type.String() == "String" // in the input or in the cookie
+	}
 	email := def.Fields.ForName("email")
 	return email != nil && email.Type.String() == "String!"
 }

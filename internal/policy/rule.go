@@ -13,6 +13,8 @@ type Rule struct {
 	Role string
 	// OrOwner also admits the owner of the object, whatever their role.
 	OrOwner bool
+	// Proof is what the session's proof of identity must meet, for the role and for the owner.
+	Proof Proof
 	// ReportOnly is the requirement of @auth(reportOnly: true). What it would deny is allowed and
 	// reported.
 	ReportOnly Requirement
@@ -27,11 +29,12 @@ type Rule struct {
 type Requirement struct {
 	Role    string // this role, or a role that includes it
 	OrOwner bool   // or ownership of the object
+	Proof   Proof  // and, in both cases, this proof of identity
 }
 
 // Enforced returns the enforced requirement. It is zero if the rule is Public.
 func (r Rule) Enforced() Requirement {
-	return Requirement{r.Role, r.OrOwner}
+	return Requirement{r.Role, r.OrOwner, r.Proof}
 }
 
 // HasReportOnly reports whether the rule has a report-only requirement.

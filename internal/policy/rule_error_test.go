@@ -396,7 +396,7 @@ func TestRepeatedIncludesIsRejected(t *testing.T) {
 
 func TestInvalidDeclarationsAreRejected(t *testing.T) {
 	const (
-		auth     = ": write directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION"
+		auth     = ": write directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false, maxAge: String, mfa: MfaRequirement! = NO) repeatable on FIELD_DEFINITION"
 		public   = ": write directive @public on FIELD_DEFINITION"
 		includes = ": write directive @includes(roles: [Role!]!) on ENUM_VALUE"
 

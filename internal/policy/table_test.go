@@ -98,13 +98,13 @@ func TestWriteJSON(t *testing.T) {
   "fields": [
     {
       "field": "Mutation.login", "rule": "@public @auth(role: ADMIN, reportOnly: true)", "public": true, "requires": null,
-      "reportOnly": {"role": "ADMIN", "orOwner": false},
+      "reportOnly": {"role": "ADMIN", "orOwner": false, "maxAgeSeconds": 0, "mfa": "NO"},
       "access": {"ADMIN": "yes", "STAFF": "yes", "USER": "yes", "anonymous": "yes"}, "credential": true,
       "limits": [{"by": "ADDRESS", "count": 30, "windowSeconds": 1.5, "successes": true, "failures": true, "shared": ""}]
     },
     {
       "field": "User.email", "rule": "@auth(role: STAFF, orOwner: true)", "public": false,
-      "requires": {"role": "STAFF", "orOwner": true}, "reportOnly": null,
+      "requires": {"role": "STAFF", "orOwner": true, "maxAgeSeconds": 0, "mfa": "NO"}, "reportOnly": null,
       "access": {"ADMIN": "yes", "STAFF": "yes", "USER": "own", "anonymous": "no"}, "credential": false, "limits": []
     }
   ]

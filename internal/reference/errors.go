@@ -52,6 +52,21 @@ var codes = map[string]description{
 		"",
 		"Ask for the password and repeat the mutation with the same token.",
 	},
+	fgerr.SecondFactorRequired: {
+		"A sign-in with the right password, and the account has a second factor. No session was opened.",
+		"`methods`, `expiresAt`, `challenge` (with `delivery: BODY`; else in a cookie)",
+		"Ask for the code, and call `completeSignIn`.",
+	},
+	fgerr.StepUpRequired: {
+		"The field requires a fresher proof of identity than the session has, or a second factor.",
+		"`maxAge` in seconds or null, `mfa`, `methods` (empty: enrol a second factor first)",
+		"Ask for one of the methods, call `confirmIdentity`, and repeat the operation once.",
+	},
+	fgerr.FactorsUnavailable: {
+		"The server has no `FACTOR_KEYS`, or not the key of this factor.",
+		"",
+		"Tell the user to use a recovery code or to ask the operator.",
+	},
 	fgerr.NotFound: {
 		"The id does not exist, or it belongs to another user.",
 		"",

@@ -52,6 +52,9 @@ func New(o Options) (_ *Server, err error) {
 	if s.Tokens, err = s.openTokens(); err != nil {
 		return nil, err
 	}
+	if err = s.openDevelopmentFactorKey(); err != nil {
+		return nil, err
+	}
 	if err = s.open(obs); err != nil {
 		return nil, err
 	}

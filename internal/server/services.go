@@ -21,6 +21,7 @@ import (
 	"fieldgate/internal/auth"
 	"fieldgate/internal/breached"
 	"fieldgate/internal/config"
+	"fieldgate/internal/keyring"
 	"fieldgate/internal/mail"
 	"fieldgate/internal/policy"
 	"fieldgate/internal/product"
@@ -103,6 +104,7 @@ type Services struct {
 	displayName string // the server's name in mails and on pages
 	breached    *breached.Set
 	sessions    *auth.Sessions
+	factorKeys  *keyring.Keyring // nil: no second factors
 }
 
 // observers are called by the services when something happens. Nil fields are not called.
@@ -164,11 +166,14 @@ func (s *Services) open(o observers) (err error) {
 	if err != nil {
 		return err
 	}
+	if err = s.openFactorKeys(); err != nil {
+		return err
+	}
 	s.sessions = auth.NewSessions(s.Store, s.Config.SessionRecheck)
 	s.sessions.Includes = s.Policy.Includes
 	s.Accounts = account.New(account.Config{
 		Store: s.Store, Sessions: s.sessions, Tokens: s.Tokens, Passwords: passwords, Policy: s.Policy, Log: s.Log, Hooks: added.Hooks,
-		Mail: templates, OnEvent: o.onEvent, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
+		FactorKeys: s.factorKeys, Mail: templates, OnEvent: o.onEvent, RequireVerifiedEmail: s.Config.RequireVerifiedEmail,
 		SecurityNoticesOff: s.Config.SecurityNoticesOff,
 		PasswordMinLength:  s.Config.PasswordMinLength, Breached: s.breachedSet(), Product: s.displayName,
 		RefreshTokenTTL: s.Config.RefreshTokenTTL, RememberMeTTL: s.Config.RememberMeTTL, SessionMaxAge: s.Config.SessionMaxAge,
@@ -237,6 +242,17 @@ func (s *Services) Close() error {
 		errs = append(errs, s.Store.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// openFactorKeys reads FACTOR_KEYS, unless openDevelopmentFactorKey has set a key.
+func (s *Services) openFactorKeys() (err error) {
+	if s.factorKeys != nil {
+		return nil
+	}
+	if s.factorKeys, err = keyring.New(s.Config.FactorKeys); err != nil {
+		return fmt.Errorf("FACTOR_KEYS: %w. Hint: create a key with fieldgate keys secret", err)
+	}
+	return nil
 }
 
 // openBreached opens the file of BREACHED_PASSWORDS, if it is set.

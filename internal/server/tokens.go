@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"fieldgate/internal/auth"
+	"fieldgate/internal/keyring"
 	"fieldgate/models"
 )
 
@@ -28,24 +29,40 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 			return nil, fmt.Errorf("DATABASE_URL: the directory of %q does not exist. Hint: create it, or choose another file: sqlite:///DIRECTORY/FILE", file)
 		}
 		if err != nil {
-			return nil, keyFileError(file, err)
+			return nil, keyFileError("JWT_SECRET", file, err)
 		}
 		secrets = []string{secret}
 	}
 	return s.newTokens(private, secrets)
 }
 
+// openDevelopmentFactorKey gives a development server without FACTOR_KEYS a key in a file beside its
+// SQLite database, which is created if it is missing. In production, a key that no backup contains
+// would lock out the users of second factors.
+func (s *Server) openDevelopmentFactorKey() error {
+	file, ok := models.SQLitePath(s.Config.DatabaseURL)
+	if s.Config.Production || len(s.Config.FactorKeys) > 0 || !ok {
+		return nil
+	}
+	secret, err := auth.SecretFile(file + ".factor-key")
+	if err != nil {
+		return keyFileError("FACTOR_KEYS", file, err)
+	}
+	s.factorKeys, err = keyring.New([]string{secret})
+	return err
+}
+
 // keyFileError explains why the key beside a SQLite file cannot be used. A directory that is not
 // writable is reported as an error of DATABASE_URL, because the database needs it, too.
-func keyFileError(file string, err error) error {
+func keyFileError(variable, file string, err error) error {
 	if folder := models.CheckSQLiteFolder(file); folder != nil {
 		return fmt.Errorf("DATABASE_URL: %w", folder)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be read by user id %d: %w. "+
-			"Hint: change the owner of the file to the server's user, or set JWT_SECRET", os.Getuid(), err)
+		return fmt.Errorf("%[1]s is not set, and the development key cannot be read by user id %[2]d: %[3]w. "+
+			"Hint: change the owner of the file to the server's user, or set %[1]s", variable, os.Getuid(), err)
 	}
-	return fmt.Errorf("JWT_SECRET is not set, and the development key cannot be created: %w", err)
+	return fmt.Errorf("%s is not set, and the development key cannot be created: %w", variable, err)
 }
 
 // PrivateKeys reads the keys of JWT_PRIVATE_KEY_FILES.

@@ -35,7 +35,7 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
-	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool) (res any, err error)
+	Auth   func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner bool, reportOnly bool, maxAge *string, mfa string) (res any, err error)
 	Public func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
@@ -391,6 +391,22 @@ func (ec *executionContext) dir_auth_args(ctx context.Context, rawArgs map[strin
 		return nil, err
 	}
 	args["reportOnly"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "maxAge",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["maxAge"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "mfa",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNMfaRequirement2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["mfa"] = arg4
 	return args, nil
 }
 
@@ -670,11 +686,16 @@ func (ec *executionContext) _Audit_secret(ctx context.Context, field graphql.Col
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -770,11 +791,16 @@ func (ec *executionContext) _Box_lid(ctx context.Context, field graphql.Collecte
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -881,11 +907,16 @@ func (ec *executionContext) _Mutation_write(ctx context.Context, field graphql.C
 					var zeroVal *Note
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *Note
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *Note
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -953,11 +984,16 @@ func (ec *executionContext) _Mutation_wipe(ctx context.Context, field graphql.Co
 					var zeroVal *bool
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *bool
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *bool
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1087,11 +1123,16 @@ func (ec *executionContext) _Note_text(ctx context.Context, field graphql.Collec
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1159,11 +1200,16 @@ func (ec *executionContext) _Note_tags(ctx context.Context, field graphql.Collec
 					var zeroVal []string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1212,11 +1258,16 @@ func (ec *executionContext) _Note_marked(ctx context.Context, field graphql.Coll
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1458,11 +1509,16 @@ func (ec *executionContext) _Query_mine(ctx context.Context, field graphql.Colle
 					var zeroVal []*Note
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal []*Note
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal []*Note
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1577,11 +1633,16 @@ func (ec *executionContext) _Query_audit(ctx context.Context, field graphql.Coll
 					var zeroVal *Audit
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *Audit
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *Audit
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1638,11 +1699,16 @@ func (ec *executionContext) _Query_total(ctx context.Context, field graphql.Coll
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, nil, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -1861,11 +1927,16 @@ func (ec *executionContext) _Tag_origin(ctx context.Context, field graphql.Colle
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 			directive2 := func(ctx context.Context) (any, error) {
 				role, err := ec.unmarshalNRole2string(ctx, "ADMIN")
@@ -1883,11 +1954,16 @@ func (ec *executionContext) _Tag_origin(ctx context.Context, field graphql.Colle
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive1, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive1, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive2
@@ -1993,11 +2069,16 @@ func (ec *executionContext) _Task_text(ctx context.Context, field graphql.Collec
 					var zeroVal *string
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *string
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -2065,11 +2146,16 @@ func (ec *executionContext) _Task_effort(ctx context.Context, field graphql.Coll
 					var zeroVal *int32
 					return zeroVal, err
 				}
+				mfa, err := ec.unmarshalNMfaRequirement2string(ctx, "NO")
+				if err != nil {
+					var zeroVal *int32
+					return zeroVal, err
+				}
 				if ec.Directives.Auth == nil {
 					var zeroVal *int32
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
-				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly)
+				return ec.Directives.Auth(ctx, obj, directive0, role, orOwner, reportOnly, nil, mfa)
 			}
 
 			next = directive1
@@ -4548,6 +4634,22 @@ func (ec *executionContext) unmarshalNInt2int32(ctx context.Context, v any) (int
 func (ec *executionContext) marshalNInt2int32(ctx context.Context, sel ast.SelectionSet, v int32) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalInt32(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNMfaRequirement2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMfaRequirement2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

@@ -1,0 +1,146 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fieldgate/fgerr"
+	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
+	"fieldgate/internal/policy"
+	"fieldgate/models"
+)
+
+// StepUpRequiredError is the error of a field that requires a fresher proof of identity than the session
+// has, or a second factor. RFC 9470 has the same for OAuth: insufficient_user_authentication.
+type StepUpRequiredError struct {
+	Proof   policy.Proof // what the field requires
+	Methods []string     // the factors that the account has and that would be enough; empty: enrol a second factor first
+}
+
+func (e *StepUpRequiredError) Error() string {
+	if len(e.Methods) == 0 {
+		return "enrol a second factor first"
+	}
+	return "confirm your identity and try again"
+}
+
+func (e *StepUpRequiredError) extensions() map[string]any {
+	mfa := e.Proof.MFA
+	if mfa == "" {
+		mfa = policy.MFANo
+	}
+	extensions := map[string]any{"code": fgerr.StepUpRequired, "mfa": mfa, "methods": e.Methods, "maxAge": nil}
+	if e.Proof.MaxAge > 0 {
+		extensions["maxAge"] = int(e.Proof.MaxAge.Seconds())
+	}
+	return extensions
+}
+
+func secondFactorExtensions(e *account.SecondFactorRequiredError) map[string]any {
+	extensions := map[string]any{"code": fgerr.SecondFactorRequired, "methods": e.Methods, "expiresAt": e.ExpiresAt}
+	if e.Challenge != "" {
+		extensions["challenge"] = e.Challenge
+	}
+	return extensions
+}
+
+// checkProof returns *StepUpRequiredError unless the viewer's session meets a requirement of its proof of
+// identity. It queries the database only if the requirement depends on the viewer's second factors, or if
+// a cached session does not meet it: another server may have recorded a newer proof.
+func checkProof(ctx context.Context, required policy.Proof) error {
+	if !required.Required() {
+		return nil
+	}
+	v := auth.ViewerFrom(ctx)
+	session, err := v.Session(ctx)
+	if err != nil {
+		return err
+	}
+	denied, err := judgeProof(ctx, v, session, required)
+	if denied == nil || err != nil {
+		return err
+	}
+	reloaded, err := v.ReloadSession(ctx)
+	if err != nil {
+		return err
+	}
+	if reloaded != session {
+		if denied, err = judgeProof(ctx, v, reloaded, required); denied == nil || err != nil {
+			return err
+		}
+	}
+	return denied
+}
+
+// judgeProof returns nil for a session that meets the requirement.
+func judgeProof(ctx context.Context, v *auth.Viewer, session *models.Session, required policy.Proof) (*StepUpRequiredError, error) {
+	now := v.Now()
+	if session.SecondProvedAt != nil && isFresh(*session.SecondProvedAt, required.MaxAge, now) {
+		return nil, nil // two factors, and the second one recently
+	}
+	if required.MFA == "" {
+		if isFresh(session.FirstProvedAt(), required.MaxAge, now) {
+			return nil, nil
+		}
+		kinds, err := v.SecondFactors(ctx)
+		return &StepUpRequiredError{required, append([]string{account.FactorPassword}, account.MethodsOf(kinds)...)}, err
+	}
+	kinds, err := v.SecondFactors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(kinds) == 0 && required.MFA == policy.MFAIfEnrolled {
+		if isFresh(session.FirstProvedAt(), required.MaxAge, now) {
+			return nil, nil
+		}
+		return &StepUpRequiredError{required, []string{account.FactorPassword}}, nil
+	}
+	return &StepUpRequiredError{required, account.MethodsOf(kinds)}, nil
+}
+
+func isFresh(at time.Time, maxAge time.Duration, now time.Time) bool {
+	return maxAge == 0 || now.Sub(at) <= maxAge
+}
+
+// recentProof is what a change requires that takes a password, if the client gives none.
+var recentProof = policy.Proof{MaxAge: 10 * time.Minute, MFA: policy.MFAIfEnrolled}
+
+// passwordOrProof returns nil for a field that has a password to verify, and else checks recentProof.
+// An account with a second factor needs it in both cases: a password alone may be a stolen one.
+func passwordOrProof(ctx context.Context, password *string) error {
+	if password == nil {
+		return checkProof(ctx, recentProof)
+	}
+	if _, err := auth.ViewerFrom(ctx).Session(ctx); err != nil {
+		return err
+	}
+	kinds, err := auth.ViewerFrom(ctx).SecondFactors(ctx)
+	if err != nil || len(kinds) == 0 {
+		return err
+	}
+	return checkProof(ctx, recentProof)
+}
+
+// deliverChallenge moves the challenge of *account.SecondFactorRequiredError into the cookie, if the client
+// takes its tokens in cookies.
+func deliverChallenge(ctx context.Context, required *account.SecondFactorRequiredError, usesCookies bool) error {
+	if !usesCookies {
+		return required
+	}
+	v := auth.ViewerFrom(ctx)
+	v.SetChallengeCookie(required.Challenge, required.ExpiresAt.Sub(v.Now()))
+	inCookie := *required
+	inCookie.Challenge = ""
+	return &inCookie
+}
+
+// needsStepUp reports whether the viewer's session fails a requirement now.
+func needsStepUp(ctx context.Context, required policy.Proof) (bool, error) {
+	err := checkProof(ctx, required)
+	if errors.As(err, new(*StepUpRequiredError)) {
+		return true, nil
+	}
+	return false, err
+}
