@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/hotp"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
 	"fieldgate/internal/dbtest"
 	"fieldgate/servertest"
 )
@@ -133,7 +135,7 @@ func TestAuditLogPagesAreStable(t *testing.T) {
 func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		b := boot(t, databaseURL)
+		b := boot(t, databaseURL, "FACTOR_KEYS", auth.NewSecret())
 		admin, p, disabled := b.NewUser("ADMIN"), b.NewUser("USER"), b.NewUser("USER")
 		phone, stolen := b.newDevice(p, false), b.newDevice(p, false)
 		b.mustRefresh(b.mustRefresh(stolen.refresh))
@@ -142,6 +144,20 @@ func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 		}
 		administer("disableUser(userId: $u) { id }", disabled).Must()
 		reset, verify, newcomer := b.resetToken(p), b.tokenOf(p.Email, "/verify-email"), newAddress()
+		enrolling, enrolled := b.NewUser("USER"), b.NewUser("USER")
+		currentCode := func(secret string) string {
+			code, err := hotp.GenerateCode(secret, uint64(b.Clock.Now().Unix()/30))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return code
+		}
+		const begin, enable = `mutation { beginTotp { secret } }`, `mutation($c: String!) { enableTotp(code: $c) }`
+		pending, secret := b.Query(enrolling, begin).Must().Text("beginTotp.secret"), b.Query(enrolled, begin).Must().Text("beginTotp.secret")
+		b.Query(enrolled, enable, "c", currentCode(secret)).Must()
+		const loginInBody = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, delivery: BODY}) { tokenType } }`
+		challenge := b.Query(nil, loginInBody, "e", enrolled.Email, "p", enrolled.Password).Errors[0].Extensions["challenge"]
+		b.Clock.Advance(30 * time.Second) // a code of a later time step
 		execSQL(t, databaseURL, "DROP TABLE audit")
 		operations := map[string]func() *servertest.Response{
 			"register": func() *servertest.Response { return b.Query(nil, registerAs, "e", newcomer) },
@@ -167,7 +183,16 @@ func TestAuditFailureRollsBackTheOperation(t *testing.T) {
 			"disableUser":        func() *servertest.Response { return administer("disableUser(userId: $u) { id }", p) },
 			"enableUser":         func() *servertest.Response { return administer("enableUser(userId: $u) { id }", disabled) },
 			"endUserSessions":    func() *servertest.Response { return administer("endUserSessions(userId: $u)", p) },
-			"deleteUser":         func() *servertest.Response { return b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password) },
+			"resetFactors":       func() *servertest.Response { return administer("resetFactors(userId: $u) { id }", p) },
+			"enableTotp":         func() *servertest.Response { return b.Query(enrolling, enable, "c", currentCode(pending)) },
+			"confirmIdentity": func() *servertest.Response {
+				return b.Query(p, `mutation($p: String!) { confirmIdentity(input: {factor: PASSWORD, proof: $p}) { tokenType } }`, "p", p.Password)
+			},
+			"completeSignIn": func() *servertest.Response {
+				const complete = `mutation($t: String, $c: String!) { completeSignIn(input: {challenge: $t, factor: TOTP, code: $c}) { tokenType } }`
+				return b.Query(nil, complete, "t", challenge, "c", currentCode(secret))
+			},
+			"deleteUser": func() *servertest.Response { return b.Query(admin, deleteUser, "u", p.ID, "p", admin.Password) },
 		}
 		for name, run := range operations {
 			wantCodes(t, run(), name+" INTERNAL")

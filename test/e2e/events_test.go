@@ -126,6 +126,9 @@ var events = []string{
 	account.EventPasswordReset, account.EventEmailVerified, account.EventEmailChangeRequested, account.EventEmailChangeFailed,
 	account.EventEmailChanged, account.EventEmailRestored, account.EventDeletionFailed, account.EventUserDeleted,
 	account.EventUserDisabled, account.EventUserEnabled, account.EventUserErased, account.EventUserErasureFailed,
+	// second_factor_test.go has these
+	account.EventSecondFactorFailed, account.EventIdentityConfirmed, account.EventConfirmationFailed,
+	account.EventFactorAdded, account.EventFactorRemoved, account.EventRecoveryCodesReplaced, account.EventFactorsReset,
 	account.EventUserReset, // TestDemoIsResetAtEveryStart has it
 	account.EventDenied,
 	account.EventUnknownToken,  // TestUnknownTokensAreAuditedOncePerNetworkAndHour has it

@@ -166,7 +166,7 @@ func TestPasswordHashesAreLimitedPerNetwork(t *testing.T) {
 func TestEveryHashingFieldIsLimitedByAddress(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
-	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "verifyEmail", "resetPassword", "deleteAccount", "deleteUser"}
+	hashes := []string{"register", "login", "changePassword", "requestEmailChange", "verifyEmail", "resetPassword", "deleteAccount", "deleteUser", "confirmIdentity"}
 	for _, rule := range b.internal.Policy.Rules() {
 		has := slices.ContainsFunc(b.internal.Policy.Limits(rule.Type, rule.Field), func(l policy.Limit) bool {
 			return l.By == policy.ByAddress && l.Successes && l.Shared == "password hash"

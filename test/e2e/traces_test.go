@@ -122,6 +122,7 @@ func TestTraceHasSpansOfQueueHashAndStatements(t *testing.T) {
   SELECT users
   password wait
   password hash
+  SELECT factors
   transaction
     SELECT users
     INSERT sessions
