@@ -24,7 +24,10 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 	// Opening a missing file would create it.
 	if file, ok := models.SQLitePath(s.Config.DatabaseURL); ok {
 		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("DATABASE_URL: %w. Hint: run this in the directory of the server's .env, or set DATABASE_URL", err)
+			return fmt.Errorf(
+				"DATABASE_URL: %w. Hint: run this in the directory of the server's .env, or set DATABASE_URL",
+				err,
+			)
 		}
 	}
 	return c.withStore(func(store *models.Store) error {
@@ -33,7 +36,10 @@ func (c Console) backup(ctx context.Context, cmd *cli.Command) error {
 		case errors.Is(err, models.ErrBackupUnsupported):
 			return errors.New("DATABASE_URL: backup supports SQLite only. Hint: use mysqldump --single-transaction (docs/operations.md)")
 		case errors.Is(err, fs.ErrExist):
-			return fmt.Errorf("%s: the file exists and was not overwritten. Hint: choose another name", printable(args[0]))
+			return fmt.Errorf(
+				"%s: the file exists and was not overwritten. Hint: choose another name",
+				printable(args[0]),
+			)
 		case err != nil:
 			return err
 		}

@@ -135,19 +135,34 @@ func (c Console) command() *cli.Command {
 			{
 				Name: "serve", Usage: "run the server (the default command)",
 				Description: "   PORT=8081 fieldgate serve\n   DATABASE_URL=sqlite://demo.db fieldgate serve --demo",
-				Flags:       []cli.Flag{&cli.BoolFlag{Name: "demo", Usage: "create three accounts (USER, STAFF, ADMIN) with a public password; development only, needs a database of its own"}},
-				Action:      c.serve,
+				Flags: []cli.Flag{&cli.BoolFlag{
+					Name:  "demo",
+					Usage: "create three accounts (USER, STAFF, ADMIN) with a public password; development only, needs a database of its own",
+				}},
+				Action: c.serve,
 			},
-			{Name: "migrate", Usage: "apply pending migrations to the database", Description: "   fieldgate migrate\n   fieldgate migrate --contract", Flags: []cli.Flag{contractFlag()}, Action: c.migrate, Commands: []*cli.Command{
-				{Name: "up", Usage: "apply pending migrations", Description: "   fieldgate migrate up", Flags: []cli.Flag{contractFlag()}, Action: c.migrate},
-				{
-					Name: "status", Usage: "show each migration and its state", Description: "   fieldgate migrate status --json",
-					Flags: []cli.Flag{jsonLinesFlag()}, Action: c.migrationStatus,
+			{
+				Name: "migrate", Usage: "apply pending migrations to the database",
+				Description: "   fieldgate migrate\n   fieldgate migrate --contract",
+				Flags:       []cli.Flag{contractFlag()}, Action: c.migrate,
+				Commands: []*cli.Command{
+					{
+						Name: "up", Usage: "apply pending migrations", Description: "   fieldgate migrate up",
+						Flags: []cli.Flag{contractFlag()}, Action: c.migrate,
+					},
+					{
+						Name: "status", Usage: "show each migration and its state",
+						Description: "   fieldgate migrate status --json",
+						Flags:       []cli.Flag{jsonLinesFlag()}, Action: c.migrationStatus,
+					},
 				},
-			}},
+			},
 			c.userCommands(),
 			{Name: "keys", Usage: "generate keys", Description: "   fieldgate keys ed25519 --help", Commands: []*cli.Command{
-				{Name: "secret", Usage: "print a new JWT_SECRET", Description: "   JWT_SECRET=$(fieldgate keys secret)", Action: c.keysSecret},
+				{
+					Name: "secret", Usage: "print a new JWT_SECRET",
+					Description: "   JWT_SECRET=$(fieldgate keys secret)", Action: c.keysSecret,
+				},
 				{
 					Name: "ed25519", Usage: "print a new private key for JWT_PRIVATE_KEY_FILES",
 					Description: "   (umask 077; fieldgate keys ed25519 > fieldgate.pem)", Action: c.keysEd25519,

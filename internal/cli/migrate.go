@@ -11,7 +11,10 @@ import (
 )
 
 func contractFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "contract", Usage: "also remove tables and columns that this version does not use; run it after all older servers have stopped"}
+	return &cli.BoolFlag{
+		Name:  "contract",
+		Usage: "also remove tables and columns that this version does not use; run it after all older servers have stopped",
+	}
 }
 
 func (c Console) migrate(ctx context.Context, cmd *cli.Command) error {

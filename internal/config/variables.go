@@ -426,7 +426,7 @@ func defaultLogFormat(c *Config) string {
 // Table returns the variables as a Markdown table, for docs/reference/configuration.md.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| variable | default | what it means |\n|---|---|---|\n")
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
 	for _, v := range variables {
 		standard := v.defaultText
 		if standard == "" {

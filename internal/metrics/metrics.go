@@ -68,7 +68,12 @@ func New(s Sources) *Metrics {
 func (m *Metrics) registerRequests(s Sources) {
 	requests := m.counters("graphql_requests_total", "GraphQL requests by type of operation (none: refused before an operation was selected) "+
 		"and by outcome: ok, or the code of the first error.", "type", "outcome")
-	durations := m.histograms("graphql_request_duration_seconds", "Time to answer a GraphQL request, in seconds, by type of operation.", durationBuckets, "type")
+	durations := m.histograms(
+		"graphql_request_duration_seconds",
+		"Time to answer a GraphQL request, in seconds, by type of operation.",
+		durationBuckets,
+		"type",
+	)
 	m.operations, m.durations = map[operation]prometheus.Counter{}, map[string]prometheus.Observer{}
 	for _, kind := range []string{"query", "mutation", "none"} {
 		m.durations[kind] = durations.WithLabelValues(kind)
@@ -77,10 +82,14 @@ func (m *Metrics) registerRequests(s Sources) {
 		}
 	}
 	m.inFlight = m.gauge("http_requests_in_flight", "HTTP requests in progress, including those for probes and pages.")
-	answers := m.counters("http_responses_total", "HTTP responses by class of status (none: the connection was aborted without a response).", "class")
-	m.responses[0] = answers.WithLabelValues("none")
+	responses := m.counters(
+		"http_responses_total",
+		"HTTP responses by class of status (none: the connection was aborted without a response).",
+		"class",
+	)
+	m.responses[0] = responses.WithLabelValues("none")
 	for i := 1; i < len(m.responses); i++ {
-		m.responses[i] = answers.WithLabelValues(strconv.Itoa(i) + "xx")
+		m.responses[i] = responses.WithLabelValues(strconv.Itoa(i) + "xx")
 	}
 	m.onEnd = func(status int) {
 		m.inFlight.Dec()
@@ -101,7 +110,12 @@ func (m *Metrics) registerRules(s Sources) {
 			m.denials[[2]string{field, reason}] = denials.WithLabelValues(field, reason)
 		}
 	}
-	limits := m.counters("limit_hits_total", "Executions of fields that a rate limit refused, by field and by the key of the limit (by).", "field", "by")
+	limits := m.counters(
+		"limit_hits_total",
+		"Executions of fields that a rate limit refused, by field and by the key of the limit (by).",
+		"field",
+		"by",
+	)
 	m.limits = map[[2]string]prometheus.Counter{{other, other}: limits.WithLabelValues(other, other)}
 	for _, l := range s.Limits {
 		m.limits[[2]string{l.Field, l.By}] = limits.WithLabelValues(l.Field, l.By)
@@ -109,8 +123,10 @@ func (m *Metrics) registerRules(s Sources) {
 }
 
 func (m *Metrics) registerAccounts(s Sources) {
-	m.events = m.countersByValue(m.counters("account_events_total", "Account events by name, as in the log and in the audit log.", "event"), s.Events)
-	m.waits = m.histograms("password_queue_wait_seconds", "Time a password hash waited in the queue, in seconds.", waitBuckets).WithLabelValues()
+	events := m.counters("account_events_total", "Account events by name, as in the log and in the audit log.", "event")
+	m.events = m.countersByValue(events, s.Events)
+	waits := m.histograms("password_queue_wait_seconds", "Time a password hash waited in the queue, in seconds.", waitBuckets)
+	m.waits = waits.WithLabelValues()
 	if s.Backlog != nil {
 		m.mails = m.countersByValue(m.counters("mails_total", "Attempts to process a mail, by outcome.", "outcome"), s.MailOutcomes)
 	}

@@ -60,7 +60,12 @@ func (m *Metrics) registerSources(s Sources) {
 	if s.Backlog != nil {
 		m.registerBacklog(s.Backlog)
 	}
-	would := m.desc("counter", "field_would_deny_total", "Executions of fields that report-only rules would have denied, by field.", "field")
+	would := m.desc(
+		"counter",
+		"field_would_deny_total",
+		"Executions of fields that report-only rules would have denied, by field.",
+		"field",
+	)
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		for field, n := range s.WouldDeny() {
 			yield(prometheus.MustNewConstMetric(would, prometheus.CounterValue, float64(n), field))
@@ -74,7 +79,11 @@ func (m *Metrics) registerQueue(s Sources) {
 	room := m.desc("gauge", "password_queue_room", "Size of the queue. When it is full, clients get OVERLOADED.")
 	busy := m.desc("gauge", "password_queue_busy_threads", "Threads that are hashing a password.")
 	threads := m.desc("gauge", "password_queue_threads", "Threads available to hash passwords.")
-	refused := m.desc("counter", "password_queue_refusals_total", "Passwords that were refused because the queue was full or the wait timed out.")
+	refused := m.desc(
+		"counter",
+		"password_queue_refusals_total",
+		"Passwords that were refused because the queue was full or the wait timed out.",
+	)
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		q := s.Queue()
 		yield(gauge(waiting, float64(q.Waiting)))
@@ -90,11 +99,27 @@ func (m *Metrics) registerDatabase(s Sources) {
 	open := m.desc("gauge", "database_connections", "Connections to the database by state: in_use or idle.", "state")
 	waits := m.desc("counter", "database_connection_waits_total", "Waits for a connection because all were in use.")
 	waited := m.desc("counter", "database_connection_wait_seconds_total", "Total time of these waits, in seconds.")
-	statements := m.desc("counter", "database_statements_total", "Statements sent to the database, including those in transactions.")
-	readOnly := m.desc("gauge", "database_read_only", "1 while the database is read-only, such as an old primary after a failover; otherwise 0.")
-	circuitOpen := m.desc("gauge", "database_circuit_open", "1 while the database does not answer and requests that need it are refused at once; otherwise 0.")
+	statements := m.desc(
+		"counter",
+		"database_statements_total",
+		"Statements sent to the database, including those in transactions.",
+	)
+	readOnly := m.desc(
+		"gauge",
+		"database_read_only",
+		"1 while the database is read-only, such as an old primary after a failover; otherwise 0.",
+	)
+	circuitOpen := m.desc(
+		"gauge",
+		"database_circuit_open",
+		"1 while the database does not answer and requests that need it are refused at once; otherwise 0.",
+	)
 	openings := m.desc("counter", "database_circuit_openings_total", "Times that the database stopped answering.")
-	retired := m.desc("counter", "database_connections_retired_total", "Connections closed because their server became read-only or did not answer.")
+	retired := m.desc(
+		"counter",
+		"database_connections_retired_total",
+		"Connections closed because their server became read-only or did not answer.",
+	)
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		state := s.Database()
 		yield(gauge(readOnly, boolValue(state.ReadOnly)))
@@ -119,8 +144,16 @@ func boolValue(is bool) float64 {
 }
 
 func (m *Metrics) registerBacklog(fetch func(context.Context) (Backlog, error)) {
-	waiting := m.desc("gauge", "mails_waiting", "Unsent mails of all servers that share the database. Absent while the number is unknown.")
-	oldest := m.desc("gauge", "mails_oldest_age_seconds", "Age of the oldest unsent mail, in seconds; 0 if there is none. Absent while it is unknown.")
+	waiting := m.desc(
+		"gauge",
+		"mails_waiting",
+		"Unsent mails of all servers that share the database. Absent while the number is unknown.",
+	)
+	oldest := m.desc(
+		"gauge",
+		"mails_oldest_age_seconds",
+		"Age of the oldest unsent mail, in seconds; 0 if there is none. Absent while it is unknown.",
+	)
 	cached := &cachedBacklog{fetch: fetch}
 	m.registry.MustRegister(collector(func(yield func(prometheus.Metric)) {
 		if b, ok := cached.get(); ok {

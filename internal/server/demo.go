@@ -81,14 +81,17 @@ func (s *Server) RejectDemo(ctx context.Context) error {
 	if err != nil || !demo {
 		return err
 	}
-	return fmt.Errorf("the database was created by --demo, and accounts such as %s have a public password. Hint: use another database", DemoUsers[0].Email)
+	return fmt.Errorf(
+		"the database was created by --demo, and accounts such as %s have a public password. Hint: use another database",
+		DemoUsers[0].Email,
+	)
 }
 
 // isDemoDatabase reports whether a database was created by --demo. It is marked, or its oldest
 // account is a verified demo account: databases of older versions have no mark. Only StartDemo can
 // verify such an account, because no mail reaches fieldgate.example.
 func (s *Server) isDemoDatabase(ctx context.Context, oldest *models.User) (bool, error) {
-	if oldest.EmailVerified() && slices.ContainsFunc(DemoUsers, func(p playground.DemoUser) bool { return p.Email == oldest.Email }) {
+	if oldest.EmailVerified() && slices.ContainsFunc(DemoUsers, func(u playground.DemoUser) bool { return u.Email == oldest.Email }) {
 		return true, nil
 	}
 	return s.Store.IsDemo(ctx)

@@ -56,7 +56,10 @@ func listenOn(ctx context.Context, addr string) (net.Listener, error) {
 
 func listenError(addr string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081", addr)
+		return fmt.Errorf(
+			"ADDR: %q is in use by another program. Hint: choose another one with PORT, for example PORT=8081",
+			addr,
+		)
 	}
 	return fmt.Errorf("ADDR: %w", err)
 }

@@ -106,7 +106,10 @@ func (s *Server) ListenForMetrics(ctx context.Context) (net.Listener, error) {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Config.MetricsAddr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("METRICS_ADDR: %q is in use by another program. Hint: choose another port", s.Config.MetricsAddr)
+		return nil, fmt.Errorf(
+			"METRICS_ADDR: %q is in use by another program. Hint: choose another port",
+			s.Config.MetricsAddr,
+		)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("METRICS_ADDR: %w", err)

@@ -21,8 +21,8 @@ func (e pendingMigrationsError) Error() string {
 	return fmt.Sprintf("the database has pending migrations: %s. Hint: fieldgate migrate", strings.Join(e.migrations, ", "))
 }
 
-// Migrate applies pending migrations if AUTO_MIGRATE is on. It returns a pendingMigrationsError if any
-// remain.
+// Migrate applies pending migrations if AUTO_MIGRATE is on. It returns a pendingMigrationsError if
+// any remain.
 func (s *Services) Migrate(ctx context.Context) error {
 	if s.Config.AutoMigrate {
 		applied, err := s.Store.Migrate(ctx)

@@ -186,7 +186,10 @@ func (s *Services) open(o observers) (err error) {
 func (s *Services) openMail(o observers) (*mail.Templates, error) {
 	templates, err := mail.LoadTemplates(s.Config.MailTemplates)
 	if err != nil {
-		return nil, fmt.Errorf("MAIL_TEMPLATES: %w. Hint: see docs/mail.md, or leave it out to use the built-in texts", err)
+		return nil, fmt.Errorf(
+			"MAIL_TEMPLATES: %w. Hint: see docs/mail.md, or leave it out to use the built-in texts",
+			err,
+		)
 	}
 	from, err := netmail.ParseAddress(s.Config.MailFrom)
 	if err != nil {
@@ -261,7 +264,10 @@ func (s *Services) openBreached() (err error) {
 		return nil
 	}
 	if s.breached, err = breached.Open(s.Config.BreachedPasswords); err != nil {
-		return fmt.Errorf("BREACHED_PASSWORDS: %w. Hint: build the file with: fieldgate passwords build --min-count 20 < hibp.txt > FILE", err)
+		return fmt.Errorf(
+			"BREACHED_PASSWORDS: %w. Hint: build the file with: fieldgate passwords build --min-count 20 < hibp.txt > FILE",
+			err,
+		)
 	}
 	return nil
 }

@@ -26,7 +26,10 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 		}
 		secret, err := auth.SecretFile(file + ".key")
 		if errors.Is(err, fs.ErrNotExist) { // the directory is missing: SecretFile creates the file
-			return nil, fmt.Errorf("DATABASE_URL: the directory of %q does not exist. Hint: create it, or choose another file: sqlite:///DIRECTORY/FILE", file)
+			return nil, fmt.Errorf(
+				"DATABASE_URL: the directory of %q does not exist. Hint: create it, or choose another file: sqlite:///DIRECTORY/FILE",
+				file,
+			)
 		}
 		if err != nil {
 			return nil, keyFileError("JWT_SECRET", file, err)
@@ -71,7 +74,10 @@ func PrivateKeys(names []string) ([]auth.PrivateKey, error) {
 	for i, name := range names {
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("%w. Hint: create a key with fieldgate keys ed25519, in a file that the server can read", err)
+			return nil, fmt.Errorf(
+				"%w. Hint: create a key with fieldgate keys ed25519, in a file that the server can read",
+				err,
+			)
 		}
 		files[i] = auth.KeyFile{Name: name, PEM: content}
 	}

@@ -78,7 +78,8 @@ func (o *crossOrigin) preflight(next http.Handler) http.Handler {
 // hasRepeatedHeaders reports whether a header about the request's origin has more than one value.
 // Browsers send one. With two, this server and a proxy might read different values.
 func hasRepeatedHeaders(h http.Header) bool {
-	return len(h["Origin"]) > 1 || len(h["Sec-Fetch-Site"]) > 1 || len(h["Sec-Fetch-Mode"]) > 1 || len(h["Sec-Fetch-Dest"]) > 1
+	return len(h["Origin"]) > 1 || len(h["Sec-Fetch-Site"]) > 1 ||
+		len(h["Sec-Fetch-Mode"]) > 1 || len(h["Sec-Fetch-Dest"]) > 1
 }
 
 // vary lists the headers that an answer depends on.
@@ -96,7 +97,8 @@ func (o *crossOrigin) protect(next http.Handler) http.Handler {
 			return
 		}
 		if header := loadedByMarkup(r.Header); header != "" {
-			o.Refused(header, "must be that of a script's request: the API cannot be loaded as a page, image, frame or script").ServeHTTP(w, r)
+			const message = "must be that of a script's request: the API cannot be loaded as a page, image, frame or script"
+			o.Refused(header, message).ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -127,7 +129,7 @@ func asPOST(r *http.Request) *http.Request {
 
 func (o *crossOrigin) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Vary"] = vary
-	message := "is not one of those that may use this API"
+	message := "is not allowed to call this API"
 	if origin := r.Header.Get("Origin"); !hasRepeatedHeaders(r.Header) && isWellFormedOrigin(origin) {
 		hint := o.Hint(origin)
 		message += ". " + hint

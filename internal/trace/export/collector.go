@@ -74,7 +74,8 @@ func newCollector(c Config, getenv func(string) string) (*collector, error) {
 	}
 	stopped, stop := context.WithCancel(context.Background())
 	return &collector{
-		url: c.URL, headers: headers, gzip: compression == "gzip", client: httpClient(tlsConfig), retry: defaultRetry, stopped: stopped, stop: stop,
+		url: c.URL, headers: headers, gzip: compression == "gzip", client: httpClient(tlsConfig),
+		retry: defaultRetry, stopped: stopped, stop: stop,
 	}, nil
 }
 
@@ -173,7 +174,8 @@ func (c *collector) send(ctx context.Context, body []byte) error {
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 	switch status := response.StatusCode; {
-	case status == http.StatusTooManyRequests, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+	case status == http.StatusTooManyRequests, status == http.StatusBadGateway,
+		status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		return &retryError{statusError(response, text), retryAfter(response.Header)}
 	case status < 200 || status > 299:
 		return statusError(response, text)

@@ -66,7 +66,8 @@ func New(c Config) (*Exporter, error) {
 	limits := sdk.NewSpanLimits()
 	limits.AttributeValueLengthLimit = maxAttributeLength
 	return &Exporter{exporter: exporter, provider: sdk.NewTracerProvider(
-		sdk.WithBatcher(&quietExporter{SpanExporter: exporter, log: c.Log}), sdk.WithSampler(root), sdk.WithRawSpanLimits(limits), sdk.WithResource(newResource(c)),
+		sdk.WithBatcher(&quietExporter{SpanExporter: exporter, log: c.Log}), sdk.WithSampler(root),
+		sdk.WithRawSpanLimits(limits), sdk.WithResource(newResource(c)),
 	)}, nil
 }
 
@@ -75,7 +76,8 @@ func New(c Config) (*Exporter, error) {
 func sampler(name string, ratio float64) (sdk.Sampler, error) {
 	root, ok := map[string]sdk.Sampler{
 		"always_on": sdk.AlwaysSample(), "always_off": sdk.NeverSample(), "traceidratio": sdk.TraceIDRatioBased(ratio),
-		"parentbased_always_on": sdk.AlwaysSample(), "parentbased_always_off": sdk.NeverSample(), "parentbased_traceidratio": sdk.TraceIDRatioBased(ratio),
+		"parentbased_always_on": sdk.AlwaysSample(), "parentbased_always_off": sdk.NeverSample(),
+		"parentbased_traceidratio": sdk.TraceIDRatioBased(ratio),
 	}[name]
 	if !ok {
 		return nil, fmt.Errorf("OTEL_TRACES_SAMPLER: %q is not known", name)
@@ -86,7 +88,9 @@ func sampler(name string, ratio float64) (sdk.Sampler, error) {
 
 func newResource(c Config) *resource.Resource {
 	attrs := []attribute.KeyValue{
-		attribute.String("telemetry.sdk.name", "opentelemetry"), attribute.String("telemetry.sdk.language", "go"), attribute.String("telemetry.sdk.version", otelsdk.Version()),
+		attribute.String("telemetry.sdk.name", "opentelemetry"),
+		attribute.String("telemetry.sdk.language", "go"),
+		attribute.String("telemetry.sdk.version", otelsdk.Version()),
 	}
 	for name, value := range c.Attributes {
 		attrs = append(attrs, attribute.String(name, value))
