@@ -53,7 +53,8 @@ func (r *DryRunRecorder) record(ctx context.Context, rule policy.Rule) {
 		}
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, account.EventWouldBeDenied, slog.String("field", field),
-		slog.String("requires", rule.ReportOnly.Role), slog.String("user_id", line.userID), slog.String("ip", viewer.Client().IP))
+		slog.String("requires", rule.ReportOnly.Role), slog.String("user_id", line.userID),
+		slog.String("ip", viewer.Client().IP))
 }
 
 type loggedDenial struct{ field, userID string }

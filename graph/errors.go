@@ -195,7 +195,8 @@ func (c Config) logClientError(ctx context.Context, err error) {
 		c.logDenied(ctx, slog.LevelInfo, reasonForbidden,
 			slog.String("requires", forbidden.Requires), slog.String("user_id", auth.ViewerFrom(ctx).UserID()))
 	case errors.As(err, &unauthenticated):
-		c.logDenied(ctx, slog.LevelDebug, string(unauthenticated.Reason), slog.String("reason", string(unauthenticated.Reason)))
+		reason := string(unauthenticated.Reason)
+		c.logDenied(ctx, slog.LevelDebug, reason, slog.String("reason", reason))
 	}
 }
 

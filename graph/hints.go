@@ -23,11 +23,13 @@ func explain(p *policy.Policy, err error) map[string]any {
 func tokenHint(reason auth.Reason) string {
 	switch reason {
 	case auth.Missing:
-		return "Send the header `Authorization: Bearer ACCESS_TOKEN`. The mutations register, login and refresh return an accessToken."
+		return "Send the header `Authorization: Bearer ACCESS_TOKEN`. " +
+			"The mutations register, login and refresh return an accessToken."
 	case auth.Expired:
 		return "The access token has expired. Get a new accessToken with the mutation refresh and send that one."
 	case auth.Revoked:
-		return "The session was revoked or has expired, or the account is disabled or deleted. Sign in again with the mutation login."
+		return "The session was revoked or has expired, or the account is disabled or deleted. " +
+			"Sign in again with the mutation login."
 	}
 	return "Send one header `Authorization: Bearer ACCESS_TOKEN` with an accessToken of this server. " +
 		"The server rejects tokens of another key, issuer or audience."

@@ -158,8 +158,10 @@ func trustedReservations(
 		switch {
 		case rule.By == policy.ByAddress && !rule.Successes:
 			continue
-		case rule.By == policy.ByAccount && !rule.SuccessesOnly, rule.By == policy.ByAccountAndAddress && !rule.Successes && isDevice:
-			reservation.ID = limit.Key(append(rule.Scope(coordinate(field)), rule.By, key, "trusted", string(trusted))...)
+		case rule.By == policy.ByAccount && !rule.SuccessesOnly,
+			rule.By == policy.ByAccountAndAddress && !rule.Successes && isDevice:
+			scope := rule.Scope(coordinate(field))
+			reservation.ID = limit.Key(append(scope, rule.By, key, "trusted", string(trusted))...)
 		}
 		list = append(list, reservation)
 	}

@@ -24,7 +24,9 @@ const reasonForbidden = "forbidden"
 
 // DenialReasons returns every reason of a denial.
 func DenialReasons() []string {
-	return []string{reasonForbidden, string(auth.Missing), string(auth.Expired), string(auth.Invalid), string(auth.Revoked)}
+	return []string{
+		reasonForbidden, string(auth.Missing), string(auth.Expired), string(auth.Invalid), string(auth.Revoked),
+	}
 }
 
 // DeniableFields returns the coordinates of the fields that can be denied.

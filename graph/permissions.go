@@ -17,7 +17,8 @@ const conditionOwner = "OWNER"
 func permissions(ctx context.Context, p *policy.Policy, role string) ([]*generated.Permission, error) {
 	list := []*generated.Permission{}
 	for _, rule := range p.Rules() {
-		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: rule.Public || p.Includes(role, rule.Role)}
+		allowed := rule.Public || p.Includes(role, rule.Role)
+		permission := &generated.Permission{Field: rule.Coordinate(), Allowed: allowed}
 		required := rule.Role
 		if rule.HasReportOnly() {
 			required = rule.ReportOnly.Role

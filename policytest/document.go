@@ -65,7 +65,9 @@ func (d *document) call(c Case, on *ast.Definition, field *ast.FieldDefinition) 
 	values := d.proof.arguments(c, on.Name+"."+field.Name, field)
 	for _, arg := range field.Arguments {
 		_, given := values[arg.Name]
-		if d.page > 0 && !given && (arg.Name == "first" || arg.Name == "last" && field.Arguments.ForName("first") == nil) && arg.Type.Name() == "Int" {
+		isPageSize := arg.Type.Name() == "Int" &&
+			(arg.Name == "first" || arg.Name == "last" && field.Arguments.ForName("first") == nil)
+		if d.page > 0 && !given && isPageSize {
 			values[arg.Name] = d.page
 		}
 	}

@@ -140,7 +140,8 @@ func Run(t Reporter, app App) {
 	t.Helper()
 	p := &proof{
 		App: app, t: t, client: &http.Client{Transport: &http.Transport{}},
-		coverage: newCoverage(), secrets: secrets{}, routes: findRoutes(app.Schema), pages: map[string]int{}, forms: forms,
+		coverage: newCoverage(), secrets: secrets{}, routes: findRoutes(app.Schema), pages: map[string]int{},
+		forms: forms,
 	}
 	if app.Quick {
 		p.forms = nil

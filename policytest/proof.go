@@ -206,7 +206,8 @@ func (p *proof) testRoute(r route, fields []*ast.FieldDefinition) {
 					continue
 				}
 				c := p.caseOf(actor)
-				if changed, variables := p.runCase(testCase{actor: actor.Name, participants: c, form: form, paths: []queryPath{{c, r, set}}}); changed {
+				tc := testCase{actor: actor.Name, participants: c, form: form, paths: []queryPath{{c, r, set}}}
+				if changed, variables := p.runCase(tc); changed {
 					p.replaceChanged(actor, variables)
 				}
 			}
@@ -300,7 +301,8 @@ func (p *proof) runCase(tc testCase) (changed bool, variables map[string]any) {
 	for _, found := range x.problems {
 		p.coverage.reportProblem(p.t, tc, query, x.response.body, found)
 	}
-	return operation == ast.Mutation && slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isRoot && v.hasValue }), d.variables
+	succeeded := func(v fieldResult) bool { return v.isRoot && v.hasValue }
+	return operation == ast.Mutation && slices.ContainsFunc(x.results, succeeded), d.variables
 }
 
 // smallPageSizes are tried in order along a route that costs too much.

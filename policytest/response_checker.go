@@ -99,7 +99,8 @@ func (x *responseChecker) coordinateAt(e responseError, root string) string {
 		for _, member := range possibleTypes(x.Schema, def) {
 			for _, f := range x.collect(slices.Concat(sets...), member) {
 				if f.key == key && f.def != nil {
-					coordinate, sets, def = member.Name+"."+f.name, []ast.SelectionSet{f.selectionSet}, x.Schema.Types[f.def.Type.Name()]
+					coordinate = member.Name + "." + f.name
+					sets, def = []ast.SelectionSet{f.selectionSet}, x.Schema.Types[f.def.Type.Name()]
 				}
 			}
 		}
@@ -139,7 +140,8 @@ func (x *responseChecker) flatten(set ast.SelectionSet, on *ast.Definition) (fie
 				fields = append(fields, x.flatten(s.SelectionSet, on)...)
 			}
 		case *ast.FragmentSpread:
-			if fragment := x.document.Fragments.ForName(s.Name); x.isIncluded(s.Directives) && x.typeApplies(fragment.TypeCondition, on) {
+			fragment := x.document.Fragments.ForName(s.Name)
+			if x.isIncluded(s.Directives) && x.typeApplies(fragment.TypeCondition, on) {
 				fields = append(fields, x.flatten(fragment.SelectionSet, on)...)
 			}
 		}
@@ -225,8 +227,9 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 		}
 		return
 	}
-	if becomes := x.fixture(x.participants, coordinate).Viewer; on == x.Schema.Mutation && becomes != nil && len(errors) == 0 {
-		x.viewer = *becomes
+	viewer := x.fixture(x.participants, coordinate).Viewer
+	if on == x.Schema.Mutation && viewer != nil && len(errors) == 0 {
+		x.viewer = *viewer
 	}
 	x.checkValue(f, coordinate, value, path)
 }
@@ -327,7 +330,8 @@ func (x *responseChecker) countCredentials(set ast.SelectionSet) (n int) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if field := x.Schema.Mutation.Fields.ForName(s.Name); field != nil && field.Directives.ForName("credential") != nil {
+			field := x.Schema.Mutation.Fields.ForName(s.Name)
+			if field != nil && field.Directives.ForName("credential") != nil {
 				n++
 			}
 		case *ast.InlineFragment:
@@ -371,7 +375,8 @@ func (x *responseChecker) checkLeaks() {
 		}
 		for _, coordinate := range append([]string{v.coordinate}, v.subfields...) {
 			for _, secret := range x.secrets[coordinate] {
-				if !x.allowedValues[secret] && (strings.Contains(x.response.body, secret) || strings.Contains(x.response.body, jsonEscape(secret))) {
+				body := x.response.body
+				if !x.allowedValues[secret] && (strings.Contains(body, secret) || strings.Contains(body, jsonEscape(secret))) {
 					x.report(coordinate, "%s is not allowed, but the response contains it: %s", x.viewerName(), secret)
 				}
 			}

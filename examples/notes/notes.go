@@ -58,7 +58,8 @@ func (s *Service) Of(ctx context.Context, authorID string) (list []*Note, err er
 	if !models.ValidID(authorID) {
 		return nil, models.ErrNotFound
 	}
-	err = s.store.DB(ctx).InnerJoins("Author").Where("author_id = ?", authorID).Order("notes.id DESC").Limit(100).Find(&list).Error
+	err = s.store.DB(ctx).InnerJoins("Author").Where("author_id = ?", authorID).
+		Order("notes.id DESC").Limit(100).Find(&list).Error
 	return list, err
 }
 

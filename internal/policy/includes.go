@@ -102,7 +102,7 @@ func (c *compiler) checkIncludesUser(def *ast.Definition, direct map[string][]st
 		if value.Name != User && len(direct[value.Name]) == 0 {
 			c.addError(value.Position, roleEnum+"."+value.Name,
 				"does not include USER, so a bare @auth would deny its users",
-				"write @includes(roles: [USER]), or name a role that includes USER")
+				"write @includes(roles: [USER]), or list a role that includes USER")
 		}
 	}
 }

@@ -14,8 +14,8 @@ change of the policy is a change of lines here. [docs/policy.md](docs/policy.md)
 
 `
 	markdownFoot = `
-` + "`own`" + `: only on the user's own objects. ` + "`yes!`, `own!`" + `: allowed now, and denied by a report-only rule. Every other field is
-available to every request that can read the field that leads to it.
+` + "`own`" + `: only on the user's own objects. ` + "`yes!`, `own!`" + `: allowed now, but a report-only rule would deny it.
+Every other field is open to every request that can read its object.
 `
 )
 

@@ -2,10 +2,12 @@
 //
 // The schema is the only place for rules. Five directives state them:
 //
-//	directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false) repeatable on FIELD_DEFINITION
+//	directive @auth(role: Role! = USER, orOwner: Boolean! = false, reportOnly: Boolean! = false)
+//	  repeatable on FIELD_DEFINITION
 //	directive @public on FIELD_DEFINITION
 //	directive @includes(roles: [Role!]!) on ENUM_VALUE
-//	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
+//	directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false,
+//	  failures: Boolean! = true, shared: String) repeatable on FIELD_DEFINITION
 //	directive @credential on FIELD_DEFINITION
 //
 // A root field (of Query or Mutation) carries exactly one of @auth and @public. A field of another

@@ -358,13 +358,13 @@ func TestInvalidRolesAreRejected(t *testing.T) {
 		{
 			name: "a role that does not include USER", schema: hello,
 			declarations: mustReplace(declarations, "[STAFF]", "[]"),
-			want:         []string{"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or name a role that includes USER"},
+			want:         []string{"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or list a role that includes USER"},
 		},
 		{
 			name: "a role without USER is reported once, not again at the roles that include it", schema: hello,
 			declarations: mustReplace(declarations, " @includes(roles: [USER])", ""),
 			want: []string{
-				"rules.graphqls:6: Role.STAFF does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or name a role that includes USER",
+				"rules.graphqls:6: Role.STAFF does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or list a role that includes USER",
 			},
 		},
 		{
@@ -409,7 +409,7 @@ func TestInvalidDeclarationsAreRejected(t *testing.T) {
 				"@auth is not declared" + auth,
 				"@public is not declared" + public,
 				"@includes is not declared" + includes,
-				"rules.graphqls:1: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or name a role that includes USER",
+				"rules.graphqls:1: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or list a role that includes USER",
 			},
 		},
 		{
@@ -455,7 +455,7 @@ func TestInvalidDeclarationsAreRejected(t *testing.T) {
 				"(roles: [STAFF])", ""),
 			want: []string{
 				"rules.graphqls:3: @includes has the argument roles: [Role!] instead of [Role!]!" + includes,
-				"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or name a role that includes USER",
+				"rules.graphqls:7: Role.ADMIN does not include USER, so a bare @auth would deny its users: write @includes(roles: [USER]), or list a role that includes USER",
 			},
 		},
 		{
