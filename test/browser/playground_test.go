@@ -167,7 +167,7 @@ func TestDemoIsRejectedInProduction(t *testing.T) {
 	production := map[string]string{
 		"ENV": "production", "PUBLIC_URL": "https://a.example", "DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "BCRYPT_COST": "10", "ADDR": "127.0.0.1:0",
 	}
-	if status, _, stderr := servertest.RunCLI(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not with ENV=production") {
+	if status, _, stderr := servertest.RunCLI(t, production, "", "serve", "--demo"); status != 1 || !strings.Contains(stderr, "--demo: not allowed with ENV=production") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	create := []string{"user", "create", server.DemoUsers[0].Email, "--name", server.DemoUsers[0].Name, "--role", "ADMIN"}
