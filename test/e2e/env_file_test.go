@@ -94,7 +94,7 @@ func TestProductionWarnsOfAnIgnoredDotEnv(t *testing.T) {
 	requireNoError(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=nonsense\n"), 0o600))
 	b, _ := startServer(t, cmd)
 	if !strings.Contains(b.Log.String(), "production does not read .env") {
-		t.Error(b.Log)
+		t.Errorf("the log has no warning:\n%s", b.Log)
 	}
 }
 

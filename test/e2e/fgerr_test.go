@@ -133,7 +133,7 @@ func TestInvalidProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 		"an error without a code":      {errors.New("the secret is 42"), "the secret is 42"},
 		"a reserved code":              {fgerr.New(fgerr.Unauthenticated, "shown", nil), "UNAUTHENTICATED is reserved"},
 		"a code of small letters":      {fgerr.New("outOfStock", "shown", nil), "outOfStock"},
-		"an extension that is no JSON": {fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": make(chan int)}), "does not encode"},
+		"an extension that is no JSON": {fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": make(chan int)}), "cannot be encoded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -207,7 +207,7 @@ func TestStrangersCannotExhaustConfirmationMails(t *testing.T) {
 		}
 		before := len(b.mailsTo(address))
 		if before > 10+5 { // one for each account, and the shared limit
-			t.Errorf("%d mails caused by other accounts", before)
+			t.Errorf("%d mails caused by other clients, want fewer", before)
 		}
 		owner := b.NewUser("USER")
 		b.queryFrom(owner, "198.51.100.1", requestChange, "e", address, "p", owner.Password).Must()
@@ -233,7 +233,7 @@ func TestStrangersCannotExhaustRegistrationMails(t *testing.T) {
 		}
 		before := len(b.mailsTo(address))
 		if before > 20 { // ten verification links, ten notices that the account exists
-			t.Errorf("%d mails caused by other accounts", before)
+			t.Errorf("%d mails caused by other clients, want fewer", before)
 		}
 		b.queryFrom(nil, "198.51.100.1", registerAs, "e", address)
 		if got := len(b.mailsTo(address)) - before; got != 1 {
@@ -347,7 +347,7 @@ func TestMailsNameTimeAndNetworkOfTheRequest(t *testing.T) {
 			m := b.mailsTo(p.Email)[0]
 			for _, text := range []string{m.Text, m.HTML} {
 				if !strings.Contains(text, row.want) || !strings.Contains(text, at) || strings.Contains(text, row.ip) || strings.Contains(text, "EvilText") {
-					t.Errorf("from %s at %s:\n%s", row.ip, at, text)
+					t.Errorf("the mail for a request from %s at %s must name %s and the time only:\n%s", row.ip, at, row.want, text)
 				}
 			}
 		}
@@ -437,7 +437,7 @@ func TestTenFailedSignInsSendANotice(t *testing.T) {
 					t.Fatalf("%d notices, want %d", len(got), row.want)
 				}
 				if len(got) > 0 && (!strings.Contains(got[0].Text, "10 attempts") || strings.Contains(got[0].Text, "203.0.0.0/24") != (row.networks == 1)) {
-					t.Errorf("%s", got[0].Text)
+					t.Errorf("the notice must name 10 attempts, and the network if there is one only:\n%s", got[0].Text)
 				}
 			})
 		}

@@ -582,7 +582,7 @@ func TestPasswordChangeCancelsAQueuedEmailChange(t *testing.T) {
 		b.Query(p, requestChange, "e", "new@example.com", "p", p.Password).Must()
 		b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 		if got := b.mailsTo("new@example.com"); len(got) != 0 {
-			t.Errorf("%q was sent", got[0].Subject)
+			t.Errorf("%q was sent after the password change", got[0].Subject)
 		}
 		// The verification link, the warning and the notice of the new password.
 		if got := b.mailsTo(p.Email); len(got) != 3 {
@@ -639,7 +639,7 @@ func TestMailLinksUseAppURL(t *testing.T) {
 		}
 		for _, m := range got {
 			if strings.Contains(m.Text+m.HTML, "evil") || !strings.HasPrefix(m.Link, "https://app.example.com/accounts/reset-password?token=") && !strings.HasPrefix(m.Link, "https://app.example.com/accounts/verify-email?token=") {
-				t.Errorf("%s leads to %s", m.Subject, m.Link)
+				t.Errorf("the link of %q is %s, want one below APP_URL", m.Subject, m.Link)
 			}
 		}
 	})
@@ -666,7 +666,7 @@ func TestOpeningALinkChangesNothing(t *testing.T) {
 					}
 					got := b.Do(r)
 					if wantStatus := map[bool]int{true: http.StatusMethodNotAllowed, false: http.StatusOK}[method == http.MethodPost]; got.Status != wantStatus {
-						t.Errorf("%s %s: %d", method, path, got.Status)
+						t.Errorf("%s %s: %d, want %d", method, path, got.Status, wantStatus)
 					}
 					if strings.Contains(got.Body, token) {
 						t.Errorf("the page %s contains the token", path)

@@ -228,7 +228,7 @@ func TestMetricsAnswerWithoutADatabase(t *testing.T) {
 	code, _ := b.Query(p, `{ me { id } }`).Errors[0].Extensions["code"].(string)
 	got := b.scrape()
 	if _, there := got["fieldgate_mails_waiting"]; there || got[`fieldgate_graphql_requests_total{outcome="`+code+`",type="query"}`] != 1 {
-		t.Errorf("%s: %v", code, got)
+		t.Errorf("code %s: got the series %v", code, got)
 	}
 }
 
@@ -334,7 +334,7 @@ func TestMetricsAreServedOnTheirOwnAddressOnly(t *testing.T) {
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
 			if err != nil || response.StatusCode != row.status || !strings.Contains(string(body), row.body) {
-				t.Errorf("%d %v %.200s", response.StatusCode, err, body)
+				t.Errorf("got %d %v %.200s, want %d with %q", response.StatusCode, err, body, row.status, row.body)
 			}
 		})
 	}

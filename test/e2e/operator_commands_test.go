@@ -153,7 +153,7 @@ func TestDoctorReportsEachProblem(t *testing.T) {
 					t.Errorf("%s is %q, want %q, in %+v", row.id, got, row.level, findings)
 				}
 				if (status == 1) != (doctor.Worst(findings) == doctor.Problem) {
-					t.Errorf("status %d", status)
+					t.Errorf("status %d does not match the findings %+v", status, findings)
 				}
 				for _, f := range findings {
 					if strings.Contains(f.Message+f.Fix, servertest.Secret) || strings.Contains(f.Message+f.Fix, "hunter2") {

@@ -42,10 +42,10 @@ func TestMailIsSentOverSMTP(t *testing.T) {
 		b.deliver()
 		m := server.WaitFor(t, 1)[0]
 		if !m.TLS || m.User != "ada" || m.From != "accounts@example.com" || m.To != p.Email {
-			t.Errorf("from %s to %s, as %q, TLS %v", m.From, m.To, m.User, m.TLS)
+			t.Errorf("got a mail from %s to %s, as %q, TLS %v", m.From, m.To, m.User, m.TLS)
 		}
 		if from := m.Header.Get("From"); from != `"Example Accounts" <accounts@example.com>` || m.Header.Get("Auto-Submitted") != "auto-generated" {
-			t.Errorf("headers %v", m.Header)
+			t.Errorf("got the headers %v", m.Header)
 		}
 		link := ""
 		for line := range strings.Lines(m.Text) {
@@ -89,7 +89,7 @@ func TestInputCannotInjectMailHeaders(t *testing.T) {
 		}
 		for _, m := range messages {
 			if len(m.Header["Bcc"])+len(m.Header["Cc"]) > 0 || len(m.Header["To"]) != 1 || len(m.Header["Subject"]) != 1 || strings.Contains(string(m.Raw), "evil") {
-				t.Errorf("%s", m.Raw)
+				t.Errorf("the mail has an injected header or text:\n%s", m.Raw)
 			}
 		}
 	})
@@ -206,7 +206,7 @@ func TestMailUsesTheLanguageOfTheRequest(t *testing.T) {
 	} {
 		b.QueryWith(map[string][]string{"Accept-Language": {row.header}}, requestReset, "e", p.Email)
 		if got := b.mailsTo(p.Email)[0]; got.Language != row.want && len(row.header) < 1000 || (got.Subject == "Neues Kennwort") != (got.Language == "de") {
-			t.Errorf("%.30q: %s, %q", row.header, got.Language, got.Subject)
+			t.Errorf("Accept-Language %.30q: got %s, %q, want %s", row.header, got.Language, got.Subject, row.want)
 		}
 	}
 }

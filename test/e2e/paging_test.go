@@ -47,7 +47,7 @@ func (b *testServer) fetchAllPages(as *servertest.User, query, field string, siz
 		if backwards {
 			c := b.fetchPage(as, query, field, append(variables, "last", size, "before", position)...)
 			if c.hasNext != (page > 0) {
-				b.t.Errorf("%s, page %d from the end: hasNextPage %t", field, page, c.hasNext)
+				b.t.Errorf("%s, page %d from the end: hasNextPage is %t", field, page, c.hasNext)
 			}
 			ids, position = append(slices.Clone(c.ids), ids...), c.startCursor
 			if !c.hasPrev {
@@ -57,7 +57,7 @@ func (b *testServer) fetchAllPages(as *servertest.User, query, field string, siz
 		}
 		c := b.fetchPage(as, query, field, append(variables, "first", size, "after", position)...)
 		if c.hasPrev != (page > 0) {
-			b.t.Errorf("%s, page %d: hasPreviousPage %t", field, page, c.hasPrev)
+			b.t.Errorf("%s, page %d: hasPreviousPage is %t", field, page, c.hasPrev)
 		}
 		ids, position = append(ids, c.ids...), c.endCursor
 		if !c.hasNext {

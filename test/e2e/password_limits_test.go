@@ -258,7 +258,7 @@ func TestFreshRefreshTokenIsNotRotated(t *testing.T) {
 			got := b.QueryWith(http.Header{"Cookie": {value}}, refreshInBody).Must()
 			again, attributes, _ := strings.Cut(refreshCookie(got), ";")
 			if again != value || attributes != " Path=/; Max-Age=604800; HttpOnly; SameSite=Strict" || got.At("refresh.refreshToken") != nil {
-				t.Errorf("%q after %q", refreshCookie(got), cookie)
+				t.Errorf("the refresh cookie is %q, want the same as %q", refreshCookie(got), cookie)
 			}
 			b.Clock.Advance(500 * time.Millisecond)
 			if got := refreshCookie(b.QueryWith(http.Header{"Cookie": {value}}, refreshInBody).Must()); got != "" {

@@ -119,7 +119,7 @@ func TestBreachedPasswordsAreRejected(t *testing.T) {
 				"resetPassword":  fieldMessage(b.Query(nil, resetPassword, "t", reset, "p", password), "newPassword"),
 			} {
 				if !strings.Contains(message, "data breach") {
-					t.Errorf("%s with %q: %q", name, password, message)
+					t.Errorf("%s with %q: got %q, want a message about a data breach", name, password, message)
 				}
 			}
 		}

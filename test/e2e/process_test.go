@@ -71,7 +71,7 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 			t.Error("changePassword did not revoke exactly the other sessions")
 		}
 		if codes := b.Query(nil, login, "p", servertest.Password).Codes(); !slices.Equal(codes, []string{"login INVALID_CREDENTIALS"}) {
-			t.Errorf("the old password: %q", codes)
+			t.Errorf("login with the old password: got %q, want INVALID_CREDENTIALS", codes)
 		}
 		b.Query(nil, login, "p", "another good password").Must()
 	})

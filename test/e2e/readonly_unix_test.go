@@ -132,7 +132,7 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyUID, Gid: nobodyUID}}
 	}
 	if out, _ := cmd.Output(); !strings.Contains(string(out), "the folder "+u.folder+" (dr-xr-xr-x) cannot be written by user id "+user) {
-		t.Errorf("got %s", out)
+		t.Errorf("got %s, want a finding that names the read-only folder", out)
 	}
 }
 

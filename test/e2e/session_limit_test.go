@@ -58,7 +58,7 @@ func TestAccountHasAtMostAHundredSessions(t *testing.T) {
 			p := b.NewUser("USER")
 			oldest := b.newDevice(p, false)
 			if !b.isSignedIn(oldest.User) { // the server caches the session from now on
-				t.Fatal("not signed in")
+				t.Fatal("the new session is invalid")
 			}
 			insertSessions(t, b, databaseURL, p, 98)
 			_, err := db.ExecContext(t.Context(), "UPDATE sessions SET last_used_at = '2020-01-01 00:00:00.000' WHERE id = '"+oldest.session+"'")

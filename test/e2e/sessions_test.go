@@ -771,7 +771,7 @@ func TestSessionRecheckCachesSessions(t *testing.T) {
 			t.Run("revoked by the same server with "+name, func(t *testing.T) {
 				d := here.newDevice(p, false)
 				if !here.isSignedIn(d.User) {
-					t.Fatal("not signed in")
+					t.Fatal("the new session is invalid")
 				}
 				end(d)
 				if here.isSignedIn(d.User) {

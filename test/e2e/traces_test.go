@@ -147,14 +147,14 @@ func TestTraceHasSpansOfQueueHashAndStatements(t *testing.T) {
 			}
 		}
 		if request.Kind != otlp.Span_SPAN_KIND_SERVER || request.TraceState != "" || len(request.Attributes) != 5 {
-			t.Errorf("%v", request)
+			t.Errorf("the request's span is %v", request)
 		}
 		statement := trace[slices.IndexFunc(trace, func(s *otlp.Span) bool { return s.Name == "SELECT users" })]
 		if a := spanAttributes(statement); !strings.Contains(a["db.query.text"], "?") || a["db.system.name"] == "" || statement.Kind != otlp.Span_SPAN_KIND_CLIENT {
-			t.Errorf("%v", statement)
+			t.Errorf("the statement's span is %v", statement)
 		}
 		if r.resource["service.name"] != "accounts" || r.resource["team"] != "a" || r.resource["service.version"] != "devel" || r.header.Get("X-Key") != "a key" {
-			t.Errorf("%v %v", r.resource, r.header)
+			t.Errorf("got the resource %v and the headers %v", r.resource, r.header)
 		}
 		for _, message := range []string{"http request", "sign-in"} {
 			lines := b.logLines(got, message)
@@ -204,7 +204,7 @@ func TestSpanNamesComeFromTheSchema(t *testing.T) {
 			}
 			span := trace[i]
 			if span.Name != row.span || spanAttributes(span)["error.type"] != row.code || (span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR) != row.fails {
-				t.Errorf("%v", span)
+				t.Errorf("got the span %v, want %s with error.type %q", span, row.span, row.code)
 			}
 		})
 	}
@@ -361,7 +361,7 @@ func TestTracesAreOffByDefault(t *testing.T) {
 			before := len(r.spans)
 			got := b.QueryWith(http.Header{"Traceparent": {"00-" + callerTraceID + "-" + callerSpanID + "-01"}}, `{ __typename }`).Must()
 			if (b.internal.Traces != nil) != row.on {
-				t.Fatal(b.internal.Traces)
+				t.Fatalf("traces are on: %v, want %v", b.internal.Traces != nil, row.on)
 			}
 			if _, named := b.logLines(got, "http request")[0]["trace_id"]; named != row.on {
 				t.Errorf("the log names a trace: %v, want %v", named, row.on)

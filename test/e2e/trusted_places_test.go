@@ -70,7 +70,7 @@ func TestDeviceCookieIsHttpOnlyAndOutlivesTheSession(t *testing.T) {
 		b := boot(t, dbtest.SQLite(t), "PUBLIC_URL", url)
 		got := b.Query(nil, registerAs, "e", newAddress()).Must().Header.Values("Set-Cookie")
 		if len(got) != 2 {
-			t.Fatalf("cookies %q", got)
+			t.Fatalf("got the cookies %q, want 2", got)
 		}
 		name, rest, _ := strings.Cut(got[1], "=")
 		value, attributes, _ := strings.Cut(rest, ";")

@@ -47,7 +47,7 @@ func TestInvalidConfigurationNamesMistypedVariables(t *testing.T) {
 	}
 	status, findings := runDoctor(t, env)
 	if status != 1 || !slices.ContainsFunc(findings, isMistypedWarning) {
-		t.Errorf("status %d, %v", status, findings)
+		t.Errorf("status %d and findings %v, want 1 and a warning about JTW_SECRET", status, findings)
 	}
 	if strings.Contains(stderr, mistypedValue) {
 		t.Error("the error shows the value")
