@@ -35,6 +35,9 @@ func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string
 	e := &event{name: EventUserReset, user: user.ID, reason: strings.Join(changes, ", ")}
 	err = s.audited(ctx, e, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error {
+			if err := tx.DeleteFactors(ctx, user.ID); err != nil {
+				return err
+			}
 			return tx.ResetUser(ctx, reset, end, now)
 		})
 	})
@@ -66,6 +69,13 @@ func (s *Service) demoChanges(
 	}
 	if user.Name != r.Name {
 		changes, reset.Name, reset.NameKey = append(changes, "name"), r.Name, searchKey(r.Name)
+	}
+	factors, err := s.config.Store.Factors(ctx, user.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(factors) > 0 {
+		changes = append(changes, "second factors")
 	}
 	return &reset, changes, nil
 }

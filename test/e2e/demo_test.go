@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pquerna/otp/hotp"
+
 	"fieldgate/internal/account"
+	"fieldgate/internal/auth"
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/server"
 	"fieldgate/playground"
@@ -39,7 +42,7 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		margaret, grace, ada := server.DemoUsers[0], server.DemoUsers[1], server.DemoUsers[2]
-		b := bootWithSMTP(t, databaseURL, "LIMITS", "on")
+		b := bootWithSMTP(t, databaseURL, "LIMITS", "on", "FACTOR_KEYS", auth.NewSecret())
 		b.restartDemo(t)
 		for _, row := range []struct {
 			name   string
@@ -51,6 +54,15 @@ func TestDemoIsResetAtEveryStart(t *testing.T) {
 				p := b.signInDemoUser(t, ada)
 				b.Query(p, changePassword, "c", p.Password, "n", newPassword).Must()
 			}, "password"},
+			{"a second factor", func() {
+				p := b.signInDemoUser(t, ada)
+				secret := b.Query(p, `mutation { beginTotp { secret } }`).Must().Text("beginTotp.secret")
+				code, err := hotp.GenerateCode(secret, uint64(b.Clock.Now().Unix()/30))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.Query(p, `mutation($c: String!) { enableTotp(code: $c) }`, "c", code).Must()
+			}, "second factors"},
 			{"a changed name", func() {
 				b.Query(b.signInDemoUser(t, ada), `mutation { updateProfile(input: {name: "Eve"}) { id } }`).Must()
 			}, "name"},
