@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"fieldgate/internal/auth"
 	"fieldgate/internal/limit"
@@ -257,7 +258,7 @@ func (s *Service) failSecondFactor(ctx context.Context, user *models.User, c *mo
 			}
 		}
 		factors, err := tx.Factors(ctx, user.ID)
-		if err != nil {
+		if err != nil || len(factors) == 0 { // without a second factor, a wrong code is no sign of a theft
 			return err
 		}
 		for _, f := range factors {
@@ -377,9 +378,15 @@ func newRecoveryCode() string {
 	return strings.Join(groups, "-")
 }
 
-// recoveryHash ignores what users change when they copy a code: case, spaces and hyphens.
+// recoveryHash ignores what users change when they copy a code: case, white space and hyphens of any
+// kind.
 func recoveryHash(userID, code string) []byte {
-	code = strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code))
+	code = strings.ToLower(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Dash, r) {
+			return -1
+		}
+		return r
+	}, code))
 	sum := sha256.Sum256([]byte("fieldgate recovery code\x00" + userID + "\x00" + code))
 	return sum[:]
 }
