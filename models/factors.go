@@ -110,8 +110,8 @@ func (s *Store) updateFactor(ctx context.Context, values map[string]any, conditi
 	})
 }
 
-// DeleteFactor removes a factor, and with the last one the recovery codes. It returns ErrNotFound if the user has no
-// such factor.
+// DeleteFactor removes a factor. With the last one it removes the recovery codes, and what the factors proved in the user's
+// sessions. It returns ErrNotFound if the user has no such factor.
 func (s *Store) DeleteFactor(ctx context.Context, id, userID string) error {
 	if !isASCII(id) {
 		return ErrNotFound
@@ -128,8 +128,11 @@ func (s *Store) DeleteFactor(ctx context.Context, id, userID string) error {
 		if err != nil || len(left) > 0 {
 			return err
 		}
-		_, err = tx.deleteWhere(ctx, &RecoveryCode{}, "user_id = ?", userID)
-		return err
+		if _, err := tx.deleteWhere(ctx, &RecoveryCode{}, "user_id = ?", userID); err != nil {
+			return err
+		}
+		r := tx.conn(ctx).Model(&Session{}).Where("user_id = ?", userID).Updates(map[string]any{"second_proved_at": nil})
+		return tx.translate(ctx, r.Error)
 	})
 }
 
@@ -156,9 +159,13 @@ func (s *Store) DeleteFactors(ctx context.Context, userID string) error {
 	})
 }
 
-// ReplaceRecoveryCodes stores new recovery codes in place of all others of the user.
+// ReplaceRecoveryCodes stores new recovery codes in place of all others of the user. It returns ErrNotFound if the user has
+// no second factor. It locks the factors, so that the codes do not outlive a factor or an account that is deleted meanwhile.
 func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, codes []*RecoveryCode) error {
 	return s.Transaction(ctx, func(tx *Store) error {
+		if err := tx.updateFactor(ctx, map[string]any{"failures": gorm.Expr("failures")}, "user_id = ?", userID); err != nil {
+			return err
+		}
 		if _, err := tx.deleteWhere(ctx, &RecoveryCode{}, "user_id = ?", userID); err != nil {
 			return err
 		}

@@ -98,7 +98,8 @@ func (s *Service) newRecoveryCodes(userID string) (codes []string, rows []*model
 	return codes, rows
 }
 
-// ReplaceRecoveryCodes returns new recovery codes; older ones stop working.
+// ReplaceRecoveryCodes returns new recovery codes; older ones stop working. It returns models.ErrNotFound if the user has no
+// second factor.
 func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user *models.User) ([]string, error) {
 	codes, rows := s.newRecoveryCodes(user.ID)
 	err := s.audited(ctx, &event{name: EventRecoveryCodesReplaced, user: user.ID}, func(tx *models.Store) error {
@@ -133,10 +134,11 @@ func (a Administrator) ResetFactors(ctx context.Context, userID string) (*models
 		if err != nil {
 			return err
 		}
-		if err := tx.DeleteFactors(ctx, userID); err != nil {
+		// The sessions first: an enrolment that commits meanwhile needs its session.
+		if _, err := tx.RevokeSessions(ctx, userID, now); err != nil {
 			return err
 		}
-		if _, err := tx.RevokeSessions(ctx, userID, now); err != nil {
+		if err := tx.DeleteFactors(ctx, userID); err != nil {
 			return err
 		}
 		return tx.CreateMails(ctx, a.service.outgoing(a.service.mailToUser(ctx, mail.FactorRemoved, user)))

@@ -253,3 +253,48 @@ func TestWrongCodeMailIsSentOnceADay(t *testing.T) {
 		}
 	})
 }
+
+// TestConcurrentWrongCodesAreLimited sends 60 wrong codes at once, each with its own challenge, to two
+// servers of one database.
+func TestConcurrentWrongCodesAreLimited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		limits := []string{"LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1"}
+		servers := []*testServer{bootWithFactors(t, databaseURL, limits...), bootWithFactors(t, databaseURL, limits...)}
+		b := servers[0]
+		for _, row := range []struct {
+			name      string
+			addresses int
+			want      int
+		}{{"from one address", 1, 5}, {"from many addresses", 20, 20}} {
+			p := b.registerFrom(homeIP)
+			a := b.enrol(p)
+			wrong := a.wrongCode(b.Clock.Now())
+			answers := make(chan *servertest.Response)
+			const n = 60
+			var challenges []string
+			for i := range n {
+				challenges = append(challenges, b.challengeFrom(fmt.Sprintf("203.0.113.%d", i%row.addresses), p))
+			}
+			for i, challenge := range challenges {
+				header := fromIP(fmt.Sprintf("203.0.113.%d", i%row.addresses))
+				go func() {
+					answers <- servers[i%2].QueryWith(header, completeSignIn, "h", challenge, "f", "TOTP", "c", wrong)
+				}()
+			}
+			compared := 0
+			for range n {
+				switch got := <-answers; fmt.Sprint(got.Codes()) {
+				case "[completeSignIn INVALID_CREDENTIALS]":
+					compared++
+				case "[completeSignIn RATE_LIMITED]":
+				default:
+					t.Errorf("%s: got %s", row.name, got.Body)
+				}
+			}
+			if compared != row.want {
+				t.Errorf("%s: %d codes were compared, want %d", row.name, compared, row.want)
+			}
+		}
+	})
+}
