@@ -13,21 +13,21 @@ func parseCSV[T comparable](value, noun, hint string, read func(part string) (T,
 	parts := strings.Split(value, ",")
 	list := make([]T, 0, len(parts))
 	for i, part := range parts {
-		item, bad := read(part)
+		item, invalid := read(part)
 		switch {
 		case strings.TrimSpace(part) == "" && len(parts) > 1:
-			bad = &valueError{"no empty element in the comma-separated list", "remove the extra comma"}
-		case bad == nil && slices.Contains(list, item):
-			bad = &valueError{"each " + noun + " once", hint}
+			invalid = &valueError{"no empty element in the comma-separated list", "remove the extra comma"}
+		case invalid == nil && slices.Contains(list, item):
+			invalid = &valueError{"each " + noun + " once", hint}
 		}
-		if bad == nil {
+		if invalid == nil {
 			list = append(list, item)
 			continue
 		}
 		if len(parts) > 1 {
-			bad.expected += fmt.Sprintf(" (%s %d of %d)", noun, i+1, len(parts))
+			invalid.expected += fmt.Sprintf(" (%s %d of %d)", noun, i+1, len(parts))
 		}
-		return nil, bad
+		return nil, invalid
 	}
 	return list, nil
 }

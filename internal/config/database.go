@@ -12,16 +12,16 @@ const (
 )
 
 func parseDatabaseURL(c *Config, value string) *valueError {
-	bad := &valueError{databaseURLs, sqliteHint}
+	invalid := &valueError{databaseURLs, sqliteHint}
 	if path, ok := strings.CutPrefix(value, "sqlite://"); ok {
-		bad = checkSQLite(path)
+		invalid = checkSQLite(path)
 	} else if rest, ok := strings.CutPrefix(value, "mysql://"); ok {
-		bad = checkMySQL(value, rest)
+		invalid = checkMySQL(value, rest)
 	}
-	if bad == nil {
+	if invalid == nil {
 		c.DatabaseURL = value
 	}
-	return bad
+	return invalid
 }
 
 // checkSQLite checks the path, which is used as written: %XX is not decoded.

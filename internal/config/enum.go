@@ -33,8 +33,8 @@ func parseSameSite(c *Config, value string) *valueError {
 		func(c *Config) *http.SameSite { return &c.CookieSameSite }, "strict is the safest, none is for a frontend on another site",
 		[]string{"strict", "lax", "none"}, http.SameSiteStrictMode, http.SameSiteLaxMode, http.SameSiteNoneMode,
 	)
-	if bad := read(c, value); bad != nil {
-		return bad
+	if invalid := read(c, value); invalid != nil {
+		return invalid
 	}
 	if c.CookieSameSite == http.SameSiteNoneMode && c.PublicURL != nil && !c.CookieSecure() {
 		return &valueError{
@@ -49,8 +49,8 @@ func parseSameSite(c *Config, value string) *valueError {
 func parseLimits(c *Config, value string) *valueError {
 	read := enum(func(c *Config) *bool { return &c.LimitsOff }, "rate limits stop password guessing; off is for load tests",
 		[]string{"on", "off"}, false, true)
-	if bad := read(c, value); bad != nil {
-		return bad
+	if invalid := read(c, value); invalid != nil {
+		return invalid
 	}
 	if c.LimitsOff && c.Production {
 		return &valueError{

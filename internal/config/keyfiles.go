@@ -8,7 +8,7 @@ import (
 
 // parseKeyFiles checks only the names. The server checks the keys when it reads the files.
 func parseKeyFiles(c *Config, value string) *valueError {
-	files, bad := parseCSV(value, "file", "the first key signs, all keys verify; to rotate, put the new file first",
+	files, invalid := parseCSV(value, "file", "the first key signs, all keys verify; to rotate, put the new file first",
 		func(part string) (string, *valueError) {
 			part = strings.TrimSpace(part)
 			if containsKey(part) {
@@ -20,7 +20,7 @@ func parseKeyFiles(c *Config, value string) *valueError {
 			return filepath.Clean(part), nil
 		})
 	c.JWTPrivateKeyFiles = files
-	return bad
+	return invalid
 }
 
 // redactKeyFiles hides a key that was written in place of a file name.

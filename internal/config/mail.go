@@ -41,8 +41,8 @@ func parseSMTPURL(c *Config, value string) *valueError {
 			"omit USER:PASSWORD@ if the mail server requires no sign-in",
 		}
 	}
-	if bad := checkSMTPParameters(u.RawQuery); bad != nil {
-		return bad
+	if invalid := checkSMTPParameters(u.RawQuery); invalid != nil {
+		return invalid
 	}
 	if u.User != nil && u.Query().Get("tls") == "none" && !isLoopbackHost(u.Hostname()) {
 		return &valueError{
@@ -166,8 +166,8 @@ func parseMailTemplates(c *Config, value string) *valueError {
 
 // parseRequireVerified runs after parseSMTPURL: without mail, no user could ever sign in.
 func parseRequireVerified(c *Config, value string) *valueError {
-	if bad := flag(func(c *Config) *bool { return &c.RequireVerifiedEmail })(c, value); bad != nil {
-		return bad
+	if invalid := flag(func(c *Config) *bool { return &c.RequireVerifiedEmail })(c, value); invalid != nil {
+		return invalid
 	}
 	if c.RequireVerifiedEmail && c.Production && c.SMTPURL == "" {
 		return &valueError{

@@ -8,7 +8,7 @@ import (
 // parseOrigins normalizes each origin to the form of a browser's Origin header, because origins are
 // compared byte by byte (RFC 6454, section 6.2).
 func parseOrigins(c *Config, value string) *valueError {
-	origins, bad := parseCSV(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
+	origins, invalid := parseCSV(value, "origin", "upper case, a slash at the end and the scheme's own port make no difference",
 		func(part string) (string, *valueError) {
 			part = strings.TrimSpace(part)
 			u, err := url.Parse(part)
@@ -21,5 +21,5 @@ func parseOrigins(c *Config, value string) *valueError {
 			return u.Scheme + "://" + originHost(u), nil
 		})
 	c.CORSOrigins = origins
-	return bad
+	return invalid
 }

@@ -11,9 +11,9 @@ const mappedBits = 96
 
 // parseProxies normalizes each range: IPv4 as such, no zones, zeros after the prefix.
 func parseProxies(c *Config, value string) *valueError {
-	proxies, bad := parseCSV(value, "range", "10.0.0.1/8 is the same range as 10.0.0.0/8, and 10.0.0.1 the same as 10.0.0.1/32", parseProxy)
+	proxies, invalid := parseCSV(value, "range", "10.0.0.1/8 is the same range as 10.0.0.0/8, and 10.0.0.1 the same as 10.0.0.1/32", parseProxy)
 	c.TrustedProxies = proxies
-	return bad
+	return invalid
 }
 
 func parseProxy(part string) (netip.Prefix, *valueError) {

@@ -69,7 +69,7 @@ func defaultFromPublicURL(c *Config) string {
 
 // parseAllowedHosts normalizes each name for comparison: lower case, no trailing dot.
 func parseAllowedHosts(c *Config, value string) *valueError {
-	hosts, bad := parseCSV(value, "host", "upper case and a dot at the end make no difference",
+	hosts, invalid := parseCSV(value, "host", "upper case and a dot at the end make no difference",
 		func(part string) (string, *valueError) {
 			host := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(part), "."))
 			if !validHost(host) {
@@ -81,7 +81,7 @@ func parseAllowedHosts(c *Config, value string) *valueError {
 			return host, nil
 		})
 	c.AllowedHosts = hosts
-	return bad
+	return invalid
 }
 
 // ChecksHosts reports whether requests must name a known host. The check stops pages that reach the

@@ -25,40 +25,40 @@ const (
 
 // parseJWTSecrets reads the comma-separated list that rotates keys.
 func parseJWTSecrets(c *Config, value string) *valueError {
-	secrets, bad := parseCSV(value, "secret", "to rotate, put a new secret in front of the old one; "+secretHint,
+	secrets, invalid := parseCSV(value, "secret", "to rotate, put a new secret in front of the old one; "+secretHint,
 		func(part string) (string, *valueError) { return part, checkSecret(c, part, minJWTSecret) })
 	c.JWTSecrets = secrets
-	return bad
+	return invalid
 }
 
 // parseFactorKeys reads the comma-separated list that rotates the keys of second factors.
 func parseFactorKeys(c *Config, value string) *valueError {
-	keys, bad := parseCSV(value, "key", "to rotate, put a new key in front of the old one; "+secretHint,
+	keys, invalid := parseCSV(value, "key", "to rotate, put a new key in front of the old one; "+secretHint,
 		func(part string) (string, *valueError) { return part, checkSecret(c, part, minFactorKey) })
 	c.FactorKeys = keys
-	return bad
+	return invalid
 }
 
 // parsePepper reads the comma-separated list that rotates peppers. A comma inside a pepper is
 // escaped: older versions read a single pepper, which may contain one.
 func parsePepper(c *Config, value string) *valueError {
-	peppers, bad := parseCSV(strings.ReplaceAll(value, `\,`, escapedComma), "pepper", "to rotate, put a new pepper in front of the old one; "+secretHint,
+	peppers, invalid := parseCSV(strings.ReplaceAll(value, `\,`, escapedComma), "pepper", "to rotate, put a new pepper in front of the old one; "+secretHint,
 		func(part string) (string, *valueError) {
 			part = strings.ReplaceAll(part, escapedComma, ",")
-			bad := checkSecret(c, part, minPepper)
-			if bad != nil && strings.Contains(value, ",") {
-				bad.hint = `write a comma inside a pepper as \,; ` + bad.hint
+			invalid := checkSecret(c, part, minPepper)
+			if invalid != nil && strings.Contains(value, ",") {
+				invalid.hint = `write a comma inside a pepper as \,; ` + invalid.hint
 			}
-			return part, bad
+			return part, invalid
 		})
-	if bad == nil && len(peppers) > maxPeppers {
-		bad = &valueError{
+	if invalid == nil && len(peppers) > maxPeppers {
+		invalid = &valueError{
 			fmt.Sprintf("at most %d peppers", maxPeppers),
 			"each sign-in computes one hash per pepper: remove the oldest",
 		}
 	}
 	c.PasswordPeppers = peppers
-	return bad
+	return invalid
 }
 
 // checkSecret returns what is wrong with a secret, without quoting it.

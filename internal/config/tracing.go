@@ -47,8 +47,8 @@ func parseTracesExporter(c *Config, value string) *valueError {
 	var otlp bool
 	read := enum(func(*Config) *bool { return &otlp }, "traces are sent by OTLP over HTTP; use a collector to forward them to other systems",
 		[]string{"otlp", "none"}, true, false)
-	if bad := read(c, value); bad != nil {
-		return bad
+	if invalid := read(c, value); invalid != nil {
+		return invalid
 	}
 	c.Tracing.hasOTLP = otlp
 	c.Tracing.disabled = c.Tracing.disabled || !otlp

@@ -33,9 +33,9 @@ func TestDoctorChecksGroupReplication(t *testing.T) {
 			"problem database.group, ok database.group.settings", "lost the majority",
 		},
 		{
-			"a secondary takes no writes",
+			"a secondary accepts no writes",
 			func(g *models.Group) { g.Role = "SECONDARY" },
-			"problem database.group, ok database.group.settings", "takes no writes",
+			"problem database.group, ok database.group.settings", "accepts no writes",
 		},
 		{
 			"members that all write conflict",
@@ -43,14 +43,14 @@ func TestDoctorChecksGroupReplication(t *testing.T) {
 			"ok database.group, note database.group.settings", "single_primary_mode is OFF",
 		},
 		{
-			"a member that left its group takes no writes",
+			"a member that left its group accepts no writes",
 			func(g *models.Group) { g.State, g.Role, g.Members = "OFFLINE", "", map[string]int{"OFFLINE": 1} },
 			"problem database.group, ok database.group.settings", "OFFLINE in a group of 1 member",
 		},
 		{
-			"a member that recovers may read old rows",
+			"a recovering member may serve stale rows",
 			func(g *models.Group) { g.State = "RECOVERING" },
-			"problem database.group, ok database.group.settings", "reads may be old",
+			"problem database.group, ok database.group.settings", "reads may be stale",
 		},
 		{
 			"a missing privilege is named",
