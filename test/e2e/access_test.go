@@ -27,7 +27,10 @@ func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 		}{
 			{"me", user, `{ me { id } }`, 1},
 			{"me with every protected field", user, `{ me { email emailVerified role disabledAt } }`, 1},
-			{"several protected fields", user, `{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1},
+			{
+				"several protected fields", user,
+				`{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1,
+			},
 			// The login's own queries: it reads the account and records the failure.
 			{"a public field with a token, which is not read", user, `mutation { ` + badLogin + ` }`, 2},
 			{"a public field without a token", nil, `{ __typename }`, 0},
@@ -35,7 +38,10 @@ func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 			{"a protected field without a token", nil, `{ me { id } users { edges { cursor } } }`, 0},
 			{"a protected field with a malformed token", &servertest.User{Token: "x.y.z"}, `{ me { id } }`, 0},
 			{"another user's account", staff, `{ user(id: "` + user.ID + `") { email role disabledAt } }`, 2},
-			{"a page of accounts with all protected fields", staff, `{ users { edges { node { email role disabledAt } } } }`, 2},
+			{
+				"a page of accounts with all protected fields", staff,
+				`{ users { edges { node { email role disabledAt } } } }`, 2,
+			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				before := b.internal.Store.Queries()
@@ -171,7 +177,11 @@ func TestLoginRehashesOutdatedPasswords(t *testing.T) {
 			mark string
 		}{
 			{"another cost", []string{"BCRYPT_COST", "10"}, "v1$$2a$10$"},
-			{"a hash without a pepper", []string{"BCRYPT_COST", "10", "PASSWORD_PEPPER", "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6"}, "v1p$$2a$10$"},
+			{
+				"a hash without a pepper",
+				[]string{"BCRYPT_COST", "10", "PASSWORD_PEPPER", "tV9bWc1Zq3Yx7Lr5Kd0pFh2Js8Nm4Gu6"},
+				"v1p$$2a$10$",
+			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				b := boot(t, databaseURL, row.env...)

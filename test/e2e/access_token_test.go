@@ -298,7 +298,8 @@ func TestAccessTokenIsLimitedPerSession(t *testing.T) {
 		for range 10 { // refilled until the token can be rotated
 			ask(homeIP, next).Must()
 		}
-		wantRateLimited(t, ask(homeIP, next), "accessToken") // per session, whatever its token and IP
+		// The limit is that of the session, with any token and IP.
+		wantRateLimited(t, ask(homeIP, next), "accessToken")
 		ask(otherIP, other.refresh).Must()
 		for i := range 600 {
 			wantCodes(t, ask(otherIP, fmt.Sprintf("%043d", i)), "accessToken INVALID_TOKEN")

@@ -117,8 +117,20 @@ func TestAuditLogPagesAreStable(t *testing.T) {
 		entryCursor := b.Query(admin, auditLog, "n", 1).Must().Text("auditLog.pageInfo.endCursor")
 		wantCodes(t, b.Query(admin, `query($a: String) { users(after: $a) { edges { cursor } } }`, "a", entryCursor), "users BAD_USER_INPUT")
 		for name, variables := range map[string][]any{
-			"a cursor of another list": {"n", 1, "a", userCursor}, "a cursor with trailing bytes": {"n", 1, "a", entryCursor + "AAAA"},
-			"first 0": {"n", 0}, "first 101": {"n", 101}, "a malformed cursor": {"n", 1, "a", "x"}, "a malformed id": {"n", 1, "u", "x"},
+			"a cursor of another list": {
+				"n", 1, "a", userCursor,
+			}, "a cursor with trailing bytes": {
+				"n", 1, "a",
+				entryCursor + "AAAA",
+			},
+			"first 0": {
+				"n", 0,
+			}, "first 101": {"n", 101}, "a malformed cursor": {
+				"n", 1, "a",
+				"x",
+			}, "a malformed id": {
+				"n", 1, "u", "x",
+			},
 			"an empty id": {"n", 1, "u", ""},
 		} {
 			if got := b.Query(admin, auditLog, variables...); !slices.Equal(got.Codes(), []string{"auditLog BAD_USER_INPUT"}) {

@@ -130,7 +130,10 @@ func BenchmarkInstrumentedMe(b *testing.B) {
 	}{
 		{"metrics", metricsEnv},
 		{"traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL}},
-		{"a tenth of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"}},
+		{
+			"a tenth of the traces",
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL, "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "0.1"},
+		},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			databaseURL := dbtest.SQLite(b)

@@ -27,63 +27,173 @@ func TestCommandsReturnStatusAndOutput(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		env := map[string]string{"DATABASE_URL": databaseURL, "BCRYPT_COST": "10", "JWT_SECRET": servertest.Secret}
-		// In order: what one makes, the next one sees.
+		// The cases run in order, and each sees the changes of those before it.
 		for _, row := range []struct {
 			name   string
 			stdin  string
 			args   []string
 			status int
-			stdout string // contained; "" is empty
+			stdout string // a part of it; "" is empty
 			stderr string
 		}{
-			{"the migrations before they are applied", "", []string{"migrate", "status"}, 0, "pending", ""},
+			{"migration status before migrate", "", []string{"migrate", "status"}, 0, "pending", ""},
 			{"migrate", "", []string{"migrate"}, 0, "applied 00001_users.sql", ""},
 			{"migrate again", "", []string{"migrate", "up"}, 0, "up to date", ""},
-			{"the migrations after they were applied", "", []string{"migrate", "status"}, 0, "applied 2", ""},
-			{"an account with a role", servertest.Password + "\n", []string{"user", "create", "Ada@Example.com", "--name", "Ada", "--role", "ADMIN"}, 0, "created Ada@Example.com (role ADMIN): ", ""},
-			{"flags before the address", servertest.Password, []string{"user", "create", "--name", "Bob", "bob@example.com"}, 0, "created bob@example.com (role USER): ", ""},
-			{"an address that is taken", servertest.Password, []string{"user", "create", "ADA@example.com", "--name", "Ada"}, 4, "", "another account has this e-mail address"},
-			{"a password that is too short", "short\n", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
-			{"no password", "", []string{"user", "create", "eve@example.com", "--name", "Eve"}, 1, "", "password must have at least 8 characters"},
+			{"migration status after migrate", "", []string{"migrate", "status"}, 0, "applied 2", ""},
+			{
+				"an account with a role", servertest.Password + "\n",
+				[]string{"user", "create", "Ada@Example.com", "--name", "Ada", "--role", "ADMIN"},
+				0,
+				"created Ada@Example.com (role ADMIN): ", "",
+			},
+			{
+				"flags before the address", servertest.Password,
+				[]string{"user", "create", "--name", "Bob", "bob@example.com"},
+				0,
+				"created bob@example.com (role USER): ", "",
+			},
+			{
+				"a taken address", servertest.Password,
+				[]string{"user", "create", "ADA@example.com", "--name", "Ada"},
+				4, "",
+				"another account has this e-mail address",
+			},
+			{
+				"a too short password", "short\n",
+				[]string{"user", "create", "eve@example.com", "--name", "Eve"},
+				1, "",
+				"password must have at least 8 characters",
+			},
+			{
+				"no password", "",
+				[]string{"user", "create", "eve@example.com", "--name", "Eve"},
+				1, "",
+				"password must have at least 8 characters",
+			},
 			{"no name", servertest.Password, []string{"user", "create", "eve@example.com"}, 2, "", `"name" not set`},
-			{"no address", servertest.Password, []string{"user", "create", "--name", "Eve"}, 2, "", "expected: fieldgate user create EMAIL"},
-			{"an address that is none", servertest.Password, []string{"user", "create", "eve", "--name", "Eve"}, 1, "", "email must be an e-mail address"},
-			{"a role that there is not", servertest.Password, []string{"user", "create", "eve@example.com", "--name", "Eve", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
-			{"a role that was given", "", []string{"user", "role", "bob@EXAMPLE.com", "STAFF"}, 0, "bob@example.com now has the role STAFF", ""},
-			{"a role that there is not, given", "", []string{"user", "role", "bob@example.com", "staff"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
-			{"a role given to nobody", "", []string{"user", "role", "nobody@example.com", "STAFF"}, 3, "", `no account has the address "nobody@example.com". Hint: fieldgate user list`},
-			{"everybody", "", []string{"user", "list"}, 0, "bob@example.com", ""},
-			{"a search by name, in capitals", "", []string{"user", "list", "--search", "BO"}, 0, "STAFF  bob@example.com", ""},
-			{"a role that there is not, listed", "", []string{"user", "list", "--role", "BOSS"}, 1, "", "role must be one of USER, STAFF, ADMIN"},
-			{"a search that is too long", "", []string{"user", "list", "--search", strings.Repeat("a", 401)}, 1, "", "search must have at most 400 bytes"},
-			{"an account that is shut", "", []string{"user", "disable", "Bob@example.com"}, 0, "disabled bob@example.com (role STAFF)", ""},
-			{"an account that is shut already", "", []string{"user", "disable", "bob@example.com"}, 0, "disabled bob@example.com (role STAFF)", ""},
-			{"an account that is opened again", "", []string{"user", "enable", "bob@example.com"}, 0, "enabled bob@example.com (role STAFF)", ""},
-			{"nobody's account shut", "", []string{"user", "disable", "nobody@example.com"}, 3, "", `no account has the address "nobody@example.com"`},
-			{"nobody's account opened", "", []string{"user", "enable", "not\x1b[2Jan address"}, 3, "", `no account has the address "not\x1b[2Jan address"`},
-			{"the last ADMIN shut out", "", []string{"user", "disable", "ada@example.com"}, 4, "", "the last administrator cannot be demoted, disabled or deleted"},
-			{"the last ADMIN demoted", "", []string{"user", "role", "ada@example.com", "USER"}, 4, "", "the last administrator cannot be demoted, disabled or deleted"},
-			{"no address to shut", "", []string{"user", "disable"}, 2, "", "expected: fieldgate user disable EMAIL"},
-			{"help for a command that there is not", "", []string{"help", "serv"}, 2, "", "serv"},
-			{"a completion for a shell that there is not", "", []string{"completion", "cmd"}, 2, "", `unknown command "cmd"`},
-			{"a key", "", []string{"keys", "secret"}, 0, "", ""},
+			{
+				"no address", servertest.Password,
+				[]string{"user", "create", "--name", "Eve"},
+				2, "",
+				"expected: fieldgate user create EMAIL",
+			},
+			{
+				"a malformed address", servertest.Password,
+				[]string{"user", "create", "eve", "--name", "Eve"},
+				1, "",
+				"email must be an e-mail address",
+			},
+			{
+				"an unknown role", servertest.Password,
+				[]string{"user", "create", "eve@example.com", "--name", "Eve", "--role", "BOSS"},
+				1, "",
+				"role must be one of USER, STAFF, ADMIN",
+			},
+			{
+				"a granted role", "",
+				[]string{"user", "role", "bob@EXAMPLE.com", "STAFF"},
+				0,
+				"bob@example.com now has the role STAFF", "",
+			},
+			{
+				"a grant of an unknown role", "",
+				[]string{"user", "role", "bob@example.com", "staff"},
+				1,
+				"", "role must be one of USER, STAFF, ADMIN",
+			},
+			{
+				"a grant to an unknown address", "",
+				[]string{"user", "role", "nobody@example.com", "STAFF"},
+				3, "",
+				`no account has the address "nobody@example.com". Hint: fieldgate user list`,
+			},
+			{"all accounts", "", []string{"user", "list"}, 0, "bob@example.com", ""},
+			{
+				"a search by name, in capitals", "",
+				[]string{"user", "list", "--search", "BO"},
+				0,
+				"STAFF  bob@example.com", "",
+			},
+			{
+				"a list by an unknown role", "",
+				[]string{"user", "list", "--role", "BOSS"},
+				1, "",
+				"role must be one of USER, STAFF, ADMIN",
+			},
+			{
+				"a too long search", "",
+				[]string{"user", "list", "--search", strings.Repeat("a", 401)},
+				1,
+				"", "search must have at most 400 bytes",
+			},
+			{
+				"disable", "",
+				[]string{"user", "disable", "Bob@example.com"},
+				0,
+				"disabled bob@example.com (role STAFF)", "",
+			},
+			{
+				"disable again", "",
+				[]string{"user", "disable", "bob@example.com"},
+				0,
+				"disabled bob@example.com (role STAFF)", "",
+			},
+			{
+				"enable", "",
+				[]string{"user", "enable", "bob@example.com"},
+				0,
+				"enabled bob@example.com (role STAFF)", "",
+			},
+			{
+				"disable an unknown address", "",
+				[]string{"user", "disable", "nobody@example.com"},
+				3, "",
+				`no account has the address "nobody@example.com"`,
+			},
+			{
+				"enable a malformed address", "",
+				[]string{"user", "enable", "not\x1b[2Jan address"},
+				3, "",
+				`no account has the address "not\x1b[2Jan address"`,
+			},
+			{
+				"disable the last ADMIN", "",
+				[]string{"user", "disable", "ada@example.com"},
+				4, "",
+				"the last administrator cannot be demoted, disabled or deleted",
+			},
+			{
+				"demote the last ADMIN", "",
+				[]string{"user", "role", "ada@example.com", "USER"},
+				4, "",
+				"the last administrator cannot be demoted, disabled or deleted",
+			},
+			{
+				"disable without an address", "",
+				[]string{"user", "disable"},
+				2, "",
+				"expected: fieldgate user disable EMAIL",
+			},
+			{"help for an unknown command", "", []string{"help", "serv"}, 2, "", "serv"},
+			{"completion for an unknown shell", "", []string{"completion", "cmd"}, 2, "", `unknown command "cmd"`},
+			{"a secret", "", []string{"keys", "secret"}, 0, "", ""},
 			{"a private key", "", []string{"keys", "ed25519"}, 0, "-----BEGIN PRIVATE KEY-----\n", ""},
 			{"the policy", "", []string{"policy"}, 0, "Query.me", ""},
 			{"the version", "", []string{"version"}, 0, "fieldgate", ""},
-			{"a command that there is not", "", []string{"serv"}, 2, "", `"serv"`},
-			{"a command of a group that there is not", "", []string{"user", "forget"}, 2, "", `unknown command "forget"`},
-			{"an argument too many", "", []string{"user", "list", "all"}, 2, "", `"all"`},
-			{"a flag that there is not", "", []string{"user", "list", "--all"}, 2, "", "-all"},
+			{"an unknown command", "", []string{"serv"}, 2, "", `"serv"`},
+			{"an unknown subcommand", "", []string{"user", "forget"}, 2, "", `unknown command "forget"`},
+			{"a surplus argument", "", []string{"user", "list", "all"}, 2, "", `"all"`},
+			{"an unknown flag", "", []string{"user", "list", "--all"}, 2, "", "-all"},
 		} {
 			status, stdout, stderr := servertest.RunCLI(t, env, row.stdin, row.args...)
 			if status != row.status || !strings.Contains(stdout, row.stdout) || !strings.Contains(stderr, row.stderr) {
-				t.Errorf("%s: status %d\n%s%s\nwant %d %q %q", row.name, status, stdout, stderr, row.status, row.stdout, row.stderr)
+				t.Errorf("%s: got status %d\n%s%s\nwant %d %q %q", row.name, status, stdout, stderr, row.status, row.stdout, row.stderr)
 			}
 			if status != 0 && (strings.Count(stderr, "fieldgate: ") != 1 || stdout != "") {
-				t.Errorf("%s: not one line of error:\n%s%s", row.name, stdout, stderr)
+				t.Errorf("%s: want one error line and no output:\n%s%s", row.name, stdout, stderr)
 			}
 			if strings.Contains(stdout+stderr, servertest.Password) {
-				t.Errorf("%s: the password is shown", row.name)
+				t.Errorf("%s: the output has the password", row.name)
 			}
 		}
 	})
@@ -132,7 +242,11 @@ func TestCommandsPrintJSON(t *testing.T) {
 			args []string
 			want []string
 		}{
-			{"migration status before migrate", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"pending","appliedAt":null}`}},
+			{
+				"migration status before migrate",
+				[]string{"migrate", "status"},
+				[]string{`{"number":1,"name":"00001_users.sql","state":"pending","appliedAt":null}`},
+			},
 			{"an account", []string{"user", "create", "Ada@Example.com", "--name", "Ada <3", "--role", "ADMIN"}, []string{
 				`{"id":"ID","name":"Ada <3","createdAt":"TIME","email":"Ada@Example.com","emailVerified":true,"role":"ADMIN","disabledAt":null}`,
 			}},
@@ -156,8 +270,16 @@ func TestCommandsPrintJSON(t *testing.T) {
 			{"an enabled account", []string{"user", "enable", "bob@example.com"}, []string{
 				`{"id":"ID","name":"Bob","createdAt":"TIME","email":"bob@example.com","emailVerified":true,"role":"STAFF","disabledAt":null}`,
 			}},
-			{"migration status after migrate", []string{"migrate", "status"}, []string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`}},
-			{"the version", []string{"version"}, []string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`}},
+			{
+				"migration status after migrate",
+				[]string{"migrate", "status"},
+				[]string{`{"number":1,"name":"00001_users.sql","state":"applied","appliedAt":"TIME"}`},
+			},
+			{
+				"the version",
+				[]string{"version"},
+				[]string{`{"version":"devel","go":"` + runtime.Version() + `","os":"` + runtime.GOOS + `","arch":"` + runtime.GOARCH + `"}`},
+			},
 		} {
 			status, stdout, stderr := servertest.RunCLI(t, env, servertest.Password, append(row.args, "--json")...)
 			var got []string
@@ -314,7 +436,10 @@ func TestUserListEscapesControlCharacters(t *testing.T) {
 	}
 	defer store.Close()
 	rows := []struct{ name, shown, json string }{
-		{"Zoë O'Hara \"the\" <3 & co 👩\u200d🚀", "Zoë O'Hara \"the\" <3 & co 👩\u200d🚀", `"Zoë O'Hara \"the\" <3 & co 👩` + "\u200d" + `🚀"`},
+		{
+			"Zoë O'Hara \"the\" <3 & co 👩\u200d🚀", "Zoë O'Hara \"the\" <3 & co 👩\u200d🚀",
+			`"Zoë O'Hara \"the\" <3 & co 👩` + "\u200d" + `🚀"`,
+		},
 		{"\x1b]0;owned\x07Eve\x1b[2J", `"\x1b]0;owned\aEve\x1b[2J"`, `"\u001b]0;owned\u0007Eve\u001b[2J"`},
 		{"Eve\r\nADMIN", `"Eve\r\nADMIN"`, `"Eve\r\nADMIN"`},
 		{"\u009b2JEve\u007f", `"\u009b2JEve\x7f"`, `"\u009b2JEve\u007f"`},

@@ -31,15 +31,47 @@ func TestCostLimitRejectsTooManyItems(t *testing.T) {
 	}{
 		{"50 aliases of sessions", `{ ` + aliases(50, `sessions { `+everything+` }`) + `}`, nil, true},
 		{"50 aliases with one field each", `{ ` + aliases(50, `sessions { id }`) + `}`, nil, true},
-		{"50 aliases with a fragment", `{ ` + aliases(50, `sessions { ...F }`) + `} fragment F on Session { ` + everything + ` }`, nil, true},
-		{"50 aliases spread from fragments", `{ ...A ...B } fragment A on Query { ` + aliases(25, `sessions { id }`) + `} fragment B on Query { ` + strings.ReplaceAll(aliases(25, `sessions { id }`), "a", "b") + `}`, nil, true},
-		{"50 aliases with a variable page size", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 100}, true},
-		{"50 aliases with a variable's default", `query($n: Int! = 100) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, nil, true},
-		{"50 aliases with a small variable", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 1}, false},
-		{"the same document with a large variable", `query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, []any{"n", 50}, true},
+		{
+			"50 aliases with a fragment",
+			`{ ` + aliases(50, `sessions { ...F }`) + `} fragment F on Session { ` + everything + ` }`, nil,
+			true,
+		},
+		{
+			"50 aliases spread from fragments",
+			`{ ...A ...B } fragment A on Query { ` + aliases(25, `sessions { id }`) + `} fragment B on Query { ` + strings.ReplaceAll(aliases(25, `sessions { id }`), "a", "b") + `}`,
+			nil, true,
+		},
+		{
+			"50 aliases with a variable page size",
+			`query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`,
+			[]any{"n", 100},
+			true,
+		},
+		{
+			"50 aliases with a variable's default",
+			`query($n: Int! = 100) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`, nil, true,
+		},
+		{
+			"50 aliases with a small variable",
+			`query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`,
+			[]any{"n", 1},
+			false,
+		},
+		{
+			"the same document with a large variable",
+			`query($n: Int!) { ` + aliases(50, `sessions(first: $n) { id }`) + `}`,
+			[]any{"n", 50},
+			true,
+		},
 		{"50 aliases of one item", `{ ` + aliases(50, `sessions(first: 1) { `+everything+` }`) + `}`, nil, false},
-		{"many pages of accounts", `{ ` + aliases(10, `users(first: 100) { edges { node { id name email } } }`) + `}`, nil, true},
-		{"many last pages of accounts", `{ ` + aliases(10, `users(last: 100) { edges { node { id name email } } }`) + `}`, nil, true},
+		{
+			"many pages of accounts",
+			`{ ` + aliases(10, `users(first: 100) { edges { node { id name email } } }`) + `}`, nil, true,
+		},
+		{
+			"many last pages of accounts",
+			`{ ` + aliases(10, `users(last: 100) { edges { node { id name email } } }`) + `}`, nil, true,
+		},
 		{"a dashboard of three full pages", `{ sessions(first: 100) { ` + everything + ` }
 			users(first: 100) { edges { cursor node { id name createdAt email emailVerified role disabledAt } } pageInfo { hasNextPage endCursor } }
 			auditLog(first: 100) { edges { cursor node { id createdAt event detail userId user { id name } actorId actor { id name } sessionId ip userAgent } } pageInfo { hasNextPage endCursor } } }`, nil, false},

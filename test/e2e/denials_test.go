@@ -36,13 +36,38 @@ func TestDenialsIncludeHintsInDevelopmentOnly(t *testing.T) {
 			have   string
 			hint   string // a prefix
 		}{
-			{"an insufficient role", bearer(user.Token), `{ users { edges { cursor } } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
-			{"STAFF where ADMIN is required", bearer(staff.Token), `mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0, "code:FORBIDDEN requires:ADMIN", "STAFF", grant("ADMIN")},
-			{"an own field that owners cannot read", bearer(user.Token), `{ me { disabledAt } }`, 0, "code:FORBIDDEN requires:STAFF", "USER", grant("STAFF")},
-			{"no token", http.Header{}, `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "", "Send the header `Authorization: Bearer ACCESS_TOKEN`."},
-			{"a malformed token", bearer("x.y.z"), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:invalid", "", "Send one header `Authorization: Bearer ACCESS_TOKEN`"},
-			{"a revoked session", bearer(ended.Token), `{ me { id } }`, 0, "code:UNAUTHENTICATED reason:revoked", "", "The session was revoked"},
-			{"an expired token", bearer(late.Token), `{ me { id } }`, 15 * time.Minute, "code:UNAUTHENTICATED reason:expired", "", "The access token has expired."},
+			{
+				"an insufficient role", bearer(user.Token), `{ users { edges { cursor } } }`, 0,
+				"code:FORBIDDEN requires:STAFF", "USER", grant("STAFF"),
+			},
+			{
+				"STAFF where ADMIN is required", bearer(staff.Token),
+				`mutation { disableUser(userId: "` + other.ID + `") { id } }`, 0,
+				"code:FORBIDDEN requires:ADMIN", "STAFF", grant("ADMIN"),
+			},
+			{
+				"an own field that owners cannot read", bearer(user.Token), `{ me { disabledAt } }`, 0,
+				"code:FORBIDDEN requires:STAFF", "USER", grant("STAFF"),
+			},
+			{
+				"no token",
+				http.Header{},
+				`{ me { id } }`, 0, "code:UNAUTHENTICATED reason:missing", "",
+				"Send the header `Authorization: Bearer ACCESS_TOKEN`.",
+			},
+			{
+				"a malformed token", bearer("x.y.z"), `{ me { id } }`, 0,
+				"code:UNAUTHENTICATED reason:invalid", "",
+				"Send one header `Authorization: Bearer ACCESS_TOKEN`",
+			},
+			{
+				"a revoked session", bearer(ended.Token), `{ me { id } }`, 0,
+				"code:UNAUTHENTICATED reason:revoked", "", "The session was revoked",
+			},
+			{
+				"an expired token", bearer(late.Token), `{ me { id } }`, 15 * time.Minute,
+				"code:UNAUTHENTICATED reason:expired", "", "The access token has expired.",
+			},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				development.Clock.Advance(row.later)
@@ -94,8 +119,14 @@ func TestHigherRoleDenialNamesTheRequiredRole(t *testing.T) {
 	development := bootWithSchema(t, rules, dbtest.SQLite(t))
 	production := bootWithSchema(t, rules, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
 	for _, row := range []struct{ above, hint string }{
-		{"OWNER", "A user with role OWNER can grant OWNER with setUserRole, or on the server: `fieldgate user role EMAIL OWNER`."},
-		{"AUDITOR", "No role can grant AUDITOR with setUserRole. Grant it on the server: `fieldgate user role EMAIL AUDITOR`."},
+		{
+			"OWNER",
+			"A user with role OWNER can grant OWNER with setUserRole, or on the server: `fieldgate user role EMAIL OWNER`.",
+		},
+		{
+			"AUDITOR",
+			"No role can grant AUDITOR with setUserRole. Grant it on the server: `fieldgate user role EMAIL AUDITOR`.",
+		},
 	} {
 		t.Run(row.above, func(t *testing.T) {
 			for b, more := range map[*testServer]map[string]any{development: {"have": "ADMIN", "hint": row.hint}, production: {}} {

@@ -237,13 +237,23 @@ func TestDevelopmentServerRefusesUnknownHosts(t *testing.T) {
 		name, request string
 		status        int
 	}{
-		{"a request target with another host", "GET http://evil.com/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421},
-		{"a request target with a known host", "GET http://localhost/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200},
+		{
+			"a request target with another host",
+			"GET http://evil.com/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421,
+		},
+		{
+			"a request target with a known host",
+			"GET http://localhost/dev/mail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200,
+		},
 		{"HTTP/1.0 without a Host", "GET /dev/mail HTTP/1.0\r\n\r\n", 421},
 		{"HTTP/1.0 with another Host", "GET /dev/mail HTTP/1.0\r\nHost: evil.com\r\n\r\n", 421},
 		{"HTTP/1.1 without a Host", "GET /dev/mail HTTP/1.1\r\nConnection: close\r\n\r\n", 400},
 		{"two Hosts", "GET /dev/mail HTTP/1.1\r\nHost: localhost\r\nHost: evil.com\r\nConnection: close\r\n\r\n", 400},
-		{"a preflight with another Host", "OPTIONS /graphql HTTP/1.1\r\nHost: evil.com\r\nOrigin: http://evil.com\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n", 421},
+		{
+			"a preflight with another Host",
+			"OPTIONS /graphql HTTP/1.1\r\nHost: evil.com\r\nOrigin: http://evil.com\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n",
+			421,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := rawStatus(t, address, row.request); got != row.status {
@@ -308,7 +318,11 @@ func TestMetricsRefuseUnknownHosts(t *testing.T) {
 		{"in development on every address", []string{"METRICS_ADDR", ":0"}, true},
 		{"in production on the loopback interface", inProduction, true},
 		{"in production on every address", append([]string{"METRICS_ADDR", ":0"}, inProduction...), false},
-		{"in production on every address with a list", append([]string{"METRICS_ADDR", ":0", "ALLOWED_HOSTS", "listed.example"}, inProduction...), true},
+		{
+			"in production on every address with a list",
+			append([]string{"METRICS_ADDR", ":0", "ALLOWED_HOSTS", "listed.example"}, inProduction...),
+			true,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -352,8 +366,18 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 		contains []string
 		not      []string
 	}{
-		{"on the loopback interface", nil, "WARN", []string{"ENV=production", "/dev/mail", "playground", "introspection", "JWT_SECRET"}, []string{"other machines", "rate limits"}},
-		{"on every address", []string{"PORT", "", "ADDR", ":0"}, "WARN", []string{"ENV=production", "other machines can reach it", "/dev/mail"}, nil},
+		{
+			"on the loopback interface", nil, "WARN",
+			[]string{"ENV=production", "/dev/mail", "playground", "introspection", "JWT_SECRET"},
+			[]string{"other machines", "rate limits"},
+		},
+		{
+			"on every address",
+			[]string{"PORT", "", "ADDR", ":0"},
+			"WARN",
+			[]string{"ENV=production", "other machines can reach it", "/dev/mail"},
+			nil,
+		},
 		{
 			"with all warned features turned off",
 			[]string{"PLAYGROUND", "false", "INTROSPECTION", "false", "JWT_SECRET", servertest.Secret, "SMTP_URL", "smtp://localhost"},
@@ -362,7 +386,11 @@ func TestDevelopmentServerWarnsOfWhatItExposes(t *testing.T) {
 			[]string{"playground", "introspection", "JWT_SECRET", "/dev/mail"},
 		},
 		{"without limits", []string{"LIMITS", "off"}, "WARN", []string{"rate limits"}, nil},
-		{"in production", []string{"ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret}, "", nil, nil},
+		{
+			"in production",
+			[]string{"ENV", "production", "PUBLIC_URL", "https://api.example.com", "JWT_SECRET", servertest.Secret},
+			"", nil, nil,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -64,7 +64,12 @@ func TestProductionReadsOnlyTheNamedEnvFile(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"not named", []string{"ENV=production"}, nil, cli.StatusFailed, ".env was not read: production reads only a file that is named"},
+		{
+			"not named",
+			[]string{"ENV=production"},
+			nil, cli.StatusFailed,
+			".env was not read: production reads only a file that is named",
+		},
 		{"named by the variable", []string{"ENV_FILE=.env"}, nil, 0, ""},
 		{"named by the flag", nil, []string{"--env-file", ".env"}, 0, ""},
 		{"named by the variable, with ENV", []string{"ENV=production", "ENV_FILE=.env"}, nil, 0, ""},

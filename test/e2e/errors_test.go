@@ -11,12 +11,12 @@ import (
 	"fieldgate/servertest"
 )
 
-// wantRetryAfter: the header and the extension say the same number of seconds.
+// wantRetryAfter checks that the header and the extension have the same positive number of seconds.
 func wantRetryAfter(t *testing.T, got *servertest.Response) {
 	t.Helper()
 	seconds, _ := got.Errors[0].Extensions["retryAfter"].(float64)
 	if header, err := strconv.Atoi(got.Header.Get("Retry-After")); err != nil || header < 1 || float64(header) != seconds {
-		t.Errorf("Retry-After %q, retryAfter %v", got.Header.Get("Retry-After"), seconds)
+		t.Errorf("got Retry-After %q, retryAfter %v, want the same seconds", got.Header.Get("Retry-After"), seconds)
 	}
 }
 
@@ -24,7 +24,7 @@ func TestFullPasswordQueueReturnsOverloaded(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	p := b.NewUser("USER")
-	b.internal.Queue.Close() // as full as a queue can be
+	b.internal.Queue.Close() // a closed queue rejects work as a full one does
 	for name, mutation := range map[string]string{
 		"login":    `login(input: {email: "` + p.Email + `", password: "` + p.Password + `"}) { tokenType }`,
 		"register": `register(input: {name: "X", email: "x@example.com", password: "` + p.Password + `"}) { tokenType }`,
@@ -34,22 +34,22 @@ func TestFullPasswordQueueReturnsOverloaded(t *testing.T) {
 		wantRetryAfter(t, got)
 	}
 	if !b.isSignedIn(p) {
-		t.Error("who is signed in is locked out")
+		t.Error("a signed-in user is rejected")
 	}
 }
 
-// The database goes away and comes back: gated fields fail closed and say so, readyz does, what needs no
-// database goes on, and nothing has to be started again.
+// During a database outage, protected fields and /readyz report it, and public fields work. After
+// it, the server recovers without a restart.
 func TestDatabaseOutageIsUnavailableUntilItRecovers(t *testing.T) {
 	t.Parallel()
-	wire, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
+	proxy, databaseURL := dbtest.StartProxy(t, dbtest.MySQL(t))
 	b := boot(t, databaseURL)
 	p := b.NewUser("ADMIN")
 	ready := func() int { status, _ := b.get("/readyz"); return status }
 	if ready() != http.StatusOK {
 		t.Fatal("not ready")
 	}
-	wire.SetCut(true)
+	proxy.SetCut(true)
 	for name, query := range map[string]string{
 		"me":            `{ me { id } __typename }`,
 		"users":         `{ users { edges { cursor } } __typename }`,
@@ -71,13 +71,13 @@ func TestDatabaseOutageIsUnavailableUntilItRecovers(t *testing.T) {
 		t.Errorf("healthz %d", status)
 	}
 	wantCodes(t, b.Query(nil, `{ me { id } }`), "me UNAUTHENTICATED")
-	wire.SetCut(false)
+	proxy.SetCut(false)
 	if !b.isSignedIn(p) || ready() != http.StatusOK {
-		t.Error("it does not come back")
+		t.Error("the server does not recover after the outage")
 	}
 }
 
-// What is nobody's business outside is masked, and logged once, under the id that the client gets.
+// An internal error is masked in the response and logged once, with the request id of the response.
 func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -97,12 +97,12 @@ func TestUnknownErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 			}
 		}
 		if lines != 1 {
-			t.Errorf("%d lines in the log, want 1", lines)
+			t.Errorf("got %d log lines, want 1", lines)
 		}
 	})
 }
 
-// execSQL runs a statement behind the server's back.
+// execSQL runs a statement on the database directly, without the server.
 func execSQL(t *testing.T, databaseURL, statement string) {
 	t.Helper()
 	if _, err := servertest.OpenDatabase(t, databaseURL).ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {

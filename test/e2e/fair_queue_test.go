@@ -14,7 +14,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// occupyQueue has every thread of the password queue at work until free is called.
+// occupyQueue keeps every thread of the password queue busy until free is called.
 func (b *testServer) occupyQueue() (free func()) {
 	b.t.Helper()
 	release := make(chan struct{})
@@ -34,22 +34,22 @@ func (b *testServer) occupyQueue() (free func()) {
 	}
 }
 
-// waitUntil returns when something holds.
-func (b *testServer) waitUntil(what string, holds func() bool) {
+// waitUntil polls until condition returns true, and ends the test after 20 seconds.
+func (b *testServer) waitUntil(what string, condition func() bool) {
 	b.t.Helper()
-	look, over := time.NewTicker(time.Millisecond), time.After(20*time.Second)
-	defer look.Stop()
-	for !holds() {
+	poll, timeout := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer poll.Stop()
+	for !condition() {
 		select {
-		case <-look.C:
-		case <-over:
-			b.t.Fatalf("waited too long for %s", what)
+		case <-poll.C:
+		case <-timeout:
+			b.t.Fatalf("timeout while waiting for %s", what)
 		}
 	}
 }
 
-// 28 accounts of one network, each with 5 requests that verify a password, fill the queue. The owner of another account
-// signs in from another network all the same.
+// 28 accounts of one network, each with 5 requests that verify a password, fill the queue. The
+// owner of another account can still sign in from another network.
 func TestOneNetworkCannotBlockOtherSignIns(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
@@ -62,8 +62,8 @@ func TestOneNetworkCannotBlockOtherSignIns(t *testing.T) {
 	const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
 	for _, row := range []struct{ name, flood, owner string }{
 		{"IPv4", "203.0.113.9", "198.51.100.1"},
-		{"IPv6 of one subscriber", "2001:db8:1:2::%x", "2001:db8:1:3::1"},
-		{"IPv6 of one subscriber, a network for each request", "2001:db8:1:%x::1", "2001:db8:2:3::1"},
+		{"IPv6 addresses of one network", "2001:db8:1:2::%x", "2001:db8:1:3::1"},
+		{"IPv6 networks of one subscriber", "2001:db8:1:%x::1", "2001:db8:2:3::1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			free := b.occupyQueue()
@@ -85,27 +85,27 @@ func TestOneNetworkCannotBlockOtherSignIns(t *testing.T) {
 			surplus := uint64(5*len(accounts) - room)
 			b.waitUntil("the queue to be full", func() bool { return b.internal.Queue.State().Refused == before+surplus })
 			signIns := make(chan *servertest.Response)
-			const tries = 10
-			for range tries {
+			const attempts = 10
+			for range attempts {
 				go func() { signIns <- b.login(row.owner, owner.Email, owner.Password) }()
 			}
-			b.waitUntil("the owner's requests to wait", func() bool { return b.internal.Queue.State().Refused == before+surplus+tries })
+			b.waitUntil("the owner's requests to wait", func() bool { return b.internal.Queue.State().Refused == before+surplus+attempts })
 			free()
 			signedIn := 0
-			for range tries {
+			for range attempts {
 				if got := <-signIns; got.At("login.accessToken") != nil {
 					signedIn++
 				}
 			}
 			flood.Wait()
 			if signedIn < 9 {
-				t.Errorf("the owner signed in %d times of %d", signedIn, tries)
+				t.Errorf("got %d sign-ins of %d by the owner, want at least 9", signedIn, attempts)
 			}
 		})
 	}
 }
 
-// The same attack as it was, with the own address: it is refused before any hash.
+// A flood of changes to the unchanged address costs no hash: the server rejects the address first.
 func TestUnchangedEmailIsRejectedBeforeHashing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -113,13 +113,13 @@ func TestUnchangedEmailIsRejectedBeforeHashing(t *testing.T) {
 		p := b.registerFrom(homeIP)
 		header := http.Header{"Authorization": {"Bearer " + p.Token}}
 		const change = `mutation($e: String!, $p: String!) { requestEmailChange(input: {newEmail: $e, password: $p}) }`
-		b.internal.Queue.Close() // a hash would be OVERLOADED
+		b.internal.Queue.Close() // hashing would return OVERLOADED
 		for range 10 {
 			for _, password := range []string{p.Password, wrongPassword} {
 				got := b.QueryWith(header, change, "e", p.Email, "p", password)
 				wantCodes(t, got, "requestEmailChange BAD_USER_INPUT")
 				if names := invalidFields(got); fmt.Sprint(names) != "[newEmail]" {
-					t.Errorf("fields %q", names)
+					t.Errorf("got fields %q, want newEmail", names)
 				}
 			}
 		}
@@ -127,8 +127,8 @@ func TestUnchangedEmailIsRejectedBeforeHashing(t *testing.T) {
 	})
 }
 
-// Two offices and a flood wait: all three take turns, so the last of the offices is served when the flood has had about as
-// many turns as each of them.
+// Two networks with 8 requests each wait beside a flood of 48. The queue serves the three in turn,
+// so both networks are done when about 8 requests of the flood are.
 func TestPasswordQueueIsFairAcrossNetworks(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
@@ -157,20 +157,20 @@ func TestPasswordQueueIsFairAcrossNetworks(t *testing.T) {
 	}
 	b.waitUntil("all of them to wait", func() bool { return b.internal.Queue.State().Waiting == all })
 	free()
-	answers.Wait() // on a machine whose processors are all taken, the last of the flood may have become OVERLOADED
+	answers.Wait() // on a busy machine, the last of the flood may have become OVERLOADED
 	close(served)
 	turns := map[string]int{}
 	for network := range served {
 		turns[network]++
 		o, w, f := turns[limit.Network(one)], turns[limit.Network(two)], turns[limit.Network(attacker)]
 		if f > honest+2 && (o < honest || w < honest) {
-			t.Fatalf("the flood has had %d turns, and the offices %d and %d of %d", f, o, w, honest)
+			t.Fatalf("got %d turns for the flood, %d and %d of %d for the other networks", f, o, w, honest)
 		}
 		if max(o, w)-min(o, w) > 1 {
-			t.Fatalf("the offices have had %d and %d turns", o, w)
+			t.Fatalf("got %d and %d turns for two equal networks, want a difference of at most 1", o, w)
 		}
 	}
 	if turns[limit.Network(one)] == 0 {
-		t.Fatalf("no office had a turn: %v", turns)
+		t.Fatalf("a network had no turn: %v", turns)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// productResolver answers two fields as the code of a product would.
+// productResolver is a product's resolver that returns err for three fields.
 type productResolver struct {
 	*graph.Resolver
 	err error
@@ -60,7 +60,8 @@ func (m productMutation) RequestPasswordReset(context.Context, string) (bool, er
 
 func (s productSession) Current(context.Context, *models.Session) (bool, error) { return false, s.err }
 
-// bootWithResolverError starts a server whose resolvers Query.me, Session.current and Mutation.requestPasswordReset return err.
+// bootWithResolverError starts a server whose resolvers Query.me, Session.current and
+// Mutation.requestPasswordReset return err.
 func bootWithResolverError(t *testing.T, err error, env ...string) *testServer {
 	t.Helper()
 	b := boot(t, dbtest.SQLite(t), env...)
@@ -86,7 +87,7 @@ func bootWithResolverError(t *testing.T, err error, env ...string) *testServer {
 	return b
 }
 
-// queryProduct asks the resolvers of the product.
+// queryProduct sends a query to the resolvers of the product.
 func (b *testServer) queryProduct(as *servertest.User, query string) *servertest.Response {
 	b.t.Helper()
 	return b.QueryWith(http.Header{"Authorization": {"Bearer " + as.Token}, "Product": {"yes"}}, query)
@@ -100,11 +101,25 @@ func TestProductErrorsReachTheClientUnchanged(t *testing.T) {
 		message    string
 		extensions map[string]any
 	}{
-		"a code of the product":     {outOfStock, "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
-		"wrapped":                   {fmt.Errorf("order 7: %w", outOfStock), "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
-		"joined with another error": {errors.Join(errors.New("secret"), outOfStock), "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0}},
-		"a code of Fieldgate":       {fgerr.New(fgerr.Conflict, "shipped already", nil), "shipped already", map[string]any{"code": "CONFLICT"}},
-		"before what it wraps":      {fmt.Errorf("%w: %w", fgerr.New("GONE", "it is gone", nil), models.ErrNotFound), "it is gone", map[string]any{"code": "GONE"}},
+		"a code of the product": {
+			outOfStock, "only 3 are left", map[string]any{"code": "OUT_OF_STOCK", "left": 3.0},
+		},
+		"wrapped": {
+			fmt.Errorf("order 7: %w", outOfStock), "only 3 are left",
+			map[string]any{"code": "OUT_OF_STOCK", "left": 3.0},
+		},
+		"joined with another error": {
+			errors.Join(errors.New("secret"), outOfStock), "only 3 are left",
+			map[string]any{"code": "OUT_OF_STOCK", "left": 3.0},
+		},
+		"a code of Fieldgate": {
+			fgerr.New(fgerr.Conflict, "shipped already", nil), "shipped already",
+			map[string]any{"code": "CONFLICT"},
+		},
+		"an outer code wins": {
+			fmt.Errorf("%w: %w", fgerr.New("GONE", "it is gone", nil), models.ErrNotFound), "it is gone",
+			map[string]any{"code": "GONE"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,10 +130,10 @@ func TestProductErrorsReachTheClientUnchanged(t *testing.T) {
 			}
 			wantCodes(t, got, "mine "+fgerr.Code(row.err))
 			if got.At("__typename") != "Query" {
-				t.Error("the field beside it is not answered")
+				t.Error("the sibling field has no data")
 			}
 			if strings.Contains(b.Log.String(), "internal error") {
-				t.Error("it is logged as an internal error")
+				t.Error("the error is logged as an internal error")
 			}
 		})
 	}
@@ -130,10 +145,14 @@ func TestInvalidProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 		err    error
 		logged string
 	}{
-		"an error without a code":      {errors.New("the secret is 42"), "the secret is 42"},
-		"a reserved code":              {fgerr.New(fgerr.Unauthenticated, "shown", nil), "UNAUTHENTICATED is reserved"},
-		"a code of small letters":      {fgerr.New("outOfStock", "shown", nil), "outOfStock"},
-		"an extension that is no JSON": {fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": make(chan int)}), "cannot be encoded"},
+		"an error without a code": {errors.New("the secret is 42"), "the secret is 42"},
+		"a reserved code": {
+			fgerr.New(fgerr.Unauthenticated, "shown", nil), "UNAUTHENTICATED is reserved",
+		},
+		"a code that is not uppercase": {fgerr.New("outOfStock", "shown", nil), "outOfStock"},
+		"an extension without a JSON form": {
+			fgerr.New("OUT_OF_STOCK", "shown", map[string]any{"f": make(chan int)}), "cannot be encoded",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,7 +169,7 @@ func TestInvalidProductErrorsAreMaskedAndLoggedOnce(t *testing.T) {
 				}
 			}
 			if lines != 1 {
-				t.Errorf("logged %d times", lines)
+				t.Errorf("got %d log lines, want 1", lines)
 			}
 		})
 	}
@@ -167,10 +186,10 @@ func TestProductErrorsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 func TestDenialsOfListSiblingsHaveTheirOwnPaths(t *testing.T) {
 	t.Parallel()
 	b := bootWithSchema(t, schemaReplacing(t, "): UserConnection @auth(role: STAFF)", "): UserConnection @auth"), dbtest.SQLite(t))
-	asking := b.NewUser("USER")
+	caller := b.NewUser("USER")
 	b.NewUser("USER")
 	b.NewUser("USER")
-	wantCodes(t, b.Query(asking, `{ users { edges { node { email } } } }`),
+	wantCodes(t, b.Query(caller, `{ users { edges { node { email } } } }`),
 		"users.edges.1.node.email FORBIDDEN", "users.edges.2.node.email FORBIDDEN")
 }
 
@@ -181,7 +200,7 @@ func TestProductCodesAddNoSeriesToTheMetrics(t *testing.T) {
 	b.queryProduct(p, `{ me { id } }`)
 	after := b.scrape()
 	if n := after.increase(before, "graph")[`graphql_requests_total{outcome="other",type="query"}`]; n != 1 || strings.Contains(b.exposition(), "OUT_OF_STOCK") {
-		t.Errorf("other grew by %v", n)
+		t.Errorf("outcome other grew by %v, want 1 and no series for the code", n)
 	}
 }
 

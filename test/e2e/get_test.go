@@ -15,7 +15,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// queryByGET is askWith by GET. It accepts JSON, unless the header says otherwise.
+// queryByGET is QueryWith by GET. It accepts JSON unless the header has Accept.
 func (b *testServer) queryByGET(header http.Header, query string, variables ...any) *servertest.Response {
 	b.t.Helper()
 	values := url.Values{"query": {query}}
@@ -33,7 +33,7 @@ func (b *testServer) queryByGET(header http.Header, query string, variables ...a
 	return b.getGraphQL(header, values.Encode())
 }
 
-// getGraphQL sends a GET with this query string.
+// getGraphQL sends a GET request to /graphql with this query string.
 func (b *testServer) getGraphQL(header http.Header, query string) *servertest.Response {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/graphql?"+query, nil)
@@ -47,18 +47,18 @@ func (b *testServer) getGraphQL(header http.Header, query string) *servertest.Re
 	return b.Do(r)
 }
 
-// GET and POST share everything behind the transport: denials, limits of documents, errors and statuses.
+// GET and POST have the same denials, document limits, errors and statuses.
 func TestGETAndPOSTAnswerQueriesAlike(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := boot(t, databaseURL)
-		people := map[string]*servertest.User{"signed out": nil, "a USER": b.NewUser("USER"), "an ADMIN": b.NewUser("ADMIN")}
+		viewers := map[string]*servertest.User{"anonymous": nil, "a USER": b.NewUser("USER"), "an ADMIN": b.NewUser("ADMIN")}
 		for _, query := range []string{
 			`{ me { id email role } }`,
 			`{ me { name disabledAt } }`,
 			`{ users(first: 2) { edges { node { id email } } pageInfo { hasNextPage } } }`,
 			`{ users(first: 0) { edges { node { id } } } }`,
-			`{ permissions { field allowed } nothing: users { edges { cursor } } }`,
+			`{ permissions { field allowed } denied: users { edges { cursor } } }`,
 			`{ user(id: "no id") { id } }`,
 			`query($n: Int!) { users(first: $n) { edges { node { id } } } }`,
 			`{ nope }`,
@@ -67,7 +67,7 @@ func TestGETAndPOSTAnswerQueriesAlike(t *testing.T) {
 			`{ __schema { queryType { name } } }`,
 			`query A { me { id } } query B { permissions { field } }`,
 		} {
-			for who, p := range people {
+			for viewer, p := range viewers {
 				for _, accept := range []string{"application/json", "application/graphql-response+json"} {
 					header := http.Header{"Accept": {accept}}
 					if p != nil {
@@ -76,7 +76,7 @@ func TestGETAndPOSTAnswerQueriesAlike(t *testing.T) {
 					get, post := b.queryByGET(header, query), b.QueryWith(header, query)
 					if get.Status != post.Status || requestIDPattern.ReplaceAllString(get.Body, "") != requestIDPattern.ReplaceAllString(post.Body, "") ||
 						get.Header.Get("Content-Type") != post.Header.Get("Content-Type") {
-						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, who, accept, get.Status, get.Body, post.Status, post.Body)
+						t.Errorf("%s, as %s, %s:\nGET  %d %s\nPOST %d %s", query, viewer, accept, get.Status, get.Body, post.Status, post.Body)
 					}
 					if get.Header.Get("Cache-Control") != "no-store" || !slices.Equal(get.Header.Values("Vary"), []string{"Accept, Authorization, Origin"}) {
 						t.Errorf("%s: %q", query, get.Header)
@@ -89,7 +89,7 @@ func TestGETAndPOSTAnswerQueriesAlike(t *testing.T) {
 
 var requestIDPattern = regexp.MustCompile(`"requestId":"[^"]*"`)
 
-// A limit counts the executions of a field, however they are asked for.
+// A rate limit counts the executions of a field by GET and by POST.
 func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
 	t.Parallel()
 	schema := schemaReplacing(t, "  permissions: [Permission!] @auth", "  permissions: [Permission!] @auth @limit(by: ADDRESS, count: 2, window: \"1h\", successes: true)")
@@ -105,7 +105,7 @@ func TestLimitsCountGETAndPOSTTogether(t *testing.T) {
 	wantRetryAfter(t, got)
 }
 
-// Whatever a link can be made to hold, with everything that a browser or a client may send along, nothing is changed.
+// No URL can change data, even with the cookie and the access token of an ADMIN.
 func TestGETRejectsMutations(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -125,7 +125,7 @@ func TestGETRejectsMutations(t *testing.T) {
 	} {
 		got := b.getGraphQL(header, query)
 		if got.Status != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "POST" || got.Data != nil {
-			t.Errorf("%s: %d, Allow %q, %s", query, got.Status, got.Header.Get("Allow"), got.Body)
+			t.Errorf("%s: got status %d, Allow %q, want 405 and POST: %s", query, got.Status, got.Header.Get("Allow"), got.Body)
 		}
 	}
 	for _, query := range []string{
@@ -150,15 +150,15 @@ func TestGETRejectsMutations(t *testing.T) {
 		}
 		response.Body.Close()
 		if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, POST" {
-			t.Errorf("%s: %d, Allow %q", method, response.StatusCode, response.Header.Get("Allow"))
+			t.Errorf("%s: got status %d, Allow %q, want 405 and GET, POST", method, response.StatusCode, response.Header.Get("Allow"))
 		}
 	}
 	if !b.isSignedIn(d.User) {
-		t.Error("one of them signed the person out")
+		t.Error("a GET request signed the user out")
 	}
 }
 
-// queryString is a query string of names and values.
+// queryString encodes names and values, given in turn, as a query string.
 func queryString(pairs ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -167,7 +167,8 @@ func queryString(pairs ...string) string {
 	return values.Encode()
 }
 
-// A browser sends cookies with every GET that another site causes. They count for nothing, and none is set.
+// A browser sends cookies with every GET that another site causes. The server neither reads nor
+// sets cookies for GET.
 func TestGETIgnoresCookies(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
@@ -177,19 +178,20 @@ func TestGETIgnoresCookies(t *testing.T) {
 	wantCodes(t, got, "me UNAUTHENTICATED")
 	cookie.Set("Authorization", "Bearer "+other.Token)
 	if id := b.queryByGET(cookie, `{ me { id } }`).Must().Text("me.id"); id != other.ID {
-		t.Errorf("it is %s, want %s of the Authorization header", id, other.ID)
+		t.Errorf("got user %s, want %s of the Authorization header", id, other.ID)
 	}
 	for _, got := range []*servertest.Response{got, b.queryByGET(cookie, `mutation { refresh { tokenType } }`), b.queryByGET(cookie, `{ nope }`), b.getGraphQL(cookie, "")} {
 		if got.Header.Get("Set-Cookie") != "" {
-			t.Errorf("%d %q", got.Status, got.Header)
+			t.Errorf("got status %d, header %q, want no Set-Cookie", got.Status, got.Header)
 		}
 	}
 	if got := b.QueryWith(http.Header{"Cookie": {"refresh=" + d.refresh}}, `mutation { refresh { tokenType } }`); len(got.Errors) != 0 {
-		t.Errorf("the refresh token was used up: %s", got.Body)
+		t.Errorf("the refresh token was rotated: %s", got.Body)
 	}
 }
 
-// What a browser sends for a link, an image, a frame, a script element or a form, here and on another site.
+// The cases are what a browser sends for a link, an image, a frame, a script element or fetch, on
+// the own site and on others.
 func TestGETFromMarkupIsRejected(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "CORS_ORIGINS", "https://app.example.com", "ADDR", ":8080")
@@ -204,20 +206,29 @@ func TestGETFromMarkupIsRejected(t *testing.T) {
 		{"a link on another site", "cross-site", "navigate", "document", "", "text/html,*/*;q=0.8", 403},
 		{"a frame", "same-origin", "navigate", "iframe", "", "text/html,*/*;q=0.8", 403},
 		{"an image on another site", "cross-site", "no-cors", "image", "", "image/webp,*/*", 403},
-		{"an image of our own", "same-origin", "no-cors", "image", "", "image/webp,*/*", 403},
+		{"an image on the own site", "same-origin", "no-cors", "image", "", "image/webp,*/*", 403},
 		{"a script on another site", "cross-site", "no-cors", "script", "", "*/*", 403},
 		{"a script on a listed site, which sends no Origin", "cross-site", "no-cors", "script", "", "*/*", 403},
-		{"a module of JSON on another site", "cross-site", "cors", "json", "https://evil.example", "application/json,*/*;q=0.5", 403},
-		{"a module of JSON on a listed site", "cross-site", "cors", "json", "https://app.example.com", "application/json,*/*;q=0.5", 403},
+		{
+			"a JSON module on another site", "cross-site", "cors", "json", "https://evil.example",
+			"application/json,*/*;q=0.5", 403,
+		},
+		{
+			"a JSON module on a listed site", "cross-site", "cors", "json", "https://app.example.com",
+			"application/json,*/*;q=0.5", 403,
+		},
 		{"fetch without CORS on another site", "cross-site", "no-cors", "empty", "", "application/json", 403},
 		{"fetch on another site", "cross-site", "cors", "empty", "https://evil.example", "application/json", 403},
 		{"fetch in a sandboxed frame", "cross-site", "cors", "empty", "null", "application/json", 403},
-		{"fetch on a neighbour", "same-site", "cors", "empty", "https://blog.example.com", "application/json", 403},
+		{
+			"fetch on a sibling domain", "same-site", "cors", "empty", "https://blog.example.com",
+			"application/json", 403,
+		},
 		{"fetch on a listed site", "cross-site", "cors", "empty", "https://app.example.com", "application/json", 200},
-		{"fetch of our own", "same-origin", "cors", "empty", "", "application/json", 200},
-		{"fetch of our own that names no type", "same-origin", "cors", "empty", "", "*/*", 200},
-		{"an old browser's image", "", "", "", "", "image/webp,*/*", 406},
-		{"an old browser's link", "", "", "", "", "text/html,*/*;q=0.8", 406},
+		{"fetch on the own site", "same-origin", "cors", "empty", "", "application/json", 200},
+		{"fetch on the own site with any type", "same-origin", "cors", "empty", "", "*/*", 200},
+		{"an image without Sec-Fetch headers", "", "", "", "", "image/webp,*/*", 406},
+		{"a link without Sec-Fetch headers", "", "", "", "", "text/html,*/*;q=0.8", 406},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			header := http.Header{"Accept": {row.accept}, "Authorization": {"Bearer " + p.Token}}
@@ -227,13 +238,13 @@ func TestGETFromMarkupIsRejected(t *testing.T) {
 				}
 			}
 			if got := b.queryByGET(header, `{ me { id } }`); got.Status != row.status || (got.At("me.id") == p.ID) != (row.status == 200) {
-				t.Errorf("%d %s", got.Status, got.Body)
+				t.Errorf("got status %d, want %d: %s", got.Status, row.status, got.Body)
 			}
 		})
 	}
 }
 
-// The query string may hold secrets.
+// The query string may contain secrets, so no log, trace or metric has it.
 func TestQueryStringIsNotLoggedOrTraced(t *testing.T) {
 	t.Parallel()
 	r := newTraceCollector(t)
@@ -242,7 +253,11 @@ func TestQueryStringIsNotLoggedOrTraced(t *testing.T) {
 	const secret = "mrkr7d1f"
 	statuses := map[int]bool{}
 	for _, header := range []http.Header{
-		{"Authorization": {"Bearer " + admin.Token}}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}},
+		{
+			"Authorization": {"Bearer " + admin.Token},
+		}, {}, {"Accept": {"*/*"}}, {"Sec-Fetch-Site": {"cross-site"}}, {
+			"Origin": {"https://evil.example"},
+		},
 	} {
 		for _, query := range []string{
 			queryString("query", `query `+secret+`($s: String) { `+secret+`: users(search: $s) { edges { cursor } } }`, "variables", `{"s":"`+secret+`"}`, "operationName", secret),
@@ -260,11 +275,11 @@ func TestQueryStringIsNotLoggedOrTraced(t *testing.T) {
 	}
 	redirected := b.newRequest(http.MethodGet, "//graphql?"+secret)
 	if got := b.Do(redirected); got.Header.Get("Referrer-Policy") != "no-referrer" {
-		t.Errorf("%q", got.Header)
+		t.Errorf("got header %q, want Referrer-Policy no-referrer", got.Header)
 	}
 	for _, status := range []int{200, 400, 403, 405, 406, 414} {
 		if !statuses[status] {
-			t.Errorf("nothing was answered with %d", status)
+			t.Errorf("no request got status %d", status)
 		}
 	}
 	b.exportedSpans(r)
@@ -280,7 +295,8 @@ func TestQueryStringIsNotLoggedOrTraced(t *testing.T) {
 	}
 }
 
-// A hash alone is answered with what Apollo's link and urql's exchange look for; both then send the query.
+// For a hash without a query, the server returns the code that Apollo's link and urql's exchange
+// expect. Both then send the query.
 func TestPersistedQueryHashReturnsNotSupported(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), metricsEnv...)
@@ -301,8 +317,8 @@ func TestPersistedQueryHashReturnsNotSupported(t *testing.T) {
 	}
 }
 
-// The checks of graphql-cop, a scanner that many teams run, as it sends them: over Python's requests, which accept
-// anything.
+// The test runs the checks of the scanner graphql-cop with the same requests, which accept any
+// media type.
 func TestProductionPassesGraphQLCop(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example")
@@ -353,7 +369,7 @@ func TestProductionPassesGraphQLCop(t *testing.T) {
 		},
 	} {
 		if finds() {
-			t.Errorf("it finds %s", name)
+			t.Errorf("graphql-cop would report %s", name)
 		}
 	}
 }

@@ -19,15 +19,16 @@ import (
 	"fieldgate/servertest"
 )
 
-// testServer is a server of a test, with what several of these tests do to one.
+// testServer is a test server with the helpers that several tests use.
 type testServer struct {
 	*servertest.Server
-	internal *server.Server // behind the port; nil for a process of its own
+	internal *server.Server // the server itself; nil for a separate process
 	t        testing.TB
-	smtp     *mailtest.Server // takes its mail; nil: the inbox does, or nobody
+	smtp     *mailtest.Server // receives its mails; nil: the inbox receives them, if there is one
 }
 
-// boot starts a server on an empty database. env adds to the configuration, name and value in turn.
+// boot starts a server on an empty database. env holds names and values of environment variables in
+// turn.
 func boot(t testing.TB, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{DatabaseURL: databaseURL, Env: env})
@@ -44,8 +45,9 @@ func bootConfig(t testing.TB, c servertest.Config) *testServer {
 	return b
 }
 
-// withoutHooks makes the product of app.New, with its tables and resolvers. Its hooks may refuse whom these tests register, and
-// ask the database more than they count: the product tests those.
+// withoutHooks makes the product of app.New, with its tables and resolvers, and removes its hooks.
+// Hooks may reject the users of these tests and add queries to those that tests count; the tests of
+// the product cover them.
 func withoutHooks(r *extend.Registry) (*app.App, error) {
 	made, err := app.New(r)
 	for i := range r.Features() {
@@ -54,43 +56,44 @@ func withoutHooks(r *extend.Registry) (*app.App, error) {
 	return made, err
 }
 
-// bootWithSchema starts a server that enforces the rules of another schema; nil is its own.
+// bootWithSchema starts a server that enforces the rules of another schema; nil is the server's
+// own.
 func bootWithSchema(t testing.TB, schema *ast.Schema, databaseURL string, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{DatabaseURL: databaseURL, Env: env, Schema: schema})
 }
 
-// bootWithPlayground starts a server whose playground was built into these files.
+// bootWithPlayground starts a server with these files as the built playground.
 func bootWithPlayground(t testing.TB, l net.Listener, built fs.FS, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{Env: env, Listener: l, Playground: built})
 }
 
-// startProcess starts a server in a process of its own, which a test may kill. The booted that it returns can
-// only ask. env is NAME=VALUE.
+// startProcess starts a server in a separate process, which a test may kill. The returned
+// testServer can only send requests. Entries of env are NAME=VALUE.
 func startProcess(t testing.TB, databaseURL string, env ...string) (*testServer, *os.Process) {
 	t.Helper()
 	return startServer(t, servertest.Command(t, databaseURL, env...))
 }
 
-// startServer starts a command that serves, on a free port, and kills it after the test.
+// startServer starts a server command on a free port and kills it after the test.
 func startServer(t testing.TB, cmd *exec.Cmd) (*testServer, *os.Process) {
 	t.Helper()
 	s, p := servertest.StartCommand(t, cmd, "serving")
 	return &testServer{Server: s, t: t}, p
 }
 
-// get asks for a page.
+// get sends a GET request for a path.
 func (b *testServer) get(path string) (status int, body string) {
 	b.t.Helper()
 	got := b.Get(path)
 	return got.Status, got.Body
 }
 
-// addressCounter are counted, so that each has an address of their own.
+// addressCounter numbers the users of tests, so that each has a unique address.
 var addressCounter atomic.Int64
 
-// newRowID is an id for a row that a test puts into the database itself.
+// newRowID returns an id for a row that a test inserts into the database.
 func newRowID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func sorted(list []string) []string { slices.Sort(list); return list }

@@ -20,7 +20,7 @@ import (
 	"fieldgate/viewer"
 )
 
-// bootWithFeatures starts a server whose product has these features.
+// bootWithFeatures starts a server with the features of a product.
 func bootWithFeatures(t *testing.T, databaseURL string, features []extend.Feature, env ...string) *testServer {
 	t.Helper()
 	return bootConfig(t, servertest.Config{
@@ -74,7 +74,7 @@ func TestBeforeRegisterRefusesWithAnInputError(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, databaseURL string) {
 				b := bootWithHooks(t, databaseURL, extend.Hooks{BeforeRegister: func(ctx context.Context, r extend.Registration) error {
 					if v, err := viewer.Optional(ctx); v != nil || err != nil {
-						t.Errorf("nobody is signed in: %v, %v", v, err)
+						t.Errorf("got viewer %v, %v, want none", v, err)
 					}
 					if r.Name == "Ada" && strings.HasSuffix(r.Email, "@example.com") {
 						return nil
@@ -87,7 +87,7 @@ func TestBeforeRegisterRefusesWithAnInputError(t *testing.T) {
 					t.Error(got.Body)
 				}
 				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "eve@elsewhere.example"); !errors.Is(err, models.ErrNotFound) {
-					t.Errorf("the account: %v", err)
+					t.Errorf("got %v, want no account", err)
 				}
 				b.Query(nil, hookedRegister, "e", "ada@example.com")
 				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); err != nil {
@@ -115,7 +115,7 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 		calls.Store(0)
 		wantCodes(t, b.Query(nil, hookedLogin, "e", p.Email, "p", "a wrong password"), "login INVALID_CREDENTIALS")
 		if calls.Load() != 0 {
-			t.Error("a wrong password reaches the hook")
+			t.Error("the hook ran for a wrong password")
 		}
 		got := b.Query(nil, hookedLogin, "e", p.Email, "p", p.Password)
 		wantCodes(t, got, "login TENANT_SUSPENDED")
@@ -128,7 +128,7 @@ func TestBeforeSignInRefusalIsAudited(t *testing.T) {
 	})
 }
 
-// The masked error is the client's, and its cause is in the log once.
+// The client gets a masked error, and the log has its cause once.
 func TestHookFailureIsMaskedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -141,7 +141,9 @@ func TestHookFailureIsMaskedAndLoggedOnce(t *testing.T) {
 	} {
 		for hook, hooks := range map[string]extend.Hooks{
 			"BeforeRegister": {BeforeRegister: func(context.Context, extend.Registration) error { return row.fail() }},
-			"AfterEvent":     {AfterEvent: func(context.Context, *models.Store, extend.Event) error { return row.fail() }},
+			"AfterEvent": {
+				AfterEvent: func(context.Context, *models.Store, extend.Event) error { return row.fail() },
+			},
 		} {
 			t.Run(hook+" "+row.name, func(t *testing.T) {
 				t.Parallel()
@@ -149,10 +151,10 @@ func TestHookFailureIsMaskedAndLoggedOnce(t *testing.T) {
 				got := b.Query(nil, hookedRegister, "e", "ada@example.com")
 				wantCodes(t, got, "register INTERNAL")
 				if strings.Contains(got.Body, row.log) {
-					t.Errorf("the client sees the cause: %s", got.Body)
+					t.Errorf("the response has the cause: %s", got.Body)
 				}
 				if n := strings.Count(b.Log.String(), row.log); n != 1 {
-					t.Errorf("the cause is in the log %d times:\n%s", n, b.Log)
+					t.Errorf("got the cause %d times in the log, want 1:\n%s", n, b.Log)
 				}
 				if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("the account: %v", err)
@@ -164,11 +166,11 @@ func TestHookFailureIsMaskedAndLoggedOnce(t *testing.T) {
 
 func TestHookPastItsDeadlineIsUnavailable(t *testing.T) {
 	t.Parallel()
-	left := make(chan struct{})
-	t.Cleanup(func() { close(left) })
+	testEnd := make(chan struct{})
+	t.Cleanup(func() { close(testEnd) })
 	for name, wait := range map[string]func(context.Context) error{
-		"heeding its context":     func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"not heeding its context": func(context.Context) error { <-left; return nil },
+		"a hook that observes its context": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"a hook that ignores its context":  func(context.Context) error { <-testEnd; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,14 +180,14 @@ func TestHookPastItsDeadlineIsUnavailable(t *testing.T) {
 			begin := time.Now()
 			got := b.Query(nil, hookedRegister, "e", "ada@example.com")
 			if took := time.Since(begin); took < extend.Deadline || took > extend.Deadline+20*time.Second {
-				t.Errorf("took %s", took)
+				t.Errorf("the request took %s, want about %s", took, extend.Deadline)
 			}
 			wantCodes(t, got, "register UNAVAILABLE")
 			if got.Errors[0].Extensions["retryAfter"] == nil || strings.Contains(got.Body, "hooks") {
 				t.Error(got.Body)
 			}
 			if n := strings.Count(b.Log.String(), "hook deadline exceeded"); n != 1 || !strings.Contains(b.Log.String(), `feature \"hooks\": BeforeRegister`) {
-				t.Errorf("%d lines in the log:\n%s", n, b.Log)
+				t.Errorf("got %d log lines, want 1:\n%s", n, b.Log)
 			}
 			if _, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrNotFound) {
 				t.Errorf("the account: %v", err)
@@ -219,23 +221,23 @@ func TestAfterEventErrorRollsBackTheTransaction(t *testing.T) {
 		_, err := b.internal.Store.UserByEmailKey(t.Context(), "ada@example.com")
 		log, _ := b.internal.Store.AuditLog(t.Context(), models.AuditFilter{})
 		if !errors.Is(err, models.ErrNotFound) || len(log) != 0 || b.countMarks() != 0 {
-			t.Errorf("the account: %v; %d entries, %d marks", err, len(log), b.countMarks())
+			t.Errorf("got %v, %d entries, %d marks, want no account, entry or mark", err, len(log), b.countMarks())
 		}
 		fail.Store(false)
 		got := b.Query(nil, hookedRegister, "e", "ada@example.com").Must()
 		log, _ = b.internal.Store.AuditLog(t.Context(), models.AuditFilter{})
 		id := got.Text("register.user.id")
 		if len(events) != 1 || len(log) != 1 || b.countMarks() != 1 {
-			t.Fatalf("%d events, %d entries, %d marks", len(events), len(log), b.countMarks())
+			t.Fatalf("got %d events, %d entries, %d marks, want 1 each", len(events), len(log), b.countMarks())
 		}
 		e := events[0]
 		if e.Name != "registered" || e.UserID != id || e.ActorID != id || e.Detail != "USER" || e.ID != log[0].ID || !e.At.Equal(log[0].CreatedAt) {
-			t.Errorf("%+v, and the entry is %+v", e, log[0])
+			t.Errorf("got event %+v, want that of the entry %+v", e, log[0])
 		}
 	})
 }
 
-// What a hook sees as the viewer is who asks.
+// A hook gets the viewer of the request from its context.
 func TestHooksSeeTheViewer(t *testing.T) {
 	t.Parallel()
 	type seen struct {
@@ -245,7 +247,7 @@ func TestHooksSeeTheViewer(t *testing.T) {
 	}
 	got := make(chan seen, 1)
 	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{AfterEvent: func(ctx context.Context, _ *models.Store, e extend.Event) error {
-		if e.Name != "role changed" || e.ActorID == "" { // on the command line nobody is
+		if e.Name != "role changed" || e.ActorID == "" { // an operator's command has no viewer
 			return nil
 		}
 		v, err := viewer.FromContext(ctx)
@@ -286,17 +288,17 @@ func TestUserDeletedHookErrorKeepsTheUser(t *testing.T) {
 		wantCodes(t, b.Query(p.User, deleteOwn, "p", p.Password), "deleteAccount INTERNAL")
 		b.Query(p.User, `{ me { id } }`).Must()
 		if b.countMarks() != 0 {
-			t.Errorf("%d marks", b.countMarks())
+			t.Errorf("got %d marks, want none after a rollback", b.countMarks())
 		}
 		fail.Store(false)
 		b.Query(p.User, deleteOwn, "p", p.Password).Must()
 		if b.countMarks() != 1 {
-			t.Errorf("%d marks", b.countMarks())
+			t.Errorf("got %d marks, want 1", b.countMarks())
 		}
 	})
 }
 
-// Accounts that were never used are deleted in the background, where nobody would recover from a panic.
+// Unused accounts are deleted in the background, where a panic of a hook would end the process.
 func TestSweepSurvivesPanickingHook(t *testing.T) {
 	t.Parallel()
 	b := bootWithHooks(t, dbtest.SQLite(t), extend.Hooks{
@@ -309,7 +311,7 @@ func TestSweepSurvivesPanickingHook(t *testing.T) {
 		t.Errorf("the account: %v", err)
 	}
 	if !strings.Contains(b.Log.String(), `UserDeleted`) {
-		t.Errorf("nothing in the log: %s", b.Log)
+		t.Errorf("the log does not name UserDeleted: %s", b.Log)
 	}
 }
 
@@ -319,10 +321,10 @@ func TestInvalidFeatureStopsTheStart(t *testing.T) {
 		name, want string
 		make       func(*extend.Registry) (*productapp.App, error)
 	}{
-		{"one that cannot be made", "app.New: PAYMENT_KEY: not set", func(*extend.Registry) (*productapp.App, error) {
+		{"an error of app.New", "app.New: PAYMENT_KEY: not set", func(*extend.Registry) (*productapp.App, error) {
 			return nil, errors.New("PAYMENT_KEY: not set")
 		}},
-		{"two with one table", `app.New: feature "other": the table marks belongs to feature "marks"`, func(r *extend.Registry) (*productapp.App, error) {
+		{"two features with one table", `app.New: feature "other": the table marks belongs to feature "marks"`, func(r *extend.Registry) (*productapp.App, error) {
 			f := marksFeature(extend.Hooks{})
 			r.Add(f)
 			f.Name = "other"
@@ -335,13 +337,13 @@ func TestInvalidFeatureStopsTheStart(t *testing.T) {
 			s := servertest.Options(t, dbtest.SQLite(t), &servertest.Log{})
 			s.NewApp = row.make
 			if _, err := server.New(s); err == nil || !strings.Contains(err.Error(), row.want) {
-				t.Errorf("error %v, want %s", err, row.want)
+				t.Errorf("got error %v, want %s", err, row.want)
 			}
 		})
 	}
 }
 
-// migrate, its status, readiness and the doctor know the steps of features.
+// The commands migrate, migrate status and doctor include the migrations of features.
 func TestCommandsIncludeFeatureMigrations(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -352,10 +354,10 @@ func TestCommandsIncludeFeatureMigrations(t *testing.T) {
 		execSQL(t, databaseURL, "DELETE FROM goose_db_version_marks WHERE version_id = 1")
 		b.internal.Config.AutoMigrate = false
 		if err := b.internal.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "marks/00001_marks.sql") {
-			t.Errorf("error %v", err)
+			t.Errorf("got error %v, want the pending migration marks/00001_marks.sql", err)
 		}
 		env := map[string]string{"DATABASE_URL": databaseURL, "JWT_SECRET": servertest.Secret}
-		_, out, stderr := servertest.RunCLI(t, env, "", "doctor") // source a program without the feature
+		_, out, stderr := servertest.RunCLI(t, env, "", "doctor") // a program without the feature
 		if !strings.Contains(out, "the feature marks has migrated this database") {
 			t.Errorf("%s%s", out, stderr)
 		}

@@ -8,8 +8,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// What would be SQL if it got there, in every argument that is a String or an ID: it finds nobody, changes nothing,
-// and is never more than a value.
+// The test sends SQL fragments in every String and ID argument. They match no account and change
+// nothing, because the server passes them to the database as values only.
 func TestSQLInjectionInEveryArgumentHasNoEffect(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -41,7 +41,7 @@ func TestSQLInjectionInEveryArgumentHasNoEffect(t *testing.T) {
 			}
 		}
 		if !b.isSignedIn(p) || b.Query(admin, `query($v: ID!) { user(id: $v) { role disabledAt } }`, "v", p.ID).Must().JSON() != `{"user":{"disabledAt":null,"role":"USER"}}` {
-			t.Error("something was changed")
+			t.Error("an injected value changed the account")
 		}
 	})
 }

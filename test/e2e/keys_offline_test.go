@@ -19,7 +19,8 @@ import (
 	"fieldgate/internal/npmtest"
 )
 
-// Another service, in another language, with a JOSE library of other people, and nothing but the JWK Set.
+// Another service verifies tokens in another language, with an independent JOSE library and only
+// the JWK Set.
 func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 	t.Parallel()
 	verify := npmtest.InstallScript(t, "docs/verify", "verify.mjs")
@@ -29,7 +30,7 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 			key := newSigningKey(t, alg)
 			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file, "JWT_AUDIENCE", "orders")
 			p := b.NewUser("STAFF")
-			p = b.newDevice(p, false).User // whose token has the role
+			p = b.newDevice(p, false).User // a new token, with the role STAFF
 			header, claims := decodeToken(t, p.Token)
 			parts := strings.Split(p.Token, ".")
 			changed := func(o map[string]any, name string, value any) map[string]any {
@@ -45,18 +46,43 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 
 			for _, row := range []struct {
 				name, issuer, audience, token string
-				refused                       string // contained in what it says; empty: it prints the claims
+				refused                       string // part of the error; "": the token is valid
 			}{
-				{"good", b.internal.Config.JWTIssuer, "orders", p.Token, ""},
-				{"good, made again by the test", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, header, claims), ""},
-				{"with another role", b.internal.Config.JWTIssuer, "orders", parts[0] + "." + encodeSegment(t, changed(claims, "role", "ADMIN")) + "." + parts[2], "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
+				{"valid", b.internal.Config.JWTIssuer, "orders", p.Token, ""},
+				{
+					"valid, signed by the test", b.internal.Config.JWTIssuer, "orders",
+					key.signJWS(t, header, claims), "",
+				},
+				{
+					"with another role", b.internal.Config.JWTIssuer, "orders",
+					parts[0] + "." + encodeSegment(t, changed(claims, "role", "ADMIN")) + "." + parts[2],
+					"ERR_JWS_SIGNATURE_VERIFICATION_FAILED",
+				},
 				{"expired", b.internal.Config.JWTIssuer, "orders", expired, "ERR_JWT_EXPIRED"},
-				{"for another audience", b.internal.Config.JWTIssuer, "invoices", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
+				{
+					"of another audience", b.internal.Config.JWTIssuer, "invoices", p.Token,
+					"ERR_JWT_CLAIM_VALIDATION_FAILED",
+				},
 				{"of another issuer", "https://id.example.com", "orders", p.Token, "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of another type", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, changed(header, "typ", "JWT"), claims), "ERR_JWT_CLAIM_VALIDATION_FAILED"},
-				{"of a key that is not in the set", b.internal.Config.JWTIssuer, "orders", key.signJWS(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY"},
-				{"HS256 with the public key", b.internal.Config.JWTIssuer, "orders", hmacTokenWithPublicKey(t, key.publicPEM(t), header["kid"], claims), "ERR_JOSE_ALG_NOT_ALLOWED"},
-				{"without a signature", b.internal.Config.JWTIssuer, "orders", encodeSegment(t, changed(header, "alg", "none")) + "." + parts[1] + ".", "ERR_JOSE_ALG_NOT_ALLOWED"},
+				{
+					"of another type", b.internal.Config.JWTIssuer, "orders",
+					key.signJWS(t, changed(header, "typ", "JWT"), claims),
+					"ERR_JWT_CLAIM_VALIDATION_FAILED",
+				},
+				{
+					"of a key that is not in the set", b.internal.Config.JWTIssuer, "orders",
+					key.signJWS(t, changed(header, "kid", "x"), claims), "ERR_JWKS_NO_MATCHING_KEY",
+				},
+				{
+					"HS256 with the public key", b.internal.Config.JWTIssuer, "orders",
+					hmacTokenWithPublicKey(t, key.publicPEM(t), header["kid"], claims),
+					"ERR_JOSE_ALG_NOT_ALLOWED",
+				},
+				{
+					"without a signature", b.internal.Config.JWTIssuer, "orders",
+					encodeSegment(t, changed(header, "alg", "none")) + "." + parts[1] + ".",
+					"ERR_JOSE_ALG_NOT_ALLOWED",
+				},
 			} {
 				stdout, err := verify(b.URL+"/.well-known/jwks.json", row.issuer, row.audience, row.token)
 				if row.refused != "" {
@@ -72,7 +98,7 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a secret's token is not for others", func(t *testing.T) {
+	t.Run("a token signed with the secret is rejected", func(t *testing.T) {
 		t.Parallel()
 		b := boot(t, dbtest.SQLite(t))
 		_, err := verify(b.URL+"/.well-known/jwks.json", b.internal.Config.JWTIssuer, b.internal.Config.JWTAudience, b.NewUser("USER").Token)
@@ -82,7 +108,8 @@ func TestAnotherServiceVerifiesTokensOffline(t *testing.T) {
 	})
 }
 
-// signJWS signs a header and claims, whatever they say (RFC 7515 section 5.1, RFC 7518 section 3).
+// signJWS signs a header and claims without checking them (RFC 7515 section 5.1, RFC 7518 section
+// 3).
 func (k signingKey) signJWS(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	signed := encodeSegment(t, header) + "." + encodeSegment(t, claims)

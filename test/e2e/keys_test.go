@@ -25,13 +25,14 @@ import (
 	"fieldgate/servertest"
 )
 
-// signingKey is a private key in a file, as an operator has it.
+// signingKey is a private key in a file, as an operator provides it.
 type signingKey struct {
 	crypto.Signer
 	file, alg string
 }
 
-// newSigningKey makes a key of each kind in another one of the forms that a file may have.
+// newSigningKey writes a new key to a file. Each algorithm uses another one of the accepted file
+// formats.
 func newSigningKey(t *testing.T, alg string) signingKey {
 	t.Helper()
 	key := signingKey{file: filepath.Join(t.TempDir(), alg+".pem"), alg: alg}
@@ -72,7 +73,7 @@ func newSigningKey(t *testing.T, alg string) signingKey {
 	return key
 }
 
-// publicPEM is what an attacker can make of the JWK Set.
+// publicPEM returns the public key as PEM, as an attacker can derive it from the JWK Set.
 func (k signingKey) publicPEM(t *testing.T) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(k.Public())
@@ -82,7 +83,8 @@ func (k signingKey) publicPEM(t *testing.T) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// hmacTokenWithPublicKey is a token signed by HMAC with what everybody knows, in the name of a key.
+// hmacTokenWithPublicKey returns a forged token: HS256 with the public key as the secret, and the
+// key's id.
 func hmacTokenWithPublicKey(t *testing.T, public []byte, kid any, claims map[string]any) string {
 	t.Helper()
 	signed := encodeSegment(t, map[string]any{"alg": "HS256", "kid": kid, "typ": "at+jwt"}) + "." + encodeSegment(t, claims)
@@ -100,7 +102,7 @@ func encodeSegment(t *testing.T, o map[string]any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeToken reads a token without judging it.
+// decodeToken decodes a token without verifying it.
 func decodeToken(t *testing.T, token string) (header, claims map[string]any) {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -116,7 +118,7 @@ func decodeToken(t *testing.T, token string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// jwks asks for the JWK Set.
+// jwks requests the JWK Set.
 func (b *testServer) jwks(ifNoneMatch string) (a *servertest.Response, keys []map[string]string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+"/.well-known/jwks.json", nil)
@@ -135,7 +137,7 @@ func (b *testServer) jwks(ifNoneMatch string) (a *servertest.Response, keys []ma
 	return a, set.Keys
 }
 
-// wantMe asks who the token's person is.
+// wantMe checks that me is the user of the token.
 func (b *testServer) wantMe(p *servertest.User, when string) {
 	b.t.Helper()
 	if got := b.Query(p, `{ me { id } }`); got.At("me.id") != p.ID {
@@ -158,7 +160,7 @@ func TestPrivateKeysSignTokensAndPublishJWKS(t *testing.T) {
 			key := newSigningKey(t, alg)
 			b := boot(t, dbtest.SQLite(t), "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
 			p := b.NewUser("USER")
-			b.wantMe(p, "with a token of its own")
+			b.wantMe(p, "with a new token")
 
 			_, keys := b.jwks("")
 			header, claims := decodeToken(t, p.Token)
@@ -170,7 +172,7 @@ func TestPrivateKeysSignTokensAndPublishJWKS(t *testing.T) {
 				names = append(names, name)
 			}
 			if slices.Sort(names); !slices.Equal(names, members[alg]) {
-				t.Errorf("members %q, want %q", names, members[alg])
+				t.Errorf("got members %q, want %q", names, members[alg])
 			}
 
 			forged := hmacTokenWithPublicKey(t, key.publicPEM(t), header["kid"], claims)
@@ -178,7 +180,7 @@ func TestPrivateKeysSignTokensAndPublishJWKS(t *testing.T) {
 				t.Errorf("HMAC with the public key: %s", got.Body)
 			}
 			if _, err := os.Stat(strings.TrimPrefix(b.internal.Config.DatabaseURL, "sqlite://") + ".key"); err == nil {
-				t.Error("a secret was made that nobody asked for")
+				t.Error("the server created a secret beside the private keys")
 			}
 		})
 	}
@@ -189,13 +191,13 @@ func TestJWKSIsPublicAndCacheable(t *testing.T) {
 	b := boot(t, dbtest.SQLite(t), "JWT_PRIVATE_KEY_FILES", newSigningKey(t, "EdDSA").file)
 	got, keys := b.jwks("")
 	if len(keys) != 1 {
-		t.Errorf("%d keys: the secret is in the set, or the key is not", len(keys))
+		t.Errorf("got %d keys, want the public key and not the secret", len(keys))
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff",
 	} {
 		if got.Header.Get(name) != want {
-			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
+			t.Errorf("%s: got %q, want %q", name, got.Header.Get(name), want)
 		}
 	}
 	again, _ := b.jwks(got.Header.Get("ETag"))
@@ -211,8 +213,8 @@ func TestJWKSOfASecretIsEmpty(t *testing.T) {
 	}
 }
 
-// Each step of a rotation is a restart on the same database. Nobody notices, but for the holder of a token whose
-// key was removed: they refresh.
+// Each step of the rotation is a restart on the same database. Sessions stay; only a client whose
+// token was signed with the removed key must refresh.
 func TestKeyRotationKeepsSessions(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.SQLite(t)
@@ -228,13 +230,13 @@ func TestKeyRotationKeepsSessions(t *testing.T) {
 			got[i] = k["alg"]
 		}
 		if !slices.Equal(got, algs) {
-			t.Errorf("keys %q, want %q", got, algs)
+			t.Errorf("got keys %q, want %q", got, algs)
 		}
 	}
 	wantSigner := func(p *servertest.User, alg string) {
 		t.Helper()
 		if header, _ := decodeToken(t, p.Token); header["alg"] != alg {
-			t.Errorf("signed with %v, want %s", header["alg"], alg)
+			t.Errorf("got algorithm %v, want %s", header["alg"], alg)
 		}
 	}
 
@@ -244,17 +246,17 @@ func TestKeyRotationKeepsSessions(t *testing.T) {
 
 	b = restart(oldKey.file, newKey.file)
 	wantSet(b, "RS256", "EdDSA")
-	b.wantMe(early, "with the new key announced")
+	b.wantMe(early, "with the new key published")
 	announced := b.NewUser("USER")
 	wantSigner(announced, "RS256")
 
 	b = restart(newKey.file, oldKey.file)
 	wantSet(b, "EdDSA", "RS256")
-	b.wantMe(early, "with the new key in front")
-	b.wantMe(announced, "with the new key in front")
+	b.wantMe(early, "with the new key first")
+	b.wantMe(announced, "with the new key first")
 	late := b.newDevice(early, false)
 	wantSigner(late.User, "EdDSA")
-	restart(oldKey.file, newKey.file).wantMe(late.User, "at a replica that has not changed the order yet")
+	restart(oldKey.file, newKey.file).wantMe(late.User, "at a replica with the old order of keys")
 
 	b = restart(newKey.file)
 	wantSet(b, "EdDSA")
@@ -272,11 +274,12 @@ func TestSwitchFromSecretToKeyKeepsSessions(t *testing.T) {
 	before := boot(t, databaseURL)
 	device := before.newDevice(before.NewUser("USER"), false)
 
-	b := boot(t, databaseURL, "JWT_PRIVATE_KEY_FILES", key.file) // beside the secret, which boot sets
+	// boot sets the secret too.
+	b := boot(t, databaseURL, "JWT_PRIVATE_KEY_FILES", key.file)
 	b.wantMe(device.User, "with a token of the secret")
 	after := b.NewUser("USER")
 	if header, _ := decodeToken(t, after.Token); header["alg"] != "ES256" {
-		t.Errorf("signed with %v", header["alg"])
+		t.Errorf("got algorithm %v, want ES256", header["alg"])
 	}
 
 	b = boot(t, databaseURL, "JWT_SECRET", "", "JWT_PRIVATE_KEY_FILES", key.file)
@@ -293,10 +296,10 @@ func TestInvalidKeyFileStopsTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct{ name, files, want string }{
-		{"a file that there is not", filepath.Join(dir, "nowhere.pem"), "nowhere.pem"},
+		{"a missing file", filepath.Join(dir, "nowhere.pem"), "nowhere.pem"},
 		{"a folder", dir, filepath.Base(dir)},
 		{"a public key", public, `public.pem" holds a PEM block "PUBLIC KEY", expected one private key in PEM`},
-		{"a public key behind a good one", key.file + "," + public, `public.pem" holds`},
+		{"a public key after a valid key", key.file + "," + public, `public.pem" holds`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -304,7 +307,7 @@ func TestInvalidKeyFileStopsTheStart(t *testing.T) {
 			_, err := server.New(s)
 			if err == nil || !strings.HasPrefix(err.Error(), "JWT_PRIVATE_KEY_FILES: ") || !strings.Contains(err.Error(), row.want) ||
 				!strings.Contains(err.Error(), "Hint: ") || strings.Contains(err.Error(), "\n") {
-				t.Errorf("got %v, want a line that says %s", err, row.want)
+				t.Errorf("got %v, want one line with %s and a hint", err, row.want)
 			}
 		})
 	}

@@ -20,12 +20,12 @@ import (
 	"fieldgate/servertest"
 )
 
-// bootWithLimits starts a server with limits, which takes the client's address from what the test says it is, and the
-// time from nobody else.
+// bootWithLimits starts a server with limits and a stopped clock. It takes the client IP from the
+// header that fromIP sets.
 func bootWithLimits(t *testing.T, databaseURL string) *testServer {
 	t.Helper()
 	b := boot(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
-	b.Clock.Stop() // no slot comes back while a slow machine thinks
+	b.Clock.Stop() // no bucket refills while the test runs
 	return b
 }
 
@@ -47,7 +47,7 @@ func (b *testServer) login(ip, email, password string) *servertest.Response {
 	return b.QueryWith(fromIP(ip), loginQuery, "e", email, "p", password)
 }
 
-// registerFrom is somebody who has made an account at an address, and has never signed in since.
+// registerFrom registers an account from an IP and does not sign in again.
 func (b *testServer) registerFrom(ip string) *servertest.User {
 	b.t.Helper()
 	p := &servertest.User{Email: fmt.Sprintf("limited%d@example.com", addressCounter.Add(1)), Password: servertest.Password}
@@ -56,7 +56,7 @@ func (b *testServer) registerFrom(ip string) *servertest.User {
 	return p
 }
 
-// failAt tries wrong passwords, all of which must be tried.
+// failLogins sends n wrong passwords and checks that none is rate limited.
 func (b *testServer) failLogins(n int, ip, email string) {
 	b.t.Helper()
 	for i := range n {
@@ -66,7 +66,7 @@ func (b *testServer) failLogins(n int, ip, email string) {
 	}
 }
 
-// exhaustAccountLimit uses the account's own limit up, a few attempts an address.
+// exhaustAccountLimit exhausts the limit of an account with 5 wrong passwords from each of 20 IPs.
 func (b *testServer) exhaustAccountLimit(email string) {
 	b.t.Helper()
 	for i := range 20 {
@@ -74,15 +74,16 @@ func (b *testServer) exhaustAccountLimit(email string) {
 	}
 }
 
-// wantRateLimited wants one error, with how long to wait in both places, and no data.
+// wantRateLimited checks that a response has one RATE_LIMITED error and no data, and that
+// retryAfter and the header agree.
 func wantRateLimited(t *testing.T, got *servertest.Response, field string) (retryAfter time.Duration) {
 	t.Helper()
 	if !slices.Equal(got.Codes(), []string{field + " RATE_LIMITED"}) || got.Status != http.StatusOK || got.At(field) != nil {
-		t.Fatalf("status %d: %s", got.Status, got.Body)
+		t.Fatalf("got status %d, want %s RATE_LIMITED: %s", got.Status, field, got.Body)
 	}
 	seconds, _ := got.Errors[0].Extensions["retryAfter"].(float64)
 	if seconds < 1 || seconds != float64(int(seconds)) || got.Header.Get("Retry-After") != strconv.Itoa(int(seconds)) {
-		t.Errorf("Retry-After %q: %s", got.Header.Get("Retry-After"), got.Body)
+		t.Errorf("got Retry-After %q, want the seconds of retryAfter: %s", got.Header.Get("Retry-After"), got.Body)
 	}
 	return time.Duration(seconds) * time.Second
 }
@@ -96,11 +97,12 @@ func TestWrongPasswordsAreLimited(t *testing.T) {
 		before := b.internal.Store.Queries()
 		wantRateLimited(t, b.login(homeIP, p.Email, wrongPassword), "login")
 		if n := b.internal.Store.Queries() - before; n != 1 {
-			t.Errorf("%d queries for an attempt that is refused, want one that reads", n)
+			t.Errorf("got %d queries for a limited attempt, want 1 that reads", n)
 		}
-		wait := wantRateLimited(t, b.login(homeIP, strings.ToUpper(p.Email), p.Password), "login") // the right password in another spelling
+		// The correct password is limited too, with another spelling of the address.
+		wait := wantRateLimited(t, b.login(homeIP, strings.ToUpper(p.Email), p.Password), "login")
 		if wait != 3*time.Minute {
-			t.Errorf("the wait is %s", wait)
+			t.Errorf("got a wait of %s, want 3m", wait)
 		}
 		other := b.registerFrom(homeIP)
 		b.login(homeIP, other.Email, other.Password).Must()
@@ -112,11 +114,11 @@ func TestWrongPasswordsAreLimited(t *testing.T) {
 			}
 			lines++
 			if record["field"] != "Mutation.login" || record["by"] != "ACCOUNT_AND_ADDRESS" || record["ip"] != homeIP || record["retry_after"] != float64(180) {
-				t.Errorf("logged %v", record)
+				t.Errorf("got log record %v", record)
 			}
 		}
 		if lines != 2 || strings.Contains(b.Log.String(), p.Email) {
-			t.Errorf("%d lines in the log, or one with the address", lines)
+			t.Errorf("got %d log lines, want 2 without the address", lines)
 		}
 		b.Clock.Advance(wait - time.Millisecond)
 		wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
@@ -135,7 +137,7 @@ func TestCorrectPasswordsAreNotCounted(t *testing.T) {
 		b := bootWithLimits(t, databaseURL)
 		p := b.registerFrom(homeIP)
 		b.failLogins(4, homeIP, p.Email)
-		for range 40 { // more than the address has
+		for range 40 { // more than the limit by IP
 			b.login(homeIP, p.Email, p.Password).Must()
 		}
 		b.failLogins(1, homeIP, p.Email)
@@ -143,7 +145,7 @@ func TestCorrectPasswordsAreNotCounted(t *testing.T) {
 	})
 }
 
-// What the server had no room for, or refused for its form, guessed nothing.
+// A request that is rejected before its password is checked is not counted as an attempt.
 func TestRejectedRequestsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	b := bootWithLimits(t, dbtest.SQLite(t))
@@ -177,17 +179,22 @@ func TestLoginsAreLimitedByIP(t *testing.T) {
 	})
 }
 
-// One customer has 2⁶⁴ addresses of IPv6, and two spellings of one of IPv4.
+// One subscriber has 2⁶⁴ IPv6 addresses, and an IPv4 address has several spellings. Each counts as
+// one network.
 func TestIPsOfOneNetworkShareALimit(t *testing.T) {
 	t.Parallel()
 	b := bootWithLimits(t, dbtest.SQLite(t))
 	for _, row := range []struct {
 		name    string
 		address func(i int) string
-		one     bool
+		shared  bool // one limit for all of them
 	}{
 		{"the last bits", func(i int) string { return fmt.Sprintf("2001:db8:1:2::%x", i) }, true},
-		{"all bits of a network", func(i int) string { return fmt.Sprintf("2001:db8:1:3:%x:%x:%x:%x", i, i*7, i*31, i*101) }, true},
+		{
+			"all bits of a network",
+			func(i int) string { return fmt.Sprintf("2001:db8:1:3:%x:%x:%x:%x", i, i*7, i*31, i*101) },
+			true,
+		},
 		{"spellings", func(i int) string {
 			return []string{"2001:db8:1:4::1", "2001:DB8:1:4::1", "2001:0db8:0001:0004:0000:0000:0000:0001", "[2001:db8:1:4::1]:443"}[i%4]
 		}, true},
@@ -204,13 +211,13 @@ func TestIPsOfOneNetworkShareALimit(t *testing.T) {
 			}
 			for i := range 5 {
 				got := b.login(row.address(i+5), email, wrongPassword)
-				if limited := slices.Equal(got.Codes(), []string{"login RATE_LIMITED"}); limited != row.one {
-					t.Errorf("from %s: %s", row.address(i+5), got.Body)
+				if limited := slices.Equal(got.Codes(), []string{"login RATE_LIMITED"}); limited != row.shared {
+					t.Errorf("from %s: got limited %t, want %t: %s", row.address(i+5), limited, row.shared, got.Body)
 				}
 			}
 		})
 	}
-	t.Run("a header that a stranger wrote", func(t *testing.T) {
+	t.Run("a header of an untrusted client", func(t *testing.T) {
 		b := boot(t, dbtest.SQLite(t), "LIMITS", "on") // no proxy is trusted
 		for i := range 5 {
 			b.failLogins(1, fmt.Sprintf("192.0.2.%d", i), "victim@example.com")
@@ -219,7 +226,8 @@ func TestIPsOfOneNetworkShareALimit(t *testing.T) {
 	})
 }
 
-// Whoever fills an account's limit from elsewhere does not lock its owner out (CVE-2024-1722).
+// An attacker who exhausts the limit of an account from other IPs does not lock out its owner
+// (CVE-2024-1722).
 func TestExhaustedAccountLimitDoesNotLockOutTheOwner(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -227,15 +235,16 @@ func TestExhaustedAccountLimitDoesNotLockOutTheOwner(t *testing.T) {
 		p := b.registerFrom(homeIP)
 		b.exhaustAccountLimit(p.Email)
 		wantRateLimited(t, b.login(otherIP, p.Email, p.Password), "login")
-		got := b.login(homeIP, p.Email, p.Password).Must() // where the account was made
+		// The account trusts the IP that it was registered from.
+		got := b.login(homeIP, p.Email, p.Password).Must()
 		owner := &servertest.User{Token: got.Text("login.accessToken")}
 		b.Query(owner, `mutation { logoutEverywhere }`).Must()
 		b.login(homeIP, p.Email, p.Password).Must() // without any session
 		wantRateLimited(t, b.login("192.0.2.2", p.Email, p.Password), "login")
 		b.failLogins(5, homeIP, p.Email)
-		wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login") // at home too, nobody guesses without end
+		wantRateLimited(t, b.login(homeIP, p.Email, p.Password), "login")
 		b.Clock.Advance(15 * time.Minute)
-		b.login(otherIP, p.Email, p.Password).Must() // some have come back by now
+		b.login(otherIP, p.Email, p.Password).Must() // the limit has refilled in part
 		b.failUntilLimited(t, p.Email)
 		b.login(otherIP, p.Email, p.Password).Must()
 		b.Clock.Advance(2160*time.Hour - 20*time.Minute)
@@ -247,7 +256,8 @@ func TestExhaustedAccountLimitDoesNotLockOutTheOwner(t *testing.T) {
 	})
 }
 
-// A change of address keeps the account's trusted places. Taking it back forgets them, and so does deleting the account.
+// An e-mail change keeps the account's trusted IPs. Undoing the change deletes them, and so does
+// deleting the account.
 func TestTrustedIPsFollowAnEmailChange(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -258,28 +268,28 @@ func TestTrustedIPsFollowAnEmailChange(t *testing.T) {
 		wantRateLimited(t, b.login(otherIP, to, p.Password), "login")
 		owner := &servertest.User{Token: b.login(homeIP, to, p.Password).Must().Text("login.accessToken")}
 		if n := b.countTrustedIPs(databaseURL, p); n != 1 {
-			t.Errorf("%d trusted places after the change, want 1", n)
+			t.Errorf("got %d trusted IPs after the change, want 1", n)
 		}
 		b.Query(nil, verifyEmail, "t", b.tokenOf(p.Email, "/undo-email-change")).Must()
 		if n := b.countTrustedIPs(databaseURL, p); n != 0 {
-			t.Errorf("%d trusted places after the undo, want none", n)
+			t.Errorf("got %d trusted IPs after the undo, want none", n)
 		}
 		wantCodes(t, b.Query(owner, `{ me { id } }`), "me UNAUTHENTICATED")
 		b.Query(nil, resetPassword, "t", b.tokenOf(p.Email, "/reset-password"), "p", newPassword).Must()
 		owner.Token = b.login(homeIP, p.Email, newPassword).Must().Text("login.accessToken")
 		if n := b.countTrustedIPs(databaseURL, p); n != 1 {
-			t.Errorf("%d trusted places after a sign-in, want 1", n)
+			t.Errorf("got %d trusted IPs after a sign-in, want 1", n)
 		}
-		b.Clock.Advance(73 * time.Hour) // until the change cannot be undone any more
+		b.Clock.Advance(73 * time.Hour) // the change can no longer be undone
 		owner.Token = b.login(homeIP, p.Email, newPassword).Must().Text("login.accessToken")
 		b.Query(owner, deleteAccount, "p", newPassword).Must()
 		if n := b.countTrustedIPs(databaseURL, p); n != 0 {
-			t.Errorf("%d trusted places of a deleted account", n)
+			t.Errorf("got %d trusted IPs of a deleted account, want none", n)
 		}
 	})
 }
 
-// countTrustedIPs counts the places that an account trusts.
+// countTrustedIPs returns the number of trusted IPs of an account.
 func (b *testServer) countTrustedIPs(databaseURL string, p *servertest.User) (rows int) {
 	b.t.Helper()
 	db := servertest.OpenDatabase(b.t.(*testing.T), databaseURL)
@@ -289,7 +299,7 @@ func (b *testServer) countTrustedIPs(databaseURL string, p *servertest.User) (ro
 	return rows
 }
 
-// failUntilLimited goes on from new addresses until the account's limit is used up.
+// failUntilLimited sends wrong passwords from new IPs until the account's limit is exhausted.
 func (b *testServer) failUntilLimited(t *testing.T, email string) {
 	t.Helper()
 	for i := range 400 {
@@ -297,10 +307,10 @@ func (b *testServer) failUntilLimited(t *testing.T, email string) {
 			return
 		}
 	}
-	t.Fatal("there is no limit by account")
+	t.Fatal("400 wrong passwords did not exhaust the account's limit")
 }
 
-// A login that is rolled back was an attempt nevertheless (CVE-2026-35597).
+// A login whose transaction is rolled back is counted as an attempt (CVE-2026-35597).
 func TestRolledBackLoginsAreCounted(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -316,7 +326,7 @@ func TestRolledBackLoginsAreCounted(t *testing.T) {
 	})
 }
 
-// renameSessionsTable takes away the table that a login writes last.
+// renameSessionsTable renames the table that a login writes last, so that logins fail.
 func renameSessionsTable(t *testing.T, databaseURL string) {
 	t.Helper()
 	driver, dsn := "sqlite3", ""
@@ -340,15 +350,15 @@ func renameSessionsTable(t *testing.T, databaseURL string) {
 	}
 }
 
-// Nobody finds out by the limit who has an account.
+// The limit does not reveal whether an address has an account.
 func TestUnknownEmailsAreLimitedLikeKnownOnes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithLimits(t, databaseURL)
 		p := b.registerFrom(otherIP)
 		emails := []string{p.Email, "nobody@example.com", "no address", "\x00", strings.Repeat("x", 300) + "@example.com"}
-		b.failLogins(5, homeIP, "one that is no address")
-		b.failLogins(5, homeIP, "another one")
+		b.failLogins(5, homeIP, "a malformed address")
+		b.failLogins(5, homeIP, "another malformed address")
 		var want []string
 		for i, email := range emails {
 			var got []string
@@ -373,7 +383,8 @@ func TestServersShareLimits(t *testing.T) {
 		one, two := bootWithLimits(t, databaseURL), bootWithLimits(t, databaseURL)
 		one.failLogins(3, homeIP, "ada@example.com")
 		two.failLogins(2, homeIP, "ada@example.com")
-		for _, b := range []*testServer{one, two, bootWithLimits(t, databaseURL)} { // the third as after a restart
+		restarted := bootWithLimits(t, databaseURL)
+		for _, b := range []*testServer{one, two, restarted} {
 			wantRateLimited(t, b.login(homeIP, "ada@example.com", wrongPassword), "login")
 		}
 	})
@@ -400,7 +411,7 @@ func TestConcurrentLoginsAreLimited(t *testing.T) {
 	})
 }
 
-// Requests may be combined as one likes: each execution of a field counts.
+// Each execution of a field is counted, with any combination of aliases, fragments and directives.
 func TestEachFieldExecutionIsCounted(t *testing.T) {
 	t.Parallel()
 	b := bootWithLimits(t, dbtest.SQLite(t))
@@ -426,20 +437,21 @@ func TestEachFieldExecutionIsCounted(t *testing.T) {
 func TestRegistrationsAreLimited(t *testing.T) {
 	t.Parallel()
 	b := bootWithLimits(t, dbtest.SQLite(t))
-	taken := b.registerFrom(homeIP) // a success counts
+	taken := b.registerFrom(homeIP) // a success is counted
 	for range 150 {
 		b.registerFrom(homeIP)
 	}
-	for range 149 { // and so does what says that an address is taken
+	for range 149 { // EMAIL_TAKEN is counted
 		if got := b.QueryWith(fromIP(homeIP), registerQuery, "e", taken.Email, "p", servertest.Password).Codes(); !slices.Equal(got, []string{"register EMAIL_TAKEN"}) {
 			t.Fatalf("%q", got)
 		}
-		b.QueryWith(fromIP(homeIP), registerQuery, "e", "x", "p", "short") // but not this
+		// BAD_USER_INPUT is not counted.
+		b.QueryWith(fromIP(homeIP), registerQuery, "e", "x", "p", "short")
 	}
 	wantRateLimited(t, b.QueryWith(fromIP(homeIP), registerQuery, "e", "one-more@example.com", "p", servertest.Password), "register")
 	b.registerFrom(otherIP)
 	if _, err := b.internal.Store.UserByEmailKey(t.Context(), "one-more@example.com"); !errors.Is(err, models.ErrNotFound) {
-		t.Errorf("registered nevertheless: %v", err)
+		t.Errorf("got %v, want no account", err)
 	}
 }
 
@@ -451,7 +463,7 @@ func TestRefreshesAreLimited(t *testing.T) {
 	for range 599 {
 		wantCodes(t, bad(), "refresh INVALID_TOKEN")
 	}
-	for range 10 { // those that succeed take nothing away
+	for range 10 { // successes are not counted
 		d.refresh = b.QueryWith(fromIP(homeIP), refreshInBody, "t", d.refresh).Must().Text("refresh.refreshToken")
 	}
 	wantCodes(t, bad(), "refresh INVALID_TOKEN")
@@ -459,7 +471,8 @@ func TestRefreshesAreLimited(t *testing.T) {
 	wantCodes(t, bad(), "refresh INVALID_TOKEN")
 }
 
-// A client that sends bad tokens without a pause does not sign its neighbours behind the same NAT out.
+// A client that sends invalid tokens without a pause does not sign out other users behind the same
+// NAT.
 func TestInvalidTokensDoNotBlockRefreshesBehindTheSameNAT(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -472,7 +485,7 @@ func TestInvalidTokensDoNotBlockRefreshesBehindTheSameNAT(t *testing.T) {
 			b.Clock.Advance(time.Minute)
 			app.refresh = b.QueryWith(fromIP(homeIP), refreshInBody, "t", app.refresh).Must().Text("refresh.refreshToken")
 		}
-		b.Clock.Advance(5 * time.Second) // the tokens are not fresh any more
+		b.Clock.Advance(5 * time.Second) // the tokens can be rotated again
 		slot := models.Reservation{
 			Name: policy.ByAddress, Rate: limit.Rate{Count: 600, Window: 5 * time.Minute},
 			ID: limit.Key("Mutation.refresh", policy.ByAddress, limit.Network(homeIP)),
@@ -486,7 +499,7 @@ func TestInvalidTokensDoNotBlockRefreshesBehindTheSameNAT(t *testing.T) {
 		wantRateLimited(t, b.QueryWith(fromIP(homeIP), refreshInBody, "t", spent), "refresh")
 		parent := app.refresh
 		b.QueryWith(fromIP(homeIP), refreshInBody, "t", app.refresh).Must()
-		b.QueryWith(fromIP(homeIP), refreshInBody, "t", parent).Must() // within the grace
+		b.QueryWith(fromIP(homeIP), refreshInBody, "t", parent).Must() // within the grace period
 		reader.send(browserRefresh).Must()
 	})
 }
@@ -502,11 +515,11 @@ func TestPasswordChangesAreLimited(t *testing.T) {
 			header.Set("Authorization", "Bearer "+p.Token)
 			return b.QueryWith(header, change, "c", current, "n", next)
 		}
-		for range 10 { // denied, or wrong in form: not counted
+		for range 10 { // denied and invalid requests are not counted
 			wantCodes(t, b.QueryWith(fromIP(otherIP), change, "c", "x", "n", "x"), "changePassword UNAUTHENTICATED")
 			wantCodes(t, ask(otherIP, p.Password, "short"), "changePassword BAD_USER_INPUT")
 		}
-		for i := range 20 { // a thief with the token, wherever from
+		for i := range 20 { // an attacker with a stolen token, from several IPs
 			wantCodes(t, ask(fmt.Sprintf("203.0.113.%d", i/5), wrongPassword, servertest.Password), "changePassword INVALID_CREDENTIALS")
 		}
 		wantRateLimited(t, ask(otherIP, p.Password, "another good password"), "changePassword")
@@ -516,17 +529,22 @@ func TestPasswordChangesAreLimited(t *testing.T) {
 	})
 }
 
-// Off is off, for those who measure.
+// LIMITS=off turns off every limit, for measurements.
 func TestLimitsOffDisablesLimits(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t), "LIMITS", "off", "TRUSTED_PROXIES", "127.0.0.1")
 	b.failLogins(40, homeIP, "ada@example.com")
 }
 
-// What a sign-in costs with its limits: one query that reads them, one each that counts, one each that gives back,
-// two that trust the place, and one that writes down what happened; the first time also one that makes the rows. The
-// limit of sign-ins that succeed is counted when the password has turned out right. A session is inserted behind a lock,
-// and those that are too many are looked for. Whether the place is new takes one query, and three if it is.
+// The queries of a login with its limits are:
+//
+//   - one that reads the limits, one for each that counts, and one for each that releases a
+//     reservation;
+//   - two that trust the IP, and one that writes the audit entry;
+//   - the first time, one that inserts the rows of the limits;
+//   - for a correct password, one that counts the limit of successful sign-ins;
+//   - a lock and an insert for the session, and one that finds surplus sessions;
+//   - one that checks whether the IP is new, and three if it is.
 func TestLimitedLoginQueryCount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -541,25 +559,25 @@ func TestLimitedLoginQueryCount(t *testing.T) {
 			{"wrong again", p.Email, wrongPassword, 1 + 4 + 1 + 1},
 			{"right for the first time", p.Email, p.Password, 1 + 4 + 3 + 3 + 1 + 3 + 3 + 2 + 1 + 1},
 			{"right again", p.Email, p.Password, 1 + 4 + 2 + 3 + 1 + 3 + 1 + 2 + 1 + 1},
-			{"wrong from a trusted place", known.Email, wrongPassword, 1 + 1 + 4 + 1 + 1},
+			{"wrong from a trusted IP", known.Email, wrongPassword, 1 + 1 + 4 + 1 + 1},
 		} {
 			before := b.internal.Store.Queries()
 			b.login(homeIP, row.email, row.password)
 			if got := b.internal.Store.Queries() - before; got != row.want {
-				t.Errorf("%s: %d queries, want %d", row.name, got, row.want)
+				t.Errorf("%s: got %d queries, want %d", row.name, got, row.want)
 			}
 		}
 	})
 }
 
-// The limits that the schema is to have; the numbers are promised to clients.
+// The limits of the schema are documented for clients, so a change must be deliberate.
 func TestSchemaLimitsMatchTheContract(t *testing.T) {
 	t.Parallel()
 	b := boot(t, dbtest.SQLite(t))
 	var got []string
 	for _, rule := range b.internal.Policy.Rules() {
 		if at := graph.Schema().Types[rule.Type].Fields.ForName(rule.Field).Position; strings.Contains("/"+at.Src.Name, "/app/") {
-			continue // a product's
+			continue // a field of the product
 		}
 		for _, l := range b.internal.Policy.Limits(rule.Type, rule.Field) {
 			text := fmt.Sprintf("%s %s %d per %s, successes %v", rule.Field, l.By, l.Count, l.Window, l.Successes)

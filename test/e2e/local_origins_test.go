@@ -11,7 +11,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// preflight asks, as a browser does, whether a page may send a JSON body with an access token.
+// preflight sends the preflight of a browser for a POST with a JSON body and an access token.
 func (b *testServer) preflight(origin string) *servertest.Response {
 	b.t.Helper()
 	r := b.newRequest(http.MethodOptions, "/graphql")
@@ -26,7 +26,7 @@ var originCases = []struct {
 	local        bool
 }{
 	{"localhost", "http://localhost:5173", true},
-	{"localhost at the scheme's own port", "http://localhost", true},
+	{"localhost at the default port", "http://localhost", true},
 	{"the highest port", "http://localhost:65535", true},
 	{"IPv4", "http://127.0.0.1:3000", true},
 	{"IPv6", "http://[::1]:3000", true},
@@ -50,24 +50,25 @@ var originCases = []struct {
 	{"a sandboxed frame", "null", false},
 	{"capitals", "http://LOCALHOST:5173", false},
 	{"a capital scheme", "HTTP://localhost:5173", false},
-	{"a port that is none", "http://localhost:70000", false},
+	{"a port out of range", "http://localhost:70000", false},
 	{"port zero", "http://localhost:0", false},
-	{"a port with a zero before it", "http://localhost:05173", false},
+	{"a port with a leading zero", "http://localhost:05173", false},
 	{"no port after the colon", "http://localhost:", false},
 	{"another loopback address", "http://127.0.0.2:5173", false},
-	{"the address in octal", "http://0177.0.0.1:5173", false},
-	{"the address as a number", "http://2130706433:5173", false},
-	{"a short address", "http://127.1:5173", false},
-	{"every address", "http://0.0.0.0:5173", false},
-	{"IPv6's long form", "http://[0:0:0:0:0:0:0:1]:5173", false},
+	{"an octal address", "http://0177.0.0.1:5173", false},
+	{"an address as one number", "http://2130706433:5173", false},
+	{"an address in two parts", "http://127.1:5173", false},
+	{"the unspecified address", "http://0.0.0.0:5173", false},
+	{"IPv6 in long form", "http://[0:0:0:0:0:0:0:1]:5173", false},
 	{"IPv4 in IPv6", "http://[::ffff:127.0.0.1]:5173", false},
 	{"IPv6 with a zone", "http://[::1%25lo]:5173", false},
-	{"an address of the network", "http://192.168.1.5:5173", false},
-	{"percent-encoding", "http://%6cocalhost:5173", false},
-	{"an escaped dot", "http://localhost%2eevil.example", false},
+	{"a private address", "http://192.168.1.5:5173", false},
+	{"a percent-encoded letter", "http://%6cocalhost:5173", false},
+	{"a percent-encoded dot", "http://localhost%2eevil.example", false},
 }
 
-// Pages of this machine may use a development server that only this machine reaches, and no other server.
+// Pages on local origins may use a development server that listens on the loopback interface, and
+// no other server.
 func TestLocalOriginsMayUseALoopbackDevelopmentServer(t *testing.T) {
 	t.Parallel()
 	for _, server := range []struct {
@@ -79,7 +80,11 @@ func TestLocalOriginsMayUseALoopbackDevelopmentServer(t *testing.T) {
 		{"development on IPv6's loopback address", boot(t, dbtest.SQLite(t), "ADDR", "[::1]:8080"), true},
 		{"development on every address", boot(t, dbtest.SQLite(t), "ADDR", ":8080"), false},
 		{"development on an address of the network", boot(t, dbtest.SQLite(t), "ADDR", "192.0.2.1:8080"), false},
-		{"production on the loopback interface", boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example", "ADDR", "127.0.0.1:8080"), false},
+		{
+			"production on the loopback interface",
+			boot(t, dbtest.SQLite(t), "ENV", "production", "PUBLIC_URL", "https://a.example", "ADDR", "127.0.0.1:8080"),
+			false,
+		},
 	} {
 		t.Run(server.name, func(t *testing.T) {
 			for _, row := range originCases {
@@ -88,11 +93,11 @@ func TestLocalOriginsMayUseALoopbackDevelopmentServer(t *testing.T) {
 					allowed = row.origin
 				}
 				header := http.Header{"Origin": {row.origin}, "Sec-Fetch-Site": {"cross-site"}}
-				for what, got := range map[string]*servertest.Response{
+				for request, got := range map[string]*servertest.Response{
 					"preflight": server.b.preflight(row.origin), "GET": server.b.queryByGET(header, `{ __typename }`), "POST": server.b.QueryWith(header, `{ __typename }`),
 				} {
 					if got.Header.Get("Access-Control-Allow-Origin") != allowed || (got.Status == http.StatusForbidden) != (allowed == "") {
-						t.Errorf("%s, %s: %d, allowed %q", row.name, what, got.Status, got.Header.Get("Access-Control-Allow-Origin"))
+						t.Errorf("%s, %s: got status %d, allowed origin %q", row.name, request, got.Status, got.Header.Get("Access-Control-Allow-Origin"))
 					}
 				}
 			}
@@ -100,7 +105,7 @@ func TestLocalOriginsMayUseALoopbackDevelopmentServer(t *testing.T) {
 	}
 }
 
-// The answer to a refused origin and the log name the variable and the value to set.
+// The response to a rejected origin and the log line name the variable and the value to set.
 func TestRefusedOriginErrorNamesCORSOrigins(t *testing.T) {
 	t.Parallel()
 	const origin, hint = "https://app.example.com:8443", "CORS_ORIGINS=https://app.example.com:8443"
@@ -119,10 +124,10 @@ func TestRefusedOriginErrorNamesCORSOrigins(t *testing.T) {
 		}
 	}
 	if got := lines(); len(got) != 1 || !strings.HasPrefix(got[0], "INFO "+origin+" ") || !strings.Contains(got[0], hint+" ") {
-		t.Errorf("the log says %q, want one line", got)
+		t.Errorf("got log lines %q, want one", got)
 	}
 
-	// What no browser writes is repeated nowhere.
+	// The response and the log do not repeat malformed origins, which no browser sends.
 	for _, hostile := range []string{"null", "https://hostile.example/path", "https://hostile.example\" CORS_ORIGINS=*", "https://user:hostile@x.example", "*", "https://hostile." + strings.Repeat("x", 300)} {
 		got := b.preflight(hostile)
 		if got.Status != http.StatusForbidden || strings.Contains(got.Body, "hostile") || strings.Contains(got.Body, "CORS_ORIGINS") {
@@ -130,19 +135,19 @@ func TestRefusedOriginErrorNamesCORSOrigins(t *testing.T) {
 		}
 	}
 	if strings.Contains(b.Log.String(), "hostile") {
-		t.Error("the log repeats it")
+		t.Error("the log repeats a malformed origin")
 	}
 
-	// Origins that are made up do not fill the log, and those of the next hour are heard again.
+	// The log has at most 20 origins per hour, so invented origins cannot fill it.
 	for i := range 50 {
 		b.preflight(fmt.Sprintf("https://n%d.example", i))
 	}
 	if got := len(lines()); got != 20 {
-		t.Errorf("%d lines, want 20", got)
+		t.Errorf("got %d lines, want 20", got)
 	}
 	b.Clock.Advance(time.Hour)
 	b.preflight(origin)
 	if got := len(lines()); got != 21 {
-		t.Errorf("%d lines after an hour, want 21", got)
+		t.Errorf("got %d lines after an hour, want 21", got)
 	}
 }

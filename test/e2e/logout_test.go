@@ -9,7 +9,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// refreshCookie is the Set-Cookie of the refresh token, or "".
+// refreshCookie returns the Set-Cookie of the refresh token, or "".
 func refreshCookie(a *servertest.Response) (set string) {
 	for _, cookie := range a.Header.Values("Set-Cookie") {
 		if strings.HasPrefix(cookie, "refresh=") {
@@ -19,7 +19,7 @@ func refreshCookie(a *servertest.Response) (set string) {
 	return set
 }
 
-// A logout behind a sign-in in the same document ends the session that the sign-in opened.
+// A logout after a sign-in in the same document ends the session that the sign-in opened.
 func TestLogoutRevokesTheSessionOpenedByTheRequest(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -40,11 +40,11 @@ func TestLogoutRevokesTheSessionOpenedByTheRequest(t *testing.T) {
 		}{
 			{"login with the tokens in the body", nil, inBody + ` logout`, ""},
 			{"login with the refresh token in the cookie", nil, inCookie + ` logout`, cleared},
-			{"login beside an older access token", bearer, inCookie + ` logout`, cleared},
-			{"login beside an older cookie", cookie, inCookie + ` logout`, cleared},
-			{"login in the body beside an older cookie", cookie, inBody + ` logout`, cleared},
+			{"login with an older access token", bearer, inCookie + ` logout`, cleared},
+			{"login with an older cookie", cookie, inCookie + ` logout`, cleared},
+			{"login in the body with an older cookie", cookie, inBody + ` logout`, cleared},
 			{"login, then logoutEverywhere", nil, inCookie + ` logoutEverywhere`, cleared},
-			{"login, then logout of a token that is unknown", nil, inCookie + ` logout(refreshToken: "x")`, cleared},
+			{"login, then logout of an unknown token", nil, inCookie + ` logout(refreshToken: "x")`, cleared},
 			{"login, then two logouts", nil, inCookie + ` logout again: logout`, cleared},
 		} {
 			t.Run(row.name, func(t *testing.T) {
@@ -55,11 +55,11 @@ func TestLogoutRevokesTheSessionOpenedByTheRequest(t *testing.T) {
 				}
 				got := b.QueryWith(header, signature+row.fields+` }`, "e", p.Email, "p", p.Password).Must()
 				if v := got.At("logout"); v != nil && v != true {
-					t.Errorf("there was no session: %s", got.Body)
+					t.Errorf("got logout %v, want true: %s", v, got.Body)
 				}
 				opened := &servertest.User{ID: p.ID, Token: got.Text("login.accessToken")}
 				if b.isSignedIn(opened) {
-					t.Error("the session that the request opened is alive")
+					t.Error("the session that the request opened was not revoked")
 				}
 				if token := got.At("login.refreshToken"); token != nil {
 					wantCodes(t, b.Query(nil, refreshInBody, "t", token), "refresh INVALID_TOKEN")
@@ -83,7 +83,7 @@ func TestLogoutRevokesTheSessionOpenedByTheRequest(t *testing.T) {
 				t.Error(got.Body)
 			}
 		})
-		t.Run("a logout in front of the login ends only what was before", func(t *testing.T) {
+		t.Run("a logout before the login ends the older session only", func(t *testing.T) {
 			d := b.newDevice(b.NewUser("USER"), false)
 			got := b.QueryWith(bearer(d), signature+`logout `+inBody+` }`, "e", d.Email, "p", d.Password).Must()
 			if b.isSignedIn(d.User) || !b.isSignedIn(&servertest.User{ID: d.ID, Token: got.Text("login.accessToken")}) {
