@@ -11,8 +11,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// The tests ask the server for notes, so they run where it has some: in app/notes.
-// TestExampleFeatureEditsOnlyApp copies them there.
+// The tests need a server with notes, so they run in app/notes only. TestExampleFeatureEditsOnlyApp
+// copies them there.
 func TestMain(m *testing.M) {
 	if wd, err := os.Getwd(); err == nil && filepath.Base(filepath.Dir(wd)) == "examples" {
 		fmt.Println("skipped: the server has no notes here; these tests run in a copy at app/notes")
