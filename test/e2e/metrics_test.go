@@ -99,7 +99,7 @@ func TestMetricsCountRequestsAndEvents(t *testing.T) {
 				`http_responses_total{class="2xx"}`: n,
 			}
 		}
-		refused := func(outcome, class string) metricValues {
+		rejected := func(outcome, class string) metricValues {
 			return metricValues{
 				`graphql_requests_total{outcome="` + outcome + `",type="none"}`: 1, `graphql_request_duration_seconds_count{type="none"}`: 1,
 				`http_responses_total{class="` + class + `"}`: 1,
@@ -146,10 +146,10 @@ func TestMetricsCountRequestsAndEvents(t *testing.T) {
 				"a report-only rule", func() { b.Query(staff, `{ users { edges { cursor } } }`) },
 				[]metricValues{query("ok", 1), {`field_would_deny_total{field="Query.users"}`: 1}},
 			},
-			{"an unparsable document", func() { b.Query(nil, `{`) }, []metricValues{refused("GRAPHQL_PARSE_FAILED", "2xx")}},
-			{"an unknown field", func() { b.Query(nil, `{ nothing }`) }, []metricValues{refused("GRAPHQL_VALIDATION_FAILED", "2xx")}},
-			{"a document over the size limits", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []metricValues{refused("QUERY_TOO_COMPLEX", "2xx")}},
-			{"a GET without a query", func() { b.get("/graphql") }, []metricValues{refused("BAD_USER_INPUT", "4xx")}},
+			{"an unparsable document", func() { b.Query(nil, `{`) }, []metricValues{rejected("GRAPHQL_PARSE_FAILED", "2xx")}},
+			{"an unknown field", func() { b.Query(nil, `{ nothing }`) }, []metricValues{rejected("GRAPHQL_VALIDATION_FAILED", "2xx")}},
+			{"a document over the size limits", func() { b.Query(nil, `{`+strings.Repeat("a{", 40)) }, []metricValues{rejected("QUERY_TOO_COMPLEX", "2xx")}},
+			{"a GET without a query", func() { b.get("/graphql") }, []metricValues{rejected("BAD_USER_INPUT", "4xx")}},
 			{"a health probe", func() { b.get("/healthz") }, []metricValues{{`http_responses_total{class="2xx"}`: 1}}},
 			{
 				"a sent mail", func() {

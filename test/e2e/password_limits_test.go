@@ -185,7 +185,7 @@ func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 		b := bootWithLimits(t, databaseURL)
 		d := b.newDevice(b.registerFrom(homeIP), false)
 		other := b.newDevice(d.User, false)
-		spent := func() (rows int) {
+		countSpentTokens := func() (rows int) {
 			t.Helper()
 			if err := servertest.OpenDatabase(t, databaseURL).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM spent_tokens").Scan(&rows); err != nil {
 				t.Fatal(err)
@@ -205,7 +205,7 @@ func TestRapidRefreshesLeaveNoRows(t *testing.T) {
 			}
 			d.refresh = got.Text("refresh.refreshToken")
 		}
-		if rows := spent(); rows > 2 || limited != 978-306 {
+		if rows := countSpentTokens(); rows > 2 || limited != 978-306 {
 			t.Errorf("%d rows and %d limited refreshes, want at most 2 and %d", rows, limited, 978-306)
 		}
 		// Another session of the same client.

@@ -118,7 +118,7 @@ func TestDistantDatabaseCostsRoundTripsOnly(t *testing.T) {
 	far := d.measure(3)
 
 	var rows strings.Builder
-	rows.WriteString("\n| operation | round trips | time beside the database | time at 100 ms |\n|---|--:|--:|--:|\n")
+	rows.WriteString("\n| operation | round trips | time without delay | time at 100 ms |\n|---|--:|--:|--:|\n")
 	for _, operation := range operations {
 		n, f := near[operation], far[operation]
 		if operation != "__typename" {

@@ -73,7 +73,7 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("%d answers were wrong", len(s.violations))
 		}
 		name := t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]
-		reportFigures(t, "soak "+name, fmt.Sprintf("%d requests at %.0f per second, %d of them writes, %d refused as OVERLOADED and sent again: no acknowledged write was lost. "+
+		reportFigures(t, "soak "+name, fmt.Sprintf("%d requests at %.0f per second, %d of them writes, %d rejected as OVERLOADED and sent again: no acknowledged write was lost. "+
 			"After a fifth of the requests the server had %v; at the end %v.", *soakRequests, float64(*soakRequests-*soakRequests/5)/took.Seconds(),
 			s.counts["register"]+s.counts["login"]+s.counts["logout"]+s.counts["refresh"]+s.counts["updateProfile"], s.counts["OVERLOADED"], before, after))
 		t.Log(s.counts)

@@ -70,7 +70,7 @@ func TestFailureStopAnswersRequestsInFlight(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		f := newFastHashFleet(t, databaseURL)
 		f.addServers(1)
-		c := newClients(t, "told-to-stop-", f.endpoints()...)
+		c := newClients(t, "stopped-", f.endpoints()...)
 		done := c.onlyRegister()
 		c.start(8)
 		for i := range int64(3) {

@@ -97,7 +97,7 @@ func TestImageRunsUnprivilegedAndReadOnly(t *testing.T) {
 		{"no server at another address", "ADDR=127.0.0.1:1", check[1:], 1, "refused"},
 		{"the doctor finds no problem", "", []string{"doctor", "--deep"}, 0, "database.file"},
 		{"the doctor finds an unwritable folder", "DATABASE_URL=sqlite:///usr/fieldgate.db", []string{"doctor"}, 1, "permission denied"},
-		{"a backup beside the database", "", []string{"backup", "/data/copy.db"}, 0, "/data/copy.db has a copy"},
+		{"a backup beside the database", "", []string{"backup", "/data/copy.db"}, 0, "copied the database to /data/copy.db"},
 		{"no backup elsewhere", "", []string{"backup", "/copy.db"}, 1, "permission denied"},
 	} {
 		cmd := box.command(row.args...)

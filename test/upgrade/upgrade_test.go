@@ -95,10 +95,10 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 				t.Errorf("behind: %s %d %s", path, status, body)
 			}
 		}
-		refused := behind.Query(ada, `{ me { id } }`)
-		refused.WantCodes("UNAVAILABLE")
-		if refused.Status != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
-			t.Errorf("behind: %d %v", refused.Status, refused.Header)
+		rejected := behind.Query(ada, `{ me { id } }`)
+		rejected.WantCodes("UNAVAILABLE")
+		if rejected.Status != http.StatusServiceUnavailable || rejected.Header.Get("Retry-After") == "" {
+			t.Errorf("behind: %d %v", rejected.Status, rejected.Header)
 		}
 		if status := runCommand(t, databaseURL, next, "migrate", "status"); !strings.Contains(status, pending+"\tpending") {
 			t.Error(status)
@@ -171,9 +171,9 @@ func TestServerWaitsForItsDatabase(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	refused := b.Post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
-	refused.WantCodes("UNAVAILABLE")
-	if allowed := refused.Header.Get("Access-Control-Allow-Origin"); allowed != app {
+	rejected := b.Post(http.Header{"Origin": {app}}, `{"query": "{ permissions { field } }"}`)
+	rejected.WantCodes("UNAVAILABLE")
+	if allowed := rejected.Header.Get("Access-Control-Allow-Origin"); allowed != app {
 		t.Errorf("Access-Control-Allow-Origin is %q, want %q", allowed, app)
 	}
 	wire.SetCut(false)

@@ -75,7 +75,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await accessible(page, 'sign in')
     await signIn(page, 'nobody@example.com')
     await showsText(page, 'The e-mail address or the password is wrong.')
-    await accessible(page, 'sign in, refused')
+    await accessible(page, 'sign in, rejected')
 
     await go(page, 'Create one', 'Create an account')
     await field(page, 'Name').fill('Ada')
@@ -83,7 +83,7 @@ test('the whole life of a session, and axe finds nothing on any page', options, 
     await field(page, 'Password').fill('short')
     await button(page, 'Register').click()
     await showsText(page, 'It must have at least 8 characters.')
-    await accessible(page, 'register, refused')
+    await accessible(page, 'register, rejected')
     await field(page, 'Password').fill(password)
     await button(page, 'Register').click()
     await heading(page, 'Profile').waitFor()
@@ -210,7 +210,7 @@ test('a demotion on the accounts page shows what is still allowed, without a ref
     assert.equal(await refreshes(), before)
   }))
 
-test('a server restart signs out no user, and a page opened meanwhile waits', options, () =>
+test('a server restart signs out no user, and a page opened during it waits', options, () =>
   inApp({ noisy: true }, async (page) => {
     const email = await register(page)
     await go(page, 'Devices')
@@ -219,7 +219,7 @@ test('a server restart signs out no user, and a page opened meanwhile waits', op
     await showsText(page, 'The server does not respond.')
     await button(page, 'Sign out').click()
     await showsText(page, 'The server did not respond, so you are still signed in.')
-    await page.goto(`${origin}/?opened-meanwhile`)
+    await page.goto(`${origin}/?opened-during-restart`)
     await showsText(page, 'Retrying …')
     await send('up')
     await showsText(page, email)

@@ -14,7 +14,7 @@ const also = [api, unlisted, otherSite]
 const password = 'correct horse battery staple'
 const payload = '{ accessToken refreshToken user { email } }'
 
-/** Sends a query from a page at an origin, as its scripts would. A response that the browser hides is `{refused: true}`. */
+/** Sends a query from a page at an origin, as its scripts would. A response that the browser hides is `{blocked: true}`. */
 async function ask(page, from, query, { headers, ...init } = {}) {
   if (new URL(page.url()).origin !== from) await page.goto(from)
   return page.evaluate(async ([url, options]) => {
@@ -22,7 +22,7 @@ async function ask(page, from, query, { headers, ...init } = {}) {
       const response = await fetch(url, options)
       return { status: response.status, idIsExposed: response.headers.has('X-Request-Id'), ...(await response.json()) }
     } catch {
-      return { refused: true }
+      return { blocked: true }
     }
   }, [`${api}/graphql`, {
     method: 'POST', credentials: 'include', body: JSON.stringify({ query }), headers: { 'Content-Type': 'application/json', ...headers }, ...init,
@@ -49,10 +49,10 @@ test('a page of a listed origin of the same site signs in and sends the cookie',
 test('a page of an unlisted origin can neither query nor use the cookie', () =>
   inWindow({ also, noisy: true }, async (page) => {
     await ask(page, listed, register('bob'))
-    assert.deepEqual(await ask(page, unlisted, refresh), { refused: true })
-    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }'), { refused: true })
+    assert.deepEqual(await ask(page, unlisted, refresh), { blocked: true })
+    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }'), { blocked: true })
     // A request without a preflight reaches the server with the cookie, because it is the same site.
-    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }', { mode: 'no-cors', headers: { 'Content-Type': 'text/plain' } }), { refused: true })
+    assert.deepEqual(await ask(page, unlisted, 'mutation { logout }', { mode: 'no-cors', headers: { 'Content-Type': 'text/plain' } }), { blocked: true })
     await page.setContent(`<form method="post" enctype="text/plain" action="${api}/graphql"><input name='{"query":"mutation{logout}","x":"' value='"}'></form>`)
     const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate(() => document.forms[0].submit())])
     assert.equal(answer.status(), 403)
@@ -87,13 +87,13 @@ test('a GET works for scripts of listed pages, and for no image, script element,
       try {
         return await (await fetch(url, { credentials: 'include', headers })).json()
       } catch {
-        return { refused: true }
+        return { blocked: true }
       }
     }, [url, headers])
     assert.equal((await get({ Authorization: `Bearer ${registered.data.register.accessToken}` })).data.me.email, 'carol@example.com')
     assert.deepEqual(codes(await get({ Accept: 'application/json' })), ['UNAUTHENTICATED'], 'with the cookie alone')
     await page.goto(unlisted)
-    assert.deepEqual(await get({ Accept: 'application/json' }), { refused: true })
+    assert.deepEqual(await get({ Accept: 'application/json' }), { blocked: true })
     for (const from of [listed, unlisted, otherSite]) {
       await page.goto(from)
       for (const [name, attributes] of [

@@ -363,7 +363,7 @@ test('axe finds no problem in any state, and nothing overflows on the smallest p
       await look(`${it.name}, under way`)
       release()
       await problem(page).waitFor()
-      await look(`${it.name}, refused`)
+      await look(`${it.name}, rejected`)
       await press(page, it)
       await isDone(page, it)
       await look(`${it.name}, done`)
