@@ -39,7 +39,7 @@ func TestExamples(t *testing.T) {
 			npm("test")
 			npm("run", "build")
 			s := newControlledServer(t)
-			if out, err := run("apps.mjs", append([]string{chromium, s.preview(npm("prefix")), s.controlURL}, screenshotPath(t)...)...); err != nil {
+			if out, err := run("apps.mjs", append([]string{chromium, s.preview(npm("prefix")), s.controlURL, strings.Join(screenshotPath(t), "")}, screenshotDir(t)...)...); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

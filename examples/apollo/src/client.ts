@@ -1,8 +1,9 @@
 import { ApolloClient, CombinedGraphQLErrors, from, HttpLink, InMemoryCache } from '@apollo/client'
 import type { Failure } from './form'
 import { Session, sessionLink } from './session'
+import { askUser } from './step-up'
 
-export const session = new Session()
+export const session = new Session({ onStepUp: askUser })
 
 // A denied field is null and has an error; the rest of the response is valid. 'all' keeps both.
 declare module '@apollo/client' {

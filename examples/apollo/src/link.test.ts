@@ -1,7 +1,7 @@
 import { ApolloClient, from, gql, HttpLink, InMemoryCache } from '@apollo/client'
 import { afterEach, expect, test } from 'vitest'
 import { FakeServer, errorResponse } from './fake-server'
-import { Session, sessionLink } from './session'
+import { Session, type SessionOptions, sessionLink } from './session'
 
 const open: Session[] = []
 afterEach(() => { for (const session of open.splice(0)) session.close() })
@@ -9,9 +9,9 @@ afterEach(() => { for (const session of open.splice(0)) session.close() })
 const me = gql`{ me { id name } }`
 const rename = gql`mutation { updateProfile(input: { name: "Ada" }) { id } }`
 
-function app() {
+function app(onStepUp?: SessionOptions['onStepUp']) {
   const server = new FakeServer()
-  const session = new Session({ fetch: server.fetch, name: `link-${Math.random()}` })
+  const session = new Session({ fetch: server.fetch, name: `link-${Math.random()}`, ...(onStepUp && { onStepUp }) })
   open.push(session)
   const client = new ApolloClient({
     link: from([sessionLink(session), new HttpLink({ uri: 'http://localhost/graphql', fetch: server.fetch })]),
@@ -75,7 +75,7 @@ for (const [reason, status] of [['expired', 'signed-in'], ['missing', 'signed-in
   })
 }
 
-for (const code of ['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'UNAVAILABLE', 'INTERNAL', 'NOT_FOUND']) {
+for (const code of ['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'UNAVAILABLE', 'INTERNAL', 'NOT_FOUND', 'SECOND_FACTOR_REQUIRED', 'STEP_UP_REQUIRED']) {
   test(`${code} is returned without a refresh`, async () => {
     const { server, session, ask } = app()
     server.overrides.rest = () => Promise.resolve(Response.json(errorResponse(code, { retryAfter: 1 })))
@@ -139,3 +139,65 @@ test('an operation cancelled during a refresh is not repeated', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(server.authorizations).toHaveLength(1)
 })
+
+test('STEP_UP_REQUIRED asks the user and repeats the request once, without a refresh', async () => {
+  const asked: unknown[] = []
+  const { server, session, ask } = app(async (required) => {
+    asked.push(required)
+    return (await session.confirmIdentity('PASSWORD', 'right')) === undefined
+  })
+  server.stepUp = ['PASSWORD']
+  expect(name(await ask())).toBe('Ada')
+  expect(asked).toEqual([{ methods: ['PASSWORD'] }])
+  expect(server.authorizations).toEqual(['Bearer token-1', 'Bearer token-2'])
+  expect(server.refreshes).toBe(1)
+})
+
+test('ten concurrent STEP_UP_REQUIRED requests open one dialog and are repeated once', async () => {
+  let dialogs = 0
+  const { server, session, ask } = app(async () => {
+    dialogs++
+    await new Promise((resolve) => setTimeout(resolve, 50)) // the user types
+    return (await session.confirmIdentity('PASSWORD', 'right')) === undefined
+  })
+  await ask()
+  server.stepUp = ['PASSWORD']
+  const answers = await Promise.all(Array.from({ length: 10 }, ask))
+  expect(answers.map(name)).toEqual(Array(10).fill('Ada'))
+  expect(dialogs).toBe(1)
+  expect(server.authorizations).toHaveLength(21)
+})
+
+test('a cancelled dialog returns the error, and the request is sent once', async () => {
+  const { server, session, ask } = app(() => Promise.resolve(false))
+  server.stepUp = ['PASSWORD']
+  expect((await ask()).error).toBeDefined()
+  expect(server.authorizations).toHaveLength(1)
+  expect(session.getState().status).toBe('signed-in')
+})
+
+test('a server that asks again after the confirmation does not open a second dialog', async () => {
+  let dialogs = 0
+  const { server, ask } = app(() => { dialogs++; return Promise.resolve(true) })
+  server.stepUp = ['TOTP']
+  expect((await ask()).error).toBeDefined()
+  expect([dialogs, server.authorizations.length]).toEqual([1, 2])
+})
+
+test('an expired token and then STEP_UP_REQUIRED: one refresh, one dialog', async () => {
+  const { server, session, ask } = app(async () => (await session.confirmIdentity('PASSWORD', 'right')) === undefined)
+  await session.start()
+  server.validTokens.clear()
+  server.stepUp = ['PASSWORD']
+  expect(name(await ask())).toBe('Ada')
+  expect([server.refreshes, server.confirmations, server.authorizations.length]).toEqual([2, 1, 3])
+})
+
+for (const [applied, data, times] of [['nothing', { updateProfile: null }, 2], ['something', { other: true, updateProfile: null }, 1]] as const) {
+  test(`a mutation that applied ${applied} and is STEP_UP_REQUIRED is sent ${times === 2 ? 'twice' : 'once'}`, async () => {
+    const { server, client } = app(() => Promise.resolve(true))
+    server.overrides.rest = () => Promise.resolve(Response.json({ data, errors: errorResponse('STEP_UP_REQUIRED', { methods: ['PASSWORD'] }).errors }))
+    await client.mutate({ mutation: rename })
+    expect(server.authorizations).toHaveLength(times)
+  })
+}

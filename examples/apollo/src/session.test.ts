@@ -26,6 +26,7 @@ function browser(server: FakeServer, { withoutLocks = false } = {}) {
 const tabOf = (server: FakeServer) => browser(server).tab()
 
 const invalid = () => Promise.resolve(Response.json({ data: null, errors: [{ extensions: { code: 'INVALID_TOKEN' } }] }))
+const stepUpErrors = [{ extensions: { code: 'STEP_UP_REQUIRED', methods: ['PASSWORD', 'TOTP'] } }]
 const errors = (reason: string) => [{ extensions: { code: 'UNAUTHENTICATED', reason } }]
 
 /** Resolves when a change of the session makes the condition true. */
@@ -277,4 +278,66 @@ test('no token is renewed after a sign-out', async () => {
   await session.signOut()
   await pass(3_600_000)
   expect(server.refreshes).toBe(1)
+})
+
+test('confirmIdentity replaces the token in all tabs', async () => {
+  const server = new FakeServer()
+  server.stepUp = ['PASSWORD']
+  const { tab } = browser(server)
+  const [a, b] = [tab(), tab()]
+  const before = await a.accessToken()
+  await b.start()
+  expect(await a.confirmIdentity('PASSWORD', 'right')).toBeUndefined()
+  expect(await a.accessToken()).not.toBe(before)
+  await nextTurn()
+  await vi.waitFor(async () => { expect(await b.accessToken()).toBe(await a.accessToken()) })
+  expect(server.confirmations).toBe(1)
+})
+
+test('a wrong proof resolves to the errors, and keeps the token', async () => {
+  const server = new FakeServer()
+  const session = tabOf(server)
+  const before = await session.accessToken()
+  expect(await session.confirmIdentity('PASSWORD', 'wrong')).toMatchObject([{ extensions: { code: 'INVALID_CREDENTIALS' } }])
+  expect(await session.accessToken()).toBe(before)
+  server.overrides.confirmIdentity = () => Promise.reject(new TypeError('Failed to fetch'))
+  expect(await session.confirmIdentity('PASSWORD', 'right')).toBeNull()
+  expect(session.getState().status).toBe('signed-in')
+})
+
+test('confirmIdentity with an expired token refreshes first', async () => {
+  const server = new FakeServer()
+  const session = tabOf(server)
+  await session.start()
+  server.validTokens.clear()
+  expect(await session.confirmIdentity('PASSWORD', 'right')).toBeUndefined()
+  expect([server.confirmations, server.refreshes]).toEqual([2, 2])
+})
+
+test('requests that need a confirmation at the same time share one dialog', async () => {
+  const server = new FakeServer()
+  const answers: ((confirmed: boolean) => void)[] = []
+  const asked: unknown[] = []
+  const session = new Session({
+    fetch: server.fetch, name: `test-${++names}`,
+    onStepUp: (required) => { asked.push(required); return new Promise((resolve) => { answers.push(resolve) }) },
+  })
+  open.push(session)
+  const past = Array.from({ length: 3 }, () => new Set<string>())
+  const recovering = past.map((p) => session.recover(stepUpErrors, undefined, false, p))
+  expect(asked).toEqual([{ methods: ['PASSWORD', 'TOTP'] }])
+  answers[0]?.(true)
+  expect(await Promise.all(recovering)).toEqual([true, true, true])
+  expect(await session.recover(stepUpErrors, undefined, false, past[0]!)).toBe(false) // it had its dialog
+  const second = session.recover(stepUpErrors, undefined, false, past[1]!) // the first dialog did not prove enough
+  answers[1]?.(false)
+  expect(await second).toBe(false)
+  expect(await session.recover(stepUpErrors, undefined, true, new Set())).toBe(false) // partly applied
+  expect(asked).toHaveLength(2)
+})
+
+test('a dialog that fails counts as cancelled', async () => {
+  const session = new Session({ fetch: new FakeServer().fetch, name: `test-${++names}`, onStepUp: () => Promise.reject(new Error('broken')) })
+  open.push(session)
+  expect(await session.recover(stepUpErrors, undefined, false, new Set())).toBe(false)
 })

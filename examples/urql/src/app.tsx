@@ -7,7 +7,9 @@ import { ErrorMessage } from './form'
 import { ViewerDocument } from './operations'
 import { Password } from './password'
 import { Profile } from './profile'
+import { Security } from './security'
 import { Register, SignIn } from './sign-in'
+import { StepUpDialog } from './step-up-dialog'
 
 export function App() {
   const { status, sessionId, unreachable } = useSyncExternalStore(session.subscribe, session.getState)
@@ -34,7 +36,7 @@ function SignedIn() {
   const [{ data, error }, refetch] = useQuery({ query: ViewerDocument })
   const refetchViewer = () => refetch({ requestPolicy: 'network-only' })
   const canSeeAccounts = data?.permissions?.some((p) => p.field === 'Query.users' && p.allowed) ?? false
-  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ...(canSeeAccounts ? [['accounts', 'Accounts']] : [])]
+  const pages = [['profile', 'Profile'], ['devices', 'Devices'], ['password', 'Password'], ['security', 'Security'], ...(canSeeAccounts ? [['accounts', 'Accounts']] : [])]
   const current = pages.some(([name]) => name === page) ? page : 'profile'
   const signOut = async () => { setSignOutFailed(!(await session.signOut())) }
   return (
@@ -51,8 +53,10 @@ function SignedIn() {
         {current === 'profile' && data?.me && <Profile me={data.me} />}
         {current === 'devices' && <Devices refetchViewer={refetchViewer} />}
         {current === 'password' && <Password />}
+        {current === 'security' && <Security />}
         {current === 'accounts' && <Accounts refetchViewer={refetchViewer} />}
       </main>
+      <StepUpDialog />
     </>
   )
 }

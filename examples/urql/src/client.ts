@@ -1,8 +1,9 @@
 import { cacheExchange, Client, CombinedError, fetchExchange } from 'urql'
 import type { Failure } from './form'
 import { Session, sessionExchange } from './session'
+import { askUser } from './step-up'
 
-export const session = new Session()
+export const session = new Session({ onStepUp: askUser })
 
 /** Returns a client with an empty cache. Each sign-in gets its own, so that no user sees data loaded for another. */
 export function newClient() {

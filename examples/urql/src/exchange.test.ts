@@ -2,7 +2,7 @@ import { cacheExchange, Client, fetchExchange, gql } from '@urql/core'
 import { afterEach, expect, test } from 'vitest'
 import { pipe, subscribe } from 'wonka'
 import { FakeServer, errorResponse } from './fake-server'
-import { Session, sessionExchange } from './session'
+import { Session, type SessionOptions, sessionExchange } from './session'
 
 const open: Session[] = []
 afterEach(() => { for (const session of open.splice(0)) session.close() })
@@ -10,9 +10,9 @@ afterEach(() => { for (const session of open.splice(0)) session.close() })
 const me = gql`query($number: Int) { me { id name } }`
 const rename = gql`mutation { updateProfile(input: { name: "Ada" }) { id } }`
 
-function app() {
+function app(onStepUp?: SessionOptions['onStepUp']) {
   const server = new FakeServer()
-  const session = new Session({ fetch: server.fetch, name: `exchange-${Math.random()}` })
+  const session = new Session({ fetch: server.fetch, name: `exchange-${Math.random()}`, ...(onStepUp && { onStepUp }) })
   open.push(session)
   const client = new Client({
     url: 'http://localhost/graphql',
@@ -77,7 +77,7 @@ for (const [reason, status] of [['expired', 'signed-in'], ['missing', 'signed-in
   })
 }
 
-for (const code of ['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'UNAVAILABLE', 'INTERNAL', 'NOT_FOUND']) {
+for (const code of ['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'UNAVAILABLE', 'INTERNAL', 'NOT_FOUND', 'SECOND_FACTOR_REQUIRED', 'STEP_UP_REQUIRED']) {
   test(`${code} is returned without a refresh`, async () => {
     const { server, session, ask } = app()
     server.overrides.rest = () => Promise.resolve(Response.json(errorResponse(code, { retryAfter: 1 })))
@@ -141,3 +141,65 @@ test('an operation cancelled during a refresh is not repeated', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   expect(server.authorizations).toHaveLength(1)
 })
+
+test('STEP_UP_REQUIRED asks the user and repeats the request once, without a refresh', async () => {
+  const asked: unknown[] = []
+  const { server, session, ask } = app(async (required) => {
+    asked.push(required)
+    return (await session.confirmIdentity('PASSWORD', 'right')) === undefined
+  })
+  server.stepUp = ['PASSWORD']
+  expect(name(await ask())).toBe('Ada')
+  expect(asked).toEqual([{ methods: ['PASSWORD'] }])
+  expect(server.authorizations).toEqual(['Bearer token-1', 'Bearer token-2'])
+  expect(server.refreshes).toBe(1)
+})
+
+test('ten concurrent STEP_UP_REQUIRED requests open one dialog and are repeated once', async () => {
+  let dialogs = 0
+  const { server, session, ask } = app(async () => {
+    dialogs++
+    await new Promise((resolve) => setTimeout(resolve, 50)) // the user types
+    return (await session.confirmIdentity('PASSWORD', 'right')) === undefined
+  })
+  await ask()
+  server.stepUp = ['PASSWORD']
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => ask(i)))
+  expect(answers.map(name)).toEqual(Array(10).fill('Ada'))
+  expect(dialogs).toBe(1)
+  expect(server.authorizations).toHaveLength(21)
+})
+
+test('a cancelled dialog returns the error, and the request is sent once', async () => {
+  const { server, session, ask } = app(() => Promise.resolve(false))
+  server.stepUp = ['PASSWORD']
+  expect((await ask()).error).toBeDefined()
+  expect(server.authorizations).toHaveLength(1)
+  expect(session.getState().status).toBe('signed-in')
+})
+
+test('a server that asks again after the confirmation does not open a second dialog', async () => {
+  let dialogs = 0
+  const { server, ask } = app(() => { dialogs++; return Promise.resolve(true) })
+  server.stepUp = ['TOTP']
+  expect((await ask()).error).toBeDefined()
+  expect([dialogs, server.authorizations.length]).toEqual([1, 2])
+})
+
+test('an expired token and then STEP_UP_REQUIRED: one refresh, one dialog', async () => {
+  const { server, session, ask } = app(async () => (await session.confirmIdentity('PASSWORD', 'right')) === undefined)
+  await session.start()
+  server.validTokens.clear()
+  server.stepUp = ['PASSWORD']
+  expect(name(await ask())).toBe('Ada')
+  expect([server.refreshes, server.confirmations, server.authorizations.length]).toEqual([2, 1, 3])
+})
+
+for (const [applied, data, times] of [['nothing', { updateProfile: null }, 2], ['something', { other: true, updateProfile: null }, 1]] as const) {
+  test(`a mutation that applied ${applied} and is STEP_UP_REQUIRED is sent ${times === 2 ? 'twice' : 'once'}`, async () => {
+    const { server, client } = app(() => Promise.resolve(true))
+    server.overrides.rest = () => Promise.resolve(Response.json({ data, errors: errorResponse('STEP_UP_REQUIRED', { methods: ['PASSWORD'] }).errors }))
+    await client.mutation(rename, {}).toPromise()
+    expect(server.authorizations).toHaveLength(times)
+  })
+}

@@ -7,6 +7,8 @@ export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolv
 
 export const errorResponse = (code: string, more = {}) => ({ data: { me: null }, errors: [{ message: code, path: ['me'], extensions: { code, ...more } }] })
 
+type Kind = 'refresh' | 'logout' | 'confirmIdentity' | 'rest'
+
 export class FakeServer {
   /** The lifetime of an access token, in milliseconds. */
   tokenLifetime = 900_000
@@ -16,10 +18,13 @@ export class FakeServer {
   readonly validTokens = new Set<string>()
   reason = 'expired'
   refreshes = 0
-  /** The Authorization headers of all requests but refresh and logout. */
+  /** The methods of STEP_UP_REQUIRED, the answer to other requests until confirmIdentity is called with the password "right". */
+  stepUp: string[] | undefined
+  confirmations = 0
+  /** The Authorization headers of all requests but refresh, logout and confirmIdentity. */
   readonly authorizations: (string | null)[] = []
   /** Replaces the response to refresh, logout or any other request. */
-  overrides: Partial<Record<'refresh' | 'logout' | 'rest', (() => Promise<Response>) | undefined>> = {}
+  overrides: Partial<Record<Kind, (() => Promise<Response>) | undefined>> = {}
   #tokenCount = 0
 
   /** Returns the result of login or refresh. */
@@ -32,24 +37,33 @@ export class FakeServer {
   }
 
   readonly fetch = async (_: unknown, init?: RequestInit): Promise<Response> => {
-    const { query } = JSON.parse(String(init?.body)) as { query: string }
-    const kind = query.includes('refresh') ? 'refresh' : query.includes('logout') ? 'logout' : 'rest'
+    const { query, variables } = JSON.parse(String(init?.body)) as { query: string; variables?: { input?: { proof?: string } } }
+    const kind = (['refresh', 'logout', 'confirmIdentity'] as const).find((name) => query.includes(name)) ?? 'rest'
     const authorization = new Headers(init?.headers).get('authorization')
     if (kind === 'refresh') this.refreshes++
+    if (kind === 'confirmIdentity') this.confirmations++
     if (kind === 'rest') this.authorizations.push(authorization)
     await nextTurn() // no response is synchronous
     init?.signal?.throwIfAborted()
-    return this.overrides[kind]?.() ?? Response.json(this.#answer(kind, authorization))
+    return this.overrides[kind]?.() ?? Response.json(this.#answer(kind, authorization, variables?.input?.proof))
   }
 
-  #answer(kind: 'refresh' | 'logout' | 'rest', authorization: string | null) {
+  #answer(kind: Kind, authorization: string | null, proof: string | undefined) {
     if (kind === 'refresh') return this.cookie ? { data: { refresh: this.signIn(this.cookie) } } : { data: null, errors: errorResponse('INVALID_TOKEN').errors }
     if (kind === 'logout') {
       const wasSignedIn = this.cookie !== undefined
       this.cookie = undefined
       return { data: { logout: wasSignedIn } }
     }
-    if (authorization && this.validTokens.has(authorization.slice('Bearer '.length))) return { data: { me: { __typename: 'User', id: '1', name: 'Ada' } } }
+    if (authorization && this.validTokens.has(authorization.slice('Bearer '.length))) {
+      if (kind === 'confirmIdentity') {
+        if (proof !== 'right') return { data: { confirmIdentity: null }, errors: errorResponse('INVALID_CREDENTIALS').errors }
+        this.stepUp = undefined
+        return { data: { confirmIdentity: this.signIn(this.cookie) } }
+      }
+      if (this.stepUp) return errorResponse('STEP_UP_REQUIRED', { methods: this.stepUp, maxAge: 600, mfa: 'IF_ENROLLED' })
+      return { data: { me: { __typename: 'User', id: '1', name: 'Ada' } } }
+    }
     return errorResponse('UNAUTHENTICATED', { reason: authorization ? this.reason : 'missing' })
   }
 }

@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } fr
 /** A request that failed, or failed in part. */
 export interface Failure {
   /** The server's errors; null if it did not answer. */
-  readonly errors: readonly { readonly message: string; readonly extensions?: Record<string, unknown> }[] | null
+  readonly errors: readonly { readonly extensions?: Record<string, unknown> }[] | null
 }
 
 interface FieldError { readonly name: string; readonly message: string }
@@ -11,16 +11,26 @@ interface FieldError { readonly name: string; readonly message: string }
 /** Reports whether one of the server's errors has this code. */
 export const hasErrorCode = (failure: Failure | undefined, code: string) => failure?.errors?.some((e) => e.extensions?.code === code) ?? false
 
-/** Returns the message to show for a failure. */
-export function errorText({ errors }: Failure): string {
+/** Returns the methods of SECOND_FACTOR_REQUIRED, the answer to a sign-in that needs a second factor too; or undefined. */
+export const secondFactorMethods = (failure: Failure | undefined) =>
+  failure?.errors?.find((e) => e.extensions?.code === 'SECOND_FACTOR_REQUIRED')?.extensions?.methods as readonly string[] | undefined
+
+/** Returns the message to show for a failure. The messages by error code replace the default ones. */
+export function errorText({ errors }: Failure, messages: Record<string, string> = {}): string {
   if (!errors) return 'The server does not respond. Check your connection and try again.'
   const { code, retryAfter } = errors[0]?.extensions ?? {}
+  const message = messages[String(code)]
+  if (message) return message
   const later = typeof retryAfter === 'number' ? ` Try again in ${retryAfter} seconds.` : ' Try again later.'
   switch (code) {
     case 'INVALID_CREDENTIALS': return 'The e-mail address or the password is wrong.'
     case 'EMAIL_TAKEN': return 'An account with this address already exists.'
     case 'EMAIL_NOT_VERIFIED': return 'Open the link in the mail that we sent you, then sign in.'
     case 'FORBIDDEN': return 'You do not have permission to do this.'
+    case 'STEP_UP_REQUIRED': return 'You did not confirm your identity, so nothing was changed.'
+    case 'SECOND_FACTOR_REQUIRED': return 'This app does not support the second factor of your account.'
+    case 'FACTORS_UNAVAILABLE': return 'This server does not offer authenticator apps.'
+    case 'INVALID_TOKEN': return 'This took too long. Start again.'
     case 'UNAUTHENTICATED': return 'You are no longer signed in. Sign in again.'
     case 'NOT_FOUND': return 'This no longer exists.'
     case 'RATE_LIMITED': return `Too many attempts.${later}`
@@ -29,8 +39,8 @@ export function errorText({ errors }: Failure): string {
   }
 }
 
-export function ErrorMessage({ failure }: { failure: Failure | undefined }) {
-  return failure ? <p role="alert" className="problem">{errorText(failure)}</p> : null
+export function ErrorMessage({ failure, messages }: { failure: Failure | undefined; messages?: Record<string, string> | undefined }) {
+  return failure ? <p role="alert" className="problem">{errorText(failure, messages)}</p> : null
 }
 
 interface FormProps {
@@ -38,13 +48,15 @@ interface FormProps {
   button: string
   /** The message after success. */
   done?: string
+  /** Messages by error code, which replace the default ones. */
+  messages?: Record<string, string>
   /** Gets the values of the fields by name. */
   submit: (values: Record<string, string>) => Promise<Failure | undefined>
   children: (errorOf: (name: string) => string | undefined) => ReactNode
 }
 
 /** A form that sends one request at a time and shows the result. Input errors of the server are shown at their fields. */
-export function Form({ button, done, submit, children }: FormProps) {
+export function Form({ button, done, messages, submit, children }: FormProps) {
   const [state, setState] = useState<'idle' | 'busy' | 'done' | Failure>('idle')
   const element = useRef<HTMLFormElement>(null)
   const failure = typeof state === 'object' ? state : undefined
@@ -67,7 +79,7 @@ export function Form({ button, done, submit, children }: FormProps) {
   return (
     <form ref={element} onSubmit={send}>
       {children(errorOf)}
-      {failure && fields.length === 0 && <ErrorMessage failure={failure} />}
+      {failure && fields.length === 0 && <ErrorMessage failure={failure} messages={messages} />}
       <button aria-disabled={state === 'busy'}>{button}</button>
       <p role="status">{state === 'busy' ? 'Loading …' : state === 'done' ? done : ''}</p>
     </form>
@@ -79,6 +91,8 @@ interface FieldProps {
   name: string
   type?: string
   autoComplete: string
+  autoFocus?: boolean
+  inputMode?: 'numeric'
   defaultValue?: string
   error: string | undefined
 }

@@ -21,7 +21,10 @@
 // - Only the server ends a session: with INVALID_TOKEN for a refresh, or with `revoked` or `invalid` for a new token. After a
 //   network error, RATE_LIMITED, OVERLOADED, UNAVAILABLE or a proxy's error page, the user stays signed in. The session retries
 //   with increasing delays.
-// - FORBIDDEN is returned like any other response.
+// - After STEP_UP_REQUIRED, the session calls onStepUp, in which the app asks the user for a password or a code and calls
+//   confirmIdentity. Then it repeats the request once; a mutation only if no part of it was applied. Requests that get the same
+//   error meanwhile wait for the same dialog.
+// - SECOND_FACTOR_REQUIRED is returned: the sign-in page asks for the code and calls completeSignIn. So is FORBIDDEN.
 // - A sign-in or sign-out applies to all tabs. Another sessionId in the state means another sign-in, perhaps of another user:
 //   data loaded before must not be shown. The simplest way is a new client for each sessionId.
 
@@ -30,7 +33,7 @@ import { empty, filter, fromPromise, fromValue, makeSubject, map, merge, mergeMa
 
 // ==== The session. It is the same in examples/apollo and examples/urql, and a test compares them. ====
 
-/** The fields to select of `login` and `register`: accessToken expiresAt session { id lastUsedAt } */
+/** The fields to select of `login`, `register` and `completeSignIn`: accessToken expiresAt session { id lastUsedAt } */
 export interface SignedIn {
   readonly accessToken: string
   readonly expiresAt: string
@@ -46,7 +49,18 @@ export interface SessionState {
   readonly unreachable: boolean
 }
 
+/** What a field requires that answered STEP_UP_REQUIRED. */
+export interface StepUp {
+  /** The factors that the user can prove. Empty if the user must enrol a second factor first. */
+  readonly methods: readonly string[]
+}
+
 export interface SessionOptions {
+  /**
+   * Asks the user to confirm their identity, with confirmIdentity. Resolves to whether the user did. The session calls it again
+   * only after it has resolved. Without it, STEP_UP_REQUIRED is returned like any other error.
+   */
+  readonly onStepUp?: (required: StepUp) => Promise<boolean>
   /** The URL of the API. The default is `/graphql` at the page's origin. */
   readonly url?: string
   /** `include` if the API is at another origin, so that it gets the cookie. Set the same in HttpLink or the urql client. */
@@ -72,11 +86,13 @@ type TabMessage = { readonly token: Token } | { readonly ended: string | undefin
 
 interface GraphQLAnswer {
   readonly data?: Record<string, unknown> | null
-  readonly errors?: readonly { readonly extensions?: { readonly code?: unknown; readonly retryAfter?: unknown } }[]
+  readonly errors?: Errors
 }
 
 const refreshDocument = 'mutation { refresh { accessToken expiresAt session { id lastUsedAt } } }'
 const logoutDocument = 'mutation { logout }'
+const confirmDocument =
+  'mutation ($input: ConfirmInput!) { confirmIdentity(input: $input) { accessToken expiresAt session { id lastUsedAt } } }'
 
 // In milliseconds.
 const renewEarly = 30_000 // time before expiry at which a token is renewed; at most a fifth of its lifetime
@@ -92,11 +108,13 @@ export class Session {
   readonly #locks: Pick<LockManager, 'request'> | undefined
   readonly #lockName: string
   readonly #channel: BroadcastChannel
+  readonly #onStepUp: SessionOptions['onStepUp']
   readonly #listeners = new Set<() => void>()
   #state: SessionState = { status: 'starting', unreachable: false }
   #token: Token | undefined
   #started: Promise<unknown> | undefined
   #refreshing: Promise<void> | undefined
+  #steppingUp: Promise<boolean> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #messageCount = 0 // messages received from other tabs
@@ -107,6 +125,7 @@ export class Session {
     this.#credentials = options.credentials ?? 'same-origin'
     this.#fetch = options.fetch ?? ((...args) => fetch(...args))
     this.#locks = options.locks ?? globalThis.navigator?.locks
+    this.#onStepUp = options.onStepUp
     this.#lockName = `${options.name ?? 'fieldgate'}-session`
     this.#channel = new BroadcastChannel(this.#lockName)
     this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#receive(data)
@@ -143,7 +162,7 @@ export class Session {
     return this.#token?.accessToken
   }
 
-  /** Signs in with the result of login or register. */
+  /** Signs in with the result of login, register or completeSignIn. */
   accept({ accessToken, expiresAt, session }: SignedIn) {
     // Both times are from the server's clock, so the clock of this machine may be wrong.
     const lifetime = Math.max(0, Date.parse(expiresAt) - Date.parse(session.lastUsedAt))
@@ -174,6 +193,46 @@ export class Session {
       await (this.#refreshing ??= this.#refreshWithLock().finally(() => { this.#refreshing = undefined }))
     }
     return this.#token !== undefined && this.#token.accessToken !== stale
+  }
+
+  /**
+   * Proves the user's identity again. The factor is one of the methods of onStepUp, the proof is the password or the code.
+   * Resolves to undefined, or to the server's errors; null if it did not answer.
+   */
+  async confirmIdentity(factor: string, proof: string): Promise<Errors | null> {
+    for (let isSecond = false; ; isSecond = true) {
+      const token = await this.accessToken()
+      const answer = await this.#withLock({}, async () => {
+        const answer = await this.#send(confirmDocument, authorization(token), { input: { factor, proof } })
+        const payload = answer?.data?.confirmIdentity as SignedIn | null | undefined
+        if (payload) this.accept(payload) // it replaced the refresh token too
+        return answer
+      })
+      if (!answer) return null
+      if (!answer.errors || isSecond || unauthenticated(answer.errors) === undefined) return answer.errors
+      if (!(await this.refresh(token))) return answer.errors
+    }
+  }
+
+  /**
+   * Reacts to the errors of a response to a request that had this token. Resolves to whether to send the request again. A
+   * request is repeated at most once for each reason; `past` remembers the reasons.
+   */
+  async recover(errors: Errors, token: string | undefined, isApplied: boolean, past: Set<string>): Promise<boolean> {
+    if (unauthenticated(errors) !== undefined) {
+      if (past.has('refresh')) {
+        this.checkRetry(errors, token)
+        return false
+      }
+      past.add('refresh')
+      return (await this.refresh(token)) && !isApplied
+    }
+    const required = stepUp(errors)
+    if (!required || !this.#onStepUp || isApplied || past.has('step-up')) return false
+    if (this.#steppingUp) return this.#steppingUp // what it proves may be enough for this request too
+    past.add('step-up')
+    this.#steppingUp = this.#onStepUp(required).catch(() => false).finally(() => { this.#steppingUp = undefined })
+    return this.#steppingUp
   }
 
   /** Checks the errors of a repeated request. If the server rejects the new token too, the user is signed out. */
@@ -214,13 +273,13 @@ export class Session {
   }
 
   // Resolves to undefined without a response, or if the response is not JSON.
-  async #send(query: string, headers: Record<string, string> = {}): Promise<GraphQLAnswer | undefined> {
+  async #send(query: string, headers: Record<string, string> = {}, variables = {}): Promise<GraphQLAnswer | undefined> {
     try {
       const response = await this.#fetch(this.#url, {
         method: 'POST',
         credentials: this.#credentials,
         headers: { 'Content-Type': 'application/json', ...headers },
-        body: JSON.stringify({ query }),
+        body: JSON.stringify({ query, variables }),
         signal: AbortSignal.timeout(requestTimeout),
         // If the page is closed now, the browser still stores the new cookie. The old token is valid for 10 more seconds; after
         // that, the server treats it as stolen.
@@ -302,6 +361,17 @@ export function unauthenticated(errors: Errors): unknown {
   return error && (error.extensions?.reason ?? 'missing')
 }
 
+/** Returns what the first STEP_UP_REQUIRED error requires, or undefined without one. */
+export function stepUp(errors: Errors): StepUp | undefined {
+  const error = errors?.find((e) => e.extensions?.code === 'STEP_UP_REQUIRED')
+  return error && { methods: (error.extensions?.methods ?? []) as string[] }
+}
+
+/** Reports whether a refresh or a confirmed identity may help a request that got these errors. */
+function isRecoverable(errors: Errors): boolean {
+  return unauthenticated(errors) !== undefined || stepUp(errors) !== undefined
+}
+
 /** Reports whether part of a mutation was applied. Then it must not be repeated. */
 function isPartlyApplied(data: unknown): boolean {
   return Object.entries(data ?? {}).some(([name, field]) => field !== null && name !== '__typename')
@@ -317,21 +387,25 @@ function authorization(accessToken: string | undefined): Record<string, string> 
 interface Sent {
   readonly original: Operation
   readonly token: string | undefined
-  readonly isSecond: boolean
+  /** See Session.recover. */
+  readonly past: Set<string>
 }
 
-/** Sends each request with the session's access token, and repeats it once if the server rejects the token. Put it right before fetchExchange. */
+/**
+ * Sends each request with the session's access token, and again after a refresh or a confirmed identity if the server asks for
+ * one. Put it right before fetchExchange.
+ */
 export function sessionExchange(session: Session): Exchange {
   return ({ forward }) => (operations$) => {
     const shared$ = pipe(operations$, share)
-    const again = makeSubject<Operation>()
-    // An operation that is cancelled while it waits for a token or a refresh is not sent.
+    const again = makeSubject<Sent>()
+    // An operation that is cancelled while it waits for a token, a refresh or the user is not sent.
     const end = ({ key }: Operation) => pipe(shared$, filter((o) => o.kind === 'teardown' && o.key === key))
-    const send = (isSecond: boolean) => (original: Operation) =>
+    const send = ({ original, past }: Pick<Sent, 'original' | 'past'>) =>
       pipe(
         fromPromise(session.accessToken()),
         map((token) => {
-          const sent: Sent = { original, token, isSecond }
+          const sent: Sent = { original, token, past }
           return makeOperation(original.kind, original, { ...original.context, sent, fetchOptions: () => withToken(original.context, token) })
         }),
         takeUntil(end(original)),
@@ -339,26 +413,26 @@ export function sessionExchange(session: Session): Exchange {
     const results$ = pipe(
       merge([
         pipe(shared$, filter(({ kind }) => kind === 'teardown')),
-        pipe(shared$, filter(({ kind }) => kind !== 'teardown'), mergeMap(send(false))),
-        pipe(again.source, mergeMap(send(true))),
+        pipe(shared$, filter(({ kind }) => kind !== 'teardown'), mergeMap((original) => send({ original, past: new Set() }))),
+        pipe(again.source, mergeMap(send)),
       ]),
       forward,
     )
     return pipe(
       results$,
       mergeMap((result) => {
-        const { original, token, isSecond } = result.operation.context.sent as Sent
+        const sent = result.operation.context.sent as Sent
+        const { original, token, past } = sent
         const answer = { ...result, operation: original } // a repeat of this operation must take a new token
         const errors = result.error?.graphQLErrors
-        if (isSecond) session.checkRetry(errors, token)
-        if (isSecond || unauthenticated(errors) === undefined) return fromValue(answer)
+        if (!isRecoverable(errors)) return fromValue(answer)
+        const isApplied = original.kind === 'mutation' && isPartlyApplied(result.data)
         return pipe(
-          fromPromise(session.refresh(token)),
+          fromPromise(session.recover(errors, token, isApplied, past)),
           takeUntil(end(original)),
-          mergeMap((renewed) => {
-            const isApplied = original.kind === 'mutation' && isPartlyApplied(result.data)
-            if (!renewed || isApplied) return fromValue(answer)
-            again.next(original)
+          mergeMap((repeat) => {
+            if (!repeat) return fromValue(answer)
+            again.next(sent)
             return empty
           }),
         )

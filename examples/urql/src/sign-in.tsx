@@ -1,17 +1,24 @@
+import { useState } from 'react'
 import { useMutation } from 'urql'
 import { session, toFailure } from './client'
-import { Field, Form } from './form'
-import { LoginDocument, RegisterDocument } from './operations'
+import { FactorForm, knownFactors, type Factor } from './factor-form'
+import { Field, Form, secondFactorMethods } from './form'
+import { CompleteSignInDocument, LoginDocument, RegisterDocument } from './operations'
 
 export function SignIn() {
   const [, login] = useMutation(LoginDocument)
+  const [methods, setMethods] = useState<readonly Factor[]>()
+  if (methods) return <SecondFactor methods={methods} back={() => setMethods(undefined)} />
   return (
     <>
       <h1>Sign in</h1>
       <Form button="Sign in" submit={async ({ email = '', password = '', rememberMe }) => {
         const { data, error } = await login({ input: { email, password, rememberMe: rememberMe === 'on' } })
         if (data?.login) session.accept(data.login)
-        return toFailure(error)
+        const failure = toFailure(error)
+        const required = knownFactors(secondFactorMethods(failure) ?? [])
+        if (required.length === 0) return failure
+        setMethods(required)
       }}>
         {(errorOf) => (
           <>
@@ -22,6 +29,23 @@ export function SignIn() {
         )}
       </Form>
       <p>No account yet? <a href="#register">Create one</a></p>
+    </>
+  )
+}
+
+/** The second half of a sign-in to an account with a second factor. */
+function SecondFactor({ methods, back }: { methods: readonly Factor[]; back: () => void }) {
+  const [, complete] = useMutation(CompleteSignInDocument)
+  return (
+    <>
+      <h1>Enter your code</h1>
+      <FactorForm methods={methods} button="Sign in" messages={{ INVALID_TOKEN: 'Sign in again: this took too long, or too many codes were wrong.' }}
+        submit={async (factor, code) => {
+          const { data, error } = await complete({ input: { factor, code } })
+          if (data?.completeSignIn) session.accept(data.completeSignIn)
+          return toFailure(error)
+        }} />
+      <p><button type="button" className="quiet" onClick={back}>Back</button></p>
     </>
   )
 }

@@ -1,15 +1,18 @@
 // Scenarios for the apps of the folder examples, which all have the same pages.
 //
-//   node apps.mjs CHROMIUM ORIGIN CONTROL [PICTURE]
+//   node apps.mjs CHROMIUM ORIGIN CONTROL [PICTURE] [FOLDER]
 //
 // ORIGIN serves the app and forwards /graphql to the API. CONTROL controls the API's server: see
-// controlledServer in examples_test.go. PICTURE is a file for a screenshot of the accounts page.
+// controlledServer in examples_test.go. PICTURE is a file for a screenshot of the accounts page,
+// FOLDER is for screenshots of the pages of second factors; "" means none.
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import test from 'node:test'
+import { Secret, TOTP } from 'otpauth'
 import { accessible, inWindow, origin, timeout } from './browser.mjs'
 
-const [control, picture] = process.argv.slice(4)
+const [control, picture, folder] = process.argv.slice(4)
 const password = 'correct horse battery staple'
 const options = { timeout: 4 * timeout }
 
@@ -20,6 +23,12 @@ async function send(command, values = {}) {
   assert.equal(response.status, 200, text)
   return text
 }
+let ahead = 0 // milliseconds by which the server's clock is ahead
+async function advance(minutes) {
+  await send('advance', { by: `${minutes}m` })
+  ahead += minutes * 60_000
+}
+
 const refreshes = async () => Number(await send('refreshes'))
 
 const button = (page, name) => page.getByRole('button', { name, exact: true })
@@ -133,7 +142,7 @@ test('ten concurrent requests in five tabs after the token has expired cause one
       await showsText(tab, 'This device')
     }
     const before = await refreshes()
-    await send('advance', { by: '16m' })
+    await advance(16)
     const sent = []
     let go
     const together = new Promise((resolve) => { go = resolve })
@@ -153,6 +162,140 @@ test('ten concurrent requests in five tabs after the token has expired cause one
     assert.deepEqual(codes.slice(10), Array(11).fill(undefined), 'the refresh and ten repeated requests')
     await page.context().unroute('**/graphql', hold)
     for (const tab of tabs) assert.equal(await tab.getByRole('alert').count(), 0)
+  }))
+
+/** Returns what an authenticator app shows for a secret, at the server's time. */
+const codeOf = (secret) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + ahead })
+
+/** Waits for the next code, because each counts once. */
+const nextCode = async (secret) => {
+  await advance(0.5)
+  return codeOf(secret)
+}
+
+async function type(page, label, value, name) {
+  await field(page, label).fill(value)
+  await button(page, name).click()
+}
+
+/** Reads the secret that the page shows, and turns the factor on. Resolves to the secret and the recovery codes. */
+async function enrol(page) {
+  await showsText(page, 'Or type this key')
+  const secret = (await page.locator('.secret').textContent()).replaceAll(' ', '')
+  await type(page, 'Code from the app', codeOf(secret), 'Turn on')
+  await page.locator('.codes').waitFor()
+  return { secret, codes: await page.locator('.codes li').allTextContents() }
+}
+
+const dialog = (page) => page.getByRole('dialog')
+const appCode = 'Code from your authenticator app'
+
+for (const [screen, viewport] of Object.entries({ phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } })) {
+  test(`a second factor on a ${screen}: enrol, sign in with a code and a recovery code, confirm, remove`, options, () =>
+    inApp({ viewport, on: screen }, async (page) => {
+      const look = async (name) => {
+        if (screen === 'desktop') await accessible(page, name)
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: the page scrolls sideways`)
+        if (folder) await page.screenshot({ path: join(folder, `${screen}-${name}.png`), fullPage: true })
+      }
+      const email = await register(page)
+      await go(page, 'Security')
+      await showsText(page, 'Your account has no authenticator app yet.')
+      await look('no-factor')
+      await button(page, 'Set up an authenticator app').click()
+      await page.getByRole('img', { name: 'QR code' }).waitFor()
+      await type(page, 'Code from the app', '000000', 'Turn on')
+      await showsText(page, 'It must be the code that the app shows now')
+      await look('set-up')
+      const { secret, codes } = await enrol(page)
+      assert.equal(new Set(codes).size, 10)
+      await look('recovery-codes')
+      await button(page, 'I have stored the codes').click()
+      await showsText(page, 'Authenticator app')
+      assert.equal(await page.getByText(codes[0]).count(), 0)
+      await look('factor')
+
+      await button(page, 'Sign out').click()
+      await signIn(page, email)
+      await heading(page, 'Enter your code').waitFor()
+      await type(page, appCode, '000000', 'Sign in')
+      await showsText(page, 'This code is wrong or was used before.')
+      await look('sign-in-code')
+      await type(page, appCode, await nextCode(secret), 'Sign in')
+      await heading(page, 'Security').waitFor()
+
+      await advance(11)
+      const before = await refreshes()
+      await button(page, 'Make new recovery codes').click()
+      await dialog(page).waitFor()
+      await look('confirm')
+      assert.equal(await field(page, appCode).evaluate((e) => e === document.activeElement), true)
+      await page.keyboard.press('Escape')
+      await gone(dialog(page))
+      await showsText(page, 'You did not confirm your identity, so nothing was changed.')
+      await button(page, 'Make new recovery codes').click()
+      await type(page, appCode, '000000', 'Confirm')
+      await showsText(page, 'This code is wrong or was used before.')
+      await look('confirm-wrong-code')
+      await type(page, appCode, await nextCode(secret), 'Confirm')
+      await gone(dialog(page))
+      await page.locator('.codes').waitFor()
+      const [newCode] = await page.locator('.codes li').allTextContents()
+      assert.ok(!codes.includes(newCode))
+      assert.equal(await refreshes(), before, 'a step-up is no reason to refresh')
+
+      await button(page, 'Sign out').click()
+      await signIn(page, email)
+      await button(page, 'Use a recovery code instead').click()
+      await look('sign-in-recovery-code')
+      await type(page, 'Recovery code', codes[0], 'Sign in')
+      await showsText(page, 'This recovery code is wrong or was used before.')
+      await type(page, 'Recovery code', newCode, 'Sign in')
+      await heading(page, 'Security').waitFor()
+
+      await advance(11)
+      await go(page, 'Password', 'Change password') // any operation, on any page
+      await field(page, 'Current password').fill(password)
+      await type(page, 'New password', 'another battery staple', 'Change password')
+      await type(dialog(page), appCode, await nextCode(secret), 'Confirm')
+      await showsText(page, 'Your password was changed')
+      await go(page, 'Security')
+      await button(page, 'Remove').click()
+      await showsText(page, 'Your account has no authenticator app yet.')
+      await button(page, 'Sign out').click()
+      await signIn(page, email, 'another battery staple')
+      await heading(page, 'Security').waitFor()
+    }))
+}
+
+test('a stale session confirms with the password, in one dialog', options, () =>
+  inApp({}, async (page) => {
+    await register(page)
+    await go(page, 'Security')
+    await advance(11)
+    await button(page, 'Set up an authenticator app').click()
+    await type(page, 'Password', 'not this one', 'Confirm')
+    await showsText(page, 'The password is wrong.')
+    await accessible(page, 'confirm, a wrong password')
+    await type(page, 'Password', password, 'Confirm')
+    await gone(dialog(page))
+    await enrol(page)
+    await go(page, 'Profile')
+  }))
+
+test('an operation that needs a second factor leads an account without one to Security', options, () =>
+  inApp({}, async (page) => {
+    await register(page)
+    await page.route('**/graphql', (route) => route.fulfill({ json: {
+      data: { updateProfile: null }, errors: [{ message: 'no', extensions: { code: 'STEP_UP_REQUIRED', mfa: 'ALWAYS', maxAge: null, methods: [] } }],
+    } }), { times: 1 })
+    await type(page, 'New name', 'Countess', 'Save')
+    await dialog(page).waitFor()
+    await accessible(page, 'no second factor')
+    if (folder) await page.screenshot({ path: join(folder, 'lead-to-security.png') })
+    await button(page, 'Go to Security').click()
+    await heading(page, 'Security').waitFor()
+    await gone(dialog(page))
   }))
 
 test('a sign-in or sign-out in one tab applies to the other', options, () =>
