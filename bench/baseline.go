@@ -18,16 +18,17 @@ import (
 	"fieldgate/internal/auth"
 )
 
-// The limits: the least that could do the same work, written by hand for this and nothing else.
-
-// baselineEnv is set in the environment of this program when it is to be the hand-written server: the address to listen on.
+// baselineEnv names the environment variable that makes this program run as the hand-written
+// baseline. Its value is the address to listen on.
 const baselineEnv = "FIELDGATE_BENCH_LIMIT"
 
-// sessionQuery is the lookup of a request, once for this server and, in the same words, once for the peers.
+// sessionQuery looks up the session of a request. The baseline uses it, and the peers have the same
+// text.
 const sessionQuery = `SELECT u.id, u.name, u.email, u.role FROM sessions s JOIN users u ON u.id = s.user_id
   WHERE s.id = ? AND s.epoch = u.session_epoch AND s.expires_at > UTC_TIMESTAMP(3) AND u.disabled_at IS NULL`
 
-// baseline answers what Fieldgate would, without any GraphQL: it does not even look at what it is asked.
+// baseline is a hand-written server, the least code for the same work. It returns the responses of
+// Fieldgate without GraphQL and does not read the query.
 type baseline struct {
 	tokens *auth.Tokens
 	lookup *sql.Stmt // sessionQuery
@@ -40,10 +41,10 @@ type userJSON struct {
 	Role  string `json:"role"`
 }
 
-// The paths of the limit.
+// The paths of the baseline.
 const (
-	pathMe      = "/me"      // verifies the token, looks the session up
-	pathRefused = "/refused" // the same, and says no
+	pathMe      = "/me"      // verifies the token and looks up the session
+	pathRefused = "/refused" // does the same and denies the request
 	pathToken   = "/token"   // verifies the token
 )
 
@@ -64,14 +65,14 @@ func (l *baseline) handler() http.Handler {
 	return mux
 }
 
-func (l *baseline) withSession(say func(*userJSON) any) http.HandlerFunc {
+func (l *baseline) withSession(response func(*userJSON) any) http.HandlerFunc {
 	return l.withToken(func(w http.ResponseWriter, r *http.Request, c *auth.Claims) {
 		var u userJSON
 		if err := l.lookup.QueryRowContext(r.Context(), c.SessionID).Scan(&u.ID, &u.Name, &u.Email, &u.Role); err != nil {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
-		writeJSON(w, say(&u))
+		writeJSON(w, response(&u))
 	})
 }
 
@@ -92,10 +93,10 @@ func (l *baseline) withToken(next func(http.ResponseWriter, *http.Request, *auth
 
 func writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+	_ = json.NewEncoder(w).Encode(body) // the client may have disconnected
 }
 
-// serveBaseline is what this program does when it is the hand-written server.
+// serveBaseline runs the baseline on addr.
 func serveBaseline(addr string) error {
 	tokens, err := newTokens()
 	if err != nil {
@@ -114,8 +115,7 @@ func serveBaseline(addr string) error {
 	return server.ListenAndServe()
 }
 
-// bcryptRate is how many comparisons a second all processors do with bcrypt if they do nothing else, and the processor
-// time of each.
+// bcryptRate measures how many bcrypt comparisons per second all CPUs do, and the CPU time of each.
 func bcryptRate(ctx context.Context, hash string, lasts time.Duration) (perSecond float64, each time.Duration, err error) {
 	before, err := processorTime(os.Getpid())
 	if err != nil {
@@ -127,7 +127,7 @@ func bcryptRate(ctx context.Context, hash string, lasts time.Duration) (perSecon
 	for range runtime.NumCPU() {
 		wg.Go(func() {
 			for ctx.Err() == nil && time.Since(begin) < lasts {
-				_ = bcrypt.CompareHashAndPassword([]byte(hash), []byte("a wrong guess")) // it is wrong
+				_ = bcrypt.CompareHashAndPassword([]byte(hash), []byte("a wrong guess"))
 				done.Add(1)
 			}
 		})

@@ -34,25 +34,25 @@ func TestQuantile(t *testing.T) {
 		q    float64
 		want int
 	}{
-		{"the median of one is that one", []int{7}, 0.5, 7},
-		{"the median of three is the one in the middle", []int{9, 1, 5}, 0.5, 5},
-		{"the least", []int{9, 1, 5}, 0, 1},
-		{"the most", []int{9, 1, 5}, 1, 9},
-		{"of a hundred, p99 leaves one above none", hundred, 0.99, 99},
+		{"the median of one value", []int{7}, 0.5, 7},
+		{"the median of three values", []int{9, 1, 5}, 0.5, 5},
+		{"the minimum", []int{9, 1, 5}, 0, 1},
+		{"the maximum", []int{9, 1, 5}, 1, 9},
+		{"p99 of a hundred values is the maximum", hundred, 0.99, 99},
 	} {
 		if got := quantile(row.list, row.q); got != row.want {
-			t.Errorf("%s: %d, want %d", row.name, got, row.want)
+			t.Errorf("%s: got %d, want %d", row.name, got, row.want)
 		}
 	}
 }
 
-// A round in which the machine was busy says nothing about who is faster.
+// Load of other processes affects all servers of a round, so ratios are computed within rounds.
 func TestRatioIsTakenWithinRounds(t *testing.T) {
 	t.Parallel()
 	fast := series{{perSecond: 200}, {perSecond: 20}, {perSecond: 400}}
 	slow := series{{perSecond: 100}, {perSecond: 10}, {perSecond: 200}}
 	if got := fast.ratio(slow, perSecond); got != 2 {
-		t.Errorf("%v, want 2", got)
+		t.Errorf("got %v, want 2", got)
 	}
 }
 
@@ -68,27 +68,27 @@ func TestNumberFormatting(t *testing.T) {
 		{formatNumber(12345.6), "12,346"},
 	} {
 		if row.got != row.want {
-			t.Errorf("%s, want %s", row.got, row.want)
+			t.Errorf("got %s, want %s", row.got, row.want)
 		}
 	}
 }
 
-// Every connection asks as others do, and each answer must be the one to its own question.
+// The load tool sends requests of many users, and each response must be that of its own request.
 func TestLoadToolChecksEveryResponse(t *testing.T) {
 	t.Parallel()
-	const people = 40
+	const users = 40
 	for _, row := range []struct {
 		name   string
-		second func(w http.ResponseWriter, who string) (body string) // the second answer of all
-		want   string                                                // meanOf the error
+		second func(w http.ResponseWriter, who string) (body string) // the second response
+		want   string                                                // part of the error
 	}{
-		{"all answers are right", func(_ http.ResponseWriter, who string) string { return body(who) }, ""},
-		{"one answer is another person's", func(http.ResponseWriter, string) string { return body("person0") }, " 1 were wrong, and 0 connections broke"},
+		{"all responses are correct", func(_ http.ResponseWriter, who string) string { return body(who) }, ""},
+		{"one response is for another user", func(http.ResponseWriter, string) string { return body("person0") }, "responses were wrong, 0 connections failed"},
 		{"one status is not 200", func(w http.ResponseWriter, who string) string {
 			w.WriteHeader(http.StatusAccepted)
 			return body(who)
-		}, " 1 were wrong, and 0 connections broke"},
-		{"one connection is cut", func(http.ResponseWriter, string) string { panic(http.ErrAbortHandler) }, " 0 were wrong, and 1 connections broke"},
+		}, "responses were wrong, 0 connections failed"},
+		{"one connection is closed", func(http.ResponseWriter, string) string { panic(http.ErrAbortHandler) }, "responses were wrong, 1 connections failed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,25 +111,25 @@ func TestLoadToolChecksEveryResponse(t *testing.T) {
 				_, _ = io.WriteString(w, answer)
 			}))
 			t.Cleanup(server.Close)
-			asks := make([]loadRequest, people)
-			for i := range asks {
+			requests := make([]loadRequest, users)
+			for i := range requests {
 				who := fmt.Sprintf("person%d", i+1)
-				asks[i] = loadRequest{who, body(who)}
+				requests[i] = loadRequest{who, body(who)}
 			}
-			l, err := tool.run(t.Context(), server.URL, "ask\n]]", asks, time.Second)
+			l, err := tool.run(t.Context(), server.URL, "ask\n]]", requests, time.Second)
 			if row.want != "" {
 				if err == nil || !strings.Contains(err.Error(), row.want) {
-					t.Errorf("%v, want %q", err, row.want)
+					t.Errorf("got %v, want %q", err, row.want)
 				}
 				return
 			}
 			if err != nil || l.p50 <= 0 || l.p99 < l.p50 || l.took < 100*time.Millisecond {
-				t.Errorf("%+v, %v", l, err)
+				t.Errorf("got %+v, %v", l, err)
 			}
-			asked := 0
-			seen.Range(func(any, any) bool { asked++; return true })
-			if asked < min(people, l.requests/people) {
-				t.Errorf("%d people asked in %d requests", asked, l.requests)
+			senders := 0
+			seen.Range(func(any, any) bool { senders++; return true })
+			if senders < min(users, l.requests/users) {
+				t.Errorf("got %d users in %d requests, want all of them", senders, l.requests)
 			}
 		})
 	}
@@ -142,8 +142,9 @@ func TestUsageIncludesChildProcesses(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		dbtest.SkipOrFail(t, "/proc", "not on this system")
 	}
-	// One child keeps a processor busy until the shell reads the end of its input, or for a while if nobody tells it.
-	// Not with the test's context: that ends the shell alone, in front of the cleanup.
+	// A child process keeps a CPU busy until the shell reads the end of its input, or for a limited
+	// time. The command does not use the test's context, because that would kill the shell alone,
+	// before the cleanup.
 	cmd := exec.Command("sh", "-c", "(i=0; while [ $i -lt 10000000 ]; do i=$((i+1)); done) & read end; kill $!")
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -178,20 +179,20 @@ func TestStartErrorIncludesTheLog(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "no-such-command")
 	_, err := startProcess(t.Context(), cmd, filepath.Join(t.TempDir(), "log"), func(context.Context) error { return errors.New("not yet") })
 	if err == nil || !strings.Contains(err.Error(), "no-such-command: unknown command") {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the output of the command", err)
 	}
 }
 
-// The server by hand and the peers look the session up in the same words.
+// The baseline and the peers look up the session with the same query.
 func TestPeersUseTheSameSessionQuery(t *testing.T) {
 	t.Parallel()
-	script, err := os.ReadFile("peers/people.js")
+	script, err := os.ReadFile("peers/users.js")
 	if err != nil || !bytes.Contains(script, []byte("`"+sessionQuery+"`")) {
-		t.Errorf("%v: people.js does not say %s", err, sessionQuery)
+		t.Errorf("%v: users.js does not have the query %s", err, sessionQuery)
 	}
 }
 
-// sampleResults are ones that meet every goal, but for those that change says.
+// sampleResults returns results that meet every goal, as changed by change.
 func sampleResults(change func(*results)) *results {
 	race := func(list ...*implementation) (rows []comparison) {
 		rates := map[*implementation]float64{handWritten: 1100, apollo: 90, apolloTuned: 200, mercurius: 150, mercuriusTuned: 300}
@@ -228,10 +229,10 @@ func TestGoalsReportMisses(t *testing.T) {
 		change func(*results)
 		missed string
 	}{
-		{"all are met", func(*results) {}, ""},
-		{"the login is slow", func(r *results) { r.Logins[0].rounds[1].bcryptRatio = 0.5 }, "logins a second"},
-		{"the storm is felt", func(r *results) { r.Storms[0].P99 = 7 * time.Millisecond }, "p99"},
-		{"the crowd costs", func(r *results) { r.Datasets[1].series[0].processor *= 2 }, "2,000,000 people"},
+		{"all goals are met", func(*results) {}, ""},
+		{"logins are slow", func(r *results) { r.Logins[0].rounds[1].bcryptRatio = 0.5 }, "logins per second"},
+		{"latency rises in the storm", func(r *results) { r.Storms[0].P99 = 7 * time.Millisecond }, "p99"},
+		{"CPU time rises with accounts", func(r *results) { r.Datasets[1].series[0].processor *= 2 }, "2,000,000 accounts"},
 		{"a peer is fast", func(r *results) { r.Me[3].series[0].perSecond = 251 }, "Apollo Server, tuned"},
 	} {
 		for _, g := range sampleResults(row.change).Goals() {
@@ -255,7 +256,7 @@ func TestReportIsWritten(t *testing.T) {
 	}
 	for _, want := range []string{"| at least 10 | 11.1 | met |", "| Apollo Server | 90.0", "| 2,000,000 | 1,000 |", "| Apollo Server, tuned | 5.50 × | 5.50 × |", "](performance.svg)"} {
 		if !strings.Contains(string(text), want) {
-			t.Errorf("the page has no %s:\n%s", want, text)
+			t.Errorf("the page lacks %s:\n%s", want, text)
 		}
 	}
 	for i, line := range strings.Split(string(text), "\n") {
@@ -263,13 +264,13 @@ func TestReportIsWritten(t *testing.T) {
 			t.Errorf("line %d: %q", i+1, line)
 		}
 	}
-	picture, err := os.Open(filepath.Join(dir, "performance.svg"))
+	chart, err := os.Open(filepath.Join(dir, "performance.svg"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = picture.Close() })
+	t.Cleanup(func() { _ = chart.Close() })
 	bars := 0
-	for d := xml.NewDecoder(picture); ; {
+	for d := xml.NewDecoder(chart); ; {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break
@@ -282,6 +283,6 @@ func TestReportIsWritten(t *testing.T) {
 		}
 	}
 	if want := 1 + len(r.Me) + len(r.Storms); bars != want {
-		t.Errorf("%d rectangles, want %d", bars, want)
+		t.Errorf("got %d rectangles, want %d", bars, want)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// bar is one bar of the picture. Its figure stands beside it, so nothing is told by colour alone.
+// bar is one bar of the chart. Its label has the figure, so that no information depends on color
+// alone.
 type bar struct {
 	name  string
 	value float64
@@ -22,20 +23,20 @@ const (
 	chartWidth   = 760
 )
 
-// chart is SVG: requests a second, and what a login storm does to the others' requests. It has a ground of its own, and
-// with it colours that everybody can tell apart (Okabe and Ito's), in a light and in a dark page.
+// chart returns an SVG chart of the requests per second and of the latency in a login storm. It has
+// its own background and the color-blind-safe palette of Okabe and Ito, for light and dark pages.
 func (r *results) chart() []byte {
 	var b bytes.Buffer
 	var requests, storms []bar
 	for i, row := range r.Me {
-		requests = append(requests, bar{row.Name, row.PerSecond(), formatNumber(row.PerSecond()) + " requests a second", i == 0})
+		requests = append(requests, bar{row.Name, row.PerSecond(), formatNumber(row.PerSecond()) + " requests per second", i == 0})
 	}
 	for i, row := range r.Storms {
-		storms = append(storms, bar{row.Name, row.P99Ratio(), formatNumber(row.P99Ratio()) + " times the calm p99", i == 0})
+		storms = append(storms, bar{row.Name, row.P99Ratio(), formatNumber(row.P99Ratio()) + " times p99 without load", i == 0})
 	}
 	high := 120 + barSpacing*(len(requests)+len(storms))
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" aria-labelledby="title">
-<title id="title">Fieldgate beside a handler by hand, Apollo Server and Mercurius: requests a second, and p99 in a login storm</title>
+<title id="title">Fieldgate, a hand-written handler, Apollo Server and Mercurius: requests per second, and p99 in a login storm</title>
 <style>
   text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .head { font-weight: 600; font-size: 15px }
@@ -56,7 +57,7 @@ func (r *results) chart() []byte {
 	return b.Bytes()
 }
 
-// panel draws bars below a heading, and returns where they end.
+// panel draws bars below a heading and returns the y coordinate of their end.
 func panel(b *bytes.Buffer, y int, head string, bars []bar) int {
 	longest := 0.0
 	for _, bar := range bars {
@@ -80,6 +81,6 @@ func panel(b *bytes.Buffer, y int, head string, bars []bar) int {
 
 func escapeXML(text string) string {
 	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(text)) // a buffer takes everything
+	_ = xml.EscapeText(&b, []byte(text)) // a buffer never fails
 	return b.String()
 }

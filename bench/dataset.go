@@ -11,7 +11,7 @@ import (
 	"fieldgate/models"
 )
 
-// user is the nth account of a filled database; the first is number 0. Each has one session.
+// user is the number of an account in a filled database, from 0. Each account has one session.
 type user int
 
 func (p user) id() string        { return fmt.Sprintf("01900000-0000-7000-8000-%012x", int(p)) }
@@ -19,14 +19,15 @@ func (p user) sessionID() string { return fmt.Sprintf("01900000-0000-7000-9000-%
 func (p user) email() string     { return fmt.Sprintf("person%08d@example.com", int(p)) }
 func (p user) name() string      { return fmt.Sprintf("Person %08d", int(p)) }
 
-// session is what an access token is made for.
+// session returns the user's session as the issuer of access tokens takes it.
 func (p user) session() *models.Session {
 	return &models.Session{ID: p.sessionID(), UserID: p.id(), User: &models.User{ID: p.id(), Role: "USER"}}
 }
 
-// fillDataset puts n people into a migrated and empty database, all with one password: as plain bcrypt, which every server
-// here can read. Whatever is indexed is in the order of the rows, so that each index only grows at its end: two million
-// people at random places would take many times as long, and me reads none of those indexes.
+// fillDataset inserts n users into a migrated and empty database. All have one password, hashed
+// with plain bcrypt, which every compared server reads. Indexed values are in the order of the
+// rows, so that each index grows at its end: two million random values would take many times as
+// long, and me reads none of those indexes.
 func fillDataset(ctx context.Context, db *sql.DB, n int, passwordHash string) error {
 	now := time.Now().UTC()
 	tables := []struct {
@@ -34,41 +35,45 @@ func fillDataset(ctx context.Context, db *sql.DB, n int, passwordHash string) er
 		args           []any
 	}{
 		{
-			"users (id, email, email_key, email_verified_at, name, name_key, password_hash, role, session_epoch, created_at, updated_at)",
-			`CONCAT('01900000-0000-7000-8000-', LPAD(LOWER(HEX(n)), 12, '0')), CONCAT('person', LPAD(n, 8, '0'), '@example.com'), CONCAT('person', LPAD(n, 8, '0'), '@example.com'),
+			`users (id, email, email_key, email_verified_at, name, name_key, password_hash, role, session_epoch,
+				created_at, updated_at)`,
+			`CONCAT('01900000-0000-7000-8000-', LPAD(LOWER(HEX(n)), 12, '0')),
+				CONCAT('person', LPAD(n, 8, '0'), '@example.com'), CONCAT('person', LPAD(n, 8, '0'), '@example.com'),
 				?, CONCAT('Person ', LPAD(n, 8, '0')), CONCAT('person ', LPAD(n, 8, '0')), ?, 'USER', 0, ?, ?`,
 			[]any{now, passwordHash, now, now},
 		},
 		{
 			"sessions (id, user_id, epoch, refresh_hash, remember_me, created_at, last_used_at, expires_at)",
-			`CONCAT('01900000-0000-7000-9000-', LPAD(LOWER(HEX(n)), 12, '0')), CONCAT('01900000-0000-7000-8000-', LPAD(LOWER(HEX(n)), 12, '0')),
+			`CONCAT('01900000-0000-7000-9000-', LPAD(LOWER(HEX(n)), 12, '0')),
+				CONCAT('01900000-0000-7000-8000-', LPAD(LOWER(HEX(n)), 12, '0')),
 				0, UNHEX(LPAD(HEX(n), 64, '0')), FALSE, ?, ?, ?`,
 			[]any{now, now, now.Add(24 * time.Hour)},
 		},
 	}
-	failed := make(chan error, len(tables))
-	for _, table := range tables { // at once: each takes one processor of the database's
+	errs := make(chan error, len(tables))
+	for _, table := range tables { // concurrently: each insert takes one CPU of the database
 		go func() {
 			digits, numbers := numberSequence(n)
 			_, err := db.ExecContext(ctx, "INSERT INTO "+table.insert+" WITH digits AS ("+digits+") SELECT "+table.values+
 				" FROM ("+numbers+") AS numbers ORDER BY n", table.args...)
-			failed <- err
+			errs <- err
 		}()
 	}
 	var err error
 	for range tables {
-		err = errors.Join(err, <-failed)
+		err = errors.Join(err, <-errs)
 	}
 	if err == nil {
 		_, err = db.ExecContext(ctx, "ANALYZE TABLE users, sessions")
 	}
 	if err != nil {
-		return fmt.Errorf("fill a database with %d people: %w", n, err)
+		return fmt.Errorf("fill a database with %d users: %w", n, err)
 	}
 	return nil
 }
 
-// numberSequence is SQL for the numbers below n, in the words that MySQL and MariaDB share: the digits, and what combines them.
+// numberSequence returns SQL for the numbers below n, in syntax that MySQL and MariaDB share: the
+// digits as a common table expression, and a query that combines them.
 func numberSequence(n int) (digits, numbers string) {
 	digits = "SELECT 0 AS d"
 	for d := 1; d <= 9; d++ {
@@ -79,5 +84,6 @@ func numberSequence(n int) (digits, numbers string) {
 		sum = append(sum, fmt.Sprintf("d%d.d * %d", i, place))
 		from = append(from, fmt.Sprintf("digits AS d%d", i))
 	}
-	return digits, fmt.Sprintf("SELECT %s AS n FROM %s HAVING n < %d", strings.Join(sum, " + "), strings.Join(from, ", "), n)
+	return digits, fmt.Sprintf("SELECT %s AS n FROM %s HAVING n < %d",
+		strings.Join(sum, " + "), strings.Join(from, ", "), n)
 }

@@ -1,7 +1,7 @@
--- Asks what the file that is the first argument says, and compares every answer with the one it has to be.
+-- Sends the requests of the file named by the first argument, and compares every response with the expected one.
 --
--- If there are several who ask, wrk is run with as many threads as connections: a thread has one connection then, and an
--- answer is the one to the request that its thread has sent last.
+-- With several different requests, wrk runs as many threads as connections. Each thread then has one connection, and a
+-- response belongs to the last request of its thread.
 local threads = {}
 
 function setup(thread)
@@ -9,14 +9,14 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
--- The connections share out those who ask, and each goes round in its share.
+-- The connections divide the requests, and each repeats its part.
 function init(args)
   local work = dofile(args[1])
   requests, wants, at, wrong, sample = {}, {}, 0, 0, ""
-  for i = 1, math.max(1, math.floor(#work.asks / work.connections)) do
-    local ask = work.asks[(number + (i - 1) * work.connections) % #work.asks + 1]
-    local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. ask.token }
-    requests[i], wants[i] = wrk.format("POST", nil, headers, work.body), ask.want
+  for i = 1, math.max(1, math.floor(#work.requests / work.connections)) do
+    local r = work.requests[(number + (i - 1) * work.connections) % #work.requests + 1]
+    local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. r.token }
+    requests[i], wants[i] = wrk.format("POST", nil, headers, work.body), r.want
   end
 end
 

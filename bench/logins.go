@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// loginRounds is how often Fieldgate and bare bcrypt take turns.
+// loginRounds is the number of rounds of Fieldgate and bare bcrypt.
 const loginRounds = 2
 
-// measureLogins has everybody sign people in on twice as many connections as there are processors, beside bare bcrypt.
+// measureLogins measures the logins of each server on twice as many connections as CPUs, and
+// compares them with bare bcrypt.
 func (b *bench) measureLogins(ctx context.Context) error {
 	b.results.Logins = make([]loginResult, len(b.running))
 	for i, s := range b.running {
@@ -32,7 +33,7 @@ func (b *bench) measureLogins(ctx context.Context) error {
 			lasts := b.Logins
 			switch {
 			case i > 0 && round > 0:
-				continue // the goal is ours
+				continue // peers have no goal and run once
 			case i > 0:
 				lasts = b.PeerLogins
 			}
@@ -54,22 +55,22 @@ type loginRound struct {
 	processor              time.Duration // for each login
 }
 
-// measureLoginRate counts the logins that are answered while all connections are at it.
+// measureLoginRate counts the logins that s answers while all connections sign in.
 func (b *bench) measureLoginRate(ctx context.Context, s *server, first user, lasts time.Duration) (l loginRound, err error) {
-	crowd := startWorkers(ctx, 2*runtime.NumCPU(), func(ctx context.Context, i int) (bool, error) {
+	logins := startWorkers(ctx, 2*runtime.NumCPU(), func(ctx context.Context, i int) (bool, error) {
 		p := first + user(i)
 		_, err := s.send(ctx, login(p, password), p)
 		return true, err
 	})
-	defer func() { err = errors.Join(err, crowd.stop()) }()
-	crowd.waitForCount(ctx, int64(4*runtime.NumCPU())) // each has been answered, and has had its hash renewed
+	defer func() { err = errors.Join(err, logins.stop()) }()
+	logins.waitForCount(ctx, int64(4*runtime.NumCPU())) // after it, every account has been rehashed
 	before, err := s.usage()
 	if err != nil {
 		return l, err
 	}
-	counted, begin := crowd.count(), time.Now()
+	counted, begin := logins.count(), time.Now()
 	sleep(ctx, lasts)
-	n, took := float64(crowd.count()-counted), time.Since(begin)
+	n, took := float64(logins.count()-counted), time.Since(begin)
 	after, err := s.usage()
 	if err != nil {
 		return l, err
@@ -86,14 +87,15 @@ func (b *bench) nodeBcryptRate(ctx context.Context) (float64, error) {
 	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 }
 
-// The storm.
+// The login storm.
 const (
 	stormConnections = 64
-	requestInterval  = 10 * time.Millisecond // between two who ask for me
+	requestInterval  = 10 * time.Millisecond // between two requests for me
 )
 
-// measureStorms asks everybody for me at a steady pace, first in calm and then while passwords are being guessed. Each is
-// stopped after its storm: some go on hashing for guesses that nobody waits for any more.
+// measureStorms requests me from each server at a fixed rate, first without other load and then
+// during password guesses. Each server is stopped after its storm, because some continue to hash
+// for guesses whose clients have gone.
 func (b *bench) measureStorms(ctx context.Context) error {
 	s, err := b.start(ctx, oursUnlimited, b.databases[0], me, testUser)
 	if err != nil {
@@ -127,7 +129,7 @@ func (b *bench) storm(ctx context.Context, s *server) (row stormResult, err erro
 		return err == nil && a.hasOnlyError("INVALID_CREDENTIALS"), err
 	})
 	defer func() { err = errors.Join(err, guesses.stop()) }()
-	guesses.waitForCount(ctx, 1) // by then all are there
+	guesses.waitForCount(ctx, 1) // by then all connections are open
 	counted, begin := guesses.count(), time.Now()
 	stormy, err := s.measureLatencies(ctx, b.Storm)
 	if err != nil {
@@ -140,7 +142,7 @@ func (b *bench) storm(ctx context.Context, s *server) (row stormResult, err erro
 	}, nil
 }
 
-// measureLatencies asks for me at a steady pace, whether those before have been answered or not.
+// measureLatencies requests me at a fixed rate, without waiting for earlier responses.
 func (s *server) measureLatencies(ctx context.Context, lasts time.Duration) (latencies []time.Duration, err error) {
 	var (
 		mu sync.Mutex
@@ -151,18 +153,18 @@ func (s *server) measureLatencies(ctx context.Context, lasts time.Duration) (lat
 	for end := time.Now().Add(lasts); time.Now().Before(end) && ctx.Err() == nil; <-next.C {
 		wg.Go(func() {
 			begin := time.Now()
-			_, failed := s.send(ctx, me, testUser)
+			_, sendErr := s.send(ctx, me, testUser)
 			took := time.Since(begin)
 			mu.Lock()
 			defer mu.Unlock()
-			latencies, err = append(latencies, took), errors.Join(err, failed)
+			latencies, err = append(latencies, took), errors.Join(err, sendErr)
 		})
 	}
 	wg.Wait()
 	return latencies, err
 }
 
-// workers are some who do the same over and over, side by side, until they are stopped.
+// workers repeat an action concurrently until they are stopped.
 type workers struct {
 	cancel   context.CancelFunc
 	done     atomic.Int64
@@ -170,7 +172,8 @@ type workers struct {
 	firstErr atomic.Pointer[error]
 }
 
-// startWorkers starts n of them. do says whether what it did counts. The first error ends them all.
+// startWorkers starts n workers that call do. do reports whether the call counts. The first error
+// stops all workers.
 func startWorkers(ctx context.Context, n int, do func(ctx context.Context, i int) (counts bool, err error)) *workers {
 	c := new(workers)
 	ctx, c.cancel = context.WithCancel(ctx)
@@ -193,14 +196,14 @@ func startWorkers(ctx context.Context, n int, do func(ctx context.Context, i int
 
 func (c *workers) count() int64 { return c.done.Load() }
 
-// waitForCount returns when so many have been counted, or when that will not be.
+// waitForCount waits until n calls have counted, the workers have failed or ctx ends.
 func (c *workers) waitForCount(ctx context.Context, n int64) {
 	for ctx.Err() == nil && c.firstErr.Load() == nil && c.count() < n {
 		sleep(ctx, requestInterval)
 	}
 }
 
-// stop ends what they do, and returns the first error.
+// stop stops the workers and returns the first error.
 func (c *workers) stop() error {
 	c.cancel()
 	c.wg.Wait()

@@ -1,12 +1,12 @@
-// Bench measures Fieldgate beside the least that could do the same work, and beside servers that do it in Node, on one
-// machine in one run, and writes docs/performance.md.
+// Bench compares Fieldgate with a hand-written baseline and with servers in Node, on one machine in
+// one run, and writes docs/performance.md.
 //
-//	go run ./bench            about eight minutes on two processors
-//	go run ./bench -quick     less than half a minute: whether everybody answers right, and figures that mean nothing
+//	go run ./bench            about eight minutes on two CPUs
+//	go run ./bench -quick     less than 30 seconds; checks the responses of all servers, the figures mean nothing
 //
-// It needs Linux (processor time is read from /proc), wrk, Node with npm, and MariaDB's server or a TEST_MYSQL_URL as
-// the tests do (see internal/dbtest). What it starts it ends; nothing is left but the page, its picture, and
-// bench/peers/node_modules.
+// It needs Linux (it reads CPU time from /proc), wrk, Node with npm, and MariaDB's server or
+// TEST_MYSQL_URL, as the tests do (see internal/dbtest). It stops everything that it starts, and
+// leaves the page, its chart and bench/peers/node_modules.
 package main
 
 import (
@@ -47,18 +47,18 @@ func main() {
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("go run ./bench", flag.ContinueOnError)
-	quick := flags.Bool("quick", false, "only see whether everybody answers right")
-	out := flags.String("out", "docs", "the `folder` that performance.md and performance.svg are written to")
+	quick := flags.Bool("quick", false, "check the responses of all servers only; the figures mean nothing")
+	out := flags.String("out", "docs", "write performance.md and performance.svg to this `folder`")
 	p := fullPlan
-	flags.IntVar(&p.Rounds, "rounds", p.Rounds, "how often everybody has their turn")
-	flags.DurationVar(&p.Round, "round", p.Round, "how long a turn is")
-	flags.DurationVar(&p.Logins, "logins", p.Logins, "how long Fieldgate signs people in, in each of two rounds")
-	flags.DurationVar(&p.Storm, "storm", p.Storm, "how long a login storm lasts")
-	people := flags.Int("people", p.Datasets[len(p.Datasets)-1], "how many accounts the largest database has")
+	flags.IntVar(&p.Rounds, "rounds", p.Rounds, "the number of rounds; each server has one turn per round")
+	flags.DurationVar(&p.Round, "round", p.Round, "the duration of a turn")
+	flags.DurationVar(&p.Logins, "logins", p.Logins, "the duration of Fieldgate's logins in each of two rounds")
+	flags.DurationVar(&p.Storm, "storm", p.Storm, "the duration of a login storm")
+	users := flags.Int("people", p.Datasets[len(p.Datasets)-1], "the number of accounts in the largest database")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	p.Datasets[len(p.Datasets)-1] = *people
+	p.Datasets[len(p.Datasets)-1] = *users
 	if *quick {
 		p = quickPlan
 	}

@@ -22,19 +22,19 @@ import (
 	"fieldgate/internal/dbtest"
 )
 
-// plan is how much is measured.
+// plan sets how much is measured.
 type plan struct {
 	Quick       bool
-	Starts      int           // how often each server is started
-	Warm        time.Duration // meanOf load, before the first round
+	Starts      int           // starts of each server
+	Warm        time.Duration // load on each server before the first round
 	Rounds      int
-	Round       time.Duration // meanOf load, for one server in one round
-	Logins      time.Duration // for Fieldgate and bare bcrypt, in each of two rounds
+	Round       time.Duration // load on one server in one round
+	Logins      time.Duration // of Fieldgate and of bare bcrypt, in each of two rounds
 	PeerLogins  time.Duration
-	Storm       time.Duration // a storm; the calm before it half as long
-	Datasets    []int         // how many people there are; the first is what the others are compared with
-	Users       int           // as how many of them me is asked
-	Cost        int           // bcrypt's
+	Storm       time.Duration // the calm before a storm is half as long
+	Datasets    []int         // accounts in each database; the others are compared with the first
+	Users       int           // users that request me in each dataset
+	Cost        int           // of bcrypt
 	Connections int
 }
 
@@ -49,27 +49,28 @@ var (
 	}
 )
 
-// Who does what in the smallest crowd. Signing in as somebody must not change what the others answer.
+// Users of the smallest dataset. A sign-in as one of them must not change the responses for the
+// others.
 const (
 	testUser       = user(999)
 	guessedUser    = user(500)
-	firstLoginUser = user(100) // meanOf Fieldgate; each of the others has a hundred people of its own
+	firstLoginUser = user(100) // of Fieldgate; each peer has a hundred users of its own
 )
 
 // bench is one run.
 type bench struct {
 	plan
-	root, dir, peers   string // the project, what is gone afterwards, and the folder of the peers
+	root, dir, peers   string // the project, a temporary folder, and the folder of the peers
 	binary, self, node string
 	out                io.Writer
 	client             *http.Client
 	load               *loadTool
 	tokens             *auth.Tokens
 	passwordHash       string
-	databases          []string // the URL of each crowd's
+	databases          []string // the URL of each dataset
 	drops              []func() error
-	databasePID        int     // 0 if the database is not ours
-	running            servers // ours and the peers
+	databasePID        int     // 0 if the server of TEST_MYSQL_URL is used
+	running            servers // Fieldgate and the peers
 	logs               int
 	results            *results
 
@@ -77,7 +78,7 @@ type bench struct {
 	tokenCache map[user]string
 }
 
-// run measures everything, in parts.
+// run runs all measurements, one part after the other.
 func (b *bench) run(ctx context.Context) (_ *results, err error) {
 	b.results = &results{Plan: b.plan}
 	defer func() { err = errors.Join(err, b.cleanUp()) }()
@@ -88,11 +89,11 @@ func (b *bench) run(ctx context.Context) (_ *results, err error) {
 		{"install and build", b.prepare},
 		{"fill the databases", b.fillDatabases},
 		{"start", b.measureStarts},
-		{"me, refused", b.measureOperations},
+		{"me, denied", b.measureOperations},
 		{"without a lookup", b.measureWithoutLookup},
 		{"login", b.measureLogins},
 		{"storm", b.measureStorms},
-		{"crowds", b.measureDatasets},
+		{"datasets", b.measureDatasets},
 	} {
 		begin := time.Now()
 		fmt.Fprintf(b.out, "%s …\n", part.name)
@@ -109,7 +110,7 @@ func (b *bench) run(ctx context.Context) (_ *results, err error) {
 	return b.results, nil
 }
 
-// cleanUp stops what runs, and drops the databases: they may be on a server that is not ours.
+// cleanUp stops the servers and drops the databases, which may be on the server of TEST_MYSQL_URL.
 func (b *bench) cleanUp() (err error) {
 	b.running.stop()
 	for _, drop := range b.drops {
@@ -118,7 +119,7 @@ func (b *bench) cleanUp() (err error) {
 	return err
 }
 
-// prepare makes what is measured.
+// prepare installs the peers and builds Fieldgate.
 func (b *bench) prepare(ctx context.Context) (err error) {
 	if err := installPeers(ctx, b.peers); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (b *bench) measureSizes() error {
 	if err != nil {
 		return err
 	}
-	node, err := os.Stat(b.node) // follows links
+	node, err := os.Stat(b.node) // follows symbolic links
 	if err != nil {
 		return err
 	}
@@ -165,14 +166,14 @@ func (b *bench) measureSizes() error {
 	return nil
 }
 
-// fillDatabases makes a database for each crowd.
+// fillDatabases creates a database for each dataset.
 func (b *bench) fillDatabases(ctx context.Context) error {
 	for _, n := range b.Datasets {
 		begin := time.Now()
 		if err := b.fillDatabase(ctx, n); err != nil {
 			return err
 		}
-		fmt.Fprintf(b.out, "  %d people: %.1f s\n", n, time.Since(begin).Seconds())
+		fmt.Fprintf(b.out, "  %d users: %.1f s\n", n, time.Since(begin).Seconds())
 	}
 	return nil
 }
@@ -202,8 +203,8 @@ func (b *bench) fillDatabase(ctx context.Context, n int) error {
 	return fillDataset(ctx, db, n, b.passwordHash)
 }
 
-// configureOwnDatabase gives our own database server, which is made for tests, the memory that one in production has, and returns
-// its process id.
+// configureOwnDatabase gives the private database server, which is configured for tests, the memory
+// of a server in production. It returns the process id.
 func configureOwnDatabase(ctx context.Context, db *sql.DB, quick bool) (pid int, err error) {
 	if !quick {
 		for _, setting := range []string{"innodb_buffer_pool_size = 2 << 30", "innodb_log_file_size = 1 << 30"} {
@@ -223,8 +224,8 @@ func configureOwnDatabase(ctx context.Context, db *sql.DB, quick bool) (pid int,
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
-// measureStarts starts everybody several times, and takes the memory of a server that has answered once. The last ones
-// go on for the parts that follow.
+// measureStarts starts each server several times, and reads its memory after the first response.
+// The last process of each server continues for the following parts.
 func (b *bench) measureStarts(ctx context.Context) error {
 	for _, c := range append([]*implementation{ours}, peers...) {
 		row := startResult{Name: c.name}
@@ -251,14 +252,15 @@ func (b *bench) measureStarts(ctx context.Context) error {
 	return nil
 }
 
-// measureOperations asks me, and a field that is refused, of everybody in turn; and takes their memory in between.
+// measureOperations compares the servers with me and with a denied field. Between the two it reads
+// their memory.
 func (b *bench) measureOperations(ctx context.Context) error {
-	limit, err := b.start(ctx, handWritten, b.databases[0], me, testUser)
+	baseline, err := b.start(ctx, handWritten, b.databases[0], me, testUser)
 	if err != nil {
 		return err
 	}
-	defer limit.process.stop()
-	all := slices.Insert(slices.Clone(b.running), 1, limit)
+	defer baseline.process.stop()
+	all := slices.Insert(slices.Clone(b.running), 1, baseline)
 	if b.results.Me, err = b.compareServers(ctx, all, me); err != nil {
 		return err
 	}
@@ -273,8 +275,8 @@ func (b *bench) measureOperations(ctx context.Context) error {
 	return err
 }
 
-// measureWithoutLookup asks a gated field of a server that need not look the session up, beside a handler that only
-// verifies the token.
+// measureWithoutLookup compares a gated field of a server that caches sessions with a handler that
+// only verifies the token.
 func (b *bench) measureWithoutLookup(ctx context.Context) error {
 	var all servers
 	defer func() { all.stop() }()
@@ -290,7 +292,7 @@ func (b *bench) measureWithoutLookup(ctx context.Context) error {
 	return err
 }
 
-// measureDatasets asks me as people from all over each crowd, the same number of them.
+// measureDatasets requests me as the same number of users in each dataset, spread over its tables.
 func (b *bench) measureDatasets(ctx context.Context) error {
 	var all servers
 	defer func() { all.stop() }()
@@ -301,15 +303,15 @@ func (b *bench) measureDatasets(ctx context.Context) error {
 			return err
 		}
 		all = append(all, s)
-		people := make([]user, b.Users)
-		for j := range people {
-			people[j] = user(j * (n / len(people))) // so that no two share a page of a large table
+		users := make([]user, b.Users)
+		for j := range users {
+			users[j] = user(j * (n / len(users))) // no two share a page of a large table
 		}
-		asks, err := s.loadRequests(ctx, me, people)
+		requests, err := s.loadRequests(ctx, me, users)
 		if err != nil {
 			return err
 		}
-		runners = append(runners, runner{s, asks})
+		runners = append(runners, runner{s, requests})
 	}
 	rounds, err := b.runRounds(ctx, runners, me)
 	for i, s := range rounds {
@@ -318,21 +320,21 @@ func (b *bench) measureDatasets(ctx context.Context) error {
 	return err
 }
 
-// runner is a server, and who asks it.
+// runner is a server with the requests that it gets.
 type runner struct {
 	*server
 	requests []loadRequest
 }
 
-// compareServers asks one operation of all servers, as one person.
+// compareServers sends one operation to all servers, as one user.
 func (b *bench) compareServers(ctx context.Context, all servers, op operation) ([]comparison, error) {
 	runners := make([]runner, len(all))
 	for i, s := range all {
-		asks, err := s.loadRequests(ctx, op, []user{testUser})
+		requests, err := s.loadRequests(ctx, op, []user{testUser})
 		if err != nil {
 			return nil, err
 		}
-		runners[i] = runner{s, asks}
+		runners[i] = runner{s, requests}
 	}
 	rounds, err := b.runRounds(ctx, runners, op)
 	if err != nil {
@@ -345,7 +347,7 @@ func (b *bench) compareServers(ctx context.Context, all servers, op operation) (
 	return list, nil
 }
 
-// runRounds puts load on one after the other, again and again.
+// runRounds loads one server after the other, in several rounds.
 func (b *bench) runRounds(ctx context.Context, runners []runner, op operation) ([]series, error) {
 	all := make([]series, len(runners))
 	if b.Warm > 0 {
@@ -383,7 +385,7 @@ func (b *bench) sample(ctx context.Context, r runner, op operation) (s sample, e
 	}, err
 }
 
-// processorTimes is the processor time of a server and of the database so far.
+// processorTimes returns the CPU time that a server and the database have used so far.
 func (b *bench) processorTimes(s *server) (server, database time.Duration, err error) {
 	u, err := s.usage()
 	if err == nil && b.databasePID != 0 {
@@ -392,7 +394,7 @@ func (b *bench) processorTimes(s *server) (server, database time.Duration, err e
 	return u.processor, database, err
 }
 
-// migrate makes the tables.
+// migrate creates the tables.
 func (b *bench) migrate(ctx context.Context, databaseURL string) error {
 	cmd := fieldgateCommand(ctx, b)
 	cmd.Args = append(cmd.Args, "migrate")

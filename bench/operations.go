@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// operation is a request that everybody answers alike.
+// operation is a request that every server answers alike.
 type operation struct {
 	body         string
-	baselinePath string // the path of the hand-written one
+	baselinePath string // the path of the baseline
 	isCorrect    func(a *reply, p user) bool
 }
 
-// reply is what the answers have in common.
+// reply is the common part of the responses.
 type reply struct {
 	Data struct {
 		Me    *userJSON
@@ -29,7 +29,7 @@ type reply struct {
 	}
 }
 
-// hasOnlyError reports whether there is exactly one error, and it has this code.
+// hasOnlyError reports whether the reply has exactly one error, with this code.
 func (a *reply) hasOnlyError(code string) bool {
 	return len(a.Errors) == 1 && a.Errors[0].Extensions.Code == code
 }
@@ -41,12 +41,12 @@ var (
 			return len(a.Errors) == 0 && a.Data.Me != nil && *a.Data.Me == userJSON{ID: p.id(), Name: p.name(), Email: p.email(), Role: "USER"}
 		},
 	}
-	// A field for STAFF, asked for by a USER.
+	// A field that requires STAFF, requested by a USER.
 	deniedField = operation{
 		body: queryBody("query ($id: ID!) { user(id: $id) { name } }", map[string]string{"id": user(0).id()}), baselinePath: pathRefused,
 		isCorrect: func(a *reply, _ user) bool { return a.hasOnlyError("FORBIDDEN") && a.Data.User == nil },
 	}
-	// The least of a gated field.
+	// The smallest query of a gated field.
 	meID = operation{
 		body: queryBody("{ me { id } }", nil), baselinePath: pathToken,
 		isCorrect: func(a *reply, p user) bool {
@@ -68,32 +68,32 @@ func login(p user, password string) operation {
 
 func wrongLogin(p user) operation {
 	op := login(p, "a wrong guess")
-	// Whose password queue is full says so; that was no guess.
+	// A server with a full password queue returns OVERLOADED, which is not counted as a guess.
 	op.isCorrect = func(a *reply, _ user) bool {
 		return a.Data.Login == nil && (a.hasOnlyError("INVALID_CREDENTIALS") || a.hasOnlyError("OVERLOADED"))
 	}
 	return op
 }
 
-// queryBody is a request's body.
+// queryBody returns the body of a GraphQL request.
 func queryBody(text string, variables map[string]string) string {
 	body, err := json.Marshal(struct {
 		Query     string            `json:"query"`
 		Variables map[string]string `json:"variables,omitempty"`
 	}{text, variables})
 	if err != nil {
-		panic(err) // strings are always JSON
+		panic(err) // strings always encode
 	}
 	return string(body)
 }
 
-// queryResult is an answer that was right.
+// queryResult is a correct response.
 type queryResult struct {
 	reply
 	body []byte
 }
 
-// loadRequest sends one request and returns the answer; one that is wrong is an error.
+// send sends one request and returns the response. A wrong response is an error.
 func (s *server) send(ctx context.Context, op operation, as user) (*queryResult, error) {
 	token, err := s.b.accessToken(as)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *server) sendWithToken(ctx context.Context, token string, op operation, 
 	return a, nil
 }
 
-// accessToken makes an access token once a person.
+// accessToken returns the access token of a user, and issues it on the first call.
 func (b *bench) accessToken(p user) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,10 +136,11 @@ func (b *bench) accessToken(p user) (string, error) {
 	return token, err
 }
 
-// loadRequests are what people get from the server: each answer is looked at once, and from then on has to be the same bytes.
-func (s *server) loadRequests(ctx context.Context, op operation, people []user) ([]loadRequest, error) {
-	list := make([]loadRequest, len(people))
-	for i, p := range people {
+// loadRequests returns the requests of users with the server's responses. Each response is checked
+// once; in the measurements it must be the same to the byte.
+func (s *server) loadRequests(ctx context.Context, op operation, users []user) ([]loadRequest, error) {
+	list := make([]loadRequest, len(users))
+	for i, p := range users {
 		a, err := s.send(ctx, op, p)
 		if err != nil {
 			return nil, err

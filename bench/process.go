@@ -14,24 +14,25 @@ import (
 	"time"
 )
 
-// process is a server that was started, with the processes that it started in turn.
+// process is a running server with its child processes.
 type process struct {
 	cmd           *exec.Cmd
-	log           string // the name of a file
+	log           string // the path of its log file
 	startDuration time.Duration
 	exited        chan struct{}
 }
 
-// startTimeout is for a machine that has other things to do as well.
+// startTimeout is long enough for a busy machine.
 const startTimeout = time.Minute
 
-// startProcess starts a command, and waits until ready is nil: that is how long it took to start.
+// startProcess starts a command and waits until ready returns nil. The process records how long
+// that took.
 func startProcess(ctx context.Context, cmd *exec.Cmd, log string, ready func(context.Context) error) (*process, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // the process has its own
+	defer func() { _ = file.Close() }() // the process has its own descriptor
 	cmd.Stdout, cmd.Stderr = file, file
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -63,20 +64,20 @@ func (p *process) waitReady(ctx context.Context, ready func(context.Context) err
 		select {
 		case <-again.C:
 		case <-p.exited:
-			return errors.New("it ended before it answered")
+			return errors.New("the process exited before it answered")
 		case <-ctx.Done():
-			return fmt.Errorf("it does not answer: %w", err)
+			return fmt.Errorf("no response in %s: %w", startTimeout, err)
 		}
 	}
 }
 
-// stop kills the process: nothing of it is needed any more. What node:cluster has forked ends with its parent.
+// stop kills the process. Workers of node:cluster end with their parent.
 func (p *process) stop() {
-	_ = p.cmd.Process.Kill() // it may have ended already
+	_ = p.cmd.Process.Kill() // the process may have exited already
 	<-p.exited
 }
 
-// logTail is the end of what it said.
+// logTail returns the end of the log, at most 4 KiB.
 func (p *process) logTail() string {
 	file, err := os.Open(p.log)
 	if err != nil {
@@ -90,10 +91,10 @@ func (p *process) logTail() string {
 	return string(text)
 }
 
-// usage is what a process and its descendants have used so far, and have now.
+// usage is the CPU time that a process and its descendants have used, and their current memory.
 type usage struct {
 	processor time.Duration
-	memory    int64 // bytes that are resident; what processes share counts once
+	memory    int64 // resident bytes; shared memory counts once
 }
 
 func (p *process) usage() (usage, error) { return usageOf(p.cmd.Process.Pid) }
@@ -112,7 +113,7 @@ func usageOf(pid int) (u usage, err error) {
 	for _, list := range lists {
 		text, err := os.ReadFile(list)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // the thread has ended
+			continue // the thread has exited
 		}
 		if err != nil {
 			return u, err
@@ -133,16 +134,18 @@ func usageOf(pid int) (u usage, err error) {
 	return u, nil
 }
 
-// clockTick is the unit of times in /proc/PID/stat: sysconf(_SC_CLK_TCK), which is 100 on every Linux.
+// clockTick is the unit of times in /proc/PID/stat: sysconf(_SC_CLK_TCK), which is 100 on every
+// Linux.
 const clockTick = time.Second / 100
 
-// processorTime is utime and stime of all threads, fields 14 and 15 (proc_pid_stat(5)).
+// processorTime returns utime and stime of all threads, fields 14 and 15 (proc_pid_stat(5)).
 func processorTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The second field is the program's name in brackets, with whatever there is in it.
+	// The second field is the program's name in parentheses, which may contain spaces and
+	// parentheses.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	const utime = 14 - 3
 	if len(fields) < utime+2 {
@@ -156,7 +159,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, err
 }
 
-// residentMemory is the proportional set size.
+// residentMemory returns the proportional set size in bytes.
 func residentMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -171,7 +174,7 @@ func residentMemory(pid int) (int64, error) {
 	return 0, fmt.Errorf("/proc/%d/smaps_rollup has no Pss", pid)
 }
 
-// freeAddr is one on which nobody listens at the moment.
+// freeAddr returns a free address of the loopback interface.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

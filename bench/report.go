@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// results are all that was measured, as the page shows it.
+// results holds all measurements, as the page shows them.
 type results struct {
 	Plan          plan
 	Machine       machine
 	Versions      []version
 	Database      string // the server's version
-	OwnDatabase   bool   // it is our own
+	OwnDatabase   bool   // whether bench has started the server
 	Parts         []partResult
 	Size          sizes
 	Starts        []startResult
@@ -31,9 +31,9 @@ type results struct {
 	Denied        []comparison
 	WithoutLookup []comparison
 
-	BcryptRates    []float64       // a second, by bare bcrypt on all processors, in each round
-	BcryptTimes    []time.Duration // meanOf processor time
-	NodeBcryptRate float64         // a second, by the peers' library
+	BcryptRates    []float64       // bare bcrypt comparisons per second on all CPUs
+	BcryptTimes    []time.Duration // CPU time of one comparison, in each round
+	NodeBcryptRate float64         // comparisons per second of the peers' library
 	Logins         []loginResult
 	Storms         []stormResult
 	Datasets       []datasetResult
@@ -63,14 +63,16 @@ type startResult struct {
 	Idle, Loaded int64 // bytes
 }
 
-// comparison is one contestant's rounds beside ours.
+// comparison holds the rounds of one server and those of Fieldgate.
 type comparison struct {
 	Name string
 	series
 	ours series
 }
 
-// Speedup is how many times their requests a second ours are, and Cheaper how many times our processor time theirs is.
+// Speedup is the ratio of Fieldgate's requests per second to the server's. ProcessorRatio is the
+// ratio of the server's CPU time per request to Fieldgate's, as P50Ratio and P99Ratio are of the
+// latencies.
 func (r comparison) Speedup() float64        { return r.ours.ratio(r.series, perSecond) }
 func (r comparison) ProcessorRatio() float64 { return r.ratio(r.ours, processor) }
 func (r comparison) P50Ratio() float64       { return r.ratio(r.ours, p50) }
@@ -124,23 +126,23 @@ type datasetResult struct {
 	series
 }
 
-// ProcessorRatio compares with the smallest crowd.
+// ProcessorRatio compares the CPU time of the server with that in the smallest dataset.
 func (r *results) ProcessorRatio(c datasetResult) float64 {
 	return c.ratio(r.Datasets[0].series, processor)
 }
 
-// DatabaseRatio is the same of what the database has to do.
+// DatabaseRatio compares the CPU time of the database with that in the smallest dataset.
 func (r *results) DatabaseRatio(c datasetResult) float64 {
 	return c.ratio(r.Datasets[0].series, database)
 }
 
-// BcryptRate is the median of bare bcrypt.
+// BcryptRate is the median of BcryptRates.
 func (r *results) BcryptRate() float64 { return median(r.BcryptRates) }
 
-// BcryptTime is the processor time of one comparison.
+// BcryptTime is the median of BcryptTimes, in seconds.
 func (r *results) BcryptTime() float64 { return median(r.BcryptTimes).Seconds() }
 
-// goal is what was to be reached, and whether it was.
+// goal is a target with the measured value.
 type goal struct {
 	Name, Target string
 	Measured     float64
@@ -151,13 +153,13 @@ func find(list []comparison, c *implementation) comparison {
 	return list[slices.IndexFunc(list, func(row comparison) bool { return row.Name == c.name })]
 }
 
-// ceiling is how far the handler by hand is ahead of a peer at me.
+// ceiling compares the hand-written handler with a peer, for me.
 type ceiling struct {
 	Name                    string
 	Speedup, ProcessorRatio float64
 }
 
-// Ceilings bound what Fieldgate can reach beside the peers that it has goals for.
+// Ceilings returns the bounds of what Fieldgate can reach against the peers in its goals.
 func (r *results) Ceilings() (list []ceiling) {
 	hand := find(r.Me, handWritten)
 	for _, c := range []*implementation{apollo, apolloTuned} {
@@ -168,27 +170,28 @@ func (r *results) Ceilings() (list []ceiling) {
 }
 
 func (r *results) Goals() []goal {
-	least := func(what string, wanted, got float64) goal {
-		return goal{what, fmt.Sprintf("at least %v", wanted), got, got >= wanted}
+	least := func(name string, target, got float64) goal {
+		return goal{name, fmt.Sprintf("at least %v", target), got, got >= target}
 	}
-	most := func(what string, wanted, got float64) goal {
-		return goal{what, fmt.Sprintf("at most %v", wanted), got, got <= wanted}
+	most := func(name string, target, got float64) goal {
+		return goal{name, fmt.Sprintf("at most %v", target), got, got <= target}
 	}
 	storm, last := r.Storms[0], r.Datasets[len(r.Datasets)-1]
 	return []goal{
-		least("`me`: requests a second, of those of a handler by hand", 0.85, find(r.Me, handWritten).Speedup()),
-		least("a gated field without a fresh lookup (`SESSION_RECHECK=5s`): requests a second, of those of a handler by hand that only verifies the token", 0.9, find(r.WithoutLookup, handWritten).Speedup()),
-		least("logins a second, of the hashes of bare bcrypt", 0.95, r.Logins[0].BcryptRatio()),
-		most("`me` during a login storm: p50, of the calm one", 1.5, storm.P50Ratio()),
-		most("`me` during a login storm: p99, of the calm one", 3, storm.P99Ratio()),
-		least("guesses answered during the storm, of the hashes of all processors", 0.85, storm.BcryptRatio),
-		most(fmt.Sprintf("`me` among %s people: processor time, of that among %s", formatCount(last.Users), formatCount(r.Datasets[0].Users)), 1.1, r.ProcessorRatio(last)),
-		least("`me`: requests a second, times those of Apollo Server", 10, find(r.Me, apollo).Speedup()),
-		least("`me`: requests a second, times those of Apollo Server, tuned", 4, find(r.Me, apolloTuned).Speedup()),
+		least("`me`: requests per second, as a share of the hand-written handler", 0.85, find(r.Me, handWritten).Speedup()),
+		least("a gated field without a session lookup (`SESSION_RECHECK=5s`): requests per second, as a share of a hand-written "+
+			"handler that only verifies the token", 0.9, find(r.WithoutLookup, handWritten).Speedup()),
+		least("logins per second, as a share of bare bcrypt", 0.95, r.Logins[0].BcryptRatio()),
+		most("`me` during a login storm: p50, as a multiple of p50 without load", 1.5, storm.P50Ratio()),
+		most("`me` during a login storm: p99, as a multiple of p99 without load", 3, storm.P99Ratio()),
+		least("guesses answered during the storm, as a share of bare bcrypt", 0.85, storm.BcryptRatio),
+		most(fmt.Sprintf("`me` with %s accounts: CPU time, as a multiple of that with %s", formatCount(last.Users), formatCount(r.Datasets[0].Users)), 1.1, r.ProcessorRatio(last)),
+		least("`me`: requests per second, as a multiple of Apollo Server", 10, find(r.Me, apollo).Speedup()),
+		least("`me`: requests per second, as a multiple of Apollo Server, tuned", 4, find(r.Me, apolloTuned).Speedup()),
 	}
 }
 
-// Implementations are those whose settings the page tells.
+// Implementations returns the servers whose settings the page lists.
 func (r *results) Implementations() []implementation {
 	var list []implementation
 	for _, c := range append([]*implementation{ours, oursWithRecheck, oursUnlimited, handWritten}, peers...) {
@@ -197,8 +200,10 @@ func (r *results) Implementations() []implementation {
 	return list
 }
 
-// Name and Settings are for the page.
-func (c implementation) Name() string     { return c.name }
+// Name returns the server's name for the page.
+func (c implementation) Name() string { return c.name }
+
+// Settings returns the server's settings for the page, in Markdown.
 func (c implementation) Settings() string { return c.settings }
 
 //go:embed performance.md.tmpl
@@ -217,7 +222,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"sum":   func(a, b int64) int64 { return a + b },
 }).Parse(pageTemplate))
 
-// formatNumber writes a number with the digits that mean something.
+// formatNumber formats a number with about three significant digits.
 func formatNumber(f float64) string {
 	switch {
 	case f >= 100:
@@ -228,7 +233,7 @@ func formatNumber(f float64) string {
 	return fmt.Sprintf("%.2f", f)
 }
 
-// formatCount writes 1,000,000 so that it can be read.
+// formatCount formats a number with thousands separators: 1,000,000.
 func formatCount(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -237,7 +242,7 @@ func formatCount(n int) string {
 	return text
 }
 
-// write makes the page and its picture in a folder.
+// write writes the page and its chart to a folder.
 func (r *results) write(folder string) error {
 	var text bytes.Buffer
 	if err := page.Execute(&text, r); err != nil {
@@ -250,7 +255,7 @@ func (r *results) write(folder string) error {
 	)
 }
 
-// describe finds out what the figures were taken on.
+// describe records the machine and the versions of the measurement.
 func (b *bench) describe(ctx context.Context) error {
 	b.results.Machine = machine{
 		Processor: procField("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: memorySize(),
@@ -260,8 +265,8 @@ func (b *bench) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	said, _ := exec.CommandContext(ctx, b.load.wrk, "--version").CombinedOutput() // its exit status is 1
-	wrk, _, _ := strings.Cut(strings.TrimPrefix(string(said), "wrk "), " ")
+	out, _ := exec.CommandContext(ctx, b.load.wrk, "--version").CombinedOutput()
+	wrk, _, _ := strings.Cut(strings.TrimPrefix(string(out), "wrk "), " ")
 	b.results.Versions = []version{
 		{"Go", strings.TrimPrefix(runtime.Version(), "go")}, {"Node", strings.TrimSpace(strings.TrimPrefix(string(node), "v"))}, {"wrk", wrk},
 	}
@@ -285,7 +290,7 @@ func (b *bench) describe(ctx context.Context) error {
 	return nil
 }
 
-// procField is the first value of this name in a file of /proc.
+// procField returns the first value of this name in a file of /proc, or "unknown".
 func procField(file, name string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -299,7 +304,7 @@ func procField(file, name string) string {
 	return "unknown"
 }
 
-// memorySize is that of the machine.
+// memorySize returns the memory size of the machine.
 func memorySize() string {
 	var kB float64
 	if _, err := fmt.Sscan(procField("/proc/meminfo", "MemTotal"), &kB); err != nil {
@@ -308,7 +313,7 @@ func memorySize() string {
 	return fmt.Sprintf("%.0f GB", kB*1024/1e9)
 }
 
-// revision is the commit that was measured, if git knows.
+// revision returns the measured commit, or "unknown" outside a git repository.
 func revision(ctx context.Context, root string) string {
 	out, err := exec.CommandContext(ctx, "git", "-C", root, "describe", "--always", "--dirty").Output()
 	if err != nil {

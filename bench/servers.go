@@ -16,9 +16,9 @@ import (
 	"fieldgate/internal/auth"
 )
 
-// Name every server is told, and what the tokens of the measurements are made with.
+// The configuration that all servers share; access tokens are made with it.
 const (
-	secret    = "TzP0m4cVfQkqk0m2rYc7cJ1yq1cQ2J9b9Jm3XHqk3no" // meanOf nothing but a database that is gone afterwards
+	secret    = "TzP0m4cVfQkqk0m2rYc7cJ1yq1cQ2J9b9Jm3XHqk3no" // protects only temporary databases
 	publicURL = "https://bench.example.com"
 )
 
@@ -29,7 +29,8 @@ func newTokens() (*auth.Tokens, error) {
 	})
 }
 
-// openDatabase opens a DATABASE_URL with the driver alone, and statements that take one round trip.
+// openDatabase opens a DATABASE_URL with the driver alone, so that each statement takes one round
+// trip.
 func openDatabase(databaseURL string) (*sql.DB, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -53,46 +54,52 @@ type implementation struct {
 	settings   string // for the page
 	command    func(ctx context.Context, b *bench) *exec.Cmd
 	env        []string
-	isBaseline bool // it has a path for each operation instead of /graphql
+	isBaseline bool // has a path for each operation instead of /graphql
 }
 
-// Name is compared. The first is ours.
+// The compared servers.
 var (
 	production = []string{"ENV=production", "PUBLIC_URL=" + publicURL}
 
 	ours = &implementation{
 		name: "Fieldgate", command: fieldgateCommand, env: production,
-		settings: "`ENV=production`, on MySQL's protocol, and the default of everything else: rate limits, `BCRYPT_COST=12`, `LOG_LEVEL=info`, so a line in the log for each request",
+		settings: "`ENV=production`, the MySQL protocol and otherwise defaults: rate limits, `BCRYPT_COST=12`, and `LOG_LEVEL=info`, " +
+			"which logs a line for each request",
 	}
 	oursWithRecheck = &implementation{
 		name: "Fieldgate, `SESSION_RECHECK=5s`", command: fieldgateCommand, env: append([]string{"SESSION_RECHECK=5s"}, production...),
-		settings: "the same, and a session that was looked up is trusted for five seconds",
+		settings: "the same, and sessions are cached for five seconds",
 	}
 	// Production refuses to start without limits.
 	oursUnlimited = &implementation{
 		name: "Fieldgate", command: fieldgateCommand,
-		env:      []string{"LIMITS=off", "LOG_FORMAT=json", "PLAYGROUND=false", "INTROSPECTION=false", "PUBLIC_URL=" + publicURL},
-		settings: "in the storm, `LIMITS=off`, which production refuses, in development with production's other settings: else all but a few of the guesses would be refused unhashed",
+		env: []string{"LIMITS=off", "LOG_FORMAT=json", "PLAYGROUND=false", "INTROSPECTION=false", "PUBLIC_URL=" + publicURL},
+		settings: "in the login storm, a development server with `LIMITS=off` and otherwise production settings, because with limits most " +
+			"guesses would be rejected without hashing; production requires limits",
 	}
 	handWritten = &implementation{
 		name: "net/http by hand", command: selfCommand, env: []string{"GOGC=400"}, isBaseline: true,
-		settings: "a handler for this one operation, without GraphQL: `internal/auth` verifies the token, `database/sql` looks the session and its user up with one prepared statement, `encoding/json` writes the answer. `GOGC=400`, as Fieldgate sets it",
+		settings: "a hand-written handler for this operation, without GraphQL: `internal/auth` verifies the token, `database/sql` looks " +
+			"up the session and its user with one prepared statement, `encoding/json` writes the response. `GOGC=400`, as " +
+			"Fieldgate sets it",
 	}
 	apollo = &implementation{
 		name: "Apollo Server", command: peerCommand("apollo", "tutorial"),
-		settings: "as tutorials write it: `startStandaloneServer`, a schema directive by `mapSchema`, `jwt.verify` with the secret's text, `pool.query`",
+		settings: "as in tutorials: `startStandaloneServer`, a schema directive with `mapSchema`, `jwt.verify` with the secret as a string, " +
+			"`pool.query`",
 	}
 	apolloTuned = &implementation{
 		name: "Apollo Server, tuned", command: peerCommand("apollo", "tuned"), env: tuned,
-		settings: "under Fastify, one process a core (`node:cluster`), `NODE_ENV=production`, prepared statements (`pool.execute`), a `KeyObject` as the secret; the document cache is on by default",
+		settings: "on Fastify, one process per core (`node:cluster`), `NODE_ENV=production`, prepared statements (`pool.execute`), a " +
+			"`KeyObject` as the secret; the document cache is on by default",
 	}
 	mercurius = &implementation{
 		name: "Mercurius", command: peerCommand("mercurius", "tutorial"),
-		settings: "as tutorials write it: Fastify with the plugin and its defaults, otherwise as Apollo Server",
+		settings: "as in tutorials: Fastify with the plugin and its defaults, otherwise like Apollo Server",
 	}
 	mercuriusTuned = &implementation{
 		name: "Mercurius, tuned", command: peerCommand("mercurius", "tuned"), env: tuned,
-		settings: "with `jit: 1`, otherwise tuned as Apollo Server",
+		settings: "with `jit: 1`, otherwise tuned like Apollo Server",
 	}
 	tuned = []string{"NODE_ENV=production"}
 	peers = []*implementation{apollo, apolloTuned, mercurius, mercuriusTuned}
@@ -110,7 +117,7 @@ func peerCommand(library, form string) func(context.Context, *bench) *exec.Cmd {
 	}
 }
 
-// start starts a contestant on a database, and waits until it answers the operation right.
+// start starts a server on a database and waits until it answers the operation correctly.
 func (b *bench) start(ctx context.Context, c *implementation, databaseURL string, op operation, as user) (*server, error) {
 	addr, err := freeAddr()
 	if err != nil {
@@ -118,7 +125,7 @@ func (b *bench) start(ctx context.Context, c *implementation, databaseURL string
 	}
 	_, port, _ := strings.Cut(addr, ":")
 	cmd := c.command(ctx, b)
-	cmd.Dir = b.dir // where there is no .env
+	cmd.Dir = b.dir // without a .env file
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "DATABASE_URL=" + databaseURL,
 		"ADDR=" + addr, "PORT=" + port, baselineEnv + "=" + addr,
@@ -136,7 +143,7 @@ func (b *bench) start(ctx context.Context, c *implementation, databaseURL string
 	return s, nil
 }
 
-// server is a contestant that runs.
+// server is a running implementation.
 type server struct {
 	*implementation
 	*process
@@ -152,7 +159,7 @@ func (all servers) stop() {
 	}
 }
 
-// url is where the operation is posted.
+// url returns the URL of the operation.
 func (s *server) url(op operation) string {
 	if s.isBaseline {
 		return "http://" + s.addr + op.baselinePath
@@ -160,7 +167,7 @@ func (s *server) url(op operation) string {
 	return "http://" + s.addr + "/graphql"
 }
 
-// installPeers has npm install what the lock says, unless it has done so for this lock before.
+// installPeers runs npm ci for the peers, unless it has installed the same lock file before.
 func installPeers(ctx context.Context, dir string) error {
 	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
@@ -172,9 +179,9 @@ func installPeers(ctx context.Context, dir string) error {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return fmt.Errorf("%w: install Node 20.11 or newer, which brings npm", err)
+		return fmt.Errorf("%w: install Node 20.11 or newer, which includes npm", err)
 	}
-	// The only native package, bcrypt, brings its binaries along.
+	// The only native package, bcrypt, includes prebuilt binaries.
 	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -183,7 +190,7 @@ func installPeers(ctx context.Context, dir string) error {
 	return os.WriteFile(done, lock, 0o600)
 }
 
-// build compiles Fieldgate as the README does.
+// build compiles Fieldgate as in the README.
 func build(ctx context.Context, root, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	cmd.Dir = root

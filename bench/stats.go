@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// median of numbers; of an even count, the upper one of the two in the middle.
+// median returns the median of numbers; for an even count, the upper of the two in the middle.
 func median[T cmp.Ordered](list []T) T { return quantile(list, 0.5) }
 
-// mean of numbers.
+// mean returns the arithmetic mean of numbers.
 func mean(list []float64) (m float64) {
 	for _, f := range list {
 		m += f / float64(len(list))
@@ -22,15 +22,15 @@ func quantile[T cmp.Ordered](list []T, q float64) T {
 	return sorted[min(len(sorted)-1, int(float64(len(sorted))*q))]
 }
 
-// sample is one contestant in one round.
+// sample is the measurement of one server in one round.
 type sample struct {
 	perSecond float64
 	p50, p99  time.Duration
-	processor time.Duration // meanOf the server, for each request
-	database  time.Duration // meanOf the database, for each request; 0 if nobody knows
+	processor time.Duration // CPU time of the server per request
+	database  time.Duration // CPU time of the database per request; 0 if unknown
 }
 
-// series are the rounds of one contestant.
+// series holds the rounds of one server.
 type series []sample
 
 func (s series) medianOf(what func(sample) float64) float64 {
@@ -41,7 +41,8 @@ func (s series) medianOf(what func(sample) float64) float64 {
 	return median(list)
 }
 
-// ratio is the median of the rounds' ratios: what disturbs a round disturbs both.
+// ratio returns the median of the ratios in each round, because other load in a round affects both
+// servers.
 func (s series) ratio(other series, what func(sample) float64) float64 {
 	list := make([]float64, len(s))
 	for i := range s {
@@ -50,7 +51,7 @@ func (s series) ratio(other series, what func(sample) float64) float64 {
 	return median(list)
 }
 
-// Name the page shows of a series.
+// The values of a series that the page shows: medians, in requests per second and seconds.
 func (s series) PerSecond() float64 { return s.medianOf(perSecond) }
 func (s series) P50() float64       { return s.medianOf(p50) }
 func (s series) P99() float64       { return s.medianOf(p99) }

@@ -1,4 +1,4 @@
-// node hash.js COST SECONDS: how many comparisons a second the library does on all processors if it does nothing else.
+// node hash.js COST SECONDS: prints how many bcrypt comparisons per second the library does on all CPUs.
 import { availableParallelism } from 'node:os';
 import bcrypt from 'bcrypt';
 

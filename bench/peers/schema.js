@@ -1,4 +1,4 @@
-// The operations that are compared, gated by a schema directive as the guide of GraphQL Tools writes one.
+// The compared operations, authorized by a schema directive as in the guide of GraphQL Tools.
 import { getDirective, MapperKind, mapSchema } from '@graphql-tools/utils';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import { defaultFieldResolver, GraphQLError } from 'graphql';
@@ -23,11 +23,11 @@ const typeDefs = `
 const resolvers = {
   Query: {
     me: (_, __, { viewer }) => viewer,
-    user: (_, { id }, { people }) => people.find(id),
+    user: (_, { id }, { users }) => users.find(id),
   },
   Mutation: {
-    async login(_, { input }, { people }) {
-      const accessToken = await people.login(input.email, input.password);
+    async login(_, { input }, { users }) {
+      const accessToken = await users.login(input.email, input.password);
       if (!accessToken) throw failure('the e-mail address or the password is wrong', 'INVALID_CREDENTIALS');
       return { accessToken, tokenType: 'Bearer' };
     },

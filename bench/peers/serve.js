@@ -1,6 +1,6 @@
 // node serve.js apollo|mercurius tutorial|tuned: answers POST /graphql on 127.0.0.1:PORT.
 //
-// "tutorial" is what the libraries' first pages and most articles show; "tuned" is what their pages on production add.
+// "tutorial" is the setup of the libraries' first pages; "tuned" adds the advice of their pages on production.
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { ApolloServer } from '@apollo/server';
@@ -9,7 +9,7 @@ import { startStandaloneServer } from '@apollo/server/standalone';
 import { fastifyApolloDrainPlugin, fastifyApolloHandler } from '@as-integrations/fastify';
 import Fastify from 'fastify';
 import mercurius from 'mercurius';
-import { openPeople } from './people.js';
+import { openUsers } from './users.js';
 import { schema } from './schema.js';
 
 const [library, form] = process.argv.slice(2);
@@ -43,6 +43,6 @@ const servers = {
 if (tuned && cluster.isPrimary) {
   for (let i = 0; i < availableParallelism(); i++) cluster.fork();
 } else {
-  const people = openPeople({ tuned });
-  await servers[library](async (request) => ({ people, viewer: await people.fromHeader(request.headers.authorization) }));
+  const users = openUsers({ tuned });
+  await servers[library](async (request) => ({ users, viewer: await users.fromHeader(request.headers.authorization) }));
 }

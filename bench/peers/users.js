@@ -1,4 +1,4 @@
-// Who is asking, and signing in, on Fieldgate's own tables.
+// The viewer of a request, and sign-in, on the tables of Fieldgate.
 import { createHash, createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import bcrypt from 'bcrypt';
 import jwt from 'jsonwebtoken';
@@ -11,15 +11,15 @@ const byEmail = 'SELECT id, role, password_hash, session_epoch FROM users WHERE 
 const newSession = `INSERT INTO sessions (id, user_id, epoch, refresh_hash, remember_me, created_at, last_used_at, expires_at)
   VALUES (?, ?, ?, ?, FALSE, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 7 DAY)`;
 
-// Tuned, statements are prepared and kept, and the key is made once instead of in every verification.
-export function openPeople({ tuned }) {
+// In the tuned form, statements are prepared once, and so is the key.
+export function openUsers({ tuned }) {
   const { DATABASE_URL, JWT_SECRET, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = process.env;
-  const pool = mysql.createPool(tuned ? { uri: DATABASE_URL, connectionLimit: 16 } : DATABASE_URL); // 10, unless told otherwise
-  const ask = async (sql, ...values) => (tuned ? await pool.execute(sql, values) : await pool.query(sql, values))[0];
+  const pool = mysql.createPool(tuned ? { uri: DATABASE_URL, connectionLimit: 16 } : DATABASE_URL); // the default is 10
+  const query = async (sql, ...values) => (tuned ? await pool.execute(sql, values) : await pool.query(sql, values))[0];
   const key = tuned ? createSecretKey(Buffer.from(JWT_SECRET)) : JWT_SECRET;
 
   return {
-    // undefined for nobody: a token that is missing, forged or expired, or a session that has ended.
+    // Resolves to undefined if the token is missing, invalid or expired, or the session has ended.
     async fromHeader(authorization = '') {
       const token = authorization.startsWith('Bearer ') && authorization.slice('Bearer '.length);
       if (!token) return undefined;
@@ -29,18 +29,18 @@ export function openPeople({ tuned }) {
       } catch {
         return undefined;
       }
-      return (await ask(bySession, claims.sid))[0];
+      return (await query(bySession, claims.sid))[0];
     },
 
-    find: async (id) => (await ask(byID, id))[0],
+    find: async (id) => (await query(byID, id))[0],
 
-    // undefined if the address or the password is wrong.
+    // Resolves to undefined if the address or the password is wrong.
     async login(email, password) {
-      const user = (await ask(byEmail, email))[0];
+      const user = (await query(byEmail, email))[0];
       if (!user || !(await bcrypt.compare(password, user.password_hash))) return undefined;
       const sid = randomUUID();
       const refreshHash = createHash('sha256').update(randomBytes(32)).digest();
-      await ask(newSession, sid, user.id, user.session_epoch, refreshHash);
+      await query(newSession, sid, user.id, user.session_epoch, refreshHash);
       return jwt.sign({ sid, role: user.role }, key, { subject: user.id, issuer, audience, expiresIn: '15m' });
     },
   };
