@@ -125,6 +125,50 @@ func TestRunDetectsBrokenEnforcement(t *testing.T) {
 		{"a sibling is null", []string{"Note.id", "is null"}, rewriteBody(`"id":"note-[^"]*"`, `"id":null`)},
 		{"the parent object is null", []string{"Note.", "unexpected error"}, rewriteBody(`"note":\{.*$`, `"note":null}}`)},
 		{"the data is null", []string{"Query", "the response has no data"}, rewriteBody(`"data":.*\}$`, `"data":null}`)},
+		{"the age of the proof is not checked", []string{"Query.plan, as STAFF with a stale session", "STAFF is not allowed"}, replaceInSchema(`maxAge: "10m"`, `maxAge: null`)},
+		{"the maximum age is longer", []string{"Query.plan, as STAFF with a stale session", "STAFF is not allowed"}, replaceInSchema(`maxAge: "10m"`, `maxAge: "11m"`)},
+		{"the maximum age is shorter", []string{"Query.plan, as STAFF with a fresh session", "STAFF is allowed"}, replaceInSchema(`maxAge: "10m"`, `maxAge: "4m"`)},
+		{"an enrolled second factor is not required", []string{"Note.draft, as STAFF with one factor of two", "STAFF is not allowed"}, replaceAuth(func(s *server, right directive) directive {
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
+				result, err := right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
+				stepUp := (*graph.StepUpRequiredError)(nil)
+				if errors.As(err, &stepUp) && stepUp.Proof.MFA == policy.MFAIfEnrolled {
+					session, _ := auth.ViewerFrom(ctx).Session(ctx)
+					if s.now().Sub(session.FirstProvedAt()) <= stepUp.Proof.MaxAge {
+						return next(ctx)
+					}
+				}
+				return result, err
+			}
+		})},
+		{"a user without a second factor needs none", []string{"Mutation.pay", "STAFF is not allowed"}, replaceInSchema("mfa: ALWAYS", "mfa: IF_ENROLLED")},
+		{"a second factor is required of users without one", []string{"Note.draft", "STAFF is allowed"}, replaceInSchema("mfa: IF_ENROLLED", "mfa: ALWAYS")},
+		{"a second factor never gets old", []string{"Mutation.pay, as STAFF with a stale second factor", "is not allowed"}, bypassIf(func(ctx context.Context) bool {
+			session, err := auth.ViewerFrom(ctx).Session(ctx)
+			return err == nil && session.SecondProvedAt != nil && session.User.Role == "STAFF"
+		})},
+		{"the owner needs no proof", []string{"Note.draft, as the owner with a stale session", "is not allowed"}, replaceAuth(func(_ *server, right directive) directive {
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
+				if note, ok := obj.(*sample.Note); ok && orOwner && note.OwnerID() == auth.ViewerFrom(ctx).UserID() {
+					return next(ctx)
+				}
+				return right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
+			}
+		})},
+		{"the proof is checked before the role", []string{"Query.plan, as USER with a stale session", "want FORBIDDEN, requires STAFF"}, replaceAuth(func(s *server, right directive) directive {
+			withoutRoles := schemaPolicy(s, "role: STAFF, ", "")
+			proofOnly := sample.DirectiveRoot(graph.Directives(graphConfig(s, withoutRoles))).Auth
+			return func(ctx context.Context, obj any, next graphql.Resolver, role string, orOwner, reportOnly bool, maxAge *string, mfa string) (any, error) {
+				_, err := proofOnly(ctx, obj, func(context.Context) (any, error) { return nil, nil }, role, orOwner, reportOnly, maxAge, mfa)
+				if errors.As(err, new(*graph.StepUpRequiredError)) {
+					return nil, err
+				}
+				return right(ctx, obj, next, role, orOwner, reportOnly, maxAge, mfa)
+			}
+		})},
+		{"a missing proof has the code of a missing role", []string{"Query.plan", "want STEP_UP_REQUIRED, mfa NO"}, rewriteBody(`"STEP_UP_REQUIRED"`, `"FORBIDDEN"`)},
+		{"the error does not name the maximum age", []string{"Query.plan", "maxAge <nil>; want STEP_UP_REQUIRED, maxAge 600"}, rewriteBody(`"maxAge":600`, `"maxAge":null`)},
+		{"the error names factors that are not enough", []string{"Mutation.pay", "got the methods"}, rewriteBody(`"methods":\[[^\]]*\]`, `"methods":["PASSWORD"]`)},
 	} {
 		if i%8 != 0 && !dbtest.Exhaustive() {
 			continue // each row is a complete run
@@ -192,17 +236,23 @@ func replaceAuth(f func(*server, directive) directive) fault {
 // replaceInSchema enforces the rules of a changed schema.
 func replaceInSchema(old, replacement string) fault {
 	return fault{directives: func(s *server, _ sample.DirectiveRoot) sample.DirectiveRoot {
-		content := string(must(os.ReadFile("internal/sample/schema.graphqls"))(s.t))
-		changed := strings.ReplaceAll(content, old, replacement)
-		if changed == content {
-			s.t.Fatalf("the sample's schema has no %q", old)
-		}
-		schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: changed})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		return sample.DirectiveRoot(graph.Directives(graphConfig(s, must(policy.Compile(schema))(s.t))))
+		return sample.DirectiveRoot(graph.Directives(graphConfig(s, schemaPolicy(s, old, replacement))))
 	}}
+}
+
+// schemaPolicy returns the policy of the sample's schema with a replacement.
+func schemaPolicy(s *server, old, replacement string) *policy.Policy {
+	s.t.Helper()
+	content := string(must(os.ReadFile("internal/sample/schema.graphqls"))(s.t))
+	changed := strings.ReplaceAll(content, old, replacement)
+	if changed == content {
+		s.t.Fatalf("the sample's schema has no %q", old)
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: "schema.graphqls", Input: changed})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return must(policy.Compile(schema))(s.t)
 }
 
 // bypassIf allows every request for which open returns true.

@@ -4,18 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"fieldgate/internal/policy"
 )
 
 // coverage records the requests and the problems of a run.
 type coverage struct {
 	cells    map[cell]bool // sent
 	covered  map[cell]bool // the same with an empty route
+	stepUps  map[cell]bool // those of cells that were sent with a kind of session
 	requests int
 	allowed  map[string]bool // coordinates that returned a value to an allowed actor
 	// Coordinates that were denied themselves, and not only on the route to them.
-	denied   map[string]bool
-	problems map[problemKind]int
-	reported int
+	denied    map[string]bool
+	steppedUp map[string]bool // coordinates that were denied with STEP_UP_REQUIRED
+	problems  map[problemKind]int
+	reported  int
 }
 
 // cell is a combination of field, actor, form and route.
@@ -24,7 +28,7 @@ type cell struct{ coordinate, actor, form, route string }
 func newCoverage() *coverage {
 	return &coverage{
 		cells: map[cell]bool{}, covered: map[cell]bool{}, allowed: map[string]bool{}, denied: map[string]bool{},
-		problems: map[problemKind]int{},
+		stepUps: map[cell]bool{}, steppedUp: map[string]bool{}, problems: map[problemKind]int{},
 	}
 }
 
@@ -45,6 +49,9 @@ func (c *coverage) record(tc testCase, x *responseChecker) {
 			key := cell{path.route.end.Name + "." + field.Name, tc.actor, tc.form.name, path.routeName()}
 			if tc.actor != "" {
 				c.cells[key] = true
+				if tc.isStepUp {
+					c.stepUps[key] = true
+				}
 				key.route = ""
 				c.covered[key] = true
 			}
@@ -56,6 +63,9 @@ func (c *coverage) record(tc testCase, x *responseChecker) {
 		}
 		if !v.isAllowed {
 			c.denied[v.coordinate] = true
+		}
+		if v.isStepUp {
+			c.steppedUp[v.coordinate] = true
 		}
 	}
 }
@@ -116,7 +126,8 @@ func (c *coverage) report(t Reporter, p *proof) {
 				}
 			}
 		}
-		if !c.allowed[coordinate] && p.mustBeReached(rule) {
+		c.reportStepUp(t, p, rule)
+		if !c.allowed[coordinate] && p.mustBeReached(rule) && (p.Prove != nil || rule.Proof.MFA != policy.MFAAlways) {
 			t.Errorf("%s never returned a value to an allowed actor. Add Fixtures for the fields that lead to it: %s",
 				coordinate, strings.Join(p.rootFieldsTo(rule.Type), ", "))
 		}
@@ -124,8 +135,8 @@ func (c *coverage) report(t Reporter, p *proof) {
 			onRouteOnly = append(onRouteOnly, coordinate)
 		}
 	}
-	t.Logf("%d gated fields × %d actors × %d forms, each by 1 to %d routes: %d cells in %d requests",
-		len(gated), len(p.actors), len(p.forms), p.maxRoutes(), len(c.cells), c.requests)
+	t.Logf("%d gated fields × %d actors × %d forms, each by 1 to %d routes: %d cells, %d of them step-up cells, in %d requests",
+		len(gated), len(p.actors), len(p.forms), p.maxRoutes(), len(c.cells), len(c.stepUps), c.requests)
 	if len(onRouteOnly) > 0 {
 		t.Logf("denied on the route only, because every actor that reaches these fields may read them: %s",
 			strings.Join(onRouteOnly, ", "))

@@ -11,6 +11,10 @@
 // code at its path. Its value is nowhere in the response, its siblings are present, and its
 // resolver did not run. An allowed field is not denied.
 //
+// A field with maxAge or mfa is also requested with sessions whose proof of identity differs: fresh,
+// stale, with one factor of two and with both. A session that does not meet the rule gets
+// STEP_UP_REQUIRED. The role is checked first: a user without it gets FORBIDDEN with any session.
+//
 // No field is listed by hand, so new fields are tested without a change. A field that cannot be
 // reached, or that never returned a value, fails the test with the fixture to add.
 //
@@ -33,7 +37,7 @@
 //
 // A run logs what it sent:
 //
-//	16 gated fields × 8 actors × 16 forms, each by 1 to 10 routes: 6784 cells in 4256 requests
+//	16 gated fields × 8 actors × 16 forms, each by 1 to 10 routes: 6784 cells, 0 of them step-up cells, in 4256 requests
 //
 // All gated fields in the result of a mutation are requested together, so there are fewer requests
 // than cells.
@@ -64,6 +68,11 @@ type App struct {
 	Disable func(Person)
 	SetRole func(p Person, role string)
 
+	// Prove, if given, changes what the session of a user has proved, before the first request with
+	// its token. Fields with maxAge or mfa need it: without it Run tests them with fresh sessions
+	// only, and reports that as an error.
+	Prove func(Person, SessionProof)
+
 	// Others are additional kinds of actors, such as a user whose token has expired.
 	Others []Who
 
@@ -82,8 +91,8 @@ type App struct {
 	Within, Without string
 
 	// Statements, if given, returns how many statements the server has sent to its database. An
-	// operation whose fields are all denied costs one at most, which reads the session, and none if
-	// the request is anonymous.
+	// operation whose fields are all denied costs one at most, which reads the session, one more for
+	// STEP_UP_REQUIRED, which names the user's factors, and none if the request is anonymous.
 	Statements func() uint64
 
 	// Quick uses only every fifth form, for slow runs such as those under the race detector.
@@ -100,9 +109,10 @@ type Person struct {
 	// The current role, whatever the token has; "" if the server treats the request as
 	// unauthenticated.
 	Role   string
-	Reason string // the reason of UNAUTHENTICATED then: "missing", "expired", "revoked"
-	Token  string // the access token; "" for none
-	Data   any    // for the use of fixtures
+	Reason string       // the reason of UNAUTHENTICATED then: "missing", "expired", "revoked"
+	Token  string       // the access token; "" for none
+	Proof  SessionProof // what the token's session has proved
+	Data   any          // for the use of fixtures
 }
 
 // Who is one kind of actor.
@@ -141,7 +151,7 @@ func Run(t Reporter, app App) {
 	p := &proof{
 		App: app, t: t, client: &http.Client{Transport: &http.Transport{}},
 		coverage: newCoverage(), secrets: secrets{}, routes: findRoutes(app.Schema), pages: map[string]int{},
-		forms: forms,
+		forms: forms, stepUp: map[stepUpKey]*actor{}, maxSessionAge: maxSessionAge(app.Policy.Rules()),
 	}
 	if app.Quick {
 		p.forms = nil

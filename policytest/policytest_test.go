@@ -108,7 +108,7 @@ func (s *server) now() time.Time { return time.Now().Add(time.Duration(s.clockOf
 func (s *server) app() policytest.App {
 	return policytest.App{
 		URL: s.url, Schema: sample.NewExecutableSchema(sample.Config{}).Schema(), Policy: s.policy,
-		Enrol: s.register, Disable: s.disable, SetRole: s.setRole,
+		Enrol: s.register, Disable: s.disable, SetRole: s.setRole, Prove: s.prove,
 		Others: []policytest.Who{{Name: "a user whose token has expired", Make: s.registerWithExpiredToken}},
 		Owners: map[string]string{"Note": "author.id", "Task": "author.id"},
 		Runs:   s.sample.Runs, Statements: s.store.Queries, Quick: !dbtest.Exhaustive(),
@@ -148,6 +148,24 @@ func (s *server) disable(p policytest.Person) {
 func (s *server) setRole(p policytest.Person, role string) {
 	s.t.Helper()
 	requireNoError(s.t, s.store.SetRole(s.t.Context(), p.ID, role))
+}
+
+// prove writes what a sign-in with second factors would have written.
+func (s *server) prove(p policytest.Person, proof policytest.SessionProof) {
+	s.t.Helper()
+	ctx, now := s.t.Context(), s.store.Now()
+	if proof.Enrolled {
+		requireNoError(s.t, s.store.SaveFactor(ctx, &models.Factor{
+			ID: newID(), UserID: p.ID, Kind: models.FactorTOTP, Secret: []byte("not used"), CreatedAt: now,
+		}))
+	}
+	user := must(s.store.UserByID(ctx, p.ID))(s.t)
+	session := must(s.store.Sessions(ctx, user, models.SessionPage{Limit: 1}, now))(s.t)[0]
+	session.ProvedAt = new(now.Add(-proof.Age))
+	requireNoError(s.t, s.store.ProveSession(ctx, session, false, "pwd", *session.ProvedAt))
+	if proof.Second {
+		requireNoError(s.t, s.store.ProveSession(ctx, session, true, "pwd,otp", now.Add(-proof.SecondAge)))
+	}
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -193,6 +211,11 @@ func TestRunReportsFieldsItCannotTest(t *testing.T) {
 				a.Fixtures = map[string]func(policytest.Case) policytest.Fixture{"Query.notes": nil}
 			},
 			[]string{`Fixtures["Query.notes"]: the schema has no such field`},
+		},
+		{
+			"sessions whose proof cannot be set",
+			func(_ *testing.T, _ *server, a *policytest.App) { a.Prove = nil },
+			[]string{"Mutation.pay has maxAge or mfa and was tested with fresh sessions only. Set Prove"},
 		},
 		{
 			"a field that never returns an object",

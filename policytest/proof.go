@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -24,16 +25,20 @@ type proof struct {
 	pages    map[string]int // page sizes by route, where the default costs too much
 	forms    []form
 
-	actors  []*actor
-	subject Person // the user whose objects all actors but the owner query
-	admin   Person // has the strongest role
+	actors        []*actor
+	stepUp        map[stepUpKey]*actor
+	subject       Person        // the user whose objects all actors but the owner query
+	admin         *actor        // has the strongest role and, if there is Prove, two factors
+	maxSessionAge time.Duration // older sessions of actors are replaced; 0: none
 }
 
 // actor is a kind of user that sends requests.
 type actor struct {
 	Who
 	Person
-	isOwner bool // queries their own objects
+	isOwner  bool // queries their own objects
+	isStepUp bool // is an actor of testStepUp
+	created  time.Time
 }
 
 // gatedRules returns the rules to test.
@@ -104,7 +109,8 @@ func (p *proof) run() {
 		for _, target := range p.targets() {
 			for _, r := range p.routes[target.def.Name] {
 				if r.root == operation {
-					p.testRoute(r, target.fields)
+					p.testRoute(r, target.fields, p.actors)
+					p.testStepUp(r, target)
 				}
 			}
 		}
@@ -121,7 +127,13 @@ func (p *proof) isDone() bool { return p.t.Context().Err() != nil }
 func (p *proof) setUp() {
 	roles := p.Policy.Roles()
 	weakest, strongest := roles[0], roles[len(roles)-1]
-	p.admin = p.Enrol(strongest)
+	p.admin = &actor{Who: Who{"the strongest role", func() Person {
+		if p.Prove == nil {
+			return p.Enrol(strongest)
+		}
+		return p.prove(p.Enrol(strongest), SessionProof{Enrolled: true, Second: true})
+	}}}
+	p.replace(p.admin)
 	add := func(name string, owner bool, enrol func() Person) {
 		p.actors = append(p.actors, &actor{Who: Who{name, enrol}, isOwner: owner})
 	}
@@ -154,7 +166,7 @@ func (p *proof) setUp() {
 
 // replace creates a new user for an actor.
 func (p *proof) replace(r *actor) {
-	r.Person = r.Make()
+	r.Person, r.created = r.Make(), time.Now()
 	if r.isOwner {
 		p.recordSecrets(r.Person)
 	}
@@ -170,12 +182,13 @@ func (p *proof) caseOf(r *actor) Case {
 // recordSecrets queries all gated fields of a user's objects as the admin. A later response that
 // contains one of these values to another actor is a leak.
 func (p *proof) recordSecrets(subject Person) {
+	p.refresh(p.admin)
 	var paths []queryPath
 	for _, target := range p.targets() {
-		paths = append(paths, p.pathsTo(target, Case{p.admin, subject})...)
+		paths = append(paths, p.pathsTo(target, Case{p.admin.Person, subject})...)
 	}
 	for _, part := range splitByAliases(paths) {
-		p.runCase(testCase{participants: Case{p.admin, subject}, form: combinedForm, paths: part})
+		p.runCase(testCase{participants: Case{p.admin.Person, subject}, form: combinedForm, paths: part})
 	}
 }
 
@@ -191,22 +204,26 @@ func (p *proof) pathsTo(t target, cases ...Case) (list []queryPath) {
 	return list
 }
 
-// testRoute requests the fields at the end of a route as every actor and in every form. It queries
+// testRoute requests the fields at the end of a route as the given actors and in every form. It queries
 // one field per request. Below a mutation, which may change something, it requests all gated fields
 // at once.
-func (p *proof) testRoute(r route, fields []*ast.FieldDefinition) {
+func (p *proof) testRoute(r route, fields []*ast.FieldDefinition, actors []*actor) {
 	sets := [][]*ast.FieldDefinition{fields}
 	if r.root == ast.Query || len(r.steps) == 0 {
 		sets = slices.Collect(slices.Chunk(fields, 1))
 	}
-	for _, actor := range p.actors {
+	for _, actor := range actors {
 		for _, form := range p.forms {
 			for _, set := range sets {
 				if set = p.selectable(r, set); len(set) == 0 || p.isDone() {
 					continue
 				}
+				p.refresh(actor)
 				c := p.caseOf(actor)
-				tc := testCase{actor: actor.Name, participants: c, form: form, paths: []queryPath{{c, r, set}}}
+				tc := testCase{
+					actor: actor.Name, isStepUp: actor.isStepUp, participants: c, form: form,
+					paths: []queryPath{{c, r, set}},
+				}
 				if changed, variables := p.runCase(tc); changed {
 					p.replaceChanged(actor, variables)
 				}
@@ -230,6 +247,7 @@ const maxAliases = 60
 // another user. It shows that the decision on one field or object is not reused for another.
 func (p *proof) testCombined() {
 	for _, actor := range p.actors {
+		p.refresh(actor)
 		for _, target := range p.targets() {
 			paths := p.pathsTo(target, Case{actor.Person, actor.Person}, Case{actor.Person, p.subject})
 			for _, part := range splitByAliases(paths) {
@@ -259,6 +277,7 @@ func splitByAliases(paths []queryPath) (parts [][]queryPath) {
 // testCase is one request.
 type testCase struct {
 	actor        string // "" for the admin, whose requests are not part of the coverage
+	isStepUp     bool   // the actor is one of testStepUp
 	participants Case
 	form         form
 	paths        []queryPath

@@ -38,6 +38,7 @@ type fieldResult struct {
 	coordinate string
 	isRoot     bool
 	isAllowed  bool
+	isStepUp   bool // denied with STEP_UP_REQUIRED
 	hasValue   bool // without an error, and not null
 	subfields  []string
 }
@@ -45,13 +46,14 @@ type fieldResult struct {
 const (
 	unauthenticated = fgerr.Unauthenticated
 	forbidden       = fgerr.Forbidden
+	stepUpRequired  = fgerr.StepUpRequired
 	tooComplex      = fgerr.QueryTooComplex
 )
 
 // nonResolverCodes are the codes of errors that say nothing about the gate. All other codes come
 // from the field's resolver.
 var nonResolverCodes = []string{
-	"", unauthenticated, forbidden, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
+	"", unauthenticated, forbidden, stepUpRequired, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
 	fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed,
 }
 
@@ -209,15 +211,16 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 	denial := denial{}
 	if ruled {
 		denial = x.expectedDenial(rule, owner)
-		x.results = append(x.results,
-			fieldResult{coordinate, rule.Root, denial.code == "", len(errors) == 0 && value != nil, x.subfields(f)})
+		x.results = append(x.results, fieldResult{
+			coordinate, rule.Root, denial.code == "", denial.code == stepUpRequired, len(errors) == 0 && value != nil, x.subfields(f),
+		})
 	}
 	if denial.code != "" {
-		x.checkDenied(coordinate, denial, errors, value, path)
+		x.checkDenied(rule, denial, errors, value, path)
 		return
 	}
 	for _, e := range errors {
-		if slices.Contains(nonResolverCodes, e.code()) {
+		if slices.Contains(nonResolverCodes, e.code()) && !x.isResolverStepUp(rule, e) {
 			x.report(coordinate, "%s is allowed, but got %s %q at %s", x.viewerName(), e.code(), e.Message, path)
 		}
 	}
@@ -235,23 +238,41 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 }
 
 // denial is the expected error of a denied field. The zero value means allowed.
-type denial struct{ code, key, value string }
+type denial struct {
+	code       string
+	extensions []extension
+}
 
+// extension is an expected extension of an error.
+type extension struct {
+	key   string
+	value any
+}
+
+// expectedDenial checks the role or the ownership first, and then the proof of identity.
 func (x *responseChecker) expectedDenial(rule policy.Rule, owner string) denial {
+	isOwner := rule.OrOwner && (x.viewer.ID == "" || x.viewer.ID == owner)
 	switch {
 	case rule.Public:
 		return denial{}
 	case x.viewer.Role == "":
-		return denial{unauthenticated, "reason", x.viewer.Reason}
-	case x.Policy.Includes(x.viewer.Role, rule.Role):
-		return denial{}
-	case rule.OrOwner && (x.viewer.ID == "" || x.viewer.ID == owner):
-		return denial{}
+		return denial{unauthenticated, []extension{{"reason", x.viewer.Reason}}}
+	case !isOwner && !x.Policy.Includes(x.viewer.Role, rule.Role):
+		return denial{forbidden, []extension{{"requires", rule.Role}}}
+	case !x.viewer.Proof.meets(rule.Proof):
+		return stepUpDenial(rule.Proof)
 	}
-	return denial{forbidden, "requires", rule.Role}
+	return denial{}
 }
 
-func (x *responseChecker) checkDenied(coordinate string, want denial, errors []responseError, value any, path string) {
+// isResolverStepUp reports whether a resolver may have returned STEP_UP_REQUIRED itself, as some do
+// that take a password or a proof. A session that was just opened never needs it.
+func (x *responseChecker) isResolverStepUp(rule policy.Rule, e responseError) bool {
+	return e.code() == stepUpRequired && !rule.Proof.Required() && x.viewer.Proof != SessionProof{}
+}
+
+func (x *responseChecker) checkDenied(rule policy.Rule, want denial, errors []responseError, value any, path string) {
+	coordinate := rule.Coordinate()
 	if value != nil {
 		x.report(coordinate, "%s is not allowed, but got %.80v at %s", x.viewerName(), value, path)
 	}
@@ -259,9 +280,16 @@ func (x *responseChecker) checkDenied(coordinate string, want denial, errors []r
 		x.report(coordinate, "got %d errors at %s, want one with code %s", len(errors), path, want.code)
 	}
 	for _, e := range errors {
-		if e.code() != want.code || e.Extensions[want.key] != want.value {
-			x.report(coordinate, "%s at %s got code %s, %s %v; want %s, %s %s", x.viewerName(), path, e.code(),
-				want.key, e.Extensions[want.key], want.code, want.key, want.value)
+		for _, extension := range want.extensions {
+			// Sprint makes numbers equal whose types differ.
+			if got := e.Extensions[extension.key]; e.code() != want.code || fmt.Sprint(got) != fmt.Sprint(extension.value) {
+				x.report(coordinate, "%s at %s got code %s, %s %v; want %s, %s %v", x.viewerName(), path, e.code(),
+					extension.key, got, want.code, extension.key, extension.value)
+				break
+			}
+		}
+		if want.code == stepUpRequired && e.code() == stepUpRequired {
+			x.checkMethods(coordinate, rule.Proof, e)
 		}
 	}
 }
@@ -308,13 +336,14 @@ func (x *responseChecker) checkNullData(fields []selectedField, root *ast.Defini
 			continue
 		case want.code != "":
 			delete(x.errors, f.key)
-			x.checkDenied(root.Name+"."+f.name, want, errors, nil, f.key)
+			x.checkDenied(rule, want, errors, nil, f.key)
 		case len(errors) == 1 && f.def.Type.NonNull && !slices.Contains(nonResolverCodes, errors[0].code()):
 			delete(x.errors, f.key)
 			explained = true
 		}
+		want := x.expectedDenial(rule, "").code
 		x.results = append(x.results,
-			fieldResult{root.Name + "." + f.name, true, x.expectedDenial(rule, "").code == "", false, x.subfields(f)})
+			fieldResult{root.Name + "." + f.name, true, want == "", want == stepUpRequired, false, x.subfields(f)})
 	}
 	if !explained {
 		x.report(root.Name, "the response has no data")
@@ -409,13 +438,16 @@ func splitCoordinate(coordinate string) (typeName, field string) {
 	return typeName, field
 }
 
-// checkStatements checks what a denied operation cost: one SQL statement at most, and none for an
-// anonymous request.
+// checkStatements checks what a denied operation cost: one SQL statement at most, a second one for
+// STEP_UP_REQUIRED, which names the user's factors, and none for an anonymous request.
 func (x *responseChecker) checkStatements(statements uint64, token string) {
 	allowed := slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isRoot && v.isAllowed })
 	most := uint64(1)
-	if token == "" || len(x.results) == 0 {
+	switch {
+	case token == "" || len(x.results) == 0:
 		most = 0
+	case slices.ContainsFunc(x.results, func(v fieldResult) bool { return v.isStepUp }):
+		most = 2
 	}
 	if !allowed && statements > most {
 		coordinate := x.operation.Name

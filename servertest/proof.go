@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"fieldgate/graph"
+	"fieldgate/models"
 	"fieldgate/policytest"
 )
 
@@ -34,6 +35,47 @@ func (s *Server) Proof() policytest.App {
 			s.t.Helper()
 			s.SetRole(p.Data.(*User), role)
 		},
+		Prove:  s.prove,
 		Owners: map[string]string{"User": "id"}, Fixtures: map[string]func(policytest.Case) policytest.Fixture{},
 	}
+}
+
+// prove writes what sign-ins with second factors would have written, to all sessions of a user. The
+// factor accepts no code.
+func (s *Server) prove(p policytest.Person, proof policytest.SessionProof) {
+	s.t.Helper()
+	if err := s.setProof(p.ID, proof); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) setProof(userID string, proof policytest.SessionProof) error {
+	ctx, store := s.t.Context(), s.internal.Store
+	now := store.Now()
+	if proof.Enrolled {
+		err := store.SaveFactor(ctx, &models.Factor{
+			ID: models.NewID(), UserID: userID, Kind: models.FactorTOTP, Secret: []byte("not a secret"), CreatedAt: now,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	user, err := store.UserByID(ctx, userID)
+	if err != nil {
+		return err
+	}
+	sessions, err := store.Sessions(ctx, user, models.SessionPage{Limit: 10}, now)
+	for _, session := range sessions {
+		session.ProvedAt = new(now.Add(-proof.Age))
+		if err := store.ProveSession(ctx, session, false, "pwd", *session.ProvedAt); err != nil {
+			return err
+		}
+		if !proof.Second {
+			continue
+		}
+		if err := store.ProveSession(ctx, session, true, "pwd,otp", now.Add(-proof.SecondAge)); err != nil {
+			return err
+		}
+	}
+	return err
 }

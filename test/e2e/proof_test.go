@@ -26,7 +26,7 @@ func policyApp(b, past *testServer) policytest.App {
 	past.Clock.Advance(-time.Hour)
 	return policytest.App{
 		URL: b.URL + "/graphql", Schema: graph.Schema(), Policy: b.internal.Policy, Statements: b.internal.Store.Queries, Quick: !dbtest.Exhaustive(),
-		Enrol: b.newPolicyUser, Disable: b.disableUser, SetRole: b.setUserRole,
+		Enrol: b.newPolicyUser, Disable: b.disableUser, SetRole: b.setUserRole, Prove: b.Proof().Prove,
 		Others: []policytest.Who{{Name: "a caller with an expired token", Make: func() policytest.Person {
 			p := past.newPolicyUser("USER")
 			p.Role, p.Reason = "", "expired"
@@ -44,7 +44,9 @@ func policyApp(b, past *testServer) policytest.App {
 			},
 			"Mutation.refresh": func(c policytest.Case) policytest.Fixture {
 				m := memberOf(c)
-				return m.signInFixture("refreshToken", m.refresh)
+				f := m.signInFixture("refreshToken", m.refresh)
+				f.Viewer.Proof = c.Asker.Proof // the session stays
+				return f
 			},
 			"Mutation.changePassword": func(c policytest.Case) policytest.Fixture {
 				return policytest.Fixture{Arguments: map[string]any{"input": map[string]any{

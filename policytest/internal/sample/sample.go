@@ -102,6 +102,12 @@ func (n *Note) Marked(with Mood) *string {
 	return new("marked " + string(with) + ", note-" + n.ownerID)
 }
 
+// Draft is gated.
+func (n *Note) Draft() *string {
+	n.sample.recordRun("Note.draft")
+	return new("the draft of note-" + n.ownerID)
+}
+
 // OwnerID returns the id of the owner, for orOwner.
 func (t *Task) OwnerID() string { return t.ownerID }
 
@@ -218,6 +224,11 @@ func (q query) Total(context.Context) (*int32, error) {
 	return new(int32(7)), nil
 }
 
+func (q query) Plan(context.Context) (*string, error) {
+	q.recordRun("Query.plan")
+	return new("the plan"), nil
+}
+
 func (m mutation) Touch(_ context.Context, owner string) (*Touched, error) {
 	return &Touched{&Note{m.Sample, owner}}, nil
 }
@@ -229,5 +240,10 @@ func (m mutation) Write(context.Context, NoteInput) (*Note, error) {
 
 func (m mutation) Wipe(context.Context) (*bool, error) {
 	m.recordRun("Mutation.wipe")
+	return new(true), nil
+}
+
+func (m mutation) Pay(context.Context) (*bool, error) {
+	m.recordRun("Mutation.pay")
 	return new(true), nil
 }
