@@ -141,7 +141,7 @@ func Check(f Snapshot) []Finding {
 	}
 	r := &report{}
 	for _, check := range []func(*report, Snapshot){
-		environment, unknownVariables, secrets, keyFiles, developmentKey, pepper, hashing, breachedPasswords,
+		environment, unknownVariables, secrets, keyFiles, developmentKey, factorKeys, pepper, hashing, breachedPasswords,
 		publicURL, corsOrigins, cookies, proxies, signIns, mail, surface, metricsAddr,
 		database, administrators, machine,
 	} {

@@ -12,8 +12,12 @@ import (
 	"fieldgate/models"
 )
 
-// A random secret, generated for these tests.
-const strongSecret = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
+// Random secrets, generated for these tests.
+const (
+	strongSecret = "f1Z8mC0qT-xW7uHnB5vR3eKyLdJ9aPoS2gQ6iXbVtE4"
+	factorKey    = "KBny5XCG64aC2DHlepPzYf_qVpsPnkaY8o2Q5A7lJVw"
+	newFactorKey = "uuiplz1OL3kpPS8isiDjFh0xvIf0V_kd-Yep1K9He_g"
+)
 
 // scenario is the input of a check: an environment, and the state around it.
 type scenario struct {
@@ -27,7 +31,7 @@ func healthyServer() *scenario {
 	return &scenario{
 		env: map[string]string{
 			"ENV": "production", "PUBLIC_URL": "https://api.example.com", "JWT_SECRET": strongSecret,
-			"DATABASE_URL": "mysql://fieldgate:hunter2@db.example.com/fieldgate?tls=true", "PASSWORD_PEPPER": strongSecret[:20],
+			"DATABASE_URL": "mysql://fieldgate:hunter2@db.example.com/fieldgate?tls=true", "PASSWORD_PEPPER": strongSecret[:20], "FACTOR_KEYS": factorKey,
 			"SMTP_URL": "smtp://mail.example.com", "TRUSTED_PROXIES": "10.0.0.0/8",
 		},
 		snapshot: Snapshot{
@@ -103,6 +107,19 @@ func TestCheckFindings(t *testing.T) {
 		{"an unreadable key", func(w *scenario) { w.snapshot.KeyFiles = []KeyFile{{Name: "a.pem", Err: fs.ErrPermission}} }, "problem keys.files", "permission denied"},
 		{"an unused development key", func(w *scenario) { w.snapshot.DevelopmentKey = KeyUnused }, "note keys.development", "unused key"},
 		{"a development key in production", func(w *scenario) { w.snapshot.DevelopmentKey = KeySigning }, "warning keys.development", "beside the database"},
+		{"no key of second factors", func(w *scenario) { w.setEnv("FACTOR_KEYS", "") }, "warning factors.keys", "cannot enrol a second factor"},
+		{
+			"no key of second factors in development", func(w *scenario) {
+				w.setEnv("ENV", "", "FACTOR_KEYS", "")
+			}, "note environment, note factors.keys", "FACTOR_KEYS is not set",
+		},
+		{"two keys of second factors", func(w *scenario) { w.setEnv("FACTOR_KEYS", newFactorKey+","+factorKey) }, "note factors.keys", "2 keys decrypt second factors"},
+		{"a key of second factors that signs tokens", func(w *scenario) { w.setEnv("FACTOR_KEYS", strongSecret) }, "problem factors.keys", "also in JWT_SECRET"},
+		{
+			"a key of second factors that is a pepper", func(w *scenario) {
+				w.setEnv("FACTOR_KEYS", newFactorKey+","+factorKey, "PASSWORD_PEPPER", strongSecret[:20]+","+factorKey)
+			}, "problem factors.keys, note factors.keys, note passwords.pepper", "key 2 of FACTOR_KEYS is also in PASSWORD_PEPPER",
+		},
 		{"no pepper", func(w *scenario) { w.setEnv("PASSWORD_PEPPER", "") }, "note passwords.pepper", "not set"},
 		{"two peppers during a rotation", func(w *scenario) { w.setEnv("PASSWORD_PEPPER", strongSecret[:20]+","+strongSecret[5:30]) }, "note passwords.pepper", "2 peppers verify"},
 		{"no breached passwords", func(w *scenario) { w.snapshot.Breached = nil }, "warning passwords.breached", "BREACHED_PASSWORDS is not set"},
@@ -245,7 +262,7 @@ func TestCheckFindings(t *testing.T) {
 				if f.Message == "" || (f.Fix == "") != (f.Level == OK) {
 					t.Errorf("%+v: want a message, and a fix unless the level is ok", f)
 				}
-				if strings.Contains(f.Message+f.Fix, strongSecret[:20]) || strings.Contains(f.Message+f.Fix, "hunter2") {
+				if strings.Contains(f.Message+f.Fix, strongSecret[:20]) || strings.Contains(f.Message+f.Fix, factorKey) || strings.Contains(f.Message+f.Fix, "hunter2") {
 					t.Errorf("%s shows a secret: %s %s", f.ID, f.Message, f.Fix)
 				}
 			}

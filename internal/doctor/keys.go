@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"fieldgate/internal/config"
+	"fieldgate/models"
 )
 
 // maxKeys is more than a rotation needs: two keys, and one that was forgotten.
@@ -95,6 +97,49 @@ func developmentKey(r *report, f Snapshot) {
 	default:
 		r.add(id, Note, "an unused key of a development server is beside the database", "delete the file *.db.key")
 	}
+}
+
+// factorKeys checks the keys that encrypt the secrets of second factors.
+func factorKeys(r *report, f Snapshot) {
+	const id = "factors.keys"
+	c := f.Config
+	for i, key := range c.FactorKeys {
+		if other := usedAs(c, key); other != "" {
+			r.add(id, Problem,
+				fmt.Sprintf("key %d of FACTOR_KEYS is also in %s: a thief of one secret has both", i+1, other),
+				"create another one with fieldgate keys secret, put it in front, and remove the shared one later (docs/factors.md#keys)")
+		}
+	}
+	switch n := len(c.FactorKeys); {
+	case n > 1:
+		r.add(id, Note, fmt.Sprintf("%d keys decrypt second factors, and the first encrypts: a rotation is in progress", n),
+			"remove an old key when all users with a second factor have used it since (docs/factors.md#keys)")
+	case n == 1:
+		r.ok(id, "second factors are encrypted: keep a copy of the key, apart from copies of the database")
+	case hasDevelopmentFactorKey(c):
+		r.ok(id, "a key beside the SQLite file encrypts second factors")
+	default:
+		r.add(id, productionLevel(f, Warning),
+			"FACTOR_KEYS is not set: users cannot enrol a second factor, and those who have one sign in with recovery codes only",
+			"create a key with fieldgate keys secret, give it to all servers, and keep a copy of it")
+	}
+}
+
+// hasDevelopmentFactorKey reports whether a server without FACTOR_KEYS creates a key itself.
+func hasDevelopmentFactorKey(c *config.Config) bool {
+	_, isSQLite := models.SQLitePath(c.DatabaseURL)
+	return isSQLite && !c.Production
+}
+
+// usedAs returns the variable that has a key of FACTOR_KEYS too, or "".
+func usedAs(c *config.Config, key string) string {
+	switch {
+	case slices.Contains(c.JWTSecrets, key):
+		return "JWT_SECRET"
+	case slices.Contains(c.PasswordPeppers, key):
+		return "PASSWORD_PEPPER"
+	}
+	return ""
 }
 
 func pepper(r *report, f Snapshot) {
