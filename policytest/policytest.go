@@ -37,7 +37,7 @@
 //
 // A run logs what it sent:
 //
-//	16 gated fields × 8 actors × 16 forms, each by 1 to 10 routes: 6784 cells, 0 of them step-up cells, in 4256 requests
+//	29 gated fields × 8 actors × 16 forms, each by 1 to 14 routes: 12952 cells, 2400 of them step-up cells, in 9462 requests
 //
 // All gated fields in the result of a mutation are requested together, so there are fewer requests
 // than cells.

@@ -183,7 +183,7 @@ func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userResetFactors(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "%s with the role %s has no second factor any more, and its sessions have ended", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "removed the second factors of %s (role %s) and ended its sessions", func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().ResetFactors(ctx, id)
 	})
 }
