@@ -135,7 +135,8 @@ func (c *coverage) report(t Reporter, p *proof) {
 			onRouteOnly = append(onRouteOnly, coordinate)
 		}
 	}
-	t.Logf("%d gated fields × %d actors × %d forms, each by 1 to %d routes: %d cells, %d of them step-up cells, in %d requests",
+	t.Logf("%d gated fields × %d actors × %d forms, each by 1 to %d routes: "+
+		"%d cells, %d of them step-up cells, in %d requests",
 		len(gated), len(p.actors), len(p.forms), p.maxRoutes(), len(c.cells), len(c.stepUps), c.requests)
 	if len(onRouteOnly) > 0 {
 		t.Logf("denied on the route only, because every actor that reaches these fields may read them: %s",

@@ -53,7 +53,8 @@ const (
 // nonResolverCodes are the codes of errors that say nothing about the gate. All other codes come
 // from the field's resolver.
 var nonResolverCodes = []string{
-	"", unauthenticated, forbidden, stepUpRequired, fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited, tooComplex,
+	"", unauthenticated, forbidden, stepUpRequired, tooComplex,
+	fgerr.Internal, fgerr.Unavailable, fgerr.Overloaded, fgerr.RateLimited,
 	fgerr.GraphQLParseFailed, fgerr.GraphQLValidationFailed,
 }
 
@@ -212,7 +213,9 @@ func (x *responseChecker) checkField(f selectedField, on *ast.Definition, owner 
 	if ruled {
 		denial = x.expectedDenial(rule, owner)
 		x.results = append(x.results, fieldResult{
-			coordinate, rule.Root, denial.code == "", denial.code == stepUpRequired, len(errors) == 0 && value != nil, x.subfields(f),
+			coordinate: coordinate, isRoot: rule.Root,
+			isAllowed: denial.code == "", isStepUp: denial.code == stepUpRequired,
+			hasValue: len(errors) == 0 && value != nil, subfields: x.subfields(f),
 		})
 	}
 	if denial.code != "" {

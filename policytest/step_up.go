@@ -1,7 +1,6 @@
 package policytest
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -138,7 +137,8 @@ func (c *coverage) reportStepUp(t Reporter, p *proof, rule policy.Rule) {
 	case !rule.Proof.Required():
 		return
 	case p.Prove == nil:
-		t.Errorf("%s has maxAge or mfa and was tested with fresh sessions only. Set Prove, which gives a session a proof", coordinate)
+		t.Errorf("%s has maxAge or mfa and was tested with fresh sessions only. "+
+			"Set Prove, which gives a session a proof", coordinate)
 		return
 	case !c.steppedUp[coordinate] && p.mustBeReached(rule):
 		t.Errorf("%s was never denied with %s", coordinate, stepUpRequired)
@@ -173,6 +173,7 @@ func (x *responseChecker) checkMethods(coordinate string, required policy.Proof,
 	needsSecond := x.viewer.Proof.needsSecond(required)
 	isNone := needsSecond && !x.viewer.Proof.Enrolled
 	if !isList || (len(methods) == 0) != isNone || slices.Contains(methods, any("PASSWORD")) == needsSecond {
-		x.report(coordinate, "%s got the methods %s, want those that are enough", x.viewerName(), fmt.Sprint(e.Extensions["methods"]))
+		x.report(coordinate, "%s got the methods %v, want those that are enough", x.viewerName(),
+			e.Extensions["methods"])
 	}
 }

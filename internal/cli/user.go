@@ -183,9 +183,11 @@ func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userResetFactors(ctx context.Context, cmd *cli.Command) error {
-	return c.updateUser(ctx, cmd, []string{"EMAIL"}, "removed the second factors of %s (role %s) and ended its sessions", func(s *server.Services, id string, _ []string) (*models.User, error) {
+	const done = "removed the second factors of %s (role %s) and ended its sessions"
+	reset := func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().ResetFactors(ctx, id)
-	})
+	}
+	return c.updateUser(ctx, cmd, []string{"EMAIL"}, done, reset)
 }
 
 func (c Console) userDelete(ctx context.Context, cmd *cli.Command) error {

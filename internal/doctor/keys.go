@@ -107,7 +107,8 @@ func factorKeys(r *report, f Snapshot) {
 		if other := usedAs(c, key); other != "" {
 			r.add(id, Problem,
 				fmt.Sprintf("key %d of FACTOR_KEYS is also in %s: a thief of one secret has both", i+1, other),
-				"create another one with fieldgate keys secret, put it in front, and remove the shared one later (docs/factors.md#keys)")
+				"create another one with fieldgate keys secret, put it in front, and remove the shared one later "+
+					"(docs/factors.md#keys)")
 		}
 	}
 	switch n := len(c.FactorKeys); {
