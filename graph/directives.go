@@ -64,9 +64,9 @@ func (g *gate) authorize(ctx context.Context, obj any, next graphql.Resolver) (a
 	return g.limiter.run(ctx, next)
 }
 
-// check returns an error unless the signed-in user meets a requirement: first its role or ownership,
-// then its proof of identity. It uses the user's current
-// role in the database, not the role in the token.
+// check returns an error unless the signed-in user meets a requirement: first its role or
+// ownership, then its proof of identity. It uses the user's current role in the database, not the
+// role in the token.
 func (g *gate) check(ctx context.Context, requirement policy.Requirement, obj any) error {
 	session, err := auth.ViewerFrom(ctx).Session(ctx)
 	if err != nil {

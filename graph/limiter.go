@@ -325,7 +325,7 @@ func unusedReservations(
 	acquired, forSuccess []models.Reservation, execution *limit.Execution, err error,
 ) []models.Reservation {
 	switch {
-	case err == nil, errors.As(err, new(*account.SecondFactorRequiredError)): // the password was right
+	case err == nil, errors.As(err, new(*account.SecondFactorRequiredError)): // right password
 		return slices.DeleteFunc(acquired, func(s models.Reservation) bool { return s.CountsSuccesses })
 	case execution.IsCounted() || !wasNotAttempted(err):
 		return forSuccess

@@ -12,11 +12,13 @@ import (
 	"fieldgate/models"
 )
 
-// StepUpRequiredError is the error of a field that requires a fresher proof of identity than the session
-// has, or a second factor. RFC 9470 has the same for OAuth: insufficient_user_authentication.
+// StepUpRequiredError is the error of a field that requires a fresher proof of identity than the
+// session has, or a second factor. RFC 9470 has the same for OAuth:
+// insufficient_user_authentication.
 type StepUpRequiredError struct {
-	Proof   policy.Proof // what the field requires
-	Methods []string     // the factors that the account has and that would be enough; empty: enrol a second factor first
+	Proof policy.Proof // what the field requires
+	// Methods are the enrolled factors that meet it. Without any, the user must enrol one first.
+	Methods []string
 }
 
 func (e *StepUpRequiredError) Error() string {
@@ -46,9 +48,9 @@ func secondFactorExtensions(e *account.SecondFactorRequiredError) map[string]any
 	return extensions
 }
 
-// checkProof returns *StepUpRequiredError unless the viewer's session meets a requirement of its proof of
-// identity. It queries the database only if the requirement depends on the viewer's second factors, or if
-// a cached session does not meet it: another server may have recorded a newer proof.
+// checkProof returns *StepUpRequiredError unless the viewer's session meets a requirement of its
+// proof of identity. It queries the database only if the requirement depends on the viewer's second
+// factors, or if a cached session does not meet it: another server may have recorded a newer proof.
 func checkProof(ctx context.Context, required policy.Proof) error {
 	if !required.Required() {
 		return nil
@@ -75,7 +77,9 @@ func checkProof(ctx context.Context, required policy.Proof) error {
 }
 
 // judgeProof returns nil for a session that meets the requirement.
-func judgeProof(ctx context.Context, v *auth.Viewer, session *models.Session, required policy.Proof) (*StepUpRequiredError, error) {
+func judgeProof(
+	ctx context.Context, v *auth.Viewer, session *models.Session, required policy.Proof,
+) (*StepUpRequiredError, error) {
 	now := v.Now()
 	if session.SecondProvedAt != nil && isFresh(*session.SecondProvedAt, required.MaxAge, now) {
 		return nil, nil // two factors, and the second one recently
@@ -107,8 +111,9 @@ func isFresh(at time.Time, maxAge time.Duration, now time.Time) bool {
 // recentProof is what a change requires that takes a password, if the client gives none.
 var recentProof = policy.Proof{MaxAge: 10 * time.Minute, MFA: policy.MFAIfEnrolled}
 
-// passwordOrProof returns nil for a field that has a password to verify, and else checks recentProof.
-// An account with a second factor needs it in both cases: a password alone may be a stolen one.
+// passwordOrProof returns nil for a field that has a password to verify, and else checks
+// recentProof. An account with a second factor needs it in both cases: a password alone may be a
+// stolen one.
 func passwordOrProof(ctx context.Context, password *string) error {
 	if password == nil {
 		return checkProof(ctx, recentProof)
@@ -123,8 +128,8 @@ func passwordOrProof(ctx context.Context, password *string) error {
 	return checkProof(ctx, recentProof)
 }
 
-// deliverChallenge moves the challenge of *account.SecondFactorRequiredError into the cookie, if the client
-// takes its tokens in cookies.
+// deliverChallenge moves the challenge of *account.SecondFactorRequiredError into the cookie, if
+// the client takes its tokens in cookies.
 func deliverChallenge(ctx context.Context, required *account.SecondFactorRequiredError, usesCookies bool) error {
 	if !usesCookies {
 		return required

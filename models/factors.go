@@ -10,8 +10,8 @@ import (
 // FactorTOTP is the Kind of a factor that makes time-based one-time passwords (RFC 6238).
 const FactorTOTP = "TOTP"
 
-// MaxFactorFailures is the number of consecutive wrong codes after which a factor accepts no code. NIST
-// SP 800-63B-4 section 3.2.2 allows 100. A recovery code that is used resets the count.
+// MaxFactorFailures is the number of consecutive wrong codes after which a factor accepts no code.
+// NIST SP 800-63B-4 section 3.2.2 allows 100. A recovery code that is used resets the count.
 const MaxFactorFailures = 100
 
 // MaxChallengeAttempts is the number of wrong codes that end a challenge.
@@ -68,11 +68,14 @@ func (s *Store) FactorKinds(ctx context.Context, userID string) (kinds []string,
 	return kinds, s.translate(ctx, err)
 }
 
-// SaveFactor enrols a factor in place of the user's factor of the same kind, if there is one. Its CreatedAt
-// and LastStep count.
+// SaveFactor enrols a factor in place of the user's factor of the same kind, if there is one. Its
+// CreatedAt and LastStep count.
 func (s *Store) SaveFactor(ctx context.Context, f *Factor) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		values := map[string]any{"id": f.ID, "secret": f.Secret, "last_step": f.LastStep, "failures": 0, "created_at": f.CreatedAt, "last_used_at": nil}
+		values := map[string]any{
+			"id": f.ID, "secret": f.Secret, "last_step": f.LastStep, "failures": 0,
+			"created_at": f.CreatedAt, "last_used_at": nil,
+		}
 		r := tx.conn(ctx).Model(&Factor{}).Where("user_id = ? AND kind = ?", f.UserID, f.Kind).Updates(values)
 		if r.Error != nil || r.RowsAffected > 0 {
 			return tx.translate(ctx, r.Error)
@@ -81,9 +84,9 @@ func (s *Store) SaveFactor(ctx context.Context, f *Factor) error {
 	})
 }
 
-// AcceptFactorStep records the time step of an accepted code. Of any number of calls with one step exactly
-// one succeeds; the others return ErrNotFound, as they do if a later step was accepted or the factor is
-// locked (RFC 6238 section 5.2: a code is accepted once).
+// AcceptFactorStep records the time step of an accepted code. Of any number of calls with one step
+// exactly one succeeds; the others return ErrNotFound, as they do if a later step was accepted or
+// the factor is locked (RFC 6238 section 5.2: a code is accepted once).
 func (s *Store) AcceptFactorStep(ctx context.Context, f *Factor, step int64, now time.Time) error {
 	return s.updateFactor(ctx, map[string]any{"last_step": step, "failures": 0, "last_used_at": now},
 		"user_id = ? AND id = ? AND secret = ? AND last_step < ? AND failures < ?", f.UserID, f.ID, f.Secret, step, MaxFactorFailures)
@@ -94,8 +97,8 @@ func (s *Store) FailFactor(ctx context.Context, f *Factor) error {
 	return s.updateFactor(ctx, map[string]any{"failures": gorm.Expr("failures + 1")}, "user_id = ? AND id = ?", f.UserID, f.ID)
 }
 
-// ReplaceFactorSecret stores a secret that was encrypted with another key. It changes nothing if the secret was
-// replaced meanwhile.
+// ReplaceFactorSecret stores a secret that was encrypted with another key. It changes nothing if
+// the secret was replaced meanwhile.
 func (s *Store) ReplaceFactorSecret(ctx context.Context, f *Factor, secret []byte) error {
 	return s.updateFactor(ctx, map[string]any{"secret": secret}, "user_id = ? AND id = ? AND secret = ?", f.UserID, f.ID, f.Secret)
 }
@@ -110,8 +113,8 @@ func (s *Store) updateFactor(ctx context.Context, values map[string]any, conditi
 	})
 }
 
-// DeleteFactor removes a factor. With the last one it removes the recovery codes, and what the factors proved in the user's
-// sessions. It returns ErrNotFound if the user has no such factor.
+// DeleteFactor removes a factor. With the last one it removes the recovery codes, and what the
+// factors proved in the user's sessions. It returns ErrNotFound if the user has no such factor.
 func (s *Store) DeleteFactor(ctx context.Context, id, userID string) error {
 	if !isASCII(id) {
 		return ErrNotFound
@@ -136,8 +139,8 @@ func (s *Store) DeleteFactor(ctx context.Context, id, userID string) error {
 	})
 }
 
-// deleteFactorsSince removes the second factors that were enrolled after a UUIDv7 was made, and then also the recovery codes,
-// which may have been replaced with them.
+// deleteFactorsSince removes the second factors that were enrolled after a UUIDv7 was made, and
+// then also the recovery codes, which may have been replaced with them.
 func (s *Store) deleteFactorsSince(ctx context.Context, userID, id string) error {
 	deleted, err := s.deleteWhere(ctx, &Factor{}, "user_id = ? AND id > ?", userID, id)
 	if err != nil || deleted == 0 {
@@ -159,8 +162,9 @@ func (s *Store) DeleteFactors(ctx context.Context, userID string) error {
 	})
 }
 
-// ReplaceRecoveryCodes stores new recovery codes in place of all others of the user. It returns ErrNotFound if the user has
-// no second factor. It locks the factors, so that the codes do not outlive a factor or an account that is deleted meanwhile.
+// ReplaceRecoveryCodes stores new recovery codes in place of all others of the user. It returns
+// ErrNotFound if the user has no second factor. It locks the factors, so that the codes do not
+// outlive a factor or an account that is deleted meanwhile.
 func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, codes []*RecoveryCode) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if err := tx.updateFactor(ctx, map[string]any{"failures": gorm.Expr("failures")}, "user_id = ?", userID); err != nil {
@@ -173,8 +177,9 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, codes [
 	})
 }
 
-// UseRecoveryCode deletes a recovery code, and unlocks the user's factors. Of any number of calls with one code exactly
-// one succeeds; the others return ErrNotFound, as they do for an unknown code. It returns the number of codes that are left.
+// UseRecoveryCode deletes a recovery code, and unlocks the user's factors. Of any number of calls
+// with one code exactly one succeeds; the others return ErrNotFound, as they do for an unknown
+// code. It returns the number of codes that are left.
 func (s *Store) UseRecoveryCode(ctx context.Context, userID string, hash []byte) (left int64, err error) {
 	err = s.Transaction(ctx, func(tx *Store) error {
 		deleted, err := tx.deleteWhere(ctx, &RecoveryCode{}, "user_id = ? AND hash = ?", userID, hash)
@@ -192,7 +197,8 @@ func (s *Store) UseRecoveryCode(ctx context.Context, userID string, hash []byte)
 	return left, err
 }
 
-// CreateChallenge stores a challenge. A new enrolment ends the user's other enrolments of the same purpose.
+// CreateChallenge stores a challenge. A new enrolment ends the user's other enrolments of the same
+// purpose.
 func (s *Store) CreateChallenge(ctx context.Context, c *Challenge) error {
 	return s.Transaction(ctx, func(tx *Store) error {
 		if c.Secret != nil {
@@ -204,8 +210,8 @@ func (s *Store) CreateChallenge(ctx context.Context, c *Challenge) error {
 	})
 }
 
-// ChallengeByHash returns the challenge whose client secret has this hash, or ErrNotFound. Whether it has expired is for the
-// caller to see.
+// ChallengeByHash returns the challenge whose client secret has this hash, or ErrNotFound. Whether
+// it has expired is for the caller to see.
 func (s *Store) ChallengeByHash(ctx context.Context, hash []byte) (*Challenge, error) {
 	var c Challenge
 	if err := s.conn(ctx).Where("hash = ?", hash).Take(&c).Error; err != nil {
@@ -214,7 +220,8 @@ func (s *Store) ChallengeByHash(ctx context.Context, hash []byte) (*Challenge, e
 	return &c, nil
 }
 
-// PendingChallenge returns the newest challenge of a user for a purpose that has not expired at now, or ErrNotFound.
+// PendingChallenge returns the newest challenge of a user for a purpose that has not expired at
+// now, or ErrNotFound.
 func (s *Store) PendingChallenge(ctx context.Context, userID, purpose string, now time.Time) (*Challenge, error) {
 	var c Challenge
 	err := s.conn(ctx).Where("user_id = ? AND purpose = ? AND expires_at > ?", userID, purpose, now).Order("id DESC").Take(&c).Error
@@ -224,11 +231,12 @@ func (s *Store) PendingChallenge(ctx context.Context, userID, purpose string, no
 	return &c, nil
 }
 
-// UseChallenge deletes a challenge. Of any number of calls exactly one succeeds; the others return ErrNotFound, as they do if
-// it has expired or had too many wrong codes.
+// UseChallenge deletes a challenge. Of any number of calls exactly one succeeds; the others return
+// ErrNotFound, as they do if it has expired or had too many wrong codes.
 func (s *Store) UseChallenge(ctx context.Context, c *Challenge, now time.Time) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		deleted, err := tx.deleteWhere(ctx, &Challenge{}, "user_id = ? AND id = ? AND expires_at > ? AND attempts < ?", c.UserID, c.ID, now, MaxChallengeAttempts)
+		deleted, err := tx.deleteWhere(ctx, &Challenge{}, "user_id = ? AND id = ? AND expires_at > ? AND attempts < ?",
+			c.UserID, c.ID, now, MaxChallengeAttempts)
 		if err == nil && deleted == 0 {
 			return ErrNotFound
 		}
@@ -239,7 +247,8 @@ func (s *Store) UseChallenge(ctx context.Context, c *Challenge, now time.Time) e
 // FailChallenge counts a wrong code.
 func (s *Store) FailChallenge(ctx context.Context, c *Challenge) error {
 	return s.Transaction(ctx, func(tx *Store) error {
-		r := tx.conn(ctx).Model(&Challenge{}).Where("user_id = ? AND id = ?", c.UserID, c.ID).Updates(map[string]any{"attempts": gorm.Expr("attempts + 1")})
+		r := tx.conn(ctx).Model(&Challenge{}).Where("user_id = ? AND id = ?", c.UserID, c.ID).
+			Updates(map[string]any{"attempts": gorm.Expr("attempts + 1")})
 		return tx.translate(ctx, r.Error)
 	})
 }
@@ -248,8 +257,8 @@ func (s *Store) sweepChallenges(ctx context.Context, now time.Time) (int, error)
 	return sweepOwned[string](ctx, s, &Challenge{}, now)
 }
 
-// ProveSession records that the user of a session proved a first or a second factor at a time, and how. It returns
-// ErrNotFound if the session has ended.
+// ProveSession records that the user of a session proved a first or a second factor at a time, and
+// how. It returns ErrNotFound if the session has ended.
 func (s *Store) ProveSession(ctx context.Context, session *Session, second bool, methods string, at time.Time) error {
 	values := map[string]any{"proved_at": at, "methods": methods}
 	if second {

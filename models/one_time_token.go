@@ -208,7 +208,8 @@ func (s *Store) RestoreEmail(ctx context.Context, t *OneTimeToken, notice []*Mai
 		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
-		if err := tx.deleteFactorsSince(ctx, t.UserID, t.ID); err != nil { // they are of the author of the change
+		// The author of the change enrolled them.
+		if err := tx.deleteFactorsSince(ctx, t.UserID, t.ID); err != nil {
 			return err
 		}
 		if err := tx.deleteEmailChangeMails(ctx, t.UserID); err != nil {

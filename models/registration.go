@@ -85,7 +85,8 @@ func (s *Store) Disown(ctx context.Context, t *OneTimeToken, notice []*Mail, now
 		if err := tx.deleteTrustedPlaces(ctx, t.UserID); err != nil {
 			return err
 		}
-		if err := tx.DeleteFactors(ctx, t.UserID); err != nil { // they are of the one who is locked out
+		// The creator of the account, who is locked out, enrolled them.
+		if err := tx.DeleteFactors(ctx, t.UserID); err != nil {
 			return err
 		}
 		return tx.finishPasswordChange(ctx, t.UserID, notice)

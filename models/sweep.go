@@ -10,10 +10,10 @@ import (
 // file, and row locks elsewhere, for a few milliseconds.
 const sweepBatch = 200
 
-// Sweep deletes expired sessions, spent tokens, rate limit buckets, one-time tokens, trusted places,
-// pending registrations and challenges, and mails that no mailer sends any more. It returns the number of
-// rows. It deletes in small batches, so that other writes are not blocked. Any number of servers
-// may run it concurrently.
+// Sweep deletes expired sessions, spent tokens, rate limit buckets, one-time tokens, trusted
+// places, pending registrations and challenges, and mails that no mailer sends any more. It returns
+// the number of rows. It deletes in small batches, so that other writes are not blocked. Any number
+// of servers may run it concurrently.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (rows int, err error) {
 	for _, sweep := range []func(context.Context, time.Time) (int, error){
 		s.sweepSessions, s.sweepSpentTokens, s.sweepBuckets, s.sweepTokens, s.sweepMails,

@@ -47,8 +47,8 @@ func (a Administrator) Delete(ctx context.Context, userID string, password *stri
 	return user, nil
 }
 
-// authorizeDeletion verifies the password of an ADMIN who deletes another account, if there is one. Without
-// it, the caller must have checked that the session was proved shortly before.
+// authorizeDeletion verifies the password of an ADMIN who deletes another account, if there is one.
+// Without it, the caller must have checked that the session was proved shortly before.
 func (a Administrator) authorizeDeletion(ctx context.Context, userID string, password *string) error {
 	switch {
 	case a.operator:

@@ -23,8 +23,8 @@ type TOTPSetup struct {
 	Secret string // in base32, to type
 }
 
-// BeginTOTP makes a new secret for the user of a session. A factor that works already keeps working. It returns
-// ErrFactorsUnavailable.
+// BeginTOTP makes a new secret for the user of a session. A factor that works already keeps
+// working. It returns ErrFactorsUnavailable.
 func (s *Service) BeginTOTP(ctx context.Context, user *models.User) (*TOTPSetup, error) {
 	if s.config.FactorKeys == nil {
 		return nil, ErrFactorsUnavailable
@@ -40,9 +40,10 @@ func (s *Service) BeginTOTP(ctx context.Context, user *models.User) (*TOTPSetup,
 	return &TOTPSetup{URI: totp.URI(cmp.Or(s.config.Product, productName), user.Email, secret), Secret: secret}, nil
 }
 
-// EnableTOTP takes the secret of BeginTOTP into use if the code is of that secret, in place of an older one, and returns
-// new recovery codes. The session counts as proved with a second factor. It returns *InputError for a wrong code, ErrInvalidToken
-// without a secret or after it has expired, and ErrFactorsUnavailable.
+// EnableTOTP takes the secret of BeginTOTP into use if the code is of that secret, in place of an
+// older one, and returns new recovery codes. The session counts as proved with a second factor. It
+// returns *InputError for a wrong code, ErrInvalidToken without a secret or after it has expired,
+// and ErrFactorsUnavailable.
 func (s *Service) EnableTOTP(ctx context.Context, session *models.Session, code string) (codes []string, err error) {
 	user, now := session.User, s.config.Store.Now()
 	if s.config.FactorKeys == nil {
@@ -98,8 +99,8 @@ func (s *Service) newRecoveryCodes(userID string) (codes []string, rows []*model
 	return codes, rows
 }
 
-// ReplaceRecoveryCodes returns new recovery codes; older ones stop working. It returns models.ErrNotFound if the user has no
-// second factor.
+// ReplaceRecoveryCodes returns new recovery codes; older ones stop working. It returns
+// models.ErrNotFound if the user has no second factor.
 func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user *models.User) ([]string, error) {
 	codes, rows := s.newRecoveryCodes(user.ID)
 	err := s.audited(ctx, &event{name: EventRecoveryCodesReplaced, user: user.ID}, func(tx *models.Store) error {
@@ -111,8 +112,8 @@ func (s *Service) ReplaceRecoveryCodes(ctx context.Context, user *models.User) (
 	return codes, nil
 }
 
-// RemoveFactor removes a second factor, and with the last one the recovery codes. It returns models.ErrNotFound if the
-// user has no such factor.
+// RemoveFactor removes a second factor, and with the last one the recovery codes. It returns
+// models.ErrNotFound if the user has no such factor.
 func (s *Service) RemoveFactor(ctx context.Context, user *models.User, id string) error {
 	if uuid.Validate(id) != nil {
 		return models.ErrNotFound
@@ -125,8 +126,8 @@ func (s *Service) RemoveFactor(ctx context.Context, user *models.User, id string
 	})
 }
 
-// ResetFactors removes all second factors and recovery codes of an account, and ends its sessions. It is the way back for
-// a user who has lost them; the password stays.
+// ResetFactors removes all second factors and recovery codes of an account, and ends its sessions.
+// It is the way back for a user who has lost them; the password stays.
 func (a Administrator) ResetFactors(ctx context.Context, userID string) (*models.User, error) {
 	now := a.service.config.Store.Now()
 	return a.administer(ctx, &event{name: EventFactorsReset, user: userID}, "", func(tx *models.Store) error {

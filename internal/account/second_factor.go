@@ -18,8 +18,8 @@ import (
 	"fieldgate/models"
 )
 
-// The values of Session.Methods: authentication method references (RFC 8176 section 2), and one that
-// the RFC has no value for.
+// The values of Session.Methods: authentication method references (RFC 8176 section 2), and one
+// that the RFC has no value for.
 const (
 	methodPassword = "pwd"
 	methodOTP      = "otp"
@@ -41,15 +41,15 @@ const (
 	purposeTOTP   = "totp"
 )
 
-// ErrFactorsUnavailable is the error of a server without FACTOR_KEYS, and of a secret that none of them
-// decrypts.
+// ErrFactorsUnavailable is the error of a server without FACTOR_KEYS, and of a secret that none of
+// them decrypts.
 var ErrFactorsUnavailable = errors.New("the server has no key for second factors")
 
 // ErrWrongCode is the error of a code of a second factor that is wrong, or was used before.
 var ErrWrongCode = errors.New("the code is wrong, or was used before")
 
-// SecondFactorRequiredError is the outcome of a sign-in with the right password to an account that has
-// a second factor. No session was opened.
+// SecondFactorRequiredError is the outcome of a sign-in with the right password to an account that
+// has a second factor. No session was opened.
 type SecondFactorRequiredError struct {
 	Methods   []string  // the factors that complete the sign-in
 	ExpiresAt time.Time // of the challenge
@@ -81,7 +81,8 @@ func kindsOf(factors []*models.Factor) (kinds []string) {
 	return kinds
 }
 
-// MethodsOf returns the proofs that count as a second factor for a user with factors of these kinds.
+// MethodsOf returns the proofs that count as a second factor for a user with factors of these
+// kinds.
 func MethodsOf(kinds []string) []string {
 	if len(kinds) == 0 {
 		return []string{}
@@ -102,9 +103,9 @@ type SecondFactor struct {
 	UsesCookies bool // the client takes its refresh token in a cookie
 }
 
-// CompleteSignIn opens the session of a sign-in that was SecondFactorRequiredError. It returns ErrInvalidToken for a challenge
-// that is unknown, used or expired, or had too many wrong codes; ErrWrongCode; *InputError;
-// ErrFactorsUnavailable; and the refusal of a hook.
+// CompleteSignIn opens the session of a sign-in that was SecondFactorRequiredError. It returns
+// ErrInvalidToken for a challenge that is unknown, used or expired, or had too many wrong codes;
+// ErrWrongCode; *InputError; ErrFactorsUnavailable; and the refusal of a hook.
 func (s *Service) CompleteSignIn(ctx context.Context, f SecondFactor, client auth.Client) (*SignIn, error) {
 	if f.Factor == FactorPassword {
 		return nil, invalid("factor", "must be one of the methods of the error SECOND_FACTOR_REQUIRED")
@@ -137,8 +138,8 @@ func (s *Service) CompleteSignIn(ctx context.Context, f SecondFactor, client aut
 	return signIn, err
 }
 
-// challenge returns a challenge that can be completed, and its user. A change of the password, the end of
-// all sessions, and a disabled account end it.
+// challenge returns a challenge that can be completed, and its user. A change of the password, the
+// end of all sessions, and a disabled account end it.
 func (s *Service) challenge(ctx context.Context, secret string, now time.Time) (*models.Challenge, *models.User, error) {
 	if !isRefreshToken(secret) { // both are made by randomToken
 		return nil, nil, ErrInvalidToken
@@ -158,7 +159,8 @@ func (s *Service) challenge(ctx context.Context, secret string, now time.Time) (
 	return c, user, nil
 }
 
-// ChallengeAccountKey returns the name under which guesses at a challenge are counted, or "" for an unknown challenge.
+// ChallengeAccountKey returns the name under which guesses at a challenge are counted, or "" for an
+// unknown challenge.
 func ChallengeAccountKey(ctx context.Context, store *models.Store, secret string) (string, error) {
 	c, err := store.ChallengeByHash(ctx, challengeHash(secret))
 	if err == nil {
@@ -173,10 +175,12 @@ func ChallengeAccountKey(ctx context.Context, store *models.Store, secret string
 	return "", err
 }
 
-// checkCode compares a code with a user's factor. It returns what uses the code up, which must run in the
-// transaction of what the code is for, and the value for Session.Methods. Both return ErrWrongCode for a code
-// that is wrong or was used.
-func (s *Service) checkCode(ctx context.Context, user *models.User, factor, code string) (use func(tx *models.Store) error, method string, err error) {
+// checkCode compares a code with a user's factor. It returns what uses the code up, which must run
+// in the transaction of what the code is for, and the value for Session.Methods. Both return
+// ErrWrongCode for a code that is wrong or was used.
+func (s *Service) checkCode(
+	ctx context.Context, user *models.User, factor, code string,
+) (use func(tx *models.Store) error, method string, err error) {
 	switch factor {
 	case FactorTOTP:
 		use, err = s.checkTOTP(ctx, user.ID, code)
@@ -246,8 +250,9 @@ func (s *Service) useRecoveryCode(ctx context.Context, user *models.User, hash [
 	}
 }
 
-// failSecondFactor counts a wrong code at the challenge, if there is one, and at the factor. The first one in a day is also
-// told to the user: behind a right password, it is the sign of a stolen password. It returns ErrWrongCode.
+// failSecondFactor counts a wrong code at the challenge, if there is one, and at the factor. The
+// first one in a day is also told to the user: behind a right password, it is the sign of a stolen
+// password. It returns ErrWrongCode.
 func (s *Service) failSecondFactor(ctx context.Context, user *models.User, c *models.Challenge, factor string) error {
 	now := s.config.Store.Now()
 	e := &event{name: EventSecondFactorFailed, user: user.ID, reason: factor}
@@ -281,11 +286,14 @@ func (s *Service) failSecondFactor(ctx context.Context, user *models.User, c *mo
 	return ErrWrongCode
 }
 
-// ConfirmIdentity records that the user of a session proved a factor anew. The session stays; its access token and, for a
-// browser, its refresh token are replaced (OWASP ASVS 5.0, 7.2.4). refreshToken is that of the request's cookie, or "". It
-// returns *InputError, *OverloadedError, ErrInvalidCredentials for a wrong password, ErrWrongCode, ErrFactorsUnavailable, and
+// ConfirmIdentity records that the user of a session proved a factor anew. The session stays; its
+// access token and, for a browser, its refresh token are replaced (OWASP ASVS 5.0, 7.2.4).
+// refreshToken is that of the request's cookie, or "". It returns *InputError, *OverloadedError,
+// ErrInvalidCredentials for a wrong password, ErrWrongCode, ErrFactorsUnavailable, and
 // *auth.UnauthenticatedError if the session has ended meanwhile.
-func (s *Service) ConfirmIdentity(ctx context.Context, session *models.Session, factor, proof, refreshToken string) (*SignIn, error) {
+func (s *Service) ConfirmIdentity(
+	ctx context.Context, session *models.Session, factor, proof, refreshToken string,
+) (*SignIn, error) {
 	use, method, err := s.checkProof(ctx, session.User, factor, proof)
 	if err != nil {
 		return nil, err
@@ -309,7 +317,9 @@ func (s *Service) ConfirmIdentity(ctx context.Context, session *models.Session, 
 	return s.renew(ctx, session, refreshToken)
 }
 
-func (s *Service) checkProof(ctx context.Context, user *models.User, factor, proof string) (use func(tx *models.Store) error, method string, err error) {
+func (s *Service) checkProof(
+	ctx context.Context, user *models.User, factor, proof string,
+) (use func(tx *models.Store) error, method string, err error) {
 	if factor == FactorPassword {
 		if len(proof) > maxPasswordBytes {
 			return nil, "", invalid("proof", longPassword)
@@ -324,8 +334,8 @@ func (s *Service) checkProof(ctx context.Context, user *models.User, factor, pro
 	return use, method, err
 }
 
-// renew returns new tokens of a session that was just proved. A client without a cookie keeps its refresh
-// token: the server does not know it and could not return its successor.
+// renew returns new tokens of a session that was just proved. A client without a cookie keeps its
+// refresh token: the server does not know it and could not return its successor.
 func (s *Service) renew(ctx context.Context, session *models.Session, refreshToken string) (*SignIn, error) {
 	if refreshToken != "" {
 		own, err := s.config.Store.SessionByRefreshHash(ctx, refreshHash(refreshToken))
@@ -378,8 +388,8 @@ func newRecoveryCode() string {
 	return strings.Join(groups, "-")
 }
 
-// recoveryHash ignores what users change when they copy a code: case, white space and hyphens of any
-// kind.
+// recoveryHash ignores what users change when they copy a code: case, white space and hyphens of
+// any kind.
 func recoveryHash(userID, code string) []byte {
 	code = strings.ToLower(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.Is(unicode.Dash, r) {

@@ -55,8 +55,9 @@ func (v *Viewer) ClearChallengeCookie() {
 	}
 }
 
-// ReloadSession reads the viewer's session from the database again, past the cache of SESSION_RECHECK:
-// another server may have recorded a new proof of identity. The errors are those of Session.
+// ReloadSession reads the viewer's session from the database again, past the cache of
+// SESSION_RECHECK: another server may have recorded a new proof of identity. The errors are those
+// of Session.
 func (v *Viewer) ReloadSession(ctx context.Context) (*models.Session, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -70,9 +71,9 @@ func (v *Viewer) ReloadSession(ctx context.Context) (*models.Session, error) {
 	return v.session, v.err
 }
 
-// SecondFactors returns the kinds of the second factors that the viewer has enrolled. The first call
-// queries the database, later calls for the same user return the same answer. It returns nil for an
-// anonymous viewer.
+// SecondFactors returns the kinds of the second factors that the viewer has enrolled. The first
+// call queries the database, later calls for the same user return the same answer. It returns nil
+// for an anonymous viewer.
 func (v *Viewer) SecondFactors(ctx context.Context) ([]string, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

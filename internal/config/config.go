@@ -44,8 +44,8 @@ type Config struct {
 	// JWTSecrets all verify. The first signs, unless there are key files. Development may have
 	// none.
 	JWTSecrets []string
-	// FactorKeys all decrypt the secrets of second factors. The first encrypts. Development may have
-	// none.
+	// FactorKeys all decrypt the secrets of second factors. The first encrypts. Development may
+	// have none.
 	FactorKeys  []string
 	JWTIssuer   string
 	JWTAudience string

@@ -13,8 +13,8 @@ import (
 // MinKeyBytes is the minimum length of a key.
 const MinKeyBytes = 32
 
-// ErrUnknownKey is the error of a ciphertext that none of the keys decrypts: its key is missing, or the
-// ciphertext was changed or belongs to another context.
+// ErrUnknownKey is the error of a ciphertext that none of the keys decrypts: its key is missing, or
+// the ciphertext was changed or belongs to another context.
 var ErrUnknownKey = errors.New("no key decrypts the secret")
 
 // Keyring encrypts with its first key and decrypts with all of them. To rotate, put the new key in
@@ -30,7 +30,8 @@ type key struct {
 // keyID names a key in a ciphertext. It is derived from the key and reveals nothing about it.
 type keyID [4]byte
 
-// New returns a keyring. A key is a random text of at least 32 bytes. Without keys, New returns nil.
+// New returns a keyring. A key is a random text of at least 32 bytes. Without keys, New returns
+// nil.
 func New(keys []string) (*Keyring, error) {
 	var ring Keyring
 	for i, text := range keys {

@@ -59,11 +59,11 @@ const (
 	FactorAdded Kind = "factor-added"
 	// FactorRemoved tells the account's address that second factors were removed. It has no link.
 	FactorRemoved Kind = "factor-removed"
-	// RecoveryCodeUsed tells the account's address that a recovery code was used. Detail is the number
-	// of codes left. It has no link.
+	// RecoveryCodeUsed tells the account's address that a recovery code was used. Detail is the
+	// number of codes left. It has no link.
 	RecoveryCodeUsed Kind = "recovery-code-used"
-	// WrongCode tells the account's address that a wrong code followed the right password. It has no
-	// link.
+	// WrongCode tells the account's address that a wrong code followed the right password. It has
+	// no link.
 	WrongCode Kind = "wrong-code"
 )
 
@@ -95,7 +95,7 @@ type Data struct {
 	At       string // time of the cause, in UTC
 	Network  string // network of the cause, as in 203.0.113.0/24; "" if unknown or withheld
 	NewEmail string // for EmailChangeRequested and EmailChanged; "" if never verified
-	Detail   string // the role for RoleChanged, the number of attempts for FailedSignIns, of codes left for RecoveryCodeUsed
+	Detail   string // a role or a number: see the kinds
 	Account  string // for ConfirmEmail: the requesting account, as m•••@e•••.example
 }
 

@@ -29,8 +29,8 @@ const (
 	maxMaxAge = 24 * time.Hour
 )
 
-// Proof is what an @auth requires of the session's proof of identity, besides the role. The zero value
-// requires nothing. RFC 9470 calls these max_age and acr_values.
+// Proof is what an @auth requires of the session's proof of identity, besides the role. The zero
+// value requires nothing. RFC 9470 calls these max_age and acr_values.
 type Proof struct {
 	MaxAge time.Duration // the proof is not older; 0: any age
 	MFA    string        // MFAIfEnrolled or MFAAlways; "": one factor is enough
@@ -66,13 +66,16 @@ func (c *compiler) readProof(coordinate string, auth *ast.Directive) (proof Proo
 	if value := c.value(auth, maxAgeArgument); value != nil && value.Kind != ast.NullValue {
 		var ok bool
 		if proof.MaxAge, ok = parseMaxAge(value); !ok {
-			c.addError(auth.Position, coordinate, fmt.Sprintf("says maxAge: %s, which is no duration", value), `write "1m" to "24h", as in "10m"`)
+			c.addError(auth.Position, coordinate,
+				fmt.Sprintf("has maxAge: %s, which is not a duration", value), `write "1m" to "24h", as in "10m"`)
 		}
 	}
 	if value := c.value(auth, mfaArgument); value != nil {
 		switch {
 		case value.Kind != ast.EnumValue || !slices.Contains(mfaRequirements, value.Raw):
-			c.addError(auth.Position, coordinate, fmt.Sprintf("says mfa: %s, which is no MfaRequirement", value), "write one of "+strings.Join(mfaRequirements, ", "))
+			c.addError(auth.Position, coordinate,
+				fmt.Sprintf("has mfa: %s, which is not a value of MfaRequirement", value),
+				"write one of "+strings.Join(mfaRequirements, ", "))
 		case value.Raw != MFANo:
 			proof.MFA = value.Raw
 		}

@@ -6,8 +6,8 @@ type Rule struct {
 
 	// Root marks a field of Query, Mutation or Subscription.
 	Root bool
-	// Public means that no sign-in is required: by @public, or because the only @auth is report-only.
-	// Role is "" then.
+	// Public means that no sign-in is required: by @public, or because the only @auth is
+	// report-only. Role is "" then.
 	Public bool
 	// Role is the required role. Roles that include it are admitted too.
 	Role string

@@ -129,8 +129,8 @@ var reasons = []struct {
 	{auth.Revoked, "The session has ended, or the account is disabled or deleted.", "Ask the user to sign in."},
 }
 
-// codesTable returns a row for each code of package fgerr. A code without a description is a mistake that every build
-// of the documents shows.
+// codesTable returns a row for each code of package fgerr. A code without a description is a
+// mistake that every build of the documents shows.
 func codesTable() string {
 	var b strings.Builder
 	b.WriteString("| code | when | extensions | what a client does |\n|---|---|---|---|\n")

@@ -1,5 +1,5 @@
-// Package reference writes the generated parts of the pages in docs/reference: configuration, commands, errors, limits
-// of documents and metrics.
+// Package reference writes the generated parts of the pages in docs/reference: configuration,
+// commands, errors, limits of documents and metrics.
 package reference
 
 import (
@@ -34,8 +34,8 @@ func metricsTable() string {
 	return metrics.New(metrics.Sources{Backlog: backlog}).Table()
 }
 
-// Pages returns each page as it should be, by its path below root: the page as it is, with the text between its
-// markers replaced.
+// Pages returns each page as it should be, by its path below root: the page as it is, with the text
+// between its markers replaced.
 func Pages(root string) (map[string][]byte, error) {
 	pages := map[string][]byte{}
 	var failures []error

@@ -39,9 +39,9 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 	return s.newTokens(private, secrets)
 }
 
-// openDevelopmentFactorKey gives a development server without FACTOR_KEYS a key in a file beside its
-// SQLite database, which is created if it is missing. In production, a key that no backup contains
-// would lock out the users of second factors.
+// openDevelopmentFactorKey gives a development server without FACTOR_KEYS a key in a file beside
+// its SQLite database, which is created if it is missing. In production, a key that no backup
+// contains would lock out the users of second factors.
 func (s *Server) openDevelopmentFactorKey() error {
 	file, ok := models.SQLitePath(s.Config.DatabaseURL)
 	if s.Config.Production || len(s.Config.FactorKeys) > 0 || !ok {

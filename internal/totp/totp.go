@@ -14,8 +14,8 @@ import (
 	"github.com/pquerna/otp/hotp"
 )
 
-// Period is the time step X of RFC 6238 section 4: a code is valid for one step, and accepted for one
-// step before and after it (section 5.2).
+// Period is the time step X of RFC 6238 section 4: a code is valid for one step, and accepted for
+// one step before and after it (section 5.2).
 const Period = 30 * time.Second
 
 const (

@@ -254,8 +254,8 @@ func TestWrongCodeMailIsSentOnceADay(t *testing.T) {
 	})
 }
 
-// TestConcurrentWrongCodesAreLimited sends 60 wrong codes at once, each with its own challenge, to two
-// servers of one database.
+// TestConcurrentWrongCodesAreLimited sends 60 wrong codes at once, each with its own challenge, to
+// two servers of one database.
 func TestConcurrentWrongCodesAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

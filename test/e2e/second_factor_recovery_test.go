@@ -85,7 +85,8 @@ func TestRecoveredAddressRemovesTheIntrudersFactors(t *testing.T) {
 			to := newAddress()
 			b.Query(owner, requestChange, "e", to, "p", owner.Password).Must()
 			b.Query(owner, verifyEmail, "t", b.MailToken(to, "/confirm-email")).Must()
-			// The mailbox of the former address is no second factor: the undo must not remove the owner's.
+			// The mailbox of the former address is no second factor: the undo must not remove the
+			// owner's.
 			b.Query(nil, verifyEmail, "t", b.MailToken(owner.Email, "/undo-email-change")).Must()
 			b.Query(nil, requestReset, "e", owner.Email).Must()
 			b.Query(nil, resetPassword, "t", b.MailToken(owner.Email, "/reset-password"), "p", newPassword).Must()
@@ -258,8 +259,8 @@ func TestFactorKeysRotate(t *testing.T) {
 	})
 }
 
-// TestSecretOfAnotherAccountDoesNotDecrypt checks that a secret is bound to its account: whoever can
-// write to the database cannot give an account the app of another one.
+// TestSecretOfAnotherAccountDoesNotDecrypt checks that a secret is bound to its account: whoever
+// can write to the database cannot give an account the app of another one.
 func TestSecretOfAnotherAccountDoesNotDecrypt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

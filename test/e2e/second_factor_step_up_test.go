@@ -129,8 +129,9 @@ func (b *testServer) freshToken(t *testing.T, databaseURL string, p *servertest.
 	return token
 }
 
-// TestSessionCacheDoesNotHideANewProof checks that a server that caches sessions accepts a proof that
-// another server has recorded, and that it does not accept a factor that another server has removed.
+// TestSessionCacheDoesNotHideANewProof checks that a server that caches sessions accepts a proof
+// that another server has recorded, and that it does not accept a factor that another server has
+// removed.
 func TestSessionCacheDoesNotHideANewProof(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -183,7 +184,8 @@ func TestConfirmIdentityKeepsTheSession(t *testing.T) {
 			if confirmed.Text("confirmIdentity.accessToken") == first || next == old || next == "" || confirmed.At("confirmIdentity.refreshToken") != nil {
 				t.Errorf("got %s with the cookie %q, want new tokens, the refresh token in the cookie only", confirmed.Body, next)
 			}
-			// Another tab still sends the old cookie: it works within the grace, and returns the same successor.
+			// Another tab still sends the old cookie: it works within the grace, and returns the
+			// same successor.
 			again := b.QueryWith(http.Header{"Cookie": {"refresh=" + old}}, browserRefresh).Must()
 			if value := cookieValue(t, again, "refresh"); value != next {
 				t.Errorf("the old cookie returns %q, want %q", value, next)

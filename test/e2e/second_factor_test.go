@@ -638,7 +638,8 @@ func TestChallengeCookieWorksInOneBrowser(t *testing.T) {
 				t.Errorf("%s in the cookie: got %s, want INVALID_TOKEN", name, r.Body)
 			}
 		}
-		// Two cookies of the name are ambiguous: one may have been set by another site of the domain.
+		// Two cookies of the name are ambiguous: one may have been set by another site of the
+		// domain.
 		ambiguous := http.Header{"Cookie": {"challenge=" + w.cookies["challenge"] + "; challenge=" + strings.Repeat("x", 43)}}
 		wantCodes(t, b.QueryWith(ambiguous, completeByCookie, "f", "TOTP", "c", code), "completeSignIn INVALID_TOKEN")
 		w.send(completeByCookie, "f", "TOTP", "c", code).Must()
