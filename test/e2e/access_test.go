@@ -32,7 +32,7 @@ func TestRequestLoadsTheUserInOneQuery(t *testing.T) {
 				`{ a: me { id } b: me { email } c: users { edges { cursor } } d: me { role } }`, 1,
 			},
 			// The login's own queries: it reads the account and records the failure.
-			{"a public field with a token, which is not read", user, `mutation { ` + badLogin + ` }`, 2},
+			{"a public mutation with a token, which is not read", user, `mutation { ` + badLogin + ` }`, 2},
 			{"a public field without a token", nil, `{ __typename }`, 0},
 			{"a public field with a token", user, `{ __typename }`, 0},
 			{"a protected field without a token", nil, `{ me { id } users { edges { cursor } } }`, 0},

@@ -180,7 +180,7 @@ func TestPrivateKeysSignTokensAndPublishJWKS(t *testing.T) {
 				t.Errorf("HMAC with the public key: %s", got.Body)
 			}
 			if _, err := os.Stat(strings.TrimPrefix(b.internal.Config.DatabaseURL, "sqlite://") + ".key"); err == nil {
-				t.Error("the server created a secret beside the private keys")
+				t.Error("the server created a secret although it has private keys")
 			}
 		})
 	}
