@@ -63,8 +63,8 @@ func (c Console) userCommands() *cli.Command {
 			Action:      c.userDelete,
 		},
 		{
-			Name: "reset-factors", Usage: "remove the second factors of an account and end its sessions", ArgsUsage: "EMAIL",
-			Description: "For a user who has lost the authenticator app and the recovery codes. The password stays.\nThe address gets a mail, which is sent by a server that runs.\n\n   fieldgate user reset-factors ada@example.com",
+			Name: "reset-factors", Usage: "remove the second factors of an account and revoke its sessions", ArgsUsage: "EMAIL",
+			Description: "For a user who has lost the authenticator app and the recovery codes. The password is kept.\nA running server sends a notice to the address.\n\n   fieldgate user reset-factors ada@example.com",
 			Flags:       []cli.Flag{jsonFlag()}, Action: c.userResetFactors,
 		},
 		{

@@ -124,8 +124,8 @@ var variables = []variable{
 	},
 	{
 		name:        "FACTOR_KEYS",
-		defaultText: "in development made once and kept beside the SQLite file; in production none",
-		description: "the keys that encrypt the secrets of second factors: at least 32 bytes each, random in production. A comma list rotates: the first encrypts, all decrypt. " +
+		defaultText: "in development, created once beside the SQLite file; in production, none",
+		description: "the keys that encrypt the secrets of second factors: at least 32 bytes each, random in production. To rotate, write a comma-separated list: the first encrypts, all decrypt. " +
 			"Without a key, no second factor can be enrolled or used ([second factors](../factors.md))",
 		secret: true,
 		parse:  parseFactorKeys,
