@@ -6,7 +6,7 @@ import { session, useSession } from './useSession.js'
  * unless the server runs a demo.
  */
 export function Bar({ demoUsers }) {
-  const { settled, user, asksToSignIn } = useSession()
+  const { settled, user, asksToSignIn, asksToEnrol, question } = useSession()
   const [form, setForm] = useState(null) // 'login', 'register', or null if no form is open
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
@@ -20,7 +20,7 @@ export function Bar({ demoUsers }) {
   // The action may have removed the focused element.
   useEffect(() => {
     if (acted.current && !busy && document.activeElement === document.body) userArea.current?.querySelector('button')?.focus()
-  }, [busy, user, form])
+  }, [busy, user, form, question])
 
   // Buttons stay enabled meanwhile, because a disabled button loses the focus.
   async function attempt(action) {
@@ -91,9 +91,18 @@ export function Bar({ demoUsers }) {
         </div>
       </div>
       <div id={formId}>
-        {form && <Form key={form} by={form} submit={(input) => attempt(() => session.signIn(form, input))} close={close} />}
+        {question && (
+          <ProofForm
+            key={question.field} {...question} submit={(factor, proof) => attempt(() => session.prove(factor, proof))}
+            cancel={() => { setProblem(''); session.cancel() }}
+          />
+        )}
+        {form && !question && <Form key={form} by={form} submit={(input) => attempt(() => session.signIn(form, input))} close={close} />}
       </div>
       <p className="fg-hint" role="status" hidden={!(asksToSignIn && settled && !user)}>This operation needs an account: sign in above.</p>
+      <p className="fg-hint" role="status" hidden={!(asksToEnrol && user)}>
+        This operation needs a second factor: run the examples “Begin to enrol an authenticator app” and “Enrol it with the code that it shows”.
+      </p>
       <p className="fg-problem" role="alert" hidden={!problem}>{problem}</p>
     </header>
   )
@@ -118,6 +127,42 @@ function Form({ by, submit, close }) {
       <label className="fg-check"><input name="rememberMe" type="checkbox" /> Stay signed in</label>
       <button type="submit">{registers ? 'Create account' : 'Continue'}</button>
       <button type="button" className="fg-quiet" onClick={close}>Cancel</button>
+    </form>
+  )
+}
+
+const factors = {
+  PASSWORD: { label: 'Password', input: { type: 'password', autoComplete: 'current-password' }, other: 'Use the password' },
+  TOTP: {
+    label: 'Code from your authenticator app', input: { inputMode: 'numeric', autoComplete: 'one-time-code' },
+    other: 'Use the authenticator app',
+  },
+  RECOVERY_CODE: { label: 'Recovery code', input: { autoComplete: 'off' }, other: 'Use a recovery code' },
+}
+
+/** Asks for the second factor of a sign-in, or for a proof of identity before an operation is sent again. */
+function ProofForm({ field, methods, submit, cancel }) {
+  const [chosen, choose] = useState(methods[0])
+  const { label, input } = factors[chosen]
+  const before = useRef(document.activeElement)
+  const element = useRef(null)
+  useEffect(() => element.current?.focus(), [chosen])
+  useEffect(() => () => { if (before.current?.isConnected) before.current.focus() }, [])
+
+  function send(event) {
+    event.preventDefault()
+    submit(chosen, new FormData(event.currentTarget).get('proof'))
+  }
+
+  return (
+    <form className="fg-row" onSubmit={send} onKeyDown={(e) => { if (e.key === 'Escape') cancel() }}>
+      <b>{field === 'completeSignIn' ? 'Your account has a second factor.' : 'Confirm your identity to run this operation.'}</b>
+      <label key={chosen}>{label} <input ref={element} name="proof" required {...input} /></label>
+      <button type="submit">{field === 'completeSignIn' ? 'Sign in' : 'Confirm'}</button>
+      {methods.filter((method) => method !== chosen).map((method) => (
+        <button key={method} type="button" onClick={() => choose(method)}>{factors[method].other}</button>
+      ))}
+      <button type="button" className="fg-quiet" onClick={cancel}>Cancel</button>
     </form>
   )
 }

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
+import { Secret, TOTP } from 'otpauth'
 import { accessible, answersTo, inWindow, origin, timeout, runInPlayground } from './browser.mjs'
 
 const [picture, folder] = process.argv.slice(4)
@@ -241,6 +242,71 @@ test('an unreachable server is reported and signs out no user', () =>
     await button(page, 'Sign out').click()
     await page.getByRole('alert').filter({ hasText: 'The server does not answer.' }).waitFor()
     await showsUser(page, 'Ada')
+  }))
+
+test('a second factor: enrolled in the editor, then asked for at sign-in and before an operation', () =>
+  inWindow({ on: 'the browser that enrols' }, async (page) => {
+    const email = 'dora@example.com'
+    const appCode = 'Code from your authenticator app'
+    const alert = (on, text) => on.getByRole('alert').filter({ hasText: text }).waitFor()
+    const signIn = (on) => sendForm(on, 'Sign in', { 'E-mail': email, Password: password })
+    const prove = async (on, label, proof) => {
+      await bar(on).getByLabel(label).fill(proof)
+      await bar(on).locator('[type=submit]').click()
+    }
+    const shoot = async (on, name) => {
+      for (const [screen, viewport] of Object.entries(screens)) {
+        await on.setViewportSize(viewport)
+        assert.ok(await on.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: the page scrolls sideways`)
+        if (folder) await on.screenshot({ path: join(folder, `playground-${screen}-${name}.png`) })
+      }
+    }
+    await open(page)
+    await sendForm(page, 'Register', { Name: 'Dora', 'E-mail': email, Password: password })
+    await showsUser(page, email)
+    await inWindow({ on: 'a browser that signed in before the enrolment' }, async (other) => {
+      await open(other)
+      await signIn(other)
+      await showsUser(other, email)
+
+      const { secret } = (await runInPlayground(page, 'mutation { beginTotp { secret } }')).data.beginTotp
+      const app = new TOTP({ secret: Secret.fromBase32(secret) })
+      const now = Date.now() // each code counts once, and the server accepts those of one step before and after
+      const code = (step) => app.generate({ timestamp: now + step * 30_000 })
+      const { enableTotp: recoveryCodes } = (await runInPlayground(page, `mutation { enableTotp(code: "${code(-1)}") }`)).data
+
+      await button(page, 'Sign out').click()
+      await showsSignedOut(page)
+      await signIn(page)
+      await bar(page).getByText('Your account has a second factor.').waitFor()
+      assert.ok(await isFocused(bar(page).getByLabel(appCode)))
+      await accessible(page, 'the second factor', ofGraphiQL)
+      await shoot(page, 'second-factor')
+      await prove(page, appCode, '000000')
+      await alert(page, 'The code is wrong, or was used before.')
+      await prove(page, appCode, code(0))
+      await showsUser(page, email)
+      assert.ok(await page.getByRole('alert').isHidden())
+
+      const answered = runInPlayground(other, 'mutation { beginTotp { uri } }')
+      assert.deepEqual(codes(await answered), ['STEP_UP_REQUIRED'])
+      await bar(other).getByText('Confirm your identity').waitFor()
+      await accessible(other, 'the confirmation', ofGraphiQL)
+      await shoot(other, 'confirmation')
+      await button(other, 'Cancel').click()
+      await other.locator('.result-window', { hasText: 'STEP_UP_REQUIRED' }).waitFor()
+      await runInPlayground(other, 'mutation { beginTotp { uri } }')
+      await button(other, 'Use a recovery code').click()
+      await prove(other, 'Recovery code', recoveryCodes[0])
+      await other.locator('.result-window', { hasText: 'otpauth://totp/' }).waitFor()
+      assert.equal(await bar(other).getByLabel('Recovery code').count(), 0)
+    })
+    await button(page, 'Sign out').click()
+    await signIn(page)
+    await button(page, 'Cancel').click()
+    await be(page, 'Ada')
+    assert.deepEqual(codes(await runInPlayground(page, 'mutation { newRecoveryCodes }')), ['STEP_UP_REQUIRED'])
+    await bar(page).getByText('This operation needs a second factor').waitFor()
   }))
 
 test('GraphiQL’s dialogs obey the Content-Security-Policy, and the bar follows its theme', () =>
