@@ -68,7 +68,7 @@ func (g *gate) authorize(ctx context.Context, obj any, next graphql.Resolver) (a
 // ownership, then its proof of identity. It uses the user's current role in the database, not the
 // role in the token.
 func (g *gate) check(ctx context.Context, requirement policy.Requirement, obj any) error {
-	session, err := auth.ViewerFrom(ctx).Session(ctx)
+	session, err := sessionFor(ctx, requirement.Proof)
 	if err != nil {
 		return err
 	}

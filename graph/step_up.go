@@ -48,30 +48,31 @@ func secondFactorExtensions(e *account.SecondFactorRequiredError) map[string]any
 	return extensions
 }
 
+// sessionFor returns the viewer's session for a field with a requirement of its proof of identity.
+// Such a field does not use the cache of SESSION_RECHECK: another server may have recorded a newer
+// proof, or revoked the session, and what a revoked session changes here would last.
+func sessionFor(ctx context.Context, required policy.Proof) (*models.Session, error) {
+	v := auth.ViewerFrom(ctx)
+	session, err := v.Session(ctx)
+	if err != nil || !required.Required() {
+		return session, err
+	}
+	return v.ReloadSession(ctx)
+}
+
 // checkProof returns *StepUpRequiredError unless the viewer's session meets a requirement of its
-// proof of identity. It queries the database only if the requirement depends on the viewer's second
-// factors, or if a cached session does not meet it: another server may have recorded a newer proof.
+// proof of identity. It queries the second factors only if the requirement depends on them.
 func checkProof(ctx context.Context, required policy.Proof) error {
 	if !required.Required() {
 		return nil
 	}
-	v := auth.ViewerFrom(ctx)
-	session, err := v.Session(ctx)
+	session, err := sessionFor(ctx, required)
 	if err != nil {
 		return err
 	}
-	denied, err := judgeProof(ctx, v, session, required)
+	denied, err := judgeProof(ctx, auth.ViewerFrom(ctx), session, required)
 	if denied == nil || err != nil {
 		return err
-	}
-	reloaded, err := v.ReloadSession(ctx)
-	if err != nil {
-		return err
-	}
-	if reloaded != session {
-		if denied, err = judgeProof(ctx, v, reloaded, required); denied == nil || err != nil {
-			return err
-		}
 	}
 	return denied
 }

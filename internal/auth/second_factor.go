@@ -56,8 +56,8 @@ func (v *Viewer) ClearChallengeCookie() {
 }
 
 // ReloadSession reads the viewer's session from the database again, past the cache of
-// SESSION_RECHECK: another server may have recorded a new proof of identity. The errors are those
-// of Session.
+// SESSION_RECHECK: another server may have recorded a new proof of identity, or revoked the
+// session. It does so once in a request. The errors are those of Session.
 func (v *Viewer) ReloadSession(ctx context.Context) (*models.Session, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -161,6 +161,24 @@ func TestSessionCacheDoesNotHideANewProof(t *testing.T) {
 	})
 }
 
+// TestStepUpDoesNotTrustTheSessionCache checks that a session that was revoked on another server
+// has no use of a proof, although this server still caches it.
+func TestStepUpDoesNotTrustTheSessionCache(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithFactors(t, databaseURL, "SESSION_RECHECK", "1m")
+		other := bootWithFactors(t, databaseURL, "SESSION_RECHECK", "1m")
+		for name, query := range map[string]string{"newRecoveryCodes": newRecoveryCodes, "beginTotp": beginTotp, "confirmIdentity": confirmIdentity} {
+			p, a := b.newEnrolledUser()
+			d := b.signInWithCode(p, a)
+			b.Query(d.User, `{ me { id } }`).Must()
+			other.Query(p, `mutation { logoutEverywhere }`).Must()
+			wantCodes(t, b.Query(d.User, query, "f", "TOTP", "p", b.nextCode(a)), name+" UNAUTHENTICATED")
+			other.Clock.Follow(b.Clock)
+		}
+	})
+}
+
 func TestConfirmIdentityKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

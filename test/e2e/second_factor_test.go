@@ -650,3 +650,47 @@ func TestChallengeCookieWorksInOneBrowser(t *testing.T) {
 		b.signInWithCode(second, secondApp)
 	})
 }
+
+// TestCompletedSignInIsAsThePasswordAlone checks what a sign-in does besides opening a session: it
+// happens when the sign-in is complete, and not before.
+func TestCompletedSignInIsAsThePasswordAlone(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithFactors(t, databaseURL, "TRUSTED_PROXIES", "127.0.0.1")
+		p := b.registerFrom(homeIP)
+		a := b.enrol(p)
+		w := b.newBrowser(otherIP)
+		const remember = `mutation($e: String!, $p: String!) { login(input: {email: $e, password: $p, rememberMe: true}) { tokenType } }`
+		trusted := b.countTrustedIPs(databaseURL, p)
+		wantCodes(t, w.send(remember, "e", p.Email, "p", p.Password), "login SECOND_FACTOR_REQUIRED")
+		if n := b.countTrustedIPs(databaseURL, p); n != trusted || w.cookies["device"] != "" {
+			t.Errorf("%d trusted places after the password, want %d", n, trusted)
+		}
+		if got := b.subjects(p.Email, "New sign-in"); len(got) != 0 {
+			t.Errorf("got the mails %q after the password, want none", got)
+		}
+		got := w.send(completeByCookie, "f", "TOTP", "c", b.nextCode(a)).Must()
+		if n := b.countTrustedIPs(databaseURL, p); n <= trusted || w.cookies["device"] == "" {
+			t.Errorf("%d trusted places after the code, want more than %d", n, trusted)
+		}
+		if mails := b.subjects(p.Email, "New sign-in"); len(mails) != 1 {
+			t.Errorf("got the mails %q, want one about the sign-in", mails)
+		}
+		first := got.Text("completeSignIn.session.id")
+		if n := countRows(t, databaseURL, "sessions", "id = ? AND remember_me", first); n != 1 {
+			t.Error("the session does not have the rememberMe of the login")
+		}
+		if line := refreshCookie(got); !strings.Contains(line, "Max-Age=2592000;") {
+			t.Errorf("got the cookie %q, want one of 30 days", line)
+		}
+		// As a login does, it replaces the browser's session.
+		wantCodes(t, w.signIn(p), "login SECOND_FACTOR_REQUIRED")
+		if n := countRows(t, databaseURL, "sessions", "id = ?", first); n != 1 {
+			t.Error("the password alone ended the browser's session")
+		}
+		w.send(completeByCookie, "f", "TOTP", "c", b.nextCode(a)).Must()
+		if n := countRows(t, databaseURL, "sessions", "id = ?", first); n != 0 {
+			t.Error("the browser's former session is still there")
+		}
+	})
+}
