@@ -142,7 +142,7 @@ func TestHundredWrongCodesLockTheApp(t *testing.T) {
 				if i%5 == 0 {
 					challenge = b.challenge(p)
 				}
-				if got := b.Query(nil, completeSignIn, "h", challenge, "f", "TOTP", "c", a.wrongCode(b.Clock.Now())); !slices.Equal(got.Codes(), []string{"completeSignIn INVALID_CREDENTIALS"}) {
+				if got := b.complete(challenge, "TOTP", a.wrongCode(b.Clock.Now())); !hasCode(got, "completeSignIn INVALID_CREDENTIALS") {
 					t.Fatalf("wrong code %d: got %s", i+1, got.Body)
 				}
 			}
@@ -154,12 +154,12 @@ func TestHundredWrongCodesLockTheApp(t *testing.T) {
 			wantCodes(t, b.Query(p, confirmIdentity, "f", "TOTP", "p", a.wrongCode(b.Clock.Now())), "confirmIdentity INVALID_CREDENTIALS")
 		}
 		challenge := b.challenge(p)
-		wantCodes(t, b.Query(nil, completeSignIn, "h", challenge, "f", "TOTP", "c", b.nextCode(a)), "completeSignIn INVALID_CREDENTIALS")
+		wantCodes(t, b.complete(challenge, "TOTP", b.nextCode(a)), "completeSignIn INVALID_CREDENTIALS")
 		wantCodes(t, b.Query(p, confirmIdentity, "f", "TOTP", "p", b.nextCode(a)), "confirmIdentity INVALID_CREDENTIALS")
 		b.Clock.Advance(30 * 24 * time.Hour) // time does not unlock it
 		challenge = b.challenge(p)
-		wantCodes(t, b.Query(nil, completeSignIn, "h", challenge, "f", "TOTP", "c", b.nextCode(a)), "completeSignIn INVALID_CREDENTIALS")
-		b.Query(nil, completeSignIn, "h", challenge, "f", "RECOVERY_CODE", "c", a.recovery[0]).Must()
+		wantCodes(t, b.complete(challenge, "TOTP", b.nextCode(a)), "completeSignIn INVALID_CREDENTIALS")
+		b.complete(challenge, "RECOVERY_CODE", a.recovery[0]).Must()
 		b.signInWithCode(p, a)
 	})
 }
@@ -181,14 +181,14 @@ func TestRecoveryCodesWorkOnce(t *testing.T) {
 			func(code string) string { return code + "\n" },
 			func(code string) string { return "\t" + code },
 			func(code string) string { return strings.ReplaceAll(code, "-", "\u00a0") },
-			func(code string) string { return strings.ReplaceAll(code, "-", "\u2011") }, // a hyphen that does not break
+			func(code string) string { return strings.ReplaceAll(code, "-", "\u2011") },
 		} {
 			code := spelling(a.recovery[i])
-			got := b.Query(nil, completeSignIn, "h", b.challenge(p), "f", "RECOVERY_CODE", "c", code)
+			got := b.complete(b.challenge(p), "RECOVERY_CODE", code)
 			if len(got.Errors) > 0 {
 				t.Errorf("the spelling %q: %s", code, got.Body)
 			}
-			again := b.Query(nil, completeSignIn, "h", b.challenge(p), "f", "RECOVERY_CODE", "c", a.recovery[i])
+			again := b.complete(b.challenge(p), "RECOVERY_CODE", a.recovery[i])
 			wantCodes(t, again, "completeSignIn INVALID_CREDENTIALS")
 			left := fmt.Sprintf("Codes left: %d.", 9-i)
 			if n := slices.IndexFunc(b.Mails(p.Email), func(m servertest.Mail) bool {
@@ -219,7 +219,7 @@ func TestWrongCodeMailIsSentOnceADay(t *testing.T) {
 		fail := func(s *testServer) {
 			t.Helper()
 			s.Clock.Follow(b.Clock)
-			wantCodes(t, s.Query(nil, completeSignIn, "h", s.challenge(p), "f", "TOTP", "c", a.wrongCode(s.Clock.Now())), "completeSignIn INVALID_CREDENTIALS")
+			wantCodes(t, s.complete(s.challenge(p), "TOTP", a.wrongCode(s.Clock.Now())), "completeSignIn INVALID_CREDENTIALS")
 		}
 		// Both servers have an inbox, and either may send a mail.
 		mails := func() int { return len(b.subjects(p.Email, "Wrong code")) + len(other.subjects(p.Email, "Wrong code")) }

@@ -37,7 +37,7 @@ func TestPasswordResetKeepsTheFactor(t *testing.T) {
 		}
 		p.Password = newPassword
 		b.signInWithCode(p, a)
-		b.Query(nil, completeSignIn, "h", b.challenge(p), "f", "RECOVERY_CODE", "c", a.recovery[0]).Must()
+		b.complete(b.challenge(p), "RECOVERY_CODE", a.recovery[0]).Must()
 	})
 }
 
@@ -57,7 +57,7 @@ func TestRecoveredAddressRemovesTheIntrudersFactors(t *testing.T) {
 			}
 		}
 		t.Run("disownEmail", func(t *testing.T) {
-			intruder, _ := b.newEnrolledUser() // registered the address of another person
+			intruder, _ := b.newEnrolledUser() // registered an address that is not theirs
 			b.challenge(intruder)
 			b.Query(nil, disownEmail, "t", b.MailToken(intruder.Email, "/verify-email")).Must()
 			wantNoFactorRows(t, databaseURL, intruder)
@@ -234,12 +234,12 @@ func TestFactorKeysRotate(t *testing.T) {
 		}
 		lost := start(newFactorKey)
 		challenge := lost.challenge(p)
-		wantCodes(t, lost.Query(nil, completeSignIn, "h", challenge, "f", "TOTP", "c", old.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
+		wantCodes(t, lost.complete(challenge, "TOTP", old.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
 		if !strings.Contains(lost.Log.String(), "FACTOR_KEYS") {
 			t.Error("the log does not name FACTOR_KEYS")
 		}
 		// A recovery code needs no key.
-		lost.Query(nil, completeSignIn, "h", challenge, "f", "RECOVERY_CODE", "c", a.recovery[0]).Must()
+		lost.complete(challenge, "RECOVERY_CODE", a.recovery[0]).Must()
 
 		both := start(newFactorKey + "," + factorKey)
 		both.signInWithCode(p, a) // encrypts the secret with the new key
@@ -247,20 +247,20 @@ func TestFactorKeysRotate(t *testing.T) {
 		alone := start(newFactorKey)
 		alone.signInWithCode(p, a)
 		old.Clock.Follow(alone.Clock)
-		wantCodes(t, old.Query(nil, completeSignIn, "h", old.challenge(p), "f", "TOTP", "c", old.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
+		wantCodes(t, old.complete(old.challenge(p), "TOTP", old.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
 
 		// After the loss of all keys, a recovery code leads to a new enrolment.
 		const third = "Zk3mV8sTq1LxR6yWc9BfN2hJd5GpUe7AoXi0YbKtMwQ"
 		fresh := start(third)
-		got := fresh.Query(nil, completeSignIn, "h", fresh.challenge(p), "f", "RECOVERY_CODE", "c", a.recovery[1]).Must()
+		got := fresh.complete(fresh.challenge(p), "RECOVERY_CODE", a.recovery[1]).Must()
 		p.Token = got.Text("completeSignIn.accessToken")
 		replaced := fresh.enrol(p)
 		fresh.signInWithCode(p, replaced)
 	})
 }
 
-// TestSecretOfAnotherAccountDoesNotDecrypt checks that a secret is bound to its account: whoever
-// can write to the database cannot give an account the app of another one.
+// TestSecretOfAnotherAccountDoesNotDecrypt checks that a secret is bound to its account: write
+// access to the database is not enough to give an account the app of another one.
 func TestSecretOfAnotherAccountDoesNotDecrypt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -268,7 +268,7 @@ func TestSecretOfAnotherAccountDoesNotDecrypt(t *testing.T) {
 		owner, _ := b.newEnrolledUser()
 		thief, a := b.newEnrolledUser()
 		execSQL(t, databaseURL, "UPDATE factors SET secret = (SELECT secret FROM (SELECT * FROM factors) f WHERE user_id = '"+thief.ID+"') WHERE user_id = '"+owner.ID+"'")
-		wantCodes(t, b.Query(nil, completeSignIn, "h", b.challenge(owner), "f", "TOTP", "c", b.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
+		wantCodes(t, b.complete(b.challenge(owner), "TOTP", b.nextCode(a)), "completeSignIn FACTORS_UNAVAILABLE")
 	})
 }
 
@@ -287,8 +287,8 @@ func TestFactorsAreUnavailableWithoutKeys(t *testing.T) {
 		b := bootWithFactors(t, databaseURL, "PUBLIC_URL", "https://a.example")
 		enrolled, a := b.newEnrolledUser()
 		challenge := production.challenge(enrolled)
-		wantCodes(t, production.Query(nil, completeSignIn, "h", challenge, "f", "TOTP", "c", a.wrongCode(b.Clock.Now())), "completeSignIn FACTORS_UNAVAILABLE")
-		production.Query(nil, completeSignIn, "h", challenge, "f", "RECOVERY_CODE", "c", a.recovery[0]).Must()
+		wantCodes(t, production.complete(challenge, "TOTP", a.wrongCode(b.Clock.Now())), "completeSignIn FACTORS_UNAVAILABLE")
+		production.complete(challenge, "RECOVERY_CODE", a.recovery[0]).Must()
 	})
 }
 
@@ -312,12 +312,12 @@ func TestNoSecondFactorSecretIsLogged(t *testing.T) {
 		}
 		const typed = "typed-into-the-wrong-field"
 		first, second := b.challenge(p), b.challenge(p)
-		b.Query(nil, completeSignIn, "h", typed, "f", "TOTP", "c", typed)
-		b.Query(nil, completeSignIn, "h", first, "f", "TOTP", "c", typed)
-		b.Query(nil, completeSignIn, "h", first, "f", "RECOVERY_CODE", "c", typed)
-		b.Query(nil, completeSignIn, "h", first, "f", "TOTP", "c", code(a.wrongCode(b.Clock.Now())))
-		b.Query(nil, completeSignIn, "h", first, "f", "TOTP", "c", code(b.nextCode(a))).Must()
-		b.Query(nil, completeSignIn, "h", second, "f", "RECOVERY_CODE", "c", a.recovery[0]).Must()
+		b.complete(typed, "TOTP", typed)
+		b.complete(first, "TOTP", typed)
+		b.complete(first, "RECOVERY_CODE", typed)
+		b.complete(first, "TOTP", code(a.wrongCode(b.Clock.Now())))
+		b.complete(first, "TOTP", code(b.nextCode(a))).Must()
+		b.complete(second, "RECOVERY_CODE", a.recovery[0]).Must()
 		w := b.newBrowser(homeIP)
 		w.signIn(p)
 		inCookie := w.cookies["challenge"]
@@ -331,7 +331,7 @@ func TestNoSecondFactorSecretIsLogged(t *testing.T) {
 		b.Query(p, removeFactor, "id", typed)
 		lost := bootWithFactors(t, databaseURL, "FACTOR_KEYS", newFactorKey, "LOG_LEVEL", "debug")
 		lost.Clock.Follow(b.Clock)
-		lost.Query(nil, completeSignIn, "h", lost.challenge(p), "f", "TOTP", "c", typed)
+		lost.complete(lost.challenge(p), "TOTP", typed)
 
 		secrets = append(secrets, a.secret, first, second, inCookie, typed, strings.ReplaceAll(typed, "-", "_"), factorKey, newFactorKey, p.Password)
 		for _, c := range a.recovery {

@@ -37,7 +37,7 @@ func TestStepUpNamesWhatIsMissing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		b := bootWithFactors(t, databaseURL, "ACCESS_TOKEN_TTL", "1h")
 		p := b.NewUser("USER")
-		wantStepUp(t, b.Query(p, removeFactor, "id", newRowID()), "600 ALWAYS []") // enrol one first
+		wantStepUp(t, b.Query(p, removeFactor, "id", newRowID()), "600 ALWAYS []")
 		b.Clock.Advance(10 * time.Minute)
 		b.Query(p, beginTotp).Must() // exactly 10 minutes are fresh
 		b.Clock.Advance(time.Second)
@@ -141,7 +141,7 @@ func TestSessionCacheDoesNotHideANewProof(t *testing.T) {
 		b.Clock.Advance(11 * time.Minute)
 		other.Clock.Follow(b.Clock)
 		wantStepUp(t, b.Query(p, beginTotp), "600 IF_ENROLLED [PASSWORD]")
-		wantStepUp(t, other.Query(p, beginTotp), "600 IF_ENROLLED [PASSWORD]") // both have the session in the cache
+		wantStepUp(t, other.Query(p, beginTotp), "600 IF_ENROLLED [PASSWORD]") // in both caches
 		other.confirm(p, "PASSWORD", p.Password)
 		a := b.enrol(p)
 		other.Query(p, newRecoveryCodes).Must() // the proof of the enrolment
