@@ -108,7 +108,7 @@ func checkFolders(folders fs.FS) error {
 			return err
 		}
 		if len(steps) == 0 {
-			return fmt.Errorf("Migrations has no folder %s with numbered .sql files. Hint: //go:embed migrations, with migrations/mysql and migrations/sqlite", d.name())
+			return fmt.Errorf("Migrations has no directory %s with numbered .sql files. Hint: //go:embed migrations, with migrations/mysql and migrations/sqlite", d.name())
 		}
 		for j, st := range steps {
 			if j > 0 && steps[j-1].number == st.number {

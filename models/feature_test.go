@@ -192,7 +192,7 @@ func TestInvalidFeatureIsRejected(t *testing.T) {
 		{"a table of Fieldgate", "the table sessions belongs to Fieldgate", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &session{}}} })}},
 		{"a table with goose's prefix", "names that begin with goose", []Feature{with(func(f *Feature) { f.Tables = []Table{{Row: &goose{}}} })}},
 		{"tables without migrations", "has tables and no Migrations", []Feature{with(func(f *Feature) { f.Migrations = nil })}},
-		{"a folder below the dialects", "no folder sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
+		{"a folder below the dialects", "no directory sqlite", []Feature{with(func(f *Feature) { f.Migrations, _ = fs.Sub(f.Migrations, "migrations/sqlite") })}},
 		{"a step that one dialect lacks", "sqlite has", []Feature{with(func(f *Feature) { delete(f.Migrations.(fstest.MapFS), "migrations/mysql/00002_slug.sql") })}},
 		{"a duplicate number", "have the same number", []Feature{with(func(f *Feature) {
 			f.Migrations = migrationFiles(map[string]string{"00001_a.sql": createNotes, "00001_b.sql": indexNotes})

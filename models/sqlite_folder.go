@@ -18,11 +18,11 @@ type NotWritableError struct {
 	Err    error // of the operating system
 }
 
-// Cause says which file or folder cannot be written, by which user, and why.
+// Cause says which file or directory cannot be written, by which user, and why.
 func (e *NotWritableError) Cause() string {
 	what := "the file"
 	if e.Folder {
-		what = "the folder"
+		what = "the directory"
 	}
 	return fmt.Sprintf("%s %s (%s) cannot be written by user id %d: %v", what, e.Path, e.Mode, os.Getuid(), e.Err)
 }
@@ -30,7 +30,7 @@ func (e *NotWritableError) Cause() string {
 // Hint says how to fix it.
 func (e *NotWritableError) Hint() string {
 	if e.Folder {
-		return "SQLite creates several files in this folder. Make the server's user its owner, or choose another file: sqlite:///FOLDER/FILE"
+		return "SQLite creates several files in this directory. Make the server's user its owner, or choose another file: sqlite:///DIRECTORY/FILE"
 	}
 	return "make the server's user the owner of this file and of the files beside it"
 }

@@ -299,7 +299,7 @@ enum LimitKey {
 
 "A user with this role may do everything that the listed roles allow."
 directive @includes(
-  "The roles that this role includes, and all roles that those include in turn."
+  "The roles that this role includes. The role also has what those roles include."
   roles: [Role!]!
 ) on ENUM_VALUE
 
@@ -665,9 +665,9 @@ type Mutation {
     @limit(by: ADDRESS, count: 600, window: "15m")
 
   """
-  Proves the identity of the signed-in user again, for fields that are STEP_UP_REQUIRED. The session stays the same. The answer
-  has a new access token, and replaces the refresh cookie; a client that keeps its refresh token itself keeps it, and
-  ` + "`" + `refreshToken` + "`" + ` is null. A wrong proof is INVALID_CREDENTIALS.
+  Proves the identity of the signed-in user again, for fields that are STEP_UP_REQUIRED. The session stays the same. The response
+  contains a new access token and replaces the refresh cookie. A refresh token that the client stores itself stays valid,
+  and ` + "`" + `refreshToken` + "`" + ` is null. A wrong proof is INVALID_CREDENTIALS.
   """
   confirmIdentity(
     "The factor and its proof."
@@ -678,14 +678,14 @@ type Mutation {
     @limit(by: ADDRESS, count: 600, window: "15m", successes: true, shared: "password hash")
 
   """
-  Creates a secret for an authenticator app. It is in force after ` + "`" + `enableTotp` + "`" + `, within 10 minutes; an app that is enrolled
-  works until then. A server without FACTOR_KEYS answers FACTORS_UNAVAILABLE.
+  Creates a secret for an authenticator app. ` + "`" + `enableTotp` + "`" + ` must confirm it within 10 minutes; until then, an app that is
+  already enrolled keeps working. On a server without FACTOR_KEYS this is FACTORS_UNAVAILABLE.
   """
   beginTotp: TotpSetup @auth(maxAge: "10m", mfa: IF_ENROLLED)
 
   """
   Enrols the authenticator app of ` + "`" + `beginTotp` + "`" + ` as a second factor, in place of an older one. From then on a sign-in is
-  SECOND_FACTOR_REQUIRED. Answers ten new recovery codes, which are never shown again; older ones stop working. A wrong code is
+  SECOND_FACTOR_REQUIRED. Returns ten new recovery codes, which are never shown again. Older ones stop working. A wrong code is
   BAD_USER_INPUT. Without a secret, or after 10 minutes, the answer is INVALID_TOKEN.
   """
   enableTotp(
@@ -700,10 +700,10 @@ type Mutation {
     id: ID!
   ): Boolean @auth(maxAge: "10m", mfa: ALWAYS)
 
-  "Answers ten new recovery codes, which are never shown again. Older ones stop working."
+  "Returns ten new recovery codes, which are never shown again. Older ones stop working."
   newRecoveryCodes: [String!] @auth(maxAge: "10m", mfa: ALWAYS)
 
-  "Removes all second factors and recovery codes of an account, and ends its sessions: for a user who has lost them."
+  "Removes all second factors and recovery codes of an account, and revokes its sessions. For a user who has lost them."
   resetFactors(
     "The account's id."
     userId: ID!
@@ -824,7 +824,7 @@ type AccessToken {
   tokenType: String!
 }
 
-"A sign-in on one device, from login to logout."
+"A user's session on one device, from sign-in to sign-out."
 type Session {
   "The session's permanent id."
   id: ID!
@@ -923,9 +923,9 @@ type EnrolledFactor {
   id: ID!
   "The kind of factor."
   factor: Factor!
-  "The time of the enrolment."
+  "When the factor was enrolled."
   createdAt: Time!
-  "The time of the last accepted code; null before the first one."
+  "When the last code was accepted; null before the first one."
   lastUsedAt: Time
 }
 

@@ -43,7 +43,7 @@ const (
 
 // ErrFactorsUnavailable is the error of a server without FACTOR_KEYS, and of a secret that none of
 // them decrypts.
-var ErrFactorsUnavailable = errors.New("the server has no key for second factors")
+var ErrFactorsUnavailable = errors.New("the server has no key for this second factor: use a recovery code, or ask the operator")
 
 // ErrWrongCode is the error of a code of a second factor that is wrong, or was used before.
 var ErrWrongCode = errors.New("the code is wrong, or was used before")

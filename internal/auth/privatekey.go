@@ -24,7 +24,7 @@ type KeyFile struct {
 	PEM  []byte
 }
 
-const keyHint = "make one with: fieldgate keys ed25519"
+const keyHint = "create one with: fieldgate keys ed25519"
 
 // ParsePrivateKeys reads one unencrypted key from each PEM file (RFC 7468): Ed25519, ECDSA P-256 or
 // RSA of 2048 to 8192 bits, as PKCS #8, SEC 1 or PKCS #1. The error names the file and what it

@@ -158,7 +158,7 @@ func TestInvalidKeyFileErrorSaysWhatItHolds(t *testing.T) {
 			t.Parallel()
 			_, err := ParsePrivateKeys([]KeyFile{{"good.pem", pemOf(rsaKey())}, {"wrong.pem", []byte(row.content)}})
 			want := `"wrong.pem" holds ` + row.holds + ", expected one private key in PEM: Ed25519, ECDSA P-256 or RSA of 2048 to 8192 bits. " +
-				"Hint: make one with: fieldgate keys ed25519"
+				"Hint: create one with: fieldgate keys ed25519"
 			if err == nil || err.Error() != want {
 				t.Errorf("got\n\t%v\nwant\n\t%s", err, want)
 			}
@@ -211,7 +211,7 @@ func certificate() string {
 func TestParsePrivateKeysRejectsDuplicateKey(t *testing.T) {
 	t.Parallel()
 	_, err := ParsePrivateKeys([]KeyFile{{"a.pem", pemOf(p256Key())}, {"b.pem", pemOf(ed25519Key())}, {"c.pem", []byte(sec1(p256Key()))}})
-	want := `"c.pem" holds the same key as "a.pem": expected a different key in each file. Hint: make one with: fieldgate keys ed25519`
+	want := `"c.pem" holds the same key as "a.pem": expected a different key in each file. Hint: create one with: fieldgate keys ed25519`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n\t%v\nwant\n\t%s", err, want)
 	}

@@ -70,7 +70,7 @@ func Main(ctx context.Context, c Console) int {
 }
 
 // errOutputClosed is the error of "user list" in "user list | head". It is not a failure.
-var errOutputClosed = errors.New("the reader of the output has closed it")
+var errOutputClosed = errors.New("the reader of the output has closed the pipe")
 
 // output is standard output. It replaces the error of a broken pipe, because a broken pipe to the
 // database is a failure and must stay distinguishable.

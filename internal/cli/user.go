@@ -183,7 +183,7 @@ func (c Console) userEnable(ctx context.Context, cmd *cli.Command) error {
 }
 
 func (c Console) userResetFactors(ctx context.Context, cmd *cli.Command) error {
-	const done = "removed the second factors of %s (role %s) and ended its sessions"
+	const done = "removed the second factors of %s (role %s) and revoked its sessions"
 	reset := func(s *server.Services, id string, _ []string) (*models.User, error) {
 		return s.Accounts.AsOperator().ResetFactors(ctx, id)
 	}

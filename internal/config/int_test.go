@@ -14,7 +14,7 @@ var bcryptCostSamples = samples{
 }
 
 func badCost(value string) string {
-	return "BCRYPT_COST: " + value + " is not usable: expected a whole number from 10 to 15. Hint: each step doubles the work of a login; 12 is a good choice"
+	return "BCRYPT_COST: " + value + " is not usable: expected a whole number from 10 to 15. Hint: each step doubles the work of a sign-in; 12 is a good choice"
 }
 
 var minLengthSamples = samples{

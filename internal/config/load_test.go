@@ -120,7 +120,7 @@ func TestProductionAcceptsKeyFilesInsteadOfSecret(t *testing.T) {
 		{"both", productionWith("JWT_PRIVATE_KEY_FILES", "new.pem"), ""},
 		{
 			"a weak secret beside key files", productionWith("JWT_SECRET", strings.Repeat("x", 32), "JWT_PRIVATE_KEY_FILES", "new.pem"),
-			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one has too few different characters. Hint: make one with: fieldgate keys secret",
+			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one has too few different characters. Hint: create one with: fieldgate keys secret",
 		},
 	}
 	for _, tt := range tests {
@@ -145,21 +145,21 @@ func TestProductionRequirements(t *testing.T) {
 		{"an explicit SQLite database is accepted", "DATABASE_URL", "sqlite://fieldgate.db", ""},
 		{
 			"a secret is required", "JWT_SECRET", "",
-			"JWT_SECRET: not set: expected a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES. Hint: make one with: fieldgate keys secret",
+			"JWT_SECRET: not set: expected a random secret of at least 32 bytes in production, or JWT_PRIVATE_KEY_FILES. Hint: create one with: fieldgate keys secret",
 		},
 		{
 			"a random secret is required", "JWT_SECRET", "your-256-bit-secret-your-256-bit-secret",
-			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: make one with: fieldgate keys secret",
+			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: create one with: fieldgate keys secret",
 		},
 		{
 			"every secret of a list must be random", "JWT_SECRET", strongSecret + "," + strings.Repeat("0123456789", 4),
-			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one repeats a short pattern (secret 2 of 2). Hint: make one with: fieldgate keys secret",
+			"JWT_SECRET: (not shown) is not usable: expected a random secret in production, and this one repeats a short pattern (secret 2 of 2). Hint: create one with: fieldgate keys secret",
 		},
 		{"a pepper is optional", "PASSWORD_PEPPER", "", ""},
 		{"a random pepper is accepted", "PASSWORD_PEPPER", anotherSecret[:16], ""},
 		{
 			"a weak pepper is refused", "PASSWORD_PEPPER", "changemechangeme",
-			"PASSWORD_PEPPER: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: make one with: fieldgate keys secret",
+			"PASSWORD_PEPPER: (not shown) is not usable: expected a random secret in production, and this one contains a common word or a placeholder. Hint: create one with: fieldgate keys secret",
 		},
 		{
 			"a public address is required", "PUBLIC_URL", "",

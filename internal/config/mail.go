@@ -158,7 +158,7 @@ func parseAppURL(c *Config, value string) *valueError {
 // parseMailTemplates checks only the name. The server checks the templates when it reads them.
 func parseMailTemplates(c *Config, value string) *valueError {
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return &valueError{"the name of a folder", "leave it out to use the built-in texts"}
+		return &valueError{"the name of a directory", "leave it out to use the built-in texts"}
 	}
 	c.MailTemplates = filepath.Clean(value)
 	return nil

@@ -73,7 +73,7 @@ var mailTemplatesSamples = samples{
 	rows: []sample{
 		{name: "a folder", value: "/etc/fieldgate/mail/", want: "/etc/fieldgate/mail"},
 		{name: "nothing", value: "", want: ""},
-		{name: "a line break", value: "mail\n/x", err: `MAIL_TEMPLATES: "mail\n/x" is not usable: expected the name of a folder. Hint: leave it out to use the built-in texts`},
+		{name: "a line break", value: "mail\n/x", err: `MAIL_TEMPLATES: "mail\n/x" is not usable: expected the name of a directory. Hint: leave it out to use the built-in texts`},
 	},
 }
 

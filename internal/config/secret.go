@@ -20,7 +20,7 @@ const (
 	// escapedComma stands for \, while a list is split. No environment variable can contain it.
 	escapedComma = "\x00"
 
-	secretHint = "make one with: fieldgate keys secret"
+	secretHint = "create one with: fieldgate keys secret"
 )
 
 // parseJWTSecrets reads the comma-separated list that rotates keys.

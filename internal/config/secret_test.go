@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	makeOne    = ". Hint: make one with: fieldgate keys secret"
+	makeOne    = ". Hint: create one with: fieldgate keys secret"
 	badSecret  = "JWT_SECRET: (not shown) is not usable: expected "
 	badPepper  = "PASSWORD_PEPPER: (not shown) is not usable: expected "
 	whiteSpace = "a secret without leading or trailing white space"
@@ -26,7 +26,7 @@ var jwtSecretSamples = samples{
 		{name: "white space within", value: "f1Z8 mC0qT-xW7uHn B5vR3eKyLdJ9aPoS", want: "f1Z8 mC0qT-xW7uHn B5vR3eKyLdJ9aPoS"},
 		{name: "31 bytes", value: strongSecret[:31], err: badSecret + "at least 32 bytes" + makeOne},
 		{name: "31 bytes in a list", value: strongSecret + "," + anotherSecret[:31], err: badSecret + "at least 32 bytes (secret 2 of 2)" + makeOne},
-		{name: "the same twice", value: strongSecret + "," + anotherSecret + "," + strongSecret, err: badSecret + "each secret once (secret 3 of 3). Hint: to rotate, put a new secret in front of the old one; make one with: fieldgate keys secret"},
+		{name: "the same twice", value: strongSecret + "," + anotherSecret + "," + strongSecret, err: badSecret + "each secret once (secret 3 of 3). Hint: to rotate, put a new secret in front of the old one; create one with: fieldgate keys secret"},
 		{name: "a comma at the end", value: strongSecret + ",", err: badSecret + "no empty element in the comma-separated list (secret 2 of 2). Hint: remove the extra comma"},
 		{name: "a comma at the start", value: "," + strongSecret, err: badSecret + "no empty element in the comma-separated list (secret 1 of 2). Hint: remove the extra comma"},
 		{name: "a line break at the end", value: strongSecret + "\n", err: badSecret + whiteSpace + eitherEnd},
@@ -53,18 +53,18 @@ var pepperSamples = samples{
 		{name: "a list with a comma of its own", value: strongSecret + `,0123456789\,12345`, want: strongSecret + " and 0123456789,12345"},
 		{
 			name: "a comma that is not written so", value: "0123456789,12345",
-			err: badPepper + `at least 16 bytes (pepper 1 of 2). Hint: write a comma inside a pepper as \,; make one with: fieldgate keys secret`,
+			err: badPepper + `at least 16 bytes (pepper 1 of 2). Hint: write a comma inside a pepper as \,; create one with: fieldgate keys secret`,
 		},
 		{
 			name: "a list with white space", value: strongSecret + ", " + anotherSecret,
 			err: badPepper + `a secret without leading or trailing white space (pepper 2 of 2). Hint: write a comma inside a pepper as \,; look for a space or a line break at either end`,
 		},
-		{name: "the same twice", value: strongSecret + "," + strongSecret, err: badPepper + "each pepper once (pepper 2 of 2). Hint: to rotate, put a new pepper in front of the old one; make one with: fieldgate keys secret"},
+		{name: "the same twice", value: strongSecret + "," + strongSecret, err: badPepper + "each pepper once (pepper 2 of 2). Hint: to rotate, put a new pepper in front of the old one; create one with: fieldgate keys secret"},
 		{
 			name: "too many", value: strings.Join([]string{anotherSecret[:16], anotherSecret[:17], anotherSecret[:18], anotherSecret[:19]}, ","),
 			err: badPepper + "at most 3 peppers. Hint: each sign-in computes one hash per pepper: remove the oldest",
 		},
-		{name: "a weak one in a list of production", value: strongSecret + ",changemechangeme", with: production(), err: badPepper + `a random secret in production, and this one contains a common word or a placeholder (pepper 2 of 2). Hint: write a comma inside a pepper as \,; make one with: fieldgate keys secret`},
+		{name: "a weak one in a list of production", value: strongSecret + ",changemechangeme", with: production(), err: badPepper + `a random secret in production, and this one contains a common word or a placeholder (pepper 2 of 2). Hint: write a comma inside a pepper as \,; create one with: fieldgate keys secret`},
 		{name: "nothing", value: "", want: ""},
 		{name: "15 bytes", value: anotherSecret[:15], err: badPepper + "at least 16 bytes" + makeOne},
 		{name: "white space around it", value: " " + anotherSecret, err: badPepper + whiteSpace + eitherEnd},

@@ -124,7 +124,7 @@ var variables = []variable{
 	},
 	{
 		name:        "FACTOR_KEYS",
-		defaultText: "in development, created once beside the SQLite file; in production, none",
+		defaultText: "in development, created once beside the SQLite file; none in production",
 		description: "the keys that encrypt the secrets of second factors: at least 32 bytes each, random in production. To rotate, write a comma-separated list: the first encrypts, all decrypt. " +
 			"Without a key, no second factor can be enrolled or used ([second factors](../factors.md))",
 		secret: true,
@@ -175,7 +175,7 @@ var variables = []variable{
 	{
 		name:         "SESSION_RECHECK",
 		defaultValue: "0s",
-		description: "how long a replica caches a session that it has looked up, at most `1m`. A logout or a new role on another replica takes effect here " +
+		description: "how long a server caches a session that it has looked up, at most `1m`. A sign-out or a new role on another server takes effect " +
 			"after that time; `0s`: on the next request",
 		parse: duration(func(c *Config) *time.Duration { return &c.SessionRecheck }, 0, time.Minute,
 			"0s queries the database on every request; 5s avoids most of these queries"),
@@ -183,14 +183,14 @@ var variables = []variable{
 	{
 		name:         "BCRYPT_COST",
 		defaultValue: "12",
-		description:  "10 to 15; each step doubles the work. A login re-hashes a password that was stored at another cost",
-		parse:        integer(func(c *Config) *int { return &c.BcryptCost }, 10, 15, "each step doubles the work of a login; 12 is a good choice"),
+		description:  "10 to 15; each step doubles the work. A sign-in re-hashes a password that was stored at another cost",
+		parse:        integer(func(c *Config) *int { return &c.BcryptCost }, 10, 15, "each step doubles the work of a sign-in; 12 is a good choice"),
 	},
 	{
 		name:        "PASSWORD_PEPPER",
 		defaultText: "none",
 		description: "a key for password hashes, kept outside the database: at least 16 bytes, random in production. If it is lost, no password that was stored with it verifies. " +
-			"To rotate, write a comma-separated list of at most 3: the first hashes, all verify, and a login re-hashes ([how](../operations.md#rotating-keys))",
+			"To rotate, write a comma-separated list of at most 3: the first hashes, all verify, and a sign-in re-hashes ([how](../operations.md#rotating-keys))",
 		secret: true,
 		parse:  parsePepper,
 	},

@@ -65,7 +65,7 @@ func version(r *report, e *models.Inspection) {
 	minor, _ := strconv.Atoi(minorText)
 	if known && err == nil && (major < least[0] || major == least[0] && minor < least[1]) {
 		r.add("database.version", Warning,
-			fmt.Sprintf("%s %s gets no security fixes any more and is not tested", e.Product, e.Version),
+			fmt.Sprintf("%s %s no longer gets security fixes and is not tested", e.Product, e.Version),
 			fmt.Sprintf("upgrade to %s %d.%d or newer", e.Product, least[0], least[1]))
 	}
 }
@@ -94,7 +94,7 @@ func roundTrip(r *report, e *models.Inspection) {
 }
 
 func clock(r *report, e *models.Inspection) {
-	const id, fix = "database.clock", "synchronize both clocks (chrony, systemd-timesyncd): sessions, links and rate limits use the server's clock, and replicas must agree"
+	const id, fix = "database.clock", "synchronize both clocks (chrony, systemd-timesyncd): sessions, links and rate limits use the server's clock, and all servers must agree"
 	if e.File != nil {
 		return // SQLite uses the server's clock
 	}

@@ -315,7 +315,7 @@ func surface(r *report, f Snapshot) {
 		},
 		{
 			"surface.recheck", c.SessionRecheck > 0, Note,
-			fmt.Sprintf("a logout, a new role or a disabled account takes effect up to %s later on other replicas", shortDuration(c.SessionRecheck)),
+			fmt.Sprintf("a sign-out, a new role or a disabled account takes effect up to %s later on other servers", shortDuration(c.SessionRecheck)),
 			"set SESSION_RECHECK=0s, unless this is intended",
 		},
 	} {

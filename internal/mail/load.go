@@ -86,10 +86,10 @@ func (f files) readLanguage(folder fs.FS, path, lang string) error {
 		return fmt.Errorf("%s: %w", path, withoutPath(err))
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is a file: expected only folders named after a language, as in de or pt-BR", path)
+		return fmt.Errorf("%s is a file: expected only directories named after a language, as in de or pt-BR", path)
 	}
 	if tag, err := language.Parse(lang); err != nil || tag.String() != lang || tag == language.Und {
-		return fmt.Errorf("%s: the folder name must be a BCP 47 language tag%s", path, tagHint(tag))
+		return fmt.Errorf("%s: the directory name must be a BCP 47 language tag%s", path, tagHint(tag))
 	}
 	if len(lang) > maxTagBytes {
 		return fmt.Errorf("%s: the language tag must have at most %d bytes", path, maxTagBytes)

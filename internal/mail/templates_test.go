@@ -198,10 +198,10 @@ func TestTemplateErrorIsOneLineAndNamesFile(t *testing.T) {
 		{"a layout without a button", "de/layout.html", `<html>{{template "content" .}}`, `de/layout.html: a layout must contain`},
 		{"a misspelled file", "de/reset-pasword.txt", text, "de/reset-pasword.txt is not a template"},
 		{"a file beside the folders", "reset-password.txt", text, "reset-password.txt is a file"},
-		{"an unknown language", "german/reset-password.txt", text, "german: the folder name must be a BCP 47 language tag"},
+		{"an unknown language", "german/reset-password.txt", text, "german: the directory name must be a BCP 47 language tag"},
 		{"a language written like a locale", "de_AT/reset-password.txt", text, "did you mean de-AT?"},
 		{"a language with a long name", "de-x-abcdefgh-abcdefgh-abcdefgh-abcde/reset-password.txt", text, "abcde: the language tag must have at most 35 bytes"},
-		{"no language", "und/reset-password.txt", text, "und: the folder name"},
+		{"no language", "und/reset-password.txt", text, "und: the directory name"},
 		{"a file that is too large", "de/reset-password.txt", text + strings.Repeat("x", 64<<10), "de/reset-password.txt: a template must have at most 65536 bytes"},
 	}
 	for _, test := range tests {

@@ -67,14 +67,14 @@ func (c *compiler) readProof(coordinate string, auth *ast.Directive) (proof Proo
 		var ok bool
 		if proof.MaxAge, ok = parseMaxAge(value); !ok {
 			c.addError(auth.Position, coordinate,
-				fmt.Sprintf("has maxAge: %s, which is not a duration", value), `write "1m" to "24h", as in "10m"`)
+				fmt.Sprintf("has @auth(maxAge: %s), which is not a valid duration", value), `write "1m" to "24h", as in "10m"`)
 		}
 	}
 	if value := c.value(auth, mfaArgument); value != nil {
 		switch {
 		case value.Kind != ast.EnumValue || !slices.Contains(mfaRequirements, value.Raw):
 			c.addError(auth.Position, coordinate,
-				fmt.Sprintf("has mfa: %s, which is not a value of MfaRequirement", value),
+				fmt.Sprintf("has @auth(mfa: %s), which is not an MfaRequirement", value),
 				"write one of "+strings.Join(mfaRequirements, ", "))
 		case value.Raw != MFANo:
 			proof.MFA = value.Raw

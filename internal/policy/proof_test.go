@@ -46,14 +46,14 @@ func TestProofIsReadFromAuth(t *testing.T) {
 func TestInvalidProofsAreRejected(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]string{
-		`@auth(maxAge: "59s")`:    `has maxAge: "59s", which is not a duration`,
-		`@auth(maxAge: "24h1s")`:  `has maxAge: "24h1s", which is not a duration`,
-		`@auth(maxAge: "1m0.5s")`: `which is not a duration`,
-		`@auth(maxAge: "-10m")`:   `which is not a duration`,
-		`@auth(maxAge: "soon")`:   `which is not a duration`,
-		`@auth(maxAge: 600)`:      `has maxAge: 600, which is not a duration`,
-		`@auth(mfa: SOMETIMES)`:   `has mfa: SOMETIMES, which is not a value of MfaRequirement`,
-		`@auth(mfa: "ALWAYS")`:    `has mfa: "ALWAYS", which is not a value of MfaRequirement`,
+		`@auth(maxAge: "59s")`:    `has @auth(maxAge: "59s"), which is not a valid duration`,
+		`@auth(maxAge: "24h1s")`:  `has @auth(maxAge: "24h1s"), which is not a valid duration`,
+		`@auth(maxAge: "1m0.5s")`: `which is not a valid duration`,
+		`@auth(maxAge: "-10m")`:   `which is not a valid duration`,
+		`@auth(maxAge: "soon")`:   `which is not a valid duration`,
+		`@auth(maxAge: 600)`:      `has @auth(maxAge: 600), which is not a valid duration`,
+		`@auth(mfa: SOMETIMES)`:   `has @auth(mfa: SOMETIMES), which is not an MfaRequirement`,
+		`@auth(mfa: "ALWAYS")`:    `has @auth(mfa: "ALWAYS"), which is not an MfaRequirement`,
 		`@auth(maxAge: "10m", mfa: ALWAYS) @auth(maxAge: "1h", mfa: IF_ENROLLED, reportOnly: true)`: `so it never reports`,
 	} {
 		_, err := policy.Compile(load(t, proofDeclarations, "type Query { field: String "+rule+" }"))

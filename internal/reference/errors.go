@@ -28,7 +28,7 @@ var codes = map[string]description{
 		"Show each message beside its form field.",
 	},
 	fgerr.InvalidCredentials: {
-		"A sign-in failed, or a signed-in user gave a wrong password. Unknown address, wrong password and disabled account are not told apart.",
+		"A sign-in failed, or a signed-in user gave a wrong password. Unknown address, wrong password and disabled account are not distinguished.",
 		"",
 		"Ask for the password again, and offer a password reset.",
 	},

@@ -134,7 +134,7 @@ func (s *Server) ServeMetrics(l net.Listener) (stop func()) {
 	go func() {
 		defer close(done)
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.Log.Error("metrics are not served any more", "error", err)
+			s.Log.Error("metrics are no longer served", "error", err)
 		}
 	}()
 	return func() {

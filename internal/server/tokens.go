@@ -22,7 +22,7 @@ func (s *Server) openTokens() (*auth.Tokens, error) {
 	if len(secrets) == 0 && len(private) == 0 {
 		file, ok := models.SQLitePath(s.Config.DatabaseURL)
 		if !ok {
-			return nil, errors.New("JWT_SECRET: not set. Every server of one database needs the same key. Hint: make one with: fieldgate keys secret")
+			return nil, errors.New("JWT_SECRET: not set. Every server of one database needs the same key. Hint: create one with: fieldgate keys secret")
 		}
 		secret, err := auth.SecretFile(file + ".key")
 		if errors.Is(err, fs.ErrNotExist) { // the directory is missing: SecretFile creates the file

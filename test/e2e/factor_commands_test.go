@@ -31,7 +31,7 @@ func TestResetFactorsCommandRemovesFactorsAndEndsSessions(t *testing.T) {
 			stdout string // with constants for ids and times
 			stderr string // contained
 		}{
-			{"an account with a second factor", []string{p.Email}, 0, "removed the second factors of " + p.Email + " (role USER) and ended its sessions\n", ""},
+			{"an account with a second factor", []string{p.Email}, 0, "removed the second factors of " + p.Email + " (role USER) and revoked its sessions\n", ""},
 			{"an account without one, as JSON", []string{p.Email, "--json"}, 0, `{"id":"ID","name":"Somebody","createdAt":"TIME","email":"` + p.Email + `","emailVerified":false,"role":"USER","disabledAt":null}` + "\n", ""},
 			{"an unknown address", []string{"nobody@example.com"}, 3, "", `no account has the address "nobody@example.com". Hint: fieldgate user list`},
 			{"no address", nil, 2, "", "expected: fieldgate user reset-factors EMAIL"},

@@ -201,7 +201,7 @@ func TestDoctorPrintsFindingsWithFixes(t *testing.T) {
 	status, stdout, stderr := servertest.RunCLI(t, env, "", "doctor")
 	for _, want := range []string{
 		"ok       keys                    one key signs and verifies tokens: JWT_SECRET\n",
-		"note     surface.recheck         a logout, a new role or a disabled account takes effect up to 5s later on other replicas\n                                 → set SESSION_RECHECK=0s",
+		"note     surface.recheck         a sign-out, a new role or a disabled account takes effect up to 5s later on other servers\n                                 → set SESSION_RECHECK=0s",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the output has no\n%s\nin\n%s", want, stdout)

@@ -95,7 +95,7 @@ func TestReadOnlyFolderIsNamedAsTheCause(t *testing.T) {
 			}
 			u.chmod(u.folder, 0o555)
 			stderr := u.run(row.env, row.args...)
-			for _, want := range []string{"DATABASE_URL", "the folder " + u.folder + " (dr-xr-xr-x) cannot be written by user id ", "permission denied", "Hint: "} {
+			for _, want := range []string{"DATABASE_URL", "the directory " + u.folder + " (dr-xr-xr-x) cannot be written by user id ", "permission denied", "Hint: "} {
 				if !strings.Contains(stderr, want) {
 					t.Errorf("the error has no %q: %s", want, stderr)
 				}
@@ -114,7 +114,7 @@ func TestFileThatCannotBeWrittenIsNamedAsTheCause(t *testing.T) {
 		}
 		u.chmod(path, mode)
 		u.chmod(u.folder, 0o777)
-		if stderr := u.run(nil, "serve"); !strings.Contains(stderr, name) || !strings.Contains(stderr, "user id ") || strings.Contains(stderr, "the folder") {
+		if stderr := u.run(nil, "serve"); !strings.Contains(stderr, name) || !strings.Contains(stderr, "user id ") || strings.Contains(stderr, "the directory") {
 			t.Errorf("%s: %s", name, stderr)
 		}
 	}
@@ -131,7 +131,7 @@ func TestDoctorNamesAReadOnlyFolder(t *testing.T) {
 		user = strconv.Itoa(nobodyUID)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyUID, Gid: nobodyUID}}
 	}
-	if out, _ := cmd.Output(); !strings.Contains(string(out), "the folder "+u.folder+" (dr-xr-xr-x) cannot be written by user id "+user) {
+	if out, _ := cmd.Output(); !strings.Contains(string(out), "the directory "+u.folder+" (dr-xr-xr-x) cannot be written by user id "+user) {
 		t.Errorf("got %s, want a finding that names the read-only folder", out)
 	}
 }

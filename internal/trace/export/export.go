@@ -121,9 +121,9 @@ func (q *quietExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpa
 	err := q.SpanExporter.ExportSpans(ctx, spans)
 	switch was := q.isFailing.Swap(err != nil); {
 	case err != nil && !was:
-		q.log.Warn("traces are lost: the collector does not take them", "error", err)
+		q.log.Warn("traces are lost: the collector does not accept them", "error", err)
 	case err == nil && was:
-		q.log.Info("the collector takes traces again")
+		q.log.Info("the collector accepts traces again")
 	}
 	return nil
 }
