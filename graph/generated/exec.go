@@ -299,7 +299,7 @@ enum LimitKey {
 
 "A user with this role may do everything that the listed roles allow."
 directive @includes(
-  "The roles that this role includes. The role also has what those roles include."
+  "The included roles. The role also includes the roles that these include."
   roles: [Role!]!
 ) on ENUM_VALUE
 

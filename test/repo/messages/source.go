@@ -23,10 +23,19 @@ var logMethods = []string{
 	"Debug", "Info", "Warn", "Error", "Log", "DebugContext", "InfoContext", "WarnContext", "ErrorContext", "LogAttrs",
 }
 
+// internals are functions whose text is not read: parts of a query, headers, and names of counters.
+var internals = []string{
+	"Add", "Exec", "Group", "Header", "Joins", "Key", "Order", "QueryRow", "Raw", "Select", "Set", "Where", "isLimited",
+}
+
 var (
 	words = regexp.MustCompile(`\pL\pL*[,.:;)]? +[(%{"'<]*\pL`)
-	query = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|SHOW|SET|PRAGMA|WITH|EXPLAIN|BEGIN|SAVEPOINT|ROLLBACK|LOCK|ANALYZE|START|AND|OR|CASE|FROM|WHERE|ORDER|VALUES)\b` +
-		`|(?i:\b(is null|is not null|asc|desc|and [a-z_]+ [<>=]+|[<>=]+ \?|\? and|not null|primary key))|^[A-Za-z_.]+ (=|<|>|IN) ?\(?\?`)
+	query = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|SHOW|SET|PRAGMA|WITH|EXPLAIN|BEGIN|SAVEPOINT|RELEASE|ROLLBACK|LOCK|ANALYZE|START|AND|OR|CASE|FROM|WHERE|ORDER|VALUES|JOIN|VACUUM|FORCE INDEX|INDEXED BY)\b` +
+		`|(?i:\b(is null|is not null|asc|desc|and [a-z_]+ [<>=]+|[<>=]+ \?|\? and|not null|primary key))|^[A-Za-z_.]+ (=|<|>|IN) ?\(?\?` +
+		`|^[a-z_]+(, ?[a-z_]+)+( unique)?$|^[a-z]+_[a-z_]+ unique$|^\(\?\)|^sessions\.id = |, COUNT\(`)
+	// markup is text for a machine: policies, media types, tags, PEM labels, directives, and the
+	// labels that separate the uses of a key.
+	markup = regexp.MustCompile(`^(default-src|; script-src|text/|application/json; charset|public, max-age|<[a-z]|\(\?s\)|-- \+goose|directive @|fieldgate \w+ ?\w*(·|,? ?\w*$)|fieldgate demo,|((EC|RSA|ENCRYPTED) )?(PRIVATE KEY|PARAMETERS)$|Accept, |GET, POST$|OTel OTLP )`)
 )
 
 // goMessages returns the string literals that have words in them, by the kind of their place.
@@ -75,11 +84,24 @@ func (c *collector) Visit(n ast.Node) ast.Visitor {
 		return nil
 	case *ast.CallExpr:
 		inner := &collector{path: c.path, call: callee(n)}
-		for _, argument := range append([]ast.Expr{n.Fun}, n.Args...) {
+		if slices.Contains(internals, inner.call) {
+			return nil
+		}
+		ast.Walk(inner, n.Fun)
+		for i, argument := range n.Args {
+			if text, ok := joined(argument); ok && i == logMessage(inner.call) {
+				inner.list = append(inner.list, message{inner.kind(), c.path, text}) // also a single word
+				continue
+			}
 			ast.Walk(inner, argument)
 		}
 		c.list = append(c.list, inner.list...)
 		return nil
+	case *ast.ValueSpec: // the events of the log and of the audit log
+		if text, ok := joined(first(n.Values)); ok && strings.HasPrefix(n.Names[0].Name, "Event") {
+			c.list = append(c.list, message{"events", c.path, text})
+			return nil
+		}
 	case *ast.BinaryExpr:
 		if text, ok := joined(n); ok {
 			c.add(text)
@@ -94,7 +116,7 @@ func (c *collector) Visit(n ast.Node) ast.Visitor {
 }
 
 func (c *collector) add(text string) {
-	if words.MatchString(text) && !query.MatchString(text) {
+	if words.MatchString(text) && !query.MatchString(text) && (c.kind() == "commands" || !markup.MatchString(text)) {
 		c.list = append(c.list, message{kind: c.kind(), file: c.path, text: text})
 	}
 }
@@ -113,6 +135,27 @@ func (c *collector) kind() string {
 		return "commands"
 	}
 	return "errors and other texts"
+}
+
+// logMessage returns the index of the message among the arguments of a log method, or -1.
+func logMessage(method string) int {
+	switch {
+	case !slices.Contains(logMethods, method):
+		return -1
+	case method == "Log", method == "LogAttrs":
+		return 2
+	case strings.HasSuffix(method, "Context"):
+		return 1
+	}
+	return 0
+}
+
+// first returns the first expression of a list; nil if it is empty.
+func first(list []ast.Expr) ast.Expr {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
 }
 
 // callee is the name of a called function or method, without its package or receiver.

@@ -52,6 +52,7 @@ var (
 	hidden     = regexp.MustCompile(`(?s)<!--.*?-->|<script\b.*?</script>|<style\b.*?</style>`)
 	attributes = regexp.MustCompile(`\b(?:alt|title|placeholder|aria-label|content)="([^"]*\pL [^"]*)"`)
 	tag        = regexp.MustCompile(`(?s)</?[a-zA-Z!][^<>]*>`)
+	action     = regexp.MustCompile(`\{\{[^"}]*\}\}|\{\{(?:define|template) "[^"]*"[ .]*\}\}`)
 	letters    = regexp.MustCompile(`\pL{2}`)
 )
 
@@ -63,7 +64,8 @@ func markupMessages() ([]message, error) {
 	}, []string{".html", ".txt", ".tmpl", ".graphql"}, func(name, text string) (texts []string) {
 		if strings.HasSuffix(name, ".graphql") {
 			for line := range strings.Lines(text) {
-				if comment, ok := strings.CutPrefix(strings.TrimSpace(line), "#"); ok {
+				comment, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
+				if ok && !strings.HasPrefix(strings.TrimSpace(comment), "{") { // not the variables
 					texts = append(texts, comment)
 				}
 			}
@@ -74,7 +76,9 @@ func markupMessages() ([]message, error) {
 			texts = append(texts, found[1])
 		}
 		for line := range strings.Lines(tag.ReplaceAllString(text, "\n")) {
-			texts = append(texts, line)
+			if !strings.HasPrefix(strings.TrimSpace(line), "{{-") && letters.MatchString(action.ReplaceAllString(line, "")) {
+				texts = append(texts, line)
+			}
 		}
 		return texts
 	})
@@ -82,19 +86,25 @@ func markupMessages() ([]message, error) {
 
 var (
 	comments = regexp.MustCompile(`(?s)/\*.*?\*/|(?m)^\s*//.*$|\s//\s.*`)
-	literals = regexp.MustCompile("'((?:[^'\\\\\n]|\\\\.)*\\pL [^'\n]*)'|\"((?:[^\"\\\\\n]|\\\\.)*\\pL [^\"\n]*)\"|`([^`]*\\pL [^`]*)`|>([^<>{}=;]*\\pL\\pL[^<>{}=;]*)<")
+	arrows   = regexp.MustCompile(`=>|Promise<`)
+	// Every literal is matched, so that none begins at the closing quote of another one.
+	literals  = regexp.MustCompile("'((?:[^'\\\\\n]|\\\\.)*)'|\"((?:[^\"\\\\\n]|\\\\.)*)\"|`([^`]*)`|>([^<>{}=;]*\\pL\\pL[^<>{}=;]*)<")
+	sentences = regexp.MustCompile(`\pL[,.:;)]? +[("'$\pL]`)
 )
 
 // scriptMessages returns the texts of the pages' scripts, the playground and the example apps.
 func scriptMessages() ([]message, error) {
 	return filesMessages(map[string]string{
 		"internal/pages": "pages", "playground/src": "playground", "examples/apollo/src": "example apps", "examples/urql/src": "example apps",
-	}, []string{".js", ".ts", ".tsx"}, func(name, text string) (texts []string) {
+	}, []string{".js", ".jsx", ".ts", ".tsx"}, func(name, text string) (texts []string) {
 		if strings.Contains(name, ".test.") || strings.Contains(name, "fake-") {
 			return nil
 		}
-		for _, found := range literals.FindAllStringSubmatch(comments.ReplaceAllString(text, ""), -1) {
-			texts = append(texts, strings.Join(strings.Fields(strings.Join(found[1:], "")), " "))
+		text = arrows.ReplaceAllString(comments.ReplaceAllString(text, ""), "")
+		for _, found := range literals.FindAllStringSubmatch(text, -1) {
+			if quoted := found[1] + found[2] + found[3]; found[4] != "" || sentences.MatchString(quoted) {
+				texts = append(texts, strings.Join(strings.Fields(quoted+found[4]), " "))
+			}
 		}
 		return texts
 	})
