@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -8,15 +9,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/hotp"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"fieldgate/extend"
+	"fieldgate/fgerr"
 	"fieldgate/graph"
 	"fieldgate/internal/dbtest"
 	"fieldgate/internal/totp"
+	"fieldgate/models"
 	"fieldgate/servertest"
 )
 
@@ -273,6 +278,46 @@ func TestStolenSessionCannotChangeFactors(t *testing.T) {
 			t.Errorf("got the mails %q, want one about the removal", got)
 		}
 		b.Query(nil, loginInBody, "e", p.Email, "p", p.Password).Must() // one factor is enough
+	})
+}
+
+func TestFactorOfAnotherAccountCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithFactors(t, databaseURL)
+		p, a := b.newEnrolledUser()
+		other, _ := b.newEnrolledUser()
+		id := b.Query(p, `{ factors { id } }`).Must().Text("factors.0.id")
+		for _, id := range []string{id, strings.ToUpper(id), newRowID(), "x", "é", ""} {
+			wantCodes(t, b.Query(other, removeFactor, "id", id), "removeFactor NOT_FOUND")
+		}
+		b.signInWithCode(p, a)
+	})
+}
+
+// TestRefusedSignInLeavesTheCodeUnused checks that a hook that refuses a sign-in runs when the second
+// factor was right, and that it uses up neither the code nor the challenge.
+func TestRefusedSignInLeavesTheCodeUnused(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		var closed atomic.Bool
+		b := bootWithHooks(t, databaseURL, extend.Hooks{
+			BeforeSignIn: func(context.Context, *models.User) error {
+				if closed.Load() {
+					return fgerr.New("CLOSED", "closed today", nil)
+				}
+				return nil
+			},
+		}, "FACTOR_KEYS", factorKey)
+		b.Clock.Stop()
+		p, a := b.newEnrolledUser()
+		closed.Store(true)
+		challenge := b.challenge(p)
+		code := b.nextCode(a)
+		wantCodes(t, b.complete(challenge, "TOTP", a.wrongCode(b.Clock.Now())), "completeSignIn INVALID_CREDENTIALS")
+		wantCodes(t, b.complete(challenge, "TOTP", code), "completeSignIn CLOSED")
+		closed.Store(false)
+		b.complete(challenge, "TOTP", code).Must()
 	})
 }
 
