@@ -17,7 +17,7 @@ export function App() {
   useEffect(() => { void session.start() }, [])
   return (
     <ApolloProvider client={client}>
-      {unreachable && <p role="status" className="banner">The server does not respond. Retrying …</p>}
+      {unreachable && <p role="status" className="banner">The server does not answer. Retrying …</p>}
       {status === 'starting' && <main><p>Loading …</p></main>}
       {status === 'signed-out' && <SignedOut />}
       {status === 'signed-in' && <SignedIn key={sessionId} />}
@@ -47,7 +47,7 @@ function SignedIn() {
         <button onClick={signOut}>Sign out</button>
       </header>
       <main>
-        {signOutFailed && <p role="alert" className="problem">The server did not respond, so you are still signed in.</p>}
+        {signOutFailed && <p role="alert" className="problem">The server did not answer, so you are still signed in.</p>}
         <ErrorMessage failure={toFailure(error)} />
         {current === 'profile' && data?.me && <Profile me={data.me} />}
         {current === 'devices' && <Devices />}

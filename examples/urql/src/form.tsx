@@ -17,7 +17,7 @@ export const secondFactorMethods = (failure: Failure | undefined) =>
 
 /** Returns the message to show for a failure. The messages by error code replace the default ones. */
 export function errorText({ errors }: Failure, messages: Record<string, string> = {}): string {
-  if (!errors) return 'The server does not respond. Check your connection and try again.'
+  if (!errors) return 'The server does not answer. Check your connection and try again.'
   const { code, retryAfter } = errors[0]?.extensions ?? {}
   const message = messages[String(code)]
   if (message) return message

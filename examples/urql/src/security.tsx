@@ -55,7 +55,7 @@ export function Security() {
     <>
       <h1>Security</h1>
       <p>
-        With an authenticator app, signing in takes your password and a code from your phone. A stolen password alone is then not enough.
+        With an authenticator app, a sign-in requires your password and a code from your phone. A stolen password alone is not enough.
       </p>
       <ErrorMessage failure={failure ?? toFailure(error)} />
       {factors && factors.length === 0 && <p>Your account has no authenticator app yet.</p>}
@@ -75,7 +75,7 @@ export function Security() {
       {factors && (
         <p className="actions">
           <button onClick={beginSetup}>{factors.length > 0 ? 'Move to another phone' : 'Set up an authenticator app'}</button>
-          {factors.length > 0 && <button onClick={replaceCodes}>Make new recovery codes</button>}
+          {factors.length > 0 && <button onClick={replaceCodes}>Create new recovery codes</button>}
         </p>
       )}
     </>

@@ -109,19 +109,19 @@ function message({ code, retryAfter, requestId }) {
       return `Too many attempts. Try again ${after(retryAfter)}.`
     case 'OVERLOADED':
     case 'UNAVAILABLE':
-      return `The server is busy, and nothing was done. Try again ${after(retryAfter)}.`
+      return `The server is busy. Nothing was changed. Try again ${after(retryAfter)}.`
     case 'EMAIL_TAKEN':
     case 'CONFLICT':
       return 'Another account uses this address now. Nothing was changed.'
     case 'UNREACHABLE':
       return 'The server does not answer. Check your connection and try again.'
     default:
-      return 'Something went wrong on our side. Try again in a while.' + (requestId ? ` If you report it, include ${requestId}.` : '')
+      return 'Something went wrong. Try again later.' + (requestId ? ` If you report it, include ${requestId}.` : '')
   }
 }
 
 function after(seconds) {
-  if (!(seconds > 0)) return 'in a while'
+  if (!(seconds > 0)) return 'later'
   if (seconds === 1) return 'in 1 second'
   return seconds < 120 ? `in ${Math.ceil(seconds)} seconds` : `in ${Math.ceil(seconds / 60)} minutes`
 }

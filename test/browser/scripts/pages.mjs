@@ -81,16 +81,16 @@ const isFocused = (locator) => locator.evaluate((e) => e === document.activeElem
 const answers = [
   [refusal('RATE_LIMITED', { retryAfter: 30 }), 'Too many attempts. Try again in 30 seconds.'],
   [refusal('RATE_LIMITED', { retryAfter: 899 }), 'Too many attempts. Try again in 15 minutes.'],
-  [refusal('OVERLOADED', { retryAfter: 1 }), 'The server is busy, and nothing was done. Try again in 1 second.'],
-  [refusal('UNAVAILABLE', { retryAfter: 5 }), 'The server is busy, and nothing was done. Try again in 5 seconds.'],
-  [refusal('UNAVAILABLE'), 'The server is busy, and nothing was done. Try again in a while.'],
+  [refusal('OVERLOADED', { retryAfter: 1 }), 'The server is busy. Nothing was changed. Try again in 1 second.'],
+  [refusal('UNAVAILABLE', { retryAfter: 5 }), 'The server is busy. Nothing was changed. Try again in 5 seconds.'],
+  [refusal('UNAVAILABLE'), 'The server is busy. Nothing was changed. Try again later.'],
   [refusal('EMAIL_TAKEN'), 'Another account uses this address now. Nothing was changed.'],
   [refusal('CONFLICT'), 'Another account uses this address now. Nothing was changed.'],
-  [refusal('INTERNAL', { requestId: 'r-1' }), 'Something went wrong on our side. Try again in a while. If you report it, include r-1.'],
+  [refusal('INTERNAL', { requestId: 'r-1' }), 'Something went wrong. Try again later. If you report it, include r-1.'],
   [badInput({ name: 'other', message: 'must not be <b>' }), 'other must not be <b>.'],
-  [{ data: { verifyEmail: false, resetPassword: false, requestPasswordReset: false } }, 'Something went wrong on our side. Try again in a while.'],
+  [{ data: { verifyEmail: false, resetPassword: false, requestPasswordReset: false } }, 'Something went wrong. Try again later.'],
   [(route) => route.abort(), 'The server does not answer. Check your connection and try again.'],
-  [(route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }), 'Something went wrong on our side. Try again in a while.'],
+  [(route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }), 'Something went wrong. Try again later.'],
 ]
 
 for (const it of pages) {

@@ -85,8 +85,8 @@ func markupMessages() ([]message, error) {
 }
 
 var (
-	comments = regexp.MustCompile(`(?s)/\*.*?\*/|(?m)^\s*//.*$|\s//\s.*`)
-	arrows   = regexp.MustCompile(`=>|Promise<`)
+	comments = regexp.MustCompile(`(?s:/\*.*?\*/)|(?m:^\s*//.*$)|\s//\s.*`)
+	code     = regexp.MustCompile(`^(mutation|query|readonly|Bearer|return|Promise)\b|^submit: |^[{|)]|^\(\) `)
 	// Every literal is matched, so that none begins at the closing quote of another one.
 	literals  = regexp.MustCompile("'((?:[^'\\\\\n]|\\\\.)*)'|\"((?:[^\"\\\\\n]|\\\\.)*)\"|`([^`]*)`|>([^<>{}=;]*\\pL\\pL[^<>{}=;]*)<")
 	sentences = regexp.MustCompile(`\pL[,.:;)]? +[("'$\pL]`)
@@ -100,10 +100,12 @@ func scriptMessages() ([]message, error) {
 		if strings.Contains(name, ".test.") || strings.Contains(name, "fake-") {
 			return nil
 		}
-		text = arrows.ReplaceAllString(comments.ReplaceAllString(text, ""), "")
+		text = strings.ReplaceAll(comments.ReplaceAllString(text, ""), "=>", "=")
 		for _, found := range literals.FindAllStringSubmatch(text, -1) {
-			if quoted := found[1] + found[2] + found[3]; found[4] != "" || sentences.MatchString(quoted) {
-				texts = append(texts, strings.Join(strings.Fields(quoted+found[4]), " "))
+			quoted, shown := found[1]+found[2]+found[3], found[4]
+			oneLine := strings.Join(strings.Fields(quoted+shown), " ")
+			if (shown != "" || sentences.MatchString(quoted)) && !code.MatchString(oneLine) {
+				texts = append(texts, oneLine)
 			}
 		}
 		return texts
