@@ -83,8 +83,8 @@ func (s *Store) backfill(ctx context.Context, db *sql.DB, st step) error {
 // updatePattern matches the table of an UPDATE after comments.
 var updatePattern = regexp.MustCompile("(?i)^(?:\\s|--.*\n)*UPDATE\\s+([`\"\\w]+)")
 
-// backfillSlack is how many rows a statement may change beyond twice the rows of the table. The factor two
-// and the slack allow for rows that programs of the previous version add meanwhile.
+// backfillSlack is how many rows a statement may change beyond twice the rows of the table. The
+// factor two and the slack allow for rows that programs of the previous version add meanwhile.
 const backfillSlack = 1000
 
 func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement string) error {
@@ -113,8 +113,8 @@ func (s *Store) backfillStatement(ctx context.Context, db *sql.DB, statement str
 	}
 }
 
-// runBackfillBatch runs a statement once and returns how many rows it changed. Each call has its own retry
-// timeout: a backfill may take hours and must not fail because a lock was held once.
+// runBackfillBatch runs a statement once and returns how many rows it changed. Each call has its
+// own retry timeout: a backfill may take hours and must not fail because a lock was held once.
 func (s *Store) runBackfillBatch(ctx context.Context, db *sql.DB, statement string) (rows int64, err error) {
 	for begin := time.Now(); ; {
 		result, err := db.ExecContext(ctx, statement)

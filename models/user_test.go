@@ -156,8 +156,8 @@ func TestEmailKeysAreComparedByteByByte(t *testing.T) {
 	}
 }
 
-// Only in this case the databases differ: MySQL's utf8mb4_bin pads with spaces before it compares. So keys must
-// not end in a space, and account.EmailKey returns none that does.
+// Only in this case the databases differ: MySQL's utf8mb4_bin pads with spaces before it compares.
+// So keys must not end in a space, and account.EmailKey returns none that does.
 func TestTrailingSpaceInEmailKeyIsIgnoredByMySQL(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {
@@ -367,8 +367,8 @@ func wantSame(t *testing.T, got, want *User) {
 	}
 }
 
-// The tables have no foreign keys, so only DeleteUser deletes the rows of an account. RefersToUser finds the columns
-// that refer to users.
+// The tables have no foreign keys, so only DeleteUser deletes the rows of an account. RefersToUser
+// finds the columns that refer to users.
 func TestDeleteUserDeletesAllOwnedRows(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store) {

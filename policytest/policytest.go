@@ -11,8 +11,8 @@
 // code at its path. Its value is nowhere in the response, its siblings are present, and its
 // resolver did not run. An allowed field is not denied.
 //
-// A field with maxAge or mfa is also requested with sessions whose proof of identity differs: fresh,
-// stale, with one factor of two and with both. A session that does not meet the rule gets
+// A field with maxAge or mfa is also requested with sessions whose proof of identity differs:
+// fresh, stale, with one factor of two and with both. A session that does not meet the rule gets
 // STEP_UP_REQUIRED. The role is checked first: a user without it gets FORBIDDEN with any session.
 //
 // No field is listed by hand, so new fields are tested without a change. A field that cannot be
@@ -91,8 +91,8 @@ type App struct {
 	Within, Without string
 
 	// Statements, if given, returns how many statements the server has sent to its database. An
-	// operation whose fields are all denied costs one at most, which reads the session, one more for
-	// STEP_UP_REQUIRED, which names the user's factors, and none if the request is anonymous.
+	// operation whose fields are all denied costs one at most, which reads the session, one more
+	// for STEP_UP_REQUIRED, which names the user's factors, and none if the request is anonymous.
 	Statements func() uint64
 
 	// Quick uses only every fifth form, for slow runs such as those under the race detector.

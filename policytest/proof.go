@@ -204,9 +204,9 @@ func (p *proof) pathsTo(t target, cases ...Case) (list []queryPath) {
 	return list
 }
 
-// testRoute requests the fields at the end of a route as the given actors and in every form. It queries
-// one field per request. Below a mutation, which may change something, it requests all gated fields
-// at once.
+// testRoute requests the fields at the end of a route as the given actors and in every form. It
+// queries one field per request. Below a mutation, which may change something, it requests all
+// gated fields at once.
 func (p *proof) testRoute(r route, fields []*ast.FieldDefinition, actors []*actor) {
 	sets := [][]*ast.FieldDefinition{fields}
 	if r.root == ast.Query || len(r.steps) == 0 {

@@ -118,8 +118,8 @@ func (p *proof) refresh(a *actor) {
 	}
 }
 
-// maxSessionAge returns how old the sessions of actors may get. A quarter of the lowest maxAge keeps
-// those fresh that start with half of it. 0 is any age.
+// maxSessionAge returns how old the sessions of actors may get. A quarter of the lowest maxAge
+// keeps those fresh that start with half of it. 0 is any age.
 func maxSessionAge(rules []policy.Rule) (age time.Duration) {
 	for _, rule := range rules {
 		if limit := rule.Proof.MaxAge / 4; limit > 0 && (age == 0 || limit < age) {

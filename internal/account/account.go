@@ -53,7 +53,8 @@ type Config struct {
 	SecurityNoticesOff   bool // no mail to owners about a new sign-in, a new role or a deletion
 	RequireVerifiedEmail bool // users cannot sign in before they verify their address
 
-	// FactorKeys encrypt the secrets of second factors. Without keys, no factor can be enrolled or used.
+	// FactorKeys encrypt the secrets of second factors. Without keys, no factor can be enrolled or
+	// used.
 	FactorKeys *keyring.Keyring
 
 	PasswordMinLength int           // characters

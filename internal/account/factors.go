@@ -126,8 +126,8 @@ func (s *Service) RemoveFactor(ctx context.Context, user *models.User, id string
 	})
 }
 
-// ResetFactors removes all second factors and recovery codes of an account, and revokes its sessions.
-// It is the way back for a user who has lost them; the password stays.
+// ResetFactors removes all second factors and recovery codes of an account, and revokes its
+// sessions. It is the way back for a user who has lost them; the password stays.
 func (a Administrator) ResetFactors(ctx context.Context, userID string) (*models.User, error) {
 	now := a.service.config.Store.Now()
 	return a.administer(ctx, &event{name: EventFactorsReset, user: userID}, "", func(tx *models.Store) error {

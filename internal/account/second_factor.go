@@ -263,7 +263,8 @@ func (s *Service) failSecondFactor(ctx context.Context, user *models.User, c *mo
 			}
 		}
 		factors, err := tx.Factors(ctx, user.ID)
-		if err != nil || len(factors) == 0 { // without a second factor, a wrong code is no sign of a theft
+		// Without a second factor, a wrong code is no sign of a theft.
+		if err != nil || len(factors) == 0 {
 			return err
 		}
 		for _, f := range factors {

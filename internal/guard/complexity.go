@@ -60,7 +60,8 @@ func newComplexityCounter(document *ast.QueryDocument, creds credentials, values
 	c.complexities = make(map[string]complexity, len(document.Fragments))
 	c.active = make(map[string]bool)
 	for _, fragment := range document.Fragments {
-		if _, isDuplicate := c.fragments[fragment.Name]; !isDuplicate { // gqlparser uses the first, too
+		// gqlparser uses the first, too.
+		if _, isDuplicate := c.fragments[fragment.Name]; !isDuplicate {
 			c.fragments[fragment.Name] = fragment
 		}
 	}

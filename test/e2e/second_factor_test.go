@@ -295,8 +295,8 @@ func TestFactorOfAnotherAccountCannotBeRemoved(t *testing.T) {
 	})
 }
 
-// TestRefusedSignInLeavesTheCodeUnused checks that a hook that refuses a sign-in runs when the second
-// factor was right, and that it uses up neither the code nor the challenge.
+// TestRefusedSignInLeavesTheCodeUnused checks that a hook that refuses a sign-in runs when the
+// second factor was right, and that it uses up neither the code nor the challenge.
 func TestRefusedSignInLeavesTheCodeUnused(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {

@@ -46,7 +46,8 @@ func TestLinksResolve(t *testing.T) {
 	}
 }
 
-// TestSourcesNameDocumentsThatExist covers hints, comments and settings that name a document below docs/.
+// TestSourcesNameDocumentsThatExist covers hints, comments and settings that name a document below
+// docs/.
 func TestSourcesNameDocumentsThatExist(t *testing.T) {
 	t.Parallel()
 	for _, name := range trackedFiles(t, "*.go", "*.graphqls", "*.yml", "*.yaml", "*.ts", "*.tsx", "*.html", "*.json", "Makefile", "Dockerfile", ".ci/*", "deploy/*") {
@@ -75,7 +76,8 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// TestLogReferenceNamesMessagesThatExist searches the sources for each message of docs/reference/logs.md.
+// TestLogReferenceNamesMessagesThatExist searches the sources for each message of
+// docs/reference/logs.md.
 func TestLogReferenceNamesMessagesThatExist(t *testing.T) {
 	t.Parallel()
 	var sources strings.Builder
