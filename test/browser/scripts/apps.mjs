@@ -164,6 +164,61 @@ test('ten concurrent requests in five tabs after the token has expired cause one
     for (const tab of tabs) assert.equal(await tab.getByRole('alert').count(), 0)
   }))
 
+test('a sign-in or sign-out in one tab applies to the other', options, () =>
+  inApp({}, async (page) => {
+    const ada = await register(page)
+    const other = await page.context().newPage()
+    await other.goto(origin)
+    await showsText(other, ada)
+    await button(page, 'Sign out').click()
+    await heading(other, 'Sign in').waitFor()
+    const bob = await register(other, 'Bob')
+    await showsText(page, bob)
+    assert.equal(await page.getByText(ada).count(), 0)
+  }))
+
+test('a session that another device revokes ends at the next request', options, () =>
+  inApp({}, async (phone) => {
+    const email = await register(phone)
+    await go(phone, 'Devices')
+    await inApp({ on: 'the laptop' }, async (laptop) => {
+      await laptop.goto(`${origin}/#devices`)
+      await signIn(laptop, email)
+      await button(laptop, 'Sign this device out').click()
+      await gone(button(laptop, 'Sign this device out'))
+      await showsText(laptop, 'This device')
+    })
+    await refreshPage(phone)
+    await heading(phone, 'Sign in').waitFor()
+  }))
+
+test('a demotion on the accounts page shows what is still allowed, without a refresh', options, () =>
+  inApp({}, async (page) => {
+    const root = await register(page, 'Root') // remains ADMIN: the last one cannot be demoted
+    await send('role', { email: root, role: 'ADMIN' })
+    await button(page, 'Sign out').click()
+    const email = await register(page)
+    await send('role', { email, role: 'ADMIN' })
+    await page.reload()
+    await go(page, 'Accounts')
+    await page.getByRole('cell', { name: email }).waitFor()
+    await showsText(page, 'role changed')
+    await accessible(page, 'accounts')
+    if (picture) await page.screenshot({ path: picture })
+
+    const before = await refreshes()
+    await send('role', { email, role: 'STAFF' })
+    await refreshPage(page)
+    await showsText(page, 'Only ADMIN can read the audit log.')
+    assert.equal(await page.getByRole('cell', { name: email }).count(), 1)
+
+    await send('role', { email, role: 'USER' })
+    await refreshPage(page)
+    await heading(page, 'Profile').waitFor()
+    assert.equal(await link(page, 'Accounts').count(), 0)
+    assert.equal(await refreshes(), before)
+  }))
+
 /** Returns what an authenticator app shows for a secret, at the server's time. */
 const codeOf = (secret) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + ahead })
 
@@ -296,61 +351,6 @@ test('an operation that needs a second factor leads an account without one to Se
     await button(page, 'Go to Security').click()
     await heading(page, 'Security').waitFor()
     await gone(dialog(page))
-  }))
-
-test('a sign-in or sign-out in one tab applies to the other', options, () =>
-  inApp({}, async (page) => {
-    const ada = await register(page)
-    const other = await page.context().newPage()
-    await other.goto(origin)
-    await showsText(other, ada)
-    await button(page, 'Sign out').click()
-    await heading(other, 'Sign in').waitFor()
-    const bob = await register(other, 'Bob')
-    await showsText(page, bob)
-    assert.equal(await page.getByText(ada).count(), 0)
-  }))
-
-test('a session that another device revokes ends at the next request', options, () =>
-  inApp({}, async (phone) => {
-    const email = await register(phone)
-    await go(phone, 'Devices')
-    await inApp({ on: 'the laptop' }, async (laptop) => {
-      await laptop.goto(`${origin}/#devices`)
-      await signIn(laptop, email)
-      await button(laptop, 'Sign this device out').click()
-      await gone(button(laptop, 'Sign this device out'))
-      await showsText(laptop, 'This device')
-    })
-    await refreshPage(phone)
-    await heading(phone, 'Sign in').waitFor()
-  }))
-
-test('a demotion on the accounts page shows what is still allowed, without a refresh', options, () =>
-  inApp({}, async (page) => {
-    const root = await register(page, 'Root') // remains ADMIN: the last one cannot be demoted
-    await send('role', { email: root, role: 'ADMIN' })
-    await button(page, 'Sign out').click()
-    const email = await register(page)
-    await send('role', { email, role: 'ADMIN' })
-    await page.reload()
-    await go(page, 'Accounts')
-    await page.getByRole('cell', { name: email }).waitFor()
-    await showsText(page, 'role changed')
-    await accessible(page, 'accounts')
-    if (picture) await page.screenshot({ path: picture })
-
-    const before = await refreshes()
-    await send('role', { email, role: 'STAFF' })
-    await refreshPage(page)
-    await showsText(page, 'Only ADMIN can read the audit log.')
-    assert.equal(await page.getByRole('cell', { name: email }).count(), 1)
-
-    await send('role', { email, role: 'USER' })
-    await refreshPage(page)
-    await heading(page, 'Profile').waitFor()
-    assert.equal(await link(page, 'Accounts').count(), 0)
-    assert.equal(await refreshes(), before)
   }))
 
 test('a server restart signs out no user, and a page opened during it waits', options, () =>
