@@ -17,6 +17,9 @@ func explain(p *policy.Policy, err error) map[string]any {
 	if forbidden := asForbidden(err); forbidden != nil {
 		return map[string]any{"have": forbidden.Have, "hint": roleHint(p, forbidden)}
 	}
+	if stepUp := (*StepUpRequiredError)(nil); errors.As(err, &stepUp) {
+		return map[string]any{"hint": stepUpHint(stepUp)}
+	}
 	return nil
 }
 
@@ -33,6 +36,14 @@ func tokenHint(reason auth.Reason) string {
 	}
 	return "Send one header `Authorization: Bearer ACCESS_TOKEN` with an accessToken of this server. " +
 		"The server rejects tokens of another key, issuer or audience."
+}
+
+func stepUpHint(e *StepUpRequiredError) string {
+	if len(e.Methods) == 0 {
+		return "Enrol an authenticator app with the mutations beginTotp and enableTotp, " +
+			"then repeat the operation."
+	}
+	return "Call the mutation confirmIdentity with one of the methods, then repeat the operation."
 }
 
 // roleHint says who can read or use the field, and how to grant the required role.

@@ -12,7 +12,8 @@ import (
 )
 
 // ListSessions returns a page of a user's active sessions, the most recently used first, starting
-// after the session with the id after; "" means the beginning. It returns *InputError.
+// after the session whose id is after, or at the beginning if after is "". It returns *InputError
+// for invalid arguments.
 func (s *Service) ListSessions(
 	ctx context.Context, user *models.User, first int, after string,
 ) ([]*models.Session, error) {
@@ -62,8 +63,8 @@ func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int,
 }
 
 // ChangePassword replaces the password of the session's user, revokes all their other sessions and
-// notifies them by mail, in one transaction. Without the current password, the caller must have
-// checked that the session was proved shortly before. It returns *InputError, *OverloadedError,
+// notifies them by mail, in one transaction. If current is nil, the caller must have checked
+// that the session has a recent proof of identity. It returns *InputError, *OverloadedError,
 // ErrInvalidCredentials for a wrong current password, and *auth.UnauthenticatedError if the session
 // was revoked meanwhile.
 func (s *Service) ChangePassword(
@@ -106,8 +107,8 @@ func notFoundAsRevoked(err error) error {
 const maxSessions = 100
 
 // addSession stores a session, and adds to e the events of sessions revoked to make room. ended
-// reports that the session was already revoked, for example by a concurrent password reset. Its
-// place must not become trusted then.
+// reports that the session was already revoked, for example by a concurrent password reset. The
+// caller must not trust its device or network then.
 func (s *Service) addSession(
 	ctx context.Context, tx *models.Store, e *event, session *models.Session,
 ) (ended bool, err error) {

@@ -32,11 +32,11 @@ const (
 // Proof is what an @auth requires of the session's proof of identity, besides the role. The zero
 // value requires nothing. RFC 9470 calls these max_age and acr_values.
 type Proof struct {
-	MaxAge time.Duration // the proof is not older; 0: any age
-	MFA    string        // MFAIfEnrolled or MFAAlways; "": one factor is enough
+	MaxAge time.Duration // the maximum age of the proof; 0 allows any age
+	MFA    string        // MFAIfEnrolled or MFAAlways; "" means that one factor is enough
 }
 
-// Required reports whether the proof of a session matters at all.
+// Required reports whether p requires anything of the session.
 func (p Proof) Required() bool { return p != Proof{} }
 
 // includes reports whether each session that meets p meets other too.
@@ -47,7 +47,7 @@ func (p Proof) includes(other Proof) bool {
 
 func mfaLevel(mfa string) int { return max(0, slices.Index(mfaRequirements, mfa)) }
 
-// describe ends the sentence of Policy.Describe.
+// describe returns the end of Policy.Describe's sentence, such as ", proven in the last 10m".
 func (p Proof) describe() (text string) {
 	switch p.MFA {
 	case MFAIfEnrolled:
@@ -56,12 +56,12 @@ func (p Proof) describe() (text string) {
 		text = ", a second factor"
 	}
 	if p.MaxAge > 0 {
-		text += ", proven within " + shortDuration(p.MaxAge)
+		text += ", proven in the last " + shortDuration(p.MaxAge)
 	}
 	return text
 }
 
-// readProof reads maxAge and mfa of an @auth, and refuses values that no session can meet.
+// readProof reads maxAge and mfa of an @auth. It reports invalid values as errors of the schema.
 func (c *compiler) readProof(coordinate string, auth *ast.Directive) (proof Proof) {
 	if value := c.value(auth, maxAgeArgument); value != nil && value.Kind != ast.NullValue {
 		var ok bool

@@ -38,7 +38,7 @@ func TestProofIsReadFromAuth(t *testing.T) {
 		t.Errorf("later reports %+v, want %+v", later.ReportOnly, want)
 	}
 	both, _ := p.Rule("Query", "both")
-	if got, want := p.Describe(both), "Requires role ADMIN, a second factor, proven within 1h30m."; got != want {
+	if got, want := p.Describe(both), "Requires role ADMIN, a second factor, proven in the last 1h30m."; got != want {
 		t.Errorf("both is described as %q, want %q", got, want)
 	}
 }

@@ -59,7 +59,7 @@ var codes = map[string]description{
 	},
 	fgerr.StepUpRequired: {
 		"The field requires a fresher proof of identity than the session has, or a second factor.",
-		"`maxAge` in seconds or null, `mfa`, `methods` (empty: enrol a second factor first)",
+		"`maxAge` in seconds or null, `mfa`, `methods` (empty: enrol a second factor first); in development `hint`",
 		"Ask for one of the methods, call `confirmIdentity`, and repeat the operation once.",
 	},
 	fgerr.FactorsUnavailable: {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"fieldgate/servertest"
 )
 
-// wantStepUp wants STEP_UP_REQUIRED with these extensions, formatted as "maxAge mfa methods".
+// wantStepUp wants STEP_UP_REQUIRED with these extensions, formatted as "maxAge mfa methods", and a
+// hint that names the mutation to call.
 func wantStepUp(t *testing.T, got *servertest.Response, want string) {
 	t.Helper()
 	if len(got.Errors) != 1 || got.Errors[0].Extensions["code"] != "STEP_UP_REQUIRED" {
@@ -21,6 +23,13 @@ func wantStepUp(t *testing.T, got *servertest.Response, want string) {
 	e := got.Errors[0].Extensions
 	if text := fmt.Sprint(e["maxAge"], " ", e["mfa"], " ", e["methods"]); text != want {
 		t.Errorf("got the extensions %q, want %q", text, want)
+	}
+	next := "confirmIdentity"
+	if strings.HasSuffix(want, "[]") {
+		next = "enableTotp"
+	}
+	if hint, _ := e["hint"].(string); !strings.Contains(hint, next) {
+		t.Errorf("got the hint %q, want one that names %s", hint, next)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestProxyFilesLogNoQueryStrings(t *testing.T) {
 	if proxies == 0 {
 		t.Error("no file configures a proxy")
 	}
-	for config, want := range map[string]bool{
+	for config, want := range map[string]bool{ // whether it logs query strings
 		"proxy_pass http://x;": true, // nginx's default format
 		"log_format a '$request_method $uri'; access_log /a a; error_log /e crit; proxy_pass http://x;":         false,
 		"log_format a '$request_method $request_uri'; access_log /a a; error_log /e crit; proxy_pass http://x;": true,
@@ -79,7 +79,7 @@ var (
 const caddyFilter = "request>uri regexp [?].* \"\""
 
 // logsQueryStrings describes how a configuration of nginx, HAProxy or Caddy logs query strings, or
-// returns "".
+// returns "". It adds 1 to proxies if the text configures one of them.
 func logsQueryStrings(text string, proxies *int) string {
 	switch {
 	case strings.Contains(text, "proxy_pass"):
@@ -99,7 +99,7 @@ func logsQueryStrings(text string, proxies *int) string {
 			}
 		}
 		if !nginxError.MatchString(text) {
-			return "error_log includes request lines below the level crit"
+			return "error_log has a level below crit, which includes request lines"
 		}
 	case regexp.MustCompile(`(?m)^\s*mode\s+http\b`).MatchString(text):
 		*proxies++

@@ -11,7 +11,7 @@ interface FieldError { readonly name: string; readonly message: string }
 /** Reports whether one of the server's errors has this code. */
 export const hasErrorCode = (failure: Failure | undefined, code: string) => failure?.errors?.some((e) => e.extensions?.code === code) ?? false
 
-/** Returns the methods of SECOND_FACTOR_REQUIRED, the answer to a sign-in that needs a second factor too; or undefined. */
+/** Returns the second factors that the sign-in accepts if it failed with SECOND_FACTOR_REQUIRED, or undefined. */
 export const secondFactorMethods = (failure: Failure | undefined) =>
   failure?.errors?.find((e) => e.extensions?.code === 'SECOND_FACTOR_REQUIRED')?.extensions?.methods as readonly string[] | undefined
 
@@ -50,7 +50,7 @@ interface FormProps {
   done?: string
   /** Messages by error code, which replace the default ones. */
   messages?: Record<string, string>
-  /** Gets the values of the fields by name. */
+  /** Sends the request. Its argument is the form's values by field name. Returns undefined on success. */
   submit: (values: Record<string, string>) => Promise<Failure | undefined>
   children: (errorOf: (name: string) => string | undefined) => ReactNode
 }
