@@ -290,7 +290,7 @@ func (c Console) updateUser(
 type noAccountError struct{ email string }
 
 func (e noAccountError) Error() string {
-	return fmt.Sprintf("no account has the address %q. Hint: fieldgate user list", e.email)
+	return fmt.Sprintf("no account has the address %q. Hint: run fieldgate user list", e.email)
 }
 
 func (noAccountError) Unwrap() error { return models.ErrNotFound }

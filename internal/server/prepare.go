@@ -18,7 +18,7 @@ import (
 type pendingMigrationsError struct{ migrations []string }
 
 func (e pendingMigrationsError) Error() string {
-	return fmt.Sprintf("the database has pending migrations: %s. Hint: fieldgate migrate", strings.Join(e.migrations, ", "))
+	return fmt.Sprintf("the database has pending migrations: %s. Hint: run fieldgate migrate", strings.Join(e.migrations, ", "))
 }
 
 // Migrate applies pending migrations if AUTO_MIGRATE is on. It returns a pendingMigrationsError if

@@ -105,7 +105,7 @@ func TestCommandsReturnStatusAndOutput(t *testing.T) {
 				"a grant to an unknown address", "",
 				[]string{"user", "role", "nobody@example.com", "STAFF"},
 				3, "",
-				`no account has the address "nobody@example.com". Hint: fieldgate user list`,
+				`no account has the address "nobody@example.com". Hint: run fieldgate user list`,
 			},
 			{"all accounts", "", []string{"user", "list"}, 0, "bob@example.com", ""},
 			{

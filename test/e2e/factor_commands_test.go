@@ -10,7 +10,7 @@ import (
 	"fieldgate/servertest"
 )
 
-// The command removes the second factors of an account and ends its sessions, also those of a
+// The command removes the second factors of an account and revokes its sessions, also those of a
 // running server. The sign-in after it needs the password only.
 func TestResetFactorsCommandRemovesFactorsAndEndsSessions(t *testing.T) {
 	t.Parallel()
@@ -33,7 +33,7 @@ func TestResetFactorsCommandRemovesFactorsAndEndsSessions(t *testing.T) {
 		}{
 			{"an account with a second factor", []string{p.Email}, 0, "removed the second factors of " + p.Email + " (role USER) and revoked its sessions\n", ""},
 			{"an account without one, as JSON", []string{p.Email, "--json"}, 0, `{"id":"ID","name":"Somebody","createdAt":"TIME","email":"` + p.Email + `","emailVerified":false,"role":"USER","disabledAt":null}` + "\n", ""},
-			{"an unknown address", []string{"nobody@example.com"}, 3, "", `no account has the address "nobody@example.com". Hint: fieldgate user list`},
+			{"an unknown address", []string{"nobody@example.com"}, 3, "", `no account has the address "nobody@example.com". Hint: run fieldgate user list`},
 			{"no address", nil, 2, "", "expected: fieldgate user reset-factors EMAIL"},
 			{"two addresses", []string{p.Email, other.Email}, 2, "", "expected: fieldgate user reset-factors EMAIL"},
 		} {

@@ -87,7 +87,7 @@ func TestServersRunWithAnotherVersionsTables(t *testing.T) {
 		ada := old.NewUser("USER")
 
 		behind, _ := servertest.StartCommand(t, servertest.Command(t, databaseURL, next, "AUTO_MIGRATE=false"), "waiting for migrations")
-		if log := behind.Log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: fieldgate migrate") {
+		if log := behind.Log.String(); !strings.Contains(log, pending) || !strings.Contains(log, "Hint: run fieldgate migrate") {
 			t.Errorf("the log does not name the pending migration: %s", log)
 		}
 		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
@@ -187,7 +187,7 @@ func TestServerWaitsForItsDatabase(t *testing.T) {
 func TestCommandsDoNotMigrateWithoutAutoMigrate(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": dbtest.SQLite(t), "JWT_SECRET": servertest.Secret, "AUTO_MIGRATE": "false"}
-	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: fieldgate migrate") {
+	if status, _, stderr := servertest.RunCLI(t, env, servertest.Password, "user", "create", "ada@example.com", "--name", "Ada"); status != cli.StatusFailed || !strings.Contains(stderr, "00001_users.sql") || !strings.Contains(stderr, "Hint: run fieldgate migrate") {
 		t.Errorf("%d %s", status, stderr)
 	}
 	if status, stdout, stderr := servertest.RunCLI(t, env, "", "migrate"); status != 0 || !strings.Contains(stdout, "applied 00001_users.sql") {

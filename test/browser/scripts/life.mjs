@@ -45,7 +45,7 @@ test('register, confirm, forget, choose, sign in', { timeout: 6 * timeout }, () 
     await clickInInbox(page, '/reset-password')
     await page.getByLabel('New password', { exact: true }).fill('a third battery staple')
     await page.getByRole('button', { name: 'Set the password' }).click()
-    await page.getByRole('heading', { name: 'This link does not work any more' }).waitFor()
+    await page.getByRole('heading', { name: 'This link no longer works' }).waitFor()
   }))
 
 // clickInInbox waits for a mail with a link to a page, and opens the newest one.

@@ -72,7 +72,7 @@ async function isDone(page, it) {
 }
 
 async function isDead(page) {
-  await page.getByRole('heading', { level: 1, name: 'This link does not work any more' }).waitFor()
+  await page.getByRole('heading', { level: 1, name: 'This link no longer works' }).waitFor()
 }
 
 const isFocused = (locator) => locator.evaluate((e) => e === document.activeElement)
