@@ -135,12 +135,19 @@ func (a Administrator) ResetFactors(ctx context.Context, userID string) (*models
 		if err != nil {
 			return err
 		}
+		factors, err := tx.Factors(ctx, userID)
+		if err != nil {
+			return err
+		}
 		// The sessions first: an enrolment that commits meanwhile needs its session.
 		if _, err := tx.RevokeSessions(ctx, userID, now); err != nil {
 			return err
 		}
 		if err := tx.DeleteFactors(ctx, userID); err != nil {
 			return err
+		}
+		if len(factors) == 0 {
+			return nil
 		}
 		return tx.CreateMails(ctx, a.service.outgoing(a.service.mailToUser(ctx, mail.FactorRemoved, user)))
 	})
