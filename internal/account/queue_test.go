@@ -199,7 +199,7 @@ func TestQueueSkipsCancelledCallers(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 100 { // which of the two channels is read first is random
-			synctest.Wait() // leaseEnd the thread is idle
+			synctest.Wait() // until the thread is idle
 			if err := q.Do(ctx, func() error {
 				t.Error("the task ran")
 				return nil

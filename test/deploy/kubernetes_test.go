@@ -28,7 +28,7 @@ type object struct {
 	Metadata struct{ Name string }
 	Data     map[string]string
 	Spec     struct {
-		Selector    any // selectorLabels, or matchLabels
+		Selector    any // labels, or matchLabels
 		PodSelector any `yaml:"podSelector"`
 		Template    struct {
 			Metadata struct{ Labels map[string]string }

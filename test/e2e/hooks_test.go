@@ -39,7 +39,7 @@ func bootWithHooks(t *testing.T, databaseURL string, hooks extend.Hooks, env ...
 	return bootWithFeatures(t, databaseURL, []extend.Feature{{Name: "hooks", Hooks: hooks}}, env...)
 }
 
-// countMarks is a table of a product in which hooks leave something.
+// mark is a row of a product's table in which hooks leave something.
 type mark struct {
 	ID string `gorm:"primaryKey"`
 }
