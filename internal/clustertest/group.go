@@ -73,7 +73,7 @@ func groupOptions(port int, seeds string) []string {
 	return []string{
 		"--plugin-load-add=group_replication.so",
 		"--group-replication-group-name=" + groupName,
-		// join starts it, with the user of the distributed recovery
+		// joinGroup starts it, with the user of the distributed recovery
 		"--group-replication-start-on-boot=OFF",
 		"--group-replication-local-address=" + address(port),
 		"--group-replication-group-seeds=" + seeds,
