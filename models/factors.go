@@ -32,6 +32,9 @@ type Factor struct {
 // Factor returns the kind, as enum Factor of the schema names it.
 func (f *Factor) Factor() string { return f.Kind }
 
+// Name returns nil: a user has one factor of a kind, which needs no name.
+func (f *Factor) Name() *string { return nil }
+
 // IsLocked reports whether the factor accepts no code any more.
 func (f *Factor) IsLocked() bool { return f.Failures >= MaxFactorFailures }
 

@@ -15,7 +15,7 @@ export function verifier(jwksURL, issuer, audience) {
   const keys = createRemoteJWKSet(new URL(jwksURL), { cacheMaxAge: 300_000 })
   return async (token) => {
     const { payload } = await jwtVerify(token, keys, {
-      // Never the token's own choice, and never HS256: whoever has a public key could sign with it.
+      // Never the token's own choice, and never HS256: anything that has a public key could sign with it.
       algorithms: ['EdDSA', 'ES256', 'RS256'],
       typ: 'at+jwt', // not an ID token, nor whatever else is signed with the same keys some day
       issuer,

@@ -923,6 +923,8 @@ type EnrolledFactor {
   id: ID!
   "The kind of factor."
   factor: Factor!
+  "The name that tells several factors of a kind apart; null for an authenticator app, of which an account has one."
+  name: String
   "When the factor was enrolled."
   createdAt: Time!
   "When the last code was accepted; null before the first one."
@@ -1071,6 +1073,8 @@ func (ec *executionContext) childFields_EnrolledFactor(ctx context.Context, fiel
 		return ec.fieldContext_EnrolledFactor_id(ctx, field)
 	case "factor":
 		return ec.fieldContext_EnrolledFactor_factor(ctx, field)
+	case "name":
+		return ec.fieldContext_EnrolledFactor_name(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_EnrolledFactor_createdAt(ctx, field)
 	case "lastUsedAt":
@@ -2556,6 +2560,29 @@ func (ec *executionContext) _EnrolledFactor_factor(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_EnrolledFactor_factor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("EnrolledFactor", field, true, false, errors.New("field of type Factor does not have child fields"))
+}
+
+func (ec *executionContext) _EnrolledFactor_name(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EnrolledFactor_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EnrolledFactor_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EnrolledFactor", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _EnrolledFactor_createdAt(ctx context.Context, field graphql.CollectedField, obj *models.Factor) (ret graphql.Marshaler) {
@@ -7652,6 +7679,11 @@ func (ec *executionContext) _EnrolledFactor(ctx context.Context, sel ast.Selecti
 		case "factor":
 			out.Values[i] = ec._EnrolledFactor_factor(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._EnrolledFactor_name(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "createdAt":

@@ -188,7 +188,7 @@ func TestEnrolmentReturnsTenRecoveryCodes(t *testing.T) {
 		}
 		wantCodes(t, b.Query(p, enableTotp, "c", code), "enableTotp INVALID_TOKEN") // in force
 
-		factor := b.Query(p, `{ factors { id factor createdAt lastUsedAt } }`).Must()
+		factor := b.Query(p, `{ factors { id factor name createdAt lastUsedAt } }`).Must()
 		if factor.Text("factors.0.factor") != "TOTP" || factor.At("factors.0.lastUsedAt") != nil || len(factor.At("factors").([]any)) != 1 {
 			t.Errorf("got %s, want one factor that was not used", factor.Body)
 		}
