@@ -47,11 +47,19 @@ func (w *Proxy) run() {
 			_ = here.Close()
 		} else {
 			w.ends = append(w.ends, here, there)
-			go func() { _, _ = io.Copy(here, there) }()
-			go func() { _, _ = io.Copy(there, here) }()
+			go forward(here, there)
+			go forward(there, here)
 		}
 		w.mu.Unlock()
 	}
+}
+
+// forward copies from one end to the other and closes both when either ends. Otherwise the database
+// would keep the transaction of a client that has gone, with its locks.
+func forward(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
+	_ = from.Close()
 }
 
 // SetCut cuts the current connections and refuses new ones, or accepts new ones again.
