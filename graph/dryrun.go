@@ -52,9 +52,14 @@ func (r *DryRunRecorder) record(ctx context.Context, rule policy.Rule) {
 			return
 		}
 	}
-	r.log.LogAttrs(ctx, slog.LevelInfo, account.EventWouldBeDenied, slog.String("field", field),
-		slog.String("requires", rule.ReportOnly.Role), slog.String("user_id", line.userID),
-		slog.String("ip", viewer.Client().IP))
+	attrs := []slog.Attr{
+		slog.String("field", field), slog.String("requires", rule.ReportOnly.Role),
+		slog.String("user_id", line.userID), slog.String("ip", viewer.Client().IP),
+	}
+	if proof := rule.ReportOnly.Proof; proof.Required() {
+		attrs = append(attrs, slog.Duration("max_age", proof.MaxAge), slog.String("mfa", proof.MFA))
+	}
+	r.log.LogAttrs(ctx, slog.LevelInfo, account.EventWouldBeDenied, attrs...)
 }
 
 type loggedDenial struct{ field, userID string }

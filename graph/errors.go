@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -25,7 +26,7 @@ import (
 // unavailableRetrySeconds is the retryAfter of UNAVAILABLE, in seconds.
 const unavailableRetrySeconds = 5
 
-const unavailableMessage = "the server cannot process the request now; try again in 5 seconds"
+var unavailableMessage = fmt.Sprintf("the server cannot process the request now; try again in %d seconds", unavailableRetrySeconds)
 
 // clientError maps an error to the extensions and the message that the client gets. ok is false for
 // every other error, which the client must not see.

@@ -319,8 +319,8 @@ func inputText(ctx context.Context, field *graphql.FieldContext, name string) (t
 }
 
 // unusedReservations returns the reservations to release after an execution with this outcome.
-// After a success these are the ones of limits on failures, after a failure the ones of limits on
-// successes only. If nothing was attempted, it returns all.
+// After a success or SECOND_FACTOR_REQUIRED these are the ones of limits on failures, after a
+// failure the ones of limits on successes only. If nothing was attempted, it returns all.
 func unusedReservations(
 	acquired, forSuccess []models.Reservation, execution *limit.Execution, err error,
 ) []models.Reservation {

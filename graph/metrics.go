@@ -13,7 +13,8 @@ type Metrics interface {
 	// Operation counts a request. kind is "query", "mutation", or "none" if the request was
 	// rejected before it had an operation. code is the code of its first error, or "".
 	Operation(kind, code string, took time.Duration)
-	// Denied counts an execution of a field ("Type.field") that was denied.
+	// Denied counts an execution of a field ("Type.field") that was denied, but not
+	// STEP_UP_REQUIRED, which clients cause in normal use.
 	Denied(field, reason string)
 	// Limited counts an execution of a field that a limit rejected. by is what the limit counts by.
 	Limited(field, by string)

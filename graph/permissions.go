@@ -49,5 +49,9 @@ func canReadAll(ctx context.Context, p *policy.Policy, typeName, field string) (
 	if unauthenticated := (*auth.UnauthenticatedError)(nil); errors.As(err, &unauthenticated) {
 		return false, nil
 	}
-	return err == nil && p.Includes(user.Role, rule.Role), err
+	if err != nil || !p.Includes(user.Role, rule.Role) {
+		return false, err
+	}
+	stepUp, err := needsStepUp(ctx, rule.Proof)
+	return !stepUp, err
 }

@@ -51,7 +51,7 @@ func signIn(ctx context.Context, s *account.SignIn, delivery generated.TokenDeli
 	return payload
 }
 
-// newSignIn is signIn for login and register. It also revokes the browser's previous session: the
+// newSignIn is signIn for a new session. It also revokes the browser's previous session: the
 // new cookie replaces its refresh token, so the user could not sign out of it any more.
 func (r *Resolver) newSignIn(
 	ctx context.Context, s *account.SignIn, delivery generated.TokenDelivery,

@@ -17,7 +17,8 @@ import (
 // insufficient_user_authentication.
 type StepUpRequiredError struct {
 	Proof policy.Proof // what the field requires
-	// Methods are the enrolled factors that meet it. Without any, the user must enrol one first.
+	// Methods are the factors of the account that meet it. Without any, the user must enrol one
+	// first.
 	Methods []string
 }
 
@@ -61,7 +62,8 @@ func sessionFor(ctx context.Context, required policy.Proof) (*models.Session, er
 }
 
 // checkProof returns *StepUpRequiredError unless the viewer's session meets a requirement of its
-// proof of identity. It queries the second factors only if the requirement depends on them.
+// proof of identity. A recent second factor meets every requirement. The second factors are queried
+// only if the answer depends on them.
 func checkProof(ctx context.Context, required policy.Proof) error {
 	if !required.Required() {
 		return nil
@@ -70,51 +72,36 @@ func checkProof(ctx context.Context, required policy.Proof) error {
 	if err != nil {
 		return err
 	}
-	denied, err := judgeProof(ctx, auth.ViewerFrom(ctx), session, required)
-	if denied == nil || err != nil {
-		return err
-	}
-	return denied
-}
-
-// judgeProof returns nil for a session that meets the requirement.
-func judgeProof(
-	ctx context.Context, v *auth.Viewer, session *models.Session, required policy.Proof,
-) (*StepUpRequiredError, error) {
-	now := v.Now()
-	if session.SecondProvedAt != nil && isFresh(*session.SecondProvedAt, required.MaxAge, now) {
-		return nil, nil // two factors, and the second one recently
-	}
-	if required.MFA == "" {
-		if isFresh(session.FirstProvedAt(), required.MaxAge, now) {
-			return nil, nil
-		}
-		kinds, err := v.SecondFactors(ctx)
-		return &StepUpRequiredError{required, append([]string{account.FactorPassword}, account.MethodsOf(kinds)...)}, err
+	v := auth.ViewerFrom(ctx)
+	firstIsFresh := isFresh(session.FirstProvedAt(), required.MaxAge, v.Now())
+	if session.SecondProvedAt != nil && isFresh(*session.SecondProvedAt, required.MaxAge, v.Now()) ||
+		required.MFA == "" && firstIsFresh {
+		return nil
 	}
 	kinds, err := v.SecondFactors(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(kinds) == 0 && required.MFA == policy.MFAIfEnrolled {
-		if isFresh(session.FirstProvedAt(), required.MaxAge, now) {
-			return nil, nil
-		}
-		return &StepUpRequiredError{required, []string{account.FactorPassword}}, nil
+	methods := account.MethodsOf(kinds)
+	if required.MFA == policy.MFAAlways || required.MFA == policy.MFAIfEnrolled && len(kinds) > 0 {
+		return &StepUpRequiredError{required, methods}
 	}
-	return &StepUpRequiredError{required, account.MethodsOf(kinds)}, nil
+	if firstIsFresh {
+		return nil
+	}
+	return &StepUpRequiredError{required, append([]string{account.FactorPassword}, methods...)}
 }
 
 func isFresh(at time.Time, maxAge time.Duration, now time.Time) bool {
 	return maxAge == 0 || now.Sub(at) <= maxAge
 }
 
-// recentProof is what a change requires that takes a password, if the client gives none.
+// recentProof is the proof of identity that passwordOrProof checks.
 var recentProof = policy.Proof{MaxAge: 10 * time.Minute, MFA: policy.MFAIfEnrolled}
 
-// passwordOrProof returns nil for a field that has a password to verify, and else checks
-// recentProof. An account with a second factor needs it in both cases: a password alone may be a
-// stolen one.
+// passwordOrProof checks recentProof if the client gives no password, or if the account has a
+// second factor: a password alone may be stolen. Otherwise the password is the proof, and the
+// caller verifies it.
 func passwordOrProof(ctx context.Context, password *string) error {
 	if password == nil {
 		return checkProof(ctx, recentProof)

@@ -142,14 +142,13 @@ func (s *Store) DeleteFactor(ctx context.Context, id, userID string) error {
 	})
 }
 
-// deleteFactorsSince removes the second factors that were enrolled after a UUIDv7 was made, and
-// then also the recovery codes, which may have been replaced with them.
+// deleteFactorsSince removes the second factors that were enrolled after a UUIDv7 was made, and all
+// recovery codes, because an intruder may have replaced them.
 func (s *Store) deleteFactorsSince(ctx context.Context, userID, id string) error {
-	deleted, err := s.deleteWhere(ctx, &Factor{}, "user_id = ? AND id > ?", userID, id)
-	if err != nil || deleted == 0 {
+	if _, err := s.deleteWhere(ctx, &Factor{}, "user_id = ? AND id > ?", userID, id); err != nil {
 		return err
 	}
-	_, err = s.deleteWhere(ctx, &RecoveryCode{}, "user_id = ?", userID)
+	_, err := s.deleteWhere(ctx, &RecoveryCode{}, "user_id = ?", userID)
 	return err
 }
 
@@ -265,8 +264,11 @@ func (s *Store) sweepChallenges(ctx context.Context, now time.Time) (int, error)
 func (s *Store) ProveSession(ctx context.Context, session *Session, second bool, methods string, at time.Time) error {
 	values := map[string]any{"proved_at": at, "methods": methods}
 	if second {
-		// The first proof of a session that an older server opened is its creation.
-		values = map[string]any{"proved_at": session.FirstProvedAt(), "second_proved_at": at, "methods": methods}
+		// The first proof of a session that an older server opened is its creation. The one in
+		// session may be older than the row's: it may come from a cache.
+		values = map[string]any{
+			"proved_at": gorm.Expr("COALESCE(proved_at, created_at)"), "second_proved_at": at, "methods": methods,
+		}
 	}
 	return s.updateSession(ctx, values, "user_id = ? AND id = ? AND epoch = ?", session.UserID, session.ID, session.Epoch)
 }

@@ -248,8 +248,9 @@ anything. The limit counts executions, not requests, in the database, so that al
 executions at once, it admits one more each ` + "`" + `window / count` + "`" + `; after a ` + "`" + `window` + "`" + ` without executions, ` + "`" + `count` + "`" + ` again.
 
 Executions that @auth denies are not counted. Those that succeed are not counted either, unless ` + "`" + `successes` + "`" + ` is true.
-Those that end in BAD_USER_INPUT, OVERLOADED or UNAVAILABLE are counted only if they have hashed a password, because that
-is the work that such limits bound.
+Those that end in BAD_USER_INPUT, PROOF_REQUIRED, STEP_UP_REQUIRED, FACTORS_UNAVAILABLE, OVERLOADED or UNAVAILABLE are
+counted only if they have hashed a password, because that is the work that such limits bound. SECOND_FACTOR_REQUIRED counts
+as a success: the password was right.
 """
 directive @limit(
   "What the executions are counted by."
@@ -631,14 +632,14 @@ type Mutation {
   ): Int @auth(role: ADMIN, maxAge: "1h", mfa: IF_ENROLLED)
 
   """
-  Deletes an account, its sessions and all of its data, at once and permanently, and notifies its address by mail. A
-  missing password is BAD_USER_INPUT. A wrong one is INVALID_CREDENTIALS; too many of them are RATE_LIMITED. The
-  administrator's own account and the last ADMIN's are a CONFLICT.
+  Deletes an account, its sessions and all of its data, at once and permanently, and notifies its address by mail. The
+  password is optional. A wrong one is INVALID_CREDENTIALS; too many of them are RATE_LIMITED. The administrator's own
+  account and the last ADMIN's are a CONFLICT.
   """
   deleteUser(
     "The account's id."
     userId: ID!
-    "The signed-in administrator's password."
+    "The signed-in administrator's password. Not needed: the session's proof of identity is enough."
     password: String
   ): Boolean @auth(role: ADMIN, maxAge: "10m", mfa: IF_ENROLLED) @credential
     @limit(by: ACCOUNT_AND_ADDRESS, count: 5, window: "15m", shared: "password")

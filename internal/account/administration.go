@@ -17,7 +17,7 @@ type InsufficientRoleError struct {
 	Actual   string // the administrator's role
 }
 
-func (e *InsufficientRoleError) Error() string { return "requires role" + e.Required }
+func (e *InsufficientRoleError) Error() string { return "requires role " + e.Required }
 
 // Administrator changes other users' accounts. A change takes effect on the next request with any
 // token of the account. The methods return models.ErrNotFound for an unknown id,

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"fieldgate/models"
@@ -31,18 +32,22 @@ func (s *Service) ResetDemoUser(ctx context.Context, r Registration, role string
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	now, end := s.config.Store.Now(), reset.PasswordHash != user.PasswordHash
+	now := s.config.Store.Now()
+	end := reset.PasswordHash != user.PasswordHash || slices.Contains(changes, demoFactors)
 	e := &event{name: EventUserReset, user: user.ID, reason: strings.Join(changes, ", ")}
 	err = s.audited(ctx, e, func(tx *models.Store) error {
 		return tx.WithAdminInvariant(ctx, s.administrators(), func(tx *models.Store) error {
-			if err := tx.DeleteFactors(ctx, user.ID); err != nil {
+			if err := tx.ResetUser(ctx, reset, end, now); err != nil {
 				return err
 			}
-			return tx.ResetUser(ctx, reset, end, now)
+			return tx.DeleteFactors(ctx, user.ID)
 		})
 	})
 	return changes, err
 }
+
+// demoFactors names the second factors among the changes of a demo account.
+const demoFactors = "second factors"
 
 // demoChanges returns the user as configured and the names of the fields that differed.
 func (s *Service) demoChanges(
@@ -75,7 +80,7 @@ func (s *Service) demoChanges(
 		return nil, nil, err
 	}
 	if len(factors) > 0 {
-		changes = append(changes, "second factors")
+		changes = append(changes, demoFactors)
 	}
 	return &reset, changes, nil
 }

@@ -55,7 +55,7 @@ func (s *Service) EnableTOTP(ctx context.Context, session *models.Session, code 
 	}
 	secret, err := s.config.FactorKeys.Decrypt(pending.Secret, totpContext(user.ID))
 	if err != nil || pending.Epoch != user.SessionEpoch {
-		return nil, ErrInvalidToken // made with a key, or before a change of password, that is gone
+		return nil, ErrInvalidToken // its key is gone, or the password changed since
 	}
 	step, ok := totp.Match(secret, code, now)
 	if !ok {

@@ -43,7 +43,7 @@ const (
 
 // ErrFactorsUnavailable is the error of a server without FACTOR_KEYS, and of a secret that none of
 // them decrypts.
-var ErrFactorsUnavailable = errors.New("the server has no key for this second factor: use a recovery code, or ask the operator")
+var ErrFactorsUnavailable = errors.New("the server has no key for second factors: use a recovery code if you have one, or ask the operator")
 
 // ErrWrongCode is the error of a code of a second factor that is wrong, or was used before.
 var ErrWrongCode = errors.New("the code is wrong, or was used before")
@@ -62,7 +62,12 @@ func (e *SecondFactorRequiredError) Error() string {
 
 // requireSecondFactor stores a challenge for a user whose password was right. It returns
 // *SecondFactorRequiredError, or the error of the database.
-func (s *Service) requireSecondFactor(ctx context.Context, user *models.User, factors []*models.Factor, rememberMe bool) error {
+func (s *Service) requireSecondFactor(ctx context.Context, user *models.User, kinds []string, rememberMe bool) error {
+	// A sign-in that is half done counts as one, so that a stolen password cannot start them
+	// without end.
+	if err := limit.AcquireSuccess(ctx); err != nil {
+		return err
+	}
 	secret, now := randomToken(), s.config.Store.Now()
 	c := &models.Challenge{
 		ID: newID(), Hash: challengeHash(secret), UserID: user.ID, Purpose: purposeSignIn, Epoch: user.SessionEpoch,
@@ -71,14 +76,7 @@ func (s *Service) requireSecondFactor(ctx context.Context, user *models.User, fa
 	if err := s.config.Store.CreateChallenge(ctx, c); err != nil {
 		return err
 	}
-	return &SecondFactorRequiredError{Methods: MethodsOf(kindsOf(factors)), ExpiresAt: c.ExpiresAt, Challenge: secret}
-}
-
-func kindsOf(factors []*models.Factor) (kinds []string) {
-	for _, f := range factors {
-		kinds = append(kinds, f.Kind)
-	}
-	return kinds
+	return &SecondFactorRequiredError{Methods: MethodsOf(kinds), ExpiresAt: c.ExpiresAt, Challenge: secret}
 }
 
 // MethodsOf returns the proofs that count as a second factor for a user with factors of these

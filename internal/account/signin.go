@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -173,12 +172,12 @@ func (s *Service) Login(ctx context.Context, c Credentials, client auth.Client) 
 			return nil, err
 		}
 	}
-	factors, err := s.config.Store.Factors(ctx, user.ID)
+	kinds, err := s.config.Store.FactorKinds(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
-	if len(factors) > 0 {
-		return nil, s.requireSecondFactor(ctx, user, factors, c.RememberMe)
+	if len(kinds) > 0 {
+		return nil, s.requireSecondFactor(ctx, user, kinds, c.RememberMe)
 	}
 	session, refresh := s.newSession(user, c.RememberMe, client)
 	e := &event{name: EventSignIn, user: user.ID, actor: user.ID, session: session.ID}
@@ -324,9 +323,7 @@ func refreshHash(token string) []byte {
 
 // randomToken returns 256 random bits in base64url.
 func randomToken() string {
-	b := make([]byte, 32)
-	rand.Read(b) // never fails: it ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b)
+	return base64.RawURLEncoding.EncodeToString(randomBytes(32))
 }
 
 // newID returns a UUIDv7 (RFC 9562 section 5.7).

@@ -12,14 +12,16 @@ type RefreshCookie struct {
 	SameSite http.SameSite
 }
 
-// Name returns __Host-refresh over HTTPS. Browsers accept that prefix only over HTTPS, with Path=/
-// and without a Domain (RFC 6265bis section 4.1.3.2). Over plain HTTP, in development, it returns
-// refresh.
-func (c RefreshCookie) Name() string {
+// Name returns __Host-refresh over HTTPS. Over plain HTTP, in development, it returns refresh.
+func (c RefreshCookie) Name() string { return c.prefixed("refresh") }
+
+// prefixed adds __Host- to a name over HTTPS. Browsers accept that prefix only over HTTPS, with
+// Path=/ and without a Domain (RFC 6265bis section 4.1.3.2).
+func (c RefreshCookie) prefixed(name string) string {
 	if c.Secure {
-		return "__Host-refresh"
+		return "__Host-" + name
 	}
-	return "refresh"
+	return name
 }
 
 // cookie returns a cookie that holds token for the given lifetime.
@@ -45,8 +47,10 @@ func maxAge(age time.Duration) int {
 // read returns the refresh token of a request, or "". Two cookies of the same name are ignored: one
 // was set by another origin (a subdomain, another program on this host), and the header does not
 // say which.
-func (c RefreshCookie) read(r *http.Request) string {
-	cookies := r.CookiesNamed(c.Name())
+func (c RefreshCookie) read(r *http.Request) string { return readToken(r, c.Name()) }
+
+func readToken(r *http.Request, name string) string {
+	cookies := r.CookiesNamed(name)
 	if len(cookies) != 1 || len(cookies[0].Value) > maxTokenBytes {
 		return ""
 	}
@@ -56,12 +60,7 @@ func (c RefreshCookie) read(r *http.Request) string {
 // deviceBytes is the length of a device cookie's random value.
 const deviceBytes = 32
 
-func (c RefreshCookie) deviceName() string {
-	if c.Secure {
-		return "__Host-device"
-	}
-	return "device"
-}
+func (c RefreshCookie) deviceName() string { return c.prefixed("device") }
 
 // deviceCookie returns the cookie that identifies a browser to the accounts that signed in with it.
 // It identifies no user and grants no access. It keeps attempt limits from locking out the owner.

@@ -8,12 +8,7 @@ import (
 	"fieldgate/models"
 )
 
-func (c RefreshCookie) challengeName() string {
-	if c.Secure {
-		return "__Host-challenge"
-	}
-	return "challenge"
-}
+func (c RefreshCookie) challengeName() string { return c.prefixed("challenge") }
 
 // challengeCookie returns the cookie that holds the challenge of a sign-in that waits for a second
 // factor. It binds the sign-in to one browser, and keeps the challenge out of error objects, which
@@ -24,13 +19,7 @@ func (c RefreshCookie) challengeCookie(challenge string, age time.Duration) *htt
 	return cookie
 }
 
-func (c RefreshCookie) readChallenge(r *http.Request) string {
-	cookies := r.CookiesNamed(c.challengeName())
-	if len(cookies) != 1 || len(cookies[0].Value) > maxTokenBytes {
-		return ""
-	}
-	return cookies[0].Value
-}
+func (c RefreshCookie) readChallenge(r *http.Request) string { return readToken(r, c.challengeName()) }
 
 // Now returns the server's time.
 func (v *Viewer) Now() time.Time {
@@ -71,9 +60,9 @@ func (v *Viewer) ReloadSession(ctx context.Context) (*models.Session, error) {
 	return v.session, v.err
 }
 
-// SecondFactors returns the kinds of the second factors that the viewer has enrolled. The first
-// call queries the database, later calls for the same user return the same answer. It returns nil
-// for an anonymous viewer.
+// SecondFactors returns the kinds of the second factors that the viewer has enrolled. The answer
+// is kept until the user's account changes in this request. For an anonymous viewer, SecondFactors
+// returns the error of Session.
 func (v *Viewer) SecondFactors(ctx context.Context) ([]string, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

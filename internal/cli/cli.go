@@ -160,7 +160,7 @@ func (c Console) command() *cli.Command {
 			c.userCommands(),
 			{Name: "keys", Usage: "generate keys", Description: "   fieldgate keys ed25519 --help", Commands: []*cli.Command{
 				{
-					Name: "secret", Usage: "print a new JWT_SECRET",
+					Name: "secret", Usage: "print a new random secret, as for JWT_SECRET, FACTOR_KEYS or PASSWORD_PEPPER",
 					Description: "   JWT_SECRET=$(fieldgate keys secret)", Action: c.keysSecret,
 				},
 				{

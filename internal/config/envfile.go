@@ -22,8 +22,8 @@ type Source struct {
 var errProductionDotEnv = errors.New(".env sets ENV=production, but production does not read .env unless it is named. Hint: ENV_FILE=.env, or fieldgate --env-file .env")
 
 // Find returns the environment, as lookup reads it, combined with a settings file. The file is
-// named, or else the one that ENV_FILE names, or else .env in the working directory, in development
-// only. A named file must exist.
+// name, unless that is empty, or else the one that ENV_FILE names, or else .env in the working
+// directory, in development only. A named file must exist.
 func Find(name string, lookup func(name string) (string, bool)) (Source, error) {
 	variable := "--env-file"
 	if name == "" {

@@ -124,9 +124,9 @@ var variables = []variable{
 	},
 	{
 		name:        "FACTOR_KEYS",
-		defaultText: "in development, created once beside the SQLite file; none in production",
+		defaultText: "in development with SQLite, created once beside the file; otherwise none",
 		description: "the keys that encrypt the secrets of second factors: at least 32 bytes each, random in production. To rotate, write a comma-separated list: the first encrypts, all decrypt. " +
-			"Without a key, no second factor can be enrolled or used ([second factors](../factors.md))",
+			"Without a key, no authenticator app can be enrolled or used ([second factors](../factors.md))",
 		secret: true,
 		parse:  parseFactorKeys,
 	},

@@ -196,8 +196,12 @@ func parseCount(v *ast.Value, window time.Duration) (n int, problem string) {
 	return 0, fmt.Sprintf("has @limit(count: %s), which is not a valid count", v)
 }
 
+// secondFactorInput is the input of the field that completes a sign-in.
+const secondFactorInput = "SecondFactorInput"
+
 // identifiesAccount reports whether the limiter can determine the account of an execution: the
-// signed-in user's, or that of the e-mail address or the mail token in the arguments.
+// signed-in user's, or that of the e-mail address, the mail token or the challenge in the
+// arguments.
 func (c *compiler) identifiesAccount(field *ast.FieldDefinition) bool {
 	if c.rulesOn(field).auth != nil { // a report-only rule also admits requests without an account
 		return true
@@ -215,8 +219,8 @@ func (c *compiler) identifiesAccount(field *ast.FieldDefinition) bool {
 	if def == nil || def.Kind != ast.InputObject {
 		return false
 	}
-	if challenge := def.Fields.ForName("challenge"); challenge != nil {
-		return challenge.Type.String() == "String" // in the input or in the cookie
+	if def.Name == secondFactorInput { // its challenge, or the one in the cookie
+		return true
 	}
 	email := def.Fields.ForName("email")
 	return email != nil && email.Type.String() == "String!"

@@ -74,6 +74,29 @@ func TestStricterProofMayReport(t *testing.T) {
 	}
 }
 
+func TestTableMarksAProofThatIsOnlyReported(t *testing.T) {
+	t.Parallel()
+	p := compile(t, proofDeclarations, `type Query { field: String @auth @auth(mfa: ALWAYS, reportOnly: true) }`)
+	rule, _ := p.Rule("Query", "field")
+	if now, reported := p.Access(rule, "USER"); now != policy.Yes || !reported {
+		t.Errorf("got %s, reported %v; want yes, reported", now, reported)
+	}
+}
+
+func TestLimitByAccountKnowsTheChallengeOfSecondFactorInputOnly(t *testing.T) {
+	t.Parallel()
+	const limit = `directive @limit(by: LimitKey!, count: Int!, window: String!, successes: Boolean! = false) repeatable on FIELD_DEFINITION
+enum LimitKey { ADDRESS ACCOUNT_AND_ADDRESS ACCOUNT SESSION }
+`
+	for name, valid := range map[string]bool{"SecondFactorInput": true, "OtherInput": false} {
+		_, err := policy.Compile(load(t, proofDeclarations+limit, `type Query { field(input: `+name+`!): String @public @limit(by: ACCOUNT, count: 5, window: "1h") }
+input `+name+` { challenge: String }`))
+		if (err == nil) != valid {
+			t.Errorf("%s: %v, want valid %v", name, err, valid)
+		}
+	}
+}
+
 func TestImplementorsNeedTheSameProof(t *testing.T) {
 	t.Parallel()
 	_, err := policy.Compile(load(t, proofDeclarations, `type Query { node: Node @public }

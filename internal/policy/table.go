@@ -38,14 +38,16 @@ func (p *Policy) accessFor(d Requirement, role string) Access {
 // because the report-only requirement would deny it. The role "" stands for an anonymous request.
 func (p *Policy) Access(rule Rule, role string) (now Access, reported bool) {
 	now = Yes
+	var enforced Requirement
 	if !rule.Public {
-		now = p.accessFor(rule.Enforced(), role)
+		enforced = rule.Enforced()
+		now = p.accessFor(enforced, role)
 	}
 	if !rule.HasReportOnly() || now == No {
 		return now, false
 	}
 	later := p.accessFor(rule.ReportOnly, role)
-	return now, later != Yes && later != now
+	return now, later != Yes && later != now || !enforced.Proof.includes(rule.ReportOnly.Proof)
 }
 
 // WriteTable writes the policy as aligned text, one row per field. The columns are the coordinate,

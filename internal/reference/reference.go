@@ -1,5 +1,5 @@
 // Package reference writes the generated parts of the pages in docs/reference: configuration,
-// commands, errors, limits of documents and metrics.
+// commands, errors and metrics.
 package reference
 
 import (

@@ -53,10 +53,7 @@ func BenchmarkMe(b *testing.B) {
 	benchEachDatabase(b, func(b *testing.B, databaseURL string) {
 		s := boot(b, databaseURL, "LOG_LEVEL", "error")
 		user := s.NewUser("USER")
-		tokens, err := s.internal.Tokens, error(nil)
-		if err != nil {
-			b.Fatal(err)
-		}
+		tokens := s.internal.Tokens
 		handWritten := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, err := tokens.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 			if err != nil {
@@ -193,12 +190,12 @@ func BenchmarkLogin(b *testing.B) {
 
 func BenchmarkVerifyToken(b *testing.B) {
 	s := boot(b, dbtest.SQLite(b))
-	tokens, err := s.internal.Tokens, error(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	tokens := s.internal.Tokens
 	token := s.NewUser("USER").Token
-	var claims *auth.Claims
+	var (
+		claims *auth.Claims
+		err    error
+	)
 	for b.Loop() {
 		if claims, err = tokens.Verify(token); err != nil {
 			b.Fatal(err)

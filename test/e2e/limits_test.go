@@ -542,7 +542,8 @@ func TestLimitsOffDisablesLimits(t *testing.T) {
 //     reservation;
 //   - two that trust the IP, and one that writes the audit entry;
 //   - the first time, one that inserts the rows of the limits;
-//   - for a correct password, one that counts the limit of successful sign-ins;
+//   - for a correct password, one that counts the limit of successful sign-ins, and one that reads
+//     the second factors;
 //   - a lock and an insert for the session, and one that finds surplus sessions;
 //   - one that checks whether the IP is new, and three if it is.
 func TestLimitedLoginQueryCount(t *testing.T) {

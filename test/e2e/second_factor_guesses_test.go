@@ -47,6 +47,23 @@ func (b *testServer) challengeFrom(ip string, p *servertest.User) string {
 	return got.Errors[0].Extensions["challenge"].(string)
 }
 
+// TestSignInsThatWaitForACodeAreLimited checks that a stolen password cannot start more sign-ins to
+// an account than the account may have.
+func TestSignInsThatWaitForACodeAreLimited(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, databaseURL string) {
+		b := bootWithFactors(t, databaseURL, "LIMITS", "on", "TRUSTED_PROXIES", "127.0.0.1")
+		p, _ := b.newEnrolledUser()
+		for range 60 {
+			b.challengeFrom(otherIP, p)
+		}
+		wantRateLimited(t, b.QueryWith(fromIP(otherIP), loginInBody, "e", p.Email, "p", p.Password), "login")
+		if n := countRows(t, databaseURL, "challenges", "user_id = ?", p.ID); n != 60 {
+			t.Errorf("%d challenges, want 60", n)
+		}
+	})
+}
+
 // TestWrongCodesAreLimited guesses codes with aliases, new challenges, both deliveries, other
 // servers of the database, restarts and other addresses. Behind all of them the account has 5
 // guesses in 15 minutes from one address, and 20 a day.

@@ -79,6 +79,20 @@ func TestRecoveredAddressRemovesTheIntrudersFactors(t *testing.T) {
 			}
 			recovered(t, owner)
 		})
+		t.Run("recovery codes that an intruder made", func(t *testing.T) {
+			owner, _ := b.newEnrolledUser()
+			b.Query(owner, verifyEmail, "t", b.MailToken(owner.Email, "/verify-email")).Must()
+			to := newAddress()
+			b.Query(owner, requestChange, "e", to, "p", owner.Password).Must()
+			b.Query(owner, verifyEmail, "t", b.MailToken(to, "/confirm-email")).Must()
+			b.Clock.Advance(time.Second)
+			code := b.Query(owner, newRecoveryCodes).Must().Text("newRecoveryCodes.0")
+			b.Query(nil, verifyEmail, "t", b.MailToken(owner.Email, "/undo-email-change")).Must()
+			b.Query(nil, requestReset, "e", owner.Email).Must()
+			b.Query(nil, resetPassword, "t", b.MailToken(owner.Email, "/reset-password"), "p", newPassword).Must()
+			owner.Password = newPassword
+			wantCodes(t, b.complete(b.challenge(owner), "RECOVERY_CODE", code), "completeSignIn INVALID_CREDENTIALS")
+		})
 		t.Run("the owner's factor stays", func(t *testing.T) {
 			owner, a := b.newEnrolledUser()
 			b.Query(owner, verifyEmail, "t", b.MailToken(owner.Email, "/verify-email")).Must()

@@ -693,12 +693,8 @@ func TestLoginRacingAPasswordChangeOpensNoSession(t *testing.T) {
 		if err := b.internal.Store.CreateSession(t.Context(), late); err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := b.internal.Tokens, error(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		late.User = old
-		token, _, err := tokens.Issue(late)
+		token, _, err := b.internal.Tokens.Issue(late)
 		if err != nil {
 			t.Fatal(err)
 		}

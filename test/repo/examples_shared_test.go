@@ -14,7 +14,7 @@ func TestExamplesShareTheirText(t *testing.T) {
 	for _, file := range []string{
 		".gitignore", ".npmrc", "generate.mjs", "index.html", "tsconfig.json", "vite.config.ts",
 		"src/factor-form.tsx", "src/fake-server.ts", "src/form.tsx", "src/main.tsx", "src/operations.graphql", "src/qr-code.tsx",
-		"src/recovery-codes.tsx", "src/session.test.ts", "src/step-up-dialog.tsx", "src/step-up.ts", "src/style.css", "src/totp-setup.tsx",
+		"src/recovery-codes.tsx", "src/session.test.ts", "src/step-up-dialog.tsx", "src/step-up.test.ts", "src/step-up.ts", "src/style.css", "src/totp-setup.tsx",
 	} {
 		if a, b := exampleText(t, "apollo", file), exampleText(t, "urql", file); a != b {
 			t.Errorf("%s differs between examples/apollo and examples/urql", file)

@@ -18,13 +18,16 @@ function setQuestion(next: Question | undefined) {
 /** Opens the dialog. The session does this for one question at a time. */
 export function askUser(required: StepUp): Promise<boolean> {
   return new Promise((resolve) => {
-    setQuestion({
+    const own: Question = {
       ...required,
+      // A late answer, from a request that the user has cancelled, must not close the next question.
       answer: (confirmed) => {
+        if (question !== own) return
         setQuestion(undefined)
         resolve(confirmed)
       },
-    })
+    }
+    setQuestion(own)
   })
 }
 
